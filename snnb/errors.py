@@ -1,0 +1,41 @@
+"""What can go wrong, what it means for a person, and the exit code it ends with.
+
+Every message is one line that says what is wrong and what to do next. The command line prints it as it is; anything
+that is not a `SnnbError` is a bug (exit code 1).
+"""
+
+
+class SnnbError(Exception):
+    """Root of all errors that a person can cause or mend."""
+
+    exit_code = 1
+
+
+class UsageError(SnnbError):
+    """An option or argument that cannot be meant: an unknown model, a negative duration."""
+
+    exit_code = 2
+
+
+class InputError(SnnbError):
+    """A configuration, manifest, model or data file is missing, broken, or not what it should be."""
+
+    exit_code = 3
+
+
+class UpstreamError(SnnbError):
+    """A stage that must come first has not run or is stale, and was not allowed to run now; or the run is locked."""
+
+    exit_code = 4
+
+
+class VerificationError(SnnbError):
+    """A check of a result failed: hashes differ, or a converted network computes something else."""
+
+    exit_code = 5
+
+
+class ResourceError(SnnbError):
+    """Not enough disk or memory for what was asked."""
+
+    exit_code = 6
