@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called from time to time with the units done, the units in all, and a short remark such as the accuracy so far."""
+    """Called now and then with the units done, the units in all, and a short remark such as the accuracy so far."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None: ...
 

@@ -1,0 +1,76 @@
+"""Parameters of each stage, as the manifest records them: all values in force, defaults included."""
+
+from typing import Dict, Literal, Optional, Tuple, Union
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Setting = Union[bool, int, float, str]
+
+
+class Params(BaseModel):
+    """Closed, typed and immutable; what is not known is an error that names the field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class PrepareParams(Params):
+    """What `prepare` makes of a data set."""
+
+    dataset: str
+    source: Optional[str] = None
+    shape: Tuple[int, int, int]
+    fit: Literal["exact", "pad", "resize"] = "exact"
+    norm_samples: int = Field(ge=1)
+    limit: Optional[int] = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class TrainParams(Params):
+    """The training recipe in force; `settings` are the architecture's own hyper-parameters."""
+
+    settings: Dict[str, Setting] = Field(default_factory=dict)
+    epochs: int = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    optimizer: str
+    learning_rate: float = Field(gt=0)
+    validation_split: float = Field(gt=0, lt=1)
+    early_stopping: Optional[int] = Field(default=None, ge=1)
+    steps_per_epoch: Optional[int] = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class ParseParams(Params):
+    """How the network is converted and normalised."""
+
+    percentile: float = Field(default=99.9, gt=0, le=100)
+    normalization_schedule: bool = False
+    batch_size: int = Field(default=50, ge=1)
+    max_pool: Literal["error", "average", "spiking"] = "error"
+    rectify_linear: bool = False
+
+
+class SimulateParams(Params):
+    """What is simulated; durations in time steps of dt = 1 ms, rates in Hz, thresholds in normalised units."""
+
+    engine: Literal["auto", "toolbox", "tensorflow", "event"] = "auto"
+    samples: int = Field(ge=1)
+    duration: int = Field(default=100, ge=1)
+    warm_up: int = Field(default=0, ge=0)
+    batch_size: int = Field(default=50, ge=1)
+    input: Literal["constant", "poisson"] = "constant"
+    input_rate: float = Field(default=1000.0, gt=0)
+    threshold: float = Field(default=1.0, gt=0)
+    reset: Literal["subtraction", "zero"] = "subtraction"
+    workers: int = Field(default=1, ge=1)
+    record_spikes: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+
+class GraphParams(Params):
+    """Which simulation the graph is weighted with, and how."""
+
+    simulation: Optional[str] = None
+    weights_only: bool = False
+    pool_weight: Literal["one", "mean"] = "one"
+    rate_unit: Literal["step", "hz", "sample"] = "step"
+    networkx_limit: int = Field(default=2_000_000, ge=0)
