@@ -1,0 +1,43 @@
+"""A deep autoencoder of fully connected layers."""
+
+from typing import TYPE_CHECKING, Tuple
+
+from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tensorflow.keras import Model
+
+
+@architecture(
+    ModelSpec(
+        name="autoencoder_mnist",
+        historical_name="Autoencoder_Mnist",
+        dataset="mnist",
+        input_shape=(28, 28, 1),
+        num_classes=None,
+        neurons=6_794,
+        synapses=6_362_000,
+        source="the usual deep autoencoder; ReLU throughout, since a spike rate is never negative",
+        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=10, batch_size=100),
+    )
+)
+def autoencoder_mnist(input_shape: Shape, units: Tuple[int, int, int] = (1500, 1000, 500), code: int = 10) -> "Model":
+    """Shrink the picture to a few numbers and draw it again from them; the output is the flattened picture."""
+    from tensorflow.keras import Input, Sequential
+    from tensorflow.keras.layers import Dense, Flatten
+
+    pixels = input_shape[0] * input_shape[1] * input_shape[2]
+    encoder = [Dense(n, activation="relu", name=f"encoder_{i}") for i, n in enumerate(units, 1)]
+    decoder = [Dense(n, activation="relu", name=f"decoder_{i}") for i, n in enumerate(reversed(units), 1)]
+    return Sequential(
+        [
+            Input(input_shape, name="input"),
+            Flatten(name="flatten"),
+            *encoder,
+            Dense(code, activation="relu", name="code"),
+            *decoder,
+            Dense(pixels, activation="relu", name="output"),
+        ],
+        name="autoencoder_mnist",
+    )

@@ -1,0 +1,40 @@
+"""The smallest convolutional network that shows all five stages within seconds."""
+
+from typing import TYPE_CHECKING, Tuple
+
+from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tensorflow.keras import Model
+
+
+@architecture(
+    ModelSpec(
+        name="mini_network",
+        historical_name="Mini_Network",
+        dataset="digits",
+        input_shape=(8, 8, 1),
+        num_classes=10,
+        neurons=362,
+        synapses=3_664,
+        source="this package",
+        recipe=Recipe(optimizer="adam", learning_rate=3e-3, epochs=30, batch_size=32),
+    )
+)
+def mini_network(input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (4, 8)) -> "Model":
+    """Two convolutions with an average pooling between them, and a classifier."""
+    from tensorflow.keras import Input, Sequential
+    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten
+
+    return Sequential(
+        [
+            Input(input_shape, name="input"),
+            Conv2D(filters[0], 3, padding="same", activation="relu", name="conv_1"),
+            AveragePooling2D(2, name="pool_1"),
+            Conv2D(filters[1], 3, activation="relu", name="conv_2"),
+            Flatten(name="flatten"),
+            Dense(num_classes, activation="softmax", name="output"),
+        ],
+        name="mini_network",
+    )

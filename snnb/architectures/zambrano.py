@@ -1,0 +1,44 @@
+"""The convolutional network of Zambrano and Bohte."""
+
+from typing import TYPE_CHECKING, Tuple
+
+from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tensorflow.keras import Model
+
+
+@architecture(
+    ModelSpec(
+        name="zambrano_mnist",
+        historical_name="Zambrano_Mnist",
+        dataset="mnist",
+        input_shape=(28, 28, 1),
+        num_classes=10,
+        neurons=13_770,
+        synapses=1_422_848,
+        source="Zambrano & Bohte 2016, arXiv 1609.02053",
+        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=4, batch_size=50),
+    )
+)
+def zambrano_mnist(input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (12, 64)) -> "Model":
+    """12c5 – A2 – 64c5 – A2 – classes, valid convolutions.
+
+    The paper trains it with adaptive spiking neurons; the layers are its, ReLU and Adam are what a conversion needs.
+    """
+    from tensorflow.keras import Input, Sequential
+    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten
+
+    return Sequential(
+        [
+            Input(input_shape, name="input"),
+            Conv2D(filters[0], 5, activation="relu", name="conv_1"),
+            AveragePooling2D(2, name="pool_1"),
+            Conv2D(filters[1], 5, activation="relu", name="conv_2"),
+            AveragePooling2D(2, name="pool_2"),
+            Flatten(name="flatten"),
+            Dense(num_classes, activation="softmax", name="output"),
+        ],
+        name="zambrano_mnist",
+    )

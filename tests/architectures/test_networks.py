@@ -1,0 +1,73 @@
+"""Each spec against the network it describes, counted here layer by layer with nothing but Keras and closed forms."""
+
+import numpy as np
+import pytest
+
+from snnb.architectures import find, names
+
+IMAGENET = [name for name in names() if find(name).spec.dataset == "imagenet"]
+REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormalization", "Activation")
+
+
+def build(name):
+    spec = find(name).spec
+    classes = {} if spec.num_classes is None else {"num_classes": spec.num_classes}
+    return find(name).build(input_shape=spec.input_shape, **classes)
+
+
+def taps(length, size, stride, padding):
+    """Kernel positions along one axis that fall inside the input, summed over all outputs: walked one by one."""
+    if padding == "valid":
+        outputs, before = (length - size) // stride + 1, 0
+    else:
+        outputs = -(-length // stride)
+        before = max((outputs - 1) * stride + size - length, 0) // 2
+    starts = [output * stride - before for output in range(outputs)]
+    return sum(1 for start in starts for tap in range(start, start + size) if 0 <= tap < length)
+
+
+def count(model):
+    """Neurons and synapses of a Keras model."""
+    neurons = synapses = 0
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind in REARRANGING:
+            continue
+        shape, output = layer.input_shape[1:], layer.output_shape[1:]
+        neurons += int(np.prod(output))
+        if kind == "Dense":
+            synapses += shape[0] * output[0]
+        else:
+            size = layer.kernel_size if kind == "Conv2D" else layer.pool_size
+            positions = [taps(shape[axis], size[axis], layer.strides[axis], layer.padding) for axis in (0, 1)]
+            channels = shape[2] * output[2] if kind == "Conv2D" else shape[2]
+            synapses += positions[0] * positions[1] * channels
+    return neurons, synapses
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_taps_are_those_that_keras_computes_with(size, stride, padding):
+    from tensorflow.keras.layers import Conv2D
+
+    for length in (5, 6, 11):
+        ones = np.ones((1, length, 1, 1), np.float32)
+        layer = Conv2D(1, (size, 1), strides=(stride, 1), padding=padding, kernel_initializer="ones")
+        assert taps(length, size, stride, padding) == layer(ones).numpy().sum()
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in IMAGENET])
+def test_spec_states_the_neurons_and_synapses_of_the_network(name):
+    spec = find(name).spec
+    model = build(name)
+    assert (spec.neurons, spec.synapses) == count(model)
+    assert model.name == spec.name
+    assert model.input_shape[1:] == spec.input_shape
+    assert model.output_shape[1] == (spec.num_classes or np.prod(spec.input_shape))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IMAGENET)
+def test_spec_states_the_neurons_and_synapses_of_a_large_network(name):
+    test_spec_states_the_neurons_and_synapses_of_the_network(name)
