@@ -1,0 +1,1 @@
+"""What a person types: one file a command, which reads options, calls one function and prints."""

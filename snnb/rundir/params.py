@@ -1,5 +1,9 @@
-"""Parameters of each stage, as the manifest records them: all values in force, defaults included."""
+"""Parameters of each stage, as the manifest records them: all values in force, defaults included.
 
+Fields with `exclude=True` say how to work, not what comes out: they are not recorded and never make a stage stale.
+"""
+
+from pathlib import Path
 from typing import Dict, Literal, Optional, Tuple, Union
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +27,7 @@ class PrepareParams(Params):
     norm_samples: int = Field(ge=1)
     limit: Optional[int] = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
+    data_dir: Optional[Path] = Field(default=None, exclude=True)
 
 
 class TrainParams(Params):
@@ -37,6 +42,7 @@ class TrainParams(Params):
     early_stopping: Optional[int] = Field(default=None, ge=1)
     steps_per_epoch: Optional[int] = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
+    resume: bool = Field(default=False, exclude=True)
 
 
 class ParseParams(Params):
@@ -61,7 +67,7 @@ class SimulateParams(Params):
     input_rate: float = Field(default=1000.0, gt=0)
     threshold: float = Field(default=1.0, gt=0)
     reset: Literal["subtraction", "zero"] = "subtraction"
-    workers: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=1, exclude=True)
     record_spikes: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
 

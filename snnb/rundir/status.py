@@ -11,7 +11,11 @@ def changed_options(record: AnyStageRecord, given: Mapping[str, Any]) -> List[st
     """Options given now that disagree with the recorded parameters, as `epochs: 2 → 3`."""
     recorded = record.params.model_dump()
     asked = type(record.params).model_validate({**recorded, **given}).model_dump()
-    return [f"{name}: {recorded[name]} → {asked[name]}" for name in given if asked[name] != recorded[name]]
+    return [
+        f"{name}: {recorded[name]} → {asked[name]}"
+        for name in given
+        if name in recorded and asked[name] != recorded[name]
+    ]
 
 
 def stale_reason(run: RunDirectory, record: Optional[AnyStageRecord], given: Mapping[str, Any]) -> Optional[str]:

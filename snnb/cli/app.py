@@ -1,0 +1,115 @@
+"""The command line `snnb`: its commands, and the one place where errors become a line and an exit code."""
+
+import errno
+import sys
+import traceback
+from typing import Callable, Dict, List, Optional
+
+import click
+import typer
+from typing_extensions import Annotated
+
+from snnb import __version__
+from snnb.cli import output
+from snnb.cli.datasets import datasets
+from snnb.cli.export import export
+from snnb.cli.graph import graph
+from snnb.cli.models import models
+from snnb.cli.parse import parse
+from snnb.cli.prepare import prepare
+from snnb.cli.simulate import simulate
+from snnb.cli.stage_command import stage_command
+from snnb.cli.status import status
+from snnb.cli.train import train
+from snnb.cli.verify import verify
+from snnb.errors import SnnbError
+
+STAGES: Dict[str, Callable[..., None]] = {
+    "prepare": prepare,
+    "train": train,
+    "parse": parse,
+    "simulate": simulate,
+    "graph": graph,
+}
+
+commands = typer.Typer(
+    name="snnb",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"auto_envvar_prefix": "SNNB", "help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"snnb {__version__}")
+        raise typer.Exit
+
+
+@commands.callback()
+def snnb(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, allow_from_autoenv=False, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Synapse graphs of real spiking networks: train, convert, simulate, and write every synapse with its traffic."""
+
+
+for _name, _declaration in STAGES.items():
+    commands.command(_name)(stage_command(_name, {_name: _declaration}, _declaration.__doc__, by_name=True))
+commands.command("run")(stage_command("graph", STAGES, "Run all five stages in order.", by_name=False))
+for _command in (models, datasets, status, verify, export):
+    commands.command()(_command)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Exit code of the contract for an error."""
+    if isinstance(error, SnnbError):
+        return error.exit_code
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return 130
+    if isinstance(error, click.ClickException):
+        return 2
+    if isinstance(error, OSError):
+        return 6 if error.errno in (errno.ENOSPC, errno.EDQUOT) else 3
+    return 6 if isinstance(error, MemoryError) else 1
+
+
+def message_of(error: BaseException) -> str:
+    """One line for a person."""
+    from snnb.rundir.files import describe_os_error
+
+    if isinstance(error, click.ClickException):
+        return f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` tell what there is)"
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return "interrupted; nothing half-written is left, the same command goes on from here"
+    if isinstance(error, SnnbError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; give a smaller --batch-size or use a machine with more memory"
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    return f"a bug: {type(error).__name__}: {error}; please report it with what --verbose prints"
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run a command and return its exit code."""
+    try:
+        result = commands(arguments, standalone_mode=False)
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        if output.current.verbose:
+            traceback.print_exc()
+        code = exit_code_of(error)
+        output.current.error(message_of(error), code)
+        return code
+    return result if isinstance(result, int) else 0
+
+
+def app() -> None:
+    """Entry point of the installed command."""
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""`snnb datasets`: what can be prepared."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Optional
+
+import typer
+from typing_extensions import Annotated
+
+from snnb.cli import output
+from snnb.cli.options import Json, Quiet, Verbose
+
+
+def datasets(
+    data_dir: Annotated[
+        Optional[Path],
+        typer.Option(envvar="SNNB_DATA", help="Where data sets are kept; the user's cache when left out."),
+    ] = None,
+    json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """List the data sets and whether they are on this machine."""
+    console = output.configure(json, verbose, quiet)
+    from snnb import datasets as room
+    from snnb.stages.prepare import data_directory
+
+    folder = data_dir or data_directory()
+    specs = [room.describe(name) for name in room.names()]
+    places = [room.available(spec.name, folder) for spec in specs]
+    rows = [
+        [
+            s.name,
+            "×".join(map(str, s.shape or ("as the model",))),
+            str(s.num_classes or ""),
+            _where(place, s.download),
+            s.title,
+        ]
+        for s, place in zip(specs, places)
+    ]
+    head = ["data set", "shape", "classes", "on this machine", "what"]
+    document = [{**asdict(spec), "path": place} for spec, place in zip(specs, places)]
+    console.result(output.table([head, *rows], right=(2,)), document)
+
+
+def _where(place: Optional[Path], download: bool) -> str:
+    if place is not None:
+        return "yes"
+    return "downloads" if download else "no: give --source"

@@ -1,0 +1,53 @@
+"""`snnb export`: the graph in another program's format."""
+
+from pathlib import Path
+from typing import Optional
+
+import typer
+from typing_extensions import Annotated
+
+from snnb.cli import output
+from snnb.cli.options import Force, Json, Quiet, Verbose
+from snnb.cli.status import Directory
+
+
+def export(
+    directory: Directory,
+    format: Annotated[str, typer.Option("--format", help="Format; an unknown one lists them.", show_default=False)],
+    output_path: Annotated[
+        Optional[Path], typer.Option("--output", help="Where to write; export/ beside the graph when left out.")
+    ] = None,
+    graph: Annotated[
+        Optional[str], typer.Option(help="Stamp of the graph, or `weights`; the latest when left out.")
+    ] = None,
+    rate_unit: Annotated[str, typer.Option(help="Unit of rates: step, hz or sample.")] = "step",
+    with_input: Annotated[
+        bool, typer.Option("--with-input", help="Keep an input that is a current in partition and spike formats.")
+    ] = False,
+    force: Force = False,
+    json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the graph in another program's format."""
+    console = output.configure(json, verbose, quiet)
+    from snnb.rundir.directory import RunDirectory
+    from snnb.stages.export import export_graph
+
+    run = RunDirectory.open(directory)
+    with console.bar("export") as progress:
+        written = export_graph(
+            run,
+            format,
+            output=output_path,
+            graph=graph,
+            rate_unit=rate_unit,
+            with_input=with_input,
+            force=force,
+            say=console.say,
+            progress=progress,
+        )
+    console.result(
+        [f"{written.path}  {written.edges:,} edges  {written.size_bytes / 1e6:,.1f} MB"],
+        {"path": written.path, "edges": written.edges, "size_bytes": written.size_bytes, "format": format},
+    )

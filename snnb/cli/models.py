@@ -1,0 +1,17 @@
+"""`snnb models`: what can be built."""
+
+from dataclasses import asdict
+
+from snnb.cli import output
+from snnb.cli.options import Json, Quiet, Verbose
+
+
+def models(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+    """List the models with data set, input shape, neurons and synapses."""
+    console = output.configure(json, verbose, quiet)
+    from snnb.architectures import find, names
+
+    specs = [find(name).spec for name in names()]
+    rows = [[s.name, s.dataset, "×".join(map(str, s.input_shape)), f"{s.neurons:,}", f"{s.synapses:,}"] for s in specs]
+    head = ["model", "data set", "input", "neurons", "synapses"]
+    console.result(output.table([head, *rows], right=(3, 4)), [asdict(s) for s in specs])

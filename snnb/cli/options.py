@@ -1,0 +1,51 @@
+"""Options that several commands share, and how a stage's own options become a command."""
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+import typer
+from typing_extensions import Annotated
+
+Model = Annotated[Optional[str], typer.Option(help="Name of a model (`snnb models` lists them).", show_default=False)]
+RunDir = Annotated[
+    Optional[Path],
+    typer.Option(help="Run directory; $SNNB_RUNS/MODEL or runs/MODEL when left out.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print debug messages and tracebacks.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail when another process works on the run.")]
+Force = Annotated[bool, typer.Option("--force", help="Run again although up to date.")]
+NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail when an earlier stage has to run first.")]
+
+
+def stage_options(declaration: Callable[..., None]) -> List[inspect.Parameter]:
+    """The options that a stage's file declares as the signature of a function."""
+    return list(inspect.signature(declaration).parameters.values())
+
+
+def as_command(
+    name: str, text: Optional[str], parameters: List[inspect.Parameter], call: Callable[..., None]
+) -> Callable[..., None]:
+    """A function with the signature that typer turns into a command; options left out are not handed on."""
+
+    def command(**values: Any) -> None:
+        call(**values)
+
+    command.__name__ = name
+    command.__doc__ = text
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def default_run_dir(model: str) -> Path:
+    """Where a run lies when --run-dir is left out."""
+    return Path(os.environ.get("SNNB_RUNS") or "runs") / model
+
+
+def chosen(values: Dict[str, Any], names: List[str]) -> Dict[str, Any]:
+    """The options among `names` that were given."""
+    return {name: values[name] for name in names if values.get(name) is not None}

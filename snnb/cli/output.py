@@ -1,0 +1,114 @@
+"""What a person sees: results on stdout (one JSON document with --json), messages and progress on stderr."""
+
+import json
+import logging
+import os
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Iterator, List, Sequence
+
+import click
+
+from snnb.progress import Progress
+
+
+@dataclass(frozen=True)
+class Output:
+    """How this command prints."""
+
+    as_json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+
+    def say(self, message: str) -> None:
+        """Tell what is going on, on stderr."""
+        if not self.quiet:
+            click.echo(message, err=True)
+
+    def result(self, lines: Sequence[str], document: Any) -> None:
+        """Print the result: `lines` for people, or `document` as JSON."""
+        click.echo(json.dumps(document, indent=2, default=str) if self.as_json else "\n".join(lines))
+
+    def error(self, message: str, exit_code: int) -> None:
+        """Print an error as one line on stderr, and with --json also as the document on stdout."""
+        click.echo(f"snnb: {' '.join(message.split())}", err=True)
+        if self.as_json:
+            click.echo(json.dumps({"error": message, "exit_code": exit_code}, indent=2))
+
+    @contextmanager
+    def bar(self, label: str) -> Iterator[Progress]:
+        """A progress bar on a terminal; elsewhere a line every ten seconds."""
+        if self.quiet:
+            yield lambda done, total, note="": None
+        elif sys.stderr.isatty():
+            with terminal_bar(label) as progress:
+                yield progress
+        else:
+            yield line_a_while(label)
+
+
+@contextmanager
+def terminal_bar(label: str) -> Iterator[Progress]:
+    """A rich progress bar with time left and a remark."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=None, note="")
+
+        def show(done: int, total: int, note: str = "") -> None:
+            bars.update(task, completed=done, total=total, note=note)
+
+        yield show
+
+
+def line_a_while(label: str, seconds: float = 10.0) -> Progress:
+    """Progress for log files: a line every `seconds`, with the time left."""
+    started = last = time.monotonic()
+
+    def show(done: int, total: int, note: str = "") -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < seconds or not done:
+            return
+        last = now
+        left = (now - started) * (total - done) / done
+        click.echo(f"{label}: {done:,} of {total:,}, {left:,.0f} s left {note}".rstrip(), err=True)
+
+    return show
+
+
+def table(rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> List[str]:
+    """Rows as aligned columns, those numbered in `right` aligned right; the first row is the head."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return [
+        "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip()
+        for row in cells
+    ]
+
+
+current = Output()
+
+
+def configure(as_json: bool, verbose: bool, quiet: bool) -> Output:
+    """Set how this process prints; TensorFlow's own chatter only with --verbose."""
+    global current
+    current = Output(as_json, verbose, quiet)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
+    level = logging.DEBUG if verbose else logging.WARNING
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s: %(message)s", force=True)
+    for chatty in ("matplotlib", "PIL", "numba", "h5py", "tensorflow", "filelock"):
+        logging.getLogger(chatty).setLevel(logging.WARNING if verbose else logging.ERROR)
+    return current

@@ -1,0 +1,38 @@
+"""`snnb status`: the stages, up to date or stale and why."""
+
+from pathlib import Path
+from typing import List
+
+import typer
+from typing_extensions import Annotated
+
+from snnb.cli import output
+from snnb.cli.options import Json, Quiet, Verbose
+
+Directory = Annotated[Path, typer.Argument(help="A run directory.", show_default=False)]
+
+
+def status(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+    """Show the stages of a run: up to date, or stale and why."""
+    console = output.configure(json, verbose, quiet)
+    from snnb.rundir.directory import RunDirectory
+    from snnb.stages.plan import state_of_stages
+
+    run = RunDirectory.open(directory)
+    states = state_of_stages(run)
+    rows: List[List[str]] = [["stage", "state", "when", "took"]]
+    for state in states:
+        if state.record is None:
+            rows.append([state.name, state.reason or "", "", ""])
+        else:
+            timing = state.record.timing
+            label = f"stale: {state.reason}" if state.reason else "up to date"
+            rows.append([state.name, label, timing.started_utc, f"{timing.wall_s:,.1f} s"])
+    head = [f"{run.path}: {run.model} on {run.manifest.run.dataset}"]
+    document = {
+        "run_dir": run.path,
+        "model": run.model,
+        "dataset": run.manifest.run.dataset,
+        "stages": [{"stage": s.name, "up_to_date": s.reason is None, "reason": s.reason} for s in states],
+    }
+    console.result([*head, *output.table(rows)], document)

@@ -1,0 +1,23 @@
+"""`snnb train`: options."""
+
+from typing import Optional
+
+import typer
+from typing_extensions import Annotated
+
+
+def train(
+    epochs: Annotated[Optional[int], typer.Option(min=0, help="Passes over the training set.")] = None,
+    batch_size: Annotated[Optional[int], typer.Option(min=1, help="Samples at a time.")] = None,
+    optimizer: Annotated[Optional[str], typer.Option(help="Name of a Keras optimizer: adam, sgd, rmsprop …")] = None,
+    learning_rate: Annotated[Optional[float], typer.Option(help="Step size of the optimizer.")] = None,
+    validation_split: Annotated[
+        Optional[float], typer.Option(help="Share of the training set that is only validated on.")
+    ] = None,
+    early_stopping: Annotated[
+        Optional[int], typer.Option(min=1, help="Stop after this many epochs without a better validation loss.")
+    ] = None,
+    steps_per_epoch: Annotated[Optional[int], typer.Option(min=1, help="Batches an epoch; all when left out.")] = None,
+    seed: Annotated[Optional[int], typer.Option(min=0, help="Seed of everything random.")] = None,
+) -> None:
+    """Train the Keras network: train/."""

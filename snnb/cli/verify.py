@@ -1,0 +1,30 @@
+"""`snnb verify`: hash everything that the manifest records again."""
+
+from dataclasses import asdict
+
+from snnb.cli import output
+from snnb.cli.options import Json, Quiet, Verbose
+from snnb.cli.status import Directory
+from snnb.errors import VerificationError
+
+
+def verify(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+    """Hash all recorded files again and compare."""
+    console = output.configure(json, verbose, quiet)
+    from snnb.rundir import verify as room
+    from snnb.rundir.directory import RunDirectory
+
+    run = RunDirectory.open(directory)
+    with console.bar("verify") as progress:
+        found = room.verify(run, progress)
+    for note in found.notes:
+        console.say(note)
+    for problem in found.problems:
+        console.say(problem)
+    if found.problems:
+        raise VerificationError(
+            f"{run.path}: {len(found.problems)} of {found.files} files are not as recorded, first {found.problems[0]}; "
+            "restore them from a copy, or run the stage again with --force"
+        )
+    line = f"{run.path}: {found.files} files, {found.size_bytes / 1e6:,.1f} MB, all as recorded"
+    console.result([line], {"run_dir": run.path, **asdict(found)})

@@ -1,0 +1,100 @@
+"""`graph`: the converted network and its spike counts become the synapse graph."""
+
+import json
+from pathlib import Path
+from typing import Any, List, Mapping
+
+from snnb.errors import InputError, UsageError
+from snnb.progress import Progress, silent
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.params import GraphParams
+from snnb.rundir.records import GraphDetails
+from snnb.stages.log import write_log
+from snnb.stages.result import StageResult, merge, result_of
+
+
+def resolve(run: RunDirectory, given: Mapping[str, Any]) -> GraphParams:
+    """Parameters in force. The simulation, named by stamp or by path, is the latest unless one is given.
+
+    Raises
+    ------
+    UsageError
+        No such simulation is in the run.
+    """
+    params = merge(GraphParams, {}, run.record_of("graph"), {"simulation": None, "weights_only": False, **given})
+    if params.weights_only:
+        if params.simulation is not None:
+            raise UsageError("--weights-only needs no simulation; leave out --simulation")
+        return params
+    known = run.manifest.stages.simulations
+    stamp = max(known, default=None) if params.simulation is None else Path(params.simulation).name
+    if stamp not in known:
+        there = ", ".join(known) or "none yet"
+        raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {there}")
+    return params.model_copy(update={"simulation": stamp})
+
+
+def stamp_of(params: GraphParams) -> str:
+    """Name of the graph's directory: that of its simulation, or `weights`."""
+    return params.simulation or "weights"
+
+
+def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
+    """The converted network and, unless weights only, the spike counts and how the populations are coded."""
+    if params.simulation is None:
+        return [f"parse/{run.model}_parsed.h5"]
+    folder = f"simulations/{params.simulation}"
+    return [f"{folder}/{run.model}_parsed.h5", f"{folder}/spike_rate_sums.npz", f"{folder}/sim_accuracies.json"]
+
+
+def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
+    """Build the graph and write a directory below `graphs/`, named as the simulation."""
+    from snnb.synapses.build import build_graph
+    from snnb.synapses.report import log_lines
+
+    read = inputs(run, params)
+    parsed, counts, accuracies = (
+        [run.path / path for path in read] if params.simulation else (run.path / read[0], None, None)
+    )
+    with run.stage("graph", params, inputs=read, stamp=stamp_of(params)) as output:
+        graph = build_graph(
+            parsed,
+            output.directory / f"{run.model}_graph.h5",
+            counts=counts,
+            coding=_coding(accuracies) if accuracies else {},
+            pool_weight=params.pool_weight,
+            progress=progress,
+        )
+        edges, nodes = graph.number_of_edges(), graph.number_of_nodes()
+        lines = log_lines(graph)
+        writable = edges <= params.networkx_limit
+        if writable:
+            from snnb.synapses.export import export
+
+            export(graph, "networkx", output.directory / "graph", rate_unit=params.rate_unit)
+        else:
+            lines.append(
+                f"graph left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
+                f"open {run.model}_graph.h5 with snnb.synapses.SynapseGraph, or use snnb export"
+            )
+        write_log(output.directory / "log.txt", run, params, lines)
+        neurons = nodes - graph.populations[0].size
+        output.metrics = {"neurons": neurons, "synapses": edges}
+        output.details = GraphDetails(
+            simulation=params.simulation,
+            neurons=neurons,
+            nodes=nodes,
+            synapses=edges,
+            networkx=writable,
+        )
+    return result_of(run, "graph", stamp_of(params))
+
+
+def _coding(path: Path) -> Mapping[str, str]:
+    try:
+        coding = json.loads(path.read_text())["coding"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} does not say how the populations are coded; run `snnb simulate` again") from None
+    if not isinstance(coding, dict):
+        raise InputError(f"{path}: coding is not a mapping; run `snnb simulate` again")
+    return coding

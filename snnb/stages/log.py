@@ -1,0 +1,21 @@
+"""`log.txt`: what a person keeps beside a figure."""
+
+from pathlib import Path
+from typing import Sequence
+
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.environment import current_environment, now_utc
+from snnb.rundir.params import Params
+
+
+def write_log(path: Path, run: RunDirectory, params: Params, lines: Sequence[str]) -> None:
+    """Write model, parameters and versions, then the stage's own lines."""
+    info, versions = run.manifest.run, current_environment().model_dump()
+    head = [
+        f"model       {info.model}",
+        f"data set    {info.dataset}",
+        f"written     {now_utc().isoformat(timespec='seconds')}",
+        f"parameters  {', '.join(f'{name}={value}' for name, value in params.model_dump().items())}",
+        f"versions    {', '.join(f'{name} {value}' for name, value in versions.items() if value is not None)}",
+    ]
+    path.write_text("\n".join([*head, "", *lines, ""]), encoding="utf-8")

@@ -1,0 +1,54 @@
+"""`parse`: the trained network goes through the toolbox's parser, is verified and normalised."""
+
+from typing import Any, List, Mapping
+
+import numpy as np
+
+from snnb.progress import Progress, silent
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.params import ParseParams
+from snnb.rundir.records import ParseDetails
+from snnb.stages.result import StageResult, merge, result_of
+
+VERIFIED_SAMPLES = 100
+
+
+def resolve(run: RunDirectory, given: Mapping[str, Any]) -> ParseParams:
+    """Parameters in force."""
+    return merge(ParseParams, {}, run.manifest.stages.parse, given)
+
+
+def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
+    """The trained network, and the pictures to normalise and to verify with."""
+    return [f"train/{run.model}.h5", "dataset/x_norm.npz"]
+
+
+def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
+    """Convert and write `parse/`."""
+    from snnb.conversion.parse import parse
+
+    with run.stage("parse", params, inputs=inputs(run, params)) as output:
+        with np.load(run.path / "dataset" / "x_norm.npz") as stored:
+            x_norm = stored["arr_0"]
+        result = parse(
+            run.path / "train" / f"{run.model}.h5",
+            output.directory,
+            name=run.model,
+            x_norm=x_norm,
+            x_check=x_norm[:VERIFIED_SAMPLES],
+            percentile=params.percentile,
+            schedule=params.normalization_schedule,
+            batch_size=params.batch_size,
+            max_pool=params.max_pool,
+            rectify_linear=params.rectify_linear,
+            progress=progress,
+        )
+        output.metrics = {"largest_difference": result.largest_difference}
+        output.warnings = list(result.warnings)
+        output.details = ParseDetails(
+            verified_samples=min(VERIFIED_SAMPLES, len(x_norm)),
+            largest_difference=result.largest_difference,
+            scale_factors=dict(result.scale_factors),
+            negative_shares=dict(result.negative_shares),
+        )
+    return result_of(run, "parse")

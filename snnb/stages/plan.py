@@ -1,0 +1,169 @@
+"""What must run first, what is stale and why, what is up to date: the stages in order."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional
+
+from snnb.errors import UpstreamError
+from snnb.progress import Progress, silent
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import AnyStageRecord
+from snnb.rundir.status import stale_reason, version_warnings
+from snnb.stages import graph, parse, prepare, simulate, train
+from snnb.stages.result import StageResult, result_of
+
+STAGES: Mapping[str, ModuleType] = {
+    "prepare": prepare,
+    "train": train,
+    "parse": parse,
+    "simulate": simulate,
+    "graph": graph,
+}
+ORDER = tuple(STAGES)
+Given = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a stage, and why: `reason` says why it ran, None that it was up to date."""
+
+    result: StageResult
+    reason: Optional[str]
+
+
+@contextmanager
+def no_bar(stage: str) -> Iterator[Progress]:
+    """Show no progress."""
+    yield silent
+
+
+def bring_up_to_date(
+    run: RunDirectory,
+    target: str,
+    given: Given,
+    *,
+    force: bool = False,
+    upstream: bool = True,
+    asked_by_name: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+    bar: Callable[[str], ContextManager[Progress]] = no_bar,
+) -> List[Outcome]:
+    """Run `target` and whatever it needs first.
+
+    Parameters
+    ----------
+    run
+        The run, locked.
+    target
+        Name of the last stage that is wanted.
+    given
+        Options that were given, by stage. An option that was not given keeps its recorded value.
+    force
+        Run although up to date: the target, or with `asked_by_name` false every stage.
+    upstream
+        Whether earlier stages may run; if not, one that would have to raises `UpstreamError`.
+    asked_by_name
+        Whether the target itself is what was asked for, rather than the whole chain: a simulation asked for by name
+        is always a new one.
+
+    Returns
+    -------
+    list of Outcome
+        One for each stage that the target needs, in order.
+    """
+    outcomes: List[Outcome] = []
+    for name in needed(target, given.get("graph", {})):
+        is_target = name == target
+        options = dict(given.get(name, {}))
+        if name == "graph" and outcomes and outcomes[-1].result.stage == "simulate":
+            options["simulation"] = outcomes[-1].result.directory.name
+        reason = why_run(run, name, options)
+        if reason is None and force and (is_target or not asked_by_name):
+            reason = "forced"
+        if reason is None and is_target and name == "simulate" and asked_by_name:
+            reason = "a new simulation"
+        if reason is None:
+            say(f"{name}: up to date")
+            outcomes.append(Outcome(current_result(run, name, options), None))
+            for warning in version_warnings(outcomes[-1].result.record):
+                say(f"{name}: made with another version: {warning}")
+            continue
+        if not is_target and not upstream:
+            raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
+        say(f"{name}: running ({reason})")
+        stage = STAGES[name]
+        params = stage.resolve(run, options)
+        with bar(name) as progress:
+            result = stage.run(run, params, progress)
+        for warning in result.record.warnings:
+            say(f"{name}: {warning}")
+        outcomes.append(Outcome(result, reason))
+    return outcomes
+
+
+def needed(target: str, graph_options: Mapping[str, Any]) -> List[str]:
+    """The stages that `target` rests on and itself, in order.
+
+    A graph of a simulation that is named rests on that alone, since a simulation's directory is complete in itself.
+    """
+    if target != "graph":
+        return list(ORDER[: ORDER.index(target) + 1])
+    if graph_options.get("simulation") is not None:
+        return ["graph"]
+    if graph_options.get("weights_only"):
+        return ["prepare", "train", "parse", "graph"]
+    return list(ORDER)
+
+
+def why_run(run: RunDirectory, name: str, options: Mapping[str, Any]) -> Optional[str]:
+    """Why a stage would have to run now; None when it is up to date with these options."""
+    if name == "simulate":
+        if simulate.latest_matching(run, options) is not None:
+            return None
+        return stale_reason(run, run.record_of("simulate"), options)
+    if name == "graph":
+        params = graph.resolve(run, options)
+        options = {**options, "simulation": params.simulation}
+        return stale_reason(run, run.manifest.stages.graphs.get(graph.stamp_of(params)), options)
+    return stale_reason(run, run.record_of(name), options)
+
+
+def current_result(run: RunDirectory, name: str, options: Mapping[str, Any]) -> StageResult:
+    """The result of a stage that is up to date."""
+    stamp = None
+    if name == "simulate":
+        stamp = simulate.latest_matching(run, options)
+    if name == "graph":
+        stamp = graph.stamp_of(graph.resolve(run, options))
+    return result_of(run, name, stamp)
+
+
+@dataclass(frozen=True)
+class State:
+    """A stage as it is: its record if it is complete, and why it is stale if it is."""
+
+    name: str
+    record: Optional[AnyStageRecord]
+    reason: Optional[str]
+
+
+def state_of_stages(run: RunDirectory) -> List[State]:
+    """Every stage, simulation and graph of the run with the options it was made with."""
+    stages = run.manifest.stages
+    states: List[State] = []
+    stale: Optional[str] = None
+    for name in ("prepare", "train", "parse"):
+        record = run.record_of(name)
+        reason = stale_reason(run, record, {}) or (f"{stale} has to run first" if stale else None)
+        states.append(State(name, record, reason))
+        stale = stale or (name if reason else None)
+    upstream = f"{stale} has to run first" if stale else None
+    many = (("simulate", "simulations", stages.simulations), ("graph", "graphs", stages.graphs))
+    for name, folder, records in many:
+        if not records:
+            states.append(State(name, None, "has not run"))
+        for stamp, record in records.items():
+            reason = stale_reason(run, record, {}) or (upstream if name == "simulate" else None)
+            states.append(State(f"{folder}/{stamp}", record, reason))
+    return states

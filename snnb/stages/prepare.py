@@ -1,0 +1,71 @@
+"""`prepare`: a data set becomes memory-mapped arrays and the toolbox's three npz files."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, List, Mapping
+
+import platformdirs
+
+from snnb import datasets
+from snnb.architectures import find
+from snnb.progress import Progress, silent
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.files import external_record
+from snnb.rundir.params import PrepareParams
+from snnb.rundir.records import PrepareDetails, Split
+from snnb.stages.result import StageResult, merge, result_of
+
+NORM_SAMPLES = 1000
+
+
+def data_directory() -> Path:
+    """Where data sets are kept: $SNNB_DATA, else the user's cache directory."""
+    return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
+
+
+def resolve(run: RunDirectory, given: Mapping[str, Any]) -> PrepareParams:
+    """Parameters in force: the shape is the model's."""
+    spec = find(run.model).spec
+    defaults = {
+        "dataset": run.manifest.run.dataset,
+        "shape": spec.input_shape,
+        "fit": spec.fit,
+        "norm_samples": NORM_SAMPLES,
+    }
+    return merge(PrepareParams, defaults, run.manifest.stages.prepare, given)
+
+
+def inputs(run: RunDirectory, params: PrepareParams) -> List[str]:
+    """Nothing of the run: the data come from outside."""
+    return []
+
+
+def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
+    """Read the data set and write `dataset/`."""
+    with run.stage("prepare", params, inputs=[]) as output:
+        prepared = datasets.prepare(
+            params.dataset,
+            output.directory,
+            data_dir=params.data_dir or data_directory(),
+            source=Path(params.source) if params.source else None,
+            shape=params.shape,
+            fit=params.fit,
+            seed=params.seed,
+            norm_samples=params.norm_samples,
+            limit=params.limit,
+            progress=progress,
+        )
+        output.external = external_record(prepared.inputs)
+        output.warnings = prepared.warnings
+        output.details = PrepareDetails(
+            dataset=prepared.dataset,
+            version=prepared.version,
+            licence=prepared.licence,
+            source=prepared.source,
+            scale=prepared.scale,
+            class_names=prepared.class_names,
+            splits={name: Split(**asdict(split)) for name, split in prepared.splits.items()},
+        )
+        output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
+    return result_of(run, "prepare")

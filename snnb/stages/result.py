@@ -1,0 +1,48 @@
+"""What a stage returns, and how its parameters come about."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Optional, Type, TypeVar
+
+from pydantic import ValidationError
+
+from snnb.errors import UsageError
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.params import Params
+from snnb.rundir.records import AnyStageRecord
+
+P = TypeVar("P", bound=Params)
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A complete stage: its directory and what the manifest says of it."""
+
+    stage: str
+    directory: Path
+    record: AnyStageRecord
+
+
+def result_of(run: RunDirectory, stage: str, stamp: Optional[str] = None) -> StageResult:
+    """The result of a complete stage."""
+    record = run.record_of(stage, stamp)
+    if record is None:
+        raise KeyError(f"{stage} is not complete")
+    return StageResult(stage, run.path / run.directory_of(stage, stamp), record)
+
+
+def merge(kind: Type[P], defaults: Mapping[str, Any], record: Optional[AnyStageRecord], given: Mapping[str, Any]) -> P:
+    """Parameters in force: an option that is given, else the recorded value, else the default.
+
+    Raises
+    ------
+    UsageError
+        A value is not one that the option takes.
+    """
+    recorded = record.params.model_dump() if record is not None else {}
+    try:
+        return kind.model_validate({**defaults, **recorded, **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "options"
+        raise UsageError(f"{option} {first.get('input')!r}: {first['msg'].lower()}") from None

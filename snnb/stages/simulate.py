@@ -1,0 +1,113 @@
+"""`simulate`: the converted network runs over the first test samples; spikes are counted."""
+
+from typing import TYPE_CHECKING, Any, List, Mapping, Optional
+
+import numpy as np
+
+from snnb.architectures import find
+from snnb.errors import UsageError
+from snnb.progress import Progress, silent
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.files import copy_file
+from snnb.rundir.params import SimulateParams
+from snnb.rundir.records import SimulateDetails
+from snnb.rundir.status import stale_reason
+from snnb.stages.dataset import class_count, prepared_details
+from snnb.stages.log import write_log
+from snnb.stages.result import StageResult, merge, result_of
+
+if TYPE_CHECKING:
+    from snnb.conversion.config import ToolboxConfig
+
+DEFAULT_SAMPLES = 1000
+
+
+def resolve(run: RunDirectory, given: Mapping[str, Any]) -> SimulateParams:
+    """Parameters in force: those of the latest simulation unless given."""
+    available = prepared_details(run).splits["test"].shape[0]
+    defaults = {"samples": min(DEFAULT_SAMPLES, available)}
+    params = merge(SimulateParams, defaults, run.record_of("simulate"), given)
+    if params.samples > available:
+        raise UsageError(f"--samples {params.samples}: the test set has {available}; give at most that many")
+    if params.warm_up >= params.duration:
+        raise UsageError(
+            f"--warm-up {params.warm_up} leaves nothing of --duration {params.duration} to count; make it shorter"
+        )
+    return params
+
+
+def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
+    """The converted and the trained network with its history, and the test set."""
+    history = ("training_history.csv", "training_metrics.json", "training_plot.png")
+    return [
+        f"train/{run.model}.h5",
+        *(f"train/{name}" for name in history if (run.path / "train" / name).exists()),
+        f"parse/{run.model}_parsed.h5",
+        "parse/scale_factors.json",
+        "dataset/x_test.npy",
+        "dataset/y_test.npy",
+    ]
+
+
+def latest_matching(run: RunDirectory, given: Mapping[str, Any]) -> Optional[str]:
+    """Stamp of the latest simulation that is up to date with the options given; None when there is none."""
+    records = run.manifest.stages.simulations
+    for stamp in sorted(records, reverse=True):
+        if stale_reason(run, records[stamp], given) is None:
+            return stamp
+    return None
+
+
+def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
+    """Simulate and write a new directory below `simulations/`, complete in itself."""
+    from snnb.conversion.config import write_config
+    from snnb.simulation.simulate import SimulationSettings, simulate
+
+    details = prepared_details(run)
+    stamp = run.new_stamp()
+    read = inputs(run, params)
+    with run.stage("simulate", params, inputs=read, stamp=stamp) as output:
+        for path in read:
+            if not path.startswith("dataset/"):
+                copy_file(run.path / path, output.directory / path.split("/")[-1])
+        result = simulate(
+            run.path / "parse" / f"{run.model}_parsed.h5",
+            output.directory,
+            name=run.model,
+            x=np.load(run.path / "dataset" / "x_test.npy", mmap_mode="r"),
+            y=np.load(run.path / "dataset" / "y_test.npy", mmap_mode="r"),
+            scale=details.scale,
+            class_names=details.class_names,
+            num_classes=class_count(find(run.model).spec, details),
+            settings=SimulationSettings(**{**params.model_dump(), "workers": params.workers}),
+            progress=progress,
+        )
+        write_config(_toolbox_config(run, params), output.directory)
+        write_log(output.directory / "log.txt", run, params, result.lines)
+        output.metrics = {"ann_accuracy": result.ann_accuracy, "snn_accuracy": result.snn_accuracy}
+        output.warnings = list(result.warnings)
+        output.details = SimulateDetails(
+            engine=result.engine, engine_reason=result.engine_reason, mean_rates=dict(result.mean_rates)
+        )
+    return result_of(run, "simulate", stamp)
+
+
+def _toolbox_config(run: RunDirectory, params: SimulateParams) -> "ToolboxConfig":
+    from snnb.conversion.config import ToolboxConfig
+
+    parse = run.manifest.stages.parse
+    if parse is None:
+        raise KeyError("parse is not complete")
+    return ToolboxConfig(
+        name=run.model,
+        samples=params.samples,
+        duration=params.duration,
+        batch_size=min(params.batch_size, params.samples),
+        threshold=params.threshold,
+        reset=params.reset,
+        poisson=params.input == "poisson",
+        input_rate=int(params.input_rate),
+        percentile=parse.params.percentile,
+        schedule=parse.params.normalization_schedule,
+        max_pool_to_average=parse.params.max_pool == "average",
+    )
