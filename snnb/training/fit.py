@@ -1,0 +1,284 @@
+"""Training: real epochs of Keras, each a `fit` of its own from the checkpoint of the one before.
+
+That is what makes an interrupted training, when resumed, equal to an uninterrupted one bit by bit: both take the same
+path through the same files. The session is cleared and the seed set for every epoch, since dropout draws from a
+generator whose state Keras does not save.
+"""
+
+import math
+import random
+import time
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from snnb.errors import UsageError, VerificationError
+from snnb.progress import Progress, silent
+from snnb.training import checkpoint as checkpoints
+from snnb.training.batches import Pictures, batches
+from snnb.training.checkpoint import Checkpoint, Row
+from snnb.training.modelfile import write_model
+from snnb.training.objective import check_data, check_model, compile_model, evaluate, new_optimizer, shortest
+from snnb.training.recipe import Recipe
+from snnb.training.report import named_metrics, plot_history, write_history, write_metrics
+
+_SECONDS_BETWEEN_REPORTS = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came of a training.
+
+    Attributes
+    ----------
+    metrics
+        `test_loss` and `test_accuracy` (for a reconstruction `test_mean_squared_error`) of the weights that were kept.
+    epochs_run
+        Complete epochs, those before an interruption included.
+    warnings
+        What a person should know.
+    """
+
+    metrics: Dict[str, float]
+    epochs_run: int
+    warnings: List[str]
+
+
+def train(
+    build: Callable[[], keras.Model],
+    *,
+    x_train: np.ndarray,
+    y_train: np.ndarray,
+    x_test: np.ndarray,
+    y_test: np.ndarray,
+    scale: float,
+    num_classes: Optional[int],
+    recipe: Recipe,
+    validation_split: float,
+    seed: int,
+    target: Path,
+    name: str,
+    checkpoint: Path,
+    resume: bool = False,
+    steps_per_epoch: Optional[int] = None,
+    limit: Optional[int] = None,
+    progress: Progress = silent,
+) -> TrainingResult:
+    """Train a model and write `NAME.h5`, `training_history.csv`, `training_metrics.json` and `training_plot.png`.
+
+    The same seed gives the same files on the same machine with the same number of threads, whether or not the training
+    was interrupted and resumed.
+
+    Parameters
+    ----------
+    build
+        Returns the untrained model; called once the seed is set.
+    x_train, x_test
+        (n, height, width, channels), memory-mapped or not; pixels are `x / scale`.
+    y_train, y_test
+        (n,) class numbers; not used for a reconstruction.
+    scale
+        255 for uint8 pictures, 1 for pixels.
+    num_classes
+        None trains the model to reproduce its input, by mean squared error.
+    recipe
+        Optimiser, epochs, batch size and so on.
+    validation_split
+        Share of the training pictures, drawn by the seed, that judges each epoch and is not trained on; may be 0.
+    seed
+        Of the initial weights, the validation pictures, the order of the pictures, dropout and augmentation.
+    target
+        An existing directory for the files.
+    name
+        Of the model.
+    checkpoint
+        Directory for the state after each complete epoch. It stays when this function returns: the caller removes it
+        once the results are safe.
+    resume
+        Go on from `checkpoint`. Without one there, begin anew and say so in the warnings.
+    steps_per_epoch
+        End each epoch after so many batches.
+    limit
+        Use at most so many training and so many test pictures: training ones drawn by the seed, the first test ones.
+    progress
+        Told the batches done, of all batches of all epochs, with loss and accuracy.
+
+    Raises
+    ------
+    InputError
+        When model and data do not fit each other.
+    UsageError
+        When the checkpoint is of another training.
+    VerificationError
+        When the loss is no longer finite.
+    """
+    check_data(x_train, y_train, num_classes, "train")
+    check_data(x_test, y_test, num_classes, "test")
+    warnings = []
+    _reset(seed)
+    model = build()
+    check_model(model, x_train.shape[1:], num_classes)
+    compile_model(model, new_optimizer(recipe), num_classes)
+    target_shape = tuple(model.output_shape[1:])
+    learning = Pictures(x_train, y_train, scale, target_shape, num_classes)
+    training_rows, validation_rows = split_rows(len(x_train), validation_split, seed, limit)
+    monitor = "val_loss" if len(validation_rows) else "loss"
+
+    identity = _identity(model, learning, recipe, validation_split, seed, steps_per_epoch, limit)
+    history: List[Row] = []
+    if resume and checkpoints.exists(checkpoint):
+        history.extend(checkpoints.load(checkpoint, identity).history)
+        if len(history) > recipe.epochs:
+            raise UsageError(f"the checkpoint holds {len(history)} epochs, more than the {recipe.epochs} asked for")
+    else:
+        if resume:
+            warnings.append("there was no checkpoint to resume from: trained from the beginning")
+        checkpoints.save(checkpoint, Checkpoint(identity, ()), model, keep=[])
+
+    steps = math.ceil(len(training_rows) / recipe.batch_size)
+    steps = steps if steps_per_epoch is None else min(steps, steps_per_epoch)
+    while len(history) < recipe.epochs and not _is_over(history, monitor, recipe.patience):
+        epoch = len(history)
+        _reset(seed + epoch)
+        model = checkpoints.load_model(checkpoint, epoch)
+        compile_model(model, model.optimizer, num_classes)
+        keras.backend.set_value(model.optimizer.learning_rate, recipe.learning_rate_at(epoch))
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(training_rows)[: steps * recipe.batch_size]
+        augmentation = (recipe, rng) if recipe.flip or recipe.shift else None
+        logs = model.fit(
+            batches(learning, order, recipe.batch_size, augmentation),
+            validation_data=batches(learning, validation_rows, recipe.batch_size) if len(validation_rows) else None,
+            verbose=0,
+            callbacks=[_Reporter(epoch, recipe.epochs, steps, progress)],
+        ).history
+        row = {column: shortest(values[0]) for column, values in logs.items()}
+        _check_finite(row, epoch)
+        history.append({**row, "lr": recipe.learning_rate_at(epoch)})
+        kept = _best(history, monitor) if recipe.patience else epoch
+        checkpoints.save(checkpoint, Checkpoint(identity, tuple(history)), model, keep=[kept + 1])
+
+    best = _best(history, monitor)
+    kept = best if recipe.patience else len(history) - 1
+    _reset(seed)
+    model = checkpoints.load_model(checkpoint, kept + 1)
+    # The state of the optimiser is of no use to the stages that follow, and twice the size of the weights.
+    compile_model(model, new_optimizer(recipe), num_classes)
+    test = evaluate(model, Pictures(x_test, y_test, scale, target_shape, num_classes), limit, recipe.batch_size)
+    _check_finite(test, kept)
+    metrics = named_metrics(test, num_classes)
+    write_model(model, target / f"{name}.h5")
+    write_history(history, target / "training_history.csv")
+    summary = {
+        **metrics,
+        "epochs_run": len(history),
+        "kept_epoch": kept + 1,
+        "best_epoch": best + 1,
+        "final": history[-1],
+        "best": history[best],
+        "training_pictures": len(training_rows),
+        "validation_pictures": len(validation_rows),
+    }
+    write_metrics(summary, target / "training_metrics.json")
+    plot_history(history, kept, test, name, target / "training_plot.png")
+    return TrainingResult(metrics, len(history), warnings)
+
+
+def split_rows(count: int, share: float, seed: int, limit: Optional[int]) -> Tuple[np.ndarray, np.ndarray]:
+    """Draw the pictures to train on and those to validate with.
+
+    Parameters
+    ----------
+    count
+        Pictures there are.
+    share
+        Of those used, for validation: at least one picture, unless 0.
+    seed
+        Of the drawing.
+    limit
+        Use at most so many in all.
+
+    Returns
+    -------
+    training, validation
+        Sorted indices, disjoint.
+    """
+    if not 0 <= share < 1:
+        raise UsageError(f"the validation split must lie in [0, 1), not {share}")
+    rows = np.random.default_rng([seed]).permutation(count)[:limit]
+    held_out = max(1, round(share * len(rows))) if share else 0
+    if held_out >= len(rows):
+        raise UsageError(f"{len(rows)} pictures leave none to train on beside {held_out} for validation")
+    return np.sort(rows[held_out:]), np.sort(rows[:held_out])
+
+
+def _reset(seed: int) -> None:
+    keras.backend.clear_session()
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  a user's model may draw from it
+    tf.random.set_seed(seed)
+
+
+def _identity(
+    model: keras.Model,
+    pictures: Pictures,
+    recipe: Recipe,
+    validation_split: float,
+    seed: int,
+    steps_per_epoch: Optional[int],
+    limit: Optional[int],
+) -> Dict[str, str]:
+    """Return what a resumed training must share with the interrupted one: all but the number of epochs, a mere end."""
+    some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
+    content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))
+    fields = {key.replace("_", " "): repr(value) for key, value in asdict(recipe).items() if key != "epochs"}
+    return {
+        **fields,
+        "validation split": repr(validation_split),
+        "seed": repr(seed),
+        "steps per epoch": repr(steps_per_epoch),
+        "limit": repr(limit),
+        "model": f"{zlib.crc32(model.to_json().encode()):08x}",
+        "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
+    }
+
+
+def _best(history: Sequence[Row], monitor: str) -> int:
+    return min(range(len(history)), key=lambda epoch: history[epoch][monitor])
+
+
+def _is_over(history: Sequence[Row], monitor: str, patience: Optional[int]) -> bool:
+    return bool(history) and patience is not None and len(history) - 1 - _best(history, monitor) >= patience
+
+
+def _check_finite(row: Row, epoch: int) -> None:
+    wrong = [column for column, value in row.items() if not math.isfinite(value)]
+    if wrong:
+        raise VerificationError(
+            f"the training diverged in epoch {epoch + 1} ({wrong[0]} is {row[wrong[0]]}): try a lower --learning-rate"
+        )
+
+
+class _Reporter(keras.callbacks.Callback):
+    """Tell how far the training is, and stop it as soon as the loss is lost."""
+
+    def __init__(self, epoch: int, epochs: int, steps: int, progress: Progress) -> None:
+        super().__init__()
+        self._epoch, self._epochs, self._steps, self._progress = epoch, epochs, steps, progress
+        self._reported = -math.inf
+
+    def on_train_batch_end(self, batch: int, logs: Dict[str, float]) -> None:
+        now = time.monotonic()
+        if now - self._reported < _SECONDS_BETWEEN_REPORTS and batch + 1 < self._steps:
+            return
+        self._reported = now
+        figures = {name: float(value) for name, value in logs.items()}
+        _check_finite(figures, self._epoch)
+        note = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        done = self._epoch * self._steps + batch + 1
+        self._progress(done, self._epochs * self._steps, f"epoch {self._epoch + 1}/{self._epochs}  {note}")

@@ -1,0 +1,87 @@
+"""What a model is trained for, and whether model and data agree on it."""
+
+from typing import Dict, Optional, Tuple
+
+import numpy as np
+from tensorflow import keras
+
+from snnb.errors import InputError
+from snnb.training.batches import Pictures, batches
+from snnb.training.recipe import Recipe
+
+
+def new_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """Make the optimiser of a recipe, in its initial state."""
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    kinds = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
+    return kinds[recipe.optimizer](recipe.learning_rate)
+
+
+def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, num_classes: Optional[int]) -> None:
+    """Set the loss: cross entropy with one-hot targets, as the toolbox's own loader expects; or mean squared error."""
+    if num_classes is None:
+        model.compile(optimizer, "mean_squared_error")
+    else:
+        model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
+
+
+def evaluate(model: keras.Model, pictures: Pictures, count: Optional[int], batch_size: int) -> Dict[str, float]:
+    """Loss, and for classes accuracy, of a compiled model on the first `count` pictures (None: on all)."""
+    rows = np.arange(len(pictures.x))[:count]
+    logs = model.evaluate(batches(pictures, rows, batch_size), verbose=0, return_dict=True)
+    return {name: shortest(value) for name, value in logs.items()}
+
+
+def shortest(value: float) -> float:
+    """Drop the digits that a float32 of Keras gains as a Python number: 0.9816 for 0.9815999865531921."""
+    return float(str(np.float32(value)))
+
+
+def check_data(x: np.ndarray, y: np.ndarray, num_classes: Optional[int], split: str) -> None:
+    """Refuse pictures and labels that do not belong together.
+
+    Raises
+    ------
+    InputError
+        When there are none, their numbers differ, or a label is no class.
+    """
+    if len(x) == 0:
+        raise InputError(f"x_{split} holds no pictures: prepare the data set again")
+    if len(x) != len(y):
+        raise InputError(f"x_{split} holds {len(x)} pictures but y_{split} {len(y)} labels: prepare the data set again")
+    if num_classes is not None and not 0 <= y.min() <= y.max() < num_classes:
+        raise InputError(
+            f"y_{split} holds labels from {y.min()} to {y.max()}, but with {num_classes} classes "
+            f"they go from 0 to {num_classes - 1}: prepare the data set again, or give the model more classes"
+        )
+
+
+def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int]) -> None:
+    """Refuse a model that does not fit the data.
+
+    Raises
+    ------
+    InputError
+        When input or output have another shape than pictures and classes.
+    """
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise InputError(
+            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs: give it one of each"
+        )
+    if tuple(model.input_shape[1:]) != tuple(picture_shape):
+        raise InputError(
+            f"layer {model.layers[0].name}: the model takes inputs of shape {model.input_shape[1:]}, "
+            f"but the pictures are {tuple(picture_shape)}: change one or the other"
+        )
+    last = model.layers[-1].name
+    if num_classes is not None and tuple(model.output_shape[1:]) != (num_classes,):
+        raise InputError(
+            f"layer {last}: the model's output has shape {model.output_shape[1:]}, "
+            f"but the data set has {num_classes} classes: the output must have shape ({num_classes},)"
+        )
+    if num_classes is None and np.prod(model.output_shape[1:]) != np.prod(picture_shape):
+        raise InputError(
+            f"layer {last}: the model's output has shape {model.output_shape[1:]}, "
+            f"which cannot reproduce pictures of shape {tuple(picture_shape)}"
+        )

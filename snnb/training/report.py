@@ -1,0 +1,78 @@
+"""What a training leaves for people and scripts: history, figures and a plot."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from snnb.training.checkpoint import Row
+
+_TRAINING, _VALIDATION, _TEST = "#1f5a94", "#d9762b", "#555555"
+_MEASURES = ("loss", "accuracy")
+
+
+def named_metrics(test: Row, num_classes: Optional[int]) -> Row:
+    """Name what Keras reports of the test set: the loss of a reconstruction is its mean squared error."""
+    if num_classes is None:
+        return {"test_mean_squared_error": test["loss"]}
+    return {"test_accuracy": test["accuracy"], "test_loss": test["loss"]}
+
+
+def write_history(history: Sequence[Row], path: Path) -> None:
+    """Write one row an epoch, counted from 1, with the columns that Keras reports."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["epoch", *history[0]], lineterminator="\n")
+        writer.writeheader()
+        for epoch, row in enumerate(history, 1):
+            writer.writerow({"epoch": epoch, **row})
+
+
+def write_metrics(content: Dict[str, Any], path: Path) -> None:
+    """Write figures as JSON, in the order given."""
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def plot_history(history: Sequence[Row], kept_epoch: int, test: Row, title: str, path: Path) -> None:
+    """Draw loss and accuracy over the epochs.
+
+    Parameters
+    ----------
+    history
+        One row an epoch, with Keras's columns.
+    kept_epoch
+        The epoch, from 0, whose weights were kept.
+    test
+        Loss and accuracy on the test set, of the kept weights.
+    title
+        Above the picture.
+    path
+        PNG file.
+    """
+    measures = [name for name in _MEASURES if name in history[0]]
+    figure = Figure(figsize=(5.2 * len(measures), 3.8), dpi=120)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(measures), squeeze=False)[0]
+    epochs = range(1, len(history) + 1)
+    for axis, name in zip(axes, measures):
+        for column, label, colour in [(name, "training", _TRAINING), (f"val_{name}", "validation", _VALIDATION)]:
+            if column in history[0]:
+                values = [row[column] for row in history]
+                axis.plot(epochs, values, color=colour, label=label, marker="o", markersize=3, linewidth=1.6)
+        axis.plot(
+            [kept_epoch + 1], [test[name]], color=_TEST, marker="D", linestyle="none", label=f"test {test[name]:.4g}"
+        )
+        axis.set_xlabel("epoch")
+        axis.set_title(name, loc="left", fontsize=11)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(color="#e4e4e4", linewidth=0.8)
+        axis.set_axisbelow(True)
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+        axis.legend(frameon=False, fontsize=9)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    figure.tight_layout()
+    figure.savefig(str(path), metadata={"Software": ""})
