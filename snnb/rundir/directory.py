@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Unio
 from snnb.errors import InputError, UsageError
 from snnb.rundir import lock, manifest
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
-from snnb.rundir.files import sync_directory, sync_tree
+from snnb.rundir.files import PARTIAL, sync_directory, sync_tree
 from snnb.rundir.hashes import HashMemory
 from snnb.rundir.params import Params
 from snnb.rundir.records import RECORD_TYPES, AnyStageRecord, FileRecord, Manifest, Record, RunInfo, Timing
@@ -207,6 +207,8 @@ class RunDirectory:
         for leftover in [entry for parent in parents for entry in parent.glob(f"{INCOMPLETE}*")]:
             say(f"{leftover.relative_to(self.path)}: removed, left by an interrupted stage")
             _remove(leftover)
+        for partial in self.path.glob(f".*{PARTIAL}"):
+            partial.unlink()
         for parent in parents[1:]:
             if parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()

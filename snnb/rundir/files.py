@@ -12,6 +12,7 @@ from snnb.errors import ResourceError
 from snnb.rundir.records import FileRecord
 
 BLOCK = 1 << 20
+PARTIAL = ".partial"
 FICLONE = 0x40049409  # linux/fs.h: share the extents of another file (btrfs, XFS)
 
 
@@ -41,7 +42,7 @@ def external_record(paths: Iterable[Path]) -> List[FileRecord]:
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Write a file so that at any moment either the old or the new content is there."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}{PARTIAL}")
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

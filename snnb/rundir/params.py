@@ -8,7 +8,7 @@ from typing import Dict, Literal, Optional, Tuple, Union
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Setting = Union[bool, int, float, str]
+Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
 class Params(BaseModel):

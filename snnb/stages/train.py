@@ -1,6 +1,5 @@
 """`train`: the Keras network learns the data set."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, List, Mapping
 
@@ -27,7 +26,7 @@ def resolve(run: RunDirectory, given: Mapping[str, Any]) -> TrainParams:
         "optimizer": spec.recipe.optimizer,
         "learning_rate": spec.recipe.learning_rate,
         "validation_split": 0.1,
-        "early_stopping": spec.recipe.early_stopping,
+        "early_stopping": spec.recipe.patience,
     }
     return merge(TrainParams, defaults, run.manifest.stages.train, given)
 
@@ -46,13 +45,12 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     with run.stage("train", params, inputs=inputs(run, params)) as output:
         arrays = {name: np.load(run.path / "dataset" / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         classes = class_count(architecture.spec, details)
-        recipe = replace(
-            architecture.spec.recipe,
+        recipe = architecture.spec.recipe.override(
             epochs=params.epochs,
             batch_size=params.batch_size,
             optimizer=params.optimizer,
             learning_rate=params.learning_rate,
-            early_stopping=params.early_stopping,
+            patience=params.early_stopping,
         )
         result = train(
             partial(

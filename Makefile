@@ -1,0 +1,57 @@
+# `make help` lists the targets. Each makes what it needs, the environment included.
+UV := $(if $(shell uv --version 2>/dev/null),uv,.tools/bin/uv)
+BIN := .venv/bin
+
+.PHONY: help setup demo test test-all lint format bench locks clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and snnb
+
+.tools/bin/uv:
+	python3 -m venv .tools
+	.tools/bin/python -m pip install --quiet uv
+
+.venv/ready: requirements-dev.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
+	$(UV) venv --quiet --allow-existing .venv
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.lock
+	$(UV) pip install --quiet --no-deps --python $(BIN)/python --editable .
+	touch $@
+
+demo: setup ## all five stages on the embedded digits, with the pictures to look at
+	$(BIN)/snnb run --model mini_network --run-dir runs/demo
+	$(BIN)/snnb status runs/demo
+
+test: setup ## the tests, on two cores
+	$(BIN)/pytest -n 2 --dist loadfile
+
+test-all: setup ## the tests and the slow ones
+	$(BIN)/pytest -n 2 --dist loadfile -m "not gpu and not network and not container"
+
+lint: setup ## format, style, types, and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## put the code into the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## measure speed and memory beside the usual ways
+	$(BIN)/python benchmarks/graph.py
+	$(BIN)/python benchmarks/normalise.py
+	$(BIN)/python benchmarks/simulate.py
+
+locks: | $(filter .tools/bin/uv,$(UV)) ## write the three lock files anew
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra gpu --extra exports \
+		pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra cpu --extra exports \
+		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra dev \
+		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and caches; run directories stay
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -1,0 +1,14 @@
+"""Shared by all tests: TensorFlow says less, and no test sees the caller's own runs, data sets or options."""
+
+import os
+
+import pytest
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_caller(monkeypatch, tmp_path_factory):
+    for name in [name for name in os.environ if name.startswith("SNNB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SNNB_DATA", str(tmp_path_factory.getbasetemp() / "data"))

@@ -1,0 +1,41 @@
+"""A run directory with a tiny `prepare` stage, no data set needed."""
+
+import pytest
+
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.params import PrepareParams
+from snnb.rundir.records import PrepareDetails, RunInfo, Split
+
+
+@pytest.fixture
+def run(tmp_path):
+    info = RunInfo(model="mini_network", dataset="digits", created_utc="2026-01-01T00:00:00+00:00", snnb_version="0")
+    return RunDirectory.create(tmp_path / "run", info)
+
+
+@pytest.fixture
+def params():
+    return PrepareParams(dataset="digits", shape=(8, 8, 1), norm_samples=3)
+
+
+@pytest.fixture
+def write(params):
+    """Run a `prepare` that writes `content` to two files."""
+
+    def prepare(run, content):
+        with run.stage("prepare", params, inputs=[]) as output:
+            (output.directory / "x.npy").write_text(content)
+            (output.directory / "deep").mkdir()
+            (output.directory / "deep" / "y.npy").write_text(content * 2)
+            split = Split(shape=[1], dtype="uint8", class_counts={"0": 1})
+            output.details = PrepareDetails(
+                dataset="digits",
+                version="1",
+                licence="none",
+                source="test",
+                scale=16,
+                class_names=["0"],
+                splits={"train": split},
+            )
+
+    return prepare

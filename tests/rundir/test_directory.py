@@ -1,0 +1,121 @@
+import os
+import sys
+
+import pytest
+
+from snnb.errors import InputError, UsageError
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import RunInfo
+from snnb.rundir.verify import verify
+
+
+def content(run):
+    path = run.path / "dataset" / "x.npy"
+    return path.read_text() if path.exists() else None
+
+
+def hidden(run):
+    return sorted(p.name for p in run.path.rglob(".*") if p.name not in (".lock", ".hashes.json"))
+
+
+def test_a_stage_leaves_its_files_their_hashes_and_nothing_else(run, write):
+    with run.locked():
+        write(run, "first")
+    again = RunDirectory.open(run.path)
+    record = again.manifest.stages.prepare
+    assert [f.path for f in record.outputs] == ["dataset/deep/y.npy", "dataset/x.npy"]
+    # sha256 of b"first" by coreutils: printf first | sha256sum
+    assert record.outputs[1].sha256 == "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e"
+    assert record.outputs[1].size_bytes == 5
+    assert hidden(run) == []
+
+
+def fail_half_way(run, params):
+    with run.stage("prepare", params, inputs=[]) as output:
+        (output.directory / "x.npy").write_text("half")
+        raise ZeroDivisionError
+
+
+def test_a_stage_that_fails_changes_nothing(run, write, params):
+    with run.locked():
+        write(run, "first")
+        before = (run.path / "manifest.yaml").read_bytes()
+        with pytest.raises(ZeroDivisionError):
+            fail_half_way(run, params)
+    assert content(run) == "first"
+    assert (run.path / "manifest.yaml").read_bytes() == before
+    assert hidden(run) == []
+
+
+def events_until_exit(run, write, content, crash_at):
+    """Run a stage in a child that dies without a word at its `crash_at`-th file operation; True when it lived."""
+    child = os.fork()
+    if child == 0:
+        seen = [0]
+
+        def hook(event, _arguments):
+            if event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"):
+                seen[0] += 1
+                if seen[0] == crash_at:
+                    os._exit(9)
+
+        with run.locked():
+            sys.addaudithook(hook)
+            write(run, content)
+            os._exit(0)
+    return os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write, before):
+    if before is not None:
+        with run.locked():
+            write(run, before)
+    outcomes = set()
+    for crash_at in range(1, 500):
+        lived = events_until_exit(run, write, f"new{crash_at}", crash_at)
+        after = RunDirectory.open(run.path)
+        with after.locked():
+            now = content(after)
+        assert now in (before, f"new{crash_at}")
+        assert (after.manifest.stages.prepare is None) == (now is None)
+        assert verify(after).problems == []
+        assert hidden(after) == []
+        outcomes.add("old" if now == before else "new")
+        before = now
+        if lived:
+            break
+    assert lived
+    assert crash_at > 20
+    assert outcomes == {"old", "new"}
+
+
+def test_a_directory_of_ours_that_the_manifest_does_not_name_is_not_overwritten(run, write):
+    (run.path / "dataset").mkdir()
+    (run.path / "dataset" / "mine.txt").write_text("precious")
+    with run.locked(), pytest.raises(InputError, match="move it away"):
+        write(run, "first")
+    assert (run.path / "dataset" / "mine.txt").read_text() == "precious"
+
+
+def test_a_folder_with_other_things_does_not_become_a_run(tmp_path):
+    (tmp_path / "train").mkdir()
+    info = RunInfo(model="a", dataset="b", created_utc="", snnb_version="0")
+    with pytest.raises(UsageError, match="no manifest"):
+        RunDirectory.create(tmp_path, info)
+    assert not (tmp_path / "manifest.yaml").exists()
+
+
+def test_a_run_is_of_one_model(run):
+    info = RunInfo(model="lenet_mnist", dataset="mnist", created_utc="", snnb_version="0")
+    with pytest.raises(UsageError, match="mini_network, not lenet_mnist"):
+        RunDirectory.create(run.path, info)
+
+
+def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_path):
+    with run.locked():
+        write(run, "first")
+    moved = run.path.rename(tmp_path / "elsewhere")
+    before = sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*"))
+    assert verify(RunDirectory.open(moved)).problems == []
+    assert sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*")) == before

@@ -1,0 +1,72 @@
+import pytest
+import yaml
+
+from snnb.errors import InputError
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.manifest import load_manifest
+
+
+@pytest.fixture
+def stored(run, write):
+    with run.locked():
+        write(run, "first")
+    path = run.path / "manifest.yaml"
+    return path, yaml.safe_load(path.read_text())
+
+
+def test_reading_gives_what_was_written(run, write):
+    with run.locked():
+        write(run, "first")
+    assert load_manifest(run.path / "manifest.yaml") == run.manifest
+
+
+def test_keys_stand_in_the_order_of_the_contract(stored):
+    _, data = stored
+    assert list(data) == ["schema_version", "run", "stages"]
+    assert list(data["stages"]["prepare"])[:5] == ["status", "command", "inputs", "outputs", "metrics"]
+
+
+def change(data, path, value):
+    *parents, last = path
+    for key in parents:
+        data = data[key]
+    data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("schema_version",), 2, "schema_version is 2"),
+        (("run", "colour"), "red", r"run\.colour"),
+        (("stages", "prepare", "params", "seed"), "seven", r"stages\.prepare\.params\.seed"),
+        (("stages", "prepare", "params", "epochs"), 3, r"stages\.prepare\.params\.epochs"),
+        (("stages", "prepare", "outputs", 0, "path"), "../../etc/passwd", "leaves the run directory"),
+        (("stages", "prepare", "outputs", 0, "path"), "/etc/passwd", "leaves the run directory"),
+        (("stages", "prepare", "outputs", 0, "sha256"), "abc", "sha256"),
+        (("stages", "prepare", "status"), "half", "status"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
+    file, data = stored
+    change(data, path, value)
+    file.write_text(yaml.safe_dump(data))
+    with pytest.raises(InputError, match=message) as caught:
+        RunDirectory.open(file.parent)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"run: [", "not valid YAML"),
+        (b"\xff\xfe\x00", "not text"),
+        (b"- 1\n", "no manifest"),
+        (b"", "no manifest"),
+        (b"!!python/object/apply:os.system ['touch /tmp/owned']", "not valid YAML"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(tmp_path, content, message):
+    path = tmp_path / "manifest.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load_manifest(path)

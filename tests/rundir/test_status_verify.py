@@ -1,0 +1,38 @@
+import pytest
+
+from snnb.rundir.status import changed_options, stale_reason
+from snnb.rundir.verify import verify
+
+
+@pytest.fixture
+def prepared(run, write):
+    with run.locked():
+        write(run, "first")
+    return run
+
+
+def test_an_option_that_is_not_given_keeps_its_recorded_value(prepared):
+    record = prepared.manifest.stages.prepare
+    assert changed_options(record, {}) == []
+    assert changed_options(record, {"seed": 0, "norm_samples": 3}) == []
+    assert changed_options(record, {"seed": 1}) == ["seed: 0 → 1"]
+
+
+def test_how_to_work_is_no_reason_to_run_again(prepared, tmp_path):
+    assert changed_options(prepared.manifest.stages.prepare, {"data_dir": tmp_path}) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: path.unlink(), "dataset/x.npy is missing"),
+        (lambda path: path.write_text("firs"), "dataset/x.npy is not as it was written"),
+        (lambda path: path.write_text("thirs"), "dataset/x.npy is not as it was written"),
+    ],
+)
+def test_damaged_output_is_found_by_status_and_verify(prepared, damage, reason):
+    assert stale_reason(prepared, prepared.manifest.stages.prepare, {}) is None
+    assert verify(prepared).problems == []
+    damage(prepared.path / "dataset" / "x.npy")
+    assert stale_reason(prepared, prepared.manifest.stages.prepare, {}) == reason
+    assert len(verify(prepared).problems) == 1
