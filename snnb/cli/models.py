@@ -1,7 +1,5 @@
 """`snnb models`: what can be built."""
 
-from dataclasses import asdict
-
 from snnb.cli import output
 from snnb.cli.options import Json, Quiet, Verbose
 
@@ -14,4 +12,17 @@ def models(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -
     specs = [find(name).spec for name in names()]
     rows = [[s.name, s.dataset, "×".join(map(str, s.input_shape)), f"{s.neurons:,}", f"{s.synapses:,}"] for s in specs]
     head = ["model", "data set", "input", "neurons", "synapses"]
-    console.result(output.table([head, *rows], right=(3, 4)), [asdict(s) for s in specs])
+    document = [
+        {
+            "name": s.name,
+            "dataset": s.dataset,
+            "input_shape": s.input_shape,
+            "classes": s.num_classes,
+            "neurons": s.neurons,
+            "synapses": s.synapses,
+            "settings": dict(s.settings),
+            "source": s.source,
+        }
+        for s in specs
+    ]
+    console.result(output.table([head, *rows], right=(3, 4)), document)

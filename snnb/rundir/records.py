@@ -1,11 +1,18 @@
 """The manifest's schema, version 1: typed records of the stages, validated whenever they are read."""
 
 from pathlib import PurePosixPath
-from typing import Dict, List, Literal, Optional, Union
+from typing import Any, Dict, List, Literal, Optional, Union
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
-from snnb.rundir.params import GraphParams, ParseParams, PrepareParams, SimulateParams, TrainParams
+from snnb.rundir.params import GraphParams, Params, ParseParams, PrepareParams, SimulateParams, TrainParams
 
 SCHEMA_VERSION = 1
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
@@ -24,6 +31,13 @@ class FileRecord(Record):
     sha256: str = Sha256
     size_bytes: int = Field(ge=0)
     external: bool = False
+
+    @model_serializer(mode="wrap")
+    def _say_only_when_external(self, plain: SerializerFunctionWrapHandler) -> Dict[str, Any]:
+        data: Dict[str, Any] = plain(self)
+        if not self.external:
+            del data["external"]
+        return data
 
     @model_validator(mode="after")
     def _stays_inside(self) -> "FileRecord":
@@ -76,8 +90,6 @@ class TrainDetails(Record):
     """What was trained."""
 
     epochs_run: int
-    layers: int
-    trainable_parameters: int
 
 
 class ParseDetails(Record):
@@ -112,12 +124,14 @@ class StageRecord(Record):
 
     status: Literal["complete"] = "complete"
     command: List[str]
+    params: Params
     inputs: List[FileRecord]
     outputs: List[FileRecord]
     metrics: Dict[str, Union[int, float, None]] = Field(default_factory=dict)
     environment: Environment
     timing: Timing
     warnings: List[str] = Field(default_factory=list)
+    details: Record
 
 
 class PrepareRecord(StageRecord):

@@ -74,9 +74,5 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         )
         output.metrics = dict(result.metrics)
         output.warnings = list(result.warnings)
-        output.details = TrainDetails(
-            epochs_run=result.epochs_run,
-            layers=result.layers,
-            trainable_parameters=result.trainable_parameters,
-        )
+        output.details = TrainDetails(epochs_run=result.epochs_run)
     return result_of(run, "train")

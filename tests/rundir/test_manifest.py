@@ -23,7 +23,10 @@ def test_reading_gives_what_was_written(run, write):
 def test_keys_stand_in_the_order_of_the_contract(stored):
     _, data = stored
     assert list(data) == ["schema_version", "run", "stages"]
-    assert list(data["stages"]["prepare"])[:5] == ["status", "command", "inputs", "outputs", "metrics"]
+    assert list(data["stages"]["prepare"]) == [
+        *("status", "command", "params", "inputs", "outputs"),
+        *("metrics", "environment", "timing", "warnings", "details"),
+    ]
 
 
 def change(data, path, value):
