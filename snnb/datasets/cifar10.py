@@ -1,0 +1,63 @@
+"""CIFAR-10: 60,000 colour images of 32×32 in six pickled batches."""
+
+from pathlib import Path
+
+from snnb.datasets.cifar import fetch_batches, locate_batches, read_images, unusual_size
+from snnb.datasets.registry import Dataset, Loaded
+from snnb.datasets.spec import DatasetSpec
+from snnb.progress import Progress
+
+FOLDER = "cifar-10-batches-py"
+TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
+TEST_FILE = "test_batch"
+FILES = (*TRAIN_FILES, TEST_FILE)
+ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+
+SPEC = DatasetSpec(
+    name="cifar10",
+    title="CIFAR-10",
+    shape=(32, 32, 3),
+    num_classes=10,
+    class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    scale=255.0,
+    samples=(50_000, 10_000),
+    version="the Python version",
+    licence="unknown (none is stated)",
+    source="https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky 2009)",
+    layout=f"{FOLDER}/ with data_batch_1 to data_batch_5 and {TEST_FILE}",
+    download=True,
+    how_to_get="Leave out --source to download it.",
+)
+
+
+def locate(folder: Path) -> Path:
+    """The folder of the batches, `folder` itself or in it."""
+    return locate_batches(folder, FOLDER, FILES)
+
+
+def fetch(folder: Path, progress: Progress) -> None:
+    """Download and unpack the official archive (170 MB)."""
+    fetch_batches(folder, "cifar-10-python.tar.gz", ARCHIVE_SHA256, 170_498_071, FILES, progress)
+
+
+def load(where: Path) -> Loaded:
+    """Read all images into memory (180 MB)."""
+    import numpy as np
+
+    from snnb.datasets.arrays import ArraySamples
+
+    batches = [read_images(where / file, "labels", 10) for file in TRAIN_FILES]
+    train = ArraySamples(np.concatenate([ids for _, ids in batches]), np.concatenate([images for images, _ in batches]))
+    test_images, test_ids = read_images(where / TEST_FILE, "labels", 10)
+    return Loaded(
+        class_names=list(SPEC.class_names or ()),
+        train=train,
+        test=ArraySamples(test_ids, test_images),
+        official_order=True,
+        version=SPEC.version,
+        inputs=[where / file for file in FILES],
+        warnings=unusual_size((len(train.labels), len(test_ids)), (50_000, 10_000)),
+    )
+
+
+CIFAR10 = Dataset(SPEC, locate, load, fetch)

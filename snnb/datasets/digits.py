@@ -1,0 +1,62 @@
+"""The UCI digits that scikit-learn ships: 1,797 images of 8×8, values 0 to 16. Nothing is downloaded."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from snnb.datasets.registry import Dataset, Loaded
+from snnb.datasets.spec import DatasetSpec
+from snnb.errors import InputError
+
+TEST_SAMPLES = 360
+
+SPEC = DatasetSpec(
+    name="digits",
+    title="UCI handwritten digits (8×8)",
+    shape=(8, 8, 1),
+    num_classes=10,
+    class_names=tuple("0123456789"),
+    scale=16.0,
+    samples=(1437, TEST_SAMPLES),
+    version="the copy of the UCI test set in scikit-learn",
+    licence="CC BY 4.0",
+    source="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits (Alpaydin & Kaynak 1998)",
+    layout="",
+    download=False,
+    how_to_get="It comes with scikit-learn: install snnb's requirements.",
+)
+
+
+def locate(folder: Path) -> Path:
+    """The folder of the installed package; found without importing it, which would take a second."""
+    package = find_spec("sklearn")
+    if package is None or package.submodule_search_locations is None:
+        raise InputError(f"scikit-learn is not installed. {SPEC.how_to_get}")
+    return Path(next(iter(package.submodule_search_locations))) / "datasets" / "data"
+
+
+def load(where: Path) -> Loaded:
+    """1,437 training and 360 test digits. The split is the same whatever the seed: results stay comparable."""
+    import numpy as np
+    import sklearn
+    from sklearn.datasets import load_digits
+
+    from snnb.datasets.arrays import ArraySamples
+    from snnb.datasets.order import proportional_order
+
+    digits = load_digits()
+    images = digits.images.astype(np.uint8)[..., np.newaxis]
+    labels = digits.target.astype(np.int64)
+    order = proportional_order(labels, np.random.default_rng(0))
+    test, train = np.sort(order[:TEST_SAMPLES]), np.sort(order[TEST_SAMPLES:])
+    return Loaded(
+        class_names=list(SPEC.class_names or ()),
+        train=ArraySamples(labels[train], images[train]),
+        test=ArraySamples(labels[test], images[test]),
+        official_order=False,
+        version=f"scikit-learn {sklearn.__version__}",
+    )
+
+
+DIGITS = Dataset(SPEC, locate, load)
