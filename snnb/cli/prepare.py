@@ -9,7 +9,8 @@ from typing_extensions import Annotated
 
 def prepare(
     source: Annotated[
-        Optional[Path], typer.Option(help="Folder with the data set's own files, instead of a download.")
+        Optional[Path],
+        typer.Option(resolve_path=True, help="Folder with the data set's own files, instead of a download."),
     ] = None,
     data_dir: Annotated[
         Optional[Path],

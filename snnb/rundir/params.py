@@ -21,7 +21,7 @@ class PrepareParams(Params):
     """What `prepare` makes of a data set."""
 
     dataset: str
-    source: Optional[str] = None
+    source: Optional[Path] = None
     shape: Tuple[int, int, int]
     fit: Literal["exact", "pad", "resize"] = "exact"
     norm_samples: int = Field(ge=1)

@@ -48,7 +48,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             params.dataset,
             output.directory,
             data_dir=params.data_dir or data_directory(),
-            source=Path(params.source) if params.source else None,
+            source=params.source,
             shape=params.shape,
             fit=params.fit,
             seed=params.seed,

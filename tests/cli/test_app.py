@@ -1,0 +1,80 @@
+"""The command line as a person meets it: real processes, exit codes, one line on stderr."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from snnb.cli.app import commands
+
+FORBID = """
+import sys
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "snntoolbox"):
+            raise ImportError(name + " is forbidden here")
+sys.meta_path.insert(0, Forbidden())
+from snnb.cli.app import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def snnb(*arguments, cwd=None, code="from snnb.cli.app import app; app()"):
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["models"], ["datasets"], ["--version"]])
+def test_what_needs_no_tensorflow_starts_without_it(arguments):
+    result = snnb(*arguments, code=FORBID)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
+
+
+def test_models_lists_what_the_specs_say():
+    found = {m["name"]: m for m in json.loads(snnb("models", "--json").stdout)}
+    assert found["lenet_mnist"]["synapses"] == 286_120
+    assert found["lenet_mnist"]["neurons"] == 5_814
+    assert len(found) == 21
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "--model", "lenet_minst"], 2, "did you mean lenet_mnist"),
+        (["train", "--modle", "lenet_mnist"], 2, "--modle"),
+        (["train", "--model", "mini_network", "--epochs", "-1"], 2, "--epochs"),
+        (["train", "--model", "mini_network", "--optimizer", "eve", "--quiet"], 2, "eve"),
+        (["simulate"], 2, "--model"),
+        (["status", "nowhere"], 3, "no run directory"),
+        (["verify", "nowhere"], 3, "no run directory"),
+        (["export", "nowhere", "--format", "csv"], 3, "no run directory"),
+        (["prepare", "--model", "lenet_mnist", "--source", "nowhere", "--quiet"], 3, "nowhere"),
+        (["train", "--model", "mini_network", "--no-upstream", "--quiet"], 4, "prepare has to run"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_the_exit_code_of_the_contract(tmp_path, arguments, code, message):
+    result = snnb(*arguments, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stdout == ""
+
+
+def test_an_error_is_json_too_when_json_is_asked_for(tmp_path):
+    result = snnb("status", "nowhere", "--json", cwd=tmp_path)
+    assert json.loads(result.stdout)["exit_code"] == result.returncode == 3
+
+
+def test_a_bug_shows_its_traceback_only_when_asked(tmp_path):
+    code = "import snnb.cli.runs as r; r.find = lambda _: 1 / 0; from snnb.cli.app import app; app()"
+    plain = snnb("train", "--model", "mini_network", cwd=tmp_path, code=code)
+    verbose = snnb("train", "--model", "mini_network", "--verbose", cwd=tmp_path, code=code)
+    assert plain.returncode == verbose.returncode == 1
+    assert "Traceback" not in plain.stderr
+    assert "ZeroDivisionError" in plain.stderr
+    assert "Traceback" in verbose.stderr
+
+
+def test_every_command_has_help():
+    assert all(command.callback.__doc__ for command in commands.registered_commands)
