@@ -1,3 +1,18 @@
 """Synapse graphs of real spiking networks: every neuron, every synapse, and how much traffic it carries."""
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+__all__ = ["Run", "__version__"]
+
+if TYPE_CHECKING:
+    from snnb.stages.face import Run
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Run` when it is first asked for, so that `import snnb` costs nothing."""
+    if name == "Run":
+        from snnb.stages.face import Run
+
+        return Run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ from typing_extensions import Annotated
 from snnb import __version__
 from snnb.cli import output
 from snnb.cli.datasets import datasets
+from snnb.cli.doctor import doctor
 from snnb.cli.export import export
 from snnb.cli.graph import graph
 from snnb.cli.models import models
@@ -61,7 +62,7 @@ def snnb(
 for _name, _declaration in STAGES.items():
     commands.command(_name)(stage_command(_name, {_name: _declaration}, _declaration.__doc__, by_name=True))
 commands.command("run")(stage_command("graph", STAGES, "Run all five stages in order.", by_name=False))
-for _command in (models, datasets, status, verify, export):
+for _command in (models, datasets, status, verify, export, doctor):
     commands.command()(_command)
 
 

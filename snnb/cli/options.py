@@ -1,7 +1,6 @@
 """Options that several commands share, and how a stage's own options become a command."""
 
 import inspect
-import os
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
@@ -39,11 +38,6 @@ def as_command(
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
-
-
-def default_run_dir(model: str) -> Path:
-    """Where a run lies when --run-dir is left out."""
-    return Path(os.environ.get("SNNB_RUNS") or "runs") / model
 
 
 def chosen(values: Dict[str, Any], names: List[str]) -> Dict[str, Any]:

@@ -81,8 +81,8 @@ def carry_out(
 ) -> None:
     """Open or make the run directory, run what has to run, and print what there is now."""
     console = output.configure(json, verbose, quiet)
-    from snnb.cli.runs import open_or_create
     from snnb.stages.plan import bring_up_to_date
+    from snnb.stages.runs import open_or_create
 
     run = open_or_create(model, run_dir)
     with run.locked(wait=not no_wait, say=console.say):

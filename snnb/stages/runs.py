@@ -1,16 +1,21 @@
-"""From --model and --run-dir to a run directory."""
+"""From the name of a model and a path to a run directory."""
 
+import os
 from pathlib import Path
 from typing import Optional
 
 from snnb import __version__
 from snnb.architectures import find
-from snnb.cli.options import default_run_dir
 from snnb.errors import UsageError
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import now_utc
 from snnb.rundir.records import RunInfo
+
+
+def default_run_dir(model: str) -> Path:
+    """Where a run lies when --run-dir is left out."""
+    return Path(os.environ.get("SNNB_RUNS") or "runs") / model
 
 
 def open_or_create(model: Optional[str], run_dir: Optional[Path]) -> RunDirectory:

@@ -1,0 +1,62 @@
+"""`snnb doctor`: what this machine offers."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+from snnb.cli import output
+from snnb.cli.options import Json, Quiet, Verbose
+
+
+def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+    """Show what this machine offers: Python, TensorFlow, GPU, memory, disk."""
+    console = output.configure(json, verbose, quiet)
+    import psutil
+
+    from snnb.rundir.environment import current_environment
+    from snnb.stages.prepare import data_directory
+
+    tensorflow, gpus = _tensorflow()
+    found: Dict[str, Any] = {
+        **current_environment().model_dump(exclude={"device"}),
+        "tensorflow_imports": tensorflow,
+        "gpus": gpus,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": psutil.virtual_memory().total,
+        "memory_available_bytes": psutil.virtual_memory().available,
+        "runs": _place(Path(os.environ.get("SNNB_RUNS") or "runs")),
+        "data": _place(data_directory()),
+    }
+    rows: List[Tuple[str, str]] = [
+        ("snnb", f"{found['snnb']}, Python {found['python']}, numpy {found['numpy']}"),
+        ("tensorflow", f"{found['tensorflow'] or 'not installed'}, {tensorflow}"),
+        ("snntoolbox", found["snntoolbox"] or "not installed: prepare, graph and export work, the other stages do not"),
+        ("gpu", ", ".join(gpus) or "none"),
+        ("cores", str(found["cores"])),
+        ("memory", f"{found['memory_available_bytes'] / 2**30:.1f} of {found['memory_bytes'] / 2**30:.1f} GiB free"),
+        ("runs", _in_words(found["runs"])),
+        ("data sets", _in_words(found["data"])),
+    ]
+    console.result(output.table(rows), found)
+
+
+def _tensorflow() -> Tuple[str, List[str]]:
+    try:
+        import tensorflow
+    except Exception as error:  # whatever the installation suffers from is the answer
+        return f"does not import: {type(error).__name__}: {error}", []
+    gpus = tensorflow.config.list_physical_devices("GPU")
+    return "imports", [gpu.name for gpu in gpus]
+
+
+def _place(path: Path) -> Dict[str, Any]:
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    return {"path": path, "free_bytes": shutil.disk_usage(there).free, "writable": os.access(there, os.W_OK)}
+
+
+def _in_words(place: Dict[str, Any]) -> str:
+    writable = "" if place["writable"] else ", cannot be written"
+    return f"{place['path']}: {place['free_bytes'] / 2**30:.1f} GiB free{writable}"

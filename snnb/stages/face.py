@@ -1,0 +1,82 @@
+"""`Run`: the stages as methods, for a program instead of a shell."""
+
+from pathlib import Path
+from typing import Any, Callable, Optional, Union
+
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.verify import Verification, verify
+from snnb.stages.export import Exported, export_graph
+from snnb.stages.plan import bring_up_to_date
+from snnb.stages.result import StageResult
+from snnb.stages.runs import open_or_create
+
+
+class Run:
+    """A run directory whose stages are methods, each with the options of the command of its name.
+
+    As on the command line, earlier stages run when they have to, a stage that is up to date is not run again, and an
+    option that is not given keeps its recorded value.
+
+    Parameters
+    ----------
+    model
+        Name of a model; may be left out when `path` is a run.
+    path
+        The run directory; `$SNNB_RUNS/model` or `runs/model` when left out.
+    say
+        Called with messages such as why a stage runs.
+
+    Examples
+    --------
+    >>> run = Run("cnn_mnist", path="runs/x")
+    >>> run.train(epochs=5)
+    >>> run.simulate(samples=100).record.metrics["snn_accuracy"]
+    """
+
+    def __init__(
+        self,
+        model: Optional[str] = None,
+        path: Union[str, Path, None] = None,
+        *,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.directory: RunDirectory = open_or_create(model, Path(path) if path is not None else None)
+        self._say = say
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.directory.path
+
+    def prepare(self, *, force: bool = False, **options: Any) -> StageResult:
+        """Make a data set's files into arrays."""
+        return self._stage("prepare", force, options)
+
+    def train(self, *, force: bool = False, **options: Any) -> StageResult:
+        """Train the Keras network."""
+        return self._stage("train", force, options)
+
+    def parse(self, *, force: bool = False, **options: Any) -> StageResult:
+        """Convert and normalise the trained network."""
+        return self._stage("parse", force, options)
+
+    def simulate(self, *, force: bool = False, **options: Any) -> StageResult:
+        """Simulate the converted network; always a new simulation."""
+        return self._stage("simulate", force, options)
+
+    def graph(self, *, force: bool = False, **options: Any) -> StageResult:
+        """Write the synapse graph."""
+        return self._stage("graph", force, options)
+
+    def export(self, format: str, output: Union[str, Path, None] = None, **options: Any) -> Exported:
+        """Write the graph in another program's format."""
+        target = Path(output) if output is not None else None
+        return export_graph(self.directory, format, output=target, say=self._say, **options)
+
+    def verify(self) -> Verification:
+        """Hash everything that the manifest records again."""
+        return verify(self.directory)
+
+    def _stage(self, name: str, force: bool, options: Any) -> StageResult:
+        with self.directory.locked(say=self._say):
+            return bring_up_to_date(self.directory, name, {name: options}, force=force, say=self._say)[-1].result
