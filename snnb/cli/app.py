@@ -9,7 +9,6 @@ import click
 import typer
 from typing_extensions import Annotated
 
-from snnb import __version__
 from snnb.cli import output
 from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
@@ -24,6 +23,7 @@ from snnb.cli.status import status
 from snnb.cli.train import train
 from snnb.cli.verify import verify
 from snnb.errors import SnnbError
+from snnb.version import __version__
 
 STAGES: Dict[str, Callable[..., None]] = {
     "prepare": prepare,

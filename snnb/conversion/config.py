@@ -16,9 +16,6 @@ from snnb.errors import InputError, UsageError
 # How the membrane potential is reset after a spike: our word, the toolbox's.
 RESETS = {"subtraction": "Reset by subtraction", "zero": "Reset to zero"}
 
-# From RUN/simulations/<stamp>/ to RUN/dataset/: what makes a simulation's directory work from a copy placed beside it.
-DATASET_PATH = "../../dataset"
-
 
 @dataclass(frozen=True)
 class ToolboxConfig:
@@ -44,6 +41,9 @@ class ToolboxConfig:
         Of the activations whose value becomes a layer's scale factor; `schedule` lowers it with depth.
     max_pool_to_average
         Whether parsing replaced max pooling by average pooling.
+    dataset_path
+        Relative to the directory the toolbox is started in; by default as seen from RUN/simulations/<stamp>/ and from
+        a copy placed beside it.
     """
 
     name: str
@@ -57,6 +57,7 @@ class ToolboxConfig:
     percentile: float = 99.9
     schedule: bool = False
     max_pool_to_average: bool = False
+    dataset_path: str = "../../dataset"
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.-]*", self.name):
@@ -91,21 +92,21 @@ def configuration(config: ToolboxConfig) -> ConfigParser:
     return parser
 
 
-def write_config(config: ToolboxConfig, target: Path) -> None:
-    """Write `config` (what differs from the toolbox's defaults) and `.config` (every parameter) into `target`.
-
-    Both load with the toolbox's own `update_setup`. The data set's path is relative to the directory the toolbox is
-    started in, as the toolbox has it.
-    """
-    usual, full = defaults(), configuration(config)
-    changed = _parser()
+def write_config(config: ToolboxConfig, path: Path) -> None:
+    """Write the parameters that differ from the toolbox's defaults; its own `update_setup` loads them."""
+    usual, full, changed = defaults(), configuration(config), _parser()
     for section in full.sections():
         values = {k: v for k, v in full.items(section, raw=True) if v != usual.get(section, k, raw=True)}
         if values:
             changed[section] = values
-    for name, parser in (("config", changed), (".config", full)):
-        with (target / name).open("w") as file:
-            parser.write(file)
+    with path.open("w") as file:
+        changed.write(file)
+
+
+def write_full_config(config: ToolboxConfig, path: Path) -> None:
+    """Write every parameter in force; the toolbox's own `update_setup` loads them too."""
+    with path.open("w") as file:
+        configuration(config).write(file)
 
 
 def _parser() -> ConfigParser:
@@ -122,7 +123,7 @@ def _number(value: float) -> str:
 def _values(config: ToolboxConfig) -> Dict[str, Dict[str, str]]:
     return {
         "paths": {
-            "dataset_path": DATASET_PATH,
+            "dataset_path": config.dataset_path,
             "filename_ann": config.name,
             "filename_parsed_model": f"{config.name}_parsed",
             "filename_snn": f"{config.name}_INI",

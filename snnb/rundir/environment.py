@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, Optional
 
-from snnb import __version__
 from snnb.rundir.records import Environment
+from snnb.version import __version__
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")

@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from snnb import __version__
 from snnb.architectures import find
 from snnb.errors import UsageError
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import now_utc
 from snnb.rundir.records import RunInfo
+from snnb.version import __version__
 
 
 def default_run_dir(model: str) -> Path:
