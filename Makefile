@@ -2,7 +2,7 @@
 UV := $(if $(shell uv --version 2>/dev/null),uv,.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format bench locks clean
+.PHONY: help setup demo test test-all lint format docs bench locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ lint: setup ## format, style, types, and the direction of imports
 format: setup ## put the code into the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup ## write the command reference anew
+	$(BIN)/python docs/make_cli_reference.py
 
 bench: setup ## measure speed and memory beside the usual ways
 	$(BIN)/python benchmarks/graph.py

@@ -5,10 +5,11 @@ from typing import Any, Callable, Optional, Union
 
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verify import Verification, verify
-from snnb.stages.export import Exported, export_graph
+from snnb.stages.export import export_graph
 from snnb.stages.plan import bring_up_to_date
 from snnb.stages.result import StageResult
 from snnb.stages.runs import open_or_create
+from snnb.synapses.export import Export
 
 
 class Run:
@@ -68,7 +69,7 @@ class Run:
         """Write the synapse graph."""
         return self._stage("graph", force, options)
 
-    def export(self, format: str, output: Union[str, Path, None] = None, **options: Any) -> Exported:
+    def export(self, format: str, output: Union[str, Path, None] = None, **options: Any) -> Export:
         """Write the graph in another program's format."""
         target = Path(output) if output is not None else None
         return export_graph(self.directory, format, output=target, say=self._say, **options)

@@ -50,7 +50,8 @@ def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
     """Build the graph and write a directory below `graphs/`, named as the simulation."""
     from snnb.synapses.build import build_graph
-    from snnb.synapses.report import log_lines
+    from snnb.synapses.export import export
+    from snnb.synapses.log import lines as log_lines
 
     read = inputs(run, params)
     parsed, counts, accuracies = (
@@ -69,8 +70,6 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
         lines = log_lines(graph)
         writable = edges <= params.networkx_limit
         if writable:
-            from snnb.synapses.export import export
-
             export(graph, "networkx", output.directory / "graph", rate_unit=params.rate_unit)
         else:
             lines.append(
