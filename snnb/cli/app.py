@@ -1,6 +1,5 @@
 """The command line `snnb`: its commands, and the one place where errors become a line and an exit code."""
 
-import errno
 import sys
 import traceback
 from typing import Callable, Dict, List, Optional
@@ -25,6 +24,7 @@ from snnb.cli.verify import verify
 from snnb.errors import SnnbError
 from snnb.version import __version__
 
+INTERRUPTED = 130
 STAGES: Dict[str, Callable[..., None]] = {
     "prepare": prepare,
     "train": train,
@@ -71,11 +71,13 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, SnnbError):
         return error.exit_code
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return 130
+        return INTERRUPTED
     if isinstance(error, click.ClickException):
         return 2
     if isinstance(error, OSError):
-        return 6 if error.errno in (errno.ENOSPC, errno.EDQUOT) else 3
+        from snnb.rundir.files import FULL
+
+        return 6 if error.errno in FULL else 3
     return 6 if isinstance(error, MemoryError) else 1
 
 
@@ -100,6 +102,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     """Run a command and return its exit code."""
     try:
         result = commands(arguments, standalone_mode=False)
+        if result == INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise

@@ -7,7 +7,7 @@ from typing_extensions import Annotated
 
 
 def train(
-    epochs: Annotated[Optional[int], typer.Option(min=0, help="Passes over the training set.")] = None,
+    epochs: Annotated[Optional[int], typer.Option(min=1, help="Passes over the training set.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(min=1, help="Samples at a time.")] = None,
     optimizer: Annotated[Optional[str], typer.Option(help="Name of a Keras optimizer: adam, sgd, rmsprop …")] = None,
     learning_rate: Annotated[Optional[float], typer.Option(help="Step size of the optimizer.")] = None,
@@ -18,6 +18,12 @@ def train(
         Optional[int], typer.Option(min=1, help="Stop after this many epochs without a better validation loss.")
     ] = None,
     steps_per_epoch: Annotated[Optional[int], typer.Option(min=1, help="Batches an epoch; all when left out.")] = None,
+    resume: Annotated[
+        Optional[bool],
+        typer.Option(
+            help="Go on from the last complete epoch of an interrupted training; when left out, if its options fit."
+        ),
+    ] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Seed of everything random.")] = None,
 ) -> None:
     """Train the Keras network: train/."""

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Unio
 from snnb.errors import InputError, UsageError
 from snnb.rundir import lock, manifest
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
-from snnb.rundir.files import PARTIAL, sync_directory, sync_tree
+from snnb.rundir.files import PARTIAL, disk_full_told, sync_directory, sync_tree
 from snnb.rundir.hashes import HashMemory
 from snnb.rundir.params import Params
 from snnb.rundir.records import RECORD_TYPES, AnyStageRecord, FileRecord, Manifest, Record, RunInfo, Timing
@@ -148,7 +148,8 @@ class RunDirectory:
         reset_peak_memory()
         output = StageOutput(target, inputs)
         try:
-            yield output
+            with disk_full_told(target):
+                yield output
             sync_tree(target)
             names = sorted(f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_file())
             timing = Timing(

@@ -5,14 +5,23 @@ import fcntl
 import hashlib
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterable, List
+from typing import Iterable, Iterator, List
 
 from snnb.errors import ResourceError
 from snnb.rundir.records import FileRecord
 
 BLOCK = 1 << 20
 PARTIAL = ".partial"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+ADVICE = {
+    errno.ENOSPC: "the disk is full; make room or choose another --run-dir, then run the same command again",
+    errno.EDQUOT: "the disk quota is used up; make room or choose another --run-dir",
+    errno.EROFS: "the file system is read-only; choose a --run-dir that can be written",
+    errno.EACCES: "permission denied; choose a --run-dir that you may write",
+    errno.EPERM: "not permitted; choose a --run-dir that you may write",
+}
 FICLONE = 0x40049409  # linux/fs.h: share the extents of another file (btrfs, XFS)
 
 
@@ -91,14 +100,21 @@ def require_disk(directory: Path, size_bytes: int, what: str) -> None:
         )
 
 
+@contextmanager
+def disk_full_told(directory: Path) -> Iterator[None]:
+    """Turn whatever a library makes of a full disk into a `ResourceError`.
+
+    numpy and HDF5 report a short write without its error number, so the disk itself is asked.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        if getattr(error, "errno", None) in FULL or shutil.disk_usage(directory).free < BLOCK:
+            raise ResourceError(f"{directory.parent}: {ADVICE[errno.ENOSPC]}") from error
+        raise
+
+
 def describe_os_error(error: OSError) -> str:
     """One line for a failed file operation, with what to do about the common ones."""
-    advice = {
-        errno.ENOSPC: "the disk is full; make room or choose another --run-dir, then run the same command again",
-        errno.EDQUOT: "the disk quota is used up; make room or choose another --run-dir",
-        errno.EROFS: "the file system is read-only; choose a --run-dir that can be written",
-        errno.EACCES: "permission denied; choose a --run-dir that you may write",
-        errno.EPERM: "not permitted; choose a --run-dir that you may write",
-    }
     where = f"{error.filename}: " if error.filename else ""
-    return where + advice.get(error.errno or 0, f"{error.strerror or error}")
+    return where + ADVICE.get(error.errno or 0, f"{error.strerror or error}")

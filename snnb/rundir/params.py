@@ -34,7 +34,7 @@ class TrainParams(Params):
     """The training recipe in force; `settings` are the architecture's own hyper-parameters."""
 
     settings: Dict[str, Setting] = Field(default_factory=dict)
-    epochs: int = Field(ge=0)
+    epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     optimizer: str
     learning_rate: float = Field(gt=0)
@@ -42,7 +42,7 @@ class TrainParams(Params):
     early_stopping: Optional[int] = Field(default=None, ge=1)
     steps_per_epoch: Optional[int] = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
-    resume: bool = Field(default=False, exclude=True)
+    resume: Optional[bool] = Field(default=None, exclude=True)
 
 
 class ParseParams(Params):
