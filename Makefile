@@ -2,7 +2,7 @@
 UV := $(if $(shell uv --version 2>/dev/null),uv,.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format docs bench locks clean
+.PHONY: help setup demo test test-all lint format docs record-fixtures bench locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,9 @@ format: setup ## put the code into the one format
 
 docs: setup ## write the command reference anew
 	$(BIN)/python docs/make_cli_reference.py
+
+record-fixtures: setup ## record anew the small run that the pipeline tests start from
+	$(BIN)/python tests/fixtures/record.py
 
 bench: setup ## measure speed and memory beside the usual ways
 	$(BIN)/python benchmarks/graph.py

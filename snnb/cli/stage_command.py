@@ -98,9 +98,10 @@ def carry_out(
         )
     shown = outcomes[-1:] if by_name else outcomes
     rows = [
-        [o.result.stage, o.result.directory, "" if o.reason else "up to date", figures(o.result.record.metrics)]
+        [o.result.stage, "ran" if o.reason else "up to date", o.result.directory, figures(o.result.record.metrics)]
         for o in shown
     ]
+    pictures = [run.path / f.path for o in shown for f in o.result.record.outputs if f.path.endswith(".png")]
     document = {
         "run_dir": run.path,
         "model": run.model,
@@ -117,7 +118,7 @@ def carry_out(
             for o in outcomes
         ],
     }
-    console.result(output.table(rows), document)
+    console.result([*output.table(rows), *(f"picture: {path}" for path in pictures)], document)
 
 
 def figures(metrics: Mapping[str, Any]) -> str:
