@@ -2,9 +2,9 @@
 
 import gzip
 import hashlib
+import io
 import zlib
 from pathlib import Path
-from typing import IO, cast
 
 BLOCK = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -13,11 +13,11 @@ _GZIP_MAGIC = b"\x1f\x8b"
 BROKEN_STREAM = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
-def open_unpacked(path: Path) -> IO[bytes]:
+def open_unpacked(path: Path) -> io.BufferedIOBase:
     """Open a file for reading, through gzip if it begins as a gzip stream does."""
     with path.open("rb") as stream:
         magic = stream.read(len(_GZIP_MAGIC))
-    return cast(IO[bytes], gzip.open(path, "rb")) if magic == _GZIP_MAGIC else path.open("rb")
+    return gzip.GzipFile(path, "rb") if magic == _GZIP_MAGIC else path.open("rb")
 
 
 def sha256_of(path: Path, unpacked: bool) -> str:

@@ -9,10 +9,11 @@ from typing import Sequence
 import requests
 from filelock import FileLock
 
-from snnb.datasets.compressed import BLOCK, BROKEN_STREAM, sha256_of
+from snnb.datasets.compressed import BROKEN_STREAM, sha256_of
 from snnb.errors import InputError, ResourceError
 from snnb.progress import Progress
 
+BLOCK = 2**16  # what a broken connection loses at most
 TIMEOUT_S = (10, 60)
 PROGRESS_INTERVAL_S = 0.1
 

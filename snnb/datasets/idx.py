@@ -27,7 +27,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     with open_unpacked(path) as stream:
         content = bytearray()
         try:
-            for block in iter(lambda: stream.read(2**20), b""):
+            # `read1` gives what is there; `read` would give nothing of a block whose end is missing.
+            for block in iter(lambda: stream.read1(2**20), b""):
                 content += block
         except BROKEN_STREAM:
             if len(content) < header_bytes:

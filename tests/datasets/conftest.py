@@ -1,0 +1,126 @@
+"""Small data sets in the official layouts, and a web server on this machine."""
+
+import gzip
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+import pytest
+from official_files import idx_bytes, python2_batch
+
+from snnb.datasets import prepare
+
+
+@pytest.fixture
+def mnist_arrays():
+    """Random images: four training and two test ones of each class, in mixed order."""
+    rng = np.random.default_rng(3)
+    return {
+        "train-images-idx3-ubyte": rng.integers(0, 256, (40, 28, 28), dtype=np.uint8),
+        "train-labels-idx1-ubyte": rng.permutation(np.repeat(np.arange(10, dtype=np.uint8), 4)),
+        "t10k-images-idx3-ubyte": rng.integers(0, 256, (20, 28, 28), dtype=np.uint8),
+        "t10k-labels-idx1-ubyte": rng.permutation(np.repeat(np.arange(10, dtype=np.uint8), 2)),
+    }
+
+
+@pytest.fixture
+def mnist_folder(tmp_path, mnist_arrays):
+    """The four files: three plain, one gzipped."""
+    folder = tmp_path / "source" / "mnist"
+    folder.mkdir(parents=True)
+    for name, array in mnist_arrays.items():
+        (folder / name).write_bytes(idx_bytes(array))
+    name = "t10k-images-idx3-ubyte"
+    (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
+    (folder / name).unlink()
+    return folder
+
+
+@pytest.fixture
+def run_prepare(tmp_path):
+    """Prepare into a new folder; returns that folder and what `prepare` says of it."""
+    made = []
+
+    def run(name, **settings):
+        target = tmp_path / f"dataset{len(made)}"
+        target.mkdir()
+        made.append(target)
+        defaults = {"data_dir": tmp_path / "data", "norm_samples": 10, "seed": 0}
+        return target, prepare(name, target, **{**defaults, **settings})
+
+    return run
+
+
+class Server:
+    """What a test tells the web server to offer, and what it was asked for."""
+
+    def __init__(self) -> None:
+        self.files: Dict[str, bytes] = {}
+        self.ranges = True
+        self.cut_after: Optional[int] = None  # bytes of the first answer before the connection breaks
+        self.requests: List[Tuple[str, Optional[str]]] = []
+        self.url = ""
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A web server on the loopback interface that knows byte ranges."""
+    state = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            wanted = self.headers.get("Range")
+            state.requests.append((self.path, wanted))
+            content = state.files.get(self.path)
+            if content is None:
+                return self.send_error(404)
+            start = int(wanted[len("bytes=") : -1]) if wanted and state.ranges else 0
+            if start >= len(content):
+                return self.send_error(416)
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            end, state.cut_after = (len(content) if state.cut_after is None else start + state.cut_after), None
+            self.wfile.write(content[start:end])
+            self.close_connection = True
+            return None
+
+        def log_message(self, format, *args):
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        state.url = f"http://127.0.0.1:{http.server_address[1]}/"
+        yield state
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def cifar10_entries():
+    """What the six files hold: five batches of six images, a test batch of ten, each class once in the latter."""
+    rng = np.random.default_rng(4)
+
+    def entries(name, labels):
+        return {
+            b"batch_label": name.encode(),
+            b"labels": [int(label) for label in labels],
+            b"data": rng.integers(0, 256, (len(labels), 3072), dtype=np.uint8),
+            b"filenames": [b"picture.png"] * len(labels),
+        }
+
+    made = {f"data_batch_{n}": entries(f"training batch {n} of 5", rng.integers(0, 10, 6)) for n in range(1, 6)}
+    made["test_batch"] = entries("testing batch 1 of 1", range(10))
+    return made
+
+
+@pytest.fixture
+def cifar10_folder(tmp_path, cifar10_entries):
+    folder = tmp_path / "source" / "cifar10" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    for name, content in cifar10_entries.items():
+        (folder / name).write_bytes(python2_batch(content))
+    return folder.parent

@@ -1,0 +1,141 @@
+import hashlib
+import io
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+from official_files import python2_batch
+
+from snnb.datasets import available, cifar, cifar10
+from snnb.errors import InputError
+
+
+def check_arrays(target, entries):
+    rows = np.concatenate([entries[f"data_batch_{n}"][b"data"] for n in range(1, 6)])
+    labels = np.concatenate([entries[f"data_batch_{n}"][b"labels"] for n in range(1, 6)])
+    images = np.load(target / "x_train.npy")
+    assert images.shape == (30, 32, 32, 3)
+    # A row holds the 1,024 red values, line by line, then the green, then the blue ones.
+    assert np.array_equal(images[..., 0].reshape(30, 1024), rows[:, :1024])
+    assert np.array_equal(images[:, 2, 5, 2], rows[:, 2048 + 2 * 32 + 5])
+    assert np.array_equal(np.load(target / "y_train.npy"), labels)
+    assert np.array_equal(
+        np.load(target / "x_test.npy")[..., 1].reshape(10, 1024), entries["test_batch"][b"data"][:, 1024:2048]
+    )
+    assert np.load(target / "y_test.npy").tolist() == list(range(10))
+
+
+def test_the_official_batches_become_images_in_their_own_order(run_prepare, cifar10_folder, cifar10_entries):
+    target, prepared = run_prepare("cifar10", source=cifar10_folder)
+    check_arrays(target, cifar10_entries)
+    assert prepared.splits["test"].class_counts["frog"] == 1
+    assert prepared.warnings == ["30 training and 10 test images; the official set has 50,000 and 10,000"]
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_batches_pickled_by_python_3_are_read_too(run_prepare, cifar10_folder, cifar10_entries, protocol):
+    for name, content in cifar10_entries.items():
+        (cifar10_folder / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(content, protocol))
+    check_arrays(run_prepare("cifar10", source=cifar10_folder / "cifar-10-batches-py")[0], cifar10_entries)
+
+
+class Runs:
+    """Pickled, it calls `call` when it is loaded in the usual way."""
+
+    def __init__(self, *call):
+        self.call = call
+
+    def __reduce__(self):
+        function, *arguments = self.call
+        return function, tuple(arguments)
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_runs_none(run_prepare, cifar10_folder, tmp_path):
+    trace = tmp_path / "trace"
+    path = cifar10_folder / "cifar-10-batches-py" / "data_batch_3"
+    for protocol in range(5):
+        path.write_bytes(pickle.dumps({b"data": Runs(eval, f"open({str(trace)!r}, 'w')"), b"labels": []}, protocol))
+        with pytest.raises(
+            InputError, match=r"data_batch_3 is refused: it asks for \w+\.eval.*download the official file"
+        ):
+            run_prepare("cifar10", source=cifar10_folder)
+        assert not trace.exists()
+        pickle.loads(path.read_bytes())  # noqa: S301 (the proof that this pickle does run)
+        trace.unlink()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([Runs(eval, "1")], dtype=object),
+        np.dtype,
+        np.float32(1),
+        Runs(np.dtype, "O"),
+        np.zeros((2, 3072), dtype="f4"),
+        np.array([None, 1], dtype=object),
+        np.zeros(2, dtype=[("data", "u1")]),
+    ],
+    ids=["object array", "a class", "numpy scalar", "object dtype", "floats", "objects", "structure"],
+)
+def test_anything_but_plain_arrays_is_refused(run_prepare, cifar10_folder, value):
+    (cifar10_folder / "cifar-10-batches-py" / "test_batch").write_bytes(
+        pickle.dumps({b"data": value, b"labels": [0, 1]}, 2)
+    )
+    with pytest.raises(InputError, match="test_batch"):
+        run_prepare("cifar10", source=cifar10_folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({b"labels": [0] * 9 + [10]}, "label 10 of sample 9"),
+        ({b"labels": [0] * 9}, "`labels` is no list of 10"),
+        ({b"data": np.zeros((10, 3071), np.uint8)}, "3072 columns"),
+        ({b"data": [1, 2]}, "3072 columns"),
+    ],
+)
+def test_a_batch_of_another_kind_is_named_with_what_is_wrong(
+    run_prepare, cifar10_folder, cifar10_entries, change, message
+):
+    path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
+    path.write_bytes(python2_batch({**cifar10_entries["test_batch"], **change}))
+    with pytest.raises(InputError, match=f"test_batch: .*{message}"):
+        run_prepare("cifar10", source=cifar10_folder)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 20_000, 30_900])
+def test_a_batch_cut_anywhere_is_named(run_prepare, cifar10_folder, size):
+    path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(InputError, match="test_batch is no readable CIFAR batch"):
+        run_prepare("cifar10", source=cifar10_folder)
+
+
+def test_a_missing_batch_or_a_packed_archive_is_told(run_prepare, cifar10_folder, tmp_path):
+    (cifar10_folder / "cifar-10-batches-py" / "data_batch_4").unlink()
+    with pytest.raises(InputError, match="cifar-10-batches-py lacks data_batch_4"):
+        run_prepare("cifar10", source=cifar10_folder)
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"")
+    with pytest.raises(InputError, match=r"cifar-10-python\.tar\.gz is still packed: unpack it"):
+        run_prepare("cifar10", source=tmp_path)
+
+
+def test_without_a_source_the_archive_is_downloaded_and_unpacked(
+    run_prepare, server, monkeypatch, cifar10_entries, tmp_path
+):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in [("../../outside", {}), ("readme.html", {}), *cifar10_entries.items()]:
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(python2_batch(content))
+            tar.addfile(member, io.BytesIO(python2_batch(content)))
+    server.files["/cifar-10-python.tar.gz"] = packed.getvalue()
+    monkeypatch.setattr(cifar, "SITE", server.url)
+    monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", hashlib.sha256(packed.getvalue()).hexdigest())
+
+    check_arrays(run_prepare("cifar10")[0], cifar10_entries)
+    there = tmp_path / "data" / "cifar10" / "cifar-10-batches-py"
+    assert available("cifar10", tmp_path / "data") == there
+    assert sorted(path.name for path in there.iterdir()) == sorted(cifar10_entries)
+    assert not list(tmp_path.glob("**/outside"))

@@ -1,0 +1,105 @@
+import gzip
+import hashlib
+
+import numpy as np
+import pytest
+from official_files import MNIST_NAMES, idx_bytes
+
+from snnb.datasets import available, mnist
+from snnb.errors import InputError
+
+
+def check_arrays(target, arrays):
+    assert np.array_equal(np.load(target / "x_train.npy")[..., 0], arrays["train-images-idx3-ubyte"])
+    assert np.array_equal(np.load(target / "x_test.npy")[..., 0], arrays["t10k-images-idx3-ubyte"])
+    assert np.array_equal(np.load(target / "y_train.npy"), arrays["train-labels-idx1-ubyte"])
+    assert np.array_equal(np.load(target / "y_test.npy"), arrays["t10k-labels-idx1-ubyte"])
+    assert np.load(target / "y_test.npy").dtype == np.int64
+
+
+def test_idx_files_plain_or_gzipped_become_the_arrays_in_their_own_order(run_prepare, mnist_folder, mnist_arrays):
+    target, prepared = run_prepare("mnist", source=mnist_folder)
+    check_arrays(target, mnist_arrays)
+    assert prepared.splits["train"].class_counts == {str(digit): 4 for digit in range(10)}
+    assert len(prepared.inputs) == 4
+
+
+def test_files_under_the_names_of_other_tools_are_found(run_prepare, mnist_folder, mnist_arrays):
+    name = "train-images-idx3-ubyte"
+    (mnist_folder / name).rename(mnist_folder / "train-images.idx3-ubyte")  # as unpacked by some programs
+    gzipped = mnist_folder / "t10k-images-idx3-ubyte.gz"
+    gzipped.write_bytes(gzip.decompress(gzipped.read_bytes()))  # as browsers unpack without renaming
+    check_arrays(run_prepare("mnist", source=mnist_folder)[0], mnist_arrays)
+
+
+def test_the_npz_of_keras_is_read(run_prepare, tmp_path, mnist_arrays):
+    arrays = dict(zip(("x_train", "y_train", "x_test", "y_test"), mnist_arrays.values()))
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    check_arrays(run_prepare("mnist", source=tmp_path)[0], mnist_arrays)
+    check_arrays(run_prepare("mnist", source=tmp_path / "mnist.npz")[0], mnist_arrays)
+
+
+def test_files_other_than_the_official_ones_are_told(run_prepare, mnist_folder, monkeypatch, mnist_arrays):
+    _, prepared = run_prepare("mnist", source=mnist_folder)
+    assert "t10k-images-idx3-ubyte.gz" in prepared.warnings[0]
+    official = {name: (hashlib.sha256(idx_bytes(array)).hexdigest(), 0) for name, array in mnist_arrays.items()}
+    monkeypatch.setattr(mnist, "FILES", official)
+    assert run_prepare("mnist", source=mnist_folder)[1].warnings == []
+
+
+def test_a_missing_file_is_named(run_prepare, mnist_folder, tmp_path):
+    (mnist_folder / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(InputError, match=r"source/mnist lacks train-labels-idx1-ubyte \(plain or \.gz\)"):
+        run_prepare("mnist", source=mnist_folder)
+    assert available("mnist", tmp_path / "source") is None
+
+
+def test_a_truncated_file_is_named_with_the_bytes_expected_and_found(run_prepare, mnist_folder):
+    path = mnist_folder / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte: .*truncated: 31,376 bytes expected, 1,000 found"):
+        run_prepare("mnist", source=mnist_folder)
+
+
+def test_a_truncated_gzip_stream_is_told_in_decompressed_bytes(run_prepare, mnist_folder):
+    path = mnist_folder / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:8000])
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte\.gz: .*truncated: 15,696 bytes expected"):
+        run_prepare("mnist", source=mnist_folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train-images-idx3-ubyte", b"<html>404</html>", "begins with 3c68746d, not 00000803"),
+        ("train-images-idx3-ubyte", b"", "begins with nothing"),
+        ("train-labels-idx1-ubyte", idx_bytes(np.zeros(39)), "39 labels for the 40 images"),
+        ("train-labels-idx1-ubyte", idx_bytes(np.repeat([3, 10], 20)), "label 10 of sample 20 .* 0 to 9"),
+        ("train-images-idx3-ubyte", idx_bytes(np.zeros((40, 20, 20))), r"\(20, 20\), not MNIST's uint8 of 28×28"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(run_prepare, mnist_folder, name, content, message):
+    (mnist_folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}.*{message}"):
+        run_prepare("mnist", source=mnist_folder)
+
+
+def test_without_a_source_the_missing_files_are_downloaded_once(
+    run_prepare, server, monkeypatch, mnist_arrays, tmp_path
+):
+    plain = {name: idx_bytes(array) for name, array in mnist_arrays.items()}
+    server.files = {f"/{name}.gz": gzip.compress(content) for name, content in plain.items()}
+    monkeypatch.setattr(mnist, "MIRRORS", (server.url,))
+    monkeypatch.setattr(
+        mnist, "FILES", {name: (hashlib.sha256(content).hexdigest(), 9) for name, content in plain.items()}
+    )
+    there = tmp_path / "data" / "mnist"
+    there.mkdir(parents=True)
+    (there / MNIST_NAMES[1]).write_bytes(plain[MNIST_NAMES[1]])
+
+    check_arrays(run_prepare("mnist")[0], mnist_arrays)
+    assert sorted(path for path, _ in server.requests) == sorted(f"/{n}.gz" for n in MNIST_NAMES if n != MNIST_NAMES[1])
+    assert available("mnist", tmp_path / "data") == there
+
+    run_prepare("mnist")
+    assert len(server.requests) == 3

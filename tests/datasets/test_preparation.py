@@ -1,0 +1,137 @@
+import hashlib
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from snnb.datasets import preparation
+from snnb.errors import InputError, ResourceError, UsageError
+
+
+def test_the_toolbox_files_hold_the_same_pixels_between_0_and_1(run_prepare):
+    target, prepared = run_prepare("digits", norm_samples=100)
+    x_test, y_test = (np.load(target / f"{name}.npz")["arr_0"] for name in ("x_test", "y_test"))
+    assert x_test.dtype == y_test.dtype == np.float32
+    assert np.array_equal(x_test, np.load(target / "x_test.npy") / 16)  # sixteenths are exact
+    assert np.array_equal(y_test.argmax(axis=1), np.load(target / "y_test.npy"))
+    assert np.array_equal(y_test.sum(axis=1), np.ones(360))
+    assert prepared.splits["test"].shape == (360, 8, 8, 1)
+
+
+def test_the_files_are_those_of_the_contract_and_open_as_memory_maps(run_prepare):
+    target, _ = run_prepare("digits")
+    expected = "x_train.npy y_train.npy x_test.npy y_test.npy x_norm.npz x_test.npz y_test.npz"
+    assert sorted(path.name for path in target.iterdir()) == sorted(expected.split())
+    assert isinstance(np.load(target / "x_train.npy", mmap_mode="r"), np.memmap)
+
+
+def test_x_norm_is_a_balanced_part_of_the_training_set(run_prepare):
+    target, prepared = run_prepare("digits", norm_samples=105)
+    norm = (np.load(target / "x_norm.npz")["arr_0"] * 16).astype(np.uint8)
+    train = [image.tobytes() for image in np.load(target / "x_train.npy")]
+    labels = np.load(target / "y_train.npy")
+    of_norm = [labels[train.index(image.tobytes())] for image in norm]
+    assert sorted(np.bincount(of_norm)) == [10] * 5 + [11] * 5
+    assert sum(prepared.splits["norm"].class_counts.values()) == 105
+
+
+def test_x_norm_is_the_whole_training_set_when_that_is_smaller(run_prepare):
+    target, prepared = run_prepare("digits", norm_samples=50, limit=20)
+    assert prepared.splits["norm"].shape == (20, 8, 8, 1)
+    assert np.load(target / "x_norm.npz")["arr_0"].shape == (20, 8, 8, 1)
+
+
+def test_the_same_seed_gives_the_same_bytes(run_prepare):
+    def digest(target):
+        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(target.iterdir())]
+
+    first, again, other = (digest(run_prepare("digits", seed=seed)[0]) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_limit_keeps_the_classes_in_proportion_and_the_official_order(run_prepare, mnist_folder, mnist_arrays):
+    target, prepared = run_prepare("mnist", source=mnist_folder, limit=20)
+    assert prepared.splits["train"].class_counts == {str(digit): 2 for digit in range(10)}
+    images = mnist_arrays["train-images-idx3-ubyte"]
+    kept = [
+        int(np.flatnonzero((images == image[..., 0]).all(axis=(1, 2)))[0]) for image in np.load(target / "x_train.npy")
+    ]
+    assert kept == sorted(kept)
+    labels = mnist_arrays["train-labels-idx1-ubyte"]
+    assert kept == sorted(int(n) for digit in range(10) for n in np.flatnonzero(labels == digit)[:2])
+    assert prepared.splits["test"].shape == (20, 28, 28, 1)
+
+
+def test_padding_puts_the_image_into_the_middle_of_zeros(run_prepare, mnist_folder, mnist_arrays):
+    target, prepared = run_prepare("mnist", source=mnist_folder, shape=(32, 32, 1), fit="pad")
+    expected = np.pad(mnist_arrays["train-images-idx3-ubyte"], ((0, 0), (2, 2), (2, 2)))[..., np.newaxis]
+    assert np.array_equal(np.load(target / "x_train.npy"), expected)
+    assert prepared.splits["train"].shape == (40, 32, 32, 1)
+
+
+def test_resizing_interpolates_between_pixel_centres(run_prepare, mnist_folder, mnist_arrays):
+    target, _ = run_prepare("mnist", source=mnist_folder, shape=(224, 112, 1), fit="resize", limit=10)
+    resized = np.load(target / "x_test.npy")[0, ..., 0]
+    image = mnist_arrays["t10k-images-idx3-ubyte"]
+    original = image[np.flatnonzero(mnist_arrays["t10k-labels-idx1-ubyte"] == np.load(target / "y_test.npy")[0])[0]]
+    rows, columns = (np.arange(224) + 0.5) / 8 - 0.5, (np.arange(112) + 0.5) / 4 - 0.5
+    wide = np.array([np.interp(columns, np.arange(28), line) for line in original])
+    expected = np.array([np.interp(rows, np.arange(28), line) for line in wide.T]).T
+    assert np.abs(resized - expected).max() <= 1.01  # Pillow rounds after each of the two directions
+
+
+def test_colour_images_are_resized_with_their_channels_apart(run_prepare, cifar10_folder):
+    target, _ = run_prepare("cifar10", source=cifar10_folder, shape=(8, 8, 3), fit="resize")
+    whole, _ = run_prepare("cifar10", source=cifar10_folder)
+    small, large = (np.load(folder / "x_test.npy").astype(float) for folder in (target, whole))
+    # A triangle filter of sum one keeps the mean of the inner part; channels must not be mixed up.
+    assert np.abs(small.mean(axis=(1, 2)) - large.mean(axis=(1, 2))).max() < 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"shape": (28, 28, 1)}, InputError, "the images are 8×8×1, the model takes 28×28×1"),
+        ({"shape": (8, 8, 3), "fit": "resize"}, InputError, "1 channels, the model takes 3"),
+        ({"shape": (4, 8, 1), "fit": "pad"}, InputError, "cannot be padded to the smaller 4×8×1"),
+        ({"fit": "crop"}, UsageError, "fit crop is none of"),
+        ({"num_classes": 11}, InputError, "digits has 10 classes, the model has 11"),
+        ({"limit": 0}, UsageError, "at least 1"),
+        ({"norm_samples": 0}, UsageError, "at least 1"),
+        ({"source": "."}, UsageError, "leave out --source"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(run_prepare, tmp_path, settings, error, message):
+    with pytest.raises(error, match=message):
+        run_prepare("digits", **settings)
+    assert list((tmp_path / "dataset0").iterdir()) == []
+
+
+def test_a_source_that_does_not_exist_is_named(run_prepare, tmp_path):
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        run_prepare("mnist", source=tmp_path / "nowhere")
+
+
+def test_too_little_disk_is_told_before_anything_is_written(run_prepare, monkeypatch, tmp_path):
+    needed = 64 * (1437 + 360 + 4 * (360 + 10))  # a byte a pixel, four in the toolbox's copies
+    usage = preparation.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda _: usage._replace(free=needed - 1))
+    with pytest.raises(ResourceError, match=r"--limit"):
+        run_prepare("digits")
+    assert list((tmp_path / "dataset0").iterdir()) == []
+    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda _: usage._replace(free=needed))
+    run_prepare("digits")
+
+
+def test_progress_ends_when_everything_is_done(run_prepare):
+    seen = []
+    run_prepare("digits", progress=lambda done, total, note="": seen.append((done, total)))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (1437 + 360 + 360 + 10,) * 2
+
+
+def test_the_largest_pixel_is_one(run_prepare):
+    target, _ = run_prepare("digits")
+    assert load_digits().images.max() == 16
+    assert np.load(target / "x_test.npz")["arr_0"].max() == 1
