@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, cast
+from typing import TYPE_CHECKING, Any, Dict, Mapping, cast
 
 import h5py
 import numpy as np
@@ -64,37 +64,31 @@ def save_keras(model: "keras.Model", path: Path, name: str) -> None:
 
     Keras numbers models and weights by how many of a kind the process has made, and HDF5 stamps each array.
     """
-    with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as memory:
-        model.save(memory, save_format="h5")
+    with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
+        model.save(keras_file, save_format="h5")
         with h5py.File(path, "w") as file:
-            _copy(memory, file)
-            architecture = json.loads(file.attrs["model_config"])
+            architecture = json.loads(keras_file.attrs["model_config"])
             architecture["config"]["name"] = name
-            file.attrs["model_config"] = json.dumps(architecture).encode()
-            for layer in model.layers:
-                _name_weights(file["model_weights"][layer.name])
+            # An attribute that is written twice would leave a hole of the first one's size.
+            _write_attributes({**keras_file.attrs, "model_config": json.dumps(architecture).encode()}, file)
+            weights = file.create_group("model_weights")
+            _write_attributes(keras_file["model_weights"].attrs, weights)
+            for layer, group in keras_file["model_weights"].items():
+                _copy_weights(group, weights.create_group(layer), layer)
 
 
-def _copy(source: h5py.Group, target: h5py.Group) -> None:
-    for key, value in source.attrs.items():
+def _write_attributes(attributes: Mapping[str, Any], target: h5py.Group) -> None:
+    for key, value in attributes.items():
         target.attrs[key] = value
-    for key, item in source.items():
-        if isinstance(item, h5py.Group):
-            _copy(item, target.create_group(key))
-        else:
-            target.create_dataset(key, data=item[()], track_times=False)
 
 
-def _name_weights(group: h5py.Group) -> None:
-    """Name the weights `<layer>/<weight>`, without the number that Keras adds to a layer's name it has met before."""
-    layer = group.name.rsplit("/", 1)[1]
-    names = [f"{layer}/{weight.decode().rsplit('/', 1)[1]}" for weight in group.attrs["weight_names"]]
-    for old, new in zip(group.attrs["weight_names"], names):
-        if old.decode() != new:
-            group.move(old.decode(), new)
-            del group[old.decode().rsplit("/", 1)[0]]
-    if names:
-        group.attrs["weight_names"] = [name.encode() for name in names]
+def _copy_weights(source: h5py.Group, target: h5py.Group, layer: str) -> None:
+    """Copy a layer's arrays as `<layer>/<array>`, without the number Keras adds to a name it has met before."""
+    names = [name.decode() for name in source.attrs["weight_names"]]
+    renamed = [f"{layer}/{name.rsplit('/', 1)[1]}" for name in names]
+    target.attrs["weight_names"] = np.array([name.encode() for name in renamed])
+    for old, new in zip(names, renamed):
+        target.create_dataset(new, data=source[old][()], track_times=False)
 
 
 def _first_line(error: Exception) -> str:

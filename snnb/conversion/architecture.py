@@ -1,0 +1,111 @@
+"""The graph of a Keras model's layers, read from its architecture without building it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+from snnb.errors import InputError
+
+
+@dataclass
+class Layer:
+    """A layer as Keras writes it, its neighbours, and the number of axes of its output, the batch left out."""
+
+    name: str
+    kind: str
+    config: Dict[str, Any]
+    nodes: int = 1
+    inbound: List["Layer"] = field(default_factory=list)
+    outbound: List["Layer"] = field(default_factory=list)
+    rank: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A model's layers in network order, the first of which may be an `InputLayer`."""
+
+    layers: List[Layer]
+    inputs: List[str]
+    outputs: List[str]
+    input_shape: Optional[Tuple[Optional[int], ...]]
+
+
+def read_layers(description: Dict[str, Any]) -> Architecture:
+    """Understand what `h5.read_architecture` or a model's `to_json` gives.
+
+    Raises
+    ------
+    InputError
+        The description is neither a functional nor a Sequential model's.
+    """
+    try:
+        return _sequential(description) if description["class_name"] == "Sequential" else _functional(description)
+    except (KeyError, TypeError, IndexError, ValueError):
+        name = description.get("class_name")
+        raise InputError(f"the model ({name}) is neither functional nor Sequential: build it from layers") from None
+
+
+def _sequential(description: Dict[str, Any]) -> Architecture:
+    layers = [_layer(entry) for entry in description["config"]["layers"]]
+    first = next((layer for layer in layers if layer.kind != "InputLayer"), layers[0])
+    shape = layers[0].config.get("batch_input_shape")
+    if layers[0].kind != "InputLayer":
+        layers.insert(0, Layer(f"{first.name}_input", "InputLayer", {"batch_input_shape": shape}))
+    for before, after in zip(layers, layers[1:]):
+        _connect(before, after)
+    return _with_ranks(layers, [layers[0].name], [layers[-1].name])
+
+
+def _functional(description: Dict[str, Any]) -> Architecture:
+    config = description["config"]
+    layers = [_layer(entry) for entry in config["layers"]]
+    by_name = {layer.name: layer for layer in layers}
+    for entry, layer in zip(config["layers"], layers):
+        layer.nodes = len(entry["inbound_nodes"])
+        for connection in entry["inbound_nodes"][:1]:
+            for source in connection:
+                _connect(by_name[source[0]], layer)
+    inputs, outputs = ([entry[0] for entry in _as_list(config[key])] for key in ("input_layers", "output_layers"))
+    return _with_ranks(layers, inputs, outputs)
+
+
+def _layer(entry: Dict[str, Any]) -> Layer:
+    return Layer(entry["config"]["name"], entry["class_name"], entry["config"])
+
+
+def _connect(before: Layer, after: Layer) -> None:
+    before.outbound.append(after)
+    after.inbound.append(before)
+
+
+def _as_list(entries: List[Any]) -> List[Any]:
+    """Keras writes a single input as `[name, node, tensor]`, several as a list of these."""
+    return [entries] if isinstance(entries[0], str) else entries
+
+
+def _with_ranks(layers: List[Layer], inputs: List[str], outputs: List[str]) -> Architecture:
+    shape = next(layer.config.get("batch_input_shape") for layer in layers if layer.name == inputs[0])
+    for layer in _in_order(layers):
+        if layer.kind == "InputLayer":
+            shape_here = layer.config.get("batch_input_shape")
+            layer.rank = None if shape_here is None else len(shape_here) - 1
+        elif layer.kind == "Reshape":
+            layer.rank = len(layer.config["target_shape"])
+        elif layer.kind == "Flatten" or layer.kind.startswith("Global"):
+            layer.rank = 1
+        else:
+            layer.rank = layer.inbound[0].rank if layer.inbound else None
+    return Architecture(layers, inputs, outputs, None if shape is None else tuple(shape[1:]))
+
+
+def _in_order(layers: List[Layer]) -> Iterator[Layer]:
+    """The layers, each after all that it takes its input from."""
+    seen: List[str] = []
+    waiting = list(layers)
+    while waiting:
+        ready = [layer for layer in waiting if all(before.name in seen for before in layer.inbound)]
+        if not ready:
+            raise ValueError("layers form a loop")
+        for layer in ready:
+            seen.append(layer.name)
+            waiting.remove(layer)
+            yield layer

@@ -1,0 +1,247 @@
+"""What cannot be converted, said before any work, by layer and reason.
+
+The rules are those of snntoolbox 0.5's parser and INI simulator: what they would refuse half-way, and what they would
+turn into another network without a word.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
+
+from snnb.conversion.architecture import Architecture, Layer, read_layers
+from snnb.errors import InputError
+
+if TYPE_CHECKING:
+    from tensorflow import keras
+
+WEIGHTED = {"Dense", "Conv2D", "DepthwiseConv2D"}
+POOLING = {"AveragePooling2D", "MaxPooling2D", "GlobalAveragePooling2D"}
+REINDEXING = {"Flatten", "Reshape", "Concatenate", "ZeroPadding2D"}
+ACTIVATIONS = {"Activation", "ReLU"}
+TRAINING_ONLY = {"Dropout", "ActivityRegularization", "GaussianNoise"}
+CONVERTIBLE = WEIGHTED | POOLING | REINDEXING | ACTIVATIONS | TRAINING_ONLY | {"InputLayer", "BatchNormalization"}
+
+RECURRENT = {"RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM2D", "Bidirectional", "StackedRNNCells"}
+OTHER_ACTIVATIONS = {"LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Softmax"}
+MERGING = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Dot"}
+
+# How many layers behind a layer with weights the parser looks for its activation.
+PARSER_LOOKS_AHEAD = 3
+
+Reason = Tuple[str, str]  # layer, reason
+
+
+def check_convertible(
+    model: "keras.Model", *, max_pool: str = "error", rectify_linear: bool = False, engine: Optional[str] = None
+) -> None:
+    """As `check_architecture`, of a model that is built."""
+    try:
+        description = json.loads(model.to_json())
+    except NotImplementedError:
+        raise InputError(
+            "the model or one of its layers is a class of its own: build it from Keras's own layers"
+        ) from None
+    check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, engine=engine)
+
+
+def check_architecture(
+    description: Dict[str, Any], *, max_pool: str = "error", rectify_linear: bool = False, engine: Optional[str] = None
+) -> None:
+    """Refuse a model that cannot be converted.
+
+    Parameters
+    ----------
+    description
+        What `h5.read_architecture` gives. Nothing of it is built: a Lambda layer would run code.
+    max_pool
+        `error` refuses max pooling, `average` replaces it, `spiking` keeps it.
+    rectify_linear
+        Accept hidden layers without an activation, though spikes rectify them.
+    engine
+        The engine that will simulate it, if that is known.
+
+    Raises
+    ------
+    InputError
+        One line that names every layer that stands in the way, with its reason.
+    """
+    architecture = read_layers(description)
+    reasons = list(_of_the_model(architecture))
+    for layer in architecture.layers:
+        reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in _of_a_layer(layer, max_pool, engine)]
+    # What follows reads the graph around a layer, which says nothing sensible where a layer is not understood.
+    if all(layer.kind in CONVERTIBLE for layer in architecture.layers):
+        for layer in architecture.layers:
+            found = _of_its_place(layer, architecture, max_pool, rectify_linear)
+            reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in found]
+    if reasons:
+        raise InputError("cannot convert this model: " + "; ".join(f"{name}: {reason}" for name, reason in reasons))
+
+
+def _of_the_model(architecture: Architecture) -> Iterator[Reason]:
+    if len(architecture.inputs) != 1:
+        yield "model", f"has {len(architecture.inputs)} inputs, one is needed"
+    if len(architecture.outputs) != 1:
+        yield "model", f"has {len(architecture.outputs)} outputs, one is needed"
+    shape = architecture.input_shape
+    if shape is None or None in shape:
+        yield "model", "has no fixed input shape: give its first layer an input_shape"
+    if not any(layer.kind in WEIGHTED for layer in architecture.layers):
+        yield "model", "has no Dense layer and no convolution"
+    last = next(layer for layer in architecture.layers if layer.name == architecture.outputs[0])
+    if last.kind in CONVERTIBLE and last.rank not in (1, None):
+        yield last.name, "the output has several axes, one value a class is needed: end in Flatten or Dense"
+
+
+def _of_a_layer(layer: Layer, max_pool: str, engine: Optional[str]) -> Iterator[str]:
+    """Reasons that lie in the layer itself."""
+    config = layer.config
+    if layer.kind not in CONVERTIBLE:
+        yield _unknown(layer.kind)
+        return
+    if layer.nodes > 1:
+        yield "is used more than once: the parser sees its first use only"
+    if config.get("data_format", "channels_last") != "channels_last":
+        yield "channels_first: use channels_last"
+    if config.get("dtype", "float32") != "float32":
+        yield f"computes in {config['dtype']}, float32 is needed"
+    if layer.kind in WEIGHTED | {"Activation"} and config.get("activation") not in ("relu", "softmax", "linear"):
+        yield f"activation {config.get('activation')}: a spike rate can follow relu, softmax and linear only"
+    if layer.kind == "ReLU":
+        if config.get("max_value") is not None:
+            yield f"max_value {config['max_value']}: spikes do not saturate there"
+        if config.get("negative_slope"):
+            yield f"negative_slope {config['negative_slope']}: a spike rate is never negative"
+        if config.get("threshold"):
+            yield f"threshold {config['threshold']}: the parser leaves it out"
+    if layer.kind == "MaxPooling2D":
+        if max_pool == "error":
+            yield "max pooling: choose --max-pool average or --max-pool spiking"
+        elif max_pool == "spiking" and engine == "toolbox":
+            yield "the toolbox's simulator has no max pooling and averages: choose another --engine"
+
+
+def _unknown(kind: str) -> str:
+    if kind == "Lambda":
+        return "runs code of its own, which cannot be converted and is not even loaded"
+    if kind in RECURRENT or kind.endswith("Cell"):
+        return "recurrent layers cannot be converted"
+    if kind in OTHER_ACTIVATIONS:
+        return "a spike rate can follow relu, softmax and linear only, as Activation, ReLU or in the layer itself"
+    if kind in MERGING:
+        return "merges branches other than by Concatenate"
+    if kind in ("Model", "Functional", "Sequential"):
+        return "a model inside the model: use its layers one by one"
+    return "snntoolbox 0.5 has no conversion for this type of layer"
+
+
+def _of_its_place(layer: Layer, architecture: Architecture, max_pool: str, rectify_linear: bool) -> Iterator[str]:
+    """Reasons that lie in what stands before and after the layer."""
+    if layer.kind in WEIGHTED:
+        yield from _of_weights(layer, rectify_linear)
+    elif layer.kind in ACTIVATIONS:
+        yield from _of_activation(layer, max_pool)
+    elif layer.kind == "BatchNormalization":
+        yield from _of_batch_normalization(layer)
+    elif layer.kind == "GlobalAveragePooling2D":
+        yield from _of_global_pooling(layer, architecture)
+    elif layer.kind == "Concatenate" and any(_skip_training_only(b).kind == "InputLayer" for b in layer.inbound):
+        yield "takes the input itself: the parser would drop the other branches"
+
+
+def _of_weights(layer: Layer, rectify_linear: bool) -> Iterator[str]:
+    if layer.kind == "Dense" and layer.inbound[0].rank not in (1, None):
+        yield "its input has several axes: put Flatten before it"
+    absorbed = absorbed_activation(layer)
+    activation = activation_name(absorbed or layer)
+    hidden = _has_neurons_behind(layer)
+    if hidden and activation == "softmax":
+        yield "softmax inside the network: only the output layer may have it"
+    if hidden and activation == "linear" and not rectify_linear:
+        yield "no activation, but spikes rectify: add relu, or accept that with --rectify-linear"
+    own = layer.config.get("activation")
+    if absorbed is not None and own != "linear" and own != activation:
+        yield f"activation {own}, which the parser would replace by {absorbed.name}'s {activation}"
+
+
+def _of_activation(layer: Layer, max_pool: str) -> Iterator[str]:
+    """Reasons why the parser would not make it the activation of the layers with weights it belongs to."""
+    name = activation_name(layer)
+    # The parser passes over these, and a relu computes the same before and after them.
+    passed = TRAINING_ONLY | {"BatchNormalization"} | (REINDEXING if name == "relu" else set())
+    if name == "relu" and max_pool == "spiking":
+        passed |= {"MaxPooling2D"}
+    waiting = list(layer.inbound) if name != "linear" else []
+    while waiting:
+        before = waiting.pop(0)
+        if before.kind in WEIGHTED:
+            if absorbed_activation(before) is not layer:
+                yield f"the parser would not find it for {before.name}: put it directly after that layer"
+        elif before.kind == "InputLayer":
+            yield "no layer with weights before it"
+        elif before.kind in ACTIVATIONS and activation_name(before) != "linear":
+            yield f"follows another activation, {before.name}"
+        elif before.kind in passed | ACTIVATIONS:
+            waiting += before.inbound
+        else:
+            yield f"the parser would move it before {before.name}: put it into a layer with weights"
+
+
+def _of_batch_normalization(layer: Layer) -> Iterator[str]:
+    before = _skip_training_only(layer.inbound[0])
+    axis = layer.config.get("axis", -1)
+    axes = axis if isinstance(axis, list) else [axis]
+    if before.kind in ACTIVATIONS or (before.kind in WEIGHTED and before.config.get("activation") != "linear"):
+        yield f"stands after the activation of {before.name}: put it between the weights and the activation"
+    elif before.kind not in WEIGHTED:
+        yield f"follows {before.name} ({before.kind}): only directly after Dense or a convolution can it be absorbed"
+    elif len(before.outbound) > 1:
+        yield f"{before.name} also feeds other layers, which absorbing this one into it would change"
+    elif before.kind == "DepthwiseConv2D" and before.config.get("depth_multiplier", 1) != 1:
+        yield "the parser cannot absorb it into a depthwise convolution with a depth_multiplier"
+    if layer.rank is not None and axes not in ([-1], [layer.rank]):
+        yield f"normalises axis {axis}, not the channels"
+
+
+def _of_global_pooling(layer: Layer, architecture: Architecture) -> Iterator[str]:
+    # The parser joins the layer that stands next in the list to it, whichever that is.
+    position = architecture.layers.index(layer)
+    skipped = ACTIVATIONS | TRAINING_ONLY | {"BatchNormalization", "InputLayer"}
+    following = [after for after in architecture.layers[position + 1 :] if after.kind not in skipped]
+    consumers = _behind(layer, skipped)
+    if consumers != following[:1]:
+        yield "the parser would join it to another branch: use AveragePooling2D over the whole map and Flatten"
+
+
+def absorbed_activation(layer: Layer) -> Optional[Layer]:
+    """The Activation or ReLU that the parser finds for a layer with weights (its `absorb_activation`)."""
+    for _ in range(PARSER_LOOKS_AHEAD):
+        if len(layer.outbound) != 1:
+            return None
+        layer = layer.outbound[0]
+        if layer.kind in ACTIVATIONS:
+            return layer
+        if layer.kind in WEIGHTED:
+            return None
+    return None
+
+
+def activation_name(layer: Layer) -> str:
+    return "relu" if layer.kind == "ReLU" else str(layer.config.get("activation"))
+
+
+def _skip_training_only(layer: Layer) -> Layer:
+    while layer.kind in TRAINING_ONLY:
+        layer = layer.inbound[0]
+    return layer
+
+
+def _behind(layer: Layer, skipped: Any) -> List[Layer]:
+    """The next layers in the direction of the output, `skipped` types looked through."""
+    found: List[Layer] = []
+    for after in layer.outbound:
+        found += _behind(after, skipped) if after.kind in skipped else [after]
+    return found
+
+
+def _has_neurons_behind(layer: Layer) -> bool:
+    return any(after.kind in WEIGHTED | POOLING or _has_neurons_behind(after) for after in layer.outbound)

@@ -1,0 +1,205 @@
+"""Weight normalisation: scale each layer by a percentile of its activations, so that rates stay below one.
+
+Rueckauer et al. 2017 (Front. Neurosci. 11:682), section 2.2.2: with λ the percentile of a layer's activations, weights
+become w · λ(l−1) / λ(l) and biases b / λ(l). The factors are those of snntoolbox 0.5, to the last bit, without its
+keeping every activation in memory and on disk.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Dict, List
+
+import numpy as np
+import tensorflow as tf
+from snntoolbox.conversion.utils import apply_normalization_schedule
+from tensorflow import keras
+
+from snnb.errors import InputError
+from snnb.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the samples for the normalisation do to the layers with weights, by layer in network order.
+
+    Attributes
+    ----------
+    percentiles
+        The chosen percentile of the activations that are not zero; 1 where all are.
+    negative_shares
+        Share of all activations that is below zero: spikes rectify these.
+    silent
+        Layers none of whose activations differs from zero.
+    """
+
+    percentiles: Dict[str, float]
+    negative_shares: Dict[str, float]
+    silent: List[str]
+
+
+class Tail:
+    """The largest of very many values, as many as an upper percentile can depend on.
+
+    A percentile p of n values interpolates between the order statistics floor and floor + 1 of (n − 1) p / 100: only
+    the largest (n − 1) (1 − p / 100) + 2 of them matter. n counts the values that are not zero, which is known only at
+    the end, but not more than `total`.
+    """
+
+    def __init__(self, total: int, percentile: float) -> None:
+        self.percentile = percentile
+        self.keep = math.ceil((total - 1) * (1 - percentile / 100)) + 2
+        self.seen = self.nonzero = self.negative = 0
+        self._kept = np.empty(0, np.float32)
+        self._pending: List[np.ndarray] = []
+        self._floor = -np.inf  # nothing below it is among the largest
+
+    def add(self, values: np.ndarray) -> None:
+        """Take float32 values of any shape."""
+        values = values.ravel()
+        self.seen += values.size
+        self.nonzero += int(np.count_nonzero(values))
+        self.negative += int(np.count_nonzero(values < 0))
+        self._pending.append(values[(values > self._floor) & (values != 0)])
+        # Selecting costs as much as there is pending and kept: let that double before doing it.
+        if sum(part.size for part in self._pending) > max(self.keep, 2**18):
+            self._select()
+
+    def result(self) -> float:
+        """The percentile of all values that are not zero, as `numpy.percentile` interpolates; 1 if there are none."""
+        if self.nonzero == 0:
+            return 1.0
+        self._select()
+        largest = np.sort(self._kept)
+        position = (self.nonzero - 1) * (self.percentile / 100)
+        first = min(math.floor(position), self.nonzero - 1)
+        below, above = (
+            largest[min(index, self.nonzero - 1) - self.nonzero + largest.size] for index in (first, first + 1)
+        )
+        # As numpy does it, from the nearer end: the difference is float32, what follows is float64.
+        difference, part = float(above - below), position - first
+        return float(above) - difference * (1 - part) if part >= 0.5 else float(below) + difference * part
+
+    def _select(self) -> None:
+        values = np.concatenate([self._kept, *self._pending])
+        self._pending = []
+        if values.size > self.keep:
+            values = np.partition(values, values.size - self.keep)[-self.keep :]
+            self._floor = values.min()
+        self._kept = values
+
+
+def measure(
+    model: keras.Model,
+    x: np.ndarray,
+    *,
+    percentile: float = 99.9,
+    schedule: bool = False,
+    batch_size: int,
+    progress: Progress = silent,
+) -> Activity:
+    """Percentiles of the activations of all layers with weights, gathered in one pass over the samples.
+
+    Parameters
+    ----------
+    model
+        The parsed model, not normalised.
+    x
+        float32 `(samples, ...)`. As in the toolbox, samples that do not fill a last batch are left out.
+    percentile, schedule
+        As the toolbox has them: `schedule` takes the percentile `int(percentile − 0.02 · i)` for the i-th layer.
+    batch_size
+        Activations depend on it in their last bits.
+    """
+    layers = [layer for layer in model.layers if layer.weights]
+    activations = tf.function(keras.Model(model.input, [layer.output for layer in layers]))
+    samples = len(x) - len(x) % batch_size
+    tails = []
+    for index, layer in enumerate(layers):
+        p = apply_normalization_schedule(percentile, index) if schedule else percentile
+        tails.append(Tail(samples * int(np.prod(layer.output_shape[1:])), p))
+    for start in range(0, samples, batch_size):
+        outputs = activations(tf.constant(x[start : start + batch_size]))
+        for tail, output in zip(tails, tf.nest.flatten(outputs)):
+            tail.add(output.numpy())
+        progress(start + batch_size, samples)
+    names = [layer.name for layer in layers]
+    return Activity(
+        percentiles={name: tail.result() for name, tail in zip(names, tails)},
+        negative_shares={name: tail.negative / tail.seen for name, tail in zip(names, tails)},
+        silent=[name for name, tail in zip(names, tails) if tail.nonzero == 0],
+    )
+
+
+def scale_factors(model: keras.Model, percentiles: Dict[str, float]) -> Dict[str, float]:
+    """The factor λ of the input (1) and of each layer with weights: its percentile, but 1 for a softmax layer.
+
+    Raises
+    ------
+    InputError
+        A percentile is not above zero: most activations of a layer without relu are negative.
+    """
+    factors = {model.layers[0].name: 1.0}
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        factor = 1.0 if layer.activation.__name__ == "softmax" else percentiles[layer.name]
+        if not 0 < factor < np.inf:
+            raise InputError(f"{layer.name}: the percentile of its activations is {factor:g}: choose a higher one")
+        factors[layer.name] = factor
+    return factors
+
+
+def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
+    """Scale the weights and biases of the model in place.
+
+    Which layer each input of a layer comes from is found by running numbers of layers, not activations, through the
+    layers that only re-index. So each weight is scaled by the factor of its own presynaptic neuron, also where several
+    branches are concatenated and flattened, which the toolbox cannot do.
+
+    Raises
+    ------
+    InputError
+        A convolution or a pooling shares its weights among neurons of branches with different factors.
+    """
+    names = list(factors)
+    # Number 0 stands for padding, whose factor matters to nobody.
+    numbered = np.array([1.0, *factors.values()])
+    origins: Dict[str, np.ndarray] = {}
+    for layer in model.layers:
+        nodes = layer.inbound_nodes[0].inbound_layers
+        inputs = [origins[before.name] for before in (nodes if isinstance(nodes, list) else [nodes])]
+        shape = layer.output_shape[0] if isinstance(layer, keras.layers.InputLayer) else layer.output_shape
+        if layer.name in factors:
+            origins[layer.name] = np.full(shape[1:], names.index(layer.name) + 1, np.float32)
+        if layer.weights:
+            _scale(layer, inputs[0], numbered, factors[layer.name])
+        elif "Pooling2D" in type(layer).__name__:
+            origins[layer.name] = np.broadcast_to(_origin_of_channels(layer, inputs[0]), shape[1:])
+        elif layer.name not in factors:
+            batches = [origin[np.newaxis] for origin in inputs]
+            origins[layer.name] = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
+
+
+def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, own: float) -> None:
+    weights, bias = layer.get_weights()
+    numbers = origin if isinstance(layer, keras.layers.Dense) else _origin_of_channels(layer, origin)
+    present = np.unique(numbers[numbers > 0].astype(int))
+    if len(present) == 1:
+        weights = weights * np.float32(factors[present[0]]) / np.float32(own)
+    else:
+        # Of the shape of a presynaptic axis: (inputs, units) or (height, width, channels, filters). The toolbox
+        # divides first here, in float64.
+        ratio = (factors[numbers.astype(int)] / own).astype(np.float32)
+        weights = weights * ratio[:, np.newaxis]
+    layer.set_weights([weights, bias / np.float32(own)])
+
+
+def _origin_of_channels(layer: keras.layers.Layer, origin: np.ndarray) -> np.ndarray:
+    """The number of the layer that each channel of `(height, width, channels)` comes from, padding left out."""
+    highest = origin.max(axis=(0, 1))
+    if not ((origin == highest) | (origin == 0)).all():
+        raise InputError(
+            f"{layer.name} takes branches side by side in one channel, whose scale factors differ: "
+            "concatenate them along the channels"
+        )
+    return highest

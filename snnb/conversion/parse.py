@@ -1,0 +1,183 @@
+"""From a trained model to a parsed, verified and normalised one, through the toolbox's own parser."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+import numpy as np
+from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
+from tensorflow import keras
+
+from snnb.conversion.checks import check_architecture
+from snnb.conversion.config import ToolboxConfig, configuration, write_config
+from snnb.conversion.h5 import load_keras, read_architecture, save_keras
+from snnb.conversion.normalise import Activity, apply_factors, measure, scale_factors
+from snnb.conversion.quiet import quiet
+from snnb.conversion.verify import reference_outputs, verify
+from snnb.errors import InputError, UsageError
+from snnb.progress import Progress, silent
+
+MAX_POOL = ("error", "average", "spiking")
+
+
+@dataclass(frozen=True)
+class ParsedLayer:
+    """A layer of the parsed model: its name, type, the shape of its output, its activation and its parameters."""
+
+    name: str
+    kind: str
+    shape: Tuple[int, ...]
+    activation: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class ParseResult:
+    """What parsing found.
+
+    Attributes
+    ----------
+    largest_difference
+        Of any output on any of `samples_verified` samples, between the parsed model before its normalisation and the
+        trained one.
+    scale_factors
+        λ of the input and of each layer with weights.
+    negative_shares
+        Of layers without an activation, the share of activations below zero, which spikes cannot follow.
+    """
+
+    largest_difference: float
+    samples_verified: int
+    samples_normalised: int
+    scale_factors: Dict[str, float]
+    negative_shares: Dict[str, float]
+    layers: List[ParsedLayer]
+    warnings: List[str]
+
+
+def parse(
+    model_path: Path,
+    target: Path,
+    *,
+    name: str,
+    x_norm: np.ndarray,
+    x_check: np.ndarray,
+    percentile: float = 99.9,
+    schedule: bool = False,
+    batch_size: int = 50,
+    max_pool: str = "error",
+    rectify_linear: bool = False,
+    progress: Progress = silent,
+) -> ParseResult:
+    """Write `name_parsed.h5`, `config` and `scale_factors.json` into `target`.
+
+    Parameters
+    ----------
+    model_path
+        The trained model, a Keras h5 file.
+    x_norm
+        Samples for the normalisation, float32 `(samples, ...)` in [0, 1].
+    x_check
+        Samples for the verification, likewise; the first 100 are used.
+    percentile, schedule, batch_size
+        See `normalise.measure`.
+    max_pool, rectify_linear
+        See `checks.check_architecture`.
+
+    Raises
+    ------
+    InputError
+        The file holds no model, or one that cannot be converted.
+    VerificationError
+        The parsed model computes something else than the trained one.
+    """
+    if max_pool not in MAX_POOL:
+        raise UsageError(f"max pooling {max_pool!r}: choose one of {', '.join(MAX_POOL)}")
+    config = ToolboxConfig(
+        name=name,
+        batch_size=min(batch_size, len(x_norm)),
+        percentile=percentile,
+        schedule=schedule,
+        max_pool_to_average=max_pool == "average",
+        dataset_path="../dataset",
+    )
+    check_architecture(read_architecture(model_path), max_pool=max_pool, rectify_linear=rectify_linear)
+    trained = load_keras(model_path)
+    _check_samples(trained, x_norm, x_check)
+    reference = reference_outputs(trained, x_check, max_pool=max_pool)
+    parsed = to_parsed(trained, config)
+    largest_difference = verify(parsed, x_check, reference)
+    activity = measure(
+        parsed, x_norm, percentile=percentile, schedule=schedule, batch_size=config.batch_size, progress=progress
+    )
+    factors = scale_factors(parsed, activity.percentiles)
+    apply_factors(parsed, factors)
+    save_keras(parsed, target / f"{name}_parsed.h5", f"{name}_parsed")
+    write_config(config, target / "config")
+    (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
+    layers = [_summary(layer) for layer in parsed.layers]
+    linear = [layer.name for layer in layers if layer.activation == "linear"]
+    return ParseResult(
+        largest_difference=largest_difference,
+        samples_verified=len(reference),
+        samples_normalised=len(x_norm) - len(x_norm) % config.batch_size,
+        scale_factors=factors,
+        negative_shares={layer: activity.negative_shares[layer] for layer in linear},
+        layers=layers,
+        warnings=_warnings(activity, linear, len(x_norm), config.batch_size),
+    )
+
+
+def to_parsed(trained: keras.Model, config: ToolboxConfig) -> keras.Model:
+    """Parse with the toolbox: batch normalisation absorbed, training-only layers dropped, layers named.
+
+    The toolbox edits the graph of the model it reads: do not save or clone `trained` afterwards.
+    """
+    parser = _FreeBatchParser(trained, configuration(config))
+    try:
+        with quiet():
+            parser.parse()
+            return parser.build_parsed_model()
+    except (AssertionError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "no reason given"
+        raise InputError(
+            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {reason}): simplify it"
+        ) from error
+
+
+class _FreeBatchParser(ModelParser):
+    """The toolbox's parser, but the parsed model takes batches of any size."""
+
+    def get_batch_input_shape(self) -> Tuple:
+        return (None, *self.get_input_shape())
+
+
+def _check_samples(model: keras.Model, x_norm: np.ndarray, x_check: np.ndarray) -> None:
+    for what, x in (("normalisation", x_norm), ("verification", x_check)):
+        if len(x) == 0:
+            raise InputError(f"there are no samples for the {what}: prepare more")
+        if x.shape[1:] != model.input_shape[1:]:
+            raise InputError(
+                f"samples for the {what} have the shape {x.shape[1:]}, the model takes {model.input_shape[1:]}: "
+                "prepare the data set that the model was trained on"
+            )
+
+
+def _summary(layer: keras.layers.Layer) -> ParsedLayer:
+    shape = layer.output_shape[0] if isinstance(layer, keras.layers.InputLayer) else layer.output_shape
+    activation = layer.activation.__name__ if layer.weights else ""
+    return ParsedLayer(layer.name, type(layer).__name__, tuple(shape[1:]), activation, layer.count_params())
+
+
+def _warnings(activity: Activity, linear: List[str], samples: int, batch_size: int) -> List[str]:
+    found = [f"{layer} is never active on the normalisation samples: scale factor 1" for layer in activity.silent]
+    for layer in linear:
+        if activity.negative_shares[layer] > 0:
+            share = activity.negative_shares[layer]
+            found.append(f"{layer} has no activation: spikes rectify the {share:.1%} of its values that are negative")
+    if samples % batch_size:
+        found.append(
+            f"the last {samples % batch_size} of {samples} normalisation samples do not fill a batch: not used"
+        )
+    return found
