@@ -1,4 +1,4 @@
-"""The graph of a spiking network's synapses: connection geometry, the store, queries, exporters. Imports no TensorFlow."""
+"""The graph of a spiking network's synapses: geometry, store, queries, exporters. Imports no TensorFlow."""
 
 from snnb.synapses.graph import SynapseGraph
 

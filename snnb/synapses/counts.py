@@ -1,0 +1,112 @@
+"""Read and check the spike counts of a simulation (spike_rate_sums.npz)."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Mapping, Set, Tuple
+
+import numpy as np
+
+from snnb.errors import InputError
+from snnb.synapses.parsed_model import INPUT
+from snnb.synapses.plan import PlannedPopulation
+from snnb.synapses.population import Recording
+
+CODINGS = ("spikes", "current", "random")
+SCALARS = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Checked spike counts.
+
+    Attributes
+    ----------
+    path : Path
+    recording : Recording
+    coding : dict of str to str
+        How each population codes.
+    arrays : dict of str to ndarray
+        Summed spikes (int64), or summed current of the input (float64), in each population's shape.
+    """
+
+    path: Path
+    recording: Recording
+    coding: Dict[str, str]
+    arrays: Dict[str, np.ndarray]
+
+    def read(self, name: str) -> np.ndarray:
+        return self.arrays[name]
+
+
+def read_counts(path: Path, populations: List[PlannedPopulation], coding: Mapping[str, str]) -> Counts:
+    """Read the counts and hold them against the model's populations.
+
+    Raises
+    ------
+    InputError
+        Naming the population and what is wrong: missing, unknown, of another shape, negative, not finite, not whole.
+    """
+    try:
+        with np.load(str(path), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; write it with `snnb simulate`") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable npz file ({error}); simulate again with `snnb simulate`") from error
+    recording = _recording(path, arrays)
+    shapes = {population.layer.name: population.shape for population in populations}
+    _compare_names(path, "counts", set(arrays) - set(SCALARS), set(shapes))
+    unknown = sorted(set(coding) - set(shapes))
+    if unknown:
+        raise InputError(
+            f"coding is given for {unknown[0]}, which is no population of the model; they are {', '.join(shapes)}"
+        )
+    codes = {name: coding.get(name, "current" if name == INPUT else "spikes") for name in shapes}
+    for name, code in codes.items():
+        if code not in CODINGS:
+            raise InputError(f"coding of {name} is {code!r}; it must be one of {', '.join(CODINGS)}")
+        _check(path, name, arrays[name], shapes[name], code)
+    checked = {name: arrays[name].astype(np.float64 if name == INPUT else np.int64, copy=False) for name in shapes}
+    return Counts(path, recording, codes, checked)
+
+
+def _recording(path: Path, arrays: Dict[str, np.ndarray]) -> Recording:
+    values = {}
+    for name in SCALARS:
+        if name not in arrays or arrays[name].shape != () or not np.isfinite(arrays[name]):
+            raise InputError(f"{path}: no number {name}; simulate again with `snnb simulate`")
+        values[name] = arrays[name].item()
+    recording = Recording(
+        int(values["num_samples"]), int(values["num_timesteps"]), int(values["warm_up"]), float(values["dt_ms"])
+    )
+    if recording.num_samples < 1 or recording.num_timesteps < 1 or recording.warm_up < 0 or recording.dt_ms <= 0:
+        raise InputError(f"{path}: {recording} cannot be; simulate again with `snnb simulate`")
+    return recording
+
+
+def _compare_names(path: Path, what: str, found: Set[str], expected: Set[str]) -> None:
+    missing, extra = sorted(expected - found), sorted(found - expected)
+    if missing:
+        raise InputError(
+            f"{path}: no {what} of {', '.join(missing)}; take the counts of a simulation of this parsed model"
+        )
+    if extra:
+        raise InputError(
+            f"{path}: {what} of {', '.join(extra)}, which the parsed model does not have; "
+            "take the counts of a simulation of this parsed model"
+        )
+
+
+def _check(path: Path, name: str, values: np.ndarray, shape: Tuple[int, ...], code: str) -> None:
+    if values.shape != shape:
+        raise InputError(
+            f"{path}: counts of {name} have shape {values.shape}, the parsed model has {shape}; "
+            "take the counts of a simulation of this parsed model"
+        )
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        raise InputError(f"{path}: counts of {name} hold something that is not a finite number; simulate again")
+    if code != "current" and (values < 0).any():
+        raise InputError(f"{path}: counts of {name} are negative in places; simulate again with `snnb simulate`")
+    if name != INPUT and values.dtype.kind == "f" and (values != np.rint(values)).any():
+        raise InputError(f"{path}: counts of {name} are not whole numbers; simulate again with `snnb simulate`")

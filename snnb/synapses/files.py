@@ -1,0 +1,54 @@
+"""Files and directories that appear under their name only when they are complete."""
+
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from snnb.errors import UsageError
+
+
+@contextmanager
+def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
+    """Give a name to write a file or directory under; move it to `target` when the block ends without an error.
+
+    Raises
+    ------
+    UsageError
+        If `target` exists and `force` is not set, or its directory does not exist.
+    """
+    refuse_existing(target, force=force)
+    temporary = target.with_name(f".{target.name}.partial")
+    _remove(temporary)  # what a killed process left
+    try:
+        yield temporary
+        _sync(temporary)
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        temporary.replace(target)
+    finally:
+        _remove(temporary)
+
+
+def refuse_existing(target: Path, *, force: bool) -> None:
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent}: no such directory; make it first")
+    if (target.exists() or target.is_symlink()) and not force:
+        raise UsageError(f"{target} exists; give another path, or --force to replace it")
+
+
+def _sync(path: Path) -> None:
+    for entry in [*path.rglob("*"), path] if path.is_dir() else [path]:
+        descriptor = os.open(str(entry), os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif path.exists() or path.is_symlink():
+        path.unlink()

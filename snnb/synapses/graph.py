@@ -1,0 +1,161 @@
+"""The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.errors import InputError, ResourceError
+from snnb.synapses.generate import EdgeBatch
+from snnb.synapses.population import Nodes, Population, Recording
+from snnb.synapses.projection import CACHE_EDGES, Projection
+from snnb.synapses.statistics import ProjectionSummary, summarize
+from snnb.synapses.store import open_store, read_connection
+
+if TYPE_CHECKING:
+    import networkx
+
+NETWORKX_LIMIT = 2_000_000
+
+
+class SynapseGraph:
+    """A directed graph: nodes are neurons, edges are synapses; methods are named as networkx names them.
+
+    The file keeps kernels, not edges: edges are generated when asked for, always in the same order: projection after
+    projection, in each by source, then target. Open it with `SynapseGraph.open`.
+
+    Attributes
+    ----------
+    path : Path
+    populations : tuple of Population
+        The input first, then the spiking layers in network order.
+    projections : tuple of Projection
+        By target, then source, in the populations' order.
+    nodes : Nodes
+        `nodes[n]` tells population, index, rate, spike count and bias of a neuron.
+    recording : Recording or None
+        What the spike counts were recorded over; None if the graph holds weights only.
+    attributes : dict
+        The file's own: pool_weight, parsed_sha256, counts_sha256, units.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+        self.attributes: Dict[str, Any] = {
+            name: value.item() if isinstance(value, np.generic) else value for name, value in file.attrs.items()
+        }
+        self.recording: Optional[Recording] = None
+        if "num_samples" in self.attributes:
+            self.recording = Recording(
+                *(self.attributes[name] for name in ("num_samples", "num_timesteps", "warm_up", "dt_ms"))
+            )
+        self.populations: Tuple[Population, ...] = tuple(
+            Population(group, self.recording) for group in file["populations"].values()
+        )
+        self.nodes = Nodes(self.populations)
+        connections = {
+            int(number): read_connection(group, self.populations[int(number)].shape)
+            for number, group in file["connections"].items()
+        }
+        self.projections: Tuple[Projection, ...] = tuple(
+            Projection(
+                self.populations[source],
+                self.populations[target],
+                connections[target],
+                file[f"connections/{target:04d}"],
+                len(self.nodes),
+            )
+            for source, target in file["projections"][()].tolist()
+        )
+
+    @classmethod
+    def open(cls, path: Path) -> "SynapseGraph":
+        """Open a graph after checking that the file is whole and unaltered.
+
+        Raises
+        ------
+        InputError
+            If it is missing, truncated, altered, of another format version, or no graph.
+        """
+        path = Path(path)
+        file = open_store(path)
+        try:
+            return cls(path, file)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            file.close()
+            raise InputError(
+                f"{path}: not a graph as `snnb graph` writes it ({type(error).__name__}: {error})"
+            ) from error
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "SynapseGraph":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SynapseGraph {self.path.name}: {self.number_of_nodes():,} nodes, {self.number_of_edges():,} edges>"
+
+    def number_of_nodes(self) -> int:
+        """Count the nodes, the input's too."""
+        return len(self.nodes)
+
+    def number_of_neurons(self) -> int:
+        """Count the nodes without the input's."""
+        return len(self.nodes) - self.populations[0].size
+
+    def number_of_edges(self) -> int:
+        return sum(projection.number_of_edges for projection in self.projections)
+
+    def edge_batches(self, max_edges: int = CACHE_EDGES) -> Iterator[EdgeBatch]:
+        """Generate all edges in batches of at most `max_edges`, each overwriting the one before."""
+        for projection in self.projections:
+            yield from projection.edge_batches(max_edges)
+
+    def successors(self, node: int) -> np.ndarray:
+        """Return the ids (int64) of the neurons that `node` has synapses onto, projection after projection."""
+        population = self.nodes.population(node)
+        found = [p.successors(node)[0] for p in self.projections if p.source is population]
+        return np.concatenate([np.empty(0, np.int64), *found])
+
+    def predecessors(self, node: int) -> np.ndarray:
+        """Return the ids (int64, ascending) of the neurons that have synapses onto `node`."""
+        population = self.nodes.population(node)
+        found = [p.predecessors(node)[0] for p in self.projections if p.target is population]
+        return np.concatenate([np.empty(0, np.int64), *found])
+
+    def out_degree(self, node: int) -> int:
+        population = self.nodes.population(node)
+        return sum(int(p.out_degrees[node - population.first]) for p in self.projections if p.source is population)
+
+    def in_degree(self, node: int) -> int:
+        population = self.nodes.population(node)
+        return sum(int(p.in_degrees[node - population.first]) for p in self.projections if p.target is population)
+
+    def summary(self) -> Tuple[ProjectionSummary, ...]:
+        """Summarize every projection: degrees, weights, edges, spikes carried; computed without generating edges."""
+        seconds = None if self.recording is None else self.recording.dt_ms / 1000
+        return tuple(summarize(projection, seconds) for projection in self.projections)
+
+    def to_networkx(self, limit: int = NETWORKX_LIMIT, rate_unit: str = "step") -> "networkx.DiGraph":
+        """Return a `networkx.DiGraph` with nodes `(population, index)`, for small graphs.
+
+        Raises
+        ------
+        ResourceError
+            If there are more than `limit` edges: about 800 bytes each.
+        """
+        edges = self.number_of_edges()
+        if edges > limit:
+            raise ResourceError(
+                f"{edges:,} edges are more than the limit of {limit:,} for networkx, about "
+                f"{edges * 800 / 1e9:,.1f} GB; raise the limit, or take edge_batches(), to_scipy() or `snnb export`"
+            )
+        from snnb.synapses.networkx_graph import digraph
+
+        return digraph(self, rate_unit)

@@ -1,0 +1,179 @@
+"""Read a parsed Keras model (MODEL_parsed.h5) with h5py alone: its layers, how they connect, and their weights."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.errors import InputError
+
+INPUT = "input"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the parsed model, as the file describes it.
+
+    Attributes
+    ----------
+    name, kind : str
+        The layer's name (`00Conv2D_28x28x6`) and its Keras class (`Conv2D`).
+    config : mapping
+        Keras's own configuration of the layer.
+    inbound : tuple of str
+        Names of the layers it is fed by, in order; the same name may stand there twice.
+    weights : mapping of str to str
+        Path in the file of each array, by its last name (`kernel`, `bias`).
+    """
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    inbound: Tuple[str, ...]
+    weights: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ParsedModel:
+    """The layers of a parsed model in network order, the input first, and the open file that holds their weights."""
+
+    path: Path
+    file: h5py.File
+    layers: Tuple[Layer, ...]
+
+    def read(self, layer: Layer, name: str) -> np.ndarray:
+        """Read one array of a layer as float32.
+
+        Raises
+        ------
+        InputError
+            If the file lacks the array, or if a value in it is not finite.
+        """
+        path = layer.weights.get(name)
+        if path is None or path not in self.file:
+            raise InputError(
+                f"{self.path}: layer {layer.name} has no {name} in this file; write the model again with `snnb parse`"
+            )
+        values = self.file[path][()].astype(np.float32, copy=False)
+        # A sum is finite when its terms are, overflow apart, and needs no array of booleans as large as the kernel.
+        with np.errstate(invalid="ignore", over="ignore"):
+            suspicious = not np.isfinite(values.sum())
+        if suspicious and not np.isfinite(values).all():
+            raise InputError(
+                f"{self.path}: {name} of layer {layer.name} holds NaN or infinite values; train the model again"
+            )
+        return values
+
+
+def open_parsed_model(path: Path) -> ParsedModel:
+    """Open a parsed Keras model.
+
+    Parameters
+    ----------
+    path : Path
+        An HDF5 file that Keras wrote with `model.save`: a functional or sequential model with one input.
+
+    Returns
+    -------
+    ParsedModel
+        Its file stays open; the caller closes it.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, broken, or not such a model.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; write it with `snnb parse`")
+    try:
+        file = h5py.File(str(path), "r")
+    except OSError as error:
+        raise InputError(
+            f"{path}: not a readable HDF5 file (truncated or altered?); write it again with `snnb parse`"
+        ) from error
+    try:
+        layers = _layers(path, file)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, RuntimeError) as error:
+        file.close()
+        raise InputError(
+            f"{path}: not a Keras model as `snnb parse` writes it ({type(error).__name__}: {error})"
+        ) from error
+    except InputError:
+        file.close()
+        raise
+    return ParsedModel(path, file, layers)
+
+
+def _layers(path: Path, file: h5py.File) -> Tuple[Layer, ...]:
+    model = json.loads(_text(file.attrs["model_config"]))
+    config = model["config"]
+    entries = _sequential(config) if model["class_name"] == "Sequential" else config["layers"]
+    names: Dict[str, str] = {}  # Keras's name of a layer to ours: the input is always called `input`
+    layers: List[Layer] = []
+    for entry in entries:
+        own = entry["config"]["name"]
+        inbound = _inbound(path, own, entry["inbound_nodes"])
+        unknown = [name for name in inbound if name not in names]
+        if unknown:
+            raise InputError(f"{path}: layer {own} is fed by {unknown[0]}, which does not stand before it in the file")
+        if entry["class_name"] == "InputLayer":
+            if INPUT in names.values():
+                raise InputError(f"{path}: the model has several inputs; a graph is made of models with one")
+            names[own] = INPUT
+        else:
+            names[own] = own
+        layers.append(
+            Layer(
+                names[own],
+                entry["class_name"],
+                entry["config"],
+                tuple(names[name] for name in inbound),
+                _weights(file, own),
+            )
+        )
+    if not layers or layers[0].name != INPUT:
+        raise InputError(f"{path}: the model does not begin with an input layer")
+    return tuple(layers)
+
+
+def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Write the layers of a sequential model as a functional model's, each fed by the one before it."""
+    layers = list(config["layers"])
+    if layers[0]["class_name"] != "InputLayer":
+        shape = layers[0]["config"]["batch_input_shape"]
+        layers.insert(0, {"class_name": "InputLayer", "config": {"name": INPUT, "batch_input_shape": shape}})
+    chain = [None, *(layer["config"]["name"] for layer in layers)]
+    return [
+        {**layer, "inbound_nodes": [] if before is None else [[[before, 0, 0, {}]]]}
+        for before, layer in zip(chain, layers)
+    ]
+
+
+def _inbound(path: Path, name: str, nodes: Sequence[Any]) -> List[str]:
+    if len(nodes) > 1:
+        raise InputError(
+            f"{path}: layer {name} is used {len(nodes)} times; a layer shared by two places has no graph yet"
+        )
+    if not nodes:
+        return []
+    for inbound, node, tensor, *_ in nodes[0]:
+        if node or tensor:
+            raise InputError(
+                f"{path}: layer {name} takes tensor {tensor} of use {node} of {inbound}; only the first exists"
+            )
+    return [entry[0] for entry in nodes[0]]
+
+
+def _weights(file: h5py.File, layer: str) -> Dict[str, str]:
+    group = file["model_weights"].get(layer)
+    if group is None:
+        return {}
+    paths = [_text(name) for name in group.attrs.get("weight_names", [])]
+    return {path.rsplit("/", 1)[-1].split(":")[0]: f"model_weights/{layer}/{path}" for path in paths}
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,227 @@
+"""One projection: all synapses from one population to another, generated from kernel and geometry when asked for."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Iterator, Optional, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.synapses.generate import EdgeBatch, Stream, fill
+from snnb.synapses.neighbours import sources_of, targets_of
+from snnb.synapses.parallel import merge, merged_batches
+from snnb.synapses.population import Population
+from snnb.synapses.rules import PADDING, Connection
+from snnb.synapses.stencil import window_reduce
+from snnb.synapses.store import index_dtype, map_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+CACHE_EDGES = 1 << 15  # 16 bytes an edge: half a megabyte, which stays in the second-level cache
+
+
+class Projection:
+    """The synapses from `source` to `target`.
+
+    Attributes
+    ----------
+    source, target : Population
+    connection : Connection
+        Rule and geometry of the target's layer.
+    parallel : bool
+        Whether a source stands at several positions of the layer's input, so that parallel connections are merged.
+    """
+
+    def __init__(
+        self, source: Population, target: Population, connection: Connection, group: h5py.Group, nodes: int
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.connection = connection
+        self.parallel: bool = bool(group.attrs["parallel"])
+        self._group = group
+        self._nodes = nodes
+
+    def __repr__(self) -> str:
+        return f"<Projection {self.source.name} → {self.target.name}: {self.connection.rule}>"
+
+    @cached_property
+    def kernel(self) -> Optional[np.ndarray]:
+        """Weights, float32, shape (row taps, column taps, channels, filters a channel meets); None for poolings."""
+        return map_array(self._group["kernel"]) if "kernel" in self._group else None
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """Weight of every synapse of an output position, float32, shape (rows, columns); empty where a kernel tells."""
+        connection = self.connection
+        if connection.weighting == "kernel":
+            return np.empty((0, 0), np.float32)
+        if connection.weighting == "one":
+            return np.ones(connection.output_volume[:2], np.float32)
+        taps = np.multiply.outer(connection.rows.fan_in(), connection.columns.fan_in())
+        return (1 / np.maximum(taps, 1)).astype(np.float32)
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Node at each position of the layer's input (`input_volume`); -1 for padding and other populations."""
+        if "ids" not in self._group:
+            first = int(self._group.attrs["first_id"])
+            volume = self.connection.input_volume
+            return np.arange(first, first + int(np.prod(volume, dtype=np.int64))).reshape(volume)
+        ids = self._group["ids"][()].astype(np.int64)
+        ids[(ids < self.source.first) | (ids >= self.source.first + self.source.size)] = PADDING
+        return ids
+
+    @cached_property
+    def positions(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Where each source stands in the layer's input.
+
+        Returns
+        -------
+        start : ndarray of int64, shape (sources + 1,)
+        position : ndarray of int64
+            Flat positions of source s at `start[s]:start[s + 1]`, ascending.
+        """
+        flat = self.ids.ravel()
+        position = np.flatnonzero(flat != PADDING)
+        local = flat[position] - self.source.first
+        order = np.argsort(local, kind="stable")
+        return np.searchsorted(local[order], np.arange(self.source.size + 1)), position[order]
+
+    @cached_property
+    def out_degrees(self) -> np.ndarray:
+        """Synapses of each source: int64, shape (sources,)."""
+        if self.parallel:
+            return self._counted[0]
+        start, position = self.positions
+        fan = self._fan_out()
+        degrees = np.zeros(self.source.size, np.int64)
+        used = np.diff(start) > 0
+        degrees[used] = fan.ravel()[position // self.connection.channels]
+        return degrees
+
+    @cached_property
+    def in_degrees(self) -> np.ndarray:
+        """Synapses onto each target: int64, shape (targets,)."""
+        if self.parallel:
+            return self._counted[1]
+        real = (self.ids != PADDING).astype(np.int64)
+        if self.connection.pairing == "dense":
+            real = real.sum(axis=2, keepdims=True)
+        windows = window_reduce(self.connection.rows, self.connection.columns, real)
+        repeats = self.connection.filters if self.connection.pairing == "dense" else self.connection.multiplier
+        return np.repeat(windows, repeats, axis=2).ravel()
+
+    @cached_property
+    def number_of_edges(self) -> int:
+        return int(self.out_degrees.sum())
+
+    @cached_property
+    def _counted(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Degrees counted edge by edge: merged connections have no closed form."""
+        out = np.zeros(self.source.size, np.int64)
+        into = np.zeros(self.target.size, np.int64)
+        for batch in self.edge_batches():
+            out += np.bincount(batch.source - self.source.first, minlength=out.size)
+            into += np.bincount(batch.target - self.target.first, minlength=into.size)
+        return out, into
+
+    def _fan_out(self) -> np.ndarray:
+        """Synapses of a source by its row and column: int64, shape (height, width)."""
+        rows = np.bincount(self.connection.rows.input, minlength=self.connection.rows.size)
+        columns = np.bincount(self.connection.columns.input, minlength=self.connection.columns.size)
+        return np.multiply.outer(rows, columns) * self.connection.multiplier
+
+    def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
+        """Generate the synapses, ordered by source, then target.
+
+        Parameters
+        ----------
+        max_edges : int
+            Most edges in a batch. Each batch overwrites the one before.
+        rate_scale : float
+            Factor on the rates, to have `edge` in another unit than per step.
+
+        Yields
+        ------
+        EdgeBatch
+        """
+        rate = self.source.edge_rate(rate_scale)
+        if self.parallel:
+            dtype = index_dtype(self._nodes)
+            yield from merged_batches(self.successors, self.source.first, rate, max_edges, dtype)
+            return
+        dtype = index_dtype(self._nodes)
+        batch = EdgeBatch(*(np.empty(max_edges, kind) for kind in (dtype, dtype, np.float32, np.float32)))
+        stream, diagonal = self._stream, self.connection.pairing == "diagonal"
+        start, skip = 0, 0
+        while start < self.source.size:
+            filled, start, skip = fill(stream, rate, diagonal, start, skip, self.source.size, batch)
+            if filled == max_edges:
+                yield batch
+            elif filled:
+                yield EdgeBatch(*(values[:filled] for values in batch))
+
+    @cached_property
+    def _stream(self) -> Stream:
+        connection = self.connection
+        start, position = self.positions
+        where = np.full(self.source.size, PADDING, np.int64)
+        where[np.diff(start) > 0] = position
+        return Stream(
+            first_source=self.source.first,
+            first_target=self.target.first,
+            width=connection.columns.size,
+            channels=connection.channels,
+            columns=connection.columns.outputs,
+            filters=connection.filters,
+            multiplier=connection.multiplier,
+            column_taps=connection.columns.taps,
+            position=where,
+            row_start=connection.rows.starts(),
+            row_output=connection.rows.output,
+            row_tap=connection.rows.tap,
+            column_start=connection.columns.starts(),
+            column_output=connection.columns.output,
+            column_tap=connection.columns.tap,
+            kernel=np.empty((0,) * 4, np.float32) if self.kernel is None else self.kernel,
+            scale=self.scale,
+        )
+
+    def successors(self, node: int) -> Tuple[np.ndarray, np.ndarray]:
+        """Return ids (int64, ascending) and weights (float32) of the targets of one source."""
+        start, position = self.positions
+        local = node - self.source.first
+        found = [targets_of(self, int(where)) for where in position[start[local] : start[local + 1]]]
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        targets, weights = (np.concatenate(parts) for parts in zip(*found))
+        return merge(targets, weights, self.connection.rule) if self.parallel else (targets, weights)
+
+    def predecessors(self, node: int) -> Tuple[np.ndarray, np.ndarray]:
+        """Return ids (int64, ascending) and weights (float32) of the sources of one target."""
+        sources, weights = sources_of(self, node - self.target.first)
+        return merge(sources, weights, self.connection.rule)
+
+    def to_scipy(self, values: str = "weight") -> "csr_matrix":
+        """Return the projection as a sparse matrix of shape (sources, targets).
+
+        Its transpose times the sources' activity is the targets' input, bias apart.
+
+        Parameters
+        ----------
+        values : {"weight", "edge"}
+        """
+        from scipy.sparse import csr_matrix
+
+        total = self.number_of_edges
+        dtype = index_dtype(max(total, self.target.size))
+        indices, data = np.empty(total, dtype), np.empty(total, np.float32)
+        done = 0
+        for batch in self.edge_batches():
+            part = slice(done, done + batch.source.size)
+            indices[part] = batch.target - self.target.first
+            data[part] = getattr(batch, values)
+            done = part.stop
+        indptr = np.concatenate([[0], np.cumsum(self.out_degrees)]).astype(dtype)
+        return csr_matrix((data, indices, indptr), shape=(self.source.size, self.target.size), copy=False)

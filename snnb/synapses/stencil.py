@@ -1,0 +1,127 @@
+"""Which positions meet along one axis, and the separable connection between two volumes that follows from it.
+
+A convolution, a pooling, an upsampling or a dense layer connects a volume `(height, width, channels)` to another one.
+Rows and columns are independent of each other: `Axis` lists the triples (input position, output position, kernel tap)
+of one of them. Nothing in it is padding: a tap that falls outside the volume is not listed.
+"""
+
+from dataclasses import dataclass
+from typing import Tuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Axis:
+    """All (input, output, tap) triples along rows or columns, sorted by input, then by output.
+
+    Attributes
+    ----------
+    size, outputs : int
+        Length of the axis in the input and in the output volume.
+    taps : int
+        Length of the kernel along it.
+    input, output, tap : ndarray of int64, shape (triples,)
+    """
+
+    size: int
+    outputs: int
+    taps: int
+    input: np.ndarray
+    output: np.ndarray
+    tap: np.ndarray
+
+    @classmethod
+    def of(cls, size: int, outputs: int, taps: int, input: np.ndarray, output: np.ndarray, tap: np.ndarray) -> "Axis":
+        order = np.lexsort((output, input))
+        return cls(size, outputs, taps, input[order], output[order], tap[order])
+
+    def starts(self) -> np.ndarray:
+        """Where each input's triples begin: int64, shape (size + 1,)."""
+        return np.searchsorted(self.input, np.arange(self.size + 1))
+
+    def by_output(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Return the triples' order by output, then input, and where in it each output's begin."""
+        order = np.lexsort((self.input, self.output))
+        return order, np.searchsorted(self.output[order], np.arange(self.outputs + 1))
+
+    def fan_in(self) -> np.ndarray:
+        """Count the inputs that meet each output: int64, shape (outputs,)."""
+        return np.bincount(self.output, minlength=self.outputs)
+
+
+def whole_axis(size: int) -> Axis:
+    """Every position meets itself, by one tap: the axis of a 1×1 kernel and of leading dimensions."""
+    positions = np.arange(size)
+    return Axis.of(size, size, 1, positions, positions, np.zeros(size, np.int64))
+
+
+def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
+    """Slide a window along an axis, padding as TensorFlow does.
+
+    Parameters
+    ----------
+    size, kernel, stride, dilation : int
+    padding : {"valid", "same", "causal"}
+        `same` splits the padding needed for ceil(size / stride) outputs evenly and puts an odd one behind
+        (TensorFlow, "Neural network: notes on padding"); `causal` puts all of it in front.
+    """
+    reach = (kernel - 1) * dilation + 1
+    if padding == "same":
+        outputs = -(-size // stride)
+        before = max((outputs - 1) * stride + reach - size, 0) // 2
+    elif padding == "causal":
+        outputs = -(-size // stride)
+        before = reach - 1
+    else:
+        outputs = max((size - reach) // stride + 1, 0)
+        before = 0
+    output, tap = (grid.ravel() for grid in np.mgrid[:outputs, :kernel])
+    position = output * stride - before + tap * dilation
+    inside = (position >= 0) & (position < size)
+    return Axis.of(size, outputs, kernel, position[inside], output[inside], tap[inside])
+
+
+def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
+    """Swap inputs and outputs of the window that leads from `outputs` positions back to `size`: its gradient."""
+    window = window_axis(outputs, kernel, stride, dilation, padding)
+    if window.outputs != size:
+        raise ValueError(f"a transposed window of {outputs} outputs belongs to {window.outputs} inputs, not {size}")
+    return Axis.of(size, outputs, kernel, window.output, window.input, window.tap)
+
+
+def repeated_axis(size: int, factor: int) -> Axis:
+    """Repeat every position `factor` times, by one tap: nearest-neighbour upsampling."""
+    output = np.arange(size * factor)
+    return Axis.of(size, size * factor, 1, output // factor, output, np.zeros(size * factor, np.int64))
+
+
+def window_reduce(rows: Axis, columns: Axis, values: np.ndarray, reduce: np.ufunc = np.add) -> np.ndarray:
+    """Reduce the inputs of every output position.
+
+    Parameters
+    ----------
+    rows, columns : Axis
+    values : ndarray, shape (height, width, channels)
+    reduce : ufunc
+        `np.add`, `np.maximum`, `np.minimum`.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns, channels)
+        0 where an output position has no input.
+    """
+    return _reduce_axis(rows, _reduce_axis(columns, values, 1, reduce), 0, reduce)
+
+
+def _reduce_axis(axis: Axis, values: np.ndarray, along: int, reduce: np.ufunc) -> np.ndarray:
+    order, starts = axis.by_output()
+    fed = np.flatnonzero(axis.fan_in())
+    gathered = values.take(axis.input[order], axis=along)
+    shape = list(values.shape)
+    shape[along] = axis.outputs
+    reduced = np.zeros(shape, values.dtype)
+    reduced[(slice(None),) * along + (fed,)] = reduce.reduceat(  # type: ignore[attr-defined]
+        gathered, starts[fed], axis=along
+    )
+    return reduced

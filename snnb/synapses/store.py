@@ -1,0 +1,142 @@
+"""Write and open MODEL_graph.h5, the compact form of a graph (docs/graph-format.md describes it to the byte)."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, BinaryIO, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.errors import InputError
+from snnb.synapses.rules import Connection
+from snnb.synapses.stencil import Axis
+
+FORMAT = "snnb synapse graph"
+VERSION = 1
+USER_BLOCK = 512
+INT32_LIMIT = 2**31 - 1  # tests lower it so that 64-bit ids run on small graphs
+
+
+def index_dtype(count: int) -> np.dtype:
+    """Return the integer type of ids that stay below `count`: 32 bits while they fit."""
+    return np.dtype(np.int32 if count <= INT32_LIMIT else np.int64)
+
+
+def create(path: Path) -> h5py.File:
+    """Create the HDF5 file, with room in front of it for what `seal` writes."""
+    return h5py.File(str(path), "w", userblock_size=USER_BLOCK)
+
+
+def seal(path: Path) -> None:
+    """Write format, version and SHA-256 of everything behind the user block into the user block."""
+    with path.open("r+b") as file:
+        digest, size = _digest(file)
+        file.seek(0)
+        file.write(_head(digest, size))
+
+
+def open_store(path: Path) -> h5py.File:
+    """Open a store after checking that it is whole and unaltered.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, altered, of another version, or no store at all.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such graph; make it with `snnb graph`")
+    with path.open("rb") as file:
+        head = file.read(USER_BLOCK)
+        if not head.startswith(FORMAT.encode() + b" "):
+            raise InputError(f"{path}: not a {FORMAT}; make it again with `snnb graph --force`")
+        version = head[len(FORMAT) : head.find(b"\n")].decode("ascii", "replace").strip()
+        if version != str(VERSION):
+            raise InputError(
+                f"{path}: graph format {version}, this snnb reads {VERSION}; make it again with `snnb graph --force`"
+            )
+        digest, size = _digest(file)
+    if head != _head(digest, size):
+        raise InputError(
+            f"{path}: truncated or altered, its SHA-256 is not the recorded one; make it again"
+            " with `snnb graph --force`"
+        )
+    return h5py.File(str(path), "r")
+
+
+def write_array(group: h5py.Group, name: str, values: np.ndarray) -> None:
+    """Write an array plainly, so that other programs (and `map_array`) find it as it is."""
+    group.create_dataset(name, data=np.asarray(values, order="C"), track_times=False)
+
+
+def write_packed(group: h5py.Group, name: str, values: np.ndarray) -> None:
+    """Write an array that compresses well: ids that mostly count up."""
+    group.create_dataset(name, data=values, track_times=False, chunks=True, compression="gzip", shuffle=True)
+
+
+def map_array(dataset: h5py.Dataset) -> np.ndarray:
+    """Map a plainly written array into memory: its pages are read when they are touched, and shared."""
+    mapped = np.memmap(
+        dataset.file.filename, dtype=dataset.dtype, mode="r", offset=dataset.id.get_offset(), shape=dataset.shape
+    )
+    return np.asarray(mapped)
+
+
+def write_connection(group: h5py.Group, connection: Connection) -> None:
+    """Write everything of a connection but its kernel and its ids."""
+    group.attrs["rule"] = connection.rule
+    group.attrs["geometry"] = json.dumps(connection.geometry, sort_keys=True)
+    group.attrs["pairing"] = connection.pairing
+    group.attrs["weighting"] = connection.weighting
+    group.attrs["input_volume"] = np.array(connection.input_volume, np.int64)
+    group.attrs["output_volume"] = np.array(connection.output_volume, np.int64)
+    group.attrs["taps"] = np.array([connection.rows.taps, connection.columns.taps], np.int64)
+    for name, axis in (("rows", connection.rows), ("columns", connection.columns)):
+        write_array(group, name, np.stack([axis.input, axis.output, axis.tap], axis=1).astype("<i4"))
+
+
+def read_connection(group: h5py.Group, shape: Tuple[int, ...]) -> Connection:
+    """Read what `write_connection` wrote; `shape` is the target population's."""
+    (height, width, channels), (rows, columns, filters) = group.attrs["input_volume"], group.attrs["output_volume"]
+    taps = group.attrs["taps"]
+
+    def axis(name: str, size: int, outputs: int, taps: int) -> Axis:
+        triples = group[name][()].astype(np.int64)
+        return Axis(int(size), int(outputs), int(taps), triples[:, 0], triples[:, 1], triples[:, 2])
+
+    return Connection(
+        rule=group.attrs["rule"],
+        geometry=json.loads(group.attrs["geometry"]),
+        rows=axis("rows", height, rows, taps[0]),
+        columns=axis("columns", width, columns, taps[1]),
+        channels=int(channels),
+        filters=int(filters),
+        pairing=group.attrs["pairing"],
+        weighting=group.attrs["weighting"],
+        shape=shape,
+    )
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return _update(hashlib.sha256(), file)[0]
+
+
+def _head(digest: str, size: int) -> bytes:
+    return f"{FORMAT} {VERSION}\nsha256 {digest}\nbytes {size}\n".encode().ljust(USER_BLOCK, b"\0")
+
+
+def _digest(file: BinaryIO) -> Tuple[str, int]:
+    file.seek(USER_BLOCK)
+    return _update(hashlib.sha256(), file)
+
+
+def _update(digest: Any, file: BinaryIO) -> Tuple[str, int]:
+    size = 0
+    block = memoryview(bytearray(1 << 20))
+    while True:
+        count = file.readinto(block)  # type: ignore[attr-defined]
+        if not count:
+            return digest.hexdigest(), size
+        digest.update(block[:count])
+        size += count
