@@ -1,0 +1,77 @@
+"""What a simulation's sums say about the network: rates, and populations that need a change of the conversion."""
+
+from dataclasses import dataclass
+from typing import Dict, List
+
+import numpy as np
+
+from snnb.simulation.layers import Network
+from snnb.simulation.totals import Totals
+
+# A population whose mean rate is above this share of the highest possible one spikes at nearly every step.
+SATURATED = 0.99
+# A rate that is in the last quarter of the time above that of the quarter before by this factor still rises.
+RISING = 1.05
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Per population, in network order.
+
+    Attributes
+    ----------
+    mean_rates
+        Spikes a step and neuron.
+    silent, saturated
+        Share of the neurons that never spiked, or did at every step of every sample.
+    rising
+        Populations whose rate still rose at the end.
+    warnings
+        What to try, one line each.
+    """
+
+    mean_rates: Dict[str, float]
+    silent: Dict[str, float]
+    saturated: Dict[str, float]
+    rising: List[str]
+    warnings: List[str]
+
+
+def findings(network: Network, totals: Totals, steps: int) -> Findings:
+    """Look at the sums of a simulation of which `steps` steps were counted."""
+    most = totals.samples * steps
+    mean_rates = {name: float(counts.mean() / most) for name, counts in totals.counts.items()}
+    rising = _rising(network, totals)
+    warnings = []
+    for layer in network.populations:
+        if mean_rates[layer.name] == 0:
+            warnings.append(
+                f"layer {layer.name} never spikes: simulate longer (--duration), or parse with a lower --percentile"
+            )
+        elif mean_rates[layer.name] > SATURATED and layer is not network.output:
+            warnings.append(
+                f"layer {layer.name} spikes nearly every step: raise --threshold, or parse with a higher --percentile"
+            )
+    if rising:
+        warnings.append(
+            f"the rate still rises at the end in {', '.join(rising)}: simulate longer (--duration), "
+            "and leave the start out of the counts (--warm-up)"
+        )
+    return Findings(
+        mean_rates,
+        {name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
+        {name: float((counts == most).mean()) for name, counts in totals.counts.items()},
+        rising,
+        warnings,
+    )
+
+
+def _rising(network: Network, totals: Totals) -> List[str]:
+    if totals.activity is None or totals.activity.shape[1] < 4:
+        return []
+    quarter = totals.activity.shape[1] // 4
+    before = totals.activity[:, -2 * quarter : -quarter].sum(axis=1)
+    last = totals.activity[:, -quarter:].sum(axis=1)
+    # Three standard deviations of a Poisson count, so that few spikes do not look like a rise.
+    risen = (last > RISING * before) & (last - before > 3 * np.sqrt(last))
+    return [layer.name for layer, rises in zip(network.populations, risen) if rises]

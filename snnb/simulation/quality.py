@@ -1,0 +1,145 @@
+"""How well the spiking network does, beside the analogue one: sums over samples, so that memory stays flat."""
+
+import math
+from dataclasses import dataclass
+from typing import List, Optional, Protocol, Tuple
+
+import numpy as np
+
+TOP = 5
+TOP_FROM_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Sums over samples: of right guesses for a classifier, of mean squared errors for a reconstruction.
+
+    Attributes
+    ----------
+    by_step
+        Of the spiking network after each step, `(steps,)`.
+    ann
+        Of the analogue network.
+    readout
+        Of the deterministic read-out of the output layer's accumulated input, where the engine knows it.
+    differ
+        Samples for which the two networks guess differently.
+    ann_top, snn_top
+        Samples whose class is among the five best.
+    """
+
+    by_step: np.ndarray
+    ann: float
+    readout: Optional[float]
+    differ: int = 0
+    ann_top: int = 0
+    snn_top: int = 0
+
+    def __add__(self, other: "Quality") -> "Quality":
+        readout = None if self.readout is None or other.readout is None else self.readout + other.readout
+        return Quality(
+            self.by_step + other.by_step,
+            self.ann + other.ann,
+            readout,
+            self.differ + other.differ,
+            self.ann_top + other.ann_top,
+            self.snn_top + other.snn_top,
+        )
+
+
+class Judge(Protocol):
+    """Watches the output of a block of samples."""
+
+    def observe(self, spikes: np.ndarray) -> None:
+        """Take the output layer's spikes of the next steps, bool `(samples, steps, units)`."""
+
+    def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
+        """At the end; `ann`: the analogue network's outputs, `readout`: accumulated inputs, both `(samples, units)`."""
+
+
+class Classification:
+    """The guess is the class with most spikes so far; without any spike there is none, which counts as wrong.
+
+    Parameters
+    ----------
+    y
+        Class ids, int64 `(samples,)`.
+    """
+
+    def __init__(self, y: np.ndarray, units: int) -> None:
+        self._y = y
+        self._counts = np.zeros((len(y), units), np.int64)
+        self._guess = np.full(len(y), -1)
+        self._right: List[np.ndarray] = []
+
+    def observe(self, spikes: np.ndarray) -> None:
+        """See `Judge`."""
+        cumulative = self._counts[:, np.newaxis] + np.cumsum(spikes, axis=1)
+        guesses = np.where(cumulative.any(axis=2), cumulative.argmax(axis=2), -1)
+        self._right.append((guesses == self._y[:, np.newaxis]).sum(axis=0))
+        self._counts, self._guess = cumulative[:, -1], guesses[:, -1]
+
+    def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
+        """See `Judge`."""
+        guess = ann.argmax(axis=1)
+        return Quality(
+            by_step=np.concatenate(self._right),
+            ann=int((guess == self._y).sum()),
+            readout=None if readout is None else int((readout.argmax(axis=1) == self._y).sum()),
+            differ=int((guess != self._guess).sum()),
+            ann_top=int(_among_best(ann, self._y).sum()),
+            snn_top=int((_among_best(self._counts, self._y) & (self._guess >= 0)).sum()),
+        )
+
+
+class Reconstruction:
+    """The output's spike rate, times the output's scale, beside the picture: the mean squared error over pixels.
+
+    Parameters
+    ----------
+    x
+        Pictures, float32 `(samples, ...)`.
+    scale
+        Activation that one spike a step stands for: threshold times the output layer's scale factor.
+    """
+
+    def __init__(self, x: np.ndarray, scale: float, analogue_scale: float) -> None:
+        self._x = x.reshape(len(x), -1).astype(np.float64)
+        self._scale, self._analogue_scale = scale, analogue_scale
+        self._counts = np.zeros(self._x.shape, np.int64)
+        self._errors: List[float] = []
+
+    def observe(self, spikes: np.ndarray) -> None:
+        """See `Judge`."""
+        for step in range(spikes.shape[1]):
+            self._counts += spikes[:, step]
+            self._errors.append(self._error(self._counts * (self._scale / (len(self._errors) + 1))))
+
+    def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
+        """See `Judge`."""
+        mean = None if readout is None else np.maximum(readout, 0) * (self._analogue_scale / len(self._errors))
+        return Quality(
+            by_step=np.array(self._errors),
+            ann=self._error(ann * self._analogue_scale),
+            readout=None if mean is None else self._error(mean),
+        )
+
+    def _error(self, reconstruction: np.ndarray) -> float:
+        return float(((reconstruction - self._x) ** 2).mean(axis=1).sum())
+
+
+def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether fewer than five classes come before the true one; of equal scores, the lower class comes first."""
+    own = scores[np.arange(len(y)), y][:, np.newaxis]
+    earlier = np.arange(scores.shape[1]) < y[:, np.newaxis]
+    before: np.ndarray = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
+    return before < TOP
+
+
+def wilson_interval(right: float, samples: int) -> Tuple[float, float]:
+    """95 % confidence interval of a share (Wilson 1927, Probable inference, the law of succession)."""
+    z = 1.959963984540054
+    share, spread = right / samples, z * z / samples
+    centre = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / samples + spread / (4 * samples))
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,104 @@
+"""A simulation's files: `spike_rate_sums.npz`, `sim_accuracies.json`, `spike_times.npz`."""
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+
+from snnb.simulation.block import spike_table
+from snnb.simulation.energy import Energy
+from snnb.simulation.findings import Findings
+from snnb.simulation.job import Job
+from snnb.simulation.layers import Network, activation
+from snnb.simulation.quality import TOP_FROM_CLASSES, Quality, wilson_interval
+from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.totals import Totals
+
+DT_MS = 1.0
+
+
+def write_sums(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
+    """`spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: spikes (Poisson), else current."""
+    settings, source = job.settings, job.network.input.name
+    steps = settings.duration - settings.warm_up
+    if settings.input == "poisson":
+        inputs = totals.counts[source].astype(np.float64)
+    else:
+        inputs = np.zeros(job.network.input.shape)
+        for values in x[: settings.samples]:
+            inputs += job.pixels(values, 0).astype(np.float64) * steps
+    populations = {layer.name: totals.counts[layer.name] for layer in job.network.populations}
+    scalars = {"num_samples": totals.samples, "num_timesteps": steps, "warm_up": settings.warm_up, "dt_ms": DT_MS}
+    np.savez(path, input=inputs, **populations, **scalars)
+
+
+def write_spike_times(path: Path, job: Job, totals: Totals) -> None:
+    """`spike_times.npz`: by population, int32 `(spikes, 3)` with the columns sample, neuron, step; and two scalars."""
+    tables = {name: spike_table(parts) for name, parts in totals.spikes.items()}
+    np.savez(path, **tables, num_samples=job.settings.record_spikes, num_steps=job.settings.duration)
+
+
+def accuracies(
+    job: Job, totals: Totals, found: Findings, energy: Energy, *, classes: Dict[str, int], engine_reason: str
+) -> Dict[str, Any]:
+    """What `sim_accuracies.json` holds. `classes`: the number of simulated samples of each class, by name."""
+    settings, network = job.settings, job.network
+    return {
+        "num_samples": totals.samples,
+        "num_timesteps": settings.duration - settings.warm_up,
+        "duration": settings.duration,
+        "warm_up": settings.warm_up,
+        "dt_ms": DT_MS,
+        **(_shares(totals.quality, totals.samples, network) if job.classifies else _errors(totals)),
+        "class_counts": classes,
+        "coding": _coding(network, settings),
+        "mean_rates": found.mean_rates,
+        "silent_neurons": found.silent,
+        "saturated_neurons": found.saturated,
+        "rising_populations": found.rising,
+        "synaptic_operations_per_sample": energy.synaptic_operations,
+        "ann_multiply_accumulates_per_sample": energy.synapses,
+        "engine": job.engine,
+        "engine_reason": engine_reason,
+        "seed": settings.seed,
+    }
+
+
+def write_json(path: Path, values: Dict[str, Any]) -> None:
+    """Write readable JSON, keys in the order given."""
+    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
+
+
+def _shares(quality: Quality, samples: int, network: Network) -> Dict[str, Any]:
+    right = float(quality.by_step[-1])
+    shares: Dict[str, Any] = {
+        "ann_accuracy": quality.ann / samples,
+        "snn_accuracy": right / samples,
+        "snn_accuracy_interval_95": wilson_interval(right, samples),
+        "snn_accuracy_by_timestep": (quality.by_step / samples).tolist(),
+        "readout_accuracy": None if quality.readout is None else quality.readout / samples,
+        "disagreements": quality.differ,
+    }
+    if network.output.size >= TOP_FROM_CLASSES:
+        shares.update(ann_top5_accuracy=quality.ann_top / samples, snn_top5_accuracy=quality.snn_top / samples)
+    return shares
+
+
+def _errors(totals: Totals) -> Dict[str, Any]:
+    quality, samples = totals.quality, totals.samples
+    by_step: List[float] = (quality.by_step / samples).tolist()
+    return {
+        "ann_mean_squared_error": quality.ann / samples,
+        "snn_mean_squared_error": by_step[-1],
+        "snn_mean_squared_error_by_timestep": by_step,
+        "readout_mean_squared_error": None if quality.readout is None else quality.readout / samples,
+    }
+
+
+def _coding(network: Network, settings: SimulationSettings) -> Dict[str, str]:
+    """What the numbers of each population are: spikes, current, or the random spikes of a softmax layer."""
+    coding = {network.input.name: "spikes" if settings.input == "poisson" else "current"}
+    for layer in network.populations:
+        coding[layer.name] = "random" if activation(layer) == "softmax" else "spikes"
+    return coding

@@ -1,0 +1,174 @@
+"""Simulate a converted network over the first samples of a test set, and write what came out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import numpy as np
+
+from snnb.errors import InputError, UsageError
+from snnb.progress import Progress, silent
+from snnb.simulation.energy import energy
+from snnb.simulation.engines import choose_engine
+from snnb.simulation.findings import findings
+from snnb.simulation.ini_file import write_ini
+from snnb.simulation.job import Job
+from snnb.simulation.layers import Network
+from snnb.simulation.network import read_network
+from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
+from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.toolbox_engine import run_with_toolbox
+from snnb.simulation.workers import run_job
+
+__all__ = ["SimulationResult", "SimulationSettings", "simulate"]
+
+# Below this rate a pixel of 1 gives less than the spike a step that its current would be, but biases act in full.
+FULL_RATE = 1000.0
+METRICS = (
+    "ann_accuracy",
+    "snn_accuracy",
+    "readout_accuracy",
+    "ann_mean_squared_error",
+    "snn_mean_squared_error",
+    "readout_mean_squared_error",
+)
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What a stage records and a person reads.
+
+    Attributes
+    ----------
+    metrics
+        `ann_accuracy`, `snn_accuracy`; `ann_mean_squared_error`, `snn_mean_squared_error` for a reconstruction.
+    engine, engine_reason
+        The engine that ran, and why that one.
+    mean_rates
+        By population, spikes a step and neuron.
+    lines
+        For the log.
+    warnings
+        What a person should know or try, one line each.
+    """
+
+    metrics: Dict[str, float]
+    engine: str
+    engine_reason: str
+    mean_rates: Dict[str, float]
+    lines: List[str]
+    warnings: List[str]
+
+    @property
+    def ann_accuracy(self) -> Optional[float]:
+        """None for a reconstruction."""
+        return self.metrics.get("ann_accuracy")
+
+    @property
+    def snn_accuracy(self) -> Optional[float]:
+        """None for a reconstruction."""
+        return self.metrics.get("snn_accuracy")
+
+
+def simulate(
+    parsed: Path,
+    target: Path,
+    *,
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    scale: float,
+    class_names: Sequence[str],
+    num_classes: Optional[int],
+    settings: SimulationSettings,
+    output_scale: float = 1.0,
+    progress: Progress = silent,
+) -> SimulationResult:
+    """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` and plots into `target`.
+
+    Parameters
+    ----------
+    parsed
+        The parsed, normalised model's file.
+    x, scale
+        Pictures `(samples, height, width, channels)`, uint8 or float32; a pixel is value / scale.
+    y
+        Class ids, int64 `(samples,)`.
+    num_classes
+        None for a network that reproduces its input.
+    output_scale
+        For a reconstruction: the output layer's scale factor, the activation that a rate of 1 stands for.
+
+    Raises
+    ------
+    UsageError
+        More samples than there are; options that the engine does not have.
+    InputError
+        The model cannot be simulated or does not fit the pictures; a pixel is outside [0, 1].
+    """
+    network = read_network(parsed)
+    _check(network, x, settings, num_classes)
+    engine, reason = choose_engine(network, settings)
+    job = Job(network, settings, engine, scale, num_classes is not None, output_scale)
+    totals = run_with_toolbox(job, parsed, x, y, progress) if engine == "toolbox" else run_job(job, x, y, progress)
+    found = findings(network, totals, settings.duration - settings.warm_up)
+    operations = energy(network, totals)
+    write_ini(network, target / f"{name}_INI.h5", threshold=settings.threshold, reset=settings.reset)
+    write_sums(target / "spike_rate_sums.npz", job, totals, x)
+    classes = _class_counts(y[: settings.samples], class_names) if job.classifies else {}
+    values = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
+    write_json(target / "sim_accuracies.json", values)
+    if settings.record_spikes:
+        write_spike_times(target / "spike_times.npz", job, totals)
+    return SimulationResult(
+        metrics={key: values[key] for key in METRICS if values.get(key) is not None},
+        engine=engine,
+        engine_reason=reason,
+        mean_rates=found.mean_rates,
+        lines=_lines(values, engine),
+        warnings=_input_warnings(settings) + found.warnings,
+    )
+
+
+def _check(network: Network, x: np.ndarray, settings: SimulationSettings, num_classes: Optional[int]) -> None:
+    if settings.samples > len(x):
+        raise UsageError(f"--samples {settings.samples}: the test set has {len(x)}: give at most that many")
+    if x.shape[1:] != network.input.shape:
+        raise InputError(
+            f"the model reads pictures of {network.input.shape}, the test set has {x.shape[1:]}: parse again"
+        )
+    outputs = network.input.size if num_classes is None else num_classes
+    if network.output.size != outputs:
+        raise InputError(f"layer {network.output.name} has {network.output.size} neurons, not {outputs}: train again")
+
+
+def _class_counts(y: np.ndarray, class_names: Sequence[str]) -> Dict[str, int]:
+    numbers = np.bincount(y, minlength=len(class_names))
+    return {str(name): int(number) for name, number in zip(class_names, numbers)}
+
+
+def _input_warnings(settings: SimulationSettings) -> List[str]:
+    if settings.input == "poisson" and settings.input_rate < FULL_RATE:
+        return [
+            f"--input-rate {settings.input_rate:g} Hz: below {FULL_RATE:g} Hz the biases, which act at every step, "
+            "outweigh the input: use 1000 Hz unless this is meant"
+        ]
+    return []
+
+
+def _lines(values: Dict[str, Any], engine: str) -> List[str]:
+    """For the log: what a person keeps beside a figure."""
+    lines = [f"engine: {engine} ({values['engine_reason']})"]
+    for key in METRICS:
+        if values.get(key) is not None:
+            lines.append(f"{key}: {values[key]:.6g}")
+    if "snn_accuracy_interval_95" in values:
+        low, high = values["snn_accuracy_interval_95"]
+        lines.append(f"snn_accuracy, 95 % interval: {low:.4f} to {high:.4f}")
+        lines.append(f"samples on which the two networks differ: {values['disagreements']} of {values['num_samples']}")
+    lines.append(f"synaptic operations a sample: {values['synaptic_operations_per_sample']:.6g}")
+    lines.append(f"multiply-accumulates of the analogue network: {values['ann_multiply_accumulates_per_sample']}")
+    for name, rate in values["mean_rates"].items():
+        silent, saturated = values["silent_neurons"][name], values["saturated_neurons"][name]
+        lines.append(f"{name}: {rate:.5f} spikes a step; {silent:.1%} of neurons silent, {saturated:.1%} saturated")
+    return lines

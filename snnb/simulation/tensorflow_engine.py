@@ -1,0 +1,94 @@
+"""The engine `tensorflow`: the toolbox's spike counts from calls of a `tf.while_loop`, each of a part of the steps."""
+
+import time
+from typing import Callable, Dict, Iterator, List, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from snnb.simulation.block import BlockCounts, Observe, spike_table
+from snnb.simulation.currents import batch_of, padded
+from snnb.simulation.layers import Network, activation
+from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
+from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.tensorflow_loop import Loop
+
+# A call is aimed at half a second, so that Ctrl-C and progress answer ...
+CALL_SECONDS = 0.5
+# ... and at so many bytes of Poisson input and recorded spikes, which are kept for all its steps.
+CALL_BYTES = 64_000_000
+
+
+class TensorFlowEngine:
+    """Spike counts identical to the toolbox's in every layer but the random softmax one; runs on CPU and GPU."""
+
+    def __init__(self, network: Network, settings: SimulationSettings) -> None:
+        self._batch = batch_of(network)
+        self._network, self._settings = network, settings
+        self._loop = Loop(network, settings, self._batch)
+        self._pace = 1
+
+    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+        """See `Engine`."""
+        n, source, warm_up = len(x), self._network.input.name, self._settings.warm_up
+        recorded = max(0, min(n, self._settings.record_spikes - first))
+        draws = self._draws(x, first)
+        known = self._loop.known(tf.constant(padded(x, self._batch)))
+        state = self._loop.rest()
+        input_spikes = np.zeros(x.shape, np.int64)
+        activity: List[np.ndarray] = []
+        tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *state["counts"]]}
+        for start, steps in self._calls(recorded):
+            if start == warm_up:
+                state = {**state, "counts": self._loop.rest()["counts"]}
+            drawn = {name: draw(steps) for name, draw in draws.items()}
+            feed = {name: self._by_step(numbers) for name, numbers in drawn.items()}
+            state, record = self._loop.run(known, feed, state, steps, recorded)
+            observe(record["output"].numpy().swapaxes(0, 1)[:n])
+            activity.append(record["active"].numpy()[:, :, :n].sum(axis=2, dtype=np.int64).T)
+            trains = {name: train.numpy() for name, train in record["spikes"].items()}
+            if source in drawn:
+                trains[source] = drawn[source].swapaxes(0, 1)[:, :recorded].reshape(steps, recorded, x[0].size)
+            for name, train in trains.items():
+                step, sample, neuron = np.nonzero(train)
+                tables[name].append(np.stack([sample + first, neuron, step + start], axis=1).astype(np.int32))
+            if source in drawn and start >= warm_up:
+                input_spikes += drawn[source].sum(axis=1)
+        counts = {name: spikes.numpy()[:n].astype(np.int64) for name, spikes in state["counts"].items()}
+        return BlockCounts(
+            counts={source: input_spikes, **counts} if source in draws else counts,
+            readout=state["readout"][self._network.output.name].numpy()[:n].reshape(n, -1),
+            activity=np.concatenate(activity, axis=1),
+            spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
+        )
+
+    def _draws(self, x: np.ndarray, first: int) -> Dict[str, Callable[[int], np.ndarray]]:
+        """What is random: by layer, a function from a number of steps to `(samples, steps, ...)`."""
+        seed, samples = self._settings.seed, range(first, first + len(x))
+        draws: Dict[str, Callable[[int], np.ndarray]] = {}
+        if self._settings.input == "poisson":
+            spikes = Streams(seed, samples, INPUT)
+            draws[self._network.input.name] = lambda steps: spikes.poisson(x, self._settings.input_rate, steps)
+        softmax = [layer for layer in self._network.populations if activation(layer) == "softmax"]
+        for i, layer in enumerate(softmax):
+            numbers = Streams(seed, samples, SOFTMAX + i)
+            draws[layer.name] = lambda steps, n=numbers, s=layer.shape: n.uniform(steps, s)  # type: ignore[misc]
+        return draws
+
+    def _by_step(self, drawn: np.ndarray) -> tf.Tensor:
+        """`(samples, steps, ...)` as `(steps, batch, ...)`."""
+        return tf.constant(np.ascontiguousarray(padded(drawn, self._batch).swapaxes(0, 1)))
+
+    def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
+        """First step and number of steps of each call, as many as the calls so far let expect for half a second."""
+        duration, warm_up = self._settings.duration, self._settings.warm_up
+        fed = self._batch * self._network.input.size * 5 if self._settings.input == "poisson" else 0
+        most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
+        start = 0
+        while start < duration:
+            steps = min(self._pace, most, (warm_up if start < warm_up else duration) - start)
+            began = time.perf_counter()
+            yield start, steps
+            expected = int(steps * CALL_SECONDS / (time.perf_counter() - began))
+            self._pace = max(1, min(expected, 4 * self._pace))
+            start += steps

@@ -1,0 +1,44 @@
+"""What a simulation leaves: sums over samples, so that memory does not grow with their number."""
+
+from dataclasses import dataclass
+from typing import Dict, List, Optional
+
+import numpy as np
+
+from snnb.simulation.quality import Quality
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the samples of a block, or of all.
+
+    Attributes
+    ----------
+    samples
+        Number of samples.
+    counts
+        Spikes of each population's neurons in the steps after the warm-up: int64, in the population's shape. The input
+        is among the populations when it spikes (Poisson).
+    quality
+        See `Quality`.
+    activity
+        Spikes of each population at each step: int64 `(populations, steps)`; None where the engine does not say.
+    spikes
+        Spike times of the recorded samples, the first of the run, block by block: see `BlockCounts`.
+    """
+
+    samples: int
+    counts: Dict[str, np.ndarray]
+    quality: Quality
+    activity: Optional[np.ndarray]
+    spikes: Dict[str, List[np.ndarray]]
+
+    def __add__(self, other: "Totals") -> "Totals":
+        activity = None if self.activity is None or other.activity is None else self.activity + other.activity
+        return Totals(
+            samples=self.samples + other.samples,
+            counts={name: counts + other.counts[name] for name, counts in self.counts.items()},
+            quality=self.quality + other.quality,
+            activity=activity,
+            spikes={name: [*tables, *other.spikes.get(name, [])] for name, tables in self.spikes.items()},
+        )
