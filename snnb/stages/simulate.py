@@ -10,7 +10,7 @@ from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.files import copy_file
 from snnb.rundir.params import SimulateParams
-from snnb.rundir.records import SimulateDetails
+from snnb.rundir.records import ParseRecord, SimulateDetails
 from snnb.rundir.status import stale_reason
 from snnb.stages.dataset import class_count, prepared_details
 from snnb.stages.log import write_log
@@ -60,7 +60,7 @@ def latest_matching(run: RunDirectory, given: Mapping[str, Any]) -> Optional[str
 
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
     """Simulate and write a new directory below `simulations/`, complete in itself."""
-    from snnb.conversion.config import write_config
+    from snnb.conversion.config import write_config, write_full_config
     from snnb.simulation.simulate import SimulationSettings, simulate
 
     details = prepared_details(run)
@@ -79,12 +79,15 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             scale=details.scale,
             class_names=details.class_names,
             num_classes=class_count(find(run.model).spec, details),
+            output_scale=_output_scale(run),
             settings=SimulationSettings(**{**params.model_dump(), "workers": params.workers}),
             progress=progress,
         )
-        write_config(_toolbox_config(run, params), output.directory)
+        config = _toolbox_config(run, params)
+        write_config(config, output.directory / "config")
+        write_full_config(config, output.directory / ".config")
         write_log(output.directory / "log.txt", run, params, result.lines)
-        output.metrics = {"ann_accuracy": result.ann_accuracy, "snn_accuracy": result.snn_accuracy}
+        output.metrics = dict(result.metrics)
         output.warnings = list(result.warnings)
         output.details = SimulateDetails(
             engine=result.engine, engine_reason=result.engine_reason, mean_rates=dict(result.mean_rates)
@@ -92,12 +95,22 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     return result_of(run, "simulate", stamp)
 
 
+def _parse_record(run: RunDirectory) -> ParseRecord:
+    record = run.manifest.stages.parse
+    if record is None:
+        raise KeyError("parse is not complete")
+    return record
+
+
+def _output_scale(run: RunDirectory) -> float:
+    """Scale factor of the last layer: the activation that a firing rate of 1 stands for."""
+    return list(_parse_record(run).details.scale_factors.values())[-1]
+
+
 def _toolbox_config(run: RunDirectory, params: SimulateParams) -> "ToolboxConfig":
     from snnb.conversion.config import ToolboxConfig
 
-    parse = run.manifest.stages.parse
-    if parse is None:
-        raise KeyError("parse is not complete")
+    parse = _parse_record(run)
     return ToolboxConfig(
         name=run.model,
         samples=params.samples,
