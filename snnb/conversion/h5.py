@@ -1,6 +1,7 @@
 """Keras h5 files: looked at before they are loaded, and written so that equal models are equal bytes."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, cast
 
@@ -75,6 +76,22 @@ def save_keras(model: "keras.Model", path: Path, name: str) -> None:
             _write_attributes(keras_file["model_weights"].attrs, weights)
             for layer, group in keras_file["model_weights"].items():
                 _copy_weights(group, weights.create_group(layer), layer)
+
+
+def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
+    """Copy a parsed model so that the toolbox's own command line can simulate it.
+
+    The bytes are the same, unless the network has a convolution with a stride above 1: the toolbox, counting its
+    synapses, multiplies by the model's batch dimension there and fails where that is left open. The copy of such a
+    network states `batch_size` for it, as the toolbox's own parser would.
+    """
+    shutil.copyfile(parsed, target)
+    architecture = read_architecture(parsed)
+    layers = [layer["config"] for layer in architecture["config"]["layers"]]
+    if any(max(config["strides"]) > 1 for config in layers if "kernel_size" in config):
+        layers[0]["batch_input_shape"][0] = batch_size
+        with h5py.File(target, "r+") as file:
+            file.attrs["model_config"] = json.dumps(architecture).encode()
 
 
 def _write_attributes(attributes: Mapping[str, Any], target: h5py.Group) -> None:
