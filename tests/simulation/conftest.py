@@ -1,0 +1,81 @@
+"""Networks to simulate: one trained on the digits and parsed as in a run, one with every kind of layer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from snnb.simulation.network import read_network
+
+
+@dataclass(frozen=True)
+class Case:
+    """A parsed model with pictures to show it; `y`: their classes."""
+
+    parsed: Path
+    x: np.ndarray
+    y: np.ndarray
+
+    @property
+    def network(self):
+        return read_network(self.parsed)
+
+    @property
+    def keras(self):
+        from snnb.conversion.h5 import load_keras
+
+        return load_keras(self.parsed)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """The mini network after a short training; its pictures are digits that it was not trained on."""
+    import tensorflow as tf
+
+    from snnb.architectures import find
+    from snnb.conversion.h5 import save_keras
+    from snnb.conversion.parse import parse
+
+    target = tmp_path_factory.mktemp("trained")
+    digits = load_digits()
+    x, y = (digits.images[..., np.newaxis] / 16).astype(np.float32), digits.target
+    tf.random.set_seed(0)
+    model = find("mini_network").build(input_shape=(8, 8, 1), num_classes=10)
+    model.compile(tf.keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"])
+    model.fit(x[200:], y[200:], epochs=12, verbose=0)
+    save_keras(model, target / "mini.h5", "mini")
+    parse(target / "mini.h5", target, name="mini", x_norm=x[200:700], x_check=x[200:300])
+    return Case(target / "mini_parsed.h5", x[:200], y[:200])
+
+
+@pytest.fixture(scope="session")
+def branched(tmp_path_factory):
+    """Random weights; branches of different strides and paddings, joined, in every kind of layer but max pooling."""
+    from tensorflow.keras import Input, Model, layers
+
+    from snnb.conversion.h5 import save_keras
+
+    x = Input((8, 9, 3), name="input")
+    first = layers.Conv2D(6, 3, padding="same", activation="relu", name="00Conv2D_8x9x6")(x)
+    left = layers.ZeroPadding2D(((1, 0), (2, 1)), name="01ZeroPadding2D_9x12x6")(first)
+    left = layers.Conv2D(5, (2, 3), strides=(2, 1), activation="relu", name="02Conv2D_4x10x5")(left)
+    left = layers.AveragePooling2D((2, 3), strides=(1, 2), name="03AveragePooling2D_3x4x5")(left)
+    right = layers.DepthwiseConv2D(
+        3, 2, "same", depth_multiplier=2, activation="relu", name="04DepthwiseConv2D_4x5x12"
+    )(first)
+    right = layers.AveragePooling2D(3, strides=2, padding="same", name="05AveragePooling2D_2x3x12")(right)
+    right = layers.Reshape((3, 4, 6), name="06Reshape_3x4x6")(right)
+    joined = layers.Concatenate(name="07Concatenate_3x4x11")([left, right])
+    joined = layers.Conv2D(7, 1, activation="relu", name="08Conv2D_3x4x7")(joined)
+    joined = layers.Flatten(name="09Flatten_84")(joined)
+    joined = layers.Dense(30, activation="linear", name="10Dense_30")(joined)
+    model = Model(x, layers.Dense(10, activation="softmax", name="11Dense_10")(joined))
+    random = np.random.default_rng(3)
+    for layer in model.layers:
+        shapes = [weight.shape for weight in layer.get_weights()]
+        layer.set_weights([random.normal(0.05, 1 / np.sqrt(np.prod(s[:-1])), s) * (len(s) > 1) + 0.02 for s in shapes])
+    parsed = tmp_path_factory.mktemp("branched") / "branched_parsed.h5"
+    save_keras(model, parsed, "branched")
+    return Case(parsed, random.random((70, 8, 9, 3), dtype=np.float32), random.integers(0, 10, 70))
