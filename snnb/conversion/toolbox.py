@@ -57,10 +57,8 @@ def run_toolbox(
     seed: int = 0,
     threshold: float = 1.0,
     reset: str = "subtraction",
-    poisson: bool = False,
-    input_rate: int = 1000,
-    per_sample: bool = False,
     frames: Optional[Frames] = None,
+    per_sample: bool = False,
     progress: Progress = silent,
 ) -> ToolboxRun:
     """Simulate a parsed network with the toolbox's own `SNN.run`, in a scratch directory.
@@ -81,14 +79,12 @@ def run_toolbox(
     warm_up
         Leading steps left out of the counts.
     seed
-        Of TensorFlow's generator (the softmax layer) and of Poisson input.
+        Of TensorFlow's generator, which the softmax layer draws from.
     threshold, reset
         See `ToolboxConfig`.
-    poisson, input_rate
-        Spikes of amplitude 1 with probability min(1, x · rate · dt / 1000) in place of a constant current: not scaled
-        by the batch's maximum as the toolbox has it, where a picture's spikes depend on its neighbours.
     frames
-        In place of `poisson`, the input of each step, so that another engine's input can be replayed.
+        The input of each step in place of a constant current: Poisson spikes. The toolbox's own are not used: it scales
+        them by the batch's maximum, so that a picture's spikes depend on its neighbours.
     per_sample
         Keep the samples apart in the counts.
     """
@@ -100,12 +96,9 @@ def run_toolbox(
         batch_size=batch_size,
         threshold=threshold,
         reset=reset,
-        poisson=poisson or frames is not None,
-        input_rate=input_rate,
+        poisson=frames is not None,
     )
     filled = np.minimum(np.arange(config.samples), len(x) - 1)
-    if poisson and frames is None:
-        frames = _poisson(x[filled], batch_size, input_rate, seed)
     # The softmax layer's random numbers follow from the seed that Keras's graph is begun with: begin a new one.
     tf.random.set_seed(seed)
     keras.backend.clear_session()
@@ -121,16 +114,6 @@ def run_toolbox(
         snn.build(model)
         snn.run(x_test=x[filled], y_test=np.eye(snn.num_classes, dtype=np.float32)[y[filled]])
     return recording.result()
-
-
-def _poisson(x: np.ndarray, batch_size: int, rate: int, seed: int) -> Frames:
-    random = np.random.default_rng(seed)
-
-    def frame(first: int, step: int) -> np.ndarray:
-        batch = x[first : first + batch_size]
-        return (random.random(batch.shape, dtype=np.float32) < batch * np.float32(rate / 1000)).astype(np.float32)
-
-    return frame
 
 
 class _Recording:
