@@ -19,11 +19,16 @@ if TYPE_CHECKING:
         neurons=6_794,
         synapses=6_362_000,
         source="the usual deep autoencoder; ReLU throughout, since a spike rate is never negative",
-        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=10, batch_size=100),
+        recipe=Recipe(optimizer="adam", learning_rate=1e-3, schedule="cosine", epochs=10, batch_size=100),
     )
 )
-def autoencoder_mnist(input_shape: Shape, units: Tuple[int, int, int] = (1500, 1000, 500), code: int = 10) -> "Model":
-    """Shrink the picture to a few numbers and draw it again from them; the output is the flattened picture."""
+def autoencoder_mnist(
+    input_shape: Shape, num_classes: None = None, units: Tuple[int, int, int] = (1500, 1000, 500), code: int = 10
+) -> "Model":
+    """Shrink the picture to a few numbers and draw it again from them; the output is the flattened picture.
+
+    A reconstruction has no classes: `num_classes` is there so that all models are built alike.
+    """
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Dense, Flatten
 

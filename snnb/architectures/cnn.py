@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         neurons=11_680,
         synapses=586_716,
         source="Balaji et al. 2019",
-        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=4, batch_size=50),
+        recipe=Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50),
     )
 )
 def cnn_mnist(input_shape: Shape, num_classes: int, filters: int = 16, units: int = 150) -> "Model":

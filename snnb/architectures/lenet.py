@@ -20,7 +20,7 @@ _MNIST = ModelSpec(
     neurons=5_814,
     synapses=286_120,
     source=_SOURCE,
-    recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=8, batch_size=50),
+    recipe=Recipe(optimizer="adam", learning_rate=3e-3, schedule="cosine", epochs=6, batch_size=50),
 )
 _CIFAR10 = ModelSpec(
     name="lenet_cifar10",
@@ -31,7 +31,7 @@ _CIFAR10 = ModelSpec(
     neurons=8_094,
     synapses=658_024,
     source=_SOURCE,
-    recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=20, batch_size=50),
+    recipe=Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=20, batch_size=50),
 )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         neurons=362,
         synapses=3_664,
         source="this package",
-        recipe=Recipe(optimizer="adam", learning_rate=3e-3, epochs=30, batch_size=32),
+        recipe=Recipe(optimizer="adam", learning_rate=1e-2, schedule="cosine", epochs=15, batch_size=16),
     )
 )
 def mini_network(input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (4, 8)) -> "Model":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         neurons=110,
         synapses=79_400,
         source="the usual multilayer perceptron",
-        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=10, batch_size=100),
+        recipe=Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=10, batch_size=100),
     )
 )
 def mlp_mnist(input_shape: Shape, num_classes: int, units: int = 100) -> "Model":

@@ -65,7 +65,7 @@ class Architecture:
     """A model that can be built.
 
     `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
-    `keras.Model`. A model without classes takes no `num_classes`.
+    `keras.Model`; `num_classes` is None for a model without classes.
     """
 
     spec: ModelSpec

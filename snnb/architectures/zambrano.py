@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         neurons=13_770,
         synapses=1_422_848,
         source="Zambrano & Bohte 2016, arXiv 1609.02053",
-        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=4, batch_size=50),
+        recipe=Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50),
     )
 )
 def zambrano_mnist(input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (12, 64)) -> "Model":

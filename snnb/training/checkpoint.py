@@ -98,7 +98,7 @@ def load_model(directory: Path, epochs_done: int) -> keras.Model:
         return keras.models.load_model(str(path))
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"the model cannot be read back from {path.name} of the checkpoint ({reason})") from error
+        raise InputError(f"cannot read {path} ({reason}): train without --resume") from error
 
 
 def _model_path(directory: Path, epochs_done: int) -> Path:

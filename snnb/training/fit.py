@@ -147,7 +147,6 @@ def train(
         _reset(seed + epoch)
         model = checkpoints.load_model(checkpoint, epoch)
         compile_model(model, model.optimizer, num_classes)
-        keras.backend.set_value(model.optimizer.learning_rate, recipe.learning_rate_at(epoch))
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(training_rows)[: steps * recipe.batch_size]
         augmentation = (recipe, rng) if recipe.flip or recipe.shift else None
@@ -155,7 +154,7 @@ def train(
             batches(learning, order, recipe.batch_size, augmentation),
             validation_data=batches(learning, validation_rows, recipe.batch_size) if len(validation_rows) else None,
             verbose=0,
-            callbacks=[_Reporter(epoch, recipe.epochs, steps, progress)],
+            callbacks=[_Pace(recipe, epoch, steps, progress)],
         ).history
         row = {column: shortest(values[0]) for column, values in logs.items()}
         _check_finite(row, epoch)
@@ -233,12 +232,17 @@ def _identity(
     steps_per_epoch: Optional[int],
     limit: Optional[int],
 ) -> Dict[str, str]:
-    """Return what a resumed training must share with the interrupted one: all but the number of epochs, a mere end."""
+    """Return what a resumed training must share with the interrupted one.
+
+    The number of epochs only says when to end, unless the learning rate depends on it.
+    """
     some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
     content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))
-    fields = {key.replace("_", " "): repr(value) for key, value in asdict(recipe).items() if key != "epochs"}
+    fields = asdict(recipe)
+    if recipe.schedule != "cosine":
+        del fields["epochs"]
     return {
-        **fields,
+        **{name.replace("_", " "): repr(value) for name, value in fields.items()},
         "validation split": repr(validation_split),
         "seed": repr(seed),
         "steps per epoch": repr(steps_per_epoch),
@@ -264,13 +268,17 @@ def _check_finite(row: Row, epoch: int) -> None:
         )
 
 
-class _Reporter(keras.callbacks.Callback):
-    """Tell how far the training is, and stop it as soon as the loss is lost."""
+class _Pace(keras.callbacks.Callback):
+    """Set the learning rate of each batch, tell how far the training is, and end it as soon as the loss is lost."""
 
-    def __init__(self, epoch: int, epochs: int, steps: int, progress: Progress) -> None:
+    def __init__(self, recipe: Recipe, epoch: int, steps: int, progress: Progress) -> None:
         super().__init__()
-        self._epoch, self._epochs, self._steps, self._progress = epoch, epochs, steps, progress
+        self._recipe, self._epoch, self._steps, self._progress = recipe, epoch, steps, progress
         self._reported = -math.inf
+
+    def on_train_batch_begin(self, batch: int, logs: Optional[Dict[str, float]] = None) -> None:
+        rate = self._recipe.learning_rate_at(self._epoch + batch / self._steps)
+        keras.backend.set_value(self.model.optimizer.learning_rate, rate)
 
     def on_train_batch_end(self, batch: int, logs: Dict[str, float]) -> None:
         now = time.monotonic()
@@ -280,5 +288,5 @@ class _Reporter(keras.callbacks.Callback):
         figures = {name: float(value) for name, value in logs.items()}
         _check_finite(figures, self._epoch)
         note = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
-        done = self._epoch * self._steps + batch + 1
-        self._progress(done, self._epochs * self._steps, f"epoch {self._epoch + 1}/{self._epochs}  {note}")
+        done, total = self._epoch * self._steps + batch + 1, self._recipe.epochs * self._steps
+        self._progress(done, total, f"epoch {self._epoch + 1}/{self._recipe.epochs}  {note}")

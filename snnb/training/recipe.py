@@ -1,11 +1,13 @@
 """How a model is trained: set by the file of each model, and overridden by the options of `snnb train`."""
 
+import math
 from dataclasses import dataclass, replace
-from typing import Optional, Tuple
+from typing import Any, Dict, Optional
 
 from snnb.errors import UsageError
 
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
+SCHEDULES = ("constant", "cosine", "cycle")
 
 
 @dataclass(frozen=True)
@@ -17,15 +19,16 @@ class Recipe:
     optimizer
         One of `OPTIMIZERS`.
     learning_rate
-        Step size; ignored while `learning_rate_cycle` is set.
+        Step size, at its largest.
+    schedule
+        How the learning rate goes: "constant"; "cosine", down to zero along half a cosine over all epochs; "cycle", a
+        tenth of it and the whole taking turns every two epochs.
     epochs
         Passes over the training pictures; early stopping may end sooner.
     batch_size
         Pictures per step.
     momentum, nesterov
         Of stochastic gradient descent; the other optimisers know neither.
-    learning_rate_cycle
-        Learning rates that take turns, each for `cycle_epochs` epochs; empty for a constant rate.
     patience
         Stop when the validation loss has not fallen for this many epochs, and keep the weights of the best one. None
         trains all epochs and keeps the last weights.
@@ -37,12 +40,11 @@ class Recipe:
 
     optimizer: str = "adam"
     learning_rate: float = 1e-3
+    schedule: str = "constant"
     epochs: int = 10
     batch_size: int = 50
     momentum: float = 0.0
     nesterov: bool = False
-    learning_rate_cycle: Tuple[float, ...] = ()
-    cycle_epochs: int = 1
     patience: Optional[int] = None
     flip: bool = False
     shift: float = 0.0
@@ -51,50 +53,59 @@ class Recipe:
         """Refuse what no training can mean."""
         if self.optimizer not in OPTIMIZERS:
             raise UsageError(f"unknown optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
-        if self.momentum and self.optimizer != "sgd":
+        if self.schedule not in SCHEDULES:
+            raise UsageError(f"unknown schedule {self.schedule!r}: choose one of {', '.join(SCHEDULES)}")
+        if (self.momentum or self.nesterov) and self.optimizer != "sgd":
             raise UsageError(f"momentum is for sgd, not for {self.optimizer}: leave it out or choose --optimizer sgd")
-        for name, value in [("learning rate", self.learning_rate)] + [
-            ("learning rate of the cycle", rate) for rate in self.learning_rate_cycle
-        ]:
-            if not 0 < value < float("inf"):
-                raise UsageError(f"the {name} must be a positive number, not {value}")
-        for name in ("epochs", "batch_size", "cycle_epochs", "patience"):
+        if not 0 < self.learning_rate < math.inf:
+            raise UsageError(f"the learning rate must be a positive number, not {self.learning_rate}")
+        for name in ("epochs", "batch_size", "patience"):
             count = getattr(self, name)
             if count is not None and count < 1:
                 raise UsageError(f"{name.replace('_', ' ')} must be at least 1, not {count}")
-        if not 0 <= self.momentum < 1:
-            raise UsageError(f"momentum must lie in [0, 1), not {self.momentum}")
-        if not 0 <= self.shift < 1:
-            raise UsageError(f"shift must lie in [0, 1), not {self.shift}")
+        for name in ("momentum", "shift"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
 
-    def learning_rate_at(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
-        if not self.learning_rate_cycle:
-            return self.learning_rate
-        return self.learning_rate_cycle[epoch // self.cycle_epochs % len(self.learning_rate_cycle)]
+    def learning_rate_at(self, epoch: float) -> float:
+        """Learning rate after so many epochs, which need not be whole: the middle of the first one is 0.5."""
+        if self.schedule == "cosine":
+            return self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+        if self.schedule == "cycle" and int(epoch) // 2 % 2 == 0:
+            return self.learning_rate / 10
+        return self.learning_rate
 
     def override(
         self,
         *,
         optimizer: Optional[str] = None,
         learning_rate: Optional[float] = None,
+        schedule: Optional[str] = None,
         epochs: Optional[int] = None,
         batch_size: Optional[int] = None,
+        momentum: Optional[float] = None,
+        nesterov: Optional[bool] = None,
         patience: Optional[int] = None,
+        flip: Optional[bool] = None,
+        shift: Optional[float] = None,
     ) -> "Recipe":
         """Return the recipe with what a person asked for; None keeps the recipe's own.
 
-        A learning rate asked for replaces the recipe's cycle; another optimiser drops the momentum of the recipe's.
+        Another optimiser than the recipe's drops its momentum.
         """
-        recipe = self
-        if optimizer is not None and optimizer != self.optimizer:
-            recipe = replace(recipe, optimizer=optimizer, momentum=0.0, nesterov=False)
-        if learning_rate is not None:
-            recipe = replace(recipe, learning_rate=learning_rate, learning_rate_cycle=())
-        if epochs is not None:
-            recipe = replace(recipe, epochs=epochs)
-        if batch_size is not None:
-            recipe = replace(recipe, batch_size=batch_size)
-        if patience is not None:
-            recipe = replace(recipe, patience=patience)
-        return recipe
+        asked: Dict[str, Any] = {
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "patience": patience,
+            "flip": flip,
+            "shift": shift,
+        }
+        changes = {name: value for name, value in asked.items() if value is not None}
+        if changes.get("optimizer", self.optimizer) != self.optimizer:
+            changes = {"momentum": 0.0, "nesterov": False, **changes}
+        return replace(self, **changes)

@@ -11,8 +11,7 @@ REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormaliz
 
 def build(name):
     spec = find(name).spec
-    classes = {} if spec.num_classes is None else {"num_classes": spec.num_classes}
-    return find(name).build(input_shape=spec.input_shape, **classes)
+    return find(name).build(input_shape=spec.input_shape, num_classes=spec.num_classes)
 
 
 def taps(length, size, stride, padding):

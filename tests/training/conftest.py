@@ -1,0 +1,67 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from snnb.training.recipe import Recipe
+
+
+def _small_model():
+    """A network with everything that has a state of its own: dropout, batch normalisation."""
+    from tensorflow.keras import Input, Sequential
+    from tensorflow.keras.layers import Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten
+
+    return Sequential(
+        [
+            Input((6, 5, 1), name="input"),
+            Conv2D(4, 3, name="conv"),
+            BatchNormalization(name="bn"),
+            Activation("relu", name="relu"),
+            Flatten(name="flatten"),
+            Dropout(0.5, name="dropout"),
+            Dense(3, activation="softmax", name="output"),
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def small_model():
+    return _small_model
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Three patterns under noise, as uint8 pictures of 6×5 pixels."""
+    rng = np.random.default_rng(7)
+    patterns = rng.integers(0, 256, size=(3, 6, 5, 1))
+
+    def pictures(count):
+        y = rng.integers(0, 3, size=count)
+        return (0.6 * patterns[y] + 0.4 * rng.integers(0, 256, size=(count, 6, 5, 1))).astype(np.uint8), y
+
+    (x_train, y_train), (x_test, y_test) = pictures(120), pictures(40)
+    return SimpleNamespace(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+
+
+@pytest.fixture
+def training(data, tmp_path):
+    """`train` with all that a test does not care for; `training(seed=6)` changes what it does."""
+    from snnb.training.fit import train
+
+    def run(recipe=None, build=_small_model, folder="train", **changes):
+        target = tmp_path / folder
+        target.mkdir(exist_ok=True)
+        arguments = {
+            **vars(data),
+            "scale": 255.0,
+            "num_classes": 3,
+            "recipe": recipe or Recipe(epochs=2, batch_size=16, learning_rate=0.01),
+            "validation_split": 0.25,
+            "seed": 5,
+            "target": target,
+            "name": "small",
+            "checkpoint": tmp_path / "checkpoint",
+        }
+        return train(build, **{**arguments, **changes})
+
+    return run

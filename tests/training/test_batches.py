@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from snnb.training.batches import Pictures, augment, batches
+from snnb.training.recipe import Recipe
+
+
+@pytest.fixture
+def pictures():
+    rng = np.random.default_rng(0)
+    return Pictures(rng.integers(0, 256, size=(7, 4, 5, 2), dtype=np.uint8), np.arange(7) % 3, 255.0, (3,), 3)
+
+
+def test_batches_come_in_the_order_of_the_rows_and_the_last_one_is_smaller(pictures):
+    rows = np.array([6, 0, 3, 3, 1])
+    got = [(x.numpy(), y.numpy()) for x, y in batches(pictures, rows, 2)]
+    assert [len(x) for x, _ in got] == [2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in got]), pictures.x[rows] / np.float32(255))
+    np.testing.assert_array_equal(
+        np.concatenate([y for _, y in got]), [[1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [0, 1, 0]]
+    )
+
+
+def test_a_reconstruction_targets_its_own_pixels_in_the_shape_of_the_output(pictures):
+    flat = Pictures(pictures.x, pictures.y, 255.0, (40,), None)
+    [(x, y)] = list(batches(flat, np.arange(3), 8))
+    np.testing.assert_array_equal(x.numpy().reshape(3, 40), y.numpy())
+
+
+def test_every_pixel_value_is_the_one_the_other_stages_divide_out():
+    values = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    [(x, _)] = list(batches(Pictures(values, np.zeros(1, int), 255.0, (1,), 1), np.arange(1), 1))
+    assert x.numpy().tobytes() == (values / np.float32(255)).tobytes()
+
+
+def test_augmented_pictures_are_the_mirrored_and_moved_ones_with_their_border_repeated(pictures):
+    batch = np.repeat(pictures.x[:1], 300, axis=0)
+    changed = augment(batch, Recipe(flip=True, shift=0.4), np.random.default_rng(1))
+    # 0.4 of 4 and of 5 pixels: at most one and two. Every crop of the edge-padded picture, mirrored or not, may come.
+    possible = set()
+    for source in (batch[0], batch[0][:, ::-1]):
+        padded = np.pad(source, ((1, 1), (2, 2), (0, 0)), mode="edge")
+        possible |= {padded[i : i + 4, j : j + 5].tobytes() for i in range(3) for j in range(5)}
+    assert {picture.tobytes() for picture in changed} == possible
+    assert len(possible) == 30
+
+
+def test_augmentation_off_changes_nothing(pictures):
+    np.testing.assert_array_equal(augment(pictures.x, Recipe(), np.random.default_rng(1)), pictures.x)

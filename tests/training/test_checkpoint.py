@@ -1,0 +1,162 @@
+"""An interrupted training, resumed, against one that was left alone: the same files, bit by bit."""
+
+import inspect
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from snnb.errors import InputError, UsageError
+from snnb.training import checkpoint as checkpoints
+from snnb.training.recipe import Recipe
+
+RECIPES = {
+    "adam with early stopping and augmentation": Recipe(
+        epochs=5, batch_size=16, learning_rate=0.1, patience=2, flip=True, shift=0.2
+    ),
+    "sgd with momentum and cosine": Recipe(
+        optimizer="sgd", momentum=0.9, nesterov=True, schedule="cosine", epochs=3, batch_size=16, learning_rate=0.1
+    ),
+    "rmsprop in cycles": Recipe(optimizer="rmsprop", schedule="cycle", epochs=4, batch_size=16),
+}
+
+
+def interrupt_at(batch):
+    def progress(done, total, note=""):
+        if done >= batch:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def assert_same_files(folder, other):
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in other.iterdir())
+    assert len(names) == 4
+    for name in names:
+        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_training_interrupted_twice_and_resumed_equals_one_left_alone(training, tmp_path, recipe):
+    training(recipe, folder="whole", checkpoint=tmp_path / "other")
+    # Six batches an epoch: in the middle of the first epoch, and at the end of the third, before its checkpoint.
+    for batch in (3, 18):
+        with pytest.raises(KeyboardInterrupt):
+            training(recipe, resume=batch > 3, progress=interrupt_at(batch))
+    result = training(recipe, resume=True)
+    assert_same_files(tmp_path / "whole", tmp_path / "train")
+    assert result.warnings == []
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(training, tmp_path, monkeypatch):
+    """Writing takes three synchronised steps: the model, the state that names it, the directory."""
+    recipe = Recipe(optimizer="sgd", momentum=0.9, epochs=1, batch_size=16, learning_rate=0.1)
+    training(recipe, folder="whole", checkpoint=tmp_path / "other")
+    real = checkpoints._sync
+    for last in range(6):
+        steps = []
+
+        def dying(path, steps=steps, last=last):
+            if len(steps) == last:
+                if path.suffix == ".h5":
+                    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+                raise KeyboardInterrupt
+            steps.append(path)
+            real(path)
+
+        checkpoint = tmp_path / f"checkpoint-{last}"
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints, "_sync", dying)
+            with pytest.raises(KeyboardInterrupt):
+                training(recipe, checkpoint=checkpoint)
+        training(recipe, resume=True, checkpoint=checkpoint)
+        assert_same_files(tmp_path / "whole", tmp_path / "train")
+
+
+def test_a_process_that_is_killed_leaves_what_another_can_resume(training, tmp_path, data, small_model):
+    recipe = RECIPES["adam with early stopping and augmentation"]
+    training(recipe, folder="whole", checkpoint=tmp_path / "other")
+    np.savez(tmp_path / "data.npz", **vars(data))
+    script = tmp_path / "killed.py"
+    script.write_text(
+        f"""
+import os, signal
+from pathlib import Path
+import numpy as np
+from snnb.training.fit import train
+from snnb.training.recipe import Recipe
+
+{inspect.getsource(small_model)}
+
+def progress(done, total, note=""):
+    if done >= 15:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+here = Path({str(tmp_path)!r})
+(here / "train").mkdir()
+train(_small_model, **np.load(here / "data.npz"), scale=255.0, num_classes=3, recipe={recipe!r}, validation_split=0.25,
+      seed=5, target=here / "train", name="small", checkpoint=here / "checkpoint", progress=progress)
+"""
+    )
+    ended = subprocess.run([sys.executable, script], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    training(recipe, resume=True)
+    assert_same_files(tmp_path / "whole", tmp_path / "train")
+
+
+def test_only_the_models_that_are_needed_are_kept(training, tmp_path):
+    recipe = Recipe(epochs=40, batch_size=16, learning_rate=0.5, patience=2)
+    done = training(recipe).epochs_run
+    assert done < 40
+    kept = {path.name for path in (tmp_path / "checkpoint").iterdir()}
+    assert kept == {"state.json", f"epoch-{done:04d}.h5", f"epoch-{done - 2:04d}.h5"}
+
+
+def test_more_epochs_go_on_where_fewer_ended(training, tmp_path):
+    long = Recipe(epochs=2, batch_size=16)
+    training(long, folder="whole", checkpoint=tmp_path / "other")
+    training(long.override(epochs=1), folder="short")
+    training(long, resume=True)
+    assert_same_files(tmp_path / "whole", tmp_path / "train")
+    with pytest.raises(UsageError, match="holds 2 epochs, more than the 1 asked for"):
+        training(long.override(epochs=1), resume=True)
+
+
+def test_with_nothing_to_resume_the_training_begins_and_says_so(training):
+    assert training(resume=True).warnings == ["there was no checkpoint to resume from: trained from the beginning"]
+
+
+def test_a_checkpoint_of_another_training_is_refused(training, data):
+    def wider():
+        from tensorflow.keras import Input, Sequential
+        from tensorflow.keras.layers import Dense, Flatten
+
+        return Sequential([Input((6, 5, 1), name="input"), Flatten(), Dense(3, activation="softmax")])
+
+    recipe = Recipe(epochs=1, batch_size=16)
+    training(recipe)
+    for changes, what in [
+        ({"seed": 6}, "seed"),
+        ({"recipe": recipe.override(learning_rate=0.5, batch_size=8)}, "learning rate and batch size"),
+        ({"validation_split": 0.5}, "validation split"),
+        ({"build": wider}, "model"),
+        ({"y_train": 2 - data.y_train}, "data set"),
+        ({"x_train": 255 - data.x_train}, "data set"),
+    ]:
+        with pytest.raises(UsageError, match=f"made with another {what}: .*without --resume"):
+            training(**{"recipe": recipe, **changes}, resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused(training, tmp_path):
+    recipe = Recipe(epochs=2, batch_size=16)
+    training(recipe)
+    model = tmp_path / "checkpoint/epoch-0002.h5"
+    model.write_bytes(model.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"epoch-0002\.h5 .*without --resume"):
+        training(recipe, resume=True)
+    (tmp_path / "checkpoint/state.json").write_text('{"identity": {}')
+    with pytest.raises(InputError, match=r"state\.json is not a checkpoint: train without --resume"):
+        training(recipe, resume=True)

@@ -1,0 +1,180 @@
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+
+from snnb.errors import InputError, UsageError, VerificationError
+from snnb.training.fit import split_rows
+from snnb.training.recipe import Recipe
+
+
+def keras_model(path):
+    from tensorflow import keras
+
+    return keras.models.load_model(str(path))
+
+
+def plain_model():
+    """Without chance and without batch statistics, so that a loop of one's own can follow it."""
+    from tensorflow.keras import Input, Sequential
+    from tensorflow.keras.layers import Dense, Flatten
+
+    layers = [Input((6, 5, 1), name="input"), Flatten(), Dense(7, activation="relu"), Dense(3, activation="softmax")]
+    return Sequential(layers)
+
+
+def history_of(folder):
+    with (folder / "training_history.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def test_the_figures_are_those_of_the_saved_model(training, data, tmp_path):
+    result = training()
+    predicted = keras_model(tmp_path / "train/small.h5").predict(data.x_test / np.float32(255)).argmax(axis=1)
+    assert result.metrics["test_accuracy"] == pytest.approx(np.mean(predicted == data.y_test), abs=1e-6)
+    assert result.metrics["test_accuracy"] > 0.9
+    metrics = json.loads((tmp_path / "train/training_metrics.json").read_text())
+    history = history_of(tmp_path / "train")
+    assert [row.pop("epoch") for row in history] == [1, 2]
+    assert metrics["final"] == history[-1]
+    assert metrics["best"] == min(history, key=lambda row: row["val_loss"])
+    assert set(history[0]) == {"loss", "accuracy", "val_loss", "val_accuracy", "lr"}
+    assert (metrics["training_pictures"], metrics["validation_pictures"]) == (90, 30)
+    assert (tmp_path / "train/training_plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rate"),
+    [
+        (Recipe(epochs=3, batch_size=16, learning_rate=0.01), lambda done: 0.01),
+        (
+            Recipe(optimizer="sgd", momentum=0.9, nesterov=True, schedule="cosine", epochs=3, learning_rate=0.1),
+            lambda done: 0.05 * (1 + math.cos(math.pi * done / 3)),
+        ),
+    ],
+)
+def test_epochs_from_checkpoints_are_those_of_one_model_that_stays_in_memory(training, data, tmp_path, recipe, rate):
+    import tensorflow as tf
+    from tensorflow import keras
+
+    training(recipe, build=plain_model)
+
+    keras.backend.clear_session()
+    tf.random.set_seed(5)
+    model = plain_model()
+    adam, sgd = keras.optimizers.Adam(), keras.optimizers.SGD(momentum=0.9, nesterov=True)
+    model.compile(sgd if recipe.optimizer == "sgd" else adam, "sparse_categorical_crossentropy")
+    rows, _ = split_rows(120, 0.25, 5, None)
+    for epoch in range(3):
+        order = np.random.default_rng([5, epoch]).permutation(rows)
+        starts = range(0, 90, recipe.batch_size)
+        for start in starts:
+            chosen = order[start : start + recipe.batch_size]
+            keras.backend.set_value(
+                model.optimizer.learning_rate, rate(epoch + start / recipe.batch_size / len(starts))
+            )
+            model.train_on_batch(data.x_train[chosen] / np.float32(255), data.y_train[chosen])
+    for ours, theirs in zip(keras_model(tmp_path / "train/small.h5").get_weights(), model.get_weights()):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_files_and_another_seed_others(training, tmp_path):
+    recipe = Recipe(epochs=1, batch_size=16, flip=True, shift=0.2)
+    for folder, seed in [("a", 1), ("b", 1), ("c", 2)]:
+        training(recipe, folder=folder, seed=seed)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files == ["small.h5", "training_history.csv", "training_metrics.json", "training_plot.png"]
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+        assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "c" / name).read_bytes(), name
+
+
+def test_early_stopping_keeps_the_weights_of_the_best_epoch(training, data, tmp_path):
+    result = training(Recipe(epochs=40, batch_size=16, learning_rate=0.5, patience=2))
+    losses = [row["val_loss"] for row in history_of(tmp_path / "train")]
+    best = int(np.argmin(losses))
+    assert result.epochs_run == len(losses) == best + 3 < 40
+    _, rows = split_rows(120, 0.25, 5, None)
+    model = keras_model(tmp_path / "train/small.h5")
+    targets = np.eye(3)[data.y_train[rows]]
+    loss = model.evaluate(data.x_train[rows] / np.float32(255), targets, verbose=0)[0]
+    assert loss == pytest.approx(losses[best], rel=1e-5)
+
+
+def test_without_a_validation_split_the_training_loss_decides_when_to_stop(training, tmp_path):
+    training(Recipe(epochs=3, batch_size=16, patience=3), validation_split=0)
+    assert set(history_of(tmp_path / "train")[0]) == {"epoch", "loss", "accuracy", "lr"}
+
+
+def test_a_reconstruction_reports_its_mean_squared_error(training, data, tmp_path):
+    def autoencoder():
+        from tensorflow.keras import Input, Sequential
+        from tensorflow.keras.layers import Dense, Flatten
+
+        return Sequential([Input((6, 5, 1), name="input"), Flatten(), Dense(3, activation="relu"), Dense(30)])
+
+    result = training(build=autoencoder, num_classes=None)
+    pixels = (data.x_test / np.float32(255)).reshape(40, 30)
+    drawn = keras_model(tmp_path / "train/small.h5").predict(data.x_test / np.float32(255))
+    assert list(result.metrics) == ["test_mean_squared_error"]
+    assert result.metrics["test_mean_squared_error"] == pytest.approx(np.mean((drawn - pixels) ** 2), rel=1e-5)
+
+
+def test_progress_counts_the_batches_of_all_epochs(training):
+    told = []
+    training(
+        Recipe(epochs=2, batch_size=8),
+        steps_per_epoch=3,
+        limit=80,
+        progress=lambda done, total, note="": told.append((done, total, note)),
+    )
+    assert [done for done, _, _ in told] == sorted({done for done, _, _ in told})
+    assert told[-1][:2] == (6, 6)
+    assert "epoch 2/2" in told[-1][2]
+    assert "accuracy" in told[-1][2]
+
+
+def test_a_limit_takes_so_many_pictures_in_all(training, tmp_path):
+    training(limit=20)
+    metrics = json.loads((tmp_path / "train/training_metrics.json").read_text())
+    assert (metrics["training_pictures"], metrics["validation_pictures"]) == (15, 5)
+
+
+def test_a_training_that_diverges_ends_with_advice_and_leaves_no_model(training, tmp_path):
+    with pytest.raises(VerificationError, match=r"diverged in epoch \d+ .*: try a lower --learning-rate"):
+        training(Recipe(optimizer="sgd", learning_rate=1e30, epochs=3, batch_size=16), build=plain_model)
+    assert list((tmp_path / "train").iterdir()) == []
+
+
+def test_rows_are_drawn_by_the_seed_and_kept_apart():
+    training, validation = split_rows(50, 0.2, 3, None)
+    assert sorted([*training, *validation]) == list(range(50))
+    assert len(validation) == 10
+    assert list(validation) != list(range(40, 50))
+    np.testing.assert_array_equal(split_rows(50, 0.2, 3, None)[1], validation)
+    assert list(split_rows(50, 0.2, 4, None)[1]) != list(validation)
+    limited, few = split_rows(50, 0.01, 3, 10)
+    assert (len(limited), len(few)) == (9, 1)
+    with pytest.raises(UsageError, match="1 pictures leave none to train on"):
+        split_rows(50, 0.1, 3, 1)
+    with pytest.raises(UsageError, match="validation split"):
+        split_rows(50, 1.0, 3, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_train": np.full(120, 3)}, "y_train holds labels from 3 to 3, but with 3 classes"),
+        ({"y_test": np.full(40, -1)}, "y_test holds labels from -1"),
+        ({"y_test": np.zeros(39, int)}, "x_test holds 40 pictures but y_test 39 labels"),
+        ({"x_test": np.zeros((0, 6, 5, 1), np.uint8)}, "x_test holds no pictures"),
+        ({"x_train": np.zeros((120, 5, 6, 1), np.uint8)}, r"takes inputs of shape \(6, 5, 1\), but the pictures"),
+        ({"num_classes": 4}, r"layer output: .* shape \(3,\), but the data set has 4 classes"),
+        ({"num_classes": None}, "layer output: .* cannot reproduce pictures"),
+    ],
+)
+def test_model_and_data_that_do_not_fit_are_refused(training, changes, message):
+    with pytest.raises(InputError, match=message):
+        training(**changes)
