@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Sequence, Tuple
 
 from snnb.errors import InputError
 from snnb.progress import Progress
@@ -24,35 +25,35 @@ def locate_batches(folder: Path, name: str, files: Sequence[str]) -> Path:
             return place
         if len(missing) < len(files):
             raise InputError(f"{place} lacks {', '.join(missing)}.")
-    archive = next(iter(sorted(folder.glob("cifar-*.tar.gz"))), None) if folder.is_dir() else None
-    if archive is not None:
-        raise InputError(f"{archive} is still packed: unpack it there (tar -xzf) and try again.")
     raise InputError(f"{folder} holds no {name}/ with {', '.join(files)}.")
 
 
-def fetch_batches(folder: Path, archive: str, sha256: str, size: int, files: Sequence[str], progress: Progress) -> None:
-    """Download the official archive into `folder` and unpack `files` from it.
+def fetch_batches(
+    folder: Path, archive: str, sha256: str, size: int, top: str, files: Sequence[str], progress: Progress
+) -> None:
+    """Download the official archive into `folder` and unpack ``top/<files>`` from it; each file appears whole.
 
-    `archive` is its file name, `sha256` and `size` (bytes) are its own. The folder in the archive appears whole.
+    `archive` is its file name, `sha256` and `size` (bytes) are its own.
     """
     from snnb.datasets.download import download
 
     path = folder / archive
+    put_by_hand = path.exists()
     # Unpacked, the batches take a little more than the archive, which is removed afterwards.
     download([SITE + archive], path, sha256=sha256, size=3 * size, unpacked=False, progress=progress)
     with tarfile.open(path) as tar:
-        top = tar.getmembers()[0].name.split("/")[0]
-        unfinished = folder / f".{top}.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
-        for file in files:
-            member = tar.extractfile(f"{top}/{file}")
-            if member is None:
-                raise InputError(f"{path}: {top}/{file} is no file; download the archive again.")
-            with member, (unfinished / file).open("wb") as out:
-                shutil.copyfileobj(member, out)
-    unfinished.replace(folder / top)
-    path.unlink()
+        for member in tar:
+            place, _, file = member.name.rpartition("/")
+            if place == top and file in files and member.isfile():
+                content = tar.extractfile(member)
+                assert content is not None  # it is a regular file
+                (folder / top).mkdir(exist_ok=True)
+                part = folder / top / f"{file}.{os.getpid()}.part"  # another process may be unpacking too
+                with content, part.open("wb") as out:
+                    shutil.copyfileobj(content, out)
+                part.replace(folder / top / file)
+    if not put_by_hand:
+        path.unlink(missing_ok=True)
 
 
 def read_images(path: Path, label_key: str, num_classes: int) -> Tuple[np.ndarray, np.ndarray]:
@@ -70,12 +71,3 @@ def read_images(path: Path, label_key: str, num_classes: int) -> Tuple[np.ndarra
         raise InputError(f"{path}: `{label_key}` is no list of {len(data)} class ids; download it again.")
     images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # each row: all red values, all green, all blue
     return images, check_labels(np.array(labels, dtype=np.int64), num_classes, path)
-
-
-def unusual_size(found: Tuple[int, int], official: Tuple[int, int]) -> List[str]:
-    """A warning when the numbers of training and test images are not the published ones."""
-    if found == official:
-        return []
-    return [
-        f"{found[0]:,} training and {found[1]:,} test images; the official set has {official[0]:,} and {official[1]:,}"
-    ]

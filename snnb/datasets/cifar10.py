@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from snnb.datasets.cifar import fetch_batches, locate_batches, read_images, unusual_size
+from snnb.datasets.cifar import fetch_batches, locate_batches, read_images
 from snnb.datasets.registry import Dataset, Loaded
 from snnb.datasets.spec import DatasetSpec
 from snnb.progress import Progress
@@ -37,7 +37,7 @@ def locate(folder: Path) -> Path:
 
 def fetch(folder: Path, progress: Progress) -> None:
     """Download and unpack the official archive (170 MB)."""
-    fetch_batches(folder, "cifar-10-python.tar.gz", ARCHIVE_SHA256, 170_498_071, FILES, progress)
+    fetch_batches(folder, "cifar-10-python.tar.gz", ARCHIVE_SHA256, 170_498_071, FOLDER, FILES, progress)
 
 
 def load(where: Path) -> Loaded:
@@ -56,7 +56,6 @@ def load(where: Path) -> Loaded:
         official_order=True,
         version=SPEC.version,
         inputs=[where / file for file in FILES],
-        warnings=unusual_size((len(train.labels), len(test_ids)), (50_000, 10_000)),
     )
 
 

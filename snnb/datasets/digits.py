@@ -59,4 +59,4 @@ def load(where: Path) -> Loaded:
     )
 
 
-DIGITS = Dataset(SPEC, locate, load)
+DIGITS = Dataset(SPEC, locate, load, no_source="they are part of scikit-learn")

@@ -40,8 +40,10 @@ def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, unpacke
         path.parent.mkdir(parents=True, exist_ok=True)
         _check_disk(path, size)
         with FileLock(str(path.with_name(f".{path.name}.lock"))):
-            if not path.exists():  # else another process was faster
+            if not path.exists():
                 _download(urls, path, sha256, unpacked, progress)
+            elif sha256_of(path, unpacked) != sha256:
+                raise InputError(f"{path} is not the published file, by its SHA-256: remove it to download it again.")
     except PermissionError as error:
         raise InputError(f"{path.parent} cannot be written ({error.strerror}): give another --data-dir.") from None
 

@@ -100,6 +100,11 @@ def prepare(
         progress(done, total, note)
 
     warnings, labels = list(loaded.warnings), {}
+    found = (len(loaded.train.labels), len(loaded.test.labels))
+    if spec.samples is not None and found != spec.samples:
+        warnings.append(
+            "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
+        )
     for part, samples in (("train", loaded.train), ("test", loaded.test)):
         images = target / f"x_{part}.npy"
         kept, broken = write_images(images, samples, chosen[part], wanted, fit, partial(advance, part))
@@ -133,22 +138,32 @@ def prepare(
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
     spec = dataset.spec
-    if source is not None:
-        if not spec.layout:
-            raise UsageError(f"{spec.name} is part of an installed package: leave out --source.")
-        if not source.exists():
-            raise InputError(f"--source {source} does not exist: {spec.how_to_get}")
-        return dataset.locate(source)
-    folder = data_dir / spec.name
+    if source is not None and dataset.no_source:
+        raise UsageError(f"leave out --source for {spec.name}: {dataset.no_source}.")
+    if source is not None and not source.exists():
+        raise InputError(f"--source {source} does not exist: name the folder that holds {spec.layout}.")
+    folder = source or data_dir / spec.name
     try:
         return dataset.locate(folder)
     except InputError as missing:
-        if dataset.fetch is None:
-            raise InputError(
-                f"{missing} {spec.how_to_get} Put it into {folder}, or name its folder with --source."
-            ) from None
-    dataset.fetch(folder, progress)
-    return dataset.locate(folder)
+        if source is None and dataset.fetch is not None:
+            dataset.fetch(folder, progress)
+            return dataset.locate(folder)
+        packed = _archives(folder)
+        if packed:
+            raise InputError(f"{packed[0]} is still packed: unpack it there and try again.") from None
+        put = (
+            ""
+            if source is not None or dataset.no_source
+            else f" Put it into {folder}, or name its folder with --source."
+        )
+        raise InputError(f"{missing} {spec.how_to_get}{put}") from None
+
+
+def _archives(folder: Path) -> List[Path]:
+    """Archives in a folder, or the one that is named as if it were a folder."""
+    files = [folder] if folder.is_file() else sorted(folder.glob("*"))
+    return [path for path in files if path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))]
 
 
 def _chosen(labels: np.ndarray, official_order: bool, limit: Optional[int], rng: np.random.Generator) -> np.ndarray:

@@ -59,12 +59,14 @@ class Dataset:
 
     `locate(folder)` finds the files at or below a folder and returns where they lie, or raises `InputError` that
     names what is missing. `load(where)` opens them. `fetch(folder, progress)` downloads them into a folder.
+    `no_source` says why naming a source makes no sense, where it makes none.
     """
 
     spec: DatasetSpec
     locate: Callable[[Path], Path]
     load: Callable[[Path], Loaded]
     fetch: Optional[Callable[[Path, Progress], None]] = None
+    no_source: str = ""
 
 
 def table(*datasets: Dataset) -> Dict[str, Dataset]:

@@ -8,6 +8,7 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 import pytest
 from official_files import idx_bytes, python2_batch
+from PIL import Image
 
 from snnb.datasets import prepare
 
@@ -124,3 +125,17 @@ def cifar10_folder(tmp_path, cifar10_entries):
     for name, content in cifar10_entries.items():
         (folder / name).write_bytes(python2_batch(content))
     return folder.parent
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """Write a picture below the test's folder: of an array, or of one colour; the suffix decides the format."""
+
+    def write(name, content=(200, 100, 50), size=(6, 4), **save):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(content) if isinstance(content, np.ndarray) else Image.new("RGB", size, content)
+        image.save(path, **save)
+        return path
+
+    return write

@@ -30,7 +30,7 @@ def test_the_official_batches_become_images_in_their_own_order(run_prepare, cifa
     target, prepared = run_prepare("cifar10", source=cifar10_folder)
     check_arrays(target, cifar10_entries)
     assert prepared.splits["test"].class_counts["frog"] == 1
-    assert prepared.warnings == ["30 training and 10 test images; the official set has 50,000 and 10,000"]
+    assert prepared.warnings == ["30 training and 10 test samples; 50,000 and 10,000 are published"]
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
@@ -139,3 +139,20 @@ def test_without_a_source_the_archive_is_downloaded_and_unpacked(
     assert available("cifar10", tmp_path / "data") == there
     assert sorted(path.name for path in there.iterdir()) == sorted(cifar10_entries)
     assert not list(tmp_path.glob("**/outside"))
+    assert not list(tmp_path.glob("**/*.tar.gz"))
+
+
+def test_an_archive_put_there_by_hand_is_unpacked_if_it_is_the_official_one(
+    run_prepare, monkeypatch, server, cifar10_folder, tmp_path
+):
+    archive = tmp_path / "data" / "cifar10" / "cifar-10-python.tar.gz"
+    archive.parent.mkdir(parents=True)
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(cifar10_folder / "cifar-10-batches-py", "cifar-10-batches-py")
+    monkeypatch.setattr(cifar, "SITE", server.url)
+    with pytest.raises(InputError, match=r"tar\.gz is not the published file, by its SHA-256"):
+        run_prepare("cifar10")
+    monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    assert run_prepare("cifar10")[1].splits["train"].shape == (30, 32, 32, 3)
+    assert archive.exists()
+    assert server.requests == []

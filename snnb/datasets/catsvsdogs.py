@@ -1,0 +1,81 @@
+"""Cats and dogs: Kaggle's pictures of Microsoft's Asirra, in one folder or in a folder a class."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import List, Optional
+
+from snnb.datasets.registry import Dataset, Loaded
+from snnb.datasets.spec import DatasetSpec
+from snnb.errors import InputError
+
+CLASSES = ("cat", "dog")
+TEST_SHARE = 0.2
+_KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.jpg")
+
+SPEC = DatasetSpec(
+    name="catsvsdogs",
+    title="Cats and dogs (Kaggle)",
+    shape=(224, 224, 3),
+    num_classes=2,
+    class_names=CLASSES,
+    scale=255.0,
+    samples=(20_000, 5_000),
+    version="Kaggle's training set, a fifth of it for the test",
+    licence="unknown (Kaggle's competition rules)",
+    source="https://www.kaggle.com/c/dogs-vs-cats (Elson et al. 2007)",
+    layout="train/cat.0.jpg, train/dog.0.jpg …, or a folder cat/ and a folder dog/",
+    download=False,
+    how_to_get="Download train.zip of Kaggle's competition dogs-vs-cats (an account is needed) and unpack it.",
+)
+
+
+def locate(folder: Path) -> Path:
+    """The folder with Kaggle's files or with the two class folders: train/, `folder` itself, or PetImages/."""
+    for place in (folder / "train", folder, folder / "PetImages"):
+        if place.is_dir() and (_has_kaggle_files(place) or all(_class_folder(place, name) for name in CLASSES)):
+            return place
+    raise InputError(f"{folder} holds neither cat.0.jpg, dog.0.jpg … (in train/) nor the folders cat/ and dog/.")
+
+
+def load(where: Path) -> Loaded:
+    """List the pictures; a fifth of each class, chosen by file name, is set aside for the test in any copy alike."""
+    from snnb.datasets.pictures import labelled, listing_version, picture_names
+
+    if _has_kaggle_files(where):
+        matches = [_KAGGLE_NAME.fullmatch(picture) for picture in picture_names(where)]
+        files = [[match.string for match in matches if match and match[1] == name] for name in CLASSES]
+    else:
+        folders = [str(_class_folder(where, name)) for name in CLASSES]
+        files = [[f"{folder}/{picture}" for picture in picture_names(where / folder)] for folder in folders]
+    for name, pictures in zip(CLASSES, files):
+        if len(pictures) < 2:
+            raise InputError(f"{where} holds {len(pictures)} picture(s) of a {name}: at least 2 are needed.")
+    for_test = [_for_test(pictures) for pictures in files]
+    train = labelled(where, [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)])
+    test = labelled(where, for_test)
+    return Loaded(list(CLASSES), train, test, official_order=False, version=listing_version((train, test)))
+
+
+def _for_test(names: List[str]) -> List[str]:
+    """The fifth of `names` whose base names have the smallest hashes: new pictures move few of the old ones."""
+    by_hash = sorted(names, key=lambda name: hashlib.sha256(name.split("/")[-1].encode()).digest())
+    return by_hash[: max(1, round(TEST_SHARE * len(names)))]
+
+
+def _has_kaggle_files(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(_KAGGLE_NAME.fullmatch(entry.name) for entry in entries)
+
+
+def _class_folder(folder: Path, name: str) -> Optional[str]:
+    """The folder of a class, whose name may be capitalised or in the plural."""
+    return next(
+        (path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in (name, name + "s")), None
+    )
+
+
+CATSVSDOGS = Dataset(SPEC, locate, load)

@@ -1,0 +1,69 @@
+"""CIFAR-100: 60,000 colour images of 32×32 of 100 classes (their fine labels)."""
+
+from pathlib import Path
+from typing import List
+
+from snnb.datasets.cifar import fetch_batches, locate_batches, read_images
+from snnb.datasets.registry import Dataset, Loaded
+from snnb.datasets.spec import DatasetSpec
+from snnb.errors import InputError
+from snnb.progress import Progress
+
+FOLDER = "cifar-100-python"
+FILES = ("train", "test", "meta")
+ARCHIVE_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
+
+SPEC = DatasetSpec(
+    name="cifar100",
+    title="CIFAR-100",
+    shape=(32, 32, 3),
+    num_classes=100,
+    class_names=None,
+    scale=255.0,
+    samples=(50_000, 10_000),
+    version="the Python version",
+    licence="unknown (none is stated)",
+    source="https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky 2009)",
+    layout=f"{FOLDER}/ with train, test and meta",
+    download=True,
+    how_to_get="Leave out --source to download it.",
+)
+
+
+def locate(folder: Path) -> Path:
+    """The folder of the batches, `folder` itself or in it."""
+    return locate_batches(folder, FOLDER, FILES)
+
+
+def fetch(folder: Path, progress: Progress) -> None:
+    """Download and unpack the official archive (169 MB)."""
+    fetch_batches(folder, "cifar-100-python.tar.gz", ARCHIVE_SHA256, 169_001_437, FOLDER, FILES, progress)
+
+
+def load(where: Path) -> Loaded:
+    """Read all images into memory (180 MB)."""
+    from snnb.datasets.arrays import ArraySamples
+
+    (train_images, train_ids), (test_images, test_ids) = (
+        read_images(where / part, "fine_labels", 100) for part in ("train", "test")
+    )
+    return Loaded(
+        class_names=_class_names(where / "meta"),
+        train=ArraySamples(train_ids, train_images),
+        test=ArraySamples(test_ids, test_images),
+        official_order=True,
+        version=SPEC.version,
+        inputs=[where / file for file in FILES],
+    )
+
+
+def _class_names(path: Path) -> List[str]:
+    from snnb.datasets.cifar_pickle import read_batch
+
+    names = read_batch(path).get("fine_label_names")
+    if not isinstance(names, list) or len(names) != 100 or not all(isinstance(name, (bytes, str)) for name in names):
+        raise InputError(f"{path}: `fine_label_names` is no list of 100 names; download it again.")
+    return [name.decode("ascii", "replace") if isinstance(name, bytes) else name for name in names]
+
+
+CIFAR100 = Dataset(SPEC, locate, load, fetch)

@@ -1,0 +1,53 @@
+"""A folder of one's own: ``DIR/train/<class>/`` and ``DIR/test/<class>/`` with pictures of any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snnb.datasets.registry import Dataset, Loaded
+from snnb.datasets.spec import DatasetSpec
+from snnb.errors import InputError, UsageError
+
+PREFIX = "folder:"
+
+
+def folder_dataset(name: str) -> Dataset:
+    """The data set that a name ``folder:DIR`` stands for; raises `UsageError` when DIR is missing from it."""
+    if name == PREFIX:
+        raise UsageError("folder: names no folder: write folder:DIR with the folder that holds train/ and test/.")
+    folder = Path(name[len(PREFIX) :]).expanduser()
+
+    def locate(_: Path) -> Path:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder.")
+        return folder
+
+    return Dataset(spec_of(name), locate, load, no_source="its name says where the pictures are")
+
+
+def spec_of(name: str) -> DatasetSpec:
+    """The specification of a folder of pictures; its shape is the model's, its classes are on disk."""
+    return DatasetSpec(
+        name=name,
+        title="pictures in a folder of yours",
+        shape=None,
+        num_classes=None,
+        class_names=None,
+        scale=255.0,
+        samples=None,
+        version="as it is on disk",
+        licence="yours",
+        source="a folder of yours",
+        layout="train/<class>/ and test/<class>/ with pictures",
+        download=False,
+        how_to_get="Make DIR/train/ and DIR/test/, each with one folder of pictures a class.",
+    )
+
+
+def load(where: Path) -> Loaded:
+    """List the pictures; the classes are the folders in train/, in alphabetical order."""
+    from snnb.datasets.pictures import class_folders, listing_version, samples_by_class
+
+    classes = class_folders(where / "train")
+    train, test = (samples_by_class(where / part, classes) for part in ("train", "test"))
+    return Loaded(classes, train, test, official_order=False, version=listing_version((train, test)))

@@ -1,0 +1,48 @@
+"""Fruits-360: pictures of 100×100 of fruit before white; the number of classes grows from version to version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snnb.datasets.registry import Dataset, Loaded
+from snnb.datasets.spec import DatasetSpec
+from snnb.errors import InputError
+
+SPEC = DatasetSpec(
+    name="fruits360",
+    title="Fruits-360 (100×100)",
+    shape=(100, 100, 3),
+    num_classes=None,
+    class_names=None,
+    scale=255.0,
+    samples=(67_692, 22_688),  # version 2020.05.18.0, with 131 classes
+    version="2020.05.18.0 has 131 classes",
+    licence="MIT in the authors' repository; Kaggle's copy states its own",
+    source="https://github.com/Horea94/Fruit-Images-Dataset (Mureşan & Oltean 2018)",
+    layout="Training/<class>/ and Test/<class>/ (older copies: Validation/)",
+    download=False,
+    how_to_get="Download it from the authors' repository Horea94/Fruit-Images-Dataset or from Kaggle (moltean/fruits).",
+)
+
+
+def locate(folder: Path) -> Path:
+    """The folder with Training/ in it: `folder`, or one of the folders that Kaggle's archive makes in it."""
+    for place in (folder, *sorted(folder.glob("*fruits*360*")), *sorted(folder.glob("*fruits*/*fruits*360*"))):
+        if (place / "Training").is_dir():
+            return place
+    raise InputError(f"{folder} holds no Training/.")
+
+
+def load(where: Path) -> Loaded:
+    """List the pictures; the classes are the folders in Training/, in alphabetical order."""
+    from snnb.datasets.pictures import class_folders, listing_version, samples_by_class
+
+    test_folder = next((where / name for name in ("Test", "Validation") if (where / name).is_dir()), None)
+    if test_folder is None:
+        raise InputError(f"{where} holds neither Test/ nor Validation/ beside Training/.")
+    classes = class_folders(where / "Training")
+    train, test = samples_by_class(where / "Training", classes), samples_by_class(test_folder, classes)
+    return Loaded(classes, train, test, official_order=False, version=listing_version((train, test)))
+
+
+FRUITS360 = Dataset(SPEC, locate, load)

@@ -1,0 +1,196 @@
+import shutil
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snnb.datasets import available, describe
+from snnb.errors import InputError, UsageError
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+@pytest.fixture
+def pets(tmp_path, picture):
+    """Three classes of unequal size, each of one colour: 8, 4 and 4 for training, 4, 2 and 2 for the test."""
+    for name, colour, count in (("ant", RED, 8), ("bee", GREEN, 4), ("cow", BLUE, 4)):
+        for part, number in (("train", count), ("test", count // 2)):
+            for n in range(number):
+                picture(f"pets/{part}/{name}/{n}.png", colour)
+    return tmp_path / "pets"
+
+
+def test_classes_are_the_folders_in_alphabetical_order(run_prepare, pets):
+    target, prepared = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
+    images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
+    assert images.shape == (16, 5, 7, 3)
+    assert np.array_equal(images, np.eye(3, dtype=np.uint8)[labels][:, None, None] * np.ones((5, 7, 1), np.uint8) * 255)
+    assert prepared.class_names == ["ant", "bee", "cow"]
+    assert prepared.splits["test"].class_counts == {"ant": 4, "bee": 2, "cow": 2}
+    assert np.bincount(np.load(target / "y_test.npy")[:4]).tolist() == [2, 1, 1]
+    assert prepared.version.startswith("24 pictures")
+
+
+def test_another_collection_has_another_version(run_prepare, pets, picture):
+    first = run_prepare(f"folder:{pets}", shape=(5, 7, 3))[1].version
+    assert run_prepare(f"folder:{pets}", shape=(5, 7, 3), seed=9)[1].version == first
+    (pets / "test" / "cow" / "0.png").rename(pets / "test" / "cow" / "7.png")
+    assert run_prepare(f"folder:{pets}", shape=(5, 7, 3))[1].version != first
+
+
+def pixels_of(run_prepare, tmp_path, shape):
+    return np.load(run_prepare(f"folder:{tmp_path / 'own'}", shape=shape)[0] / "x_train.npy")[0]
+
+
+def test_a_picture_of_the_right_size_keeps_every_pixel(run_prepare, tmp_path, picture):
+    array = np.random.default_rng(0).integers(0, 256, (9, 5, 3), dtype=np.uint8)
+    for part in ("train", "test"):
+        picture(f"own/{part}/a/0.png", array)
+    assert np.array_equal(pixels_of(run_prepare, tmp_path, (9, 5, 3)), array)
+    grey = pixels_of(run_prepare, tmp_path, (9, 5, 1))[..., 0]
+    assert np.abs(grey - array @ [0.299, 0.587, 0.114]).max() <= 1  # ITU-R 601-2 luma
+
+
+# Where the stored pixel in row r and column c of a height × width picture belongs, by EXIF's definition of tag 274.
+UPRIGHT = {
+    1: lambda r, c, h, w: (r, c),
+    2: lambda r, c, h, w: (r, w - 1 - c),
+    3: lambda r, c, h, w: (h - 1 - r, w - 1 - c),
+    4: lambda r, c, h, w: (h - 1 - r, c),
+    5: lambda r, c, h, w: (c, r),
+    6: lambda r, c, h, w: (c, h - 1 - r),
+    7: lambda r, c, h, w: (w - 1 - c, h - 1 - r),
+    8: lambda r, c, h, w: (w - 1 - c, r),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_a_picture_taken_with_a_turned_camera_is_turned_upright(run_prepare, tmp_path, picture, orientation):
+    stored = np.arange(15, dtype=np.uint8).reshape(3, 5)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for part in ("train", "test"):
+        picture(f"own/{part}/a/0.png", stored, exif=exif)
+    shape = (5, 3, 1) if orientation > 4 else (3, 5, 1)
+    upright = pixels_of(run_prepare, tmp_path, shape)[..., 0]
+    for (r, c), value in np.ndenumerate(stored):
+        assert upright[UPRIGHT[orientation](r, c, 3, 5)] == value
+
+
+def test_a_grey_picture_serves_a_colour_model_and_files_that_are_no_pictures_are_passed_over(
+    run_prepare, tmp_path, picture
+):
+    for part in ("train", "test"):
+        picture(f"own/{part}/a/0.PNG", np.full((4, 4), 77, np.uint8))
+        for other in ("Thumbs.db", ".hidden.png", "readme.txt"):
+            (tmp_path / "own" / part / "a" / other).write_bytes(b"?")
+    assert np.array_equal(pixels_of(run_prepare, tmp_path, (4, 4, 3)), np.full((4, 4, 3), 77))
+
+
+def break_picture(path, how):
+    content = path.read_bytes()
+    if how == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "text":
+        path.write_text("<html>not found</html>")
+    else:
+        Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path)
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "text", "16 bits"])
+def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, tmp_path, picture, how):
+    rng = np.random.default_rng(0)
+    for n in range(100):
+        picture(f"own/train/{'ab'[n % 2]}/{n}.png", rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    for name in "ab":
+        picture(f"own/test/{name}/0.png")
+    broken = tmp_path / "own" / "train" / "a" / "42.png"
+    break_picture(broken, how)
+    target, prepared = run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
+    images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
+    assert images.shape == (99, 8, 8, 3)
+    assert prepared.splits["train"].class_counts == {"a": 49, "b": 50}
+    on_disk = {}
+    for path in (tmp_path / "own" / "train").glob("*/*.png"):
+        if path != broken:
+            on_disk[np.asarray(Image.open(path)).tobytes()] = "ab".index(path.parent.name)
+    assert {image.tobytes(): label for image, label in zip(images, labels)} == on_disk
+    assert prepared.warnings[0].startswith(f"1 of 100 train pictures cannot be read and are left out: {broken}")
+
+    break_picture(tmp_path / "own" / "train" / "b" / "43.png", how)
+    with pytest.raises(InputError, match=r"2 of 100 pictures cannot be read, more than 1 %: the first is .*4[23]\.png"):
+        run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
+
+
+def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path, picture):
+    for n in range(400):
+        picture(f"own/train/a/{n}.png", (n % 256, 0, 0), size=(2, 2))
+    picture("own/test/a/0.png")
+    run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))  # imports are not what is measured
+    tracemalloc.start()
+    target, _ = run_prepare(f"folder:{tmp_path / 'own'}", shape=(224, 224, 3), norm_samples=100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    written = [(target / name).stat().st_size for name in ("x_train.npy", "x_norm.npz")]
+    shutil.rmtree(target)
+    assert min(written) > 60e6
+    assert peak < 48e6
+
+
+def make_empty_class(pets):
+    (pets / "train" / "dog").mkdir()
+    (pets / "test" / "dog").mkdir()
+
+
+def remove_class(pets):
+    for path in (pets / "test" / "cow").iterdir():
+        path.unlink()
+    (pets / "test" / "cow").rmdir()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (make_empty_class, r"train/dog holds no pictures \(\.jpg"),
+        (remove_class, r"test lacks the class folder\(s\) cow: 3 classes are expected"),
+        (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
+        (lambda pets: (pets / "test").rename(pets / "validation"), "pets/test is missing"),
+        (lambda pets: pets.rename(pets.with_name("gone")), "pets is no folder.*Make DIR/train/"),
+    ],
+)
+def test_a_folder_that_is_not_as_expected_is_told_before_any_work(run_prepare, pets, tmp_path, change, message):
+    change(pets)
+    with pytest.raises(InputError, match=message):
+        run_prepare(f"folder:{pets}", shape=(5, 7, 3))
+    assert list((tmp_path / "dataset0").iterdir()) == []
+
+
+def test_loose_pictures_are_told_from_nothing(run_prepare, tmp_path, picture):
+    picture("own/train/0.png")
+    with pytest.raises(InputError, match=r"own/train holds 1 pictures but no class folders"):
+        run_prepare(f"folder:{tmp_path / 'own'}", shape=(5, 7, 3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({}, UsageError, "no picture size of its own"),
+        ({"shape": (5, 7, 4)}, InputError, "1 or 3 channels, the model takes 4"),
+        ({"shape": (5, 7, 3), "num_classes": 2}, InputError, "has 3 classes, the model has 2"),
+        ({"shape": (5, 7, 3), "source": "."}, UsageError, "leave out --source for folder:"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused(run_prepare, pets, settings, error, message):
+    with pytest.raises(error, match=message):
+        run_prepare(f"folder:{pets}", **settings)
+
+
+def test_a_folder_is_described_and_found_by_its_name(pets, tmp_path):
+    assert describe(f"folder:{pets}").name == f"folder:{pets}"
+    assert available(f"folder:{pets}", tmp_path) == pets
+    assert available(f"folder:{pets}-not", tmp_path) is None
+    with pytest.raises(UsageError, match="names no folder"):
+        describe("folder:")

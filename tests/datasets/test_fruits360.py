@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from snnb.datasets import available
+from snnb.errors import InputError
+
+
+@pytest.fixture
+def fruits(tmp_path, picture):
+    colours = {"Apple Red 1": (250, 0, 0), "Kiwi": (0, 250, 0), "Plum": (0, 0, 250)}
+    for name, colour in colours.items():
+        for n in range(4):
+            picture(f"fruits360/Training/{name}/{n}_100.jpg", colour, size=(100, 100))
+        picture(f"fruits360/Test/{name}/r_4_100.jpg", colour, size=(100, 100))
+    return tmp_path / "fruits360"
+
+
+def check(target, prepared):
+    assert prepared.class_names == ["Apple Red 1", "Kiwi", "Plum"]
+    images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
+    assert images.shape == (12, 100, 100, 3)
+    assert np.array_equal(images[:, 50, 50].argmax(axis=1), labels)
+    assert np.load(target / "y_test.npz")["arr_0"].shape == (3, 3)
+
+
+def test_classes_are_read_from_disk(run_prepare, fruits):
+    check(*run_prepare("fruits360", source=fruits))
+
+
+def test_older_copies_and_those_in_the_folders_of_an_archive_are_found(run_prepare, fruits, tmp_path):
+    (fruits / "Test").rename(fruits / "Validation")
+    deep = tmp_path / "data" / "fruits360" / "fruits-360_dataset" / "fruits-360"
+    deep.parent.mkdir(parents=True)
+    fruits.rename(deep)
+    check(*run_prepare("fruits360"))
+    assert available("fruits360", tmp_path / "data") == deep
+
+
+def test_missing_folders_are_named(run_prepare, fruits, tmp_path):
+    (fruits / "Test").rename(fruits / "Exam")
+    with pytest.raises(InputError, match="neither Test/ nor Validation/"):
+        run_prepare("fruits360", source=fruits)
+    with pytest.raises(InputError, match=r"Exam holds no Training/\. Download it from the authors' repository"):
+        run_prepare("fruits360", source=fruits / "Exam")
+
+
+def test_a_model_for_another_number_of_classes_is_refused(run_prepare, fruits):
+    with pytest.raises(InputError, match="fruits360 has 3 classes, the model has 131"):
+        run_prepare("fruits360", source=fruits, num_classes=131)
