@@ -1,0 +1,65 @@
+"""Small networks with weights that are neither trained nor at their initial values."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def randomise():
+    """Give every weight of a model a random value: biases and batch statistics are not left at zero and one."""
+
+    def apply(model, seed=0):
+        random = np.random.default_rng(seed)
+        for layer in model.layers:
+            layer.set_weights([_values(weight, random) for weight in layer.weights])
+        return model
+
+    def _values(weight, random):
+        if "variance" in weight.name:
+            return random.uniform(0.5, 2, weight.shape)
+        fan_in = max(1, np.prod(weight.shape[:-1]))
+        return random.normal(0.1 if "gamma" not in weight.name else 1, 1 / np.sqrt(fan_in), weight.shape)
+
+    return apply
+
+
+@pytest.fixture
+def pixels():
+    """float32 `(120, 8, 8, 1)` in [0, 1], some of them dark."""
+    random = np.random.default_rng(0)
+    return (random.random((120, 8, 8, 1)) * (random.random((120, 8, 8, 1)) < 0.8)).astype(np.float32)
+
+
+@pytest.fixture
+def small(randomise):
+    """Convolution with batch normalisation, average pooling, dropout, a convolution, a softmax."""
+    from tensorflow import keras
+
+    layers = keras.layers
+    return randomise(
+        keras.Sequential(
+            [
+                layers.Conv2D(4, 3, padding="same", use_bias=False, input_shape=(8, 8, 1)),
+                layers.BatchNormalization(),
+                layers.Activation("relu"),
+                layers.AveragePooling2D(2),
+                layers.Dropout(0.3),
+                layers.Conv2D(6, 3, activation="relu"),
+                layers.Flatten(),
+                layers.Dense(10),
+                layers.Activation("softmax"),
+            ]
+        )
+    )
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write a model as Keras does, and say where."""
+
+    def write(model, name="network.h5"):
+        path = tmp_path / name
+        model.save(str(path))
+        return path
+
+    return write

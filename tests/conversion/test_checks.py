@@ -1,0 +1,325 @@
+"""What is refused, and that the toolbox would indeed fail on it or make another network of it."""
+
+import json
+
+import numpy as np
+import pytest
+from tensorflow import keras
+
+from snnb.conversion.checks import check_architecture, check_convertible
+from snnb.conversion.config import ToolboxConfig
+from snnb.conversion.h5 import read_architecture
+from snnb.conversion.parse import to_parsed
+from snnb.conversion.verify import reference_outputs, verify
+from snnb.errors import InputError, SnnbError
+
+L = keras.layers
+
+
+def chain(*layers, shape=(8, 8, 1)):
+    """A functional model of the layers one after the other."""
+    x = first = L.Input(shape)
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(first, x)
+
+
+def end():
+    return (L.Flatten(), L.Dense(3, activation="softmax", name="end"))
+
+
+def relu_after_two_branches():
+    x = L.Input((8, 8, 1))
+    conv = L.Conv2D(2, 3, name="conv")(x)
+    pooled = L.AveragePooling2D(2)(L.ReLU(name="first")(conv))
+    other = L.AveragePooling2D(2)(L.ReLU(name="second")(conv))
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate()([pooled, other]))))
+
+
+def batch_normalisation_of_a_branch():
+    x = L.Input((8, 8, 1))
+    conv = L.Conv2D(2, 3, name="conv")(x)
+    branch = L.Activation("relu")(L.BatchNormalization(name="norm")(conv))
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate()([branch, conv]))))
+
+
+def input_concatenated():
+    x = L.Input((8, 8, 1))
+    conv = L.Conv2D(2, 3, padding="same", activation="relu")(x)
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate(name="join")([x, conv]))))
+
+
+def global_pooling_in_two_branches():
+    x = L.Input((8, 8, 1))
+    branches = [
+        L.GlobalAveragePooling2D(name=f"pool{k}")(L.Conv2D(2, 3, activation="relu", name=f"conv{k}")(x)) for k in (0, 1)
+    ]
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Concatenate()(branches)))
+
+
+# Refused for what the toolbox's parser does: (model, layer, reason, the words of --max-pool and --rectify-linear).
+WRONGLY_PARSED = {
+    "softmax moved": (
+        lambda: chain(L.Conv2D(3, 3, name="conv"), L.GlobalAveragePooling2D(name="gap"), L.Activation("softmax")),
+        "gap",
+        "would move it",
+    ),
+    "relu behind average pooling": (
+        lambda: chain(L.Conv2D(3, 3, name="conv"), L.AveragePooling2D(2, name="pool"), L.ReLU(), *end()),
+        "pool",
+        "would move it",
+    ),
+    "relu lost in branches": (relu_after_two_branches, "conv", "would not find it"),
+    "relu replaced by linear": (
+        lambda: chain(L.Dense(5, activation="relu", name="d"), L.Activation("linear"), *end(), shape=(6,)),
+        "d",
+        "would replace",
+    ),
+    "relu and softmax": (
+        lambda: chain(L.Dense(5, activation="relu", name="d"), L.Activation("softmax", name="s"), shape=(6,)),
+        "s",
+        "would replace",
+    ),
+    "batch normalisation after the activation": (
+        lambda: chain(L.Conv2D(3, 3, activation="relu", name="conv"), L.BatchNormalization(), *end()),
+        "conv",
+        "after the activation",
+    ),
+    "batch normalisation after an Activation": (
+        lambda: chain(L.Conv2D(3, 3), L.Activation("relu", name="act"), L.BatchNormalization(), *end()),
+        "act",
+        "after the activation",
+    ),
+    "batch normalisation first": (
+        lambda: chain(L.BatchNormalization(name="norm"), L.Conv2D(3, 3, activation="relu"), *end()),
+        "norm",
+        "only directly after",
+    ),
+    "batch normalisation of one branch": (batch_normalisation_of_a_branch, "norm", "also feeds other layers"),
+    "batch normalisation of the rows": (
+        lambda: chain(L.Conv2D(3, 3), L.BatchNormalization(axis=1, name="norm"), L.ReLU(), *end()),
+        "norm",
+        "axis",
+    ),
+    "batch normalisation of a depthwise convolution with multiplier": (
+        lambda: chain(
+            L.DepthwiseConv2D(3, depth_multiplier=2, name="depth"), L.BatchNormalization(name="norm"), L.ReLU(), *end()
+        ),
+        "norm",
+        "depth_multiplier",
+    ),
+    "input concatenated": (input_concatenated, "join", "drop the other branches"),
+    "global pooling in branches": (global_pooling_in_two_branches, "pool0", "another branch"),
+    "relu6": (lambda: chain(L.Conv2D(3, 3), L.ReLU(0.5, name="relu"), *end()), "relu", "max_value 0.5"),
+    "leaky relu": (
+        lambda: chain(L.Conv2D(3, 3), L.ReLU(negative_slope=0.1, name="relu"), *end()),
+        "relu",
+        "negative_slope",
+    ),
+    "shifted relu": (lambda: chain(L.Conv2D(3, 3), L.ReLU(threshold=0.4, name="relu"), *end()), "relu", "threshold"),
+    "LeakyReLU": (lambda: chain(L.Conv2D(3, 3), L.LeakyReLU(name="leaky"), *end()), "leaky", "can follow relu"),
+    "Softmax layer": (lambda: chain(L.Dense(3), L.Softmax(name="soft"), shape=(6,)), "soft", "as Activation"),
+    "spatial dropout": (
+        lambda: chain(L.Conv2D(2, 3, activation="relu"), L.SpatialDropout2D(0.1, name="drop"), *end()),
+        "drop",
+        "no conversion",
+    ),
+    "separable convolution": (
+        lambda: chain(L.SeparableConv2D(3, 3, activation="relu", name="sep"), *end()),
+        "sep",
+        "no conversion",
+    ),
+}
+
+# Parsed as they are, and refused for what a spike rate cannot do or the simulator lacks.
+NOT_SPIKING = {
+    "max pooling": (
+        lambda: chain(L.Conv2D(3, 3, activation="relu"), L.MaxPooling2D(2, name="max"), *end()),
+        "max",
+        "--max-pool average",
+    ),
+    "hidden linear layer": (lambda: chain(L.Dense(3, name="lin"), L.Dense(3), shape=(4,)), "lin", "--rectify-linear"),
+    "linear before pooling": (
+        lambda: chain(L.Conv2D(3, 3, name="lin"), L.GlobalAveragePooling2D()),
+        "lin",
+        "--rectify-linear",
+    ),
+    "hidden softmax": (
+        lambda: chain(L.Dense(3, activation="softmax", name="soft"), L.Dense(3), shape=(4,)),
+        "soft",
+        "only the output layer",
+    ),
+    "tanh": (lambda: chain(L.Dense(3, activation="tanh", name="t"), shape=(4,)), "t", "activation tanh"),
+    "recurrent": (lambda: keras.Sequential([L.LSTM(3, name="lstm"), L.Dense(2)]), "lstm", "recurrent"),
+    "one-dimensional": (lambda: chain(L.Conv1D(3, 2, name="c1"), *end(), shape=(4, 2)), "c1", "no conversion"),
+    "addition": (lambda: merged(L.Add(name="sum")), "sum", "merges branches"),
+    "model in model": (
+        lambda: chain(chain(L.Dense(3, activation="relu"), shape=(4,)), L.Dense(2), shape=(4,)),
+        "model",
+        "a model",
+    ),
+    "dense on a map": (
+        lambda: chain(L.Dense(3, activation="relu", name="d"), *end()),
+        "d",
+        "put Flatten before it",
+    ),
+    "map for output": (lambda: chain(L.Conv2D(3, 3, name="conv")), "conv", "several axes"),
+    "open input": (lambda: chain(L.Conv2D(3, 3), L.GlobalAveragePooling2D(), shape=(None, None, 1)), "model", "fixed"),
+    "channels first": (
+        lambda: chain(L.AveragePooling2D(1, data_format="channels_first", name="p"), *end()),
+        "p",
+        "channels_first",
+    ),
+    "two outputs": (lambda: two_outputs(), "model", "has 2 outputs"),
+    "two inputs": (lambda: two_inputs(), "model", "has 2 inputs"),
+    "shared layer": (lambda: shared(), "twice", "more than once"),
+    "no weights": (lambda: chain(L.AveragePooling2D(2), L.Flatten()), "model", "no Dense layer and no convolution"),
+}
+
+
+def merged(merge):
+    x = L.Input((4,))
+    return keras.Model(x, merge([L.Dense(3, activation="relu")(x), L.Dense(3, activation="relu")(x)]))
+
+
+def two_outputs():
+    x = L.Input((4,))
+    return keras.Model(x, [L.Dense(3)(x), L.Dense(3)(x)])
+
+
+def two_inputs():
+    x, y = L.Input((4,)), L.Input((4,))
+    return keras.Model([x, y], L.Dense(3)(L.Concatenate()([x, y])))
+
+
+def shared():
+    x, twice = L.Input((4,)), L.Dense(4, activation="relu", name="twice")
+    return keras.Model(x, L.Dense(2)(twice(twice(x))))
+
+
+@pytest.mark.parametrize("case", [*WRONGLY_PARSED, *NOT_SPIKING])
+def test_refused_in_one_line_by_layer_and_reason(case):
+    build, layer, reason = {**WRONGLY_PARSED, **NOT_SPIKING}[case]
+    with pytest.raises(InputError) as raised:
+        check_convertible(build())
+    message = str(raised.value)
+    assert "\n" not in message
+    assert any(layer in part and reason in part for part in message.split("; ")), message
+
+
+@pytest.mark.parametrize("case", WRONGLY_PARSED)
+def test_what_is_refused_the_toolbox_gets_wrong(case, randomise):
+    model = randomise(WRONGLY_PARSED[case][0](), seed=3)
+    x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)
+    reference = reference_outputs(model, x, max_pool="error")
+    with pytest.raises(SnnbError):
+        verify(to_parsed(model, ToolboxConfig("net")), x, reference)
+
+
+def test_all_reasons_at_once():
+    model = chain(
+        L.Conv2D(3, 3, activation="elu", name="one"),
+        L.MaxPooling2D(2, name="two"),
+        L.Flatten(),
+        L.Dense(2, name="three"),
+        L.Dense(2),
+    )
+    with pytest.raises(InputError) as raised:
+        check_convertible(model)
+    assert [name for name in ("one", "two", "three") if name in str(raised.value)] == ["one", "two", "three"]
+
+
+def test_lambda_is_refused_without_running_it(tmp_path, save):
+    trace = tmp_path / "trace"
+    path = save(
+        chain(
+            L.Lambda(lambda x, name=str(trace): [__import__("pathlib").Path(name).touch(), x][1], name="code"), *end()
+        )
+    )
+    trace.unlink()
+    with pytest.raises(InputError, match=r"code \(Lambda\): runs code of its own"):
+        check_architecture(read_architecture(path))
+    assert not trace.exists()
+    keras.models.load_model(str(path))  # what Keras's own loading does
+    assert trace.exists()
+
+
+@pytest.mark.parametrize(
+    "options", [{"max_pool": "average"}, {"max_pool": "spiking"}, {"max_pool": "spiking", "engine": "event"}]
+)
+def test_max_pooling_by_choice(options):
+    check_convertible(NOT_SPIKING["max pooling"][0](), **options)
+
+
+def test_max_pooling_needs_an_engine_that_has_it():
+    with pytest.raises(InputError, match="choose another --engine"):
+        check_convertible(NOT_SPIKING["max pooling"][0](), max_pool="spiking", engine="toolbox")
+
+
+def test_hidden_linear_layer_by_choice():
+    check_convertible(NOT_SPIKING["hidden linear layer"][0](), rectify_linear=True)
+
+
+def relu_after_concatenation():
+    x = L.Input((8, 8, 1))
+    branches = [L.BatchNormalization()(L.Conv2D(2, k, padding="same")(x)) for k in (1, 3)]
+    joined = L.ReLU()(L.Concatenate()(branches))
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(joined)))
+
+
+ACCEPTED = {
+    "everything that is dropped": lambda: chain(
+        L.Dropout(0.1), L.Conv2D(3, 3), L.Dropout(0.1), L.BatchNormalization(), L.ReLU(), L.GaussianNoise(0.1), *end()
+    ),
+    "relu after concatenation": relu_after_concatenation,
+    "relu after flatten and padding": lambda: chain(
+        L.Conv2D(3, 3), L.ZeroPadding2D(1), L.Flatten(), L.ReLU(), *end()[1:]
+    ),
+    "global pooling, dropout, softmax": lambda: chain(
+        L.Conv2D(3, 3, activation="relu"), L.GlobalAveragePooling2D(), L.Dropout(0.2), *end()[1:]
+    ),
+    "global pooling at the end": lambda: chain(L.Conv2D(3, 3, activation="relu"), L.GlobalAveragePooling2D()),
+    "no bias": lambda: chain(
+        L.DepthwiseConv2D(3, use_bias=False, activation="relu"),
+        L.Conv2D(2, 2, use_bias=False, activation="relu"),
+        L.Flatten(),
+        L.Dense(3, use_bias=False, activation="softmax"),
+    ),
+    "dilation": lambda: chain(L.Conv2D(3, 3, dilation_rate=2, activation="relu"), *end()),
+    "linear output": lambda: chain(L.Dense(4, activation="relu"), L.Dense(3), shape=(5,)),
+    "Sequential that starts with Dropout": lambda: keras.Sequential(
+        [L.Dropout(0.1, input_shape=(8, 8, 1)), L.Conv2D(3, 3, activation="relu"), *end()]
+    ),
+    "Sequential that starts with Flatten": lambda: keras.Sequential([L.Flatten(input_shape=(8, 8, 1)), L.Dense(3)]),
+    "fixed batch": lambda: keras.Sequential([L.Dense(3, batch_input_shape=(20, 5))]),
+}
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_what_is_accepted_the_toolbox_gets_right(case, randomise, save):
+    model = randomise(ACCEPTED[case]())
+    check_architecture(read_architecture(save(model)))
+    x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)
+    reference = reference_outputs(model, x, max_pool="error")
+    assert verify(to_parsed(model, ToolboxConfig("net")), x, reference) < 1e-5
+
+
+def test_sequential_without_input_shape(save):
+    model = keras.Sequential([L.Dense(3)])
+    model.build((None, 4))
+    with pytest.raises(InputError, match="no fixed input shape"):
+        check_architecture(read_architecture(save(model)))
+
+
+def test_subclassed_model():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(InputError, match="a class of its own"):
+        check_convertible(Own())
+
+
+def test_description_of_something_else():
+    with pytest.raises(InputError, match="neither functional nor Sequential"):
+        check_architecture(json.loads('{"class_name": "Own", "config": {}}'))

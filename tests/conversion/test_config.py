@@ -1,0 +1,135 @@
+"""The toolbox itself is the reader."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnb.conversion.config import ToolboxConfig, defaults, write_config, write_full_config
+from snnb.errors import UsageError
+
+
+def _in_the_toolbox(path, dataset_path, monkeypatch):
+    """The parameters as the toolbox has them after loading a file, started in the file's directory."""
+    from snntoolbox.bin.utils import update_setup
+
+    for name in ("x_norm", "x_test", "y_test"):
+        np.savez(dataset_path / f"{name}.npz", np.zeros(1, np.float32))
+    monkeypatch.chdir(path.parent)
+    return update_setup(str(path))
+
+
+@pytest.mark.parametrize("write", [write_config, write_full_config])
+def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
+    simulation = tmp_path / "simulations" / "stamp"
+    simulation.mkdir(parents=True)
+    (tmp_path / "dataset").mkdir()
+    (simulation / "net.h5").touch()
+    config = ToolboxConfig(
+        "net",
+        samples=70,
+        duration=35,
+        batch_size=7,
+        threshold=1.25,
+        reset="zero",
+        poisson=True,
+        input_rate=800,
+        percentile=99.95,
+        schedule=True,
+        max_pool_to_average=True,
+    )
+    write(config, simulation / "config")
+    loaded = _in_the_toolbox(simulation / "config", tmp_path / "dataset", monkeypatch)
+    assert loaded.getint("simulation", "num_to_test") == 70
+    assert loaded.getint("simulation", "duration") == 35
+    assert loaded.getint("simulation", "batch_size") == 7
+    assert loaded.getfloat("cell", "v_thresh") == 1.25
+    assert loaded.get("cell", "reset") == "Reset to zero"
+    assert loaded.getboolean("input", "poisson_input")
+    assert loaded.getint("input", "input_rate") == 800
+    assert loaded.getfloat("normalization", "percentile") == 99.95
+    assert loaded.getboolean("normalization", "normalization_schedule")
+    assert loaded.getboolean("conversion", "max2avg_pool")
+    assert not loaded.getboolean("tools", "parse")
+    assert loaded.get("paths", "filename_parsed_model") == "net_parsed"
+    assert Path(loaded.get("paths", "path_wd")) == simulation
+    assert Path(loaded.get("paths", "dataset_path")) == tmp_path / "dataset"
+
+
+def test_config_holds_only_what_differs_and_full_config_everything(tmp_path):
+    config = ToolboxConfig("net", samples=2, duration=200, batch_size=1)
+    write_config(config, tmp_path / "config")
+    write_full_config(config, tmp_path / ".config")
+    few = (tmp_path / "config").read_text()
+    assert "num_to_test = 2" in few
+    assert "duration" not in few  # 200 is the toolbox's default
+    assert "v_thresh" not in few
+    full = (tmp_path / ".config").read_text()
+    assert all(f"[{section}]" in full for section in defaults().sections())
+    for text in (few, full):
+        assert str(tmp_path) not in text
+        assert "path_wd = /" not in text
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"duration": 0}, "duration = 0"),
+        ({"batch_size": -1}, "batch_size = -1"),
+        ({"percentile": 101}, "percentile = 101"),
+        ({"threshold": float("nan")}, "threshold = nan"),
+        ({"reset": "modulo"}, "subtraction, zero"),
+        ({"name": "../net"}, "'../net'"),
+    ],
+)
+def test_values_are_checked(values, named):
+    with pytest.raises(UsageError, match=named):
+        ToolboxConfig(**{"name": "net", **values})
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_toolbox_command_line_runs_in_a_copied_simulation_directory(stride, tmp_path, randomise, pixels):
+    from tensorflow import keras
+
+    from snnb.conversion.h5 import copy_for_toolbox
+    from snnb.conversion.parse import parse
+
+    model = randomise(
+        keras.Sequential(
+            [
+                keras.layers.Conv2D(3, 3, strides=stride, activation="relu", input_shape=(8, 8, 1)),
+                keras.layers.Flatten(),
+                keras.layers.Dense(2, activation="softmax"),
+            ]
+        )
+    )
+    # What stands in a copy of RUN/simulations/<stamp>, placed beside it.
+    copy = tmp_path / "simulations" / "copy"
+    dataset = tmp_path / "dataset"
+    for directory in (copy, dataset, tmp_path / "parse"):
+        directory.mkdir(parents=True)
+    for name, array in (("x_norm", pixels), ("x_test", pixels), ("y_test", np.eye(2)[np.arange(120) % 2])):
+        np.savez(dataset / f"{name}.npz", array.astype(np.float32))
+    model.save(str(copy / "net.h5"))
+    parse(copy / "net.h5", tmp_path / "parse", name="net", x_norm=pixels, x_check=pixels, batch_size=20)
+    copy_for_toolbox(tmp_path / "parse" / "net_parsed.h5", copy / "net_parsed.h5", 30)
+    write_config(ToolboxConfig("net", samples=90, duration=5, batch_size=30), copy / "config")
+
+    command = Path(sys.executable).with_name("snntoolbox")
+    run = subprocess.run(
+        [str(command), "config", "-t"],
+        cwd=copy,
+        env={**os.environ, "MPLBACKEND": "agg"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert "on 90 test samples" in run.stdout
+    with np.load(copy / "log" / "gui" / "test" / "log_vars" / "2.npz") as last_batch:
+        np.testing.assert_array_equal(last_batch["input_image_b_l"], pixels[60:90])
+        assert last_batch["top1err_b_t"].shape == (30, 5)

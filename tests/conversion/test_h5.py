@@ -1,0 +1,66 @@
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.conversion.h5 import load_keras, read_architecture, save_keras
+from snnb.errors import InputError
+
+
+def test_saving_twice_gives_equal_bytes_and_keras_reads_them(small, pixels, tmp_path):
+    from tensorflow import keras
+
+    save_keras(small, tmp_path / "first.h5", "net")
+    time.sleep(1.1)  # HDF5 stamps seconds
+    # A second model of the process: Keras numbers its name and its weights' names on.
+    again = keras.models.load_model(str(tmp_path / "first.h5"))
+    again._name = "something_else"
+    save_keras(again, tmp_path / "second.h5", "net")
+    assert (tmp_path / "first.h5").read_bytes() == (tmp_path / "second.h5").read_bytes()
+    np.testing.assert_array_equal(again.predict(pixels), small.predict(pixels))
+    assert load_keras(tmp_path / "first.h5").name == "net"
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"net\.h5: no such file"):
+        read_architecture(tmp_path / "net.h5")
+
+
+def test_file_cut_in_half(small, save):
+    path = save(small)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match="not a complete HDF5 file") as raised:
+        load_keras(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_only(small, tmp_path):
+    small.save_weights(str(tmp_path / "weights.h5"))
+    with pytest.raises(InputError, match="weights only"):
+        load_keras(tmp_path / "weights.h5")
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"class_name": "Model"}'])
+def test_architecture_that_is_none(text, tmp_path):
+    with h5py.File(tmp_path / "net.h5", "w") as file:
+        file.attrs["model_config"] = text
+    with pytest.raises(InputError, match="model_config"):
+        load_keras(tmp_path / "net.h5")
+
+
+def test_missing_weights(small, save):
+    path = save(small)
+    with h5py.File(path, "r+") as file:
+        del file["model_weights"][small.layers[0].name]
+    with pytest.raises(InputError, match="Keras cannot load it") as raised:
+        load_keras(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_that_are_not_finite(small, save):
+    weights = small.layers[5].get_weights()
+    weights[1][2] = np.nan
+    small.layers[5].set_weights(weights)
+    with pytest.raises(InputError, match=f"layer {small.layers[5].name} has weights that are not finite"):
+        load_keras(save(small))
