@@ -66,7 +66,7 @@ def _download(urls: Sequence[str], path: Path, sha256: str, unpacked: bool, prog
         part.unlink()
         failures.append(f"{url}: the SHA-256 of what came is not the published one")
     for failure in failures:
-        log.warning(failure)
+        log.info(failure)
     raise InputError(
         f"{path.name} could not be downloaded: {failures[-1]}; try again, or put the file into {path.parent}."
     )
