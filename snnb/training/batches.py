@@ -6,6 +6,7 @@ from typing import Iterator, Optional, Tuple
 import numpy as np
 import tensorflow as tf
 
+from snnb.errors import UsageError
 from snnb.training.recipe import Recipe
 
 
@@ -32,6 +33,34 @@ class Pictures:
     scale: float
     target_shape: Tuple[int, ...]
     num_classes: Optional[int]
+
+
+def split_rows(count: int, share: float, seed: int, limit: Optional[int]) -> Tuple[np.ndarray, np.ndarray]:
+    """Draw the pictures to train on and those to validate with.
+
+    Parameters
+    ----------
+    count
+        Pictures there are.
+    share
+        Of those used, for validation: at least one picture, unless 0.
+    seed
+        Of the drawing.
+    limit
+        Use at most so many in all.
+
+    Returns
+    -------
+    training, validation
+        Sorted indices, disjoint.
+    """
+    if not 0 <= share < 1:
+        raise UsageError(f"the validation split must lie in [0, 1), not {share}")
+    rows = np.random.default_rng([seed]).permutation(count)[:limit]
+    held_out = max(1, round(share * len(rows))) if share else 0
+    if held_out >= len(rows):
+        raise UsageError(f"{len(rows)} pictures leave none to train on beside {held_out} for validation")
+    return np.sort(rows[held_out:]), np.sort(rows[:held_out])
 
 
 def batches(

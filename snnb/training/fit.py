@@ -7,27 +7,25 @@ generator whose state Keras does not save.
 
 import math
 import random
-import time
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from snnb.errors import UsageError, VerificationError
+from snnb.errors import UsageError
 from snnb.progress import Progress, silent
 from snnb.training import checkpoint as checkpoints
-from snnb.training.batches import Pictures, batches
+from snnb.training.batches import Pictures, split_rows
 from snnb.training.checkpoint import Checkpoint, Row
+from snnb.training.epoch import fit_epoch
 from snnb.training.modelfile import write_model
-from snnb.training.objective import check_data, check_model, compile_model, evaluate, new_optimizer, shortest
+from snnb.training.objective import check_data, check_finite, check_model, compile_model, evaluate, new_optimizer
 from snnb.training.recipe import Recipe
 from snnb.training.report import named_metrics, plot_history, write_history, write_metrics
-
-_SECONDS_BETWEEN_REPORTS = 0.1
 
 
 @dataclass(frozen=True)
@@ -147,18 +145,18 @@ def train(
         _reset(seed + epoch)
         model = checkpoints.load_model(checkpoint, epoch)
         compile_model(model, model.optimizer, num_classes)
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(training_rows)[: steps * recipe.batch_size]
-        augmentation = (recipe, rng) if recipe.flip or recipe.shift else None
-        logs = model.fit(
-            batches(learning, order, recipe.batch_size, augmentation),
-            validation_data=batches(learning, validation_rows, recipe.batch_size) if len(validation_rows) else None,
-            verbose=0,
-            callbacks=[_Pace(recipe, epoch, steps, progress)],
-        ).history
-        row = {column: shortest(values[0]) for column, values in logs.items()}
-        _check_finite(row, epoch)
-        history.append({**row, "lr": recipe.learning_rate_at(epoch)})
+        row = fit_epoch(
+            model,
+            learning,
+            training_rows,
+            validation_rows,
+            recipe,
+            seed=seed,
+            epoch=epoch,
+            steps=steps,
+            progress=progress,
+        )
+        history.append(row)
         kept = _best(history, monitor) if recipe.patience else epoch
         checkpoints.save(checkpoint, Checkpoint(identity, tuple(history)), model, keep=[kept + 1])
 
@@ -169,7 +167,7 @@ def train(
     # The state of the optimiser is of no use to the stages that follow, and twice the size of the weights.
     compile_model(model, new_optimizer(recipe), num_classes)
     test = evaluate(model, Pictures(x_test, y_test, scale, target_shape, num_classes), limit, recipe.batch_size)
-    _check_finite(test, kept)
+    check_finite(test, kept)
     metrics = named_metrics(test, num_classes)
     write_model(model, target / f"{name}.h5")
     write_history(history, target / "training_history.csv")
@@ -186,34 +184,6 @@ def train(
     write_metrics(summary, target / "training_metrics.json")
     plot_history(history, kept, test, name, target / "training_plot.png")
     return TrainingResult(metrics, len(history), warnings)
-
-
-def split_rows(count: int, share: float, seed: int, limit: Optional[int]) -> Tuple[np.ndarray, np.ndarray]:
-    """Draw the pictures to train on and those to validate with.
-
-    Parameters
-    ----------
-    count
-        Pictures there are.
-    share
-        Of those used, for validation: at least one picture, unless 0.
-    seed
-        Of the drawing.
-    limit
-        Use at most so many in all.
-
-    Returns
-    -------
-    training, validation
-        Sorted indices, disjoint.
-    """
-    if not 0 <= share < 1:
-        raise UsageError(f"the validation split must lie in [0, 1), not {share}")
-    rows = np.random.default_rng([seed]).permutation(count)[:limit]
-    held_out = max(1, round(share * len(rows))) if share else 0
-    if held_out >= len(rows):
-        raise UsageError(f"{len(rows)} pictures leave none to train on beside {held_out} for validation")
-    return np.sort(rows[held_out:]), np.sort(rows[:held_out])
 
 
 def _reset(seed: int) -> None:
@@ -258,35 +228,3 @@ def _best(history: Sequence[Row], monitor: str) -> int:
 
 def _is_over(history: Sequence[Row], monitor: str, patience: Optional[int]) -> bool:
     return bool(history) and patience is not None and len(history) - 1 - _best(history, monitor) >= patience
-
-
-def _check_finite(row: Row, epoch: int) -> None:
-    wrong = [column for column, value in row.items() if not math.isfinite(value)]
-    if wrong:
-        raise VerificationError(
-            f"the training diverged in epoch {epoch + 1} ({wrong[0]} is {row[wrong[0]]}): try a lower --learning-rate"
-        )
-
-
-class _Pace(keras.callbacks.Callback):
-    """Set the learning rate of each batch, tell how far the training is, and end it as soon as the loss is lost."""
-
-    def __init__(self, recipe: Recipe, epoch: int, steps: int, progress: Progress) -> None:
-        super().__init__()
-        self._recipe, self._epoch, self._steps, self._progress = recipe, epoch, steps, progress
-        self._reported = -math.inf
-
-    def on_train_batch_begin(self, batch: int, logs: Optional[Dict[str, float]] = None) -> None:
-        rate = self._recipe.learning_rate_at(self._epoch + batch / self._steps)
-        keras.backend.set_value(self.model.optimizer.learning_rate, rate)
-
-    def on_train_batch_end(self, batch: int, logs: Dict[str, float]) -> None:
-        now = time.monotonic()
-        if now - self._reported < _SECONDS_BETWEEN_REPORTS and batch + 1 < self._steps:
-            return
-        self._reported = now
-        figures = {name: float(value) for name, value in logs.items()}
-        _check_finite(figures, self._epoch)
-        note = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
-        done, total = self._epoch * self._steps + batch + 1, self._recipe.epochs * self._steps
-        self._progress(done, total, f"epoch {self._epoch + 1}/{self._recipe.epochs}  {note}")

@@ -1,12 +1,14 @@
 """What a model is trained for, and whether model and data agree on it."""
 
-from typing import Dict, Optional, Tuple
+import math
+from typing import Dict, Mapping, Optional, Tuple
 
 import numpy as np
 from tensorflow import keras
 
-from snnb.errors import InputError
+from snnb.errors import InputError, VerificationError
 from snnb.training.batches import Pictures, batches
+from snnb.training.interrupt import EndWhen, run_interruptibly
 from snnb.training.recipe import Recipe
 
 
@@ -28,14 +30,31 @@ def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, num
 
 def evaluate(model: keras.Model, pictures: Pictures, count: Optional[int], batch_size: int) -> Dict[str, float]:
     """Loss, and for classes accuracy, of a compiled model on the first `count` pictures (None: on all)."""
-    rows = np.arange(len(pictures.x))[:count]
-    logs = model.evaluate(batches(pictures, rows, batch_size), verbose=0, return_dict=True)
+    streamed = batches(pictures, np.arange(len(pictures.x))[:count], batch_size)
+    logs = run_interruptibly(
+        lambda abandoned: model.evaluate(streamed, verbose=0, return_dict=True, callbacks=[EndWhen(abandoned)])
+    )
     return {name: shortest(value) for name, value in logs.items()}
 
 
 def shortest(value: float) -> float:
     """Drop the digits that a float32 of Keras gains as a Python number: 0.9816 for 0.9815999865531921."""
     return float(str(np.float32(value)))
+
+
+def check_finite(figures: Mapping[str, float], epoch: int) -> None:
+    """Refuse to go on from a loss that is infinite or no number.
+
+    Raises
+    ------
+    VerificationError
+        With what to try.
+    """
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise VerificationError(
+                f"the training diverged in epoch {epoch + 1} ({name} is {value}): try a lower --learning-rate"
+            )
 
 
 def check_data(x: np.ndarray, y: np.ndarray, num_classes: Optional[int], split: str) -> None:

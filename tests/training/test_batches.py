@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from snnb.training.batches import Pictures, augment, batches
+from snnb.errors import UsageError
+from snnb.training.batches import Pictures, augment, batches, split_rows
 from snnb.training.recipe import Recipe
 
 
@@ -47,3 +48,18 @@ def test_augmented_pictures_are_the_mirrored_and_moved_ones_with_their_border_re
 
 def test_augmentation_off_changes_nothing(pictures):
     np.testing.assert_array_equal(augment(pictures.x, Recipe(), np.random.default_rng(1)), pictures.x)
+
+
+def test_rows_are_drawn_by_the_seed_and_kept_apart():
+    training, validation = split_rows(50, 0.2, 3, None)
+    assert sorted([*training, *validation]) == list(range(50))
+    assert len(validation) == 10
+    assert list(validation) != list(range(40, 50))
+    np.testing.assert_array_equal(split_rows(50, 0.2, 3, None)[1], validation)
+    assert list(split_rows(50, 0.2, 4, None)[1]) != list(validation)
+    limited, few = split_rows(50, 0.01, 3, 10)
+    assert (len(limited), len(few)) == (9, 1)
+    with pytest.raises(UsageError, match="1 pictures leave none to train on"):
+        split_rows(50, 0.1, 3, 1)
+    with pytest.raises(UsageError, match="validation split"):
+        split_rows(50, 1.0, 3, None)

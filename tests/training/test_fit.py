@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from snnb.errors import InputError, UsageError, VerificationError
-from snnb.training.fit import split_rows
+from snnb.errors import InputError, VerificationError
+from snnb.training.batches import split_rows
 from snnb.training.recipe import Recipe
 
 
@@ -146,21 +146,6 @@ def test_a_training_that_diverges_ends_with_advice_and_leaves_no_model(training,
     with pytest.raises(VerificationError, match=r"diverged in epoch \d+ .*: try a lower --learning-rate"):
         training(Recipe(optimizer="sgd", learning_rate=1e30, epochs=3, batch_size=16), build=plain_model)
     assert list((tmp_path / "train").iterdir()) == []
-
-
-def test_rows_are_drawn_by_the_seed_and_kept_apart():
-    training, validation = split_rows(50, 0.2, 3, None)
-    assert sorted([*training, *validation]) == list(range(50))
-    assert len(validation) == 10
-    assert list(validation) != list(range(40, 50))
-    np.testing.assert_array_equal(split_rows(50, 0.2, 3, None)[1], validation)
-    assert list(split_rows(50, 0.2, 4, None)[1]) != list(validation)
-    limited, few = split_rows(50, 0.01, 3, 10)
-    assert (len(limited), len(few)) == (9, 1)
-    with pytest.raises(UsageError, match="1 pictures leave none to train on"):
-        split_rows(50, 0.1, 3, 1)
-    with pytest.raises(UsageError, match="validation split"):
-        split_rows(50, 1.0, 3, None)
 
 
 @pytest.mark.parametrize(
