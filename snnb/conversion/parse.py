@@ -94,6 +94,9 @@ def parse(
     """
     if max_pool not in MAX_POOL:
         raise UsageError(f"max pooling {max_pool!r}: choose one of {', '.join(MAX_POOL)}")
+    check_architecture(read_architecture(model_path), max_pool=max_pool, rectify_linear=rectify_linear)
+    trained = load_keras(model_path)
+    _check_samples(trained, x_norm, x_check)
     config = ToolboxConfig(
         name=name,
         batch_size=min(batch_size, len(x_norm)),
@@ -102,9 +105,6 @@ def parse(
         max_pool_to_average=max_pool == "average",
         dataset_path="../dataset",
     )
-    check_architecture(read_architecture(model_path), max_pool=max_pool, rectify_linear=rectify_linear)
-    trained = load_keras(model_path)
-    _check_samples(trained, x_norm, x_check)
     reference = reference_outputs(trained, x_check, max_pool=max_pool)
     parsed = to_parsed(trained, config)
     largest_difference = verify(parsed, x_check, reference)

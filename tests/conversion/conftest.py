@@ -54,6 +54,20 @@ def small(randomise):
 
 
 @pytest.fixture
+def with_linear_layer():
+    """A hidden layer without activation, about half of whose values are negative, and a softmax."""
+    from tensorflow import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Flatten(input_shape=(8, 8, 1)), layers.Dense(7), layers.Dense(3, activation="softmax")]
+    )
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(0, 0.5, weight.shape) for weight in model.weights])
+    return model
+
+
+@pytest.fixture
 def save(tmp_path):
     """Write a model as Keras does, and say where."""
 

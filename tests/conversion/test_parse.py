@@ -1,0 +1,129 @@
+import json
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from tensorflow import keras
+
+from snnb.conversion.h5 import load_keras
+from snnb.conversion.parse import parse
+from snnb.errors import InputError, UsageError, VerificationError
+
+L = keras.layers
+
+
+def parsed(model, save, pixels, target: Path, **options):
+    target.mkdir(exist_ok=True)
+    return parse(save(model), target, name="net", x_norm=pixels, x_check=pixels, **{"batch_size": 40, **options})
+
+
+def test_layers_files_and_result(small, save, pixels, tmp_path):
+    result = parsed(small, save, pixels, tmp_path / "parse")
+    assert sorted(path.name for path in (tmp_path / "parse").iterdir()) == [
+        "config",
+        "net_parsed.h5",
+        "scale_factors.json",
+    ]
+    model = load_keras(tmp_path / "parse" / "net_parsed.h5")
+    assert [(layer.name, layer.kind, layer.shape, layer.activation, layer.parameters) for layer in result.layers] == [
+        ("input", "InputLayer", (8, 8, 1), "", 0),
+        ("00Conv2D_8x8x4", "Conv2D", (8, 8, 4), "relu", 40),
+        ("01AveragePooling2D_4x4x4", "AveragePooling2D", (4, 4, 4), "", 0),
+        ("02Conv2D_2x2x6", "Conv2D", (2, 2, 6), "relu", 222),
+        ("03Flatten_24", "Flatten", (24,), "", 0),
+        ("04Dense_10", "Dense", (10,), "softmax", 250),
+    ]
+    assert [layer.name for layer in model.layers] == [layer.name for layer in result.layers]
+    assert model.input_shape == (None, 8, 8, 1)
+    # The softmax layer's factor is 1, so that normalising leaves the output as it was.
+    np.testing.assert_allclose(model.predict(pixels), small.predict(pixels), atol=1e-5)
+    assert result.largest_difference < 1e-5
+    assert json.loads((tmp_path / "parse" / "scale_factors.json").read_text()) == result.scale_factors
+    assert result.samples_verified == 100
+    assert result.samples_normalised == 120
+    assert result.warnings == []
+
+
+def test_parsing_again_gives_equal_bytes(small, save, pixels, tmp_path):
+    for target in ("first", "second"):
+        parsed(small, save, pixels, tmp_path / target)
+        time.sleep(1.1)  # HDF5 stamps seconds
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+
+
+def with_max_pooling():
+    return keras.Sequential(
+        [
+            L.Conv2D(3, 3, activation="relu", input_shape=(8, 8, 1)),
+            L.MaxPooling2D(2),
+            L.Flatten(),
+            L.Dense(4, activation="softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(("max_pool", "kind"), [("average", "AveragePooling2D"), ("spiking", "MaxPooling2D")])
+def test_max_pooling_by_choice(max_pool, kind, randomise, save, pixels, tmp_path):
+    result = parsed(randomise(with_max_pooling()), save, pixels, tmp_path, max_pool=max_pool)
+    assert [layer.kind for layer in result.layers][2] == kind
+    assert result.largest_difference < 1e-5
+
+
+def test_max_pooling_is_refused_by_default(randomise, save, pixels, tmp_path):
+    with pytest.raises(InputError, match="--max-pool"):
+        parsed(randomise(with_max_pooling()), save, pixels, tmp_path)
+    with pytest.raises(UsageError, match="error, average, spiking"):
+        parsed(with_max_pooling(), save, pixels, tmp_path, max_pool="max")
+
+
+def test_linear_layer_is_reported(with_linear_layer, save, pixels, tmp_path):
+    model = keras.Model(with_linear_layer.input, with_linear_layer.layers[1].output)
+    share = (model.predict(pixels) < 0).mean()
+    result = parsed(with_linear_layer, save, pixels, tmp_path, rectify_linear=True)
+    assert result.negative_shares == {"01Dense_7": share}
+    assert [warning for warning in result.warnings if f"{share:.1%}" in warning]
+
+
+def test_what_the_samples_tell(small, save, pixels, tmp_path):
+    kernel, bias = small.layers[5].get_weights()
+    small.layers[5].set_weights([-np.abs(kernel), np.full_like(bias, -1)])
+    result = parsed(small, save, pixels, tmp_path, batch_size=50)
+    assert result.samples_normalised == 100
+    assert [warning for warning in result.warnings if "last 20 of 120" in warning]
+    assert [warning for warning in result.warnings if "02Conv2D_2x2x6 is never active" in warning]
+    assert parsed(small, save, pixels[:7], tmp_path).samples_normalised == 7
+
+
+def test_samples_of_another_shape(small, save, pixels, tmp_path):
+    with pytest.raises(InputError, match=r"shape \(8, 4, 2\), the model takes \(8, 8, 1\)"):
+        parsed(small, save, pixels.reshape(-1, 8, 4, 2), tmp_path)
+    with pytest.raises(InputError, match="no samples"):
+        parsed(small, save, pixels[:0], tmp_path)
+
+
+def test_a_parser_gone_wrong_is_caught(small, save, pixels, tmp_path, monkeypatch):
+    from snntoolbox.parsing.model_libs import keras_input_lib
+
+    of_the_toolbox = keras_input_lib.ModelParser.get_batchnorm_parameters
+
+    def without_mean(self, layer):
+        mean, *rest = of_the_toolbox(self, layer)
+        return [np.zeros_like(mean), *rest]
+
+    monkeypatch.setattr(keras_input_lib.ModelParser, "get_batchnorm_parameters", without_mean)
+    with pytest.raises(VerificationError, match="differ from the trained model's"):
+        parsed(small, save, pixels, tmp_path / "parse")
+    assert list((tmp_path / "parse").iterdir()) == []
+
+
+def test_trained_file_is_left_as_it_is(small, save, pixels, tmp_path):
+    path = save(small)
+    before = path.read_bytes()
+    (tmp_path / "parse").mkdir()
+    parse(path, tmp_path / "parse", name="net", x_norm=pixels, x_check=pixels)
+    assert path.read_bytes() == before
+    with h5py.File(path, "r") as file:
+        assert "model_config" in file.attrs
