@@ -2,7 +2,7 @@
 UV := $(if $(shell uv --version 2>/dev/null),uv,.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format docs record-fixtures bench locks clean
+.PHONY: help setup demo test test-all test-privileged lint format docs record-fixtures bench locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,6 +29,9 @@ test: setup ## the tests, on two cores
 
 test-all: setup ## the tests and the slow ones
 	$(BIN)/pytest -n 2 --dist loadfile -m "not gpu and not network and not container"
+
+test-privileged: setup ## the tests that mount full and read-only disks; needs root
+	$(BIN)/pytest -n 2 -m privileged
 
 lint: setup ## format, style, types, and the direction of imports
 	$(BIN)/ruff format --check .

@@ -1,5 +1,6 @@
 """The command line `snnb`: its commands, and the one place where errors become a line and an exit code."""
 
+import os
 import sys
 import traceback
 from typing import Callable, Dict, List, Optional
@@ -21,10 +22,11 @@ from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
 from snnb.cli.train import train
 from snnb.cli.verify import verify
-from snnb.errors import SnnbError
+from snnb.errors import ResourceError, SnnbError
 from snnb.version import __version__
 
 INTERRUPTED = 130
+failures: List[BaseException] = []  # kept, with the frames that hold open files, until the process ends
 STAGES: Dict[str, Callable[..., None]] = {
     "prepare": prepare,
     "train": train,
@@ -101,7 +103,7 @@ def message_of(error: BaseException) -> str:
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run a command and return its exit code."""
     try:
-        result = commands(arguments, standalone_mode=False)
+        result = typer.main.get_command(commands).main(arguments, prog_name="snnb", standalone_mode=False)
         if result == INTERRUPTED:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
     except BaseException as error:
@@ -111,10 +113,25 @@ def main(arguments: Optional[List[str]] = None) -> int:
             traceback.print_exc()
         code = exit_code_of(error)
         output.current.error(message_of(error), code)
+        failures.append(error)
         return code
     return result if isinstance(result, int) else 0
 
 
+def _hide(*_: object) -> None:
+    """Drop what a library prints of errors that it cannot raise; the error itself is told in one line."""
+
+
 def app() -> None:
-    """Entry point of the installed command."""
-    sys.exit(main())
+    """Entry point of the installed command.
+
+    When HDF5 could not write a file (a full disk), h5py prints more errors while it cleans up, and HDF5 crashes when
+    its objects are freed or the process ends normally. The directory they lay in is removed by then: just end.
+    """
+    sys.excepthook = sys.unraisablehook = _hide
+    code = main()
+    if code == ResourceError.exit_code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

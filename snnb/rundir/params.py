@@ -4,9 +4,11 @@ Fields with `exclude=True` say how to work, not what comes out: they are not rec
 """
 
 from pathlib import Path
-from typing import Dict, Literal, Optional, Tuple, Union
+from typing import Any, Dict, Literal, Mapping, Optional, Tuple, Type, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from snnb.errors import UsageError
 
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
@@ -15,6 +17,25 @@ class Params(BaseModel):
     """Closed, typed and immutable; what is not known is an error that names the field."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+P = TypeVar("P", bound=Params)
+
+
+def validated(kind: Type[P], values: Mapping[str, Any]) -> P:
+    """Parameters of a stage from options.
+
+    Raises
+    ------
+    UsageError
+        A value is not one that its option takes.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        raise UsageError(f"{option} {first.get('input')!r}: {first['msg'].lower()}") from None
 
 
 class PrepareParams(Params):

@@ -4,13 +4,14 @@ from typing import Any, List, Mapping, Optional
 
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import current_environment
+from snnb.rundir.params import validated
 from snnb.rundir.records import AnyStageRecord
 
 
 def changed_options(record: AnyStageRecord, given: Mapping[str, Any]) -> List[str]:
     """Options given now that disagree with the recorded parameters, as `epochs: 2 → 3`."""
     recorded = record.params.model_dump()
-    asked = type(record.params).model_validate({**recorded, **given}).model_dump()
+    asked = validated(type(record.params), {**recorded, **given}).model_dump()
     return [
         f"{name}: {recorded[name]} → {asked[name]}"
         for name in given

@@ -7,6 +7,7 @@ from typing import Any, List, Mapping
 from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.files import require_disk
 from snnb.rundir.params import GraphParams
 from snnb.rundir.records import GraphDetails
 from snnb.stages.log import write_log
@@ -56,6 +57,9 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     read = inputs(run, params)
     parsed, counts, accuracies = (
         [run.path / path for path in read] if params.simulation else (run.path / read[0], None, None)
+    )
+    require_disk(
+        run.path, sum((run.path / path).stat().st_size for path in read if (run.path / path).exists()), "graph"
     )
     with run.stage("graph", params, inputs=read, stamp=stamp_of(params)) as output:
         graph = build_graph(

@@ -6,6 +6,7 @@ import numpy as np
 
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.files import require_disk
 from snnb.rundir.params import ParseParams
 from snnb.rundir.records import ParseDetails
 from snnb.stages.result import StageResult, merge, result_of
@@ -27,11 +28,14 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
     """Convert and write `parse/`."""
     from snnb.conversion.parse import parse
 
+    trained = run.path / "train" / f"{run.model}.h5"
+    if trained.exists():
+        require_disk(run.path, 2 * trained.stat().st_size, "parse")
     with run.stage("parse", params, inputs=inputs(run, params)) as output:
         with np.load(run.path / "dataset" / "x_norm.npz") as stored:
             x_norm = stored["arr_0"]
         result = parse(
-            run.path / "train" / f"{run.model}.h5",
+            trained,
             output.directory,
             name=run.model,
             x_norm=x_norm,

@@ -43,6 +43,7 @@ def inputs(run: RunDirectory, params: PrepareParams) -> List[str]:
 
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
     """Read the data set and write `dataset/`."""
+    described = datasets.describe(params.dataset)
     with run.stage("prepare", params, inputs=[]) as output:
         prepared = datasets.prepare(
             params.dataset,
@@ -54,6 +55,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             seed=params.seed,
             norm_samples=params.norm_samples,
             limit=params.limit,
+            num_classes=find(run.model).spec.num_classes if described.num_classes is not None else None,
             progress=progress,
         )
         output.external = external_record(prepared.inputs)

@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional, Type, TypeVar
 
-from pydantic import ValidationError
-
-from snnb.errors import UsageError
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.params import Params
+from snnb.rundir.params import Params, validated
 from snnb.rundir.records import AnyStageRecord
 
 P = TypeVar("P", bound=Params)
@@ -32,17 +29,6 @@ def result_of(run: RunDirectory, stage: str, stamp: Optional[str] = None) -> Sta
 
 
 def merge(kind: Type[P], defaults: Mapping[str, Any], record: Optional[AnyStageRecord], given: Mapping[str, Any]) -> P:
-    """Parameters in force: an option that is given, else the recorded value, else the default.
-
-    Raises
-    ------
-    UsageError
-        A value is not one that the option takes.
-    """
+    """Parameters in force: an option that is given, else the recorded value, else the default."""
     recorded = record.params.model_dump() if record is not None else {}
-    try:
-        return kind.model_validate({**defaults, **recorded, **given})
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "options"
-        raise UsageError(f"{option} {first.get('input')!r}: {first['msg'].lower()}") from None
+    return validated(kind, {**defaults, **recorded, **given})

@@ -8,7 +8,7 @@ from snnb.architectures import find
 from snnb.errors import UsageError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.files import copy_file
+from snnb.rundir.files import copy_file, require_disk
 from snnb.rundir.params import SimulateParams
 from snnb.rundir.records import ParseRecord, SimulateDetails
 from snnb.rundir.status import stale_reason
@@ -66,10 +66,11 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     details = prepared_details(run)
     stamp = run.new_stamp()
     read = inputs(run, params)
+    copied = [run.path / path for path in read if not path.startswith("dataset/")]
+    require_disk(run.path, 2 * sum(path.stat().st_size for path in copied if path.exists()), "simulate")
     with run.stage("simulate", params, inputs=read, stamp=stamp) as output:
-        for path in read:
-            if not path.startswith("dataset/"):
-                copy_file(run.path / path, output.directory / path.split("/")[-1])
+        for path in copied:
+            copy_file(path, output.directory / path.name)
         result = simulate(
             run.path / "parse" / f"{run.model}_parsed.h5",
             output.directory,

@@ -1,0 +1,65 @@
+"""Each stage on a full disk and on a read-only one, with real file systems mounted for the purpose."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.verify import verify
+from tests.pipeline.conftest import RECORDED
+
+pytestmark = pytest.mark.privileged
+STAGES = ["prepare", "train", "parse", "simulate", "graph"]
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A RAM disk with the recorded run and room for little else; `disk.resize(…)` changes its size."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", str(place)], check=True)
+    shutil.copytree(RECORDED, place / "run")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def remount(place, options):
+    subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True)
+
+
+def snnb(stage, place):
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, "--run-dir", str(place / "run")]
+    return subprocess.run([*command, "--force", "--no-upstream", "--quiet"], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_on_a_full_disk_a_stage_changes_nothing_and_runs_when_there_is_room(disk, stage):
+    used = shutil.disk_usage(disk).used
+    remount(disk, f"size={used // 1024 + 12}k")
+    before = (disk / "run" / "manifest.yaml").read_bytes()
+    result = snnb(stage, disk)
+    assert result.returncode == 6, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert (disk / "run" / "manifest.yaml").read_bytes() == before
+    assert verify(RunDirectory.open(disk / "run")).problems == []
+    remount(disk, "size=64M")
+    assert snnb(stage, disk).returncode == 0
+    assert verify(RunDirectory.open(disk / "run")).problems == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_on_a_read_only_mount_a_stage_says_so_and_the_run_still_verifies(disk, stage):
+    remount(disk, "ro")
+    result = snnb(stage, disk)
+    assert result.returncode == 3, result.stderr
+    assert "read-only" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    for command in ("status", "verify"):
+        checked = subprocess.run(
+            [sys.executable, "-c", "from snnb.cli.app import app; app()", command, str(disk / "run")],
+            capture_output=True,
+            text=True,
+        )
+        assert checked.returncode == 0, checked.stderr
