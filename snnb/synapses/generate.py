@@ -1,7 +1,6 @@
 """Generate the edges of a projection, in order of source and then of target, into buffers that are reused.
 
-The loops are compiled by numba (imported on first use): the innermost runs over the filters of one output position,
-where source, rate and kernel row are fixed and targets count up, so that it becomes plain vector stores.
+The loops are compiled by numba, which is imported on first use.
 """
 
 import functools
@@ -63,86 +62,128 @@ class Stream(NamedTuple):
     scale: np.ndarray
 
 
-def fill(
-    stream: Stream, rate: np.ndarray, diagonal: bool, start: int, skip: int, stop: int, batch: EdgeBatch
-) -> Tuple[int, int, int]:
-    """Fill a batch with the edges of sources `start` to `stop`, leaving out the first `skip` of `start`.
+def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: EdgeBatch) -> Tuple[int, int]:
+    """Fill a batch with all edges of the sources from `start` on, as many sources as it has room for.
 
     Returns
     -------
-    filled, start, skip : int
-        How many edges there are now in the batch, and where the next one goes on.
+    filled, start : int
+        How many edges there are now in the batch, and the source that goes on.
     """
-    return _compiled()(stream, rate, diagonal, start, skip, stop, *batch)
+    return _compiled(pairing)(stream, rate, start, *batch)
 
 
-def _fill(
+# Only loops over slices become vector instructions: an index that is a sum might be negative for all the compiler knows.
+
+
+def _fill_dense(
     stream: Any,
     rate: np.ndarray,
-    diagonal: bool,
     start: int,
-    skip: int,
-    stop: int,
     source: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray,
     edge: np.ndarray,
-) -> Tuple[int, int, int]:
-    capacity = source.size
-    filled = 0
+) -> Tuple[int, int]:
+    """Every channel meets every filter: write a run of all filters for each output position."""
+    filled, filters, channels = 0, stream.filters, stream.channels
     kernel = stream.kernel.reshape(-1)
-    scale = stream.scale.reshape(-1)
-    run = stream.multiplier
-    while start < stop:
+    while start < stream.position.size:
         position = stream.position[start]
         if position < 0:
             start += 1
             continue
-        channel = position % stream.channels
-        column = position // stream.channels % stream.width
-        row = position // (stream.channels * stream.width)
-        first_filter = channel * run if diagonal else 0
-        columns_from = stream.column_start[column]
-        columns = stream.column_start[column + 1] - columns_from
-        rows_from = stream.row_start[row]
-        runs = (stream.row_start[row + 1] - rows_from) * columns
-        value = rate[start]
-        for index in range(skip // run, runs):
-            if filled == capacity:
-                return filled, start, skip
-            i = rows_from + index // columns
-            j = columns_from + index % columns
-            offset = skip % run
-            length = min(run - offset, capacity - filled)
-            output = stream.row_output[i] * stream.columns + stream.column_output[j]
-            first = stream.first_target + output * stream.filters + first_filter + offset
-            if scale.size:
-                constant = scale[output]
-                for f in range(length):
-                    source[filled + f] = stream.first_source + start
-                    target[filled + f] = first + f
-                    weight[filled + f] = constant
-                    edge[filled + f] = value * constant
-            else:
+        channel = position % channels
+        column = position // channels % stream.width
+        row = position // (channels * stream.width)
+        row_from, row_to = stream.row_start[row], stream.row_start[row + 1]
+        column_from, column_to = stream.column_start[column], stream.column_start[column + 1]
+        if filled + (row_to - row_from) * (column_to - column_from) * filters > source.size:
+            break
+        node, value = stream.first_source + start, rate[start]
+        for i in range(row_from, row_to):
+            for j in range(column_from, column_to):
+                first = (stream.row_output[i] * stream.columns + stream.column_output[j]) * filters
+                first += stream.first_target
                 tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
-                begin = (tap * stream.channels + channel) * run + offset
-                for f in range(length):
-                    source[filled + f] = stream.first_source + start
-                    target[filled + f] = first + f
-                    weight[filled + f] = kernel[begin + f]
-                    edge[filled + f] = value * kernel[begin + f]
-            filled += length
-            skip += length
-        if skip < runs * run:
-            return filled, start, skip
+                elements = kernel[(tap * channels + channel) * filters :][:filters]
+                end = filled + filters
+                sources, targets = source[filled:end], target[filled:end]
+                weights, edges = weight[filled:end], edge[filled:end]
+                for f in range(filters):
+                    sources[f] = node
+                for f in range(filters):
+                    targets[f] = first + f
+                for f in range(filters):
+                    weights[f] = elements[f]
+                    edges[f] = value * elements[f]
+                filled = end
         start += 1
-        skip = 0
-    return filled, start, skip
+    return filled, start
+
+
+def _fill_diagonal(
+    stream: Any,
+    rate: np.ndarray,
+    start: int,
+    source: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    edge: np.ndarray,
+) -> Tuple[int, int]:
+    """A channel meets its own filters only: write all channels of a position at once, their edges interleaved."""
+    filled, multiplier, channels = 0, stream.multiplier, stream.channels
+    kernel, scale = stream.kernel.reshape(-1), stream.scale.reshape(-1)
+    while start < stream.position.size:
+        position = stream.position[start]
+        if position < 0:
+            start += 1
+            continue
+        channel = position % channels
+        column = position // channels % stream.width
+        row = position // (channels * stream.width)
+        row_from, row_to = stream.row_start[row], stream.row_start[row + 1]
+        column_from, column_to = stream.column_start[column], stream.column_start[column + 1]
+        degree = (row_to - row_from) * (column_to - column_from) * multiplier
+        together = min(channels - channel, stream.position.size - start)
+        if degree:
+            together = min(together, (source.size - filled) // degree)
+            if not together:
+                break
+        length = 1
+        while length < together and stream.position[start + length] == position + length:
+            length += 1
+        node, values = stream.first_source + start, rate[start : start + length]
+        end = filled + length * degree
+        for i in range(row_from, row_to):
+            for j in range(column_from, column_to):
+                output = stream.row_output[i] * stream.columns + stream.column_output[j]
+                first = stream.first_target + output * stream.filters + channel * multiplier
+                tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
+                for f in range(multiplier):
+                    at = filled + ((i - row_from) * (column_to - column_from) + j - column_from) * multiplier + f
+                    sources, targets = source[at:end:degree], target[at:end:degree]
+                    weights, edges = weight[at:end:degree], edge[at:end:degree]
+                    for c in range(length):
+                        sources[c] = node + c
+                        targets[c] = first + c * multiplier + f
+                    if scale.size:
+                        for c in range(length):
+                            weights[c] = scale[output]
+                            edges[c] = values[c] * scale[output]
+                    else:
+                        elements = kernel[(tap * channels + channel) * multiplier + f :][::multiplier]
+                        for c in range(length):
+                            weights[c] = elements[c]
+                            edges[c] = values[c] * elements[c]
+        filled = end
+        start += length
+    return filled, start
 
 
 @functools.lru_cache(maxsize=None)
-def _compiled() -> Callable[..., Tuple[int, int, int]]:
-    return compiled(_fill)
+def _compiled(pairing: str) -> Callable[..., Tuple[int, int]]:
+    return compiled(_fill_dense if pairing == "dense" else _fill_diagonal)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

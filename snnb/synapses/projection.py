@@ -64,11 +64,11 @@ class Projection:
     @cached_property
     def ids(self) -> np.ndarray:
         """Node at each position of the layer's input (`input_volume`); -1 for padding and other populations."""
-        if "ids" not in self._group:
-            first = int(self._group.attrs["first_id"])
+        if "ids" in self._group:
+            ids = self._group["ids"][()].astype(np.int64)
+        else:
             volume = self.connection.input_volume
-            return np.arange(first, first + int(np.prod(volume, dtype=np.int64))).reshape(volume)
-        ids = self._group["ids"][()].astype(np.int64)
+            ids = int(self._group.attrs["first_id"]) + np.arange(np.prod(volume, dtype=np.int64)).reshape(volume)
         ids[(ids < self.source.first) | (ids >= self.source.first + self.source.size)] = PADDING
         return ids
 
@@ -152,15 +152,13 @@ class Projection:
             yield from merged_batches(self.successors, self.source.first, rate, max_edges, dtype)
             return
         dtype = index_dtype(self._nodes)
-        batch = EdgeBatch(*(np.empty(max_edges, kind) for kind in (dtype, dtype, np.float32, np.float32)))
-        stream, diagonal = self._stream, self.connection.pairing == "diagonal"
-        start, skip = 0, 0
+        room = max(max_edges, int(self.out_degrees.max()))  # a source's edges are generated together
+        batch = EdgeBatch(*(np.empty(room, kind) for kind in (dtype, dtype, np.float32, np.float32)))
+        start = 0
         while start < self.source.size:
-            filled, start, skip = fill(stream, rate, diagonal, start, skip, self.source.size, batch)
-            if filled == max_edges:
-                yield batch
-            elif filled:
-                yield EdgeBatch(*(values[:filled] for values in batch))
+            filled, start = fill(self._stream, rate, self.connection.pairing, start, batch)
+            for begin in range(0, filled, max_edges):
+                yield EdgeBatch(*(values[begin : min(begin + max_edges, filled)] for values in batch))
 
     @cached_property
     def _stream(self) -> Stream:

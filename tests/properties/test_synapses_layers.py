@@ -1,0 +1,248 @@
+"""The graph against Keras itself: whatever the layer and its shapes, the edges are what the layer computes."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, Phase, assume, given, reject, settings
+from hypothesis import strategies as st
+
+from snnb.synapses import store
+from snnb.synapses.build import build_graph
+
+LAYERS = tf.keras.layers
+fast = settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # building models makes shrinking take many minutes
+)
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
+small = st.tuples(st.integers(1, 4), st.integers(1, 4))
+paddings = st.sampled_from(["valid", "same"])
+
+
+@st.composite
+def strides_or_dilations(draw):
+    """Keras takes strides or dilations, not both."""
+    steps = draw(small)
+    return draw(st.sampled_from([{"strides": steps}, {"dilation_rate": steps}]))
+
+
+@st.composite
+def connecting_layers(draw, kinds):
+    """A layer with neurons and the shape of an input that it accepts."""
+    kind = draw(st.sampled_from(kinds))
+    height, width = draw(sizes)
+    channels = draw(st.integers(1, 4))
+    filters = draw(st.integers(1, 5))
+    shape = (height, width, channels)
+    if kind == "Dense":
+        shape = draw(st.sampled_from([(height * width,), (height, channels), shape]))
+        return LAYERS.Dense(filters), shape
+    if kind == "Conv1D":
+        step = draw(st.integers(1, 3))
+        steps = draw(st.sampled_from([{"strides": step}, {"dilation_rate": step}]))
+        padding = draw(st.sampled_from(["valid", "same", "causal"]))
+        return LAYERS.Conv1D(filters, draw(st.integers(1, 4)), padding=padding, **steps), (height, channels)
+    if kind == "UpSampling2D":
+        return LAYERS.UpSampling2D(draw(small)), shape
+    kernel, padding = draw(small), draw(paddings)
+    if kind in ("AveragePooling2D", "MaxPooling2D"):
+        return getattr(LAYERS, kind)(kernel, strides=draw(st.none() | small), padding=padding), shape
+    if kind == "DepthwiseConv2D":
+        # TensorFlow's CPU kernel knows equal strides only.
+        return LAYERS.DepthwiseConv2D(
+            kernel, strides=draw(st.integers(1, 3)), padding=padding, depth_multiplier=draw(st.integers(1, 3))
+        ), shape
+    if kind == "Conv2DTranspose":
+        return LAYERS.Conv2DTranspose(filters, kernel, strides=draw(small), padding=padding), shape
+    return LAYERS.Conv2D(filters, kernel, padding=padding, **draw(strides_or_dilations())), shape
+
+
+LINEAR = ["Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D", "UpSampling2D"]
+
+
+@st.composite
+def reindexings(draw):
+    """A function that puts a few layers behind a tensor of three axes which only re-index it."""
+    kinds = draw(st.lists(st.sampled_from(["pad", "turn", "lengthen", "itself"]), max_size=3))
+    pads = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2))
+    axis = draw(st.sampled_from([1, 2, 3, -1]))
+
+    def reindex(tensor):
+        for kind in kinds:
+            height, width, channels = tensor.shape[1:]
+            if kind == "pad":
+                tensor = LAYERS.ZeroPadding2D(pads)(tensor)
+            elif kind == "turn":
+                tensor = LAYERS.Reshape((width, channels, height))(LAYERS.Flatten()(tensor))
+            elif kind == "lengthen":
+                tensor = LAYERS.Reshape((1, height, width * channels))(tensor)
+            elif height * width * channels < 200:
+                tensor = LAYERS.Concatenate(axis=axis)([tensor, tensor])
+        return tensor
+
+    return reindex
+
+
+@st.composite
+def single_layers(draw, kinds):
+    """A model of one layer with neurons, with layers before it that only re-index."""
+    layer, shape = draw(connecting_layers(kinds))
+    reindex = draw(reindexings())
+    tf.keras.backend.clear_session()
+    source = LAYERS.Input(shape, name="input")
+    try:
+        model = tf.keras.Model(source, layer(reindex(source) if len(shape) == 3 else source))
+    except ValueError:  # a window larger than its input
+        reject()
+    assume(0 not in model.output_shape)
+    draw_weights(model, draw(st.integers(0, 2**32 - 1)))
+    return model
+
+
+def draw_weights(model, seed):
+    """Random weights and biases: multiples of 2⁻⁸, never 0, so that sums are exact and no edge vanishes."""
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.integers(1, 129, w.shape) / 256 for w in model.get_weights()])
+
+
+def draw_activity(model):
+    shape = (1, *model.input_shape[1:])
+    return np.random.default_rng(0).integers(-8, 9, shape).astype(np.float32) / 8
+
+
+def graph_of(model, **options):
+    with tempfile.TemporaryDirectory() as folder:
+        parsed = Path(folder) / "net_parsed.h5"
+        model.save(str(parsed), include_optimizer=False)
+        # The kernel stays readable after the folder is gone: it is mapped when first used.
+        graph = build_graph(parsed, Path(folder) / "net_graph.h5", **options)
+        for projection in graph.projections:
+            assert projection.kernel is None or projection.kernel.dtype == np.float32
+        return graph
+
+
+def forward(graph, x):
+    """Propagate activity by the graph alone: population by population, W @ x + b."""
+    values = {graph.populations[0].name: x.ravel().astype(np.float64)}
+    for population in graph.populations[1:]:
+        current = population.bias.ravel().astype(np.float64)
+        for projection in graph.projections:
+            if projection.target is population:
+                current = current + projection.to_scipy().T.astype(np.float64) @ values[projection.source.name]
+        values[population.name] = current
+    return values
+
+
+def keras_outputs(model, x):
+    outputs = [layer.output for layer in model.layers[1:]]
+    found = tf.keras.Model(model.input, outputs)(x)
+    found = found if isinstance(found, list) else [found]
+    return {layer.name: value.numpy().ravel() for layer, value in zip(model.layers[1:], found)}
+
+
+@fast
+@given(single_layers(LINEAR))
+def test_graph_computes_what_the_layer_computes(model):
+    x = draw_activity(model)
+    graph = graph_of(model, pool_weight="mean")
+    expected = keras_outputs(model, x)
+    for name, value in forward(graph, x).items():
+        if name != "input":
+            np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-5)
+
+
+@fast
+@given(single_layers(LINEAR))
+def test_edges_are_the_nonzero_elements_of_the_jacobian(model):
+    """With weights that are not 0, ∂target/∂source is the weight where there is a synapse, and 0 elsewhere."""
+    graph = graph_of(model, pool_weight="mean")
+    jacobian = jacobian_of(model)
+    (projection,) = graph.projections
+    matrix = projection.to_scipy().T
+    np.testing.assert_allclose(matrix.toarray(), jacobian, rtol=1e-6, atol=1e-6)
+    assert matrix.nnz == np.count_nonzero(jacobian) == projection.number_of_edges
+    assert (projection.in_degrees == np.count_nonzero(jacobian, axis=1)).all()
+    assert (projection.out_degrees == np.count_nonzero(jacobian, axis=0)).all()
+
+
+def jacobian_of(model):
+    x = tf.zeros((1, *model.input_shape[1:]))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = tf.reshape(model(x), (-1,))
+    found = tape.jacobian(y, x, experimental_use_pfor=False)
+    return found.numpy().reshape(y.shape[0], -1)
+
+
+@fast
+@given(st.data(), st.integers(0, 2**32 - 1))
+def test_branches_that_meet_keep_their_own_sources(data, seed):
+    """Whole small networks with branches: activities and the Jacobian of the output, by the graph and by Keras."""
+    tf.keras.backend.clear_session()
+    height, width = data.draw(st.tuples(st.integers(3, 6), st.integers(3, 6)))
+    source = LAYERS.Input((height, width, data.draw(st.integers(1, 3))), name="input")
+    branches = [
+        LAYERS.Conv2D(data.draw(st.integers(1, 3)), data.draw(small), padding="same")(source)
+        for _ in range(data.draw(st.integers(2, 3)))
+    ]
+    alike = len({branch.shape[3] for branch in branches}) == 1
+    axis = data.draw(st.sampled_from([1, 2, 3])) if alike else 3
+    tensor = LAYERS.Concatenate(axis=axis)(branches)
+    tensor = data.draw(reindexings())(tensor)
+    tensor = LAYERS.AveragePooling2D(data.draw(small), padding="same")(tensor)
+    if data.draw(st.booleans()):
+        tensor = LAYERS.Concatenate()([LAYERS.Flatten()(tensor), LAYERS.Flatten()(branches[0])])
+        tensor = LAYERS.Dense(data.draw(st.integers(1, 4)))(tensor)
+    model = tf.keras.Model(source, LAYERS.Flatten()(tensor))
+    draw_weights(model, seed)
+    x = draw_activity(model)
+    graph = graph_of(model, pool_weight="mean")
+    expected = keras_outputs(model, x)
+    for name, value in forward(graph, x).items():
+        if name != "input":
+            np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-4)
+    jacobians = {"input": np.eye(graph.populations[0].size)}
+    for population in graph.populations[1:]:
+        jacobians[population.name] = sum(
+            projection.to_scipy().T @ jacobians[projection.source.name]
+            for projection in graph.projections
+            if projection.target is population
+        )
+    np.testing.assert_allclose(jacobians[graph.populations[-1].name], jacobian_of(model), rtol=1e-4, atol=1e-4)
+
+
+@fast
+@given(single_layers([*LINEAR, "MaxPooling2D"]), st.sampled_from(["one", "mean"]), st.integers(1, 50))
+def test_neighbours_and_degrees_agree_with_the_edges(model, pool_weight, max_edges):
+    """What is looked up for one neuron, what is counted, and what is generated, in 32 and in 64 bits, agree."""
+    graph = graph_of(model, pool_weight=pool_weight)
+    found = list_edges(graph, 7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "INT32_LIMIT", 0)
+        wide = list_edges(graph, max_edges)
+    assert found[0].dtype == np.int32
+    assert wide[0].dtype == np.int64
+    for narrow, other in zip(found, wide):
+        np.testing.assert_array_equal(narrow, other)
+    sources, targets, weights, _ = found
+    assert (np.lexsort((targets, sources)) == np.arange(sources.size)).all()
+    assert len(set(zip(sources.tolist(), targets.tolist()))) == sources.size == graph.number_of_edges()
+    for node in range(graph.number_of_nodes()):
+        assert graph.successors(node).tolist() == targets[sources == node].tolist()
+        assert graph.predecessors(node).tolist() == sources[targets == node].tolist()
+        assert graph.out_degree(node) == np.count_nonzero(sources == node)
+        assert graph.in_degree(node) == np.count_nonzero(targets == node)
+    (projection,) = graph.projections
+    for node in range(projection.target.first, graph.number_of_nodes()):
+        assert projection.predecessors(node)[1].tolist() == weights[targets == node].tolist()
+
+
+def list_edges(graph, max_edges):
+    batches = [tuple(values.copy() for values in batch) for batch in graph.edge_batches(max_edges)]
+    assert all(0 < batch[0].size <= max_edges for batch in batches)
+    return [np.concatenate(parts) for parts in zip(*batches)]
