@@ -1,21 +1,29 @@
 """The models: one file a family. Nothing here imports TensorFlow before a model is built."""
 
-from snnb.architectures import alexnet, autoencoder, cnn, lenet, mini, mlp, rueckauer, squeezenet, vgg, zambrano
+from snnb.architectures import (  # noqa: F401  importing a family registers its models
+    alexnet,
+    autoencoder,
+    cnn,
+    lenet,
+    mini,
+    mlp,
+    rueckauer,
+    squeezenet,
+    vgg,
+    zambrano,
+)
+from snnb.architectures.custom import OwnCodeError, OwnModel, is_own, own_model
 from snnb.architectures.registry import Architecture, ModelSpec, find, names
+from snnb.architectures.settings import settings_from
 
 __all__ = [
     "Architecture",
     "ModelSpec",
-    "alexnet",
-    "autoencoder",
-    "cnn",
+    "OwnCodeError",
+    "OwnModel",
     "find",
-    "lenet",
-    "mini",
-    "mlp",
+    "is_own",
     "names",
-    "rueckauer",
-    "squeezenet",
-    "vgg",
-    "zambrano",
+    "own_model",
+    "settings_from",
 ]

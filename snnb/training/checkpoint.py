@@ -96,7 +96,12 @@ def load_model(directory: Path, epochs_done: int) -> keras.Model:
     path = _model_path(directory, epochs_done)
     try:
         return keras.models.load_model(str(path))
-    except (OSError, ValueError, KeyError) as error:
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"Keras cannot build the model again ({reason}): use only its own layers and functions"
+        ) from error
+    except (OSError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"cannot read {path} ({reason}): train without --resume") from error
 

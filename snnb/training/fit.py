@@ -23,7 +23,15 @@ from snnb.training.batches import Pictures, split_rows
 from snnb.training.checkpoint import Checkpoint, Row
 from snnb.training.epoch import fit_epoch
 from snnb.training.modelfile import write_model
-from snnb.training.objective import check_data, check_finite, check_model, compile_model, evaluate, new_optimizer
+from snnb.training.objective import (
+    check_data,
+    check_ends_in_softmax,
+    check_finite,
+    check_model,
+    compile_model,
+    evaluate,
+    new_optimizer,
+)
 from snnb.training.recipe import Recipe
 from snnb.training.report import named_metrics, plot_history, write_history, write_metrics
 
@@ -121,6 +129,8 @@ def train(
     _reset(seed)
     model = build()
     check_model(model, x_train.shape[1:], num_classes)
+    if num_classes is not None:
+        check_ends_in_softmax(model)
     compile_model(model, new_optimizer(recipe), num_classes)
     target_shape = tuple(model.output_shape[1:])
     learning = Pictures(x_train, y_train, scale, target_shape, num_classes)

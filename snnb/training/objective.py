@@ -84,10 +84,6 @@ def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes:
     InputError
         When input or output have another shape than pictures and classes.
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InputError(
-            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs: give it one of each"
-        )
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
         raise InputError(
             f"layer {model.layers[0].name}: the model takes inputs of shape {model.input_shape[1:]}, "
@@ -103,4 +99,20 @@ def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes:
         raise InputError(
             f"layer {last}: the model's output has shape {model.output_shape[1:]}, "
             f"which cannot reproduce pictures of shape {tuple(picture_shape)}"
+        )
+
+
+def check_ends_in_softmax(model: keras.Model) -> None:
+    """Refuse to train a classifier whose outputs are no probabilities: the cross entropy of others means nothing.
+
+    Raises
+    ------
+    InputError
+        When the last layer is not softmax.
+    """
+    last = model.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    if activation != "softmax" and not isinstance(last, keras.layers.Softmax):
+        raise InputError(
+            f"layer {last.name}: a classifier must end in softmax to be trained: give it activation='softmax'"
         )

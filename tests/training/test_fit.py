@@ -163,3 +163,14 @@ def test_a_training_that_diverges_ends_with_advice_and_leaves_no_model(training,
 def test_model_and_data_that_do_not_fit_are_refused(training, changes, message):
     with pytest.raises(InputError, match=message):
         training(**changes)
+
+
+def test_a_classifier_without_softmax_is_not_trained(training):
+    def logits():
+        from tensorflow.keras import Input, Sequential
+        from tensorflow.keras.layers import Dense, Flatten
+
+        return Sequential([Input((6, 5, 1), name="input"), Flatten(), Dense(3, name="logits")])
+
+    with pytest.raises(InputError, match="layer logits: a classifier must end in softmax"):
+        training(build=logits)

@@ -1,0 +1,180 @@
+"""A model of the user's own: a function in a Python file, or a trained model in an HDF5 file."""
+
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional
+
+from snnb.architectures.registry import Setting, Shape, names
+from snnb.architectures.trained import checked, load_trained
+from snnb.errors import InputError, UsageError
+from snnb.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tensorflow.keras import Model
+
+_PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
+_TRAINED = re.compile(r".+\.(h5|hdf5)")
+_FROM_DATA_SET = ("input_shape", "num_classes")
+
+
+class OwnCodeError(InputError):
+    """The user's own code raised; `traceback_text` is its traceback, from the user's file on."""
+
+    def __init__(self, what: str, path: Path, error: BaseException) -> None:
+        reason = str(error).strip().splitlines()[:1]
+        super().__init__(f"{what} raised {type(error).__name__}{': ' + reason[0] if reason else ''}")
+        first = error.__traceback__
+        while first is not None and first.tb_frame.f_code.co_filename != str(path):
+            first = first.tb_next
+        self.traceback_text = "".join(traceback.format_exception(type(error), error, first))
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A model that is not this package's.
+
+    Attributes
+    ----------
+    name
+        Snake case, from the names of file and function; never that of a model of this package.
+    path
+        The file, absolute.
+    function
+        Name of the function that returns the model; None for a trained model.
+    build
+        `build(input_shape=, num_classes=, **settings)` as for a model of this package; the function is given those of
+        the first two that it has parameters for. A trained model is loaded with its weights.
+    takes_shape
+        Whether the function has a parameter `input_shape`; else the model itself says which pictures it needs.
+    settings
+        The function's other parameters, with their defaults: those that are a number or several can be overridden.
+    recipe
+        How it is trained by default.
+    """
+
+    name: str
+    path: Path
+    function: Optional[str]
+    build: Callable[..., Any]
+    takes_shape: bool = False
+    settings: Mapping[str, Setting] = field(default_factory=lambda: MappingProxyType({}))
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def input_shape(self, picture_shape: Shape, num_classes: int) -> Shape:
+        """Shape that the pictures must get: theirs if the function takes it, else that of the model's input.
+
+        To learn the second, the model is built, which imports TensorFlow.
+        """
+        if self.takes_shape:
+            return picture_shape
+        height, width, channels = self.build(input_shape=picture_shape, num_classes=num_classes).input_shape[1:]
+        return (height, width, channels)
+
+
+def is_own(model: str) -> bool:
+    """Whether `--model` names a file rather than a model of this package."""
+    return bool(_PYTHON.fullmatch(model) or _TRAINED.fullmatch(model))
+
+
+def own_model(model: str) -> OwnModel:
+    """Open `path/file.py:function` or `path/model.h5`.
+
+    The Python file is run, as an import would; nothing is built yet.
+
+    Raises
+    ------
+    UsageError
+        When the function is not named, or not there.
+    InputError
+        When the file is missing or the function has parameters that nothing fills.
+    OwnCodeError
+        When the file raises.
+    """
+    match = _PYTHON.fullmatch(model)
+    path = Path(match["path"] if match else model).expanduser().absolute()
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: check the path given with --model")
+    if match is None:
+        return OwnModel(_own_name(path.stem), path, None, lambda input_shape, num_classes: load_trained(path))
+
+    function = _function(path, match["function"])
+    label = f"{path.name}:{function.__name__}"
+    parameters = _parameters(function, label)
+    settings = {name: value for name, value in parameters.items() if name not in _FROM_DATA_SET and _is_setting(value)}
+
+    def build(input_shape: Shape, num_classes: Optional[int], **chosen: Setting) -> "Model":
+        given = {"input_shape": input_shape, "num_classes": num_classes}
+        try:
+            built = function(**{name: value for name, value in given.items() if name in parameters}, **chosen)
+        except Exception as error:
+            raise OwnCodeError(label, path, error) from error
+        return checked(built, label)
+
+    name = _own_name(path.stem if function.__name__ == path.stem else f"{path.stem}_{function.__name__}")
+    takes_shape = "input_shape" in parameters
+    return OwnModel(name, path, function.__name__, build, takes_shape, settings=MappingProxyType(settings))
+
+
+def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
+    module = _run(path)
+    own = [
+        key
+        for key, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
+    ]
+    there = f"it has {', '.join(own)}" if own else "it has none"
+    if not name:
+        raise UsageError(f"name the function of {path} that returns the model, as in {path.name}:function; {there}")
+    found = getattr(module, name, None)
+    if not inspect.isfunction(found):
+        near = get_close_matches(name, own, n=1)
+        raise UsageError(f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else there}")
+    return found
+
+
+def _run(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"snnb_own_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} cannot be read as Python: give it a name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    # As when it is run by itself, the file may import those beside it.
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise OwnCodeError(str(path), path, error) from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _parameters(function: Callable[..., Any], label: str) -> Dict[str, Any]:
+    parameters = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if parameter.name not in _FROM_DATA_SET and parameter.default is parameter.empty:
+            raise InputError(
+                f"{label} wants {parameter.name}, which nothing fills: give it a default; "
+                f"only {' and '.join(_FROM_DATA_SET)} come from the data set"
+            )
+        parameters[parameter.name] = parameter.default
+    return parameters
+
+
+def _is_setting(value: Any) -> bool:
+    parts = value if isinstance(value, tuple) and value else (value,)
+    return all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in parts)
+
+
+def _own_name(text: str) -> str:
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text)
+    name = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
+    return name if name and name not in names() else f"own_{name or 'model'}"

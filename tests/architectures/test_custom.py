@@ -1,0 +1,202 @@
+import textwrap
+
+import numpy as np
+import pytest
+
+from snnb.architectures.custom import OwnCodeError, is_own, own_model
+from snnb.errors import InputError, UsageError
+
+BRANCHED = """
+    def branched(input_shape, num_classes, filters=3, rates=(0.1, 0.2), label="x"):
+        from tensorflow.keras import Input, Model
+        from tensorflow.keras.layers import Concatenate, Conv2D, Dense, Flatten
+
+        inputs = Input(input_shape)
+        both = Concatenate()([Conv2D(filters, 1)(inputs), Conv2D(filters, 3, padding="same")(inputs)])
+        return Model(inputs, Dense(num_classes, activation="softmax")(Flatten()(both)))
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def file(text, name="mine.py"):
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    return file
+
+
+def test_a_file_is_told_from_a_name():
+    assert is_own("models/mine.py:branched")
+    assert is_own("mine.py")
+    assert is_own("/data/trained.h5")
+    assert not is_own("lenet_mnist")
+    assert not is_own("LeNet_Cifar10")
+
+
+def test_a_function_is_given_shape_and_classes_and_its_settings(write):
+    own = own_model(f"{write(BRANCHED)}:branched")
+    assert own.name == "mine_branched"
+    assert dict(own.settings) == {"filters": 3, "rates": (0.1, 0.2)}
+    assert own.input_shape((9, 8, 3), 5) == (9, 8, 3)
+    model = own.build(input_shape=(9, 8, 3), num_classes=5, filters=4)
+    assert (model.input_shape, model.output_shape) == ((None, 9, 8, 3), (None, 5))
+    assert model.layers[1].filters == 4
+
+
+def test_a_function_without_parameters_says_itself_which_pictures_it_needs(write):
+    own = own_model(
+        str(
+            write(
+                """
+                from tensorflow.keras import Sequential
+                from tensorflow.keras.layers import Dense, Flatten
+
+                def TinyNet():
+                    return Sequential([Flatten(input_shape=(4, 5, 3)), Dense(2, activation="softmax")])
+                """
+            )
+        )
+        + ":TinyNet"
+    )
+    assert own.name == "mine_tiny_net"
+    assert own.input_shape((28, 28, 1), 10) == (4, 5, 3)
+    assert own.build(input_shape=(28, 28, 1), num_classes=10).output_shape == (None, 2)
+
+
+def test_a_file_may_import_those_beside_it(write):
+    write("WIDTH = 6", "beside.py")
+    own = own_model(f"{write('from beside import WIDTH' + chr(10) + 'def f(units=WIDTH): return None')}:f")
+    assert dict(own.settings) == {"units": 6}
+
+
+@pytest.mark.parametrize(
+    ("file", "function", "name"),
+    [
+        ("My Net-2.py", "makeIt", "my_net_2_make_it"),
+        ("resnet.py", "resnet", "resnet"),
+        ("lenet.py", "mnist", "own_lenet_mnist"),
+        ("ü.py", "ü", "own_model"),
+    ],
+)
+def test_names_are_snake_case_and_never_those_of_the_package(write, file, function, name):
+    assert own_model(f"{write(f'def {function}(): return None', file)}:{function}").name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "function", "error", "message"),
+    [
+        ("def branched(): pass", ":brached", UsageError, r"no function brached: did you mean branched\?"),
+        ("def one(): pass\ndef two(): pass", ":xyz", UsageError, "no function xyz: it has one, two"),
+        ("def one(): pass", "", UsageError, r"name the function .* as in mine\.py:function; it has one"),
+        ("x = 3", ":x", UsageError, "no function x: it has none"),
+        ("def f(depth): pass", ":f", InputError, r"mine\.py:f wants depth, which nothing fills: give it a default"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_anything_is_built(write, text, function, error, message):
+    with pytest.raises(error, match=message):
+        own_model(f"{write(text)}{function}")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("pass", "mine.py:f returns NoneType, not a tensorflow.keras.Model"),
+        ("return k.Sequential([k.layers.Dense(3)])", "has no input yet"),
+        ("return k.Sequential([k.layers.Dense(3, input_shape=(4,))])", r"inputs of shape \(4,\): make it \(height"),
+        ("return k.Sequential([k.layers.Conv2D(1, 1, input_shape=(None, 4, 1))])", r"shape \(None, 4, 1\)"),
+        (
+            "return k.Sequential([k.layers.Conv2D(1, 1, batch_input_shape=(8, 4, 4, 1))])",
+            "exactly 8 pictures at a time",
+        ),
+        ("x = k.Input((4, 4, 1)); return k.Model(x, [x, x])", "1 inputs and 2 outputs"),
+        ("return type('Own', (k.Model,), {})()", "subclassed model"),
+    ],
+)
+def test_what_is_no_usable_model_is_refused_in_one_line(write, body, message):
+    own = own_model(f"{write('from tensorflow import keras as k' + chr(10) + f'def f(): {body}')}:f")
+    with pytest.raises(InputError, match=message) as caught:
+        own.build(input_shape=(4, 4, 1), num_classes=3)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_of_the_users_code_carries_its_traceback_and_none_of_ours(write):
+    path = write(
+        """
+        def helper(n):
+            raise ValueError(f"cannot do {n}")
+
+        def f(num_classes):
+            return helper(num_classes)
+        """
+    )
+    with pytest.raises(OwnCodeError, match=r"^mine\.py:f raised ValueError: cannot do 7$") as caught:
+        own_model(f"{path}:f").build(input_shape=(4, 4, 1), num_classes=7)
+    lines = caught.value.traceback_text.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert [line.strip() for line in lines if line.startswith("  File")] == [
+        f'File "{path}", line 6, in f',
+        f'File "{path}", line 3, in helper',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("1 / 0", "ZeroDivisionError"), ("def f(:", "SyntaxError"), ("exit(3)", "SystemExit")]
+)
+def test_a_file_that_raises_is_the_users_error(write, text, kind):
+    path = write(text)
+    with pytest.raises(OwnCodeError, match=rf"mine\.py raised {kind}") as caught:
+        own_model(f"{path}:f")
+    assert str(path) in caught.value.traceback_text
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    for name in ("gone.py:f", "gone.h5"):
+        with pytest.raises(InputError, match=r"gone\.\w+ does not exist"):
+            own_model(str(tmp_path / name))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    from tensorflow.keras import Input, Sequential
+    from tensorflow.keras.layers import Dense, Flatten
+
+    model = Sequential([Input((4, 5, 1)), Flatten(), Dense(3, activation="softmax")])
+    path = tmp_path / "Trained Net.h5"
+    model.save(str(path), save_format="h5")
+    return path, model
+
+
+def test_a_trained_model_comes_with_its_weights(saved):
+    path, model = saved
+    own = own_model(str(path))
+    assert (own.name, own.function, own.input_shape((28, 28, 1), 10)) == ("trained_net", None, (4, 5, 1))
+    loaded = own.build(input_shape=(4, 5, 1), num_classes=3)
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_files_that_are_no_model_are_refused(saved, tmp_path):
+    import h5py
+    from tensorflow import keras
+
+    path, model = saved
+    model.save_weights(str(tmp_path / "weights.h5"))
+    (tmp_path / "half.h5").write_bytes(path.read_bytes()[:2000])
+    (tmp_path / "text.h5").write_text("not at all")
+    keras.Sequential([keras.layers.Lambda(lambda x: x, input_shape=(4, 4, 1), name="mine")]).save(
+        str(tmp_path / "lambda.h5"), save_format="h5"
+    )
+    with h5py.File(str(path), "a") as file:
+        file.attrs["model_config"] = file.attrs["model_config"].replace(b'"Dense"', b'"Thick"')
+    for name, message in [
+        ("weights.h5", "holds no model, at most its weights"),
+        ("half.h5", "cannot be read as HDF5"),
+        ("text.h5", "cannot be read as HDF5"),
+        ("lambda.h5", "layer mine is a Lambda"),
+        (path.name, "cannot be loaded by Keras .*Unknown layer: Thick"),
+    ]:
+        with pytest.raises(InputError, match=message) as caught:
+            own_model(str(tmp_path / name)).build(input_shape=(4, 4, 1), num_classes=3)
+        assert "\n" not in str(caught.value)
