@@ -73,7 +73,7 @@ def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: Edge
     return _compiled(pairing)(stream, rate, start, *batch)
 
 
-# Only loops over slices become vector instructions: an index that is a sum might be negative for all the compiler knows.
+# Only loops over slices become vector instructions: an index that is a sum might be negative, for all numba knows.
 
 
 def _fill_dense(

@@ -1,0 +1,161 @@
+"""What is built, and what is refused before anything is written."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from snnb.errors import InputError, UsageError
+from snnb.synapses.build import build_graph
+from tests.synapses.networks import LAYERS, counts_of, save, save_counts
+
+
+def chain(shape, *layers):
+    source = LAYERS.Input(shape, name="input")
+    tensor = source
+    for layer in layers:
+        tensor = layer(tensor)
+    return tf.keras.Model(source, tensor)
+
+
+def fire(tensor, filters):
+    squeezed = LAYERS.Conv2D(filters, 1, activation="relu")(tensor)
+    return LAYERS.Concatenate()(
+        [LAYERS.Conv2D(4 * filters, size, padding="same", activation="relu")(squeezed) for size in (1, 3)]
+    )
+
+
+def squeezenet(shape, classes):
+    source = LAYERS.Input(shape, name="input")
+    tensor = LAYERS.Conv2D(64, 3, strides=2, padding="same")(source)
+    for group in ((16, 16), (32, 32), (48, 48, 64, 64)):
+        tensor = LAYERS.AveragePooling2D(3, 2)(tensor)
+        for filters in group:
+            tensor = fire(tensor, filters)
+    tensor = LAYERS.Conv2D(classes, 1)(tensor)
+    tensor = LAYERS.AveragePooling2D(tensor.shape[1:3], strides=1)(tensor)
+    return tf.keras.Model(source, LAYERS.Flatten()(tensor))
+
+
+@pytest.mark.parametrize(
+    ("model", "neurons", "synapses"),
+    [
+        (
+            lambda: chain(
+                (28, 28, 1),
+                LAYERS.Conv2D(6, 5),
+                LAYERS.AveragePooling2D(2),
+                LAYERS.Conv2D(16, 5),
+                LAYERS.AveragePooling2D(2),
+                LAYERS.Flatten(),
+                *(LAYERS.Dense(units) for units in (120, 84, 10)),
+            ),
+            5_814,
+            286_120,
+        ),
+        (
+            lambda: chain((784,), *(LAYERS.Dense(units) for units in (1500, 1000, 500, 10, 500, 1000, 1500, 784))),
+            6_794,
+            6_362_000,
+        ),
+        (lambda: squeezenet((100, 100, 3), 131), 508_273 - 131, 41_957_908 - 131 * 131),
+    ],
+    ids=["lenet_mnist", "autoencoder_mnist", "squeezenet_fruits360 without its classifier"],
+)
+def test_neurons_and_synapses_of_published_networks(tmp_path, model, neurons, synapses):
+    """The numbers of the table of models, computed there by hand."""
+    with build_graph(save(model(), tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        assert graph.number_of_neurons() == neurons
+        assert graph.number_of_edges() == synapses
+        assert sum(int(projection.in_degrees.sum()) for projection in graph.projections) == synapses
+
+
+def test_file_is_as_large_as_the_weights_not_the_edges(tmp_path):
+    model = chain((40, 40, 8), LAYERS.Conv2D(16, 5, padding="same"))
+    path = tmp_path / "net_graph.h5"
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), path) as graph:
+        assert graph.number_of_edges() > 4_000_000
+    assert path.stat().st_size < 4 * model.count_params() + 30_000
+
+
+def test_two_builds_are_equal_to_the_byte(parsed, counts, graph_path, tmp_path):
+    coding = {"input": "current", "07Dense_4": "random"}
+    build_graph(parsed, tmp_path / "other.h5", counts=counts, coding=coding).close()
+    assert (tmp_path / "other.h5").read_bytes() == graph_path.read_bytes()
+
+
+def test_dense_on_a_volume_is_applied_to_every_position(tmp_path):
+    model = chain((3, 4, 5), LAYERS.Dense(2))
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        assert graph.populations[1].shape == (3, 4, 2)
+        assert graph.predecessors(60).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: chain((4, 4, 2), LAYERS.Conv2D(2, 2), LAYERS.LeakyReLU(name="leak")), "no rule for leak .LeakyReLU."),
+        (
+            lambda: chain((4, 4, 2), LAYERS.UpSampling2D(2, interpolation="bilinear", name="up")),
+            "layer up: only nearest-neighbour",
+        ),
+        (lambda: chain((4, None, 2), LAYERS.Conv2D(2, 2)), "open shape"),
+        (lambda: chain((2, 4, 4), LAYERS.AveragePooling2D(2, data_format="channels_first", name="p")), "layer p keeps"),
+    ],
+)
+def test_what_has_no_rule_is_named_before_any_work(tmp_path, model, message):
+    with pytest.raises(InputError, match=message):
+        build_graph(save(model(), tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["net_parsed.h5"]
+
+
+def test_a_window_larger_than_its_input_is_refused(tmp_path):
+    path = save(chain((4, 4, 2), LAYERS.AveragePooling2D(2, name="pool")), tmp_path / "net_parsed.h5")
+    with h5py.File(str(path), "r+") as file:
+        config = json.loads(file.attrs["model_config"].decode())
+        config["config"]["layers"][1]["config"]["pool_size"] = [5, 5]
+        file.attrs["model_config"] = json.dumps(config).encode()
+    with pytest.raises(InputError, match="layer pool has no outputs"):
+        build_graph(path, tmp_path / "net_graph.h5")
+
+
+def test_unknown_pool_weight(parsed, tmp_path):
+    with pytest.raises(UsageError, match="one, mean"):
+        build_graph(parsed, tmp_path / "net_graph.h5", pool_weight="median")
+
+
+@pytest.mark.parametrize(
+    ("alter", "message"),
+    [
+        (lambda c: {name: c[name] for name in c if name != "00Conv2D_4x3x3"}, "no counts of 00Conv2D_4x3x3"),
+        (lambda c: {**c, "09Dense_7": np.zeros(7, int)}, "counts of 09Dense_7, which the parsed model does not have"),
+        (lambda c: {**c, "07Dense_4": np.zeros(5, int)}, r"07Dense_4 have shape \(5,\), the parsed model has \(4,\)"),
+        (lambda c: {**c, "07Dense_4": np.array([3, -1, 0, 0])}, "counts of 07Dense_4 are negative"),
+        (lambda c: {**c, "07Dense_4": np.array([0.5, 1, 0, 0])}, "counts of 07Dense_4 are not whole"),
+        (lambda c: {**c, "input": np.full((7, 6, 2), np.nan)}, "counts of input .* finite"),
+        (lambda c: {**c, "num_samples": 0}, "cannot be"),
+        (lambda c: {**c, "dt_ms": np.inf}, "no number dt_ms"),
+    ],
+)
+def test_counts_that_do_not_fit_are_named(model, parsed, tmp_path, alter, message):
+    counts = save_counts(tmp_path / "counts.npz", alter(counts_of(model)))
+    with pytest.raises(InputError, match=message) as error:
+        build_graph(parsed, tmp_path / "net_graph.h5", counts=counts)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "net_graph.h5").exists()
+
+
+def test_counts_that_are_no_npz_file(parsed, tmp_path):
+    (tmp_path / "counts.npz").write_bytes(b"PK\x03\x04 broken")
+    with pytest.raises(InputError, match="not a readable npz"):
+        build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "counts.npz")
+    with pytest.raises(InputError, match="no such file"):
+        build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(("name", "code"), [("07Dense_4", "sparks"), ("08Dense_4", "spikes")])
+def test_coding_must_be_known(parsed, counts, tmp_path, name, code):
+    with pytest.raises(InputError, match=name):
+        build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, coding={name: code})
