@@ -111,6 +111,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
             raise
         if output.current.verbose:
             traceback.print_exc()
+        if isinstance(error, SnnbError) and hasattr(error, "traceback_text"):  # of the user's own code
+            click.echo(error.traceback_text, err=True)
         code = exit_code_of(error)
         output.current.error(message_of(error), code)
         failures.append(error)

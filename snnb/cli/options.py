@@ -7,7 +7,16 @@ from typing import Any, Callable, Dict, List, Optional
 import typer
 from typing_extensions import Annotated
 
-Model = Annotated[Optional[str], typer.Option(help="Name of a model (`snnb models` lists them).", show_default=False)]
+Model = Annotated[
+    Optional[str],
+    typer.Option(
+        help="Name of a model (`snnb models` lists them), path/file.py:function, or path/model.h5.", show_default=False
+    ),
+]
+Dataset = Annotated[
+    Optional[str],
+    typer.Option(help="Data set (`snnb datasets` lists them); a model of the package has its own.", show_default=False),
+]
 RunDir = Annotated[
     Optional[Path],
     typer.Option(help="Run directory; $SNNB_RUNS/MODEL or runs/MODEL when left out.", show_default=False),
@@ -42,4 +51,4 @@ def as_command(
 
 def chosen(values: Dict[str, Any], names: List[str]) -> Dict[str, Any]:
     """The options among `names` that were given."""
-    return {name: values[name] for name in names if values.get(name) is not None}
+    return {name: values[name] for name in names if values.get(name) not in (None, [])}

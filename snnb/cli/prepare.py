@@ -1,10 +1,22 @@
 """`snnb prepare`: options."""
 
+import re
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Tuple
 
+import click
 import typer
 from typing_extensions import Annotated
+
+Shape = Tuple[int, int, int]
+
+
+def parse_shape(text: str) -> Shape:
+    """Read `64x64x3`: height, width, channels."""
+    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", text):
+        raise click.BadParameter(f"{text!r} is not like 64x64x3 (height, width, channels)")
+    height, width, channels = map(int, text.split("x"))
+    return height, width, channels
 
 
 def prepare(
@@ -15,6 +27,12 @@ def prepare(
     data_dir: Annotated[
         Optional[Path],
         typer.Option(envvar="SNNB_DATA", help="Where data sets are kept; the user's cache when left out."),
+    ] = None,
+    shape: Annotated[
+        Optional[Shape],
+        typer.Option(
+            metavar="HxWxC", parser=parse_shape, help="Size of the pictures, as 64x64x3; the model's own when left out."
+        ),
     ] = None,
     norm_samples: Annotated[
         Optional[int], typer.Option(min=1, help="Training samples kept for the normalisation, balanced by class.")

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from snnb.cli import output
 from snnb.cli.options import (
+    Dataset,
     Force,
     Json,
     Model,
@@ -24,6 +25,7 @@ Declarations = Mapping[str, Callable[..., None]]
 
 def _common(
     model: Model = None,
+    dataset: Dataset = None,
     run_dir: RunDir = None,
     force: Force = False,
     no_upstream: NoUpstream = False,
@@ -62,7 +64,7 @@ def stage_command(
         given = {stage: chosen(values, own) for stage, own in names.items()}
         carry_out(target, given, by_name, **{parameter.name: values[parameter.name] for parameter in common})
 
-    return as_command(target if by_name else "run", text, [*common[:2], *options.values(), *common[2:]], call)
+    return as_command(target if by_name else "run", text, [*common[:3], *options.values(), *common[3:]], call)
 
 
 def carry_out(
@@ -71,6 +73,7 @@ def carry_out(
     by_name: bool,
     *,
     model: Optional[str],
+    dataset: Optional[str],
     run_dir: Optional[Path],
     force: bool,
     no_upstream: bool,
@@ -84,7 +87,12 @@ def carry_out(
     from snnb.stages.plan import bring_up_to_date
     from snnb.stages.runs import open_or_create
 
-    run = open_or_create(model, run_dir)
+    run = open_or_create(model, run_dir, dataset)
+    if "settings" in given.get("train", {}):
+        from snnb.architectures import settings_from
+        from snnb.stages.model import model_of
+
+        given["train"]["settings"] = settings_from(given["train"]["settings"], model_of(run).settings)
     with run.locked(wait=not no_wait, say=console.say):
         outcomes = bring_up_to_date(
             run,

@@ -74,7 +74,7 @@ class RunDirectory:
         """
         if (path / manifest.NAME).is_file():
             run = cls.open(path)
-            for field in ("model", "dataset"):
+            for field in ("model", "dataset", "model_source"):
                 there, wanted = getattr(run.manifest.run, field), getattr(info, field)
                 if there != wanted:
                     raise UsageError(f"{path} is a run of {field} {there}, not {wanted}; give another --run-dir")

@@ -59,6 +59,11 @@ class TrainParams(Params):
     batch_size: int = Field(ge=1)
     optimizer: str
     learning_rate: float = Field(gt=0)
+    schedule: str = "constant"
+    momentum: float = Field(default=0, ge=0, lt=1)
+    nesterov: bool = False
+    flip: bool = False
+    shift: float = Field(default=0, ge=0, lt=1)
     validation_split: float = Field(gt=0, lt=1)
     early_stopping: Optional[int] = Field(default=None, ge=1)
     steps_per_epoch: Optional[int] = Field(default=None, ge=1)

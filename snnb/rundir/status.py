@@ -1,5 +1,6 @@
 """Whether a stage is up to date, and if not, why: from the options given, the recorded ones, and the files' hashes."""
 
+from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
 from snnb.rundir.directory import RunDirectory
@@ -22,7 +23,8 @@ def changed_options(record: AnyStageRecord, given: Mapping[str, Any]) -> List[st
 def stale_reason(run: RunDirectory, record: Optional[AnyStageRecord], given: Mapping[str, Any]) -> Optional[str]:
     """Why a stage has to run, in a few words; None when it is up to date.
 
-    Inputs are compared by hash with the recorded ones. Outputs that are missing or altered have to be made again.
+    Inputs are compared by hash with the recorded ones, those outside the run only where they are there. Outputs that
+    are missing or altered have to be made again.
     """
     if record is None:
         return "has not run"
@@ -30,7 +32,9 @@ def stale_reason(run: RunDirectory, record: Optional[AnyStageRecord], given: Map
     if changed:
         return ", ".join(changed)
     for file in record.inputs:
-        if not file.external and not run.hashes.matches(file):
+        if file.external and not Path(file.path).is_file():
+            continue  # a folder, or on another machine
+        if not run.hashes.matches(file):
             return f"{file.path} has changed" if (run.path / file.path).exists() else f"{file.path} is missing"
     for file in record.outputs:
         if not run.hashes.matches(file):

@@ -3,17 +3,17 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, List, Mapping
+from typing import Any, Dict, List, Mapping
 
 import platformdirs
 
 from snnb import datasets
-from snnb.architectures import find
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.files import external_record
 from snnb.rundir.params import PrepareParams
 from snnb.rundir.records import PrepareDetails, Split
+from snnb.stages.model import input_shape, model_of
 from snnb.stages.result import StageResult, merge, result_of
 
 NORM_SAMPLES = 1000
@@ -25,15 +25,13 @@ def data_directory() -> Path:
 
 
 def resolve(run: RunDirectory, given: Mapping[str, Any]) -> PrepareParams:
-    """Parameters in force: the shape is the model's."""
-    spec = find(run.model).spec
-    defaults = {
-        "dataset": run.manifest.run.dataset,
-        "shape": spec.input_shape,
-        "fit": spec.fit,
-        "norm_samples": NORM_SAMPLES,
-    }
-    return merge(PrepareParams, defaults, run.manifest.stages.prepare, given)
+    """Parameters in force: the shape is the model's unless asked for."""
+    info, record = run.manifest.run, run.manifest.stages.prepare
+    defaults: Dict[str, Any] = {"dataset": info.dataset, "norm_samples": NORM_SAMPLES}
+    if record is None or "shape" in given:
+        shape, fit = input_shape(info, given.get("shape"))
+        given = {**given, "shape": shape, "fit": fit}
+    return merge(PrepareParams, defaults, record, given)
 
 
 def inputs(run: RunDirectory, params: PrepareParams) -> List[str]:
@@ -43,7 +41,6 @@ def inputs(run: RunDirectory, params: PrepareParams) -> List[str]:
 
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
     """Read the data set and write `dataset/`."""
-    described = datasets.describe(params.dataset)
     with run.stage("prepare", params, inputs=[]) as output:
         prepared = datasets.prepare(
             params.dataset,
@@ -55,7 +52,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             seed=params.seed,
             norm_samples=params.norm_samples,
             limit=params.limit,
-            num_classes=find(run.model).spec.num_classes if described.num_classes is not None else None,
+            num_classes=model_of(run).num_classes if datasets.describe(params.dataset).num_classes else None,
             progress=progress,
         )
         output.external = external_record(prepared.inputs)

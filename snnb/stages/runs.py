@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from snnb.architectures import find
 from snnb.errors import UsageError
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import now_utc
 from snnb.rundir.records import RunInfo
+from snnb.stages.model import describe
 from snnb.version import __version__
 
 
@@ -18,19 +18,22 @@ def default_run_dir(model: str) -> Path:
     return Path(os.environ.get("SNNB_RUNS") or "runs") / model
 
 
-def open_or_create(model: Optional[str], run_dir: Optional[Path]) -> RunDirectory:
+def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optional[str] = None) -> RunDirectory:
     """Open the run directory, or make it for the model; its manifest names the model when --model is left out."""
+    if model is None and dataset is not None:
+        raise UsageError(f"--dataset {dataset}: give --model too")
     if model is None:
         if run_dir is None:
             raise UsageError("give --model NAME (`snnb models` lists them), or --run-dir of a run that exists")
         if not (run_dir / manifest.NAME).is_file():
             raise UsageError(f"{run_dir} is no run yet; give --model NAME to make one")
         return RunDirectory.open(run_dir)
-    spec = find(model).spec
+    name, on, source = describe(model, dataset)
     info = RunInfo(
-        model=spec.name,
-        dataset=spec.dataset,
+        model=name,
+        dataset=on,
+        model_source=source,
         created_utc=now_utc().isoformat(timespec="seconds"),
         snnb_version=__version__,
     )
-    return RunDirectory.create(run_dir or default_run_dir(spec.name), info)
+    return RunDirectory.create(run_dir or default_run_dir(name), info)

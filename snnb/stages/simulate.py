@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
 import numpy as np
 
-from snnb.architectures import find
 from snnb.errors import UsageError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
@@ -12,8 +11,9 @@ from snnb.rundir.files import copy_file, require_disk
 from snnb.rundir.params import SimulateParams
 from snnb.rundir.records import ParseRecord, SimulateDetails
 from snnb.rundir.status import stale_reason
-from snnb.stages.dataset import class_count, prepared_details
+from snnb.stages.dataset import prepared_details
 from snnb.stages.log import write_log
+from snnb.stages.model import class_count
 from snnb.stages.result import StageResult, merge, result_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             y=np.load(run.path / "dataset" / "y_test.npy", mmap_mode="r"),
             scale=details.scale,
             class_names=details.class_names,
-            num_classes=class_count(find(run.model).spec, details),
+            num_classes=class_count(run.manifest.run, details),
             output_scale=_output_scale(run),
             settings=SimulationSettings(**{**params.model_dump(), "workers": params.workers}),
             progress=progress,

@@ -1,36 +1,43 @@
-"""`train`: the Keras network learns the data set."""
+"""`train`: the Keras network learns the data set; one that comes trained is only judged."""
 
 import shutil
+from dataclasses import asdict
 from functools import partial
-from typing import Any, List, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
 import numpy as np
 
-from snnb.architectures import find
-from snnb.errors import UsageError
+from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.files import external_record
 from snnb.rundir.params import TrainParams
 from snnb.rundir.records import TrainDetails
-from snnb.stages.dataset import class_count, prepared_details
+from snnb.stages.dataset import prepared_details
+from snnb.stages.model import Model, class_count, model_of
 from snnb.stages.result import StageResult, merge, result_of
+from snnb.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from snnb.training.fit import TrainingResult
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+RENAMED = {"patience": "early_stopping"}
 
 
 def resolve(run: RunDirectory, given: Mapping[str, Any]) -> TrainParams:
-    """Parameters in force: by default those of the model's recipe."""
-    spec = find(run.model).spec
-    defaults = {
-        "settings": dict(spec.settings),
-        "epochs": spec.recipe.epochs,
-        "batch_size": spec.recipe.batch_size,
-        "optimizer": spec.recipe.optimizer,
-        "learning_rate": spec.recipe.learning_rate,
-        "validation_split": 0.1,
-        "early_stopping": spec.recipe.patience,
-    }
-    return merge(TrainParams, defaults, run.manifest.stages.train, given)
+    """Parameters in force: by default those of the model's recipe, whose momentum another optimizer drops."""
+    model, record = model_of(run), run.manifest.stages.train
+    recorded: Mapping[str, Any] = record.params.model_dump() if record is not None else {}
+    recipe = _recipe(model.recipe, recorded).override(**{n: given.get(RENAMED.get(n, n)) for n in asdict(model.recipe)})
+    in_force = {RENAMED.get(name, name): value for name, value in asdict(recipe).items()}
+    settings = {**model.settings, **recorded.get("settings", {}), **given.get("settings", {})}
+    defaults = {"validation_split": 0.1}
+    return merge(TrainParams, defaults, record, {**given, **in_force, "settings": settings})
+
+
+def _recipe(default: Recipe, values: Mapping[str, Any]) -> Recipe:
+    return Recipe(**{name: values.get(RENAMED.get(name, name), value) for name, value in asdict(default).items()})
 
 
 def inputs(run: RunDirectory, params: TrainParams) -> List[str]:
@@ -44,43 +51,88 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     A training that was interrupted goes on from its last complete epoch: always with `params.resume`, never when that
     is false, and when it is None, if its checkpoint was made with these parameters. The result is the same.
     """
+    model, details = model_of(run), prepared_details(run)
+    classes = class_count(run.manifest.run, details)
+    build = partial(
+        model.build, input_shape=tuple(details.splits["train"].shape[1:]), num_classes=classes, **params.settings
+    )
+    with run.stage("train", params, inputs=inputs(run, params)) as output:
+        arrays = {name: np.load(run.path / "dataset" / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        common: Dict[str, Any] = {
+            "scale": details.scale,
+            "num_classes": classes,
+            "target": output.directory,
+            "name": run.model,
+            "progress": progress,
+        }
+        if model.file is not None:
+            output.external = external_record([model.file])
+            output.warnings += needs_an_option(build)
+        result = (
+            _judge(build, arrays, params, common) if model.trained else _fit(run, model, build, arrays, params, common)
+        )
+        output.metrics = dict(result.metrics)
+        output.warnings += result.warnings
+        output.details = TrainDetails(epochs_run=result.epochs_run)
+    shutil.rmtree(run.path / ".checkpoint", ignore_errors=True)
+    return result_of(run, "train")
+
+
+def needs_an_option(build: Callable[..., Any]) -> List[str]:
+    """Refuse a model that cannot be converted before it is trained; say what `parse` will need an option for."""
+    from snnb.conversion.checks import check_convertible
+
+    model = build()
+    check_convertible(model, max_pool="spiking", rectify_linear=True)
+    try:
+        check_convertible(model)
+    except InputError as error:
+        return [f"parse will need an option: {error}"]
+    return []
+
+
+def _judge(
+    load: Callable[..., Any], arrays: Mapping[str, np.ndarray], params: TrainParams, common: Mapping[str, Any]
+) -> "TrainingResult":
+    from snnb.training.evaluate import adopt
+
+    return adopt(load, x_test=arrays["x_test"], y_test=arrays["y_test"], batch_size=params.batch_size, **common)
+
+
+def _fit(
+    run: RunDirectory,
+    model: Model,
+    build: Callable[..., Any],
+    arrays: Mapping[str, np.ndarray],
+    params: TrainParams,
+    common: Mapping[str, Any],
+) -> "TrainingResult":
     from snnb.training.fit import train
 
-    architecture = find(run.model)
-    details = prepared_details(run)
     checkpoint = run.path / ".checkpoint"
-    with run.stage("train", params, inputs=inputs(run, params)) as output:
-        classes = class_count(architecture.spec, details)
-        shape = tuple(details.splits["train"].shape[1:])
-        fit = partial(
-            train,
-            partial(architecture.build, input_shape=shape, num_classes=classes, **params.settings),
-            **{name: np.load(run.path / "dataset" / f"{name}.npy", mmap_mode="r") for name in ARRAYS},
-            scale=details.scale,
-            num_classes=classes,
-            recipe=architecture.spec.recipe.override(
-                epochs=params.epochs,
-                batch_size=params.batch_size,
-                optimizer=params.optimizer,
-                learning_rate=params.learning_rate,
-                patience=params.early_stopping,
-            ),
+
+    def fit(resume: bool) -> "TrainingResult":
+        return train(
+            build,
+            x_train=arrays["x_train"],
+            y_train=arrays["y_train"],
+            x_test=arrays["x_test"],
+            y_test=arrays["y_test"],
+            recipe=_recipe(model.recipe, params.model_dump()),
             validation_split=params.validation_split,
             steps_per_epoch=params.steps_per_epoch,
             seed=params.seed,
-            target=output.directory,
-            name=run.model,
             checkpoint=checkpoint,
-            progress=progress,
+            resume=resume,
+            **common,
         )
-        try:
-            result = fit(resume=checkpoint.exists() if params.resume is None else params.resume)
-        except UsageError:
-            if params.resume is not None or not checkpoint.exists():
-                raise
-            result = fit(resume=False)
-        output.metrics = dict(result.metrics)
-        output.warnings = list(result.warnings)
-        output.details = TrainDetails(epochs_run=result.epochs_run)
-    shutil.rmtree(checkpoint)
-    return result_of(run, "train")
+
+    resume: Optional[bool] = params.resume
+    if resume is not None:
+        return fit(resume)
+    try:
+        return fit(checkpoint.exists())
+    except UsageError:
+        if not checkpoint.exists():
+            raise
+        return fit(False)

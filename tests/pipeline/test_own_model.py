@@ -1,0 +1,107 @@
+"""A model of the user's own: through all five stages, or refused before it is trained."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+NETS = """
+from tensorflow import keras
+from tensorflow.keras import layers
+
+def branched(input_shape, num_classes, filters=3):
+    image = keras.Input(input_shape)
+    tall = layers.Conv2D(filters, (3, 1), padding="same", activation="relu")(image)
+    wide = layers.Conv2D(2, (1, 3), padding="same", activation="relu")(image)
+    both = layers.Concatenate()([tall, wide])
+    pooled = layers.AveragePooling2D(2)(both)
+    return keras.Model(image, layers.Dense(num_classes, activation="softmax")(layers.Flatten()(pooled)))
+
+def sigmoid(input_shape, num_classes):
+    return keras.Sequential([
+        layers.Flatten(input_shape=input_shape),
+        layers.Dense(5, activation="sigmoid", name="squashed"),
+        layers.Dense(num_classes, activation="softmax"),
+    ])
+
+def nothing():
+    return 3
+
+def broken():
+    return 1 / 0
+"""
+
+
+@pytest.fixture
+def nets(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(NETS)
+    return path
+
+
+def snnb(*arguments):
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def closed_form(filters):
+    """Synapses of `branched` on 8×8 digits: the kernel's taps that fall on the picture, pooling, and the classifier."""
+    taps = 8 * (3 * 8 - 2)
+    neurons = 16 * (filters + 2)
+    return taps * (filters + 2) + 64 * (filters + 2) + neurons * 10
+
+
+def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path):
+    run = tmp_path / "run"
+    options = ["--epochs", 3, "--limit", 300, "--norm-samples", 50, "--samples", 20, "--duration", 30]
+    result = snnb("run", "--model", f"{nets}:branched", "--dataset", "digits", "--run-dir", run, "--json", *options)
+    assert result.returncode == 0, result.stderr
+    stages = {s["stage"]: s for s in json.loads(result.stdout)["stages"]}
+    assert stages["graph"]["metrics"]["synapses"] == closed_form(filters=3)
+    assert stages["train"]["params"]["settings"] == {"filters": 3}
+    again = snnb("run", "--run-dir", run, "--set", "filters=2", "--json")
+    stages = {s["stage"]: s for s in json.loads(again.stdout)["stages"]}
+    assert stages["graph"]["metrics"]["synapses"] == closed_form(filters=2)
+    nets.write_text(NETS.replace("filters=3", "filters=4"))
+    assert "net.py has changed" in snnb("status", run).stdout
+
+
+def test_a_trained_network_is_judged_and_converted_as_it_is(nets, tmp_path):
+    run, trained = tmp_path / "run", tmp_path / "trained.h5"
+    options = ["--dataset", "digits", "--limit", 300, "--norm-samples", 50, "--epochs", 2]
+    assert snnb("train", "--model", f"{nets}:branched", "--run-dir", tmp_path / "first", *options[:2]).returncode == 0
+    (tmp_path / "first" / "train" / "net_branched.h5").rename(trained)
+    result = snnb("parse", "--model", trained, "--dataset", "digits", "--run-dir", run)
+    assert result.returncode == 0, result.stderr
+    from tensorflow import keras
+
+    kept = keras.models.load_model(str(run / "train" / "trained.h5"), compile=False)
+    original = keras.models.load_model(str(trained), compile=False)
+    for ours, theirs in zip(kept.get_weights(), original.get_weights()):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "message"),
+    [
+        ("sigmoid", 3, "squashed"),
+        ("nothing", 3, "returns int, not a tensorflow.keras.Model"),
+        ("broken", 3, "raised ZeroDivisionError"),
+        ("brnched", 2, "did you mean branched"),
+    ],
+)
+def test_what_cannot_become_a_network_is_refused_before_training(nets, tmp_path, function, code, message):
+    run = tmp_path / "run"
+    result = snnb("train", "--model", f"{nets}:{function}", "--dataset", "digits", "--run-dir", run, "--quiet")
+    assert result.returncode == code
+    assert message in result.stderr.strip().splitlines()[-1]
+    assert ("Traceback" in result.stderr) == (function == "broken")
+    assert not (run / "train").exists()
+
+
+def test_a_model_of_ones_own_needs_a_data_set(nets, tmp_path):
+    result = snnb("train", "--model", f"{nets}:branched", "--run-dir", tmp_path / "run")
+    assert result.returncode == 2
+    assert "--dataset" in result.stderr
