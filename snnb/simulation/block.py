@@ -16,8 +16,8 @@ class BlockCounts:
     Attributes
     ----------
     counts
-        Spikes of each population's neurons in the steps after the warm-up: int64 `(n,) + shape`. The input is among
-        the populations when it spikes (Poisson).
+        Spikes of each population's neurons in the steps after the warm-up: integers `(n,) + shape`. The input is
+        among the populations when it spikes (Poisson).
     readout
         Input current of the output layer summed over all steps: float32 `(n, units)`.
     activity

@@ -2,7 +2,10 @@
 
 from typing import Tuple
 
+import tensorflow as tf
+
 from snnb.errors import InputError, UsageError
+from snnb.simulation.event_network import unsupported
 from snnb.simulation.layers import MaxPooling2D, Network
 from snnb.simulation.settings import SimulationSettings
 
@@ -17,9 +20,18 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     """
     if settings.engine == "toolbox":
         _check_toolbox(network, settings)
-    if settings.engine != "auto":
+    if settings.engine in ("toolbox", "tensorflow"):
         return settings.engine, "asked for"
-    return "tensorflow", "the only fast one"
+    reason = unsupported(network, settings)
+    if settings.engine == "event":
+        if reason is not None:
+            raise InputError(f"{reason}: --engine event cannot simulate that; use --engine tensorflow")
+        return "event", "asked for"
+    if tf.config.list_physical_devices("GPU"):
+        return "tensorflow", "there is a GPU"
+    if reason is not None:
+        return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
+    return "event", "the fastest without a GPU"
 
 
 def _check_toolbox(network: Network, settings: SimulationSettings) -> None:

@@ -73,7 +73,7 @@ class Runner:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._analogue = Analogue(job.network)
-        self._engine: Engine = TensorFlowEngine(job.network, job.settings)
+        self._engine = _engine(job)
 
     def run(self, first: int, values: np.ndarray, y: np.ndarray, tick: Callable[[int], None]) -> Totals:
         """Simulate the block whose first sample is number `first`; `tick` is told each number of steps just done."""
@@ -87,8 +87,16 @@ class Runner:
         counted = self._engine.simulate(pixels, first, observe)
         return Totals(
             samples=len(pixels),
-            counts={name: counts.sum(axis=0) for name, counts in counted.counts.items()},
+            counts={name: counts.sum(axis=0, dtype=np.int64) for name, counts in counted.counts.items()},
             quality=judge.quality(self._analogue.outputs(pixels), counted.readout),
             activity=counted.activity,
             spikes={name: [table] for name, table in counted.spikes.items()},
         )
+
+
+def _engine(job: Job) -> Engine:
+    if job.engine == "event":
+        from snnb.simulation.event_engine import EventEngine  # numba takes a second to import
+
+        return EventEngine(job.network, job.settings)
+    return TensorFlowEngine(job.network, job.settings)

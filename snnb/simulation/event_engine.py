@@ -1,0 +1,72 @@
+"""The engine `event`: weights are added only where a neuron spikes; samples are shared among threads.
+
+At most 0.1 % of the (sample, neuron) pairs differ from the toolbox's counts, by one spike: a current is summed one
+input after the other here, while TensorFlow sums long ones in blocks.
+"""
+
+import os
+import queue
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Iterator, Tuple
+
+import numpy as np
+
+from snnb.simulation.block import BlockCounts, Observe
+from snnb.simulation.event_block import SampleBlock, Scratch
+from snnb.simulation.event_network import EventNetwork
+from snnb.simulation.layers import Network
+from snnb.simulation.settings import SimulationSettings
+
+# After so many steps of all samples the output is handed on.
+CHUNK_STEPS = 250
+
+
+class EventEngine:
+    """See the module. As many threads as there are processors for this process, each with one sample at a time."""
+
+    def __init__(self, network: Network, settings: SimulationSettings) -> None:
+        self._settings = settings
+        self._prepared = EventNetwork(network, settings)
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._threads = max(1, processors // settings.workers)
+        self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
+        for _ in range(self._threads):
+            self._scratch.put(Scratch(self._prepared))
+
+    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+        """See `Engine`."""
+        block = SampleBlock(self._prepared, x, first)
+        stopped = threading.Event()
+
+        def work(sample: int, start: int, output: np.ndarray) -> None:
+            scratch, at_once = self._scratch.get(), self._prepared.train_steps
+            try:
+                for step in range(0, len(output), at_once):
+                    if stopped.is_set():
+                        return
+                    block.advance(scratch, sample, start + step, output[step : step + at_once])
+            finally:
+                self._scratch.put(scratch)
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            try:
+                for start, steps in self._chunks():
+                    if start == self._settings.warm_up:
+                        block.forget_counts()
+                    output = np.zeros((len(x), steps, self._prepared.network.output.size), np.bool_)
+                    futures = [pool.submit(work, sample, start, output[sample]) for sample in range(len(x))]
+                    for future in futures:
+                        future.result()
+                    observe(output)
+            except BaseException:  # Ctrl-C among them: what still waits or works in the pool ends soon
+                stopped.set()
+                raise
+        return block.counted()
+
+    def _chunks(self) -> Iterator[Tuple[int, int]]:
+        """First step and number of steps of each chunk; counting starts at the beginning of one."""
+        warm_up, duration = self._settings.warm_up, self._settings.duration
+        for begin, end in ((0, warm_up), (warm_up, duration)):
+            for start in range(begin, end, CHUNK_STEPS):
+                yield start, min(CHUNK_STEPS, end - start)

@@ -1,0 +1,385 @@
+"""The compiled part of the event-driven engine: spikes as lists of indices, weights added only where there are spikes.
+
+A `Train` lists the neurons that spike, step after step, in rising order. So a neuron's contributions arrive in the
+order of its inputs, and its current is a sequential float32 sum. What makes it fast:
+
+- inputs that spike at the same position of an image share their targets, so their rows of weights are summed in
+  registers before they are stored (`_add_rows`);
+- the membrane update is a flat loop that the compiler vectorises, and spikes are found 64 at a time.
+"""
+
+from typing import Any, Callable, NamedTuple
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+# Spikes are looked for among so many neurons at a time; the arrays of a population are filled up to a multiple.
+GROUP = 64
+# A Dense layer's rows are read so many at a time: each of them from its beginning to its end, as memory likes it.
+DENSE_ROWS = 8
+
+
+class Train(NamedTuple):
+    """Spikes of a population. Step t's are `events[start[t]:start[t + 1]]`; int32 and int64."""
+
+    events: np.ndarray
+    start: np.ndarray
+
+
+class Neurons(NamedTuple):
+    """State of a population, flat, and filled up to a multiple of `GROUP` neurons.
+
+    Attributes
+    ----------
+    potential, current
+        float32.
+    base
+        float32: the current without spikes, a bias or constant input, to which `current` returns after each step.
+    spikes
+        uint8, of the present step.
+    counts
+        int32.
+    readout
+        float32: current summed over the steps; empty when it is not wanted.
+    uniforms
+        float32 `(steps, neurons)`: random numbers of a softmax layer; empty otherwise.
+    classes
+        Neurons that a softmax is taken over.
+    accumulated, leader
+        int32, of a max pooling layer: spikes so far of each input; the input that each window follows, -1 before any
+        spike. Empty otherwise.
+    threshold, to_zero
+        See `SimulationSettings`.
+    """
+
+    potential: np.ndarray
+    current: np.ndarray
+    base: np.ndarray
+    spikes: np.ndarray
+    counts: np.ndarray
+    readout: np.ndarray
+    uniforms: np.ndarray
+    classes: int
+    accumulated: np.ndarray
+    leader: np.ndarray
+    threshold: np.float32
+    to_zero: bool
+
+
+class Reach(NamedTuple):
+    """Where each position of an image counts. Position p's runs are `start[p]` to before `start[p + 1]` of these.
+
+    A run is one tap of the window or several whose targets follow each other, as they do along a row when the window
+    moves by one.
+
+    Attributes
+    ----------
+    target
+        int32: the first neuron of the run.
+    tap
+        int32: index of the first element of its weights.
+    length
+        int32: number of its neurons.
+    """
+
+    start: np.ndarray
+    target: np.ndarray
+    tap: np.ndarray
+    length: np.ndarray
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile, and keep the result on disk where there is a place for it; a read-only installation may have none."""
+    options = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+    try:
+        compiled: Callable[..., Any] = numba.njit(cache=True, **options)(function)
+    except RuntimeError:
+        compiled = numba.njit(**options)(function)
+    return compiled
+
+
+@intrinsic
+def _add_rows(typing, target, at, weights, first, rows, number, length):  # type: ignore[no-untyped-def]
+    """target[at:at + length] += weights[first + rows[e]:][:length] for e in range(number), in this order.
+
+    Up to 64 sums at a time stay in registers while the rows go by. LLVM does not find that by itself: it vectorises
+    the inner loop only, and would load and store the sums for each row.
+    """
+    signature = types.void(target, types.int64, weights, types.int64, rows, types.int64, types.int64)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        index = ir.IntType(64)
+        _, at, _, first, _, number, length = args
+        target, weights, rows = (
+            context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 2, 4)
+        )
+        done = cgutils.alloca_once_value(builder, index(0))
+        for width in (64, 32, 16, 8, 4, 2, 1):
+            vector = ir.VectorType(ir.FloatType(), width)
+            sums = cgutils.alloca_once(builder, vector)
+            blocks = builder.sdiv(builder.sub(length, builder.load(done)), index(width))
+            with cgutils.for_range(builder, blocks):
+                offset = builder.load(done)
+                address = builder.gep(target, [builder.add(at, offset)])
+                address = builder.bitcast(address, vector.as_pointer())
+                builder.store(builder.load(address, align=4), sums)
+                source = builder.gep(weights, [builder.add(first, offset)])
+                with cgutils.for_range(builder, number) as loop:
+                    row = builder.load(builder.gep(rows, [loop.index]))
+                    row = builder.bitcast(builder.gep(source, [row]), vector.as_pointer())
+                    builder.store(builder.fadd(builder.load(sums), builder.load(row, align=4)), sums)
+                builder.store(builder.load(sums), address, align=4)
+                builder.store(builder.add(offset, index(width)), done)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def _bits(typing, spikes, first):  # type: ignore[no-untyped-def]
+    """As bits of a uint64, lowest first, which of the 64 uint8 from `first` on are not 0."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        vector = ir.VectorType(ir.IntType(8), GROUP)
+        start = builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
+        loaded = builder.load(builder.bitcast(start, vector.as_pointer()), align=1)
+        return builder.bitcast(builder.icmp_unsigned("!=", loaded, ir.Constant(vector, None)), ir.IntType(64))
+
+    return types.uint64(spikes, types.int64), generate
+
+
+@intrinsic
+def _lowest(typing, word):  # type: ignore[no-untyped-def]
+    """Number of the lowest bit of a uint64 that is set; there must be one."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), generate
+
+
+@_compiled
+def _integrate(neurons: Neurons) -> None:
+    """Add the current, spike at the threshold, reset; the current returns to its base."""
+    potential, current, base, spikes = neurons.potential, neurons.current, neurons.base, neurons.spikes
+    for i in range(potential.size):
+        m = potential[i] + current[i]
+        fires = m >= neurons.threshold
+        spikes[i] = fires
+        down = m if neurons.to_zero else neurons.threshold
+        potential[i] = m - (down if fires else np.float32(0))
+        current[i] = base[i]
+
+
+@_compiled
+def _softmax(neurons: Neurons, step: int) -> None:
+    """Spike where the random number is at most the softmax of the potential; such a neuron is reset to zero."""
+    for first in range(0, neurons.uniforms.shape[1], neurons.classes):
+        last = first + neurons.classes
+        potential = neurons.potential[first:last]
+        potential += neurons.current[first:last]
+        share = np.exp(potential - potential.max())
+        share /= share.sum()
+        for i in range(neurons.classes):
+            fires = neurons.uniforms[step, first + i] <= share[i]
+            neurons.spikes[first + i] = fires
+            if fires:
+                potential[i] = 0
+    neurons.current[:] = neurons.base
+
+
+@_compiled
+def _fire(neurons: Neurons, step: int, train: Train, n: int) -> int:
+    """One step of the neurons, given their current. Their spikes go to `train` from index n on; returns its new end."""
+    if neurons.readout.size:
+        neurons.readout[:] += neurons.current[: neurons.readout.size]
+    if neurons.uniforms.size:
+        _softmax(neurons, step)
+    else:
+        _integrate(neurons)
+    for first in range(0, neurons.spikes.size, GROUP):
+        left = _bits(neurons.spikes, first)
+        while left:
+            i = first + _lowest(left)
+            train.events[n] = i
+            neurons.counts[i] += 1
+            n += 1
+            left &= left - np.uint64(1)
+    return n
+
+
+@_compiled
+def _position(neuron: int, channels: int) -> int:
+    """Position of a neuron in the image; 32-bit unsigned division is the fast one."""
+    return np.int64(np.uint32(neuron) // np.uint32(channels))  # type: ignore[return-value]
+
+
+@_compiled
+def constant(steps: int, neurons: Neurons, train: Train) -> None:
+    """A population whose current never changes."""
+    n = 0
+    for step in range(steps):
+        train.start[step] = n
+        n = _fire(neurons, step, train, n)
+    train.start[steps] = n
+
+
+@_compiled
+def dense(
+    steps: int, source: Train, weights: np.ndarray, length: int, rows: np.ndarray, neurons: Neurons, train: Train
+) -> None:
+    """weights: flat, a row of `length` for each input; rows: room for int64 indices."""
+    n = 0
+    for step in range(steps):
+        train.start[step] = n
+        e, end = source.start[step], source.start[step + 1]
+        while e < end:
+            number = min(end - e, DENSE_ROWS)
+            for i in range(number):
+                rows[i] = source.events[e + i] * np.int64(length)
+            _add_rows(neurons.current, 0, weights, 0, rows, number, length)
+            e += number
+        n = _fire(neurons, step, train, n)
+    train.start[steps] = n
+
+
+@_compiled
+def convolution(
+    steps: int,
+    source: Train,
+    channels: int,
+    reach: Reach,
+    weights: np.ndarray,
+    stride: int,
+    rows: np.ndarray,
+    neurons: Neurons,
+    train: Train,
+) -> None:
+    """weights: flat, an input channel's `stride` behind those of the one before; rows: room for int64 indices."""
+    n = 0
+    for step in range(steps):
+        train.start[step] = n
+        e, end = source.start[step], source.start[step + 1]
+        while e < end:
+            position = _position(source.events[e], channels)
+            first, number = position * channels, 0
+            while e < end and source.events[e] < first + channels:
+                rows[number] = (source.events[e] - first) * stride
+                number += 1
+                e += 1
+            for k in range(reach.start[position], reach.start[position + 1]):
+                _add_rows(neurons.current, reach.target[k], weights, reach.tap[k], rows, number, reach.length[k])
+        n = _fire(neurons, step, train, n)
+    train.start[steps] = n
+
+
+@_compiled
+def depthwise(
+    steps: int,
+    source: Train,
+    channels: int,
+    reach: Reach,
+    weights: np.ndarray,
+    multiplier: int,
+    neurons: Neurons,
+    train: Train,
+) -> None:
+    """weights: flat, by tap and input channel `multiplier` numbers."""
+    n = 0
+    for step in range(steps):
+        train.start[step] = n
+        for e in range(source.start[step], source.start[step + 1]):
+            position = _position(source.events[e], channels)
+            first = (source.events[e] - position * channels) * multiplier
+            for k in range(reach.start[position], reach.start[position + 1]):
+                for m in range(first, first + multiplier):
+                    neurons.current[reach.target[k] + m] += weights[reach.tap[k] + m]
+        n = _fire(neurons, step, train, n)
+    train.start[steps] = n
+
+
+@_compiled
+def average(
+    steps: int,
+    source: Train,
+    channels: int,
+    reach: Reach,
+    amplitude: np.float32,
+    taps: np.ndarray,
+    neurons: Neurons,
+    train: Train,
+) -> None:
+    """taps: float32, the number of inputs of each neuron. Adding before dividing rounds as TensorFlow does."""
+    n = 0
+    for step in range(steps):
+        train.start[step] = n
+        for e in range(source.start[step], source.start[step + 1]):
+            position = _position(source.events[e], channels)
+            channel = source.events[e] - position * channels
+            for k in range(reach.start[position], reach.start[position + 1]):
+                neurons.current[reach.target[k] + channel] += amplitude
+        for i in range(taps.size):
+            neurons.current[i] /= taps[i]
+        n = _fire(neurons, step, train, n)
+    train.start[steps] = n
+
+
+@_compiled
+def maximum(
+    steps: int, source: Train, channels: int, reach: Reach, amplitude: np.float32, neurons: Neurons, train: Train
+) -> None:
+    """A window's leader is the input with most spikes so far, the first of several; its present spike is passed on."""
+    accumulated, leader = neurons.accumulated, neurons.leader
+    n = 0
+    for step in range(steps):
+        train.start[step] = n
+        begin, end = source.start[step], source.start[step + 1]
+        for e in range(begin, end):
+            accumulated[source.events[e]] += 1
+        for e in range(begin, end):
+            i = source.events[e]
+            position = _position(i, channels)
+            for k in range(reach.start[position], reach.start[position + 1]):
+                o = reach.target[k] + i - position * channels
+                best = leader[o]
+                if best < 0 or accumulated[i] > accumulated[best] or (accumulated[i] == accumulated[best] and i < best):
+                    leader[o] = i
+        for e in range(begin, end):
+            i = source.events[e]
+            position = _position(i, channels)
+            for k in range(reach.start[position], reach.start[position + 1]):
+                o = reach.target[k] + i - position * channels
+                if leader[o] == i:
+                    neurons.current[o] = amplitude
+        n = _fire(neurons, step, train, n)
+    train.start[steps] = n
+
+
+@_compiled
+def renumbered(steps: int, source: Train, table: np.ndarray, train: Train) -> None:
+    """The same spikes where neuron i is called `table[i]`, which rises with i."""
+    end = source.start[steps]
+    for e in range(end):
+        train.events[e] = table[source.events[e]]
+    train.start[: steps + 1] = source.start[: steps + 1]
+
+
+@_compiled
+def merged(steps: int, one: Train, two: Train, train: Train) -> None:
+    """The spikes of two populations in rising order."""
+    n = 0
+    for step in range(steps):
+        train.start[step] = n
+        a, b = one.start[step], two.start[step]
+        while a < one.start[step + 1] or b < two.start[step + 1]:
+            if b == two.start[step + 1] or (a < one.start[step + 1] and one.events[a] <= two.events[b]):
+                train.events[n] = one.events[a]
+                a += 1
+            else:
+                train.events[n] = two.events[b]
+                b += 1
+            n += 1
+    train.start[steps] = n

@@ -1,0 +1,197 @@
+"""A network made ready for the event-driven engine: what all samples and threads share."""
+
+from typing import Callable, Dict, List, Optional, Set
+
+import numpy as np
+import tensorflow as tf
+
+from snnb.simulation import event_kernels as kernels
+from snnb.simulation.currents import batch_of, current, padded, parameters
+from snnb.simulation.event_geometry import itself, joined_indices, padded_indices, reach_of, runs_of, taps_per_neuron
+from snnb.simulation.event_kernels import GROUP, Neurons, Reach, Train
+from snnb.simulation.layers import (
+    POPULATIONS,
+    AveragePooling2D,
+    Concatenate,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Layer,
+    MaxPooling2D,
+    Network,
+    Shape,
+    ZeroPadding2D,
+)
+from snnb.simulation.settings import SimulationSettings
+
+# Steps, the spikes that are read, the neurons, where their spikes go, and room for the indices of rows of weights.
+Work = Callable[[int, Train, Neurons, Train, np.ndarray], None]
+
+# A layer's spikes are gathered for so many steps, or for as few as can hold so many of them if all its neurons spiked,
+# before the next layer reads them: meanwhile the layer's weights and neurons stay in the cache.
+TRAIN_STEPS, TRAIN_SPIKES = 100, 1_000_000
+
+
+class EventNetwork:
+    """Weights in rows, geometry in tables, and the compiled work of each population.
+
+    Attributes
+    ----------
+    train_steps
+        Steps that one layer does before the next.
+    work
+        By population that reads spikes.
+    tables
+        By layer that joins or pads: for each input, where its elements are in the output; None: where they were.
+    base
+        By population: float32, its current without spikes: the bias.
+    rows
+        Most rows of weights that are summed at a time.
+    fed
+        Populations that the constant input reaches, and the layers between.
+    """
+
+    def __init__(self, network: Network, settings: SimulationSettings) -> None:
+        self.network, self.settings = network, settings
+        sizes = [layer.size for layer in network.layers]
+        self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_SPIKES // max(sizes)))
+        self.rows = max(kernels.DENSE_ROWS, *(layer.shape[-1] for layer in network.layers))
+        self.fed = _fed(network, settings)
+        self.work: Dict[str, Work] = {}
+        self.tables: Dict[str, List[Optional[np.ndarray]]] = {}
+        self.base: Dict[str, np.ndarray] = {}
+        self._weights = parameters(network)
+        amplitudes = _amplitudes(network, settings)
+        for layer in network.layers[1:]:
+            shapes = [network.layer(name).shape for name in layer.inputs]
+            if not isinstance(layer, POPULATIONS):
+                self.tables[layer.name] = _tables(layer, shapes)
+                continue
+            self.base[layer.name] = neurons_of(_bias(layer))
+            for amplitude in amplitudes[layer.inputs[0]]:
+                self.work[layer.name] = _work(layer, shapes[0], amplitude)
+
+    def currents(self, x: np.ndarray) -> Dict[str, np.ndarray]:
+        """Currents without spikes of the populations that the constant input reaches: float32 `(samples, neurons)`.
+
+        TensorFlow computes them, so that they are those of the engine `tensorflow`.
+        """
+        batch = batch_of(self.network)
+        parts = [self._batch_currents(x[first : first + batch], batch) for first in range(0, len(x), batch)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _batch_currents(self, x: np.ndarray, batch: int) -> Dict[str, np.ndarray]:
+        tensors = {self.network.input.name: tf.constant(padded(x, batch))}
+        currents: Dict[str, np.ndarray] = {}
+        for layer in self.network.layers[1:]:
+            tensors[layer.name] = tf.zeros((batch, *layer.shape))  # no spikes
+            if layer.name in self.fed:
+                known = current(layer, [tensors[name] for name in layer.inputs], self._weights)
+                if isinstance(layer, POPULATIONS):
+                    currents[layer.name] = neurons_of(known.numpy()[: len(x)].reshape(len(x), -1))
+                else:
+                    tensors[layer.name] = known
+        return currents
+
+
+def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]:
+    """Why the event-driven engine cannot simulate the network as asked; None when it can."""
+    amplitudes, fed = _amplitudes(network, settings), _fed(network, settings)
+    for layer in network.populations:
+        if len(amplitudes[layer.inputs[0]]) > 1:
+            return (
+                f"layer {layer.name} reads input spikes of amplitude 1 and spikes of amplitude {settings.threshold:g}"
+            )
+        if isinstance(layer, MaxPooling2D) and layer.name in fed:
+            return f"layer {layer.name} pools the constant input, which is no spike"
+    return None
+
+
+def neurons_of(values: np.ndarray) -> np.ndarray:
+    """`values`, `(..., neurons)`, filled up with zeros to a multiple of `GROUP` neurons."""
+    shape = (*values.shape[:-1], -(-values.shape[-1] // GROUP) * GROUP)
+    filled = np.zeros(shape, values.dtype)
+    filled[..., : values.shape[-1]] = values
+    return filled
+
+
+def _amplitudes(network: Network, settings: SimulationSettings) -> Dict[str, Set[float]]:
+    """What a spike adds, by layer: of Poisson input 1, of a population its threshold; constant input has no spikes."""
+    found: Dict[str, Set[float]] = {network.input.name: {1.0} if settings.input == "poisson" else set()}
+    for layer in network.layers[1:]:
+        read: Set[float] = set().union(*(found[name] for name in layer.inputs))
+        found[layer.name] = {settings.threshold} if isinstance(layer, POPULATIONS) else read
+    return found
+
+
+def _fed(network: Network, settings: SimulationSettings) -> Set[str]:
+    passing = {network.input.name} if settings.input == "constant" else set()
+    fed = set(passing)
+    for layer in network.layers[1:]:
+        if passing.intersection(layer.inputs):
+            fed.add(layer.name)
+            if not isinstance(layer, POPULATIONS):
+                passing.add(layer.name)
+    return fed
+
+
+def _bias(layer: Layer) -> np.ndarray:
+    if isinstance(layer, (Dense, Conv2D, DepthwiseConv2D)):
+        return np.tile(layer.bias, layer.size // len(layer.bias))
+    return np.zeros(layer.size, np.float32)
+
+
+def _tables(layer: Layer, shapes: List[Shape]) -> List[Optional[np.ndarray]]:
+    if isinstance(layer, ZeroPadding2D):
+        return [padded_indices(layer, shapes[0])]
+    if isinstance(layer, Concatenate):
+        begins = np.cumsum([0, *(shape[layer.axis] for shape in shapes)])
+        return [joined_indices(layer, begin, shape[layer.axis]) for begin, shape in zip(begins, shapes)]
+    return [None]
+
+
+def _work(layer: Layer, shape: Shape, amplitude: float) -> Work:
+    """The work of a population that reads spikes of that amplitude from an array of that shape."""
+    size, channels = np.float32(amplitude), shape[-1]
+    if isinstance(layer, Dense):
+        weights = (layer.kernel * size).ravel()
+        units = layer.shape[-1]
+        if len(shape) == 1:
+            return lambda steps, source, neurons, train, rows: kernels.dense(
+                steps, source, weights, units, rows, neurons, train
+            )
+        places = itself(int(np.prod(shape[:-1])), units)
+        return lambda steps, source, neurons, train, rows: kernels.convolution(
+            steps, source, channels, places, weights, units, rows, neurons, train
+        )
+    assert isinstance(layer, (Conv2D, DepthwiseConv2D, AveragePooling2D, MaxPooling2D))
+    reach = reach_of(layer, shape)
+    if isinstance(layer, Conv2D):
+        return _convolution(layer, reach, channels, size)
+    if isinstance(layer, DepthwiseConv2D):
+        multiplier = layer.kernel.shape[3]
+        taps = (layer.kernel[:, ::-1] * size).ravel()
+        placed = reach._replace(tap=reach.tap * np.int32(channels * multiplier))
+        return lambda steps, source, neurons, train, rows: kernels.depthwise(
+            steps, source, channels, placed, taps, multiplier, neurons, train
+        )
+    if isinstance(layer, MaxPooling2D):
+        return lambda steps, source, neurons, train, rows: kernels.maximum(
+            steps, source, channels, reach, size, neurons, train
+        )
+    inputs = taps_per_neuron(layer, shape)
+    return lambda steps, source, neurons, train, rows: kernels.average(
+        steps, source, channels, reach, size, inputs, neurons, train
+    )
+
+
+def _convolution(layer: Conv2D, reach: Reach, channels: int, size: np.float32) -> Work:
+    """Weights by kernel row, input channel, then the row's taps from right to left: so that runs are contiguous."""
+    _, columns, _, filters = layer.kernel.shape
+    weights = (layer.kernel[:, ::-1].transpose(0, 2, 1, 3) * size).ravel()
+    runs, stride = runs_of(layer, reach), columns * filters
+    row, column = runs.tap // columns, runs.tap % columns
+    runs = runs._replace(tap=(row * channels * stride + column * filters).astype(np.int32))
+    return lambda steps, source, neurons, train, rows: kernels.convolution(
+        steps, source, channels, runs, weights, stride, rows, neurons, train
+    )
