@@ -1,6 +1,7 @@
 """The command line `snnb`: its commands, and the one place where errors become a line and an exit code."""
 
 import os
+import signal
 import sys
 import traceback
 from typing import Callable, Dict, List, Optional
@@ -124,13 +125,21 @@ def _hide(*_: object) -> None:
     """Drop what a library prints of errors that it cannot raise; the error itself is told in one line."""
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def app() -> None:
     """Entry point of the installed command.
+
+    SIGTERM, which a cluster or `docker stop` sends, is an interruption like Ctrl-C: process 1 of a container would
+    ignore it otherwise.
 
     When HDF5 could not write a file (a full disk), h5py prints more errors while it cleans up, and HDF5 crashes when
     its objects are freed or the process ends normally. The directory they lay in is removed by then: just end.
     """
     sys.excepthook = sys.unraisablehook = _hide
+    signal.signal(signal.SIGTERM, _interrupt)
     code = main()
     if code == ResourceError.exit_code:
         sys.stdout.flush()

@@ -58,13 +58,13 @@ def test_killed_a_stage_leaves_the_run_as_it_was(run, stage):
     assert verify(after).problems == []
 
 
-@pytest.mark.parametrize("stage", ["train", "simulate"])
-def test_ctrl_c_answers_at_once_and_leaves_nothing_half_written(run, stage):
+@pytest.mark.parametrize(("stage", "sent"), [("train", signal.SIGINT), ("simulate", signal.SIGTERM)])
+def test_an_interruption_answers_at_once_and_leaves_nothing_half_written(run, stage, sent):
     before = (run.path / "manifest.yaml").read_bytes()
     process = start(run, stage)
     time.sleep(4)  # past the imports, well inside the work
     begin = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, errors = process.communicate()
     assert process.returncode == 130
     assert "interrupted" in errors.splitlines()[-1]
