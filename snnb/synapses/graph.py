@@ -130,12 +130,12 @@ class SynapseGraph:
         return np.concatenate([np.empty(0, np.int64), *found])
 
     def out_degree(self, node: int) -> int:
-        population = self.nodes.population(node)
-        return sum(int(p.out_degrees[node - population.first]) for p in self.projections if p.source is population)
+        """Count the synapses of one neuron; `projection.out_degrees` has those of all."""
+        return len(self.successors(node))
 
     def in_degree(self, node: int) -> int:
-        population = self.nodes.population(node)
-        return sum(int(p.in_degrees[node - population.first]) for p in self.projections if p.target is population)
+        """Count the synapses onto one neuron; `projection.in_degrees` has those of all."""
+        return len(self.predecessors(node))
 
     def summary(self) -> Tuple[ProjectionSummary, ...]:
         """Summarize every projection: degrees, weights, edges, spikes carried; computed without generating edges."""

@@ -39,7 +39,7 @@ def sources_of(projection: "Projection", target: int) -> Tuple[np.ndarray, np.nd
     if connection.pairing == "diagonal":
         channel, in_output = divmod(in_output, connection.multiplier)
         channels = slice(channel, channel + 1)
-    sources = projection.ids[connection.rows.input[i][:, None], connection.columns.input[j][None, :], channels]
+    sources = projection.reindexing.nodes_at(connection.rows.input[i], connection.columns.input[j], channels)
     if projection.kernel is not None:
         taps = connection.rows.tap[i][:, None], connection.columns.tap[j][None, :]
         weights = projection.kernel[(*taps, channels, in_output)]

@@ -10,6 +10,7 @@ from snnb.synapses.generate import EdgeBatch, Stream, fill
 from snnb.synapses.neighbours import sources_of, targets_of
 from snnb.synapses.parallel import merge, merged_batches
 from snnb.synapses.population import Population
+from snnb.synapses.reindexing import Reindexing
 from snnb.synapses.rules import PADDING, Connection
 from snnb.synapses.stencil import window_reduce
 from snnb.synapses.store import index_dtype, map_array
@@ -28,8 +29,8 @@ class Projection:
     source, target : Population
     connection : Connection
         Rule and geometry of the target's layer.
-    parallel : bool
-        Whether a source stands at several positions of the layer's input, so that parallel connections are merged.
+    reindexing : Reindexing
+        Where the sources stand in the layer's input.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Projection:
         self.source = source
         self.target = target
         self.connection = connection
-        self.parallel: bool = bool(group.attrs["parallel"])
+        self.reindexing = Reindexing(group, connection.input_volume, source)
         self._group = group
         self._nodes = nodes
 
@@ -62,50 +63,22 @@ class Projection:
         return (1 / np.maximum(taps, 1)).astype(np.float32)
 
     @cached_property
-    def ids(self) -> np.ndarray:
-        """Node at each position of the layer's input (`input_volume`); -1 for padding and other populations."""
-        if "ids" in self._group:
-            ids = self._group["ids"][()].astype(np.int64)
-        else:
-            volume = self.connection.input_volume
-            ids = int(self._group.attrs["first_id"]) + np.arange(np.prod(volume, dtype=np.int64)).reshape(volume)
-        ids[(ids < self.source.first) | (ids >= self.source.first + self.source.size)] = PADDING
-        return ids
-
-    @cached_property
-    def positions(self) -> Tuple[np.ndarray, np.ndarray]:
-        """Where each source stands in the layer's input.
-
-        Returns
-        -------
-        start : ndarray of int64, shape (sources + 1,)
-        position : ndarray of int64
-            Flat positions of source s at `start[s]:start[s + 1]`, ascending.
-        """
-        flat = self.ids.ravel()
-        position = np.flatnonzero(flat != PADDING)
-        local = flat[position] - self.source.first
-        order = np.argsort(local, kind="stable")
-        return np.searchsorted(local[order], np.arange(self.source.size + 1)), position[order]
-
-    @cached_property
     def out_degrees(self) -> np.ndarray:
         """Synapses of each source: int64, shape (sources,)."""
-        if self.parallel:
+        if self.reindexing.parallel:
             return self._counted[0]
-        start, position = self.positions
-        fan = self._fan_out()
-        degrees = np.zeros(self.source.size, np.int64)
-        used = np.diff(start) > 0
-        degrees[used] = fan.ravel()[position // self.connection.channels]
-        return degrees
+        where = self.reindexing.where
+        rows = np.bincount(self.connection.rows.input, minlength=self.connection.rows.size)
+        columns = np.bincount(self.connection.columns.input, minlength=self.connection.columns.size)
+        fan_out = np.multiply.outer(rows, columns).ravel() * self.connection.multiplier
+        return np.where(where == PADDING, 0, fan_out[where // self.connection.channels])
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
         """Synapses onto each target: int64, shape (targets,)."""
-        if self.parallel:
+        if self.reindexing.parallel:
             return self._counted[1]
-        real = (self.ids != PADDING).astype(np.int64)
+        real = (self.reindexing.ids != PADDING).astype(np.int64)
         if self.connection.pairing == "dense":
             real = real.sum(axis=2, keepdims=True)
         windows = window_reduce(self.connection.rows, self.connection.columns, real)
@@ -126,12 +99,6 @@ class Projection:
             into += np.bincount(batch.target - self.target.first, minlength=into.size)
         return out, into
 
-    def _fan_out(self) -> np.ndarray:
-        """Synapses of a source by its row and column: int64, shape (height, width)."""
-        rows = np.bincount(self.connection.rows.input, minlength=self.connection.rows.size)
-        columns = np.bincount(self.connection.columns.input, minlength=self.connection.columns.size)
-        return np.multiply.outer(rows, columns) * self.connection.multiplier
-
     def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
         """Generate the synapses, ordered by source, then target.
 
@@ -147,7 +114,7 @@ class Projection:
         EdgeBatch
         """
         rate = self.source.edge_rate(rate_scale)
-        if self.parallel:
+        if self.reindexing.parallel:
             dtype = index_dtype(self._nodes)
             yield from merged_batches(self.successors, self.source.first, rate, max_edges, dtype)
             return
@@ -163,9 +130,6 @@ class Projection:
     @cached_property
     def _stream(self) -> Stream:
         connection = self.connection
-        start, position = self.positions
-        where = np.full(self.source.size, PADDING, np.int64)
-        where[np.diff(start) > 0] = position
         return Stream(
             first_source=self.source.first,
             first_target=self.target.first,
@@ -175,7 +139,7 @@ class Projection:
             filters=connection.filters,
             multiplier=connection.multiplier,
             column_taps=connection.columns.taps,
-            position=where,
+            position=self.reindexing.where,
             row_start=connection.rows.starts(),
             row_output=connection.rows.output,
             row_tap=connection.rows.tap,
@@ -188,13 +152,11 @@ class Projection:
 
     def successors(self, node: int) -> Tuple[np.ndarray, np.ndarray]:
         """Return ids (int64, ascending) and weights (float32) of the targets of one source."""
-        start, position = self.positions
-        local = node - self.source.first
-        found = [targets_of(self, int(where)) for where in position[start[local] : start[local + 1]]]
+        found = [targets_of(self, position) for position in self.reindexing.positions_of(node).tolist()]
         if not found:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         targets, weights = (np.concatenate(parts) for parts in zip(*found))
-        return merge(targets, weights, self.connection.rule) if self.parallel else (targets, weights)
+        return merge(targets, weights, self.connection.rule) if self.reindexing.parallel else (targets, weights)
 
     def predecessors(self, node: int) -> Tuple[np.ndarray, np.ndarray]:
         """Return ids (int64, ascending) and weights (float32) of the sources of one target."""

@@ -75,7 +75,7 @@ class _Moments:
 def summarize(projection: "Projection", seconds_per_step: Optional[float]) -> ProjectionSummary:
     """Summarize a projection; `seconds_per_step` is None for a graph without spike counts."""
     weight, edge, nonzero = _Moments(), _Moments(), 0
-    groups = _generated(projection) if projection.parallel else _by_tap(projection)
+    groups = _generated(projection) if projection.reindexing.parallel else _by_tap(projection)
     for of_weight, of_edge, count in groups:
         weight.add(*of_weight)
         edge.add(*of_edge)
@@ -108,8 +108,8 @@ def _by_tap(projection: "Projection") -> Iterator[Group]:
     """
     connection = projection.connection
     rate = np.append(projection.source.edge_rate(1.0), np.float32(0))
-    real = projection.ids != PADDING
-    rates = rate[np.where(real, projection.ids - projection.source.first, -1)]
+    real = projection.reindexing.ids != PADDING
+    rates = rate[np.where(real, projection.reindexing.ids - projection.source.first, -1)]
     for i in range(connection.rows.taps):
         in_tap = connection.rows.tap == i
         row_input, row_output = connection.rows.input[in_tap], connection.rows.output[in_tap]
