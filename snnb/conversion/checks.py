@@ -24,6 +24,9 @@ RECURRENT = {"RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM2D", "Bidirectional", "
 OTHER_ACTIVATIONS = {"LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Softmax"}
 MERGING = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Dot"}
 
+# What the parser passes over on its way from a layer back to the one before it, and how many of them at most.
+PASSED_OVER = ACTIVATIONS | TRAINING_ONLY | {"BatchNormalization"}
+PARSER_PASSES_OVER = 6
 # How many layers behind a layer with weights the parser looks for its activation.
 PARSER_LOOKS_AHEAD = 3
 
@@ -136,6 +139,8 @@ def _unknown(kind: str) -> str:
 
 def _of_its_place(layer: Layer, architecture: Architecture, max_pool: str, rectify_linear: bool) -> Iterator[str]:
     """Reasons that lie in what stands before and after the layer."""
+    if layer.kind not in PASSED_OVER and any(_passed_over(before) > PARSER_PASSES_OVER for before in layer.inbound):
+        yield f"more than {PARSER_PASSES_OVER} Dropout, activation and similar layers before it: the parser gets lost"
     if layer.kind in WEIGHTED:
         yield from _of_weights(layer, rectify_linear)
     elif layer.kind in ACTIVATIONS:
@@ -205,10 +210,8 @@ def _of_batch_normalization(layer: Layer) -> Iterator[str]:
 def _of_global_pooling(layer: Layer, architecture: Architecture) -> Iterator[str]:
     # The parser joins the layer that stands next in the list to it, whichever that is.
     position = architecture.layers.index(layer)
-    skipped = ACTIVATIONS | TRAINING_ONLY | {"BatchNormalization", "InputLayer"}
-    following = [after for after in architecture.layers[position + 1 :] if after.kind not in skipped]
-    consumers = _behind(layer, skipped)
-    if consumers != following[:1]:
+    following = [after for after in architecture.layers[position + 1 :] if after.kind not in PASSED_OVER]
+    if _behind(layer) != following[:1]:
         yield "the parser would join it to another branch: use AveragePooling2D over the whole map and Flatten"
 
 
@@ -235,11 +238,16 @@ def _skip_training_only(layer: Layer) -> Layer:
     return layer
 
 
-def _behind(layer: Layer, skipped: Any) -> List[Layer]:
-    """The next layers in the direction of the output, `skipped` types looked through."""
+def _passed_over(layer: Layer) -> int:
+    """How many layers in a row, from this one towards the input, the parser passes over."""
+    return 1 + _passed_over(layer.inbound[0]) if layer.kind in PASSED_OVER else 0
+
+
+def _behind(layer: Layer) -> List[Layer]:
+    """The next layers in the direction of the output that the parser does not pass over."""
     found: List[Layer] = []
     for after in layer.outbound:
-        found += _behind(after, skipped) if after.kind in skipped else [after]
+        found += _behind(after) if after.kind in PASSED_OVER else [after]
     return found
 
 

@@ -108,6 +108,11 @@ WRONGLY_PARSED = {
         "norm",
         "depth_multiplier",
     ),
+    "too many layers to pass over": (
+        lambda: chain(L.Conv2D(2, 3, activation="relu"), *(L.Dropout(0.1) for _ in range(7)), *end()),
+        "flatten",
+        "gets lost",
+    ),
     "input concatenated": (input_concatenated, "join", "drop the other branches"),
     "global pooling in branches": (global_pooling_in_two_branches, "pool0", "another branch"),
     "relu6": (lambda: chain(L.Conv2D(3, 3), L.ReLU(0.5, name="relu"), *end()), "relu", "max_value 0.5"),

@@ -1,0 +1,167 @@
+"""Random networks of everything the toolbox converts: the parsed network computes the same, is scaled the same."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from snntoolbox.conversion.utils import normalize_parameters
+from tensorflow import keras
+
+from snnb.conversion.checks import check_convertible
+from snnb.conversion.config import ToolboxConfig, configuration
+from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
+from snnb.conversion.parse import to_parsed
+from snnb.conversion.quiet import quiet
+from snnb.conversion.verify import reference_outputs, verify
+
+L = keras.layers
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+paddings = st.sampled_from(["same", "valid"])
+
+
+def small_enough(x, size):
+    return x.shape[1] >= size[0] and x.shape[2] >= size[1]
+
+
+@st.composite
+def weighted_maps(draw, x):
+    """A convolution with its batch normalisation, dropout and relu, in one of the ways these can be written."""
+    kernel, padding = draw(pairs), draw(paddings)
+    if not small_enough(x, kernel):
+        padding = "same"
+    separate = draw(st.sampled_from(["own", "Activation", "ReLU"]))
+    own = "relu" if separate == "own" else "linear"
+    common = {"padding": padding, "use_bias": draw(st.booleans()), "activation": own}
+    if draw(st.integers(0, 3)) == 0:
+        x = L.DepthwiseConv2D(kernel, strides=draw(st.integers(1, 2)), **common)(x)
+    else:
+        x = L.Conv2D(draw(st.integers(1, 4)), kernel, strides=draw(pairs), **common)(x)
+    if separate == "own":
+        return x
+    if draw(st.booleans()):
+        x = L.BatchNormalization(scale=draw(st.booleans()), center=draw(st.booleans()))(x)
+    if draw(st.booleans()):
+        x = L.Dropout(0.5)(x)
+    return L.ReLU()(x) if separate == "ReLU" else L.Activation("relu")(x)
+
+
+@st.composite
+def blocks(draw, x):
+    kind = draw(st.sampled_from(["weights", "weights", "pool", "pad", "drop", "branch"]))
+    if kind == "branch":
+        branches = [draw(weighted_maps(x)) for _ in range(draw(st.integers(2, 3)))]
+        rows, columns = (min(branch.shape[axis] for branch in branches) for axis in (1, 2))
+        branches = [
+            L.Conv2D(2, (b.shape[1] - rows + 1, b.shape[2] - columns + 1), activation="relu")(b)
+            if (b.shape[1], b.shape[2]) != (rows, columns)
+            else b
+            for b in branches
+        ]
+        return L.Concatenate()(branches)
+    if kind == "pool":
+        size, padding = draw(pairs), draw(paddings)
+        if not small_enough(x, size):
+            padding = "same"
+        return L.AveragePooling2D(size, strides=draw(st.none() | pairs), padding=padding)(x)
+    if kind == "pad":
+        return L.ZeroPadding2D(draw(pairs))(x)
+    if kind == "drop":
+        return L.Dropout(0.5)(x)
+    return draw(weighted_maps(x))
+
+
+@st.composite
+def networks(draw):
+    first = x = L.Input((draw(st.integers(4, 9)), draw(st.integers(4, 9)), draw(st.integers(1, 3))))
+    x = draw(weighted_maps(x))
+    for _ in range(draw(st.integers(0, 3))):
+        x = draw(blocks(x))
+    x = L.GlobalAveragePooling2D()(x) if draw(st.booleans()) else L.Flatten()(x)
+    for _ in range(draw(st.integers(0, 2))):
+        x = L.Dense(draw(st.integers(1, 6)))(x)
+        if draw(st.booleans()):
+            x = L.BatchNormalization()(x)
+        x = L.Activation("relu")(x)
+    x = L.Dense(draw(st.integers(2, 5)), activation=draw(st.sampled_from(["linear", "softmax"])))(x)
+    model = keras.Model(first, x)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    for layer in model.layers:
+        layer.set_weights(
+            [
+                random.uniform(0.5, 2, w.shape)
+                if "variance" in w.name
+                else random.normal(0.1, 1, w.shape) / np.sqrt(max(1, np.prod(w.shape[:-1])))
+                for w in layer.weights
+            ]
+        )
+    samples = random.random((20, *first.shape[1:])) * (random.random((20, *first.shape[1:])) < 0.8)
+    return model, samples.astype(np.float32)
+
+
+@SLOW
+@given(networks())
+def test_parsed_network_computes_what_the_trained_one_does(network):
+    model, x = network
+    check_convertible(model)
+    reference = reference_outputs(model, x, max_pool="error")
+    assert verify(to_parsed(model, ToolboxConfig("net")), x, reference) < 1e-4
+
+
+@SLOW
+@given(networks(), st.sampled_from([99.9, 99, 60]), st.booleans(), st.sampled_from([4, 7, 20]))
+def test_scale_factors_and_weights_equal_the_toolboxs_bit_for_bit(network, percentile, schedule, batch_size):
+    model, x = network
+    config = ToolboxConfig("net", batch_size=batch_size, percentile=percentile, schedule=schedule)
+    parsed = to_parsed(model, config)
+    activity = measure(parsed, x, percentile=percentile, schedule=schedule, batch_size=batch_size)
+    copy = keras.models.clone_model(parsed)
+    copy.set_weights(parsed.get_weights())
+    with tempfile.TemporaryDirectory() as scratch, quiet():
+        try:
+            normalize_parameters(copy, configuration(config), x_norm=x, path=scratch)
+            done = True
+        except (NotImplementedError, TypeError):  # Dense after branches; branches from depthwise convolutions
+            done = False
+        [written] = Path(scratch).glob("*.json")
+        expected = json.loads(written.read_text())
+    assert {"input": 1, **activity.percentiles} == expected
+    if min(activity.percentiles.values()) <= 0:  # a linear output layer most of whose values are negative
+        return
+    factors = scale_factors(parsed, activity.percentiles)
+    weights = parsed.get_weights()
+    apply_factors(parsed, factors)
+    if done:
+        for ours, theirs in zip(parsed.get_weights(), copy.get_weights()):
+            np.testing.assert_array_equal(ours, theirs)
+    else:
+        last = parsed.layers[-1].name
+        scaled = parsed.predict(x) * factors[last]
+        parsed.set_weights(weights)
+        np.testing.assert_allclose(scaled, parsed.predict(x), rtol=1e-3, atol=1e-4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        arrays.arrays(
+            np.float32, st.integers(0, 40), elements=st.sampled_from([0, 0, 1, 2]) | st.floats(-9, 9, width=32)
+        ),
+        max_size=6,
+    ),
+    st.floats(0.1, 100),
+)
+def test_percentile_of_the_tail_is_numpys(parts, percentile):
+    values = np.concatenate([np.empty(0, np.float32), *parts])
+    tail = Tail(values.size, percentile)
+    for part in parts:
+        tail.add(part)
+        tail._select()  # as after very many values
+    nonzero = values[values != 0]
+    assert tail.result() == (np.percentile(nonzero, percentile) if nonzero.size else 1)
+    assert tail.negative == (values < 0).sum()
