@@ -125,10 +125,6 @@ def _hide(*_: object) -> None:
     """Drop what a library prints of errors that it cannot raise; the error itself is told in one line."""
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def app() -> None:
     """Entry point of the installed command.
 
@@ -139,7 +135,9 @@ def app() -> None:
     its objects are freed or the process ends normally. The directory they lay in is removed by then: just end.
     """
     sys.excepthook = sys.unraisablehook = _hide
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as in the background of a shell script
+            signal.signal(number, output.interrupt)
     code = main()
     if code == ResourceError.exit_code:
         sys.stdout.flush()

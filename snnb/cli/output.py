@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, Iterator, List, Sequence
 
 import click
@@ -39,14 +40,35 @@ class Output:
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Progress]:
-        """A progress bar on a terminal; elsewhere a line every ten seconds."""
+        """A progress bar on a terminal; elsewhere a line every ten seconds.
+
+        Whoever tells of progress is also told of an interruption that a library has swallowed.
+        """
         if self.quiet:
-            yield lambda done, total, note="": None
+            yield _answering(lambda done, total, note="": None)
         elif sys.stderr.isatty():
             with terminal_bar(label) as progress:
-                yield progress
+                yield _answering(progress)
         else:
-            yield line_a_while(label)
+            yield _answering(line_a_while(label))
+
+
+interrupted = Event()
+
+
+def interrupt(*_: object) -> None:
+    """Answer a signal: raise `KeyboardInterrupt`, and again at the next progress if that was swallowed."""
+    interrupted.set()
+    raise KeyboardInterrupt
+
+
+def _answering(progress: Progress) -> Progress:
+    def show(done: int, total: int, note: str = "") -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        progress(done, total, note)
+
+    return show
 
 
 @contextmanager
