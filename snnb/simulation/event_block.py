@@ -52,13 +52,12 @@ class SampleBlock:
         self._base = prepared.currents(x)
         self._potential: Dict[str, np.ndarray] = {}
         self._counts: Dict[str, np.ndarray] = {}
-        self._activity: Dict[str, np.ndarray] = {}
+        self._activity: List[np.ndarray] = []
         self._pooled: Dict[str, Tuple[np.ndarray, np.ndarray]] = {}
         for layer in self._populations:
             size = len(prepared.base[layer.name])
             self._potential[layer.name] = np.zeros((n, size), np.float32)
             self._counts[layer.name] = np.zeros((n, size), np.int32)
-            self._activity[layer.name] = np.zeros((n, settings.duration), np.int64)
             if isinstance(layer, MaxPooling2D):
                 inputs = network.layer(layer.inputs[0]).size
                 self._pooled[layer.name] = np.zeros((n, inputs), np.int32), np.full((n, layer.size), -1, np.int32)
@@ -78,10 +77,25 @@ class SampleBlock:
         for counts in (self._input_counts, *self._counts.values()):
             counts[:] = 0
 
-    def advance(self, scratch: Scratch, sample: int, start: int, output: np.ndarray) -> None:
-        """Simulate some steps of one sample, from step `start` on; the spikes of the output layer go to `output`.
+    def begin(self, steps: int) -> Tuple[np.ndarray, np.ndarray]:
+        """Arrays for the next steps of all samples: output spikes `(n, steps, units)`, activity, see `advance`."""
+        units = self._prepared.network.output.size
+        activity = np.zeros((len(self._x), len(self._populations), steps), np.int64)
+        return np.zeros((len(self._x), steps, units), np.bool_), activity
 
-        output: bool `(steps, units)`, all False.
+    def end(self, activity: np.ndarray) -> None:
+        """All samples have done the steps that were begun."""
+        self._activity.append(activity.sum(axis=0))
+
+    def advance(self, scratch: Scratch, sample: int, start: int, output: np.ndarray, activity: np.ndarray) -> None:
+        """Simulate some steps of one sample, from step `start` on.
+
+        Parameters
+        ----------
+        output
+            bool `(steps, units)`, False: becomes the spikes of the output layer.
+        activity
+            int64 `(populations, steps)`: becomes the number of spikes of each population.
         """
         network, steps = self._prepared.network, len(output)
         trains: Dict[str, Train] = {}
@@ -97,9 +111,10 @@ class SampleBlock:
                 else:
                     kernels.constant(steps, neurons, train)
                 trains[layer.name] = train
-                self._activity[layer.name][sample, start : start + steps] = np.diff(train.start[: steps + 1])
             elif read:
                 trains[layer.name] = self._joined(scratch, layer, read, steps)
+        for row, layer in zip(activity, self._populations):
+            row[:] = np.diff(trains[layer.name].start[: steps + 1])
         step, neuron = _spikes(trains[network.output.name], steps)
         output[step, neuron] = True
         if sample < self._recorded:
@@ -121,7 +136,7 @@ class SampleBlock:
         return BlockCounts(
             counts=counts,
             readout=self._readout,
-            activity=np.stack([self._activity[layer.name].sum(axis=0) for layer in self._populations]),
+            activity=np.concatenate(self._activity, axis=1),
             spikes={name: spike_table(parts) for name, parts in self._tables.items()},
         )
 

@@ -177,25 +177,28 @@ def _integrate(neurons: Neurons) -> None:
 @_compiled
 def _softmax(neurons: Neurons, step: int) -> None:
     """Spike where the random number is at most the softmax of the potential; such a neuron is reset to zero."""
+    potential, current = neurons.potential, neurons.current
     for first in range(0, neurons.uniforms.shape[1], neurons.classes):
-        last = first + neurons.classes
-        potential = neurons.potential[first:last]
-        potential += neurons.current[first:last]
-        share = np.exp(potential - potential.max())
-        share /= share.sum()
-        for i in range(neurons.classes):
-            fires = neurons.uniforms[step, first + i] <= share[i]
-            neurons.spikes[first + i] = fires
+        highest, total = np.float32(-np.inf), np.float32(0)
+        for i in range(first, first + neurons.classes):
+            potential[i] += current[i]
+            highest = max(highest, potential[i])
+        for i in range(first, first + neurons.classes):
+            total += np.exp(potential[i] - highest)
+        for i in range(first, first + neurons.classes):
+            fires = neurons.uniforms[step, i] <= np.exp(potential[i] - highest) / total
+            neurons.spikes[i] = fires
             if fires:
                 potential[i] = 0
-    neurons.current[:] = neurons.base
+    for i in range(current.size):
+        current[i] = neurons.base[i]
 
 
 @_compiled
 def _fire(neurons: Neurons, step: int, train: Train, n: int) -> int:
     """One step of the neurons, given their current. Their spikes go to `train` from index n on; returns its new end."""
-    if neurons.readout.size:
-        neurons.readout[:] += neurons.current[: neurons.readout.size]
+    for i in range(neurons.readout.size):
+        neurons.readout[i] += neurons.current[i]
     if neurons.uniforms.size:
         _softmax(neurons, step)
     else:

@@ -1,7 +1,7 @@
 """`NAME_INI.h5`: the converted network with all that its dynamics need. The toolbox's own file cannot be loaded again.
 
-One group per layer, in network order. Arrays (kernel, bias) are datasets; the rest, geometry and activation, is JSON in
-the group's attributes.
+One group per layer; the attribute `layers` says in which order. Arrays (kernel, bias) are datasets; the rest, geometry
+and activation, is JSON in the group's attributes.
 """
 
 import dataclasses
@@ -21,8 +21,9 @@ VERSION = 1
 
 def write_ini(network: Network, path: Path, *, threshold: float, reset: str) -> None:
     """Write the network; `threshold` and `reset` hold for all its neurons, see `SimulationSettings`."""
-    with h5py.File(path, "w", track_order=True) as file:
+    with h5py.File(path, "w") as file:
         file.attrs.update(format=FORMAT, version=VERSION, threshold=threshold, reset=reset, dt_ms=1.0)
+        file.attrs["layers"] = json.dumps([layer.name for layer in network.layers])
         for layer in network.layers:
             group = file.create_group(layer.name)
             group.attrs["kind"] = type(layer).__name__
@@ -46,7 +47,7 @@ def read_ini(path: Path) -> Tuple[Network, float, str]:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != FORMAT or file.attrs["version"] != VERSION:
                 raise InputError(f"{path}: no converted network of version {VERSION}: run `snnb simulate` again")
-            network = Network(tuple(_layer(name, group) for name, group in file.items()))
+            network = Network(tuple(_layer(name, file[name]) for name in json.loads(file.attrs["layers"])))
             threshold, reset = float(file.attrs["threshold"]), str(file.attrs["reset"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a complete converted network ({error}): run `snnb simulate` again") from None

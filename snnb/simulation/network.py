@@ -38,11 +38,11 @@ def read_network(path: Path) -> Network:
         The file is broken, or holds a layer that cannot be simulated; the message names it.
     """
     layers: Dict[str, Layer] = {}
-    entries = read_architecture(path)["config"].get("layers")
-    if not isinstance(entries, list):
-        raise InputError(f"{path.name}: holds no list of layers: run `snnb parse` again")
+    architecture = read_architecture(path)
+    if architecture.get("class_name") != "Model":
+        raise InputError(f"{path.name}: holds a {architecture.get('class_name')}, no parsed model: run `snnb parse`")
     with h5py.File(path, "r") as file:
-        for entry in entries:
+        for entry in architecture["config"]["layers"]:
             name, kind = str(entry["config"]["name"]), str(entry["class_name"])
             if kind not in KINDS:
                 raise InputError(f"{path.name}: layer {name}: a {kind} cannot be simulated: replace it and parse again")

@@ -1,0 +1,198 @@
+"""The event-driven engine against the engine `tensorflow` (which is held against the toolbox) and plain Python."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from snnb.simulation.event_engine import EventEngine
+from snnb.simulation.event_network import unsupported
+from snnb.simulation.layers import MaxPooling2D, Network
+from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.tensorflow_engine import TensorFlowEngine
+
+SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
+CHANGES = [
+    {},
+    {"warm_up": 23},
+    {"threshold": 0.5},
+    {"reset": "zero"},
+    {"input": "poisson", "input_rate": 700.0},
+    {"input": "poisson", "threshold": 0.5, "reset": "zero"},
+]
+
+
+def _run(engine, case, settings):
+    spikes = []
+    counted = engine(case.network, settings).simulate(case.x[:70], 0, spikes.append)
+    return counted, np.concatenate(spikes, axis=1)
+
+
+@pytest.fixture(scope="module")
+def exact(branched, tmp_path_factory):
+    """The branched network with weights, and pixels, that float32 adds without rounding, in whatever order."""
+    from snnb.conversion.h5 import save_keras
+
+    model = branched.keras
+    model.set_weights([np.round(weight * 256) / 256 for weight in model.get_weights()])
+    parsed = tmp_path_factory.mktemp("exact") / "exact_parsed.h5"
+    save_keras(model, parsed, "exact")
+    return dataclasses.replace(branched, parsed=parsed, x=np.round(branched.x * 16) / 16)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_where_sums_are_exact_every_spike_is_the_same(exact, change):
+    settings = dataclasses.replace(SETTINGS, **change)
+    (one, one_spikes), (two, two_spikes) = (_run(e, exact, settings) for e in (TensorFlowEngine, EventEngine))
+    assert list(one.counts) == list(two.counts)
+    for name, counts in one.counts.items():
+        np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
+    np.testing.assert_array_equal(two_spikes, one_spikes)
+    np.testing.assert_array_equal(two.activity, one.activity)
+    np.testing.assert_allclose(two.readout, one.readout, atol=1e-4)
+    assert list(one.spikes) == list(two.spikes)
+    for name, table in one.spikes.items():
+        np.testing.assert_array_equal(two.spikes[name], table, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["trained", "branched"])
+def test_of_a_thousand_counts_at_most_one_differs_by_one(request, name):
+    case = request.getfixturevalue(name)
+    (one, _), (two, _) = (_run(e, case, SETTINGS) for e in (TensorFlowEngine, EventEngine))
+    differences = np.concatenate([(two.counts[name] - one.counts[name]).ravel() for name in one.counts])
+    assert np.abs(differences).max() <= 1
+    assert (differences != 0).mean() <= 1e-3
+
+
+def test_long_trains_are_cut_into_parts_without_a_trace(trained, monkeypatch):
+    from snnb.simulation import event_engine, event_network
+
+    whole, spikes = _run(EventEngine, trained, SETTINGS)
+    monkeypatch.setattr(event_network, "TRAIN_STEPS", 7)
+    monkeypatch.setattr(event_engine, "CHUNK_STEPS", 16)
+    parts, part_spikes = _run(EventEngine, trained, SETTINGS)
+    np.testing.assert_array_equal(part_spikes, spikes)
+    for name, counts in whole.counts.items():
+        np.testing.assert_array_equal(parts.counts[name], counts)
+    np.testing.assert_array_equal(parts.activity, whole.activity)
+
+
+def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
+    from tensorflow.keras import Input, Model, layers
+
+    from snnb.conversion.h5 import save_keras
+    from snnb.simulation.network import read_network
+
+    x = Input((7, 8, 2), name="input")
+    y = layers.Dense(5, activation="relu", name="00Dense_7x8x5")(x)
+    y = layers.Conv2D(3, (3, 2), dilation_rate=(2, 3), activation="relu", name="01Conv2D_3x5x3")(y)
+    y = layers.Dense(4, activation="relu", name="02Dense_3x5x4")(y)
+    y = layers.Conv2D(6, (2, 3), dilation_rate=2, padding="same", activation="relu", name="03Conv2D_3x5x6")(y)
+    model = Model(x, layers.Dense(3, activation="softmax", name="04Dense_3")(layers.Flatten(name="flat")(y)))
+    random = np.random.default_rng(0)
+    model.set_weights([np.round(random.normal(0.1, 0.3, w.shape) * 128) / 128 for w in model.get_weights()])
+    save_keras(model, tmp_path / "d_parsed.h5", "d")
+    network = read_network(tmp_path / "d_parsed.h5")
+    pictures = np.round(random.random((12, 7, 8, 2)) * 16).astype(np.float32) / 16
+    settings = dataclasses.replace(SETTINGS, samples=12, record_spikes=0)
+    one, two = (e(network, settings).simulate(pictures, 0, lambda s: None) for e in (TensorFlowEngine, EventEngine))
+    for name, counts in one.counts.items():
+        assert counts.any(), name
+        np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
+
+
+def _max_pooled(spikes, pool, stride, padding):
+    """Spikes `(steps, height, width, channels)` through spiking max pooling, by its definition, window by window."""
+    height, width = spikes.shape[1:3]
+    counted = np.zeros(spikes.shape[1:], int)
+
+    def axis(size):
+        if padding == "valid":
+            return [range(o * stride, o * stride + pool) for o in range((size - pool) // stride + 1)]
+        windows = -(-size // stride)
+        before = max((windows - 1) * stride + pool - size, 0) // 2
+        return [range(max(0, o * stride - before), min(size, o * stride - before + pool)) for o in range(windows)]
+
+    passed = np.zeros((len(spikes), len(axis(height)), len(axis(width)), spikes.shape[3]), bool)
+    for step, present in enumerate(spikes):
+        counted += present
+        for i, rows in enumerate(axis(height)):
+            for j, columns in enumerate(axis(width)):
+                for channel in range(spikes.shape[3]):
+                    inputs = [(y, x, channel) for y in rows for x in columns]
+                    leader = max(inputs, key=lambda place: counted[place])  # the first of several
+                    passed[step, i, j, channel] = present[leader]
+    return passed
+
+
+@pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
+@pytest.mark.parametrize(
+    ("pool", "stride", "padding"), [(2, 2, "valid"), (3, 2, "same"), (3, 1, "valid"), (2, 3, "same")]
+)
+def test_max_pooling_passes_on_the_leading_input(tmp_path, engine, pool, stride, padding):
+    from tensorflow.keras import Input, Model, layers
+
+    from snnb.conversion.h5 import save_keras
+    from snnb.simulation.network import read_network
+
+    x = Input((7, 6, 2), name="input")
+    y = layers.Conv2D(3, 3, activation="relu", padding="same", name="00Conv2D_7x6x3")(x)
+    y = layers.MaxPooling2D(pool, stride, padding, name="01MaxPooling2D")(y)
+    y = layers.Dense(4, activation="relu", name="02Dense_4")(layers.Flatten(name="flat")(y))
+    model = Model(x, y)
+    random = np.random.default_rng(1)
+    model.set_weights([random.normal(0.05, 0.3, w.shape) for w in model.get_weights()])
+    save_keras(model, tmp_path / "max_parsed.h5", "max")
+    network = read_network(tmp_path / "max_parsed.h5")
+    settings = SimulationSettings(samples=2, duration=40, record_spikes=2, threshold=0.8)
+    counted = engine(network, settings).simulate(random.random((2, 7, 6, 2), dtype=np.float32), 0, lambda spikes: None)
+    trains = {}
+    for layer in network.populations[:2]:
+        trains[layer.name] = np.zeros((2, 40, layer.size), bool)
+        sample, neuron, step = counted.spikes[layer.name].T
+        trains[layer.name][sample, step, neuron] = True
+    before, after = network.populations[:2]
+    for sample in range(2):
+        spikes = trains[before.name][sample].reshape(40, *before.shape)
+        expected = _max_pooled(spikes, pool, stride, padding).reshape(40, -1)
+        np.testing.assert_array_equal(trains[after.name][sample], expected)
+        assert 0 < expected.mean() < 1
+
+
+def test_says_what_it_cannot_do(branched):
+    first = branched.network.input
+    pooled = MaxPooling2D("pool", (first.name,), (4, 4, 3), (2, 2), (2, 2), "valid")
+    network = Network((first, pooled))
+    assert "layer pool pools the constant input" in unsupported(network, SETTINGS)
+    assert unsupported(network, dataclasses.replace(SETTINGS, input="poisson")) is None
+    assert unsupported(branched.network, SETTINGS) is None
+
+
+@pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
+def test_ctrl_c_ends_an_endless_simulation(trained, engine):
+    prepared = engine(trained.network, dataclasses.replace(SETTINGS, duration=100_000_000, record_spikes=0))
+    before = threading.active_count()
+    interrupt = threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        prepared.simulate(trained.x[:70], 0, lambda spikes: None)
+    interrupt.join()
+    assert threading.active_count() == before
+
+
+def test_a_read_only_installation_works_without_a_compilation_cache(tmp_path):
+    (tmp_path / "file").touch()
+    code = "from snnb.simulation.event_kernels import _lowest, merged; print(type(merged._cache).__name__)"
+    nowhere = str(tmp_path / "file" / "below")  # a directory that nobody can make, whoever runs the test
+    script = (
+        "import numba.core.caching as c\n"
+        f"c._UserWideCacheLocator.get_cache_path = lambda self: {nowhere!r}\n"
+        f"c._InTreeCacheLocator.get_cache_path = lambda self: {nowhere!r}\n" + code
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "NullCache"
