@@ -57,9 +57,10 @@ class Tail:
         """Take float32 values of any shape."""
         values = values.ravel()
         self.seen += values.size
-        self.nonzero += int(np.count_nonzero(values))
+        active = values != 0
+        self.nonzero += int(np.count_nonzero(active))  # of truth values: of floats it takes twenty times as long
         self.negative += int(np.count_nonzero(values < 0))
-        self._pending.append(values[(values > self._floor) & (values != 0)])
+        self._pending.append(values[(values > self._floor) & active])
         # Selecting costs as much as there is pending and kept: let that double before doing it.
         if sum(part.size for part in self._pending) > max(self.keep, 2**18):
             self._select()
