@@ -28,6 +28,7 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
     """Convert and write `parse/`."""
     from snnb.conversion.parse import parse
 
+    progress(0, 1)
     trained = run.path / "train" / f"{run.model}.h5"
     if trained.exists():
         require_disk(run.path, 2 * trained.stat().st_size, "parse")

@@ -63,6 +63,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     from snnb.conversion.config import write_config, write_full_config
     from snnb.simulation.simulate import SimulationSettings, simulate
 
+    progress(0, params.samples)
     details = prepared_details(run)
     stamp = run.new_stamp()
     read = inputs(run, params)
