@@ -2,7 +2,7 @@
 UV := $(if $(shell uv --version 2>/dev/null),uv,.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all test-privileged lint format docs record-fixtures bench locks clean
+.PHONY: help setup demo test test-all test-privileged image image-test lint format docs record-fixtures bench locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,11 +33,18 @@ test-all: setup ## the tests and the slow ones
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged
 
-lint: setup ## format, style, types, and the direction of imports
+image: ## build the images snnb:cpu and snnb:gpu
+	docker/build
+
+image-test: setup ## build both images and run every stage in each
+	docker/image-test
+
+lint: setup ## format, style, types, the direction of imports, the Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
 
 format: setup ## put the code into the one format
 	$(BIN)/ruff format .
