@@ -14,6 +14,8 @@ from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.totals import Totals
 
+LARGEST_BLOCK = 100
+
 
 @dataclass(frozen=True)
 class Job:
@@ -41,7 +43,7 @@ class Job:
     @property
     def block(self) -> int:
         """Samples in a block (fewer in the last)."""
-        return min(batch_of(self.network), -(-self.settings.samples // self.settings.workers))
+        return min(batch_of(self.network), -(-self.settings.samples // self.settings.workers), LARGEST_BLOCK)
 
     @property
     def blocks(self) -> range:

@@ -63,6 +63,8 @@ class SimulationSettings:
         for field in ("warm_up", "record_spikes", "seed"):
             if getattr(self, field) < 0:
                 raise UsageError(f"--{_option(field)} {getattr(self, field)}: give a whole number of at least 0")
+        if self.seed >= 2**64:
+            raise UsageError(f"--seed {self.seed}: give a number below 2 to the power of 64")
         for field in ("threshold", "input_rate"):
             if not 0 < getattr(self, field) < math.inf:
                 raise UsageError(f"--{_option(field)} {getattr(self, field)}: give a number above 0")

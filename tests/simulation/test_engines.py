@@ -1,0 +1,39 @@
+"""Which engine `auto` takes, and what is refused to the others."""
+
+import dataclasses
+
+import pytest
+
+from snnb.errors import InputError
+from snnb.simulation.engines import choose_engine
+from snnb.simulation.layers import MaxPooling2D, Network
+from snnb.simulation.settings import SimulationSettings
+
+SETTINGS = SimulationSettings(samples=10)
+
+
+@pytest.fixture
+def pooled(branched):
+    source = branched.network.input
+    return Network((source, MaxPooling2D("pool", (source.name,), (4, 4, 3), (2, 2), (2, 2), "valid")))
+
+
+def test_auto_takes_event_on_a_cpu_and_tensorflow_on_a_gpu(branched, monkeypatch):
+    import tensorflow as tf
+
+    assert choose_engine(branched.network, SETTINGS)[0] == "event"
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0"])
+    assert choose_engine(branched.network, SETTINGS) == ("tensorflow", "there is a GPU")
+
+
+def test_auto_says_why_event_cannot(pooled):
+    engine, reason = choose_engine(pooled, SETTINGS)
+    assert engine == "tensorflow"
+    assert "layer pool" in reason
+
+
+def test_engines_that_are_asked_for_refuse_by_layer(pooled):
+    for engine in ("toolbox", "event"):
+        with pytest.raises(InputError, match=r"layer pool.*--engine tensorflow"):
+            choose_engine(pooled, dataclasses.replace(SETTINGS, engine=engine))
+    assert choose_engine(pooled, dataclasses.replace(SETTINGS, engine="tensorflow"))[0] == "tensorflow"

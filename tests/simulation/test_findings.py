@@ -1,0 +1,47 @@
+"""A rate counts as rising when it is seen to, and not by chance."""
+
+import numpy as np
+import pytest
+
+from snnb.simulation.findings import findings
+from snnb.simulation.quality import Quality
+from snnb.simulation.totals import Totals
+
+
+def _found(network, spikes_per_step):
+    """Findings for populations that all spike so often at each step."""
+    counts = {layer.name: np.ones(layer.shape, np.int64) for layer in network.populations}
+    activity = np.tile(spikes_per_step, (len(counts), 1)).astype(np.int64)
+    quality = Quality(np.zeros(activity.shape[1]), 0, None)
+    return findings(network, Totals(1, counts, quality, activity, {}), activity.shape[1])
+
+
+@pytest.mark.parametrize(
+    ("spikes_per_step", "rises"),
+    [
+        (np.linspace(0, 1000, 80), True),
+        (np.full(80, 1000), False),
+        (np.linspace(1000, 0, 80), False),
+        (np.repeat([0, 500, 1000, 1000], 20), False),  # it did rise, early on
+        (np.repeat([0, 0, 1000, 1040], 20), False),  # by less than 5 %
+        (np.repeat([0, 0, 1000, 1060], 20), True),
+        (np.repeat([0, 0, 1, 1.5], 20).astype(int) + np.eye(80)[70].astype(int) * 3, False),  # 23 after 20 spikes
+        (np.arange(3), False),  # too short to say
+    ],
+)
+def test_rising(branched, spikes_per_step, rises):
+    found = _found(branched.network, spikes_per_step)
+    assert found.rising == ([layer.name for layer in branched.network.populations] if rises else [])
+    assert any("--warm-up" in line for line in found.warnings) == rises
+
+
+def test_shares_of_silent_and_saturated_neurons(branched):
+    counts = {layer.name: np.full(layer.size, 5) for layer in branched.network.populations}
+    first = branched.network.populations[0]
+    counts[first.name][: first.size // 4] = 0
+    counts[first.name][first.size // 2 :] = 20
+    found = findings(branched.network, Totals(2, counts, Quality(np.zeros(1), 0, None), None, {}), 10)
+    assert found.silent[first.name] == 0.25
+    assert found.saturated[first.name] == 0.5
+    assert found.mean_rates[first.name] == pytest.approx((5 / 4 + 20 / 2) / 20)
+    assert found.warnings == []

@@ -1,0 +1,217 @@
+"""A whole simulation: its files, what may not change them, and what is refused."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from snnb.errors import InputError, UsageError
+from snnb.simulation.energy import out_degrees
+from snnb.simulation.ini_file import read_ini
+from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulate import simulate
+
+SETTINGS = SimulationSettings(engine="event", samples=60, duration=40, warm_up=10, seed=2)
+FILES = ("n_INI.h5", "spike_rate_sums.npz", "sim_accuracies.json")
+
+
+def _simulate(case, target, settings=SETTINGS, **changes):
+    target.mkdir(exist_ok=True)
+    arguments = {"x": case.x, "y": case.y, "scale": 1.0, "class_names": list("abcdefghij"), "num_classes": 10}
+    return simulate(case.parsed, target, name="n", settings=settings, **{**arguments, **changes})
+
+
+def _json(target):
+    return json.loads((target / "sim_accuracies.json").read_text())
+
+
+def test_sums_are_those_of_the_toolbox(trained, tmp_path):
+    from snnb.conversion.toolbox import run_toolbox
+
+    reference = run_toolbox(trained.parsed, trained.x[:60], trained.y[:60], duration=40, warm_up=10)
+    for engine in ("toolbox", "tensorflow"):
+        _simulate(trained, tmp_path / engine, dataclasses.replace(SETTINGS, engine=engine))
+        with np.load(tmp_path / engine / "spike_rate_sums.npz") as sums:
+            *fixed, softmax = reference.counts
+            assert list(sums) == ["input", *fixed, softmax, "num_samples", "num_timesteps", "warm_up", "dt_ms"]
+            for name in fixed:
+                assert sums[name].dtype == np.int64
+                np.testing.assert_array_equal(sums[name], reference.counts[name], err_msg=name)
+            assert sums["input"].dtype == np.float64
+            np.testing.assert_allclose(sums["input"], reference.input_sum, rtol=1e-12)
+            assert [sums[k] for k in ("num_samples", "num_timesteps", "warm_up", "dt_ms")] == [60, 30, 10, 1.0]
+
+
+def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_path):
+    settings = dataclasses.replace(SETTINGS, record_spikes=60)
+    result = _simulate(trained, tmp_path, settings)
+    said, last = _json(tmp_path), trained.network.output.name
+    with np.load(tmp_path / "spike_times.npz") as times:
+        sample, neuron, step = times[last].T
+        assert (times["num_samples"], times["num_steps"]) == (60, 40)
+    spikes = np.zeros((60, 40, 10))
+    spikes[sample, step, neuron] = 1
+    counts = spikes.cumsum(axis=1)
+    right = (counts.argmax(axis=2) == trained.y[:60, np.newaxis]) & counts.any(axis=2)
+    np.testing.assert_allclose(said["snn_accuracy_by_timestep"], right.mean(axis=0))
+    assert said["snn_accuracy"] == right[:, -1].mean() == result.snn_accuracy
+    ann = trained.keras.predict(trained.x[:60])
+    assert said["ann_accuracy"] == (ann.argmax(axis=1) == trained.y[:60]).mean() == result.ann_accuracy
+    assert said["disagreements"] == (ann.argmax(axis=1) != counts[:, -1].argmax(axis=1)).sum()
+    assert said["snn_accuracy_interval_95"][0] < said["snn_accuracy"] < said["snn_accuracy_interval_95"][1]
+    assert said["readout_accuracy"] >= 0.9 * said["ann_accuracy"] > 0.7
+    assert list(said["class_counts"].values()) == np.bincount(trained.y[:60], minlength=10).tolist()
+    assert said["coding"] == {"input": "current", **dict.fromkeys(said["mean_rates"], "spikes"), last: "random"}
+    degrees, operations = out_degrees(trained.network), 0
+    with np.load(tmp_path / "spike_rate_sums.npz") as sums:
+        for name, rate in said["mean_rates"].items():
+            assert rate == pytest.approx(sums[name].mean() / 60 / 30)
+            operations += (sums[name] * degrees[name]).sum()
+    assert said["synaptic_operations_per_sample"] == operations / 60
+    assert said["ann_multiply_accumulates_per_sample"] == 3664
+
+
+def test_the_ini_file_is_the_network_that_was_simulated(trained, tmp_path):
+    _simulate(trained, tmp_path, dataclasses.replace(SETTINGS, threshold=0.9, reset="zero"))
+    network, threshold, reset = read_ini(tmp_path / "n_INI.h5")
+    assert (threshold, reset) == (0.9, "zero")
+    assert [layer.name for layer in network.layers] == [layer.name for layer in trained.network.layers]
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "event"])
+@pytest.mark.parametrize("source", ["constant", "poisson"])
+def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_path, engine, source, monkeypatch):
+    settings = dataclasses.replace(SETTINGS, engine=engine, input=source, record_spikes=17)
+    _simulate(branched, tmp_path / "whole", settings)
+    _simulate(branched, tmp_path / "again", dataclasses.replace(settings, batch_size=7))
+    monkeypatch.setattr("snnb.simulation.job.LARGEST_BLOCK", 16)
+    _simulate(branched, tmp_path / "blocks", settings)
+    for other in ("again", "blocks"):
+        for name in (*FILES, "spike_times.npz"):
+            assert (tmp_path / other / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), (other, name)
+
+
+def test_equal_files_from_several_processes(branched, tmp_path):
+    settings = dataclasses.replace(SETTINGS, input="poisson", record_spikes=40)
+    _simulate(branched, tmp_path / "alone", settings)
+    _simulate(branched, tmp_path / "shared", dataclasses.replace(settings, workers=2))
+    for name in (*FILES, "spike_times.npz"):
+        assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
+
+
+def test_an_error_in_a_process_arrives_as_it_was(branched, tmp_path):
+    x = branched.x.copy()
+    x[45, 2, 3, 1] = 1.5
+    with pytest.raises(InputError, match=r"sample 45 of the test set has a pixel of 1.5, outside \[0, 1\]"):
+        _simulate(branched, tmp_path, dataclasses.replace(SETTINGS, workers=2), x=x)
+
+
+def test_progress_ends_with_all_samples_and_tells_the_accuracy(trained, tmp_path):
+    told = []
+    result = _simulate(trained, tmp_path, progress=lambda done, total, note="": told.append((done, total, note)))
+    assert told[-1] == (60, 60, f"accuracy so far {result.snn_accuracy:.4f}")
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+
+
+def test_pictures_of_bytes_are_scaled(trained, tmp_path):
+    bytes_ = np.round(trained.x * 16).astype(np.uint8)
+    for name, x, scale in (("bytes", bytes_, 16.0), ("floats", trained.x, 1.0)):
+        _simulate(trained, tmp_path / name, x=x, scale=scale)
+    files = [(tmp_path / name / "spike_rate_sums.npz").read_bytes() for name in ("bytes", "floats")]
+    assert files[0] == files[1]
+
+
+def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
+    from tensorflow.keras import Input, Model, layers
+
+    from snnb.conversion.h5 import save_keras
+
+    x = Input((8, 8, 1), name="input")
+    model = Model(x, layers.Dense(64, activation="relu", name="01Dense_64")(layers.Flatten(name="00Flatten_64")(x)))
+    model.set_weights([np.eye(64) * 0.5, np.zeros(64)])  # a rate of half the pixel's value
+    save_keras(model, tmp_path / "copy_parsed.h5", "copy")
+    case = dataclasses.replace(trained, parsed=tmp_path / "copy_parsed.h5")
+    settings = dataclasses.replace(SETTINGS, duration=200)
+    result = _simulate(case, tmp_path, settings, num_classes=None, class_names=[], output_scale=2.0)
+    said = _json(tmp_path)
+    assert result.ann_accuracy is None
+    assert "snn_accuracy" not in said
+    assert said["class_counts"] == {}
+    assert said["ann_mean_squared_error"] == pytest.approx(0, abs=1e-12)
+    assert len(said["snn_mean_squared_error_by_timestep"]) == 200
+    assert said["snn_mean_squared_error"] == said["snn_mean_squared_error_by_timestep"][-1] < 0.01**2
+    assert said["snn_mean_squared_error_by_timestep"][0] > 0.01
+    assert said["readout_mean_squared_error"] < 1e-9
+    assert result.metrics["snn_mean_squared_error"] == said["snn_mean_squared_error"]
+
+
+def test_silent_and_saturated_layers_are_told_with_what_to_try(trained, tmp_path):
+    model = trained.keras
+    first, pool = trained.network.populations[:2]
+    model.get_layer(first.name).set_weights([np.zeros((3, 3, 1, 4)), np.array([-1, -1, -1, -1])])
+    case = _altered(trained, model, tmp_path)
+    warnings = _simulate(case, tmp_path).warnings
+    assert any(first.name in line and "never spikes" in line and "--duration" in line for line in warnings)
+    assert any(pool.name in line and "never spikes" in line for line in warnings)
+    model.get_layer(first.name).set_weights([np.zeros((3, 3, 1, 4)), np.array([2, 2, 2, 2])])
+    result = _simulate(_altered(trained, model, tmp_path), tmp_path)
+    assert any(first.name in line and "--threshold" in line for line in result.warnings)
+    assert _json(tmp_path)["saturated_neurons"][first.name] == 1
+
+
+def _altered(case, model, target):
+    from snnb.conversion.h5 import save_keras
+
+    save_keras(model, target / "altered_parsed.h5", "altered")
+    return dataclasses.replace(case, parsed=target / "altered_parsed.h5")
+
+
+def test_slow_poisson_input_is_warned_about(trained, tmp_path):
+    settings = dataclasses.replace(SETTINGS, input="poisson", samples=2)
+    slow = dataclasses.replace(settings, input_rate=200.0)
+    assert any("outweigh" in line for line in _simulate(trained, tmp_path, slow).warnings)
+    assert not any("outweigh" in line for line in _simulate(trained, tmp_path, settings).warnings)
+
+
+def test_refusals(trained, tmp_path):
+    cases = [
+        ({"settings": dataclasses.replace(SETTINGS, samples=201)}, UsageError, "the test set has 200"),
+        ({"x": trained.x[:, :7]}, InputError, r"\(8, 8, 1\).*\(7, 8, 1\)"),
+        ({"num_classes": 11}, InputError, "has 10 neurons, not 11"),
+        ({"x": trained.x * 2}, InputError, r"outside \[0, 1\]"),
+        ({"settings": dataclasses.replace(SETTINGS, engine="toolbox", workers=2)}, UsageError, "--workers 2"),
+        (
+            {"settings": dataclasses.replace(SETTINGS, engine="toolbox", record_spikes=1)},
+            UsageError,
+            "--record-spikes",
+        ),
+    ]
+    for changes, kind, message in cases:
+        with pytest.raises(kind, match=message) as refused:
+            _simulate(trained, tmp_path, **changes)
+        assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("duration", 0),
+        ("samples", 0),
+        ("warm_up", 40),
+        ("threshold", 0.0),
+        ("threshold", float("nan")),
+        ("input_rate", -1.0),
+        ("record_spikes", 61),
+        ("engine", "brian"),
+        ("input", "ttfs"),
+        ("reset", "modulo"),
+        ("seed", -1),
+        ("seed", 2**64),
+        ("workers", 0),
+    ],
+)
+def test_options_that_cannot_be_meant(option, value):
+    with pytest.raises(UsageError, match="--" + option.replace("_", "-")):
+        dataclasses.replace(SETTINGS, **{option: value})
