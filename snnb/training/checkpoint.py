@@ -13,6 +13,7 @@ from typing import Dict, List, Mapping, Tuple
 from tensorflow import keras
 
 from snnb.errors import InputError, UsageError
+from snnb.training.modelfile import save_model
 
 Row = Dict[str, float]
 
@@ -39,7 +40,7 @@ def save(directory: Path, checkpoint: Checkpoint, model: keras.Model, keep: List
     """Write the state after `len(checkpoint.history)` epochs, then drop the models of all epochs but it and `keep`."""
     directory.mkdir(parents=True, exist_ok=True)
     model_path = _model_path(directory, len(checkpoint.history))
-    model.save(str(model_path), save_format="h5")
+    save_model(model, model_path)
     _sync(model_path)
     # The state names the model, so that its renaming is the one moment at which the checkpoint changes.
     partial = directory / (_STATE + ".partial")
