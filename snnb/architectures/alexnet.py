@@ -22,7 +22,14 @@ _IMAGENET = ModelSpec(
     synapses=925_296_384,
     source="Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural networks; one tower",
     recipe=Recipe(
-        optimizer="sgd", learning_rate=1e-2, momentum=0.9, epochs=90, batch_size=128, patience=10, flip=True, shift=0.1
+        optimizer="sgd",
+        learning_rate=1e-2,
+        schedule="cosine",
+        momentum=0.9,
+        epochs=90,
+        batch_size=128,
+        flip=True,
+        shift=0.1,
     ),
 )
 
@@ -72,7 +79,7 @@ def alexnet_catsvsdogs(
         num_classes=10,
         neurons=716_810,
         synapses=853_496_832,
-        recipe=Recipe(optimizer="adam", learning_rate=1e-4, epochs=3, batch_size=50),
+        recipe=Recipe(optimizer="adam", learning_rate=1e-4, schedule="cosine", epochs=3, batch_size=50),
         fit="resize",
     )
 )

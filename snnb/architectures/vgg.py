@@ -22,7 +22,14 @@ _VGG16 = ModelSpec(
     synapses=14_975_945_472,
     source="Simonyan & Zisserman 2014, arXiv 1409.1556",
     recipe=Recipe(
-        optimizer="sgd", learning_rate=1e-2, momentum=0.9, epochs=74, batch_size=64, patience=10, flip=True, shift=0.1
+        optimizer="sgd",
+        learning_rate=1e-2,
+        schedule="cosine",
+        momentum=0.9,
+        epochs=74,
+        batch_size=64,
+        flip=True,
+        shift=0.1,
     ),
 )
 
