@@ -25,7 +25,7 @@ class Architecture:
 
     layers: List[Layer]
     inputs: List[str]
-    outputs: List[str]
+    outputs: List[Layer]
     input_shape: Optional[Tuple[Optional[int], ...]]
 
 
@@ -69,7 +69,10 @@ def _functional(description: Dict[str, Any]) -> Architecture:
 
 
 def _layer(entry: Dict[str, Any]) -> Layer:
-    return Layer(entry["config"]["name"], entry["class_name"], entry["config"])
+    name, kind = entry["config"]["name"], entry["class_name"]
+    if not isinstance(name, str) or not isinstance(kind, str):
+        raise TypeError("a layer's name and class are text")
+    return Layer(name, kind, entry["config"])
 
 
 def _connect(before: Layer, after: Layer) -> None:
@@ -83,7 +86,8 @@ def _as_list(entries: List[Any]) -> List[Any]:
 
 
 def _with_ranks(layers: List[Layer], inputs: List[str], outputs: List[str]) -> Architecture:
-    shape = next(layer.config.get("batch_input_shape") for layer in layers if layer.name == inputs[0])
+    by_name = {layer.name: layer for layer in layers}
+    shape = by_name[inputs[0]].config.get("batch_input_shape")
     for layer in _in_order(layers):
         if layer.kind == "InputLayer":
             shape_here = layer.config.get("batch_input_shape")
@@ -94,7 +98,9 @@ def _with_ranks(layers: List[Layer], inputs: List[str], outputs: List[str]) -> A
             layer.rank = 1
         else:
             layer.rank = layer.inbound[0].rank if layer.inbound else None
-    return Architecture(layers, inputs, outputs, None if shape is None else tuple(shape[1:]))
+    return Architecture(
+        layers, inputs, [by_name[name] for name in outputs], None if shape is None else tuple(shape[1:])
+    )
 
 
 def _in_order(layers: List[Layer]) -> Iterator[Layer]:

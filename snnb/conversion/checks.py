@@ -33,9 +33,7 @@ PARSER_LOOKS_AHEAD = 3
 Reason = Tuple[str, str]  # layer, reason
 
 
-def check_convertible(
-    model: "keras.Model", *, max_pool: str = "error", rectify_linear: bool = False, engine: Optional[str] = None
-) -> None:
+def check_convertible(model: "keras.Model", *, max_pool: str = "error", rectify_linear: bool = False) -> None:
     """As `check_architecture`, of a model that is built."""
     try:
         description = json.loads(model.to_json())
@@ -43,12 +41,10 @@ def check_convertible(
         raise InputError(
             "the model or one of its layers is a class of its own: build it from Keras's own layers"
         ) from None
-    check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, engine=engine)
+    check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear)
 
 
-def check_architecture(
-    description: Dict[str, Any], *, max_pool: str = "error", rectify_linear: bool = False, engine: Optional[str] = None
-) -> None:
+def check_architecture(description: Dict[str, Any], *, max_pool: str = "error", rectify_linear: bool = False) -> None:
     """Refuse a model that cannot be converted.
 
     Parameters
@@ -59,8 +55,6 @@ def check_architecture(
         `error` refuses max pooling, `average` replaces it, `spiking` keeps it.
     rectify_linear
         Accept hidden layers without an activation, though spikes rectify them.
-    engine
-        The engine that will simulate it, if that is known.
 
     Raises
     ------
@@ -70,7 +64,7 @@ def check_architecture(
     architecture = read_layers(description)
     reasons = list(_of_the_model(architecture))
     for layer in architecture.layers:
-        reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in _of_a_layer(layer, max_pool, engine)]
+        reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in _of_a_layer(layer, max_pool)]
     # What follows reads the graph around a layer, which says nothing sensible where a layer is not understood.
     if all(layer.kind in CONVERTIBLE for layer in architecture.layers):
         for layer in architecture.layers:
@@ -90,12 +84,12 @@ def _of_the_model(architecture: Architecture) -> Iterator[Reason]:
         yield "model", "has no fixed input shape: give its first layer an input_shape"
     if not any(layer.kind in WEIGHTED for layer in architecture.layers):
         yield "model", "has no Dense layer and no convolution"
-    last = next(layer for layer in architecture.layers if layer.name == architecture.outputs[0])
+    last = architecture.outputs[0]
     if last.kind in CONVERTIBLE and last.rank not in (1, None):
         yield last.name, "the output has several axes, one value a class is needed: end in Flatten or Dense"
 
 
-def _of_a_layer(layer: Layer, max_pool: str, engine: Optional[str]) -> Iterator[str]:
+def _of_a_layer(layer: Layer, max_pool: str) -> Iterator[str]:
     """Reasons that lie in the layer itself."""
     config = layer.config
     if layer.kind not in CONVERTIBLE:
@@ -116,11 +110,8 @@ def _of_a_layer(layer: Layer, max_pool: str, engine: Optional[str]) -> Iterator[
             yield f"negative_slope {config['negative_slope']}: a spike rate is never negative"
         if config.get("threshold"):
             yield f"threshold {config['threshold']}: the parser leaves it out"
-    if layer.kind == "MaxPooling2D":
-        if max_pool == "error":
-            yield "max pooling: choose --max-pool average or --max-pool spiking"
-        elif max_pool == "spiking" and engine == "toolbox":
-            yield "the toolbox's simulator has no max pooling and averages: choose another --engine"
+    if layer.kind == "MaxPooling2D" and max_pool == "error":
+        yield "max pooling: choose --max-pool average or --max-pool spiking"
 
 
 def _unknown(kind: str) -> str:

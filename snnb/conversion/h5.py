@@ -35,7 +35,7 @@ def read_architecture(path: Path) -> Dict[str, Any]:
         raise InputError(f"{path}: holds no model architecture, weights only perhaps: {RETRAIN}")
     try:
         architecture = json.loads(text)
-    except ValueError:
+    except (ValueError, TypeError):
         architecture = None
     if not isinstance(architecture, dict) or not isinstance(architecture.get("config"), dict):
         raise InputError(f"{path}: the attribute model_config is not a Keras model's: {RETRAIN}")
@@ -52,7 +52,7 @@ def load_keras(path: Path) -> "keras.Model":
     read_architecture(path)
     try:
         model = keras.models.load_model(str(path), compile=False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever Keras raises here is about the file
         raise InputError(f"{path}: Keras cannot load it ({_first_line(error)}): {RETRAIN}") from None
     for layer in model.layers:
         if not all(np.isfinite(weight).all() for weight in layer.get_weights()):

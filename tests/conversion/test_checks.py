@@ -249,16 +249,9 @@ def test_lambda_is_refused_without_running_it(tmp_path, save):
     assert trace.exists()
 
 
-@pytest.mark.parametrize(
-    "options", [{"max_pool": "average"}, {"max_pool": "spiking"}, {"max_pool": "spiking", "engine": "event"}]
-)
-def test_max_pooling_by_choice(options):
-    check_convertible(NOT_SPIKING["max pooling"][0](), **options)
-
-
-def test_max_pooling_needs_an_engine_that_has_it():
-    with pytest.raises(InputError, match="choose another --engine"):
-        check_convertible(NOT_SPIKING["max pooling"][0](), max_pool="spiking", engine="toolbox")
+@pytest.mark.parametrize("max_pool", ["average", "spiking"])
+def test_max_pooling_by_choice(max_pool):
+    check_convertible(NOT_SPIKING["max pooling"][0](), max_pool=max_pool)
 
 
 def test_hidden_linear_layer_by_choice():
