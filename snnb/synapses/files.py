@@ -19,14 +19,17 @@ def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
         If `target` exists and `force` is not set, or its directory does not exist.
     """
     refuse_existing(target, force=force)
-    temporary = target.with_name(f".{target.name}.partial")
+    temporary, aside = (target.with_name(f".{target.name}.{what}") for what in ("partial", "replaced"))
     _remove(temporary)  # what a killed process left
     try:
         yield temporary
         _sync(temporary)
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
+        if temporary.is_dir() or target.is_dir():  # a directory and what stands in its place cannot change at once
+            _remove(aside)
+            if target.exists() or target.is_symlink():
+                target.replace(aside)
         temporary.replace(target)
+        _remove(aside)
     finally:
         _remove(temporary)
 

@@ -112,6 +112,14 @@ class SynapseGraph:
     def number_of_edges(self) -> int:
         return sum(projection.number_of_edges for projection in self.projections)
 
+    def describe(self, rate_unit: str = "step") -> Dict[str, Any]:
+        """Return what a file of the graph must state: units, time step, samples, steps, warm-up, input hashes."""
+        described = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}
+        if self.recording is not None:
+            per = {"step": "time step", "hz": "second", "sample": "sample"}[rate_unit]
+            described.update(rate_unit=f"spikes per {per}", edge_unit=f"thresholds per {per}")
+        return described
+
     def edge_batches(self, max_edges: int = CACHE_EDGES) -> Iterator[EdgeBatch]:
         """Generate all edges in batches of at most `max_edges`, each overwriting the one before."""
         for projection in self.projections:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def digraph(graph: "SynapseGraph", rate_unit: str) -> "networkx.DiGraph":
     """Build the DiGraph; graph attributes tell what it was recorded over."""
-    result = networkx.DiGraph(**graph.attributes)
+    result = networkx.DiGraph(**graph.describe(rate_unit))
     scale = 1.0 if graph.recording is None else graph.recording.rate_scale(rate_unit)
     names = []
     rates = []

@@ -87,10 +87,14 @@ class Population:
             return np.zeros(self.shape, np.float32)
         return np.broadcast_to(self._group["bias"][()], self.shape)
 
+    @cached_property
+    def _rate32(self) -> np.ndarray:
+        return np.ones(self.size, np.float32) if self.rate is None else self.rate.ravel().astype(np.float32)
+
     def edge_rate(self, scale: float) -> np.ndarray:
         """Return float32(rate × scale), flat: what weights are multiplied by; 1 without spike counts."""
-        if self.rate is None:
-            return np.ones(self.size, np.float32)
+        if self.rate is None or scale == 1:
+            return self._rate32
         return (self.rate.ravel() * scale).astype(np.float32)
 
     def traffic(self) -> np.ndarray:

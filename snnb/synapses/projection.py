@@ -115,17 +115,37 @@ class Projection:
         """
         rate = self.source.edge_rate(rate_scale)
         if self.reindexing.parallel:
-            dtype = index_dtype(self._nodes)
-            yield from merged_batches(self.successors, self.source.first, rate, max_edges, dtype)
+            yield from merged_batches(self.successors, self.source.first, rate, max_edges, index_dtype(self._nodes))
             return
-        dtype = index_dtype(self._nodes)
-        room = max(max_edges, int(self.out_degrees.max()))  # a source's edges are generated together
-        batch = EdgeBatch(*(np.empty(room, kind) for kind in (dtype, dtype, np.float32, np.float32)))
+        batch = self.buffer(max(max_edges, int(self.out_degrees.max())))  # a source's edges are generated together
         start = 0
         while start < self.source.size:
             filled, start = fill(self._stream, rate, self.connection.pairing, start, batch)
             for begin in range(0, filled, max_edges):
                 yield EdgeBatch(*(values[begin : min(begin + max_edges, filled)] for values in batch))
+
+    def buffer(self, edges: int) -> EdgeBatch:
+        """Return arrays for a number of edges."""
+        kind = index_dtype(self._nodes)
+        return EdgeBatch(*(np.empty(edges, dtype) for dtype in (kind, kind, np.float32, np.float32)))
+
+    def edges_of(self, start: int, stop: int) -> EdgeBatch:
+        """Return the edges of some sources in arrays of their own.
+
+        Parameters
+        ----------
+        start, stop : int
+            Indices of the first source and of the one behind the last, in the population.
+        """
+        rate = self.source.edge_rate(1.0)[:stop]
+        if self.reindexing.parallel:
+            parts = merged_batches(
+                self.successors, self.source.first + start, rate[start:], CACHE_EDGES, index_dtype(self._nodes)
+            )
+            return EdgeBatch(*(np.concatenate(values) for values in zip(self.buffer(0), *parts)))
+        batch = self.buffer(int(self.out_degrees[start:stop].sum()))
+        fill(self._stream._replace(position=self.reindexing.where[:stop]), rate, self.connection.pairing, start, batch)
+        return batch
 
     @cached_property
     def _stream(self) -> Stream:

@@ -1,5 +1,6 @@
 """A small network with every kind of junction, its spike counts, and its graph."""
 
+import numpy as np
 import pytest
 
 from snnb.synapses.build import build_graph
@@ -44,3 +45,16 @@ def graph(graph_path):
 def weights_graph(parsed, tmp_path_factory):
     with build_graph(parsed, tmp_path_factory.mktemp("weights") / "net_graph.h5", pool_weight="mean") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def spike_times(graph, tmp_path_factory):
+    """Times of two samples, sorted by sample, neuron, step; the input is a current and has none."""
+    rng = np.random.default_rng(9)
+    times = {}
+    for population in graph.populations[1:]:
+        active = rng.random((2, population.size, 30)) < 0.2
+        times[population.name] = np.argwhere(active).astype(np.int32)
+    path = tmp_path_factory.mktemp("times") / "spike_times.npz"
+    np.savez(path, **times, num_samples=2, num_steps=30)
+    return path

@@ -15,13 +15,8 @@ from snnb.synapses import SynapseGraph
 from snnb.synapses.build import build_graph
 from snnb.synapses.log import lines
 from snnb.synapses.toolbox_count import toolbox_synapses
+from tests.synapses.edges import all_edges
 from tests.synapses.networks import LAYERS, STEPS, counts_of, save, save_counts
-
-
-def all_edges(graph, **options):
-    """Source, target, weight, edge of the whole graph, copied out of the batches."""
-    parts = [[values.copy() for values in batch] for p in graph.projections for batch in p.edge_batches(**options)]
-    return [np.concatenate(columns) for columns in zip(*parts)]
 
 
 def test_populations_are_the_spiking_layers_in_network_order(graph):

@@ -1,14 +1,15 @@
 """Write a graph in another program's format: streamed, estimated first, whole or not at all."""
 
+import json
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Optional
 
 from snnb.errors import ResourceError, UsageError
 from snnb.progress import Progress, silent
-from snnb.synapses.export import csv, networkx
+from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
 from snnb.synapses.export.request import Format, Request
 from snnb.synapses.files import refuse_existing, written_whole
 from snnb.synapses.graph import SynapseGraph
@@ -17,6 +18,14 @@ from snnb.synapses.population import RATE_UNITS
 FORMATS: Dict[str, Format] = {
     "networkx": networkx.FORMAT,
     "csv": csv.FORMAT,
+    "npz": npz.FORMAT,
+    "parquet": parquet.FORMAT,
+    "sonata": sonata.FORMAT,
+    "spinemap": spinemap.FORMAT,
+    "pynn": pynn.FORMAT,
+    "metis": metis.FORMAT,
+    "hmetis": hmetis.FORMAT,
+    "graphml": graphml.FORMAT,
 }
 
 
@@ -40,11 +49,14 @@ class Export:
     seconds: float
 
 
-def estimate(graph: SynapseGraph, format: str) -> Estimate:
+def estimate(graph: SynapseGraph, format: str, *, with_input: bool = False) -> Estimate:
     """Estimate size and time of an export without writing anything."""
-    described = _find(format)
+    return _estimate(graph, _find(format), Request(with_input=with_input))
+
+
+def _estimate(graph: SynapseGraph, described: Format, request: Request) -> Estimate:
     edges = graph.number_of_edges()
-    return Estimate(edges, round(described.size(graph)), edges / described.edges_per_second)
+    return Estimate(edges, round(described.size(graph, request)), edges / described.edges_per_second)
 
 
 def export(
@@ -55,6 +67,9 @@ def export(
     rate_unit: str = "step",
     force: bool = False,
     with_input: bool = False,
+    scale: Optional[float] = None,
+    idx64: bool = False,
+    spike_times: Optional[Path] = None,
     progress: Progress = silent,
 ) -> Export:
     """Write the graph in another program's format.
@@ -71,37 +86,57 @@ def export(
     force : bool
         Replace an existing target.
     with_input : bool
-        Keep a constant-current input population in partition and spike formats.
+        Keep a constant-current input population in the partition and spike formats (metis, hmetis, spinemap).
+    scale : float, optional
+        Factor to integer weights: of spikes per step (metis), of spike counts (hmetis). Chosen when left out.
+    idx64 : bool
+        The reader of a metis file holds more than 2³⁰ edges.
+    spike_times : Path, optional
+        spike_times.npz of the simulation, which spinemap needs.
     progress : Progress
         Told of the edges written.
 
     Raises
     ------
     UsageError
-        For an unknown format or unit, or a target that exists.
+        For an unknown format or unit, a target that exists, or an option that the graph cannot meet.
     ResourceError
-        If the estimated size does not fit on the disk.
+        If the estimated size does not fit on the disk, or a library's need not into memory.
     """
     described = _find(format)
     if rate_unit not in RATE_UNITS:
         raise UsageError(f"rate unit {rate_unit!r} is unknown; use one of {', '.join(RATE_UNITS)}")
-    request = Request(rate_unit, with_input, progress)
-    refuse_existing(target, force=force)
+    if scale is not None and not 0 < scale < float("inf"):
+        raise UsageError(f"scale {scale} cannot be; give a number above 0")
+    request = Request(rate_unit, with_input, scale, idx64, spike_times, progress)
+    beside = target.with_name(target.name + ".json")
+    for path in (target, beside) if described.sidecar else (target,):
+        refuse_existing(path, force=force)
     if described.check is not None:
         described.check(graph, request)
-    expected = estimate(graph, format)
-    free = shutil.disk_usage(str(target.parent)).free
-    if expected.size_bytes > free:
-        raise ResourceError(
-            f"{target}: {format} will take about {expected.size_bytes / 1e9:,.1f} GB, the disk has "
-            f"{free / 1e9:,.1f} GB free; give --output on another disk, or another format"
-        )
+    expected = _estimate(graph, described, request)
+    _refuse_full_disk(expected.size_bytes, format, target)
+    stated = json.dumps({"format": format, **graph.describe(rate_unit)}, indent=2) + "\n"
     begin = time.monotonic()
     with written_whole(target, force=force) as temporary:
         described.write(graph, temporary, request)
+        if temporary.is_dir():
+            (temporary / "description.json").write_text(stated)
+    if described.sidecar:
+        with written_whole(beside, force=force) as temporary:
+            temporary.write_text(stated)
     files = target.rglob("*") if target.is_dir() else [target]
     size = sum(path.stat().st_size for path in files if path.is_file())
     return Export(target, format, expected.edges, size, time.monotonic() - begin)
+
+
+def _refuse_full_disk(size: int, format: str, target: Path) -> None:
+    free = shutil.disk_usage(str(target.parent)).free
+    if size > free:
+        raise ResourceError(
+            f"{target}: {format} will take about {size / 1e9:,.1f} GB, the disk has {free / 1e9:,.1f} GB free; "
+            "give --output on another disk, or another format"
+        )
 
 
 def _find(format: str) -> Format:

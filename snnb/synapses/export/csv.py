@@ -1,48 +1,70 @@
-"""`csv`: a line a synapse, neurons as `(row, column, channel)`; compressed if the name ends in `.gz`."""
+"""`csv`: a line a synapse, neurons as `(row, column, channel)`; compressed if the file's name ends in `.gz`."""
 
 import gzip
 from pathlib import Path
-from typing import IO
+from typing import IO, Tuple, cast
 
 import numpy as np
 
 from snnb.synapses.export.request import Format, Request
 from snnb.synapses.graph import SynapseGraph
+from snnb.synapses.population import Population
 
-HEADER = "source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
+HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
+LINES = 1 << 16  # at a time
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    compressed = ".gz" in path.suffixes
-    with gzip.open(str(path), "wt") if compressed else path.open("w", encoding="utf-8") as file:
-        _write(graph, file, request)
+    with path.open("wb") as plain:
+        if ".gz" in path.suffixes:
+            with gzip.GzipFile("", "wb", compresslevel=1, fileobj=plain, mtime=0) as compressed:
+                _write(graph, cast(IO[bytes], compressed), request)
+        else:
+            _write(graph, plain, request)
 
 
-def _write(graph: SynapseGraph, file: IO[str], request: Request) -> None:
+def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
+    from snnb.synapses.export.lines import csv_lines, number_texts
+    from snnb.synapses.export.text import NUMBER
+
     file.write(HEADER)
+    counter = request.counter(graph.number_of_edges())
     scale = request.rate_scale(graph)
-    done, total = 0, graph.number_of_edges()
     for projection in graph.projections:
-        source, target = projection.source, projection.target
-        source_names = [f'{source.name},"{index}"' for index in np.ndindex(*source.shape)]
-        target_names = [f'{target.name},"{index}"' for index in np.ndindex(*target.shape)]
-        rates = [str(rate) for rate in source.edge_rate(scale)]
-        for batch in projection.edge_batches(rate_scale=scale):
-            file.writelines(
-                f"{source_names[s]},{target_names[t]},{weight},{rates[s]},{edge}\n"
-                for s, t, weight, edge in zip(
-                    (batch.source - source.first).tolist(),
-                    (batch.target - target.first).tolist(),
-                    batch.weight,
-                    batch.edge,
-                )
+        source, target = _texts(projection.source), _texts(projection.target)
+        rates = projection.source.edge_rate(scale)
+        rate_text, rate_start = np.empty(rates.size * (NUMBER + 2), np.uint8), np.empty(rates.size + 1, np.int64)
+        number_texts(rate_text, rate_start, rates)
+        longest = int(np.diff(source[1]).max() + np.diff(target[1]).max()) + 3 * NUMBER
+        out = np.empty(LINES * longest, np.uint8)
+        for batch in projection.edge_batches(LINES, scale):
+            end = csv_lines(
+                out,
+                batch.source - projection.source.first,
+                batch.target - projection.target.first,
+                batch.weight,
+                batch.edge,
+                *source,
+                *target,
+                rate_text,
+                rate_start,
             )
-            done += batch.source.size
-            request.progress(done, total)
+            file.write(out[:end].data)
+            counter.add(batch.source.size)
 
 
-def _size(graph: SynapseGraph) -> float:
-    return 110.0 * graph.number_of_edges()
+def _texts(population: Population) -> Tuple[np.ndarray, np.ndarray]:
+    """Return `name,"(row, column, channel)",` of every neuron, one behind the other, and where each begins."""
+    name = population.name
+    if any(sign in name for sign in ',"\n\r'):
+        name = '"' + name.replace('"', '""') + '"'
+    texts = [f'{name},"{index}",'.encode() for index in np.ndindex(*population.shape)]
+    return np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
 
 
-FORMAT = Format("spreadsheets, pandas", ".csv", write, _size, 500_000)
+def _size(graph: SynapseGraph, request: Request) -> float:
+    names = {p.name: len(p.name) + len(str(tuple(length - 1 for length in p.shape))) + 4 for p in graph.populations}
+    return sum(p.number_of_edges * (names[p.source.name] + names[p.target.name] + 33) for p in graph.projections)
+
+
+FORMAT = Format("spreadsheets, pandas", ".csv", write, _size, 4e6, sidecar=True)

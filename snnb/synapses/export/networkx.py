@@ -3,8 +3,13 @@
 import pickle
 from pathlib import Path
 
+import psutil
+
+from snnb.errors import ResourceError
 from snnb.synapses.export.request import Format, Request
 from snnb.synapses.graph import SynapseGraph
+
+EDGE_BYTES, NODE_BYTES = 800, 1500  # in memory
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -15,8 +20,18 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     request.progress(edges, edges)
 
 
-def _size(graph: SynapseGraph) -> float:
-    return 60 * graph.number_of_nodes() + 45 * graph.number_of_edges()
+def _check(graph: SynapseGraph, request: Request) -> None:
+    need = EDGE_BYTES * graph.number_of_edges() + NODE_BYTES * graph.number_of_nodes()
+    free = psutil.virtual_memory().available
+    if need > free:
+        raise ResourceError(
+            f"networkx will take about {need / 1e9:,.1f} GB of memory for {graph.number_of_edges():,} edges, "
+            f"{free / 1e9:,.1f} GB are free; take npz, parquet or csv"
+        )
 
 
-FORMAT = Format("networkx (pickle)", ".pickle", write, _size, 250_000)
+def _size(graph: SynapseGraph, request: Request) -> float:
+    return 60.0 * graph.number_of_edges() + 150.0 * graph.number_of_nodes()
+
+
+FORMAT = Format("networkx (pickle)", ".pickle", write, _size, 1.5e5, _check)

@@ -1,11 +1,17 @@
 """What an exporter is asked for, and what it says of itself."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
+from snnb.errors import UsageError
 from snnb.progress import Progress, silent
 from snnb.synapses.graph import SynapseGraph
+from snnb.synapses.population import Population
+from snnb.synapses.projection import Projection
+
+BATCH = 1 << 18  # edges handed to a writer at a time
 
 
 @dataclass(frozen=True)
@@ -18,16 +24,81 @@ class Request:
         Unit of rates, and with it of edges, in what is written.
     with_input : bool
         Whether partition and spike formats keep an input population that is a constant current.
+    scale : float or None
+        Factor from traffic (metis) or spike counts (hmetis) to integer weights; None chooses one.
+    idx64 : bool
+        Whether the reader of a metis file is built with 64-bit indices.
+    spike_times : Path or None
+        spike_times.npz of the simulation, for spinemap.
     progress : Progress
         Told of the edges written.
     """
 
     rate_unit: str = "step"
     with_input: bool = False
+    scale: Optional[float] = None
+    idx64: bool = False
+    spike_times: Optional[Path] = None
     progress: Progress = silent
 
     def rate_scale(self, graph: SynapseGraph) -> float:
         return 1.0 if graph.recording is None else graph.recording.rate_scale(self.rate_unit)
+
+    def counter(self, total: int) -> "Counter":
+        return Counter(self.progress, total)
+
+
+class Counter:
+    """Pass progress on at most ten times a second."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done, self._next = progress, total, 0, 0.0
+
+    def add(self, edges: int) -> None:
+        self._done += edges
+        now = time.monotonic()
+        if now >= self._next or self._done == self._total:
+            self._progress(self._done, self._total)
+            self._next = now + 0.1
+
+
+class Kept:
+    """The part of a graph that partition and spike formats keep: all but a constant-current input, ids again from 0.
+
+    Attributes
+    ----------
+    first : int
+        Id in the graph of the node that becomes 0.
+    nodes : int
+    populations : list of Population
+    projections : list of Projection
+    """
+
+    def __init__(self, graph: SynapseGraph, request: Request) -> None:
+        left_out = graph.populations[0].coding == "current" and not request.with_input
+        self.populations: List[Population] = list(graph.populations[1 if left_out else 0 :])
+        self.first = self.populations[0].first
+        self.nodes = graph.number_of_nodes() - self.first
+        kept = {population.name for population in self.populations}
+        self.projections: List[Projection] = [p for p in graph.projections if p.source.name in kept]
+
+    @property
+    def edges(self) -> int:
+        return sum(projection.number_of_edges for projection in self.projections)
+
+    def from_source(self, population: Population) -> List[Projection]:
+        return [p for p in self.projections if p.source is population]
+
+    def to_target(self, population: Population) -> List[Projection]:
+        return [p for p in self.projections if p.target is population]
+
+
+def need_counts(graph: SynapseGraph, request: Request) -> None:
+    """Refuse a graph without spike counts where a format is about traffic."""
+    if graph.recording is None:
+        raise UsageError(
+            f"{graph.path} has weights only, and this format is about spikes; make the graph of a simulation"
+        )
 
 
 @dataclass(frozen=True)
@@ -39,20 +110,23 @@ class Format:
     title : str
         What reads it.
     suffix : str
-        What a file's name ends in; empty for a directory of files.
+        What is put behind the model's name to name the file, or the directory of files.
     write : callable
         Takes graph, path and request and writes there.
     size : callable
-        Estimates the bytes from the graph.
+        Estimates the bytes from graph and request.
     edges_per_second : float
-        How fast it goes, to estimate the time; measured by benchmarks/graph.py.
+        How fast it goes on one core, to estimate the time (benchmarks/graph.py measures it).
     check : callable or None
         Raises an error for a graph or request that the format cannot hold.
+    sidecar : bool
+        Whether units and the like stand in a file NAME.json beside it, since the format has no place for them.
     """
 
     title: str
     suffix: str
     write: Callable[[SynapseGraph, Path, Request], None]
-    size: Callable[[SynapseGraph], float]
+    size: Callable[[SynapseGraph, Request], float]
     edges_per_second: float
     check: Optional[Callable[[SynapseGraph, Request], None]] = None
+    sidecar: bool = False

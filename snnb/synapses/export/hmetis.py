@@ -1,0 +1,65 @@
+"""`hmetis`: the hypergraph for hMETIS, KaHyPar, Mt-KaHyPar: a neuron and all its targets are one hyperedge.
+
+Nodes count from 1; a hyperedge weighs max(1, round(scale × spike count)), each node 1: one neuron to place.
+"""
+
+from pathlib import Path
+from typing import Tuple
+
+import numpy as np
+
+from snnb.errors import UsageError
+from snnb.synapses.adjacency import out_degrees, ranges, targets
+from snnb.synapses.export.request import BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.export.weights import LARGEST_SUM, scaled
+from snnb.synapses.graph import SynapseGraph
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    from snnb.synapses.export.lines import hyperedge_lines
+    from snnb.synapses.export.text import NUMBER
+
+    kept = Kept(graph, request)
+    weights, degrees, scale = _weights(kept, request)
+    counter = request.counter(kept.edges)
+    with path.open("wb") as file:
+        stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
+        file.write(f"% hyperedge weight max(1, round({scale!r} x spike count of the source)); {stated}\n".encode())
+        file.write(f"{np.count_nonzero(degrees)} {kept.nodes} 11\n".encode())
+        for population in kept.populations:
+            projections = kept.from_source(population)
+            for start, stop in ranges(out_degrees(projections, population), BATCH):
+                indptr, target, _ = targets(projections, start, stop)
+                out = np.empty((target.size + 3 * (stop - start)) * NUMBER, np.uint8)
+                first = population.first + start
+                own = weights[first - kept.first : first - kept.first + stop - start]
+                file.write(out[: hyperedge_lines(out, first, indptr, target, kept.first - 1, own)].data)
+                counter.add(target.size)
+        file.write(b"1\n" * kept.nodes)
+
+
+def _weights(kept: Kept, request: Request) -> Tuple[np.ndarray, np.ndarray, float]:
+    """Return the weight and the out-degree of each node, and the scale. A constant input has no spikes."""
+    counts = [
+        np.zeros(p.size) if p.coding == "current" or p.spike_count is None else p.spike_count.ravel().astype(np.float64)
+        for p in kept.populations
+    ]
+    degrees = np.concatenate([out_degrees(kept.from_source(p), p) for p in kept.populations])
+    weights, scale = scaled(np.concatenate(counts), degrees > 0, request.scale, 1.0)
+    return weights, degrees, scale
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    need_counts(graph, request)
+    kept = Kept(graph, request)
+    if kept.nodes > LARGEST_SUM:
+        raise UsageError(f"{kept.nodes:,} nodes are more than partitioners hold ({LARGEST_SUM:,})")
+    _weights(kept, request)
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    kept = Kept(graph, request)
+    return (len(str(kept.nodes)) + 1) * kept.edges + 16 * kept.nodes
+
+
+FORMAT = Format("hMETIS, KaHyPar, Mt-KaHyPar", ".hgr", write, _size, 1e7, _check)

@@ -1,0 +1,67 @@
+"""`metis`: the undirected graph for METIS, KaHIP, NetworKit; an edge weighs what its synapse carries.
+
+Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes a step of the source.
+"""
+
+from pathlib import Path
+from typing import Tuple
+
+import numpy as np
+
+from snnb.errors import UsageError
+from snnb.synapses.adjacency import in_degrees, out_degrees, ranges, sources, targets
+from snnb.synapses.export.request import BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.export.weights import scaled
+from snnb.synapses.graph import SynapseGraph
+
+LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both directions
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    from snnb.synapses.export.lines import metis_lines
+    from snnb.synapses.export.text import NUMBER
+
+    kept = Kept(graph, request)
+    weights, scale = _weights(graph, kept, request)
+    counter = request.counter(2 * kept.edges)
+    offset = kept.first - 1
+    with path.open("wb") as file:
+        stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
+        file.write(f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {stated}\n".encode())
+        file.write(f"{kept.nodes} {kept.edges} 001\n".encode())
+        for population in kept.populations:
+            to, of = kept.to_target(population), kept.from_source(population)
+            for start, stop in ranges(in_degrees(to, population) + out_degrees(of, population), BATCH):
+                in_indptr, source = sources(to, start, stop)
+                out_indptr, target, _ = targets(of, start, stop)
+                lines = 2 * (source.size + target.size) + stop - start
+                out = np.empty(lines * NUMBER, np.uint8)
+                first = population.first + start
+                file.write(out[: metis_lines(out, first, in_indptr, source, out_indptr, target, offset, weights)].data)
+                counter.add(source.size + target.size)
+
+
+def _weights(graph: SynapseGraph, kept: Kept, request: Request) -> Tuple[np.ndarray, float]:
+    assert graph.recording is not None
+    traffic = np.concatenate([population.traffic() for population in kept.populations])
+    degrees = np.concatenate([out_degrees(kept.from_source(p), p) for p in kept.populations])
+    return scaled(traffic, degrees, request.scale, float(graph.recording.steps))
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    need_counts(graph, request)
+    kept = Kept(graph, request)
+    if kept.edges > LARGEST and not request.idx64:
+        raise UsageError(
+            f"{kept.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
+            "give --idx64 for one built with 64-bit indices"
+        )
+    _weights(graph, kept, request)
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    kept = Kept(graph, request)
+    return 2 * (len(str(kept.nodes)) + 5) * kept.edges + kept.nodes
+
+
+FORMAT = Format("METIS, KaHIP, NetworKit", ".graph", write, _size, 8e6, _check)

@@ -1,0 +1,65 @@
+"""`npz`: a directory of scipy CSR matrices, one a projection, for `scipy.sparse.load_npz`; and the table of nodes."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Iterable, Tuple
+
+import numpy as np
+
+from snnb.synapses.export.nodes import node_table
+from snnb.synapses.export.request import BATCH, Format, Request
+from snnb.synapses.graph import SynapseGraph
+from snnb.synapses.projection import Projection
+from snnb.synapses.store import index_dtype
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    path.mkdir()
+    counter = request.counter(3 * graph.number_of_edges())
+    scale = request.rate_scale(graph)
+    for number, projection in enumerate(graph.projections):
+        edges = projection.number_of_edges
+        dtype = index_dtype(max(edges, projection.target.size))
+        indptr = np.concatenate([[0], np.cumsum(projection.out_degrees)]).astype(dtype)
+        shape = np.array([projection.source.size, projection.target.size])
+        with zipfile.ZipFile(str(path / file_name(number, projection)), "w") as archive:
+            _store(archive, "format", np.array(b"csr"))
+            _store(archive, "shape", shape)
+            _store(archive, "indptr", indptr)
+            for name, kind in (("indices", dtype), ("data", np.dtype(np.float32)), ("edge", np.dtype(np.float32))):
+                _stream(archive, name, kind, edges, _values(projection, name, scale, counter.add))
+    with (path / "nodes.npz").open("wb") as file:
+        np.savez(file, **node_table(graph, request))
+
+
+def file_name(number: int, projection: Projection) -> str:
+    return f"{number:04d}_{projection.source.name}__{projection.target.name}.npz"
+
+
+def _values(projection: Projection, name: str, scale: float, done: object) -> Iterable[np.ndarray]:
+    for batch in projection.edge_batches(BATCH, scale):
+        done(batch.source.size)  # type: ignore[operator]
+        yield {"indices": batch.target - projection.target.first, "data": batch.weight, "edge": batch.edge}[name]
+
+
+def _store(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> None:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, values, allow_pickle=False)
+    archive.writestr(zipfile.ZipInfo(f"{name}.npy"), file.getvalue())
+
+
+def _stream(archive: zipfile.ZipFile, name: str, dtype: np.dtype, size: int, parts: Iterable[np.ndarray]) -> None:
+    """Write an array whose parts come one by one: npz is a zip of npy files, and npy a short head and the values."""
+    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+        head: Tuple[str, bool, Tuple[int, ...]] = (np.lib.format.dtype_to_descr(dtype), False, (size,))
+        np.lib.format.write_array_header_1_0(file, dict(zip(("descr", "fortran_order", "shape"), head)))
+        for part in parts:
+            file.write(part.astype(dtype, copy=False).data.cast("B"))  # zipfile counts items, it must count bytes
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    return 12.0 * graph.number_of_edges() + 60.0 * graph.number_of_nodes()
+
+
+FORMAT = Format("scipy", "_npz", write, _size, 1e8)

@@ -1,0 +1,93 @@
+"""`spinemap`: the three text files of SpiNeMap and NeuroXplorer.
+
+`connection_info.txt` has a line `source target target …` for each neuron with synapses, `weight_info.txt` the line
+`source weight weight …` in the same order, `spike_info.txt` a line `neuron time time …` for each neuron: whole steps,
+sample k offset by k × the steps of a sample.
+"""
+
+import zipfile
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from snnb.errors import InputError, UsageError
+from snnb.synapses.adjacency import out_degrees, ranges, targets
+from snnb.synapses.export.request import BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.graph import SynapseGraph
+from snnb.synapses.population import Population
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    from snnb.synapses.export.lines import neighbour_lines, weight_lines
+    from snnb.synapses.export.text import NUMBER
+
+    path.mkdir()
+    kept = Kept(graph, request)
+    counter = request.counter(kept.edges)
+    with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
+        for population in kept.populations:
+            projections = kept.from_source(population)
+            for start, stop in ranges(out_degrees(projections, population), BATCH):
+                indptr, target, weight = targets(projections, start, stop)
+                out = np.empty((target.size + stop - start) * NUMBER, np.uint8)
+                first = population.first + start
+                connections.write(out[: neighbour_lines(out, first, indptr, target, kept.first)].data)
+                weights.write(out[: weight_lines(out, first, indptr, weight, kept.first)].data)
+                counter.add(target.size)
+    with _open(request.spike_times) as times, (path / "spike_info.txt").open("wb") as spikes:
+        for population in kept.populations:
+            spikes.write(_spike_lines(times, population, population.first - kept.first).data)
+
+
+def _spike_lines(file: "np.lib.npyio.NpzFile", population: Population, first: int) -> np.ndarray:
+    """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
+    from snnb.synapses.export.lines import number_lines
+    from snnb.synapses.export.text import NUMBER
+
+    spikes, steps = _spikes(file, population), int(file["num_steps"])
+    order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
+    times = (spikes[:, 0] * steps + spikes[:, 2])[order]
+    indptr = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
+    out = np.empty((times.size + population.size) * NUMBER, np.uint8)
+    return out[: number_lines(out, first, indptr, times)]
+
+
+def _spikes(file: "np.lib.npyio.NpzFile", population: Population) -> np.ndarray:
+    """Read a population's spikes, int64 of shape (spikes, 3): sample, neuron, step. A constant input has none."""
+    if population.coding == "current":
+        return np.empty((0, 3), np.int64)
+    if population.name not in file.files:
+        raise ValueError(f"no population {population.name}")
+    spikes = file[population.name].astype(np.int64)
+    limits = [int(file["num_samples"]), population.size, int(file["num_steps"])]
+    if spikes.ndim != 2 or spikes.shape[1] != 3 or (spikes < 0).any() or (spikes >= limits).any():
+        raise ValueError(f"spikes of {population.name} do not fit its {population.size} neurons")
+    return spikes
+
+
+def _open(path: Optional[Path]) -> "np.lib.npyio.NpzFile":
+    if path is None or not path.is_file():
+        raise UsageError("spinemap needs the times of spikes; simulate with --record-spikes K, and export that graph")
+    return np.load(str(path), allow_pickle=False)
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    need_counts(graph, request)
+    try:
+        with _open(request.spike_times) as file:
+            for population in Kept(graph, request).populations:
+                _spikes(file, population)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{request.spike_times}: not the spike times of this network ({error}); simulate again"
+        ) from error
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    kept = Kept(graph, request)
+    times = 0 if request.spike_times is None else request.spike_times.stat().st_size
+    return (len(str(kept.nodes)) + 13) * kept.edges + 20 * kept.nodes + times
+
+
+FORMAT = Format("SpiNeMap, NeuroXplorer", "_spinemap", write, _size, 5e6, _check)

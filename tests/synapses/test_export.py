@@ -1,0 +1,106 @@
+"""What holds for every format: options, estimates, and that nothing half-written stays."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from snnb.errors import ResourceError, UsageError
+from snnb.synapses.export import FORMATS, estimate, export
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_an_existing_target_is_kept_unless_forced(graph, tmp_path, spike_times, format):
+    target = tmp_path / "out"
+    target.write_text("precious")
+    with pytest.raises(UsageError, match=r"out exists.*--force"):
+        export(graph, format, target, spike_times=spike_times)
+    assert target.read_text() == "precious"
+    export(graph, format, target, spike_times=spike_times, force=True)
+    first = content(target)
+    export(graph, format, target, spike_times=spike_times, force=True)
+    assert {path.name for path in tmp_path.iterdir()} <= {"out", "out.json"}
+    assert content(target).keys() == first.keys()
+
+
+def content(path):
+    return {file.name: file.read_bytes() for file in (path.rglob("*") if path.is_dir() else [path])}
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"networkx", "graphml", "parquet"}))
+def test_an_interrupted_export_leaves_nothing(graph, tmp_path, spike_times, format):
+    def interrupt(done, total, note=""):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(graph, format, tmp_path / "out", spike_times=spike_times, progress=interrupt)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_export_left_does_not_hinder_the_next(graph, tmp_path):
+    (tmp_path / ".out.partial").mkdir()
+    (tmp_path / ".out.partial" / "half.txt").write_text("half")
+    export(graph, "csv", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.json"]
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_a_disk_too_small_for_the_estimate(graph, tmp_path, spike_times, monkeypatch, format):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
+    with pytest.raises(ResourceError, match=r"will take about .* GB free"):
+        export(graph, format, tmp_path / "out", spike_times=spike_times)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"sonata", "parquet"}))
+def test_the_estimate_is_near(graph, tmp_path, spike_times, format):
+    """On so small a graph heads and the like weigh in: within a factor of three."""
+    expected = estimate(graph, format).size_bytes
+    written = export(graph, format, tmp_path / "out", spike_times=spike_times).size_bytes
+    assert written / 3 - 6000 < expected < written * 3
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_progress_ends_at_the_end(graph, tmp_path, spike_times, format):
+    told = []
+    export(graph, format, tmp_path / "out", spike_times=spike_times, progress=lambda *how_far: told.append(how_far))
+    assert told[-1][0] == told[-1][1] > 0
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet", "sonata", "pynn", "spinemap", "csv"])
+def test_units_and_recording_are_stated(graph, tmp_path, spike_times, format):
+    export(graph, format, tmp_path / "out", spike_times=spike_times, rate_unit="hz")
+    path = tmp_path / "out.json" if format == "csv" else tmp_path / "out" / "description.json"
+    stated = json.loads(path.read_text())
+    assert stated["rate_unit"] == "spikes per second"
+    assert stated["edge_unit"] == "thresholds per second"
+    assert [stated[name] for name in ("dt_ms", "num_samples", "num_timesteps", "warm_up")] == [1.0, 4, 25, 5]
+
+
+def test_unknown_format_unit_and_scale(graph, tmp_path):
+    with pytest.raises(UsageError, match="networkx, csv, npz"):
+        export(graph, "gexf", tmp_path / "out")
+    with pytest.raises(UsageError, match="step, hz, sample"):
+        export(graph, "csv", tmp_path / "out", rate_unit="kHz")
+    with pytest.raises(UsageError, match="above 0"):
+        export(graph, "metis", tmp_path / "out", scale=-1)
+    with pytest.raises(UsageError, match="no such directory"):
+        export(graph, "csv", tmp_path / "none" / "out")
+
+
+@pytest.mark.parametrize("format", ["metis", "hmetis", "spinemap"])
+def test_formats_about_spikes_refuse_a_graph_without(weights_graph, tmp_path, spike_times, format):
+    with pytest.raises(UsageError, match="weights only"):
+        export(weights_graph, format, tmp_path / "out", spike_times=spike_times)
+
+
+@pytest.mark.parametrize("format", ["networkx", "sonata"])
+def test_formats_that_need_memory_refuse_when_there_is_too_little(graph, tmp_path, monkeypatch, format):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1000})())
+    with pytest.raises(ResourceError, match="memory"):
+        export(graph, format, tmp_path / "out")
+
+
+def test_every_format_says_what_reads_it():
+    assert all(format.title and replace(format) == format for format in FORMATS.values())

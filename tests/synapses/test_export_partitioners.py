@@ -1,0 +1,97 @@
+"""The partitioners' files, read by NetworKit and Mt-KaHyPar."""
+
+import mtkahypar
+import networkit
+import numpy as np
+import pytest
+
+from snnb.errors import UsageError
+from snnb.synapses.export import export
+from tests.synapses.edges import all_edges
+
+
+def numbers(path):
+    """Lines of whole numbers, comments apart."""
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("%")
+    return [[int(word) for word in line.split(" ") if word] for line in lines if not line.startswith("%")]
+
+
+def kept_edges(graph, first):
+    sources, targets, _, _ = all_edges(graph)
+    counts = np.concatenate([p.spike_count.ravel() for p in graph.populations])
+    counts[:84] = 0  # a constant current is no traffic
+    return [(s - first, t - first, counts[s]) for s, t in zip(sources.tolist(), targets.tolist()) if s >= first]
+
+
+@pytest.mark.parametrize("with_input", [False, True])
+def test_metis_by_networkit(graph, tmp_path, with_input):
+    export(graph, "metis", tmp_path / "net.graph", with_input=with_input)
+    found = networkit.readGraph(str(tmp_path / "net.graph"), networkit.Format.METIS)
+    first = 0 if with_input else 84
+    edges = kept_edges(graph, first)
+    assert found.numberOfNodes() == 168 - first
+    assert found.numberOfEdges() == len(edges)
+    assert not found.isDirected()
+    assert found.isWeighted()
+    for source, target, count in edges:
+        assert found.weight(source, target) == found.weight(target, source) == max(1, count)
+
+
+def test_metis_lists_both_directions_and_leaves_isolated_nodes_empty(graph, tmp_path):
+    export(graph, "metis", tmp_path / "net.graph", scale=50.0)
+    (nodes, edges, form), *lines = numbers(tmp_path / "net.graph")
+    assert (nodes, edges, form) == (84, len(kept_edges(graph, 84)), 1)
+    assert len(lines) == nodes
+    listed = {(n, pairs[i] - 1): pairs[i + 1] for n, pairs in enumerate(lines) for i in range(0, len(pairs), 2)}
+    expected = {}
+    for source, target, count in kept_edges(graph, 84):
+        expected[source, target] = expected[target, source] = max(1, round(50 * count / 100))
+    assert listed == expected
+    touched = {node for edge in expected for node in edge}
+    assert {n for n, line in enumerate(lines) if not line} == set(range(84)) - touched
+
+
+def test_hmetis_by_mtkahypar(graph, tmp_path):
+    export(graph, "hmetis", tmp_path / "net.hgr")
+    found = mtkahypar.initialize(1).hypergraph_from_file(
+        str(tmp_path / "net.hgr"),
+        mtkahypar.initialize(1).context_from_preset(mtkahypar.PresetType.DEFAULT),
+        mtkahypar.FileFormat.HMETIS,
+    )
+    edges = kept_edges(graph, 84)
+    pins, weights = {}, {}
+    for source, target, count in edges:
+        pins.setdefault(source, {source}).add(target)
+        weights[source] = max(1, count)
+    assert found.num_nodes() == 84
+    assert found.num_edges() == len(pins)
+    assert found.num_pins() == sum(map(len, pins.values()))
+    for number, source in enumerate(sorted(pins)):
+        assert set(found.pins(number)) == pins[source]
+        assert found.edge_weight(number) == weights[source]
+    assert all(found.node_weight(node) == 1 for node in range(84))
+
+
+def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr("snnb.synapses.export.weights.LARGEST_SUM", 700)
+    export(graph, "hmetis", tmp_path / "net.hgr")
+    text = (tmp_path / "net.hgr").read_text()
+    (hyperedges, _, _), *lines = numbers(tmp_path / "net.hgr")
+    total = sum(line[0] for line in lines[:hyperedges])
+    assert 350 < total <= 700
+    scale = float(text.split("round(")[1].split(" x")[0])
+    counts = {source: count for source, _, count in kept_edges(graph, 84)}
+    assert total == sum(max(1, round(scale * count)) for count in counts.values())
+    with pytest.raises(UsageError, match="smaller --scale"):
+        export(graph, "hmetis", tmp_path / "other.hgr", scale=1.0)
+    monkeypatch.setattr("snnb.synapses.export.weights.LARGEST_SUM", 10)
+    with pytest.raises(UsageError, match="too large for this format"):
+        export(graph, "metis", tmp_path / "net.graph")
+
+
+def test_metis_with_32_bits_holds_so_many_edges(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr("snnb.synapses.export.metis.LARGEST", 10)
+    with pytest.raises(UsageError, match="--idx64"):
+        export(graph, "metis", tmp_path / "net.graph")
+    export(graph, "metis", tmp_path / "net.graph", idx64=True)

@@ -1,0 +1,153 @@
+"""SONATA by libsonata and by bmtk, PyNN by its own connector, SpiNeMap by its documented lines."""
+
+import json
+
+import h5py
+import libsonata
+import numpy as np
+import pyNN.mock as pynn
+import pytest
+from bmtk.utils.sonata.file import File
+
+from snnb.errors import InputError, UsageError
+from snnb.synapses.export import export
+from tests.synapses.edges import all_edges
+from tests.synapses.networks import counts_of
+
+
+@pytest.fixture(scope="module")
+def sonata(graph, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sonata") / "net"
+    export(graph, "sonata", folder)
+    return folder
+
+
+def test_libsonata_reads_edges_and_both_indices(graph, sonata):
+    sources, targets, weights, edges = all_edges(graph)
+    population = libsonata.EdgeStorage(str(sonata / "edges.h5")).open_population("snn_snn")
+    everything = population.select_all()
+    assert population.source == population.target == "snn"
+    assert (population.source_nodes(everything) == sources).all()
+    assert (population.target_nodes(everything) == targets).all()
+    assert (population.get_attribute("syn_weight", everything) == weights).all()
+    assert (population.get_attribute("edge", everything) == edges).all()
+    for node in (0, 90, 150, 166):
+        assert population.efferent_edges([node]).flatten().tolist() == np.flatnonzero(sources == node).tolist()
+        assert population.afferent_edges([node]).flatten().tolist() == np.flatnonzero(targets == node).tolist()
+
+
+def test_libsonata_reads_nodes_and_the_circuit(graph, sonata):
+    config = libsonata.CircuitConfig.from_file(str(sonata / "circuit_config.json"))
+    nodes = config.node_population("snn")
+    assert nodes.size == graph.number_of_nodes()
+    rates = np.concatenate([p.rate.ravel() for p in graph.populations])
+    assert (nodes.get_attribute("rate", nodes.select_all()) == rates).all()
+    assert config.edge_population("snn_snn").size == graph.number_of_edges()
+
+
+def test_bmtk_reads_the_same(graph, sonata):
+    sources, targets, weights, _ = all_edges(graph)
+    names = {kind: [str(sonata / f"{kind}s.h5")] for kind in ("node", "edge")}
+    file = File([*names["node"], *names["edge"]], [str(sonata / "node_types.csv"), str(sonata / "edge_types.csv")])
+    node = file.nodes["snn"].get_node_id(130)
+    assert node["pop_name"] == graph.nodes[130].population
+    assert [node[f"index_{axis}"] for axis in range(3)] == list(graph.nodes[130].index)
+    found = [(e.source_node_id, e["syn_weight"], e["rule"]) for e in file.edges["snn_snn"].get_target(150)]
+    expected = zip(sources[targets == 150].tolist(), weights[targets == 150].tolist())
+    assert sorted(found) == sorted((s, w, "AveragePooling2D") for s, w in expected)
+    found = [e.target_node_id for e in file.edges["snn_snn"].get_source(100)]
+    assert sorted(found) == targets[sources == 100].tolist()
+
+
+def test_sonata_files_have_what_the_standard_asks_for(sonata):
+    for kind in ("nodes", "edges"):
+        with h5py.File(str(sonata / f"{kind}.h5"), "r") as file:
+            assert file.attrs["magic"] == 0x0A7A
+            assert file.attrs["version"].tolist() == [0, 1]
+    with h5py.File(str(sonata / "edges.h5"), "r") as file:
+        group = file["edges/snn_snn"]
+        assert group["source_node_id"].attrs["node_population"] == "snn"
+        assert set(group["edge_group_id"][()]) == {0}
+        assert (group["edge_group_index"][()] == np.arange(group["source_node_id"].size)).all()
+
+
+def test_pynn_makes_the_same_connections(graph, tmp_path):
+    export(graph, "pynn", tmp_path / "net")
+    pynn.setup(timestep=1.0)
+    seen = 0
+    for number, projection in enumerate(graph.projections):
+        pre = pynn.Population(projection.source.size, pynn.IF_curr_exp())
+        post = pynn.Population(projection.target.size, pynn.IF_curr_exp())
+        found = np.zeros((projection.source.size, projection.target.size))
+        for sign in ("excitatory", "inhibitory"):
+            path = tmp_path / "net" / f"{number:04d}_{projection.source.name}__{projection.target.name}_{sign}.txt"
+            if not path.exists():
+                assert sign == "inhibitory"
+                assert (projection.to_scipy().data >= 0).all()
+                continue
+            assert path.read_text().startswith('# columns = ["i", "j", "weight", "delay"]\n')
+            connector = pynn.FromFileConnector(str(path))
+            made = pynn.Projection(pre, post, connector, pynn.StaticSynapse(), receptor_type=sign)
+            for i, j, weight, delay in made.get(["weight", "delay"], format="list"):
+                assert delay >= 1
+                assert weight < 0 if sign == "inhibitory" else weight >= 0
+                found[int(i), int(j)] = weight
+                seen += 1
+        np.testing.assert_allclose(found, projection.to_scipy().toarray(), rtol=1e-7)
+    assert seen == graph.number_of_edges()
+
+
+def spinemap_lines(path, number):
+    lines = path.read_text().splitlines()
+    assert all(line == " ".join(line.split()) for line in lines)
+    return {int(line.split()[0]): [number(word) for word in line.split()[1:]] for line in lines}
+
+
+@pytest.mark.parametrize("with_input", [False, True])
+def test_spinemap(graph, tmp_path, spike_times, with_input):
+    export(graph, "spinemap", tmp_path / "net", spike_times=spike_times, with_input=with_input)
+    connections = spinemap_lines(tmp_path / "net" / "connection_info.txt", int)
+    weights = spinemap_lines(tmp_path / "net" / "weight_info.txt", np.float32)
+    spikes = spinemap_lines(tmp_path / "net" / "spike_info.txt", int)
+    assert list(connections) == list(weights)
+    first = 0 if with_input else 84
+    sources, targets, values, _ = all_edges(graph)
+    for node in range(first, 168):
+        which = sources == node
+        if which.any():
+            assert connections[node - first] == (targets[which] - first).tolist()
+            assert weights[node - first] == values[which].tolist()
+        else:
+            assert node - first not in connections
+    assert list(spikes) == list(range(168 - first))
+    with np.load(str(spike_times)) as file:
+        for population in graph.populations[0 if with_input else 1 :]:
+            for neuron in range(population.size):
+                expected = (
+                    [s * int(file["num_steps"]) + t for s, n, t in file[population.name].tolist() if n == neuron]
+                    if population.name != "input"
+                    else []
+                )
+                assert spikes[population.first + neuron - first] == expected
+
+
+def test_spinemap_needs_the_times_of_this_network(graph, tmp_path, spike_times):
+    with pytest.raises(UsageError, match="--record-spikes"):
+        export(graph, "spinemap", tmp_path / "net")
+    with pytest.raises(UsageError, match="--record-spikes"):
+        export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "none.npz")
+    (tmp_path / "broken.npz").write_bytes(spike_times.read_bytes()[:100])
+    with pytest.raises(InputError, match="not the spike times"):
+        export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "broken.npz")
+    with np.load(str(spike_times)) as file:
+        times = dict(file)
+    times["07Dense_4"] = np.array([[0, 4, 0]], np.int32)
+    np.savez(tmp_path / "other.npz", **times)
+    with pytest.raises(InputError, match="07Dense_4 do not fit"):
+        export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "other.npz")
+    assert not (tmp_path / "net").exists()
+
+
+def test_description_names_the_counts(graph, sonata, model):
+    assert json.loads((sonata / "description.json").read_text())["counts_sha256"] == graph.attributes["counts_sha256"]
+    assert set(counts_of(model)) == {population.name for population in graph.populations}

@@ -1,0 +1,126 @@
+"""Tables and matrices, read back by the libraries that people read them with."""
+
+import csv
+import gzip
+import pickle
+
+import networkx
+import numpy as np
+import pandas
+import pyarrow.parquet
+import pytest
+import scipy.sparse
+
+from snnb.errors import ResourceError, UsageError
+from snnb.synapses.export import export
+from tests.synapses.edges import all_edges, names_of
+
+
+def csv_rows(graph, rate_scale=1.0):
+    """What a row must hold, as text and numbers."""
+    names = names_of(graph)
+    rates = np.concatenate([p.edge_rate(rate_scale) for p in graph.populations])
+    for source, target, weight, edge in zip(*all_edges(graph, rate_scale)):
+        yield (*map(str, names[source]), *map(str, names[target]), weight, rates[source], edge)
+
+
+@pytest.mark.parametrize("unit", ["step", "hz"])
+def test_csv(graph, tmp_path, unit):
+    export(graph, "csv", tmp_path / "net.csv", rate_unit=unit)
+    with (tmp_path / "net.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["source_group", "source_neuron", "dest_group", "dest_neuron", "weight", "rate", "edge"]
+    assert rows[0][1] == "(0, 0, 0)"
+    expected = list(csv_rows(graph, graph.recording.rate_scale(unit)))
+    assert [(*row[:4], *map(np.float32, row[4:])) for row in rows] == expected
+
+
+def test_csv_compressed_is_the_same_table(graph, tmp_path):
+    export(graph, "csv", tmp_path / "net.csv")
+    export(graph, "csv", tmp_path / "net.csv.gz")
+    with gzip.open(str(tmp_path / "net.csv.gz")) as file:
+        assert file.read() == (tmp_path / "net.csv").read_bytes()
+    assert len(pandas.read_csv(tmp_path / "net.csv.gz")) == graph.number_of_edges()
+
+
+def test_npz(graph, tmp_path):
+    export(graph, "npz", tmp_path / "net")
+    for number, projection in enumerate(graph.projections):
+        path = tmp_path / "net" / f"{number:04d}_{projection.source.name}__{projection.target.name}.npz"
+        matrix, expected = scipy.sparse.load_npz(str(path)), projection.to_scipy()
+        matrix.check_format(full_check=True)
+        assert matrix.shape == (projection.source.size, projection.target.size)
+        assert matrix.has_sorted_indices
+        assert (matrix != expected).nnz == 0
+        assert matrix.nnz == expected.nnz
+        with np.load(str(path)) as file:
+            assert (file["edge"] == projection.to_scipy("edge").data).all()
+    with np.load(str(tmp_path / "net" / "nodes.npz")) as nodes:
+        for n in (0, 83, 100, 167):
+            node = graph.nodes[n]
+            assert nodes["population_names"][nodes["population"][n]] == node.population
+            assert tuple(nodes["index"][n][nodes["index"][n] >= 0]) == node.index
+            assert (nodes["rate"][n], nodes["spike_count"][n], nodes["bias"][n]) == (
+                node.rate,
+                node.spike_count,
+                np.float32(node.bias),
+            )
+
+
+def test_parquet(graph, tmp_path):
+    export(graph, "parquet", tmp_path / "net", rate_unit="hz")
+    edges = pyarrow.parquet.read_table(tmp_path / "net" / "edges.parquet")
+    for name, values in zip(("source", "target", "weight", "edge"), all_edges(graph, 1000.0)):
+        assert (edges[name].to_numpy() == values).all()
+    assert edges.schema.metadata[b"rate_unit"] == b"spikes per second"
+    nodes = pyarrow.parquet.read_table(tmp_path / "net" / "nodes.parquet").to_pylist()
+    assert nodes[100] == {
+        "id": 100,
+        "population": graph.nodes[100].population,
+        **{f"index_{axis}": graph.nodes[100].index[axis] for axis in range(3)},
+        "bias": graph.nodes[100].bias,
+        "rate": graph.nodes[100].rate * 1000,
+        "spike_count": graph.nodes[100].spike_count,
+    }
+
+
+def test_networkx(graph, tmp_path):
+    export(graph, "networkx", tmp_path / "graph", rate_unit="hz")
+    found = pickle.loads((tmp_path / "graph").read_bytes())  # noqa: S301  (written a line above)
+    assert type(found) is networkx.DiGraph
+    names = names_of(graph)
+    assert set(found.nodes) == set(names)
+    edges = {(names[s], names[t]): (w, e) for s, t, w, e in zip(*(v.tolist() for v in all_edges(graph, 1000.0)))}
+    assert {(s, t): (values["weight"], values["edge"]) for s, t, values in found.edges(data=True)} == edges
+    assert found.graph["edge_unit"] == "thresholds per second"
+
+
+def test_graphml(graph, tmp_path):
+    export(graph, "graphml", tmp_path / "net.graphml")
+    found = networkx.read_graphml(str(tmp_path / "net.graphml"), node_type=int)
+    sources, targets, weights, _ = all_edges(graph)
+    assert sorted(found.edges) == sorted(zip(sources.tolist(), targets.tolist()))
+    assert found.edges[sources[50], targets[50]]["weight"] == weights[50]
+    assert found.nodes[100]["population"] == graph.nodes[100].population
+    assert found.nodes[100]["index"] == str(graph.nodes[100].index)
+
+
+def test_graphml_is_for_small_graphs(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr("snnb.synapses.export.graphml.NETWORKX_LIMIT", 10)
+    with pytest.raises(ResourceError, match="more than programs for graphml hold"):
+        export(graph, "graphml", tmp_path / "net.graphml")
+
+
+def test_parquet_without_its_library(graph, tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match="extra `parquet`"):
+        export(graph, "parquet", tmp_path / "net")
+
+
+@pytest.mark.parametrize("format", ["csv", "npz", "parquet", "networkx", "graphml", "pynn", "sonata"])
+def test_a_graph_of_weights_only_is_written_too(weights_graph, tmp_path, format):
+    written = export(weights_graph, format, tmp_path / "out")
+    assert written.edges == weights_graph.number_of_edges()
+    assert written.size_bytes > 0
