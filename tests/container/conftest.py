@@ -1,0 +1,45 @@
+"""The images that docker/build makes, and how the tests run them."""
+
+import subprocess
+from typing import Callable
+
+import pytest
+
+# A user that neither the image nor this machine knows, and nothing to write to but the volumes and /tmp.
+CONFINED = ("--read-only", "--tmpfs", "/tmp", "--network", "none", "--user", "12345:12345")
+
+Docker = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def docker() -> Docker:
+    """Run a docker command; unless told otherwise, it must succeed."""
+
+    def run(*arguments: str, succeeds: bool = True) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=600)
+        if succeeds:
+            assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
+
+
+@pytest.fixture(params=["cpu", "gpu"])
+def target(request) -> str:
+    """Which of the two images."""
+    return request.param
+
+
+@pytest.fixture
+def image(target) -> str:
+    return f"snnb:{target}"
+
+
+@pytest.fixture
+def confined(docker, image) -> Docker:
+    """Run snnb, or the command `entrypoint`, in the image, confined as CONFINED says; gives what it printed."""
+
+    def run(*arguments: str, entrypoint: str = "snnb", options: tuple = ()) -> str:
+        return docker("run", "--rm", *CONFINED, *options, "--entrypoint", entrypoint, image, *arguments).stdout
+
+    return run

@@ -1,0 +1,70 @@
+"""Both images, as built by docker/build."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from snnb.version import __version__
+
+pytestmark = pytest.mark.container
+ROOT = Path(__file__).parents[2]
+LOCKS = {"cpu": "requirements-cpu.lock", "gpu": "requirements.lock"}
+STAGES = ("prepare", "train", "parse", "simulate", "graph")
+
+DISTRIBUTIONS = """
+import importlib.metadata as metadata, json
+print(json.dumps([[found.metadata["Name"], found.version] for found in metadata.distributions(path=[
+    "/opt/snnb/lib/python3.8/site-packages"])]))
+"""
+# Besides what the stages import: what docker/prune-packages has thinned out.
+IMPORTS = """
+import json, os, sys
+import snnb.cli.app, tensorflow, snntoolbox.bin.run, tensorboard.summary
+import h5py, libsonata, matplotlib.pyplot, networkx, numba, PIL.Image, pyarrow.dataset, pyarrow.parquet, scipy.sparse
+import setuptools, sklearn.datasets
+tensorflow.lite.TFLiteConverter
+bytecode = [getattr(module, "__cached__", None) for module in list(sys.modules.values())]
+print(json.dumps([path for path in bytecode if path and not os.path.exists(path)]))
+"""
+
+
+def test_help_lists_the_stages(confined):
+    printed = confined("--help")
+    assert all(re.search(rf"^\W*{stage}\b", printed, re.MULTILINE) for stage in (*STAGES, "run", "verify", "doctor"))
+
+
+def test_holds_the_packages_of_the_lock_and_no_other(confined, target):
+    def normal(name):
+        return re.sub(r"[-_.]+", "-", name).lower()
+
+    locked = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / LOCKS[target]).read_text(), re.MULTILINE)
+    installed = json.loads(confined("-c", DISTRIBUTIONS, entrypoint="python"))
+    assert sorted((normal(name), version) for name, version in installed) == sorted(
+        [*((normal(name), version) for name, version in locked), ("snnb", __version__)]
+    )
+
+
+def test_every_module_imports_and_has_its_bytecode(confined):
+    assert json.loads(confined("-c", IMPORTS, entrypoint="python")) == []
+
+
+def test_doctor_finds_places_to_write_without_options(docker, image):
+    found = json.loads(docker("run", "--rm", "--network", "none", image, "doctor", "--json").stdout)
+    assert (found["tensorflow"], found["tensorflow_imports"], found["snntoolbox"]) == ("2.2.0", "imports", "0.5.0")
+    assert (found["runs"]["path"], found["runs"]["writable"]) == ("/runs", True)
+    assert (found["data"]["path"], found["data"]["writable"]) == ("/data", True)
+
+
+def test_says_what_it_is_and_is_not_root(docker, image):
+    config = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
+    assert config["Labels"]["org.opencontainers.image.version"] == __version__
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", config["Labels"]["org.opencontainers.image.revision"])
+    assert docker("run", "--rm", "--network", "none", "--entrypoint", "id", image, "-u").stdout.strip() != "0"
+
+
+def test_completes_in_a_shell_inside_and_from_outside(confined):
+    assert "snnb" in confined("-ic", "complete -p snnb", entrypoint="bash")
+    asked = ("-e", "_SNNB_COMPLETE=complete_bash", "-e", "COMP_WORDS=snnb sim", "-e", "COMP_CWORD=1")
+    assert confined(options=asked).split() == ["simulate"]

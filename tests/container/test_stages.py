@@ -1,0 +1,78 @@
+"""The stages, each in a container of its own, and what lies on the host afterwards."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from snnb.architectures import find
+
+pytestmark = pytest.mark.container
+SNNB = Path(sys.executable).with_name("snnb")
+STAGES = {
+    "prepare": (),
+    "train": ("--epochs", "2"),
+    "parse": (),
+    "simulate": ("--samples", "50", "--duration", "30"),
+    "graph": (),
+}
+
+
+@pytest.fixture
+def runs(tmp_path, docker, image):
+    """A directory for runs that any user may write to; emptied by root, who alone may in the end."""
+    directory = tmp_path / "runs"
+    directory.mkdir()
+    directory.chmod(0o777)
+    yield directory
+    empty = ("--user", "0", "--network", "none", "--volume", f"{directory}:/runs", "--entrypoint", "find")
+    docker("run", "--rm", *empty, image, "/runs", "-mindepth", "1", "-delete")
+
+
+def outside(*arguments):
+    done = subprocess.run([SNNB, *arguments, "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_each_stage_in_a_container_of_its_own(confined, runs):
+    for stage, options in STAGES.items():
+        command = (stage, "--model", "mini_network", *options, "--no-upstream", "--json")
+        done = json.loads(confined(*command, options=("--volume", f"{runs}:/runs")))["stages"][-1]
+        assert (done["stage"], done["ran"]) == (stage, True)
+    assert done["metrics"]["synapses"] == find("mini_network").spec.synapses
+
+    run = runs / "mini_network"
+    assert outside("verify", str(run))["files"] > 20
+    # The packages of this machine are not those of the image; that makes nothing stale.
+    assert [stage["up_to_date"] for stage in outside("status", str(run))["stages"]] == [True] * len(STAGES)
+    owners = [path.stat() for path in run.rglob("*")]
+    assert {(owner.st_uid, owner.st_gid) for owner in owners} == {(12345, 12345)}
+    read_only = ("--volume", f"{run}:/elsewhere:ro")
+    assert "all as recorded" in confined("verify", "/elsewhere", options=read_only)
+
+
+def test_trains_in_an_empty_container(docker, image):
+    """The accuracy is that of a trained network, three standard errors (360 test samples) below 0.97."""
+    printed = docker("run", "--rm", "--network", "none", image, "train", "--model", "mini_network", "--json").stdout
+    stages = json.loads(printed)["stages"]
+    assert [(done["stage"], done["ran"]) for done in stages] == [("prepare", True), ("train", True)]
+    assert stages[-1]["metrics"]["test_accuracy"] > 0.94
+
+
+@pytest.mark.parametrize("target", ["cpu"])
+def test_stop_is_an_interruption(docker, image):
+    command = ("train", "--model", "mini_network", "--epochs", "100000")
+    name = docker("run", "--detach", "--network", "none", image, *command).stdout.strip()
+    try:
+        deadline = time.monotonic() + 120
+        while "epoch" not in docker("logs", name).stderr and time.monotonic() < deadline:
+            time.sleep(0.5)
+        docker("stop", "--time", "60", name)
+        assert "interrupted" in docker("logs", name).stderr
+        assert docker("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
+    finally:
+        docker("rm", "--force", "--volumes", name)
