@@ -24,6 +24,12 @@ def export(
     with_input: Annotated[
         bool, typer.Option("--with-input", help="Keep an input that is a current in partition and spike formats.")
     ] = False,
+    scale: Annotated[
+        Optional[float], typer.Option(help="Factor from rates (metis) or spike counts (hmetis) to integer weights.")
+    ] = None,
+    idx64: Annotated[
+        bool, typer.Option("--idx64", help="The program that reads a metis file is built with 64-bit indices.")
+    ] = False,
     force: Force = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -43,6 +49,8 @@ def export(
             graph=graph,
             rate_unit=rate_unit,
             with_input=with_input,
+            scale=scale,
+            idx64=idx64,
             force=force,
             say=console.say,
             progress=progress,

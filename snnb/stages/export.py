@@ -18,6 +18,8 @@ def export_graph(
     graph: Optional[str] = None,
     rate_unit: str = "step",
     with_input: bool = False,
+    scale: Optional[float] = None,
+    idx64: bool = False,
     force: bool = False,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
@@ -30,6 +32,8 @@ def export_graph(
         Where to write; `graphs/<stamp>/export/MODEL.<ending>` when left out.
     graph
         Stamp of the graph, or `weights`; the latest when left out.
+    rate_unit, with_input, scale, idx64, force
+        As `snnb.synapses.export.export` has them.
 
     Raises
     ------
@@ -46,8 +50,20 @@ def export_graph(
         raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(known)}")
     folder = run.path / run.directory_of("graph", stamp)
     opened = SynapseGraph.open(folder / f"{run.model}_graph.h5")
-    expected = estimate(opened, format)
+    expected = estimate(opened, format, with_input=with_input)
     target = output or folder / "export" / f"{run.model}{FORMATS[format].suffix}"
     target.parent.mkdir(parents=True, exist_ok=True)
     say(f"export: about {expected.size_bytes / 1e6:,.1f} MB, {expected.seconds:,.1f} s")
-    return export(opened, format, target, rate_unit=rate_unit, with_input=with_input, force=force, progress=progress)
+    recorded = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
+    return export(
+        opened,
+        format,
+        target,
+        rate_unit=rate_unit,
+        with_input=with_input,
+        scale=scale,
+        idx64=idx64,
+        spike_times=recorded if recorded.exists() else None,
+        force=force,
+        progress=progress,
+    )
