@@ -1,5 +1,6 @@
 """A simulation as blocks of samples, each of which any process can work on."""
 
+import os
 from dataclasses import dataclass
 from typing import Callable
 
@@ -14,7 +15,8 @@ from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.totals import Totals
 
-LARGEST_BLOCK = 100
+# The engine `event` wants two samples for each processor, as long as their neurons are not more than this.
+EVENT_NEURONS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Job:
     @property
     def block(self) -> int:
         """Samples in a block (fewer in the last)."""
-        return min(batch_of(self.network), -(-self.settings.samples // self.settings.workers), LARGEST_BLOCK)
+        block = batch_of(self.network)
+        if self.engine == "event":
+            block = max(block, min(2 * (os.cpu_count() or 1), EVENT_NEURONS // self.network.neurons))
+        return min(block, -(-self.settings.samples // self.settings.workers))
 
     @property
     def blocks(self) -> range:

@@ -6,7 +6,6 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from snnb.simulation.block import spike_table
 from snnb.simulation.energy import Energy
 from snnb.simulation.findings import Findings
 from snnb.simulation.job import Job
@@ -33,10 +32,9 @@ def write_sums(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
     np.savez(path, input=inputs, **populations, **scalars)
 
 
-def write_spike_times(path: Path, job: Job, totals: Totals) -> None:
+def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:
     """`spike_times.npz`: by population, int32 `(spikes, 3)` with the columns sample, neuron, step; and two scalars."""
-    tables = {name: spike_table(parts) for name, parts in totals.spikes.items()}
-    np.savez(path, **tables, num_samples=job.settings.record_spikes, num_steps=job.settings.duration)
+    np.savez(path, **spikes, num_samples=job.settings.record_spikes, num_steps=job.settings.duration)
 
 
 def accuracies(

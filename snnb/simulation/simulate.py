@@ -8,6 +8,7 @@ import numpy as np
 
 from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
+from snnb.simulation.block import spike_table
 from snnb.simulation.energy import energy
 from snnb.simulation.engines import choose_engine
 from snnb.simulation.findings import findings
@@ -15,9 +16,11 @@ from snnb.simulation.ini_file import write_ini
 from snnb.simulation.job import Job
 from snnb.simulation.layers import Network
 from snnb.simulation.network import read_network
+from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.toolbox_engine import run_with_toolbox
+from snnb.simulation.totals import Totals
 from snnb.simulation.workers import run_job
 
 __all__ = ["SimulationResult", "SimulationSettings", "simulate"]
@@ -86,6 +89,8 @@ def simulate(
 ) -> SimulationResult:
     """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` and plots into `target`.
 
+    With `record_spikes` also `spike_times.npz` and `raster.png`.
+
     Parameters
     ----------
     parsed
@@ -118,8 +123,11 @@ def simulate(
     classes = _class_counts(y[: settings.samples], class_names) if job.classifies else {}
     values = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
     write_json(target / "sim_accuracies.json", values)
+    _plot(target, job, totals)
     if settings.record_spikes:
-        write_spike_times(target / "spike_times.npz", job, totals)
+        spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
+        write_spike_times(target / "spike_times.npz", job, spikes)
+        plot_raster(target / "raster.png", network, spikes, settings.duration)
     return SimulationResult(
         metrics={key: values[key] for key in METRICS if values.get(key) is not None},
         engine=engine,
@@ -140,6 +148,14 @@ def _check(network: Network, x: np.ndarray, settings: SimulationSettings, num_cl
     outputs = network.input.size if num_classes is None else num_classes
     if network.output.size != outputs:
         raise InputError(f"layer {network.output.name} has {network.output.size} neurons, not {outputs}: train again")
+
+
+def _plot(target: Path, job: Job, totals: Totals) -> None:
+    by_step, ann = totals.quality.by_step / totals.samples, totals.quality.ann / totals.samples
+    label = "accuracy" if job.classifies else "mean squared error"
+    plot_quality(target / f"{label.replace(' ', '_')}_by_timestep.png", by_step.tolist(), ann, label)
+    most = totals.samples * (job.settings.duration - job.settings.warm_up)
+    plot_rates(target / "rate_histogram.png", {name: counts / most for name, counts in totals.counts.items()})
 
 
 def _class_counts(y: np.ndarray, class_names: Sequence[str]) -> Dict[str, int]:

@@ -13,7 +13,8 @@ from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 
 SETTINGS = SimulationSettings(engine="event", samples=60, duration=40, warm_up=10, seed=2)
-FILES = ("n_INI.h5", "spike_rate_sums.npz", "sim_accuracies.json")
+FILES = ("n_INI.h5", "spike_rate_sums.npz", "sim_accuracies.json", "accuracy_by_timestep.png", "rate_histogram.png")
+RECORDED = ("spike_times.npz", "raster.png")
 
 
 def _simulate(case, target, settings=SETTINGS, **changes):
@@ -85,10 +86,10 @@ def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_pa
     settings = dataclasses.replace(SETTINGS, engine=engine, input=source, record_spikes=17)
     _simulate(branched, tmp_path / "whole", settings)
     _simulate(branched, tmp_path / "again", dataclasses.replace(settings, batch_size=7))
-    monkeypatch.setattr("snnb.simulation.job.LARGEST_BLOCK", 16)
+    monkeypatch.setattr("snnb.simulation.job.batch_of", lambda network: 16)
     _simulate(branched, tmp_path / "blocks", settings)
     for other in ("again", "blocks"):
-        for name in (*FILES, "spike_times.npz"):
+        for name in (*FILES, *RECORDED):
             assert (tmp_path / other / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), (other, name)
 
 
@@ -96,7 +97,7 @@ def test_equal_files_from_several_processes(branched, tmp_path):
     settings = dataclasses.replace(SETTINGS, input="poisson", record_spikes=40)
     _simulate(branched, tmp_path / "alone", settings)
     _simulate(branched, tmp_path / "shared", dataclasses.replace(settings, workers=2))
-    for name in (*FILES, "spike_times.npz"):
+    for name in (*FILES, *RECORDED):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
 
 
