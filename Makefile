@@ -2,7 +2,7 @@
 UV := $(if $(shell uv --version 2>/dev/null),uv,.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all test-privileged image image-test lint format docs record-fixtures bench locks clean
+.PHONY: help setup demo test test-all test-privileged image image-test lint format docs record-fixtures bench model-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -60,6 +60,9 @@ bench: setup ## measure speed and memory beside the usual ways
 	$(BIN)/python benchmarks/graph.py
 	$(BIN)/python benchmarks/normalise.py
 	$(BIN)/python benchmarks/simulate.py
+
+model-matrix: setup ## run every model at full size and write the table of docs/models.md; takes an hour
+	$(BIN)/python benchmarks/model_matrix.py
 
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the three lock files anew
 	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra gpu --extra exports \
