@@ -1,5 +1,7 @@
 """`simulate`: the converted network runs over the first test samples; spikes are counted."""
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
 import numpy as np
@@ -88,7 +90,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
         config = _toolbox_config(run, params)
         write_config(config, output.directory / "config")
         write_full_config(config, output.directory / ".config")
-        write_log(output.directory / "log.txt", run, params, result.lines)
+        write_log(output.directory / "log.txt", run, params, [*_network_lines(output.directory), "", *result.lines])
         output.metrics = dict(result.metrics)
         output.warnings = list(result.warnings)
         output.details = SimulateDetails(
@@ -126,3 +128,13 @@ def _toolbox_config(run: RunDirectory, params: SimulateParams) -> "ToolboxConfig
         schedule=parse.params.normalization_schedule,
         max_pool_to_average=parse.params.max_pool == "average",
     )
+
+
+def _network_lines(directory: Path) -> List[str]:
+    """The populations with their shapes and neurons, and the synapses: one for each multiply-accumulate of the ANN."""
+    with np.load(directory / "spike_rate_sums.npz") as sums:
+        shapes = {name: sums[name].shape for name in sums.files if sums[name].ndim}
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
+    lines = [f"{name} {'×'.join(map(str, shape))}: {sizes[name]:,} neurons" for name, shape in shapes.items()]
+    synapses = json.loads((directory / "sim_accuracies.json").read_text())["ann_multiply_accumulates_per_sample"]
+    return [*lines, f"neurons, without the input: {sum(sizes.values()) - sizes['input']:,}", f"synapses: {synapses:,}"]
