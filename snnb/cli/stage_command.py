@@ -109,7 +109,10 @@ def carry_out(
         [o.result.stage, "ran" if o.reason else "up to date", o.result.directory, figures(o.result.record.metrics)]
         for o in shown
     ]
-    pictures = [run.path / f.path for o in shown for f in o.result.record.outputs if f.path.endswith(".png")]
+    drawn = {
+        f.sha256: run.path / f.path for o in reversed(shown) for f in o.result.record.outputs if f.path[-4:] == ".png"
+    }
+    pictures = sorted(drawn.values())  # each once, though a simulation holds copies
     document = {
         "run_dir": run.path,
         "model": run.model,
