@@ -1,7 +1,7 @@
 """The graph of a Keras model's layers, read from its architecture without building it."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from snnb.errors import InputError
 
@@ -24,7 +24,7 @@ class Architecture:
     """A model's layers in network order, the first of which may be an `InputLayer`."""
 
     layers: List[Layer]
-    inputs: List[str]
+    inputs: List[Layer]
     outputs: List[Layer]
     input_shape: Optional[Tuple[Optional[int], ...]]
 
@@ -46,10 +46,9 @@ def read_layers(description: Dict[str, Any]) -> Architecture:
 
 def _sequential(description: Dict[str, Any]) -> Architecture:
     layers = [_layer(entry) for entry in description["config"]["layers"]]
-    first = next((layer for layer in layers if layer.kind != "InputLayer"), layers[0])
-    shape = layers[0].config.get("batch_input_shape")
     if layers[0].kind != "InputLayer":
-        layers.insert(0, Layer(f"{first.name}_input", "InputLayer", {"batch_input_shape": shape}))
+        shape = layers[0].config.get("batch_input_shape")
+        layers.insert(0, Layer(f"{layers[0].name}_input", "InputLayer", {"batch_input_shape": shape}))
     for before, after in zip(layers, layers[1:]):
         _connect(before, after)
     return _with_ranks(layers, [layers[0].name], [layers[-1].name])
@@ -99,19 +98,22 @@ def _with_ranks(layers: List[Layer], inputs: List[str], outputs: List[str]) -> A
         else:
             layer.rank = layer.inbound[0].rank if layer.inbound else None
     return Architecture(
-        layers, inputs, [by_name[name] for name in outputs], None if shape is None else tuple(shape[1:])
+        layers=layers,
+        inputs=[by_name[name] for name in inputs],
+        outputs=[by_name[name] for name in outputs],
+        input_shape=None if shape is None else tuple(shape[1:]),
     )
 
 
 def _in_order(layers: List[Layer]) -> Iterator[Layer]:
     """The layers, each after all that it takes its input from."""
-    seen: List[str] = []
+    seen: Set[str] = set()
     waiting = list(layers)
     while waiting:
         ready = [layer for layer in waiting if all(before.name in seen for before in layer.inbound)]
         if not ready:
             raise ValueError("layers form a loop")
         for layer in ready:
-            seen.append(layer.name)
+            seen.add(layer.name)
             waiting.remove(layer)
             yield layer
