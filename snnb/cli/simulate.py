@@ -17,7 +17,7 @@ def simulate(
     warm_up: Annotated[Optional[int], typer.Option(min=0, help="First steps whose spikes are not counted.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(min=1, help="Samples at a time.")] = None,
     input: Annotated[Optional[str], typer.Option(help="constant (a current, every step) or poisson (spikes).")] = None,
-    input_rate: Annotated[Optional[float], typer.Option(help="Poisson rate in Hz of a pixel of value 1.")] = None,
+    input_rate: Annotated[Optional[int], typer.Option(min=1, help="Poisson rate in Hz of a pixel of value 1.")] = None,
     threshold: Annotated[Optional[float], typer.Option(help="Membrane potential at which a neuron spikes.")] = None,
     reset: Annotated[Optional[str], typer.Option(help="After a spike: subtraction or zero.")] = None,
     workers: Annotated[Optional[int], typer.Option(min=1, help="Processes that share the samples.")] = None,

@@ -90,7 +90,7 @@ class SimulateParams(Params):
     warm_up: int = Field(default=0, ge=0)
     batch_size: int = Field(default=50, ge=1)
     input: Literal["constant", "poisson"] = "constant"
-    input_rate: float = Field(default=1000.0, gt=0)
+    input_rate: int = Field(default=1000, ge=1)
     threshold: float = Field(default=1.0, gt=0)
     reset: Literal["subtraction", "zero"] = "subtraction"
     workers: int = Field(default=1, ge=1, exclude=True)

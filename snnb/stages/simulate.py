@@ -63,19 +63,24 @@ def latest_matching(run: RunDirectory, given: Mapping[str, Any]) -> Optional[str
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
     """Simulate and write a new directory below `simulations/`, complete in itself."""
     from snnb.conversion.config import write_config, write_full_config
+    from snnb.conversion.h5 import copy_for_toolbox
     from snnb.simulation.simulate import SimulationSettings, simulate
 
     progress(0, params.samples)
     details = prepared_details(run)
     stamp = run.new_stamp()
     read = inputs(run, params)
+    parsed = run.path / "parse" / f"{run.model}_parsed.h5"
     copied = [run.path / path for path in read if not path.startswith("dataset/")]
     require_disk(run.path, 2 * sum(path.stat().st_size for path in copied if path.exists()), "simulate")
     with run.stage("simulate", params, inputs=read, stamp=stamp) as output:
         for path in copied:
-            copy_file(path, output.directory / path.name)
+            if path == parsed:
+                copy_for_toolbox(path, output.directory / path.name, min(params.batch_size, params.samples))
+            else:
+                copy_file(path, output.directory / path.name)
         result = simulate(
-            run.path / "parse" / f"{run.model}_parsed.h5",
+            parsed,
             output.directory,
             name=run.model,
             x=np.load(run.path / "dataset" / "x_test.npy", mmap_mode="r"),
@@ -123,7 +128,7 @@ def _toolbox_config(run: RunDirectory, params: SimulateParams) -> "ToolboxConfig
         threshold=params.threshold,
         reset=params.reset,
         poisson=params.input == "poisson",
-        input_rate=int(params.input_rate),
+        input_rate=params.input_rate,
         percentile=parse.params.percentile,
         schedule=parse.params.normalization_schedule,
         max_pool_to_average=parse.params.max_pool == "average",
