@@ -17,7 +17,7 @@ from snnb.synapses.export.request import BATCH, Format, Request
 from snnb.synapses.graph import SynapseGraph
 
 NODES, EDGES = "snn", "snn_snn"
-INDEX_BYTES = 60  # that libsonata's index writer takes in memory for an edge
+INDEX_BYTES = 45  # of memory that libsonata's index writer takes for an edge
 BLOCK = 8 * BATCH
 
 
@@ -133,7 +133,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
-    return 66.0 * graph.number_of_edges() + 100.0 * graph.number_of_nodes()
+    return 51.0 * graph.number_of_edges() + 100.0 * graph.number_of_nodes()
 
 
 FORMAT = Format("libsonata, bmtk", "_sonata", write, _size, 5e6, _check)

@@ -7,9 +7,11 @@ import numpy as np
 from snnb.synapses.compiled import jit
 
 SPACE, COMMA, NEWLINE = 32, 44, 10
-NUMBER = 24  # bytes that the longest number takes
+NUMBER = 24  # bytes that the longest number takes, and a sign behind it
 _POWERS = 10.0 ** np.arange(-60, 61)
 _TEN = 60  # index of 10⁰ in _POWERS
+_HALF_ULPS = np.concatenate([np.full(1, 2.0**-150), 2.0 ** np.arange(-150, 105)])  # by float32's biased exponent
+_PAIRS = np.frombuffer("".join(f"{n:02d}" for n in range(100)).encode(), np.uint8).copy()
 
 
 @jit
@@ -22,26 +24,37 @@ def put_bytes(out: np.ndarray, at: int, text: np.ndarray) -> int:
 
 
 @jit
-def put_integer(out: np.ndarray, at: int, value: int) -> int:
-    """Write an integer that is not negative; return where the next byte goes."""
-    digits = 1
-    rest = value
-    while rest >= 10:
-        rest //= 10
-        digits += 1
+def put_digits(out: np.ndarray, at: int, value: int, digits: int) -> int:
+    """Write an integer with so many digits, zeros in front; return where the next byte goes."""
+    rest = np.uint64(value)
     end = at + digits
-    for i in range(digits):
-        out[end - 1 - i] = 48 + value % 10
-        value //= 10
+    while digits >= 2:
+        pair = rest % np.uint64(100)
+        rest //= np.uint64(100)
+        digits -= 2
+        out[at + digits] = _PAIRS[2 * pair]
+        out[at + digits + 1] = _PAIRS[2 * pair + np.uint64(1)]
+    if digits:
+        out[at] = 48 + rest % np.uint64(10)
     return end
 
 
 @jit
-def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
-    """Write the shortest decimal of at least six digits that reads back as the same float32 (final zeros cut).
+def put_integer(out: np.ndarray, at: int, value: int) -> int:
+    """Write an integer that is not negative; return where the next byte goes."""
+    digits, limit = 1, 10
+    while digits < 19 and value >= limit:
+        digits += 1
+        limit *= 10
+    return put_digits(out, at, value, digits)
 
-    Six to nine digits are tried, in float64. Nine always suffice; fewer are taken only where the decimal lies within
-    half a unit in the last place, with a margin for the rounding of this computation.
+
+@jit
+def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
+    """Write a decimal that reads back as the same float32, with as few digits as that takes (nine at most).
+
+    The number is scaled to nine digits before the point, in float64, and rounded to fewer digits as long as it stays
+    nearer than half a unit in the last place, with a margin for the rounding of this computation.
     """
     if value == 0:
         out[at] = 48
@@ -49,52 +62,55 @@ def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
     if value < 0:
         out[at] = 45
         at += 1
-    x = abs(float(value))
-    _, exponent = math.frexp(x)
-    half_ulp = math.ldexp(1.0, max(exponent - 25, -150)) * (1 - 1e-6)
-    if math.ldexp(1.0, exponent - 1) == x:
-        half_ulp /= 2  # below a power of two the next number is half as far
-    ten = math.floor((exponent - 1) * 0.30102999566398120)
-    if x >= _POWERS[_TEN + ten + 1]:
+    x = abs(np.float64(value))
+    bits = np.float32(value).view(np.int32)
+    exponent = (bits >> 23) & 255
+    half_ulp = _HALF_ULPS[exponent] * (1 - 1e-6)
+    if bits & 0x7FFFFF == 0:
+        half_ulp *= 0.5  # below a power of two the next number is half as far
+    ten = math.floor((exponent - 127) * 0.30102999566398120) if exponent else -45
+    while x >= _POWERS[_TEN + ten + 1]:
         ten += 1
-    mantissa, digits = 0, 6
-    for digits in range(6, 10):
-        mantissa = int(x * _POWERS[_TEN + digits - 1 - ten] + 0.5)
-        if digits == 9 or abs(mantissa * _POWERS[_TEN + ten - digits + 1] - x) < half_ulp:
+    scale = _POWERS[_TEN + 8 - ten]
+    nine, margin = x * scale, half_ulp * scale
+    mantissa, digits = int(nine + 0.5), 9
+    floor, unit = int(nine), 1
+    while digits > 1:
+        floor, unit = floor // 10, unit * 10
+        above = nine - floor * unit
+        below = unit - above
+        if above >= margin and below >= margin:
             break
-    while mantissa % 10 == 0:
-        mantissa //= 10
+        mantissa = floor if above <= below else floor + 1
         digits -= 1
-    if mantissa == 1 and digits <= 0:  # rounded up to the next power of ten
+    if mantissa == 10 and digits == 1:  # rounded up to the next power of ten
+        mantissa = 1
         ten += 1
-        digits = 1
     if -5 <= ten < 0:
         out[at], out[at + 1] = 48, 46
         at += 2
         for _ in range(-ten - 1):
             out[at] = 48
             at += 1
-        return put_integer(out, at, mantissa)
+        return put_digits(out, at, mantissa, digits)
     if 0 <= ten < 9:
-        if digits <= ten + 1:
-            return put_integer(out, at, mantissa * 10 ** (ten + 1 - digits))
-        unit = 10 ** (digits - ten - 1)
-        at = put_integer(out, at, mantissa // unit)
-        return _put_fraction(out, at, mantissa % unit, digits - ten - 1)
-    unit = 10 ** (digits - 1)
-    at = put_integer(out, at, mantissa // unit)
-    if digits > 1:
-        at = _put_fraction(out, at, mantissa % unit, digits - 1)
+        return _put_point(out, at, mantissa, digits, ten + 1)
+    at = _put_point(out, at, mantissa, digits, 1)
     out[at], out[at + 1] = 101, 45 if ten < 0 else 43
-    out[at + 2] = 48 + abs(ten) // 10
-    out[at + 3] = 48 + abs(ten) % 10
-    return at + 4
+    return put_digits(out, at + 2, abs(ten), 2)
 
 
 @jit
-def _put_fraction(out: np.ndarray, at: int, fraction: int, digits: int) -> int:
-    out[at] = 46
-    for i in range(digits):
-        out[at + digits - i] = 48 + fraction % 10
-        fraction //= 10
-    return at + 1 + digits
+def _put_point(out: np.ndarray, at: int, mantissa: int, digits: int, before: int) -> int:
+    """Write so many digits with a point behind the first `before`, if that is not the end."""
+    if digits <= before:
+        at = put_digits(out, at, mantissa, digits)
+        for _ in range(before - digits):
+            out[at] = 48
+            at += 1
+        return at
+    at = put_digits(out, at, mantissa, digits)
+    for i in range(digits - before):
+        out[at - i] = out[at - i - 1]
+    out[at - digits + before] = 46
+    return at + 1
