@@ -53,7 +53,7 @@ def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], ste
         height = -(-layer.size // every)
         axes.plot(step[shown], bottom + neuron[shown] // every, ",")
         middles.append(bottom + height / 2)
-        names.append(layer.name if every == 1 else f"{layer.name}\n(every {every}th)")
+        names.append(layer.name if every == 1 else f"{layer.name}\n(1 in {every})")
         bottom += height + RASTER_NEURONS // 20
     axes.set_yticks(middles)
     axes.set_yticklabels(names, fontsize="x-small")
