@@ -1,12 +1,13 @@
 """Build MODEL_graph.h5 from a parsed model and the spike counts of a simulation."""
 
+import shutil
 from pathlib import Path
 from typing import List, Mapping, Optional
 
 import h5py
 import numpy as np
 
-from snnb.errors import InputError, UsageError
+from snnb.errors import InputError, ResourceError, UsageError
 from snnb.progress import Progress, silent
 from snnb.synapses import store
 from snnb.synapses.counts import Counts, read_counts
@@ -16,6 +17,7 @@ from snnb.synapses.parsed_model import INPUT, ParsedModel, open_parsed_model
 from snnb.synapses.plan import PlannedPopulation, consecutive, plan, sources
 
 POOL_WEIGHTS = ("one", "mean")
+NODE_BYTES = 16  # at most: a count of 8 bytes, an id of 4 or 8
 
 
 def build_graph(
@@ -56,6 +58,8 @@ def build_graph(
         If `pool_weight` is neither.
     InputError
         If a layer has no rule, the files do not fit together, or values cannot be right.
+    ResourceError
+        If the disk is too small for the file.
     """
     if pool_weight not in POOL_WEIGHTS:
         raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
@@ -63,6 +67,7 @@ def build_graph(
     try:
         populations = plan(model, pool_weight)
         recorded = None if counts is None else read_counts(counts, populations, coding or {})
+        _refuse_full_disk(target, parsed.stat().st_size + NODE_BYTES * sum(p.size for p in populations))
         with written_whole(target, force=True) as temporary:
             with store.create(temporary) as file:
                 _write_head(file, model, counts, recorded, pool_weight)
@@ -71,6 +76,14 @@ def build_graph(
     finally:
         model.file.close()
     return SynapseGraph.open(target)
+
+
+def _refuse_full_disk(target: Path, need: int) -> None:
+    free = shutil.disk_usage(str(target.parent)).free
+    if need > free:
+        raise ResourceError(
+            f"{target} will take up to {need / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free; make room on it"
+        )
 
 
 def _write_head(

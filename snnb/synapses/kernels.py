@@ -57,6 +57,33 @@ def fill_dense(
 
 
 @jit
+def _write_channels(
+    sources: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    edges: np.ndarray,
+    node: int,
+    first: int,
+    step: int,
+    values: np.ndarray,
+    elements: np.ndarray,
+) -> None:
+    """Write one edge for each channel: node + c to first + c × step, of weight elements[c], or all elements[0]."""
+    for c in range(values.size):
+        sources[c] = node + c
+    for c in range(values.size):
+        targets[c] = first + c * step
+    if elements.size == 1:
+        for c in range(values.size):
+            weights[c] = elements[0]
+            edges[c] = values[c] * elements[0]
+    else:
+        for c in range(values.size):
+            weights[c] = elements[c]
+            edges[c] = values[c] * elements[c]
+
+
+@jit
 def fill_diagonal(
     stream: Any,
     rate: np.ndarray,
@@ -97,20 +124,34 @@ def fill_diagonal(
                 tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
                 for f in range(multiplier):
                     at = filled + ((i - row_from) * (column_to - column_from) + j - column_from) * multiplier + f
-                    sources, targets = source[at:end:degree], target[at:end:degree]
-                    weights, edges = weight[at:end:degree], edge[at:end:degree]
-                    for c in range(length):
-                        sources[c] = node + c
-                        targets[c] = first + c * multiplier + f
                     if scale.size:
-                        for c in range(length):
-                            weights[c] = scale[output]
-                            edges[c] = values[c] * scale[output]
+                        elements = scale[output : output + 1]
                     else:
                         elements = kernel[(tap * channels + channel) * multiplier + f :][::multiplier]
-                        for c in range(length):
-                            weights[c] = elements[c]
-                            edges[c] = values[c] * elements[c]
+                    if degree == 1:  # slices without a step become vector instructions
+                        _write_channels(
+                            source[at:end],
+                            target[at:end],
+                            weight[at:end],
+                            edge[at:end],
+                            node,
+                            first,
+                            1,
+                            values,
+                            elements,
+                        )
+                    else:
+                        _write_channels(
+                            source[at:end:degree],
+                            target[at:end:degree],
+                            weight[at:end:degree],
+                            edge[at:end:degree],
+                            node,
+                            first + f,
+                            multiplier,
+                            values,
+                            elements,
+                        )
         filled = end
         start += length
     return filled, start

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.errors import InputError, UsageError
+from snnb.errors import InputError, ResourceError, UsageError
 from snnb.synapses.build import build_graph
 from tests.synapses.networks import LAYERS, counts_of, save, save_counts
 
@@ -119,6 +119,13 @@ def test_a_window_larger_than_its_input_is_refused(tmp_path):
         file.attrs["model_config"] = json.dumps(config).encode()
     with pytest.raises(InputError, match="layer pool has no outputs"):
         build_graph(path, tmp_path / "net_graph.h5")
+
+
+def test_a_disk_too_small(parsed, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
+    with pytest.raises(ResourceError, match="MB free"):
+        build_graph(parsed, tmp_path / "net_graph.h5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_pool_weight(parsed, tmp_path):

@@ -1,0 +1,272 @@
+"""How fast the synapse graph is built, generated and exported on one core, beside the same work done the usual ways.
+
+    python benchmarks/graph.py [generate] [networks] [exports] [large]
+
+Without a section the first three run. `large` writes AlexNet's 921 million synapses as text and takes 25 GB of disk.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Tuple
+
+import igraph
+import networkx
+import numpy as np
+import scipy.sparse
+from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, write_network
+
+from snnb.synapses import SynapseGraph
+from snnb.synapses.build import build_graph
+from snnb.synapses.export import FORMATS, export
+from snnb.synapses.projection import Projection
+
+SAMPLE = 2_000_000  # edges that the slow ways are measured on
+
+
+def best_of(repeats: int, work: Callable[[], Any]) -> float:
+    """Seconds of the fastest of several runs: the one least disturbed by others on the machine."""
+    seconds = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)
+
+
+def generate(projection: Projection) -> int:
+    return sum(batch.source.size for batch in projection.edge_batches())
+
+
+def touch(projection: Projection) -> Tuple[int, float]:
+    """Count the edges and sum them, each batch in float32 (numpy adds pairwise), the batches in float64."""
+    count, total = 0, 0.0
+    for batch in projection.edge_batches():
+        count += batch.source.size
+        total += float(batch.edge.sum())
+    return count, total
+
+
+def numpy_fresh(projection: Projection) -> None:
+    """Vectorised index arithmetic into new arrays, for all channels of an input position at once."""
+    connection, kernel = projection.connection, projection.kernel
+    rate = projection.source.edge_rate(1.0).reshape(connection.input_volume)
+    row_start, column_start = connection.rows.starts(), connection.columns.starts()
+    filters = np.arange(connection.filters)
+    for row, column in np.ndindex(connection.rows.size, connection.columns.size):
+        i, j = slice(row_start[row], row_start[row + 1]), slice(column_start[column], column_start[column + 1])
+        output = connection.rows.output[i][:, None] * connection.columns.outputs + connection.columns.output[j]
+        weight = kernel[connection.rows.tap[i][:, None], connection.columns.tap[j]]
+        target = np.broadcast_to((output[:, :, None] * connection.filters + filters)[:, :, None], weight.shape)
+        target = (target + projection.target.first).astype(np.int32)
+        source = np.broadcast_to(projection.reindexing.ids[row, column][:, None], weight.shape).astype(np.int32)
+        edge = rate[row, column][:, None] * weight
+        del source, target, edge
+
+
+def sample(projection: Projection, edges: int) -> List[np.ndarray]:
+    parts, count = [], 0
+    for batch in projection.edge_batches():
+        parts.append([values.copy() for values in batch])
+        count += batch.source.size
+        if count >= edges:
+            break
+    return [np.concatenate(columns)[:edges] for columns in zip(*parts)]
+
+
+def scipy_csr(edges: List[np.ndarray], nodes: int) -> None:
+    source, target, weight, _ = edges
+    scipy.sparse.coo_matrix((weight, (source, target)), shape=(nodes, nodes)).tocsr()
+
+
+def igraph_bulk(edges: List[np.ndarray], nodes: int) -> None:
+    source, target, weight, _ = edges
+    igraph.Graph(nodes, np.stack([source, target], axis=1), directed=True).es["weight"] = weight
+
+
+def networkx_loop(edges: List[np.ndarray]) -> None:
+    graph = networkx.DiGraph()
+    for source, target, weight, edge in zip(*(values.tolist() for values in edges)):
+        graph.add_edge(source, target, weight=weight, edge=edge)
+
+
+PROJECTIONS: Dict[str, Tuple[Tuple[int, ...], Layer]] = {
+    "convolution, AlexNet's second (5×5, 96 → 256)": ((26, 26, 96), convolution(256, 5)),
+    "convolution, LeNet's second (5×5, 6 → 16), 10× as wide": ((120, 120, 6), convolution(16, 5, padding="valid")),
+    "dense, AlexNet's second (4096 → 4096)": ((4096,), dense(4096)),
+    "pooling, VGG's first (2×2, 64 channels)": ((224, 224, 64), pooling(2, 2)),
+    "pooling, SqueezeNet's first (3×3/2, 64 channels)": ((112, 112, 64), pooling(3, 2)),
+}
+
+
+COLUMNS = (
+    ("generated", 10, 0),
+    ("touched", 8, 0),
+    ("numpy", 6, 0),
+    ("scipy", 6, 0),
+    ("igraph", 7, 1),
+    ("networkx", 9, 2),
+)
+
+
+def generation(folder: Path) -> None:
+    print("\nGenerating source, target, weight, edge; million edges a second")
+    print(f"{'':56}{'edges':>12} " + " ".join(f"{name:>{width}}" for name, width, _ in COLUMNS))
+    for number, (name, (shape, layer)) in enumerate(PROJECTIONS.items()):
+        with build(folder, f"projection{number}", shape, [layer]) as graph:
+            speeds = measure(graph.projections[0], graph.number_of_nodes())
+            cells = (
+                f"{speeds[column]:{width}.{digits}f}" if column in speeds else f"{'–':>{width}}"
+                for column, width, digits in COLUMNS
+            )
+            print(f"{name:56}{graph.number_of_edges():12,} " + " ".join(cells), flush=True)
+
+
+def measure(projection: Projection, nodes: int) -> Dict[str, float]:
+    """Million edges a second by each way; the slow ones on a sample, given the edges as arrays."""
+    edges = generate(projection)  # compiles
+    arrays = sample(projection, SAMPLE)
+    few = [values[: SAMPLE // 10] for values in arrays]
+    speeds = {
+        "generated": edges / best_of(5, lambda: generate(projection)),
+        "touched": edges / best_of(5, lambda: touch(projection)),
+        "scipy": arrays[0].size / best_of(3, lambda: scipy_csr(arrays, nodes)),
+        "igraph": arrays[0].size / best_of(2, lambda: igraph_bulk(arrays, nodes)),
+        "networkx": few[0].size / best_of(2, lambda: networkx_loop(few)),
+    }
+    if projection.kernel is not None:
+        speeds["numpy"] = edges / best_of(2, lambda: numpy_fresh(projection))
+    return {name: speed / 1e6 for name, speed in speeds.items()}
+
+
+def build(folder: Path, name: str, shape: Tuple[int, ...], layers: List[Layer]) -> SynapseGraph:
+    parsed, counts = write_network(folder, name, shape, layers)
+    return build_graph(parsed, folder / f"{name}_graph.h5", counts=counts, coding={"input": "spikes"})
+
+
+def networks(folder: Path) -> None:
+    print("\nWhole networks, random weights and rates; each step a process of its own")
+    print(
+        f"{'':10}{'synapses':>16} {'parsed MB':>10} {'graph MB':>9} {'stage s':>8} {'MiB':>6} {'pass s':>7} {'MiB':>6}"
+        "  largest deviation of a projection's sum from the closed form"
+    )
+    for name, network in (("AlexNet", ALEXNET), ("VGG16", VGG16)):
+        parsed, counts = write_network(folder, name.lower(), *network)
+        target = folder / f"{name.lower()}_graph.h5"
+        stage = in_process("stage", parsed, target, counts)
+        walk = in_process("pass", target)
+        sizes = [path.stat().st_size / 1e6 for path in (parsed, target)]
+        print(
+            f"{name:10}{walk['edges']:16,} {sizes[0]:10.0f} {sizes[1]:9.0f} {stage['seconds']:8.1f} {stage['mib']:6.0f}"
+            f" {walk['seconds']:7.1f} {walk['mib']:6.0f}  {walk['deviation']:.1e}"
+        )
+
+
+def in_process(step: str, *paths: Path) -> Dict[str, Any]:
+    """Run a step in a fresh interpreter, so that its peak memory is its own; time includes starting it."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, __file__, "--step", step, *map(str, paths)], stdout=subprocess.PIPE, check=True
+    )
+    return {**json.loads(done.stdout.decode()), "seconds": time.perf_counter() - begin}
+
+
+def run_step(step: str, paths: List[Path]) -> None:
+    result: Dict[str, Any] = {}
+    if step == "stage":
+        from snnb.synapses.log import lines
+
+        with build_graph(paths[0], paths[1], counts=paths[2]) as graph:
+            result["lines"] = len(lines(graph))
+    else:
+        with SynapseGraph.open(paths[0]) as graph:
+            sums = [touch(projection) for projection in graph.projections]
+            closed = graph.summary()
+        assert [count for count, _ in sums] == [summary.edges for summary in closed]
+        result["edges"] = sum(count for count, _ in sums)
+        result["deviation"] = max(abs(total / s.edge.sum - 1) for (_, total), s in zip(sums, closed))
+    result["mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+def dd_rate(folder: Path, megabytes: int) -> float:
+    """Bytes a second of `dd` with a sync at its end."""
+    path = folder / "dd"
+    begin = time.perf_counter()
+    subprocess.run(
+        ["dd", "if=/dev/zero", f"of={path}", "bs=1M", f"count={megabytes}", "conv=fsync"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    seconds = time.perf_counter() - begin
+    path.unlink()
+    return megabytes * 2**20 / seconds
+
+
+def exports(folder: Path) -> None:
+    graph = build(folder, "hundred_million", (12, 12, 384), [convolution(256, 3)])
+    small = build(folder, "small", (12, 12, 16), [convolution(16, 3)])
+    print(
+        f"\nExports of one convolution of {graph.number_of_edges():,} edges (in brackets: {small.number_of_edges():,})"
+    )
+    print(f"{'':22}{'bytes/edge':>11} {'seconds':>8} {'M edges/s':>10} {'MB/s':>6} {'of dd':>6}")
+    for name in FORMATS:
+        tiny = name in ("networkx", "graphml")
+        chosen = small if tiny else graph
+        print_export(folder, chosen, name, f"({name})" if tiny else name)
+    print_export(folder, small, "csv", "(csv.gz)", "out.csv.gz")
+
+
+def print_export(folder: Path, graph: SynapseGraph, format: str, title: str, file: str = "out") -> None:
+    done = export(graph, format, folder / file, force=True, spike_times=spike_times(folder, graph))
+    disk = dd_rate(folder, max(64, min(4000, done.size_bytes >> 20)))
+    rate = done.size_bytes / done.seconds
+    print(
+        f"{title:22}{done.size_bytes / done.edges:11.1f} {done.seconds:8.1f} {done.edges / done.seconds / 1e6:10.2f}"
+        f" {rate / 1e6:6.0f} {rate / disk:6.2f}",
+        flush=True,
+    )
+
+
+def spike_times(folder: Path, graph: SynapseGraph) -> Path:
+    rng = np.random.default_rng(3)
+    spikes = {p.name: np.argwhere(rng.random((1, p.size, 100)) < 0.1).astype(np.int32) for p in graph.populations}
+    np.savez(folder / "spike_times.npz", num_samples=1, num_steps=100, **spikes)
+    return folder / "spike_times.npz"
+
+
+def large(folder: Path) -> None:
+    parsed, counts = write_network(folder, "alexnet", *ALEXNET)
+    with build_graph(parsed, folder / "alexnet_graph.h5", counts=counts) as graph:
+        print(f"\nAlexNet, {graph.number_of_edges():,} synapses, without those of the constant input")
+        for name in ("hmetis", "spinemap", "metis"):
+            done = export(graph, name, folder / "out", force=True, spike_times=spike_times(folder, graph))
+            print(f"{name:22}{done.size_bytes / 1e9:8.1f} GB {done.seconds / 60:8.1f} minutes", flush=True)
+
+
+SECTIONS = {"generate": generation, "networks": networks, "exports": exports, "large": large}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("section", nargs="*", help=", ".join(SECTIONS))
+    parser.add_argument("--folder", type=Path, help="where to write, a temporary directory when left out")
+    parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.step:
+        run_step(given.step[0], [Path(path) for path in given.step[1:]])
+        return
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    with tempfile.TemporaryDirectory(dir=None if given.folder is None else str(given.folder)) as folder:
+        for section in given.section or ("generate", "networks", "exports"):
+            SECTIONS[section](Path(folder))
+
+
+if __name__ == "__main__":
+    main()
