@@ -35,7 +35,8 @@ def describe(name: str) -> DatasetSpec:
 
 def available(name: str, data_dir: Path) -> Optional[Path]:
     """Where the data set's files lie on this machine, in ``data_dir/name``; None when they are not there."""
+    dataset = find(name)
     try:
-        return find(name).locate(data_dir / name)
+        return dataset.locate(dataset.place or data_dir / name)
     except InputError:
         return None

@@ -15,14 +15,18 @@ def folder_dataset(name: str) -> Dataset:
     """The data set that a name ``folder:DIR`` stands for; raises `UsageError` when DIR is missing from it."""
     if name == PREFIX:
         raise UsageError("folder: names no folder: write folder:DIR with the folder that holds train/ and test/.")
-    folder = Path(name[len(PREFIX) :]).expanduser()
+    place = Path(name[len(PREFIX) :]).expanduser()
+    return Dataset(spec_of(name), locate, load, no_source="its name says where the pictures are", place=place)
 
-    def locate(_: Path) -> Path:
-        if not folder.is_dir():
-            raise InputError(f"{folder} is no folder.")
-        return folder
 
-    return Dataset(spec_of(name), locate, load, no_source="its name says where the pictures are")
+def locate(folder: Path) -> Path:
+    """`folder`, which has to hold train/ and test/."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder.")
+    missing = [f"{part}/" for part in ("train", "test") if not (folder / part).is_dir()]
+    if missing:
+        raise InputError(f"{folder} lacks {' and '.join(missing)}.")
+    return folder
 
 
 def spec_of(name: str) -> DatasetSpec:

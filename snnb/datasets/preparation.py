@@ -142,7 +142,7 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
         raise UsageError(f"leave out --source for {spec.name}: {dataset.no_source}.")
     if source is not None and not source.exists():
         raise InputError(f"--source {source} does not exist: name the folder that holds {spec.layout}.")
-    folder = source or data_dir / spec.name
+    folder = source or dataset.place or data_dir / spec.name
     try:
         return dataset.locate(folder)
     except InputError as missing:

@@ -59,7 +59,8 @@ class Dataset:
 
     `locate(folder)` finds the files at or below a folder and returns where they lie, or raises `InputError` that
     names what is missing. `load(where)` opens them. `fetch(folder, progress)` downloads them into a folder.
-    `no_source` says why naming a source makes no sense, where it makes none.
+    `no_source` says why naming a source makes no sense, where it makes none; `place` is where the files lie when the
+    name itself says it.
     """
 
     spec: DatasetSpec
@@ -67,6 +68,7 @@ class Dataset:
     load: Callable[[Path], Loaded]
     fetch: Optional[Callable[[Path, Progress], None]] = None
     no_source: str = ""
+    place: Optional[Path] = None
 
 
 def table(*datasets: Dataset) -> Dict[str, Dataset]:

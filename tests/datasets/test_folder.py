@@ -151,13 +151,20 @@ def remove_class(pets):
     (pets / "test" / "cow").rmdir()
 
 
+def pack_both_parts(pets):
+    for part in ("train", "test"):
+        shutil.make_archive(str(pets / part), "zip", pets, part)
+        shutil.rmtree(pets / part)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (make_empty_class, r"train/dog holds no pictures \(\.jpg"),
         (remove_class, r"test lacks the class folder\(s\) cow: 3 classes are expected"),
         (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
-        (lambda pets: (pets / "test").rename(pets / "validation"), "pets/test is missing"),
+        (lambda pets: (pets / "test").rename(pets / "validation"), r"pets lacks test/\. Make DIR/train/"),
+        (pack_both_parts, r"pets/test\.zip is still packed: unpack it"),
         (lambda pets: pets.rename(pets.with_name("gone")), "pets is no folder.*Make DIR/train/"),
     ],
 )
@@ -170,6 +177,7 @@ def test_a_folder_that_is_not_as_expected_is_told_before_any_work(run_prepare, p
 
 def test_loose_pictures_are_told_from_nothing(run_prepare, tmp_path, picture):
     picture("own/train/0.png")
+    picture("own/test/0.png")
     with pytest.raises(InputError, match=r"own/train holds 1 pictures but no class folders"):
         run_prepare(f"folder:{tmp_path / 'own'}", shape=(5, 7, 3))
 
