@@ -35,7 +35,7 @@ class Pictures:
     num_classes: Optional[int]
 
 
-def split_rows(count: int, share: float, seed: int, limit: Optional[int]) -> Tuple[np.ndarray, np.ndarray]:
+def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndarray]:
     """Draw the pictures to train on and those to validate with.
 
     Parameters
@@ -43,11 +43,9 @@ def split_rows(count: int, share: float, seed: int, limit: Optional[int]) -> Tup
     count
         Pictures there are.
     share
-        Of those used, for validation: at least one picture, unless 0.
+        For validation: at least one picture, unless 0.
     seed
         Of the drawing.
-    limit
-        Use at most so many in all.
 
     Returns
     -------
@@ -56,7 +54,7 @@ def split_rows(count: int, share: float, seed: int, limit: Optional[int]) -> Tup
     """
     if not 0 <= share < 1:
         raise UsageError(f"the validation split must lie in [0, 1), not {share}")
-    rows = np.random.default_rng([seed]).permutation(count)[:limit]
+    rows = np.random.default_rng([seed]).permutation(count)
     held_out = max(1, round(share * len(rows))) if share else 0
     if held_out >= len(rows):
         raise UsageError(f"{len(rows)} pictures leave none to train on beside {held_out} for validation")

@@ -27,7 +27,6 @@ def adopt(
     batch_size: int,
     target: Path,
     name: str,
-    limit: Optional[int] = None,
     progress: Progress = silent,
 ) -> TrainingResult:
     """Judge a trained model and write `NAME.h5` and `training_metrics.json`; there is no history to write.
@@ -36,7 +35,7 @@ def adopt(
     ----------
     load
         Returns the model with its weights.
-    x_test, y_test, scale, num_classes, target, name, limit, progress
+    x_test, y_test, scale, num_classes, target, name, progress
         As for `snnb.training.fit.train`.
     batch_size
         Pictures at a time.
@@ -53,7 +52,7 @@ def adopt(
     compile_model(model, new_optimizer(Recipe()), num_classes)
     progress(0, 1, "evaluating")
     pictures = Pictures(x_test, y_test, scale, tuple(model.output_shape[1:]), num_classes)
-    test = evaluate(model, pictures, limit, batch_size)
+    test = evaluate(model, pictures, batch_size)
     if not math.isfinite(test["loss"]):
         raise InputError(
             f"the loss of the trained model is {test['loss']} on the test set: its weights are not all finite"

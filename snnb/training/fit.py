@@ -72,7 +72,6 @@ def train(
     checkpoint: Path,
     resume: bool = False,
     steps_per_epoch: Optional[int] = None,
-    limit: Optional[int] = None,
     progress: Progress = silent,
 ) -> TrainingResult:
     """Train a model and write `NAME.h5`, `training_history.csv`, `training_metrics.json` and `training_plot.png`.
@@ -109,8 +108,6 @@ def train(
         Go on from `checkpoint`. Without one there, begin anew and say so in the warnings.
     steps_per_epoch
         End each epoch after so many batches.
-    limit
-        Use at most so many training and so many test pictures: training ones drawn by the seed, the first test ones.
     progress
         Told the batches done, of all batches of all epochs, with loss and accuracy.
 
@@ -134,10 +131,10 @@ def train(
     compile_model(model, new_optimizer(recipe), num_classes)
     target_shape = tuple(model.output_shape[1:])
     learning = Pictures(x_train, y_train, scale, target_shape, num_classes)
-    training_rows, validation_rows = split_rows(len(x_train), validation_split, seed, limit)
+    training_rows, validation_rows = split_rows(len(x_train), validation_split, seed)
     monitor = "val_loss" if len(validation_rows) else "loss"
 
-    identity = _identity(model, learning, recipe, validation_split, seed, steps_per_epoch, limit)
+    identity = _identity(model, learning, recipe, validation_split, seed, steps_per_epoch)
     history: List[Row] = []
     if resume and checkpoints.exists(checkpoint):
         history.extend(checkpoints.load(checkpoint, identity).history)
@@ -176,7 +173,7 @@ def train(
     model = checkpoints.load_model(checkpoint, kept + 1)
     # The state of the optimiser is of no use to the stages that follow, and twice the size of the weights.
     compile_model(model, new_optimizer(recipe), num_classes)
-    test = evaluate(model, Pictures(x_test, y_test, scale, target_shape, num_classes), limit, recipe.batch_size)
+    test = evaluate(model, Pictures(x_test, y_test, scale, target_shape, num_classes), recipe.batch_size)
     check_finite(test, kept)
     metrics = named_metrics(test, num_classes)
     write_model(model, target / f"{name}.h5")
@@ -210,7 +207,6 @@ def _identity(
     validation_split: float,
     seed: int,
     steps_per_epoch: Optional[int],
-    limit: Optional[int],
 ) -> Dict[str, str]:
     """Return what a resumed training must share with the interrupted one.
 
@@ -226,7 +222,6 @@ def _identity(
         "validation split": repr(validation_split),
         "seed": repr(seed),
         "steps per epoch": repr(steps_per_epoch),
-        "limit": repr(limit),
         "model": f"{zlib.crc32(model.to_json().encode()):08x}",
         "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
     }

@@ -28,9 +28,9 @@ def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, num
         model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
 
 
-def evaluate(model: keras.Model, pictures: Pictures, count: Optional[int], batch_size: int) -> Dict[str, float]:
-    """Loss, and for classes accuracy, of a compiled model on the first `count` pictures (None: on all)."""
-    streamed = batches(pictures, np.arange(len(pictures.x))[:count], batch_size)
+def evaluate(model: keras.Model, pictures: Pictures, batch_size: int) -> Dict[str, float]:
+    """Loss, and for classes accuracy, of a compiled model on the pictures."""
+    streamed = batches(pictures, np.arange(len(pictures.x)), batch_size)
     logs = run_interruptibly(
         lambda abandoned: model.evaluate(streamed, verbose=0, return_dict=True, callbacks=[EndWhen(abandoned)])
     )

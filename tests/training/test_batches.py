@@ -51,15 +51,13 @@ def test_augmentation_off_changes_nothing(pictures):
 
 
 def test_rows_are_drawn_by_the_seed_and_kept_apart():
-    training, validation = split_rows(50, 0.2, 3, None)
+    training, validation = split_rows(50, 0.2, 3)
     assert sorted([*training, *validation]) == list(range(50))
     assert len(validation) == 10
     assert list(validation) != list(range(40, 50))
-    np.testing.assert_array_equal(split_rows(50, 0.2, 3, None)[1], validation)
-    assert list(split_rows(50, 0.2, 4, None)[1]) != list(validation)
-    limited, few = split_rows(50, 0.01, 3, 10)
-    assert (len(limited), len(few)) == (9, 1)
+    np.testing.assert_array_equal(split_rows(50, 0.2, 3)[1], validation)
+    assert list(split_rows(50, 0.2, 4)[1]) != list(validation)
     with pytest.raises(UsageError, match="1 pictures leave none to train on"):
-        split_rows(50, 0.1, 3, 1)
+        split_rows(1, 0.1, 3)
     with pytest.raises(UsageError, match="validation split"):
-        split_rows(50, 1.0, 3, None)
+        split_rows(50, 1.0, 3)

@@ -66,7 +66,7 @@ def test_epochs_from_checkpoints_are_those_of_one_model_that_stays_in_memory(tra
     model = plain_model()
     adam, sgd = keras.optimizers.Adam(), keras.optimizers.SGD(momentum=0.9, nesterov=True)
     model.compile(sgd if recipe.optimizer == "sgd" else adam, "sparse_categorical_crossentropy")
-    rows, _ = split_rows(120, 0.25, 5, None)
+    rows, _ = split_rows(120, 0.25, 5)
     for epoch in range(3):
         order = np.random.default_rng([5, epoch]).permutation(rows)
         starts = range(0, 90, recipe.batch_size)
@@ -96,7 +96,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(training, data, tmp_
     losses = [row["val_loss"] for row in history_of(tmp_path / "train")]
     best = int(np.argmin(losses))
     assert result.epochs_run == len(losses) == best + 3 < 40
-    _, rows = split_rows(120, 0.25, 5, None)
+    _, rows = split_rows(120, 0.25, 5)
     model = keras_model(tmp_path / "train/small.h5")
     targets = np.eye(3)[data.y_train[rows]]
     loss = model.evaluate(data.x_train[rows] / np.float32(255), targets, verbose=0)[0]
@@ -127,19 +127,12 @@ def test_progress_counts_the_batches_of_all_epochs(training):
     training(
         Recipe(epochs=2, batch_size=8),
         steps_per_epoch=3,
-        limit=80,
         progress=lambda done, total, note="": told.append((done, total, note)),
     )
     assert [done for done, _, _ in told] == sorted({done for done, _, _ in told})
     assert told[-1][:2] == (6, 6)
     assert "epoch 2/2" in told[-1][2]
     assert "accuracy" in told[-1][2]
-
-
-def test_a_limit_takes_so_many_pictures_in_all(training, tmp_path):
-    training(limit=20)
-    metrics = json.loads((tmp_path / "train/training_metrics.json").read_text())
-    assert (metrics["training_pictures"], metrics["validation_pictures"]) == (15, 5)
 
 
 def test_a_training_that_diverges_ends_with_advice_and_leaves_no_model(training, tmp_path):
