@@ -1,0 +1,192 @@
+"""Every model at full size through all five stages, measured, and the table of it in docs/models.md.
+
+Each stage is a command of its own, so that its highest memory is its own; seconds and memory are those of the manifest.
+The networks are the full-size ones, the data are a few random pictures in the official layout of each data set: what is
+measured is what a model costs, not what it learns. Models that the results file holds already are passed over.
+
+    python benchmarks/model_matrix.py [MODEL ...] [--again] [--results FILE] [--scratch DIR]
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+import psutil
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from snnb.architectures import find, names  # noqa: E402
+from snnb.rundir.directory import RunDirectory  # noqa: E402
+from tests.datasets.official_files import MNIST_NAMES, idx_bytes, python2_batch  # noqa: E402
+
+PAGE = ROOT / "docs" / "models.md"
+RESULTS = ROOT / "benchmarks" / "results" / "model_matrix.json"
+BEGIN, END = "<!-- model-matrix: written by `make model-matrix` -->", "<!-- end of model-matrix -->"
+STAGES: Dict[str, List[str]] = {
+    "prepare": ["--limit", "8", "--norm-samples", "4"],
+    "train": ["--epochs", "1", "--steps-per-epoch", "2", "--batch-size", "2"],
+    "parse": ["--batch-size", "2"],
+    "simulate": ["--samples", "2", "--duration", "20", "--batch-size", "2"],
+    "graph": [],
+}
+
+
+def main() -> None:
+    """Measure what is not measured yet, and write the page after every model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="all, small to large, when left out")
+    parser.add_argument("--again", action="store_true", help="measure anew what the results file holds")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--scratch", type=Path, help="where the run directories are, one at a time (up to 8 GB)")
+    options = parser.parse_args()
+    measured: Dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
+    failed = []
+    for name in sorted(options.models or names(), key=lambda name: find(name).spec.synapses):
+        if name in measured and not options.again:
+            continue
+        print(name, end=" ", flush=True)
+        with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+            try:
+                measured[name] = measure(name, Path(scratch))
+            except subprocess.CalledProcessError as error:
+                failed.append(name)
+                print(f"FAILED: {' '.join(error.cmd[3:5])}: exit code {error.returncode}\n{error.stderr}", flush=True)
+                continue
+        print(*(f"{stage} {_cell(cost)};" for stage, cost in measured[name]["stages"].items()), flush=True)
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(measured, indent=1) + "\n")
+        write_section(PAGE, measured)
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+
+
+def measure(model: str, scratch: Path) -> Dict[str, Any]:
+    """Take a model through all stages in a run below `scratch`.
+
+    Returns
+    -------
+    `neurons` and `synapses` of the graph that was written, and by stage `wall_s` and `peak_rss_bytes`; of which
+    machine, `cores`.
+
+    Raises
+    ------
+    subprocess.CalledProcessError : a stage failed; its `stderr` says why.
+    """
+    dataset = find(model).spec.dataset
+    DATA[dataset](scratch / "data" / dataset)
+    run = scratch / "run"
+    for stage, options in STAGES.items():
+        command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, "--model", model]
+        command += ["--run-dir", str(run), "--no-upstream", "--quiet", *options]
+        environment = {**os.environ, "SNNB_DATA": str(scratch / "data"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
+    records = {stage: RunDirectory.open(run).record_of(stage) for stage in STAGES}
+    details = records["graph"].details
+    costs = {stage: record.timing.model_dump(exclude={"started_utc"}) for stage, record in records.items()}
+    shutil.rmtree(run)
+    cores = len(os.sched_getaffinity(0))
+    return {"neurons": details.neurons, "synapses": details.synapses, "stages": costs, "cores": cores}
+
+
+def write_section(page: Path, measured: Dict[str, Any]) -> None:
+    """Put the table between the two comments of the page."""
+    head = ["model", "neurons", "synapses", *STAGES]
+    rows = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
+    for name, result in sorted(measured.items(), key=lambda item: item[1]["synapses"]):
+        cells = [f"`{name}`", f"{result['neurons']:,}", f"{result['synapses']:,}"]
+        rows.append(f"| {' | '.join([*cells, *map(_cell, result['stages'].values())])} |")
+    cores = " or ".join(str(number) for number in sorted({result["cores"] for result in measured.values()}))
+    memory = psutil.virtual_memory().total / 2**30
+    text = (
+        f"Seconds and highest memory of each stage, on {cores} cores of a machine with {memory:.0f} GiB and no GPU. "
+        "The networks\nhave their full size; the data are eight random pictures in the data set's official layout "
+        "(one a class and split where\nall classes are needed), trained on for two batches of two, parsed with batches "
+        "of two, two of them simulated together for\n20 steps. Memory is mostly TensorFlow's own 0.3 GiB for the small "
+        "ones, and weights for the large.\n\n"
+    )
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n\n{text}{chr(10).join(rows)}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+def _cell(cost: Dict[str, float]) -> str:
+    return f"{cost['wall_s']:.1f} s, {cost['peak_rss_bytes'] / 2**30:.2f} GiB"
+
+
+def _mnist(folder: Path) -> None:
+    """Four IDX files: 100 training and 100 test digits of noise."""
+    random = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for name in MNIST_NAMES:
+        content = random.integers(0, 256, (100, 28, 28)) if "images" in name else np.arange(100) % 10
+        (folder / name).write_bytes(idx_bytes(content))
+
+
+def _cifar10(folder: Path) -> None:
+    names = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]
+    _batches(folder / "cifar-10-batches-py", names, b"labels", 10)
+
+
+def _cifar100(folder: Path) -> None:
+    place = folder / "cifar-100-python"
+    _batches(place, ["train", "test"], b"fine_labels", 100)
+    names = [f"class {number}".encode() for number in range(100)]
+    (place / "meta").write_bytes(python2_batch({b"fine_label_names": names}))
+
+
+def _batches(place: Path, names: List[str], label_key: bytes, classes: int) -> None:
+    """Pickled batches of noise as CIFAR's, 100 pictures each."""
+    random = np.random.default_rng(0)
+    place.mkdir(parents=True)
+    for name in names:
+        data = random.integers(0, 256, (100, 3072), dtype=np.uint8)
+        labels = [number % classes for number in range(100)]
+        (place / name).write_bytes(python2_batch({b"data": data, label_key: labels}))
+
+
+def _catsvsdogs(folder: Path) -> None:
+    pictures = {f"train/{name}.{number}.jpg": (160, 120) for name in ("cat", "dog") for number in range(10)}
+    _pictures(folder, pictures)
+
+
+def _fruits360(folder: Path) -> None:
+    splits = ("Training", "Test")
+    _pictures(folder, {f"{split}/Fruit {n:03}/{n}_100.jpg": (100, 100) for split in splits for n in range(131)})
+
+
+def _imagenet(folder: Path) -> None:
+    wnids = [f"n{number:08}" for number in range(1000)]
+    _pictures(folder, {f"{split}/{wnid}/{wnid}_1.JPEG": (64, 48) for split in ("train", "val") for wnid in wnids})
+    index = {str(number): [wnid, f"class_{number}"] for number, wnid in enumerate(wnids)}
+    (folder / "imagenet_class_index.json").write_text(json.dumps(index))
+
+
+def _pictures(folder: Path, sizes: Dict[str, Any]) -> None:
+    """JPEGs of noise; `sizes` gives (width, height) by path below `folder`."""
+    random = np.random.default_rng(0)
+    for name, (width, height) in sizes.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        noise = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / name, quality=80)
+
+
+DATA: Dict[str, Callable[[Path], None]] = {
+    "digits": lambda folder: None,
+    "mnist": _mnist,
+    "cifar10": _cifar10,
+    "cifar100": _cifar100,
+    "catsvsdogs": _catsvsdogs,
+    "fruits360": _fruits360,
+    "imagenet": _imagenet,
+}
+
+
+if __name__ == "__main__":
+    main()
