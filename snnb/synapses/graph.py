@@ -11,10 +11,11 @@ from snnb.synapses.generate import EdgeBatch
 from snnb.synapses.population import Nodes, Population, Recording
 from snnb.synapses.projection import CACHE_EDGES, Projection
 from snnb.synapses.statistics import ProjectionSummary, summarize
-from snnb.synapses.store import open_store, read_connection
+from snnb.synapses.store import index_dtype, open_store, read_connection
 
 if TYPE_CHECKING:
     import networkx
+    from scipy.sparse import csr_matrix
 
 NETWORKX_LIMIT = 2_000_000
 
@@ -80,7 +81,7 @@ class SynapseGraph:
             If it is missing, truncated, altered, of another format version, or no graph.
         """
         path = Path(path)
-        file = open_store(path)
+        file = open_store(path.absolute())  # kernels are mapped by name later, whatever the working directory is then
         try:
             return cls(path, file)
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -149,6 +150,24 @@ class SynapseGraph:
         """Summarize every projection: degrees, weights, edges, spikes carried; computed without generating edges."""
         seconds = None if self.recording is None else self.recording.dt_ms / 1000
         return tuple(summarize(projection, seconds) for projection in self.projections)
+
+    def to_scipy(self, values: str = "weight") -> "csr_matrix":
+        """Return the whole graph as a sparse matrix of shape (nodes, nodes), rows the sources.
+
+        Parameters
+        ----------
+        values : {"weight", "edge"}
+        """
+        from scipy.sparse import coo_matrix
+
+        total, done = self.number_of_edges(), 0
+        ids = index_dtype(len(self.nodes))
+        rows, columns, data = np.empty(total, ids), np.empty(total, ids), np.empty(total, np.float32)
+        for batch in self.edge_batches():
+            part = slice(done, done + batch.source.size)
+            rows[part], columns[part], data[part] = batch.source, batch.target, getattr(batch, values)
+            done = part.stop
+        return coo_matrix((data, (rows, columns)), shape=(len(self.nodes),) * 2).tocsr()
 
     def to_networkx(self, limit: int = NETWORKX_LIMIT, rate_unit: str = "step") -> "networkx.DiGraph":
         """Return a `networkx.DiGraph` with nodes `(population, index)`, for small graphs.

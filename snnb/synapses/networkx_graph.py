@@ -33,8 +33,13 @@ def digraph(graph: "SynapseGraph", rate_unit: str) -> "networkx.DiGraph":
         names += indices
         rates += rate
     for batch in (batch for projection in graph.projections for batch in projection.edge_batches(rate_scale=scale)):
-        result.add_edges_from(
-            (names[source], names[target], {"weight": weight, "rate": rates[source], "edge": edge})
-            for source, target, weight, edge in zip(*(values.tolist() for values in batch))
-        )
+        edges = zip(*(values.tolist() for values in batch))
+        if graph.recording is None:
+            result.add_edges_from(
+                (names[s], names[t], {"weight": weight, "edge": edge}) for s, t, weight, edge in edges
+            )
+        else:
+            result.add_edges_from(
+                (names[s], names[t], {"weight": weight, "rate": rates[s], "edge": edge}) for s, t, weight, edge in edges
+            )
     return result

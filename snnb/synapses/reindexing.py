@@ -54,7 +54,7 @@ class Reindexing:
         """Flat position of each source (int64, shape (sources,)), -1 for none; not for parallel connections."""
         if self.consecutive:
             position = self._offset + np.arange(self._source.size)
-            return np.where(position < self._positions, position, PADDING)
+            return np.where((position >= 0) & (position < self._positions), position, PADDING)
         position = np.full(self._source.size, PADDING, np.int64)
         flat = self.ids.ravel()
         used = np.flatnonzero(flat != PADDING)
@@ -69,7 +69,7 @@ class Reindexing:
             return position[start[local] : start[local + 1]]
         if self.consecutive:
             position = np.array([self._offset + node - self._source.first])
-            return position[position < self._positions]
+            return position[(position >= 0) & (position < self._positions)]
         position = self.where[node - self._source.first : node - self._source.first + 1]
         return position[position != PADDING]
 

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import pickle
+import sys
 
 import networkx
 import numpy as np
@@ -95,6 +96,33 @@ def test_networkx(graph, tmp_path):
     assert found.graph["edge_unit"] == "thresholds per second"
 
 
+def test_csv_without_spike_counts_has_no_rates(weights_graph, tmp_path):
+    export(weights_graph, "csv", tmp_path / "net.csv")
+    table = pandas.read_csv(tmp_path / "net.csv")
+    assert table["rate"].isna().all()
+    assert (table["edge"] == table["weight"]).all()
+
+
+@pytest.mark.parametrize("format", ["csv", "npz", "parquet"])
+def test_64_bit_ids_give_the_same(graph, tmp_path, monkeypatch, format):
+    """With a limit of 0 every id is too large for 32 bits."""
+    export(graph, format, tmp_path / "narrow")
+    monkeypatch.setattr("snnb.synapses.store.INT32_LIMIT", 0)
+    export(graph, format, tmp_path / "wide")
+    if format == "csv":
+        assert (tmp_path / "wide").read_bytes() == (tmp_path / "narrow").read_bytes()
+    elif format == "npz":
+        paths = [str(next((tmp_path / name).glob("0003*"))) for name in ("narrow", "wide")]
+        with np.load(paths[1]) as file:  # scipy itself narrows what fits
+            assert file["indices"].dtype == file["indptr"].dtype == np.int64
+        narrow, wide = map(scipy.sparse.load_npz, paths)
+        assert (narrow != wide).nnz == 0
+    else:
+        narrow, wide = (pyarrow.parquet.read_table(tmp_path / name / "edges.parquet") for name in ("narrow", "wide"))
+        assert str(wide["source"].type) == "int64"
+        assert wide["target"].to_pylist() == narrow["target"].to_pylist()
+
+
 def test_graphml(graph, tmp_path):
     export(graph, "graphml", tmp_path / "net.graphml")
     found = networkx.read_graphml(str(tmp_path / "net.graphml"), node_type=int)
@@ -112,8 +140,6 @@ def test_graphml_is_for_small_graphs(graph, tmp_path, monkeypatch):
 
 
 def test_parquet_without_its_library(graph, tmp_path, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match="extra `parquet`"):
         export(graph, "parquet", tmp_path / "net")

@@ -123,6 +123,21 @@ def test_networkx_holds_the_same_graph(graph):
     assert {n for _, n in found.out_edges(names[100])} == {names[n] for n in graph.successors(100)}
 
 
+def test_scipy_holds_the_whole_graph(graph):
+    sources, targets, weights, edges = all_edges(graph)
+    for values, expected in (("weight", weights), ("edge", edges)):
+        matrix = graph.to_scipy(values)
+        assert matrix.shape == (168, 168)
+        assert matrix.nnz == graph.number_of_edges()
+        assert (np.asarray(matrix[sources, targets]).ravel() == expected).all()
+
+
+def test_a_projection_s_matrix_has_its_sources_as_rows(graph):
+    matrix = graph.projections[0].to_scipy()
+    assert matrix.shape == (84, 36)
+    assert matrix[83].indices.tolist() == [n - 84 for n in graph.successors(83) if n < 120]
+
+
 def test_networkx_refuses_more_edges_than_its_limit(graph):
     with pytest.raises(ResourceError, match=rf"{graph.number_of_edges():,} edges .* edge_batches"):
         graph.to_networkx(limit=graph.number_of_edges() - 1)

@@ -108,7 +108,7 @@ def export(
         raise UsageError(f"rate unit {rate_unit!r} is unknown; use one of {', '.join(RATE_UNITS)}")
     if scale is not None and not 0 < scale < float("inf"):
         raise UsageError(f"scale {scale} cannot be; give a number above 0")
-    request = Request(rate_unit, with_input, scale, idx64, spike_times, progress)
+    request = Request(rate_unit, with_input, scale, idx64, spike_times, target.suffix == ".gz", progress)
     beside = target.with_name(target.name + ".json")
     for path in (target, beside) if described.sidecar else (target,):
         refuse_existing(path, force=force)

@@ -16,7 +16,7 @@ LINES = 1 << 16  # at a time
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     with path.open("wb") as plain:
-        if ".gz" in path.suffixes:
+        if request.compressed:
             with gzip.GzipFile("", "wb", compresslevel=1, fileobj=plain, mtime=0) as compressed:
                 _write(graph, cast(IO[bytes], compressed), request)
         else:
@@ -24,8 +24,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
-    from snnb.synapses.export.lines import csv_lines, number_texts
-    from snnb.synapses.export.text import NUMBER
+    from snnb.synapses.export.lines import NUMBER, csv_lines, number_texts
 
     file.write(HEADER)
     counter = request.counter(graph.number_of_edges())
@@ -34,7 +33,7 @@ def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
         source, target = _texts(projection.source), _texts(projection.target)
         rates = projection.source.edge_rate(scale)
         rate_text, rate_start = np.empty(rates.size * (NUMBER + 2), np.uint8), np.empty(rates.size + 1, np.int64)
-        number_texts(rate_text, rate_start, rates)
+        number_texts(rate_text, rate_start, rates, graph.recording is not None)
         longest = int(np.diff(source[1]).max() + np.diff(target[1]).max()) + 3 * NUMBER
         out = np.empty(LINES * longest, np.uint8)
         for batch in projection.edge_batches(LINES, scale):
@@ -64,7 +63,8 @@ def _texts(population: Population) -> Tuple[np.ndarray, np.ndarray]:
 
 def _size(graph: SynapseGraph, request: Request) -> float:
     names = {p.name: len(p.name) + len(str(tuple(length - 1 for length in p.shape))) + 4 for p in graph.populations}
-    return sum(p.number_of_edges * (names[p.source.name] + names[p.target.name] + 33) for p in graph.projections)
+    plain = sum(p.number_of_edges * (names[p.source.name] + names[p.target.name] + 33) for p in graph.projections)
+    return plain / 4 if request.compressed else plain
 
 
 FORMAT = Format("spreadsheets, pandas", ".csv", write, _size, 4e6, sidecar=True)

@@ -16,8 +16,7 @@ from snnb.synapses.graph import SynapseGraph
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    from snnb.synapses.export.lines import hyperedge_lines
-    from snnb.synapses.export.text import NUMBER
+    from snnb.synapses.export.lines import NUMBER, hyperedge_lines
 
     kept = Kept(graph, request)
     weights, degrees, scale = _weights(kept, request)

@@ -18,8 +18,7 @@ LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both 
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    from snnb.synapses.export.lines import metis_lines
-    from snnb.synapses.export.text import NUMBER
+    from snnb.synapses.export.lines import NUMBER, metis_lines
 
     kept = Kept(graph, request)
     weights, scale = _weights(graph, kept, request)

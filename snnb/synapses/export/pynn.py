@@ -16,8 +16,7 @@ HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    from snnb.synapses.export.lines import connection_lines
-    from snnb.synapses.export.text import NUMBER
+    from snnb.synapses.export.lines import NUMBER, connection_lines
 
     path.mkdir()
     counter = request.counter(graph.number_of_edges())

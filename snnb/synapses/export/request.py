@@ -30,6 +30,8 @@ class Request:
         Whether the reader of a metis file is built with 64-bit indices.
     spike_times : Path or None
         spike_times.npz of the simulation, for spinemap.
+    compressed : bool
+        Whether a csv file is compressed.
     progress : Progress
         Told of the edges written.
     """
@@ -39,6 +41,7 @@ class Request:
     scale: Optional[float] = None
     idx64: bool = False
     spike_times: Optional[Path] = None
+    compressed: bool = False
     progress: Progress = silent
 
     def rate_scale(self, graph: SynapseGraph) -> float:

@@ -86,7 +86,6 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> None:
             "edge_type_id": np.dtype(np.uint16),
             "edge_group_index": whole,
             "0/syn_weight": np.dtype(np.float32),
-            "0/rate": np.dtype(np.float32),
             "0/edge": np.dtype(np.float32),
         }
         columns = {name: group.create_dataset(name, (edges,), kind, track_times=False) for name, kind in kinds.items()}
@@ -104,7 +103,8 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> None:
                 columns["edge_type_id"][part] = np.full(batch.source.size, number, np.uint16)
                 columns["edge_group_index"][part] = np.arange(part.start, part.stop, dtype=whole)
                 columns["0/syn_weight"][part] = batch.weight
-                columns["0/rate"][part] = rate[batch.source - projection.source.first]
+                if "0/rate" in columns:
+                    columns["0/rate"][part] = rate[batch.source - projection.source.first]
                 columns["0/edge"][part] = batch.edge
                 done = part.stop
                 counter.add(batch.source.size)

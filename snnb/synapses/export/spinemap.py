@@ -19,8 +19,7 @@ from snnb.synapses.population import Population
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    from snnb.synapses.export.lines import neighbour_lines, weight_lines
-    from snnb.synapses.export.text import NUMBER
+    from snnb.synapses.export.lines import NUMBER, neighbour_lines, weight_lines
 
     path.mkdir()
     kept = Kept(graph, request)
@@ -42,8 +41,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 def _spike_lines(file: "np.lib.npyio.NpzFile", population: Population, first: int) -> np.ndarray:
     """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
-    from snnb.synapses.export.lines import number_lines
-    from snnb.synapses.export.text import NUMBER
+    from snnb.synapses.export.lines import NUMBER, number_lines
 
     spikes, steps = _spikes(file, population), int(file["num_steps"])
     order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
