@@ -27,7 +27,7 @@ def build_on(docker, tmp_path):
     arguments = dict(re.findall(r"^ARG (\w+)=(\S+)", (ROOT / "docker/Dockerfile").read_text(), re.MULTILINE))
     cuda = os.environ.get("CUDA_IMAGE", arguments["CUDA_IMAGE"])
     base = os.environ.get("BASE_IMAGE", arguments["BASE_IMAGE"])
-    tag = "snnb-test:damaged-cuda"
+    tag = f"snnb-test:{tmp_path.name}"  # one for each test: they run side by side
 
     def build(command):
         (tmp_path / "Dockerfile").write_text(f"FROM {cuda}\nRUN {command}\n")
