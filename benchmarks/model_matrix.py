@@ -107,8 +107,8 @@ def write_section(page: Path, measured: Dict[str, Any]) -> None:
     memory = psutil.virtual_memory().total / 2**30
     text = (
         f"Seconds and highest memory of each stage, on {cores} cores of a machine with {memory:.0f} GiB and no GPU. "
-        "The networks\nhave their full size; the data are eight random pictures in the data set's official layout "
-        "(one a class and split where\nall classes are needed), trained on for two batches of two, parsed with batches "
+        "The networks\nhave their full size; the data are eight random pictures, from files in the data set's official "
+        "layout, trained on for two\nbatches of two, parsed with batches "
         "of two, two of them simulated together for\n20 steps. Memory is mostly TensorFlow's own 0.3 GiB for the small "
         "ones, and weights for the large.\n\n"
     )
