@@ -29,7 +29,7 @@ def prepare(
         typer.Option(envvar="SNNB_DATA", help="Where data sets are kept; the user's cache when left out."),
     ] = None,
     shape: Annotated[
-        Optional[Shape],
+        Optional[str],  # what typer reads; a tuple would be three words of the command line
         typer.Option(
             metavar="HxWxC", parser=parse_shape, help="Size of the pictures, as 64x64x3; the model's own when left out."
         ),

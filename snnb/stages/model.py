@@ -6,7 +6,7 @@ from typing import Any, Callable, Mapping, Optional, Tuple
 
 from snnb import datasets
 from snnb.architectures import find, is_own, own_model
-from snnb.errors import UsageError
+from snnb.errors import InputError, UsageError
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import PrepareDetails, RunInfo
 from snnb.training.recipe import Recipe
@@ -84,7 +84,13 @@ def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
     if pictures is None and own.takes_shape:
         raise UsageError(f"the pictures of {info.dataset} have no size of their own; give --shape, as in 64x64x3")
     shape = own.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
+    if asked and asked != shape:
+        raise InputError(f"the model takes pictures of {_times(shape)}, not {_times(asked)}: leave out --shape")
     return shape, "resize" if asked else "exact"
+
+
+def _times(shape: Shape) -> str:
+    return "×".join(map(str, shape))
 
 
 def class_count(info: RunInfo, details: PrepareDetails) -> Optional[int]:
