@@ -174,6 +174,20 @@ def test_edges_are_the_nonzero_elements_of_the_jacobian(model):
     assert (projection.out_degrees == np.count_nonzero(jacobian, axis=0)).all()
 
 
+@fast
+@given(single_layers(["MaxPooling2D"]))
+def test_a_maximum_is_that_of_the_predecessors(model):
+    """Positive inputs, so that an explicit zero of padding never is the maximum."""
+    x = np.random.default_rng(0).permutation(np.arange(1.0, np.prod(model.input_shape[1:]) + 1))
+    expected = model(x.reshape((1, *model.input_shape[1:])).astype(np.float32)).numpy().ravel()
+    graph = graph_of(model)
+    first = graph.populations[1].first
+    for target, value in enumerate(expected):
+        sources, weights = graph.projections[0].predecessors(first + target) if graph.projections else ((), ())
+        assert max([*x[list(sources)], 0.0]) == value
+        assert all(weight == 1 for weight in weights)
+
+
 def jacobian_of(model):
     x = tf.zeros((1, *model.input_shape[1:]))
     with tf.GradientTape(persistent=True) as tape:

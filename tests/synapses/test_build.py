@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from snnb.errors import InputError, ResourceError, UsageError
 from snnb.synapses.build import build_graph
+from tests.synapses.edges import all_edges
 from tests.synapses.networks import LAYERS, counts_of, save, save_counts
 
 
@@ -84,6 +85,17 @@ def test_two_builds_are_equal_to_the_byte(parsed, counts, graph_path, tmp_path):
     coding = {"input": "current", "07Dense_4": "random"}
     build_graph(parsed, tmp_path / "other.h5", counts=counts, coding=coding).close()
     assert (tmp_path / "other.h5").read_bytes() == graph_path.read_bytes()
+
+
+def test_ids_of_64_bits_from_a_limit_on(parsed, graph, counts, tmp_path, monkeypatch):
+    """The limit lowered to 0, so that a small graph takes the way of one with more than 2³¹ nodes."""
+    monkeypatch.setattr("snnb.synapses.store.INT32_LIMIT", 0)
+    with build_graph(parsed, tmp_path / "net_graph.h5", counts=counts) as wide:
+        with h5py.File(str(wide.path), "r") as file:
+            assert file["connections/0003/ids"].dtype == np.int64
+        for found, expected in zip(all_edges(wide), all_edges(graph)):
+            assert (found == expected).all()
+        assert wide.predecessors(150).tolist() == graph.predecessors(150).tolist()
 
 
 def test_dense_on_a_volume_is_applied_to_every_position(tmp_path):

@@ -10,7 +10,7 @@ from typing import Dict, Optional
 from snnb.errors import ResourceError, UsageError
 from snnb.progress import Progress, silent
 from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
-from snnb.synapses.export.request import Format, Request
+from snnb.synapses.export.request import Format, Kept, Request
 from snnb.synapses.files import refuse_existing, written_whole
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import RATE_UNITS
@@ -55,7 +55,7 @@ def estimate(graph: SynapseGraph, format: str, *, with_input: bool = False) -> E
 
 
 def _estimate(graph: SynapseGraph, described: Format, request: Request) -> Estimate:
-    edges = graph.number_of_edges()
+    edges = Kept(graph, request).edges if described.partial else graph.number_of_edges()
     return Estimate(edges, round(described.size(graph, request)), edges / described.edges_per_second)
 
 

@@ -61,4 +61,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return (len(str(kept.nodes)) + 1) * kept.edges + 16 * kept.nodes
 
 
-FORMAT = Format("hMETIS, KaHyPar, Mt-KaHyPar", ".hgr", write, _size, 1e7, _check)
+FORMAT = Format("hMETIS, KaHyPar, Mt-KaHyPar", ".hgr", write, _size, 2e7, _check, partial=True)

@@ -63,4 +63,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 2 * (len(str(kept.nodes)) + 5) * kept.edges + kept.nodes
 
 
-FORMAT = Format("METIS, KaHIP, NetworKit", ".graph", write, _size, 8e6, _check)
+FORMAT = Format("METIS, KaHIP, NetworKit", ".graph", write, _size, 8e6, _check, partial=True)

@@ -124,6 +124,8 @@ class Format:
         Raises an error for a graph or request that the format cannot hold.
     sidecar : bool
         Whether units and the like stand in a file NAME.json beside it, since the format has no place for them.
+    partial : bool
+        Whether it leaves a constant-current input out (`Kept`).
     """
 
     title: str
@@ -133,3 +135,4 @@ class Format:
     edges_per_second: float
     check: Optional[Callable[[SynapseGraph, Request], None]] = None
     sidecar: bool = False
+    partial: bool = False

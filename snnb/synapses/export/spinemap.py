@@ -88,4 +88,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return (len(str(kept.nodes)) + 13) * kept.edges + 20 * kept.nodes + times
 
 
-FORMAT = Format("SpiNeMap, NeuroXplorer", "_spinemap", write, _size, 5e6, _check)
+FORMAT = Format("SpiNeMap, NeuroXplorer", "_spinemap", write, _size, 8e6, _check, partial=True)
