@@ -3,11 +3,13 @@
 Other operations would round differently, and a spike count would differ by one here and there.
 """
 
+from functools import partial
 from typing import Dict, List
 
 import numpy as np
 import tensorflow as tf
 
+from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import (
     AveragePooling2D,
     Concatenate,
@@ -84,7 +86,8 @@ class Analogue:
         """Outputs for the pictures `x`, float32 `(samples, ...)`, flat: float32 `(samples, units)`."""
         batch = batch_of(self._network)
         parts = [x[first : first + batch] for first in range(0, len(x), batch)]
-        return np.concatenate([self._batch(padded(part, batch))[: len(part)] for part in parts])
+        batches = [interruptible(partial(self._batch, padded(part, batch))) for part in parts]
+        return np.concatenate([outputs[: len(part)] for outputs, part in zip(batches, parts)])
 
     def _batch(self, x: np.ndarray) -> np.ndarray:
         tensors = {self._network.input.name: tf.constant(x)}

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.simulation.currents import current
+from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import (
     POPULATIONS,
     AveragePooling2D,
@@ -79,6 +80,6 @@ class Energy:
 
 def energy(network: Network, totals: Totals) -> Energy:
     """Both proxies of a simulation."""
-    degrees = out_degrees(network)
+    degrees = interruptible(lambda: out_degrees(network))
     operations = sum(int((counts * degrees[name]).sum()) for name, counts in totals.counts.items())
     return Energy(sum(int(degree.sum()) for degree in degrees.values()), operations / totals.samples)

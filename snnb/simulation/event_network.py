@@ -1,5 +1,6 @@
 """A network made ready for the event-driven engine: what all samples and threads share."""
 
+from functools import partial
 from typing import Callable, Dict, List, Optional, Set
 
 import numpy as np
@@ -9,6 +10,7 @@ from snnb.simulation import event_kernels as kernels
 from snnb.simulation.currents import batch_of, current, padded, parameters
 from snnb.simulation.event_geometry import itself, joined_indices, padded_indices, reach_of, runs_of, taps_per_neuron
 from snnb.simulation.event_kernels import GROUP, Neurons, Reach, Train
+from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import (
     POPULATIONS,
     AveragePooling2D,
@@ -77,7 +79,8 @@ class EventNetwork:
         TensorFlow computes them, so that they are those of the engine `tensorflow`.
         """
         batch = batch_of(self.network)
-        parts = [self._batch_currents(x[first : first + batch], batch) for first in range(0, len(x), batch)]
+        slices = [x[first : first + batch] for first in range(0, len(x), batch)]
+        parts = [interruptible(partial(self._batch_currents, part, batch)) for part in slices]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _batch_currents(self, x: np.ndarray, batch: int) -> Dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """The engine `tensorflow`: the toolbox's spike counts from calls of a `tf.while_loop`, each of a part of the steps."""
 
 import time
+from functools import partial
 from typing import Callable, Dict, Iterator, List, Tuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from snnb.simulation.block import BlockCounts, Observe, spike_table
 from snnb.simulation.currents import batch_of, padded
+from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import Network, activation
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 from snnb.simulation.settings import SimulationSettings
@@ -33,7 +35,7 @@ class TensorFlowEngine:
         n, source, warm_up = len(x), self._network.input.name, self._settings.warm_up
         recorded = max(0, min(n, self._settings.record_spikes - first))
         draws = self._draws(x, first)
-        known = self._loop.known(tf.constant(padded(x, self._batch)))
+        known = interruptible(lambda: self._loop.known(tf.constant(padded(x, self._batch))))
         state = self._loop.rest()
         input_spikes = np.zeros(x.shape, np.int64)
         activity: List[np.ndarray] = []
@@ -43,7 +45,7 @@ class TensorFlowEngine:
                 state = {**state, "counts": self._loop.rest()["counts"]}
             drawn = {name: draw(steps) for name, draw in draws.items()}
             feed = {name: self._by_step(numbers) for name, numbers in drawn.items()}
-            state, record = self._loop.run(known, feed, state, steps, recorded)
+            state, record = interruptible(partial(self._loop.run, known, feed, state, steps, recorded))
             observe(record["output"].numpy().swapaxes(0, 1)[:n])
             activity.append(record["active"].numpy()[:, :, :n].sum(axis=2, dtype=np.int64).T)
             trains = {name: train.numpy() for name, train in record["spikes"].items()}

@@ -1,11 +1,8 @@
 """The event-driven engine against the engine `tensorflow` (which is held against the toolbox) and plain Python."""
 
 import dataclasses
-import os
-import signal
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -171,18 +168,6 @@ def test_says_what_it_cannot_do(branched):
     assert "layer pool pools the constant input" in unsupported(network, SETTINGS)
     assert unsupported(network, dataclasses.replace(SETTINGS, input="poisson")) is None
     assert unsupported(branched.network, SETTINGS) is None
-
-
-@pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
-def test_ctrl_c_ends_an_endless_simulation(trained, engine):
-    prepared = engine(trained.network, dataclasses.replace(SETTINGS, duration=100_000_000, record_spikes=0))
-    before = threading.active_count()
-    interrupt = threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT))
-    interrupt.start()
-    with pytest.raises(KeyboardInterrupt):
-        prepared.simulate(trained.x[:70], 0, lambda spikes: None)
-    interrupt.join()
-    assert threading.active_count() == before
 
 
 def test_a_read_only_installation_works_without_a_compilation_cache(tmp_path):

@@ -1,0 +1,260 @@
+"""The simulation engines beside the toolbox, on LeNet (MNIST) and Rueckauer's CIFAR-10 network.
+
+Toolbox and engines run in turn in one process, several rounds; of each the fastest counts. Peak memory is that of a
+process of its own. Counts are compared sample by sample and neuron by neuron.
+
+    python benchmarks/simulate.py [--data DIR] [--samples 100] [--duration 100]
+
+DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
+the same size, whose rates are similar. A plain dense loop in PyTorch is a row more where torch can be imported.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+
+NETWORKS = {"lenet_mnist": "mnist", "rueckauer_cifar10": "cifar10"}
+ENGINES = ("tensorflow", "event")
+PARSED = "model_parsed.h5"
+TOOLBOX_BATCH = 50
+EPOCHS = 2
+
+
+def main() -> None:
+    """Measure and print a table for each network."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--duration", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory-of", nargs=2, metavar=("ENGINE", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.memory_of:
+        name, folder = options.memory_of
+        x = np.load(Path(folder) / "pictures.npy")[: options.samples]
+        if name == "toolbox":
+            _toolbox_as_it_is(Path(folder), x, options.duration)
+        else:
+            run = _torch_loop if name == "PyTorch loop" else partial(_engine, name)
+            run(Path(folder), x, options.duration)()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        return
+    for network in NETWORKS:
+        with tempfile.TemporaryDirectory() as folder:
+            _make(network, options.data, Path(folder))
+            _report(network, Path(folder), options)
+
+
+def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
+    x = np.load(folder / "pictures.npy")[: options.samples]
+    runs = {name: _engine(name, folder, x, options.duration) for name in ENGINES}
+    torch_loop = _torch_loop(folder, x, options.duration)
+    if torch_loop is not None:
+        runs["PyTorch loop"] = torch_loop
+    seconds: Dict[str, List[float]] = {}
+    for run in runs.values():
+        run()  # compiles
+    for _ in range(options.rounds):
+        simulate, whole = _toolbox_as_it_is(folder, x, options.duration)
+        seconds.setdefault("toolbox, simulate", []).append(simulate)
+        seconds.setdefault("toolbox, whole run", []).append(whole)
+        for name, run in runs.items():
+            began = time.perf_counter()
+            run()
+            seconds.setdefault(name, []).append(time.perf_counter() - began)
+    best = {name: min(times) for name, times in seconds.items()}
+    print(f"\n{network}: {options.samples} samples, {options.duration} steps")
+    print(f"{'':20}{'ms a sample':>12}{'× simulate':>12}{'× whole run':>12}{'peak MiB':>10}")
+    for name, took in best.items():
+        simulate, whole = (best[f"toolbox, {part}"] / took for part in ("simulate", "whole run"))
+        memory = _memory(name.split(",")[0], folder, options)
+        print(f"{name:20}{1000 * took / len(x):12.2f}{simulate:12.1f}{whole:12.1f}{memory:>10}")
+    if torch_loop is None:
+        print("PyTorch loop: left out, torch is not installed")
+    _compare(folder, x, options.duration, {name: runs[name]() for name in ENGINES})
+
+
+def _compare(folder: Path, x: np.ndarray, duration: int, counts: Dict[str, Dict[str, np.ndarray]]) -> None:
+    """Print for each layer how many counts differ from the toolbox's."""
+    from snnb.conversion.toolbox import run_toolbox
+
+    y = np.zeros(len(x), int)
+    reference = run_toolbox(folder / PARSED, x, y, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
+    print("(sample, neuron) pairs whose counts differ from the toolbox's; the last layer's spikes are random")
+    print(f"{'':32}{'pairs':>12}" + "".join(f"{name:>12}{'by at most':>12}" for name in counts))
+    for layer, expected in reference.items():
+        line = f"    {layer:28}{expected.size:12,}"
+        for found in counts.values():
+            difference = np.abs(found[layer] - expected)
+            line += f"{np.count_nonzero(difference):12,}{difference.max():12}"
+        print(line)
+
+
+def _memory(name: str, folder: Path, options: argparse.Namespace) -> str:
+    """Peak memory in MiB of a process that simulates once."""
+    command = [sys.executable, __file__, "--duration", str(options.duration), "--samples", str(options.samples)]
+    done = subprocess.run([*command, "--memory-of", name, str(folder)], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.split()[-1]
+
+
+def _make(network: str, data: Optional[Path], folder: Path) -> None:
+    """Train a network briefly and parse it; write pictures beside it."""
+    import tensorflow as tf
+
+    from snnb.architectures import find
+    from snnb.conversion.h5 import save_keras
+    from snnb.conversion.parse import parse
+    from snnb.datasets import prepare
+
+    architecture = find(network)
+    shape = architecture.spec.input_shape
+    if data is None:
+        x, y = _enlarged_digits(shape)
+        pictures = x[1000:]
+        x, y = x[:1000], y[:1000]
+    else:
+        arrays = folder / "arrays"
+        arrays.mkdir()
+        name = NETWORKS[network]
+        prepare(name, arrays, data_dir=data, source=data / name, norm_samples=1000, seed=0, limit=10_000)
+        x, y = np.load(arrays / "x_train.npy") / np.float32(255), np.load(arrays / "y_train.npy")
+        pictures = np.load(arrays / "x_test.npy")[:1000] / np.float32(255)
+    tf.random.set_seed(0)
+    model = architecture.build(input_shape=shape, num_classes=10)
+    model.compile(tf.keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
+    model.fit(x, y, epochs=EPOCHS, batch_size=50, verbose=0)
+    save_keras(model, folder / "model.h5", "model")
+    parse(folder / "model.h5", folder, name="model", x_norm=x[:1000], x_check=x[:100])
+    np.save(folder / "pictures.npy", pictures.astype(np.float32))
+
+
+def _enlarged_digits(shape: Tuple[int, ...]) -> Tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    enlarged = np.kron(digits.images / 16, np.ones((3, 3)))
+    border = [(0, 0), *(((size - 24) // 2, (size - 24) // 2) for size in shape[:2])]
+    return np.repeat(np.pad(enlarged, border)[..., np.newaxis], shape[2], axis=3).astype(np.float32), digits.target
+
+
+def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[], Dict[str, np.ndarray]]:
+    """A prepared engine: simulates all samples and returns their counts, `(samples,)` + shape by layer."""
+    from snnb.simulation.currents import batch_of
+    from snnb.simulation.network import read_network
+    from snnb.simulation.settings import SimulationSettings
+
+    network, settings = read_network(folder / PARSED), SimulationSettings(duration=duration)
+    if name == "event":
+        from snnb.simulation.event_engine import EventEngine as Engine
+    else:
+        from snnb.simulation.tensorflow_engine import TensorFlowEngine as Engine
+    engine, block = Engine(network, settings), batch_of(network)
+
+    def run() -> Dict[str, np.ndarray]:
+        blocks = [
+            engine.simulate(x[first : first + block], first, lambda spikes: None).counts
+            for first in range(0, len(x), block)
+        ]
+        return {layer: np.concatenate([counts[layer] for counts in blocks]) for layer in blocks[0]}
+
+    return run
+
+
+def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float, float]:
+    """Seconds that the toolbox spends in `simulate` and in all of `run`, with the log of spikes that gives counts."""
+    from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
+    from tensorflow import keras
+
+    from snnb.conversion.config import ToolboxConfig, configuration
+    from snnb.conversion.quiet import quiet
+
+    inside: List[float] = []
+
+    class Timed(SNN):
+        def simulate(self, **batch: Any) -> np.ndarray:
+            began = time.perf_counter()
+            output = super().simulate(**batch)
+            inside.append(time.perf_counter() - began)
+            return output
+
+    stored = keras.models.load_model(str(folder / PARSED), compile=False)
+    architecture = stored.get_config()
+    architecture["layers"][0]["config"]["batch_input_shape"] = (TOOLBOX_BATCH, *x.shape[1:])
+    model = keras.Model.from_config(architecture)
+    model.set_weights(stored.get_weights())
+    model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
+    config = configuration(ToolboxConfig("model", samples=len(x), duration=duration, batch_size=TOOLBOX_BATCH))
+    config.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")
+    with quiet(), tempfile.TemporaryDirectory() as scratch:
+        config.set("paths", "log_dir_of_current_run", scratch)
+        snn = Timed(config)
+        snn.build(model)
+        began = time.perf_counter()
+        snn.run(x_test=x, y_test=np.eye(10)[np.zeros(len(x), int)])
+        return sum(inside), time.perf_counter() - began
+
+
+def _torch_loop(folder: Path, x: np.ndarray, duration: int) -> Optional[Callable[[], Any]]:
+    """The same network as a user would write it in PyTorch: dense, a batch at once. None where torch is missing."""
+    try:
+        import torch
+        from torch.nn import functional
+    except ImportError:
+        return None
+    from snnb.simulation.layers import AveragePooling2D, Conv2D, Dense, Flatten
+    from snnb.simulation.network import read_network
+
+    layers: List[Callable[[Any], Any]] = []
+    for layer in read_network(folder / PARSED).layers[1:]:
+        if isinstance(layer, Flatten):  # Keras flattens channels last
+            layers.append(lambda h: h.permute(0, 2, 3, 1).reshape(len(h), -1))
+        elif isinstance(layer, AveragePooling2D):
+            layers.append(lambda h, size=layer.pool_size: functional.avg_pool2d(h, size))
+        elif isinstance(layer, Conv2D):
+            kernel = torch.from_numpy(layer.kernel.transpose(3, 2, 0, 1).copy())
+            margin = layer.kernel.shape[0] // 2 if layer.padding == "same" else 0
+            bias = torch.from_numpy(layer.bias)
+            layers.append(lambda h, k=kernel, b=bias, p=margin: functional.conv2d(h, k, b, padding=p))
+        elif isinstance(layer, Dense):
+            kernel, bias = torch.from_numpy(layer.kernel.T.copy()), torch.from_numpy(layer.bias)
+            layers.append(lambda h, k=kernel, b=bias: functional.linear(h, k, b))
+    reshapes = [isinstance(layer, Flatten) for layer in read_network(folder / PARSED).layers[1:]]
+
+    def run() -> None:
+        with torch.no_grad():
+            for first in range(0, len(x), TOOLBOX_BATCH):
+                pictures = torch.from_numpy(x[first : first + TOOLBOX_BATCH].transpose(0, 3, 1, 2).copy())
+                constant = layers[0](pictures)
+                potentials: List[Any] = [0.0] * len(layers)
+                counts: List[Any] = [0.0] * len(layers)
+                for _ in range(duration):
+                    h = None
+                    for i, layer in enumerate(layers):
+                        if reshapes[i]:
+                            h = layer(h)
+                            continue
+                        potential = potentials[i] + (constant if i == 0 else layer(h))
+                        if i == len(layers) - 1:
+                            h = (torch.rand_like(potential) <= potential.softmax(1)).float()
+                            potentials[i] = potential * (1 - h)
+                        else:
+                            h = (potential >= 1).float()
+                            potentials[i] = potential - h
+                        counts[i] = counts[i] + h
+
+    return run
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Ctrl-C ends a simulation that would take days, and leaves nothing behind."""
+
+import dataclasses
+import os
+import signal
+import threading
+
+import psutil
+import pytest
+
+from snnb.simulation.interruptible import interruptible
+from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulate import simulate
+
+ENDLESS = SimulationSettings(samples=60, duration=100_000_000)
+
+
+def _threads():
+    return [thread for thread in threading.enumerate() if not thread.daemon]
+
+
+@pytest.mark.parametrize("engine", ["toolbox", "tensorflow", "event"])
+def test_ctrl_c_in_one_process(trained, tmp_path, engine):
+    before, interrupt = _threads(), threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        _simulate(trained, tmp_path, dataclasses.replace(ENDLESS, engine=engine))
+    interrupt.join()
+    assert _threads() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_with_several_processes(trained, tmp_path):
+    interrupt = threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        _simulate(trained, tmp_path, dataclasses.replace(ENDLESS, workers=2))
+    interrupt.join()
+    assert [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def _simulate(case, target, settings):
+    simulate(
+        case.parsed, target, name="n", x=case.x, y=case.y, scale=1.0, class_names=[], num_classes=10, settings=settings
+    )
+
+
+def test_a_call_returns_or_raises_as_without_the_thread():
+    assert interruptible(lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        interruptible(lambda: 1 // 0)
