@@ -132,14 +132,15 @@ def app() -> None:
     ignore it otherwise.
 
     When HDF5 could not write a file (a full disk), h5py prints more errors while it cleans up, and HDF5 crashes when
-    its objects are freed or the process ends normally. The directory they lay in is removed by then: just end.
+    its objects are freed or the process ends normally. So may TensorFlow, interrupted in the middle of a batch. Whatever
+    was half-written is removed by then: just end.
     """
     sys.excepthook = sys.unraisablehook = _hide
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) != signal.SIG_IGN:  # as in the background of a shell script
             signal.signal(number, output.interrupt)
     code = main()
-    if code == ResourceError.exit_code:
+    if code in (ResourceError.exit_code, INTERRUPTED):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
