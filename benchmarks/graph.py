@@ -24,7 +24,7 @@ from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, w
 
 from snnb.synapses import SynapseGraph
 from snnb.synapses.build import build_graph
-from snnb.synapses.export import FORMATS, export
+from snnb.synapses.export import FORMATS, estimate, export
 from snnb.synapses.projection import Projection
 
 SAMPLE = 2_000_000  # edges that the slow ways are measured on
@@ -45,11 +45,11 @@ def generate(projection: Projection) -> int:
 
 
 def touch(projection: Projection) -> Tuple[int, float]:
-    """Count the edges and sum them, each batch in float32 (numpy adds pairwise), the batches in float64."""
+    """Count the edges and sum them in float64."""
     count, total = 0, 0.0
     for batch in projection.edge_batches():
         count += batch.source.size
-        total += float(batch.edge.sum())
+        total += float(batch.edge.sum(dtype=np.float64))
     return count, total
 
 
@@ -224,8 +224,10 @@ def exports(folder: Path) -> None:
 
 
 def print_export(folder: Path, graph: SynapseGraph, format: str, title: str, file: str = "out") -> None:
+    megabytes = max(64, min(2000, estimate(graph, format).size_bytes >> 20))
+    before = dd_rate(folder, megabytes)
     done = export(graph, format, folder / file, force=True, spike_times=spike_times(folder, graph))
-    disk = dd_rate(folder, max(64, min(4000, done.size_bytes >> 20)))
+    disk = (before + dd_rate(folder, megabytes)) / 2
     rate = done.size_bytes / done.seconds
     print(
         f"{title:22}{done.size_bytes / done.edges:11.1f} {done.seconds:8.1f} {done.edges / done.seconds / 1e6:10.2f}"

@@ -67,4 +67,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return plain / 4 if request.compressed else plain
 
 
-FORMAT = Format("spreadsheets, pandas", ".csv", write, _size, 4e6, sidecar=True)
+FORMAT = Format("spreadsheets, pandas", ".csv", write, _size, 3e6, sidecar=True)

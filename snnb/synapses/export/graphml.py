@@ -16,7 +16,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     for (population, index), values in found.nodes(data=True):
         values.update(population=population, index=str(index))
     numbered = networkx.convert_node_labels_to_integers(found)
-    networkx.write_graphml(numbered, str(path))
+    networkx.write_graphml_xml(numbered, str(path), prettyprint=False)
     request.progress(edges, edges)
 
 
@@ -32,4 +32,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 260.0 * graph.number_of_edges() + 600.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("Gephi and the like", ".graphml", write, _size, 5e4, _check)
+FORMAT = Format("Gephi and the like", ".graphml", write, _size, 2e4, _check)

@@ -62,4 +62,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 12.0 * graph.number_of_edges() + 60.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("scipy", "_npz", write, _size, 1e8)
+FORMAT = Format("scipy", "_npz", write, _size, 6e7)

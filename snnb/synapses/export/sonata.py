@@ -136,4 +136,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 51.0 * graph.number_of_edges() + 100.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("libsonata, bmtk", "_sonata", write, _size, 5e6, _check)
+FORMAT = Format("libsonata, bmtk", "_sonata", write, _size, 4e6, _check)
