@@ -132,7 +132,7 @@ def app() -> None:
     ignore it otherwise.
 
     When HDF5 could not write a file (a full disk), h5py prints more errors while it cleans up, and HDF5 crashes when
-    its objects are freed or the process ends normally. So may TensorFlow, interrupted in the middle of a batch. Whatever
+    its objects are freed or the process ends normally. So may TensorFlow, interrupted in the middle of a batch. What
     was half-written is removed by then: just end.
     """
     sys.excepthook = sys.unraisablehook = _hide
