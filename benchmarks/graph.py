@@ -2,7 +2,7 @@
 
     python benchmarks/graph.py [generate] [networks] [exports] [large]
 
-Without a section the first three run. `large` writes AlexNet's 921 million synapses as text and takes 25 GB of disk.
+Without a section the first three run. `large` writes AlexNet's 921 million synapses as text and takes 22 GB of disk.
 """
 
 import argparse
@@ -247,7 +247,7 @@ def large(folder: Path) -> None:
     parsed, counts = write_network(folder, "alexnet", *ALEXNET)
     with build_graph(parsed, folder / "alexnet_graph.h5", counts=counts) as graph:
         print(f"\nAlexNet, {graph.number_of_edges():,} synapses, without those of the constant input")
-        for name in ("hmetis", "spinemap", "metis"):
+        for name in ("hmetis", "spinemap"):
             done = export(graph, name, folder / "out", force=True, spike_times=spike_times(folder, graph))
             print(f"{name:22}{done.size_bytes / 1e9:8.1f} GB {done.seconds / 60:8.1f} minutes", flush=True)
 
