@@ -1,10 +1,13 @@
 """Shared by all tests: TensorFlow says less, and no test sees the caller's own runs, data sets or options."""
 
 import os
+import signal
 
 import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell starts its background jobs so; tests send Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
