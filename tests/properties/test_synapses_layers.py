@@ -15,7 +15,7 @@ from snnb.synapses.build import build_graph
 LAYERS = tf.keras.layers
 fast = settings(
     deadline=None,
-    max_examples=30,
+    max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # building models makes shrinking take many minutes
 )
@@ -119,9 +119,12 @@ def draw_activity(model):
     return np.random.default_rng(0).integers(-8, 9, shape).astype(np.float32) / 8
 
 
-def graph_of(model, **options):
+def graph_of(model, counts=None, **options):
     with tempfile.TemporaryDirectory() as folder:
         parsed = Path(folder) / "net_parsed.h5"
+        if counts is not None:
+            options["counts"] = Path(folder) / "counts.npz"
+            np.savez(options["counts"], **counts, num_samples=1, num_timesteps=3, warm_up=0, dt_ms=1.0)
         model.save(str(parsed), include_optimizer=False)
         # The kernel stays readable after the folder is gone: it is mapped when first used.
         graph = build_graph(parsed, Path(folder) / "net_graph.h5", **options)
@@ -259,6 +262,26 @@ def test_neighbours_and_degrees_agree_with_the_edges(model, pool_weight, max_edg
     (projection,) = graph.projections
     for node in range(projection.target.first, graph.number_of_nodes()):
         assert projection.predecessors(node)[1].tolist() == weights[targets == node].tolist()
+
+
+@fast
+@given(single_layers([*LINEAR, "MaxPooling2D"]), st.sampled_from(["one", "mean"]), st.integers(0, 2**32 - 1))
+def test_statistics_in_closed_form_are_those_of_the_edges(model, pool_weight, seed):
+    """With spike counts of which many are 0, and a negative current somewhere in the input."""
+    rng = np.random.default_rng(seed)
+    counts = {
+        "input": rng.integers(-3, 4, model.input_shape[1:]) * 0.25,
+        model.layers[-1].name: rng.integers(0, 4, model.output_shape[1:]),
+    }
+    graph = graph_of(model, pool_weight=pool_weight, counts=counts)
+    assume(graph.number_of_edges())
+    _, _, weights, edges = list_edges(graph, 1000)
+    (summary,) = graph.summary()
+    assert (summary.edges, summary.zero_edges) == (edges.size, np.count_nonzero(edges == 0))
+    assert (summary.weight.min, summary.weight.max) == (weights.min(), weights.max())
+    assert (summary.edge.min, summary.edge.max) == (edges.min(), edges.max())
+    np.testing.assert_allclose(summary.weight.sum, weights.sum(dtype=np.float64), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(summary.edge.sum, edges.sum(dtype=np.float64), rtol=1e-5, atol=1e-5)
 
 
 def list_edges(graph, max_edges):
