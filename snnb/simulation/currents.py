@@ -24,7 +24,7 @@ from snnb.simulation.layers import (
 )
 
 # Elements of an array of a batch of samples: keeps a batch in tens of megabytes, and its operations long enough.
-BATCH_NEURONS = 4_000_000
+BATCH_NEURONS = 2_000_000
 # TensorFlow multiplies by a matrix of fewer than 10 rows with another kernel, which rounds differently.
 SMALLEST_BATCH, LARGEST_BATCH = 10, 100
 ACTIVATE = {"relu": tf.nn.relu, "softmax": tf.nn.softmax, "linear": tf.identity}

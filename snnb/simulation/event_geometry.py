@@ -61,11 +61,17 @@ def itself(positions: int, channels: int) -> Reach:
     return Reach(start, target.astype(np.int32), zero, zero + np.int32(channels))
 
 
-def taps_per_neuron(layer: AveragePooling2D, shape: Shape) -> np.ndarray:
-    """Number of inputs, padding apart, of each neuron of a pooling layer: float32, flat."""
-    channels = layer.shape[2]
-    number = np.bincount(reach_of(layer, shape).target // channels)
-    return np.repeat(number, channels).astype(np.float32)
+def pooling_windows(layer: Union[AveragePooling2D, MaxPooling2D], shape: Shape) -> Tuple[np.ndarray, np.ndarray]:
+    """Windows of each input, int32 `(number, inputs)` with -1 where there are fewer; inputs of each window, float32."""
+    reach, channels = reach_of(layer, shape), shape[2]
+    number = np.diff(reach.start)
+    position = np.repeat(np.arange(len(number)), number)
+    windows = np.full((number.max(), len(number)), -1, np.int32)
+    windows[np.arange(len(position)) - reach.start[position], position] = reach.target
+    each = windows[..., np.newaxis] + np.arange(channels, dtype=np.int32)
+    taps = np.bincount(reach.target // channels)
+    table = np.where(windows[..., np.newaxis] < 0, np.int32(-1), each).reshape(len(windows), -1)
+    return table, np.repeat(taps, channels).astype(np.float32)
 
 
 def padded_indices(layer: ZeroPadding2D, shape: Shape) -> np.ndarray:

@@ -308,22 +308,24 @@ def depthwise(
 def average(
     steps: int,
     source: Train,
-    channels: int,
-    reach: Reach,
+    windows: np.ndarray,
     amplitude: np.float32,
     taps: np.ndarray,
     neurons: Neurons,
     train: Train,
 ) -> None:
-    """taps: float32, the number of inputs of each neuron. Adding before dividing rounds as TensorFlow does."""
+    """windows: int32 `(number, inputs)`, the neurons whose windows an input is in, -1 where there are fewer.
+
+    taps: float32, the number of inputs of each neuron. Adding before dividing rounds as TensorFlow does.
+    """
     n = 0
     for step in range(steps):
         train.start[step] = n
         for e in range(source.start[step], source.start[step + 1]):
-            position = _position(source.events[e], channels)
-            channel = source.events[e] - position * channels
-            for k in range(reach.start[position], reach.start[position + 1]):
-                neurons.current[reach.target[k] + channel] += amplitude
+            for k in range(windows.shape[0]):
+                o = windows[k, source.events[e]]
+                if o >= 0:
+                    neurons.current[o] += amplitude
         for i in range(taps.size):
             neurons.current[i] /= taps[i]
         n = _fire(neurons, step, train, n)
@@ -332,9 +334,12 @@ def average(
 
 @_compiled
 def maximum(
-    steps: int, source: Train, channels: int, reach: Reach, amplitude: np.float32, neurons: Neurons, train: Train
+    steps: int, source: Train, windows: np.ndarray, amplitude: np.float32, neurons: Neurons, train: Train
 ) -> None:
-    """A window's leader is the input with most spikes so far, the first of several; its present spike is passed on."""
+    """A window's leader is the input with most spikes so far, the first of several; its present spike is passed on.
+
+    windows: as for `average`.
+    """
     accumulated, leader = neurons.accumulated, neurons.leader
     n = 0
     for step in range(steps):
@@ -344,18 +349,17 @@ def maximum(
             accumulated[source.events[e]] += 1
         for e in range(begin, end):
             i = source.events[e]
-            position = _position(i, channels)
-            for k in range(reach.start[position], reach.start[position + 1]):
-                o = reach.target[k] + i - position * channels
-                best = leader[o]
-                if best < 0 or accumulated[i] > accumulated[best] or (accumulated[i] == accumulated[best] and i < best):
-                    leader[o] = i
+            for k in range(windows.shape[0]):
+                o = windows[k, i]
+                if o >= 0:
+                    best = leader[o]
+                    lead = -1 if best < 0 else accumulated[best]
+                    if accumulated[i] > lead or (accumulated[i] == lead and i < best):
+                        leader[o] = i
         for e in range(begin, end):
-            i = source.events[e]
-            position = _position(i, channels)
-            for k in range(reach.start[position], reach.start[position + 1]):
-                o = reach.target[k] + i - position * channels
-                if leader[o] == i:
+            for k in range(windows.shape[0]):
+                o = windows[k, source.events[e]]
+                if o >= 0 and leader[o] == source.events[e]:
                     neurons.current[o] = amplitude
         n = _fire(neurons, step, train, n)
     train.start[steps] = n

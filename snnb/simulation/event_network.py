@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from snnb.simulation import event_kernels as kernels
 from snnb.simulation.currents import batch_of, current, padded, parameters
-from snnb.simulation.event_geometry import itself, joined_indices, padded_indices, reach_of, runs_of, taps_per_neuron
+from snnb.simulation.event_geometry import itself, joined_indices, padded_indices, pooling_windows, reach_of, runs_of
 from snnb.simulation.event_kernels import GROUP, Neurons, Reach, Train
 from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import (
@@ -31,7 +31,7 @@ Work = Callable[[int, Train, Neurons, Train, np.ndarray], None]
 
 # A layer's spikes are gathered for so many steps, or for as few as can hold so many of them if all its neurons spiked,
 # before the next layer reads them: meanwhile the layer's weights and neurons stay in the cache.
-TRAIN_STEPS, TRAIN_SPIKES = 100, 1_000_000
+TRAIN_STEPS, TRAIN_SPIKES = 100, 4_000_000
 
 
 class EventNetwork:
@@ -167,24 +167,21 @@ def _work(layer: Layer, shape: Shape, amplitude: float) -> Work:
         return lambda steps, source, neurons, train, rows: kernels.convolution(
             steps, source, channels, places, weights, units, rows, neurons, train
         )
-    assert isinstance(layer, (Conv2D, DepthwiseConv2D, AveragePooling2D, MaxPooling2D))
-    reach = reach_of(layer, shape)
     if isinstance(layer, Conv2D):
-        return _convolution(layer, reach, channels, size)
+        return _convolution(layer, reach_of(layer, shape), channels, size)
     if isinstance(layer, DepthwiseConv2D):
         multiplier = layer.kernel.shape[3]
-        taps = (layer.kernel[:, ::-1] * size).ravel()
+        taps, reach = (layer.kernel[:, ::-1] * size).ravel(), reach_of(layer, shape)
         placed = reach._replace(tap=reach.tap * np.int32(channels * multiplier))
         return lambda steps, source, neurons, train, rows: kernels.depthwise(
             steps, source, channels, placed, taps, multiplier, neurons, train
         )
+    assert isinstance(layer, (AveragePooling2D, MaxPooling2D))
+    windows, inputs = pooling_windows(layer, shape)
     if isinstance(layer, MaxPooling2D):
-        return lambda steps, source, neurons, train, rows: kernels.maximum(
-            steps, source, channels, reach, size, neurons, train
-        )
-    inputs = taps_per_neuron(layer, shape)
+        return lambda steps, source, neurons, train, rows: kernels.maximum(steps, source, windows, size, neurons, train)
     return lambda steps, source, neurons, train, rows: kernels.average(
-        steps, source, channels, reach, size, inputs, neurons, train
+        steps, source, windows, size, inputs, neurons, train
     )
 
 
