@@ -6,12 +6,11 @@ from typing import IO, Tuple, cast
 
 import numpy as np
 
-from snnb.synapses.export.request import Format, Request
+from snnb.synapses.export.request import TEXT_BATCH, Format, Request
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import Population
 
 HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
-LINES = 1 << 16  # at a time
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -35,8 +34,8 @@ def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
         rate_text, rate_start = np.empty(rates.size * (NUMBER + 2), np.uint8), np.empty(rates.size + 1, np.int64)
         number_texts(rate_text, rate_start, rates, graph.recording is not None)
         longest = int(np.diff(source[1]).max() + np.diff(target[1]).max()) + 3 * NUMBER
-        out = np.empty(LINES * longest, np.uint8)
-        for batch in projection.edge_batches(LINES, scale):
+        out = np.empty(TEXT_BATCH * longest, np.uint8)
+        for batch in projection.edge_batches(TEXT_BATCH, scale):
             end = csv_lines(
                 out,
                 batch.source - projection.source.first,

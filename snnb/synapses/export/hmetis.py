@@ -10,7 +10,7 @@ import numpy as np
 
 from snnb.errors import UsageError
 from snnb.synapses.adjacency import out_degrees, ranges, targets
-from snnb.synapses.export.request import BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.export.request import TEXT_BATCH, Format, Kept, Request, need_counts
 from snnb.synapses.export.weights import LARGEST_SUM, scaled
 from snnb.synapses.graph import SynapseGraph
 
@@ -27,7 +27,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         file.write(f"{np.count_nonzero(degrees)} {kept.nodes} 11\n".encode())
         for population in kept.populations:
             projections = kept.from_source(population)
-            for start, stop in ranges(out_degrees(projections, population), BATCH):
+            for start, stop in ranges(out_degrees(projections, population), TEXT_BATCH):
                 indptr, target, _ = targets(projections, start, stop)
                 out = np.empty((target.size + 3 * (stop - start)) * NUMBER, np.uint8)
                 first = population.first + start

@@ -10,7 +10,7 @@ import numpy as np
 
 from snnb.errors import UsageError
 from snnb.synapses.adjacency import in_degrees, out_degrees, ranges, sources, targets
-from snnb.synapses.export.request import BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.export.request import TEXT_BATCH, Format, Kept, Request, need_counts
 from snnb.synapses.export.weights import scaled
 from snnb.synapses.graph import SynapseGraph
 
@@ -30,7 +30,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         file.write(f"{kept.nodes} {kept.edges} 001\n".encode())
         for population in kept.populations:
             to, of = kept.to_target(population), kept.from_source(population)
-            for start, stop in ranges(in_degrees(to, population) + out_degrees(of, population), BATCH):
+            for start, stop in ranges(in_degrees(to, population) + out_degrees(of, population), TEXT_BATCH):
                 in_indptr, source = sources(to, start, stop)
                 out_indptr, target, _ = targets(of, start, stop)
                 lines = 2 * (source.size + target.size) + stop - start

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.synapses.export.request import BATCH, Format, Request
+from snnb.synapses.export.request import TEXT_BATCH, Format, Request
 from snnb.synapses.graph import SynapseGraph
 
 HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
@@ -22,14 +22,14 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     counter = request.counter(graph.number_of_edges())
     delay = max(1.0, 1.0 if graph.recording is None else graph.recording.dt_ms)
     tail = np.frombuffer(f" {delay}\n".encode(), np.uint8)
-    out = np.empty(BATCH * (3 * NUMBER + tail.size), np.uint8)
+    out = np.empty(TEXT_BATCH * (3 * NUMBER + tail.size), np.uint8)
     for number, projection in enumerate(graph.projections):
         name = f"{number:04d}_{projection.source.name}__{projection.target.name}"
         lists = [path / f"{name}_excitatory.txt", path / f"{name}_inhibitory.txt"]
         with lists[0].open("wb") as excitatory, lists[1].open("wb") as inhibitory:
             for file in (excitatory, inhibitory):
                 file.write(HEADER)
-            for batch in projection.edge_batches(BATCH):
+            for batch in projection.edge_batches(TEXT_BATCH):
                 negative = batch.weight < 0
                 for file, which in ((excitatory, ~negative), (inhibitory, negative)):
                     end = connection_lines(

@@ -12,6 +12,7 @@ from snnb.synapses.population import Population
 from snnb.synapses.projection import Projection
 
 BATCH = 1 << 18  # edges handed to a writer at a time
+TEXT_BATCH = 1 << 14  # in a text format: so that their lines stay in the second-level cache
 
 
 @dataclass(frozen=True)

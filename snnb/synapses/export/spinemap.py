@@ -13,7 +13,7 @@ import numpy as np
 
 from snnb.errors import InputError, UsageError
 from snnb.synapses.adjacency import out_degrees, ranges, targets
-from snnb.synapses.export.request import BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.export.request import TEXT_BATCH, Format, Kept, Request, need_counts
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import Population
 
@@ -27,7 +27,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
         for population in kept.populations:
             projections = kept.from_source(population)
-            for start, stop in ranges(out_degrees(projections, population), BATCH):
+            for start, stop in ranges(out_degrees(projections, population), TEXT_BATCH):
                 indptr, target, weight = targets(projections, start, stop)
                 out = np.empty((target.size + stop - start) * NUMBER, np.uint8)
                 first = population.first + start
