@@ -1,6 +1,6 @@
 """Train, convert and simulate a network, and look at its synapse graph, from Python.
 
-    python examples/one_network.py runs/example
+python examples/one_network.py runs/example
 """
 
 import sys
