@@ -11,14 +11,13 @@ the same size, whose rates are similar. A plain dense loop in PyTorch is a row m
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -46,9 +45,9 @@ def main() -> None:
         if name == "toolbox":
             _toolbox_as_it_is(Path(folder), x, options.duration)
         else:
-            run = _torch_loop if name == "PyTorch loop" else partial(_engine, name)
-            run(Path(folder), x, options.duration)()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+            prepare = _torch_loop if name == "PyTorch loop" else partial(_engine, name)
+            _exhaust(prepare(Path(folder), x, options.duration))
+        print(_peak_mib())
         return
     for network in NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
@@ -58,20 +57,21 @@ def main() -> None:
 
 def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
     x = np.load(folder / "pictures.npy")[: options.samples]
-    runs = {name: _engine(name, folder, x, options.duration) for name in ENGINES}
+    engines = {name: _engine(name, folder, x, options.duration) for name in ENGINES}
+    runs: Dict[str, Callable[[], Iterator[Any]]] = dict(engines)
     torch_loop = _torch_loop(folder, x, options.duration)
     if torch_loop is not None:
         runs["PyTorch loop"] = torch_loop
     seconds: Dict[str, List[float]] = {}
     for run in runs.values():
-        run()  # compiles
+        _exhaust(run)  # compiles
     for _ in range(options.rounds):
         simulate, whole = _toolbox_as_it_is(folder, x, options.duration)
         seconds.setdefault("toolbox, simulate", []).append(simulate)
         seconds.setdefault("toolbox, whole run", []).append(whole)
         for name, run in runs.items():
             began = time.perf_counter()
-            run()
+            _exhaust(run)
             seconds.setdefault(name, []).append(time.perf_counter() - began)
     best = {name: min(times) for name, times in seconds.items()}
     print(f"\n{network}: {options.samples} samples, {options.duration} steps")
@@ -82,13 +82,28 @@ def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
         print(f"{name:20}{1000 * took / len(x):12.2f}{simulate:12.1f}{whole:12.1f}{memory:>10}")
     if torch_loop is None:
         print("PyTorch loop: left out, torch is not installed")
-    _compare(folder, x, options.duration, {name: runs[name]() for name in ENGINES})
+    _compare(folder, x, options.duration, engines)
 
 
-def _compare(folder: Path, x: np.ndarray, duration: int, counts: Dict[str, Dict[str, np.ndarray]]) -> None:
+def _peak_mib() -> int:
+    """Of this process; `getrusage` would give the parent's where that is larger."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) // 1024
+
+
+def _exhaust(run: Callable[[], Iterator[Any]]) -> None:
+    for _ in run():
+        pass
+
+
+def _compare(folder: Path, x: np.ndarray, duration: int, engines: Dict[str, Callable[[], Iterator[Any]]]) -> None:
     """Print for each layer how many counts differ from the toolbox's."""
     from snnb.conversion.toolbox import run_toolbox
 
+    counts = {}
+    for name, run in engines.items():
+        blocks = list(run())
+        counts[name] = {layer: np.concatenate([block[layer] for block in blocks]) for layer in blocks[0]}
     y = np.zeros(len(x), int)
     reference = run_toolbox(folder / PARSED, x, y, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
     print("(sample, neuron) pairs whose counts differ from the toolbox's; the last layer's spikes are random")
@@ -148,25 +163,22 @@ def _enlarged_digits(shape: Tuple[int, ...]) -> Tuple[np.ndarray, np.ndarray]:
     return np.repeat(np.pad(enlarged, border)[..., np.newaxis], shape[2], axis=3).astype(np.float32), digits.target
 
 
-def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[], Dict[str, np.ndarray]]:
-    """A prepared engine: simulates all samples and returns their counts, `(samples,)` + shape by layer."""
-    from snnb.simulation.currents import batch_of
+def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[], Iterator[Dict[str, np.ndarray]]]:
+    """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
+    from snnb.simulation.job import Job
     from snnb.simulation.network import read_network
     from snnb.simulation.settings import SimulationSettings
 
-    network, settings = read_network(folder / PARSED), SimulationSettings(duration=duration)
+    network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
     if name == "event":
         from snnb.simulation.event_engine import EventEngine as Engine
     else:
         from snnb.simulation.tensorflow_engine import TensorFlowEngine as Engine
-    engine, block = Engine(network, settings), batch_of(network)
+    engine, block = Engine(network, settings), Job(network, settings, name, 1.0, True, 1.0).block
 
-    def run() -> Dict[str, np.ndarray]:
-        blocks = [
-            engine.simulate(x[first : first + block], first, lambda spikes: None).counts
-            for first in range(0, len(x), block)
-        ]
-        return {layer: np.concatenate([counts[layer] for counts in blocks]) for layer in blocks[0]}
+    def run() -> Iterator[Dict[str, np.ndarray]]:
+        for first in range(0, len(x), block):
+            yield engine.simulate(x[first : first + block], first, lambda spikes: None).counts
 
     return run
 
@@ -205,7 +217,7 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float
         return sum(inside), time.perf_counter() - began
 
 
-def _torch_loop(folder: Path, x: np.ndarray, duration: int) -> Optional[Callable[[], Any]]:
+def _torch_loop(folder: Path, x: np.ndarray, duration: int) -> Optional[Callable[[], Iterator[Any]]]:
     """The same network as a user would write it in PyTorch: dense, a batch at once. None where torch is missing."""
     try:
         import torch
@@ -231,7 +243,7 @@ def _torch_loop(folder: Path, x: np.ndarray, duration: int) -> Optional[Callable
             layers.append(lambda h, k=kernel, b=bias: functional.linear(h, k, b))
     reshapes = [isinstance(layer, Flatten) for layer in read_network(folder / PARSED).layers[1:]]
 
-    def run() -> None:
+    def run() -> Iterator[Any]:
         with torch.no_grad():
             for first in range(0, len(x), TOOLBOX_BATCH):
                 pictures = torch.from_numpy(x[first : first + TOOLBOX_BATCH].transpose(0, 3, 1, 2).copy())
@@ -252,6 +264,7 @@ def _torch_loop(folder: Path, x: np.ndarray, duration: int) -> Optional[Callable
                             h = (potential >= 1).float()
                             potentials[i] = potential - h
                         counts[i] = counts[i] + h
+                yield counts
 
     return run
 

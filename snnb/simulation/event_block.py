@@ -7,7 +7,7 @@ import numpy as np
 from snnb.simulation import event_kernels as kernels
 from snnb.simulation.block import BlockCounts, spike_table
 from snnb.simulation.event_kernels import Neurons, Train
-from snnb.simulation.event_network import EventNetwork
+from snnb.simulation.event_network import EventNetwork, aligned
 from snnb.simulation.layers import POPULATIONS, InputLayer, Layer, MaxPooling2D, activation
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 
@@ -35,7 +35,7 @@ class Scratch:
     def current(self, name: str, base: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Current, now at its base, and spikes of a population."""
         if name not in self._currents:
-            self._currents[name] = np.empty_like(base), np.zeros(len(base), np.uint8)
+            self._currents[name] = aligned(base), aligned(np.zeros(len(base), np.uint8))
         current, spikes = self._currents[name]
         current[:] = base
         return current, spikes
@@ -56,7 +56,7 @@ class SampleBlock:
         self._pooled: Dict[str, Tuple[np.ndarray, np.ndarray]] = {}
         for layer in self._populations:
             size = len(prepared.base[layer.name])
-            self._potential[layer.name] = np.zeros((n, size), np.float32)
+            self._potential[layer.name] = aligned(np.zeros((n, size), np.float32))
             self._counts[layer.name] = np.zeros((n, size), np.int32)
             if isinstance(layer, MaxPooling2D):
                 inputs = network.layer(layer.inputs[0]).size

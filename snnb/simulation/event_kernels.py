@@ -163,15 +163,14 @@ def _lowest(typing, word):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _integrate(neurons: Neurons) -> None:
-    """Add the current, spike at the threshold, reset; the current returns to its base."""
-    potential, current, base, spikes = neurons.potential, neurons.current, neurons.base, neurons.spikes
+    """Add the current, spike at the threshold, reset."""
+    potential, current, spikes = neurons.potential, neurons.current, neurons.spikes
     for i in range(potential.size):
         m = potential[i] + current[i]
         fires = m >= neurons.threshold
         spikes[i] = fires
         down = m if neurons.to_zero else neurons.threshold
         potential[i] = m - (down if fires else np.float32(0))
-        current[i] = base[i]
 
 
 @_compiled
@@ -190,8 +189,6 @@ def _softmax(neurons: Neurons, step: int) -> None:
             neurons.spikes[i] = fires
             if fires:
                 potential[i] = 0
-    for i in range(current.size):
-        current[i] = neurons.base[i]
 
 
 @_compiled
@@ -221,6 +218,13 @@ def _position(neuron: int, channels: int) -> int:
 
 
 @_compiled
+def _settle(neurons: Neurons) -> None:
+    """The current returns to its base."""
+    for i in range(neurons.current.size):
+        neurons.current[i] = neurons.base[i]
+
+
+@_compiled
 def constant(steps: int, neurons: Neurons, train: Train) -> None:
     """A population whose current never changes."""
     n = 0
@@ -246,6 +250,7 @@ def dense(
             _add_rows(neurons.current, 0, weights, 0, rows, number, length)
             e += number
         n = _fire(neurons, step, train, n)
+        _settle(neurons)
     train.start[steps] = n
 
 
@@ -276,6 +281,7 @@ def convolution(
             for k in range(reach.start[position], reach.start[position + 1]):
                 _add_rows(neurons.current, reach.target[k], weights, reach.tap[k], rows, number, reach.length[k])
         n = _fire(neurons, step, train, n)
+        _settle(neurons)
     train.start[steps] = n
 
 
@@ -301,6 +307,7 @@ def depthwise(
                 for m in range(first, first + multiplier):
                     neurons.current[reach.target[k] + m] += weights[reach.tap[k] + m]
         n = _fire(neurons, step, train, n)
+        _settle(neurons)
     train.start[steps] = n
 
 
@@ -329,6 +336,7 @@ def average(
         for i in range(taps.size):
             neurons.current[i] /= taps[i]
         n = _fire(neurons, step, train, n)
+        _settle(neurons)
     train.start[steps] = n
 
 
@@ -362,6 +370,7 @@ def maximum(
                 if o >= 0 and leader[o] == source.events[e]:
                     neurons.current[o] = amplitude
         n = _fire(neurons, step, train, n)
+        _settle(neurons)
     train.start[steps] = n
 
 

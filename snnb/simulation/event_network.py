@@ -32,6 +32,8 @@ Work = Callable[[int, Train, Neurons, Train, np.ndarray], None]
 # A layer's spikes are gathered for so many steps, or for as few as can hold so many of them if all its neurons spiked,
 # before the next layer reads them: meanwhile the layer's weights and neurons stay in the cache.
 TRAIN_STEPS, TRAIN_SPIKES = 100, 4_000_000
+# Bytes of a cache line.
+LINE = 64
 
 
 class EventNetwork:
@@ -81,7 +83,7 @@ class EventNetwork:
         batch = batch_of(self.network)
         slices = [x[first : first + batch] for first in range(0, len(x), batch)]
         parts = [interruptible(partial(self._batch_currents, part, batch)) for part in slices]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {name: aligned(np.concatenate([part[name] for part in parts])) for name in parts[0]}
 
     def _batch_currents(self, x: np.ndarray, batch: int) -> Dict[str, np.ndarray]:
         tensors = {self.network.input.name: tf.constant(padded(x, batch))}
@@ -110,10 +112,18 @@ def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]
     return None
 
 
+def aligned(values: np.ndarray) -> np.ndarray:
+    """A copy that begins with a cache line, so that rows and vectors of 16 numbers lie in one line each."""
+    room = np.empty(values.nbytes + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    copy = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
+
+
 def neurons_of(values: np.ndarray) -> np.ndarray:
-    """`values`, `(..., neurons)`, filled up with zeros to a multiple of `GROUP` neurons."""
-    shape = (*values.shape[:-1], -(-values.shape[-1] // GROUP) * GROUP)
-    filled = np.zeros(shape, values.dtype)
+    """`values`, `(..., neurons)`, filled up with zeros to a multiple of `GROUP` neurons; aligned."""
+    filled = aligned(np.zeros((*values.shape[:-1], -(-values.shape[-1] // GROUP) * GROUP), values.dtype))
     filled[..., : values.shape[-1]] = values
     return filled
 
@@ -157,7 +167,7 @@ def _work(layer: Layer, shape: Shape, amplitude: float) -> Work:
     """The work of a population that reads spikes of that amplitude from an array of that shape."""
     size, channels = np.float32(amplitude), shape[-1]
     if isinstance(layer, Dense):
-        weights = (layer.kernel * size).ravel()
+        weights = aligned((layer.kernel * size).ravel())
         units = layer.shape[-1]
         if len(shape) == 1:
             return lambda steps, source, neurons, train, rows: kernels.dense(
@@ -188,7 +198,7 @@ def _work(layer: Layer, shape: Shape, amplitude: float) -> Work:
 def _convolution(layer: Conv2D, reach: Reach, channels: int, size: np.float32) -> Work:
     """Weights by kernel row, input channel, then the row's taps from right to left: so that runs are contiguous."""
     _, columns, _, filters = layer.kernel.shape
-    weights = (layer.kernel[:, ::-1].transpose(0, 2, 1, 3) * size).ravel()
+    weights = aligned((layer.kernel[:, ::-1].transpose(0, 2, 1, 3) * size).ravel())
     runs, stride = runs_of(layer, reach), columns * filters
     row, column = runs.tap // columns, runs.tap % columns
     runs = runs._replace(tap=(row * channels * stride + column * filters).astype(np.int32))

@@ -15,8 +15,10 @@ from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.totals import Totals
 
-# The engine `event` wants two samples for each processor, as long as their neurons are not more than this.
-EVENT_NEURONS = 100_000_000
+# Threads of the engine `event` wait for each other at the end of a block, so each should have this many samples of it,
+EVENT_SAMPLES = 20
+# unless all of them together have more neurons than this.
+EVENT_NEURONS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Job:
         """Samples in a block (fewer in the last)."""
         block = batch_of(self.network)
         if self.engine == "event":
-            block = max(block, min(2 * (os.cpu_count() or 1), EVENT_NEURONS // self.network.neurons))
+            block = max(block, min(EVENT_SAMPLES * (os.cpu_count() or 1), EVENT_NEURONS // self.network.neurons))
         return min(block, -(-self.settings.samples // self.settings.workers))
 
     @property
