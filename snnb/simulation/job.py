@@ -16,7 +16,7 @@ from snnb.simulation.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.totals import Totals
 
 # Threads of the engine `event` wait for each other at the end of a block, so each should have this many samples of it,
-EVENT_SAMPLES = 20
+EVENT_SAMPLES = 10
 # unless all of them together have more neurons than this.
 EVENT_NEURONS = 20_000_000
 
