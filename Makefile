@@ -65,9 +65,9 @@ model-matrix: setup ## run every model at full size and write the table of docs/
 	$(BIN)/python benchmarks/model_matrix.py
 
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the three lock files anew
-	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra gpu --extra exports \
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra gpu --extra parquet \
 		pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra cpu --extra exports \
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra cpu --extra parquet \
 		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
 	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra dev \
 		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock

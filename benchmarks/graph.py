@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, w
 
 from snnb.synapses import SynapseGraph
 from snnb.synapses.build import build_graph
-from snnb.synapses.export import FORMATS, estimate, export
+from snnb.synapses.export import FORMATS, export
 from snnb.synapses.projection import Projection
 
 SAMPLE = 2_000_000  # edges that the slow ways are measured on
@@ -195,45 +196,59 @@ def run_step(step: str, paths: List[Path]) -> None:
     print(json.dumps(result))
 
 
-def dd_rate(folder: Path, megabytes: int) -> float:
-    """Bytes a second of `dd` with a sync at its end."""
-    path = folder / "dd"
-    begin = time.perf_counter()
-    subprocess.run(
-        ["dd", "if=/dev/zero", f"of={path}", "bs=1M", f"count={megabytes}", "conv=fsync"],
-        check=True,
-        stderr=subprocess.DEVNULL,
-    )
-    seconds = time.perf_counter() - begin
-    path.unlink()
-    return megabytes * 2**20 / seconds
-
-
 def exports(folder: Path) -> None:
     graph = build(folder, "hundred_million", (12, 12, 384), [convolution(256, 3)])
     small = build(folder, "small", (12, 12, 16), [convolution(16, 3)])
     print(
-        f"\nExports of one convolution of {graph.number_of_edges():,} edges (in brackets: {small.number_of_edges():,})"
+        f"\nExports of one convolution of {graph.number_of_edges():,} edges (in brackets: {small.number_of_edges():,}),"
+        "\nflushed to disk as dd is (conv=fsync, as many bytes, the two in turn); medians, of five rounds for binary formats"
     )
-    print(f"{'':22}{'bytes/edge':>11} {'seconds':>8} {'M edges/s':>10} {'MB/s':>6} {'of dd':>6}")
+    print(f"{'':22}{'bytes/edge':>11} {'seconds':>8} {'M edges/s':>10} {'MB/s':>6} {'dd MB/s':>8} {'of dd':>6}")
     for name in FORMATS:
         tiny = name in ("networkx", "graphml")
         chosen = small if tiny else graph
-        print_export(folder, chosen, name, f"({name})" if tiny else name)
-    print_export(folder, small, "csv", "(csv.gz)", "out.csv.gz")
+        rounds = 5 if name in ("npz", "parquet", "sonata") else 1
+        print_export(folder, chosen, name, f"({name})" if tiny else name, rounds)
+    print_export(folder, small, "csv", "(csv.gz)", 1, "out.csv.gz")
 
 
-def print_export(folder: Path, graph: SynapseGraph, format: str, title: str, file: str = "out") -> None:
-    megabytes = max(64, min(2000, estimate(graph, format).size_bytes >> 20))
-    before = dd_rate(folder, megabytes)
-    done = export(graph, format, folder / file, force=True, spike_times=spike_times(folder, graph))
-    disk = (before + dd_rate(folder, megabytes)) / 2
-    rate = done.size_bytes / done.seconds
+def print_export(folder: Path, graph: SynapseGraph, format: str, title: str, rounds: int, file: str = "out") -> None:
+    times = spike_times(folder, graph)
+    measured = []
+    for _ in range(rounds):
+        settle(folder)
+        done = export(graph, format, folder / file, spike_times=times)
+        settle(folder)
+        measured.append((done.size_bytes / done.seconds, dd_rate(folder, max(64, done.size_bytes >> 20)), done.seconds))
+    rate, disk, seconds = np.median(measured, axis=0)
+    share = np.median([own / other for own, other, _ in measured])
     print(
-        f"{title:22}{done.size_bytes / done.edges:11.1f} {done.seconds:8.1f} {done.edges / done.seconds / 1e6:10.2f}"
-        f" {rate / 1e6:6.0f} {rate / disk:6.2f}",
+        f"{title:22}{done.size_bytes / done.edges:11.1f} {seconds:8.1f} {done.edges / seconds / 1e6:10.2f}"
+        f" {rate / 1e6:6.0f} {disk / 1e6:8.0f} {share:6.2f}",
         flush=True,
     )
+
+
+def settle(folder: Path) -> None:
+    """Remove what was written and let the disk finish with it, so that it does not weigh on what comes next."""
+    for path in [*folder.glob("out*"), folder / "dd"]:
+        if path.is_dir():
+            shutil.rmtree(str(path))
+        elif path.exists():
+            path.unlink()
+    os.sync()
+    time.sleep(2)
+
+
+def dd_rate(folder: Path, megabytes: int) -> float:
+    """Bytes a second of `dd` with a sync at its end."""
+    begin = time.perf_counter()
+    subprocess.run(
+        ["dd", "if=/dev/zero", f"of={folder / 'dd'}", "bs=1M", f"count={megabytes}", "conv=fsync"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    return megabytes * 2**20 / (time.perf_counter() - begin)
 
 
 def spike_times(folder: Path, graph: SynapseGraph) -> Path:

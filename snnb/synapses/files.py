@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, List
 
 from snnb.errors import UsageError
 
@@ -32,6 +33,39 @@ def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
         _remove(aside)
     finally:
         _remove(temporary)
+
+
+@contextmanager
+def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
+    """Flush a file or directory to disk again and again while the block writes it, so that the disk does not wait.
+
+    Raises
+    ------
+    OSError
+        If the disk failed and nothing else did; the system tells of it only once.
+    """
+    stop = threading.Event()
+    errors: List[OSError] = []
+
+    def flush() -> None:
+        while not stop.wait(seconds):
+            try:
+                _sync(path)
+            except FileNotFoundError:
+                continue  # not there yet, or a file of the writer's that is there no longer
+            except OSError as error:
+                errors.append(error)
+                return
+
+    thread = threading.Thread(target=flush, name="flush", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if errors:
+        raise errors[0]
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:

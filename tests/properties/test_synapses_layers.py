@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from snnb.synapses import store
 from snnb.synapses.build import build_graph
+from snnb.synapses.export import export
+from tests.synapses.sonata import assert_indexed_as_by_libsonata
 
 LAYERS = tf.keras.layers
 fast = settings(
@@ -282,6 +284,16 @@ def test_statistics_in_closed_form_are_those_of_the_edges(model, pool_weight, se
     assert (summary.edge.min, summary.edge.max) == (edges.min(), edges.max())
     np.testing.assert_allclose(summary.weight.sum, weights.sum(dtype=np.float64), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(summary.edge.sum, edges.sum(dtype=np.float64), rtol=1e-5, atol=1e-5)
+
+
+@fast
+@given(single_layers([*LINEAR, "MaxPooling2D"]))
+def test_sonata_indices_are_those_that_libsonata_writes(model):
+    graph = graph_of(model)
+    assume(graph.number_of_edges())
+    with tempfile.TemporaryDirectory() as folder:
+        export(graph, "sonata", Path(folder) / "net")
+        assert_indexed_as_by_libsonata(Path(folder) / "net" / "edges.h5", graph.number_of_nodes(), Path(folder))
 
 
 def list_edges(graph, max_edges):

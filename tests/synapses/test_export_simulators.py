@@ -7,12 +7,15 @@ import libsonata
 import numpy as np
 import pyNN.mock as pynn
 import pytest
+import tensorflow as tf
 from bmtk.utils.sonata.file import File
 
 from snnb.errors import InputError, UsageError
+from snnb.synapses.build import build_graph
 from snnb.synapses.export import export
 from tests.synapses.edges import all_edges
-from tests.synapses.networks import counts_of
+from tests.synapses.networks import LAYERS, counts_of, save
+from tests.synapses.sonata import assert_indexed_as_by_libsonata
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +34,30 @@ def test_libsonata_reads_edges_and_both_indices(graph, sonata):
     assert (population.target_nodes(everything) == targets).all()
     assert (population.get_attribute("syn_weight", everything) == weights).all()
     assert (population.get_attribute("edge", everything) == edges).all()
+    rates = np.concatenate([p.rate.ravel() for p in graph.populations])
+    np.testing.assert_allclose(population.get_attribute("rate", everything), rates[sources], rtol=1e-6)
     for node in (0, 90, 150, 166):
         assert population.efferent_edges([node]).flatten().tolist() == np.flatnonzero(sources == node).tolist()
         assert population.afferent_edges([node]).flatten().tolist() == np.flatnonzero(targets == node).tolist()
+
+
+def test_the_indices_are_those_that_libsonata_writes(graph, sonata, tmp_path):
+    assert_indexed_as_by_libsonata(sonata / "edges.h5", graph.number_of_nodes(), tmp_path)
+
+
+def test_indices_of_neurons_that_stand_alone(tmp_path):
+    """One neuron a population: its edges in two projections have consecutive ids, and are one range."""
+    tf.keras.backend.clear_session()
+    source = LAYERS.Input((1,), name="input")
+    branches = [LAYERS.Dense(units, name=name)(source) for name, units in (("one", 1), ("other", 2))]
+    network = tf.keras.Model(source, LAYERS.Dense(1, name="both")(LAYERS.Concatenate()(branches)))
+    with build_graph(save(network, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        export(graph, "sonata", tmp_path / "net")
+        assert_indexed_as_by_libsonata(tmp_path / "net" / "edges.h5", graph.number_of_nodes(), tmp_path)
+    with h5py.File(str(tmp_path / "net" / "edges.h5"), "r") as file:
+        ranges = file["edges/snn_snn/indices/source_to_target/range_to_edge_id"]
+        assert ranges[()].tolist() == [[0, 3], [3, 4], [4, 5], [5, 6]]
+        assert "rate" not in file["edges/snn_snn/0"]
 
 
 def test_libsonata_reads_nodes_and_the_circuit(graph, sonata):

@@ -11,7 +11,7 @@ from snnb.errors import ResourceError, UsageError
 from snnb.progress import Progress, silent
 from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
 from snnb.synapses.export.request import Format, Kept, Request
-from snnb.synapses.files import refuse_existing, written_whole
+from snnb.synapses.files import flushed_meanwhile, refuse_existing, written_whole
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import RATE_UNITS
 
@@ -119,7 +119,8 @@ def export(
     stated = json.dumps({"format": format, **graph.describe(rate_unit)}, indent=2) + "\n"
     begin = time.monotonic()
     with written_whole(target, force=force) as temporary:
-        described.write(graph, temporary, request)
+        with flushed_meanwhile(temporary):
+            described.write(graph, temporary, request)
         if temporary.is_dir():
             (temporary / "description.json").write_text(stated)
     if described.sidecar:

@@ -3,7 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
-from typing import Iterable, Tuple
+from typing import Callable, Iterable, Tuple
 
 import numpy as np
 
@@ -37,10 +37,13 @@ def file_name(number: int, projection: Projection) -> str:
     return f"{number:04d}_{projection.source.name}__{projection.target.name}.npz"
 
 
-def _values(projection: Projection, name: str, scale: float, done: object) -> Iterable[np.ndarray]:
+def _values(projection: Projection, name: str, scale: float, done: Callable[[int], None]) -> Iterable[np.ndarray]:
     for batch in projection.edge_batches(BATCH, scale):
-        done(batch.source.size)  # type: ignore[operator]
-        yield {"indices": batch.target - projection.target.first, "data": batch.weight, "edge": batch.edge}[name]
+        done(batch.source.size)
+        if name == "indices":
+            yield batch.target - projection.target.first
+        else:
+            yield batch.weight if name == "data" else batch.edge
 
 
 def _store(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> None:

@@ -9,16 +9,12 @@ from typing import Dict
 
 import h5py
 import numpy as np
-import psutil
 
-from snnb.errors import ResourceError, UsageError
 from snnb.synapses.export.nodes import node_table
 from snnb.synapses.export.request import BATCH, Format, Request
 from snnb.synapses.graph import SynapseGraph
 
 NODES, EDGES = "snn", "snn_snn"
-INDEX_BYTES = 45  # of memory that libsonata's index writer takes for an edge
-BLOCK = 8 * BATCH
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -71,69 +67,61 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> None:
-    import libsonata
+    from snnb.synapses.export.sonata_index import RunCounter, write_indices
 
     edges = graph.number_of_edges()
-    counter = request.counter(edges)
+    counter = request.counter(2 * edges)
     scale = request.rate_scale(graph)
     whole = np.dtype(np.uint32 if edges < 2**32 else np.uint64)
+    kinds = {
+        "source_node_id": np.dtype(np.uint64),
+        "target_node_id": np.dtype(np.uint64),
+        "edge_type_id": np.dtype(np.uint16),
+        "edge_group_index": whole,
+        "0/syn_weight": np.dtype(np.float32),
+        "0/edge": np.dtype(np.float32),
+    }
+    if graph.recording is not None:
+        kinds["0/rate"] = np.dtype(np.float32)
     with _create(path / "edges.h5") as file:
         file.attrs.update(graph.describe(request.rate_unit))
         group = file.create_group(f"edges/{EDGES}")
-        kinds = {
-            "source_node_id": np.dtype(np.uint64),
-            "target_node_id": np.dtype(np.uint64),
-            "edge_type_id": np.dtype(np.uint16),
-            "edge_group_index": whole,
-            "0/syn_weight": np.dtype(np.float32),
-            "0/edge": np.dtype(np.float32),
-        }
         columns = {name: group.create_dataset(name, (edges,), kind, track_times=False) for name, kind in kinds.items()}
         # All edges are in group 0: a dataset that is all fill value and takes no room.
         group.create_dataset("edge_group_id", (edges,), np.uint16, chunks=True, fillvalue=0, track_times=False)
         for name in ("source_node_id", "target_node_id"):
             columns[name].attrs["node_population"] = NODES
+        runs = {"source": RunCounter(), "target": RunCounter()}
         done = 0
         for number, projection in enumerate(graph.projections):
             rate = projection.source.edge_rate(scale)
-            for batch in projection.edge_batches(BLOCK, scale):
+            for batch in projection.edge_batches(BATCH, scale):
                 part = slice(done, done + batch.source.size)
-                columns["source_node_id"][part] = batch.source
-                columns["target_node_id"][part] = batch.target
-                columns["edge_type_id"][part] = np.full(batch.source.size, number, np.uint16)
-                columns["edge_group_index"][part] = np.arange(part.start, part.stop, dtype=whole)
-                columns["0/syn_weight"][part] = batch.weight
+                values = {
+                    "source_node_id": batch.source,
+                    "target_node_id": batch.target,
+                    "edge_type_id": np.full(batch.source.size, number),
+                    "edge_group_index": np.arange(part.start, part.stop),
+                    "0/syn_weight": batch.weight,
+                    "0/edge": batch.edge,
+                }
                 if "0/rate" in columns:
-                    columns["0/rate"][part] = rate[batch.source - projection.source.first]
-                columns["0/edge"][part] = batch.edge
+                    values["0/rate"] = rate[batch.source - projection.source.first]
+                for name, column in columns.items():  # converted here: HDF5 does it slowly
+                    column[part] = values[name].astype(kinds[name], copy=False)
+                runs["source"].add(batch.source)
+                runs["target"].add(batch.target)
                 done = part.stop
                 counter.add(batch.source.size)
+        write_indices(group, graph, runs["source"].runs, runs["target"].runs, counter.add)
     lines = ["edge_type_id source target rule"]
     for number, projection in enumerate(graph.projections):
         lines.append(f'{number} "{projection.source.name}" "{projection.target.name}" {projection.connection.rule}')
     (path / "edge_types.csv").write_text("\n".join(lines) + "\n")
-    nodes = graph.number_of_nodes()
-    libsonata.EdgePopulation.write_indices(str(path / "edges.h5"), EDGES, nodes, nodes)
-    with h5py.File(str(path / "edges.h5"), "r+") as file:
-        for index in file[f"edges/{EDGES}/indices"].values():
-            index["node_id_to_range"] = index["node_id_to_ranges"]  # bmtk's name for it, a hard link
-
-
-def _check(graph: SynapseGraph, request: Request) -> None:
-    try:
-        import libsonata  # noqa: F401
-    except ImportError as error:
-        raise UsageError("sonata needs libsonata; install snnb with its extra `sonata`") from error
-    need, free = INDEX_BYTES * graph.number_of_edges(), psutil.virtual_memory().available
-    if need > free:
-        raise ResourceError(
-            f"libsonata will take about {need / 1e9:,.1f} GB of memory to index {graph.number_of_edges():,} edges, "
-            f"{free / 1e9:,.1f} GB are free; take parquet or npz, or a machine with more memory"
-        )
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
     return 51.0 * graph.number_of_edges() + 100.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("libsonata, bmtk", "_sonata", write, _size, 4e6, _check)
+FORMAT = Format("libsonata, bmtk", "_sonata", write, _size, 2e7)
