@@ -201,7 +201,7 @@ def exports(folder: Path) -> None:
     small = build(folder, "small", (12, 12, 16), [convolution(16, 3)])
     print(
         f"\nExports of one convolution of {graph.number_of_edges():,} edges (in brackets: {small.number_of_edges():,}),"
-        "\nflushed to disk as dd is (conv=fsync, as many bytes, the two in turn); medians, of five rounds for binary formats"
+        "\nin turn with dd conv=fsync of as many bytes; medians of five rounds for binary formats"
     )
     print(f"{'':22}{'bytes/edge':>11} {'seconds':>8} {'M edges/s':>10} {'MB/s':>6} {'dd MB/s':>8} {'of dd':>6}")
     for name in FORMATS:

@@ -1,9 +1,10 @@
 """The two indices of a SONATA edge file: the edges of each node, as ranges of consecutive edge ids.
 
-(SONATA data format, version 0.1, "Edges: indices": Dai et al., PLOS Computational Biology 16(2), 2020.) libsonata's own
-`write_indices` sorts all edges in memory, 45 bytes an edge. Here nothing is sorted: edges are in order of source and
-then target, so that those of a source follow from its degree, and, walking the targets in ascending order, a source that
-comes up for the k-th time does so by its k-th edge.
+(SONATA data format, version 0.1, "Edges: indices": Dai et al., PLOS Computational Biology 16(2), 2020.)
+
+libsonata's own `write_indices` sorts all edges in memory, 45 bytes an edge. Here nothing is sorted: edges are in order
+of source and then target, so that those of a source follow from its degree, and, walking the targets in ascending
+order, a source that comes up for the k-th time does so by its k-th edge.
 """
 
 from typing import Callable, Iterator, List, Tuple
@@ -47,7 +48,7 @@ def write_indices(
         The edge population.
     graph : SynapseGraph
     source_runs, target_runs : int
-        How often the source (the target) changes from an edge to the next, and once for the first: the number of ranges.
+        The number of ranges: how often the source (the target) changes from edge to edge, the first included.
     done : callable
         Told of the edges whose target is indexed.
     """
