@@ -1,7 +1,7 @@
 """The simulation engines beside the toolbox, on LeNet (MNIST) and Rueckauer's CIFAR-10 network.
 
-Toolbox and engines run in turn in one process, several rounds; of each the fastest counts. Peak memory is that of a
-process of its own. Counts are compared sample by sample and neuron by neuron.
+Toolbox and engines run in turn in one process, several rounds; printed are medians of the times, and of the ratios
+within a round. Peak memory is that of a process of its own. Counts are compared sample by sample and neuron by neuron.
 
     python benchmarks/simulate.py [--data DIR] [--samples 100] [--duration 100]
 
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
@@ -22,6 +23,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 import numpy as np
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+warnings.filterwarnings("ignore", category=np.VisibleDeprecationWarning)  # of the toolbox's log of spikes
 
 NETWORKS = {"lenet_mnist": "mnist", "rueckauer_cifar10": "cifar10"}
 ENGINES = ("tensorflow", "event")
@@ -73,13 +75,13 @@ def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
             began = time.perf_counter()
             _exhaust(run)
             seconds.setdefault(name, []).append(time.perf_counter() - began)
-    best = {name: min(times) for name, times in seconds.items()}
     print(f"\n{network}: {options.samples} samples, {options.duration} steps")
     print(f"{'':20}{'ms a sample':>12}{'× simulate':>12}{'× whole run':>12}{'peak MiB':>10}")
-    for name, took in best.items():
-        simulate, whole = (best[f"toolbox, {part}"] / took for part in ("simulate", "whole run"))
+    for name, took in seconds.items():
+        of_toolbox = (seconds[f"toolbox, {part}"] for part in ("simulate", "whole run"))
+        simulate, whole = (np.median(np.divide(toolbox, took)) for toolbox in of_toolbox)
         memory = _memory(name.split(",")[0], folder, options)
-        print(f"{name:20}{1000 * took / len(x):12.2f}{simulate:12.1f}{whole:12.1f}{memory:>10}")
+        print(f"{name:20}{1000 * np.median(took) / len(x):12.2f}{simulate:12.1f}{whole:12.1f}{memory:>10}")
     if torch_loop is None:
         print("PyTorch loop: left out, torch is not installed")
     _compare(folder, x, options.duration, engines)

@@ -97,7 +97,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> None:
             rate = projection.source.edge_rate(scale)
             for batch in projection.edge_batches(BATCH, scale):
                 part = slice(done, done + batch.source.size)
-                values = {
+                values: Dict[str, np.ndarray] = {
                     "source_node_id": batch.source,
                     "target_node_id": batch.target,
                     "edge_type_id": np.full(batch.source.size, number),

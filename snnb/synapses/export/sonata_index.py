@@ -7,7 +7,7 @@ of source and then target, so that those of a source follow from its degree, and
 order, a source that comes up for the k-th time does so by its k-th edge.
 """
 
-from typing import Callable, Iterator, List, Tuple
+from typing import Callable, Iterator, Sequence, Tuple
 
 import h5py
 import numpy as np
@@ -73,7 +73,7 @@ def write_indices(
                     done(int(indptr[-1]))
 
 
-def _by_source(population: Population, projections: List[Projection], offsets: List[int]) -> Lists:
+def _by_source(population: Population, projections: Sequence[Projection], offsets: Sequence[int]) -> Lists:
     """List the edges of each source, a range for each of its projections."""
     own = [(p, offset) for p, offset in zip(projections, offsets) if p.source is population]
     ends = [offset + np.cumsum(projection.out_degrees) for projection, offset in own]
@@ -88,7 +88,7 @@ def _by_source(population: Population, projections: List[Projection], offsets: L
         yield indptr, flat[some]
 
 
-def _by_target(population: Population, projections: List[Projection], offsets: List[int]) -> Lists:
+def _by_target(population: Population, projections: Sequence[Projection], offsets: Sequence[int]) -> Lists:
     """List the edges of each target one by one."""
     own = [(p, offset) for p, offset in zip(projections, offsets) if p.target is population]
     to = [projection for projection, _ in own]
