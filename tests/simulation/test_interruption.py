@@ -1,4 +1,4 @@
-"""Ctrl-C ends a simulation that would take days, and leaves nothing behind."""
+"""Ctrl-C ends a simulation that would take an hour, and leaves nothing behind."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ from snnb.simulation.interruptible import interruptible
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 
-ENDLESS = SimulationSettings(samples=60, duration=100_000_000)
+ENDLESS = SimulationSettings(samples=60, duration=1_000_000)
 
 
 def _threads():
