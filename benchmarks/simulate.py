@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
-from numpy.exceptions import VisibleDeprecationWarning
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-warnings.filterwarnings("ignore", category=VisibleDeprecationWarning)  # of the toolbox's log of spikes
+warnings.filterwarnings("ignore", "Creating an ndarray from ragged")  # the toolbox's log of spikes
 
 NETWORKS = {"lenet_mnist": "mnist", "rueckauer_cifar10": "cifar10"}
 ENGINES = ("tensorflow", "event")
