@@ -73,7 +73,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> None:
     counter = request.counter(2 * edges)
     scale = request.rate_scale(graph)
     whole = np.dtype(np.uint32 if edges < 2**32 else np.uint64)
-    kinds = {
+    kinds: Dict[str, np.dtype] = {
         "source_node_id": np.dtype(np.uint64),
         "target_node_id": np.dtype(np.uint64),
         "edge_type_id": np.dtype(np.uint16),
