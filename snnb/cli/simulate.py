@@ -24,6 +24,9 @@ def simulate(
     record_spikes: Annotated[
         Optional[int], typer.Option(min=0, help="Keep the spike times of this many samples.")
     ] = None,
+    spike_code: Annotated[
+        Optional[str], typer.Option(help="temporal_mean_rate; the toolbox's other codes are refused.")
+    ] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Seed of everything random.")] = None,
 ) -> None:
     """Simulate the converted network and count its spikes: a new directory in simulations/."""

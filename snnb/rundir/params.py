@@ -6,7 +6,7 @@ Fields with `exclude=True` say how to work, not what comes out: they are not rec
 from pathlib import Path
 from typing import Any, Dict, Literal, Mapping, Optional, Tuple, Type, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from snnb.errors import UsageError
 
@@ -33,9 +33,24 @@ def validated(kind: Type[P], values: Mapping[str, Any]) -> P:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise UsageError(f"{option} {first.get('input')!r}: {first['msg'].lower()}") from None
+        raise _usage_error(error.errors()[0]) from None
+
+
+def refuse_bad_values(kind: Type[Params], values: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for a value that its option does not take; others may still be missing."""
+    try:
+        kind.model_validate(values)
+    except ValidationError as error:
+        for wrong in error.errors():
+            if wrong["type"] != "missing":
+                raise _usage_error(wrong) from None
+
+
+def _usage_error(wrong: Mapping[str, Any]) -> UsageError:
+    option, reason = str(wrong["loc"][0]).replace("_", "-"), wrong["msg"]
+    if wrong["type"] == "value_error":  # of a validator below; pydantic puts words before its message
+        reason = wrong["ctx"]["error"]
+    return UsageError(f"--{option} {wrong.get('input')!r}: {str(reason)[:1].lower()}{str(reason)[1:]}")
 
 
 class PrepareParams(Params):
@@ -96,6 +111,33 @@ class SimulateParams(Params):
     workers: int = Field(default=1, ge=1, exclude=True)
     record_spikes: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
+    spike_code: str = Field(default="temporal_mean_rate", exclude=True)
+
+    @field_validator("warm_up")
+    @classmethod
+    def _leaves_steps_to_count(cls, warm_up: int, others: ValidationInfo) -> int:
+        duration = others.data.get("duration")
+        if duration is not None and warm_up >= duration:
+            raise ValueError(f"leaves no step of --duration {duration} to count; make it shorter")
+        return warm_up
+
+    @field_validator("record_spikes")
+    @classmethod
+    def _records_what_is_simulated(cls, record_spikes: int, others: ValidationInfo) -> int:
+        samples = others.data.get("samples")
+        if samples is not None and record_spikes > samples:
+            raise ValueError(f"only --samples {samples} are simulated; record at most that many")
+        return record_spikes
+
+    @field_validator("spike_code")
+    @classmethod
+    def _is_a_rate(cls, spike_code: str) -> str:
+        if spike_code != "temporal_mean_rate":
+            raise ValueError(
+                "only temporal_mean_rate is simulated; in the toolbox's other codes (ttfs, temporal_pattern ...) a "
+                "spike stands for a time or a bit, while the graph is made of firing rates"
+            )
+        return spike_code
 
 
 class GraphParams(Params):

@@ -3,15 +3,24 @@
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional
+from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Type
 
 from snnb.errors import UpstreamError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.params import (
+    GraphParams,
+    Params,
+    ParseParams,
+    PrepareParams,
+    SimulateParams,
+    TrainParams,
+    refuse_bad_values,
+)
 from snnb.rundir.records import AnyStageRecord
 from snnb.rundir.status import stale_reason, version_warnings
 from snnb.stages import graph, parse, prepare, simulate, train
-from snnb.stages.result import StageResult, result_of
+from snnb.stages.result import StageResult, recorded_params, result_of
 
 STAGES: Mapping[str, ModuleType] = {
     "prepare": prepare,
@@ -19,6 +28,13 @@ STAGES: Mapping[str, ModuleType] = {
     "parse": parse,
     "simulate": simulate,
     "graph": graph,
+}
+PARAMS: Mapping[str, Type[Params]] = {
+    "prepare": PrepareParams,
+    "train": TrainParams,
+    "parse": ParseParams,
+    "simulate": SimulateParams,
+    "graph": GraphParams,
 }
 ORDER = tuple(STAGES)
 Given = Mapping[str, Mapping[str, Any]]
@@ -73,7 +89,11 @@ def bring_up_to_date(
         One for each stage that the target needs, in order.
     """
     outcomes: List[Outcome] = []
-    for name in needed(target, given.get("graph", {})):
+    names = needed(target, given.get("graph", {}))
+    _refuse_bad_options(run, names, given)
+    for name in names:
+        if name == "train" and "simulate" in names:
+            simulate.resolve(run, given.get("simulate", {}))  # the test set is there by now, and may be too small
         is_target = name == target
         options = dict(given.get(name, {}))
         if name == "graph" and outcomes and outcomes[-1].result.stage == "simulate":
@@ -100,6 +120,14 @@ def bring_up_to_date(
             say(f"{name}: {warning}")
         outcomes.append(Outcome(result, reason))
     return outcomes
+
+
+def _refuse_bad_options(run: RunDirectory, names: List[str], given: Given) -> None:
+    """Raise `UsageError` before any stage runs: the last one's turn may come hours later."""
+    for name in names:
+        refuse_bad_values(PARAMS[name], {**recorded_params(run.record_of(name)), **given.get(name, {})})
+    if "train" in names:
+        train.resolve(run, given.get("train", {}))  # options beside the model's recipe
 
 
 def needed(target: str, graph_options: Mapping[str, Any]) -> List[str]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional, Type, TypeVar
+from typing import Any, Dict, Mapping, Optional, Type, TypeVar
 
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.params import Params, validated
@@ -30,5 +30,9 @@ def result_of(run: RunDirectory, stage: str, stamp: Optional[str] = None) -> Sta
 
 def merge(kind: Type[P], defaults: Mapping[str, Any], record: Optional[AnyStageRecord], given: Mapping[str, Any]) -> P:
     """Parameters in force: an option that is given, else the recorded value, else the default."""
-    recorded = record.params.model_dump() if record is not None else {}
-    return validated(kind, {**defaults, **recorded, **given})
+    return validated(kind, {**defaults, **recorded_params(record), **given})
+
+
+def recorded_params(record: Optional[AnyStageRecord]) -> Dict[str, Any]:
+    """Parameters that a stage was run with; none if it has not run."""
+    return record.params.model_dump() if record is not None else {}

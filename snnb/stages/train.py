@@ -15,7 +15,7 @@ from snnb.rundir.params import TrainParams
 from snnb.rundir.records import TrainDetails
 from snnb.stages.dataset import prepared_details
 from snnb.stages.model import Model, class_count, model_of
-from snnb.stages.result import StageResult, merge, result_of
+from snnb.stages.result import StageResult, merge, recorded_params, result_of
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ RENAMED = {"patience": "early_stopping"}
 def resolve(run: RunDirectory, given: Mapping[str, Any]) -> TrainParams:
     """Parameters in force: by default those of the model's recipe, whose momentum another optimizer drops."""
     model, record = model_of(run), run.manifest.stages.train
-    recorded: Mapping[str, Any] = record.params.model_dump() if record is not None else {}
+    recorded = recorded_params(record)
     recipe = _recipe(model.recipe, recorded).override(**{n: given.get(RENAMED.get(n, n)) for n in asdict(model.recipe)})
     in_force = {RENAMED.get(name, name): value for name, value in asdict(recipe).items()}
     settings = {**model.settings, **recorded.get("settings", {}), **given.get("settings", {})}

@@ -85,6 +85,8 @@ def test_a_manifest_that_is_wrong_stops_every_command_and_changes_nothing(run, o
         (["simulate", "--warm-up", "100", "--duration", "100"], 2, "--warm-up"),
         (["simulate", "--duration", "0"], 2, "--duration"),
         (["simulate", "--engine", "gpu"], 2, "--engine"),
+        (["simulate", "--spike-code", "ttfs"], 2, "only temporal_mean_rate"),
+        (["simulate", "--record-spikes", "61"], 2, "only --samples 60"),
         (["parse", "--percentile", "101"], 2, "--percentile"),
         (["graph", "--simulation", "20200101T000000Z"], 2, "there are:"),
         (["graph", "--weights-only", "--simulation", "20200101T000000Z"], 2, "--simulation"),
@@ -97,6 +99,33 @@ def test_options_that_cannot_be_meant(run, arguments, code, message):
     assert result.returncode == code, result.stderr
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--engine", "gpu"], "--engine 'gpu'"),
+        (["simulate", "--warm-up", "100", "--duration", "100"], "--warm-up 100"),
+        (["run", "--rate-unit", "minutes"], "--rate-unit 'minutes'"),
+        (["parse", "--percentile", "101"], "--percentile 101"),
+        (["graph", "--pool-weight", "two"], "--pool-weight 'two'"),
+        (["run", "--momentum", "0.5"], "momentum is for sgd"),
+    ],
+)
+def test_bad_options_of_the_last_stage_are_refused_before_the_first_runs(tmp_path, arguments, message):
+    result = snnb(*arguments, "--model", "mini_network", "--run-dir", tmp_path / "run")
+    assert result.returncode == 2, result.stderr
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run" / "dataset").exists()
+
+
+def test_more_samples_than_there_are_are_refused_before_training(tmp_path):
+    result = snnb("run", "--model", "mini_network", "--samples", "361", "--run-dir", tmp_path / "run", "--quiet")
+    assert result.returncode == 2
+    assert "the test set has 360" in result.stderr
+    assert (tmp_path / "run" / "dataset").exists()
+    assert not (tmp_path / "run" / "train").exists()
 
 
 def test_a_second_process_is_told_who_works_on_the_run(run):
