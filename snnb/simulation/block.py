@@ -1,7 +1,7 @@
 """What passes between an engine and the rest: a block of samples in, what was counted out."""
 
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Protocol
+from typing import Callable, Dict, List, Protocol, Tuple
 
 import numpy as np
 
@@ -20,15 +20,16 @@ class BlockCounts:
         among the populations when it spikes (Poisson).
     readout
         Input current of the output layer summed over all steps: float32 `(n, units)`.
-    activity
-        Spikes of each population at each step, summed over samples and neurons: int64 `(populations, steps)`.
+    late
+        Spikes of each population in the last two quarters of the steps (see `late_quarters`), summed over samples and
+        neurons: int64 `(populations, 2)`.
     spikes
         Of the recorded samples, by population, the input included: int32 `(spikes, 3)`, see `spike_table`.
     """
 
     counts: Dict[str, np.ndarray]
     readout: np.ndarray
-    activity: np.ndarray
+    late: np.ndarray
     spikes: Dict[str, np.ndarray]
 
 
@@ -37,6 +38,12 @@ class Engine(Protocol):
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """Simulate the samples `x`, float32 `(n,) + shape` in [0, 1]; the first is number `first` of the run."""
+
+
+def late_quarters(duration: int) -> Tuple[int, int]:
+    """First step of the quarter before the last, and of the last; both quarters are empty below four steps."""
+    quarter = duration // 4
+    return duration - 2 * quarter, duration - quarter
 
 
 def spike_table(parts: List[np.ndarray]) -> np.ndarray:

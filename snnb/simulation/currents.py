@@ -4,7 +4,7 @@ Other operations would round differently, and a spike count would differ by one 
 """
 
 from functools import partial
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -40,11 +40,11 @@ def padded(x: np.ndarray, batch: int) -> np.ndarray:
     return np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), x.dtype)])
 
 
-def parameters(network: Network) -> Dict[str, List[tf.Tensor]]:
-    """Kernel and bias of the layers that have them, as tensors."""
+def parameters(layers: Sequence[Layer]) -> Dict[str, List[tf.Tensor]]:
+    """Kernel and bias of those layers that have them, as tensors."""
     return {
         layer.name: [tf.constant(layer.kernel), tf.constant(layer.bias)]
-        for layer in network.layers
+        for layer in layers
         if isinstance(layer, (Dense, Conv2D, DepthwiseConv2D))
     }
 
@@ -80,7 +80,7 @@ class Analogue:
     """The analogue network: the parsed model's forward pass."""
 
     def __init__(self, network: Network) -> None:
-        self._network, self._weights = network, parameters(network)
+        self._network, self._weights = network, parameters(network.layers)
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """Outputs for the pictures `x`, float32 `(samples, ...)`, flat: float32 `(samples, units)`."""

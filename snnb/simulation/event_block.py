@@ -5,7 +5,7 @@ from typing import Dict, List, Tuple
 import numpy as np
 
 from snnb.simulation import event_kernels as kernels
-from snnb.simulation.block import BlockCounts, spike_table
+from snnb.simulation.block import BlockCounts, late_quarters, spike_table
 from snnb.simulation.event_kernels import Neurons, Train
 from snnb.simulation.event_network import EventNetwork, aligned
 from snnb.simulation.layers import POPULATIONS, InputLayer, Layer, MaxPooling2D, activation
@@ -52,7 +52,6 @@ class SampleBlock:
         self._base = prepared.currents(x)
         self._potential: Dict[str, np.ndarray] = {}
         self._counts: Dict[str, np.ndarray] = {}
-        self._activity: List[np.ndarray] = []
         self._pooled: Dict[str, Tuple[np.ndarray, np.ndarray]] = {}
         for layer in self._populations:
             size = len(prepared.base[layer.name])
@@ -61,6 +60,7 @@ class SampleBlock:
             if isinstance(layer, MaxPooling2D):
                 inputs = network.layer(layer.inputs[0]).size
                 self._pooled[layer.name] = np.zeros((n, inputs), np.int32), np.full((n, layer.size), -1, np.int32)
+        self._late = np.zeros((n, len(self._populations), 2), np.int64)
         self._readout = np.zeros((n, network.output.size), np.float32)
         self._input_counts = np.zeros((n, network.input.size), np.int64)
         each = [range(first + i, first + i + 1) for i in range(n)]
@@ -77,25 +77,13 @@ class SampleBlock:
         for counts in (self._input_counts, *self._counts.values()):
             counts[:] = 0
 
-    def begin(self, steps: int) -> Tuple[np.ndarray, np.ndarray]:
-        """Arrays for the next steps of all samples: output spikes `(n, steps, units)`, activity, see `advance`."""
-        units = self._prepared.network.output.size
-        activity = np.zeros((len(self._x), len(self._populations), steps), np.int64)
-        return np.zeros((len(self._x), steps, units), np.bool_), activity
-
-    def end(self, activity: np.ndarray) -> None:
-        """All samples have done the steps that were begun."""
-        self._activity.append(activity.sum(axis=0))
-
-    def advance(self, scratch: Scratch, sample: int, start: int, output: np.ndarray, activity: np.ndarray) -> None:
+    def advance(self, scratch: Scratch, sample: int, start: int, output: np.ndarray) -> None:
         """Simulate some steps of one sample, from step `start` on.
 
         Parameters
         ----------
         output
             bool `(steps, units)`, False: becomes the spikes of the output layer.
-        activity
-            int64 `(populations, steps)`: becomes the number of spikes of each population.
         """
         network, steps = self._prepared.network, len(output)
         trains: Dict[str, Train] = {}
@@ -113,8 +101,9 @@ class SampleBlock:
                 trains[layer.name] = train
             elif read:
                 trains[layer.name] = self._joined(scratch, layer, read, steps)
-        for row, layer in zip(activity, self._populations):
-            row[:] = np.diff(trains[layer.name].start[: steps + 1])
+        bounds = np.clip([*late_quarters(self._prepared.settings.duration), start + steps], start, start + steps)
+        for late, layer in zip(self._late[sample], self._populations):
+            late += np.diff(trains[layer.name].start[bounds - start])
         step, neuron = _spikes(trains[network.output.name], steps)
         output[step, neuron] = True
         if sample < self._recorded:
@@ -136,7 +125,7 @@ class SampleBlock:
         return BlockCounts(
             counts=counts,
             readout=self._readout,
-            activity=np.concatenate(self._activity, axis=1),
+            late=self._late.sum(axis=0),
             spikes={name: spike_table(parts) for name, parts in self._tables.items()},
         )
 

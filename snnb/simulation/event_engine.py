@@ -39,14 +39,13 @@ class EventEngine:
         block = SampleBlock(self._prepared, x, first)
         stopped = threading.Event()
 
-        def work(sample: int, start: int, output: np.ndarray, activity: np.ndarray) -> None:
+        def work(sample: int, start: int, output: np.ndarray) -> None:
             scratch, at_once = self._scratch.get(), self._prepared.train_steps
             try:
                 for step in range(0, len(output), at_once):
                     if stopped.is_set():
                         return
-                    some = slice(step, step + at_once)
-                    block.advance(scratch, sample, start + step, output[some], activity[:, some])
+                    block.advance(scratch, sample, start + step, output[step : step + at_once])
             finally:
                 self._scratch.put(scratch)
 
@@ -55,11 +54,10 @@ class EventEngine:
                 for start, steps in self._chunks():
                     if start == self._settings.warm_up:
                         block.forget_counts()
-                    output, activity = block.begin(steps)
-                    futures = [pool.submit(work, i, start, output[i], activity[i]) for i in range(len(x))]
+                    output = np.zeros((len(x), steps, self._prepared.network.output.size), np.bool_)
+                    futures = [pool.submit(work, i, start, output[i]) for i in range(len(x))]
                     for future in futures:
                         future.result()
-                    block.end(activity)
                     observe(output)
             except BaseException:  # Ctrl-C among them: what still waits or works in the pool ends soon
                 stopped.set()

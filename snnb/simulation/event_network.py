@@ -64,7 +64,7 @@ class EventNetwork:
         self.work: Dict[str, Work] = {}
         self.tables: Dict[str, List[Optional[np.ndarray]]] = {}
         self.base: Dict[str, np.ndarray] = {}
-        self._weights = parameters(network)
+        self._weights = parameters([layer for layer in network.layers if layer.name in self.fed])
         amplitudes = _amplitudes(network, settings)
         for layer in network.layers[1:]:
             shapes = [network.layer(name).shape for name in layer.inputs]

@@ -67,11 +67,9 @@ def findings(network: Network, totals: Totals, steps: int) -> Findings:
 
 
 def _rising(network: Network, totals: Totals) -> List[str]:
-    if totals.activity is None or totals.activity.shape[1] < 4:
+    if totals.late is None:
         return []
-    quarter = totals.activity.shape[1] // 4
-    before = totals.activity[:, -2 * quarter : -quarter].sum(axis=1)
-    last = totals.activity[:, -quarter:].sum(axis=1)
+    before, last = totals.late.T
     # Three standard deviations of a Poisson count, so that few spikes do not look like a rise.
     risen = (last > RISING * before) & (last - before > 3 * np.sqrt(last))
     return [layer.name for layer, rises in zip(network.populations, risen) if rises]

@@ -98,7 +98,7 @@ class Runner:
             samples=len(pixels),
             counts={name: counts.sum(axis=0, dtype=np.int64) for name, counts in counted.counts.items()},
             quality=judge.quality(self._analogue.outputs(pixels), counted.readout),
-            activity=counted.activity,
+            late=counted.late,
             spikes={name: [table] for name, table in counted.spikes.items()},
         )
 

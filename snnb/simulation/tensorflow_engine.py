@@ -7,13 +7,13 @@ from typing import Callable, Dict, Iterator, List, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.simulation.block import BlockCounts, Observe, spike_table
+from snnb.simulation.block import BlockCounts, Observe, late_quarters, spike_table
 from snnb.simulation.currents import batch_of, padded
 from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import Network, activation
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.tensorflow_loop import Loop
+from snnb.simulation.tensorflow_loop import Loop, State
 
 # A call is aimed at half a second, so that Ctrl-C and progress answer ...
 CALL_SECONDS = 0.5
@@ -38,16 +38,19 @@ class TensorFlowEngine:
         known = interruptible(lambda: self._loop.known(tf.constant(padded(x, self._batch))))
         state = self._loop.rest()
         input_spikes = np.zeros(x.shape, np.int64)
-        activity: List[np.ndarray] = []
+        late, quarters = np.zeros((len(state["counts"]), 2), np.int64), late_quarters(self._settings.duration)
         tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *state["counts"]]}
         for start, steps in self._calls(recorded):
             if start == warm_up:
                 state = {**state, "counts": self._loop.rest()["counts"]}
+            if start >= quarters[0]:
+                late[:, int(start >= quarters[1])] -= _spikes(state, n)
             drawn = {name: draw(steps) for name, draw in draws.items()}
             feed = {name: self._by_step(numbers) for name, numbers in drawn.items()}
             state, record = interruptible(partial(self._loop.run, known, feed, state, steps, recorded))
             observe(record["output"].numpy().swapaxes(0, 1)[:n])
-            activity.append(record["active"].numpy()[:, :, :n].sum(axis=2, dtype=np.int64).T)
+            if start >= quarters[0]:
+                late[:, int(start >= quarters[1])] += _spikes(state, n)
             trains = {name: train.numpy() for name, train in record["spikes"].items()}
             if source in drawn:
                 trains[source] = drawn[source].swapaxes(0, 1)[:, :recorded].reshape(steps, recorded, x[0].size)
@@ -60,7 +63,7 @@ class TensorFlowEngine:
         return BlockCounts(
             counts={source: input_spikes, **counts} if source in draws else counts,
             readout=state["readout"][self._network.output.name].numpy()[:n].reshape(n, -1),
-            activity=np.concatenate(activity, axis=1),
+            late=late,
             spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
         )
 
@@ -84,13 +87,19 @@ class TensorFlowEngine:
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
         """First step and number of steps of each call, as many as the calls so far let expect for half a second."""
         duration, warm_up = self._settings.duration, self._settings.warm_up
+        ends = sorted({warm_up, *late_quarters(duration), duration})  # of what is counted apart
         fed = self._batch * self._network.input.size * 5 if self._settings.input == "poisson" else 0
         most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
         start = 0
         while start < duration:
-            steps = min(self._pace, most, (warm_up if start < warm_up else duration) - start)
+            steps = min(self._pace, most, next(end for end in ends if end > start) - start)
             began = time.perf_counter()
             yield start, steps
             expected = int(steps * CALL_SECONDS / (time.perf_counter() - began))
             self._pace = max(1, min(expected, 4 * self._pace))
             start += steps
+
+
+def _spikes(state: State, samples: int) -> np.ndarray:
+    """Spikes of each population counted so far, those of the first `samples` of the batch: int64."""
+    return np.array([counts.numpy()[:samples].sum(dtype=np.int64) for counts in state["counts"].values()])

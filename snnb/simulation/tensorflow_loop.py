@@ -6,6 +6,7 @@ Compilation with XLA would be faster, but rounds differently: it stays off.
 from functools import partial
 from typing import Any, Dict, List, Tuple
 
+import numpy as np
 import tensorflow as tf
 
 from snnb.simulation.currents import current, parameters
@@ -25,7 +26,7 @@ class Loop:
 
     def __init__(self, network: Network, settings: SimulationSettings, batch: int) -> None:
         self._network, self._settings, self._batch = network, settings, batch
-        self._weights = parameters(network)
+        self._weights = parameters(network.layers)
         self._constant = _constant(network) if settings.input == "constant" else []
         self._traced: Dict[int, Any] = {}
 
@@ -66,8 +67,7 @@ class Loop:
         Returns
         -------
         The state after `steps`, and for each step: `output`, the output layer's spikes, bool `(steps, batch, units)`;
-        `active`, float32 `(steps, populations, batch)`, the number of spikes; `spikes` by population, bool `(steps,
-        recorded, neurons)`.
+        `spikes` by population, bool `(steps, recorded, neurons)`.
         """
         if recorded not in self._traced:  # once for any number of steps
             of_any_steps = {name: tf.TensorSpec((None, *draws.shape[1:]), draws.dtype) for name, draws in feed.items()}
@@ -85,17 +85,14 @@ class Loop:
         names = [layer.name for layer in self._network.populations] if recorded else []
         arrays: Dict[str, Any] = {
             "output": tf.TensorArray(tf.bool, steps),
-            "active": tf.TensorArray(tf.float32, steps),
             "spikes": {name: tf.TensorArray(tf.bool, steps) for name in names},
         }
 
         def body(t: tf.Tensor, state: State, arrays: Dict[str, Any]) -> Tuple[tf.Tensor, State, Dict[str, Any]]:
             state, spikes = self._step(known, {name: draws[t] for name, draws in feed.items()}, state)
-            active = [tf.reduce_sum(tf.reshape(s, (self._batch, -1)), 1) for s in spikes.values()]
             flat = {name: tf.reshape(s > 0, (self._batch, -1)) for name, s in spikes.items()}
             written = {
                 "output": arrays["output"].write(t, flat[self._network.output.name]),
-                "active": arrays["active"].write(t, tf.stack(active)),
                 "spikes": {name: array.write(t, flat[name][:recorded]) for name, array in arrays["spikes"].items()},
             }
             return t + 1, state, written
@@ -126,18 +123,28 @@ class Loop:
             potential = state["potentials"][name] + impulse
             if activation(layer) == "softmax":
                 fires = tf.reshape(feed[name], tf.shape(potential)) <= tf.nn.softmax(potential)
+                spikes[name] = tf.cast(fires, tf.float32)
             else:
-                fires = potential >= threshold
-            spikes[name] = tf.cast(fires, tf.float32)
-            tensors[name] = spikes[name] * threshold
-            if activation(layer) == "softmax" or self._settings.reset == "zero":
-                new["potentials"][name] = tf.where(fires, tf.zeros_like(potential), potential)
-            else:
-                new["potentials"][name] = potential - tensors[name]
+                spikes[name] = _reached(potential, threshold)
+            tensors[name] = spikes[name] if threshold == 1 else spikes[name] * threshold
+            to_zero = activation(layer) == "softmax" or self._settings.reset == "zero"
+            new["potentials"][name] = potential - (spikes[name] * potential if to_zero else tensors[name])
             new["counts"][name] += spikes[name]
             if name in new["readout"]:
                 new["readout"][name] += impulse
         return new, spikes
+
+
+def _reached(potential: tf.Tensor, threshold: float) -> tf.Tensor:
+    """1 where the potential is at least the threshold, else 0: float32.
+
+    A comparison and its cast to numbers take as long as a convolution. So: how far the potential is above the largest
+    number below the threshold, in units of their distance, a power of two. At the threshold that is 1, exactly.
+    """
+    reached = np.float32(threshold)
+    below = np.nextafter(reached, np.float32(0))
+    steps = (potential - below) * (1 / (reached - below))
+    return tf.raw_ops.ClipByValue(t=steps, clip_value_min=0.0, clip_value_max=1.0)
 
 
 def _specs(tensors: Any) -> Any:

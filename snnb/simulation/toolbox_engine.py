@@ -38,7 +38,7 @@ def run_with_toolbox(job: Job, parsed: Path, x: np.ndarray, y: np.ndarray, progr
         samples=len(pixels),
         counts={job.network.input.name: run.input_sum.astype(np.int64), **run.counts} if poisson else run.counts,
         quality=judge.quality(Analogue(job.network).outputs(pixels), None),
-        activity=None,
+        late=None,
         spikes={},
     )
 

@@ -21,8 +21,9 @@ class Totals:
         is among the populations when it spikes (Poisson).
     quality
         See `Quality`.
-    activity
-        Spikes of each population at each step: int64 `(populations, steps)`; None where the engine does not say.
+    late
+        Spikes of each population in the last two quarters of the steps: int64 `(populations, 2)`; None where the engine
+        does not say.
     spikes
         Spike times of the recorded samples, the first of the run, block by block: see `BlockCounts`.
     """
@@ -30,15 +31,15 @@ class Totals:
     samples: int
     counts: Dict[str, np.ndarray]
     quality: Quality
-    activity: Optional[np.ndarray]
+    late: Optional[np.ndarray]
     spikes: Dict[str, List[np.ndarray]]
 
     def __add__(self, other: "Totals") -> "Totals":
-        activity = None if self.activity is None or other.activity is None else self.activity + other.activity
+        late = None if self.late is None or other.late is None else self.late + other.late
         return Totals(
             samples=self.samples + other.samples,
             counts={name: counts + other.counts[name] for name, counts in self.counts.items()},
             quality=self.quality + other.quality,
-            activity=activity,
+            late=late,
             spikes={name: [*tables, *other.spikes.get(name, [])] for name, tables in self.spikes.items()},
         )

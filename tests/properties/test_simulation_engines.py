@@ -113,4 +113,4 @@ def test_event_is_tensorflow_where_sums_are_exact(tmp_path, source, architecture
     one, two = (e(network, options).simulate(pictures, 0, lambda s: None) for e in (TensorFlowEngine, EventEngine))
     for name, counts in one.counts.items():
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
-    np.testing.assert_array_equal(one.activity, two.activity)
+    np.testing.assert_array_equal(one.late, two.late)

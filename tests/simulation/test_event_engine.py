@@ -50,7 +50,7 @@ def test_where_sums_are_exact_every_spike_is_the_same(exact, change):
     for name, counts in one.counts.items():
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
     np.testing.assert_array_equal(two_spikes, one_spikes)
-    np.testing.assert_array_equal(two.activity, one.activity)
+    np.testing.assert_array_equal(two.late, one.late)
     np.testing.assert_allclose(two.readout, one.readout, atol=1e-4)
     assert list(one.spikes) == list(two.spikes)
     for name, table in one.spikes.items():
@@ -76,7 +76,7 @@ def test_long_trains_are_cut_into_parts_without_a_trace(trained, monkeypatch):
     np.testing.assert_array_equal(part_spikes, spikes)
     for name, counts in whole.counts.items():
         np.testing.assert_array_equal(parts.counts[name], counts)
-    np.testing.assert_array_equal(parts.activity, whole.activity)
+    np.testing.assert_array_equal(parts.late, whole.late)
 
 
 def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):

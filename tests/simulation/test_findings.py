@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from snnb.simulation.block import late_quarters
 from snnb.simulation.findings import findings
 from snnb.simulation.quality import Quality
 from snnb.simulation.totals import Totals
@@ -11,9 +12,10 @@ from snnb.simulation.totals import Totals
 def _found(network, spikes_per_step):
     """Findings for populations that all spike so often at each step."""
     counts = {layer.name: np.ones(layer.shape, np.int64) for layer in network.populations}
-    activity = np.tile(spikes_per_step, (len(counts), 1)).astype(np.int64)
-    quality = Quality(np.zeros(activity.shape[1]), 0, None)
-    return findings(network, Totals(1, counts, quality, activity, {}), activity.shape[1])
+    before, last = late_quarters(len(spikes_per_step))
+    late = [int(spikes_per_step[before:last].sum()), int(spikes_per_step[last:].sum())]
+    quality = Quality(np.zeros(len(spikes_per_step)), 0, None)
+    return findings(network, Totals(1, counts, quality, np.tile(late, (len(counts), 1)), {}), len(spikes_per_step))
 
 
 @pytest.mark.parametrize(

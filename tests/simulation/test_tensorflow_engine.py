@@ -4,10 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from snnb.simulation.event_engine import EventEngine
 from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.tensorflow_engine import TensorFlowEngine
+from snnb.simulation.tensorflow_loop import _reached
 
 SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
 
@@ -106,8 +109,28 @@ def test_recorded_spikes_add_up_to_the_counts(branched):
         np.testing.assert_array_equal(late, counted.counts[name][:2].reshape(2, -1), err_msg=name)
 
 
-def test_activity_is_the_number_of_spikes_at_each_step(branched):
-    counted, spikes = _simulate(branched)
-    totals = [counted.counts[layer.name].sum() for layer in branched.network.populations]
-    np.testing.assert_array_equal(counted.activity.sum(axis=1), totals)
-    np.testing.assert_array_equal(counted.activity[-1], spikes.sum(axis=(0, 2)))
+@pytest.mark.parametrize("warm_up", [0, 30])
+@pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
+def test_spikes_of_the_last_quarters_are_those_recorded_there(branched, engine, warm_up):
+    """Of 50 steps these are 26 to 37 and 38 to 49; the warm-up ends within the first of them, and counts here."""
+    settings = dataclasses.replace(SETTINGS, record_spikes=70, warm_up=warm_up)
+    counted = engine(branched.network, settings).simulate(branched.x[:70], 0, lambda spikes: None)
+    steps = [counted.spikes[layer.name][:, 2] for layer in branched.network.populations]
+    expected = [[((s >= 26) & (s < 38)).sum(), (s >= 38).sum()] for s in steps]
+    np.testing.assert_array_equal(counted.late, expected)
+    assert counted.late.all()
+
+
+@pytest.mark.parametrize("threshold", [1.0, 0.7, 1.3e-3, 417.25])
+def test_what_reaches_the_threshold(threshold):
+    """Numbers next to the threshold, far from it, and the like of many neurons: as a comparison has it."""
+    reached = np.float32(threshold)
+    near = [reached]
+    for towards in (np.float32(-np.inf), np.float32(np.inf)):
+        neighbour = reached
+        for _ in range(20):
+            neighbour = np.nextafter(neighbour, towards)
+            near.append(neighbour)
+    drawn = np.random.default_rng(0).normal(threshold, threshold, 10_000)
+    potential = np.array([*near, 0, -0.0, -reached, 1e30, -1e30, *drawn], np.float32)
+    np.testing.assert_array_equal(_reached(tf.constant(potential), threshold).numpy(), potential >= reached)
