@@ -78,10 +78,11 @@ def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
             seconds.setdefault(name, []).append(time.perf_counter() - began)
     print(f"\n{network}: {options.samples} samples, {options.duration} steps")
     print(f"{'':20}{'ms a sample':>12}{'× simulate':>12}{'× whole run':>12}{'peak MiB':>10}")
+    memories = {name: _memory(name, folder, options) for name in ("toolbox", *runs)}
     for name, took in seconds.items():
         of_toolbox = (seconds[f"toolbox, {part}"] for part in ("simulate", "whole run"))
         simulate, whole = (np.median(np.divide(toolbox, took)) for toolbox in of_toolbox)
-        memory = _memory(name.split(",")[0], folder, options)
+        memory = memories[name.split(",")[0]]
         print(f"{name:20}{1000 * np.median(took) / len(x):12.2f}{simulate:12.1f}{whole:12.1f}{memory:>10}")
     if torch_loop is None:
         print("PyTorch loop: left out, torch is not installed")

@@ -20,7 +20,6 @@ class Scratch:
     """What a thread needs while it works on a sample; arrays are made when they are first asked for."""
 
     def __init__(self, prepared: EventNetwork) -> None:
-        self.rows = np.empty(prepared.rows, np.int64)
         self._steps = prepared.train_steps
         self._trains: Dict[Tuple[str, int], Train] = {}
         self._currents: Dict[str, Tuple[np.ndarray, np.ndarray]] = {}
@@ -95,7 +94,7 @@ class SampleBlock:
             elif isinstance(layer, POPULATIONS):
                 train, neurons = scratch.train(layer), self._neurons(scratch, layer, sample, steps)
                 if read:
-                    self._prepared.work[layer.name](steps, read[0][0], neurons, train, scratch.rows)
+                    self._prepared.work[layer.name](steps, read[0][0], neurons, train)
                 else:
                     kernels.constant(steps, neurons, train)
                 trains[layer.name] = train

@@ -4,7 +4,7 @@ from typing import Tuple, Union
 
 import numpy as np
 
-from snnb.simulation.event_kernels import Reach
+from snnb.simulation.event_kernels import Reach, Segments
 from snnb.simulation.layers import (
     AveragePooling2D,
     Concatenate,
@@ -21,44 +21,44 @@ Windowed = Union[Conv2D, DepthwiseConv2D, AveragePooling2D, MaxPooling2D]
 
 
 def reach_of(layer: Windowed, shape: Shape) -> Reach:
-    """Windows of each position of the layer's input of that shape, one a run; `tap`: its number, columns reversed.
-
-    Reversed, the taps of a row stand in the order of the windows that a position has them in, see `runs_of`.
-    """
-    taps, dilation = _taps(layer)
-    rows, columns = (
-        _axis(shape[i], taps[i], layer.strides[i], dilation[i], layer.padding, layer.shape[i]) for i in (0, 1)
-    )
-    columns[2] = taps[1] - 1 - columns[2]
+    """Windows of each position of the layer's input of that shape; `tap` is the tap's number."""
+    rows, columns = _axes(layer, shape)
     # Each pair of a row's and a column's (position, window, tap) is one of the image's.
     position, window, tap = (
         (row[:, np.newaxis] * size + column).ravel()
-        for row, column, size in zip(rows, columns, (shape[1], layer.shape[1], taps[1]))
+        for row, column, size in zip(rows, columns, (shape[1], layer.shape[1], _taps(layer)[0][1]))
     )
     order = np.lexsort((window, position))
     start = np.searchsorted(position[order], np.arange(shape[0] * shape[1] + 1))
-    channels = np.full(len(order), layer.shape[2], np.int32)
-    return Reach(start, (window[order] * layer.shape[2]).astype(np.int32), tap[order].astype(np.int32), channels)
+    return Reach(start, (window[order] * layer.shape[2]).astype(np.int32), tap[order].astype(np.int32))
 
 
-def runs_of(layer: Conv2D, reach: Reach) -> Reach:
-    """The same with neighbours joined: the next window of the row, by the next tap of the row."""
-    position = np.repeat(np.arange(len(reach.start) - 1), np.diff(reach.start))
-    window = reach.target // layer.shape[2]
-    follows = np.diff(position, prepend=-1) == 0
-    for number, in_a_row in ((window, layer.shape[1]), (reach.tap, layer.kernel.shape[1])):
-        follows &= (np.diff(number, prepend=-2) == 1) & (number % in_a_row > 0)
-    begins = np.flatnonzero(~follows)
-    start = np.searchsorted(position[begins], np.arange(len(reach.start)))
-    length = np.diff(begins, append=len(position)) * layer.shape[2]
-    return Reach(start, reach.target[begins], reach.tap[begins], length.astype(np.int32))
+def segments_of(layer: Conv2D, shape: Shape) -> Segments:
+    """What the windows read of the layer's input of that shape."""
+    rows, columns = _axes(layer, shape)
+    columns = columns[:, np.lexsort((columns[0], columns[1]))]
+    position, window, tap = columns
+    # A column that follows the one before it, in the same window, goes on with its segment.
+    begins = np.flatnonzero((np.diff(window, prepend=-1) != 0) | (np.diff(position, prepend=-2) != 1))
+    length = np.diff(begins, append=len(position))
+    rows = rows[:, np.lexsort((rows[1], rows[2]))][..., np.newaxis]
+    first = (rows[0] * shape[1] + position[begins]).ravel()
+    output = (rows[1] * layer.shape[1] + window[begins]).ravel()
+    taps = (rows[2] * layer.kernel.shape[1] + tap[begins]).ravel()
+    return Segments(
+        target=(output * layer.shape[2]).astype(np.int32),
+        first=first.astype(np.int32),
+        stop=(first + np.tile(length, len(rows[0]))).astype(np.int32),
+        shift=(taps - first) * shape[2] * layer.shape[2],
+        positions=shape[0] * shape[1],
+    )
 
 
-def itself(positions: int, channels: int) -> Reach:
-    """Each position is the only one of its own window: a Dense layer on the last of several axes."""
-    start, target = np.arange(positions + 1), np.arange(positions) * channels
-    zero = np.zeros(positions, np.int32)
-    return Reach(start, target.astype(np.int32), zero, zero + np.int32(channels))
+def itself(positions: int, channels: int, units: int) -> Segments:
+    """Each position is read by the same of the output: a Dense layer on the last of several axes."""
+    each = np.arange(positions)
+    first = each.astype(np.int32)
+    return Segments(first * np.int32(units), first, first + np.int32(1), -each * channels * units, positions)
 
 
 def pooling_windows(layer: Union[AveragePooling2D, MaxPooling2D], shape: Shape) -> Tuple[np.ndarray, np.ndarray]:
@@ -94,6 +94,15 @@ def _taps(layer: Windowed) -> Tuple[Pair, Pair]:
     if isinstance(layer, (AveragePooling2D, MaxPooling2D)):
         return layer.pool_size, (1, 1)
     return (layer.kernel.shape[0], layer.kernel.shape[1]), layer.dilation
+
+
+def _axes(layer: Windowed, shape: Shape) -> Tuple[np.ndarray, np.ndarray]:
+    """`_axis` of the rows and of the columns."""
+    taps, dilation = _taps(layer)
+    rows, columns = (
+        _axis(shape[i], taps[i], layer.strides[i], dilation[i], layer.padding, layer.shape[i]) for i in (0, 1)
+    )
+    return rows, columns
 
 
 def _axis(size: int, taps: int, stride: int, dilation: int, padding: str, outputs: int) -> np.ndarray:

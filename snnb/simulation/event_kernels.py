@@ -3,8 +3,8 @@
 A `Train` lists the neurons that spike, step after step, in rising order. So a neuron's contributions arrive in the
 order of its inputs, and its current is a sequential float32 sum. What makes it fast:
 
-- inputs that spike at the same position of an image share their targets, so their rows of weights are summed in
-  registers before they are stored (`_add_rows`);
+- what a window of a convolution reads of a row of the image are consecutive events, whose weights are summed in
+  registers before they are stored (`_add_rows`); one kernel row after the other, so that its weights stay in the cache;
 - the membrane update is a flat loop that the compiler vectorises, and spikes are found 64 at a time.
 """
 
@@ -70,25 +70,43 @@ class Neurons(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """Where each position of an image counts. Position p's runs are `start[p]` to before `start[p + 1]` of these.
-
-    A run is one tap of the window or several whose targets follow each other, as they do along a row when the window
-    moves by one.
+    """Where each position of an image counts: position p in windows `start[p]` to before `start[p + 1]` of these.
 
     Attributes
     ----------
     target
-        int32: the first neuron of the run.
+        int32: the first neuron of the window.
     tap
-        int32: index of the first element of its weights.
-    length
-        int32: number of its neurons.
+        int32: index of the first element of the weights of the window's tap.
     """
 
     start: np.ndarray
     target: np.ndarray
     tap: np.ndarray
-    length: np.ndarray
+
+
+class Segments(NamedTuple):
+    """What the windows of a convolution read, a row of the image at a time: one row of the kernel after the other.
+
+    A segment is a range of positions next to each other in a row, under taps next to each other.
+
+    Attributes
+    ----------
+    target
+        int32: the first neuron of the window.
+    first, stop
+        int32: the range.
+    shift
+        int64: the weights of the image's neuron i begin at index shift + i × number of filters.
+    positions
+        Of the image.
+    """
+
+    target: np.ndarray
+    first: np.ndarray
+    stop: np.ndarray
+    shift: np.ndarray
+    positions: int
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,37 +120,46 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @intrinsic
-def _add_rows(typing, target, at, weights, first, rows, number, length):  # type: ignore[no-untyped-def]
-    """target[at:at + length] += weights[first + rows[e]:][:length] for e in range(number), in this order.
+def _add_rows(typing, target, at, weights, shift, events, begin, end, length):  # type: ignore[no-untyped-def]
+    """target[at:at + length] += weights[shift + events[e] * length:][:length] for e in range(begin, end), in order.
 
     Up to 64 sums at a time stay in registers while the rows go by. LLVM does not find that by itself: it vectorises
     the inner loop only, and would load and store the sums for each row.
     """
-    signature = types.void(target, types.int64, weights, types.int64, rows, types.int64, types.int64)
+    whole = types.int64
+    signature = types.void(target, whole, weights, whole, events, whole, whole, whole)
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         index = ir.IntType(64)
-        _, at, _, first, _, number, length = args
-        target, weights, rows = (
+        _, at, _, shift, _, begin, end, length = args
+        target, weights, events = (
             context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 2, 4)
         )
         done = cgutils.alloca_once_value(builder, index(0))
-        for width in (64, 32, 16, 8, 4, 2, 1):
+
+        def add_next(width):  # type: ignore[no-untyped-def]
             vector = ir.VectorType(ir.FloatType(), width)
-            sums = cgutils.alloca_once(builder, vector)
-            blocks = builder.sdiv(builder.sub(length, builder.load(done)), index(width))
-            with cgutils.for_range(builder, blocks):
-                offset = builder.load(done)
-                address = builder.gep(target, [builder.add(at, offset)])
-                address = builder.bitcast(address, vector.as_pointer())
-                builder.store(builder.load(address, align=4), sums)
-                source = builder.gep(weights, [builder.add(first, offset)])
-                with cgutils.for_range(builder, number) as loop:
-                    row = builder.load(builder.gep(rows, [loop.index]))
-                    row = builder.bitcast(builder.gep(source, [row]), vector.as_pointer())
-                    builder.store(builder.fadd(builder.load(sums), builder.load(row, align=4)), sums)
-                builder.store(builder.load(sums), address, align=4)
-                builder.store(builder.add(offset, index(width)), done)
+            sums, offset = cgutils.alloca_once(builder, vector), builder.load(done)
+
+            def vector_at(array, at):  # type: ignore[no-untyped-def]
+                return builder.bitcast(builder.gep(array, [at]), vector.as_pointer())
+
+            place = vector_at(target, builder.add(at, offset))
+            builder.store(builder.load(place, align=4), sums)
+            first = builder.add(shift, offset)
+            with cgutils.for_range(builder, end, start=begin) as event:
+                neuron = builder.sext(builder.load(builder.gep(events, [event.index])), index)
+                row = vector_at(weights, builder.add(first, builder.mul(neuron, length)))
+                builder.store(builder.fadd(builder.load(sums), builder.load(row, align=4)), sums)
+            builder.store(builder.load(sums), place, align=4)
+            builder.store(builder.add(offset, index(width)), done)
+
+        with cgutils.for_range(builder, builder.lshr(length, index(6))):
+            add_next(64)
+        with builder.if_then(builder.icmp_signed("<", builder.load(done), length)):
+            for width in (32, 16, 8, 4, 2, 1):
+                with builder.if_then(cgutils.is_not_null(builder, builder.and_(length, index(width)))):
+                    add_next(width)
         return context.get_dummy_value()
 
     return signature, generate
@@ -235,23 +262,29 @@ def constant(steps: int, neurons: Neurons, train: Train) -> None:
 
 
 @_compiled
-def dense(
-    steps: int, source: Train, weights: np.ndarray, length: int, rows: np.ndarray, neurons: Neurons, train: Train
-) -> None:
-    """weights: flat, a row of `length` for each input; rows: room for int64 indices."""
+def dense(steps: int, source: Train, weights: np.ndarray, length: int, neurons: Neurons, train: Train) -> None:
+    """weights: flat, a row of `length` for each input."""
     n = 0
     for step in range(steps):
         train.start[step] = n
-        e, end = source.start[step], source.start[step + 1]
-        while e < end:
-            number = min(end - e, DENSE_ROWS)
-            for i in range(number):
-                rows[i] = source.events[e + i] * np.int64(length)
-            _add_rows(neurons.current, 0, weights, 0, rows, number, length)
-            e += number
+        end = source.start[step + 1]
+        for e in range(source.start[step], end, DENSE_ROWS):
+            _add_rows(neurons.current, 0, weights, 0, source.events, e, min(e + DENSE_ROWS, end), length)
         n = _fire(neurons, step, train, n)
         _settle(neurons)
     train.start[steps] = n
+
+
+@_compiled
+def _index_positions(source: Train, step: int, channels: int, begins: np.ndarray) -> None:
+    """begins[p]: index of the first event of this step that is at position p of the image or behind it."""
+    first, end = source.start[step], source.start[step + 1]
+    for p in range(begins.size):
+        begins[p] = first
+    for e in range(first, end):  # the last event of each position remains; no integer division, which is slow
+        begins[int((source.events[e] + 0.5) * (1 / channels)) + 1] = e + 1
+    for p in range(1, begins.size):
+        begins[p] = max(begins[p], begins[p - 1])
 
 
 @_compiled
@@ -259,27 +292,31 @@ def convolution(
     steps: int,
     source: Train,
     channels: int,
-    reach: Reach,
+    segments: Segments,
     weights: np.ndarray,
-    stride: int,
-    rows: np.ndarray,
+    filters: int,
     neurons: Neurons,
     train: Train,
 ) -> None:
-    """weights: flat, an input channel's `stride` behind those of the one before; rows: room for int64 indices."""
+    """weights: flat, by kernel row, kernel column, channel and filter."""
+    begins = np.zeros(segments.positions + 1, np.int64)
     n = 0
     for step in range(steps):
         train.start[step] = n
-        e, end = source.start[step], source.start[step + 1]
-        while e < end:
-            position = _position(source.events[e], channels)
-            first, number = position * channels, 0
-            while e < end and source.events[e] < first + channels:
-                rows[number] = (source.events[e] - first) * stride
-                number += 1
-                e += 1
-            for k in range(reach.start[position], reach.start[position + 1]):
-                _add_rows(neurons.current, reach.target[k], weights, reach.tap[k], rows, number, reach.length[k])
+        _index_positions(source, step, channels, begins)
+        for k in range(segments.target.size):
+            begin, end = begins[segments.first[k]], begins[segments.stop[k]]
+            if begin < end:
+                _add_rows(
+                    neurons.current,
+                    segments.target[k],
+                    weights,
+                    segments.shift[k],
+                    source.events,
+                    begin,
+                    end,
+                    filters,
+                )
         n = _fire(neurons, step, train, n)
         _settle(neurons)
     train.start[steps] = n

@@ -8,8 +8,15 @@ import tensorflow as tf
 
 from snnb.simulation import event_kernels as kernels
 from snnb.simulation.currents import batch_of, current, padded, parameters
-from snnb.simulation.event_geometry import itself, joined_indices, padded_indices, pooling_windows, reach_of, runs_of
-from snnb.simulation.event_kernels import GROUP, Neurons, Reach, Train
+from snnb.simulation.event_geometry import (
+    itself,
+    joined_indices,
+    padded_indices,
+    pooling_windows,
+    reach_of,
+    segments_of,
+)
+from snnb.simulation.event_kernels import GROUP, Neurons, Train
 from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import (
     POPULATIONS,
@@ -26,8 +33,8 @@ from snnb.simulation.layers import (
 )
 from snnb.simulation.settings import SimulationSettings
 
-# Steps, the spikes that are read, the neurons, where their spikes go, and room for the indices of rows of weights.
-Work = Callable[[int, Train, Neurons, Train, np.ndarray], None]
+# Steps, the spikes that are read, the neurons, and where their spikes go.
+Work = Callable[[int, Train, Neurons, Train], None]
 
 # A layer's spikes are gathered for so many steps, or for as few as can hold so many of them if all its neurons spiked,
 # before the next layer reads them: meanwhile the layer's weights and neurons stay in the cache.
@@ -49,8 +56,6 @@ class EventNetwork:
         By layer that joins or pads: for each input, where its elements are in the output; None: where they were.
     base
         By population: float32, its current without spikes: the bias.
-    rows
-        Most rows of weights that are summed at a time.
     fed
         Populations that the constant input reaches, and the layers between.
     """
@@ -59,7 +64,6 @@ class EventNetwork:
         self.network, self.settings = network, settings
         sizes = [layer.size for layer in network.layers]
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_SPIKES // max(sizes)))
-        self.rows = max(kernels.DENSE_ROWS, *(layer.shape[-1] for layer in network.layers))
         self.fed = _fed(network, settings)
         self.work: Dict[str, Work] = {}
         self.tables: Dict[str, List[Optional[np.ndarray]]] = {}
@@ -165,43 +169,25 @@ def _tables(layer: Layer, shapes: List[Shape]) -> List[Optional[np.ndarray]]:
 
 def _work(layer: Layer, shape: Shape, amplitude: float) -> Work:
     """The work of a population that reads spikes of that amplitude from an array of that shape."""
-    size, channels = np.float32(amplitude), shape[-1]
-    if isinstance(layer, Dense):
+    size, channels, units = np.float32(amplitude), shape[-1], layer.shape[-1]
+    if isinstance(layer, (Dense, Conv2D)):
         weights = aligned((layer.kernel * size).ravel())
-        units = layer.shape[-1]
-        if len(shape) == 1:
-            return lambda steps, source, neurons, train, rows: kernels.dense(
-                steps, source, weights, units, rows, neurons, train
-            )
-        places = itself(int(np.prod(shape[:-1])), units)
-        return lambda steps, source, neurons, train, rows: kernels.convolution(
-            steps, source, channels, places, weights, units, rows, neurons, train
+        if isinstance(layer, Dense) and len(shape) == 1:
+            return lambda steps, source, neurons, train: kernels.dense(steps, source, weights, units, neurons, train)
+        positions = int(np.prod(shape[:-1]))
+        segments = segments_of(layer, shape) if isinstance(layer, Conv2D) else itself(positions, channels, units)
+        return lambda steps, source, neurons, train: kernels.convolution(
+            steps, source, channels, segments, weights, units, neurons, train
         )
-    if isinstance(layer, Conv2D):
-        return _convolution(layer, reach_of(layer, shape), channels, size)
     if isinstance(layer, DepthwiseConv2D):
         multiplier = layer.kernel.shape[3]
-        taps, reach = (layer.kernel[:, ::-1] * size).ravel(), reach_of(layer, shape)
+        taps, reach = (layer.kernel * size).ravel(), reach_of(layer, shape)
         placed = reach._replace(tap=reach.tap * np.int32(channels * multiplier))
-        return lambda steps, source, neurons, train, rows: kernels.depthwise(
+        return lambda steps, source, neurons, train: kernels.depthwise(
             steps, source, channels, placed, taps, multiplier, neurons, train
         )
     assert isinstance(layer, (AveragePooling2D, MaxPooling2D))
     windows, inputs = pooling_windows(layer, shape)
     if isinstance(layer, MaxPooling2D):
-        return lambda steps, source, neurons, train, rows: kernels.maximum(steps, source, windows, size, neurons, train)
-    return lambda steps, source, neurons, train, rows: kernels.average(
-        steps, source, windows, size, inputs, neurons, train
-    )
-
-
-def _convolution(layer: Conv2D, reach: Reach, channels: int, size: np.float32) -> Work:
-    """Weights by kernel row, input channel, then the row's taps from right to left: so that runs are contiguous."""
-    _, columns, _, filters = layer.kernel.shape
-    weights = aligned((layer.kernel[:, ::-1].transpose(0, 2, 1, 3) * size).ravel())
-    runs, stride = runs_of(layer, reach), columns * filters
-    row, column = runs.tap // columns, runs.tap % columns
-    runs = runs._replace(tap=(row * channels * stride + column * filters).astype(np.int32))
-    return lambda steps, source, neurons, train, rows: kernels.convolution(
-        steps, source, channels, runs, weights, stride, rows, neurons, train
-    )
+        return lambda steps, source, neurons, train: kernels.maximum(steps, source, windows, size, neurons, train)
+    return lambda steps, source, neurons, train: kernels.average(steps, source, windows, size, inputs, neurons, train)

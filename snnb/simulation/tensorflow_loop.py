@@ -138,13 +138,15 @@ class Loop:
 def _reached(potential: tf.Tensor, threshold: float) -> tf.Tensor:
     """1 where the potential is at least the threshold, else 0: float32.
 
-    A comparison and its cast to numbers take as long as a convolution. So: how far the potential is above the largest
-    number below the threshold, in units of their distance, a power of two. At the threshold that is 1, exactly.
+    A comparison and its cast to numbers take as long as a convolution. So: a number that is at least 1 where the
+    potential reaches the threshold and at most 0 elsewhere, clipped. For thresholds other than 1 it is the distance to
+    the largest number below the threshold, in units of what lies between the two, a power of two: exactly 1 at the
+    threshold.
     """
     reached = np.float32(threshold)
     below = np.nextafter(reached, np.float32(0))
-    steps = (potential - below) * (1 / (reached - below))
-    return tf.raw_ops.ClipByValue(t=steps, clip_value_min=0.0, clip_value_max=1.0)
+    above = tf.floor(potential) if reached == 1 else (potential - below) * (1 / (reached - below))
+    return tf.raw_ops.ClipByValue(t=above, clip_value_min=0.0, clip_value_max=1.0)
 
 
 def _specs(tensors: Any) -> Any:

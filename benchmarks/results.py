@@ -1,0 +1,118 @@
+"""What trained networks lose by conversion, measured through the command line, and the table of it in docs/results.md.
+
+    python benchmarks/results.py --data DIR [MODEL ...] [--runs DIR]
+
+DIR holds `mnist/` and `cifar10/` in their official layouts. A model whose run is there is not trained again.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+from snnb.architectures import find
+from snnb.rundir.directory import RunDirectory
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "results.md"
+BEGIN, END = "<!-- results: written by `python benchmarks/results.py` -->", "<!-- end of results -->"
+SAMPLES = {"mnist": 10_000, "cifar10": 1_000}
+DURATION = 100
+MODELS = (
+    "mlp_mnist",
+    "cnn_mnist",
+    "lenet_mnist",
+    "lenet_padded_mnist",
+    "zambrano_mnist",
+    "autoencoder_mnist",
+    "rueckauer_cifar10",
+)
+FIRST = ("model", "epochs", "samples")
+LAST = ("operations ANN → SNN", "train s", "simulate s")
+
+
+def main() -> None:
+    """Run what is missing, one model after the other, and write the page after each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"all of {', '.join(MODELS)} when left out")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, default=Path("runs/results"))
+    options = parser.parse_args()
+    for model in options.models or MODELS:
+        command = arguments(model)
+        print(f"snnb {' '.join(command)}", flush=True)
+        places = ["--source", str(options.data / find(model).spec.dataset), "--run-dir", str(options.runs / model)]
+        start = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
+        subprocess.run([*start, *command, *places], check=True)
+        done = [name for name in MODELS if (options.runs / name / "manifest.yaml").is_file()]
+        write_section({name: figures(RunDirectory.open(options.runs / name)) for name in done})
+
+
+def arguments(model: str) -> List[str]:
+    """The command that a row of the table comes from, without where data and run are."""
+    samples = SAMPLES[find(model).spec.dataset]
+    return ["run", "--model", model, "--samples", str(samples), "--duration", str(DURATION)]
+
+
+def figures(run: RunDirectory) -> Dict[str, Any]:
+    """What a finished run says of itself."""
+    simulation, train = run.record_of("simulate"), run.record_of("train")
+    folder = run.path / run.directory_of("simulate", max(run.manifest.stages.simulations))
+    return {
+        **json.loads((folder / "sim_accuracies.json").read_text()),
+        "epochs": train.details.epochs_run,
+        "train_s": train.timing.wall_s,
+        "simulate_s": simulation.timing.wall_s,
+    }
+
+
+def write_section(results: Dict[str, Dict[str, Any]]) -> None:
+    """Put the tables between the two comments of the page."""
+    classifiers = {name: result for name, result in results.items() if "ann_accuracy" in result}
+    others = {name: result for name, result in results.items() if name not in classifiers}
+    judged = ("ANN", "SNN", "95 % interval", "points lost", "read-out", "differ")
+    text = table([*FIRST, *judged, *LAST], [_row(*item) for item in classifiers.items()])
+    if others:
+        text += "\n\nMean squared error of the reconstruction, over pixels in [0, 1]:\n\n"
+        text += table([*FIRST, "ANN", "SNN", "SNN / ANN", *LAST], [_error_row(*item) for item in others.items()])
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+def table(head: List[str], rows: List[List[str]]) -> str:
+    """A table in Markdown, all columns but the first aligned right."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---", *["---:"] * (len(head) - 1)], *rows])
+
+
+def _row(name: str, found: Dict[str, Any]) -> List[str]:
+    ann, snn = found["ann_accuracy"], found["snn_accuracy"]
+    low, high = found["snn_accuracy_interval_95"]
+    return [
+        *_first(name, found),
+        f"{ann:.2%}",
+        f"{snn:.2%}",
+        f"{low:.2%} – {high:.2%}",
+        f"{100 * (ann - snn):.2f}",
+        f"{found['readout_accuracy']:.2%}",
+        str(found["disagreements"]),
+        *_last(found),
+    ]
+
+
+def _error_row(name: str, found: Dict[str, Any]) -> List[str]:
+    ann, snn = found["ann_mean_squared_error"], found["snn_mean_squared_error"]
+    return [*_first(name, found), f"{ann:.5f}", f"{snn:.5f}", f"{snn / ann:.2f}", *_last(found)]
+
+
+def _first(name: str, found: Dict[str, Any]) -> Tuple[str, str, str]:
+    return f"`{name}`", str(found["epochs"]), f"{found['num_samples']:,}"
+
+
+def _last(found: Dict[str, Any]) -> Tuple[str, str, str]:
+    operations = f"{found['ann_multiply_accumulates_per_sample']:,} → {found['synaptic_operations_per_sample']:,.0f}"
+    return operations, f"{found['train_s']:.0f}", f"{found['simulate_s']:.0f}"
+
+
+if __name__ == "__main__":
+    main()
