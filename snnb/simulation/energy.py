@@ -6,8 +6,8 @@ from typing import Dict, Tuple
 import numpy as np
 import tensorflow as tf
 
+from snnb.interruptible import interruptible
 from snnb.simulation.currents import current
-from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import (
     POPULATIONS,
     AveragePooling2D,

@@ -6,6 +6,7 @@ from typing import Callable, Dict, List, Optional, Set
 import numpy as np
 import tensorflow as tf
 
+from snnb.interruptible import interruptible
 from snnb.simulation import event_kernels as kernels
 from snnb.simulation.currents import batch_of, current, padded, parameters
 from snnb.simulation.event_geometry import (
@@ -17,7 +18,6 @@ from snnb.simulation.event_geometry import (
     segments_of,
 )
 from snnb.simulation.event_kernels import GROUP, Neurons, Train
-from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import (
     POPULATIONS,
     AveragePooling2D,

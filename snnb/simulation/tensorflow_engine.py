@@ -7,9 +7,9 @@ from typing import Callable, Dict, Iterator, List, Tuple
 import numpy as np
 import tensorflow as tf
 
+from snnb.interruptible import interruptible
 from snnb.simulation.block import BlockCounts, Observe, late_quarters, spike_table
 from snnb.simulation.currents import batch_of, padded
-from snnb.simulation.interruptible import interruptible
 from snnb.simulation.layers import Network, activation
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 from snnb.simulation.settings import SimulationSettings

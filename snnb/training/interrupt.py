@@ -1,9 +1,11 @@
 """Ctrl-C during work that spends minutes inside TensorFlow, where Python hears no signals."""
 
 import threading
-from typing import Any, Callable, Dict, List, Optional, TypeVar
+from typing import Any, Callable, Dict, Optional, TypeVar
 
 from tensorflow import keras
+
+from snnb.interruptible import interruptible
 
 T = TypeVar("T")
 
@@ -25,25 +27,11 @@ def run_interruptibly(work: Callable[[threading.Event], T]) -> T:
         What the work returns; what it raises is raised.
     """
     abandoned = threading.Event()
-    results: List[T] = []
-    errors: List[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work(abandoned))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="training", daemon=True)
-    thread.start()
     try:
-        thread.join()
+        return interruptible(lambda: work(abandoned))
     except BaseException:
         abandoned.set()
         raise
-    if errors:
-        raise errors[0]
-    return results[0]
 
 
 class EndWhen(keras.callbacks.Callback):

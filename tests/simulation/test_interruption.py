@@ -8,7 +8,7 @@ import threading
 import psutil
 import pytest
 
-from snnb.simulation.interruptible import interruptible
+from snnb.interruptible import interruptible
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 
