@@ -73,7 +73,7 @@ def _answering(progress: Progress) -> Progress:
 
 @contextmanager
 def terminal_bar(label: str) -> Iterator[Progress]:
-    """A rich progress bar with time left and a remark."""
+    """A rich progress bar with pace, time left and a remark."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -82,21 +82,28 @@ def terminal_bar(label: str) -> Iterator[Progress]:
         TextColumn("{task.description:10}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[pace]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(label, total=None, note="")
+        started, task = time.monotonic(), bars.add_task(label, total=None, pace="", note="")
 
         def show(done: int, total: int, note: str = "") -> None:
-            bars.update(task, completed=done, total=total, note=note)
+            bars.update(task, completed=done, total=total, pace=_pace(done, started), note=note)
 
         yield show
 
 
+def _pace(done: int, started: float) -> str:
+    """How many a second since then: samples, batches, edges."""
+    pace = done / max(time.monotonic() - started, 1e-3)
+    return f"{pace:,.0f}/s" if pace >= 100 else f"{pace:.1f}/s"
+
+
 def line_a_while(label: str, seconds: float = 10.0) -> Progress:
-    """Progress for log files: a line every `seconds`, with the time left."""
+    """Progress for log files: a line every `seconds`, with pace and time left."""
     started = last = time.monotonic()
 
     def show(done: int, total: int, note: str = "") -> None:
@@ -106,7 +113,8 @@ def line_a_while(label: str, seconds: float = 10.0) -> Progress:
             return
         last = now
         left = (now - started) * (total - done) / done
-        click.echo(f"{label}: {done:,} of {total:,}, {left:,.0f} s left {note}".rstrip(), err=True)
+        pace = _pace(done, started)
+        click.echo(f"{label}: {done:,} of {total:,}, {pace}, {left:,.0f} s left {note}".rstrip(), err=True)
 
     return show
 

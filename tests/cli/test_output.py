@@ -1,0 +1,12 @@
+"""What progress says in a log file."""
+
+from snnb.cli import output
+
+
+def test_a_line_a_while_tells_pace_and_time_left(monkeypatch, capsys):
+    clock = [100.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: clock[0])
+    show = output.line_a_while("simulate", seconds=10)
+    for clock[0], done in ((105.0, 10), (120.0, 40), (125.0, 55)):
+        show(done, 100, "accuracy so far 0.9000")
+    assert capsys.readouterr().err == "simulate: 40 of 100, 2.0/s, 30 s left accuracy so far 0.9000\n"
