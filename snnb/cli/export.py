@@ -37,6 +37,8 @@ def export(
 ) -> None:
     """Write the graph in another program's format."""
     console = output.configure(json, verbose, quiet)
+    from rich.filesize import decimal
+
     from snnb.rundir.directory import RunDirectory
     from snnb.stages.export import export_graph
 
@@ -56,6 +58,6 @@ def export(
             progress=progress,
         )
     console.result(
-        [f"{written.path}  {written.edges:,} edges  {written.size_bytes / 1e6:,.1f} MB"],
+        [f"{written.path}  {written.edges:,} edges  {decimal(written.size_bytes)}"],
         {"path": written.path, "edges": written.edges, "size_bytes": written.size_bytes, "format": format},
     )

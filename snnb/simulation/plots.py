@@ -51,7 +51,7 @@ def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], ste
         if not shown.any():
             continue
         height = -(-layer.size // every)
-        axes.plot(step[shown], bottom + neuron[shown] // every, ",")
+        axes.plot(step[shown], bottom + neuron[shown] // every, "s", markersize=1.5, markeredgewidth=0)
         middles.append(bottom + height / 2)
         names.append(layer.name if every == 1 else f"{layer.name}\n(1 in {every})")
         bottom += height + RASTER_NEURONS // 20

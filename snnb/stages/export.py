@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Callable, Optional
 
+from rich.filesize import decimal
+
 from snnb.errors import UpstreamError, UsageError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
@@ -53,7 +55,7 @@ def export_graph(
     expected = estimate(opened, format, with_input=with_input)
     target = output or folder / "export" / f"{run.model}{FORMATS[format].suffix}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    say(f"export: about {expected.size_bytes / 1e6:,.1f} MB, {expected.seconds:,.1f} s")
+    say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
     recorded = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
     return export(
         opened,
