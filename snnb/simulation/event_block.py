@@ -6,8 +6,8 @@ import numpy as np
 
 from snnb.simulation import event_kernels as kernels
 from snnb.simulation.block import BlockCounts, late_quarters, spike_table
-from snnb.simulation.event_kernels import Neurons, Train
 from snnb.simulation.event_network import EventNetwork, aligned
+from snnb.simulation.event_types import Neurons, Train
 from snnb.simulation.layers import POPULATIONS, InputLayer, Layer, MaxPooling2D, activation
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 

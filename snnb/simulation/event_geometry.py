@@ -4,7 +4,7 @@ from typing import Tuple, Union
 
 import numpy as np
 
-from snnb.simulation.event_kernels import Reach, Segments
+from snnb.simulation.event_types import Reach, Segments
 from snnb.simulation.layers import (
     AveragePooling2D,
     Concatenate,

@@ -17,7 +17,7 @@ from snnb.simulation.event_geometry import (
     reach_of,
     segments_of,
 )
-from snnb.simulation.event_kernels import GROUP, Neurons, Train
+from snnb.simulation.event_types import GROUP, Neurons, Train
 from snnb.simulation.layers import (
     POPULATIONS,
     AveragePooling2D,
