@@ -1,7 +1,8 @@
 """The simulation engines beside the toolbox, on LeNet (MNIST) and Rueckauer's CIFAR-10 network.
 
-Toolbox and engines run in turn in one process, several rounds; printed are medians of the times, and of the ratios
-within a round. Peak memory is that of a process of its own. Counts are compared sample by sample and neuron by neuron.
+Toolbox and engines run in turn in one process, several rounds, the engines three times in each; printed are medians of
+the times, and of the ratios within a round. Peak memory is that of a process of its own. Counts are compared sample by
+sample and neuron by neuron.
 
     python benchmarks/simulate.py [--data DIR] [--samples 100] [--duration 100]
 
@@ -31,6 +32,7 @@ ENGINES = ("tensorflow", "event")
 PARSED = "model_parsed.h5"
 TOOLBOX_BATCH = 50
 EPOCHS = 2
+REPEATS = 3  # of what takes a second, in each round
 
 
 def main() -> None:
@@ -73,9 +75,7 @@ def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
         seconds.setdefault("toolbox, simulate", []).append(simulate)
         seconds.setdefault("toolbox, whole run", []).append(whole)
         for name, run in runs.items():
-            began = time.perf_counter()
-            _exhaust(run)
-            seconds.setdefault(name, []).append(time.perf_counter() - began)
+            seconds.setdefault(name, []).append(np.median([_seconds(run) for _ in range(REPEATS)]))
     print(f"\n{network}: {options.samples} samples, {options.duration} steps")
     print(f"{'':20}{'ms a sample':>12}{'× simulate':>12}{'× whole run':>12}{'peak MiB':>10}")
     memories = {name: _memory(name, folder, options) for name in ("toolbox", *runs)}
@@ -93,6 +93,12 @@ def _peak_mib() -> int:
     """Of this process; `getrusage` would give the parent's where that is larger."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) // 1024
+
+
+def _seconds(run: Callable[[], Iterator[Any]]) -> float:
+    began = time.perf_counter()
+    _exhaust(run)
+    return time.perf_counter() - began
 
 
 def _exhaust(run: Callable[[], Iterator[Any]]) -> None:
