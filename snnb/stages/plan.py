@@ -92,8 +92,8 @@ def bring_up_to_date(
     names = needed(target, given.get("graph", {}))
     _refuse_bad_options(run, names, given)
     for name in names:
-        if name == "train" and "simulate" in names:
-            simulate.resolve(run, given.get("simulate", {}))  # the test set is there by now, and may be too small
+        if name == "train" and "simulate" in names and given.get("simulate"):
+            simulate.resolve(run, given["simulate"])  # the test set is there by now, and may be too small
         is_target = name == target
         options = dict(given.get(name, {}))
         if name == "graph" and outcomes and outcomes[-1].result.stage == "simulate":
@@ -126,8 +126,10 @@ def _refuse_bad_options(run: RunDirectory, names: List[str], given: Given) -> No
     """Raise `UsageError` before any stage runs: the last one's turn may come hours later."""
     for name in names:
         refuse_bad_values(PARAMS[name], {**recorded_params(run.record_of(name)), **given.get(name, {})})
-    if "train" in names:
-        train.resolve(run, given.get("train", {}))  # options beside the model's recipe
+    asked = given.get("train")
+    # Beside the model's recipe; a model of one's own is opened for that, and what is up to date does without its file.
+    if "train" in names and asked and why_run(run, "train", asked) is not None:
+        train.resolve(run, asked)
 
 
 def needed(target: str, graph_options: Mapping[str, Any]) -> List[str]:

@@ -66,6 +66,10 @@ def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path):
     assert stages["graph"]["metrics"]["synapses"] == closed_form(filters=2)
     nets.write_text(NETS.replace("filters=3", "filters=4"))
     assert "net.py has changed" in snnb("status", run).stdout
+    nets.unlink()  # as on another machine: what is up to date does without it
+    result = snnb("run", "--run-dir", run, "--epochs", 3, "--json")
+    assert result.returncode == 0, result.stderr
+    assert not any(s["ran"] for s in json.loads(result.stdout)["stages"])
 
 
 def test_a_trained_network_is_judged_and_converted_as_it_is(nets, tmp_path):
