@@ -78,7 +78,7 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, click.ClickException):
         return 2
     if isinstance(error, OSError):
-        from snnb.rundir.files import FULL
+        from snnb.files import FULL
 
         return 6 if error.errno in FULL else 3
     return 6 if isinstance(error, MemoryError) else 1
@@ -86,7 +86,7 @@ def exit_code_of(error: BaseException) -> int:
 
 def message_of(error: BaseException) -> str:
     """One line for a person."""
-    from snnb.rundir.files import describe_os_error
+    from snnb.files import describe_os_error
 
     if isinstance(error, click.ClickException):
         return f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` tell what there is)"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
 
 from snnb.errors import InputError, UsageError
+from snnb.files import PARTIAL, disk_full_told, sync_directory, sync_tree
 from snnb.rundir import lock, manifest
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
-from snnb.rundir.files import PARTIAL, disk_full_told, sync_directory, sync_tree
 from snnb.rundir.hashes import HashMemory
 from snnb.rundir.params import Params
 from snnb.rundir.records import RECORD_TYPES, AnyStageRecord, FileRecord, Manifest, Record, RunInfo, Timing

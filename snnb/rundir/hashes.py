@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Dict, Optional, Tuple
 
-from snnb.rundir.files import sha256_of, write_text_atomically
+from snnb.files import sha256_of, write_text_atomically
 from snnb.rundir.records import FileRecord
 
 NAME = ".hashes.json"

@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from snnb.errors import InputError
-from snnb.rundir.files import write_text_atomically
+from snnb.files import write_text_atomically
 from snnb.rundir.records import SCHEMA_VERSION, Manifest
 
 NAME = "manifest.yaml"

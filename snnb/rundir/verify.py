@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
+from snnb.files import sha256_of
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.files import sha256_of
 from snnb.rundir.records import AnyStageRecord, FileRecord
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, List, Mapping
 
 from snnb.errors import InputError, UsageError
+from snnb.files import require_disk
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.files import require_disk
 from snnb.rundir.params import GraphParams
 from snnb.rundir.records import GraphDetails
 from snnb.stages.log import write_log

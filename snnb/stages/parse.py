@@ -4,9 +4,9 @@ from typing import Any, List, Mapping
 
 import numpy as np
 
+from snnb.files import require_disk
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.files import require_disk
 from snnb.rundir.params import ParseParams
 from snnb.rundir.records import ParseDetails
 from snnb.stages.result import StageResult, merge, result_of

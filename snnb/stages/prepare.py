@@ -10,7 +10,7 @@ import platformdirs
 from snnb import datasets
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.files import external_record
+from snnb.rundir.external import external_record
 from snnb.rundir.params import PrepareParams
 from snnb.rundir.records import PrepareDetails, Split
 from snnb.stages.model import input_shape, model_of

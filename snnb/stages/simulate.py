@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 import numpy as np
 
 from snnb.errors import UsageError
+from snnb.files import copy_file, require_disk
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.files import copy_file, require_disk
 from snnb.rundir.params import SimulateParams
 from snnb.rundir.records import ParseRecord, SimulateDetails
 from snnb.rundir.status import stale_reason

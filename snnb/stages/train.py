@@ -10,7 +10,7 @@ import numpy as np
 from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.files import external_record
+from snnb.rundir.external import external_record
 from snnb.rundir.params import TrainParams
 from snnb.rundir.records import TrainDetails
 from snnb.stages.dataset import prepared_details

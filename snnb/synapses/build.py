@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 
 from snnb.errors import InputError, ResourceError, UsageError
+from snnb.files import written_whole
 from snnb.progress import Progress, silent
 from snnb.synapses import store
 from snnb.synapses.counts import Counts, read_counts
-from snnb.synapses.files import written_whole
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.parsed_model import INPUT, ParsedModel, open_parsed_model
 from snnb.synapses.plan import PlannedPopulation, consecutive, plan, sources

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Dict, Optional
 
 from snnb.errors import ResourceError, UsageError
+from snnb.files import flushed_meanwhile, refuse_existing, written_whole
 from snnb.progress import Progress, silent
 from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
 from snnb.synapses.export.request import Format, Kept, Request
-from snnb.synapses.files import flushed_meanwhile, refuse_existing, written_whole
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import RATE_UNITS
 

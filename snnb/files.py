@@ -1,0 +1,207 @@
+"""Files that are written whole or not at all, read only where they are regular, hashed, copied cheaply."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Iterator, List
+
+from snnb.errors import InputError, ResourceError, UsageError
+
+BLOCK = 1 << 20
+PARTIAL = ".partial"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+ROOM = "make room or choose another disk, then run the same command again"
+ADVICE = {
+    errno.ENOSPC: f"the disk is full; {ROOM}",
+    errno.EDQUOT: f"the disk quota is used up; {ROOM}",
+    errno.EROFS: "the file system is read-only; give a place that can be written",
+    errno.EACCES: "permission denied; `ls -l` on it and on its folder says whose it is",
+    errno.EPERM: "not permitted; `ls -l` on it and on its folder says whose it is",
+    errno.ELOOP: "is a symbolic link, which is not followed here; put the file itself in its place",
+    errno.EISDIR: "is a directory where a file is expected; move it away",
+    errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
+    errno.ENAMETOOLONG: "the name is too long; give a shorter one",
+}
+FICLONE = 0x40049409  # linux/fs.h: share the extents of another file (btrfs, XFS)
+KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
+    """Open a file for reading without ever waiting for a FIFO's other end.
+
+    Raises
+    ------
+    InputError
+        `path` is a directory, FIFO, socket or device.
+    OSError
+        It cannot be opened; with `follow_links` false also (ELOOP) when it is a symbolic link.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
+    descriptor = os.open(str(path), flags)
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind != stat.S_IFREG:
+        os.close(descriptor)
+        raise InputError(f"{path} is {KINDS.get(kind, 'no regular file')}, not a regular file; put a file in its place")
+    return os.fdopen(descriptor, "rb")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a regular file, as 64 hexadecimal digits; memory stays flat."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        for block in iter(lambda: file.read(BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a file so that at any moment either the old or the new content is there. A link at `path` is replaced."""
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    partial.unlink(missing_ok=True)  # what a killed process left, or a link that would lead elsewhere
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(str(partial), flags, 0o666), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_directory(path.parent)
+
+
+@contextmanager
+def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
+    """Give a name to write a file or directory under; move it to `target` when the block ends without an error.
+
+    Raises
+    ------
+    UsageError
+        If `target` exists and `force` is not set, or its directory does not exist.
+    """
+    refuse_existing(target, force=force)
+    temporary, aside = (target.with_name(f".{target.name}{what}") for what in (PARTIAL, ".replaced"))
+    remove(temporary)  # what a killed process left
+    try:
+        yield temporary
+        sync_tree(temporary)
+        if temporary.is_dir() or target.is_dir():  # a directory and what stands in its place cannot change at once
+            remove(aside)
+            if target.exists() or target.is_symlink():
+                target.replace(aside)
+        temporary.replace(target)
+        remove(aside)
+    finally:
+        remove(temporary)
+
+
+@contextmanager
+def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
+    """Flush a file or directory to disk again and again while the block writes it, so that the disk does not wait.
+
+    Raises
+    ------
+    OSError
+        If the disk failed and nothing else did; the system tells of it only once.
+    """
+    stop = threading.Event()
+    errors: List[OSError] = []
+
+    def flush() -> None:
+        while not stop.wait(seconds):
+            try:
+                sync_tree(path)
+            except FileNotFoundError:
+                continue  # not there yet, or a file of the writer's that is there no longer
+            except OSError as error:
+                errors.append(error)
+                return
+
+    thread = threading.Thread(target=flush, name="flush", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def refuse_existing(target: Path, *, force: bool) -> None:
+    """Raise `UsageError` when `target` is there and may not be replaced, or its directory is not there."""
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent}: no such directory; make it first")
+    if (target.exists() or target.is_symlink()) and not force:
+        raise UsageError(f"{target} exists; give another path, or --force to replace it")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link (never what it points to) or a directory with all it holds; nothing may be there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames inside `path` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(path: Path) -> None:
+    """Flush a file, or every file and directory below `path` and `path`, to the disk."""
+    for entry in [*path.rglob("*"), path] if path.is_dir() else [path]:
+        sync_directory(entry)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file, sharing its blocks where the file system can; never a hard link: neither copy changes the other."""
+    with open_regular(source) as read, target.open("wb") as write:
+        try:
+            fcntl.ioctl(write.fileno(), FICLONE, read.fileno())
+        except OSError:
+            shutil.copyfileobj(read, write, BLOCK)
+
+
+def require_disk(directory: Path, size_bytes: int, what: str) -> None:
+    """Raise `ResourceError` when the disk of `directory` has not `size_bytes` free (and a margin of 1 %)."""
+    free = shutil.disk_usage(directory).free
+    if free < size_bytes * 1.01:
+        raise ResourceError(
+            f"{what} needs {size_bytes / 1e6:,.1f} MB, but the disk of {directory} has {free / 1e6:,.1f} MB free; "
+            "make room or choose another --run-dir"
+        )
+
+
+@contextmanager
+def disk_full_told(directory: Path) -> Iterator[None]:
+    """Turn whatever a library makes of a full disk into a `ResourceError`.
+
+    numpy and HDF5 report a short write without its error number, so the disk itself is asked.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        if getattr(error, "errno", None) in FULL or shutil.disk_usage(directory).free < BLOCK:
+            raise ResourceError(f"{directory.parent}: {ADVICE[errno.ENOSPC]}") from error
+        raise
+
+
+def describe_os_error(error: OSError) -> str:
+    """One line for a failed file operation, with what to do about the common ones."""
+    where = f"{error.filename}: " if error.filename else ""
+    return where + ADVICE.get(error.errno or 0, f"{error.strerror or error}")

@@ -1,0 +1,99 @@
+"""Text from files, read with limits; and text for a terminal, without control characters."""
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from snnb.errors import InputError
+from snnb.files import open_regular
+
+LONGEST = 32 << 20  # bytes
+DEEPEST = 32  # levels of YAML
+RAISED_BY_PARSERS = (ValueError, OverflowError, RecursionError, TypeError, AttributeError, KeyError)
+
+
+def read_text(path: Path, remedy: str, *, longest: int = LONGEST) -> str:
+    """Read a text file in UTF-8.
+
+    Raises
+    ------
+    InputError
+        It is no regular file, longer than `longest` bytes, or not text.
+    """
+    with open_regular(path) as file:
+        content = file.read(longest + 1)
+    if len(content) > longest:
+        raise InputError(f"{path} is longer than {longest / 2**20:,.0f} MiB; {remedy}")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not text; {remedy}") from None
+
+
+def load_json(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
+    """Read a JSON file; `InputError` when it is no JSON, too long or too deep."""
+    return parse_json(read_text(path, remedy, longest=longest), str(path), remedy)
+
+
+def parse_json(text: str, where: str, remedy: str) -> Any:
+    """Read JSON text that was found in `where`; `InputError` when it is none, or too deep."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = str(error).splitlines()[0] if isinstance(error, ValueError) else "too deep"
+        raise InputError(f"{where} is not valid JSON ({line}); {remedy}") from None
+
+
+def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
+    """Read a YAML file with a safe loader, after a look at its structure.
+
+    Aliases are refused (a few lines of them stand for gigabytes), and so are more than `DEEPEST` levels, at which the
+    C loader would leave its stack.
+
+    Raises
+    ------
+    InputError
+        The file is not such YAML; the line is named where there is one.
+    """
+    text = read_text(path, remedy, longest=longest)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise InputError(f"{path}: line {event.start_mark.line + 1} has an alias; {remedy}")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise InputError(
+                    f"{path}: line {event.start_mark.line + 1} is more than {DEEPEST} levels deep; {remedy}"
+                )
+        return yaml.load(text, Loader=loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise InputError(f"{path} is not valid YAML{where}; {remedy}") from None
+    except RAISED_BY_PARSERS as error:  # PyYAML makes numbers and dates without a look at what they hold
+        raise InputError(f"{path} holds a value that is none ({str(error).splitlines()[0]}); {remedy}") from None
+
+
+def printable(text: str) -> str:
+    """The text with control characters, direction marks and bytes that are no text as escapes: safe on a terminal.
+
+    Line ends stay.
+    """
+    return "".join(char if char == "\n" or not _is_control(char) else _escaped(char) for char in text)
+
+
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _escaped(char: str) -> str:
+    return (
+        char.encode("unicode_escape").decode()
+        if ord(char) < 0xD800 or ord(char) > 0xDFFF
+        else f"\\x{ord(char) & 0xFF:02x}"
+    )
