@@ -1,4 +1,4 @@
-"""numpy's files, read without objects and without believing what they declare: sizes are checked before memory is taken.
+"""numpy's files, read without objects and without belief in what they declare: sizes come before memory is taken.
 
 Format: numpy.lib.format (NEP 1), versions 1 to 3. Only what this package writes and data sets hold is read: plain
 numbers and fixed-width text.
