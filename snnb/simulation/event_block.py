@@ -4,15 +4,17 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 
-from snnb.simulation import event_kernels as kernels
+from snnb.simulation import event_trains
 from snnb.simulation.block import BlockCounts, late_quarters, spike_table
+from snnb.simulation.event_kernels import constant
 from snnb.simulation.event_network import EventNetwork, aligned
 from snnb.simulation.event_types import Neurons, Train
 from snnb.simulation.layers import POPULATIONS, InputLayer, Layer, MaxPooling2D, activation
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 
 NO_NUMBERS = np.zeros(0, np.float32)
-NOT_POOLED = np.zeros(0, np.int32), np.zeros(0, np.int32)
+NOT_POOLED = NO_NUMBERS, np.zeros(0, np.int32)
+NO_SPIKES = np.zeros(0, np.int32)
 NO_UNIFORMS = np.zeros((0, 0), np.float32)
 
 
@@ -48,7 +50,7 @@ class SampleBlock:
         network, settings = prepared.network, prepared.settings
         n, self._populations = len(x), network.populations
         self._recorded = max(0, min(n, settings.record_spikes - first))
-        self._base = prepared.currents(x)
+        self._base, self._constant = prepared.without_spikes(x)
         self._potential: Dict[str, np.ndarray] = {}
         self._counts: Dict[str, np.ndarray] = {}
         self._pooled: Dict[str, Tuple[np.ndarray, np.ndarray]] = {}
@@ -58,7 +60,7 @@ class SampleBlock:
             self._counts[layer.name] = np.zeros((n, size), np.int32)
             if isinstance(layer, MaxPooling2D):
                 inputs = network.layer(layer.inputs[0]).size
-                self._pooled[layer.name] = np.zeros((n, inputs), np.int32), np.full((n, layer.size), -1, np.int32)
+                self._pooled[layer.name] = np.zeros((n, inputs), np.float32), np.full((n, layer.size), -1, np.int32)
         self._late = np.zeros((n, len(self._populations), 2), np.int64)
         self._readout = np.zeros((n, network.output.size), np.float32)
         self._input_counts = np.zeros((n, network.input.size), np.int64)
@@ -93,10 +95,11 @@ class SampleBlock:
                     trains[layer.name] = self._input_train(sample, steps)
             elif isinstance(layer, POPULATIONS):
                 train, neurons = scratch.train(layer), self._neurons(scratch, layer, sample, steps)
-                if read:
-                    self._prepared.work[layer.name](steps, read[0][0], neurons, train)
+                if layer.name in self._prepared.work:
+                    source = read[0][0] if read else Train(NO_SPIKES, np.zeros(steps + 1, np.int64))
+                    self._prepared.work[layer.name](steps, source, neurons, train)
                 else:
-                    kernels.constant(steps, neurons, train)
+                    constant(steps, neurons, train)
                 trains[layer.name] = train
             elif read:
                 trains[layer.name] = self._joined(scratch, layer, read, steps)
@@ -144,6 +147,7 @@ class SampleBlock:
             readout=self._readout[sample] if is_output else NO_NUMBERS,
             uniforms=self._uniforms[name][sample].uniform(steps, (layer.size,))[0] if softmax else NO_UNIFORMS,
             classes=layer.shape[-1],
+            constant=self._constant[name][sample] if name in self._constant else NO_NUMBERS,
             accumulated=accumulated,
             leader=leader,
             threshold=np.float32(settings.threshold),
@@ -165,11 +169,11 @@ class SampleBlock:
             table = self._prepared.tables[layer.name][i]
             if table is not None:
                 renumbered = scratch.train(layer, 2 * i)
-                kernels.renumbered(steps, train, table, renumbered)
+                event_trains.renumbered(steps, train, table, renumbered)
                 train = renumbered
             if joined:
                 both = scratch.train(layer, 2 * i + 1)
-                kernels.merged(steps, joined.pop(), train, both)
+                event_trains.merged(steps, joined.pop(), train, both)
                 train = both
             joined.append(train)
         return joined[0]

@@ -1,13 +1,14 @@
 """A network made ready for the event-driven engine: what all samples and threads share."""
 
 from functools import partial
-from typing import Callable, Dict, List, Optional, Set
+from typing import Callable, Dict, List, Optional, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from snnb.interruptible import interruptible
 from snnb.simulation import event_kernels as kernels
+from snnb.simulation import event_pooling as pooling
 from snnb.simulation.currents import batch_of, current, padded, parameters
 from snnb.simulation.event_geometry import (
     itself,
@@ -58,6 +59,9 @@ class EventNetwork:
         By population: float32, its current without spikes: the bias.
     fed
         Populations that the constant input reaches, and the layers between.
+    pooled
+        Those of them that read the constant input one by one, beside spikes: an average is divided once, after adding,
+        and a maximum follows one of all inputs, so that neither is the sum of a current without spikes and of spikes.
     """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
@@ -65,6 +69,7 @@ class EventNetwork:
         sizes = [layer.size for layer in network.layers]
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_SPIKES // max(sizes)))
         self.fed = _fed(network, settings)
+        self.pooled: Set[str] = set()
         self.work: Dict[str, Work] = {}
         self.tables: Dict[str, List[Optional[np.ndarray]]] = {}
         self.base: Dict[str, np.ndarray] = {}
@@ -76,43 +81,52 @@ class EventNetwork:
                 self.tables[layer.name] = _tables(layer, shapes)
                 continue
             self.base[layer.name] = neurons_of(_bias(layer))
-            for amplitude in amplitudes[layer.inputs[0]]:
-                self.work[layer.name] = _work(layer, shapes[0], amplitude)
+            spikes, fed = amplitudes[layer.inputs[0]], layer.name in self.fed
+            if spikes or (fed and isinstance(layer, MaxPooling2D)):
+                self.work[layer.name] = _work(layer, shapes[0], max(spikes, default=0.0), fed)
+                if fed and isinstance(layer, (AveragePooling2D, MaxPooling2D)):
+                    self.pooled.add(layer.name)
 
-    def currents(self, x: np.ndarray) -> Dict[str, np.ndarray]:
-        """Currents without spikes of the populations that the constant input reaches: float32 `(samples, neurons)`.
+    def without_spikes(self, x: np.ndarray) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
+        """What the constant input does, in every step, to the populations that it reaches.
 
-        TensorFlow computes them, so that they are those of the engine `tensorflow`.
+        TensorFlow computes it, so that the currents are those of the engine `tensorflow`.
+
+        Returns
+        -------
+        By population: its current, float32 `(samples, neurons)`; and what one of `pooled` reads, float32
+        `(samples, inputs)`, 0 where spikes arrive.
         """
         batch = batch_of(self.network)
         slices = [x[first : first + batch] for first in range(0, len(x), batch)]
-        parts = [interruptible(partial(self._batch_currents, part, batch)) for part in slices]
-        return {name: aligned(np.concatenate([part[name] for part in parts])) for name in parts[0]}
+        parts = [interruptible(partial(self._batch_without_spikes, part, batch)) for part in slices]
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        pooled = {name: aligned(found.pop(name)) for name in self.pooled}
+        return {name: neurons_of(values) for name, values in found.items()}, pooled
 
-    def _batch_currents(self, x: np.ndarray, batch: int) -> Dict[str, np.ndarray]:
+    def _batch_without_spikes(self, x: np.ndarray, batch: int) -> Dict[str, np.ndarray]:
         tensors = {self.network.input.name: tf.constant(padded(x, batch))}
-        currents: Dict[str, np.ndarray] = {}
+        found: Dict[str, np.ndarray] = {}
         for layer in self.network.layers[1:]:
+            inputs = [tensors[name] for name in layer.inputs]
             tensors[layer.name] = tf.zeros((batch, *layer.shape))  # no spikes
             if layer.name in self.fed:
-                known = current(layer, [tensors[name] for name in layer.inputs], self._weights)
+                value = inputs[0] if layer.name in self.pooled else current(layer, inputs, self._weights)
                 if isinstance(layer, POPULATIONS):
-                    currents[layer.name] = neurons_of(known.numpy()[: len(x)].reshape(len(x), -1))
+                    found[layer.name] = value.numpy()[: len(x)].reshape(len(x), -1)
                 else:
-                    tensors[layer.name] = known
-        return currents
+                    tensors[layer.name] = value
+        return found
 
 
 def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]:
     """Why the event-driven engine cannot simulate the network as asked; None when it can."""
-    amplitudes, fed = _amplitudes(network, settings), _fed(network, settings)
+    amplitudes = _amplitudes(network, settings)
     for layer in network.populations:
         if len(amplitudes[layer.inputs[0]]) > 1:
             return (
                 f"layer {layer.name} reads input spikes of amplitude 1 and spikes of amplitude {settings.threshold:g}"
             )
-        if isinstance(layer, MaxPooling2D) and layer.name in fed:
-            return f"layer {layer.name} pools the constant input, which is no spike"
     return None
 
 
@@ -167,8 +181,8 @@ def _tables(layer: Layer, shapes: List[Shape]) -> List[Optional[np.ndarray]]:
     return [None]
 
 
-def _work(layer: Layer, shape: Shape, amplitude: float) -> Work:
-    """The work of a population that reads spikes of that amplitude from an array of that shape."""
+def _work(layer: Layer, shape: Shape, amplitude: float, fed: bool) -> Work:
+    """The work of a population that reads spikes of that amplitude, and constant input too if it is `fed`, by shape."""
     size, channels, units = np.float32(amplitude), shape[-1], layer.shape[-1]
     if isinstance(layer, (Dense, Conv2D)):
         weights = aligned((layer.kernel * size).ravel())
@@ -189,5 +203,7 @@ def _work(layer: Layer, shape: Shape, amplitude: float) -> Work:
     assert isinstance(layer, (AveragePooling2D, MaxPooling2D))
     windows, inputs = pooling_windows(layer, shape)
     if isinstance(layer, MaxPooling2D):
-        return lambda steps, source, neurons, train: kernels.maximum(steps, source, windows, size, neurons, train)
-    return lambda steps, source, neurons, train: kernels.average(steps, source, windows, size, inputs, neurons, train)
+        maximum = pooling.maximum_with_constant if fed else pooling.maximum
+        return lambda steps, source, neurons, train: maximum(steps, source, windows, size, neurons, train)
+    average = pooling.average_with_constant if fed else pooling.average
+    return lambda steps, source, neurons, train: average(steps, source, windows, size, inputs, neurons, train)

@@ -34,9 +34,12 @@ class Neurons(NamedTuple):
         float32 `(steps, neurons)`: random numbers of a softmax layer; empty otherwise.
     classes
         Neurons that a softmax is taken over.
+    constant
+        float32, of a pooling layer that reads the constant input beside spikes: all that it reads, 0 where spikes
+        arrive. Empty otherwise.
     accumulated, leader
-        int32, of a max pooling layer: spikes so far of each input; the input that each window follows, -1 before any
-        spike. Empty otherwise.
+        float32 and int32, of a max pooling layer: the sum so far of each input; the input that each window follows, -1
+        before any spike. Empty otherwise.
     threshold, to_zero
         See `SimulationSettings`.
     """
@@ -49,6 +52,7 @@ class Neurons(NamedTuple):
     readout: np.ndarray
     uniforms: np.ndarray
     classes: int
+    constant: np.ndarray
     accumulated: np.ndarray
     leader: np.ndarray
     threshold: np.float32

@@ -6,16 +6,21 @@ import pytest
 
 from snnb.errors import InputError
 from snnb.simulation.engines import choose_engine
-from snnb.simulation.layers import MaxPooling2D, Network
+from snnb.simulation.layers import Concatenate, MaxPooling2D, Network
 from snnb.simulation.settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=10)
 
 
+MIXED = dataclasses.replace(SETTINGS, input="poisson", threshold=0.5)
+
+
 @pytest.fixture
 def pooled(branched):
-    source = branched.network.input
-    return Network((source, MaxPooling2D("pool", (source.name,), (4, 4, 3), (2, 2), (2, 2), "valid")))
+    """Max pooling, of the input's spikes and a population's."""
+    source, first, *_ = branched.network.layers
+    joined = Concatenate("joined", (source.name, first.name), (8, 9, 9), 2)
+    return Network((source, first, joined, MaxPooling2D("pool", ("joined",), (4, 4, 9), (2, 2), (2, 2), "valid")))
 
 
 def test_auto_takes_event_on_a_cpu_and_tensorflow_on_a_gpu(branched, monkeypatch):
@@ -27,7 +32,7 @@ def test_auto_takes_event_on_a_cpu_and_tensorflow_on_a_gpu(branched, monkeypatch
 
 
 def test_auto_says_why_event_cannot(pooled):
-    engine, reason = choose_engine(pooled, SETTINGS)
+    engine, reason = choose_engine(pooled, MIXED)
     assert engine == "tensorflow"
     assert "layer pool" in reason
 
@@ -35,5 +40,5 @@ def test_auto_says_why_event_cannot(pooled):
 def test_engines_that_are_asked_for_refuse_by_layer(pooled):
     for engine in ("toolbox", "event"):
         with pytest.raises(InputError, match=r"layer pool.*--engine tensorflow"):
-            choose_engine(pooled, dataclasses.replace(SETTINGS, engine=engine))
-    assert choose_engine(pooled, dataclasses.replace(SETTINGS, engine="tensorflow"))[0] == "tensorflow"
+            choose_engine(pooled, dataclasses.replace(MIXED, engine=engine))
+    assert choose_engine(pooled, dataclasses.replace(MIXED, engine="tensorflow"))[0] == "tensorflow"

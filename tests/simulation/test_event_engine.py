@@ -9,7 +9,7 @@ import pytest
 
 from snnb.simulation.event_engine import EventEngine
 from snnb.simulation.event_network import unsupported
-from snnb.simulation.layers import MaxPooling2D, Network
+from snnb.simulation.layers import Concatenate, MaxPooling2D, Network
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.tensorflow_engine import TensorFlowEngine
 
@@ -162,17 +162,28 @@ def test_max_pooling_passes_on_the_leading_input(tmp_path, engine, pool, stride,
 
 
 def test_says_what_it_cannot_do(branched):
-    first = branched.network.input
-    pooled = MaxPooling2D("pool", (first.name,), (4, 4, 3), (2, 2), (2, 2), "valid")
-    network = Network((first, pooled))
-    assert "layer pool pools the constant input" in unsupported(network, SETTINGS)
-    assert unsupported(network, dataclasses.replace(SETTINGS, input="poisson")) is None
+    source, first, *_ = branched.network.layers
+    joined = Concatenate("joined", (source.name, first.name), (8, 9, 9), 2)
+    network = Network((source, first, joined, MaxPooling2D("pool", ("joined",), (4, 4, 9), (2, 2), (2, 2), "valid")))
+    halves = dataclasses.replace(SETTINGS, threshold=0.5)
+    poisson = dataclasses.replace(halves, input="poisson")
+    assert unsupported(network, poisson) == "layer pool reads input spikes of amplitude 1 and spikes of amplitude 0.5"
+    assert unsupported(network, dataclasses.replace(poisson, threshold=1.0)) is None
+    assert unsupported(network, halves) is None
     assert unsupported(branched.network, SETTINGS) is None
+
+
+def test_what_is_kept_compiled_knows_the_files_of_all_that_it_calls():
+    from snnb.simulation import event_kernels, event_pooling
+
+    for kept in (event_kernels.dense._cache, event_pooling.average._cache):
+        files = {name for name, *_ in kept._cache_file._source_stamp}
+        assert {"event_kernels.py", "event_llvm.py", "event_neurons.py", "event_pooling.py"} <= files
 
 
 def test_a_read_only_installation_works_without_a_compilation_cache(tmp_path):
     (tmp_path / "file").touch()
-    code = "from snnb.simulation.event_kernels import _lowest, merged; print(type(merged._cache).__name__)"
+    code = "from snnb.simulation.event_trains import merged; print(type(merged._cache).__name__)"
     nowhere = str(tmp_path / "file" / "below")  # a directory that nobody can make, whoever runs the test
     script = (
         "import numba.core.caching as c\n"
