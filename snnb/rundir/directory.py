@@ -2,20 +2,22 @@
 
 A stage writes into a hidden sibling of its directory (`.incomplete-train`). When it is done, the sibling is flushed to
 disk, what it replaces is renamed aside (`.replaced-train`), the sibling takes its place, and the manifest is written
-last. Killed at any moment, `recover` finds from the hashes in the manifest which of the two is the recorded one.
+last. Killed at any moment, `recover` finds from the hashes in the manifest which of the two is the recorded one. A
+stage's directory may be a link to another disk: its target is what is replaced, and the siblings lie beside that.
 """
 
-import shutil
+import re
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
-from snnb.errors import InputError, UsageError
-from snnb.files import PARTIAL, disk_full_told, sync_directory, sync_tree
+from snnb.errors import InputError, UpstreamError, UsageError
+from snnb.files import PARTIAL, describe_os_error, disk_full_told, remove, sync_directory, sync_tree
 from snnb.rundir import lock, manifest
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
+from snnb.rundir.hashes import NAME as HASHES
 from snnb.rundir.hashes import HashMemory
 from snnb.rundir.params import Params
 from snnb.rundir.records import RECORD_TYPES, AnyStageRecord, FileRecord, Manifest, Record, RunInfo, Timing
@@ -23,6 +25,8 @@ from snnb.rundir.records import RECORD_TYPES, AnyStageRecord, FileRecord, Manife
 INCOMPLETE, REPLACED = ".incomplete-", ".replaced-"
 SINGLE = {"prepare": "dataset", "train": "train", "parse": "parse"}
 MANY = {"simulate": "simulations", "graph": "graphs"}
+NAME_OF_ONE = re.compile(r"[0-9]{8}T[0-9]{6}Z|weights")
+NOBODYS = (lock.LOCK, lock.HOLDER, HASHES, "lost+found")  # what an empty run directory may hold
 
 
 class StageOutput:
@@ -59,7 +63,7 @@ class RunDirectory:
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
         """Open an existing run directory, for reading; nothing is written."""
-        if not (path / manifest.NAME).is_file():
+        if not (path / manifest.NAME).exists():
             raise InputError(f"{path} is no run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one")
         return cls(path, manifest.load_manifest(path / manifest.NAME))
 
@@ -72,16 +76,19 @@ class RunDirectory:
         UsageError
             The run that is there is of another model or data set, or `path` holds files that are none of ours.
         """
-        if (path / manifest.NAME).is_file():
+        if (path / manifest.NAME).exists():
             run = cls.open(path)
             for field in ("model", "dataset", "model_source"):
                 there, wanted = getattr(run.manifest.run, field), getattr(info, field)
                 if there != wanted:
                     raise UsageError(f"{path} is a run of {field} {there}, not {wanted}; give another --run-dir")
             return run
-        taken = [name for name in (*SINGLE.values(), *MANY.values()) if (path / name).exists()]
-        if taken:
-            raise UsageError(f"{path} has {taken[0]}/ but no {manifest.NAME}, so it is no run; give another --run-dir")
+        others = sorted(entry.name for entry in path.iterdir() if entry.name not in NOBODYS) if path.is_dir() else []
+        if others:
+            raise UsageError(
+                f"{path} holds {others[0]} but no {manifest.NAME}, so it is no run; "
+                "give --run-dir a folder that is empty or not there yet"
+            )
         path.mkdir(parents=True, exist_ok=True)
         content = Manifest(run=info)
         manifest.save_manifest(content, path / manifest.NAME)
@@ -138,11 +145,10 @@ class RunDirectory:
             Paths of the run's files that are read, relative to the run directory.
         """
         relative = self.directory_of(name, stamp)
-        final = self.path / relative
-        target = final.with_name(INCOMPLETE + final.name)
-        if final.exists() and self.record_of(name, stamp) is None:
-            raise InputError(f"{final} is there but not in {manifest.NAME}; move it away, then run the command again")
-        input_records = [self.hashes.record(path) for path in inputs]
+        place = self.place_of(relative)
+        self._refuse_strangers(name, stamp)
+        input_records = [self.hashes.read(path) for path in inputs]
+        target = place.with_name(INCOMPLETE + place.name)
         target.mkdir(parents=True)
         started, clock = now_utc(), time.monotonic()
         reset_peak_memory()
@@ -150,6 +156,8 @@ class RunDirectory:
         try:
             with disk_full_told(target):
                 yield output
+            self._refuse_changed(input_records)
+            self._refuse_strangers(name, stamp)
             sync_tree(target)
             names = sorted(f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_file())
             timing = Timing(
@@ -157,12 +165,12 @@ class RunDirectory:
                 wall_s=round(time.monotonic() - clock, 3),
                 peak_rss_bytes=peak_memory(),
             )
-            self._replace(target, final)
+            self._replace(target, place)
             record = RECORD_TYPES[name](
-                command=self.command,
+                command=[argument.encode("utf-8", "backslashreplace").decode() for argument in self.command],
                 params=params,
                 inputs=[*input_records, *output.external],
-                outputs=[self.hashes.record(f"{relative}/{file}") for file in names],
+                outputs=[self.hashes.read(f"{relative}/{file}") for file in names],
                 metrics=output.metrics,
                 environment=current_environment(),
                 timing=timing,
@@ -173,6 +181,44 @@ class RunDirectory:
         finally:
             self.recover()
         self.hashes.save()
+
+    def place_of(self, relative: str) -> Path:
+        """Where a stage's directory lies: behind the link, where there is one in its place."""
+        final = self.path / relative
+        if not final.is_symlink():
+            return final
+        try:
+            place = final.resolve()
+        except RuntimeError:
+            raise InputError(f"{final} is a link that leads to itself; remove it") from None
+        if not place.name or not place.parent.is_dir():
+            raise InputError(
+                f"{final} is a link to {place}, and {place.parent} is not there; mount it or remove the link"
+            )
+        return place
+
+    def _refuse_strangers(self, name: str, stamp: Optional[str]) -> None:
+        """Raise `InputError` when the directory to be replaced holds what no stage has made."""
+        relative = self.directory_of(name, stamp)
+        place, record = self.place_of(relative), self.record_of(name, stamp)
+        if not place.exists():
+            return
+        if record is None:
+            raise InputError(
+                f"{self.path / relative} is there but not in {manifest.NAME}; move it away, then run the command again"
+            )
+        recorded = {file.path for file in record.outputs}
+        for entry in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            path = f"{relative}/{entry.relative_to(place).as_posix()}"
+            if path not in recorded and (entry.is_symlink() or not entry.is_dir()):
+                raise InputError(f"{self.path / path} is not the run's own and would be lost; move it away first")
+
+    def _refuse_changed(self, records: Sequence[FileRecord]) -> None:
+        for record in records:
+            if self.hashes.changed_since(record):
+                raise InputError(
+                    f"{self.path / record.path} was changed while the stage read it; run the command again"
+                )
 
     def _save(self, name: str, stamp: Optional[str], record: AnyStageRecord) -> None:
         stages = self.manifest.stages
@@ -185,47 +231,86 @@ class RunDirectory:
         manifest.save_manifest(content, self.path / manifest.NAME)
         self.manifest = content
 
-    def _replace(self, target: Path, final: Path) -> None:
-        aside = final.with_name(REPLACED + final.name)
-        if final.exists():
-            final.rename(aside)
+    def _replace(self, target: Path, place: Path) -> None:
+        aside = place.with_name(REPLACED + place.name)
+        if place.exists():
+            place.rename(aside)
         else:
             aside.mkdir()  # says that what lies in place is not in the manifest yet
-        target.rename(final)
-        sync_directory(final.parent)
+        target.rename(place)
+        sync_directory(place.parent)
+
+    def _left_behind(self) -> Iterator[Tuple[str, Path, Path]]:
+        """What killed or running stages have left: directory, what it replaced, and what is incomplete."""
+        for relative in self._directories():
+            try:
+                place = self.place_of(relative)
+            except InputError:  # a link to a disk that is not there: no stage has begun behind it
+                continue
+            aside, incomplete = (place.with_name(prefix + place.name) for prefix in (REPLACED, INCOMPLETE))
+            if any(path.exists() or path.is_symlink() for path in (aside, incomplete)):
+                yield relative, aside, incomplete
+
+    def _directories(self) -> List[str]:
+        """Directories of all stages, recorded or begun, relative to the run."""
+        found = list(SINGLE.values())
+        for stage, folder in MANY.items():
+            names: Set[str] = set(getattr(self.manifest.stages, MANY[stage]))
+            for prefix in (REPLACED, INCOMPLETE):
+                names.update(entry.name[len(prefix) :] for entry in (self.path / folder).glob(f"{prefix}*"))
+            found += [f"{folder}/{name}" for name in sorted(names) if NAME_OF_ONE.fullmatch(name)]
+        return found
 
     def recover(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Undo what a killed stage has left, so that the directories are those that the manifest names."""
-        parents = [self.path, *(self.path / name for name in MANY.values())]
-        for aside in [entry for parent in parents for entry in parent.glob(f"{REPLACED}*")]:
-            final = aside.with_name(aside.name[len(REPLACED) :])
-            if not self._is_recorded(final):
-                _remove(final)
-                if any(aside.iterdir()):
-                    aside.rename(final)
-                say(f"{final.relative_to(self.path)}: put back as it was before an interrupted stage")
-            _remove(aside)
-        for leftover in [entry for parent in parents for entry in parent.glob(f"{INCOMPLETE}*")]:
-            say(f"{leftover.relative_to(self.path)}: removed, left by an interrupted stage")
-            _remove(leftover)
-        for partial in self.path.glob(f".*{PARTIAL}"):
-            partial.unlink()
-        for parent in parents[1:]:
-            if parent.is_dir() and not any(parent.iterdir()):
+        for relative, aside, incomplete in list(self._left_behind()):
+            if aside.exists() or aside.is_symlink():
+                if not self._is_recorded(relative):
+                    place = self.place_of(relative)
+                    remove(place)
+                    if not aside.is_symlink() and aside.is_dir() and any(aside.iterdir()):
+                        aside.rename(place)
+                    say(f"{relative}: put back as it was before an interrupted stage")
+                remove(aside)
+            if incomplete.exists() or incomplete.is_symlink():
+                say(f"{incomplete.name}: removed, left by an interrupted stage")
+                remove(incomplete)
+        for name in (manifest.NAME, HASHES):
+            remove(self.path / f".{name}{PARTIAL}")
+        for folder in MANY.values():
+            parent = self.path / folder
+            if parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
                 parent.rmdir()
 
-    def _is_recorded(self, final: Path) -> bool:
+    def settle(self, say: Callable[[str], None]) -> None:
+        """Before reading only: recover where that can be done at once, else say what is the case."""
+        if not any(self._left_behind()):
+            return
+        try:
+            with self.locked(wait=False):
+                return
+        except UpstreamError:
+            say(f"{self.path} is in use by {lock.holder_of(self.path)}; what follows may be of a stage half done")
+        except OSError as error:
+            say(
+                "a stage was interrupted; the next `snnb` command that may write here puts it back "
+                f"({describe_os_error(error)})"
+            )
+
+    def interrupted(self) -> Dict[str, Path]:
+        """Directories in whose place lies what is not recorded, and where the recorded content is meanwhile."""
+        return {
+            relative: aside
+            for relative, aside, _ in self._left_behind()
+            if aside.is_dir() and not aside.is_symlink() and not self._is_recorded(relative)
+        }
+
+    def _is_recorded(self, relative: str) -> bool:
         """Whether the directory in place is the one whose files the manifest names."""
-        relative = final.relative_to(self.path).as_posix()
         by_directory = {directory: stage for stage, directory in {**SINGLE, **MANY}.items()}
-        stage = by_directory[relative.split("/")[0]]
-        record = self.record_of(stage, final.name) if stage in MANY else self.record_of(stage)
-        return record is not None and final.is_dir() and all(self.hashes.matches(file) for file in record.outputs)
-
-
-def _remove(directory: Path) -> None:
-    if directory.is_dir():
-        shutil.rmtree(directory)
+        folder, _, name = relative.partition("/")
+        record = self.record_of(by_directory[folder], name) if name else self.record_of(by_directory[folder])
+        return record is not None and all(self.hashes.matches(file) for file in record.outputs)
 
 
 def describe(record: Any) -> str:

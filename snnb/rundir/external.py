@@ -3,7 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Iterable, List
+from typing import Iterable, List, Optional
 
 from snnb.files import sha256_of
 from snnb.rundir.records import FileRecord
@@ -22,3 +22,11 @@ def external_record(paths: Iterable[Path]) -> List[FileRecord]:
     digest = hashlib.sha256(listing.encode()).hexdigest()
     size = sum(f.stat().st_size for f in files)
     return [FileRecord(path=str(folder), sha256=digest, size_bytes=size, external=True)]
+
+
+def changed(record: FileRecord) -> Optional[str]:
+    """In words, how a file outside the run differs from its record; None when it does not, or is not there."""
+    path = Path(record.path)
+    if not path.is_file():
+        return None
+    return None if sha256_of(path) == record.sha256 else "has changed"

@@ -1,48 +1,58 @@
-"""Hashes of the run's files, remembered as long as a file's size and time of change stay the same."""
+"""Hashes of the run's files, remembered as long as nothing says that a file has changed."""
 
 import json
 from pathlib import Path
 from typing import Dict, Optional, Tuple
 
+from snnb.errors import InputError
 from snnb.files import sha256_of, write_text_atomically
 from snnb.rundir.records import FileRecord
+from snnb.text import load_json
 
 NAME = ".hashes.json"
-Stamp = Tuple[int, int]
+Stamp = Tuple[int, int, int, int]
 
 
 class HashMemory:
     """SHA-256 by path, so that asking whether a stage is up to date does not read gigabytes again.
 
-    It only saves time: a lost, old or unwritable memory file costs a new hash, and `verify` never looks at it.
+    A hash is remembered with the file's size, inode and times of change (the second of which, ctime, no program can
+    set). It only saves time: a lost, old or unwritable memory costs a new hash; neither a stage that runs (`read`) nor
+    `verify` looks at it.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.known: Dict[str, Tuple[Stamp, str]] = {}
-        try:
-            stored = json.loads((directory / NAME).read_text())
-            self.known = {path: ((size, time), digest) for path, (size, time, digest) in stored.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
-            self.known = {}
+        self.known: Dict[str, Tuple[Stamp, str]] = _load(directory / NAME)
 
     def sha256(self, path: str) -> Optional[str]:
-        """Hash of the file at `path`, relative to the run directory; None when there is no such file."""
+        """Hash of the file at `path`, relative to the run directory; None when there is no such file to be read."""
         file = self.directory / path
         if not file.is_file():
             return None
-        status = file.stat()
-        stamp = (status.st_size, status.st_mtime_ns)
+        stamp = _stamp(file)
         if path not in self.known or self.known[path][0] != stamp:
-            self.known[path] = (stamp, sha256_of(file))
+            try:
+                self.known[path] = (stamp, sha256_of(file))
+            except OSError:
+                return None
         return self.known[path][1]
 
-    def record(self, path: str) -> FileRecord:
-        """The record of an existing file of the run."""
-        digest = self.sha256(path)
-        if digest is None:
-            raise FileNotFoundError(2, "No such file or directory", str(self.directory / path))
-        return FileRecord(path=path, sha256=digest, size_bytes=(self.directory / path).stat().st_size)
+    def read(self, path: str) -> FileRecord:
+        """The record of a file of the run whose bytes are hashed now."""
+        file = self.directory / path
+        stamp = _stamp(file)
+        self.known[path] = (stamp, sha256_of(file))
+        return FileRecord(path=path, sha256=self.known[path][1], size_bytes=stamp[0])
+
+    def changed_since(self, record: FileRecord) -> bool:
+        """Whether the file is another than when `read` made the record; it is only hashed again when it may be."""
+        try:
+            if _stamp(self.directory / record.path) == self.known[record.path][0]:
+                return False
+            return self.read(record.path) != record
+        except OSError:
+            return True
 
     def matches(self, record: FileRecord) -> bool:
         """Whether the file is there with the recorded content."""
@@ -54,8 +64,26 @@ class HashMemory:
     def save(self) -> None:
         """Remember for the next process, where the directory can be written."""
         existing = {path: value for path, value in self.known.items() if (self.directory / path).is_file()}
-        lines = json.dumps({path: [*stamp, digest] for path, (stamp, digest) in sorted(existing.items())})
+        stored = {path: [*stamp, digest] for path, (stamp, digest) in sorted(existing.items())}
         try:
-            write_text_atomically(self.directory / NAME, lines)
+            write_text_atomically(self.directory / NAME, json.dumps(stored))
         except OSError:
             return
+
+
+def _stamp(file: Path) -> Stamp:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _load(path: Path) -> Dict[str, Tuple[Stamp, str]]:
+    try:
+        stored = load_json(path, "it is made again")
+    except (OSError, InputError):
+        return {}
+    known: Dict[str, Tuple[Stamp, str]] = {}
+    for name, entry in stored.items() if isinstance(stored, dict) else ():
+        if isinstance(entry, list) and [type(value) for value in entry] == [int, int, int, int, str]:
+            size, mtime, ctime, inode, digest = entry
+            known[name] = ((size, mtime, ctime, inode), digest)
+    return known

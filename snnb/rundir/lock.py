@@ -1,26 +1,38 @@
-"""One process at a time works on a run directory; the others wait, or learn who holds it."""
+"""One process at a time works on a run directory; the others wait, or learn who holds it.
 
+flock(2) on `RUN/.lock`, opened without following a link: a run directory may come from somebody else.
+"""
+
+import fcntl
 import json
 import os
 import socket
+import stat
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
 
-from filelock import FileLock, Timeout
-
-from snnb.errors import UpstreamError
+from snnb.errors import InputError, UpstreamError
+from snnb.files import remove, write_text_atomically
 from snnb.rundir.environment import now_utc
+from snnb.text import load_json, printable
+
+LOCK, HOLDER = ".lock", ".lock-holder"
+POLL_SECONDS = 0.2
 
 
 def holder_of(directory: Path) -> str:
     """Who holds the lock, in words."""
     try:
-        holder = json.loads((directory / ".lock-holder").read_text())
-        return f"process {holder['pid']} on {holder['host']} since {holder['since']} ({holder['command']})"
-    except (OSError, ValueError, KeyError):
+        holder = load_json(directory / HOLDER, "", longest=1 << 16)
+    except (OSError, InputError):
         return "another process"
+    if not isinstance(holder, dict):
+        return "another process"
+    said = {name: printable(str(holder.get(name, "?")))[:200] for name in ("pid", "host", "since", "command")}
+    return f"process {said['pid']} on {said['host']} since {said['since']} ({said['command']})"
 
 
 @contextmanager
@@ -31,29 +43,47 @@ def locked(directory: Path, *, wait: bool, say: Callable[[str], None]) -> Iterat
     ------
     UpstreamError
         Another process holds it and `wait` is false.
+    InputError
+        `.lock` is a link or no regular file.
+    OSError
+        The directory cannot be written.
     """
-    lock = FileLock(str(directory / ".lock"))
+    descriptor = os.open(
+        str(directory / LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666
+    )
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        holder = holder_of(directory)
-        if not wait:
-            raise UpstreamError(f"{directory} is in use by {holder}; wait for it, or leave out --no-wait") from None
-        say(f"waiting for {directory}, in use by {holder}")
-        lock.acquire(poll_interval=0.2)
-    record = directory / ".lock-holder"
-    try:
-        record.write_text(
-            json.dumps(
-                {
-                    "pid": os.getpid(),
-                    "host": socket.gethostname(),
-                    "since": now_utc().isoformat(timespec="seconds"),
-                    "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-                }
-            )
-        )
-        yield
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError(f"{directory / LOCK} is no regular file; remove it")
+        if not _acquire(descriptor):
+            holder = holder_of(directory)
+            if not wait:
+                raise UpstreamError(f"{directory} is in use by {holder}; wait for it, or leave out --no-wait")
+            say(f"waiting for {directory}, in use by {holder}")
+            while not _acquire(descriptor):
+                time.sleep(POLL_SECONDS)
+        write_text_atomically(directory / HOLDER, _this_process())
+        try:
+            yield
+        finally:
+            remove(directory / HOLDER)
     finally:
-        record.unlink(missing_ok=True)
-        lock.release()
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _this_process() -> str:
+    return json.dumps(
+        {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": now_utc().isoformat(timespec="seconds"),
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        }
+    )

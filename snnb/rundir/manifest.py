@@ -9,8 +9,10 @@ from pydantic import ValidationError
 from snnb.errors import InputError
 from snnb.files import write_text_atomically
 from snnb.rundir.records import SCHEMA_VERSION, Manifest
+from snnb.text import load_yaml
 
 NAME = "manifest.yaml"
+REMEDY = "restore it from a copy, or start a new run directory"
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -21,22 +23,13 @@ def load_manifest(path: Path) -> Manifest:
     InputError
         The file cannot be read, is no YAML, has another schema version, or a field is unknown or of the wrong type.
     """
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not text; restore it from a copy, or start a new run directory") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise InputError(
-            f"{path} is not valid YAML{where}; restore it from a copy, or start a new run directory"
-        ) from None
+    data = load_yaml(path, REMEDY)
     if not isinstance(data, dict):
-        raise InputError(f"{path} is no manifest: it holds {type(data).__name__}, not a mapping")
+        raise InputError(f"{path} is no manifest: it holds {type(data).__name__}, not a mapping; {REMEDY}")
     version = data.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema_version is {version!r}, this snnb reads {SCHEMA_VERSION}; "
+            f"{path}: schema_version is {repr(version)[:40]}, this snnb reads {SCHEMA_VERSION}; "
             "use the snnb that wrote it, or start a new run directory"
         )
     try:
@@ -45,9 +38,9 @@ def load_manifest(path: Path) -> Manifest:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise InputError(
-            f"{path}: {field}: {first['msg']}{more}; restore it from a copy, or start a new run directory"
-        ) from None
+        raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {REMEDY}") from None
+    except (RecursionError, OverflowError) as error:
+        raise InputError(f"{path} holds a value that is none ({error}); {REMEDY}") from None
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:

@@ -3,20 +3,27 @@
 Fields with `exclude=True` say how to work, not what comes out: they are not recorded and never make a stage stale.
 """
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Dict, Literal, Mapping, Optional, Tuple, Type, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from typing_extensions import Annotated
 
 from snnb.errors import UsageError
 
+LARGEST_SEED = 2**32 - 1  # numpy's legacy generator, which TensorFlow and the toolbox use, takes 32 bits
+LONGEST_DURATION = 10_000_000
+MOST = 2**31 - 1
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
 class Params(BaseModel):
     """Closed, typed and immutable; what is not known is an error that names the field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 P = TypeVar("P", bound=Params)
@@ -33,7 +40,53 @@ def validated(kind: Type[P], values: Mapping[str, Any]) -> P:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise _usage_error(error.errors()[0]) from None
+        raise _usage_error(kind, error.errors()[0]) from None
+
+
+def typed(kind: Type[Params], given: Mapping[str, Any]) -> Dict[str, Any]:
+    """The options given, each as its field's type: a text `"3"` for a count becomes 3.
+
+    Raises
+    ------
+    UsageError
+        An option does not exist, or does not take its value.
+    """
+    refuse_bad_values(kind, given)
+    values: Dict[str, Any] = {}
+    for name, value in given.items():
+        field = kind.model_fields[name]
+        annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        values[name] = TypeAdapter(annotation).validate_python(value)
+    return values
+
+
+def over(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> Dict[str, Any]:
+    """Recorded values with those that are given in their place; of settings by name, each by itself."""
+    together = {**recorded, **given}
+    for name, value in given.items():
+        if isinstance(value, Mapping) and isinstance(recorded.get(name), Mapping):
+            together[name] = {**recorded[name], **value}
+    return together
+
+
+def fitting(
+    kind: Type[Params], recorded: Mapping[str, Any], given: Mapping[str, Any]
+) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """Split recorded values into those that fit together with the ones that are given, and those that do not.
+
+    A `--record-spikes 50` of the last simulation does not fit `--samples 20`: its default is used then.
+    """
+    kept, dropped = dict(recorded), {}
+    while True:
+        try:
+            kind.model_validate(over(kept, given))
+        except ValidationError as error:
+            names = {str(wrong["loc"][0]) for wrong in error.errors() if wrong["type"] != "missing"}
+            unfit = [name for name in names if name in kept and name not in given]
+            if unfit:
+                dropped.update({name: kept.pop(name) for name in unfit})
+                continue
+        return kept, dropped
 
 
 def refuse_bad_values(kind: Type[Params], values: Mapping[str, Any]) -> None:
@@ -43,11 +96,16 @@ def refuse_bad_values(kind: Type[Params], values: Mapping[str, Any]) -> None:
     except ValidationError as error:
         for wrong in error.errors():
             if wrong["type"] != "missing":
-                raise _usage_error(wrong) from None
+                raise _usage_error(kind, wrong) from None
 
 
-def _usage_error(wrong: Mapping[str, Any]) -> UsageError:
+def _usage_error(kind: Type[Params], wrong: Mapping[str, Any]) -> UsageError:
     option, reason = str(wrong["loc"][0]).replace("_", "-"), wrong["msg"]
+    if wrong["type"] == "extra_forbidden":
+        near = get_close_matches(str(wrong["loc"][0]), kind.model_fields, n=1)
+        there = ", ".join(sorted(f"--{name.replace('_', '-')}" for name in kind.model_fields))
+        hint = f"did you mean --{near[0].replace('_', '-')}?" if near else f"there are {there}"
+        return UsageError(f"no such option: --{option}; {hint}")
     if wrong["type"] == "value_error":  # of a validator below; pydantic puts words before its message
         reason = wrong["ctx"]["error"]
     return UsageError(f"--{option} {wrong.get('input')!r}: {str(reason)[:1].lower()}{str(reason)[1:]}")
@@ -60,9 +118,9 @@ class PrepareParams(Params):
     source: Optional[Path] = None
     shape: Tuple[int, int, int]
     fit: Literal["exact", "pad", "resize"] = "exact"
-    norm_samples: int = Field(ge=1)
-    limit: Optional[int] = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
+    norm_samples: Count
+    limit: Optional[Count] = None
+    seed: Seed = 0
     data_dir: Optional[Path] = Field(default=None, exclude=True)
 
 
@@ -70,8 +128,8 @@ class TrainParams(Params):
     """The training recipe in force; `settings` are the architecture's own hyper-parameters."""
 
     settings: Dict[str, Setting] = Field(default_factory=dict)
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    epochs: Count
+    batch_size: Count
     optimizer: str
     learning_rate: float = Field(gt=0)
     schedule: str = "constant"
@@ -80,9 +138,9 @@ class TrainParams(Params):
     flip: bool = False
     shift: float = Field(default=0, ge=0, lt=1)
     validation_split: float = Field(gt=0, lt=1)
-    early_stopping: Optional[int] = Field(default=None, ge=1)
-    steps_per_epoch: Optional[int] = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
+    early_stopping: Optional[Count] = None
+    steps_per_epoch: Optional[Count] = None
+    seed: Seed = 0
     resume: Optional[bool] = Field(default=None, exclude=True)
 
 
@@ -91,7 +149,7 @@ class ParseParams(Params):
 
     percentile: float = Field(default=99.9, gt=0, le=100)
     normalization_schedule: bool = False
-    batch_size: int = Field(default=50, ge=1)
+    batch_size: Count = 50
     max_pool: Literal["error", "average", "spiking"] = "error"
     rectify_linear: bool = False
 
@@ -100,17 +158,18 @@ class SimulateParams(Params):
     """What is simulated; durations in time steps of dt = 1 ms, rates in Hz, thresholds in normalised units."""
 
     engine: Literal["auto", "toolbox", "tensorflow", "event"] = "auto"
-    samples: int = Field(ge=1)
-    duration: int = Field(default=100, ge=1)
-    warm_up: int = Field(default=0, ge=0)
-    batch_size: int = Field(default=50, ge=1)
+    samples: Count
+    duration: int = Field(default=100, ge=1, le=LONGEST_DURATION)
+    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION)
+    batch_size: Count = 50
     input: Literal["constant", "poisson"] = "constant"
-    input_rate: int = Field(default=1000, ge=1)
+    input_rate: Count = 1000
     threshold: float = Field(default=1.0, gt=0)
     reset: Literal["subtraction", "zero"] = "subtraction"
-    workers: int = Field(default=1, ge=1, exclude=True)
-    record_spikes: int = Field(default=0, ge=0)
-    seed: int = Field(default=0, ge=0)
+    workers: int = Field(default=1, ge=1, le=4096, exclude=True)
+    repair: Optional[str] = Field(default=None, exclude=True)
+    record_spikes: int = Field(default=0, ge=0, le=MOST)
+    seed: Seed = 0
     spike_code: str = Field(default="temporal_mean_rate", exclude=True)
 
     @field_validator("warm_up")
@@ -147,4 +206,4 @@ class GraphParams(Params):
     weights_only: bool = False
     pool_weight: Literal["one", "mean"] = "one"
     rate_unit: Literal["step", "hz", "sample"] = "step"
-    networkx_limit: int = Field(default=2_000_000, ge=0)
+    networkx_limit: int = Field(default=2_000_000, ge=0, le=2**63 - 1)

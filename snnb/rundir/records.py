@@ -8,20 +8,27 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    StringConstraints,
     model_serializer,
     model_validator,
 )
+from typing_extensions import Annotated
 
 from snnb.rundir.params import GraphParams, Params, ParseParams, PrepareParams, SimulateParams, TrainParams
 
 SCHEMA_VERSION = 1
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+LARGEST = 2**63 - 1
+Bytes = Annotated[int, Field(ge=0, le=LARGEST)]
+Stamp = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z$")]
+GraphName = Annotated[str, StringConstraints(pattern=r"^([0-9]{8}T[0-9]{6}Z|weights)$")]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 
 
 class Record(BaseModel):
     """Closed and immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class FileRecord(Record):
@@ -29,7 +36,7 @@ class FileRecord(Record):
 
     path: str
     sha256: str = Sha256
-    size_bytes: int = Field(ge=0)
+    size_bytes: Bytes
     external: bool = False
 
     @model_serializer(mode="wrap")
@@ -42,6 +49,8 @@ class FileRecord(Record):
     @model_validator(mode="after")
     def _stays_inside(self) -> "FileRecord":
         path = PurePosixPath(self.path)
+        if "\0" in self.path:
+            raise ValueError(f"path {self.path!r} has a zero byte")
         if not self.external and (path.is_absolute() or ".." in path.parts or "\\" in self.path or not path.parts):
             raise ValueError(f"path {self.path!r} leaves the run directory")
         return self
@@ -63,7 +72,7 @@ class Timing(Record):
 
     started_utc: str
     wall_s: float = Field(ge=0)
-    peak_rss_bytes: int = Field(ge=0)
+    peak_rss_bytes: Bytes
 
 
 class Split(Record):
@@ -112,7 +121,7 @@ class SimulateDetails(Record):
 class GraphDetails(Record):
     """The graph's size, and whether the networkx file was written."""
 
-    simulation: Optional[str]
+    simulation: Optional[Stamp]
     neurons: int
     nodes: int
     synapses: int
@@ -158,6 +167,12 @@ class GraphRecord(StageRecord):
     params: GraphParams
     details: GraphDetails
 
+    @model_validator(mode="after")
+    def _names_one_simulation(self) -> "GraphRecord":
+        if self.params.simulation != self.details.simulation:
+            raise ValueError("params and details name different simulations")
+        return self
+
 
 AnyStageRecord = Union[PrepareRecord, TrainRecord, ParseRecord, SimulateRecord, GraphRecord]
 
@@ -168,14 +183,25 @@ class Stages(Record):
     prepare: Optional[PrepareRecord] = None
     train: Optional[TrainRecord] = None
     parse: Optional[ParseRecord] = None
-    simulations: Dict[str, SimulateRecord] = Field(default_factory=dict)
-    graphs: Dict[str, GraphRecord] = Field(default_factory=dict)
+    simulations: Dict[Stamp, SimulateRecord] = Field(default_factory=dict)
+    graphs: Dict[GraphName, GraphRecord] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _each_wrote_into_its_own_directory(self) -> "Stages":
+        records: Dict[str, Optional[StageRecord]] = {"dataset": self.prepare, "train": self.train, "parse": self.parse}
+        records.update({f"simulations/{stamp}": record for stamp, record in self.simulations.items()})
+        records.update({f"graphs/{name}": record for name, record in self.graphs.items()})
+        for directory, record in records.items():
+            for file in record.outputs if record is not None else ():
+                if file.external or not file.path.startswith(f"{directory}/"):
+                    raise ValueError(f"output {file.path!r} is not in {directory}/")
+        return self
 
 
 class RunInfo(Record):
     """What the run is about. `model_source` names the file of a user's own model."""
 
-    model: str
+    model: ModelName
     dataset: str
     model_source: Optional[str] = None
     created_utc: str

@@ -1,23 +1,26 @@
 """Whether a stage is up to date, and if not, why: from the options given, the recorded ones, and the files' hashes."""
 
-from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import current_environment
-from snnb.rundir.params import validated
+from snnb.rundir.external import changed
+from snnb.rundir.params import fitting, over, validated
 from snnb.rundir.records import AnyStageRecord
 
 
 def changed_options(record: AnyStageRecord, given: Mapping[str, Any]) -> List[str]:
     """Options given now that disagree with the recorded parameters, as `epochs: 2 → 3`."""
     recorded = record.params.model_dump()
-    asked = validated(type(record.params), {**recorded, **given}).model_dump()
-    return [
-        f"{name}: {recorded[name]} → {asked[name]}"
-        for name in given
-        if name in recorded and asked[name] != recorded[name]
-    ]
+    asked = validated(type(record.params), over(fitting(type(record.params), recorded, given)[0], given)).model_dump()
+    differences = []
+    for name in given:
+        if name in recorded and asked[name] != recorded[name]:
+            then, now = recorded[name], asked[name]
+            if isinstance(now, dict):  # only the keys that differ
+                then, now = ({key: side.get(key) for key in now if now[key] != then.get(key)} for side in (then, now))
+            differences.append(f"{name}: {then} → {now}")
+    return differences
 
 
 def stale_reason(run: RunDirectory, record: Optional[AnyStageRecord], given: Mapping[str, Any]) -> Optional[str]:
@@ -28,13 +31,15 @@ def stale_reason(run: RunDirectory, record: Optional[AnyStageRecord], given: Map
     """
     if record is None:
         return "has not run"
-    changed = changed_options(record, given)
-    if changed:
-        return ", ".join(changed)
+    options = changed_options(record, given)
+    if options:
+        return ", ".join(options)
     for file in record.inputs:
-        if file.external and not Path(file.path).is_file():
-            continue  # a folder, or on another machine
-        if not run.hashes.matches(file):
+        if file.external:
+            difference = changed(file)  # None also for what is not on this machine
+            if difference:
+                return f"{file.path} {difference}"
+        elif not run.hashes.matches(file):
             return f"{file.path} has changed" if (run.path / file.path).exists() else f"{file.path} is missing"
     for file in record.outputs:
         if not run.hashes.matches(file):

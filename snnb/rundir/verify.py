@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Mapping, Tuple
 
+from snnb.errors import InputError
 from snnb.files import sha256_of
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.external import changed
 from snnb.rundir.records import AnyStageRecord, FileRecord
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Files compared and their size; what is missing or altered; and what is worth knowing but no damage."""
+    """Files compared and their size; what is missing or altered, and in which stages; what is worth knowing."""
 
     files: int
     size_bytes: int
     problems: List[str]
+    damaged: List[str]
     notes: List[str]
 
 
@@ -42,13 +45,17 @@ def verify(run: RunDirectory, progress: Progress = silent) -> Verification:
     problems: List[str] = []
     notes: List[str] = []
     hashes: Dict[str, str] = {}
+    damaged: Dict[str, None] = {}  # in order
+    aside = run.interrupted()
+    notes += [f"{path}: interrupted while it was replaced; the next stage command puts it back" for path in aside]
     total = sum(file.size_bytes for _, record in records_of(run) for file in record.outputs)
     done = 0
     for stage, record in records_of(run):
         for file in record.outputs:
-            problem = _compare(run.path / file.path, file)
+            problem = _compare(_located(run.path, file.path, aside), file)
             if problem:
                 problems.append(f"{stage}: {file.path} {problem}")
+                damaged.setdefault(stage)
             hashes[file.path] = file.sha256
             done += file.size_bytes
             progress(done, total, file.path)
@@ -59,15 +66,39 @@ def verify(run: RunDirectory, progress: Progress = silent) -> Verification:
                     notes.append(f"{stage}: stale, made from another {file.path}")
             elif not Path(file.path).exists():
                 notes.append(f"{stage}: {file.path} (outside the run) is not on this machine")
-            elif Path(file.path).is_file() and _compare(Path(file.path), file):
-                notes.append(f"{stage}: {file.path} (outside the run) has changed since it was read")
-    return Verification(len(hashes), total, problems, notes)
+            else:
+                difference = _outside(file)
+                if difference:
+                    notes.append(f"{stage}: {file.path} (outside the run) {difference} since it was read")
+    return Verification(len(hashes), total, problems, list(damaged), notes)
+
+
+def _located(run: Path, path: str, aside: Mapping[str, Path]) -> Path:
+    """Where a recorded file is, which an interrupted stage may have renamed aside."""
+    for directory, place in aside.items():
+        if path.startswith(f"{directory}/"):
+            return place / path[len(directory) + 1 :]
+    return run / path
 
 
 def _compare(path: Path, record: FileRecord) -> str:
-    if not path.is_file():
-        return "is missing"
-    size = path.stat().st_size
-    if size != record.size_bytes:
-        return f"has {size} bytes, recorded are {record.size_bytes}"
-    return "" if sha256_of(path) == record.sha256 else "has another hash than recorded"
+    try:
+        if not path.is_file():
+            return "is no regular file" if path.exists() else "is missing"
+        size = path.stat().st_size
+        if size != record.size_bytes:
+            return f"has {size} bytes, recorded are {record.size_bytes}"
+        return "" if sha256_of(path) == record.sha256 else "has another hash than recorded"
+    except (OSError, InputError) as error:
+        return _unreadable(error)
+
+
+def _outside(record: FileRecord) -> str:
+    try:
+        return changed(record) or ""
+    except (OSError, InputError) as error:
+        return _unreadable(error)
+
+
+def _unreadable(error: Exception) -> str:
+    return f"cannot be read ({error.strerror if isinstance(error, OSError) else error})"

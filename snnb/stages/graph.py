@@ -1,8 +1,7 @@
 """`graph`: the converted network and its spike counts become the synapse graph."""
 
-import json
 from pathlib import Path
-from typing import Any, List, Mapping
+from typing import Any, Callable, List, Mapping, Optional
 
 from snnb.errors import InputError, UsageError
 from snnb.files import require_disk
@@ -12,9 +11,10 @@ from snnb.rundir.params import GraphParams
 from snnb.rundir.records import GraphDetails
 from snnb.stages.log import write_log
 from snnb.stages.result import StageResult, merge, result_of
+from snnb.text import load_json
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any]) -> GraphParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> GraphParams:
     """Parameters in force. The simulation, named by stamp or by path, is the latest unless one is given.
 
     Raises
@@ -22,17 +22,25 @@ def resolve(run: RunDirectory, given: Mapping[str, Any]) -> GraphParams:
     UsageError
         No such simulation is in the run.
     """
-    params = merge(GraphParams, {}, run.record_of("graph"), {"simulation": None, "weights_only": False, **given})
+    params = merge(GraphParams, {}, run.record_of("graph"), {"simulation": None, "weights_only": False, **given}, say)
     if params.weights_only:
         if params.simulation is not None:
             raise UsageError("--weights-only needs no simulation; leave out --simulation")
         return params
     known = run.manifest.stages.simulations
-    stamp = max(known, default=None) if params.simulation is None else Path(params.simulation).name
+    stamp = max(known, default=None) if params.simulation is None else _stamp_in(run, params.simulation)
     if stamp not in known:
         there = ", ".join(known) or "none yet"
         raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {there}")
     return params.model_copy(update={"simulation": stamp})
+
+
+def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
+    """Stamp of a simulation given by stamp or by the path of its directory; None for a path outside the run."""
+    path = Path(simulation)
+    if path.name == simulation:
+        return simulation
+    return path.name if path.resolve().parent == (run.path / "simulations").resolve() else None
 
 
 def stamp_of(params: GraphParams) -> str:
@@ -94,10 +102,9 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
 
 
 def _coding(path: Path) -> Mapping[str, str]:
-    try:
-        coding = json.loads(path.read_text())["coding"]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} does not say how the populations are coded; run `snnb simulate` again") from None
-    if not isinstance(coding, dict):
-        raise InputError(f"{path}: coding is not a mapping; run `snnb simulate` again")
+    remedy = f"`snnb simulate --repair {path.parent.name}` makes it again"
+    content = load_json(path, remedy)
+    coding = content.get("coding") if isinstance(content, dict) else None
+    if not isinstance(coding, dict) or not all(isinstance(value, str) for value in coding.values()):
+        raise InputError(f"{path} does not say how the populations are coded; {remedy}")
     return coding

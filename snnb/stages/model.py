@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Tuple
 
 from snnb import datasets
-from snnb.architectures import find, is_own, own_model
+from snnb.architectures import OwnModel, find, is_own, own_model
 from snnb.errors import InputError, UsageError
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import PrepareDetails, RunInfo
+from snnb.stages.trust import trust, trusted
 from snnb.training.recipe import Recipe
 
 Shape = Tuple[int, int, int]
@@ -48,6 +49,8 @@ def describe(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str
     if dataset is None:
         raise UsageError(f"--model {model}: give --dataset NAME too (`snnb datasets` lists them)")
     own = own_model(model)
+    if own.function is not None:
+        trust(own.path)
     return own.name, _named(dataset), f"{own.path}:{own.function}" if own.function else str(own.path)
 
 
@@ -65,8 +68,18 @@ def model_of(run: RunDirectory) -> Model:
     if info.model_source is None:
         known = find(info.model)
         return Model(known.build, known.spec.recipe, known.spec.settings, None, False, known.spec.num_classes)
-    own = own_model(info.model_source)
+    own = _recorded_own_model(info.model_source)
     return Model(own.build, own.recipe, own.settings, own.path, own.function is None, None)
+
+
+def _recorded_own_model(source: str) -> OwnModel:
+    """Open the file that a manifest names; a Python file, which would run, only if the user has named it before."""
+    path, colon, _ = source.rpartition(":")
+    if source.endswith((".h5", ".hdf5")) or (colon and trusted(Path(path))):
+        return own_model(source)
+    raise InputError(
+        f"the run names {source} as its model, which would be run as Python; read it, then give --model {source} once"
+    )
 
 
 def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
@@ -79,7 +92,7 @@ def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
         spec = find(info.model).spec
         return asked or spec.input_shape, "resize" if asked else spec.fit
     described = datasets.describe(info.dataset)
-    own = own_model(info.model_source)
+    own = _recorded_own_model(info.model_source)
     pictures = asked or described.shape
     if pictures is None and own.takes_shape:
         raise UsageError(f"the pictures of {info.dataset} have no size of their own; give --shape, as in 64x64x3")

@@ -1,22 +1,21 @@
 """`parse`: the trained network goes through the toolbox's parser, is verified and normalised."""
 
-from typing import Any, List, Mapping
-
-import numpy as np
+from typing import Any, Callable, List, Mapping
 
 from snnb.files import require_disk
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.params import ParseParams
 from snnb.rundir.records import ParseDetails
+from snnb.stages.dataset import normalisation_set
 from snnb.stages.result import StageResult, merge, result_of
 
 VERIFIED_SAMPLES = 100
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any]) -> ParseParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> ParseParams:
     """Parameters in force."""
-    return merge(ParseParams, {}, run.manifest.stages.parse, given)
+    return merge(ParseParams, {}, run.manifest.stages.parse, given, say)
 
 
 def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
@@ -33,8 +32,7 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
     if trained.exists():
         require_disk(run.path, 2 * trained.stat().st_size, "parse")
     with run.stage("parse", params, inputs=inputs(run, params)) as output:
-        with np.load(run.path / "dataset" / "x_norm.npz") as stored:
-            x_norm = stored["arr_0"]
+        x_norm = normalisation_set(run)
         result = parse(
             trained,
             output.directory,

@@ -2,10 +2,11 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Type
 
-from snnb.errors import UpstreamError
+from snnb.errors import InputError, UpstreamError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.params import (
@@ -15,6 +16,8 @@ from snnb.rundir.params import (
     PrepareParams,
     SimulateParams,
     TrainParams,
+    fitting,
+    over,
     refuse_bad_values,
 )
 from snnb.rundir.records import AnyStageRecord
@@ -113,19 +116,45 @@ def bring_up_to_date(
             raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
         say(f"{name}: running ({reason})")
         stage = STAGES[name]
-        params = stage.resolve(run, options)
-        with bar(name) as progress:
-            result = stage.run(run, params, progress)
+        tell = partial(_tell, say, name)
+        params = stage.resolve(run, options, tell)
+        with _extra_named(name):
+            if name == "train":
+                parsing = parse.resolve(run, given.get("parse", {}))
+                train.refuse_unconvertible(run, params, parsing, will_parse="parse" in names, say=tell)
+            with bar(name) as progress:
+                result = stage.run(run, params, progress)
         for warning in result.record.warnings:
             say(f"{name}: {warning}")
         outcomes.append(Outcome(result, reason))
     return outcomes
 
 
+def _tell(say: Callable[[str], None], stage: str, message: str) -> None:
+    say(f"{stage}: {message}")
+
+
+@contextmanager
+def _extra_named(stage: str) -> Iterator[None]:
+    """Say which extra of the package to install where a library is missing that only some stages need."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in ("tensorflow", "snntoolbox"):
+            raise
+        raise InputError(
+            f"{stage} needs {error.name.split('.')[0]}, which is not installed; install snnb with the extra `cpu` or "
+            "`gpu`, as in pip install 'snnb[cpu]'"
+        ) from error
+
+
 def _refuse_bad_options(run: RunDirectory, names: List[str], given: Given) -> None:
     """Raise `UsageError` before any stage runs: the last one's turn may come hours later."""
     for name in names:
-        refuse_bad_values(PARAMS[name], {**recorded_params(run.record_of(name)), **given.get(name, {})})
+        options = given.get(name, {})
+        refuse_bad_values(PARAMS[name], options)
+        fits, _ = fitting(PARAMS[name], recorded_params(run.record_of(name)), options)
+        refuse_bad_values(PARAMS[name], over(fits, options))
     asked = given.get("train")
     # Beside the model's recipe; a model of one's own is opened for that, and what is up to date does without its file.
     if "train" in names and asked and why_run(run, "train", asked) is not None:
@@ -149,6 +178,8 @@ def needed(target: str, graph_options: Mapping[str, Any]) -> List[str]:
 def why_run(run: RunDirectory, name: str, options: Mapping[str, Any]) -> Optional[str]:
     """Why a stage would have to run now; None when it is up to date with these options."""
     if name == "simulate":
+        if options.get("repair") is not None:
+            return f"repairs {simulate.resolve(run, options).repair}"
         if simulate.latest_matching(run, options) is not None:
             return None
         return stale_reason(run, run.record_of("simulate"), options)
@@ -194,6 +225,7 @@ def state_of_stages(run: RunDirectory) -> List[State]:
         if not records:
             states.append(State(name, None, "has not run"))
         for stamp, record in records.items():
-            reason = stale_reason(run, record, {}) or (upstream if name == "simulate" else None)
+            rests_on_parse = name == "simulate" or stamp == "weights"
+            reason = stale_reason(run, record, {}) or (upstream if rests_on_parse else None)
             states.append(State(f"{folder}/{stamp}", record, reason))
     return states

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Type, TypeVar
+from typing import Any, Callable, Dict, Mapping, Optional, Type, TypeVar
 
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.params import Params, validated
+from snnb.rundir.params import Params, fitting, over, validated
 from snnb.rundir.records import AnyStageRecord
 
 P = TypeVar("P", bound=Params)
@@ -28,9 +28,22 @@ def result_of(run: RunDirectory, stage: str, stamp: Optional[str] = None) -> Sta
     return StageResult(stage, run.path / run.directory_of(stage, stamp), record)
 
 
-def merge(kind: Type[P], defaults: Mapping[str, Any], record: Optional[AnyStageRecord], given: Mapping[str, Any]) -> P:
-    """Parameters in force: an option that is given, else the recorded value, else the default."""
-    return validated(kind, {**defaults, **recorded_params(record), **given})
+def merge(
+    kind: Type[P],
+    defaults: Mapping[str, Any],
+    record: Optional[AnyStageRecord],
+    given: Mapping[str, Any],
+    say: Callable[[str], None] = lambda _: None,
+) -> P:
+    """Parameters in force: an option that is given, else the recorded value, else the default.
+
+    A recorded value that does not fit the options given now is dropped for the default, and `say` names it.
+    """
+    recorded, dropped = fitting(kind, recorded_params(record), given)
+    params = validated(kind, over({**defaults, **recorded}, given))
+    for name, value in dropped.items():
+        say(f"--{name.replace('_', '-')} {value} was recorded and no longer fits; {getattr(params, name)} is used")
+    return params
 
 
 def recorded_params(record: Optional[AnyStageRecord]) -> Dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional
 
 import numpy as np
 
@@ -11,9 +11,9 @@ from snnb.files import copy_file, require_disk
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.params import SimulateParams
-from snnb.rundir.records import ParseRecord, SimulateDetails
+from snnb.rundir.records import ParseRecord, SimulateDetails, SimulateRecord
 from snnb.rundir.status import stale_reason
-from snnb.stages.dataset import prepared_details
+from snnb.stages.dataset import dataset_array, prepared_details
 from snnb.stages.log import write_log
 from snnb.stages.model import class_count
 from snnb.stages.result import StageResult, merge, result_of
@@ -24,14 +24,39 @@ if TYPE_CHECKING:
 DEFAULT_SAMPLES = 1000
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any]) -> SimulateParams:
-    """Parameters in force: those of the latest simulation unless given."""
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> SimulateParams:
+    """Parameters in force: those of the latest simulation unless given, or those of the one that is repaired.
+
+    Raises
+    ------
+    UsageError
+        More samples are asked for than there are, or no such simulation is there to be repaired.
+    """
+    record = run.record_of("simulate")
+    if given.get("repair") is not None:
+        record = _to_repair(run, given)
     available = prepared_details(run).splits["test"].shape[0]
     defaults = {"samples": min(DEFAULT_SAMPLES, available)}
-    params = merge(SimulateParams, defaults, run.record_of("simulate"), given)
-    if params.samples > available:
+    params = merge(SimulateParams, defaults, record, given, say)
+    if params.samples <= available:
+        return params
+    if "samples" in given:
         raise UsageError(f"--samples {params.samples}: the test set has {available}; give at most that many")
-    return params
+    say(f"--samples {params.samples} was recorded, but the test set has {available}; {defaults['samples']} are used")
+    return merge(SimulateParams, {}, record, {**given, **defaults}, say)
+
+
+def _to_repair(run: RunDirectory, given: Mapping[str, Any]) -> SimulateRecord:
+    known = run.manifest.stages.simulations
+    stamp = given["repair"]
+    if stamp not in known:
+        raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
+    others = sorted(set(given) - {"repair", "workers"})
+    if others:
+        raise UsageError(
+            f"--repair makes a simulation again with its own options; leave out --{others[0].replace('_', '-')}"
+        )
+    return known[stamp]
 
 
 def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
@@ -64,7 +89,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
 
     progress(0, params.samples)
     details = prepared_details(run)
-    stamp = run.new_stamp()
+    stamp = params.repair or run.new_stamp()
     read = inputs(run, params)
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
     copied = [run.path / path for path in read if not path.startswith("dataset/")]
@@ -79,8 +104,8 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             parsed,
             output.directory,
             name=run.model,
-            x=np.load(run.path / "dataset" / "x_test.npy", mmap_mode="r"),
-            y=np.load(run.path / "dataset" / "y_test.npy", mmap_mode="r"),
+            x=dataset_array(run, "x_test"),
+            y=dataset_array(run, "y_test"),
             scale=details.scale,
             class_names=details.class_names,
             num_classes=class_count(run.manifest.run, details),

@@ -11,9 +11,9 @@ from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_record
-from snnb.rundir.params import TrainParams
+from snnb.rundir.params import ParseParams, TrainParams, typed
 from snnb.rundir.records import TrainDetails
-from snnb.stages.dataset import prepared_details
+from snnb.stages.dataset import dataset_array, prepared_details
 from snnb.stages.model import Model, class_count, model_of
 from snnb.stages.result import StageResult, merge, recorded_params, result_of
 from snnb.training.recipe import Recipe
@@ -25,15 +25,16 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 RENAMED = {"patience": "early_stopping"}
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any]) -> TrainParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> TrainParams:
     """Parameters in force: by default those of the model's recipe, whose momentum another optimizer drops."""
+    given = typed(TrainParams, given)
     model, record = model_of(run), run.manifest.stages.train
     recorded = recorded_params(record)
     recipe = _recipe(model.recipe, recorded).override(**{n: given.get(RENAMED.get(n, n)) for n in asdict(model.recipe)})
     in_force = {RENAMED.get(name, name): value for name, value in asdict(recipe).items()}
     settings = {**model.settings, **recorded.get("settings", {}), **given.get("settings", {})}
     defaults = {"validation_split": 0.1}
-    return merge(TrainParams, defaults, record, {**given, **in_force, "settings": settings})
+    return merge(TrainParams, defaults, record, {**given, **in_force, "settings": settings}, say)
 
 
 def _recipe(default: Recipe, values: Mapping[str, Any]) -> Recipe:
@@ -53,11 +54,9 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     """
     model, details = model_of(run), prepared_details(run)
     classes = class_count(run.manifest.run, details)
-    build = partial(
-        model.build, input_shape=tuple(details.splits["train"].shape[1:]), num_classes=classes, **params.settings
-    )
+    build = _builder(run, model, params)
     with run.stage("train", params, inputs=inputs(run, params)) as output:
-        arrays = {name: np.load(run.path / "dataset" / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        arrays = {name: dataset_array(run, name) for name in ARRAYS}
         common: Dict[str, Any] = {
             "scale": details.scale,
             "num_classes": classes,
@@ -67,7 +66,6 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         }
         if model.file is not None:
             output.external = external_record([model.file])
-            output.warnings += needs_an_option(build)
         result = (
             _judge(build, arrays, params, common) if model.trained else _fit(run, model, build, arrays, params, common)
         )
@@ -78,17 +76,43 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     return result_of(run, "train")
 
 
-def needs_an_option(build: Callable[..., Any]) -> List[str]:
-    """Refuse a model that cannot be converted before it is trained; say what `parse` will need an option for."""
+def _builder(run: RunDirectory, model: Model, params: TrainParams) -> Callable[..., Any]:
+    details = prepared_details(run)
+    return partial(
+        model.build,
+        input_shape=tuple(details.splits["train"].shape[1:]),
+        num_classes=class_count(run.manifest.run, details),
+        **params.settings,
+    )
+
+
+def refuse_unconvertible(
+    run: RunDirectory, params: TrainParams, parsing: ParseParams, *, will_parse: bool, say: Callable[[str], None]
+) -> None:
+    """Refuse a model that cannot be converted before it is trained.
+
+    Parameters
+    ----------
+    params, parsing
+        Parameters in force of this stage and of `parse`.
+    will_parse
+        Whether `parse` runs next with these parameters; if not, it is only said that it will need others.
+
+    Raises
+    ------
+    InputError
+        No option of `parse` helps; or with `will_parse`, these do not.
+    """
     from snnb.conversion.checks import check_convertible
 
-    model = build()
+    model = _builder(run, model_of(run), params)()
     check_convertible(model, max_pool="spiking", rectify_linear=True)
     try:
-        check_convertible(model)
+        check_convertible(model, max_pool=parsing.max_pool, rectify_linear=parsing.rectify_linear)
     except InputError as error:
-        return [f"parse will need an option: {error}"]
-    return []
+        if will_parse:
+            raise
+        say(f"parse will need an option: {error}")
 
 
 def _judge(
