@@ -4,6 +4,8 @@ Every message is one line that says what is wrong and what to do next. The comma
 that is not a `SnnbError` is a bug (exit code 1).
 """
 
+import errno
+
 
 class SnnbError(Exception):
     """Root of all errors that a person can cause or mend."""
@@ -39,3 +41,15 @@ class ResourceError(SnnbError):
     """Not enough disk or memory for what was asked."""
 
     exit_code = 6
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error of whatever library means that memory was refused, as its type or only its words say."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which is not imported here
+        return True
+    said = str(error)
+    return isinstance(error, (RuntimeError, ImportError, OSError, SystemError)) and any(
+        words in said for words in ("bad_alloc", "annot allocate memory", "failed to map segment", "start new thread")
+    )

@@ -7,8 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.options import Force, Json, Quiet, Verbose
-from snnb.cli.status import Directory
+from snnb.cli.options import Directory, Force, Json, Quiet, Verbose
 
 
 def export(

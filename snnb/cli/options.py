@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
+import click
 import typer
 from typing_extensions import Annotated
 
@@ -17,9 +18,34 @@ Dataset = Annotated[
     Optional[str],
     typer.Option(help="Data set (`snnb datasets` lists them); a model of the package has its own.", show_default=False),
 ]
+
+
+def some_path(text: str) -> Path:
+    """A path that is not the empty text, which a shell makes of a variable that is not set."""
+    if not text or "\0" in text:
+        raise click.BadParameter("is empty; give a path")
+    return Path(text)
+
+
 RunDir = Annotated[
     Optional[Path],
-    typer.Option(help="Run directory; $SNNB_RUNS/MODEL or runs/MODEL when left out.", show_default=False),
+    typer.Option(
+        help="Run directory; $SNNB_RUNS/MODEL or runs/MODEL when left out.",
+        parser=some_path,
+        metavar="PATH",
+        show_default=False,
+    ),
+]
+Directory = Annotated[
+    Path, typer.Argument(help="A run directory.", parser=some_path, metavar="DIRECTORY", show_default=False)
+]
+Source = Annotated[
+    Optional[Path],
+    typer.Option(resolve_path=True, help="Folder with the data set's own files, instead of a download."),
+]
+DataDir = Annotated[
+    Optional[Path],
+    typer.Option(envvar="SNNB_DATA", help="Where data sets are kept; the user's cache when left out."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print debug messages and tracebacks.")]

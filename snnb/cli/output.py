@@ -1,5 +1,6 @@
 """What a person sees: results on stdout (one JSON document with --json), messages and progress on stderr."""
 
+import errno
 import json
 import logging
 import os
@@ -8,11 +9,11 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, Iterator, List, Sequence
+from typing import Any, Iterator, List, Optional, Sequence, TextIO
 
-import click
-
+from snnb.errors import ResourceError
 from snnb.progress import Progress
+from snnb.text import printable
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,17 @@ class Output:
     def say(self, message: str) -> None:
         """Tell what is going on, on stderr."""
         if not self.quiet:
-            click.echo(message, err=True)
+            write(sys.stderr, message)
 
     def result(self, lines: Sequence[str], document: Any) -> None:
         """Print the result: `lines` for people, or `document` as JSON."""
-        click.echo(json.dumps(document, indent=2, default=str) if self.as_json else "\n".join(lines))
+        write(sys.stdout, json.dumps(document, indent=2, default=str) if self.as_json else "\n".join(lines))
 
     def error(self, message: str, exit_code: int) -> None:
         """Print an error as one line on stderr, and with --json also as the document on stdout."""
-        click.echo(f"snnb: {' '.join(message.split())}", err=True)
+        write(sys.stderr, f"snnb: {' '.join(message.split())}")
         if self.as_json:
-            click.echo(json.dumps({"error": message, "exit_code": exit_code}, indent=2))
+            write(sys.stdout, json.dumps({"error": message, "exit_code": exit_code}, indent=2))
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Progress]:
@@ -44,9 +45,11 @@ class Output:
 
         Whoever tells of progress is also told of an interruption that a library has swallowed.
         """
+        global at_work
+        at_work = label
         if self.quiet:
             yield _answering(lambda done, total, note="": None)
-        elif sys.stderr.isatty():
+        elif sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty():
             with terminal_bar(label) as progress:
                 yield _answering(progress)
         else:
@@ -54,6 +57,40 @@ class Output:
 
 
 interrupted = Event()
+at_work: Optional[str] = None  # the stage whose bar is shown, or was last
+lost: List[OSError] = []  # results that could not be written to stdout, whose reader is still there
+
+
+def write(stream: Optional[TextIO], text: str) -> None:
+    """Print text and a line end, without control characters.
+
+    A stream that is closed, or whose reader has gone, is passed over; a result that stdout cannot take (a full disk)
+    is an error, which `closed` makes of it.
+    """
+    if stream is None:
+        return
+    try:
+        stream.write(f"{printable(text)}\n")
+        stream.flush()
+    except ValueError:  # closed
+        return
+    except OSError as error:
+        if stream is sys.stdout and error.errno not in (errno.EPIPE, errno.EBADF):
+            lost.append(error)
+
+
+def closed(code: int) -> int:
+    """Exit code of the process, once its streams are flushed: 6 when a result did not reach stdout."""
+    if lost and not code:
+        code = ResourceError.exit_code
+        write(sys.stderr, f"snnb: standard output cannot be written ({lost[0].strerror}); the run itself is complete")
+    for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):  # so that the interpreter does not try, and complain, once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    return code
 
 
 def interrupt(*_: object) -> None:
@@ -77,17 +114,21 @@ def terminal_bar(label: str) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
+    from rich.table import Column
 
+    console = Console(stderr=True)
+    roomy = console.width >= 110
+    figure = Column(no_wrap=True, min_width=8)
     columns = (
-        TextColumn("{task.description:10}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=figure),
+        BarColumn(bar_width=40 if roomy else 8),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[pace]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[pace]}", table_column=figure),
+        *([TimeElapsedColumn()] if roomy else []),
+        TimeRemainingColumn(compact=not roomy),
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Bars(*columns, console=console, transient=True) as bars:
         started, task = time.monotonic(), bars.add_task(label, total=None, pace="", note="")
 
         def show(done: int, total: int, note: str = "") -> None:
@@ -114,7 +155,7 @@ def line_a_while(label: str, seconds: float = 10.0) -> Progress:
         last = now
         left = (now - started) * (total - done) / done
         pace = _pace(done, started)
-        click.echo(f"{label}: {done:,} of {total:,}, {pace}, {left:,.0f} s left {note}".rstrip(), err=True)
+        write(sys.stderr, f"{label}: {done:,} of {total:,}, {pace}, {left:,.0f} s left {note}".rstrip())
 
     return show
 

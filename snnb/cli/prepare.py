@@ -1,12 +1,13 @@
 """`snnb prepare`: options."""
 
 import re
-from pathlib import Path
 from typing import Optional, Tuple
 
 import click
 import typer
 from typing_extensions import Annotated
+
+from snnb.cli.options import DataDir, Source
 
 Shape = Tuple[int, int, int]
 
@@ -20,14 +21,8 @@ def parse_shape(text: str) -> Shape:
 
 
 def prepare(
-    source: Annotated[
-        Optional[Path],
-        typer.Option(resolve_path=True, help="Folder with the data set's own files, instead of a download."),
-    ] = None,
-    data_dir: Annotated[
-        Optional[Path],
-        typer.Option(envvar="SNNB_DATA", help="Where data sets are kept; the user's cache when left out."),
-    ] = None,
+    source: Source = None,
+    data_dir: DataDir = None,
     shape: Annotated[
         Optional[str],  # what typer reads; a tuple would be three words of the command line
         typer.Option(

@@ -27,6 +27,10 @@ def simulate(
     spike_code: Annotated[
         Optional[str], typer.Option(help="temporal_mean_rate; the toolbox's other codes are refused.")
     ] = None,
+    repair: Annotated[
+        Optional[str],
+        typer.Option(metavar="STAMP", help="Make this simulation of the run again, in its place and with its options."),
+    ] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Seed of everything random.")] = None,
 ) -> None:
     """Simulate the converted network and count its spikes: a new directory in simulations/."""

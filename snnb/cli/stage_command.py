@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from snnb.cli import output
 from snnb.cli.options import (
+    DataDir,
     Dataset,
     Force,
     Json,
@@ -14,6 +15,7 @@ from snnb.cli.options import (
     NoWait,
     Quiet,
     RunDir,
+    Source,
     Verbose,
     as_command,
     chosen,
@@ -37,6 +39,10 @@ def _common(
     """Options of every command that runs stages."""
 
 
+def _where_data_are(source: Source = None, data_dir: DataDir = None) -> None:
+    """Options of `prepare` that every later stage has too."""
+
+
 def stage_command(
     target: str, declarations: Declarations, text: Optional[str], *, by_name: bool
 ) -> Callable[..., None]:
@@ -58,6 +64,9 @@ def stage_command(
         for parameter in stage_options(declaration):
             options.setdefault(parameter.name, parameter)
     names: Dict[str, List[str]] = {s: [p.name for p in stage_options(d)] for s, d in declarations.items()}
+    if "prepare" not in declarations:  # which may have to run first
+        names["prepare"] = [parameter.name for parameter in stage_options(_where_data_are)]
+        options.update({parameter.name: parameter for parameter in stage_options(_where_data_are)})
     common = stage_options(_common)
 
     def call(**values: Any) -> None:

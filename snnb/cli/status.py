@@ -1,15 +1,9 @@
 """`snnb status`: the stages, up to date or stale and why."""
 
-from pathlib import Path
 from typing import List
 
-import typer
-from typing_extensions import Annotated
-
 from snnb.cli import output
-from snnb.cli.options import Json, Quiet, Verbose
-
-Directory = Annotated[Path, typer.Argument(help="A run directory.", show_default=False)]
+from snnb.cli.options import Directory, Json, Quiet, Verbose
 
 
 def status(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
@@ -19,6 +13,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
     from snnb.stages.plan import state_of_stages
 
     run = RunDirectory.open(directory)
+    run.settle(console.say)
     states = state_of_stages(run)
     rows: List[List[str]] = [["stage", "state", "when", "took"]]
     for state in states:

@@ -3,8 +3,7 @@
 from dataclasses import asdict
 
 from snnb.cli import output
-from snnb.cli.options import Json, Quiet, Verbose
-from snnb.cli.status import Directory
+from snnb.cli.options import Directory, Json, Quiet, Verbose
 from snnb.errors import VerificationError
 
 
@@ -13,8 +12,10 @@ def verify(directory: Directory, json: Json = False, verbose: Verbose = False, q
     console = output.configure(json, verbose, quiet)
     from snnb.rundir import verify as room
     from snnb.rundir.directory import RunDirectory
+    from snnb.stages.plan import repairs
 
     run = RunDirectory.open(directory)
+    run.settle(console.say)
     with console.bar("verify") as progress:
         found = room.verify(run, progress)
     for note in found.notes:
@@ -24,7 +25,7 @@ def verify(directory: Directory, json: Json = False, verbose: Verbose = False, q
     if found.problems:
         raise VerificationError(
             f"{run.path}: {len(found.problems)} of {found.files} files are not as recorded, first {found.problems[0]}; "
-            "restore them from a copy, or run the stage again with --force"
+            f"restore them from a copy, or make them again: {', then '.join(repairs(run, found.damaged))}"
         )
     line = f"{run.path}: {found.files} files, {found.size_bytes / 1e6:,.1f} MB, all as recorded"
     console.result([line], {"run_dir": run.path, **asdict(found)})

@@ -1,10 +1,11 @@
 """What must run first, what is stale and why, what is up to date: the stages in order."""
 
+import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Type
+from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Sequence, Type
 
 from snnb.errors import InputError, UpstreamError
 from snnb.progress import Progress, silent
@@ -229,3 +230,18 @@ def state_of_stages(run: RunDirectory) -> List[State]:
             reason = stale_reason(run, record, {}) or (upstream if rests_on_parse else None)
             states.append(State(f"{folder}/{stamp}", record, reason))
     return states
+
+
+def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
+    """Commands that make damaged stages again, in order; `damaged` names them as `snnb.rundir.verify` does."""
+    commands = []
+    for name in damaged:
+        folder, _, stamp = name.partition("/")
+        if folder == "simulations":
+            command = f"simulate --repair {stamp}"
+        elif folder == "graphs":
+            command = "graph --weights-only" if stamp == "weights" else f"graph --simulation {stamp}"
+        else:
+            command = folder
+        commands.append(f"`snnb {command} --run-dir {shlex.quote(str(run.path))}`")
+    return commands

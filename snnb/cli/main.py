@@ -1,0 +1,128 @@
+"""The command line `snnb`: its commands, and the one place where errors become a line and an exit code."""
+
+import sys
+import traceback
+from typing import Callable, Dict, List, Optional
+
+import click
+import typer
+from typing_extensions import Annotated
+
+from snnb.cli import output
+from snnb.cli.app import INTERRUPTED
+from snnb.cli.datasets import datasets
+from snnb.cli.doctor import doctor
+from snnb.cli.export import export
+from snnb.cli.graph import graph
+from snnb.cli.models import models
+from snnb.cli.parse import parse
+from snnb.cli.prepare import prepare
+from snnb.cli.simulate import simulate
+from snnb.cli.stage_command import stage_command
+from snnb.cli.status import status
+from snnb.cli.train import train
+from snnb.cli.verify import verify
+from snnb.errors import InputError, ResourceError, SnnbError, out_of_memory
+from snnb.version import __version__
+
+_ANEW = "; the same command keeps the stages before it and begins {stage} anew"
+GOES_ON: Dict[Optional[str], str] = {
+    **{stage: _ANEW.format(stage=stage) for stage in ("prepare", "parse", "simulate", "graph")},
+    "train": "; the same command goes on after the last complete epoch",
+}
+_LESS_AT_A_TIME = "out of memory; give a smaller --batch-size, or use a machine or a limit (`ulimit -v`) with more"
+OUT_OF_MEMORY: Dict[Optional[str], str] = dict.fromkeys(("train", "parse", "simulate"), _LESS_AT_A_TIME)
+failures: List[BaseException] = []  # kept, with the frames that hold open files, until the process ends
+STAGES: Dict[str, Callable[..., None]] = {
+    "prepare": prepare,
+    "train": train,
+    "parse": parse,
+    "simulate": simulate,
+    "graph": graph,
+}
+
+commands = typer.Typer(
+    name="snnb",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"auto_envvar_prefix": "SNNB", "help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"snnb {__version__}")
+        raise typer.Exit
+
+
+@commands.callback()
+def snnb(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, allow_from_autoenv=False, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Synapse graphs of real spiking networks: train, convert, simulate, and write every synapse with its traffic."""
+
+
+for _name, _declaration in STAGES.items():
+    commands.command(_name)(stage_command(_name, {_name: _declaration}, _declaration.__doc__, by_name=True))
+commands.command("run")(stage_command("graph", STAGES, "Run all five stages in order.", by_name=False))
+for _command in (models, datasets, status, verify, export, doctor):
+    commands.command()(_command)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Exit code of the contract for an error."""
+    if isinstance(error, SnnbError):
+        return error.exit_code
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        return 2
+    if out_of_memory(error):
+        return ResourceError.exit_code
+    if isinstance(error, OSError):
+        from snnb.files import FULL
+
+        return ResourceError.exit_code if error.errno in FULL else InputError.exit_code
+    return 1
+
+
+def message_of(error: BaseException) -> str:
+    """One line for a person."""
+    from snnb.files import describe_os_error
+
+    if isinstance(error, click.ClickException):
+        return f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` tell what there is)"
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return f"interrupted; nothing half-written is left{GOES_ON.get(output.at_work, '')}"
+    if isinstance(error, SnnbError):
+        return str(error)
+    if out_of_memory(error):
+        return OUT_OF_MEMORY.get(output.at_work, "out of memory; use a machine, or a limit (`ulimit -v`), with more")
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    return f"a bug: {type(error).__name__}: {error}; please report it with what --verbose prints"
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run a command and return its exit code."""
+    try:
+        result = typer.main.get_command(commands).main(arguments, prog_name="snnb", standalone_mode=False)
+        if result == INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        if output.current.verbose:
+            output.write(sys.stderr, traceback.format_exc())
+        if isinstance(error, SnnbError) and hasattr(error, "traceback_text"):  # of the user's own code
+            output.write(sys.stderr, error.traceback_text)
+        code = exit_code_of(error)
+        output.current.error(message_of(error), code)
+        failures.append(error)
+        return code
+    return result if isinstance(result, int) else 0
