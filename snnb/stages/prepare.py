@@ -3,7 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping
 
 import platformdirs
 
@@ -11,7 +11,7 @@ from snnb import datasets
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_record
-from snnb.rundir.params import PrepareParams
+from snnb.rundir.params import PrepareParams, typed
 from snnb.rundir.records import PrepareDetails, Split
 from snnb.stages.model import input_shape, model_of
 from snnb.stages.result import StageResult, merge, result_of
@@ -24,14 +24,15 @@ def data_directory() -> Path:
     return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any]) -> PrepareParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> PrepareParams:
     """Parameters in force: the shape is the model's unless asked for."""
+    given = typed(PrepareParams, given)
     info, record = run.manifest.run, run.manifest.stages.prepare
     defaults: Dict[str, Any] = {"dataset": info.dataset, "norm_samples": NORM_SAMPLES}
     if record is None or "shape" in given:
         shape, fit = input_shape(info, given.get("shape"))
         given = {**given, "shape": shape, "fit": fit}
-    return merge(PrepareParams, defaults, record, given)
+    return merge(PrepareParams, defaults, record, given, say)
 
 
 def inputs(run: RunDirectory, params: PrepareParams) -> List[str]:
