@@ -4,8 +4,10 @@ Format: numpy.lib.format (NEP 1), versions 1 to 3. Only what this package writes
 numbers and fixed-width text.
 """
 
-import ast
+import errno
+import io
 import math
+import os
 import re
 import zipfile
 import zlib
@@ -19,11 +21,13 @@ from snnb.files import open_regular
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
+MOST_AXES = 32  # of numpy itself
 ALWAYS_ALLOWED = 1 << 28  # bytes: so much may come out of any compressed file
 LARGEST_RATIO = 200  # beyond that, a compressed file may hold this many times its own size
 HEADER = re.compile(
-    r"\s*\{\s*'descr':\s*'(?P<descr>[<>|=]?[biufSU]\d+)',\s*'fortran_order':\s*(?P<fortran>True|False),\s*"
-    r"'shape':\s*(?P<shape>\((?:\s*\d{1,18}\s*,?)*\s*\)),?\s*\}\s*"
+    r"\s*\{\s*'descr':\s*'(?P<descr>[<>|=]?[biufSU]\d{1,6})',\s*'fortran_order':\s*(?P<fortran>True|False),\s*"
+    # Each number but the last ends with its comma, so that there is one way to read them: others take for ever.
+    r"'shape':\s*\((?P<shape>(?:\s*\d{1,18}\s*,)*\s*(?:\d{1,18}\s*)?)\),?\s*\}\s*"
 )
 Header = Tuple[np.dtype, bool, Tuple[int, ...]]
 
@@ -52,7 +56,7 @@ def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], 
     """
     with open_regular(path) as file:
         dtype, fortran, found = _header(file, str(path), remedy)
-        offset, size = file.tell(), path.stat().st_size
+        offset, size = file.tell(), os.fstat(file.fileno()).st_size
         needed = math.prod(found) * dtype.itemsize
         if size - offset != needed:
             raise InputError(f"{path}: declares {needed:,} bytes of data, but has {size - offset:,}; {remedy}")
@@ -83,27 +87,43 @@ def load_archive(
         The file is no npz file, is damaged, holds objects, lacks a name of `must`, or declares more than its size can
         hold.
     """
-    arrays: Dict[str, np.ndarray] = {}
     with open_regular(path) as file:
-        size = path.stat().st_size
-        try:
-            with zipfile.ZipFile(file) as archive:
-                members = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
-                wanted = [m for m in members if names is None or m.filename[:-4] in names]
-                if implausible(sum(member.file_size for member in wanted), size):
-                    raise InputError(f"{path}: declares far more data than {size:,} bytes can hold; {remedy}")
-                for member in wanted:
-                    arrays[member.filename[:-4]] = _member(archive, member, path, remedy)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-            raise InputError(f"{path} is not a whole npz file ({_first_line(error)}); {remedy}") from None
+        return _arrays(file, os.fstat(file.fileno()).st_size, str(path), remedy, names, must)
+
+
+def parse_archive(
+    content: bytes, where: str, remedy: str, *, names: Optional[Sequence[str]] = None, must: Sequence[str] = ()
+) -> Dict[str, np.ndarray]:
+    """Read the arrays of an npz file whose bytes were found in `where`, as `load_archive` does."""
+    return _arrays(io.BytesIO(content), len(content), where, remedy, names, must)
+
+
+def _arrays(
+    file: BinaryIO, size: int, where: str, remedy: str, names: Optional[Sequence[str]], must: Sequence[str]
+) -> Dict[str, np.ndarray]:
+    arrays: Dict[str, np.ndarray] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
+            wanted = [m for m in members if names is None or m.filename[:-4] in names]
+            if implausible(sum(member.file_size for member in wanted), size):
+                raise InputError(f"{where}: declares far more data than {size:,} bytes can hold; {remedy}")
+            for member in wanted:
+                arrays[member.filename[:-4]] = _member(archive, member, where, remedy)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise InputError(f"{where} is not a whole npz file ({_first_line(error)}); {remedy}") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # where a damaged file sends zipfile to a place before its beginning
+            raise
+        raise InputError(f"{where} is not a whole npz file; {remedy}") from None
     missing = [name for name in must if name not in arrays]
     if missing:
-        raise InputError(f"{path} has no array {missing[0]}; {remedy}")
+        raise InputError(f"{where} has no array {missing[0]}; {remedy}")
     return arrays
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, remedy: str) -> np.ndarray:
-    where = f"{path}: {member.filename[:-4]}"
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, archive_name: str, remedy: str) -> np.ndarray:
+    where = f"{archive_name}: {member.filename[:-4]}"
     with archive.open(member) as file:
         dtype, fortran, shape = _header(file, where, remedy)  # type: ignore[arg-type]
         rest, needed = member.file_size - file.tell(), math.prod(shape) * dtype.itemsize
@@ -138,8 +158,12 @@ def _header(file: BinaryIO, where: str, remedy: str) -> Header:
         raise InputError(f"{where} has elements of an unknown type {match['descr']}; {remedy}") from None
     if not dtype.itemsize:
         raise InputError(f"{where} has elements of no size; {remedy}")
-    shape = ast.literal_eval(match["shape"])
-    return dtype, match["fortran"] == "True", shape if isinstance(shape, tuple) else (shape,)
+    shape = tuple(map(int, re.findall(r"\d+", match["shape"])))
+    if len(shape) > MOST_AXES:
+        raise InputError(f"{where} has {len(shape)} axes; {remedy}")
+    if math.prod(length for length in shape if length) * dtype.itemsize >= 2**63:
+        raise InputError(f"{where} has a shape that no memory holds; {remedy}")
+    return dtype, match["fortran"] == "True", shape
 
 
 def _check_shape(where: str, found: Tuple[int, ...], wanted: Tuple[Optional[int], ...], remedy: str) -> None:

@@ -9,7 +9,7 @@ import stat
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, List
+from typing import BinaryIO, FrozenSet, Iterator, List, Tuple
 
 from snnb.errors import InputError, ResourceError, UsageError
 
@@ -28,6 +28,7 @@ ADVICE = {
     errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
 }
+Ancestors = FrozenSet[Tuple[int, int]]  # device and inode
 FICLONE = 0x40049409  # linux/fs.h: share the extents of another file (btrfs, XFS)
 KINDS = {
     stat.S_IFDIR: "a directory",
@@ -55,6 +56,49 @@ def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
         os.close(descriptor)
         raise InputError(f"{path} is {KINDS.get(kind, 'no regular file')}, not a regular file; put a file in its place")
     return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path, longest: int, remedy: str) -> bytes:
+    """All bytes of a regular file, read once; `InputError` when there are more than `longest`, which are not read."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, longest) + 1)  # one more than there should be: it may be growing
+    if max(size, len(content)) > longest:
+        raise InputError(f"{path} is longer than {longest / 2**20:,.0f} MiB; {remedy}")
+    return content
+
+
+def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
+    """Every regular file below a folder: its path relative to the folder, with `/`, and its status.
+
+    They come in the order of the paths' parts. Hidden files and folders are left out, and links that lead nowhere.
+    Other links are followed, but not to a folder that they lie in.
+    """
+    waiting: List[Tuple[str, str, Ancestors]] = [("", str(folder), frozenset())]
+    while waiting:
+        name, path, above = waiting.pop()
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):
+                continue
+            raise
+        identity = (status.st_dev, status.st_ino)
+        if stat.S_ISREG(status.st_mode):
+            yield name, status
+        elif stat.S_ISDIR(status.st_mode) and identity not in above:
+            with os.scandir(path) as entries:
+                inside = sorted((e.name for e in entries if not e.name.startswith(".")), reverse=True)
+            prefix, inner = f"{name}/" if name else "", above | {identity}
+            waiting.extend((f"{prefix}{entry}", f"{path}/{entry}", inner) for entry in inside)
+
+
+def listing_of(folder: Path) -> str:
+    """SHA-256 of the names, sizes and times of change of all files below a folder; none of them is read."""
+    digest = hashlib.sha256()
+    for name, status in files_below(folder):
+        digest.update(f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(name) + b"\0")
+    return digest.hexdigest()
 
 
 def sha256_of(path: Path) -> str:

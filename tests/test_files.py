@@ -1,0 +1,93 @@
+import os
+
+import pytest
+
+from snnb.errors import InputError
+from snnb.files import files_below, listing_of, open_regular, read_regular
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("a/b/1", "a/2", "a-b/3", "c", "a/.hidden", ".git/4", "d.txt"):
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path / "tree"
+
+
+def names(folder):
+    return [name for name, _ in files_below(folder)]
+
+
+def test_files_come_by_the_parts_of_their_paths_without_hidden_ones(tree):
+    assert names(tree) == ["a/2", "a/b/1", "a-b/3", "c", "d.txt"]
+    assert names(tree) == [
+        path.relative_to(tree).as_posix()
+        for path in sorted(tree.rglob("[!.]*"))
+        if path.is_file() and ".git" not in path.parts
+    ]
+
+
+def test_links_are_followed_but_not_in_circles_nor_to_nowhere(tree, tmp_path):
+    (tmp_path / "outside" / "deep").mkdir(parents=True)
+    (tmp_path / "outside" / "deep" / "5").write_text("5")
+    (tree / "e").symlink_to(tmp_path / "outside")
+    (tree / "f").symlink_to(tree / "c")
+    (tree / "g").symlink_to(tmp_path / "nowhere")
+    (tree / "h").symlink_to("h")
+    (tree / "a" / "up").symlink_to(tree)
+    os.mkfifo(tree / "i")
+    assert names(tree) == ["a/2", "a/b/1", "a-b/3", "c", "d.txt", "e/deep/5", "f"]
+
+
+def test_names_that_are_no_text_are_files_too(tree):
+    (tree / os.fsdecode(b"caf\xe9")).write_text("")
+    assert os.fsdecode(b"caf\xe9") in names(tree)
+    assert len(listing_of(tree)) == 64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: (tree / "a" / "2").write_text("longer"),
+        lambda tree: os.utime(tree / "a" / "2", ns=(1, 1)),
+        lambda tree: (tree / "a" / "2").rename(tree / "a" / "3"),
+        lambda tree: (tree / "a" / "2").unlink(),
+        lambda tree: (tree / "new").write_text(""),
+    ],
+)
+def test_a_listing_changes_with_a_name_a_size_or_a_time(tree, change):
+    before = listing_of(tree)
+    (tree / ".git" / "5").write_text("")
+    assert listing_of(tree) == before
+    change(tree)
+    assert listing_of(tree) != before
+
+
+def test_a_file_is_read_once_and_not_beyond_its_limit(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1000)
+    assert read_regular(path, 1000, "shorten it") == b"x" * 1000
+    with pytest.raises(InputError, match="file is longer than 0 MiB; shorten it"):
+        read_regular(path, 999, "shorten it")
+    with path.open("r+b") as file:
+        file.truncate(10**13)
+    with pytest.raises(InputError, match="longer than 1 MiB"):
+        read_regular(path, 2**20, "shorten it")
+
+
+@pytest.mark.parametrize(("make", "what"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a directory")])
+def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path, make, what):
+    make(tmp_path / "x")
+    with pytest.raises(InputError, match=f"x is {what}, not a regular file; put a file in its place"):
+        open_regular(tmp_path / "x")
+
+
+def test_a_fifo_with_a_writer_is_refused_too(tmp_path):
+    os.mkfifo(tmp_path / "x")
+    reader = os.open(tmp_path / "x", os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(tmp_path / "x", os.O_WRONLY)
+    with pytest.raises(InputError, match="a FIFO"):
+        read_regular(tmp_path / "x", 10, "")
+    os.close(reader)
+    os.close(writer)
