@@ -78,7 +78,7 @@ def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
     while waiting:
         name, path, above = waiting.pop()
         try:
-            status = os.stat(path)
+            status = Path(path).stat()
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ELOOP):
                 continue

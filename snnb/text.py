@@ -8,11 +8,11 @@ from typing import Any
 import yaml
 
 from snnb.errors import InputError
-from snnb.files import open_regular
+from snnb.files import read_regular
 
 LONGEST = 32 << 20  # bytes
 DEEPEST = 32  # levels of YAML
-RAISED_BY_PARSERS = (ValueError, OverflowError, RecursionError, TypeError, AttributeError, KeyError)
+RAISED_BY_PARSERS = (ValueError, OverflowError, RecursionError, TypeError, AttributeError, LookupError)
 
 
 def read_text(path: Path, remedy: str, *, longest: int = LONGEST) -> str:
@@ -23,14 +23,15 @@ def read_text(path: Path, remedy: str, *, longest: int = LONGEST) -> str:
     InputError
         It is no regular file, longer than `longest` bytes, or not text.
     """
-    with open_regular(path) as file:
-        content = file.read(longest + 1)
-    if len(content) > longest:
-        raise InputError(f"{path} is longer than {longest / 2**20:,.0f} MiB; {remedy}")
+    return decoded(read_regular(path, longest, remedy), str(path), remedy)
+
+
+def decoded(content: bytes, where: str, remedy: str) -> str:
+    """UTF-8 that was found in `where` as text; `InputError` when it is none."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not text; {remedy}") from None
+        raise InputError(f"{where} is not text; {remedy}") from None
 
 
 def load_json(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:

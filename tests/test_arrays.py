@@ -162,7 +162,7 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
     path = tmp_path / "x.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", npy(described("(400000000,)")) + bytes(400_000_000))
-    with pytest.raises(InputError, match="declares far more data than 388,[0-9]{3} bytes can hold; make it again"):
+    with pytest.raises(InputError, match=r"declares far more data than 388,[0-9]{3} bytes can hold; make it again"):
         load_archive(path, "make it again")
 
 
