@@ -6,7 +6,7 @@ from typing import List
 import typer
 from click import Command, Context, Group, Option, Parameter
 
-from snnb.cli.app import commands
+from snnb.cli.main import commands
 
 TARGET = Path(__file__).with_name("cli.md")
 HEAD = """# Commands

@@ -20,25 +20,27 @@ Dataset = Annotated[
 ]
 
 
-def some_path(text: str) -> Path:
+class SomePath(click.ParamType):
     """A path that is not the empty text, which a shell makes of a variable that is not set."""
-    if not text or "\0" in text:
-        raise click.BadParameter("is empty; give a path")
-    return Path(text)
+
+    name = "path"
+
+    def convert(self, value: Any, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> Path:
+        """Make it a `Path`."""
+        if not str(value) or "\0" in str(value):
+            self.fail("is empty; give a path", parameter, context)
+        return Path(value)
 
 
 RunDir = Annotated[
     Optional[Path],
     typer.Option(
         help="Run directory; $SNNB_RUNS/MODEL or runs/MODEL when left out.",
-        parser=some_path,
-        metavar="PATH",
+        click_type=SomePath(),
         show_default=False,
     ),
 ]
-Directory = Annotated[
-    Path, typer.Argument(help="A run directory.", parser=some_path, metavar="DIRECTORY", show_default=False)
-]
+Directory = Annotated[Path, typer.Argument(help="A run directory.", click_type=SomePath(), show_default=False)]
 Source = Annotated[
     Optional[Path],
     typer.Option(resolve_path=True, help="Folder with the data set's own files, instead of a download."),

@@ -1,7 +1,7 @@
 """`Run`: the stages as methods, for a program instead of a shell."""
 
 from pathlib import Path
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verify import Verification, verify
@@ -24,6 +24,10 @@ class Run:
         Name of a model; may be left out when `path` is a run.
     path
         The run directory; `$SNNB_RUNS/model` or `runs/model` when left out.
+    dataset
+        Name of a data set; a model of this package has its own, a file of one's own needs one.
+    shape
+        Size of the pictures, (height, width, channels), for a function of one's own that takes any.
     say
         Called with messages such as why a stage runs.
 
@@ -39,10 +43,13 @@ class Run:
         model: Optional[str] = None,
         path: Union[str, Path, None] = None,
         *,
+        dataset: Optional[str] = None,
+        shape: Optional[Tuple[int, int, int]] = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.directory: RunDirectory = open_or_create(model, Path(path) if path is not None else None)
+        self.directory: RunDirectory = open_or_create(model, Path(path) if path is not None else None, dataset)
         self._say = say
+        self._prepare: Dict[str, Any] = {} if shape is None else {"shape": shape}
 
     @property
     def path(self) -> Path:
@@ -79,5 +86,6 @@ class Run:
         return verify(self.directory)
 
     def _stage(self, name: str, force: bool, options: Any) -> StageResult:
+        given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}
         with self.directory.locked(say=self._say):
-            return bring_up_to_date(self.directory, name, {name: options}, force=force, say=self._say)[-1].result
+            return bring_up_to_date(self.directory, name, given, force=force, say=self._say)[-1].result

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from snnb.cli.app import commands
+from snnb.cli.main import commands
 
 FORBID = """
 import sys
@@ -15,7 +15,7 @@ class Forbidden:
         if name.split(".")[0] in ("tensorflow", "snntoolbox"):
             raise ImportError(name + " is forbidden here")
 sys.meta_path.insert(0, Forbidden())
-from snnb.cli.app import main
+from snnb.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

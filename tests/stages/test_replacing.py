@@ -1,0 +1,114 @@
+"""What a stage replaces: its own files, also behind a link to another disk, and nothing that somebody put among them."""
+
+import os
+
+import pytest
+
+from snnb import Run
+from snnb.errors import InputError
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.verify import verify
+
+
+@pytest.fixture
+def on_another_disk(run, tmp_path):
+    """The run with dataset/ as a link to a directory elsewhere."""
+    place = tmp_path / "big" / "arrays"
+    place.parent.mkdir()
+    (run.path / "dataset").rename(place)
+    (run.path / "dataset").symlink_to(place)
+    return place
+
+
+def test_a_directory_that_is_a_link_stays_one_and_its_target_is_replaced(run, on_another_disk):
+    first = (on_another_disk / "x_train.npy").stat().st_ino
+    Run(path=run.path).prepare(force=True)
+    assert (run.path / "dataset").is_symlink()
+    assert (on_another_disk / "x_train.npy").stat().st_ino != first
+    assert sorted(entry.name for entry in on_another_disk.parent.iterdir()) == ["arrays"]
+    assert verify(RunDirectory.open(run.path)).problems == []
+
+
+def test_killed_behind_a_link_the_next_start_puts_it_right(run, on_another_disk):
+    on_another_disk.rename(on_another_disk.with_name(".replaced-arrays"))
+    on_another_disk.mkdir()
+    (on_another_disk / "x_train.npy").write_text("new, not recorded")
+    opened = RunDirectory.open(run.path)
+    assert list(opened.interrupted()) == ["dataset"]
+    found = verify(opened)
+    assert (found.problems, found.notes) == (
+        [],
+        ["dataset: interrupted while it was replaced; the next stage command puts it back"],
+    )
+    opened.settle(print)
+    assert opened.interrupted() == {}
+    assert verify(opened).notes == []
+    assert sorted(entry.name for entry in on_another_disk.parent.iterdir()) == ["arrays"]
+
+
+def test_a_link_whose_disk_is_not_there_is_named(run, tmp_path):
+    (run.path / "dataset").rename(tmp_path / "away")
+    (run.path / "dataset").symlink_to(tmp_path / "not mounted" / "arrays")
+    with pytest.raises(InputError, match="not mounted is not there; mount it"):
+        Run(path=run.path).prepare(force=True)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "deep"])
+def test_what_no_stage_has_made_is_not_removed(run, kind):
+    added = run.path / "train" / ("notes/a.txt" if kind == "deep" else "notes.txt")
+    added.parent.mkdir(exist_ok=True)
+    if kind == "link":
+        added.symlink_to("/")
+    else:
+        added.write_text("mine")
+    with pytest.raises(InputError, match=r"notes.* is not the run's own"):
+        Run(path=run.path).train(force=True, epochs=1)
+    assert added.is_symlink() or added.read_text() == "mine"
+
+
+def test_a_hidden_directory_of_another_name_is_left_alone(run):
+    (run.path / ".replaced-foo").mkdir()
+    (run.path / ".replaced-foo" / "mine").write_text("mine")
+    with run.locked():
+        pass
+    assert (run.path / ".replaced-foo" / "mine").read_text() == "mine"
+
+
+def test_a_run_directory_with_other_files_is_refused(tmp_path):
+    from snnb.errors import UsageError
+
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds thesis\.tex but no manifest\.yaml"):
+        Run("mini_network", tmp_path)
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_a_damaged_simulation_is_repaired_in_place_by_the_command_that_verify_names(run):
+    from snnb.stages.plan import repairs
+
+    stamp = next(iter(run.manifest.stages.simulations))
+    sums = run.path / "simulations" / stamp / "spike_rate_sums.npz"
+    whole = sums.read_bytes()
+    sums.write_bytes(whole[:-1])
+    (run.path / "train" / "training_history.csv").unlink()
+    found = verify(RunDirectory.open(run.path))
+    assert len(found.problems) == 2
+    assert repairs(run, found.damaged) == [
+        f"`snnb train --run-dir {run.path}`",
+        f"`snnb simulate --repair {stamp} --run-dir {run.path}`",
+    ]
+    again = Run(path=run.path)
+    again.train()
+    assert again.simulate(repair=stamp).directory.name == stamp
+    assert verify(RunDirectory.open(run.path)).problems == []
+    assert list(RunDirectory.open(run.path).manifest.stages.simulations) == [stamp]
+
+
+def test_a_repair_takes_no_other_options_and_no_unknown_stamp(run):
+    from snnb.errors import UsageError
+
+    stamp = next(iter(run.manifest.stages.simulations))
+    with pytest.raises(UsageError, match="leave out --samples"):
+        Run(path=run.path).simulate(repair=stamp, samples=3)
+    with pytest.raises(UsageError, match=f"there are: {stamp}"):
+        Run(path=run.path).simulate(repair="20200101T000000Z")
