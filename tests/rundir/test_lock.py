@@ -1,9 +1,10 @@
+import contextlib
 import os
 import time
 
 import pytest
 
-from snnb.errors import UpstreamError
+from snnb.errors import InputError, UpstreamError
 
 
 @pytest.fixture
@@ -41,3 +42,48 @@ def test_waiting_the_second_process_goes_on_when_the_first_is_done(run, held_els
         assert time.monotonic() - started < 5
     assert len(said) == 1
     assert "in use by process" in said[0]
+
+
+@pytest.mark.parametrize("name", [".lock", ".lock-holder", ".hashes.json"])
+def test_nothing_is_written_through_a_link(run, write, tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (run.path / name).symlink_to(victim)
+    expected = pytest.raises(OSError, match="symbolic links") if name == ".lock" else contextlib.nullcontext()
+    with expected, run.locked():
+        write(run, "first")
+    assert victim.read_text() == "mine"
+
+
+def test_a_lock_that_is_a_fifo_is_refused_and_nobody_waits_for_it(run):
+    os.mkfifo(run.path / ".lock")
+    with pytest.raises(InputError, match="no regular file"), run.locked():
+        pass
+
+
+@pytest.mark.parametrize(
+    "holder", ["[1, 2]", "null", "7", '{"pid": {"a": []}}', "[" * 100_000, "\udcff", '{"host": "\\u001b[2J"}']
+)
+def test_whatever_the_holder_file_says_the_second_process_is_told(run, held_elsewhere, holder):
+    (run.path / ".lock-holder").write_bytes(holder.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UpstreamError, match="in use by") as caught, run.locked(wait=False):
+        pass
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_group_that_shares_the_run_can_lock_it(run):
+    before = os.umask(0o002)
+    try:
+        with run.locked():
+            assert (run.path / ".lock").stat().st_mode & 0o777 == 0o664
+    finally:
+        os.umask(before)
+
+
+def test_reading_beside_a_running_stage_says_who_works_there(run, write, held_elsewhere):
+    child, _ = held_elsewhere
+    (run.path / ".incomplete-dataset").mkdir()
+    said = []
+    run.settle(said.append)
+    assert f"in use by process {child}" in said[0]
+    assert (run.path / ".incomplete-dataset").is_dir()
