@@ -1,19 +1,39 @@
 """Pictures beside the numbers: quality by time step, firing rates, and the spikes of one sample."""
 
 from pathlib import Path
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from snnb.figures import plain, save
 from snnb.simulation.layers import Network
 
-# Neurons of a population that a raster shows at most, evenly spaced among all.
-RASTER_NEURONS = 200
+# Populations whose histograms are lines with colours and a legend of their own; of more, each is a row.
+MOST_LINES = 10
+RATE_BINS = 50
+# Neurons of a population that a raster shows at most and at least, and of all; evenly spaced among a population's.
+MOST_NEURONS, LEAST_NEURONS, RASTER_NEURONS = 200, 10, 2400
+# Inches: what a population or a label needs, and what a figure has at most.
+ROW, LABEL, HIGHEST = 0.12, 0.16, 16.0
 
 
 def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: str) -> None:
-    """Plot the spiking network's accuracy (or error) after each step, and the analogue network's as a line."""
+    """Plot the spiking network's accuracy (or error) after each step, and the analogue network's as a line.
+
+    Parameters
+    ----------
+    path
+        PNG file.
+    by_step
+        Accuracy, from 0 to 1, or mean squared error, after each step of 1 ms.
+    analogue
+        The analogue network's.
+    label
+        What it is.
+    """
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
     axes.plot(np.arange(1, len(by_step) + 1), by_step, label="spiking network")
@@ -21,47 +41,96 @@ def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: s
     axes.set_xlabel("time (ms)")
     axes.set_ylabel(label)
     axes.legend()
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_rates(path: Path, rates: Dict[str, np.ndarray]) -> None:
-    """Plot how many neurons of each population have which firing rate, in the mean over samples."""
-    figure = Figure(figsize=(7, 4.5))
+    """Plot how many neurons of each population have which firing rate, in the mean over samples.
+
+    Up to `MOST_LINES` populations are lines; more are rows of a map, the first on top, with each one's mean.
+
+    Parameters
+    ----------
+    path
+        PNG file.
+    rates
+        By population, in network order: float array of any shape, spikes per 1 ms step, from 0 to 1.
+    """
+    bins = np.linspace(0, 1, RATE_BINS + 1)
+    neurons = np.array([np.histogram(values, bins)[0] for values in rates.values()])
+    means = [float(values.mean()) for values in rates.values()]
+    few = len(rates) <= MOST_LINES
+    figure = Figure(figsize=(7, 4.5) if few else (8, min(HIGHEST, 2 + ROW * len(rates))))
     axes = figure.subplots()
-    bins = np.linspace(0, 1, 51)
-    for name, values in rates.items():
-        neurons, _ = np.histogram(values, bins)
-        axes.step(bins[:-1], neurons, where="post", label=f"{name}, mean {values.mean():.3f}")
-    axes.set_yscale("log")
+    (_rate_lines if few else _rate_map)(axes, list(rates), neurons, means, bins)
     axes.set_xlabel("firing rate (spikes per 1 ms step)")
+    save(figure, path)
+
+
+def _rate_lines(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
+    for name, counted, mean in zip(names, neurons, means):
+        axes.stairs(counted, bins, baseline=None, linewidth=1.5, label=f"{mean:.3f}  {plain(name)}")
+    axes.set_yscale("log")
     axes.set_ylabel("neurons")
-    axes.legend(fontsize="x-small")
-    _save(figure, path)
+    axes.legend(title="mean, population", fontsize="x-small", title_fontsize="x-small")
+
+
+def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
+    edges = np.arange(len(names) + 1) - 0.5
+    shown = np.ma.masked_equal(neurons, 0)
+    drawn = axes.pcolormesh(bins, edges, shown, norm=LogNorm(1, max(2, neurons.max())), cmap="viridis_r")
+    axes.plot(means, np.arange(len(names)), color="tab:red", marker=".", linewidth=0.8, clip_on=False, label="mean")
+    axes.invert_yaxis()
+    _label_rows(axes, np.arange(len(names)), names)
+    axes.figure.colorbar(drawn, ax=axes, label="neurons", fraction=0.04, aspect=4 * axes.figure.get_figheight())
+    axes.legend(fontsize="x-small", loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
 
 
 def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], steps: int) -> None:
-    """Plot the spikes of sample 0, the populations above each other; `spikes` as in `spike_times.npz`."""
-    figure = Figure(figsize=(8, 6))
+    """Plot the spikes of sample 0, the populations that spike above each other, the first at the bottom.
+
+    Parameters
+    ----------
+    path
+        PNG file.
+    spikes
+        As in `spike_times.npz`: by population, int32 rows of sample, neuron, step.
+    steps
+        Of the simulation, 1 ms each.
+    """
+    first = {name: table[table[:, 0] == 0] for name, table in spikes.items()}
+    layers = [layer for layer in (network.input, *network.populations) if len(first[layer.name])]
+    neurons = int(np.clip(RASTER_NEURONS // max(1, len(layers)), LEAST_NEURONS, MOST_NEURONS))
+    figure = Figure(figsize=(8, np.clip(2 + ROW * len(layers), 6, HIGHEST)))
     axes = figure.subplots()
     bottom, middles, names = 0, [], []
-    for layer in (network.input, *network.populations):
-        sample, neuron, step = spikes[layer.name].T
-        every = -(-layer.size // RASTER_NEURONS)
-        shown = (sample == 0) & (neuron % every == 0)
-        if not shown.any():
-            continue
+    for layer in layers:
+        _, neuron, step = first[layer.name].T
+        every = -(-layer.size // neurons)
+        shown = neuron % every == 0
         height = -(-layer.size // every)
         axes.plot(step[shown], bottom + neuron[shown] // every, "s", markersize=1.5, markeredgewidth=0)
         middles.append(bottom + height / 2)
-        names.append(layer.name if every == 1 else f"{layer.name}\n(1 in {every})")
-        bottom += height + RASTER_NEURONS // 20
-    axes.set_yticks(middles)
-    axes.set_yticklabels(names, fontsize="x-small")
+        names.append(layer.name if every == 1 else f"{layer.name} (1 in {every})")
+        bottom += height + neurons // 20 + 1
     axes.set_xlim(0, steps)
+    axes.set_ylim(-1, max(1, bottom))
     axes.set_xlabel("time (ms)")
-    _save(figure, path)
+    _label_rows(axes, np.array(middles), names)
+    save(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
-    figure.tight_layout()
-    figure.savefig(path, dpi=120, metadata={"Software": None})  # so that equal plots are equal bytes
+def _label_rows(axes: Axes, middles: np.ndarray, names: List[str]) -> None:
+    """Name rows at the left, as many as there is room for; the last always."""
+    height = axes.figure.get_figheight() * axes.get_position().height
+    low, high = sorted(axes.get_ylim())
+    least = LABEL / height * (high - low)
+    chosen: List[int] = []
+    for i in range(len(names)):
+        last = i == len(names) - 1
+        while last and chosen and middles[i] - middles[chosen[-1]] < least:
+            chosen.pop()
+        if not chosen or middles[i] - middles[chosen[-1]] >= least:
+            chosen.append(i)
+    axes.set_yticks(middles[chosen])
+    axes.set_yticklabels([plain(names[i]) for i in chosen], fontsize="x-small")

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from snnb.figures import plain, save
 from snnb.training.checkpoint import Row
 
 _TRAINING, _VALIDATION, _TEST = "#1f5a94", "#d9762b", "#555555"
@@ -53,8 +53,7 @@ def plot_history(history: Sequence[Row], kept_epoch: int, test: Row, title: str,
         PNG file.
     """
     measures = [name for name in _MEASURES if name in history[0]]
-    figure = Figure(figsize=(5.2 * len(measures), 3.8), dpi=120)
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(5.2 * len(measures), 3.8))
     axes = figure.subplots(1, len(measures), squeeze=False)[0]
     epochs = range(1, len(history) + 1)
     for axis, name in zip(axes, measures):
@@ -73,6 +72,5 @@ def plot_history(history: Sequence[Row], kept_epoch: int, test: Row, title: str,
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
         axis.legend(frameon=False, fontsize=9)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-    figure.tight_layout()
-    figure.savefig(str(path), metadata={"Software": ""})
+    figure.suptitle(plain(title, 22 * len(measures)), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    save(figure, path)

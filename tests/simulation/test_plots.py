@@ -1,0 +1,118 @@
+"""Pictures of networks of any depth: nothing on stderr, nothing on top of each other."""
+
+import struct
+import warnings
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from snnb.simulation import plots
+from snnb.simulation.layers import Dense, InputLayer, Network
+
+NAMES = [
+    "{:02d}Conv2D_8x8x16",
+    "$x^{:02d}",
+    "_{:02d}",
+    "a$b_{:02d}$\\frac",
+    "bell\x07\n{:02d}",
+    "{:02d}" + "W" * 200,
+    "网{:02d}",
+]
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are made, to be looked into."""
+    made = []
+
+    class Kept(Figure):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(plots, "Figure", Kept)
+    return made
+
+
+def _network(depth):
+    """Populations of 4 to 400 neurons, with names that are not easy to draw."""
+    sizes = np.random.default_rng(0).integers(4, 400, depth)
+    names = [NAMES[i % len(NAMES)].format(i) for i in range(depth)]
+    layers = [InputLayer("input", (), (50,))]
+    for name, size in zip(names, sizes):
+        weights = np.zeros((layers[-1].size, size), np.float32), np.zeros(size, np.float32)
+        layers.append(Dense(name, (layers[-1].name,), (int(size),), *weights, "relu"))
+    return Network(tuple(layers))
+
+
+def _size(path):
+    """Width and height of a PNG file."""
+    return struct.unpack(">II", path.read_bytes()[16:24])
+
+
+def _assert_readable(figure, path):
+    width, height = _size(path)
+    assert 600 <= width <= 1200
+    assert 400 <= height <= 2000
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())
+    assert (pixels[..., :3] != 255).any(axis=2).mean() > 0.02
+    for axes in figure.axes:
+        assert axes.get_legend() is None or len(axes.get_legend().get_texts()) <= 10
+    labels = [label.get_window_extent() for label in figure.axes[0].get_yticklabels() if label.get_text()]
+    assert len(labels) >= 2
+    for one, two in zip(labels, labels[1:]):
+        assert not one.overlaps(two)
+    assert all(label.x0 >= 0 for label in labels)
+
+
+@pytest.mark.parametrize("depth", [1, 3, 12, 120, 600])
+def test_rates(tmp_path, figures, depth):
+    random = np.random.default_rng(1)
+    rates = {layer.name: random.beta(1, 1 + i % 9, layer.size) for i, layer in enumerate(_network(depth).populations)}
+    plots.plot_rates(tmp_path / "rates.png", rates)
+    _assert_readable(figures[0], tmp_path / "rates.png")
+
+
+@pytest.mark.parametrize("depth", [3, 12, 120])
+def test_raster(tmp_path, figures, depth):
+    random, network = np.random.default_rng(2), _network(depth)
+    spikes = {"input": np.zeros((0, 3), np.int32)}
+    for layer in network.populations:
+        step, neuron = np.nonzero(random.random((100, layer.size)) < 0.2)
+        spikes[layer.name] = np.stack([0 * step, neuron, step], axis=1)
+    plots.plot_raster(tmp_path / "raster.png", network, spikes, 100)
+    _assert_readable(figures[0], tmp_path / "raster.png")
+    shown = sum(len(set(line.get_ydata())) for line in figures[0].axes[0].lines)
+    assert shown <= plots.RASTER_NEURONS
+
+
+def test_names_stand_as_they_are(tmp_path, figures):
+    plots.plot_rates(tmp_path / "rates.png", {"_a$b$": np.array([0.25, 0.75]), "$\\frac": np.array([0.5])})
+    texts = figures[0].axes[0].get_legend().get_texts()
+    assert [text.get_text() for text in texts] == [r"0.500  _a\$b\$", r"0.500  \$\frac"]
+
+
+@pytest.mark.parametrize("depth", [1, 12])
+def test_a_network_that_never_spikes(tmp_path, depth):
+    network = _network(depth)
+    plots.plot_rates(tmp_path / "rates.png", {layer.name: np.zeros(layer.size) for layer in network.populations})
+    none = {layer.name: np.zeros((0, 3), np.int32) for layer in network.layers}
+    plots.plot_raster(tmp_path / "raster.png", network, none, 100)
+
+
+def test_the_same_picture_is_the_same_bytes(tmp_path):
+    rates = {layer.name: np.linspace(0, 1, layer.size) for layer in _network(30).populations}
+    for name in ("one.png", "two.png"):
+        plots.plot_rates(tmp_path / name, rates)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

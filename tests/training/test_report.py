@@ -1,0 +1,48 @@
+"""The plot of a training: nothing on stderr, whatever the model is called and however the training went."""
+
+import struct
+import warnings
+
+import pytest
+from matplotlib.figure import Figure
+
+from snnb.training import report
+
+NAMES = ["lenet", "$x^", "a$b$_c", "_under_score", "bell\x07\nnew line", "W" * 200, "网络", "\\frac{1}"]
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def _history(epochs, keys=("loss", "accuracy", "val_loss", "val_accuracy")):
+    return [dict.fromkeys(keys, 1 / (epoch + 2)) for epoch in range(epochs)]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_a_name_is_drawn_as_it_is_and_inside(tmp_path, monkeypatch, name):
+    made = []
+    monkeypatch.setattr(report, "Figure", lambda **options: made.append(Figure(**options)) or made[-1])
+    report.plot_history(_history(3), 1, {"loss": 0.5, "accuracy": 0.8}, name, tmp_path / "plot.png")
+    (figure,) = made
+    box = figure._suptitle.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert figure._suptitle.get_text().replace(r"\$", "$")[:3] == name[:3].replace("网络", "??")
+
+
+@pytest.mark.parametrize("epochs", [1, 400])
+def test_any_number_of_epochs_and_a_loss_that_is_no_number(tmp_path, epochs):
+    history = _history(epochs)
+    history[-1]["loss"] = float("nan")
+    report.plot_history(history, 0, {"loss": float("nan"), "accuracy": 0.1}, "network", tmp_path / "plot.png")
+    width, height = struct.unpack(">II", (tmp_path / "plot.png").read_bytes()[16:24])
+    assert (width, height) == (1248, 456)
+
+
+def test_a_reconstruction_has_a_loss_only(tmp_path):
+    report.plot_history(_history(2, ("loss", "val_loss")), 1, {"loss": 0.5}, "autoencoder", tmp_path / "plot.png")
+    width, height = struct.unpack(">II", (tmp_path / "plot.png").read_bytes()[16:24])
+    assert (width, height) == (624, 456)
