@@ -5,6 +5,7 @@ that is not a `SnnbError` is a bug (exit code 1).
 """
 
 import errno
+from typing import Optional
 
 
 class SnnbError(Exception):
@@ -43,13 +44,26 @@ class ResourceError(SnnbError):
     exit_code = 6
 
 
-def out_of_memory(error: BaseException) -> bool:
+WORDS_OF_NO_MEMORY = (
+    "bad_alloc",
+    "annot allocate memory",
+    "failed to map segment",
+    "start new thread",
+    "Resource temporarily unavailable",  # a thread's stack
+)
+
+
+def out_of_memory(error: Optional[BaseException]) -> bool:
     """Whether an error of whatever library means that memory was refused, as its type or only its words say."""
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-        return True
-    if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which is not imported here
-        return True
-    said = str(error)
-    return isinstance(error, (RuntimeError, ImportError, OSError, SystemError)) and any(
-        words in said for words in ("bad_alloc", "annot allocate memory", "failed to map segment", "start new thread")
-    )
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which is not imported here
+            return True
+        said = str(error)
+        if isinstance(error, (RuntimeError, ImportError, OSError, SystemError)) and any(
+            words in said for words in WORDS_OF_NO_MEMORY
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

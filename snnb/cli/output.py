@@ -83,7 +83,7 @@ def closed(code: int) -> int:
     """Exit code of the process, once its streams are flushed: 6 when a result did not reach stdout."""
     if lost and not code:
         code = ResourceError.exit_code
-        write(sys.stderr, f"snnb: standard output cannot be written ({lost[0].strerror}); the run itself is complete")
+        write(sys.stderr, f"snnb: standard output cannot be written ({lost[0].strerror}); the work itself is done")
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
             if stream is not None:

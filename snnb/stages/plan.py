@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Sequence, Type
 
 from snnb.errors import InputError, UpstreamError
+from snnb.memory import COMPILED, TENSORFLOW, require_address_space
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.params import (
@@ -41,6 +42,7 @@ PARAMS: Mapping[str, Type[Params]] = {
     "graph": GraphParams,
 }
 ORDER = tuple(STAGES)
+NEED_TENSORFLOW = ("train", "parse", "simulate")
 Given = Mapping[str, Mapping[str, Any]]
 
 
@@ -119,6 +121,10 @@ def bring_up_to_date(
         stage = STAGES[name]
         tell = partial(_tell, say, name)
         params = stage.resolve(run, options, tell)
+        if name in NEED_TENSORFLOW:
+            require_address_space(TENSORFLOW, name)
+        elif name == "graph":
+            require_address_space(COMPILED, name)
         with _extra_named(name):
             if name == "train":
                 parsing = parse.resolve(run, given.get("parse", {}))

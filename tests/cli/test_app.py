@@ -19,6 +19,8 @@ from snnb.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 
+STAGES = ("prepare", "train", "parse", "simulate", "graph", "run")
+
 
 def snnb(*arguments, cwd=None, code="from snnb.cli.app import app; app()"):
     return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
@@ -50,6 +52,11 @@ def test_models_lists_what_the_specs_say():
         (["verify", "nowhere"], 3, "no run directory"),
         (["export", "nowhere", "--format", "csv"], 3, "no run directory"),
         (["prepare", "--model", "lenet_mnist", "--source", "nowhere", "--quiet"], 3, "nowhere"),
+        *(([stage, "--model", "lenet_mnist", "--source", "nowhere", "--quiet"], 3, "nowhere") for stage in STAGES),
+        (["status", ""], 2, "is empty"),
+        (["train", "--model", "mini_network", "--run-dir", ""], 2, "is empty"),
+        (["train", "--model", "mini_network", "--seed", "4294967296", "--quiet"], 2, "--seed"),
+        (["run", "--model", "mini_network", "--duration", "99999999999", "--quiet"], 2, "--duration"),
         (["train", "--model", "mini_network", "--no-upstream", "--quiet"], 4, "prepare has to run"),
     ],
 )

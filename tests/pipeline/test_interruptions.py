@@ -58,8 +58,14 @@ def test_killed_a_stage_leaves_the_run_as_it_was(run, stage):
     assert verify(after).problems == []
 
 
-@pytest.mark.parametrize(("stage", "sent"), [("train", signal.SIGINT), ("simulate", signal.SIGTERM)])
-def test_an_interruption_answers_at_once_and_leaves_nothing_half_written(run, stage, sent):
+@pytest.mark.parametrize(
+    ("stage", "sent", "promise"),
+    [
+        ("train", signal.SIGINT, "goes on after the last complete epoch"),
+        ("simulate", signal.SIGTERM, "keeps the stages before it and begins simulate anew"),
+    ],
+)
+def test_an_interruption_answers_at_once_and_leaves_nothing_half_written(run, stage, sent, promise):
     before = (run.path / "manifest.yaml").read_bytes()
     process = start(run, stage)
     time.sleep(4)  # past the imports, well inside the work
@@ -67,7 +73,7 @@ def test_an_interruption_answers_at_once_and_leaves_nothing_half_written(run, st
     process.send_signal(sent)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert "interrupted" in errors.splitlines()[-1]
+    assert errors.splitlines()[-1].endswith(f"interrupted; nothing half-written is left; the same command {promise}")
     assert "Traceback" not in errors
     assert (run.path / "manifest.yaml").read_bytes() == before
     assert leftovers(run) == []

@@ -1,0 +1,29 @@
+"""Memory that libraries need to start: asked for before, since native code ends the process when it is refused."""
+
+import os
+import resource
+from pathlib import Path
+
+from snnb.errors import ResourceError
+
+TENSORFLOW = 1_750_000_000  # bytes of address space to import it and run a small network, beside its threads
+COMPILED = 500_000_000  # bytes of address space for numba and LLVM
+EACH_THREAD = 72 << 20  # a stack and an arena of the allocator
+
+
+def require_address_space(size: int, what: str) -> None:
+    """Raise `ResourceError` when a limit on address space (`ulimit -v`) does not leave `size` bytes and the threads.
+
+    Below that, TensorFlow 2.2 and LLVM do not raise but abort.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    pages = int(Path("/proc/self/statm").read_text().split()[0])  # proc(5): of the whole address space
+    left = limit - pages * resource.getpagesize()
+    needed = size + EACH_THREAD * len(os.sched_getaffinity(0))
+    if left < needed:
+        raise ResourceError(
+            f"{what} needs {needed / 1e9:.1f} GB of address space to start, the limit leaves {max(left, 0) / 1e9:.1f}; "
+            "raise it with `ulimit -v`, or use a machine with more memory"
+        )

@@ -1,0 +1,115 @@
+"""What reaches a terminal, a file, a closed stream: in any encoding, without control characters, with the exit code."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from rich.console import Console
+
+from snnb.cli import output
+from snnb.text import printable
+from tests.pipeline.conftest import RECORDED
+
+SNNB = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
+
+
+def shell(line, **environment):
+    command = ["bash", "-c", line, "bash", *SNNB]
+    return subprocess.run(command, capture_output=True, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "utf-16"])
+@pytest.mark.parametrize("arguments", ["models", "train --help", f"status {RECORDED}", "train --model ünknown→"])
+def test_everything_can_be_printed_in_any_encoding(encoding, arguments):
+    result = shell(f'"$@" {arguments}', PYTHONIOENCODING=encoding)
+    assert result.returncode == (2 if "nknown" in arguments else 0), result.stderr
+    assert b"Traceback" not in result.stderr
+    assert (result.stdout or result.stderr).decode(encoding)
+
+
+@pytest.mark.parametrize(
+    "closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "| head -1", "> /dev/full 2>&1 || test $? = 6"]
+)
+def test_closed_streams_do_no_harm(closed):
+    result = shell(f'"$@" status {RECORDED} {closed}')
+    assert result.returncode == 0
+    assert b"Exception ignored" not in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_a_closed_stderr_is_not_taken_by_the_next_file_that_is_opened(run_copy):
+    manifest = run_copy / "manifest.yaml"
+    result = shell(f'"$@" verify {run_copy} 2>&-; "$@" nonsense 2>&-')
+    assert result.returncode == 2
+    assert manifest.read_bytes() == (RECORDED / "manifest.yaml").read_bytes()
+
+
+@pytest.fixture
+def run_copy(tmp_path):
+    import shutil
+
+    return shutil.copytree(RECORDED, tmp_path / "run")
+
+
+def test_a_result_that_a_full_disk_does_not_take_is_an_error():
+    result = shell(f'"$@" status {RECORDED} > /dev/full')
+    assert result.returncode == 6
+    assert result.stderr.decode().count("\n") == 1
+    assert "standard output cannot be written" in result.stderr.decode()
+
+
+def test_names_reach_the_terminal_without_their_control_characters():
+    name = "evil\x1b[2J\x9b\u202e\r\x07.py:f"
+    result = subprocess.run([*SNNB, "train", "--model", name, "--dataset", "digits"], capture_output=True)
+    assert result.returncode == 3
+    assert not set(result.stderr) & {0x1B, 0x0D, 0x07}
+    assert "evil\\x1b[2J" in result.stderr.decode()
+    assert printable("a\tb\udcff\n") == "a\\tb\\xff\n"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_modules_are_imported_is_an_interruption(sent, tmp_path):
+    """The handlers stand before anything slow is imported: `python -X importtime` shows typer and pydantic last."""
+    command = [sys.executable, "-X", "importtime", "-c", "from snnb.cli.app import app; app()", "models"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    for line in process.stderr:
+        if line.rstrip().endswith("snnb.cli.app"):  # imported; app() runs
+            break
+    time.sleep(0.02)
+    process.send_signal(sent)
+    rest = process.stderr.read()
+    assert process.wait() == 130
+    assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_progress_bar_shows_its_figures_at_any_width(monkeypatch, width):
+    screen = io.StringIO()
+    console = Console(file=screen, width=width, force_terminal=True, legacy_windows=False)
+    monkeypatch.setattr("rich.console.Console", lambda **_: console)
+    with output.terminal_bar("simulate") as show:
+        show(9_000, 10_000, "accuracy 0.9812")
+        time.sleep(0.15)
+        show(9_500, 10_000, "accuracy 0.9812")
+        time.sleep(0.15)
+    shown = screen.getvalue()
+    assert " 9500/10000" in shown
+    assert "/s" in shown
+    if width >= 80:
+        assert "accuracy 0.9812" in shown
+
+
+@pytest.mark.parametrize("stage", ["train", "parse", "simulate", "graph"])
+@pytest.mark.parametrize("megabytes", [200, 500, 1100])
+def test_too_little_memory_is_exit_code_6(run_copy, stage, megabytes):
+    if stage == "graph" and megabytes == 1100:
+        megabytes = 600
+    result = shell(f'ulimit -v {megabytes}000; "$@" {stage} --run-dir {run_copy} --force --quiet')
+    assert result.returncode == 6, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert b"memory" in result.stderr or b"address space" in result.stderr
+    assert (run_copy / "manifest.yaml").read_bytes() == (RECORDED / "manifest.yaml").read_bytes()
