@@ -62,7 +62,7 @@ def read_regular(path: Path, longest: int, remedy: str) -> bytes:
     """All bytes of a regular file, read once; `InputError` when there are more than `longest`, which are not read."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(min(size, longest) + 1)  # one more than there should be: it may be growing
+        content = file.read(size + 1) if size <= longest else b""  # it may be growing
     if max(size, len(content)) > longest:
         raise InputError(f"{path} is longer than {longest / 2**20:,.0f} MiB; {remedy}")
     return content

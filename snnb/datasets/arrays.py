@@ -41,15 +41,23 @@ class ArraySamples:
             return images, {}
         return (_padded if fit == "pad" else _resized)(images, shape), {}
 
+    def read_below(self, folder: Path) -> Dict[str, str]:
+        """Nothing: the arrays are in memory."""
+        return {}
+
 
 def check_labels(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
-    """`labels` as int64; raises `InputError` naming the first one that is no class id below `num_classes`."""
-    ids = np.asarray(labels).astype(np.int64)
-    wrong = np.flatnonzero((ids < 0) | (ids >= num_classes))
+    """`labels`, of integers, as int64; `InputError` names the first one that is no class id below `num_classes`."""
+    if labels.dtype.kind not in "iuO":
+        raise InputError(f"{path}: the labels are {labels.dtype}, not whole numbers; download it again.")
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if wrong.size:
         where = int(wrong[0])
-        raise InputError(f"{path}: label {ids[where]} of sample {where} is no class id from 0 to {num_classes - 1}.")
-    return ids
+        raise InputError(
+            f"{path}: label {labels[where]} of sample {where} is no class id from 0 to {num_classes - 1}; "
+            "download it again."
+        )
+    return labels.astype(np.int64)
 
 
 def _padded(images: np.ndarray, shape: Shape) -> np.ndarray:

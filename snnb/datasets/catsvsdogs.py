@@ -43,26 +43,35 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> Loaded:
     """List the pictures; a fifth of each class, chosen by file name, is set aside for the test in any copy alike."""
-    from snnb.datasets.pictures import labelled, listing_version, picture_names
+    from snnb.datasets.pictures import labelled, listing_version, listings, picture_names
 
     if _has_kaggle_files(where):
         matches = [_KAGGLE_NAME.fullmatch(picture) for picture in picture_names(where)]
         files = [[match.string for match in matches if match and match[1] == name] for name in CLASSES]
+        read_from = [where]
     else:
         folders = [str(_class_folder(where, name)) for name in CLASSES]
         files = [[f"{folder}/{picture}" for picture in picture_names(where / folder)] for folder in folders]
+        read_from = [where / folder for folder in folders]
     for name, pictures in zip(CLASSES, files):
         if len(pictures) < 2:
             raise InputError(f"{where} holds {len(pictures)} picture(s) of a {name}: at least 2 are needed.")
     for_test = [_for_test(pictures) for pictures in files]
     train = labelled(where, [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)])
     test = labelled(where, for_test)
-    return Loaded(list(CLASSES), train, test, official_order=False, version=listing_version((train, test)))
+    return Loaded(
+        list(CLASSES),
+        train,
+        test,
+        official_order=False,
+        version=listing_version((train, test)),
+        listings=listings(*read_from),
+    )
 
 
 def _for_test(names: List[str]) -> List[str]:
     """The fifth of `names` whose base names have the smallest hashes: new pictures move few of the old ones."""
-    by_hash = sorted(names, key=lambda name: hashlib.sha256(name.split("/")[-1].encode()).digest())
+    by_hash = sorted(names, key=lambda name: hashlib.sha256(os.fsencode(name.split("/")[-1])).digest())
     return by_hash[: max(1, round(TEST_SHARE * len(names)))]
 
 

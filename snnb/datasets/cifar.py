@@ -56,18 +56,19 @@ def fetch_batches(
         path.unlink(missing_ok=True)
 
 
-def read_images(path: Path, label_key: str, num_classes: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (n, 32, 32, 3) and class ids int64 (n,) of one batch file."""
+def read_images(path: Path, label_key: str, num_classes: int) -> Tuple[np.ndarray, np.ndarray, str]:
+    """Images uint8 (n, 32, 32, 3) and class ids int64 (n,) of one batch file, and the file's SHA-256."""
     import numpy as np
 
     from snnb.datasets.arrays import check_labels
     from snnb.datasets.cifar_pickle import read_batch
 
-    batch = read_batch(path)
+    batch, sha256 = read_batch(path)
     data, labels = batch.get("data"), batch.get(label_key)
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != 3072 or data.dtype != np.uint8:
         raise InputError(f"{path}: `data` is no array of bytes with 3072 columns; download it again.")
     if not isinstance(labels, list) or len(labels) != len(data) or not all(isinstance(label, int) for label in labels):
         raise InputError(f"{path}: `{label_key}` is no list of {len(data)} class ids; download it again.")
     images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # each row: all red values, all green, all blue
-    return images, check_labels(np.array(labels, dtype=np.int64), num_classes, path)
+    # As Python's numbers: a damaged file may hold one that no integer of numpy's does.
+    return images, check_labels(np.array(labels, dtype=object), num_classes, path), sha256

@@ -46,16 +46,16 @@ def load(where: Path) -> Loaded:
 
     from snnb.datasets.arrays import ArraySamples
 
-    batches = [read_images(where / file, "labels", 10) for file in TRAIN_FILES]
-    train = ArraySamples(np.concatenate([ids for _, ids in batches]), np.concatenate([images for images, _ in batches]))
-    test_images, test_ids = read_images(where / TEST_FILE, "labels", 10)
+    read = {where / file: read_images(where / file, "labels", 10) for file in FILES}
+    images, ids, _ = zip(*(read[where / file] for file in TRAIN_FILES))
+    test_images, test_ids, _ = read[where / TEST_FILE]
     return Loaded(
         class_names=list(SPEC.class_names or ()),
-        train=train,
+        train=ArraySamples(np.concatenate(ids), np.concatenate(images)),
         test=ArraySamples(test_ids, test_images),
         official_order=True,
         version=SPEC.version,
-        inputs=[where / file for file in FILES],
+        inputs={path: sha256 for path, (_, _, sha256) in read.items()},
     )
 
 

@@ -1,7 +1,7 @@
 """CIFAR-100: 60,000 colour images of 32×32 of 100 classes (their fine labels)."""
 
 from pathlib import Path
-from typing import List
+from typing import List, Tuple
 
 from snnb.datasets.cifar import fetch_batches, locate_batches, read_images
 from snnb.datasets.registry import Dataset, Loaded
@@ -44,26 +44,27 @@ def load(where: Path) -> Loaded:
     """Read all images into memory (180 MB)."""
     from snnb.datasets.arrays import ArraySamples
 
-    (train_images, train_ids), (test_images, test_ids) = (
-        read_images(where / part, "fine_labels", 100) for part in ("train", "test")
-    )
+    names, of_meta = _class_names(where / "meta")
+    train_images, train_ids, of_train = read_images(where / "train", "fine_labels", 100)
+    test_images, test_ids, of_test = read_images(where / "test", "fine_labels", 100)
     return Loaded(
-        class_names=_class_names(where / "meta"),
+        class_names=names,
         train=ArraySamples(train_ids, train_images),
         test=ArraySamples(test_ids, test_images),
         official_order=True,
         version=SPEC.version,
-        inputs=[where / file for file in FILES],
+        inputs={where / "train": of_train, where / "test": of_test, where / "meta": of_meta},
     )
 
 
-def _class_names(path: Path) -> List[str]:
+def _class_names(path: Path) -> Tuple[List[str], str]:
     from snnb.datasets.cifar_pickle import read_batch
 
-    names = read_batch(path).get("fine_label_names")
+    meta, sha256 = read_batch(path)
+    names = meta.get("fine_label_names")
     if not isinstance(names, list) or len(names) != 100 or not all(isinstance(name, (bytes, str)) for name in names):
         raise InputError(f"{path}: `fine_label_names` is no list of 100 names; download it again.")
-    return [name.decode("ascii", "replace") if isinstance(name, bytes) else name for name in names]
+    return [name.decode("ascii", "replace") if isinstance(name, bytes) else name for name in names], sha256
 
 
 CIFAR100 = Dataset(SPEC, locate, load, fetch)

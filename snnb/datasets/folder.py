@@ -5,18 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from snnb.datasets.registry import Dataset, Loaded
-from snnb.datasets.spec import DatasetSpec
+from snnb.datasets.spec import DatasetSpec, refuse_no_text
 from snnb.errors import InputError, UsageError
 
 PREFIX = "folder:"
 
 
 def folder_dataset(name: str) -> Dataset:
-    """The data set that a name ``folder:DIR`` stands for; raises `UsageError` when DIR is missing from it."""
-    if name == PREFIX:
+    """The data set that a name ``folder:DIR`` stands for; its own name has the absolute path.
+
+    Raises
+    ------
+    UsageError
+        DIR is missing from it, or begins with the ``~`` of nobody.
+    InputError
+        DIR is no UTF-8.
+    """
+    folder = name[len(PREFIX) :]
+    if not folder.strip():
         raise UsageError("folder: names no folder: write folder:DIR with the folder that holds train/ and test/.")
-    place = Path(name[len(PREFIX) :]).expanduser()
-    return Dataset(spec_of(name), locate, load, no_source="its name says where the pictures are", place=place)
+    try:
+        place = Path(folder).expanduser().absolute()
+    except RuntimeError:  # what pathlib makes of a home that is not known
+        raise UsageError(f"{name}: there is no such home directory; write the path in full.") from None
+    refuse_no_text(str(place), f"{PREFIX}{place}")
+    spec = spec_of(f"{PREFIX}{place}")
+    return Dataset(spec, locate, load, no_source="its name says where the pictures are", place=place)
 
 
 def locate(folder: Path) -> Path:
@@ -50,8 +64,15 @@ def spec_of(name: str) -> DatasetSpec:
 
 def load(where: Path) -> Loaded:
     """List the pictures; the classes are the folders in train/, in alphabetical order."""
-    from snnb.datasets.pictures import class_folders, listing_version, samples_by_class
+    from snnb.datasets.pictures import class_folders, listing_version, listings, samples_by_class
 
     classes = class_folders(where / "train")
     train, test = (samples_by_class(where / part, classes) for part in ("train", "test"))
-    return Loaded(classes, train, test, official_order=False, version=listing_version((train, test)))
+    return Loaded(
+        classes,
+        train,
+        test,
+        official_order=False,
+        version=listing_version((train, test)),
+        listings=listings(train.folder, test.folder),
+    )

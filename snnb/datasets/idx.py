@@ -1,19 +1,37 @@
 """The IDX format of the MNIST files: a big-endian header of sizes, then bytes (LeCun, "THE IDX FILE FORMAT")."""
 
+import gzip
+import hashlib
+import io
+import math
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Tuple
 
 import numpy as np
 
-from snnb.datasets.compressed import BROKEN_STREAM, open_unpacked
+from snnb.arrays import implausible
+from snnb.datasets.compressed import BLOCK, BROKEN_STREAM, GZIP_MAGIC
 from snnb.errors import InputError
+from snnb.files import read_regular
 
+LONGEST = 1 << 28  # bytes; the largest official file has 47 MB
 _UNSIGNED_BYTE = 0x08
+_AGAIN = "download it again."
 
 
-def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """Read an IDX file of unsigned bytes, plain or gzipped.
+@dataclass(frozen=True)
+class IdxFile:
+    """An array, uint8; the SHA-256 of the file that held it, and of the file's content when that is gzipped."""
+
+    array: np.ndarray
+    sha256: str
+    content_sha256: str
+
+
+def read_idx(path: Path, dimensions: int) -> IdxFile:
+    """Read an IDX file of unsigned bytes, plain or gzipped. It is read once, and unpacked as far as its header says.
 
     Parameters
     ----------
@@ -23,31 +41,48 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     ------
     InputError : not such a file, or shorter or longer than its header says (named in decompressed bytes).
     """
+    raw = read_regular(path, LONGEST, _AGAIN)
+    packed = raw.startswith(GZIP_MAGIC)
+    stream = gzip.GzipFile(fileobj=io.BytesIO(raw)) if packed else io.BytesIO(raw)
     header_bytes = 4 + 4 * dimensions
-    with open_unpacked(path) as stream:
-        content = bytearray()
-        try:
-            # `read1` gives what is there; `read` would give nothing of a block whose end is missing.
-            for block in iter(lambda: stream.read1(2**20), b""):
-                content += block
-        except BROKEN_STREAM:
-            if len(content) < header_bytes:
-                raise InputError(f"{path}: a broken gzip stream; download the file again.") from None
+    content, broken = _up_to(header_bytes, stream)
+    if broken and len(content) < header_bytes:
+        raise InputError(f"{path}: a broken gzip stream; download the file again.")
     if len(content) < header_bytes or tuple(content[:4]) != (0, 0, _UNSIGNED_BYTE, dimensions):
         raise InputError(
             f"{path}: no IDX file of bytes in {dimensions} dimension(s): it begins with "
             f"{bytes(content[:4]).hex() or 'nothing'}, not {bytes((0, 0, _UNSIGNED_BYTE, dimensions)).hex()}; "
             "download the file again."
         )
-    shape: Tuple[int, ...] = struct.unpack(f">{dimensions}I", content[4:header_bytes])
-    elements = 1
-    for side in shape:
-        elements *= side  # not np.prod, which overflows on a damaged header
-    expected = header_bytes + elements
-    if len(content) != expected:
-        state = "truncated" if len(content) < expected else "too long"
-        raise InputError(
-            f"{path}: the IDX file is {state}: {expected:,} bytes expected, {len(content):,} found (decompressed); "
-            "download it again."
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
+    shape: Tuple[int, ...] = struct.unpack(f">{dimensions}I", content[4:])
+    expected = header_bytes + math.prod(shape)
+    if packed and implausible(expected, len(raw)):
+        raise InputError(f"{path}: declares {expected:,} bytes, far more than its {len(raw):,} can hold; {_AGAIN}")
+    rest, broken = _up_to(expected - header_bytes + 1, stream)
+    found = header_bytes + len(rest)
+    if found != expected:
+        state = f"truncated: {expected:,} bytes expected, {found:,} found"
+        if found > expected:
+            state = f"too long: {expected:,} bytes expected, more found"
+        raise InputError(f"{path}: the IDX file is {state} (decompressed); {_AGAIN}")
+    if broken:  # after all its data: their checksum is another
+        raise InputError(f"{path}: a broken gzip stream; download the file again.")
+    of_content = hashlib.sha256(content)
+    of_content.update(rest)
+    array = np.frombuffer(rest, dtype=np.uint8).reshape(shape)
+    return IdxFile(array, hashlib.sha256(raw).hexdigest(), of_content.hexdigest())
+
+
+def _up_to(count: int, stream: io.BufferedIOBase) -> Tuple[bytearray, bool]:
+    """At most `count` bytes of a stream, and whether the stream broke before."""
+    content = bytearray()
+    try:
+        while len(content) < count:
+            # `read1` gives what is there; `read` would give nothing of a block whose end is missing.
+            block = stream.read1(min(BLOCK, count - len(content)))
+            if not block:
+                break
+            content += block
+    except BROKEN_STREAM:
+        return content, True
+    return content, False

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from pathlib import Path
-from typing import List, Tuple
+from typing import Any, Dict, List, Tuple, Type, TypeVar
 
 from snnb.datasets.registry import Dataset, Loaded
 from snnb.datasets.spec import DatasetSpec
 from snnb.errors import InputError
+from snnb.files import read_regular
+from snnb.text import decoded, parse_json
 
 CLASS_INDEX = "imagenet_class_index.json"
+LONGEST_INDEX = 1 << 20  # bytes; keras' own has 35 kB
+PUT_KERAS = "put keras' file there."
+T = TypeVar("T")
 
 SPEC = DatasetSpec(
     name="imagenet",
@@ -43,15 +48,16 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> Loaded:
     """List the pictures; the class ids are those of the class index, or else the order of the wnids, as is usual."""
-    from snnb.datasets.pictures import class_folders, listing_version, samples_by_class
+    from snnb.datasets.pictures import class_folders, listing_version, listings, samples_by_class
 
     index = where / CLASS_INDEX
-    if index.is_file():
-        wnids, names = _read_index(index)
-        inputs, warnings = [index], []  # type: List[Path], List[str]
+    inputs: Dict[Path, str] = {}
+    warnings: List[str] = []
+    if index.exists():
+        wnids, names, inputs[index] = _read_index(index)
     else:
         wnids = names = class_folders(where / "train")
-        inputs, warnings = [], [f"no {CLASS_INDEX}: classes are numbered in the order of their wnids"]
+        warnings = [f"no {CLASS_INDEX}: classes are numbered in the order of their wnids"]
     train, test = samples_by_class(where / "train", wnids), samples_by_class(where / "val", wnids)
     return Loaded(
         names,
@@ -60,24 +66,36 @@ def load(where: Path) -> Loaded:
         official_order=False,
         version=f"{SPEC.version}: {listing_version((train, test))}",
         inputs=inputs,
+        listings=listings(train.folder, test.folder),
         warnings=warnings,
     )
 
 
-def _read_index(path: Path) -> Tuple[List[str], List[str]]:
+def _read_index(path: Path) -> Tuple[List[str], List[str], str]:
     """wnids and names in the order of the class ids, from keras' form ``{"0": ["n01440764", "tench"], …}``.
 
-    The names begin with the wnid, because a few words name two classes.
+    The names begin with the wnid, because a few words name two classes. The third is the SHA-256 of the file.
     """
+    content = read_regular(path, LONGEST_INDEX, PUT_KERAS)
+    entries = parse_json(decoded(content, str(path), PUT_KERAS), str(path), PUT_KERAS)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
         ordered = [entries[str(number)] for number in range(len(entries))]
-        pairs = [(str(wnid), f"{wnid} {word}") for wnid, word in ordered]
+        pairs = [(_a(str, wnid), f"{wnid} {_a(str, word)}") for wnid, word in (_a(list, entry) for entry in ordered)]
     except (ValueError, KeyError, TypeError):
         raise InputError(
-            f'{path} is no class index of the form {{"0": ["n01440764", "tench"], "1": …}}; put keras\' file there.'
+            f'{path} is no class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {PUT_KERAS}'
         ) from None
-    return [wnid for wnid, _ in pairs], [name for _, name in pairs]
+    wnids = [wnid for wnid, _ in pairs]
+    twice = next((wnid for number, wnid in enumerate(wnids) if wnid in wnids[:number]), None)
+    if twice is not None:
+        raise InputError(f"{path} has the class {twice} twice; {PUT_KERAS}")
+    return wnids, [name for _, name in pairs], hashlib.sha256(content).hexdigest()
+
+
+def _a(kind: Type[T], value: Any) -> T:
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
 
 
 IMAGENET = Dataset(SPEC, locate, load)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 from snnb.datasets.registry import Dataset, Loaded
 from snnb.datasets.spec import DatasetSpec
 from snnb.errors import InputError
+from snnb.files import read_regular
 from snnb.progress import Progress
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ FILES: Dict[str, Tuple[str, int]] = {
     "t10k-labels-idx1-ubyte": ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 4_542),
 }
 NPZ = "mnist.npz"
+LONGEST_NPZ = 1 << 28  # bytes; keras' own has 11 MB
+REMEDY = "keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
 
 
 def locate(folder: Path) -> Path:
@@ -68,19 +71,18 @@ def fetch(folder: Path, progress: Progress) -> None:
 def load(where: Path) -> Loaded:
     """Read all images into memory (55 MB)."""
     from snnb.datasets.arrays import ArraySamples, check_labels
-    from snnb.datasets.compressed import sha256_of
     from snnb.datasets.idx import read_idx
 
     warnings: List[str] = []
     if where.is_file():
-        inputs = [where]
-        arrays = _read_npz(where)
-        read_from = dict.fromkeys(arrays, where)
+        arrays, sha256 = _read_npz(where)
+        read_from, inputs = dict.fromkeys(arrays, where), {where: sha256}
     else:
         read_from = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
-        inputs = list(read_from.values())
-        arrays = {name: read_idx(path, 3 if "images" in name else 1) for name, path in read_from.items()}
-        other = [path.name for name, path in read_from.items() if sha256_of(path, unpacked=True) != FILES[name][0]]
+        read = {name: read_idx(path, 3 if "images" in name else 1) for name, path in read_from.items()}
+        arrays = {name: file.array for name, file in read.items()}
+        inputs = {read_from[name]: file.sha256 for name, file in read.items()}
+        other = [read_from[name].name for name, file in read.items() if file.content_sha256 != FILES[name][0]]
         if other:
             warnings.append(f"not the official MNIST files, by their SHA-256: {', '.join(other)}")
 
@@ -107,18 +109,16 @@ def _on_disk(folder: Path, name: str) -> Optional[Path]:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _read_npz(path: Path) -> Dict[str, np.ndarray]:
-    """keras' arrays under the names of the IDX files."""
-    import zipfile
+def _read_npz(path: Path) -> Tuple[Dict[str, np.ndarray], str]:
+    """keras' arrays under the names of the IDX files, and the SHA-256 of the file."""
+    import hashlib
 
-    import numpy as np
+    from snnb.arrays import parse_archive
 
     keys = dict(zip(FILES, ("x_train", "y_train", "x_test", "y_test")))
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[key] for name, key in keys.items()}
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: no keras mnist.npz with {', '.join(keys.values())} ({error}).") from None
+    content = read_regular(path, LONGEST_NPZ, REMEDY)
+    arrays = parse_archive(content, str(path), REMEDY, names=list(keys.values()), must=list(keys.values()))
+    return {name: arrays[key] for name, key in keys.items()}, hashlib.sha256(content).hexdigest()
 
 
 def _check(images: np.ndarray, labels: np.ndarray, images_path: Path, labels_path: Path) -> None:

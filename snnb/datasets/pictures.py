@@ -1,41 +1,64 @@
 """Data sets that are folders of picture files: listing them by class, and decoding each once, when it is needed."""
 
 import hashlib
+import io
 import os
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snnb.datasets.spec import Shape
+from snnb.datasets.spec import Shape, refuse_no_text
 from snnb.errors import InputError
+from snnb.files import listing_of, read_regular
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others Pillow hands to other programs
+LARGEST_PIXELS = 50_000_000  # of one picture, and of those that are decoded at the same time
+LARGEST_BYTES = 1 << 28  # of one file, and of those that are in memory at the same time
 _MODES = {1: "L", 3: "RGB"}
-_ORIENTATION_TAG = 0x0112
-# How a camera's orientation (EXIF 2.3, tag 274) is undone.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+
+
+class _Budget:
+    """So much of something may be in use at the same time; who wants more waits."""
+
+    def __init__(self, total: int) -> None:
+        self.left = total
+        self.changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, amount: int) -> Iterator[None]:
+        with self.changed:
+            self.changed.wait_for(lambda: self.left >= amount)
+            self.left -= amount
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.left += amount
+                self.changed.notify_all()
+
+
+_bytes, _pixels = _Budget(LARGEST_BYTES), _Budget(LARGEST_PIXELS)
 
 
 @dataclass(frozen=True)
 class PictureSamples:
-    """Picture files below `folder`, by their names relative to it, and their class ids, int64 (n,)."""
+    """Picture files below `folder`, by their names relative to it, and their class ids, int64 (n,).
+
+    `hashes` fills with the SHA-256 of each file that is read.
+    """
 
     labels: np.ndarray
     folder: Path
     files: List[str]
+    hashes: Dict[str, str] = field(default_factory=dict)
 
     def check(self, shape: Shape, fit: str) -> None:
         """Raise `InputError` unless `shape` is grey or colour; pictures are resized to any height and width."""
@@ -45,45 +68,56 @@ class PictureSamples:
     def read(self, positions: np.ndarray, shape: Shape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
         """Decode the pictures at `positions`: uint8 (k, height, width, channels), and those that cannot be, and why."""
         images = np.empty((len(positions), *shape), dtype=np.uint8)
-        paths = [self.folder / self.files[position] for position in positions]
 
         def decode(index: int) -> Optional[str]:
+            name = self.files[positions[index]]
+            path = self.folder / name
             try:
-                images[index] = _decode(paths[index], shape)
+                with _bytes.taken(min(path.stat().st_size, LARGEST_BYTES)):
+                    content = read_regular(path, LARGEST_BYTES, "give a smaller picture")
+                    self.hashes[name] = hashlib.sha256(content).hexdigest()
+                    images[index] = _decoded(content, shape)
             except MemoryError:
                 raise
+            except InputError as error:
+                return str(error)
             except UnidentifiedImageError:
-                return f"{paths[index]}: not a picture"
+                return f"{path}: not a picture"
             except Exception as error:  # a damaged picture can fail in any way
-                return f"{paths[index]}: {error}"
+                return f"{path}: {getattr(error, 'strerror', None) or error}"
             return None
 
         # Pillow decodes and resizes without holding the interpreter's lock.
         with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which are not used
-            reasons = pool.map(decode, range(len(paths)))
+            reasons = pool.map(decode, range(len(positions)))
             broken = {index: reason for index, reason in enumerate(reasons) if reason is not None}
         return np.delete(images, list(broken), axis=0) if broken else images, broken
 
+    def read_below(self, folder: Path) -> Dict[str, str]:
+        """Pictures below `folder` that were read, by their names relative to it, and the SHA-256 of their bytes."""
+        if self.folder not in (folder, *folder.parents):
+            return {}
+        prefix = "" if folder == self.folder else f"{folder.relative_to(self.folder).as_posix()}/"
+        return {name[len(prefix) :]: sha256 for name, sha256 in self.hashes.items() if name.startswith(prefix)}
 
-def _decode(path: Path, shape: Shape) -> np.ndarray:
+
+def _decoded(content: bytes, shape: Shape) -> np.ndarray:
     """One picture, upright, resized bilinearly to `shape` without keeping its proportions; uint8."""
-    with Image.open(path) as picture:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
         if picture.mode.startswith(("I", "F")):
             raise ValueError(f"more than 8 bits a channel (Pillow's mode {picture.mode}); convert it to 8 bits")
-        upright = _UPRIGHT.get(_orientation(picture))
-        picture = picture.convert(_MODES[shape[2]])
-    if upright is not None:
-        picture = picture.transpose(upright)
-    resized = picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+        pixels = picture.width * picture.height
+        if pixels > LARGEST_PIXELS:
+            raise ValueError(f"{pixels / 1e6:,.0f} megapixels, more than {LARGEST_PIXELS / 1e6:.0f}; make it smaller")
+        with _pixels.taken(pixels):
+            picture.load()
+            with suppress(Exception):  # metadata may be nonsense in any way while the picture is sound
+                ImageOps.exif_transpose(picture, in_place=True)
+            mode = _MODES[shape[2]]
+            whole = picture if picture.mode == mode else picture.convert(mode)
+            resized = whole.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
     return np.asarray(resized, dtype=np.uint8).reshape(shape)
-
-
-def _orientation(picture: Image.Image) -> int:
-    try:
-        return int(picture.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # metadata may be nonsense in any way while the picture is sound
-        return 1
 
 
 def picture_names(folder: Path) -> List[str]:
@@ -98,6 +132,8 @@ def class_folders(folder: Path) -> List[str]:
     if not folder.is_dir():
         raise InputError(f"{folder} is missing: it should hold a folder of pictures for each class.")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    for name in names:
+        refuse_no_text(name, f"the class folder {folder}/{name}")
     if not names:
         loose = len(picture_names(folder))
         held = f"{loose} pictures but no class folders" if loose else "no class folders"
@@ -135,11 +171,24 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
     return labelled(folder, files)
 
 
+def listings(*folders: Path) -> Dict[Path, str]:
+    """The listing of each folder; to be taken before its pictures are read, so that a later change can be told."""
+    return {folder: listing_of(folder) for folder in folders}
+
+
 def listing_version(samples: Iterable[PictureSamples]) -> str:
     """What tells one collection of pictures from another: how many, and a hash of their names and sizes in bytes."""
     digest, count = hashlib.sha256(), 0
     for part in samples:
         count += len(part.files)
         for name in part.files:
-            digest.update(f"{name}\0{(part.folder / name).stat().st_size}\n".encode())
+            digest.update(os.fsencode(name) + f"\0{_size(part.folder / name)}\n".encode())
     return f"{count:,} pictures, SHA-256 of their names and sizes {digest.hexdigest()[:16]}"
+
+
+def _size(path: Path) -> Optional[int]:
+    """Bytes of a file; None for a link that leads nowhere."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -10,10 +10,11 @@ import numpy as np
 from snnb.datasets.catalogue import find
 from snnb.datasets.order import balanced_order, proportional_order
 from snnb.datasets.registry import Dataset
-from snnb.datasets.spec import Prepared, Shape, Split
+from snnb.datasets.spec import Prepared, Shape, Split, refuse_no_text
 from snnb.datasets.store import class_counts, size_on_disk, write_images, write_scaled
 from snnb.errors import InputError, ResourceError, UsageError
 from snnb.progress import Progress, silent
+from snnb.text import printable
 
 FITS = ("exact", "pad", "resize")
 NAMED_BROKEN = 20
@@ -73,8 +74,12 @@ def prepare(
     if wanted is None:
         raise UsageError(f"{spec.name} has no picture size of its own: name a model, or give the shape.")
 
-    loaded = dataset.load(_find_or_fetch(dataset, data_dir, source, progress))
+    where = _find_or_fetch(dataset, data_dir, source, progress)
+    refuse_no_text(str(where), str(where))
+    loaded = dataset.load(where)
     names = loaded.class_names
+    for class_name in names:
+        refuse_no_text(class_name, f"the class {class_name} of {spec.name}")
     if num_classes is not None and num_classes != len(names):
         raise InputError(
             f"{spec.name} has {len(names)} classes, the model has {num_classes}: "
@@ -132,6 +137,10 @@ def prepare(
             for part, ids in labels.items()
         },
         inputs=loaded.inputs,
+        folders={
+            folder: {**loaded.train.read_below(folder), **loaded.test.read_below(folder)} for folder in loaded.listings
+        },
+        listings=loaded.listings,
         warnings=warnings,
     )
 
@@ -185,4 +194,4 @@ def _check_disk(target: Path, needed: int) -> None:
 def _broken_line(broken: List[str], total: int, part: str) -> str:
     more = f"; and {len(broken) - NAMED_BROKEN} more" if len(broken) > NAMED_BROKEN else ""
     named = "; ".join(broken[:NAMED_BROKEN])
-    return f"{len(broken)} of {total} {part} pictures cannot be read and are left out: {named}{more}"
+    return printable(f"{len(broken)} of {total} {part} pictures cannot be read and are left out: {named}{more}")

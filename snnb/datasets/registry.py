@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Protocol, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
 from snnb.datasets.spec import DatasetSpec, Shape
 from snnb.errors import UsageError
@@ -36,12 +36,19 @@ class Samples(Protocol):
         The readable ones, uint8 (k, height, width, channels); of the others the index in `positions` and why not.
         """
 
+    def read_below(self, folder: Path) -> Dict[str, str]:
+        """Files below `folder` that `read` has read, by relative path, with the SHA-256 of the bytes it used."""
+
 
 @dataclass(frozen=True)
 class Loaded:
     """A data set found on disk: its labels are known, its images not necessarily read yet.
 
-    `official_order`: the order on disk is the published one and stays. `inputs`: the files read, where they are few.
+    Attributes
+    ----------
+    official_order : the order on disk is the published one and stays.
+    inputs : files that were read, with the SHA-256 of the bytes that were used.
+    listings : folders that pictures are read from, with their `files.listing_of` from before any was read.
     """
 
     class_names: List[str]
@@ -49,7 +56,8 @@ class Loaded:
     test: Samples
     official_order: bool
     version: str
-    inputs: List[Path] = field(default_factory=list)
+    inputs: Mapping[Path, str] = field(default_factory=dict)
+    listings: Mapping[Path, str] = field(default_factory=dict)
     warnings: List[str] = field(default_factory=list)
 
 

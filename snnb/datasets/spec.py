@@ -2,9 +2,20 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from snnb.errors import InputError
+from snnb.text import printable
 
 Shape = Tuple[int, int, int]
+
+
+def refuse_no_text(name: str, what: str) -> None:
+    """Raise `InputError` for a name, said to be `what`, that the run's manifest, which is UTF-8, cannot hold."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(f"{printable(what)}: the name is no UTF-8; rename it.") from None
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` wrote, for the manifest. `splits` has the keys train, test and norm; `inputs` are files read."""
+    """What `prepare` wrote and read, for the manifest.
+
+    Attributes
+    ----------
+    splits : by train, test and norm.
+    inputs : files that were read, with the SHA-256 of the bytes that were used.
+    folders : folders whose pictures were read, with those by relative path and the SHA-256 of the bytes decoded.
+    listings : the same folders with their `files.listing_of` from before any picture was read.
+    """
 
     dataset: str
     title: str
@@ -58,5 +77,7 @@ class Prepared:
     scale: float
     class_names: List[str]
     splits: Dict[str, Split]
-    inputs: List[Path] = field(default_factory=list)
+    inputs: Mapping[Path, str] = field(default_factory=dict)
+    folders: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+    listings: Mapping[Path, str] = field(default_factory=dict)
     warnings: List[str] = field(default_factory=list)

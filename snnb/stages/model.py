@@ -56,10 +56,7 @@ def describe(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str
 
 def _named(dataset: str) -> str:
     """The data set's name; a folder's with its absolute path, so that the run can be continued from anywhere."""
-    kind, colon, folder = dataset.partition(":")
-    name = f"{kind}:{Path(folder).absolute()}" if colon else kind
-    datasets.describe(name)
-    return name
+    return datasets.describe(dataset).name
 
 
 def model_of(run: RunDirectory) -> Model:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from snnb.datasets import describe, names
+from snnb.datasets.folder import spec_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
 
@@ -13,8 +14,7 @@ def table():
         "| name | what | becomes | classes | training + test | layout on disk | licence | source |",
         "|---|---|---|---:|---:|---|---|---|",
     ]
-    for name in [*names(), "folder:DIR"]:
-        spec = describe(name)
+    for spec in [*map(describe, names()), spec_of("folder:DIR")]:
         cells = [
             f"`{spec.name}`",
             spec.title,
