@@ -2,11 +2,24 @@
 UV := $(if $(shell uv --version 2>/dev/null),uv,.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all test-privileged image image-test lint format docs record-fixtures bench model-matrix locks clean
+STAGES := prepare train parse simulate graph
+
+# A stage in this environment, or with IN=docker in a container of the image that IMAGE names. The container sees this
+# folder, the data sets and the run's folder under their own paths, so that a command means the same in both.
+IMAGE ?= snnb
+DATA := $(or $(SNNB_DATA),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/snnb)
+RUNS := $(abspath $(if $(RUN),$(dir $(RUN)),$(or $(SNNB_RUNS),runs)))
+IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume "$(CURDIR):$(CURDIR)" --workdir "$(CURDIR)" \
+	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
+OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
+
+.PHONY: $(STAGES) help setup demo test test-all test-privileged image image-test lint format docs record-fixtures bench model-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'make prepare|train|parse|simulate|graph MODEL=lenet_cifar10 [RUN=runs/mine] [ARGS="--epochs 5"] [IN=docker]'
+	@echo '                      a stage, with what has to run first; in a container: [IMAGE=snnb:cpu] [DOCKER_ARGS="--gpus all"]'
 
 setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and snnb
 
@@ -24,6 +37,15 @@ demo: setup ## all five stages on the embedded digits, with the pictures to look
 	$(BIN)/snnb run --model mini_network --run-dir runs/demo
 	$(BIN)/snnb status runs/demo
 
+$(STAGES): $(if $(filter docker,$(IN)),,setup)
+ifeq ($(IN),docker)
+	@docker image inspect $(IMAGE) >/dev/null 2>&1 || { echo "no image $(IMAGE) here; \`make image\` builds it" >&2; exit 1; }
+	@mkdir -p "$(DATA)" "$(RUNS)"
+	$(IN_DOCKER) $@ $(OPTIONS)
+else
+	$(BIN)/snnb $@ $(OPTIONS)
+endif
+
 test: setup ## the tests, on two cores
 	$(BIN)/pytest -n 2 --dist loadfile
 
@@ -33,7 +55,7 @@ test-all: setup ## the tests and the slow ones
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged
 
-image: ## build the images snnb:cpu and snnb:gpu
+image: ## build the images snnb:cpu and snnb:gpu, the latter also as snnb
 	docker/build
 
 image-test: setup ## build both images and run every stage in each

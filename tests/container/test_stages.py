@@ -1,16 +1,20 @@
 """The stages, each in a container of its own, and what lies on the host afterwards."""
 
 import json
+import os
+import pickle
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from snnb.architectures import find
 
 pytestmark = pytest.mark.container
+ROOT = Path(__file__).parents[2]
 SNNB = Path(sys.executable).with_name("snnb")
 STAGES = {
     "prepare": (),
@@ -22,7 +26,16 @@ STAGES = {
 
 
 @pytest.fixture
+def runs_of_all(tmp_path, docker):
+    yield from _runs(tmp_path, docker, "snnb")
+
+
+@pytest.fixture
 def runs(tmp_path, docker, image):
+    yield from _runs(tmp_path, docker, image)
+
+
+def _runs(tmp_path, docker, image):
     """A directory for runs that any user may write to; emptied by root, who alone may in the end."""
     directory = tmp_path / "runs"
     directory.mkdir()
@@ -76,3 +89,35 @@ def test_stop_is_an_interruption(docker, image):
         assert docker("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
     finally:
         docker("rm", "--force", "--volumes", name)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A directory of data sets with a CIFAR-10 of 200 training and 40 test pictures of noise."""
+    folder = tmp_path / "data" / "cifar10" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"):
+        pictures = {b"labels": [n % 10 for n in range(40)], b"data": rng.integers(0, 256, (40, 3072), dtype=np.uint8)}
+        (folder / name).write_bytes(pickle.dumps(pictures, protocol=2))
+    return folder.parents[1]
+
+
+def test_the_line_that_stands_on_the_users_card(docker, data, runs_of_all):
+    """`docker run snnb train --model lenet_cifar10`, with the data and the runs mounted; then the same through make."""
+    mounts = ("--volume", f"{data}:/data:ro", "--volume", f"{runs_of_all}:/runs")
+    docker("run", "--rm", "--network", "none", *mounts, "snnb", "train", "--model", "lenet_cifar10")
+    stages = {stage["stage"]: stage for stage in outside("status", str(runs_of_all / "lenet_cifar10"))["stages"]}
+    assert stages["train"]["up_to_date"]
+    again = (
+        "make",
+        "parse",
+        "IN=docker",
+        f"RUN={runs_of_all / 'by_make'}",
+        "MODEL=mini_network",
+        "ARGS=--max-pool error",
+    )
+    done = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "SNNB_DATA": str(data)})
+    assert done.returncode == 0, done.stderr
+    stages = {stage["stage"]: stage for stage in outside("status", str(runs_of_all / "by_make"))["stages"]}
+    assert stages["parse"]["up_to_date"]
