@@ -1,0 +1,192 @@
+"""Every file of a run, damaged in every way, before every command.
+
+Whatever the damage: one of the exit codes of the contract, at most one line on stderr, no traceback, no waiting for a
+FIFO; and a command that succeeds has made the very bytes that it makes of a whole run, so none from damaged ones.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from snnb import Run
+from snnb.cli.main import main
+from snnb.rundir.directory import RunDirectory
+
+pytestmark = pytest.mark.slow
+QUICK = {"limit": 60, "norm_samples": 30}
+COMMANDS = {
+    "status": ["status", "{run}"],
+    "verify": ["verify", "{run}"],
+    "prepare": ["prepare", "--run-dir", "{run}"],
+    "train": ["train", "--run-dir", "{run}"],
+    "train resumed": ["train", "--run-dir", "{run}", "--epochs", "2"],
+    "train forced": ["train", "--run-dir", "{run}", "--force"],
+    "parse": ["parse", "--run-dir", "{run}", "--force"],
+    "simulate": ["simulate", "--run-dir", "{run}"],
+    "graph": ["graph", "--run-dir", "{run}"],
+    "graph forced": ["graph", "--run-dir", "{run}", "--force"],
+    "run": ["run", "--run-dir", "{run}"],
+    "export": ["export", "{run}", "--format", "csv", "--force"],
+}
+# What must come out the same whenever a command succeeds; the other outputs hold times.
+RESULTS = ("mini_network.h5", "mini_network_parsed.h5", "spike_rate_sums.npz", "mini_network_graph.h5", "x_train.npy")
+
+
+class HangError(Exception):
+    """A command waits for something that never comes."""
+
+
+def hang(*_):
+    raise HangError
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A small run with all five stages, an export, and the checkpoint of a training that was interrupted."""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.getbasetemp() / "cache")
+    run = Run("mini_network", path)
+    run.prepare(**QUICK)
+    run.train(epochs=1)
+    run.simulate(samples=5, duration=20)
+    run.graph()
+    run.export("csv")
+    (path / ".checkpoint").mkdir()
+    record_checkpoint(path)
+    return path
+
+
+def record_checkpoint(path):
+    """Leave a checkpoint as a training of the same options leaves it that is interrupted after its first epoch."""
+    other = path.with_name("other")
+    shutil.copytree(path, other)
+    done = []
+
+    def progress(*_):
+        done.append(1)
+        if (other / ".checkpoint" / "state.json").exists():
+            raise KeyboardInterrupt
+
+    import snnb.stages.train as train
+
+    run = RunDirectory.open(other)
+    shutil.rmtree(other / ".checkpoint")
+    with contextlib.suppress(KeyboardInterrupt), run.locked():
+        train.run(run, train.resolve(run, {"epochs": 2}), progress)
+    shutil.rmtree(path / ".checkpoint")
+    shutil.copytree(other / ".checkpoint", path / ".checkpoint")
+    shutil.rmtree(other)
+
+
+@pytest.fixture(scope="session")
+def expected(whole, tmp_path_factory):
+    """What each command makes of the whole run."""
+    made = {}
+    for command, words in COMMANDS.items():
+        run = tmp_path_factory.mktemp("expected") / "run"
+        shutil.copytree(whole, run)
+        code, _, errors = call([*(word.format(run=run) for word in words), "--quiet"])
+        assert (code, errors) == (0, "")
+        made[command] = results(run)
+    return made
+
+
+def cut(size):
+    def damage(path):
+        content = path.read_bytes()
+        path.write_bytes(content[: size(len(content))])
+
+    return damage
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    if content:
+        content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def flip_in_secret(path):
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replaced(by):
+    def damage(path):
+        path.unlink()
+        by(path)
+
+    return damage
+
+
+DAMAGES = {
+    "empty": cut(lambda size: 0),
+    "one byte": cut(lambda size: 1),
+    "half": cut(lambda size: size // 2),
+    "all but one byte": cut(lambda size: size - 1),
+    "flipped bit": flip,
+    "flipped bit, time kept": flip_in_secret,
+    "deleted": Path.unlink,
+    "a directory": replaced(Path.mkdir),
+    "a link to nowhere": replaced(lambda path: path.symlink_to("nowhere")),
+    "a link to itself": replaced(lambda path: path.symlink_to(path.name)),
+    "a FIFO": replaced(lambda path: os.mkfifo(path)),
+}
+FILES = [
+    *("manifest.yaml", ".hashes.json", ".lock", ".lock-holder", ".checkpoint/*"),
+    *(f"dataset/{name}" for name in ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")),
+    *(f"dataset/{name}" for name in ("x_norm.npz", "x_test.npz", "y_test.npz")),
+    *("train/*.h5", "train/*.csv", "train/*.json", "train/*.png", "parse/*.h5", "parse/*.json"),
+    *(f"simulations/*/{name}" for name in ("*_network.h5", "*_parsed.h5", "*.npz", "*.json", "*_INI.h5", "*.txt")),
+    *("simulations/*/config", "simulations/*/.config", "graphs/*/*.h5", "graphs/*/graph", "graphs/*/*.txt"),
+    *("exports/*/*.csv", "exports/*/*.json"),
+]
+
+
+def results(path):
+    """Hashes of what matters among the outputs of the latest of each stage, by name."""
+    run = RunDirectory.open(path)
+    records = [run.record_of(stage) for stage in ("prepare", "train", "parse", "simulate", "graph")]
+    outputs = [file for record in records if record is not None for file in record.outputs]
+    return {Path(file.path).name: file.sha256 for file in outputs if Path(file.path).name in RESULTS}
+
+
+def call(arguments):
+    out, err = io.StringIO(), io.StringIO()
+    signal.signal(signal.SIGALRM, hang)
+    signal.alarm(120)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(arguments)
+    finally:
+        signal.alarm(0)
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_whatever_is_damaged_every_command_answers_and_nothing_is_made_from_it(whole, expected, tmp_path, file):
+    found = sorted(whole.glob(file)) or [whole / file]
+    for path in found[:2]:
+        for damage, do in DAMAGES.items():
+            for command, words in COMMANDS.items():
+                run = tmp_path / "run"
+                shutil.copytree(whole, run, symlinks=True)
+                target = run / path.relative_to(whole)
+                if not target.exists():
+                    target.write_text("{}")
+                do(target)
+                code, _, errors = call([*(word.format(run=run) for word in words), "--quiet"])
+                case = f"{target.relative_to(run)}: {damage}, {command}: exit {code}, {errors!r}"
+                lines = errors.strip().splitlines()
+                assert code in (0, 3, 4, 5, 6), case
+                assert "Traceback" not in errors, case
+                assert len([line for line in lines if line.startswith("snnb: ")]) == (code != 0), case
+                if code == 0 and file != "manifest.yaml":
+                    assert results(run) == expected[command], case
+                shutil.rmtree(run)
