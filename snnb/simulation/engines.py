@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from snnb.errors import InputError, UsageError
 from snnb.simulation.event_network import unsupported
-from snnb.simulation.layers import MaxPooling2D, Network
+from snnb.simulation.layers import DepthwiseConv2D, MaxPooling2D, Network
 from snnb.simulation.settings import SimulationSettings
 
 
@@ -40,6 +40,11 @@ def _check_toolbox(network: Network, settings: SimulationSettings) -> None:
             raise InputError(
                 f"layer {layer.name}: the toolbox puts average pooling in place of spiking max pooling: "
                 "use --engine tensorflow or event"
+            )
+        if isinstance(layer, DepthwiseConv2D) and layer.dilation != (1, 1) and layer.padding == "valid":
+            raise InputError(
+                f"layer {layer.name}: the toolbox gets the shape of a dilated depthwise convolution without padding "
+                "wrong: use --engine tensorflow or event"
             )
     for option, value, usual in (("workers", settings.workers, 1), ("record-spikes", settings.record_spikes, 0)):
         if value != usual:

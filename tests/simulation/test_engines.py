@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from snnb.errors import InputError
 from snnb.simulation.engines import choose_engine
-from snnb.simulation.layers import Concatenate, MaxPooling2D, Network
+from snnb.simulation.layers import Concatenate, DepthwiseConv2D, MaxPooling2D, Network
 from snnb.simulation.settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=10)
@@ -42,3 +43,13 @@ def test_engines_that_are_asked_for_refuse_by_layer(pooled):
         with pytest.raises(InputError, match=r"layer pool.*--engine tensorflow"):
             choose_engine(pooled, dataclasses.replace(MIXED, engine=engine))
     assert choose_engine(pooled, dataclasses.replace(MIXED, engine="tensorflow"))[0] == "tensorflow"
+
+
+def test_the_toolbox_cannot_dilate_depthwise_without_padding(branched):
+    source, weights = branched.network.input, (np.zeros((3, 3, 3, 1), np.float32), np.zeros(3, np.float32), "relu")
+    layer = DepthwiseConv2D("dilated", (source.name,), (4, 5, 3), *weights, (1, 1), (2, 2), "valid")
+    toolbox = dataclasses.replace(SETTINGS, engine="toolbox")
+    with pytest.raises(InputError, match=r"layer dilated.*--engine tensorflow"):
+        choose_engine(Network((source, layer)), toolbox)
+    padded = dataclasses.replace(layer, shape=(8, 9, 3), padding="same")
+    assert choose_engine(Network((source, padded)), toolbox) == ("toolbox", "asked for")
