@@ -221,9 +221,16 @@ def state_of_stages(run: RunDirectory) -> List[State]:
     stages = run.manifest.stages
     states: List[State] = []
     stale: Optional[str] = None
+    aside = run.interrupted()
+
+    def reason_of(name: str, stamp: Optional[str], record: Optional[AnyStageRecord]) -> Optional[str]:
+        if run.directory_of(name, stamp) in aside:
+            return "interrupted while it was replaced; the next stage command puts it back"
+        return stale_reason(run, record, {})
+
     for name in ("prepare", "train", "parse"):
         record = run.record_of(name)
-        reason = stale_reason(run, record, {}) or (f"{stale} has to run first" if stale else None)
+        reason = reason_of(name, None, record) or (f"{stale} has to run first" if stale else None)
         states.append(State(name, record, reason))
         stale = stale or (name if reason else None)
     upstream = f"{stale} has to run first" if stale else None
@@ -233,7 +240,7 @@ def state_of_stages(run: RunDirectory) -> List[State]:
             states.append(State(name, None, "has not run"))
         for stamp, record in records.items():
             rests_on_parse = name == "simulate" or stamp == "weights"
-            reason = stale_reason(run, record, {}) or (upstream if rests_on_parse else None)
+            reason = reason_of(name, stamp, record) or (upstream if rests_on_parse else None)
             states.append(State(f"{folder}/{stamp}", record, reason))
     return states
 

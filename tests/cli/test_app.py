@@ -1,12 +1,14 @@
 """The command line as a person meets it: real processes, exit codes, one line on stderr."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from snnb.cli.main import commands
+from tests.pipeline.conftest import RECORDED
 
 FORBID = """
 import sys
@@ -66,6 +68,18 @@ def test_bad_input_ends_in_one_line_and_the_exit_code_of_the_contract(tmp_path, 
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("stage", ["train", "parse", "simulate"])
+def test_without_an_extra_a_stage_that_needs_one_names_it(tmp_path, stage):
+    run = shutil.copytree(RECORDED, tmp_path / "run")
+    missing = FORBID.replace("ImportError(name", "ModuleNotFoundError(name=name.split('.')[0], *[name").replace(
+        'here")', 'here"])'
+    )
+    result = snnb(stage, "--run-dir", run, "--force", "--quiet", code=missing)
+    assert result.returncode == 3, result.stderr
+    assert "pip install 'snnb[cpu]'" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_an_error_is_json_too_when_json_is_asked_for(tmp_path):

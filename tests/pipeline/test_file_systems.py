@@ -63,3 +63,22 @@ def test_on_a_read_only_mount_a_stage_says_so_and_the_run_still_verifies(disk, s
             text=True,
         )
         assert checked.returncode == 0, checked.stderr
+
+
+def test_on_a_read_only_mount_a_run_that_was_interrupted_is_told_and_compared_where_it_lies(disk):
+    (disk / "run" / "dataset").rename(disk / "run" / ".replaced-dataset")
+    (disk / "run" / "dataset").mkdir()
+    (disk / "run" / "dataset" / "x_train.npy").write_text("of the new one")
+    remount(disk, "ro")
+    for command in ("status", "verify"):
+        checked = subprocess.run(
+            [sys.executable, "-c", "from snnb.cli.app import app; app()", command, str(disk / "run")],
+            capture_output=True,
+            text=True,
+        )
+        assert checked.returncode == 0, checked.stderr
+        assert "interrupted" in checked.stderr
+        assert "the next `snnb` command that may write here puts it back" in checked.stderr
+    remount(disk, "rw")
+    assert snnb("prepare", disk).returncode == 0
+    assert verify(RunDirectory.open(disk / "run")).problems == []
