@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from snnb.architectures import find, names  # noqa: E402
-from snnb.rundir.directory import RunDirectory  # noqa: E402
+from snnb.stages.runs import open_run
 from tests.datasets.official_files import MNIST_NAMES, idx_bytes, python2_batch  # noqa: E402
 
 PAGE = ROOT / "docs" / "models.md"
@@ -88,7 +88,7 @@ def measure(model: str, scratch: Path) -> Dict[str, Any]:
         command += ["--run-dir", str(run), "--no-upstream", "--quiet", *options]
         environment = {**os.environ, "SNNB_DATA": str(scratch / "data"), "TF_CPP_MIN_LOG_LEVEL": "2"}
         subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
-    records = {stage: RunDirectory.open(run).record_of(stage) for stage in STAGES}
+    records = {stage: open_run(run).record_of(stage) for stage in STAGES}
     details = records["graph"].details
     costs = {stage: record.timing.model_dump(exclude={"started_utc"}) for stage, record in records.items()}
     shutil.rmtree(run)

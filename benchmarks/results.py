@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Tuple
 
 from snnb.architectures import find
 from snnb.rundir.directory import RunDirectory
+from snnb.stages.runs import open_run
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results.md"
 BEGIN, END = "<!-- results: written by `python benchmarks/results.py` -->", "<!-- end of results -->"
@@ -46,7 +47,7 @@ def main() -> None:
         start = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
         subprocess.run([*start, *command, *places], check=True)
         done = [name for name in MODELS if (options.runs / name / "manifest.yaml").is_file()]
-        write_section({name: figures(RunDirectory.open(options.runs / name)) for name in done})
+        write_section({name: figures(open_run(options.runs / name)) for name in done})
 
 
 def arguments(model: str) -> List[str]:
@@ -58,7 +59,7 @@ def arguments(model: str) -> List[str]:
 def figures(run: RunDirectory) -> Dict[str, Any]:
     """What a finished run says of itself."""
     simulation, train = run.record_of("simulate"), run.record_of("train")
-    folder = run.path / run.directory_of("simulate", max(run.manifest.stages.simulations))
+    folder = run.path / run.directory_of("simulate", max(run.records_of("simulate")))
     return {
         **json.loads((folder / "sim_accuracies.json").read_text()),
         "epochs": train.details.epochs_run,

@@ -7,13 +7,13 @@ from snnb.version import __version__
 __all__ = ["Run", "__version__"]
 
 if TYPE_CHECKING:
-    from snnb.stages.face import Run
+    from snnb.stages.run import Run
 
 
 def __getattr__(name: str) -> Any:
     """Import `Run` when it is first asked for, so that `import snnb` costs nothing."""
     if name == "Run":
-        from snnb.stages.face import Run
+        from snnb.stages.run import Run
 
         return Run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -55,7 +55,9 @@ def alexnet_imagenet(
         num_classes=2,
         neurons=716_802,
         synapses=921_208_576,
-        recipe=Recipe(optimizer="adam", learning_rate=1e-4, epochs=40, batch_size=32, patience=8, flip=True, shift=0.1),
+        recipe=Recipe(
+            optimizer="adam", learning_rate=1e-4, epochs=40, batch_size=32, early_stopping=8, flip=True, shift=0.1
+        ),
     )
 )
 def alexnet_catsvsdogs(

@@ -51,7 +51,9 @@ def cnn_mnist(input_shape: Shape, num_classes: int, filters: int = 16, units: in
         neurons=1_881_730,
         synapses=522_276_800,
         source="this package",
-        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=40, batch_size=32, patience=8, flip=True, shift=0.1),
+        recipe=Recipe(
+            optimizer="adam", learning_rate=1e-3, epochs=40, batch_size=32, early_stopping=8, flip=True, shift=0.1
+        ),
     )
 )
 def cnn_catsvsdogs(
@@ -87,7 +89,7 @@ def cnn_catsvsdogs(
         neurons=373_667,
         synapses=100_395_328,
         source="Mureşan & Oltean 2018, Fruit recognition from images using deep learning",
-        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=25, batch_size=50, patience=5, flip=True),
+        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=25, batch_size=50, early_stopping=5, flip=True),
     )
 )
 def cnn_fruits360(

@@ -38,10 +38,10 @@ def export(
     console = output.configure(json, verbose, quiet)
     from rich.filesize import decimal
 
-    from snnb.rundir.directory import RunDirectory
     from snnb.stages.export import export_graph
+    from snnb.stages.runs import open_run
 
-    run = RunDirectory.open(directory)
+    run = open_run(directory)
     with console.bar("export") as progress:
         written = export_graph(
             run,

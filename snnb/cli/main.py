@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from typing import Callable, Dict, List, Optional
+from typing import Dict, List, Optional
 
 import click
 import typer
@@ -13,34 +13,22 @@ from snnb.cli.app import INTERRUPTED
 from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
 from snnb.cli.export import export
-from snnb.cli.graph import graph
 from snnb.cli.models import models
-from snnb.cli.parse import parse
-from snnb.cli.prepare import prepare
-from snnb.cli.simulate import simulate
 from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
-from snnb.cli.train import train
 from snnb.cli.verify import verify
 from snnb.errors import InputError, ResourceError, SnnbError, out_of_memory
+from snnb.stages.all import STAGES
 from snnb.version import __version__
 
 _ANEW = "; the same command keeps the stages before it and begins {stage} anew"
 GOES_ON: Dict[Optional[str], str] = {
-    **{stage: _ANEW.format(stage=stage) for stage in ("prepare", "parse", "simulate", "graph")},
+    **{stage: _ANEW.format(stage=stage) for stage in STAGES},
     "train": "; the same command goes on after the last complete epoch",
 }
 _LESS_AT_A_TIME = "out of memory; give a smaller --batch-size, or use a machine or a limit (`ulimit -v`) with more"
 OUT_OF_MEMORY: Dict[Optional[str], str] = dict.fromkeys(("train", "parse", "simulate"), _LESS_AT_A_TIME)
 failures: List[BaseException] = []  # kept, with the frames that hold open files, until the process ends
-STAGES: Dict[str, Callable[..., None]] = {
-    "prepare": prepare,
-    "train": train,
-    "parse": parse,
-    "simulate": simulate,
-    "graph": graph,
-}
-
 commands = typer.Typer(
     name="snnb",
     no_args_is_help=True,
@@ -67,9 +55,9 @@ def snnb(
     """Synapse graphs of real spiking networks: train, convert, simulate, and write every synapse with its traffic."""
 
 
-for _name, _declaration in STAGES.items():
-    commands.command(_name)(stage_command(_name, {_name: _declaration}, _declaration.__doc__, by_name=True))
-commands.command("run")(stage_command("graph", STAGES, "Run all five stages in order.", by_name=False))
+for _name, _stage in STAGES.items():
+    commands.command(_name)(stage_command(_name, [_name], _stage.text, by_name=True))
+commands.command("run")(stage_command(list(STAGES)[-1], list(STAGES), "Run all five stages in order.", by_name=False))
 for _command in (models, datasets, status, verify, export, doctor):
     commands.command()(_command)
 

@@ -1,12 +1,16 @@
 """Options that several commands share, and how a stage's own options become a command."""
 
 import inspect
+from enum import Enum
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence, Type, Union
 
 import click
 import typer
-from typing_extensions import Annotated
+from annotated_types import Ge, Le
+from typing_extensions import Annotated, Literal, get_args, get_origin
+
+from snnb.options import MOST, Flag, Options, own_flags
 
 Model = Annotated[
     Optional[str],
@@ -41,14 +45,6 @@ RunDir = Annotated[
     ),
 ]
 Directory = Annotated[Path, typer.Argument(help="A run directory.", click_type=SomePath(), show_default=False)]
-Source = Annotated[
-    Optional[Path],
-    typer.Option(resolve_path=True, help="Folder with the data set's own files, instead of a download."),
-]
-DataDir = Annotated[
-    Optional[Path],
-    typer.Option(envvar="SNNB_DATA", help="Where data sets are kept; the user's cache when left out."),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print debug messages and tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
@@ -57,8 +53,61 @@ Force = Annotated[bool, typer.Option("--force", help="Run again although up to d
 NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail when an earlier stage has to run first.")]
 
 
-def stage_options(declaration: Callable[..., None]) -> List[inspect.Parameter]:
-    """The options that a stage's file declares as the signature of a function."""
+def stage_options(kind: Type[Options]) -> List[inspect.Parameter]:
+    """The options of a stage's parameters, as those of a function that typer turns into a command.
+
+    None is what an option has that was not given: then its recorded value holds, or its default.
+    """
+    return [_parameter(kind, name, flag) for name, flag in own_flags(kind).items()]
+
+
+def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
+    field = kind.model_fields[name]
+    bounds = {type(bound): bound for bound in field.metadata}
+    least, most = bounds.get(Ge), bounds.get(Le)
+    wanted: Any = _plain(field.annotation)
+    words: Dict[str, Any] = {"help": field.description, "metavar": flag.metavar, "envvar": flag.environment}
+    if flag.parse is not None:
+        wanted, words["parser"] = str, _parser(flag.parse)
+    elif get_origin(wanted) is Literal:
+        wanted = _choices(name, get_args(wanted))
+    elif flag.repeated:
+        wanted = List[str]
+    elif wanted in (int, float):
+        for part in get_args(field.annotation):  # bounds of what is optional
+            bounds.update({type(bound): bound for bound in get_args(part)})
+        least, most = bounds.get(Ge), bounds.get(Le)
+        words.update(min=least.ge if least else None, max=most.le if most and most.le < MOST else None)
+    names = [flag.name] if flag.name else []
+    annotation: Any = Annotated[Optional[wanted], typer.Option(*names, **words)]
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
+
+
+def _choices(name: str, values: Sequence[str]) -> Any:
+    """What typer shows in the help, completes and checks."""
+    return Enum(name, {value: value for value in values}, type=str)
+
+
+def _plain(annotation: Any) -> Any:
+    """The type itself of what is optional, bounded or both."""
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    if get_origin(annotation) is Union or isinstance(annotation, type(Annotated[int, 0])):
+        return _plain(parts[0])
+    return annotation
+
+
+def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def value(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return value
+
+
+def common_options(declaration: Callable[..., None]) -> List[inspect.Parameter]:
+    """The options that a function's signature declares."""
     return list(inspect.signature(declaration).parameters.values())
 
 
@@ -79,4 +128,5 @@ def as_command(
 
 def chosen(values: Dict[str, Any], names: List[str]) -> Dict[str, Any]:
     """The options among `names` that were given."""
-    return {name: values[name] for name in names if values.get(name) not in (None, [])}
+    given = {name: values[name] for name in names if values.get(name) not in (None, [])}
+    return {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}

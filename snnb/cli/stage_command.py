@@ -2,11 +2,10 @@
 
 import inspect
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from snnb.cli import output
 from snnb.cli.options import (
-    DataDir,
     Dataset,
     Force,
     Json,
@@ -15,14 +14,13 @@ from snnb.cli.options import (
     NoWait,
     Quiet,
     RunDir,
-    Source,
     Verbose,
     as_command,
     chosen,
+    common_options,
     stage_options,
 )
-
-Declarations = Mapping[str, Callable[..., None]]
+from snnb.stages.all import STAGES
 
 
 def _common(
@@ -39,35 +37,35 @@ def _common(
     """Options of every command that runs stages."""
 
 
-def _where_data_are(source: Source = None, data_dir: DataDir = None) -> None:
-    """Options of `prepare` that every later stage has too."""
+WHERE_DATA_ARE = ("source", "data_dir")  # options of `prepare`, which may have to run first, that every stage has
 
 
-def stage_command(
-    target: str, declarations: Declarations, text: Optional[str], *, by_name: bool
-) -> Callable[..., None]:
+def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: bool) -> Callable[..., None]:
     """Make the command that brings `target` up to date.
 
     Parameters
     ----------
-    target
+    target : str
         The stage.
-    declarations
-        For each stage whose options the command has, the function that declares them. A shared option goes to each.
-    text
+    stages : sequence of str
+        The stages whose options the command has. A shared option goes to each.
+    text : str
         Help text.
-    by_name
+    by_name : bool
         Whether the one stage is asked for, rather than the whole chain.
     """
     options: Dict[str, inspect.Parameter] = {}
-    for declaration in declarations.values():
-        for parameter in stage_options(declaration):
+    names: Dict[str, List[str]] = {}
+    for stage in stages:
+        own = stage_options(STAGES[stage].kind.params)
+        names[stage] = [parameter.name for parameter in own]
+        for parameter in own:
             options.setdefault(parameter.name, parameter)
-    names: Dict[str, List[str]] = {s: [p.name for p in stage_options(d)] for s, d in declarations.items()}
-    if "prepare" not in declarations:  # which may have to run first
-        names["prepare"] = [parameter.name for parameter in stage_options(_where_data_are)]
-        options.update({parameter.name: parameter for parameter in stage_options(_where_data_are)})
-    common = stage_options(_common)
+    if "prepare" not in stages:
+        where = [p for p in stage_options(STAGES["prepare"].kind.params) if p.name in WHERE_DATA_ARE]
+        names["prepare"] = list(WHERE_DATA_ARE)
+        options.update({parameter.name: parameter for parameter in where})
+    common = common_options(_common)
 
     def call(**values: Any) -> None:
         given = {stage: chosen(values, own) for stage, own in names.items()}

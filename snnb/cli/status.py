@@ -9,10 +9,10 @@ from snnb.cli.options import Directory, Json, Quiet, Verbose
 def status(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Show the stages of a run: up to date, or stale and why."""
     console = output.configure(json, verbose, quiet)
-    from snnb.rundir.directory import RunDirectory
     from snnb.stages.plan import state_of_stages
+    from snnb.stages.runs import open_run
 
-    run = RunDirectory.open(directory)
+    run = open_run(directory)
     run.settle(console.say)
     states = state_of_stages(run)
     rows: List[List[str]] = [["stage", "state", "when", "took"]]

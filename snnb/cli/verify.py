@@ -11,10 +11,10 @@ def verify(directory: Directory, json: Json = False, verbose: Verbose = False, q
     """Hash all recorded files again and compare."""
     console = output.configure(json, verbose, quiet)
     from snnb.rundir import verify as room
-    from snnb.rundir.directory import RunDirectory
     from snnb.stages.plan import repairs
+    from snnb.stages.runs import open_run
 
-    run = RunDirectory.open(directory)
+    run = open_run(directory)
     run.settle(console.say)
     with console.bar("verify") as progress:
         found = room.verify(run, progress)

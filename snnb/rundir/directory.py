@@ -15,26 +15,24 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set,
 
 from snnb.errors import InputError, UpstreamError, UsageError
 from snnb.files import PARTIAL, describe_os_error, disk_full_told, remove, sync_directory, sync_tree
+from snnb.options import Options
 from snnb.rundir import lock, manifest
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
 from snnb.rundir.hashes import NAME as HASHES
 from snnb.rundir.hashes import HashMemory
-from snnb.rundir.params import Params
-from snnb.rundir.records import RECORD_TYPES, AnyStageRecord, FileRecord, Manifest, Record, RunInfo, Timing
+from snnb.rundir.records import AnyRecord, FileRecord, Kind, Manifest, Record, RunInfo, Timing, manifest_type
 
 INCOMPLETE, REPLACED = ".incomplete-", ".replaced-"
-SINGLE = {"prepare": "dataset", "train": "train", "parse": "parse"}
-MANY = {"simulate": "simulations", "graph": "graphs"}
-NAME_OF_ONE = re.compile(r"[0-9]{8}T[0-9]{6}Z|weights")
+STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # of those results that there are many of
+Kinds = Tuple[Kind[Any, Any], ...]
 NOBODYS = (lock.LOCK, lock.HOLDER, HASHES, "lost+found")  # what an empty run directory may hold
 
 
 class StageOutput:
-    """What a running stage fills: its `directory`, then metrics, details, warnings and the inputs it has read."""
+    """What a running stage fills: its `directory`, then metrics, details, warnings and what it has read outside."""
 
-    def __init__(self, directory: Path, inputs: Sequence[str]) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.inputs: List[str] = list(inputs)
         self.external: List[FileRecord] = []
         self.metrics: Dict[str, Union[int, float, None]] = {}
         self.warnings: List[str] = []
@@ -50,25 +48,28 @@ class RunDirectory:
         The directory.
     manifest : Manifest
         As it was last read or written.
+    kinds : tuple of Kind
+        What the run may hold.
     hashes : HashMemory
         Hashes of the run's files.
     """
 
-    def __init__(self, path: Path, content: Manifest) -> None:
+    def __init__(self, path: Path, content: Manifest, kinds: Kinds) -> None:
         self.path = path
         self.manifest = content
+        self.kinds = kinds
         self.hashes = HashMemory(path)
         self.command: List[str] = [Path(sys.argv[0]).name, *sys.argv[1:]]
 
     @classmethod
-    def open(cls, path: Path) -> "RunDirectory":
+    def open(cls, path: Path, kinds: Kinds) -> "RunDirectory":
         """Open an existing run directory, for reading; nothing is written."""
         if not (path / manifest.NAME).exists():
             raise InputError(f"{path} is no run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one")
-        return cls(path, manifest.load_manifest(path / manifest.NAME))
+        return cls(path, manifest.load_manifest(path / manifest.NAME, kinds), kinds)
 
     @classmethod
-    def create(cls, path: Path, info: RunInfo) -> "RunDirectory":
+    def create(cls, path: Path, info: RunInfo, kinds: Kinds) -> "RunDirectory":
         """Make a run directory with an empty manifest, or open the one that is there.
 
         Raises
@@ -77,7 +78,7 @@ class RunDirectory:
             The run that is there is of another model or data set, or `path` holds files that are none of ours.
         """
         if (path / manifest.NAME).exists():
-            run = cls.open(path)
+            run = cls.open(path, kinds)
             for field in ("model", "dataset", "model_source"):
                 there, wanted = getattr(run.manifest.run, field), getattr(info, field)
                 if there != wanted:
@@ -90,34 +91,48 @@ class RunDirectory:
                 "give --run-dir a folder that is empty or not there yet"
             )
         path.mkdir(parents=True, exist_ok=True)
-        content = Manifest(run=info)
+        content = manifest_type(kinds)(run=info)
         manifest.save_manifest(content, path / manifest.NAME)
-        return cls(path, content)
+        return cls(path, content, kinds)
 
     @property
     def model(self) -> str:
         """Name of the model, which also names its files."""
         return self.manifest.run.model
 
-    def directory_of(self, stage: str, stamp: Optional[str] = None) -> str:
+    def kind(self, stage: str) -> Kind[Any, Any]:
+        """The kind of result that a stage makes."""
+        return next(kind for kind in self.kinds if kind.name == stage)
+
+    def directory_of(self, stage: str, name: Optional[str] = None) -> str:
         """Path of a stage's directory, relative to the run: `train`, `simulations/20260101T120000Z`."""
-        return SINGLE[stage] if stage in SINGLE else f"{MANY[stage]}/{stamp}"
+        kind = self.kind(stage)
+        return kind.directory if kind.names is None else f"{kind.directory}/{name}"
 
-    def record_of(self, stage: str, stamp: Optional[str] = None) -> Optional[AnyStageRecord]:
-        """The record of a stage, None when it is not complete. Without a stamp, the latest simulation or graph."""
-        if stage in SINGLE:
-            record: Optional[AnyStageRecord] = getattr(self.manifest.stages, stage)
+    def records(self) -> Dict[str, AnyRecord]:
+        """The record of everything that is complete, by its directory."""
+        return manifest.records(self.manifest, self.kinds)
+
+    def records_of(self, stage: str) -> Dict[str, AnyRecord]:
+        """The records of a stage that can have many, by name."""
+        there: Dict[str, AnyRecord] = getattr(self.manifest.stages, self.kind(stage).key)
+        return there
+
+    def record_of(self, stage: str, name: Optional[str] = None) -> Optional[AnyRecord]:
+        """The record of a stage, None when it is not complete. Of many without a name, the latest."""
+        kind = self.kind(stage)
+        if kind.names is None:
+            record: Optional[AnyRecord] = getattr(self.manifest.stages, kind.key)
             return record
-        records = getattr(self.manifest.stages, MANY[stage])
-        if stamp is None:
-            stamp = max(records, key=lambda key: records[key].timing.started_utc, default=None)
-        return records.get(stamp)
+        records = self.records_of(stage)
+        latest = max(records, key=lambda key: records[key].timing.started_utc, default="")
+        return records.get(name or latest)
 
-    def new_stamp(self) -> str:
-        """A UTC stamp for a simulation's directory that no other has."""
+    def new_stamp(self, stage: str) -> str:
+        """A UTC stamp for one of many directories of a stage that no other has."""
         while True:
             stamp = now_utc().strftime("%Y%m%dT%H%M%SZ")
-            if stamp not in self.manifest.stages.simulations and not (self.path / "simulations" / stamp).exists():
+            if stamp not in self.records_of(stage) and not (self.path / self.directory_of(stage, stamp)).exists():
                 return stamp
             time.sleep(0.1)
 
@@ -125,59 +140,59 @@ class RunDirectory:
     def locked(self, *, wait: bool = True, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
         """Hold the run for writing: wait for the lock, read the manifest again, clean up after a kill."""
         with lock.locked(self.path, wait=wait, say=say):
-            self.manifest = manifest.load_manifest(self.path / manifest.NAME)
+            self.manifest = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
             self.recover(say)
             yield
 
     @contextmanager
     def stage(
-        self, name: str, params: Params, *, inputs: Sequence[str], stamp: Optional[str] = None
+        self, stage: str, params: Options, *, inputs: Sequence[str], name: Optional[str] = None
     ) -> Iterator[StageOutput]:
         """Run a stage's body and put its results in place when it ends well; on any error nothing has changed.
 
         Parameters
         ----------
-        name, stamp
-            The stage, and which one of those that can be there several times.
+        stage, name
+            The stage, and the name of the result where there are many.
         params
             The parameters in force, for the manifest.
         inputs
             Paths of the run's files that are read, relative to the run directory.
         """
-        relative = self.directory_of(name, stamp)
+        relative = self.directory_of(stage, name)
         place = self.place_of(relative)
-        self._refuse_strangers(name, stamp)
+        self._refuse_strangers(stage, name)
         input_records = [self.hashes.read(path) for path in inputs]
         target = place.with_name(INCOMPLETE + place.name)
         target.mkdir(parents=True)
         started, clock = now_utc(), time.monotonic()
         reset_peak_memory()
-        output = StageOutput(target, inputs)
+        output = StageOutput(target)
         try:
             with disk_full_told(target):
                 yield output
             self._refuse_changed(input_records)
-            self._refuse_strangers(name, stamp)
+            self._refuse_strangers(stage, name)
             sync_tree(target)
-            names = sorted(f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_file())
+            files = sorted(f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_file())
             timing = Timing(
                 started_utc=started.isoformat(timespec="seconds"),
                 wall_s=round(time.monotonic() - clock, 3),
                 peak_rss_bytes=peak_memory(),
             )
             self._replace(target, place)
-            record = RECORD_TYPES[name](
+            record = self.kind(stage).record_type(
                 command=[argument.encode("utf-8", "backslashreplace").decode() for argument in self.command],
                 params=params,
                 inputs=[*input_records, *output.external],
-                outputs=[self.hashes.read(f"{relative}/{file}") for file in names],
+                outputs=[self.hashes.read(f"{relative}/{file}") for file in files],
                 metrics=output.metrics,
                 environment=current_environment(),
                 timing=timing,
                 warnings=output.warnings,
                 details=output.details,
             )
-            self._save(name, stamp, record)
+            self._save(stage, name, record)
         finally:
             self.recover()
         self.hashes.save()
@@ -197,10 +212,10 @@ class RunDirectory:
             )
         return place
 
-    def _refuse_strangers(self, name: str, stamp: Optional[str]) -> None:
+    def _refuse_strangers(self, stage: str, name: Optional[str]) -> None:
         """Raise `InputError` when the directory to be replaced holds what no stage has made."""
-        relative = self.directory_of(name, stamp)
-        place, record = self.place_of(relative), self.record_of(name, stamp)
+        relative = self.directory_of(stage, name)
+        place, record = self.place_of(relative), self.records().get(relative)
         if not place.exists():
             return
         if record is None:
@@ -220,14 +235,10 @@ class RunDirectory:
                     f"{self.path / record.path} was changed while the stage read it; run the command again"
                 )
 
-    def _save(self, name: str, stamp: Optional[str], record: AnyStageRecord) -> None:
-        stages = self.manifest.stages
-        if name in SINGLE:
-            stages = stages.model_copy(update={name: record})
-        else:
-            records = {**getattr(stages, MANY[name]), stamp: record}
-            stages = stages.model_copy(update={MANY[name]: dict(sorted(records.items()))})
-        content = self.manifest.model_copy(update={"stages": stages})
+    def _save(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
+        stages, kind = self.manifest.stages, self.kind(stage)
+        changed = record if kind.names is None else dict(sorted({**self.records_of(stage), str(name): record}.items()))
+        content = self.manifest.model_copy(update={"stages": stages.model_copy(update={kind.key: changed})})
         manifest.save_manifest(content, self.path / manifest.NAME)
         self.manifest = content
 
@@ -253,12 +264,15 @@ class RunDirectory:
 
     def _directories(self) -> List[str]:
         """Directories of all stages, recorded or begun, relative to the run."""
-        found = list(SINGLE.values())
-        for stage, folder in MANY.items():
-            names: Set[str] = set(getattr(self.manifest.stages, MANY[stage]))
+        found: List[str] = []
+        for kind in self.kinds:
+            if kind.names is None:
+                found.append(kind.directory)
+                continue
+            names: Set[str] = set(self.records_of(kind.name))
             for prefix in (REPLACED, INCOMPLETE):
-                names.update(entry.name[len(prefix) :] for entry in (self.path / folder).glob(f"{prefix}*"))
-            found += [f"{folder}/{name}" for name in sorted(names) if NAME_OF_ONE.fullmatch(name)]
+                names.update(entry.name[len(prefix) :] for entry in (self.path / kind.directory).glob(f"{prefix}*"))
+            found += [f"{kind.directory}/{name}" for name in sorted(names) if re.fullmatch(kind.names, name)]
         return found
 
     def recover(self, say: Callable[[str], None] = lambda _: None) -> None:
@@ -277,9 +291,9 @@ class RunDirectory:
                 remove(incomplete)
         for name in (manifest.NAME, HASHES):
             remove(self.path / f".{name}{PARTIAL}")
-        for folder in MANY.values():
-            parent = self.path / folder
-            if parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
+        for kind in self.kinds:
+            parent = self.path / kind.directory
+            if kind.names is not None and parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
                 parent.rmdir()
 
     def settle(self, say: Callable[[str], None]) -> None:
@@ -307,12 +321,5 @@ class RunDirectory:
 
     def _is_recorded(self, relative: str) -> bool:
         """Whether the directory in place is the one whose files the manifest names."""
-        by_directory = {directory: stage for stage, directory in {**SINGLE, **MANY}.items()}
-        folder, _, name = relative.partition("/")
-        record = self.record_of(by_directory[folder], name) if name else self.record_of(by_directory[folder])
+        record = self.records().get(relative)
         return record is not None and all(self.hashes.matches(file) for file in record.outputs)
-
-
-def describe(record: Any) -> str:
-    """When and how long a stage ran, for people."""
-    return f"{record.timing.started_utc}, {record.timing.wall_s:.1f} s, {record.timing.peak_rss_bytes / 2**20:,.0f} MiB"

@@ -1,22 +1,22 @@
 """Reading and writing `manifest.yaml`: a safe loader, one-line errors that name the field, a stable order of keys."""
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Sequence, Tuple
 
 import yaml
 from pydantic import ValidationError
 
 from snnb.errors import InputError
 from snnb.files import write_text_atomically
-from snnb.rundir.records import SCHEMA_VERSION, Manifest
+from snnb.rundir.records import SCHEMA_VERSION, AnyRecord, Kind, Manifest, manifest_type
 from snnb.text import load_yaml
 
 NAME = "manifest.yaml"
 REMEDY = "restore it from a copy, or start a new run directory"
 
 
-def load_manifest(path: Path) -> Manifest:
-    """Read and validate a manifest.
+def load_manifest(path: Path, kinds: Tuple[Kind[Any, Any], ...]) -> Manifest:
+    """Read and validate a manifest whose stages are of these kinds.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def load_manifest(path: Path) -> Manifest:
             "use the snnb that wrote it, or start a new run directory"
         )
     try:
-        return Manifest.model_validate(data)
+        content = manifest_type(kinds).model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -41,6 +41,23 @@ def load_manifest(path: Path) -> Manifest:
         raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {REMEDY}") from None
     except (RecursionError, OverflowError) as error:
         raise InputError(f"{path} holds a value that is none ({error}); {REMEDY}") from None
+    for directory, record in records(content, kinds).items():
+        for file in record.outputs:
+            if file.external or not file.path.startswith(f"{directory}/"):
+                raise InputError(f"{path}: output {file.path[:200]!r} is not in {directory}/; {REMEDY}")
+    return content
+
+
+def records(content: Manifest, kinds: Sequence[Kind[Any, Any]]) -> Dict[str, AnyRecord]:
+    """The record of every complete stage by its directory, in the order of the kinds."""
+    found: Dict[str, AnyRecord] = {}
+    for kind in kinds:
+        there = getattr(content.stages, kind.key)
+        if kind.names is not None:
+            found.update({f"{kind.directory}/{name}": record for name, record in there.items()})
+        elif there is not None:
+            found[kind.directory] = there
+    return found
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:

@@ -1,7 +1,12 @@
-"""The manifest's schema, version 1: typed records of the stages, validated whenever they are read."""
+"""The manifest's schema: typed records of what a run holds, validated whenever they are read.
 
+What a stage's parameters and details are is not known here: each `Kind` brings its own two types.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, Dict, List, Literal, Optional, Union
+from typing import Any, Dict, Generic, List, Literal, Optional, Tuple, Type, TypeVar, Union
 
 from pydantic import (
     BaseModel,
@@ -9,19 +14,18 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     StringConstraints,
+    create_model,
     model_serializer,
     model_validator,
 )
 from typing_extensions import Annotated
 
-from snnb.rundir.params import GraphParams, Params, ParseParams, PrepareParams, SimulateParams, TrainParams
+from snnb.options import Options
 
 SCHEMA_VERSION = 1
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 LARGEST = 2**63 - 1
 Bytes = Annotated[int, Field(ge=0, le=LARGEST)]
-Stamp = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z$")]
-GraphName = Annotated[str, StringConstraints(pattern=r"^([0-9]{8}T[0-9]{6}Z|weights)$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 
 
@@ -29,6 +33,10 @@ class Record(BaseModel):
     """Closed and immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+P = TypeVar("P", bound=Options)
+D = TypeVar("D", bound=Record)
 
 
 class FileRecord(Record):
@@ -75,127 +83,22 @@ class Timing(Record):
     peak_rss_bytes: Bytes
 
 
-class Split(Record):
-    """One part of a data set: array shape, dtype and the number of samples of each class."""
-
-    shape: List[int]
-    dtype: str
-    class_counts: Dict[str, int]
-
-
-class PrepareDetails(Record):
-    """What the arrays are: pixel = stored value / `scale`, in [0, 1]."""
-
-    dataset: str
-    version: str
-    licence: str
-    source: str
-    scale: float = Field(gt=0)
-    class_names: List[str]
-    splits: Dict[str, Split]
-
-
-class TrainDetails(Record):
-    """What was trained."""
-
-    epochs_run: int
-
-
-class ParseDetails(Record):
-    """The conversion: scale factors λ by layer, and how far the parsed network is from the trained one."""
-
-    verified_samples: int
-    largest_difference: float
-    scale_factors: Dict[str, float]
-    negative_shares: Dict[str, float] = Field(default_factory=dict)
-
-
-class SimulateDetails(Record):
-    """The engine that ran, why, and the mean firing rate of each population in spikes a step and neuron."""
-
-    engine: str
-    engine_reason: str
-    mean_rates: Dict[str, float]
-
-
-class GraphDetails(Record):
-    """The graph's size, and whether the networkx file was written."""
-
-    simulation: Optional[Stamp]
-    neurons: int
-    nodes: int
-    synapses: int
-    networkx: bool
-
-
-class StageRecord(Record):
-    """What every stage records, whatever it did."""
+class StageRecord(Record, Generic[P, D]):
+    """What every stage records, whatever it did: `params` in force, and `details` of its own kind."""
 
     status: Literal["complete"] = "complete"
     command: List[str]
-    params: Params
+    params: P
     inputs: List[FileRecord]
     outputs: List[FileRecord]
     metrics: Dict[str, Union[int, float, None]] = Field(default_factory=dict)
     environment: Environment
     timing: Timing
     warnings: List[str] = Field(default_factory=list)
-    details: Record
+    details: D
 
 
-class PrepareRecord(StageRecord):
-    params: PrepareParams
-    details: PrepareDetails
-
-
-class TrainRecord(StageRecord):
-    params: TrainParams
-    details: TrainDetails
-
-
-class ParseRecord(StageRecord):
-    params: ParseParams
-    details: ParseDetails
-
-
-class SimulateRecord(StageRecord):
-    params: SimulateParams
-    details: SimulateDetails
-
-
-class GraphRecord(StageRecord):
-    params: GraphParams
-    details: GraphDetails
-
-    @model_validator(mode="after")
-    def _names_one_simulation(self) -> "GraphRecord":
-        if self.params.simulation != self.details.simulation:
-            raise ValueError("params and details name different simulations")
-        return self
-
-
-AnyStageRecord = Union[PrepareRecord, TrainRecord, ParseRecord, SimulateRecord, GraphRecord]
-
-
-class Stages(Record):
-    """The complete stages. Simulations and graphs by their UTC stamp (`weights` for a graph without simulation)."""
-
-    prepare: Optional[PrepareRecord] = None
-    train: Optional[TrainRecord] = None
-    parse: Optional[ParseRecord] = None
-    simulations: Dict[Stamp, SimulateRecord] = Field(default_factory=dict)
-    graphs: Dict[GraphName, GraphRecord] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _each_wrote_into_its_own_directory(self) -> "Stages":
-        records: Dict[str, Optional[StageRecord]] = {"dataset": self.prepare, "train": self.train, "parse": self.parse}
-        records.update({f"simulations/{stamp}": record for stamp, record in self.simulations.items()})
-        records.update({f"graphs/{name}": record for name, record in self.graphs.items()})
-        for directory, record in records.items():
-            for file in record.outputs if record is not None else ():
-                if file.external or not file.path.startswith(f"{directory}/"):
-                    raise ValueError(f"output {file.path!r} is not in {directory}/")
-        return self
+AnyRecord = StageRecord[Any, Any]
 
 
 class RunInfo(Record):
@@ -208,16 +111,56 @@ class RunInfo(Record):
     snnb_version: str
 
 
+@dataclass(frozen=True)
+class Kind(Generic[P, D]):
+    """A kind of result that a run holds, one of it or many.
+
+    Attributes
+    ----------
+    name
+        Of the stage that makes it.
+    directory
+        Where it lies, relative to the run; of many, the directory that each has one in.
+    params, details
+        Types of what is recorded of it.
+    names
+        Pattern of the names that many have; None where there is one.
+    """
+
+    name: str
+    directory: str
+    params: Type[P]
+    details: Type[D]
+    names: Optional[str] = None
+
+    @property
+    def key(self) -> str:
+        """Its key among the manifest's `stages`."""
+        return self.name if self.names is None else self.directory
+
+    @property
+    def record_type(self) -> Type[StageRecord[P, D]]:
+        """The type of its records."""
+        return StageRecord[self.params, self.details]  # type: ignore[name-defined]
+
+
 class Manifest(Record):
+    """A manifest whatever its stages; `manifest_type` gives the type that knows them."""
+
     schema_version: Literal[1] = 1
     run: RunInfo
-    stages: Stages = Field(default_factory=Stages)
+    stages: Any = None
 
 
-RECORD_TYPES = {
-    "prepare": PrepareRecord,
-    "train": TrainRecord,
-    "parse": ParseRecord,
-    "simulate": SimulateRecord,
-    "graph": GraphRecord,
-}
+@lru_cache(maxsize=None)
+def manifest_type(kinds: Tuple[Kind[Any, Any], ...]) -> Type[Manifest]:
+    """The type of a manifest whose stages are of these kinds."""
+    fields: Dict[str, Any] = {}
+    for kind in kinds:
+        if kind.names is None:
+            fields[kind.key] = (Optional[kind.record_type], None)
+        else:
+            name = Annotated[str, StringConstraints(pattern=kind.names)]
+            fields[kind.key] = (Dict[name, kind.record_type], {})  # type: ignore[name-defined]
+    stages = create_model("Stages", __base__=Record, **fields)
+    return create_model("KnownManifest", __base__=Manifest, stages=(stages, stages()))

@@ -2,14 +2,14 @@
 
 from typing import Any, List, Mapping, Optional
 
+from snnb.options import fitting, over, validated
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import current_environment
 from snnb.rundir.external import changed
-from snnb.rundir.params import fitting, over, validated
-from snnb.rundir.records import AnyStageRecord
+from snnb.rundir.records import AnyRecord
 
 
-def changed_options(record: AnyStageRecord, given: Mapping[str, Any]) -> List[str]:
+def changed_options(record: AnyRecord, given: Mapping[str, Any]) -> List[str]:
     """Options given now that disagree with the recorded parameters, as `epochs: 2 → 3`."""
     recorded = record.params.model_dump()
     asked = validated(type(record.params), over(fitting(type(record.params), recorded, given)[0], given)).model_dump()
@@ -23,7 +23,7 @@ def changed_options(record: AnyStageRecord, given: Mapping[str, Any]) -> List[st
     return differences
 
 
-def stale_reason(run: RunDirectory, record: Optional[AnyStageRecord], given: Mapping[str, Any]) -> Optional[str]:
+def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, Any]) -> Optional[str]:
     """Why a stage has to run, in a few words; None when it is up to date.
 
     Inputs are compared by hash with the recorded ones, those outside the run only where they are there. Outputs that
@@ -48,7 +48,7 @@ def stale_reason(run: RunDirectory, record: Optional[AnyStageRecord], given: Map
     return None
 
 
-def version_warnings(record: AnyStageRecord) -> List[str]:
+def version_warnings(record: AnyRecord) -> List[str]:
     """Packages whose versions differ from those that computed the stage: worth knowing, no reason to run again."""
     then, now = record.environment.model_dump(), current_environment().model_dump()
     return [

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Tuple
+from typing import Dict, List, Mapping
 
 from snnb.errors import InputError
 from snnb.files import sha256_of
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import changed
-from snnb.rundir.records import AnyStageRecord, FileRecord
+from snnb.rundir.records import FileRecord
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,6 @@ class Verification:
     problems: List[str]
     damaged: List[str]
     notes: List[str]
-
-
-def records_of(run: RunDirectory) -> Iterator[Tuple[str, AnyStageRecord]]:
-    """Every complete stage with its name, `simulations/…` and `graphs/…` for those."""
-    stages = run.manifest.stages
-    for name in ("prepare", "train", "parse"):
-        record = getattr(stages, name)
-        if record is not None:
-            yield name, record
-    for stamp, simulation in stages.simulations.items():
-        yield f"simulations/{stamp}", simulation
-    for stamp, graph in stages.graphs.items():
-        yield f"graphs/{stamp}", graph
 
 
 def verify(run: RunDirectory, progress: Progress = silent) -> Verification:
@@ -48,9 +35,9 @@ def verify(run: RunDirectory, progress: Progress = silent) -> Verification:
     damaged: Dict[str, None] = {}  # in order
     aside = run.interrupted()
     notes += [f"{path}: interrupted while it was replaced; the next stage command puts it back" for path in aside]
-    total = sum(file.size_bytes for _, record in records_of(run) for file in record.outputs)
+    total = sum(file.size_bytes for record in run.records().values() for file in record.outputs)
     done = 0
-    for stage, record in records_of(run):
+    for stage, record in run.records().items():
         for file in record.outputs:
             problem = _compare(_located(run.path, file.path, aside), file)
             if problem:
@@ -59,7 +46,7 @@ def verify(run: RunDirectory, progress: Progress = silent) -> Verification:
             hashes[file.path] = file.sha256
             done += file.size_bytes
             progress(done, total, file.path)
-    for stage, record in records_of(run):
+    for stage, record in run.records().items():
         for file in record.inputs:
             if not file.external:
                 if hashes.get(file.path) != file.sha256:

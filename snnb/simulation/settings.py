@@ -1,81 +1,57 @@
 """What is simulated, and how."""
 
-import math
-from dataclasses import dataclass
+from typing import Literal
 
-from snnb.errors import UsageError
+from pydantic import Field, ValidationInfo, field_validator
 
-CHOICES = {
-    "engine": ("auto", "toolbox", "tensorflow", "event"),
-    "input": ("constant", "poisson"),
-    "reset": ("subtraction", "zero"),
-}
+from snnb.options import MOST, Count, Options, Seed
+
+LONGEST_DURATION = 10_000_000
 
 
-@dataclass(frozen=True)
-class SimulationSettings:
-    """How a converted network is simulated.
+Engine = Literal["auto", "event", "tensorflow", "toolbox"]
 
-    Attributes
-    ----------
-    engine
-        `toolbox` (the reference), `tensorflow`, `event`, or `auto`.
-    samples
-        The first so many samples of the test set.
-    duration
-        Steps of dt = 1 ms.
-    warm_up
-        Leading steps left out of the counts (not of the accuracy).
-    batch_size
-        Samples simulated at a time by the engine `toolbox`. The others choose for themselves, see `docs/simulation.md`.
-    seed
-        Of Poisson input and of the softmax layer's spikes.
-    input, input_rate
-        `constant`: the pixel's value is a current, every step. `poisson`: spikes of amplitude 1, with probability
-        min(1, pixel * input_rate * dt / 1000) a step; `input_rate` in Hz.
-    threshold
-        Membrane potential at which a neuron spikes; also the amplitude of its spike, as in the toolbox.
-    reset
-        After a spike: by `subtraction` of the threshold, or to `zero`.
-    workers
-        Processes that share the samples. Results do not depend on it.
-    record_spikes
-        The first so many samples whose spike times are kept.
+
+InputCoding = Literal["constant", "poisson"]
+
+
+Reset = Literal["subtraction", "zero"]
+
+
+class SimulationSettings(Options):
+    """How a converted network is simulated; time steps of dt = 1 ms.
+
+    With `poisson` input, a pixel spikes with amplitude 1 and probability min(1, pixel * input_rate * dt / 1000) a step.
+    The threshold is also the amplitude of a neuron's spike, as in the toolbox. The results do not depend on `workers`.
     """
 
-    engine: str = "auto"
-    samples: int = 100
-    duration: int = 100
-    warm_up: int = 0
-    batch_size: int = 50
-    seed: int = 0
-    input: str = "constant"
-    input_rate: float = 1000.0
-    threshold: float = 1.0
-    reset: str = "subtraction"
-    workers: int = 1
-    record_spikes: int = 0
+    engine: Engine = Field(default="auto", description="Engine; the toolbox is the reference, and slow.")
+    samples: Count = Field(default=100, description="Test samples, from the first; by default 1000 or all.")
+    duration: int = Field(default=100, ge=1, le=LONGEST_DURATION, description="Time steps of 1 ms for each sample.")
+    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps, whose spikes are not counted.")
+    batch_size: Count = Field(default=50, description="Samples at a time in the engine toolbox.")
+    input: InputCoding = Field(default="constant", description="Input: a current, every step; or Poisson spikes.")
+    input_rate: Count = Field(default=1000, description="Poisson rate in Hz of a pixel of value 1.")
+    threshold: float = Field(default=1.0, gt=0, description="Membrane potential at which a neuron spikes.")
+    reset: Reset = Field(
+        default="subtraction", description="After a spike: by subtraction of the threshold, or to zero."
+    )
+    workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
+    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep the spike times of this many samples.")
+    seed: Seed = Field(default=0, description="Seed of everything random.")
 
-    def __post_init__(self) -> None:
-        for field in ("samples", "duration", "batch_size", "workers"):
-            if getattr(self, field) < 1:
-                raise UsageError(f"--{_option(field)} {getattr(self, field)}: give a whole number of at least 1")
-        for field in ("warm_up", "record_spikes", "seed"):
-            if getattr(self, field) < 0:
-                raise UsageError(f"--{_option(field)} {getattr(self, field)}: give a whole number of at least 0")
-        if self.seed >= 2**64:
-            raise UsageError(f"--seed {self.seed}: give a number below 2 to the power of 64")
-        for field in ("threshold", "input_rate"):
-            if not 0 < getattr(self, field) < math.inf:
-                raise UsageError(f"--{_option(field)} {getattr(self, field)}: give a number above 0")
-        for field, choices in CHOICES.items():
-            if getattr(self, field) not in choices:
-                raise UsageError(f"--{field} {getattr(self, field)!r}: choose one of {', '.join(choices)}")
-        if self.warm_up >= self.duration:
-            raise UsageError(f"--warm-up {self.warm_up}: leaves no step of --duration {self.duration} to count")
-        if self.record_spikes > self.samples:
-            raise UsageError(f"--record-spikes {self.record_spikes}: only --samples {self.samples} are simulated")
+    @field_validator("warm_up")
+    @classmethod
+    def _leaves_steps_to_count(cls, warm_up: int, others: ValidationInfo) -> int:
+        duration = others.data.get("duration")
+        if duration is not None and warm_up >= duration:
+            raise ValueError(f"leaves no step of --duration {duration} to count; make it shorter")
+        return warm_up
 
-
-def _option(field: str) -> str:
-    return field.replace("_", "-")
+    @field_validator("record_spikes")
+    @classmethod
+    def _records_what_is_simulated(cls, record_spikes: int, others: ValidationInfo) -> int:
+        samples = others.data.get("samples")
+        if samples is not None and record_spikes > samples:
+            raise ValueError(f"only --samples {samples} are simulated; record at most that many")
+        return record_spikes

@@ -6,15 +6,13 @@ import numpy as np
 
 from snnb.arrays import load_archive, load_array
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import PrepareDetails
+from snnb.stages import prepare
+from snnb.stages.stage import recorded_details
 
 
-def prepared_details(run: RunDirectory) -> PrepareDetails:
+def prepared_details(run: RunDirectory) -> prepare.PrepareDetails:
     """What `prepare` recorded; it has run, or the plan would have run it."""
-    record = run.manifest.stages.prepare
-    if record is None:
-        raise KeyError("prepare is not complete")
-    return record.details
+    return recorded_details(run, prepare.KIND)
 
 
 REMEDY = "`snnb prepare --force` makes it again"

@@ -44,7 +44,7 @@ def export_graph(
     UsageError
         There is no such graph or format, or the target exists and `force` is false.
     """
-    known = run.manifest.stages.graphs
+    known = run.records_of("graph")
     if not known:
         raise UpstreamError(f"{run.path} has no graph yet; `snnb graph --run-dir {run.path}` makes it")
     stamp = graph or max(known, key=lambda key: known[key].timing.started_utc)

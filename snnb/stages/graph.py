@@ -1,20 +1,58 @@
 """`graph`: the converted network and its spike counts become the synapse graph."""
 
 from pathlib import Path
-from typing import Any, Callable, List, Mapping, Optional
+from typing import Any, List, Literal, Mapping, Optional, Tuple
+
+from pydantic import Field
 
 from snnb.errors import InputError, UsageError
 from snnb.files import require_disk
+from snnb.memory import COMPILED
+from snnb.options import Options
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.params import GraphParams
-from snnb.rundir.records import GraphDetails
+from snnb.rundir.records import Kind, Record
+from snnb.rundir.status import stale_reason
 from snnb.stages.log import write_log
-from snnb.stages.result import StageResult, merge, result_of
+from snnb.stages.stage import Say, Stage, StageResult, merge, quietly, recorded, result_of
 from snnb.text import load_json
 
+PoolWeight = Literal["one", "mean"]
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> GraphParams:
+
+RateUnit = Literal["step", "hz", "sample"]
+
+
+class GraphParams(Options):
+    """Which simulation the graph is weighted with, and how."""
+
+    simulation: Optional[str] = Field(
+        default=None, description="Stamp or path of a simulation of this run; by default the latest."
+    )
+    weights_only: bool = Field(default=False, description="Edges are the weights; no simulation is needed.")
+    pool_weight: PoolWeight = Field(
+        default="one", description="Weight of a pooling synapse: one, or mean (1 / neurons in the window)."
+    )
+    rate_unit: RateUnit = Field(default="step", description="Unit of rates in what is written out.")
+    networkx_limit: int = Field(
+        default=2_000_000, ge=0, le=2**63 - 1, description="Write the networkx file for at most this many edges."
+    )
+
+
+class GraphDetails(Record):
+    """The graph's size, and whether the networkx file was written."""
+
+    simulation: Optional[str]
+    neurons: int
+    nodes: int
+    synapses: int
+    networkx: bool
+
+
+KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=r"^([0-9]{8}T[0-9]{6}Z|weights)$")
+
+
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> GraphParams:
     """Parameters in force. The simulation, named by stamp or by path, is the latest unless one is given.
 
     Raises
@@ -22,12 +60,12 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], No
     UsageError
         No such simulation is in the run.
     """
-    params = merge(GraphParams, {}, run.record_of("graph"), {"simulation": None, "weights_only": False, **given}, say)
+    params = merge(KIND, {}, recorded(run, KIND), {"simulation": None, "weights_only": False, **given}, say)
     if params.weights_only:
         if params.simulation is not None:
             raise UsageError("--weights-only needs no simulation; leave out --simulation")
         return params
-    known = run.manifest.stages.simulations
+    known = run.records_of("simulate")
     stamp = max(known, default=None) if params.simulation is None else _stamp_in(run, params.simulation)
     if stamp not in known:
         there = ", ".join(known) or "none yet"
@@ -69,7 +107,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     require_disk(
         run.path, sum((run.path / path).stat().st_size for path in read if (run.path / path).exists()), "graph"
     )
-    with run.stage("graph", params, inputs=read, stamp=stamp_of(params)) as output:
+    with run.stage("graph", params, inputs=read, name=stamp_of(params)) as output:
         graph = build_graph(
             parsed,
             output.directory / f"{run.model}_graph.h5",
@@ -108,3 +146,34 @@ def _coding(path: Path) -> Mapping[str, str]:
     if not isinstance(coding, dict) or not all(isinstance(value, str) for value in coding.values()):
         raise InputError(f"{path} does not say how the populations are coded; {remedy}")
     return coding
+
+
+def _needs(options: Mapping[str, Any]) -> Tuple[str, ...]:
+    """A graph of a simulation that is named rests on that alone: a simulation's directory is complete in itself."""
+    if options.get("simulation") is not None:
+        return ()
+    return ("parse",) if options.get("weights_only") else ("simulate",)
+
+
+def _follow(options: Mapping[str, Any], results: Mapping[str, StageResult]) -> Mapping[str, Any]:
+    return {**options, "simulation": results["simulate"].directory.name} if "simulate" in results else options
+
+
+def _why_run(run: RunDirectory, options: Mapping[str, Any]) -> Optional[str]:
+    params = resolve(run, options)
+    record = run.records_of(KIND.name).get(stamp_of(params))
+    return stale_reason(run, record, {**options, "simulation": params.simulation})
+
+
+STAGE = Stage(
+    KIND,
+    "Write the synapse graph: a directory in graphs/.",
+    _needs,
+    resolve,
+    run,
+    serves=lambda run, options: stamp_of(resolve(run, options)),
+    why=_why_run,
+    again=lambda name: ("--weights-only",) if name == "weights" else ("--simulation", name),
+    follow=_follow,
+    address_space=COMPILED,
+)

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Sequence
 
+from snnb.options import Options
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import current_environment, now_utc
-from snnb.rundir.params import Params
 
 
-def write_log(path: Path, run: RunDirectory, params: Params, lines: Sequence[str]) -> None:
+def write_log(path: Path, run: RunDirectory, params: Options, lines: Sequence[str]) -> None:
     """Write model, parameters and versions, then the stage's own lines."""
     info, versions = run.manifest.run, current_environment().model_dump()
     head = [

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional, Tuple
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
 from snnb import datasets
 from snnb.architectures import OwnModel, find, is_own, own_model
 from snnb.errors import InputError, UsageError
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import PrepareDetails, RunInfo
+from snnb.rundir.records import RunInfo
 from snnb.stages.trust import trust, trusted
 from snnb.training.recipe import Recipe
 
@@ -103,7 +103,7 @@ def _times(shape: Shape) -> str:
     return "×".join(map(str, shape))
 
 
-def class_count(info: RunInfo, details: PrepareDetails) -> Optional[int]:
+def class_count(info: RunInfo, class_names: Sequence[str]) -> Optional[int]:
     """Number of classes to tell apart; None for a model that reconstructs its input."""
     reconstructs = info.model_source is None and find(info.model).spec.task == "reconstruction"
-    return None if reconstructs else len(details.class_names)
+    return None if reconstructs else len(class_names)

@@ -1,21 +1,43 @@
 """`parse`: the trained network goes through the toolbox's parser, is verified and normalised."""
 
-from typing import Any, Callable, List, Mapping
+from typing import Any, Dict, List, Mapping
 
+from pydantic import Field
+
+from snnb.conversion.settings import ConversionSettings
+from snnb.errors import InputError
 from snnb.files import require_disk
+from snnb.memory import TENSORFLOW
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.params import ParseParams
-from snnb.rundir.records import ParseDetails
+from snnb.rundir.records import Kind, Record
+from snnb.stages import train
 from snnb.stages.dataset import normalisation_set
-from snnb.stages.result import StageResult, merge, result_of
+from snnb.stages.model import model_of
+from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, result_of
 
 VERIFIED_SAMPLES = 100
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> ParseParams:
+class ParseParams(ConversionSettings):
+    """How the network is converted and normalised."""
+
+
+class ParseDetails(Record):
+    """The conversion: scale factors λ by layer, and how far the parsed network is from the trained one."""
+
+    verified_samples: int
+    largest_difference: float
+    scale_factors: Dict[str, float]
+    negative_shares: Dict[str, float] = Field(default_factory=dict)
+
+
+KIND = Kind("parse", "parse", ParseParams, ParseDetails)
+
+
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> ParseParams:
     """Parameters in force."""
-    return merge(ParseParams, {}, run.manifest.stages.parse, given, say)
+    return merge(KIND, {}, recorded(run, KIND), given, say)
 
 
 def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
@@ -55,3 +77,35 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
             negative_shares=dict(result.negative_shares),
         )
     return result_of(run, "parse")
+
+
+def _check(run: RunDirectory, ahead: Ahead) -> None:
+    """Before a network is trained, refuse one that cannot be converted.
+
+    Where this stage is not wanted now, it is only said that it will need other options.
+    """
+    if ahead.next != "train":
+        return
+    from snnb.conversion.checks import check_convertible
+
+    training = train.resolve(run, ahead.given.get("train", {}))
+    model = train.builder(run, model_of(run), training)()
+    check_convertible(model, max_pool="spiking", rectify_linear=True)
+    params = resolve(run, ahead.given.get("parse", {}))
+    try:
+        check_convertible(model, max_pool=params.max_pool, rectify_linear=params.rectify_linear)
+    except InputError as error:
+        if "parse" in ahead.stages:
+            raise
+        ahead.say(f"parse will need an option: {error}")
+
+
+STAGE = Stage(
+    KIND,
+    "Convert and normalise the trained network: parse/.",
+    lambda options: ("train",),
+    resolve,
+    run,
+    check=_check,
+    address_space=TENSORFLOW,
+)

@@ -1,22 +1,82 @@
 """`prepare`: a data set becomes memory-mapped arrays and the toolbox's three npz files."""
 
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Dict, List, Literal, Mapping, Optional, Tuple
 
 import platformdirs
+from pydantic import Field, field_validator
+from typing_extensions import Annotated
 
 from snnb import datasets
+from snnb.options import Count, Flag, Options, Seed, typed
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_record
-from snnb.rundir.params import PrepareParams, typed
-from snnb.rundir.records import PrepareDetails, Split
+from snnb.rundir.records import Kind, Record
 from snnb.stages.model import input_shape, model_of
-from snnb.stages.result import StageResult, merge, result_of
+from snnb.stages.stage import Say, Stage, StageResult, merge, quietly, recorded, result_of
 
 NORM_SAMPLES = 1000
+
+
+def parse_shape(text: str) -> Tuple[int, int, int]:
+    """Read `64x64x3`: height, width, channels."""
+    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", text):
+        raise ValueError(f"{text!r} is not like 64x64x3 (height, width, channels)")
+    height, width, channels = map(int, text.split("x"))
+    return height, width, channels
+
+
+class PrepareParams(Options):
+    """What `prepare` makes of a data set."""
+
+    dataset: Annotated[str, Flag(hidden=True)]
+    source: Optional[Path] = Field(
+        default=None, description="Folder with the data set's own files, instead of a download."
+    )
+    data_dir: Annotated[Optional[Path], Flag(environment="SNNB_DATA")] = Field(
+        default=None, exclude=True, description="Where data sets are kept; by default the user's cache directory."
+    )
+    shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
+        description="Size of the pictures, as 64x64x3; by default the model's own."
+    )
+    fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = "exact"
+    norm_samples: Count = Field(description="Training samples kept for the normalisation, balanced by class.")
+    limit: Optional[Count] = Field(
+        default=None, description="Keep at most this many training and as many test samples."
+    )
+    seed: Seed = Field(default=0, description="Seed of everything random.")
+
+    @field_validator("source")
+    @classmethod
+    def _from_anywhere(cls, source: Optional[Path]) -> Optional[Path]:
+        return Path(os.path.abspath(source)) if source is not None else None  # noqa: PTH100 - a link stays one
+
+
+class Split(Record):
+    """One part of a data set: array shape, dtype and the number of samples of each class."""
+
+    shape: List[int]
+    dtype: str
+    class_counts: Dict[str, int]
+
+
+class PrepareDetails(Record):
+    """What the arrays are: pixel = stored value / `scale`, in [0, 1]."""
+
+    dataset: str
+    version: str
+    licence: str
+    source: str
+    scale: float = Field(gt=0)
+    class_names: List[str]
+    splits: Dict[str, Split]
+
+
+KIND = Kind("prepare", "dataset", PrepareParams, PrepareDetails)
 
 
 def data_directory() -> Path:
@@ -24,20 +84,15 @@ def data_directory() -> Path:
     return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> PrepareParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> PrepareParams:
     """Parameters in force: the shape is the model's unless asked for."""
     given = typed(PrepareParams, given)
-    info, record = run.manifest.run, run.manifest.stages.prepare
+    info, record = run.manifest.run, recorded(run, KIND)
     defaults: Dict[str, Any] = {"dataset": info.dataset, "norm_samples": NORM_SAMPLES}
     if record is None or "shape" in given:
         shape, fit = input_shape(info, given.get("shape"))
         given = {**given, "shape": shape, "fit": fit}
-    return merge(PrepareParams, defaults, record, given, say)
-
-
-def inputs(run: RunDirectory, params: PrepareParams) -> List[str]:
-    """Nothing of the run: the data come from outside."""
-    return []
+    return merge(KIND, defaults, record, given, say)
 
 
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
@@ -69,3 +124,6 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
         )
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
     return result_of(run, "prepare")
+
+
+STAGE = Stage(KIND, "Make a data set's files into arrays: dataset/.", lambda options: (), resolve, run)

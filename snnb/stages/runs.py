@@ -9,6 +9,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import now_utc
 from snnb.rundir.records import RunInfo
+from snnb.stages.all import KINDS
 from snnb.stages.model import describe
 from snnb.version import __version__
 
@@ -16,6 +17,11 @@ from snnb.version import __version__
 def default_run_dir(model: str) -> Path:
     """Where a run lies when --run-dir is left out."""
     return Path(os.environ.get("SNNB_RUNS") or "runs") / model
+
+
+def open_run(path: Path) -> RunDirectory:
+    """Open an existing run directory, for reading; nothing is written."""
+    return RunDirectory.open(path, KINDS)
 
 
 def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optional[str] = None) -> RunDirectory:
@@ -27,7 +33,7 @@ def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optio
             raise UsageError("give --model NAME (`snnb models` lists them), or --run-dir of a run that exists")
         if not (run_dir / manifest.NAME).is_file():
             raise UsageError(f"{run_dir} is no run yet; give --model NAME to make one")
-        return RunDirectory.open(run_dir)
+        return open_run(run_dir)
     name, on, source = describe(model, dataset)
     info = RunInfo(
         model=name,
@@ -36,4 +42,4 @@ def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optio
         created_utc=now_utc().isoformat(timespec="seconds"),
         snnb_version=__version__,
     )
-    return RunDirectory.create(run_dir or default_run_dir(name), info)
+    return RunDirectory.create(run_dir or default_run_dir(name), info, KINDS)

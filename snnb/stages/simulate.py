@@ -2,21 +2,26 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 import numpy as np
+from pydantic import Field, field_validator
+from typing_extensions import Annotated
 
 from snnb.errors import UsageError
 from snnb.files import copy_file, require_disk
+from snnb.memory import TENSORFLOW
+from snnb.options import Flag
 from snnb.progress import Progress, silent
-from snnb.rundir.directory import RunDirectory
-from snnb.rundir.params import SimulateParams
-from snnb.rundir.records import ParseRecord, SimulateDetails, SimulateRecord
+from snnb.rundir.directory import STAMP, RunDirectory
+from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.rundir.status import stale_reason
+from snnb.simulation.settings import SimulationSettings
+from snnb.stages import parse
 from snnb.stages.dataset import dataset_array, prepared_details
 from snnb.stages.log import write_log
 from snnb.stages.model import class_count
-from snnb.stages.result import StageResult, merge, result_of
+from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, recorded_details, result_of
 
 if TYPE_CHECKING:
     from snnb.conversion.config import ToolboxConfig
@@ -24,7 +29,43 @@ if TYPE_CHECKING:
 DEFAULT_SAMPLES = 1000
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> SimulateParams:
+class SimulateParams(SimulationSettings):
+    """What is simulated, and which simulation is made again."""
+
+    repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
+        default=None,
+        exclude=True,
+        description="Make this simulation of the run again, in its place and with its options.",
+    )
+    spike_code: str = Field(
+        default="temporal_mean_rate",
+        exclude=True,
+        description="temporal_mean_rate; the toolbox's other codes are refused.",
+    )
+
+    @field_validator("spike_code")
+    @classmethod
+    def _is_a_rate(cls, spike_code: str) -> str:
+        if spike_code != "temporal_mean_rate":
+            raise ValueError(
+                "only temporal_mean_rate is simulated; in the toolbox's other codes (ttfs, temporal_pattern ...) a "
+                "spike stands for a time or a bit, while the graph is made of firing rates"
+            )
+        return spike_code
+
+
+class SimulateDetails(Record):
+    """The engine that ran, why, and the mean firing rate of each population in spikes a step and neuron."""
+
+    engine: str
+    engine_reason: str
+    mean_rates: Dict[str, float]
+
+
+KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
+
+
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> SimulateParams:
     """Parameters in force: those of the latest simulation unless given, or those of the one that is repaired.
 
     Raises
@@ -32,22 +73,22 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], No
     UsageError
         More samples are asked for than there are, or no such simulation is there to be repaired.
     """
-    record = run.record_of("simulate")
+    record = recorded(run, KIND)
     if given.get("repair") is not None:
         record = _to_repair(run, given)
     available = prepared_details(run).splits["test"].shape[0]
     defaults = {"samples": min(DEFAULT_SAMPLES, available)}
-    params = merge(SimulateParams, defaults, record, given, say)
+    params = merge(KIND, defaults, record, given, say)
     if params.samples <= available:
         return params
     if "samples" in given:
         raise UsageError(f"--samples {params.samples}: the test set has {available}; give at most that many")
     say(f"--samples {params.samples} was recorded, but the test set has {available}; {defaults['samples']} are used")
-    return merge(SimulateParams, {}, record, {**given, **defaults}, say)
+    return merge(KIND, {}, record, {**given, **defaults}, say)
 
 
-def _to_repair(run: RunDirectory, given: Mapping[str, Any]) -> SimulateRecord:
-    known = run.manifest.stages.simulations
+def _to_repair(run: RunDirectory, given: Mapping[str, Any]) -> StageRecord[SimulateParams, SimulateDetails]:
+    known = run.records_of(KIND.name)
     stamp = given["repair"]
     if stamp not in known:
         raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
@@ -74,27 +115,42 @@ def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
 
 def latest_matching(run: RunDirectory, given: Mapping[str, Any]) -> Optional[str]:
     """Stamp of the latest simulation that is up to date with the options given; None when there is none."""
-    records = run.manifest.stages.simulations
+    records = run.records_of(KIND.name)
     for stamp in sorted(records, reverse=True):
         if stale_reason(run, records[stamp], given) is None:
             return stamp
     return None
 
 
+def _why_run(run: RunDirectory, options: Mapping[str, Any]) -> Optional[str]:
+    if options.get("repair") is not None:
+        return f"repairs {resolve(run, options).repair}"
+    if latest_matching(run, options) is not None:
+        return None
+    return stale_reason(run, run.record_of(KIND.name), options)
+
+
+def _check(run: RunDirectory, ahead: Ahead) -> None:
+    """Before a network is trained: the test set is there by now, and may be too small."""
+    asked = ahead.given.get(KIND.name)
+    if ahead.next == "train" and KIND.name in ahead.stages and asked:
+        resolve(run, asked)
+
+
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
     """Simulate and write a new directory below `simulations/`, complete in itself."""
     from snnb.conversion.config import write_config, write_full_config
     from snnb.conversion.h5 import copy_for_toolbox
-    from snnb.simulation.simulate import SimulationSettings, simulate
+    from snnb.simulation.simulate import simulate
 
     progress(0, params.samples)
     details = prepared_details(run)
-    stamp = params.repair or run.new_stamp()
+    stamp = params.repair or run.new_stamp(KIND.name)
     read = inputs(run, params)
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
     copied = [run.path / path for path in read if not path.startswith("dataset/")]
     require_disk(run.path, 2 * sum(path.stat().st_size for path in copied if path.exists()), "simulate")
-    with run.stage("simulate", params, inputs=read, stamp=stamp) as output:
+    with run.stage("simulate", params, inputs=read, name=stamp) as output:
         for path in copied:
             if path == parsed:
                 copy_for_toolbox(path, output.directory / path.name, min(params.batch_size, params.samples))
@@ -108,9 +164,9 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             y=dataset_array(run, "y_test"),
             scale=details.scale,
             class_names=details.class_names,
-            num_classes=class_count(run.manifest.run, details),
+            num_classes=class_count(run.manifest.run, details.class_names),
             output_scale=_output_scale(run),
-            settings=SimulationSettings(**{**params.model_dump(), "workers": params.workers}),
+            settings=params,
             progress=progress,
         )
         config = _toolbox_config(run, params)
@@ -125,22 +181,17 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     return result_of(run, "simulate", stamp)
 
 
-def _parse_record(run: RunDirectory) -> ParseRecord:
-    record = run.manifest.stages.parse
-    if record is None:
-        raise KeyError("parse is not complete")
-    return record
-
-
 def _output_scale(run: RunDirectory) -> float:
     """Scale factor of the last layer: the activation that a firing rate of 1 stands for."""
-    return list(_parse_record(run).details.scale_factors.values())[-1]
+    return list(recorded_details(run, parse.KIND).scale_factors.values())[-1]
 
 
 def _toolbox_config(run: RunDirectory, params: SimulateParams) -> "ToolboxConfig":
     from snnb.conversion.config import ToolboxConfig
 
-    parse = _parse_record(run)
+    record = recorded(run, parse.KIND)
+    if record is None:
+        raise KeyError("parse is not complete")
     return ToolboxConfig(
         name=run.model,
         samples=params.samples,
@@ -150,9 +201,9 @@ def _toolbox_config(run: RunDirectory, params: SimulateParams) -> "ToolboxConfig
         reset=params.reset,
         poisson=params.input == "poisson",
         input_rate=params.input_rate,
-        percentile=parse.params.percentile,
-        schedule=parse.params.normalization_schedule,
-        max_pool_to_average=parse.params.max_pool == "average",
+        percentile=record.params.percentile,
+        schedule=record.params.normalization_schedule,
+        max_pool_to_average=record.params.max_pool == "average",
     )
 
 
@@ -164,3 +215,18 @@ def _network_lines(directory: Path) -> List[str]:
     lines = [f"{name} {'×'.join(map(str, shape))}: {sizes[name]:,} neurons" for name, shape in shapes.items()]
     synapses = json.loads((directory / "sim_accuracies.json").read_text())["ann_multiply_accumulates_per_sample"]
     return [*lines, f"neurons, without the input: {sum(sizes.values()) - sizes['input']:,}", f"synapses: {synapses:,}"]
+
+
+STAGE = Stage(
+    KIND,
+    "Simulate the converted network and count its spikes: a new directory in simulations/.",
+    lambda options: ("parse",),
+    resolve,
+    run,
+    serves=latest_matching,
+    why=_why_run,
+    again=lambda stamp: ("--repair", stamp),
+    check=_check,
+    always_new=True,
+    address_space=TENSORFLOW,
+)

@@ -1,44 +1,67 @@
 """`train`: the Keras network learns the data set; one that comes trained is only judged."""
 
 import shutil
-from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
+from pydantic import Field
+from typing_extensions import Annotated
 
-from snnb.errors import InputError, UsageError
+from snnb.errors import UsageError
+from snnb.memory import TENSORFLOW
+from snnb.options import Count, Flag, Seed, fitting, typed
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_record
-from snnb.rundir.params import ParseParams, TrainParams, typed
-from snnb.rundir.records import TrainDetails
+from snnb.rundir.records import Kind, Record
 from snnb.stages.dataset import dataset_array, prepared_details
 from snnb.stages.model import Model, class_count, model_of
-from snnb.stages.result import StageResult, merge, recorded_params, result_of
+from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, recorded_params, result_of
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from snnb.training.fit import TrainingResult
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-RENAMED = {"patience": "early_stopping"}
+Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> TrainParams:
+class TrainParams(Recipe):
+    """The training recipe in force; `settings` are the architecture's own hyper-parameters."""
+
+    settings: Annotated[Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", repeated=True)] = Field(
+        default_factory=dict, description="A hyper-parameter of the model; can be given several times."
+    )
+    validation_split: float = Field(
+        default=0.1, gt=0, lt=1, description="Share of the training set that is only validated on."
+    )
+    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches an epoch; by default all.")
+    resume: Optional[bool] = Field(
+        default=None,
+        exclude=True,
+        description="Go on from the last complete epoch of an interrupted training; by default where its options fit.",
+    )
+    seed: Seed = Field(default=0, description="Seed of everything random.")
+
+
+class TrainDetails(Record):
+    """What was trained."""
+
+    epochs_run: int
+
+
+KIND = Kind("train", "train", TrainParams, TrainDetails)
+
+
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> TrainParams:
     """Parameters in force: by default those of the model's recipe, whose momentum another optimizer drops."""
     given = typed(TrainParams, given)
-    model, record = model_of(run), run.manifest.stages.train
-    recorded = recorded_params(record)
-    recipe = _recipe(model.recipe, recorded).override(**{n: given.get(RENAMED.get(n, n)) for n in asdict(model.recipe)})
-    in_force = {RENAMED.get(name, name): value for name, value in asdict(recipe).items()}
-    settings = {**model.settings, **recorded.get("settings", {}), **given.get("settings", {})}
-    defaults = {"validation_split": 0.1}
-    return merge(TrainParams, defaults, record, {**given, **in_force, "settings": settings}, say)
-
-
-def _recipe(default: Recipe, values: Mapping[str, Any]) -> Recipe:
-    return Recipe(**{name: values.get(RENAMED.get(name, name), value) for name, value in asdict(default).items()})
+    model, record = model_of(run), recorded(run, KIND)
+    settings = {**model.settings, **recorded_params(record).get("settings", {}), **given.get("settings", {})}
+    given = {**given, "settings": settings}
+    defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
+    return merge(KIND, defaults, record, given, say)
 
 
 def inputs(run: RunDirectory, params: TrainParams) -> List[str]:
@@ -53,8 +76,8 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     is false, and when it is None, if its checkpoint was made with these parameters. The result is the same.
     """
     model, details = model_of(run), prepared_details(run)
-    classes = class_count(run.manifest.run, details)
-    build = _builder(run, model, params)
+    classes = class_count(run.manifest.run, details.class_names)
+    build = builder(run, model, params)
     with run.stage("train", params, inputs=inputs(run, params)) as output:
         arrays = {name: dataset_array(run, name) for name in ARRAYS}
         common: Dict[str, Any] = {
@@ -66,9 +89,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         }
         if model.file is not None:
             output.external = external_record([model.file])
-        result = (
-            _judge(build, arrays, params, common) if model.trained else _fit(run, model, build, arrays, params, common)
-        )
+        result = _judge(build, arrays, params, common) if model.trained else _fit(run, build, arrays, params, common)
         output.metrics = dict(result.metrics)
         output.warnings += result.warnings
         output.details = TrainDetails(epochs_run=result.epochs_run)
@@ -76,43 +97,15 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     return result_of(run, "train")
 
 
-def _builder(run: RunDirectory, model: Model, params: TrainParams) -> Callable[..., Any]:
+def builder(run: RunDirectory, model: Model, params: TrainParams) -> Callable[..., Any]:
+    """What builds the run's model for its data set, without further arguments."""
     details = prepared_details(run)
     return partial(
         model.build,
         input_shape=tuple(details.splits["train"].shape[1:]),
-        num_classes=class_count(run.manifest.run, details),
+        num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
     )
-
-
-def refuse_unconvertible(
-    run: RunDirectory, params: TrainParams, parsing: ParseParams, *, will_parse: bool, say: Callable[[str], None]
-) -> None:
-    """Refuse a model that cannot be converted before it is trained.
-
-    Parameters
-    ----------
-    params, parsing
-        Parameters in force of this stage and of `parse`.
-    will_parse
-        Whether `parse` runs next with these parameters; if not, it is only said that it will need others.
-
-    Raises
-    ------
-    InputError
-        No option of `parse` helps; or with `will_parse`, these do not.
-    """
-    from snnb.conversion.checks import check_convertible
-
-    model = _builder(run, model_of(run), params)()
-    check_convertible(model, max_pool="spiking", rectify_linear=True)
-    try:
-        check_convertible(model, max_pool=parsing.max_pool, rectify_linear=parsing.rectify_linear)
-    except InputError as error:
-        if will_parse:
-            raise
-        say(f"parse will need an option: {error}")
 
 
 def _judge(
@@ -125,7 +118,6 @@ def _judge(
 
 def _fit(
     run: RunDirectory,
-    model: Model,
     build: Callable[..., Any],
     arrays: Mapping[str, np.ndarray],
     params: TrainParams,
@@ -142,7 +134,7 @@ def _fit(
             y_train=arrays["y_train"],
             x_test=arrays["x_test"],
             y_test=arrays["y_test"],
-            recipe=_recipe(model.recipe, params.model_dump()),
+            recipe=params,
             validation_split=params.validation_split,
             steps_per_epoch=params.steps_per_epoch,
             seed=params.seed,
@@ -160,3 +152,24 @@ def _fit(
         if not checkpoint.exists():
             raise
         return fit(False)
+
+
+def _check(run: RunDirectory, ahead: Ahead) -> None:
+    """Resolve the options against the model's recipe, before anything runs.
+
+    A model of one's own is opened for that; what is up to date does without its file.
+    """
+    asked = ahead.given.get("train")
+    if ahead.next is None and "train" in ahead.stages and asked and STAGE.why_run(run, asked) is not None:
+        resolve(run, asked)
+
+
+STAGE = Stage(
+    KIND,
+    "Train the Keras network: train/.",
+    lambda options: ("prepare",),
+    resolve,
+    run,
+    check=_check,
+    address_space=TENSORFLOW,
+)

@@ -8,7 +8,7 @@ generator whose state Keras does not save.
 import math
 import random
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
@@ -147,7 +147,7 @@ def train(
 
     steps = math.ceil(len(training_rows) / recipe.batch_size)
     steps = steps if steps_per_epoch is None else min(steps, steps_per_epoch)
-    while len(history) < recipe.epochs and not _is_over(history, monitor, recipe.patience):
+    while len(history) < recipe.epochs and not _is_over(history, monitor, recipe.early_stopping):
         epoch = len(history)
         _reset(seed + epoch)
         model = checkpoints.load_model(checkpoint, epoch)
@@ -164,11 +164,11 @@ def train(
             progress=progress,
         )
         history.append(row)
-        kept = _best(history, monitor) if recipe.patience else epoch
+        kept = _best(history, monitor) if recipe.early_stopping else epoch
         checkpoints.save(checkpoint, Checkpoint(identity, tuple(history)), model, keep=[kept + 1])
 
     best = _best(history, monitor)
-    kept = best if recipe.patience else len(history) - 1
+    kept = best if recipe.early_stopping else len(history) - 1
     _reset(seed)
     model = checkpoints.load_model(checkpoint, kept + 1)
     # The state of the optimiser is of no use to the stages that follow, and twice the size of the weights.
@@ -214,7 +214,7 @@ def _identity(
     """
     some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
     content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))
-    fields = asdict(recipe)
+    fields = {name: getattr(recipe, name) for name in Recipe.model_fields}
     if recipe.schedule != "cosine":
         del fields["epochs"]
     return {

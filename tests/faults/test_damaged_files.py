@@ -15,7 +15,7 @@ import pytest
 
 from snnb import Run
 from snnb.cli.main import main
-from snnb.rundir.directory import RunDirectory
+from snnb.stages.runs import open_run
 
 pytestmark = pytest.mark.slow
 QUICK = {"limit": 60, "norm_samples": 30}
@@ -74,7 +74,7 @@ def record_checkpoint(path):
 
     import snnb.stages.train as train
 
-    run = RunDirectory.open(other)
+    run = open_run(other)
     shutil.rmtree(other / ".checkpoint")
     with contextlib.suppress(KeyboardInterrupt), run.locked():
         train.run(run, train.resolve(run, {"epochs": 2}), progress)
@@ -151,7 +151,7 @@ FILES = [
 
 def results(path):
     """Hashes of what matters among the outputs of the latest of each stage, by name."""
-    run = RunDirectory.open(path)
+    run = open_run(path)
     records = [run.record_of(stage) for stage in ("prepare", "train", "parse", "simulate", "graph")]
     outputs = [file for record in records if record is not None for file in record.outputs]
     return {Path(file.path).name: file.sha256 for file in outputs if Path(file.path).name in RESULTS}

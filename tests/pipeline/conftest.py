@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from snnb.rundir.directory import RunDirectory
+from snnb.stages.runs import open_run
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "mini_network"
 
@@ -13,10 +13,10 @@ RECORDED = Path(__file__).parents[1] / "fixtures" / "mini_network"
 @pytest.fixture
 def recorded():
     """The recorded run, to be read only."""
-    return RunDirectory.open(RECORDED)
+    return open_run(RECORDED)
 
 
 @pytest.fixture
 def run(tmp_path):
     """A copy of the recorded run that may be changed."""
-    return RunDirectory.open(Path(shutil.copytree(RECORDED, tmp_path / "run")))
+    return open_run(Path(shutil.copytree(RECORDED, tmp_path / "run")))

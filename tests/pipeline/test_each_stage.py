@@ -56,7 +56,7 @@ def test_parse_finds_the_recorded_scale_factors(run, recorded):
 
 def test_simulate_counts_the_recorded_spikes(run, recorded):
     result = again(run, "simulate")
-    then = recorded.path / recorded.directory_of("simulate", max(recorded.manifest.stages.simulations))
+    then = recorded.path / recorded.directory_of("simulate", max(recorded.records_of("simulate")))
     counted = np.load(result.directory / "spike_rate_sums.npz")
     expected = np.load(then / "spike_rate_sums.npz")
     assert counted.files == expected.files, RERECORD
@@ -72,7 +72,7 @@ def test_simulate_counts_the_recorded_spikes(run, recorded):
 def test_graph_is_the_recorded_one(run, recorded):
     result = again(run, "graph")
     assert result.record.metrics == {"neurons": 362, "synapses": 3_664}
-    then = recorded.path / recorded.directory_of("graph", max(recorded.manifest.stages.graphs))
+    then = recorded.path / recorded.directory_of("graph", max(recorded.records_of("graph")))
     with h5py.File(result.directory / "mini_network_graph.h5", "r") as made, h5py.File(
         then / "mini_network_graph.h5", "r"
     ) as expected:
@@ -100,7 +100,7 @@ def test_another_option_makes_that_stage_and_all_after_it_run(run):
     assert reasons["parse"] == "percentile: 99.9 → 99.0"
     assert "parse/" in reasons["simulate"]
     assert reasons["graph"] is not None
-    assert len(run.manifest.stages.simulations) == 2
+    assert len(run.records_of("simulate")) == 2
 
 
 def test_without_upstream_a_stale_stage_is_named(run):
@@ -110,7 +110,7 @@ def test_without_upstream_a_stale_stage_is_named(run):
 
 
 def test_a_graph_of_an_older_simulation_needs_nothing_else(run):
-    stamp = max(run.manifest.stages.simulations)
+    stamp = max(run.records_of("simulate"))
     again(run, "simulate", samples=20)
     for path in (run.path / "dataset").iterdir():
         path.unlink()

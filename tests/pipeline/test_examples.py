@@ -5,8 +5,8 @@ import sys
 import tarfile
 from pathlib import Path
 
-from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verify import verify
+from snnb.stages.runs import open_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -20,7 +20,7 @@ def test_one_network_from_python(tmp_path):
     result = run_example("one_network.py", tmp_path / "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "3,664 synapses" in result.stdout
-    run = RunDirectory.open(tmp_path / "run")
+    run = open_run(tmp_path / "run")
     assert run.record_of("train").params.epochs == 10
     assert str(run.record_of("simulate").metrics["snn_accuracy"]) in result.stdout
     assert verify(run).problems == []
@@ -33,7 +33,7 @@ def test_build_many_archives_each_and_names_what_fails(tmp_path):
     assert sorted(p.name for p in (tmp_path / "archive").iterdir()) == ["mini_network.tar.gz"]
     with tarfile.open(tmp_path / "archive" / "mini_network.tar.gz") as packed:
         packed.extractall(tmp_path / "unpacked")
-    unpacked = RunDirectory.open(tmp_path / "unpacked" / "mini_network")
+    unpacked = open_run(tmp_path / "unpacked" / "mini_network")
     assert all(problem.startswith("prepare:") for problem in verify(unpacked).problems)
     again = run_example("build_many.py", "archive", "mini_network", cwd=tmp_path)
     assert again.returncode == 0

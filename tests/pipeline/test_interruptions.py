@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verify import verify
+from snnb.stages.runs import open_run
 
 OPTIONS = {
     "prepare": [],
@@ -51,7 +51,7 @@ def test_killed_a_stage_leaves_the_run_as_it_was(run, stage):
     process.communicate()
     assert process.returncode == -signal.SIGKILL, "it was over before it could be killed"
     assert (run.path / "manifest.yaml").read_bytes() == before
-    after = RunDirectory.open(run.path)
+    after = open_run(run.path)
     assert verify(after).problems == []
     with after.locked():
         assert leftovers(after) == []

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snnb.rundir.directory import RunDirectory
+from snnb.stages.runs import open_run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-own-model.md").read_text(encoding="utf-8")
 NAMED = re.findall(r"into a file `([\w.]+)`:", PAGE)
@@ -55,14 +55,14 @@ def test_each_command_leaves_the_network_that_the_page_means(folder):
         """Kernel taps, pooling, classifier of `small` at 16×16×3 with three classes."""
         return filters * (14 * 14 * 27 + 14 * 14 + 7 * 7 * 3)
 
-    graphs = {name: RunDirectory.open(folder / "runs" / name) for name in ("small", "trained", "pooled")}
+    graphs = {name: open_run(folder / "runs" / name) for name in ("small", "trained", "pooled")}
     found = {name: run.record_of("graph").details.synapses for name, run in graphs.items()}
     assert found == {"small": synapses(8), "trained": synapses(8), "pooled": synapses(4)}
-    assert len(graphs["small"].manifest.stages.simulations) == 2
+    assert len(graphs["small"].records_of("simulate")) == 2
     assert list((folder / "runs" / "small" / "graphs").glob("*/export/*csv*"))
 
 
 def test_what_was_trained_is_what_was_judged(folder):
-    trained, small = (RunDirectory.open(folder / "runs" / name).record_of("train") for name in ("trained", "small"))
+    trained, small = (open_run(folder / "runs" / name).record_of("train") for name in ("trained", "small"))
     assert trained.details.epochs_run == 0
     assert trained.metrics["test_accuracy"] == small.metrics["test_accuracy"]

@@ -3,14 +3,15 @@
 import pytest
 
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.params import PrepareParams
-from snnb.rundir.records import PrepareDetails, RunInfo, Split
+from snnb.rundir.records import RunInfo
+from snnb.stages.all import KINDS
+from snnb.stages.prepare import PrepareDetails, PrepareParams, Split
 
 
 @pytest.fixture
 def run(tmp_path):
     info = RunInfo(model="mini_network", dataset="digits", created_utc="2026-01-01T00:00:00+00:00", snnb_version="0")
-    return RunDirectory.create(tmp_path / "run", info)
+    return RunDirectory.create(tmp_path / "run", info, KINDS)
 
 
 @pytest.fixture

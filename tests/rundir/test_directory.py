@@ -7,6 +7,7 @@ from snnb.errors import InputError, UsageError
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
 from snnb.rundir.verify import verify
+from snnb.stages.all import KINDS
 
 
 def content(run):
@@ -21,8 +22,8 @@ def hidden(run):
 def test_a_stage_leaves_its_files_their_hashes_and_nothing_else(run, write):
     with run.locked():
         write(run, "first")
-    again = RunDirectory.open(run.path)
-    record = again.manifest.stages.prepare
+    again = RunDirectory.open(run.path, KINDS)
+    record = again.record_of("prepare")
     assert [f.path for f in record.outputs] == ["dataset/deep/y.npy", "dataset/x.npy"]
     # sha256 of b"first" by coreutils: printf first | sha256sum
     assert record.outputs[1].sha256 == "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e"
@@ -74,11 +75,11 @@ def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write
     outcomes = set()
     for crash_at in range(1, 500):
         lived = events_until_exit(run, write, f"new{crash_at}", crash_at)
-        after = RunDirectory.open(run.path)
+        after = RunDirectory.open(run.path, KINDS)
         with after.locked():
             now = content(after)
         assert now in (before, f"new{crash_at}")
-        assert (after.manifest.stages.prepare is None) == (now is None)
+        assert (after.record_of("prepare") is None) == (now is None)
         assert verify(after).problems == []
         assert hidden(after) == []
         outcomes.add("old" if now == before else "new")
@@ -102,14 +103,14 @@ def test_a_folder_with_other_things_does_not_become_a_run(tmp_path):
     (tmp_path / "train").mkdir()
     info = RunInfo(model="a", dataset="b", created_utc="", snnb_version="0")
     with pytest.raises(UsageError, match="no manifest"):
-        RunDirectory.create(tmp_path, info)
+        RunDirectory.create(tmp_path, info, KINDS)
     assert not (tmp_path / "manifest.yaml").exists()
 
 
 def test_a_run_is_of_one_model(run):
     info = RunInfo(model="lenet_mnist", dataset="mnist", created_utc="", snnb_version="0")
     with pytest.raises(UsageError, match="mini_network, not lenet_mnist"):
-        RunDirectory.create(run.path, info)
+        RunDirectory.create(run.path, info, KINDS)
 
 
 def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_path):
@@ -117,5 +118,5 @@ def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_
         write(run, "first")
     moved = run.path.rename(tmp_path / "elsewhere")
     before = sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*"))
-    assert verify(RunDirectory.open(moved)).problems == []
+    assert verify(RunDirectory.open(moved, KINDS)).problems == []
     assert sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*")) == before

@@ -7,6 +7,7 @@ import yaml
 from snnb.errors import InputError
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import load_manifest
+from snnb.stages.all import KINDS
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def stored(run, write):
 def test_reading_gives_what_was_written(run, write):
     with run.locked():
         write(run, "first")
-    assert load_manifest(run.path / "manifest.yaml") == run.manifest
+    assert load_manifest(run.path / "manifest.yaml", KINDS) == run.manifest
 
 
 def test_keys_stand_in_the_order_of_the_contract(stored):
@@ -57,7 +58,7 @@ def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
     change(data, path, value)
     file.write_text(yaml.safe_dump(data))
     with pytest.raises(InputError, match=message) as caught:
-        RunDirectory.open(file.parent)
+        RunDirectory.open(file.parent, KINDS)
     assert "\n" not in str(caught.value)
 
 
@@ -75,7 +76,7 @@ def test_what_is_no_manifest_is_refused(tmp_path, content, message):
     path = tmp_path / "manifest.yaml"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        load_manifest(path)
+        load_manifest(path, KINDS)
 
 
 MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}], k{i}: 1}}\n" for i in range(1, 40))
@@ -106,7 +107,7 @@ def test_a_manifest_made_to_harm_is_refused_at_once(stored, text, message):
     resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 300 * 2**20, hard))
     try:
         with pytest.raises(InputError, match=message) as caught:
-            RunDirectory.open(file.parent)
+            RunDirectory.open(file.parent, KINDS)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     assert len(str(caught.value)) < 500
@@ -117,7 +118,7 @@ def test_a_manifest_longer_than_any_is_not_read(stored):
     with file.open("r+b") as opened:
         opened.truncate(1 << 33)
     with pytest.raises(InputError, match="longer than"):
-        RunDirectory.open(file.parent)
+        RunDirectory.open(file.parent, KINDS)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_what_a_manifest_names_stays_in_its_place(stored, path, value, message):
     change(data, path, value)
     file.write_text(yaml.safe_dump(data))
     with pytest.raises(InputError, match=message):
-        RunDirectory.open(file.parent)
+        RunDirectory.open(file.parent, KINDS)
 
 
 @pytest.mark.parametrize("folder", ["simulations", "graphs"])
@@ -145,4 +146,4 @@ def test_stamps_are_stamps(stored, folder, stamp):
     data["stages"][folder] = {stamp: {}}
     file.write_text(yaml.safe_dump(data))
     with pytest.raises(InputError, match=f"{folder}"):
-        RunDirectory.open(file.parent)
+        RunDirectory.open(file.parent, KINDS)

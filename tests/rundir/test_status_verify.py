@@ -12,14 +12,14 @@ def prepared(run, write):
 
 
 def test_an_option_that_is_not_given_keeps_its_recorded_value(prepared):
-    record = prepared.manifest.stages.prepare
+    record = prepared.record_of("prepare")
     assert changed_options(record, {}) == []
     assert changed_options(record, {"seed": 0, "norm_samples": 3}) == []
     assert changed_options(record, {"seed": 1}) == ["seed: 0 → 1"]
 
 
 def test_how_to_work_is_no_reason_to_run_again(prepared, tmp_path):
-    assert changed_options(prepared.manifest.stages.prepare, {"data_dir": tmp_path}) == []
+    assert changed_options(prepared.record_of("prepare"), {"data_dir": tmp_path}) == []
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def test_how_to_work_is_no_reason_to_run_again(prepared, tmp_path):
     ],
 )
 def test_damaged_output_is_found_by_status_and_verify(prepared, damage, reason):
-    assert stale_reason(prepared, prepared.manifest.stages.prepare, {}) is None
+    assert stale_reason(prepared, prepared.record_of("prepare"), {}) is None
     assert verify(prepared).problems == []
     damage(prepared.path / "dataset" / "x.npy")
-    assert stale_reason(prepared, prepared.manifest.stages.prepare, {}) == reason
+    assert stale_reason(prepared, prepared.record_of("prepare"), {}) == reason
     assert len(verify(prepared).problems) == 1

@@ -1,13 +1,11 @@
-"""What a stage replaces: its own files, also behind a link to another disk, and nothing that somebody put among them."""
-
-import os
+"""What a stage replaces: its own files, also behind a link to another disk, and nothing that others put there."""
 
 import pytest
 
 from snnb import Run
 from snnb.errors import InputError
-from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verify import verify
+from snnb.stages.runs import open_run
 
 
 @pytest.fixture
@@ -26,14 +24,14 @@ def test_a_directory_that_is_a_link_stays_one_and_its_target_is_replaced(run, on
     assert (run.path / "dataset").is_symlink()
     assert (on_another_disk / "x_train.npy").stat().st_ino != first
     assert sorted(entry.name for entry in on_another_disk.parent.iterdir()) == ["arrays"]
-    assert verify(RunDirectory.open(run.path)).problems == []
+    assert verify(open_run(run.path)).problems == []
 
 
 def test_killed_behind_a_link_the_next_start_puts_it_right(run, on_another_disk):
     on_another_disk.rename(on_another_disk.with_name(".replaced-arrays"))
     on_another_disk.mkdir()
     (on_another_disk / "x_train.npy").write_text("new, not recorded")
-    opened = RunDirectory.open(run.path)
+    opened = open_run(run.path)
     assert list(opened.interrupted()) == ["dataset"]
     found = verify(opened)
     assert (found.problems, found.notes) == (
@@ -80,18 +78,18 @@ def test_a_run_directory_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(UsageError, match=r"holds thesis\.tex but no manifest\.yaml"):
         Run("mini_network", tmp_path)
-    assert os.listdir(tmp_path) == ["thesis.tex"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_damaged_simulation_is_repaired_in_place_by_the_command_that_verify_names(run):
     from snnb.stages.plan import repairs
 
-    stamp = next(iter(run.manifest.stages.simulations))
+    stamp = next(iter(run.records_of("simulate")))
     sums = run.path / "simulations" / stamp / "spike_rate_sums.npz"
     whole = sums.read_bytes()
     sums.write_bytes(whole[:-1])
     (run.path / "train" / "training_history.csv").unlink()
-    found = verify(RunDirectory.open(run.path))
+    found = verify(open_run(run.path))
     assert len(found.problems) == 2
     assert repairs(run, found.damaged) == [
         f"`snnb train --run-dir {run.path}`",
@@ -100,14 +98,14 @@ def test_a_damaged_simulation_is_repaired_in_place_by_the_command_that_verify_na
     again = Run(path=run.path)
     again.train()
     assert again.simulate(repair=stamp).directory.name == stamp
-    assert verify(RunDirectory.open(run.path)).problems == []
-    assert list(RunDirectory.open(run.path).manifest.stages.simulations) == [stamp]
+    assert verify(open_run(run.path)).problems == []
+    assert list(open_run(run.path).records_of("simulate")) == [stamp]
 
 
 def test_a_repair_takes_no_other_options_and_no_unknown_stamp(run):
     from snnb.errors import UsageError
 
-    stamp = next(iter(run.manifest.stages.simulations))
+    stamp = next(iter(run.records_of("simulate")))
     with pytest.raises(UsageError, match="leave out --samples"):
         Run(path=run.path).simulate(repair=stamp, samples=3)
     with pytest.raises(UsageError, match=f"there are: {stamp}"):

@@ -9,15 +9,15 @@ import yaml
 
 from snnb import Run
 from snnb.errors import InputError, UsageError
-from snnb.rundir.directory import RunDirectory
 from snnb.stages.plan import bring_up_to_date, state_of_stages
+from snnb.stages.runs import open_run
 from snnb.stages.simulate import resolve as resolve_simulation
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
 
 
 def stale(run):
-    return {state.name: state.reason for state in state_of_stages(RunDirectory.open(run.path)) if state.reason}
+    return {state.name: state.reason for state in state_of_stages(open_run(run.path)) if state.reason}
 
 
 def alter_in_secret(path):
@@ -47,7 +47,7 @@ def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_record
     with outcomes.locked():
         ran = bring_up_to_date(outcomes, "train", {"train": QUICK}, force=True)
     assert [o.result.stage for o in ran if o.reason] == ["prepare", "train"]
-    recorded = {file.path: file.sha256 for file in RunDirectory.open(run.path).record_of("train").inputs}
+    recorded = {file.path: file.sha256 for file in open_run(run.path).record_of("train").inputs}
     assert recorded["dataset/x_train.npy"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert path.read_bytes() == whole
 
@@ -79,7 +79,7 @@ def test_a_graph_of_the_weights_is_stale_with_the_training_and_that_of_a_simulat
 
 
 def test_a_simulation_is_named_by_stamp_or_by_its_path_in_this_run(run, tmp_path):
-    stamp = next(iter(run.manifest.stages.simulations))
+    stamp = next(iter(run.records_of("simulate")))
     other = shutil.copytree(run.path, tmp_path / "other")
     for named in (stamp, str(run.path / "simulations" / stamp)):
         assert Run(path=run.path).graph(simulation=named).directory.name == stamp
@@ -90,7 +90,7 @@ def test_a_simulation_is_named_by_stamp_or_by_its_path_in_this_run(run, tmp_path
 def test_a_recorded_value_that_no_longer_fits_gives_way_and_is_named(run):
     said = []
     Run(path=run.path).simulate(samples=50, record_spikes=50, duration=5)
-    opened = RunDirectory.open(run.path)
+    opened = open_run(run.path)
     params = resolve_simulation(opened, {"samples": 20}, said.append)
     assert (params.samples, params.record_spikes) == (20, 0)
     assert said == ["--record-spikes 50 was recorded and no longer fits; 0 is used"]
@@ -103,7 +103,7 @@ def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["stages"]["prepare"]["details"]["splits"]["test"]["shape"][0] = 40
     (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
-    opened = RunDirectory.open(run.path)
+    opened = open_run(run.path)
     assert resolve_simulation(opened, {}, said.append).samples == 40
     assert said == ["--samples 60 was recorded, but the test set has 40; 40 are used"]
     with pytest.raises(UsageError, match="the test set has 40"):

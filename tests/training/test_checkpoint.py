@@ -14,7 +14,7 @@ from snnb.training.recipe import Recipe
 
 RECIPES = {
     "adam with early stopping and augmentation": Recipe(
-        epochs=5, batch_size=16, learning_rate=0.1, patience=2, flip=True, shift=0.2
+        epochs=5, batch_size=16, learning_rate=0.1, early_stopping=2, flip=True, shift=0.2
     ),
     "sgd with momentum and cosine": Recipe(
         optimizer="sgd", momentum=0.9, nesterov=True, schedule="cosine", epochs=3, batch_size=16, learning_rate=0.1
@@ -108,7 +108,7 @@ train(_small_model, **np.load(here / "data.npz"), scale=255.0, num_classes=3, re
 
 
 def test_only_the_models_that_are_needed_are_kept(training, tmp_path):
-    recipe = Recipe(epochs=40, batch_size=16, learning_rate=0.5, patience=2)
+    recipe = Recipe(epochs=40, batch_size=16, learning_rate=0.5, early_stopping=2)
     done = training(recipe).epochs_run
     assert done < 40
     kept = {path.name for path in (tmp_path / "checkpoint").iterdir()}
@@ -118,11 +118,11 @@ def test_only_the_models_that_are_needed_are_kept(training, tmp_path):
 def test_more_epochs_go_on_where_fewer_ended(training, tmp_path):
     long = Recipe(epochs=2, batch_size=16)
     training(long, folder="whole", checkpoint=tmp_path / "other")
-    training(long.override(epochs=1), folder="short")
+    training(long.model_copy(update={"epochs": 1}), folder="short")
     training(long, resume=True)
     assert_same_files(tmp_path / "whole", tmp_path / "train")
     with pytest.raises(UsageError, match="holds 2 epochs, more than the 1 asked for"):
-        training(long.override(epochs=1), resume=True)
+        training(long.model_copy(update={"epochs": 1}), resume=True)
 
 
 def test_with_nothing_to_resume_the_training_begins_and_says_so(training):

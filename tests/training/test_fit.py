@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(training, tm
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_epoch(training, data, tmp_path):
-    result = training(Recipe(epochs=40, batch_size=16, learning_rate=0.5, patience=2))
+    result = training(Recipe(epochs=40, batch_size=16, learning_rate=0.5, early_stopping=2))
     losses = [row["val_loss"] for row in history_of(tmp_path / "train")]
     best = int(np.argmin(losses))
     assert result.epochs_run == len(losses) == best + 3 < 40
@@ -104,7 +104,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(training, data, tmp_
 
 
 def test_without_a_validation_split_the_training_loss_decides_when_to_stop(training, tmp_path):
-    training(Recipe(epochs=3, batch_size=16, patience=3), validation_split=0)
+    training(Recipe(epochs=3, batch_size=16, early_stopping=3), validation_split=0)
     assert set(history_of(tmp_path / "train")[0]) == {"epoch", "loss", "accuracy", "lr"}
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from snnb.errors import UsageError
+from snnb.options import fitting, validated
 from snnb.training.recipe import Recipe
 
 
@@ -17,33 +18,28 @@ def test_a_cosine_falls_from_the_whole_through_the_half_to_nothing():
     assert Recipe(learning_rate=0.5).learning_rate_at(7) == 0.5
 
 
-def test_a_learning_rate_asked_for_keeps_the_schedule():
-    recipe = Recipe(schedule="cycle").override(learning_rate=0.01)
-    assert [recipe.learning_rate_at(epoch) for epoch in (0, 2)] == [0.001, 0.01]
-
-
 def test_another_optimizer_drops_the_momentum_and_the_same_keeps_it():
-    sgd = Recipe(optimizer="sgd", momentum=0.9, nesterov=True, epochs=3)
-    assert sgd.override(optimizer="adam") == Recipe(optimizer="adam", epochs=3)
-    assert sgd.override(optimizer="sgd", epochs=4).momentum == 0.9
-    assert sgd.override() == sgd
+    sgd = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "epochs": 3}
+    kept, dropped = fitting(Recipe, sgd, {"optimizer": "adam"})
+    assert (kept, dropped) == ({"optimizer": "sgd", "epochs": 3}, {"momentum": 0.9, "nesterov": True})
+    assert fitting(Recipe, sgd, {"optimizer": "sgd", "epochs": 4}) == (sgd, {})
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"optimizer": "adma"}, "unknown optimizer 'adma': choose one of adam, rmsprop, sgd"),
-        ({"epochs": 0}, "epochs must be at least 1"),
-        ({"batch_size": -1}, "batch size must be at least 1"),
-        ({"learning_rate": float("nan")}, "learning rate must be a positive number"),
-        ({"learning_rate": 0.0}, "learning rate must be a positive number"),
-        ({"schedule": "linear"}, "unknown schedule 'linear': choose one of constant, cosine, cycle"),
+        ({"optimizer": "adma"}, "--optimizer 'adma': input should be 'adam', 'rmsprop' or 'sgd'"),
+        ({"epochs": 0}, "--epochs 0: input should be greater than or equal to 1"),
+        ({"batch_size": -1}, "--batch-size -1"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan: input should be a finite number"),
+        ({"learning_rate": 0.0}, "--learning-rate 0.0"),
+        ({"schedule": "linear"}, "--schedule 'linear': input should be 'constant', 'cosine' or 'cycle'"),
         ({"nesterov": True}, "momentum is for sgd"),
         ({"momentum": 0.9}, "momentum is for sgd"),
-        ({"optimizer": "sgd", "momentum": 1.0}, "momentum must lie in"),
-        ({"shift": 1.5}, "shift must lie in"),
+        ({"optimizer": "sgd", "momentum": 1.0}, "--momentum 1.0"),
+        ({"shift": 1.5}, "--shift 1.5"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(fields, message):
     with pytest.raises(UsageError, match=message):
-        Recipe(**fields)
+        validated(Recipe, fields)

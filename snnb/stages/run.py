@@ -7,8 +7,8 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verify import Verification, verify
 from snnb.stages.export import export_graph
 from snnb.stages.plan import bring_up_to_date
-from snnb.stages.result import StageResult
 from snnb.stages.runs import open_or_create
+from snnb.stages.stage import StageResult
 from snnb.synapses.export import Export
 
 

@@ -1,0 +1,163 @@
+"""How an option is declared: once, as a field of a pydantic model with type, bounds, default and help.
+
+The command line, the Python face, the manifest and the settings of the domain are all made from these fields. A field
+with `exclude=True` says how to work, not what comes out: it is not recorded and never makes a stage stale.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import Annotated
+
+from snnb.errors import UsageError
+
+LARGEST_SEED = 2**32 - 1  # numpy's legacy generator, which TensorFlow and the toolbox use, takes 32 bits
+MOST = 2**31 - 1
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What the command line needs to know of a field beside its type, bounds and help.
+
+    Attributes
+    ----------
+    name
+        Name of the option where it is not that of the field.
+    metavar
+        What stands for its value in the help.
+    parse
+        From the text given to the value; raises `ValueError` with the reason.
+    environment
+        Environment variable, where it is not `SNNB_<COMMAND>_<OPTION>`.
+    repeated
+        Whether the option can be given several times; `parse` is given the list of texts.
+    hidden
+        Whether the command line does not offer it.
+    """
+
+    name: Optional[str] = None
+    metavar: Optional[str] = None
+    parse: Optional[Callable[[Any], Any]] = None
+    environment: Optional[str] = None
+    repeated: bool = False
+    hidden: bool = False
+
+
+class Options(BaseModel):
+    """Closed, typed and immutable; what is not known is an error that names the field."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
+
+
+Opts = TypeVar("Opts", bound=Options)
+
+
+def validated(kind: Type[Opts], values: Mapping[str, Any]) -> Opts:
+    """Parameters of a stage from options.
+
+    Raises
+    ------
+    UsageError
+        A value is not one that its option takes.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _usage_error(kind, error.errors()[0]) from None
+
+
+def typed(kind: Type[Options], given: Mapping[str, Any]) -> Dict[str, Any]:
+    """The options given, each as its field's type: a text `"3"` for a count becomes 3.
+
+    Raises
+    ------
+    UsageError
+        An option does not exist, or does not take its value.
+    """
+    refuse_bad_values(kind, given)
+    values: Dict[str, Any] = {}
+    for name, value in given.items():
+        field = kind.model_fields[name]
+        annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        values[name] = TypeAdapter(annotation).validate_python(value)
+    return values
+
+
+def over(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> Dict[str, Any]:
+    """Recorded values with those that are given in their place; of settings by name, each by itself."""
+    together = {**recorded, **given}
+    for name, value in given.items():
+        if isinstance(value, Mapping) and isinstance(recorded.get(name), Mapping):
+            together[name] = {**recorded[name], **value}
+    return together
+
+
+def fitting(
+    kind: Type[Options], recorded: Mapping[str, Any], given: Mapping[str, Any]
+) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """Split recorded values into those that fit together with the ones that are given, and those that do not.
+
+    A `--record-spikes 50` of the last simulation does not fit `--samples 20`: its default is used then.
+    """
+    kept, dropped = dict(recorded), {}
+    while True:
+        try:
+            kind.model_validate(over(kept, given))
+        except ValidationError as error:
+            names = {str(wrong["loc"][0]) for wrong in error.errors() if wrong["type"] != "missing"}
+            unfit = [name for name in names if name in kept and name not in given]
+            if unfit:
+                dropped.update({name: kept.pop(name) for name in unfit})
+                continue
+        return kept, dropped
+
+
+def refuse_bad_values(kind: Type[Options], values: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for a value that its option does not take; others may still be missing."""
+    try:
+        kind.model_validate(values)
+    except ValidationError as error:
+        for wrong in error.errors():
+            if wrong["type"] != "missing":
+                raise _usage_error(kind, wrong) from None
+
+
+def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
+    """The fields that the command line offers, in order, with what it needs to know of each."""
+    flags = {name: flag_of(kind, name) for name in kind.model_fields}
+    return {name: flag for name, flag in flags.items() if not flag.hidden}
+
+
+def flag_of(kind: Type[Options], name: str) -> Flag:
+    """What the command line needs to know of a field; defaults where nothing is said."""
+    return next((said for said in kind.model_fields[name].metadata if isinstance(said, Flag)), Flag())
+
+
+def option_name(kind: Type[Options], name: str) -> str:
+    """How a field is written on the command line: `--batch-size`."""
+    said = flag_of(kind, name).name if name in kind.model_fields else None
+    return said or f"--{name.replace('_', '-')}"
+
+
+def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
+    name, reason = str(wrong["loc"][0]), wrong["msg"]
+    option = option_name(kind, name)
+    if wrong["type"] == "extra_forbidden":
+        near = get_close_matches(name, kind.model_fields, n=1)
+        there = ", ".join(sorted(option_name(kind, field) for field in kind.model_fields))
+        return UsageError(
+            f"no such option: {option}; "
+            + (f"did you mean {option_name(kind, near[0])}?" if near else f"there are {there}")
+        )
+    if wrong["type"] == "value_error":  # of a validator below; pydantic puts words before its message
+        reason = wrong["ctx"]["error"]
+    return UsageError(f"{option} {wrong.get('input')!r}: {str(reason)[:1].lower()}{str(reason)[1:]}")
