@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from child import prepared_alone
+from own_process import prepared_alone
 from PIL import Image
 
 from snnb.datasets import pictures

@@ -6,8 +6,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from child import prepared_alone
 from official_files import idx_bytes
+from own_process import prepared_alone
 
 MOST = 300  # MiB
 

@@ -113,6 +113,7 @@ def test_a_batch_of_another_kind_is_named_with_what_is_wrong(
         (-(2**100), "label -1267650600228229401496703205376 of sample 9 is no class id"),
         (10**400, "is no readable CIFAR batch .a number of 167 bytes.; download it again"),
     ],
+    ids=["2^63", "-2^100", "10^400"],
 )
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_a_label_of_any_size_is_told(run_prepare, cifar10_folder, cifar10_entries, label, message, protocol):
