@@ -49,6 +49,7 @@ def test_json_is_read(file):
         ("[" + "9" * 100_000 + "]", "4300"),
         ("\ufeff{}", "BOM"),
     ],
+    ids=range(6),
 )
 def test_what_is_no_json_is_named(file, content, message):
     with pytest.raises(InputError, match=f"file is not valid JSON .*{message}.*; write it again") as caught:
@@ -82,6 +83,7 @@ def test_yaml_is_read(file):
         ("a: \x00", "is not valid YAML"),
         ("a: 1\n---\nb: 2", "is not valid YAML"),
     ],
+    ids=range(13),
 )
 def test_what_is_no_yaml_is_named(file, content, message):
     with pytest.raises(InputError, match=f"file.*{message}.*; write it again") as caught:

@@ -14,13 +14,14 @@ from snnb.architectures import (  # noqa: F401  importing a family registers its
 )
 from snnb.architectures.custom import OwnCodeError, OwnModel, is_own, own_model
 from snnb.architectures.registry import Architecture, ModelSpec, find, names
-from snnb.architectures.settings import settings_from
+from snnb.architectures.settings import checked_settings, settings_from
 
 __all__ = [
     "Architecture",
     "ModelSpec",
     "OwnCodeError",
     "OwnModel",
+    "checked_settings",
     "find",
     "is_own",
     "names",

@@ -5,15 +5,17 @@ import inspect
 import re
 import sys
 import traceback
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional
 
 from snnb.architectures.registry import Setting, Shape, names
 from snnb.architectures.trained import checked, load_trained
-from snnb.errors import InputError, UsageError
+from snnb.errors import InputError, UsageError, out_of_memory
+from snnb.files import open_regular
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ class OwnCodeError(InputError):
     """The user's own code raised; `traceback_text` is its traceback, from the user's file on."""
 
     def __init__(self, what: str, path: Path, error: BaseException) -> None:
-        reason = str(error).strip().splitlines()[:1]
+        try:
+            reason = str(error).strip().splitlines()[:1]
+        except Exception:  # its own text can fail too
+            reason = []
         super().__init__(f"{what} raised {type(error).__name__}{': ' + reason[0] if reason else ''}")
         first = error.__traceback__
         while first is not None and first.tb_frame.f_code.co_filename != str(path):
@@ -98,9 +103,7 @@ def own_model(model: str) -> OwnModel:
         When the file raises.
     """
     match = _PYTHON.fullmatch(model)
-    path = Path(match["path"] if match else model).expanduser().absolute()
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: check the path given with --model")
+    path = _file(match["path"] if match else model)
     if match is None:
         return OwnModel(_own_name(path.stem), path, None, lambda input_shape, num_classes: load_trained(path))
 
@@ -111,15 +114,49 @@ def own_model(model: str) -> OwnModel:
 
     def build(input_shape: Shape, num_classes: Optional[int], **chosen: Setting) -> "Model":
         given = {"input_shape": input_shape, "num_classes": num_classes}
-        try:
+        with _own_code(label, path):
             built = function(**{name: value for name, value in given.items() if name in parameters}, **chosen)
-        except Exception as error:
-            raise OwnCodeError(label, path, error) from error
         return checked(built, label)
 
     name = _own_name(path.stem if function.__name__ == path.stem else f"{path.stem}_{function.__name__}")
     takes_shape = "input_shape" in parameters
     return OwnModel(name, path, function.__name__, build, takes_shape, settings=MappingProxyType(settings))
+
+
+def _file(text: str) -> Path:
+    try:
+        path = Path(text).expanduser().absolute()
+    except RuntimeError as error:  # a home directory of nobody
+        raise InputError(f"{text}: {error}: check the path given with --model") from None
+    if not path.exists():
+        raise InputError(f"{path} does not exist: check the path given with --model")
+    with open_regular(path):
+        return path
+
+
+@contextmanager
+def _own_code(what: str, path: Path) -> Iterator[None]:
+    """Run the user's code: what it raises is its error, what it prints is no result of ours."""
+    writes_bytecode = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # beside the user's file
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # it may also exit
+        if _is_about_memory(error):
+            raise
+        raise OwnCodeError(what, path, error) from error
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+
+
+def _is_about_memory(error: BaseException) -> bool:
+    try:
+        return out_of_memory(error)
+    except Exception:  # of an error whose text fails
+        return False
 
 
 def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
@@ -145,19 +182,26 @@ def _run(path: Path) -> ModuleType:
         raise InputError(f"{path} cannot be read as Python: give it a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
     # As when it is run by itself, the file may import those beside it.
+    before = list(sys.path)
     sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise OwnCodeError(str(path), path, error) from error
+        with _own_code(str(path), path):
+            spec.loader.exec_module(module)
     finally:
-        sys.path.remove(str(path.parent))
+        added = [entry for entry in sys.path if entry not in before and entry != str(path.parent)]
+        sys.path[:] = [*before, *added]
     return module
 
 
 def _parameters(function: Callable[..., Any], label: str) -> Dict[str, Any]:
     parameters = {}
-    for parameter in inspect.signature(function).parameters.values():
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{label} has no parameters that can be told ({error}): write it as a plain function"
+        ) from None
+    for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if parameter.name not in _FROM_DATA_SET and parameter.default is parameter.empty:

@@ -65,7 +65,8 @@ class Architecture:
     """A model that can be built.
 
     `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
-    `keras.Model`; `num_classes` is None for a model without classes.
+    `keras.Model`; `num_classes` is None for a model without classes. It raises `UsageError` for pictures that are too
+    small.
     """
 
     spec: ModelSpec
@@ -91,7 +92,17 @@ def architecture(spec: ModelSpec) -> Callable[[Callable[..., Any]], Callable[...
                 raise ValueError(f"two models are called {spec.name} or {spec.historical_name}")
         parameters = inspect.signature(build).parameters.values()
         settings = {p.name: p.default for p in parameters if p.name not in ("input_shape", "num_classes")}
-        _ARCHITECTURES[spec.name] = Architecture(replace(spec, settings=MappingProxyType(settings)), build)
+
+        def build_or_say(input_shape: Shape, num_classes: Optional[int], **chosen: Setting) -> Any:
+            try:
+                return build(input_shape=input_shape, num_classes=num_classes, **chosen)
+            except ValueError as error:
+                raise UsageError(
+                    f"{spec.name} cannot be built for pictures of {_times(input_shape)}: a layer would have no output; "
+                    f"prepare larger ones (`snnb prepare --shape`), its own are {_times(spec.input_shape)}"
+                ) from error
+
+        _ARCHITECTURES[spec.name] = Architecture(replace(spec, settings=MappingProxyType(settings)), build_or_say)
         return build
 
     return register
@@ -117,6 +128,10 @@ def find(name: str) -> Architecture:
     near = get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean {known[near[0]].spec.name}?" if near else "`snnb models` lists them"
     raise UsageError(f"unknown model {name!r}: {hint}")
+
+
+def _times(shape: Shape) -> str:
+    return "×".join(map(str, shape))
 
 
 def _key(name: str) -> str:

@@ -137,19 +137,19 @@ class _Machine:
             self.stack.append(_pairs(self.marked()) if name == "DICT" else {})
         elif name in ("APPEND", "APPENDS"):
             items = self.popped(1) if name == "APPEND" else self.marked()
-            _a(list, self.stack[-1]).extend(items)
+            _checked(list, self.stack[-1]).extend(items)
         elif name in ("SETITEM", "SETITEMS"):
             items = self.popped(2) if name == "SETITEM" else self.marked()
-            _a(dict, self.stack[-1]).update(_pairs(items))
+            _checked(dict, self.stack[-1]).update(_pairs(items))
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             module, called = argument.decode().split("\n") if name == "GLOBAL" else self.popped(2)
             self.stack.append(_admitted(module, called))
         elif name == "REDUCE":
             function, arguments = self.popped(2)
-            self.stack.append(self.called(_a(_Name, function), _a(tuple, arguments)))
+            self.stack.append(self.called(_checked(_Name, function), _checked(tuple, arguments)))
         elif name == "BUILD":
             (state,) = self.popped(1)
-            _a(_Object, self.stack[-1]).state = _a(tuple, state)
+            _checked(_Object, self.stack[-1]).state = _checked(tuple, state)
         elif name not in ("PROTO", "FRAME"):
             raise ValueError(f"the instruction {name}, which no batch has")
 
@@ -170,13 +170,13 @@ class _Machine:
         text, encoding = arguments  # bytes, as Python 3 writes them in the old protocol
         if encoding != "latin1":
             raise ValueError("another codec than latin1")
-        self.encoded += len(_a(str, text))
+        self.encoded += len(_checked(str, text))
         if self.encoded > len(self.content):  # the same text, encoded again and again
             raise ValueError("more bytes than the file has")
         return text.encode("latin1")
 
 
-def _a(kind: Type[T], value: Any) -> T:
+def _checked(kind: Type[T], value: Any) -> T:
     if not isinstance(value, kind):
         raise ValueError(f"a {type(value).__name__} where a {kind.__name__} should be")
     return value
@@ -202,7 +202,7 @@ def _pairs(items: List[Any]) -> Dict[Any, Any]:
 
 
 def _admitted(module: Any, name: Any) -> _Name:
-    if (_a(str, module), _a(str, name)) not in ADMITTED:
+    if (_checked(str, module), _checked(str, name)) not in ADMITTED:
         raise _RefusedError(printable(f"{module}.{name}")[:100])
     return _Name(ADMITTED[module, name])
 
@@ -212,13 +212,13 @@ def _array(found: _Object) -> np.ndarray:
     if found.makes != ARRAY:
         raise ValueError(f"a {found.makes} that is no array")
     _, shape, dtype, fortran_order, content = found.state
-    if _a(_Object, dtype).makes != DTYPE:
+    if _checked(_Object, dtype).makes != DTYPE:
         raise ValueError("an array without a dtype")
     code, order = _text(dtype.arguments[0]), _text(dtype.state[1])
     if not re.fullmatch("[iu][1248]", code) or order not in ("<", ">", "|", "="):
         raise ValueError("an array of something else than integers")
-    flat = np.frombuffer(_a(bytes, content), dtype=np.dtype(order.replace("|", "=") + code))
-    return flat.reshape(_a(tuple, shape), order="F" if fortran_order else "C")
+    flat = np.frombuffer(_checked(bytes, content), dtype=np.dtype(order.replace("|", "=") + code))
+    return flat.reshape(_checked(tuple, shape), order="F" if fortran_order else "C")
 
 
 def read_batch(path: Path) -> Tuple[Dict[str, Any], str]:
@@ -232,7 +232,7 @@ def read_batch(path: Path) -> Tuple[Dict[str, Any], str]:
     """
     content = read_regular(path, LONGEST, "download the official file.")
     try:
-        found = _a(dict, _Machine(content).load())
+        found = _checked(dict, _Machine(content).load())
         batch = {_text(key): _array(value) if isinstance(value, _Object) else value for key, value in found.items()}
     except _RefusedError as error:
         raise InputError(
@@ -248,4 +248,4 @@ def read_batch(path: Path) -> Tuple[Dict[str, Any], str]:
 
 
 def _text(value: Any) -> str:
-    return value.decode("ascii") if isinstance(value, bytes) else _a(str, value)
+    return value.decode("ascii") if isinstance(value, bytes) else _checked(str, value)

@@ -25,7 +25,7 @@ def folder_dataset(name: str) -> Dataset:
     if not folder.strip():
         raise UsageError("folder: names no folder: write folder:DIR with the folder that holds train/ and test/.")
     try:
-        place = Path(folder).expanduser().absolute()
+        place = (Path(folder).expanduser() if folder.startswith("~") else Path(folder)).absolute()
     except RuntimeError:  # what pathlib makes of a home that is not known
         raise UsageError(f"{name}: there is no such home directory; write the path in full.") from None
     refuse_no_text(str(place), f"{PREFIX}{place}")

@@ -80,7 +80,10 @@ def _read_index(path: Path) -> Tuple[List[str], List[str], str]:
     entries = parse_json(decoded(content, str(path), PUT_KERAS), str(path), PUT_KERAS)
     try:
         ordered = [entries[str(number)] for number in range(len(entries))]
-        pairs = [(_a(str, wnid), f"{wnid} {_a(str, word)}") for wnid, word in (_a(list, entry) for entry in ordered)]
+        pairs = [
+            (_checked(str, wnid), f"{wnid} {_checked(str, word)}")
+            for wnid, word in (_checked(list, entry) for entry in ordered)
+        ]
     except (ValueError, KeyError, TypeError):
         raise InputError(
             f'{path} is no class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {PUT_KERAS}'
@@ -92,7 +95,7 @@ def _read_index(path: Path) -> Tuple[List[str], List[str], str]:
     return wnids, [name for _, name in pairs], hashlib.sha256(content).hexdigest()
 
 
-def _a(kind: Type[T], value: Any) -> T:
+def _checked(kind: Type[T], value: Any) -> T:
     if not isinstance(value, kind):
         raise TypeError
     return value

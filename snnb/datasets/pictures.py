@@ -1,5 +1,6 @@
 """Data sets that are folders of picture files: listing them by class, and decoding each once, when it is needed."""
 
+import ctypes
 import hashlib
 import io
 import os
@@ -21,6 +22,7 @@ from snnb.files import listing_of, read_regular
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others Pillow hands to other programs
 LARGEST_PIXELS = 50_000_000  # of one picture, and of those that are decoded at the same time
+LARGE_PIXELS = 4_000_000
 LARGEST_BYTES = 1 << 28  # of one file, and of those that are in memory at the same time
 _MODES = {1: "L", 3: "RGB"}
 
@@ -111,13 +113,27 @@ def _decoded(content: bytes, shape: Shape) -> np.ndarray:
         if pixels > LARGEST_PIXELS:
             raise ValueError(f"{pixels / 1e6:,.0f} megapixels, more than {LARGEST_PIXELS / 1e6:.0f}; make it smaller")
         with _pixels.taken(pixels):
-            picture.load()
-            with suppress(Exception):  # metadata may be nonsense in any way while the picture is sound
-                ImageOps.exif_transpose(picture, in_place=True)
-            mode = _MODES[shape[2]]
-            whole = picture if picture.mode == mode else picture.convert(mode)
-            resized = whole.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+            resized = _upright(picture, shape)
+            picture.close()
+            if pixels > LARGE_PIXELS:
+                _give_memory_back()
+    return resized
+
+
+def _upright(picture: Image.Image, shape: Shape) -> np.ndarray:
+    picture.load()
+    with suppress(Exception):  # metadata may be nonsense in any way while the picture is sound
+        ImageOps.exif_transpose(picture, in_place=True)
+    mode = _MODES[shape[2]]
+    whole = picture if picture.mode == mode else picture.convert(mode)
+    resized = whole.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
     return np.asarray(resized, dtype=np.uint8).reshape(shape)
+
+
+def _give_memory_back() -> None:
+    """Make glibc return what was freed: it keeps it for each thread, and so one large picture for each."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def picture_names(folder: Path) -> List[str]:

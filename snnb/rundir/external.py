@@ -1,32 +1,105 @@
-"""Records of files outside the run: by content, and for a folder by its listing as well."""
+"""Records of files and folders outside the run, by what was read of them; and whether they have changed since.
+
+A folder is one record. Its `sha256` is that of lines `sha256  relative/path` for all its files but hidden ones, in the
+order of the paths' parts; its `size_bytes` is their sum; its `listing` the hash of their names, sizes and times of
+change (`files.listing_of`). While the listing stays the same nothing has to be read again.
+"""
 
 import hashlib
 import os
 from pathlib import Path
-from typing import Iterable, List, Optional
+from typing import Iterable, List, Mapping, Optional
 
-from snnb.files import sha256_of
+from snnb.files import files_below, listing_of, sha256_of
+from snnb.progress import Progress, silent
 from snnb.rundir.records import FileRecord
 
 
-def external_record(paths: Iterable[Path]) -> List[FileRecord]:
-    """Records of files outside the run: each one of a few, or one of their common folder when there are many.
+def file_record(path: Path) -> FileRecord:
+    """The record of a file as it is now."""
+    return FileRecord(path=str(path.absolute()), sha256=sha256_of(path), size_bytes=path.stat().st_size, external=True)
 
-    The hash of a folder is that of its listing, lines of `sha256  relative/path` sorted by path.
+
+def external_records(
+    files: Mapping[Path, str],
+    folders: Mapping[Path, Mapping[str, str]],
+    listings: Mapping[Path, str],
+    progress: Progress = silent,
+) -> List[FileRecord]:
+    """Records of what was read outside the run.
+
+    Parameters
+    ----------
+    files
+        Files, with the SHA-256 of the bytes that were used.
+    folders
+        Folders of files, with those that were read, by relative path, and the SHA-256 of the bytes that were used. The
+        other files in them are read for their hash now.
+    listings
+        The listing of a folder from before any of it was read. Without it the folder is always compared by content.
+    progress
+        Called with the bytes that were read for their hash.
     """
-    files = sorted(path.resolve() for path in paths)
-    if len(files) <= 20:
-        return [FileRecord(path=str(f), sha256=sha256_of(f), size_bytes=f.stat().st_size, external=True) for f in files]
-    folder = Path(os.path.commonpath([str(f) for f in files]))
-    listing = "".join(f"{sha256_of(f)}  {f.relative_to(folder).as_posix()}\n" for f in files)
-    digest = hashlib.sha256(listing.encode()).hexdigest()
-    size = sum(f.stat().st_size for f in files)
-    return [FileRecord(path=str(folder), sha256=digest, size_bytes=size, external=True)]
+    records = [
+        FileRecord(path=str(path.absolute()), sha256=sha256, size_bytes=path.stat().st_size, external=True)
+        for path, sha256 in sorted(files.items())
+    ]
+    for folder, read in sorted(folders.items()):
+        sizes = {name: status.st_size for name, status in files_below(folder)}
+        records.append(
+            FileRecord(
+                path=str(folder.absolute()),
+                sha256=_content(folder, {**dict.fromkeys(read, 0), **sizes}, read, progress),
+                size_bytes=sum(sizes.values()),
+                external=True,
+                listing=listings.get(folder),
+            )
+        )
+    return records
 
 
 def changed(record: FileRecord) -> Optional[str]:
-    """In words, how a file outside the run differs from its record; None when it does not, or is not there."""
+    """In words, how a file or folder outside the run differs from its record.
+
+    Returns
+    -------
+    None when it does not, and when it is not on this machine or may not be read here.
+    """
     path = Path(record.path)
-    if not path.is_file():
+    try:
+        if path.is_dir():
+            return _folder_changed(path, record)
+        if not path.exists():
+            return None
+        same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
+        return None if same else "has changed"
+    except PermissionError:
         return None
-    return None if sha256_of(path) == record.sha256 else "has changed"
+
+
+def _folder_changed(folder: Path, record: FileRecord) -> Optional[str]:
+    if record.listing is not None and listing_of(folder) == record.listing:
+        return None
+    sizes = {name: status.st_size for name, status in files_below(folder)}
+    if sum(sizes.values()) == record.size_bytes and _content(folder, sizes, {}, silent) == record.sha256:
+        return None  # a copy, whose files have other times
+    return "has changed"
+
+
+def _content(folder: Path, sizes: Mapping[str, int], read: Mapping[str, str], progress: Progress) -> str:
+    """Hash of the hashes of files: those in `read`, of the others as they are now."""
+    digest, done = hashlib.sha256(), 0
+    total = sum(size for name, size in sizes.items() if name not in read)
+    for name in sorted(sizes, key=lambda name: name.split("/")):
+        sha256 = read.get(name)
+        if sha256 is None:
+            sha256 = sha256_of(folder / name)
+            done += sizes[name]
+            progress(done, total, "hashes")
+        digest.update(f"{sha256}  ".encode() + os.fsencode(name) + b"\n")
+    return digest.hexdigest()
+
+
+def external_record(paths: Iterable[Path]) -> List[FileRecord]:
+    """Records of files as they are now."""
+    return [file_record(path) for path in paths]

@@ -40,18 +40,24 @@ D = TypeVar("D", bound=Record)
 
 
 class FileRecord(Record):
-    """A file by content. `path` is relative to the run directory unless the file is `external`."""
+    """A file by content. `path` is relative to the run directory unless the file is `external`.
+
+    An external folder is one record: `rundir.external` says what its hashes are of.
+    """
 
     path: str
     sha256: str = Sha256
     size_bytes: Bytes
     external: bool = False
+    listing: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @model_serializer(mode="wrap")
-    def _say_only_when_external(self, plain: SerializerFunctionWrapHandler) -> Dict[str, Any]:
+    def _say_only_what_is_there(self, plain: SerializerFunctionWrapHandler) -> Dict[str, Any]:
         data: Dict[str, Any] = plain(self)
         if not self.external:
             del data["external"]
+        if self.listing is None:
+            del data["listing"]
         return data
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from snnb import datasets
 from snnb.options import Count, Flag, Options, Seed, typed
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.external import external_record
+from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record
 from snnb.stages.model import input_shape, model_of
 from snnb.stages.stage import Say, Stage, StageResult, merge, quietly, recorded, result_of
@@ -111,7 +111,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             num_classes=model_of(run).num_classes if datasets.describe(params.dataset).num_classes else None,
             progress=progress,
         )
-        output.external = external_record(prepared.inputs)
+        output.external = external_records(prepared.inputs, prepared.folders, prepared.listings, progress)
         output.warnings = prepared.warnings
         output.details = PrepareDetails(
             dataset=prepared.dataset,

@@ -1,23 +1,44 @@
 """The state of a training after each complete epoch, written so that a kill at any moment leaves the one before.
 
-A training is a function of its history and of the model at the end of each epoch: when to stop and which epoch was the
-best follow from the history alone. So a checkpoint is the history, the model with its optimiser, and the best model.
+A training is a function of its history and of the weights at the end of each epoch: when to stop and which epoch was
+the best follow from the history alone. So a checkpoint is the history and, of the last epoch and the best one, the
+arrays of the model and of its optimiser. Nothing in it can run: the model that takes the arrays is the caller's own.
 """
 
+import hashlib
 import json
+import math
 import os
+import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Tuple
+from typing import AbstractSet, Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
+import numpy as np
 from tensorflow import keras
 
+from snnb.arrays import load_archive
 from snnb.errors import InputError, UsageError
-from snnb.training.modelfile import save_model
+from snnb.files import (
+    KINDS,
+    PARTIAL,
+    disk_full_told,
+    remove,
+    require_disk,
+    sha256_of,
+    sync_directory,
+    write_text_atomically,
+)
+from snnb.text import load_json
 
 Row = Dict[str, float]
 
+ANEW = "`snnb train --no-resume` starts anew"
 _STATE = "state.json"
+_ARRAYS = re.compile(r"epoch-(\d{4,})-[0-9a-f]{12}\.npz|epoch-\d{4,}\.h5")  # the second: of earlier versions
+_SHA256 = re.compile("[0-9a-f]{64}")
+_BYTES_BESIDE_EACH_ARRAY = 1024
 
 
 @dataclass(frozen=True)
@@ -30,90 +51,223 @@ class Checkpoint:
         What must be the same for a training to go on from here: parameters, data, model.
     history
         One row for each complete epoch, with Keras's columns.
+    arrays
+        SHA-256 of the file with the arrays after so many complete epochs; those of the last epoch are among them.
     """
 
     identity: Mapping[str, str]
     history: Tuple[Row, ...]
+    arrays: Mapping[int, str]
 
 
-def save(directory: Path, checkpoint: Checkpoint, model: keras.Model, keep: List[int]) -> None:
-    """Write the state after `len(checkpoint.history)` epochs, then drop the models of all epochs but it and `keep`."""
+def refuse_elsewhere(directory: Path) -> None:
+    """Refuse a checkpoint directory that is none, through which something outside the run would be written.
+
+    Raises
+    ------
+    InputError
+        `directory` is a symbolic link or no directory.
+    """
+    try:
+        kind = stat.S_IFMT(directory.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    if kind == stat.S_IFLNK:
+        raise InputError(f"{directory} is a symbolic link, through which nothing is written; move it away")
+    if kind != stat.S_IFDIR:
+        raise InputError(f"{directory} is {KINDS.get(kind, 'a file')} where a directory is expected; move it away")
+
+
+def save(
+    directory: Path, identity: Mapping[str, str], history: Sequence[Row], model: keras.Model, earlier: Mapping[int, str]
+) -> Checkpoint:
+    """Write the state after `len(history)` epochs, then drop the arrays of all epochs but this and `earlier`.
+
+    Parameters
+    ----------
+    directory
+        Made where it is missing; what else is in it is not read.
+    identity, history
+        See `Checkpoint`.
+    model
+        Compiled, as it is after the last of these epochs.
+    earlier
+        Arrays of earlier epochs that are still needed, as `Checkpoint.arrays` names them.
+
+    Raises
+    ------
+    InputError
+        See `refuse_elsewhere`.
+    ResourceError
+        The disk has no room for the arrays.
+    """
+    refuse_elsewhere(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    model_path = _model_path(directory, len(checkpoint.history))
-    save_model(model, model_path)
-    _sync(model_path)
-    # The state names the model, so that its renaming is the one moment at which the checkpoint changes.
-    partial = directory / (_STATE + ".partial")
-    partial.write_text(
-        json.dumps({"identity": dict(checkpoint.identity), "history": list(checkpoint.history)}, indent=1)
-    )
-    _sync(partial)
-    partial.replace(directory / _STATE)
-    _sync(directory)
-    kept = {_model_path(directory, done) for done in [len(checkpoint.history), *keep]}
-    for path in directory.glob("epoch-*.h5"):
+    done = len(history)
+    # The state names the arrays by their content, so that its renaming is the one moment of change.
+    checkpoint = Checkpoint(identity, tuple(history), {**earlier, done: _write_arrays(directory, done, model)})
+    arrays = {str(epochs): digest for epochs, digest in sorted(checkpoint.arrays.items())}
+    state = {"identity": dict(identity), "history": list(history), "arrays": arrays}
+    path = directory / _STATE
+    _clear(path, path.with_name(f".{_STATE}{PARTIAL}"))
+    write_text_atomically(path, json.dumps({"sha256": _digest(state), "state": state}, indent=1))
+    kept = {_arrays_path(directory, *entry) for entry in checkpoint.arrays.items()}
+    for path in _arrays_in(directory):
         if path not in kept:
-            path.unlink()
+            remove(path)
+    return checkpoint
 
 
-def load(directory: Path, identity: Mapping[str, str]) -> Checkpoint:
-    """Read the state of an interrupted training.
+def exists(directory: Path) -> bool:
+    """Whether a training was interrupted here after it had begun.
+
+    Arrays without a state are left of one that was killed before its first epoch, unless they are of a later epoch.
+    """
+    return os.path.lexists(directory / _STATE) or any("epoch-0000" not in path.name for path in _arrays_in(directory))
+
+
+def load(directory: Path, identity: Mapping[str, str], columns: AbstractSet[str]) -> Checkpoint:
+    """Read the state of an interrupted training, and see that all its arrays are as they were written.
+
+    Parameters
+    ----------
+    directory, identity
+        As for `save`.
+    columns
+        Those that each row of the history has.
 
     Raises
     ------
     UsageError
-        When it was made with other parameters, data or another model.
+        It was made with other parameters, data or another model.
     InputError
-        When it cannot be read.
+        It is damaged, or of an earlier version.
     """
     path = directory / _STATE
-    try:
-        content = json.loads(path.read_text())
-        checkpoint = Checkpoint(dict(content["identity"]), tuple(dict(row) for row in content["history"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a checkpoint: train without --resume") from error
+    _refuse_other_than_regular(path)
+    content = load_json(path, ANEW)
+    if isinstance(content, dict) and "history" in content:
+        raise InputError(f"{path} is of an earlier version, whose checkpoints are not read; {ANEW}")
+    checkpoint = _checkpoint(content, columns)
+    if checkpoint is None:
+        raise InputError(f"{path} is damaged; {ANEW}")
     different = [key for key, value in identity.items() if checkpoint.identity.get(key) != value]
     if different:
         raise UsageError(
             f"the checkpoint was made with another {' and '.join(different)}: "
             "give the options of then, or train without --resume"
         )
+    for epochs, digest in checkpoint.arrays.items():
+        _refuse_damaged(_arrays_path(directory, epochs, digest), digest)
     return checkpoint
 
 
-def exists(directory: Path) -> bool:
-    """Whether a training was interrupted here after it had begun."""
-    return (directory / _STATE).is_file()
-
-
-def load_model(directory: Path, epochs_done: int) -> keras.Model:
-    """Read the model, with its optimiser, as it was after so many epochs.
+def restore(directory: Path, checkpoint: Checkpoint, epochs_done: int, model: keras.Model) -> None:
+    """Give a compiled model, and its optimiser, the arrays of after so many epochs.
 
     Raises
     ------
     InputError
-        When the file is missing, damaged, or holds what Keras alone cannot build.
+        They are missing, damaged, or do not fit the model.
     """
-    path = _model_path(directory, epochs_done)
+    digest = checkpoint.arrays.get(epochs_done)
+    if digest is None:
+        raise InputError(f"{directory / _STATE} names no arrays of epoch {epochs_done}; {ANEW}")
+    path = _arrays_path(directory, epochs_done, digest)
+    _refuse_damaged(path, digest)
+    variables = _variables(model)
+    arrays = load_archive(path, ANEW, names=list(variables), must=list(variables))
+    for name, variable in variables.items():
+        if arrays[name].shape != tuple(variable.shape) or arrays[name].dtype != variable.dtype.as_numpy_dtype:
+            raise InputError(f"{path}: {name} does not fit the model; {ANEW}")
+    keras.backend.batch_set_value([(variable, arrays[name]) for name, variable in variables.items()])
+
+
+def _variables(model: keras.Model) -> Dict[str, Any]:
+    """The variables of a model and its optimiser, in a fixed order."""
+    model.optimizer._create_all_weights(model.trainable_variables)  # which Keras does with the first step only
+    groups = {"weight": model.weights, "optimizer": model.optimizer.weights}
+    return {f"{group}_{i:05d}": variable for group, found in groups.items() for i, variable in enumerate(found)}
+
+
+def _write_arrays(directory: Path, epochs_done: int, model: keras.Model) -> str:
+    variables = _variables(model)
+    arrays = dict(zip(variables, keras.backend.batch_get_value(list(variables.values()))))
+    size = sum(array.nbytes + _BYTES_BESIDE_EACH_ARRAY for array in arrays.values())
+    require_disk(directory, size, "the state after an epoch")
+    partial = directory / f".epoch{PARTIAL}"
+    remove(partial)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return keras.models.load_model(str(path))
-    except ValueError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"Keras cannot build the model again ({reason}): use only its own layers and functions"
-        ) from error
-    except (OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"cannot read {path} ({reason}): train without --resume") from error
-
-
-def _model_path(directory: Path, epochs_done: int) -> Path:
-    return directory / f"epoch-{epochs_done:04d}.h5"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(str(path), os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
+        with disk_full_told(directory), os.fdopen(os.open(str(partial), flags, 0o666), "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        digest = sha256_of(partial)
+        path = _arrays_path(directory, epochs_done, digest)
+        _clear(path)
+        partial.replace(path)
     finally:
-        os.close(descriptor)
+        remove(partial)
+    sync_directory(directory)
+    return digest
+
+
+def _checkpoint(content: Any, columns: AbstractSet[str]) -> Optional[Checkpoint]:
+    """What a state file says; None when anything in it is not as `save` writes it."""
+    state = content.get("state") if isinstance(content, dict) else None
+    try:
+        if not isinstance(state, dict) or content["sha256"] != _digest(state):
+            return None
+    except (KeyError, RecursionError):
+        return None
+    identity, history, arrays = (state.get(name) for name in ("identity", "history", "arrays"))
+    if not isinstance(identity, dict) or not isinstance(history, list) or not isinstance(arrays, dict):
+        return None
+    if not all(isinstance(row, dict) and row.keys() == columns for row in history):
+        return None
+    figures = [value for row in history for value in row.values()]
+    if not all(isinstance(value, float) and math.isfinite(value) for value in figures):
+        return None
+    digests = {}
+    for epochs, digest in arrays.items():
+        if not re.fullmatch("[0-9]{1,9}", epochs) or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            return None
+        digests[int(epochs)] = digest
+    return Checkpoint(identity, tuple(history), digests) if len(history) in digests else None
+
+
+def _digest(state: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _arrays_path(directory: Path, epochs_done: int, digest: str) -> Path:
+    return directory / f"epoch-{epochs_done:04d}-{digest[:12]}.npz"
+
+
+def _arrays_in(directory: Path) -> Iterator[Path]:
+    return (path for path in directory.glob("epoch-*") if _ARRAYS.fullmatch(path.name))
+
+
+def _clear(*paths: Path) -> None:
+    """Remove what is no file, so that a file can be written there; a file is replaced at once, and whole."""
+    for path in paths:
+        if not _is_regular(path):
+            remove(path)
+
+
+def _is_regular(path: Path) -> bool:
+    return os.path.lexists(path) and stat.S_ISREG(path.lstat().st_mode)
+
+
+def _refuse_other_than_regular(path: Path) -> None:
+    if not os.path.lexists(path):
+        raise InputError(f"{path} is missing; {ANEW}")
+    if not _is_regular(path):
+        raise InputError(f"{path} is no regular file; {ANEW}")
+
+
+def _refuse_damaged(path: Path, digest: str) -> None:
+    _refuse_other_than_regular(path)
+    if sha256_of(path) != digest:
+        raise InputError(f"{path} is not as it was written; {ANEW}")

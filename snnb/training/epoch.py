@@ -71,7 +71,7 @@ def fit_epoch(
     )
     row = {column: shortest(values[0]) for column, values in logs.items()}
     check_finite(row, epoch)
-    return {**row, "lr": recipe.learning_rate_at(epoch)}
+    return {**row, "lr": float(recipe.learning_rate_at(epoch))}
 
 
 class _Pace(keras.callbacks.Callback):

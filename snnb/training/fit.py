@@ -2,7 +2,8 @@
 
 That is what makes an interrupted training, when resumed, equal to an uninterrupted one bit by bit: both take the same
 path through the same files. The session is cleared and the seed set for every epoch, since dropout draws from a
-generator whose state Keras does not save.
+generator whose state Keras does not save. The files hold arrays only: the layers of each epoch's model are those of the
+model that was built at the beginning.
 """
 
 import math
@@ -10,17 +11,18 @@ import random
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence, Set
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from snnb.errors import UsageError
+from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
+from snnb.seeds import LARGEST_SEED
 from snnb.training import checkpoint as checkpoints
 from snnb.training.batches import Pictures, split_rows
-from snnb.training.checkpoint import Checkpoint, Row
+from snnb.training.checkpoint import Row
 from snnb.training.epoch import fit_epoch
 from snnb.training.modelfile import write_model
 from snnb.training.objective import (
@@ -114,12 +116,13 @@ def train(
     Raises
     ------
     InputError
-        When model and data do not fit each other.
+        When model and data do not fit each other, or the checkpoint is damaged or a symbolic link.
     UsageError
         When the checkpoint is of another training.
     VerificationError
         When the loss is no longer finite.
     """
+    checkpoints.refuse_elsewhere(checkpoint)
     check_data(x_train, y_train, num_classes, "train")
     check_data(x_test, y_test, num_classes, "test")
     warnings = []
@@ -136,22 +139,29 @@ def train(
 
     identity = _identity(model, learning, recipe, validation_split, seed, steps_per_epoch)
     history: List[Row] = []
+    layers = model.to_json()
     if resume and checkpoints.exists(checkpoint):
-        history.extend(checkpoints.load(checkpoint, identity).history)
+        state = checkpoints.load(checkpoint, identity, _columns(num_classes, len(validation_rows) > 0))
+        history.extend(state.history)
         if len(history) > recipe.epochs:
             raise UsageError(f"the checkpoint holds {len(history)} epochs, more than the {recipe.epochs} asked for")
     else:
         if resume:
             warnings.append("there was no checkpoint to resume from: trained from the beginning")
-        checkpoints.save(checkpoint, Checkpoint(identity, ()), model, keep=[])
+        state = checkpoints.save(checkpoint, identity, history, model, earlier={})
+
+    def as_after(epochs_done: int, seed: int) -> keras.Model:
+        _reset(seed)
+        model = _again(layers)
+        compile_model(model, new_optimizer(recipe), num_classes)
+        checkpoints.restore(checkpoint, state, epochs_done, model)
+        return model
 
     steps = math.ceil(len(training_rows) / recipe.batch_size)
     steps = steps if steps_per_epoch is None else min(steps, steps_per_epoch)
     while len(history) < recipe.epochs and not _is_over(history, monitor, recipe.early_stopping):
         epoch = len(history)
-        _reset(seed + epoch)
-        model = checkpoints.load_model(checkpoint, epoch)
-        compile_model(model, model.optimizer, num_classes)
+        model = as_after(epoch, seed + epoch)
         row = fit_epoch(
             model,
             learning,
@@ -164,13 +174,13 @@ def train(
             progress=progress,
         )
         history.append(row)
-        kept = _best(history, monitor) if recipe.early_stopping else epoch
-        checkpoints.save(checkpoint, Checkpoint(identity, tuple(history)), model, keep=[kept + 1])
+        needed = [_best(history, monitor) + 1] if recipe.early_stopping else []
+        earlier = {epochs: digest for epochs, digest in state.arrays.items() if epochs in needed}
+        state = checkpoints.save(checkpoint, identity, history, model, earlier)
 
     best = _best(history, monitor)
     kept = best if recipe.early_stopping else len(history) - 1
-    _reset(seed)
-    model = checkpoints.load_model(checkpoint, kept + 1)
+    model = as_after(kept + 1, seed)
     # The state of the optimiser is of no use to the stages that follow, and twice the size of the weights.
     compile_model(model, new_optimizer(recipe), num_classes)
     test = evaluate(model, Pictures(x_test, y_test, scale, target_shape, num_classes), recipe.batch_size)
@@ -196,8 +206,25 @@ def train(
 def _reset(seed: int) -> None:
     keras.backend.clear_session()
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  a user's model may draw from it
+    np.random.seed(seed % (LARGEST_SEED + 1))  # noqa: NPY002  a user's model may draw from it
     tf.random.set_seed(seed)
+
+
+def _again(layers: str) -> keras.Model:
+    """Build a model again from its own description."""
+    try:
+        return keras.models.model_from_json(layers)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"Keras cannot build the model again ({reason}): use only its own layers and functions"
+        ) from error
+
+
+def _columns(num_classes: Optional[int], validates: bool) -> Set[str]:
+    """What Keras reports of an epoch, and the learning rate."""
+    measured = {"loss"} if num_classes is None else {"loss", "accuracy"}
+    return {*measured, *(f"val_{name}" for name in measured if validates), "lr"}
 
 
 def _identity(

@@ -1,3 +1,5 @@
+import os
+import sys
 import textwrap
 
 import numpy as np
@@ -151,6 +153,71 @@ def test_a_file_that_raises_is_the_users_error(write, text, kind):
     assert str(path) in caught.value.traceback_text
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("import sys; sys.exit(0)", "raised SystemExit: 0"),
+        ("raise BaseException('odd')", "raised BaseException: odd"),
+        ("return f()", "raised RecursionError: maximum recursion depth exceeded"),
+        ("raise Untold", "raised Untold$"),
+    ],
+)
+def test_a_function_that_raises_is_the_users_error(write, body, message):
+    text = f"""
+class Untold(Exception):
+    def __str__(self):
+        raise ValueError
+
+def f():
+    {body}
+"""
+    own = own_model(f"{write(text)}:f")
+    with pytest.raises(OwnCodeError, match=rf"^mine\.py:f {message}"):
+        own.build(input_shape=(4, 4, 1), num_classes=3)
+
+
+def test_ctrl_c_and_want_of_memory_in_a_function_are_what_they_are(write):
+    for error in (KeyboardInterrupt, MemoryError):
+        own = own_model(f"{write(f'def f(): raise {error.__name__}')}:f")
+        with pytest.raises(error):
+            own.build(input_shape=(4, 4, 1), num_classes=3)
+
+
+def test_a_file_leaves_no_trace(write, capsys, monkeypatch):
+    """Not in what is imported later, not beside the file, not among results."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    before = list(sys.path)
+    text = "import sys; print('hello'); sys.path.clear(); sys.path.append('/mine')\ndef f(): print('hello')"
+    path = write(text)
+    with pytest.raises(InputError):
+        own_model(f"{path}:f").build(input_shape=(4, 4, 1), num_classes=3)
+    assert sys.path == [*before, "/mine"]
+    sys.path.remove("/mine")
+    assert [entry.name for entry in path.parent.iterdir()] == ["mine.py"]
+    assert capsys.readouterr() == ("", "hello\nhello\n")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b"x = 1\0"), "raised ValueError: source code string cannot contain null bytes"),
+        (lambda path: path.write_bytes(b"x = '\xe9'"), "raised SyntaxError"),
+        (lambda path: path.mkdir(), "is a directory, not a regular file"),
+        (os.mkfifo, "is a FIFO, not a regular file"),
+        (lambda path: path.write_text("def f(): pass\nf.__signature__ = 3"), "no parameters that can be told"),
+    ],
+)
+def test_a_file_that_is_no_python_is_refused(tmp_path, make, message):
+    make(tmp_path / "mine.py")
+    with pytest.raises(InputError, match=message):
+        own_model(f"{tmp_path}/mine.py:f")
+
+
+def test_a_home_of_nobody_is_refused():
+    with pytest.raises(InputError, match="home directory for 'nobody9'"):
+        own_model("~nobody9/mine.py:f")
+
+
 def test_a_missing_file_is_refused(tmp_path):
     for name in ("gone.py:f", "gone.h5"):
         with pytest.raises(InputError, match=r"gone\.\w+ does not exist"):
@@ -192,8 +259,8 @@ def test_files_that_are_no_model_are_refused(saved, tmp_path):
         file.attrs["model_config"] = file.attrs["model_config"].replace(b'"Dense"', b'"Thick"')
     for name, message in [
         ("weights.h5", "holds no model, at most its weights"),
-        ("half.h5", "cannot be read as HDF5"),
-        ("text.h5", "cannot be read as HDF5"),
+        ("half.h5", "is no whole HDF5 file"),
+        ("text.h5", "is no whole HDF5 file"),
         ("lambda.h5", "layer mine is a Lambda"),
         (path.name, "cannot be loaded by Keras .*Unknown layer: Thick"),
     ]:

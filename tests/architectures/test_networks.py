@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find, names
+from snnb.errors import UsageError
 
 IMAGENET = [name for name in names() if find(name).spec.dataset == "imagenet"]
 REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormalization", "Activation")
@@ -64,6 +65,19 @@ def test_spec_states_the_neurons_and_synapses_of_the_network(name):
     assert model.name == spec.name
     assert model.input_shape[1:] == spec.input_shape
     assert model.output_shape[1] == (spec.num_classes or np.prod(spec.input_shape))
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in IMAGENET])
+def test_pictures_that_are_too_small_are_refused_in_one_line(name):
+    spec = find(name).spec
+    for side in (1, 2, 3, 5, 8):
+        shape = (side, side, spec.input_shape[2])
+        try:
+            find(name).build(input_shape=shape, num_classes=spec.num_classes)
+        except UsageError as error:
+            assert f"{name} cannot be built for pictures of {side}×{side}×" in str(error)  # noqa: PT017
+        else:
+            assert name in ("autoencoder_mnist", "mlp_mnist") or side >= 3
 
 
 @pytest.mark.slow

@@ -90,7 +90,9 @@ def test_anything_but_plain_arrays_is_refused(run_prepare, cifar10_folder, value
     ("change", "message"),
     [
         ({b"labels": [0] * 9 + [10]}, "label 10 of sample 9"),
+        ({b"labels": [0] * 9 + [-1]}, "label -1 of sample 9"),
         ({b"labels": [0] * 9}, "`labels` is no list of 10"),
+        ({b"labels": [b"0"] * 10}, "`labels` is no list of 10"),
         ({b"data": np.zeros((10, 3071), np.uint8)}, "3072 columns"),
         ({b"data": [1, 2]}, "3072 columns"),
     ],
@@ -102,6 +104,38 @@ def test_a_batch_of_another_kind_is_named_with_what_is_wrong(
     path.write_bytes(python2_batch({**cifar10_entries["test_batch"], **change}))
     with pytest.raises(InputError, match=f"test_batch: .*{message}"):
         run_prepare("cifar10", source=cifar10_folder)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (2**63, "label 9223372036854775808 of sample 9 is no class id from 0 to 9; download it again"),
+        (-(2**100), "label -1267650600228229401496703205376 of sample 9 is no class id"),
+        (10**400, "is no readable CIFAR batch .a number of 167 bytes.; download it again"),
+    ],
+    ids=["2^63", "-2^100", "10^400"],
+)
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_label_of_any_size_is_told(run_prepare, cifar10_folder, cifar10_entries, label, message, protocol):
+    path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
+    path.write_bytes(pickle.dumps({**cifar10_entries["test_batch"], b"labels": [0] * 9 + [label]}, protocol))
+    with pytest.raises(InputError, match=f"test_batch.*{message}"):
+        run_prepare("cifar10", source=cifar10_folder)
+
+
+def test_bytes_changed_anywhere_never_end_in_a_bug(run_prepare, cifar10_folder, cifar10_entries):
+    path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
+    whole = pickle.dumps({**cifar10_entries["test_batch"], b"data": np.zeros((10, 3072), np.uint8)}, 2)
+    rng = np.random.default_rng(0)
+    places = [*range(60), *range(len(whole) - 300, len(whole))]
+    refused = 0
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([rng.integers(256)]) + whole[place + 1 :])
+        try:
+            cifar.read_images(path, "labels", 10)
+        except InputError:
+            refused += 1
+    assert refused > len(places) // 2
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 20_000, 30_900])

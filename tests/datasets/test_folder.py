@@ -1,3 +1,4 @@
+import os
 import shutil
 import tracemalloc
 
@@ -200,5 +201,27 @@ def test_a_folder_is_described_and_found_by_its_name(pets, tmp_path):
     assert describe(f"folder:{pets}").name == f"folder:{pets}"
     assert available(f"folder:{pets}", tmp_path) == pets
     assert available(f"folder:{pets}-not", tmp_path) is None
-    with pytest.raises(UsageError, match="names no folder"):
-        describe("folder:")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder:", "names no folder: write folder:DIR"),
+        ("folder: ", "names no folder: write folder:DIR"),
+        ("folder:~nobody-of-that-name/pets", "there is no such home directory; write the path in full"),
+    ],
+)
+def test_a_name_without_a_folder_is_refused(name, message):
+    with pytest.raises(UsageError, match=message):
+        describe(name)
+
+
+def test_a_folder_has_its_absolute_path_for_a_name(pets, monkeypatch):
+    monkeypatch.chdir(pets.parent)
+    monkeypatch.setenv("HOME", str(pets.parent))
+    for given in ("folder:pets", "folder:./pets", "folder:~/pets", f"folder:{pets}"):
+        assert describe(given).name == f"folder:{pets}"
+    assert describe("folder:~").name == f"folder:{pets.parent}"
+    assert describe("folder:./~").name == f"folder:{pets.parent}/~"
+    with pytest.raises(InputError, match=r"pets/caf\\xe9: the name is no UTF-8; rename it"):
+        describe(f"folder:{pets}/" + os.fsdecode(b"caf\xe9"))

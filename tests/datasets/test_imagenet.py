@@ -68,6 +68,7 @@ def test_more_or_fewer_classes_than_the_index_names_are_told(run_prepare, imagen
         (b'{"0": [["n01440764"], "tench"]}', "no class index"),
         (b'{"0": ["n01440764", "a"], "1": ["n01440764", "b"]}', "the class n01440764 twice"),
     ],
+    ids=range(12),
 )
 def test_a_class_index_of_another_form_is_named(run_prepare, imagenet, content, message):
     (imagenet / "imagenet_class_index.json").write_bytes(content)

@@ -39,6 +39,41 @@ def test_the_npz_of_keras_is_read(run_prepare, tmp_path, mnist_arrays):
     check_arrays(run_prepare("mnist", source=tmp_path / "mnist.npz")[0], mnist_arrays)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x_train": None}, "has no array x_train; keras' mnist.npz holds x_train, y_train, x_test and y_test"),
+        ({"y_test": np.array([None] * 20)}, r"mnist\.npz: y_test is no array of plain numbers"),
+        ({"y_test": np.array(["7"] * 20)}, r"mnist\.npz: the labels are <U1, not whole numbers; download it again"),
+        ({"y_test": np.full(20, 0.5)}, r"mnist\.npz: the labels are float64, not whole numbers"),
+        ({"y_test": np.full(20, 2**64 - 1, np.uint64)}, "label 18446744073709551615 of sample 0 is no class id"),
+        ({"y_test": np.zeros((20, 1), int)}, "20 labels for the 20 images"),
+        ({"x_test": np.zeros((20, 28, 28))}, "float64 images of shape"),
+        ({"x_test": np.zeros((0, 28, 28), np.uint8), "y_test": np.zeros(0, int)}, "mnist has no test samples"),
+    ],
+)
+def test_an_npz_of_another_kind_is_named_with_what_is_wrong(run_prepare, tmp_path, mnist_arrays, change, message):
+    arrays = {**dict(zip(("x_train", "y_train", "x_test", "y_test"), mnist_arrays.values())), **change}
+    np.savez(tmp_path / "mnist.npz", **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(InputError, match=message):
+        run_prepare("mnist", source=tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"x" * 100])
+def test_what_is_no_npz_is_told(run_prepare, tmp_path, content):
+    (tmp_path / "mnist.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"mnist\.npz is not a whole npz file .*: download it again"):
+        run_prepare("mnist", source=tmp_path)
+
+
+def test_a_gzip_stream_with_another_checksum_is_told(run_prepare, mnist_folder):
+    path = mnist_folder / "t10k-images-idx3-ubyte.gz"
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + b"\0\0\0\0" + content[-4:])
+    with pytest.raises(InputError, match="a broken gzip stream"):
+        run_prepare("mnist", source=mnist_folder)
+
+
 def test_files_other_than_the_official_ones_are_told(run_prepare, mnist_folder, monkeypatch, mnist_arrays):
     _, prepared = run_prepare("mnist", source=mnist_folder)
     assert "t10k-images-idx3-ubyte.gz" in prepared.warnings[0]

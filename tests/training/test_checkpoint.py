@@ -1,15 +1,16 @@
 """An interrupted training, resumed, against one that was left alone: the same files, bit by bit."""
 
 import inspect
+import os
 import signal
+import stat
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from snnb.errors import InputError, UsageError
-from snnb.training import checkpoint as checkpoints
+from snnb.errors import UsageError
 from snnb.training.recipe import Recipe
 
 RECIPES = {
@@ -52,24 +53,24 @@ def test_a_training_interrupted_twice_and_resumed_equals_one_left_alone(training
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(training, tmp_path, monkeypatch):
-    """Writing takes three synchronised steps: the model, the state that names it, the directory."""
+    """Writing takes four synchronised steps: the arrays, the directory, the state that names them, the directory."""
     recipe = Recipe(optimizer="sgd", momentum=0.9, epochs=1, batch_size=16, learning_rate=0.1)
     training(recipe, folder="whole", checkpoint=tmp_path / "other")
-    real = checkpoints._sync
-    for last in range(6):
+    real = os.fsync
+    for last in range(8):
         steps = []
 
-        def dying(path, steps=steps, last=last):
+        def dying(descriptor, steps=steps, last=last):
             if len(steps) == last:
-                if path.suffix == ".h5":
-                    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    os.truncate(descriptor, os.fstat(descriptor).st_size // 2)
                 raise KeyboardInterrupt
-            steps.append(path)
-            real(path)
+            steps.append(descriptor)
+            real(descriptor)
 
         checkpoint = tmp_path / f"checkpoint-{last}"
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoints, "_sync", dying)
+            patch.setattr(os, "fsync", dying)
             with pytest.raises(KeyboardInterrupt):
                 training(recipe, checkpoint=checkpoint)
         training(recipe, resume=True, checkpoint=checkpoint)
@@ -111,8 +112,8 @@ def test_only_the_models_that_are_needed_are_kept(training, tmp_path):
     recipe = Recipe(epochs=40, batch_size=16, learning_rate=0.5, early_stopping=2)
     done = training(recipe).epochs_run
     assert done < 40
-    kept = {path.name for path in (tmp_path / "checkpoint").iterdir()}
-    assert kept == {"state.json", f"epoch-{done:04d}.h5", f"epoch-{done - 2:04d}.h5"}
+    kept = sorted(path.name[:10] for path in (tmp_path / "checkpoint").iterdir())
+    assert kept == [f"epoch-{done - 2:04d}", f"epoch-{done:04d}", "state.json"]
 
 
 def test_more_epochs_go_on_where_fewer_ended(training, tmp_path):
@@ -148,15 +149,3 @@ def test_a_checkpoint_of_another_training_is_refused(training, data):
     ]:
         with pytest.raises(UsageError, match=f"made with another {what}: .*without --resume"):
             training(**{"recipe": recipe, **changes}, resume=True)
-
-
-def test_a_damaged_checkpoint_is_refused(training, tmp_path):
-    recipe = Recipe(epochs=2, batch_size=16)
-    training(recipe)
-    model = tmp_path / "checkpoint/epoch-0002.h5"
-    model.write_bytes(model.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"epoch-0002\.h5 .*without --resume"):
-        training(recipe, resume=True)
-    (tmp_path / "checkpoint/state.json").write_text('{"identity": {}')
-    with pytest.raises(InputError, match=r"state\.json is not a checkpoint: train without --resume"):
-        training(recipe, resume=True)

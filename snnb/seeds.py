@@ -1,0 +1,3 @@
+"""Which numbers can be seeds."""
+
+LARGEST_SEED = 2**32 - 1  # of numpy.random.seed

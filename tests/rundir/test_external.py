@@ -1,0 +1,226 @@
+import hashlib
+import os
+import shutil
+
+import pytest
+import yaml
+
+from snnb.files import listing_of
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.external import changed, external_records, file_record
+from snnb.rundir.records import FileRecord
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def put(path, content, time=1_700_000_000):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (time, time))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, content in (("a/b/1", b"one"), ("a/2", b"two"), ("a-b/3", b"three"), ("notes.txt", b"")):
+        put(tmp_path / "pets" / name, content)
+    put(tmp_path / "pets" / ".cache" / "4", b"hidden")
+    return tmp_path / "pets"
+
+
+LINES = "".join(
+    f"{sha256(content)}  {name}\n"
+    for name, content in (("a/2", b"two"), ("a/b/1", b"one"), ("a-b/3", b"three"), ("notes.txt", b""))
+)
+
+
+def record_of(folder, read=(), listing=True):
+    hashes = {name: sha256((folder / name).read_bytes()) for name in read}
+    [record] = external_records({}, {folder: hashes}, {folder: listing_of(folder)} if listing else {})
+    return record
+
+
+@pytest.mark.parametrize("read", [(), ("a/2",), ("a/2", "a/b/1", "a-b/3")])
+def test_a_folder_is_one_record_whichever_of_its_files_were_read(folder, read):
+    record = record_of(folder, read)
+    assert record.path == str(folder)
+    assert record.sha256 == sha256(LINES.encode())
+    assert record.size_bytes == 11
+    assert record.external
+    assert record.listing == listing_of(folder)
+    assert changed(record) is None
+
+
+def test_a_file_that_was_read_is_recorded_as_it_was_read(folder, tmp_path):
+    put(tmp_path / "model.h5", b"later")
+    as_read = {"a/2": sha256(b"earlier")}
+    before = listing_of(folder)
+    put(folder / "a" / "2", b"now", time=1_700_000_001)
+    files, pictures = external_records({tmp_path / "model.h5": sha256(b"earlier")}, {folder: as_read}, {folder: before})
+    assert files.sha256 == as_read["a/2"]
+    assert pictures.sha256 == sha256(LINES.replace(sha256(b"two"), as_read["a/2"]).encode())
+    assert changed(files) == changed(pictures) == "has changed"
+
+
+def test_a_picture_that_was_read_and_then_removed_is_recorded_and_missed(folder):
+    record_before = record_of(folder)
+    hashes = {"a/2": sha256(b"two")}
+    before = listing_of(folder)
+    (folder / "a" / "2").unlink()
+    [record] = external_records({}, {folder: hashes}, {folder: before})
+    assert record.sha256 == record_before.sha256
+    assert changed(record) == "has changed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: put(folder / "a" / "2", b"TWO"),
+        lambda folder: put(folder / "a" / "2", b"longer"),
+        lambda folder: put(folder / "a" / "5", b""),
+        lambda folder: (folder / "a" / "2").unlink(),
+        lambda folder: (folder / "a").rename(folder / "c"),
+        shutil.rmtree,
+        lambda folder: (shutil.rmtree(folder), put(folder, b"a file now")),
+    ],
+    ids=["other bytes", "longer", "added", "removed", "renamed", "gone", "a file"],
+)
+@pytest.mark.parametrize("listing", [True, False])
+def test_a_folder_that_was_changed_is_told_and_one_that_is_gone_is_not(folder, change, listing):
+    record = record_of(folder, listing=listing)
+    assert changed(record) is None
+    change(folder)
+    put_later = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    for path in put_later:
+        os.utime(path, (1_700_000_002, 1_700_000_002))
+    assert changed(record) == (None if not folder.exists() else "has changed")
+
+
+def test_a_copy_with_other_times_is_the_same_folder(folder, tmp_path):
+    record = record_of(folder)
+    shutil.copytree(folder, tmp_path / "copy")
+    for path in (tmp_path / "copy").rglob("*"):
+        os.utime(path, (1, 1))
+    copied = record.model_copy(update={"path": str(tmp_path / "copy")})
+    assert listing_of(tmp_path / "copy") != record.listing
+    assert changed(copied) is None
+    put(tmp_path / "copy" / "a" / "2", b"TWO")
+    assert changed(copied) == "has changed"
+
+
+def test_a_folder_with_its_listing_is_not_read(folder, monkeypatch):
+    record = record_of(folder)
+    monkeypatch.setattr("snnb.rundir.external.sha256_of", lambda path: pytest.fail(f"{path} was read"))
+    assert changed(record) is None
+    put(folder / "new", b"1")
+    assert changed(record) == "has changed"  # the sizes say so
+
+
+def test_of_a_folder_with_hidden_files_and_such_only_files_count(folder):
+    record = record_of(folder)
+    put(folder / ".cache" / "5", b"")
+    os.mkfifo(folder / "a" / "fifo")
+    (folder / "a" / "nowhere").symlink_to("nowhere")
+    (folder / "empty").mkdir()
+    assert changed(record) is None
+
+
+def test_names_that_are_no_text_are_recorded(folder):
+    put(folder / os.fsdecode(b"caf\xe9"), b"x")
+    record = record_of(folder)
+    assert record.sha256 == sha256(
+        LINES.replace(f"{sha256(b'')}  n", f"{sha256(b'x')}  caf\0{sha256(b'')}  n")
+        .encode()
+        .replace(b"caf\0", b"caf\xe9\n")
+    )
+    assert changed(record) is None
+
+
+def test_a_file_is_compared_by_content_whatever_its_time(tmp_path):
+    path = tmp_path / "model.h5"
+    put(path, b"weights")
+    record = file_record(path)
+    assert (record.sha256, record.size_bytes, record.listing) == (sha256(b"weights"), 7, None)
+    put(path, b"weights", time=1)
+    assert changed(record) is None
+    for other in (b"Weights", b"more weights"):
+        put(path, other)
+        assert changed(record) == "has changed"
+    path.unlink()
+    assert changed(record) is None
+    os.mkfifo(path)
+    assert changed(record) == "has changed"
+
+
+def test_a_link_that_leads_elsewhere_by_now_is_told(tmp_path):
+    put(tmp_path / "v1" / "a", b"1")
+    put(tmp_path / "v2" / "a", b"2", time=1)
+    (tmp_path / "data").symlink_to("v1")
+    record, folder = file_record(tmp_path / "data" / "a"), record_of(tmp_path / "data")
+    assert changed(record) is changed(folder) is None
+    (tmp_path / "data").unlink()
+    (tmp_path / "data").symlink_to("v2")
+    assert changed(record) == changed(folder) == "has changed"
+
+
+def test_what_may_not_be_read_here_is_as_on_another_machine(folder, monkeypatch):
+    record, file = record_of(folder), file_record(folder / "a" / "2")
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    os.utime(folder / "a" / "2")
+    monkeypatch.setattr("snnb.rundir.external.sha256_of", refuse)
+    assert changed(record) is changed(file) is None
+
+
+def test_the_hashing_of_what_was_not_read_tells_its_progress(folder):
+    seen = []
+    external_records({}, {folder: {"a/2": sha256(b"two")}}, {}, lambda done, total, note="": seen.append((done, total)))
+    assert seen == [(3, 8), (8, 8), (8, 8)]
+
+
+def test_a_record_is_written_with_its_listing_where_it_has_one_and_read_with_and_without(run, params, write, folder):
+    with run.locked(), run.stage("prepare", params, inputs=[]) as output:
+        output.details = _details()
+        output.external = [record_of(folder), file_record(folder / "a" / "2")]
+    stored = yaml.safe_load((run.path / "manifest.yaml").read_text())["stages"]["prepare"]["inputs"]
+    assert [list(record) for record in stored] == [
+        ["path", "sha256", "size_bytes", "external", "listing"],
+        ["path", "sha256", "size_bytes", "external"],
+    ]
+    assert RunDirectory.open(run.path).manifest == run.manifest
+
+
+def _details():
+    from snnb.rundir.records import PrepareDetails, Split
+
+    split = Split(shape=[1], dtype="uint8", class_counts={"0": 1})
+    return PrepareDetails(
+        dataset="digits",
+        version="1",
+        licence="none",
+        source="test",
+        scale=16,
+        class_names=["0"],
+        splits={"train": split},
+    )
+
+
+def test_a_folder_recorded_by_an_earlier_version_is_understood(tmp_path):
+    """It had one record for more than twenty files, without a listing."""
+    files = {f"{letter}/{number}": f"{letter}{number}".encode() for letter in "ab" for number in range(15)}
+    for name, content in files.items():
+        put(tmp_path / "many" / name, content)
+    by_path = sorted(files, key=lambda name: name.split("/"))
+    lines = "".join(f"{sha256(files[name])}  {name}\n" for name in by_path)
+    record = FileRecord(
+        path=str(tmp_path / "many"),
+        sha256=sha256(lines.encode()),
+        size_bytes=sum(map(len, files.values())),
+        external=True,
+    )
+    assert changed(record) is None
+    put(tmp_path / "many" / "a" / "3", b"A3")
+    assert changed(record) == "has changed"
