@@ -101,7 +101,10 @@ def carry_out(
         from snnb.architectures import settings_from
         from snnb.stages.model import model_of
 
-        given["train"]["settings"] = settings_from(given["train"]["settings"], model_of(run).settings)
+        known = model_of(run)
+        given["train"]["settings"] = settings_from(
+            given["train"]["settings"], known.settings, own=known.file is not None
+        )
     with run.locked(wait=not no_wait, say=console.say):
         outcomes = bring_up_to_date(
             run,

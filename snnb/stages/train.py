@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
 import numpy as np
 
+from snnb.architectures import checked_settings
 from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.external import external_record
+from snnb.rundir.external import file_record
 from snnb.rundir.params import ParseParams, TrainParams, typed
 from snnb.rundir.records import TrainDetails
 from snnb.stages.dataset import dataset_array, prepared_details
@@ -32,7 +33,8 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], No
     recorded = recorded_params(record)
     recipe = _recipe(model.recipe, recorded).override(**{n: given.get(RENAMED.get(n, n)) for n in asdict(model.recipe)})
     in_force = {RENAMED.get(name, name): value for name, value in asdict(recipe).items()}
-    settings = {**model.settings, **recorded.get("settings", {}), **given.get("settings", {})}
+    chosen = checked_settings(given.get("settings", {}), model.settings, own=model.file is not None)
+    settings = {**model.settings, **recorded.get("settings", {}), **chosen}
     defaults = {"validation_split": 0.1}
     return merge(TrainParams, defaults, record, {**given, **in_force, "settings": settings}, say)
 
@@ -65,7 +67,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
             "progress": progress,
         }
         if model.file is not None:
-            output.external = external_record([model.file])
+            output.external = [file_record(model.file)]
         result = (
             _judge(build, arrays, params, common) if model.trained else _fit(run, model, build, arrays, params, common)
         )
