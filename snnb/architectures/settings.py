@@ -12,33 +12,21 @@ LARGEST_COUNT = 1_000_000
 _SHARES = ("dropout", "dropout_rate")
 
 
-def settings_from(pairs: Sequence[str], settings: Mapping[str, Setting], *, own: bool = False) -> Dict[str, Setting]:
-    """Read overrides of a model's hyper-parameters.
-
-    Parameters
-    ----------
-    pairs
-        Texts like `dropout=0.3` or `filters=8,16`.
-    settings, own
-        As for `checked_settings`.
-
-    Returns
-    -------
-    dict
-        The ones given, typed as their defaults.
+def settings_from(pairs: Sequence[str]) -> Dict[str, Any]:
+    """Read hyper-parameters from texts like `dropout=0.3` or `filters=8,16`.
 
     Raises
     ------
     UsageError
-        When there is no such setting, or the value is not of its kind.
+        A text has no `=`.
     """
     given: Dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
             raise UsageError(f"--set {pair}: write it as key=value")
-        given[key] = [_parsed(part) for part in text.split(",")] if "," in text else _parsed(text)
-    return checked_settings(given, settings, own=own)
+        given[key] = tuple(_parsed(part) for part in text.split(",")) if "," in text else _parsed(text)
+    return given
 
 
 def checked_settings(

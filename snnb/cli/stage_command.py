@@ -95,11 +95,6 @@ def carry_out(
     from snnb.stages.runs import open_or_create
 
     run = open_or_create(model, run_dir, dataset)
-    if "settings" in given.get("train", {}):
-        from snnb.architectures import settings_from
-        from snnb.stages.model import model_of
-
-        given["train"]["settings"] = settings_from(given["train"]["settings"], model_of(run).settings)
     with run.locked(wait=not no_wait, say=console.say):
         outcomes = bring_up_to_date(
             run,

@@ -8,7 +8,7 @@ change (`files.listing_of`). While the listing stays the same nothing has to be 
 import hashlib
 import os
 from pathlib import Path
-from typing import Iterable, List, Mapping, Optional
+from typing import List, Mapping, Optional
 
 from snnb.files import files_below, listing_of, sha256_of
 from snnb.progress import Progress, silent
@@ -98,8 +98,3 @@ def _content(folder: Path, sizes: Mapping[str, int], read: Mapping[str, str], pr
             progress(done, total, "hashes")
         digest.update(f"{sha256}  ".encode() + os.fsencode(name) + b"\n")
     return digest.hexdigest()
-
-
-def external_record(paths: Iterable[Path]) -> List[FileRecord]:
-    """Records of files as they are now."""
-    return [file_record(path) for path in paths]

@@ -1,5 +1,6 @@
 """Whether a stage is up to date, and if not, why: from the options given, the recorded ones, and the files' hashes."""
 
+from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
 from snnb.options import fitting, over, validated
@@ -35,7 +36,10 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
     if options:
         return ", ".join(options)
     for file in record.inputs:
-        if file.external:
+        if file.external and Path(file.path).is_file():
+            if not run.hashes.matches(file):  # remembered, as for the files of the run
+                return f"{file.path} has changed"
+        elif file.external:
             difference = changed(file)  # None also for what is not on this machine
             if difference:
                 return f"{file.path} {difference}"

@@ -5,15 +5,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
+from snnb.architectures import checked_settings, settings_from
 from snnb.errors import UsageError
 from snnb.memory import TENSORFLOW
 from snnb.options import Count, Flag, Seed, fitting, typed
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.external import external_record
+from snnb.rundir.external import file_record
 from snnb.rundir.records import Kind, Record
 from snnb.stages.dataset import dataset_array, prepared_details
 from snnb.stages.model import Model, class_count, model_of
@@ -44,6 +45,12 @@ class TrainParams(Recipe):
     )
     seed: Seed = Field(default=0, description="Seed of everything random.")
 
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _from_pairs(cls, settings: Any) -> Any:
+        """Read `key=value` texts, as the command line has them."""
+        return settings_from(settings) if isinstance(settings, list) else settings
+
 
 class TrainDetails(Record):
     """What was trained."""
@@ -58,7 +65,8 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
     """Parameters in force: by default those of the model's recipe, whose momentum another optimizer drops."""
     given = typed(TrainParams, given)
     model, record = model_of(run), recorded(run, KIND)
-    settings = {**model.settings, **recorded_params(record).get("settings", {}), **given.get("settings", {})}
+    chosen = checked_settings(given.get("settings", {}), model.settings, own=model.file is not None)
+    settings = {**model.settings, **recorded_params(record).get("settings", {}), **chosen}
     given = {**given, "settings": settings}
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
     return merge(KIND, defaults, record, given, say)
@@ -88,7 +96,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
             "progress": progress,
         }
         if model.file is not None:
-            output.external = external_record([model.file])
+            output.external = [file_record(model.file)]
         result = _judge(build, arrays, params, common) if model.trained else _fit(run, build, arrays, params, common)
         output.metrics = dict(result.metrics)
         output.warnings += result.warnings
