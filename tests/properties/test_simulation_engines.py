@@ -262,7 +262,7 @@ def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
 
 
 @pytest.mark.parametrize("source", ["constant", "poisson"])
-@settings(max_examples=8, **OPTIONS)
+@settings(max_examples=6, **OPTIONS)
 @given(architectures(KINDS), st.sampled_from([0.5, 1.0, 2.0]), st.sampled_from(["subtraction", "zero"]))
 def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, architecture, threshold, reset):
     options = SimulationSettings(
