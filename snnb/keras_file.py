@@ -1,0 +1,228 @@
+"""Keras's h5 files, loaded so that nothing in them can run and nothing they declare is believed.
+
+Keras builds any layer that a file names: a Lambda runs the bytecode beside it, a TensorFlowOpLayer any operation of
+TensorFlow, writing files among them, and names of functions are looked up in its modules. So a file may name only what
+stands here, at the places where it belongs.
+"""
+
+import copy
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Set, Tuple
+
+import h5py
+
+from snnb.errors import InputError, out_of_memory
+from snnb.hdf5 import json_attribute, reading
+
+if TYPE_CHECKING:
+    from tensorflow import keras
+
+MODELS = ("Sequential", "Model", "Functional")
+_LAYERS = """
+Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D
+BatchNormalization BatchNormalizationV1 BatchNormalizationV2 Concatenate Conv1D Conv2D Conv2DTranspose Conv3D
+Conv3DTranspose Cropping1D Cropping2D Cropping3D Dense DepthwiseConv2D Dot Dropout ELU Embedding Flatten
+GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D InputLayer LayerNormalization LeakyReLU Masking
+MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum Multiply PReLU Permute ReLU RepeatVector Reshape
+SeparableConv1D SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D Subtract
+ThresholdedReLU UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+"""
+LAYERS = frozenset(_LAYERS.split())
+# What a value of a layer's configuration may name, by the end of its key.
+NAMES: Dict[str, str] = {
+    "activation": "elu exponential hard_sigmoid linear relu selu sigmoid softmax softplus softsign swish tanh",
+    "initializer": """
+        Constant GlorotNormal GlorotUniform Identity Ones Orthogonal RandomNormal RandomUniform TruncatedNormal
+        VarianceScaling Zeros constant glorot_normal glorot_uniform he_normal he_uniform identity lecun_normal
+        lecun_uniform normal ones orthogonal random_normal random_uniform truncated_normal uniform zeros
+        """,
+    "regularizer": "L1L2 l1 l1_l2 l2",
+    "constraint": "MaxNorm MinMaxNorm NonNeg UnitNorm max_norm min_max_norm non_neg unit_norm",
+}
+ALLOWED = {key: frozenset(names.split()) for key, names in NAMES.items()}
+
+
+def load_model(path: Path, remedy: str) -> "keras.Model":
+    """Load a model with its weights, uncompiled.
+
+    Parameters
+    ----------
+    path
+        The file.
+    remedy
+        What a person can do when it is damaged; ends the message.
+
+    Raises
+    ------
+    InputError
+        The file is no whole Keras model, names what is not in this file, declares more weights than it holds, or has
+        data elsewhere; or Keras cannot build it.
+    """
+    from tensorflow import keras
+
+    with reading(path, remedy) as file:
+        architecture = json_attribute(file, "model_config", path, remedy)
+        if architecture is None:
+            raise InputError(f"{path} holds no model, at most its weights; {remedy}")
+        check_layers(architecture, str(path), remedy)
+        try:
+            _check_sizes(architecture, file, path, remedy)
+            return keras.models.load_model(file, compile=False)
+        except InputError:
+            raise
+        except Exception as error:  # whatever Keras raises here is about the file
+            if out_of_memory(error):
+                raise
+            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{path}: Keras {keras.__version__} cannot load it ({line[:200]}); {remedy}") from error
+
+
+def check_layers(architecture: Any, where: str, remedy: str) -> None:
+    """Refuse the description of a model that names anything but Keras's own layers that cannot run code.
+
+    Parameters
+    ----------
+    architecture
+        What Keras writes as `model_config`.
+    where
+        What it was found in; begins the message.
+    remedy
+        Ends it.
+
+    Raises
+    ------
+    InputError
+        Naming the layer and its kind.
+    """
+    fault = next(_faults_of_model(architecture), None)
+    if fault is not None:
+        raise InputError(f"{where}: {fault}; {remedy}")
+
+
+def _faults_of_model(model: Any) -> Iterator[str]:
+    kind, config = _kind_and_config(model)
+    layers = config.get("layers")
+    if kind not in MODELS or not isinstance(layers, list) or not layers:
+        yield "the attribute model_config is not a Keras model's"
+        return
+    for layer in layers:
+        yield from _faults_of_layer(layer)
+    if not _is_plain({key: value for key, value in config.items() if key != "layers"}):
+        yield "the model holds what no model does"
+    if kind != "Sequential":
+        yield from _faults_of_connections(layers)
+
+
+def _faults_of_layer(layer: Any) -> Iterator[str]:
+    kind, config = _kind_and_config(layer)
+    where = f"layer {_name(config)} ({kind or 'of no kind'})"
+    if kind in MODELS:
+        yield f"{where} is a model inside the model, which is not loaded: use its layers one by one"
+    elif kind not in LAYERS:
+        yield f"{where} is not loaded from a file, since it may run code"
+    elif not isinstance(config.get("name"), str):
+        yield f"{where} is none"
+    else:
+        yield from (f"{where}: {fault}" for fault in _faults_of_config(config))
+
+
+def _faults_of_connections(layers: List[Dict[str, Any]]) -> Iterator[str]:
+    """What would keep Keras waiting for ever: it goes round until each layer has found those before it.
+
+    Keras writes layers in an order in which those come first.
+    """
+    before: Set[str] = set()
+    for layer in layers:
+        where, nodes = f"layer {_name(layer['config'])}", layer.get("inbound_nodes")
+        takes = 0 if layer["class_name"] == "InputLayer" else 1
+        if layer.get("name") != layer["config"]["name"] or layer["name"] in before:
+            yield f"{where} has two names, or one that another layer has"
+        elif not isinstance(nodes, list) or not all(map(_is_node, nodes)):
+            yield f"{where} has connections that are none"
+        elif len(nodes) != takes:
+            yield f"{where} is used {len(nodes)} times: use each layer once"
+        elif any(source[0] not in before for node in nodes for source in node):
+            yield f"{where} takes its input from a layer that does not come before it"
+        before.add(layer["name"])
+
+
+def _is_node(node: Any) -> bool:
+    """Whether it lists the inputs of a layer: each `[layer, node, tensor]`, the first of both, and arguments if any."""
+    return (
+        isinstance(node, list)
+        and bool(node)
+        and all(
+            isinstance(source, list)
+            and len(source) in (3, 4)
+            and isinstance(source[0], str)
+            and source[1:3] == [0, 0]
+            and all(isinstance(arguments, dict) for arguments in source[3:])
+            and _is_plain(source[3:])
+            for source in node
+        )
+    )
+
+
+def _kind_and_config(entry: Any) -> Tuple[str, Dict[str, Any]]:
+    """Class and configuration of a layer or model; empty where they are not of their types."""
+    kind, config = (entry.get("class_name"), entry.get("config")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(kind, str) or not isinstance(config, dict):
+        return "", {}
+    return kind, config
+
+
+def _name(config: Dict[str, Any]) -> str:
+    name = config.get("name")
+    return name[:100] if isinstance(name, str) else "without a name"
+
+
+def _faults_of_config(config: Dict[str, Any]) -> Iterator[str]:
+    for key, value in config.items():
+        names = ALLOWED.get(key.rsplit("_", 1)[-1])
+        if isinstance(value, dict):
+            kind, inner = _kind_and_config(value)
+            if names is None or kind not in names or value.keys() != {"class_name", "config"} or not _is_plain(inner):
+                yield f"its {key} is {kind or 'none'}, which is not Keras's own"
+        elif names is not None and value is not None and not (isinstance(value, str) and value in names):
+            yield f"its {key} is {str(value)[:100]}, which is not Keras's own"
+        elif not _is_plain(value):
+            yield f"its {key} is nothing that a layer takes"
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is numbers, text, and lists and mappings of such, with no object among them."""
+    waiting: List[Any] = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if "class_name" in value:
+                return False
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, (int, float)) and not abs(value) < 2**63:  # no number, or too large a one
+            return False
+    return True
+
+
+def _check_sizes(architecture: Dict[str, Any], file: h5py.File, path: Path, remedy: str) -> None:
+    """Refuse a model with more weights than the file holds, before memory is taken: in a graph none is."""
+    import tensorflow as tf
+    from tensorflow import keras
+    from tensorflow.python.util import deprecation
+
+    with tf.Graph().as_default(), deprecation.silence():  # Keras itself uses what is deprecated there
+        model = keras.models.model_from_config(copy.deepcopy(architecture))
+        needed = sum(math.prod(int(length) for length in weight.shape) for weight in model.weights)
+    stored = 0
+    group = file["model_weights"]
+
+    def count(_: str, item: Any) -> None:
+        nonlocal stored
+        stored += math.prod(item.shape or (0,)) if isinstance(item, h5py.Dataset) else 0
+
+    group.visititems(count)
+    if needed > stored:
+        raise InputError(f"{path}: its layers need {needed:,} weights, but it holds {stored:,}; {remedy}")
