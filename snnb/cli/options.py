@@ -3,14 +3,14 @@
 import inspect
 from enum import Enum
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Type, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type, Union
 
 import click
 import typer
 from annotated_types import Ge, Le
 from typing_extensions import Annotated, Literal, get_args, get_origin
 
-from snnb.options import MOST, Flag, Options, own_flags
+from snnb.options import MOST, Flag, Options, flag_of, own_flags
 
 Model = Annotated[
     Optional[str],
@@ -67,12 +67,12 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     least, most = bounds.get(Ge), bounds.get(Le)
     wanted: Any = _plain(field.annotation)
     words: Dict[str, Any] = {"help": field.description, "metavar": flag.metavar, "envvar": flag.environment}
-    if flag.parse is not None:
+    if flag.repeated:
+        wanted = List[str]
+    elif flag.parse is not None:
         wanted, words["parser"] = str, _parser(flag.parse)
     elif get_origin(wanted) is Literal:
         wanted = _choices(name, get_args(wanted))
-    elif flag.repeated:
-        wanted = List[str]
     elif wanted in (int, float):
         for part in get_args(field.annotation):  # bounds of what is optional
             bounds.update({type(bound): bound for bound in get_args(part)})
@@ -126,7 +126,14 @@ def as_command(
     return command
 
 
-def chosen(values: Dict[str, Any], names: List[str]) -> Dict[str, Any]:
-    """The options among `names` that were given."""
-    given = {name: values[name] for name in names if values.get(name) not in (None, [])}
-    return {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}
+def chosen(values: Mapping[str, Any], kind: Type[Options], names: Sequence[str]) -> Dict[str, Any]:
+    """The options among `names` that were given, as `kind` takes them."""
+    given: Dict[str, Any] = {}
+    for name in names:
+        value, flag = values.get(name), flag_of(kind, name)
+        if value is None or value == []:
+            continue
+        if flag.repeated and flag.parse is not None:
+            value = flag.parse(value)
+        given[name] = value.value if isinstance(value, Enum) else value
+    return given

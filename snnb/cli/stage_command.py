@@ -68,7 +68,7 @@ def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: boo
     common = common_options(_common)
 
     def call(**values: Any) -> None:
-        given = {stage: chosen(values, own) for stage, own in names.items()}
+        given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in names.items()}
         carry_out(target, given, by_name, **{parameter.name: values[parameter.name] for parameter in common})
 
     return as_command(target if by_name else "run", text, [*common[:3], *options.values(), *common[3:]], call)

@@ -35,9 +35,11 @@ def verify(run: RunDirectory, progress: Progress = silent) -> Verification:
     damaged: Dict[str, None] = {}  # in order
     aside = run.interrupted()
     notes += [f"{path}: interrupted while it was replaced; the next stage command puts it back" for path in aside]
-    total = sum(file.size_bytes for record in run.records().values() for file in record.outputs)
+    single = {kind.directory: kind.name for kind in run.kinds if kind.names is None}
+    records = {single.get(directory, directory): record for directory, record in run.records().items()}
+    total = sum(file.size_bytes for record in records.values() for file in record.outputs)
     done = 0
-    for stage, record in run.records().items():
+    for stage, record in records.items():
         for file in record.outputs:
             problem = _compare(_located(run.path, file.path, aside), file)
             if problem:
@@ -46,7 +48,7 @@ def verify(run: RunDirectory, progress: Progress = silent) -> Verification:
             hashes[file.path] = file.sha256
             done += file.size_bytes
             progress(done, total, file.path)
-    for stage, record in run.records().items():
+    for stage, record in records.items():
         for file in record.inputs:
             if not file.external:
                 if hashes.get(file.path) != file.sha256:

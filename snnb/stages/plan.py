@@ -184,11 +184,12 @@ def state_of_stages(run: RunDirectory) -> List[State]:
 
 
 def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
-    """Commands that make damaged results again, in order; `damaged` names their directories."""
+    """Commands that make damaged results again, in order; `damaged` names stages, and one of many by its directory."""
+    by_key = {stage.kind.key: stage for stage in STAGES.values()}
     commands = []
-    for directory in damaged:
-        folder, _, name = directory.partition("/")
-        stage = next(stage for stage in STAGES.values() if stage.kind.directory == folder)
+    for damage in damaged:
+        key, _, name = damage.partition("/")
+        stage = by_key[key]
         words = " ".join([stage.name, *stage.again(name)])
         commands.append(f"`snnb {words} --run-dir {shlex.quote(str(run.path))}`")
     return commands

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 from typing_extensions import Annotated
 
 from snnb.architectures import checked_settings, settings_from
@@ -31,9 +31,9 @@ Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 class TrainParams(Recipe):
     """The training recipe in force; `settings` are the architecture's own hyper-parameters."""
 
-    settings: Annotated[Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", repeated=True)] = Field(
-        default_factory=dict, description="A hyper-parameter of the model; can be given several times."
-    )
+    settings: Annotated[
+        Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=settings_from, repeated=True)
+    ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
     validation_split: float = Field(
         default=0.1, gt=0, lt=1, description="Share of the training set that is only validated on."
     )
@@ -44,12 +44,6 @@ class TrainParams(Recipe):
         description="Go on from the last complete epoch of an interrupted training; by default where its options fit.",
     )
     seed: Seed = Field(default=0, description="Seed of everything random.")
-
-    @field_validator("settings", mode="before")
-    @classmethod
-    def _from_pairs(cls, settings: Any) -> Any:
-        """Read `key=value` texts, as the command line has them."""
-        return settings_from(settings) if isinstance(settings, list) else settings
 
 
 class TrainDetails(Record):

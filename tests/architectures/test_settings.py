@@ -5,16 +5,21 @@ from snnb.architectures import find
 from snnb.architectures.settings import checked_settings, settings_from
 from snnb.errors import UsageError
 
+
+def read(pairs, settings, *, own=False):
+    return checked_settings(settings_from(pairs), settings, own=own)
+
+
 ALEXNET = find("alexnet_catsvsdogs").spec.settings
 
 
 def test_values_get_the_type_of_the_default():
-    given = settings_from(["dropout=0.25", "units=100,200", "filters=1,2,3,4,5"], ALEXNET)
+    given = read(["dropout=0.25", "units=100,200", "filters=1,2,3,4,5"], ALEXNET)
     assert given == {"dropout": 0.25, "units": (100, 200), "filters": (1, 2, 3, 4, 5)}
-    assert settings_from([], ALEXNET) == {}
-    assert settings_from(["dropout=0"], ALEXNET) == {"dropout": 0.0}
-    assert settings_from(["gain=-1.5"], {"gain": 0.1}) == {"gain": -1.5}
-    assert repr(settings_from(["gain=2"], {"gain": 0.1})) == "{'gain': 2.0}"
+    assert read([], ALEXNET) == {}
+    assert read(["dropout=0"], ALEXNET) == {"dropout": 0.0}
+    assert read(["gain=-1.5"], {"gain": 0.1}) == {"gain": -1.5}
+    assert repr(read(["gain=2"], {"gain": 0.1})) == "{'gain': 2.0}"
 
 
 def test_a_function_of_ones_own_decides_itself_what_its_whole_numbers_may_be():
@@ -30,7 +35,7 @@ def test_a_function_of_ones_own_decides_itself_what_its_whole_numbers_may_be():
         ("dropout_scale=2", 2.0),
     ]:
         key = pair.split("=")[0]
-        assert settings_from([pair], settings, own=True) == {key: value}
+        assert read([pair], settings, own=True) == {key: value}
         assert checked_settings({key: value}, settings, own=True) == {key: value}
     for pair, message in [
         ("dropout_layers=0.5", "'0.5' is not a whole number$"),
@@ -40,7 +45,7 @@ def test_a_function_of_ones_own_decides_itself_what_its_whole_numbers_may_be():
         ("units=1,2", "'1,2' is not a whole number$"),
     ]:
         with pytest.raises(UsageError, match=message):
-            settings_from([pair], settings, own=True)
+            read([pair], settings, own=True)
 
 
 @pytest.mark.parametrize(
@@ -91,21 +96,21 @@ def test_values_of_a_program_get_the_type_of_the_default():
 )
 def test_what_cannot_be_meant_is_refused(pair, message):
     with pytest.raises(UsageError, match=message):
-        settings_from([pair], ALEXNET)
+        read([pair], ALEXNET)
 
 
 def test_a_number_that_is_not_finite_is_refused():
     with pytest.raises(UsageError, match="'inf' is not a number"):
-        settings_from(["gain=inf"], {"gain": 1.0})
+        read(["gain=inf"], {"gain": 1.0})
 
 
 def test_a_model_without_settings_says_so():
     with pytest.raises(UsageError, match="this model has no settings"):
-        settings_from(["a=1"], {})
+        read(["a=1"], {})
 
 
 def test_settings_change_the_network():
-    given = settings_from(["filters=3,5", "units=7,9"], find("lenet_mnist").spec.settings)
+    given = read(["filters=3,5", "units=7,9"], find("lenet_mnist").spec.settings)
     model = find("lenet_mnist").build(input_shape=(28, 28, 1), num_classes=4, **given)
     shapes = {layer.name: layer.output_shape[-1] for layer in model.layers}
     assert [shapes[name] for name in ("conv_1", "conv_2", "dense_1", "dense_2", "output")] == [3, 5, 7, 9, 4]

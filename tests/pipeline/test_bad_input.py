@@ -105,11 +105,11 @@ def test_options_that_cannot_be_meant(run, arguments, code, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--engine", "gpu"], "--engine 'gpu'"),
+        (["run", "--engine", "gpu"], "'gpu' is not one of"),
         (["simulate", "--warm-up", "100", "--duration", "100"], "--warm-up 100"),
-        (["run", "--rate-unit", "minutes"], "--rate-unit 'minutes'"),
-        (["parse", "--percentile", "101"], "--percentile 101"),
-        (["graph", "--pool-weight", "two"], "--pool-weight 'two'"),
+        (["run", "--rate-unit", "minutes"], "'minutes' is not one of"),
+        (["parse", "--percentile", "101"], "101.0 is not in the range"),
+        (["graph", "--pool-weight", "two"], "'two' is not one of"),
         (["run", "--momentum", "0.5"], "momentum is for sgd"),
     ],
 )

@@ -14,7 +14,9 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
 from snnb.rundir.status import stale_reason
 from snnb.stages import prepare
+from snnb.stages.all import KINDS
 from snnb.stages.model import describe
+from snnb.stages.runs import open_run
 
 
 @pytest.fixture
@@ -32,18 +34,18 @@ def prepared(tmp_path, pets):
     info = RunInfo(
         model="lenet_mnist", dataset=f"folder:{pets}", created_utc="2026-01-01T00:00:00+00:00", snnb_version="0"
     )
-    run = RunDirectory.create(tmp_path / "run", info)
+    run = RunDirectory.create(tmp_path / "run", info, KINDS)
 
     def go(**options):
         with run.locked():
             prepare.run(run, prepare.resolve(run, {"shape": (4, 4, 1), **options}))
-        return RunDirectory.open(run.path)
+        return open_run(run.path)
 
     return go
 
 
 def reason(run):
-    return stale_reason(run, run.manifest.stages.prepare, {})
+    return stale_reason(run, run.record_of("prepare"), {})
 
 
 def replace(pets):
@@ -103,7 +105,7 @@ def test_the_manifest_names_the_folders_with_the_hash_of_all_their_files(prepare
         lines[part] = "".join(
             f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(pets / part)}\n" for path in paths
         )
-    found = {record.path: record.sha256 for record in run.manifest.stages.prepare.inputs}
+    found = {record.path: record.sha256 for record in run.record_of("prepare").inputs}
     assert found == {str(pets / part): hashlib.sha256(lines[part].encode()).hexdigest() for part in lines}
 
 
@@ -121,7 +123,7 @@ def test_a_broken_picture_whose_name_is_no_text_is_named_in_the_manifest(prepare
     for number in range(6, 100):
         shutil.copyfile(pets / "train" / "ant" / "1.png", pets / "train" / "ant" / f"{number}.png")
     (pets / "train" / "bee" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
-    record = prepared().manifest.stages.prepare
+    record = prepared().record_of("prepare")
     assert record.warnings == [
         f"1 of 107 train pictures cannot be read and are left out: {pets}/train/bee/caf\\xe9.png: not a picture"
     ]

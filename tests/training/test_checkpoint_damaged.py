@@ -32,7 +32,7 @@ def test_no_code_in_a_checkpoint_runs(training, tmp_path):
         return x
 
     recipe = Recipe(epochs=2, batch_size=16)
-    training(recipe.override(epochs=1))
+    training(recipe.model_copy(update={"epochs": 1}))
     harmful = keras.Sequential([keras.layers.Lambda(harm, input_shape=(6, 5, 1))])
     harmful.compile("adam", "mse")
     for arrays in (tmp_path / "checkpoint").glob("epoch-*"):
@@ -55,7 +55,7 @@ def interrupted(tmp_path_factory, data, small_model):
         **vars(data),
         "scale": 255.0,
         "num_classes": 3,
-        "recipe": Recipe(epochs=3, batch_size=16, learning_rate=0.5, patience=3),
+        "recipe": Recipe(epochs=3, batch_size=16, learning_rate=0.5, early_stopping=3),
         "validation_split": 0.25,
         "seed": 5,
         "target": folder / "train",
@@ -235,7 +235,7 @@ def test_files_of_a_checkpoint_are_not_written_through_links(training, tmp_path)
 
 def test_a_disk_without_room_is_an_error_that_leaves_the_state_as_it_was(training, tmp_path, monkeypatch):
     recipe = Recipe(epochs=2, batch_size=16)
-    training(recipe.override(epochs=1))
+    training(recipe.model_copy(update={"epochs": 1}))
     before = {path: path.read_bytes() for path in (tmp_path / "checkpoint").iterdir()}
     monkeypatch.setattr(checkpoints, "_BYTES_BESIDE_EACH_ARRAY", 1 << 62)  # more than any disk has
     with pytest.raises(ResourceError, match="MB free; make room"):
