@@ -1,6 +1,5 @@
 """Models that came from elsewhere: loading a trained one, and what every one must be."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator
 
@@ -9,6 +8,8 @@ from snnb.errors import InputError
 if TYPE_CHECKING:
     from tensorflow.keras import Model
 
+RESAVE = "save the model again with model.save"
+
 
 def load_trained(path: Path) -> "Model":
     """Load a model with its weights, uncompiled.
@@ -16,29 +17,29 @@ def load_trained(path: Path) -> "Model":
     Raises
     ------
     InputError
-        When the file is no Keras model, holds layers that Keras does not know, or a Lambda layer, which would run code
-        out of the file.
+        When the file is no Keras model, has data in other files, holds layers that Keras does not know, or a Lambda
+        layer, which would run code out of the file.
     """
-    import h5py
-    from tensorflow import keras
+    from snnb.hdf5 import json_attribute, reading
 
-    try:
-        with h5py.File(str(path), "r") as file:
-            stored = file.attrs.get("model_config")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as HDF5 ({error}): save the model again with model.save") from error
+    with reading(path, RESAVE) as file:
+        stored = json_attribute(file, "model_config", path, RESAVE)
     if stored is None:
         raise InputError(f"{path} holds no model, at most its weights: save it with model.save, not save_weights")
-    for layer in _layers(json.loads(stored)):
+    if not isinstance(stored, dict):
+        raise InputError(f"{path}: the attribute model_config is not a Keras model's; {RESAVE}")
+    for layer in _layers(stored):
         if layer["class_name"] == "Lambda":
             raise InputError(
                 f"{path}: layer {layer['config'].get('name')} is a Lambda, whose code would run from the file: "
                 "replace it by layers of Keras"
             )
+    from tensorflow import keras
+
     try:
         model = keras.models.load_model(str(path), compile=False)
     except Exception as error:  # whatever an unknown layer or a newer format makes Keras raise
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{path} cannot be loaded by Keras {keras.__version__} ({reason}): "
             "save a model of its own layers with that version"
@@ -77,12 +78,13 @@ def checked(model: Any, origin: str) -> "Model":
 
 
 def _layers(config: Any) -> Iterator[Any]:
-    """Yield the configuration of every layer, those of nested models included."""
-    if isinstance(config, dict):
-        if "class_name" in config and isinstance(config.get("config"), dict):
-            yield config
-        for value in config.values():
-            yield from _layers(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _layers(value)
+    """Yield the configuration of every layer, those of nested models included, however deep they are."""
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if "class_name" in value and isinstance(value.get("config"), dict):
+                yield value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
