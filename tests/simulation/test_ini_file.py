@@ -39,5 +39,5 @@ def test_other_files_are_refused(trained, tmp_path):
     with pytest.raises(InputError, match="not a complete converted network"):
         read_ini(path)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="not a complete converted network"):
+    with pytest.raises(InputError, match="is no whole HDF5 file; make it again"):
         read_ini(path)
