@@ -14,6 +14,7 @@ from snnb.synapses.parsed_model import Layer
 from snnb.synapses.stencil import Axis, repeated_axis, transposed_axis, whole_axis, window_axis
 
 Shape = Tuple[int, ...]
+POOL_WEIGHTS = ("one", "mean")
 PADDING = -1  # what stands in an array of node ids where there is no neuron
 
 
@@ -78,7 +79,7 @@ class Connection:
 
 def dense(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
     """Keras applies Dense to the last axis, whatever stands before it: a 1×1 kernel over the leading positions."""
-    units = layer.config["units"]
+    units = _count(layer, "units")
     columns = whole_axis(int(np.prod(shape[:-1], dtype=np.int64)))
     return Connection(
         "Dense",
@@ -104,21 +105,21 @@ def conv1d(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
         _single(layer, "dilation_rate"),
         _padding(layer),
     )
-    filters = layer.config["filters"]
+    filters = _count(layer, "filters")
     shape = (columns.outputs, filters)
     return Connection("Conv1D", geometry, whole_axis(1), columns, channels, filters, "dense", "kernel", shape, "kernel")
 
 
 def conv2d(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
     rows, columns, channels, geometry = _windows(layer, shape, "kernel_size")
-    filters = layer.config["filters"]
+    filters = _count(layer, "filters")
     shape = (rows.outputs, columns.outputs, filters)
     return Connection("Conv2D", geometry, rows, columns, channels, filters, "dense", "kernel", shape, "kernel")
 
 
 def depthwise_conv2d(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
     rows, columns, channels, geometry = _windows(layer, shape, "kernel_size")
-    filters = channels * layer.config["depth_multiplier"]
+    filters = channels * _count(layer, "depth_multiplier")
     shape = (rows.outputs, columns.outputs, filters)
     return Connection(
         "DepthwiseConv2D", geometry, rows, columns, channels, filters, "diagonal", "kernel", shape, "depthwise_kernel"
@@ -138,7 +139,7 @@ def conv2d_transpose(layer: Layer, shape: Shape, pool_weight: str) -> Connection
             axes.append(transposed_axis(size, outputs, kernel, stride, dilation, padding))
         except ValueError as error:
             raise InputError(f"layer {layer.name}: {error}; check its output_padding") from error
-    filters = layer.config["filters"]
+    filters = _count(layer, "filters")
     geometry = _geometry(layer, "kernel_size", "strides", "dilation_rate", "padding", "output_padding")
     shape = (axes[0].outputs, axes[1].outputs, filters)
     return Connection(
@@ -273,13 +274,23 @@ def _padding(layer: Layer) -> str:
 
 
 def _pair(layer: Layer, key: str) -> Tuple[int, int]:
-    first, second = layer.config[key]
+    first, second = (_positive(layer, key, value) for value in layer.config[key])
     return first, second
 
 
 def _single(layer: Layer, key: str) -> int:
     value = layer.config[key]
-    return int(value if isinstance(value, int) else value[0])
+    return _positive(layer, key, value if isinstance(value, int) else value[0])
+
+
+def _count(layer: Layer, key: str) -> int:
+    return _positive(layer, key, layer.config[key])
+
+
+def _positive(layer: Layer, key: str, value: object) -> int:
+    if type(value) is not int or value < 1:
+        raise InputError(f"layer {layer.name}: {key} is {value!r}, which is no whole number above 0")
+    return value
 
 
 def _geometry(layer: Layer, *keys: str) -> Dict[str, object]:

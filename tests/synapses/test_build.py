@@ -168,7 +168,7 @@ def test_counts_that_do_not_fit_are_named(model, parsed, tmp_path, alter, messag
 
 def test_counts_that_are_no_npz_file(parsed, tmp_path):
     (tmp_path / "counts.npz").write_bytes(b"PK\x03\x04 broken")
-    with pytest.raises(InputError, match="not a readable npz"):
+    with pytest.raises(InputError, match=r"is not a whole npz file .*simulate again"):
         build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "counts.npz")
     with pytest.raises(InputError, match="no such file"):
         build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "none.npz")

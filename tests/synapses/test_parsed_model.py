@@ -42,14 +42,14 @@ def test_the_input_is_called_input_whatever_keras_calls_it(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    refused(tmp_path / "none.h5", "no such file")
+    refused(tmp_path / "none.h5", "is missing; write the model again")
 
 
 @pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
 def test_a_truncated_file(copy, keep):
     data = copy.read_bytes()
     copy.write_bytes(data[: int(keep * len(data)) if keep < 1 else keep])
-    refused(copy, "not a readable HDF5 file")
+    refused(copy, "is no whole HDF5 file; write the model again")
 
 
 def test_a_file_of_another_kind(copy):
