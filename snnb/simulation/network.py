@@ -170,6 +170,7 @@ def _layer(
     bias = weights["bias"] if config["use_bias"] else np.zeros(filters, np.float32)
     if kind == "Dense":
         return Dense(name, inputs, (*shape[:-1], filters), kernel, bias, config["activation"])
+    _require(_pair(config["kernel_size"]) == kernel.shape[:2])
     strides, dilation, mode = _pair(config["strides"]), _pair(config["dilation_rate"]), str(config["padding"])
     convolved = (*_image(shape, _pair(kernel.shape[:2]), strides, dilation, mode), filters)
     convolution = Conv2D if kind == "Conv2D" else DepthwiseConv2D
@@ -191,7 +192,9 @@ def _concatenate(name: str, inputs: Tuple[str, ...], shapes: List[Shape], axis: 
 def _weights(group: h5py.Group) -> Dict[str, np.ndarray]:
     """Arrays by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
     names = [name.decode() if isinstance(name, bytes) else name for name in group.attrs["weight_names"]]
-    return {name.split("/")[-1].split(":")[0]: group[name][()].astype(np.float32) for name in names}
+    arrays = {name.split("/")[-1].split(":")[0]: group[name] for name in names}
+    _require(all(array.dtype.kind == "f" for array in arrays.values()))
+    return {name: array[()].astype(np.float32) for name, array in arrays.items()}
 
 
 def _image(shape: Shape, taps: Pair, strides: Pair, dilation: Pair, padding: str) -> Pair:
