@@ -10,6 +10,7 @@ import numpy as np
 from snnb.errors import InputError
 from snnb.files import copy_file
 from snnb.hdf5 import copy_attributes, json_attribute, reading, write_array
+from snnb.keras_file import load_model
 
 if TYPE_CHECKING:
     from tensorflow import keras
@@ -56,17 +57,8 @@ def _is_layer(entry: Any) -> bool:
 
 
 def load_keras(path: Path) -> "keras.Model":
-    """Load a model for inference, its weights finite.
-
-    A Lambda layer would run code on load: call `checks.check_architecture` on `read_architecture` first.
-    """
-    from tensorflow import keras
-
-    read_architecture(path)
-    try:
-        model = keras.models.load_model(str(path), compile=False)
-    except Exception as error:  # whatever Keras raises here is about the file
-        raise InputError(f"{path}: Keras cannot load it ({_first_line(error)}): {RETRAIN}") from None
+    """Load a model of a run for inference, its weights finite; nothing in it can run, see `snnb.keras_file`."""
+    model = load_model(path, RETRAIN)
     for layer in model.layers:
         if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
             raise InputError(f"{path}: layer {layer.name} has weights that are not finite: train with a lower rate")
@@ -117,7 +109,3 @@ def _copy_weights(source: h5py.Group, target: h5py.Group, layer: str) -> None:
     target.attrs["weight_names"] = np.array([name.encode() for name in renamed])
     for old, new in zip(names, renamed):
         write_array(target, new, source[old][()])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
