@@ -152,11 +152,6 @@ def _write_connection(
         kernel = model.read(population.layer, connection.kernel)
         if connection.transposed:
             kernel = kernel.swapaxes(-1, -2)
-        if kernel.size != np.prod(connection.kernel_shape, dtype=np.int64):
-            raise InputError(
-                f"{model.path}: {connection.kernel} of layer {population.layer.name} has shape {kernel.shape}, "
-                f"its configuration and input ask for {connection.kernel_shape}; parse the model again"
-            )
         write_array(group, "kernel", kernel.reshape(connection.kernel_shape))
     return list(sources(ids, firsts))
 

@@ -47,6 +47,20 @@ class ParsedModel:
     file: h5py.File
     layers: Tuple[Layer, ...]
 
+    def shape(self, layer: Layer, name: str) -> Tuple[int, ...]:
+        """Return the shape of one array of a layer; `InputError` if the file lacks it."""
+        return tuple(self._find(layer, name).shape)
+
+    def _find(self, layer: Layer, name: str) -> h5py.Dataset:
+        path = layer.weights.get(name)
+        try:
+            array = None if path is None else self.file.get(path)
+            if isinstance(array, h5py.Dataset) and array.dtype.kind == "f" and array.shape is not None:
+                return array
+        except RAISED_BY_HDF5 as error:
+            raise damaged(self.path, error, REMEDY) from error
+        raise InputError(f"{self.path}: layer {layer.name} has no {name} in this file; {REMEDY}")
+
     def read(self, layer: Layer, name: str) -> np.ndarray:
         """Read one array of a layer as float32.
 
@@ -55,15 +69,10 @@ class ParsedModel:
         InputError
             If the file lacks the array, or if a value in it is not finite.
         """
-        path = layer.weights.get(name)
         try:
-            array = None if path is None else self.file.get(path)
-            values = array[()] if isinstance(array, h5py.Dataset) and array.dtype.kind == "f" else None
+            values = np.asarray(self._find(layer, name)[()]).astype(np.float32, copy=False)
         except RAISED_BY_HDF5 as error:
             raise damaged(self.path, error, REMEDY) from error
-        if not isinstance(values, np.ndarray):
-            raise InputError(f"{self.path}: layer {layer.name} has no {name} in this file; {REMEDY}")
-        values = values.astype(np.float32, copy=False)
         # A sum is finite when its terms are, overflow apart, and needs no array of booleans as large as the kernel.
         with np.errstate(invalid="ignore", over="ignore"):
             suspicious = not np.isfinite(values.sum())

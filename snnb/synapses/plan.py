@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from snnb.errors import InputError
 from snnb.synapses.parsed_model import BROKEN, INPUT, REMEDY, Layer, ParsedModel
 from snnb.synapses.population import require_memory
-from snnb.synapses.rules import CONNECTING, PADDING, REINDEXING, Connection, Shape
+from snnb.synapses.reindex import REINDEXING
+from snnb.synapses.rules import CONNECTING, PADDING, Connection, Shape
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def plan(model: ParsedModel, pool_weight: str) -> List[PlannedPopulation]:
         inbound = [tensors[name] for name in layer.inbound]
         try:
             if layer.kind in REINDEXING:
-                tensors[layer.name] = _reindex(layer, inbound)
+                tensors[layer.name] = _reindex(layer, inbound, model.path)
                 continue
             if layer.name == INPUT:
                 population = PlannedPopulation(layer, first, _input_shape(layer))
@@ -81,6 +83,7 @@ def plan(model: ParsedModel, pool_weight: str) -> List[PlannedPopulation]:
                 f"{model.path}: layer {layer.name} ({layer.kind}) is not configured as Keras does it "
                 f"({type(error).__name__}: {error}); {REMEDY}"
             ) from error
+        _check_kernel(model, population)
         require_memory(population.size, f"{model.path}: layer {layer.name}")
         populations.append(population)
         tensors[layer.name] = np.arange(first, first + population.size).reshape(population.shape)
@@ -88,6 +91,19 @@ def plan(model: ParsedModel, pool_weight: str) -> List[PlannedPopulation]:
     if len(populations) < 2:
         raise InputError(f"{model.path}: no layer of the model has neurons; add a Dense or Conv2D layer")
     return populations
+
+
+def _check_kernel(model: ParsedModel, population: PlannedPopulation) -> None:
+    """Refuse a layer whose weights are not as many as its configuration says, before memory is taken for it."""
+    connection = population.connection
+    if connection is None or connection.kernel is None:
+        return
+    shape = model.shape(population.layer, connection.kernel)
+    if math.prod(shape) != math.prod(connection.kernel_shape):
+        raise InputError(
+            f"{model.path}: {connection.kernel} of layer {population.layer.name} has shape {shape}, its configuration "
+            f"and input ask for {connection.kernel_shape}; {REMEDY}"
+        )
 
 
 def _refuse_unknown(model: ParsedModel) -> None:
@@ -107,10 +123,10 @@ def _input_shape(layer: Layer) -> Shape:
     return shape
 
 
-def _reindex(layer: Layer, inbound: List[np.ndarray]) -> np.ndarray:
+def _reindex(layer: Layer, inbound: List[np.ndarray], path: Path) -> np.ndarray:
     try:
         if layer.kind.startswith("ZeroPadding"):
-            require_memory(_padded(layer, inbound[0].shape), f"layer {layer.name}")
+            require_memory(_padded(layer, inbound[0].shape), f"{path}: layer {layer.name}")
         return REINDEXING[layer.kind](layer, inbound)
     except ValueError as error:
         shapes = ", ".join(str(ids.shape) for ids in inbound)

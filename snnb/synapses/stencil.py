@@ -79,7 +79,7 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
     else:
         outputs = max((size - reach) // stride + 1, 0)
         before = 0
-    _refuse_too_long(outputs * kernel)
+    _refuse_too_long(max(outputs, 1) * kernel)
     output, tap = (grid.ravel() for grid in np.mgrid[:outputs, :kernel])
     position = output * stride - before + tap * dilation
     inside = (position >= 0) & (position < size)
