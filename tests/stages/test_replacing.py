@@ -1,6 +1,4 @@
-"""What a stage replaces: its own files, also behind a link to another disk, and nothing that somebody put among them."""
-
-import os
+"""What a stage replaces: its own files, also behind a link to another disk, and nothing that others put there."""
 
 import pytest
 
@@ -80,7 +78,7 @@ def test_a_run_directory_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(UsageError, match=r"holds thesis\.tex but no manifest\.yaml"):
         Run("mini_network", tmp_path)
-    assert os.listdir(tmp_path) == ["thesis.tex"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_damaged_simulation_is_repaired_in_place_by_the_command_that_verify_names(run):

@@ -5,15 +5,18 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Mapping, Optional
 
-from snnb.errors import ResourceError, UsageError
+from snnb.errors import InputError, ResourceError, UsageError
 from snnb.files import flushed_meanwhile, refuse_existing, written_whole
 from snnb.progress import Progress, silent
 from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
 from snnb.synapses.export.request import Format, Kept, Request
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import RATE_UNITS
+from snnb.text import load_json
+
+DESCRIPTION = "description.json"
 
 FORMATS: Dict[str, Format] = {
     "networkx": networkx.FORMAT,
@@ -47,6 +50,7 @@ class Export:
     edges: int
     size_bytes: int
     seconds: float
+    origin: Optional[Mapping[str, str]] = None
 
 
 def estimate(graph: SynapseGraph, format: str, *, with_input: bool = False) -> Estimate:
@@ -70,6 +74,7 @@ def export(
     scale: Optional[float] = None,
     idx64: bool = False,
     spike_times: Optional[Path] = None,
+    origin: Optional[Mapping[str, str]] = None,
     progress: Progress = silent,
 ) -> Export:
     """Write the graph in another program's format.
@@ -93,13 +98,16 @@ def export(
         The reader of a metis file holds more than 2³⁰ edges.
     spike_times : Path, optional
         spike_times.npz of the simulation, which spinemap needs.
+    origin : mapping, optional
+        Which graph it is, for the description: then there is one beside a file of every format.
     progress : Progress
         Told of the edges written.
 
     Raises
     ------
     UsageError
-        For an unknown format or unit, a target that exists, or an option that the graph cannot meet.
+        For an unknown format or unit, an option that the graph cannot meet, or a target that exists; with `force`, one
+        that is neither a file nor what an export made.
     ResourceError
         If the estimated size does not fit on the disk, or a library's need not into memory.
     """
@@ -110,25 +118,54 @@ def export(
         raise UsageError(f"scale {scale} cannot be; give a number above 0")
     request = Request(rate_unit, with_input, scale, idx64, spike_times, target.suffix == ".gz", progress)
     beside = target.with_name(target.name + ".json")
-    for path in (target, beside) if described.sidecar else (target,):
-        refuse_existing(path, force=force)
+    described_beside = described.sidecar or origin is not None
+    refuse_existing(target, force=force)
+    _refuse_what_no_export_made(target)
+    if described_beside:
+        refuse_existing(beside, force=force)
+        if beside.exists() or beside.is_symlink():
+            _refuse_what_is_no_description(beside, beside)
     if described.check is not None:
         described.check(graph, request)
     expected = _estimate(graph, described, request)
     _refuse_full_disk(expected.size_bytes, format, target)
-    stated = json.dumps({"format": format, **graph.describe(rate_unit)}, indent=2) + "\n"
+    of = {} if origin is None else {"graph": dict(origin)}
+    stated = json.dumps({"format": format, **of, **graph.describe(rate_unit)}, indent=2) + "\n"
     begin = time.monotonic()
     with written_whole(target, force=force) as temporary:
         with flushed_meanwhile(temporary):
             described.write(graph, temporary, request)
         if temporary.is_dir():
-            (temporary / "description.json").write_text(stated)
-    if described.sidecar:
+            (temporary / DESCRIPTION).write_text(stated)
+    if described_beside and not target.is_dir():
         with written_whole(beside, force=force) as temporary:
             temporary.write_text(stated)
     files = target.rglob("*") if target.is_dir() else [target]
     size = sum(path.stat().st_size for path in files if path.is_file())
-    return Export(target, format, expected.edges, size, time.monotonic() - begin)
+    return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
+
+
+def _refuse_what_no_export_made(target: Path) -> None:
+    """Raise `UsageError` for a target that `force` must not replace: it may be anybody's."""
+    other = "move it away, or give another path"
+    if target.is_symlink():
+        raise UsageError(f"{target} is a link; {other}")
+    if target.is_dir():
+        _refuse_what_is_no_description(target / DESCRIPTION, target)
+    elif target.exists() and not target.is_file():
+        raise UsageError(f"{target} is no regular file; {other}")
+
+
+def _refuse_what_is_no_description(path: Path, replaced: Path) -> None:
+    """Raise `UsageError` unless the JSON file at `path` says that an export made `replaced`."""
+    try:
+        stated = load_json(path, "") if path.is_file() and not path.is_symlink() else None
+    except (InputError, OSError):
+        stated = None
+    if not isinstance(stated, dict) or stated.get("format") not in list(FORMATS):
+        raise UsageError(
+            f"{replaced} was not made by an export, so it is not replaced; move it away, or give another path"
+        )
 
 
 def _refuse_full_disk(size: int, format: str, target: Path) -> None:
