@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 from pathlib import Path
 from typing import Any, BinaryIO, Tuple
 
@@ -67,11 +68,15 @@ def write_packed(group: h5py.Group, name: str, values: np.ndarray) -> None:
 
 
 def map_array(dataset: h5py.Dataset) -> np.ndarray:
-    """Map a plainly written array into memory: its pages are read when they are touched, and shared."""
-    mapped = np.memmap(
-        dataset.file.filename, dtype=dataset.dtype, mode="r", offset=dataset.id.get_offset(), shape=dataset.shape
-    )
-    return np.asarray(mapped)
+    """Map a plainly written array into memory: its pages are read when they are touched, and shared.
+
+    The open file is mapped, not what its name stands for by now: a graph may be made again while it is exported.
+    """
+    offset = dataset.id.get_offset()
+    descriptor = dataset.file.id.get_vfd_handle()
+    mapped = mmap.mmap(descriptor, offset + dataset.id.get_storage_size(), access=mmap.ACCESS_READ)
+    size = int(np.prod(dataset.shape, dtype=np.int64))
+    return np.frombuffer(mapped, dataset.dtype, size, offset).reshape(dataset.shape)
 
 
 def write_connection(group: h5py.Group, connection: Connection) -> None:

@@ -115,7 +115,7 @@ VALUES = [
 USED = """
     axis batch_input_shape data_format depth_multiplier dilation_rate filters interpolation kernel_size name
     output_padding padding pool_size size strides target_shape units use_bias
-""".split()  # what the graph looks at
+"""  # what the graph looks at
 
 
 def configurations(path):
@@ -124,7 +124,7 @@ def configurations(path):
         text = file.attrs["model_config"]
     seen = set()
     for number, layer in enumerate(json.loads(text)["config"]["layers"]):
-        for key in [key for key in layer["config"] if key in USED and (layer["class_name"], key) not in seen]:
+        for key in [key for key in layer["config"] if key in USED.split() and (layer["class_name"], key) not in seen]:
             seen.add((layer["class_name"], key))
             for value in VALUES:
                 model = json.loads(text)

@@ -5,18 +5,16 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional
 
-from snnb.errors import InputError, ResourceError, UsageError
-from snnb.files import flushed_meanwhile, refuse_existing, written_whole
+from snnb.errors import ResourceError, UsageError
+from snnb.files import flushed_meanwhile, written_whole
 from snnb.progress import Progress, silent
 from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
 from snnb.synapses.export.request import Format, Kept, Request
+from snnb.synapses.export.target import DESCRIPTION, beside, check_target
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import RATE_UNITS
-from snnb.text import load_json
-
-DESCRIPTION = "description.json"
 
 FORMATS: Dict[str, Format] = {
     "networkx": networkx.FORMAT,
@@ -89,7 +87,7 @@ def export(
     rate_unit : {"step", "hz", "sample"}
         Unit of the rates written, and so of the edges.
     force : bool
-        Replace an existing target.
+        Replace a file, or a directory that an export has made.
     with_input : bool
         Keep a constant-current input population in the partition and spike formats (metis, hmetis, spinemap).
     scale : float, optional
@@ -99,7 +97,8 @@ def export(
     spike_times : Path, optional
         spike_times.npz of the simulation, which spinemap needs.
     origin : mapping, optional
-        Which graph it is, for the description: then there is one beside a file of every format.
+        Which graph it is, for the description: its stamp and the SHA-256 of its file. Then a format that is a file has
+        a description too, `NAME.json` beside it.
     progress : Progress
         Told of the edges written.
 
@@ -107,65 +106,48 @@ def export(
     ------
     UsageError
         For an unknown format or unit, an option that the graph cannot meet, or a target that exists; with `force`, one
-        that is neither a file nor what an export made.
+        that is neither a file nor what an export has made.
     ResourceError
         If the estimated size does not fit on the disk, or a library's need not into memory.
     """
+    check_options(format, rate_unit, scale)
     described = _find(format)
-    if rate_unit not in RATE_UNITS:
-        raise UsageError(f"rate unit {rate_unit!r} is unknown; use one of {', '.join(RATE_UNITS)}")
-    if scale is not None and not 0 < scale < float("inf"):
-        raise UsageError(f"scale {scale} cannot be; give a number above 0")
     request = Request(rate_unit, with_input, scale, idx64, spike_times, target.suffix == ".gz", progress)
-    beside = target.with_name(target.name + ".json")
-    described_beside = described.sidecar or origin is not None
-    refuse_existing(target, force=force)
-    _refuse_what_no_export_made(target)
-    if described_beside:
-        refuse_existing(beside, force=force)
-        if beside.exists() or beside.is_symlink():
-            _refuse_what_is_no_description(beside, beside)
+    sidecar = not described.directory and (described.sidecar or origin is not None)
+    check_target(target, FORMATS, force=force, sidecar=sidecar)
     if described.check is not None:
         described.check(graph, request)
     expected = _estimate(graph, described, request)
     _refuse_full_disk(expected.size_bytes, format, target)
-    of = {} if origin is None else {"graph": dict(origin)}
-    stated = json.dumps({"format": format, **of, **graph.describe(rate_unit)}, indent=2) + "\n"
+    stated: Dict[str, Any] = {"format": format, **graph.describe(rate_unit)}
+    if origin is not None:
+        stated["graph"] = dict(origin)
     begin = time.monotonic()
     with written_whole(target, force=force) as temporary:
         with flushed_meanwhile(temporary):
             described.write(graph, temporary, request)
-        if temporary.is_dir():
-            (temporary / DESCRIPTION).write_text(stated)
-    if described_beside and not target.is_dir():
-        with written_whole(beside, force=force) as temporary:
-            temporary.write_text(stated)
-    files = target.rglob("*") if target.is_dir() else [target]
-    size = sum(path.stat().st_size for path in files if path.is_file())
+        if described.directory:
+            files = sorted(path.name for path in temporary.iterdir())
+            (temporary / DESCRIPTION).write_text(_json({**stated, "files": files}))
+    if sidecar:
+        with written_whole(beside(target), force=force) as temporary:
+            temporary.write_text(_json(stated))
+    files_written = target.iterdir() if described.directory else [target]
+    size = sum(path.stat().st_size for path in files_written)
     return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
 
 
-def _refuse_what_no_export_made(target: Path) -> None:
-    """Raise `UsageError` for a target that `force` must not replace: it may be anybody's."""
-    other = "move it away, or give another path"
-    if target.is_symlink():
-        raise UsageError(f"{target} is a link; {other}")
-    if target.is_dir():
-        _refuse_what_is_no_description(target / DESCRIPTION, target)
-    elif target.exists() and not target.is_file():
-        raise UsageError(f"{target} is no regular file; {other}")
+def check_options(format: str, rate_unit: str = "step", scale: Optional[float] = None) -> None:
+    """Raise `UsageError` for an unknown format or unit, or a scale that cannot be."""
+    _find(format)
+    if rate_unit not in RATE_UNITS:
+        raise UsageError(f"rate unit {rate_unit!r} is unknown; use one of {', '.join(RATE_UNITS)}")
+    if scale is not None and not 0 < scale < float("inf"):
+        raise UsageError(f"scale {scale} cannot be; give a number above 0")
 
 
-def _refuse_what_is_no_description(path: Path, replaced: Path) -> None:
-    """Raise `UsageError` unless the JSON file at `path` says that an export made `replaced`."""
-    try:
-        stated = load_json(path, "") if path.is_file() and not path.is_symlink() else None
-    except (InputError, OSError):
-        stated = None
-    if not isinstance(stated, dict) or stated.get("format") not in list(FORMATS):
-        raise UsageError(
-            f"{replaced} was not made by an export, so it is not replaced; move it away, or give another path"
-        )
+def _json(stated: Mapping[str, Any]) -> str:
+    return json.dumps(stated, indent=2) + "\n"
 
 
 def _refuse_full_disk(size: int, format: str, target: Path) -> None:
