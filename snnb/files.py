@@ -133,19 +133,22 @@ def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
         If `target` exists and `force` is not set, or its directory does not exist.
     """
     refuse_existing(target, force=force)
-    temporary, aside = (target.with_name(f".{target.name}{what}") for what in (PARTIAL, ".replaced"))
-    remove(temporary)  # what a killed process left
+    workshop = target.with_name(f".{target.name}{PARTIAL}")
+    remove(workshop)  # what a killed process left
+    workshop.mkdir(mode=0o700)  # nobody else can put a link there that would be followed
+    temporary, aside = workshop / target.name, workshop / ".replaced"
     try:
         yield temporary
         sync_tree(temporary)
-        if temporary.is_dir() or target.is_dir():  # a directory and what stands in its place cannot change at once
-            remove(aside)
-            if target.exists() or target.is_symlink():
-                target.replace(aside)
+        # A directory and what stands in its place cannot change at once.
+        if (temporary.is_dir() or target.is_dir()) and (target.exists() or target.is_symlink()):
+            target.replace(aside)
         temporary.replace(target)
-        remove(aside)
+        sync_directory(target.parent)
     finally:
-        remove(temporary)
+        if aside.exists() and not target.exists():
+            aside.replace(target)
+        remove(workshop)
 
 
 @contextmanager

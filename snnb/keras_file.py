@@ -117,13 +117,13 @@ def _faults_of_model(model: Any) -> Iterator[str]:
 
 def _faults_of_layer(layer: Any) -> Iterator[str]:
     kind, config = _kind_and_config(layer)
-    where = f"layer {_name(config)} ({kind or 'of no kind'})"
-    if kind in MODELS:
+    where = f"layer {_name(config)} ({kind})"
+    if not kind or not isinstance(config.get("name"), str):
+        yield "the attribute model_config has a layer without a class or a name"
+    elif kind in MODELS:
         yield f"{where} is a model inside the model, which is not loaded: use its layers one by one"
     elif kind not in LAYERS:
         yield f"{where} is not loaded from a file, since it may run code"
-    elif not isinstance(config.get("name"), str):
-        yield f"{where} is none"
     else:
         yield from (f"{where}: {fault}" for fault in _faults_of_config(config))
 
@@ -174,8 +174,7 @@ def _kind_and_config(entry: Any) -> Tuple[str, Dict[str, Any]]:
 
 
 def _name(config: Dict[str, Any]) -> str:
-    name = config.get("name")
-    return name[:100] if isinstance(name, str) else "without a name"
+    return str(config.get("name"))[:100]
 
 
 def _faults_of_config(config: Dict[str, Any]) -> Iterator[str]:

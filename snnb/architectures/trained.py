@@ -1,13 +1,15 @@
 """Models that came from elsewhere: loading a trained one, and what every one must be."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any
 
 from snnb.errors import InputError
+from snnb.keras_file import load_model
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
+
+RESAVE = "build the model of Keras's own layers and save it again with model.save"
 
 
 def load_trained(path: Path) -> "Model":
@@ -16,34 +18,9 @@ def load_trained(path: Path) -> "Model":
     Raises
     ------
     InputError
-        When the file is no Keras model, holds layers that Keras does not know, or a Lambda layer, which would run code
-        out of the file.
+        As `snnb.keras_file.load_model`: nothing in the file can run.
     """
-    import h5py
-    from tensorflow import keras
-
-    try:
-        with h5py.File(str(path), "r") as file:
-            stored = file.attrs.get("model_config")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as HDF5 ({error}): save the model again with model.save") from error
-    if stored is None:
-        raise InputError(f"{path} holds no model, at most its weights: save it with model.save, not save_weights")
-    for layer in _layers(json.loads(stored)):
-        if layer["class_name"] == "Lambda":
-            raise InputError(
-                f"{path}: layer {layer['config'].get('name')} is a Lambda, whose code would run from the file: "
-                "replace it by layers of Keras"
-            )
-    try:
-        model = keras.models.load_model(str(path), compile=False)
-    except Exception as error:  # whatever an unknown layer or a newer format makes Keras raise
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{path} cannot be loaded by Keras {keras.__version__} ({reason}): "
-            "save a model of its own layers with that version"
-        ) from error
-    return checked(model, path.name)
+    return checked(load_model(path, RESAVE), path.name)
 
 
 def checked(model: Any, origin: str) -> "Model":
@@ -74,15 +51,3 @@ def checked(model: Any, origin: str) -> "Model":
     if batch is not None:
         raise InputError(f"{origin} takes exactly {batch} pictures at a time: leave the batch size of its input open")
     return model
-
-
-def _layers(config: Any) -> Iterator[Any]:
-    """Yield the configuration of every layer, those of nested models included."""
-    if isinstance(config, dict):
-        if "class_name" in config and isinstance(config.get("config"), dict):
-            yield config
-        for value in config.values():
-            yield from _layers(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _layers(value)

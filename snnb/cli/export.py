@@ -7,14 +7,20 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.options import Directory, Force, Json, Quiet, Verbose
+from snnb.cli.options import Directory, Force, Json, Quiet, SomePath, Verbose
 
 
 def export(
     directory: Directory,
     format: Annotated[str, typer.Option("--format", help="Format; an unknown one lists them.", show_default=False)],
     output_path: Annotated[
-        Optional[Path], typer.Option("--output", help="Where to write; export/ beside the graph when left out.")
+        Optional[Path],
+        typer.Option(
+            "--output",
+            help="Where to write; by default exports/ of the run.",
+            click_type=SomePath(),
+            show_default=False,
+        ),
     ] = None,
     graph: Annotated[
         Optional[str], typer.Option(help="Stamp of the graph, or `weights`; the latest when left out.")
@@ -58,5 +64,11 @@ def export(
         )
     console.result(
         [f"{written.path}  {written.edges:,} edges  {decimal(written.size_bytes)}"],
-        {"path": written.path, "edges": written.edges, "size_bytes": written.size_bytes, "format": format},
+        {
+            "path": written.path,
+            "graph": (written.origin or {}).get("stamp"),
+            "edges": written.edges,
+            "size_bytes": written.size_bytes,
+            "format": format,
+        },
     )

@@ -9,6 +9,7 @@ from snnb.cli.options import Directory, Json, Quiet, Verbose
 def status(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Show the stages of a run: up to date, or stale and why."""
     console = output.configure(json, verbose, quiet)
+    from snnb.stages.export import stale_exports
     from snnb.stages.plan import state_of_stages
     from snnb.stages.runs import open_run
 
@@ -23,11 +24,14 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
             timing = state.record.timing
             label = f"stale: {state.reason}" if state.reason else "up to date"
             rows.append([state.name, label, timing.started_utc, f"{timing.wall_s:,.1f} s"])
+    for path in stale_exports(run):
+        rows.append([path, "stale: made from a graph that has changed", "", ""])
     head = [f"{run.path}: {run.model} on {run.manifest.run.dataset}"]
     document = {
         "run_dir": run.path,
         "model": run.model,
         "dataset": run.manifest.run.dataset,
+        "stale_exports": stale_exports(run),
         "stages": [{"stage": s.name, "up_to_date": s.reason is None, "reason": s.reason} for s in states],
     }
     console.result([*head, *output.table(rows)], document)

@@ -88,6 +88,8 @@ def _with_ranks(layers: List[Layer], inputs: List[str], outputs: List[str]) -> A
     by_name = {layer.name: layer for layer in layers}
     shape = by_name[inputs[0]].config.get("batch_input_shape")
     for layer in _in_order(layers):
+        if not layer.inbound and layer.kind != "InputLayer":
+            raise ValueError("a layer has nothing before it")
         if layer.kind == "InputLayer":
             shape_here = layer.config.get("batch_input_shape")
             layer.rank = None if shape_here is None else len(shape_here) - 1
@@ -96,7 +98,7 @@ def _with_ranks(layers: List[Layer], inputs: List[str], outputs: List[str]) -> A
         elif layer.kind == "Flatten" or layer.kind.startswith("Global"):
             layer.rank = 1
         else:
-            layer.rank = layer.inbound[0].rank if layer.inbound else None
+            layer.rank = layer.inbound[0].rank
     return Architecture(
         layers=layers,
         inputs=[by_name[name] for name in inputs],

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
 
 from snnb.conversion.architecture import Architecture, Layer, read_layers
+from snnb.conversion.branches import check_branches
 from snnb.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ Reason = Tuple[str, str]  # layer, reason
 
 
 def check_convertible(model: "keras.Model", *, max_pool: str = "error", rectify_linear: bool = False) -> None:
-    """As `check_architecture`, of a model that is built."""
+    """As `check_architecture`, of a model that is built: all that parsing refuses whatever the weights are.
+
+    Raises
+    ------
+    InputError
+        One line that names what stands in the way.
+    """
     try:
         description = json.loads(model.to_json())
     except NotImplementedError:
@@ -42,6 +49,7 @@ def check_convertible(model: "keras.Model", *, max_pool: str = "error", rectify_
             "the model or one of its layers is a class of its own: build it from Keras's own layers"
         ) from None
     check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear)
+    check_branches(model)
 
 
 def check_architecture(description: Dict[str, Any], *, max_pool: str = "error", rectify_linear: bool = False) -> None:
@@ -87,6 +95,10 @@ def _of_the_model(architecture: Architecture) -> Iterator[Reason]:
     last = architecture.outputs[0]
     if last.kind in CONVERTIBLE and last.rank not in (1, None):
         yield last.name, "the output has several axes, one value a class is needed: end in Flatten or Dense"
+    while last.kind in PASSED_OVER | {"Flatten", "Reshape"}:
+        last = last.inbound[0]
+    if last.kind in REINDEXING:
+        yield f"{last.name} ({last.kind})", "has no neurons to be the output: end in Dense or a convolution"
 
 
 def _of_a_layer(layer: Layer, max_pool: str) -> Iterator[str]:
@@ -110,6 +122,8 @@ def _of_a_layer(layer: Layer, max_pool: str) -> Iterator[str]:
             yield f"negative_slope {config['negative_slope']}: a spike rate is never negative"
         if config.get("threshold"):
             yield f"threshold {config['threshold']}: the parser leaves it out"
+    if layer.kind == "Reshape" and -1 in list(config["target_shape"]):
+        yield "leaves a length open: write the number instead of -1"
     if layer.kind == "MaxPooling2D" and max_pool == "error":
         yield "max pooling: choose --max-pool average or --max-pool spiking"
 
@@ -155,7 +169,7 @@ def _of_weights(layer: Layer, rectify_linear: bool) -> Iterator[str]:
     if hidden and activation == "linear" and not rectify_linear:
         yield "no activation, but spikes rectify: add relu, or accept that with --rectify-linear"
     own = layer.config.get("activation")
-    if absorbed is not None and own != "linear" and own != activation:
+    if absorbed is not None and own != "linear" and (own != activation or own == "softmax"):
         yield f"activation {own}, which the parser would replace by {absorbed.name}'s {activation}"
 
 
@@ -231,16 +245,32 @@ def _skip_training_only(layer: Layer) -> Layer:
 
 def _passed_over(layer: Layer) -> int:
     """How many layers in a row, from this one towards the input, the parser passes over."""
-    return 1 + _passed_over(layer.inbound[0]) if layer.kind in PASSED_OVER else 0
+    count = 0
+    while layer.kind in PASSED_OVER:
+        layer, count = layer.inbound[0], count + 1
+    return count
 
 
 def _behind(layer: Layer) -> List[Layer]:
     """The next layers in the direction of the output that the parser does not pass over."""
     found: List[Layer] = []
-    for after in layer.outbound:
-        found += _behind(after) if after.kind in PASSED_OVER else [after]
+    waiting = list(layer.outbound)
+    while waiting:
+        after = waiting.pop(0)
+        if after.kind in PASSED_OVER:
+            waiting = after.outbound + waiting
+        else:
+            found.append(after)
     return found
 
 
 def _has_neurons_behind(layer: Layer) -> bool:
-    return any(after.kind in WEIGHTED | POOLING or _has_neurons_behind(after) for after in layer.outbound)
+    waiting, met = list(layer.outbound), set()
+    while waiting:
+        after = waiting.pop()
+        if after.kind in WEIGHTED | POOLING:
+            return True
+        if after.name not in met:
+            met.add(after.name)
+            waiting += after.outbound
+    return False

@@ -1,14 +1,16 @@
 """Keras h5 files: looked at before they are loaded, and written so that equal models are equal bytes."""
 
 import json
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, cast
+from typing import TYPE_CHECKING, Any, Dict, cast
 
 import h5py
 import numpy as np
 
 from snnb.errors import InputError
+from snnb.files import copy_file
+from snnb.hdf5 import copy_attributes, json_attribute, reading, write_array
+from snnb.keras_file import load_model
 
 if TYPE_CHECKING:
     from tensorflow import keras
@@ -22,38 +24,41 @@ def read_architecture(path: Path) -> Dict[str, Any]:
     Raises
     ------
     InputError
-        The file is missing, cut off, no HDF5 file, or holds no model.
+        The file is missing, cut off, no HDF5 file, has data elsewhere, or holds no model.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: {RETRAIN}")
-    try:
-        with h5py.File(path, "r") as file:
-            text = file.attrs.get("model_config")
-    except OSError as error:
-        raise InputError(f"{path}: not a complete HDF5 file ({_first_line(error)}): {RETRAIN}") from None
-    if text is None:
+    with reading(path, RETRAIN) as file:
+        architecture = json_attribute(file, "model_config", path, RETRAIN)
+    if architecture is None:
         raise InputError(f"{path}: holds no model architecture, weights only perhaps: {RETRAIN}")
-    try:
-        architecture = json.loads(text)
-    except (ValueError, TypeError):
-        architecture = None
-    if not isinstance(architecture, dict) or not isinstance(architecture.get("config"), dict):
+    if not _is_architecture(architecture):
         raise InputError(f"{path}: the attribute model_config is not a Keras model's: {RETRAIN}")
     return cast(Dict[str, Any], architecture)
 
 
+def _is_architecture(value: Any) -> bool:
+    """Whether it is a model of layers each of which has a class and, in its configuration, a name."""
+    config = value.get("config") if isinstance(value, dict) else None
+    layers = config.get("layers") if isinstance(config, dict) else None
+    return isinstance(layers, list) and bool(layers) and all(_is_layer(entry) for entry in layers)
+
+
+def _is_layer(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
+        return False
+    inbound = entry.get("inbound_nodes", [])
+    return (
+        isinstance(entry.get("class_name"), str)
+        and isinstance(entry["config"].get("name"), str)
+        and isinstance(inbound, list)
+        and all(
+            isinstance(node, list) and all(isinstance(source, list) and source for source in node) for node in inbound
+        )
+    )
+
+
 def load_keras(path: Path) -> "keras.Model":
-    """Load a model for inference, its weights finite.
-
-    A Lambda layer would run code on load: call `checks.check_architecture` on `read_architecture` first.
-    """
-    from tensorflow import keras
-
-    read_architecture(path)
-    try:
-        model = keras.models.load_model(str(path), compile=False)
-    except Exception as error:  # whatever Keras raises here is about the file
-        raise InputError(f"{path}: Keras cannot load it ({_first_line(error)}): {RETRAIN}") from None
+    """Load a model of a run for inference, its weights finite; nothing in it can run, see `snnb.keras_file`."""
+    model = load_model(path, RETRAIN)
     for layer in model.layers:
         if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
             raise InputError(f"{path}: layer {layer.name} has weights that are not finite: train with a lower rate")
@@ -71,9 +76,9 @@ def save_keras(model: "keras.Model", path: Path, name: str) -> None:
             architecture = json.loads(keras_file.attrs["model_config"])
             architecture["config"]["name"] = name
             # An attribute that is written twice would leave a hole of the first one's size.
-            _write_attributes({**keras_file.attrs, "model_config": json.dumps(architecture).encode()}, file)
+            copy_attributes({**keras_file.attrs, "model_config": json.dumps(architecture).encode()}, file)
             weights = file.create_group("model_weights")
-            _write_attributes(keras_file["model_weights"].attrs, weights)
+            copy_attributes(keras_file["model_weights"].attrs, weights)
             for layer, group in keras_file["model_weights"].items():
                 _copy_weights(group, weights.create_group(layer), layer)
 
@@ -85,18 +90,16 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
     synapses, multiplies by the model's batch dimension there and fails where that is left open. The copy of such a
     network states `batch_size` for it, as the toolbox's own parser would.
     """
-    shutil.copyfile(parsed, target)
     architecture = read_architecture(parsed)
+    copy_file(parsed, target)
     layers = [layer["config"] for layer in architecture["config"]["layers"]]
-    if any(max(config["strides"]) > 1 for config in layers if "kernel_size" in config):
-        layers[0]["batch_input_shape"][0] = batch_size
-        with h5py.File(target, "r+") as file:
-            file.attrs["model_config"] = json.dumps(architecture).encode()
-
-
-def _write_attributes(attributes: Mapping[str, Any], target: h5py.Group) -> None:
-    for key, value in attributes.items():
-        target.attrs[key] = value
+    try:
+        if any(max(config["strides"]) > 1 for config in layers if "kernel_size" in config):
+            layers[0]["batch_input_shape"][0] = batch_size
+            with h5py.File(target, "r+") as file:
+                file.attrs["model_config"] = json.dumps(architecture).encode()
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise InputError(f"{parsed}: a layer lacks its strides or shape: write it again with `snnb parse`") from None
 
 
 def _copy_weights(source: h5py.Group, target: h5py.Group, layer: str) -> None:
@@ -105,8 +108,4 @@ def _copy_weights(source: h5py.Group, target: h5py.Group, layer: str) -> None:
     renamed = [f"{layer}/{name.rsplit('/', 1)[1]}" for name in names]
     target.attrs["weight_names"] = np.array([name.encode() for name in renamed])
     for old, new in zip(names, renamed):
-        target.create_dataset(new, data=source[old][()], track_times=False)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+        write_array(target, new, source[old][()])

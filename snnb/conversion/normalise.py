@@ -14,6 +14,7 @@ import tensorflow as tf
 from snntoolbox.conversion.utils import apply_normalization_schedule
 from tensorflow import keras
 
+from snnb.conversion.branches import origin_of_channels, reindexed
 from snnb.errors import InputError
 from snnb.progress import Progress, silent
 
@@ -175,15 +176,14 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
         if layer.weights:
             _scale(layer, inputs[0], numbered, factors[layer.name])
         elif "Pooling2D" in type(layer).__name__:
-            origins[layer.name] = np.broadcast_to(_origin_of_channels(layer, inputs[0]), shape[1:])
+            origins[layer.name] = np.broadcast_to(origin_of_channels(layer.name, inputs[0]), shape[1:])
         elif layer.name not in factors:
-            batches = [origin[np.newaxis] for origin in inputs]
-            origins[layer.name] = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
+            origins[layer.name] = reindexed(layer, inputs)
 
 
 def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, own: float) -> None:
     weights, bias = layer.get_weights()
-    numbers = origin if isinstance(layer, keras.layers.Dense) else _origin_of_channels(layer, origin)
+    numbers = origin if isinstance(layer, keras.layers.Dense) else origin_of_channels(layer.name, origin)
     present = np.unique(numbers[numbers > 0].astype(int))
     if len(present) == 1:
         weights = weights * np.float32(factors[present[0]]) / np.float32(own)
@@ -193,14 +193,3 @@ def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, o
         ratio = (factors[numbers.astype(int)] / own).astype(np.float32)
         weights = weights * ratio[:, np.newaxis]
     layer.set_weights([weights, bias / np.float32(own)])
-
-
-def _origin_of_channels(layer: keras.layers.Layer, origin: np.ndarray) -> np.ndarray:
-    """The number of the layer that each channel of `(height, width, channels)` comes from, padding left out."""
-    highest = origin.max(axis=(0, 1))
-    if not ((origin == highest) | (origin == 0)).all():
-        raise InputError(
-            f"{layer.name} takes branches side by side in one channel, whose scale factors differ: "
-            "concatenate them along the channels"
-        )
-    return highest

@@ -9,6 +9,7 @@ import numpy as np
 from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
 from tensorflow import keras
 
+from snnb.autograph import keep_in_memory
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.config import ToolboxConfig, configuration, write_config
 from snnb.conversion.h5 import load_keras, read_architecture, save_keras
@@ -94,6 +95,7 @@ def parse(
     """
     if max_pool not in MAX_POOL:
         raise UsageError(f"max pooling {max_pool!r}: choose one of {', '.join(MAX_POOL)}")
+    keep_in_memory()
     check_architecture(read_architecture(model_path), max_pool=max_pool, rectify_linear=rectify_linear)
     trained = load_keras(model_path)
     _check_samples(trained, x_norm, x_check)

@@ -16,6 +16,7 @@ from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim i
 from snntoolbox.simulation.utils import is_spiking
 from tensorflow import keras
 
+from snnb.autograph import keep_in_memory
 from snnb.conversion.config import ToolboxConfig, configuration
 from snnb.conversion.h5 import load_keras
 from snnb.conversion.quiet import quiet
@@ -88,6 +89,7 @@ def run_toolbox(
     per_sample
         Keep the samples apart in the counts.
     """
+    keep_in_memory()
     batch_size = min(batch_size, len(x))
     config = ToolboxConfig(
         name="network",

@@ -13,10 +13,13 @@ import h5py
 import numpy as np
 
 from snnb.errors import InputError
+from snnb.hdf5 import reading, write_array
 from snnb.simulation.layers import KINDS, Layer, Network, check
+from snnb.simulation.network import check_geometry
 
 FORMAT = "snnb converted network"
 VERSION = 1
+REMEDY = "make it again with `snnb simulate`"
 
 
 def write_ini(network: Network, path: Path, *, threshold: float, reset: str) -> None:
@@ -30,7 +33,7 @@ def write_ini(network: Network, path: Path, *, threshold: float, reset: str) -> 
             for field in dataclasses.fields(layer):
                 value = getattr(layer, field.name)
                 if isinstance(value, np.ndarray):
-                    group.create_dataset(field.name, data=value, track_times=False)
+                    write_array(group, field.name, value)
                 elif field.name != "name":
                     group.attrs[field.name] = json.dumps(value)
 
@@ -43,15 +46,18 @@ def read_ini(path: Path) -> Tuple[Network, float, str]:
     InputError
         The file is none of these, or broken.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT or file.attrs["version"] != VERSION:
-                raise InputError(f"{path}: no converted network of version {VERSION}: run `snnb simulate` again")
-            network = Network(tuple(_layer(name, file[name]) for name in json.loads(file.attrs["layers"])))
+    with reading(path, REMEDY) as file:
+        if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
+            raise InputError(f"{path}: no converted network of version {VERSION}; {REMEDY}")
+        try:
+            names = json.loads(file.attrs["layers"])
+            network = Network(tuple(_layer(str(name), file[name]) for name in names))
             threshold, reset = float(file.attrs["threshold"]), str(file.attrs["reset"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a complete converted network ({error}): run `snnb simulate` again") from None
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{path}: not a complete converted network ({line}); {REMEDY}") from None
     check(network, path)
+    check_geometry(network, path)
     return network, threshold, reset
 
 

@@ -1,15 +1,21 @@
 """`export`: the run's graph in another program's format."""
 
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
 from rich.filesize import decimal
 
 from snnb.errors import UpstreamError, UsageError
+from snnb.files import open_regular, sha256_of
 from snnb.progress import Progress, silent
-from snnb.rundir.directory import RunDirectory
+from snnb.rundir import manifest
+from snnb.rundir.directory import MANY, SINGLE, RunDirectory
+from snnb.rundir.status import stale_reason
 from snnb.synapses import SynapseGraph
-from snnb.synapses.export import FORMATS, Export, estimate, export
+from snnb.synapses.export import FORMATS, Export, check_options, estimate, export
+from snnb.synapses.export.target import DESCRIPTION, beside, described
+
+EXPORTS = "exports"
 
 
 def export_graph(
@@ -31,7 +37,7 @@ def export_graph(
     Parameters
     ----------
     output
-        Where to write; `graphs/<stamp>/export/MODEL.<ending>` when left out.
+        Where to write; `exports/<graph's stamp>/MODEL.<ending>` of the run when left out.
     graph
         Stamp of the graph, or `weights`; the latest when left out.
     rate_unit, with_input, scale, idx64, force
@@ -42,30 +48,110 @@ def export_graph(
     UpstreamError
         The run has no graph yet.
     UsageError
-        There is no such graph or format, or the target exists and `force` is false.
+        There is no such graph or format; the target is, contains or lies among a run's own files; it exists and
+        `force` is false; or it is neither a file nor what an export made.
     """
+    check_options(format, rate_unit, scale)
+    stamp = _chosen(run, graph, say)
+    path = run.path / run.directory_of("graph", stamp) / f"{run.model}_graph.h5"
+    if output is not None:
+        _refuse_files_of_runs(output, run)
+    with SynapseGraph.open(path) as opened:
+        digest = sha256_of(path)
+        expected = estimate(opened, format, with_input=with_input)
+        target = output or _own_place(run, stamp) / f"{run.model}{FORMATS[format].suffix}"
+        say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
+        recorded = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
+        return export(
+            opened,
+            format,
+            target,
+            rate_unit=rate_unit,
+            with_input=with_input,
+            scale=scale,
+            idx64=idx64,
+            spike_times=recorded if recorded.exists() else None,
+            origin={"stamp": stamp, "sha256": digest},
+            force=force,
+            progress=progress,
+        )
+
+
+def _chosen(run: RunDirectory, graph: Optional[str], say: Callable[[str], None]) -> str:
+    """Return the stamp of the graph asked for, or of the latest; say which it is, and whether it is stale."""
     known = run.records_of("graph")
     if not known:
         raise UpstreamError(f"{run.path} has no graph yet; `snnb graph --run-dir {run.path}` makes it")
     stamp = graph or max(known, key=lambda key: known[key].timing.started_utc)
     if stamp not in known:
         raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(known)}")
-    folder = run.path / run.directory_of("graph", stamp)
-    opened = SynapseGraph.open(folder / f"{run.model}_graph.h5")
-    expected = estimate(opened, format, with_input=with_input)
-    target = output or folder / "export" / f"{run.model}{FORMATS[format].suffix}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
-    recorded = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
-    return export(
-        opened,
-        format,
-        target,
-        rate_unit=rate_unit,
-        with_input=with_input,
-        scale=scale,
-        idx64=idx64,
-        spike_times=recorded if recorded.exists() else None,
-        force=force,
-        progress=progress,
+    others = [name for name in known if name != stamp]
+    say(
+        f"export: graph {stamp}"
+        + (", of the weights alone" if stamp == "weights" else "")
+        + (f"; there are also {', '.join(others)}: choose with --graph" if others and graph is None else "")
     )
+    stale = stale_reason(run, known[stamp], {})
+    if stale:
+        say(f"export: this graph is stale: {stale}")
+    return stamp
+
+
+def _own_place(run: RunDirectory, stamp: str) -> Path:
+    """`exports/<graph's stamp>/`, made where it is not there; never through a link."""
+    place = run.path / EXPORTS / stamp
+    for directory in (place.parent, place):
+        if directory.is_symlink():
+            raise UsageError(f"{directory} is a link, which is not followed; remove it, or give --output")
+        if directory.exists() and not directory.is_dir():
+            raise UsageError(f"{directory} is a file where exports are to lie; move it away, or give --output")
+        try:
+            directory.mkdir(exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UsageError(
+                f"{directory} cannot be made ({reason}); give --output in a directory of your own"
+            ) from None
+    return place
+
+
+def _refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
+    """Raise `UsageError` for a target that is, contains or lies among the files of a run, other than its exports."""
+    here = run.path.resolve()
+    place = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
+    if place in (here, *here.parents, here / EXPORTS):
+        raise UsageError(f"{target} holds the run {run.path}; give another path with --output")
+    for directory in (place, *place.parents):
+        inside = place.parts[len(directory.parts) :]
+        if (directory == here or _is_run(directory)) and inside[:1] != (EXPORTS,):
+            raise UsageError(f"{target} lies among the files of the run {directory}; give another path with --output")
+
+
+def _is_run(directory: Path) -> bool:
+    """Whether a directory is any run's: other programs have a manifest.yaml too."""
+    if not (directory / manifest.NAME).is_file():
+        return False
+    stages = (*SINGLE.values(), *MANY.values())
+    with open_regular(directory / manifest.NAME) as file:
+        return b"schema_version" in file.read(4096) or any((directory / name).is_dir() for name in stages)
+
+
+def _hash_of(run: RunDirectory, stamp: str) -> Optional[str]:
+    """Recorded SHA-256 of a graph's file; None when there is no such graph."""
+    record = run.records_of("graph").get(stamp)
+    name = f"{run.directory_of('graph', stamp)}/{run.model}_graph.h5"
+    return next((file.sha256 for file in record.outputs if file.path == name), None) if record is not None else None
+
+
+def stale_exports(run: RunDirectory) -> List[str]:
+    """Exports in the run, by path, that were made from a graph that has changed or is there no longer."""
+    places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
+    if places[0].is_symlink():
+        return []
+    stale = []
+    for path in sorted(path for place in places[1:] if not place.is_symlink() for path in place.glob("*")):
+        stated = described(path / DESCRIPTION if path.is_dir() else beside(path), FORMATS)
+        origin = None if stated is None or path.is_symlink() else stated.get("graph")
+        if isinstance(origin, dict) and origin.get("sha256") != _hash_of(run, str(origin.get("stamp"))):
+            stale.append(path.relative_to(run.path).as_posix())
+    return stale

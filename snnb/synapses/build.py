@@ -8,15 +8,16 @@ import h5py
 import numpy as np
 
 from snnb.errors import InputError, ResourceError, UsageError
-from snnb.files import written_whole
+from snnb.files import sha256_of, written_whole
+from snnb.hdf5 import write_array
 from snnb.progress import Progress, silent
 from snnb.synapses import store
 from snnb.synapses.counts import Counts, read_counts
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.parsed_model import INPUT, ParsedModel, open_parsed_model
 from snnb.synapses.plan import PlannedPopulation, consecutive, plan, sources
+from snnb.synapses.rules import POOL_WEIGHTS
 
-POOL_WEIGHTS = ("one", "mean")
 NODE_BYTES = 16  # at most: a count of 8 bytes, an id of 4 or 8
 
 
@@ -92,10 +93,10 @@ def _write_head(
     file.attrs["format"] = store.FORMAT
     file.attrs["version"] = store.VERSION
     file.attrs["pool_weight"] = pool_weight
-    file.attrs["parsed_sha256"] = store.sha256(model.path)
+    file.attrs["parsed_sha256"] = sha256_of(model.path)
     file.attrs["edge_unit"] = "thresholds" if recorded is None else "thresholds per time step"
     if counts is not None and recorded is not None:
-        file.attrs["counts_sha256"] = store.sha256(counts)
+        file.attrs["counts_sha256"] = sha256_of(counts)
         file.attrs["rate_unit"] = "spikes per time step"
         file.attrs["num_samples"] = recorded.recording.num_samples
         file.attrs["num_timesteps"] = recorded.recording.num_timesteps
@@ -122,12 +123,12 @@ def _write_populations(
         group.attrs["first_id"] = population.first
         if recorded is not None:
             group.attrs["coding"] = recorded.coding[population.layer.name]
-            store.write_array(group, "spike_count", recorded.read(population.layer.name))
+            write_array(group, "spike_count", recorded.read(population.layer.name))
         if population.layer.name != INPUT:
             links += [(source, number) for source in _write_connection(file, model, population, number, firsts, nodes)]
             if population.connection is not None and population.connection.kernel:
-                store.write_array(group, "bias", _bias(model, population))
-    store.write_array(file, "projections", np.array(links, np.int64).reshape(-1, 2))
+                write_array(group, "bias", _bias(model, population))
+    write_array(file, "projections", np.array(links, np.int64).reshape(-1, 2))
     progress(len(populations), len(populations))
 
 
@@ -151,12 +152,7 @@ def _write_connection(
         kernel = model.read(population.layer, connection.kernel)
         if connection.transposed:
             kernel = kernel.swapaxes(-1, -2)
-        if kernel.size != np.prod(connection.kernel_shape, dtype=np.int64):
-            raise InputError(
-                f"{model.path}: {connection.kernel} of layer {population.layer.name} has shape {kernel.shape}, "
-                f"its configuration and input ask for {connection.kernel_shape}; parse the model again"
-            )
-        store.write_array(group, "kernel", kernel.reshape(connection.kernel_shape))
+        write_array(group, "kernel", kernel.reshape(connection.kernel_shape))
     return list(sources(ids, firsts))
 
 

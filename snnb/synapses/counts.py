@@ -1,19 +1,20 @@
 """Read and check the spike counts of a simulation (spike_rate_sums.npz)."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Set, Tuple
 
 import numpy as np
 
+from snnb.arrays import load_archive
 from snnb.errors import InputError
+from snnb.synapses.fields import LARGEST, LONGEST_STEP, SHORTEST_STEP
 from snnb.synapses.parsed_model import INPUT
 from snnb.synapses.plan import PlannedPopulation
-from snnb.synapses.population import Recording
+from snnb.synapses.population import CODINGS, Recording
 
-CODINGS = ("spikes", "current", "random")
-SCALARS = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
+REMEDY = "simulate again with `snnb simulate`"
+SCALARS = {"num_samples": 1, "num_timesteps": 1, "warm_up": 0, "dt_ms": SHORTEST_STEP}  # and the least each can be
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,9 @@ def read_counts(path: Path, populations: List[PlannedPopulation], coding: Mappin
     InputError
         Naming the population and what is wrong: missing, unknown, of another shape, negative, not finite, not whole.
     """
-    try:
-        with np.load(str(path), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; write it with `snnb simulate`") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable npz file ({error}); simulate again with `snnb simulate`") from error
+    if not path.exists():
+        raise InputError(f"{path}: no such file; write it with `snnb simulate`")
+    arrays = load_archive(path, REMEDY)
     recording = _recording(path, arrays)
     shapes = {population.layer.name: population.shape for population in populations}
     _compare_names(path, "counts", set(arrays) - set(SCALARS), set(shapes))
@@ -73,16 +70,16 @@ def read_counts(path: Path, populations: List[PlannedPopulation], coding: Mappin
 
 def _recording(path: Path, arrays: Dict[str, np.ndarray]) -> Recording:
     values = {}
-    for name in SCALARS:
-        if name not in arrays or arrays[name].shape != () or not np.isfinite(arrays[name]):
-            raise InputError(f"{path}: no number {name}; simulate again with `snnb simulate`")
-        values[name] = arrays[name].item()
-    recording = Recording(
-        int(values["num_samples"]), int(values["num_timesteps"]), int(values["warm_up"]), float(values["dt_ms"])
-    )
-    if recording.num_samples < 1 or recording.num_timesteps < 1 or recording.warm_up < 0 or recording.dt_ms <= 0:
-        raise InputError(f"{path}: {recording} cannot be; simulate again with `snnb simulate`")
-    return recording
+    for name, least in SCALARS.items():
+        value = arrays.get(name)
+        if value is None or value.shape != () or value.dtype.kind not in "iuf" or not np.isfinite(value):
+            raise InputError(f"{path}: no number {name}; {REMEDY}")
+        values[name] = value.item()
+        whole = name == "dt_ms" or values[name] == int(values[name])
+        if not whole or not least <= values[name] <= (LONGEST_STEP if name == "dt_ms" else LARGEST):
+            raise InputError(f"{path}: {name} is {values[name]}, which cannot be; {REMEDY}")
+    samples, timesteps, warm_up = (int(values[name]) for name in ("num_samples", "num_timesteps", "warm_up"))
+    return Recording(samples, timesteps, warm_up, float(values["dt_ms"]))
 
 
 def _compare_names(path: Path, what: str, found: Set[str], expected: Set[str]) -> None:
@@ -105,8 +102,10 @@ def _check(path: Path, name: str, values: np.ndarray, shape: Tuple[int, ...], co
             "take the counts of a simulation of this parsed model"
         )
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        raise InputError(f"{path}: counts of {name} hold something that is not a finite number; simulate again")
+        raise InputError(f"{path}: counts of {name} hold something that is not a finite number; {REMEDY}")
     if code != "current" and (values < 0).any():
-        raise InputError(f"{path}: counts of {name} are negative in places; simulate again with `snnb simulate`")
+        raise InputError(f"{path}: counts of {name} are negative in places; {REMEDY}")
     if name != INPUT and values.dtype.kind == "f" and (values != np.rint(values)).any():
-        raise InputError(f"{path}: counts of {name} are not whole numbers; simulate again with `snnb simulate`")
+        raise InputError(f"{path}: counts of {name} are not whole numbers; {REMEDY}")
+    if (values > LARGEST).any() or (values < -LARGEST).any():
+        raise InputError(f"{path}: counts of {name} are larger than counts can be; {REMEDY}")

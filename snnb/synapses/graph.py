@@ -1,17 +1,28 @@
 """The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
 
 import h5py
 import numpy as np
 
-from snnb.errors import InputError, ResourceError
+from snnb.errors import ResourceError, SnnbError
+from snnb.hdf5 import RAISED_BY_HDF5, damaged
+from snnb.synapses.fields import REMEDY
 from snnb.synapses.generate import EdgeBatch
-from snnb.synapses.population import Nodes, Population, Recording
+from snnb.synapses.population import Nodes
 from snnb.synapses.projection import CACHE_EDGES, Projection
+from snnb.synapses.read import (
+    connection_groups,
+    read_connection,
+    read_head,
+    read_kernel,
+    read_populations,
+    read_projections,
+)
+from snnb.synapses.reindexing import Volume
 from snnb.synapses.statistics import ProjectionSummary, summarize
-from snnb.synapses.store import index_dtype, open_store, read_connection
+from snnb.synapses.store import index_dtype, open_store
 
 if TYPE_CHECKING:
     import networkx
@@ -44,32 +55,10 @@ class SynapseGraph:
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path = path
         self._file = file
-        self.attributes: Dict[str, Any] = {
-            name: value.item() if isinstance(value, np.generic) else value for name, value in file.attrs.items()
-        }
-        self.recording: Optional[Recording] = None
-        if "num_samples" in self.attributes:
-            self.recording = Recording(
-                *(self.attributes[name] for name in ("num_samples", "num_timesteps", "warm_up", "dt_ms"))
-            )
-        self.populations: Tuple[Population, ...] = tuple(
-            Population(group, self.recording) for group in file["populations"].values()
-        )
+        self.attributes, self.recording = read_head(file)
+        self.populations = read_populations(file, self.recording)
         self.nodes = Nodes(self.populations)
-        connections = {
-            int(number): read_connection(group, self.populations[int(number)].shape)
-            for number, group in file["connections"].items()
-        }
-        self.projections: Tuple[Projection, ...] = tuple(
-            Projection(
-                self.populations[source],
-                self.populations[target],
-                connections[target],
-                file[f"connections/{target:04d}"],
-                len(self.nodes),
-            )
-            for source, target in file["projections"][()].tolist()
-        )
+        self.projections = self._read_projections()
 
     @classmethod
     def open(cls, path: Path) -> "SynapseGraph":
@@ -84,11 +73,24 @@ class SynapseGraph:
         file = open_store(path.absolute())  # kernels are mapped by name later, whatever the working directory is then
         try:
             return cls(path, file)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (*RAISED_BY_HDF5, IndexError, AttributeError) as error:
             file.close()
-            raise InputError(
-                f"{path}: not a graph as `snnb graph` writes it ({type(error).__name__}: {error})"
-            ) from error
+            raise damaged(path, error, REMEDY) from error
+        except SnnbError:
+            file.close()
+            raise
+
+    def _read_projections(self) -> Tuple[Projection, ...]:
+        links = read_projections(self._file, len(self.populations))
+        projections: List[Projection] = []
+        for number, group in connection_groups(self._file, len(self.populations)).items():
+            target = self.populations[number]
+            connection = read_connection(group, target, self.attributes["pool_weight"])
+            sources = [self.populations[source] for source, fed in links if fed == number]
+            volume = Volume(group, connection.input_volume, target, sources)
+            kernel = read_kernel(group, target, connection)
+            projections += [Projection(s, target, connection, volume, kernel, len(self.nodes)) for s in sources]
+        return tuple(projections)
 
     def close(self) -> None:
         self._file.close()

@@ -1,6 +1,5 @@
 """Read a parsed Keras model (MODEL_parsed.h5) with h5py alone: its layers, how they connect, and their weights."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
@@ -9,8 +8,12 @@ import h5py
 import numpy as np
 
 from snnb.errors import InputError
+from snnb.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5
+from snnb.synapses.fields import is_name
 
 INPUT = "input"
+REMEDY = "write the model again with `snnb parse --force`"
+BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,20 @@ class ParsedModel:
     file: h5py.File
     layers: Tuple[Layer, ...]
 
+    def shape(self, layer: Layer, name: str) -> Tuple[int, ...]:
+        """Return the shape of one array of a layer; `InputError` if the file lacks it."""
+        return tuple(self._find(layer, name).shape)
+
+    def _find(self, layer: Layer, name: str) -> h5py.Dataset:
+        path = layer.weights.get(name)
+        try:
+            array = None if path is None else self.file.get(path)
+            if isinstance(array, h5py.Dataset) and array.dtype.kind == "f" and array.shape is not None:
+                return array
+        except RAISED_BY_HDF5 as error:
+            raise damaged(self.path, error, REMEDY) from error
+        raise InputError(f"{self.path}: layer {layer.name} has no {name} in this file; {REMEDY}")
+
     def read(self, layer: Layer, name: str) -> np.ndarray:
         """Read one array of a layer as float32.
 
@@ -52,12 +69,10 @@ class ParsedModel:
         InputError
             If the file lacks the array, or if a value in it is not finite.
         """
-        path = layer.weights.get(name)
-        if path is None or path not in self.file:
-            raise InputError(
-                f"{self.path}: layer {layer.name} has no {name} in this file; write the model again with `snnb parse`"
-            )
-        values = self.file[path][()].astype(np.float32, copy=False)
+        try:
+            values = np.asarray(self._find(layer, name)[()]).astype(np.float32, copy=False)
+        except RAISED_BY_HDF5 as error:
+            raise damaged(self.path, error, REMEDY) from error
         # A sum is finite when its terms are, overflow apart, and needs no array of booleans as large as the kernel.
         with np.errstate(invalid="ignore", over="ignore"):
             suspicious = not np.isfinite(values.sum())
@@ -86,20 +101,14 @@ def open_parsed_model(path: Path) -> ParsedModel:
     InputError
         If the file is missing, broken, or not such a model.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; write it with `snnb parse`")
-    try:
-        file = h5py.File(str(path), "r")
-    except OSError as error:
-        raise InputError(
-            f"{path}: not a readable HDF5 file (truncated or altered?); write it again with `snnb parse`"
-        ) from error
+    file = open_hdf5(path, REMEDY)
     try:
         layers = _layers(path, file)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, RuntimeError) as error:
+    except BROKEN as error:
         file.close()
+        line = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{path}: not a Keras model as `snnb parse` writes it ({type(error).__name__}: {error})"
+            f"{path}: not a Keras model as `snnb parse` writes it ({type(error).__name__}: {line}); {REMEDY}"
         ) from error
     except InputError:
         file.close()
@@ -108,35 +117,47 @@ def open_parsed_model(path: Path) -> ParsedModel:
 
 
 def _layers(path: Path, file: h5py.File) -> Tuple[Layer, ...]:
-    model = json.loads(_text(file.attrs["model_config"]))
+    model = json_attribute(file, "model_config", path, REMEDY)
     config = model["config"]
     entries = _sequential(config) if model["class_name"] == "Sequential" else config["layers"]
     names: Dict[str, str] = {}  # Keras's name of a layer to ours: the input is always called `input`
     layers: List[Layer] = []
     for entry in entries:
-        own = entry["config"]["name"]
+        own = _name(path, entry["config"]["name"])
         inbound = _inbound(path, own, entry["inbound_nodes"])
         unknown = [name for name in inbound if name not in names]
         if unknown:
-            raise InputError(f"{path}: layer {own} is fed by {unknown[0]}, which does not stand before it in the file")
+            raise InputError(
+                f"{path}: layer {own} is fed by {unknown[0]!r}, which does not stand before it in the file; {REMEDY}"
+            )
+        if own in names:
+            raise InputError(f"{path}: two layers are called {own}; {REMEDY}")
         if entry["class_name"] == "InputLayer":
             if INPUT in names.values():
                 raise InputError(f"{path}: the model has several inputs; a graph is made of models with one")
             names[own] = INPUT
+        elif own == INPUT:
+            raise InputError(f"{path}: a layer that is no input is called {INPUT}; give it another name")
         else:
             names[own] = own
         layers.append(
             Layer(
                 names[own],
-                entry["class_name"],
-                entry["config"],
+                str(entry["class_name"]),
+                {**entry["config"]},
                 tuple(names[name] for name in inbound),
                 _weights(file, own),
             )
         )
     if not layers or layers[0].name != INPUT:
-        raise InputError(f"{path}: the model does not begin with an input layer")
+        raise InputError(f"{path}: the model does not begin with an input layer; {REMEDY}")
     return tuple(layers)
+
+
+def _name(path: Path, name: Any) -> str:
+    if not isinstance(name, str) or not is_name(name):
+        raise InputError(f"{path}: a layer is called {str(name)[:50]!r}, which is no name; {REMEDY}")
+    return name
 
 
 def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
@@ -169,7 +190,7 @@ def _inbound(path: Path, name: str, nodes: Sequence[Any]) -> List[str]:
 
 def _weights(file: h5py.File, layer: str) -> Dict[str, str]:
     group = file["model_weights"].get(layer)
-    if group is None:
+    if not isinstance(group, h5py.Group):
         return {}
     paths = [_text(name) for name in group.attrs.get("weight_names", [])]
     return {path.rsplit("/", 1)[-1].split(":")[0]: f"model_weights/{layer}/{path}" for path in paths}

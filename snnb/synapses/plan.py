@@ -1,13 +1,17 @@
 """Walk a parsed model with arrays of node ids: who is a neuron, and which neuron stands where in each layer's input."""
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
 from snnb.errors import InputError
-from snnb.synapses.parsed_model import INPUT, Layer, ParsedModel
-from snnb.synapses.rules import CONNECTING, PADDING, REINDEXING, Connection, Shape
+from snnb.synapses.parsed_model import BROKEN, INPUT, REMEDY, Layer, ParsedModel
+from snnb.synapses.population import require_memory
+from snnb.synapses.reindex import REINDEXING
+from snnb.synapses.rules import CONNECTING, PADDING, Connection, Shape
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class PlannedPopulation:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
 
 def plan(model: ParsedModel, pool_weight: str) -> List[PlannedPopulation]:
@@ -64,17 +68,42 @@ def plan(model: ParsedModel, pool_weight: str) -> List[PlannedPopulation]:
     first = 0
     for layer in model.layers:
         inbound = [tensors[name] for name in layer.inbound]
-        if layer.kind in REINDEXING:
-            tensors[layer.name] = _reindex(layer, inbound)
-            continue
-        if layer.name == INPUT:
-            population = PlannedPopulation(layer, first, _input_shape(layer))
-        else:
-            population = _connect(layer, first, inbound[0], pool_weight)
+        try:
+            if layer.kind in REINDEXING:
+                tensors[layer.name] = _reindex(layer, inbound, model.path)
+                continue
+            if layer.name == INPUT:
+                population = PlannedPopulation(layer, first, _input_shape(layer))
+            else:
+                population = _connect(layer, first, inbound[0], pool_weight)
+        except InputError as error:
+            raise InputError(f"{model.path}: {error}") from error
+        except BROKEN as error:
+            raise InputError(
+                f"{model.path}: layer {layer.name} ({layer.kind}) is not configured as Keras does it "
+                f"({type(error).__name__}: {error}); {REMEDY}"
+            ) from error
+        _check_kernel(model, population)
+        require_memory(population.size, f"{model.path}: layer {layer.name}")
         populations.append(population)
         tensors[layer.name] = np.arange(first, first + population.size).reshape(population.shape)
         first += population.size
+    if len(populations) < 2:
+        raise InputError(f"{model.path}: no layer of the model has neurons; add a Dense or Conv2D layer")
     return populations
+
+
+def _check_kernel(model: ParsedModel, population: PlannedPopulation) -> None:
+    """Refuse a layer whose weights are not as many as its configuration says, before memory is taken for it."""
+    connection = population.connection
+    if connection is None or connection.kernel is None:
+        return
+    shape = model.shape(population.layer, connection.kernel)
+    if math.prod(shape) != math.prod(connection.kernel_shape):
+        raise InputError(
+            f"{model.path}: {connection.kernel} of layer {population.layer.name} has shape {shape}, its configuration "
+            f"and input ask for {connection.kernel_shape}; {REMEDY}"
+        )
 
 
 def _refuse_unknown(model: ParsedModel) -> None:
@@ -89,19 +118,27 @@ def _refuse_unknown(model: ParsedModel) -> None:
 
 def _input_shape(layer: Layer) -> Shape:
     shape = tuple(layer.config["batch_input_shape"][1:])
-    if not shape or not all(isinstance(length, int) and length > 0 for length in shape):
+    if not shape or not all(type(length) is int and length > 0 for length in shape):
         raise InputError(f"layer {layer.name} has the open shape {shape}; build the model with a fixed input shape")
     return shape
 
 
-def _reindex(layer: Layer, inbound: List[np.ndarray]) -> np.ndarray:
+def _reindex(layer: Layer, inbound: List[np.ndarray], path: Path) -> np.ndarray:
     try:
+        if layer.kind.startswith("ZeroPadding"):
+            require_memory(_padded(layer, inbound[0].shape), f"{path}: layer {layer.name}")
         return REINDEXING[layer.kind](layer, inbound)
     except ValueError as error:
         shapes = ", ".join(str(ids.shape) for ids in inbound)
         raise InputError(
             f"layer {layer.name} ({layer.kind}) cannot re-index inputs of shape {shapes}: {error}"
         ) from error
+
+
+def _padded(layer: Layer, shape: Shape) -> int:
+    """Count the positions behind a padding."""
+    pads = np.reshape(layer.config["padding"], (-1, 2)).tolist()
+    return math.prod(length + sum(pad) for length, pad in zip(shape, pads)) * math.prod(shape[len(pads) :])
 
 
 def _connect(layer: Layer, first: int, ids: np.ndarray, pool_weight: str) -> PlannedPopulation:

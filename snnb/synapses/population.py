@@ -1,13 +1,30 @@
 """Populations of neurons and what is known of each neuron."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Iterator, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
+import psutil
 
+from snnb.errors import ResourceError
+from snnb.synapses import fields
+
+CODINGS = ("spikes", "current", "random")
+MOST_AXES = 8
 RATE_UNITS = ("step", "hz", "sample")
+
+
+def require_memory(neurons: int, what: str) -> None:
+    """Raise `ResourceError` when this machine's memory cannot hold a number of 8 bytes for each neuron."""
+    need, there = 8 * neurons, psutil.virtual_memory().total
+    if need > there:
+        raise ResourceError(
+            f"{what} has {neurons:,} neurons, which take {need / 1e9:,.0f} GB for one number each; this machine has "
+            f"{there / 1e9:,.0f} GB of memory, so take a smaller input or another machine"
+        )
 
 
 @dataclass(frozen=True)
@@ -55,15 +72,21 @@ class Population:
         whose spikes are drawn. None in a graph without spike counts.
     """
 
-    def __init__(self, group: h5py.Group, recording: Optional[Recording]) -> None:
-        self.name: str = group.attrs["name"]
-        self.layer: str = group.attrs["layer"]
-        self.shape: Tuple[int, ...] = tuple(group.attrs["shape"].tolist())
-        self.first = int(group.attrs["first_id"])
-        self.size = int(np.prod(self.shape, dtype=np.int64))
-        self.coding: Optional[str] = group.attrs.get("coding")
-        self._group = group
+    def __init__(self, group: h5py.Group, recording: Optional[Recording], first: int) -> None:
+        self.name = fields.text(group, "name")
+        self.layer = fields.text(group, "layer")
+        if not fields.is_name(self.name) or not self.layer.isidentifier():
+            raise fields.wrong(group, "has no name, or no layer")
+        self.shape = fields.integers(group, "shape", range(1, MOST_AXES + 1))
+        self.size = math.prod(self.shape)
+        if first + self.size > fields.LARGEST:
+            raise fields.wrong(group, f"has {self.size:,} neurons, which cannot be")
+        self.first = fields.integer(group, "first_id", first, first)
+        self.coding: Optional[str] = None if recording is None else fields.text(group, "coding", CODINGS)
         self._recording = recording
+        kind = "<i8" if first else "<f8"  # the input's may be a current
+        self._counts = None if recording is None else fields.dataset(group, "spike_count", [kind], self.shape)
+        self._bias = fields.dataset(group, "bias", ["<f4"], self.shape[-1:]) if "bias" in group else None
 
     def __repr__(self) -> str:
         return f"<Population {self.name}: {self.layer}, shape {self.shape}>"
@@ -71,7 +94,11 @@ class Population:
     @cached_property
     def spike_count(self) -> Optional[np.ndarray]:
         """Spikes (int64) or the input's spikes or current (float64), summed over samples and steps."""
-        return self._group["spike_count"][()] if "spike_count" in self._group else None
+        if self._counts is None:
+            return None
+        counts = fields.values(self._counts)
+        fields.require_finite(self._counts, counts, least=-np.inf if self.coding == "current" else 0)
+        return counts
 
     @cached_property
     def rate(self) -> Optional[np.ndarray]:
@@ -83,9 +110,16 @@ class Population:
     @cached_property
     def bias(self) -> np.ndarray:
         """Normalised bias (float32) in the population's shape, in thresholds per step; 0 where the layer has none."""
-        if "bias" not in self._group:
+        if self._bias is None:
             return np.zeros(self.shape, np.float32)
-        return np.broadcast_to(self._group["bias"][()], self.shape)
+        bias = fields.values(self._bias)
+        fields.require_finite(self._bias, bias)
+        return np.broadcast_to(bias, self.shape)
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether the file has biases: those of layers with a kernel."""
+        return self._bias is not None
 
     @cached_property
     def _rate32(self) -> np.ndarray:

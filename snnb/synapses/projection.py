@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Iterator, Optional, Tuple
 import h5py
 import numpy as np
 
+from snnb.synapses.fields import require_finite
 from snnb.synapses.generate import EdgeBatch, Stream, fill
 from snnb.synapses.neighbours import sources_of, targets_of
 from snnb.synapses.parallel import merge, merged_batches
 from snnb.synapses.population import Population
-from snnb.synapses.reindexing import Reindexing
+from snnb.synapses.reindexing import Reindexing, Volume
 from snnb.synapses.rules import PADDING, Connection
 from snnb.synapses.stencil import window_reduce
 from snnb.synapses.store import index_dtype, map_array
@@ -34,13 +35,19 @@ class Projection:
     """
 
     def __init__(
-        self, source: Population, target: Population, connection: Connection, group: h5py.Group, nodes: int
+        self,
+        source: Population,
+        target: Population,
+        connection: Connection,
+        volume: Volume,
+        kernel: Optional[h5py.Dataset],
+        nodes: int,
     ) -> None:
         self.source = source
         self.target = target
         self.connection = connection
-        self.reindexing = Reindexing(group, connection.input_volume, source)
-        self._group = group
+        self.reindexing = Reindexing(volume, source)
+        self._kernel = kernel
         self._nodes = nodes
 
     def __repr__(self) -> str:
@@ -49,7 +56,11 @@ class Projection:
     @cached_property
     def kernel(self) -> Optional[np.ndarray]:
         """Weights, float32, shape (row taps, column taps, channels, filters a channel meets); None for poolings."""
-        return map_array(self._group["kernel"]) if "kernel" in self._group else None
+        if self._kernel is None:
+            return None
+        kernel = map_array(self._kernel)
+        require_finite(self._kernel, kernel)
+        return kernel
 
     @cached_property
     def scale(self) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""One rule per layer type: how a layer connects two volumes of neurons, or how it only re-indexes one.
+"""One rule per layer type: how a layer connects two volumes of neurons. Those that only re-index: `reindex.py`.
 
 Rules read the layer's configuration alone, so that a model without a rule for one of its layers is refused before any
 weight is read.
 """
 
 from dataclasses import dataclass
-from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from snnb.synapses.parsed_model import Layer
 from snnb.synapses.stencil import Axis, repeated_axis, transposed_axis, whole_axis, window_axis
 
 Shape = Tuple[int, ...]
+POOL_WEIGHTS = ("one", "mean")
+LONGEST = 1 << 31  # of an axis, a kernel, a stride
 PADDING = -1  # what stands in an array of node ids where there is no neuron
 
 
@@ -78,7 +80,7 @@ class Connection:
 
 def dense(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
     """Keras applies Dense to the last axis, whatever stands before it: a 1×1 kernel over the leading positions."""
-    units = layer.config["units"]
+    units = _count(layer, "units")
     columns = whole_axis(int(np.prod(shape[:-1], dtype=np.int64)))
     return Connection(
         "Dense",
@@ -104,21 +106,21 @@ def conv1d(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
         _single(layer, "dilation_rate"),
         _padding(layer),
     )
-    filters = layer.config["filters"]
+    filters = _count(layer, "filters")
     shape = (columns.outputs, filters)
     return Connection("Conv1D", geometry, whole_axis(1), columns, channels, filters, "dense", "kernel", shape, "kernel")
 
 
 def conv2d(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
     rows, columns, channels, geometry = _windows(layer, shape, "kernel_size")
-    filters = layer.config["filters"]
+    filters = _count(layer, "filters")
     shape = (rows.outputs, columns.outputs, filters)
     return Connection("Conv2D", geometry, rows, columns, channels, filters, "dense", "kernel", shape, "kernel")
 
 
 def depthwise_conv2d(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
     rows, columns, channels, geometry = _windows(layer, shape, "kernel_size")
-    filters = channels * layer.config["depth_multiplier"]
+    filters = channels * _count(layer, "depth_multiplier")
     shape = (rows.outputs, columns.outputs, filters)
     return Connection(
         "DepthwiseConv2D", geometry, rows, columns, channels, filters, "diagonal", "kernel", shape, "depthwise_kernel"
@@ -128,7 +130,7 @@ def depthwise_conv2d(layer: Layer, shape: Shape, pool_weight: str) -> Connection
 def conv2d_transpose(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
     height, width, channels = _volume(layer, shape, 3)
     padding = _padding(layer)
-    extra = layer.config.get("output_padding") or (None, None)
+    extra = _extra(layer)
     axes = []
     for size, kernel, stride, dilation, more in zip(
         (height, width), _pair(layer, "kernel_size"), _pair(layer, "strides"), _pair(layer, "dilation_rate"), extra
@@ -138,7 +140,7 @@ def conv2d_transpose(layer: Layer, shape: Shape, pool_weight: str) -> Connection
             axes.append(transposed_axis(size, outputs, kernel, stride, dilation, padding))
         except ValueError as error:
             raise InputError(f"layer {layer.name}: {error}; check its output_padding") from error
-    filters = layer.config["filters"]
+    filters = _count(layer, "filters")
     geometry = _geometry(layer, "kernel_size", "strides", "dilation_rate", "padding", "output_padding")
     shape = (axes[0].outputs, axes[1].outputs, filters)
     return Connection(
@@ -177,32 +179,6 @@ def upsampling2d(layer: Layer, shape: Shape, pool_weight: str) -> Connection:
     return Connection("UpSampling2D", {"size": factors}, rows, columns, channels, channels, "diagonal", "one", shape)
 
 
-def flatten(layer: Layer, inbound: Sequence[np.ndarray]) -> np.ndarray:
-    _channels_last(layer)
-    return inbound[0].reshape(-1)
-
-
-def reshape(layer: Layer, inbound: Sequence[np.ndarray]) -> np.ndarray:
-    return inbound[0].reshape(tuple(layer.config["target_shape"]))
-
-
-def concatenate(layer: Layer, inbound: Sequence[np.ndarray]) -> np.ndarray:
-    axis = layer.config["axis"]
-    if axis == 0:
-        raise InputError(f"layer {layer.name} concatenates samples (axis 0); take another axis")
-    return np.concatenate(inbound, axis=axis - 1 if axis > 0 else axis)
-
-
-def zero_padding1d(layer: Layer, inbound: Sequence[np.ndarray]) -> np.ndarray:
-    return np.pad(inbound[0], [tuple(layer.config["padding"]), (0, 0)], constant_values=PADDING)
-
-
-def zero_padding2d(layer: Layer, inbound: Sequence[np.ndarray]) -> np.ndarray:
-    _channels_last(layer)
-    top_bottom, left_right = layer.config["padding"]
-    return np.pad(inbound[0], [tuple(top_bottom), tuple(left_right), (0, 0)], constant_values=PADDING)
-
-
 CONNECTING: Dict[str, Callable[[Layer, Shape, str], Connection]] = {
     "Dense": dense,
     "Conv1D": conv1d,
@@ -212,13 +188,6 @@ CONNECTING: Dict[str, Callable[[Layer, Shape, str], Connection]] = {
     "AveragePooling2D": average_pooling2d,
     "MaxPooling2D": max_pooling2d,
     "UpSampling2D": upsampling2d,
-}
-REINDEXING: Dict[str, Callable[[Layer, Sequence[np.ndarray]], np.ndarray]] = {
-    "Flatten": flatten,
-    "Reshape": reshape,
-    "Concatenate": concatenate,
-    "ZeroPadding1D": zero_padding1d,
-    "ZeroPadding2D": zero_padding2d,
 }
 
 
@@ -250,8 +219,18 @@ def _transposed_length(size: int, kernel: int, stride: int, dilation: int, paddi
     return size * stride if padding == "same" else size * stride + max(reach - stride, 0)
 
 
+def _extra(layer: Layer) -> Tuple[Optional[int], Optional[int]]:
+    extra = layer.config.get("output_padding")
+    if extra is None:
+        return None, None
+    first, second = extra
+    if not all(type(value) is int and 0 <= value <= LONGEST for value in (first, second)):
+        raise InputError(f"layer {layer.name}: output_padding is {extra!r}, which is no pair of whole numbers")
+    return first, second
+
+
 def _volume(layer: Layer, shape: Shape, axes: int) -> Shape:
-    _channels_last(layer)
+    channels_last(layer)
     if len(shape) != axes:
         raise InputError(f"layer {layer.name} is fed a tensor of shape {shape}; {layer.kind} takes {axes} axes")
     if layer.config.get("groups", 1) != 1:
@@ -259,7 +238,8 @@ def _volume(layer: Layer, shape: Shape, axes: int) -> Shape:
     return shape
 
 
-def _channels_last(layer: Layer) -> None:
+def channels_last(layer: Layer) -> None:
+    """Raise `InputError` unless the layer keeps its channels last."""
     if layer.config.get("data_format", "channels_last") != "channels_last":
         raise InputError(f"layer {layer.name} keeps channels first; build the model with channels last")
 
@@ -273,13 +253,23 @@ def _padding(layer: Layer) -> str:
 
 
 def _pair(layer: Layer, key: str) -> Tuple[int, int]:
-    first, second = layer.config[key]
+    first, second = (_positive(layer, key, value) for value in layer.config[key])
     return first, second
 
 
 def _single(layer: Layer, key: str) -> int:
     value = layer.config[key]
-    return int(value if isinstance(value, int) else value[0])
+    return _positive(layer, key, value if isinstance(value, int) else value[0])
+
+
+def _count(layer: Layer, key: str) -> int:
+    return _positive(layer, key, layer.config[key])
+
+
+def _positive(layer: Layer, key: str, value: object) -> int:
+    if type(value) is not int or not 1 <= value <= LONGEST:
+        raise InputError(f"layer {layer.name}: {key} is {value!r}, which is no whole number from 1 to {LONGEST}")
+    return value
 
 
 def _geometry(layer: Layer, *keys: str) -> Dict[str, object]:

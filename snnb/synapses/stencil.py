@@ -10,6 +10,8 @@ from typing import Tuple
 
 import numpy as np
 
+MOST_TRIPLES = 1 << 25  # of an axis: what a configuration can ask for and no network has would take gigabytes
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -52,6 +54,7 @@ class Axis:
 
 def whole_axis(size: int) -> Axis:
     """Every position meets itself, by one tap: the axis of a 1×1 kernel and of leading dimensions."""
+    _refuse_too_long(size)
     positions = np.arange(size)
     return Axis.of(size, size, 1, positions, positions, np.zeros(size, np.int64))
 
@@ -76,6 +79,7 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
     else:
         outputs = max((size - reach) // stride + 1, 0)
         before = 0
+    _refuse_too_long(max(outputs, 1) * kernel)
     output, tap = (grid.ravel() for grid in np.mgrid[:outputs, :kernel])
     position = output * stride - before + tap * dilation
     inside = (position >= 0) & (position < size)
@@ -92,8 +96,14 @@ def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation:
 
 def repeated_axis(size: int, factor: int) -> Axis:
     """Repeat every position `factor` times, by one tap: nearest-neighbour upsampling."""
+    _refuse_too_long(size * factor)
     output = np.arange(size * factor)
     return Axis.of(size, size * factor, 1, output // factor, output, np.zeros(size * factor, np.int64))
+
+
+def _refuse_too_long(triples: int) -> None:
+    if triples > MOST_TRIPLES:
+        raise ValueError(f"{triples:,} crossings of position and tap along one axis are more than {MOST_TRIPLES:,}")
 
 
 def window_reduce(rows: Axis, columns: Axis, values: np.ndarray, reduce: np.ufunc = np.add) -> np.ndarray:

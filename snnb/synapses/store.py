@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 from pathlib import Path
 from typing import Any, BinaryIO, Tuple
 
@@ -9,8 +10,10 @@ import h5py
 import numpy as np
 
 from snnb.errors import InputError
+from snnb.files import open_regular
+from snnb.hdf5 import open_hdf5, write_array
+from snnb.synapses.fields import REMEDY
 from snnb.synapses.rules import Connection
-from snnb.synapses.stencil import Axis
 
 FORMAT = "snnb synapse graph"
 VERSION = 1
@@ -44,29 +47,19 @@ def open_store(path: Path) -> h5py.File:
     InputError
         If the file is missing, truncated, altered, of another version, or no store at all.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such graph; make it with `snnb graph`")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(USER_BLOCK)
         if not head.startswith(FORMAT.encode() + b" "):
-            raise InputError(f"{path}: not a {FORMAT}; make it again with `snnb graph --force`")
+            raise InputError(f"{path}: not a {FORMAT}; {REMEDY}")
         version = head[len(FORMAT) : head.find(b"\n")].decode("ascii", "replace").strip()
         if version != str(VERSION):
-            raise InputError(
-                f"{path}: graph format {version}, this snnb reads {VERSION}; make it again with `snnb graph --force`"
-            )
+            raise InputError(f"{path}: graph format {version[:20]}, this snnb reads {VERSION}; {REMEDY}")
         digest, size = _digest(file)
     if head != _head(digest, size):
-        raise InputError(
-            f"{path}: truncated or altered, its SHA-256 is not the recorded one; make it again"
-            " with `snnb graph --force`"
-        )
-    return h5py.File(str(path), "r")
-
-
-def write_array(group: h5py.Group, name: str, values: np.ndarray) -> None:
-    """Write an array plainly, so that other programs (and `map_array`) find it as it is."""
-    group.create_dataset(name, data=np.asarray(values, order="C"), track_times=False)
+        raise InputError(f"{path}: truncated or altered, its SHA-256 is not the recorded one; {REMEDY}")
+    return open_hdf5(path, REMEDY)
 
 
 def write_packed(group: h5py.Group, name: str, values: np.ndarray) -> None:
@@ -75,11 +68,15 @@ def write_packed(group: h5py.Group, name: str, values: np.ndarray) -> None:
 
 
 def map_array(dataset: h5py.Dataset) -> np.ndarray:
-    """Map a plainly written array into memory: its pages are read when they are touched, and shared."""
-    mapped = np.memmap(
-        dataset.file.filename, dtype=dataset.dtype, mode="r", offset=dataset.id.get_offset(), shape=dataset.shape
-    )
-    return np.asarray(mapped)
+    """Map a plainly written array into memory: its pages are read when they are touched, and shared.
+
+    The open file is mapped, not what its name stands for by now: a graph may be made again while it is exported.
+    """
+    offset = dataset.id.get_offset()
+    descriptor = dataset.file.id.get_vfd_handle()
+    mapped = mmap.mmap(descriptor, offset + dataset.id.get_storage_size(), access=mmap.ACCESS_READ)
+    size = int(np.prod(dataset.shape, dtype=np.int64))
+    return np.frombuffer(mapped, dataset.dtype, size, offset).reshape(dataset.shape)
 
 
 def write_connection(group: h5py.Group, connection: Connection) -> None:
@@ -93,33 +90,6 @@ def write_connection(group: h5py.Group, connection: Connection) -> None:
     group.attrs["taps"] = np.array([connection.rows.taps, connection.columns.taps], np.int64)
     for name, axis in (("rows", connection.rows), ("columns", connection.columns)):
         write_array(group, name, np.stack([axis.input, axis.output, axis.tap], axis=1).astype("<i4"))
-
-
-def read_connection(group: h5py.Group, shape: Tuple[int, ...]) -> Connection:
-    """Read what `write_connection` wrote; `shape` is the target population's."""
-    (height, width, channels), (rows, columns, filters) = group.attrs["input_volume"], group.attrs["output_volume"]
-    taps = group.attrs["taps"]
-
-    def axis(name: str, size: int, outputs: int, taps: int) -> Axis:
-        triples = group[name][()].astype(np.int64)
-        return Axis(int(size), int(outputs), int(taps), triples[:, 0], triples[:, 1], triples[:, 2])
-
-    return Connection(
-        rule=group.attrs["rule"],
-        geometry=json.loads(group.attrs["geometry"]),
-        rows=axis("rows", height, rows, taps[0]),
-        columns=axis("columns", width, columns, taps[1]),
-        channels=int(channels),
-        filters=int(filters),
-        pairing=group.attrs["pairing"],
-        weighting=group.attrs["weighting"],
-        shape=shape,
-    )
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return _update(hashlib.sha256(), file)[0]
 
 
 def _head(digest: str, size: int) -> bytes:

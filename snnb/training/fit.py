@@ -19,7 +19,6 @@ from tensorflow import keras
 
 from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
-from snnb.seeds import LARGEST_SEED
 from snnb.training import checkpoint as checkpoints
 from snnb.training.batches import Pictures, split_rows
 from snnb.training.checkpoint import Row
@@ -206,7 +205,7 @@ def train(
 def _reset(seed: int) -> None:
     keras.backend.clear_session()
     random.seed(seed)
-    np.random.seed(seed % (LARGEST_SEED + 1))  # noqa: NPY002  a user's model may draw from it
+    np.random.seed(seed % 2**32)  # noqa: NPY002  a user's model may draw from it
     tf.random.set_seed(seed)
 
 

@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, Optional, TypeVar
 
 from tensorflow import keras
 
+from snnb.autograph import keep_in_memory
 from snnb.interruptible import interruptible
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ def run_interruptibly(work: Callable[[threading.Event], T]) -> T:
     T
         What the work returns; what it raises is raised.
     """
+    keep_in_memory()  # what TensorFlow makes for the work: a process that is interrupted ends without tidying up
     abandoned = threading.Event()
     try:
         return interruptible(lambda: work(abandoned))

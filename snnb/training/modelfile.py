@@ -5,12 +5,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Union
 
 import h5py
 from tensorflow import keras
 
 from snnb.errors import ResourceError
+from snnb.hdf5 import copy_without_times
 
 _BYTES_BESIDE_EACH_ARRAY = 8192
 _BYTES_BESIDE_ALL = 65536
@@ -41,7 +41,7 @@ def write_model(model: keras.Model, path: Path) -> None:
     save_model(model, stamped)
     _require(stamped.stat().st_size, path.parent)
     with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
-        _copy(old, new)
+        copy_without_times(old, new)
     stamped.unlink()
 
 
@@ -58,13 +58,3 @@ def _require(size: int, directory: Path) -> None:
         raise ResourceError(
             f"{directory} has no room for the {size / 1e6:.1f} MB of the model: free some, or choose another --run-dir"
         ) from error
-
-
-def _copy(old: Union[h5py.File, h5py.Group], new: Union[h5py.File, h5py.Group]) -> None:
-    for name, value in old.attrs.items():
-        new.attrs[name] = value
-    for name, item in old.items():
-        if isinstance(item, h5py.Group):
-            _copy(item, new.create_group(name))
-        else:
-            new.create_dataset(name, data=item[()], track_times=False)

@@ -1,10 +1,11 @@
+import json
 import time
 
 import h5py
 import numpy as np
 import pytest
 
-from snnb.conversion.h5 import load_keras, read_architecture, save_keras
+from snnb.conversion.h5 import copy_for_toolbox, load_keras, read_architecture, save_keras
 from snnb.errors import InputError
 
 
@@ -23,39 +24,101 @@ def test_saving_twice_gives_equal_bytes_and_keras_reads_them(small, pixels, tmp_
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match=r"net\.h5: no such file"):
+    with pytest.raises(InputError, match=r"net\.h5 is missing; train it again"):
         read_architecture(tmp_path / "net.h5")
 
 
 def test_file_cut_in_half(small, save):
     path = save(small)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(InputError, match="not a complete HDF5 file") as raised:
+    with pytest.raises(InputError, match="is no whole HDF5 file; train it again") as raised:
         load_keras(path)
     assert "\n" not in str(raised.value)
 
 
 def test_weights_only(small, tmp_path):
     small.save_weights(str(tmp_path / "weights.h5"))
-    with pytest.raises(InputError, match="weights only"):
+    with pytest.raises(InputError, match="holds no model, at most its weights; train it again"):
         load_keras(tmp_path / "weights.h5")
+    with pytest.raises(InputError, match="weights only"):
+        read_architecture(tmp_path / "weights.h5")
 
 
-@pytest.mark.parametrize("text", [b"{", b"[]", b'{"class_name": "Model"}'])
-def test_architecture_that_is_none(text, tmp_path):
+def architecture(**changes):
+    entry = {"class_name": "Dense", "config": {"name": "d"}, "inbound_nodes": []}
+    return {"class_name": "Model", "config": {"name": "net", "layers": [{**entry, **changes}]}}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"{",
+        b"[]",
+        b"[" * 50_000,
+        7,
+        np.ones(3),
+        b'{"class_name": "Model"}',
+        b'{"class_name": "Model", "config": [1]}',
+        b'{"class_name": "Model", "config": {"layers": []}}',
+        architecture(config={}),
+        architecture(config=[]),
+        architecture(class_name=None),
+        architecture(inbound_nodes=[[[]]]),
+        architecture(inbound_nodes=7),
+    ],
+)
+def test_architecture_that_is_none(value, tmp_path):
+    path = tmp_path / "net.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(value).encode() if isinstance(value, dict) else value
+    for read in (read_architecture, load_keras, lambda path: copy_for_toolbox(path, tmp_path / "copy.h5", 1)):
+        with pytest.raises(
+            InputError, match=r"net\.h5: (the attribute model_config|layer d) .*train it again"
+        ) as raised:
+            read(path)
+        assert "\n" not in str(raised.value)
+
+
+def test_two_hundred_thousand_brackets(tmp_path):
+    """Too much for an attribute of the kind that fits into a header: text of any length, as h5py writes a str."""
     with h5py.File(tmp_path / "net.h5", "w") as file:
-        file.attrs["model_config"] = text
-    with pytest.raises(InputError, match="model_config"):
+        file.attrs["model_config"] = "[" * 200_000
+    with pytest.raises(InputError, match="model_config is not valid JSON"):
         load_keras(tmp_path / "net.h5")
+
+
+def test_a_model_whose_data_lie_in_another_file(small, save, tmp_path):
+    path = save(small)
+    with h5py.File(path, "r+") as file:
+        del file["model_weights"]
+        file["model_weights"] = h5py.ExternalLink(str(save(small, "other.h5")), "/model_weights")
+    for read in (read_architecture, load_keras):
+        with pytest.raises(InputError, match=r"model_weights is a link to elsewhere.*train it again"):
+            read(path)
 
 
 def test_missing_weights(small, save):
     path = save(small)
     with h5py.File(path, "r+") as file:
         del file["model_weights"][small.layers[0].name]
-    with pytest.raises(InputError, match="Keras cannot load it") as raised:
+    with pytest.raises(InputError, match="its layers need 524 weights, but it holds 488; train it again") as raised:
         load_keras(path)
     assert "\n" not in str(raised.value)
+
+
+def test_code_in_a_file_of_a_run_is_not_run(save, tmp_path):
+    from tensorflow import keras
+
+    def harm(x, mark=str(tmp_path / "harm")):
+        open(mark, "w").close()  # noqa: PTH123  bytecode knows no imports
+        return x
+
+    layers = keras.layers
+    path = save(keras.Sequential([layers.TimeDistributed(layers.Lambda(harm), input_shape=(3, 4)), layers.Dense(2)]))
+    (tmp_path / "harm").unlink()
+    with pytest.raises(InputError, match=r"layer time_distributed\w* \(TimeDistributed\) is not loaded from a file"):
+        load_keras(path)
+    assert not (tmp_path / "harm").exists()
 
 
 def test_weights_that_are_not_finite(small, save):

@@ -51,6 +51,9 @@ def test_short_decimals_stay_short(mantissa, exponent):
         (1e-6, "1e-06"),
         (1e9, "1e+09"),
         (16777216, "16777216"),
+        (np.inf, "inf"),
+        (-np.inf, "-inf"),
+        (np.nan, "nan"),
     ],
 )
 def test_usual_numbers_look_usual(value, text):

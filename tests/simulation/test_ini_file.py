@@ -39,5 +39,61 @@ def test_other_files_are_refused(trained, tmp_path):
     with pytest.raises(InputError, match="not a complete converted network"):
         read_ini(path)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="not a complete converted network"):
+    with pytest.raises(InputError, match="is no whole HDF5 file; make it again"):
         read_ini(path)
+
+
+def set_attribute(layer, name, value):
+    return lambda file: file[layer or "/"].attrs.__setitem__(name, value)
+
+
+def put_array(layer, name, change):
+    def alter(file):
+        values = change(file[layer][name][()])
+        del file[layer][name]
+        file[layer][name] = values
+
+    return alter
+
+
+CONVOLUTION = "00Conv2D_8x8x4"
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        set_attribute(None, "layers", "no JSON"),
+        set_attribute(None, "layers", "7"),
+        set_attribute(None, "layers", '[["a"]]'),
+        set_attribute(None, "layers", "[" * 60_000),
+        set_attribute(None, "layers", np.ones(3)),
+        set_attribute(None, "threshold", "high"),
+        set_attribute(None, "version", "one"),
+        set_attribute(CONVOLUTION, "kind", "Lambda"),
+        set_attribute(CONVOLUTION, "kind", np.ones(2)),
+        set_attribute(CONVOLUTION, "kind", "Dense"),
+        set_attribute(CONVOLUTION, "shape", "[8, 8, 5]"),
+        set_attribute(CONVOLUTION, "shape", "[8, 8.0, 4]"),
+        set_attribute(CONVOLUTION, "shape", "{}"),
+        set_attribute(CONVOLUTION, "shape", "[" * 900 + "]" * 900),
+        set_attribute(CONVOLUTION, "strides", "[0, 1]"),
+        set_attribute(CONVOLUTION, "strides", "1"),
+        set_attribute(CONVOLUTION, "padding", '"full"'),
+        set_attribute(CONVOLUTION, "inputs", '["nobody"]'),
+        set_attribute(CONVOLUTION, "colour", "1"),
+        put_array(CONVOLUTION, "kernel", lambda values: values[:, :, :, :-1]),
+        put_array(CONVOLUTION, "kernel", lambda values: values[:, :, 0]),
+        put_array(CONVOLUTION, "kernel", lambda values: values.astype(np.float64)),
+        put_array(CONVOLUTION, "bias", lambda values: values * np.nan),
+        put_array(CONVOLUTION, "bias", lambda values: np.float32(0)),
+    ],
+)
+def test_a_file_that_was_altered_is_refused(trained, tmp_path, alter):
+    """What gets through reaches compiled loops."""
+    path = tmp_path / "n_INI.h5"
+    write_ini(trained.network, path, threshold=1.0, reset="subtraction")
+    with h5py.File(path, "r+") as file:
+        alter(file)
+    with pytest.raises(InputError, match=r"n_INI\.h5") as refused:
+        read_ini(path)
+    assert "\n" not in str(refused.value)

@@ -83,3 +83,75 @@ def test_a_file_that_is_cut_or_lacks_weights_is_refused(branched, tmp_path):
         config["config"]["layers"][1]["config"]["data_format"] = "channels_first"
         file.attrs["model_config"] = json.dumps(config).encode()
     assert "layer 00Conv2D_8x9x6" in _refusal(path)
+
+
+CONVOLUTION, DENSE = "00Conv2D_8x9x6", "10Dense_30"
+
+
+def _altered_config(branched, tmp_path, layer, **changes):
+    path = tmp_path / "altered_parsed.h5"
+    path.write_bytes(branched.parsed.read_bytes())
+    with h5py.File(path, "r+") as file:
+        model = json.loads(file.attrs["model_config"])
+        (entry,) = (e for e in model["config"]["layers"] if e["config"]["name"] == layer)
+        entry["config"].update(changes)
+        file.attrs["model_config"] = json.dumps(model).encode()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("layer", "changes"),
+    [
+        (CONVOLUTION, {"strides": [0, 1]}),
+        (CONVOLUTION, {"strides": [-1, 1]}),
+        (CONVOLUTION, {"strides": ["two", 1]}),
+        (CONVOLUTION, {"strides": [float("nan"), float("inf")]}),
+        (CONVOLUTION, {"strides": [2**70, 2**70]}),
+        (CONVOLUTION, {"strides": [[[1]]]}),
+        (CONVOLUTION, {"dilation_rate": [0, 0]}),
+        (CONVOLUTION, {"padding": "full"}),
+        (CONVOLUTION, {"name": DENSE}),
+        (CONVOLUTION, {"activation": ["relu"]}),
+        ("input", {"batch_input_shape": [None, -8, 9, 2]}),
+        ("input", {"batch_input_shape": [None, 8]}),
+        ("input", {"batch_input_shape": [None, 10**9, 10**9, 2]}),
+        ("input", {"batch_input_shape": "none"}),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused(branched, tmp_path, layer, changes):
+    assert "altered_parsed.h5" in _refusal(_altered_config(branched, tmp_path, layer, **changes))
+
+
+@pytest.mark.parametrize("layer", [CONVOLUTION, DENSE])
+@pytest.mark.parametrize("name", ["kernel", "bias"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values[..., :-1],
+        lambda values: values[:-1],
+        lambda values: values[None],
+        lambda values: values[..., None],
+        lambda values: np.float32(1),
+        lambda values: values * np.nan,
+        lambda values: values.astype("S3"),
+        lambda values: values[..., :0],
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(branched, tmp_path, layer, name, change):
+    path = tmp_path / "altered_parsed.h5"
+    path.write_bytes(branched.parsed.read_bytes())
+    with h5py.File(path, "r+") as file:
+        group = file[f"model_weights/{layer}/{layer}"]
+        values = change(group[f"{name}:0"][()])
+        del group[f"{name}:0"]
+        group[f"{name}:0"] = values
+    assert f"layer {layer}" in _refusal(path)
+
+
+def test_weights_in_another_file_are_not_read(branched, tmp_path):
+    path = tmp_path / "altered_parsed.h5"
+    path.write_bytes(branched.parsed.read_bytes())
+    with h5py.File(path, "r+") as file:
+        del file["model_weights"]
+        file["model_weights"] = h5py.ExternalLink(str(branched.parsed), "/model_weights")
+    assert "model_weights is a link to elsewhere" in _refusal(path)

@@ -26,6 +26,18 @@ def branched() -> tf.keras.Model:
     return tf.keras.Model(source, LAYERS.Dense(4, activation="softmax", name="07Dense_4")(twice))
 
 
+def varied() -> tf.keras.Model:
+    """A layer of every kind that `branched` has not, in a row."""
+    source = LAYERS.Input((4, 3, 2), name="input")
+    tensor = LAYERS.DepthwiseConv2D((2, 2), depth_multiplier=2, padding="same", name="00DepthwiseConv2D_4x3x4")(source)
+    tensor = LAYERS.MaxPooling2D((2, 1), name="01MaxPooling2D_2x3x4")(tensor)
+    tensor = LAYERS.UpSampling2D((2, 1), name="02UpSampling2D_4x3x4")(tensor)
+    tensor = LAYERS.Conv2DTranspose(2, 2, strides=(2, 1), name="03Conv2DTranspose_8x4x2")(tensor)
+    tensor = LAYERS.Reshape((8, 8), name="04Reshape_8x8")(tensor)
+    tensor = LAYERS.Conv1D(3, 2, strides=2, name="05Conv1D_4x3")(tensor)
+    return tf.keras.Model(source, LAYERS.Dense(2, name="06Dense_4x2")(tensor))
+
+
 def set_random_weights(model: tf.keras.Model, seed: int = 0) -> None:
     """Weights and biases of either sign, some of them 0."""
     rng = np.random.default_rng(seed)

@@ -155,6 +155,21 @@ def test_unknown_pool_weight(parsed, tmp_path):
         (lambda c: {**c, "07Dense_4": np.array([0.5, 1, 0, 0])}, "counts of 07Dense_4 are not whole"),
         (lambda c: {**c, "input": np.full((7, 6, 2), np.nan)}, "counts of input .* finite"),
         (lambda c: {**c, "num_samples": 0}, "cannot be"),
+        (lambda c: {**c, "num_samples": "many"}, "no number num_samples"),
+        (lambda c: {**c, "num_samples": np.ones(1)}, "no number num_samples"),
+        (lambda c: {**c, "num_samples": True}, "no number num_samples"),
+        (lambda c: {**c, "num_samples": 2.5}, "num_samples is 2.5, which cannot be"),
+        (lambda c: {**c, "num_timesteps": -1}, "num_timesteps is -1"),
+        (lambda c: {**c, "num_timesteps": 2.0**60}, "num_timesteps is .*cannot be"),
+        (lambda c: {**c, "warm_up": np.nan}, "no number warm_up"),
+        (lambda c: {**c, "dt_ms": 0.0}, "dt_ms is 0.0"),
+        (lambda c: {**c, "dt_ms": 1e-300}, "dt_ms is 1e-300"),
+        (lambda c: {**c, "input": c["input"].astype("U8")}, "counts of input hold something that is not"),
+        (lambda c: {**c, "input": c["input"].astype(complex)}, "no array of plain numbers"),
+        (lambda c: {**c, "07Dense_4": np.array([1, 2, None, 3])}, "no array of plain numbers"),
+        (lambda c: {**c, "07Dense_4": np.full(4, 2**64 - 1, np.uint64)}, "larger than counts can be"),
+        (lambda c: {**c, "07Dense_4": np.full(4, 1e300)}, "larger than counts can be"),
+        (lambda c: {**c, "07Dense_4": c["07Dense_4"][None]}, "have shape"),
         (lambda c: {**c, "dt_ms": np.inf}, "no number dt_ms"),
     ],
 )
@@ -168,7 +183,7 @@ def test_counts_that_do_not_fit_are_named(model, parsed, tmp_path, alter, messag
 
 def test_counts_that_are_no_npz_file(parsed, tmp_path):
     (tmp_path / "counts.npz").write_bytes(b"PK\x03\x04 broken")
-    with pytest.raises(InputError, match="not a readable npz"):
+    with pytest.raises(InputError, match=r"is not a whole npz file .*simulate again"):
         build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "counts.npz")
     with pytest.raises(InputError, match="no such file"):
         build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "none.npz")

@@ -4,9 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
+import tensorflow as tf
 
 from snnb.errors import ResourceError, UsageError
+from snnb.synapses.build import build_graph
 from snnb.synapses.export import FORMATS, estimate, export
+from tests.synapses.networks import LAYERS, save
 
 
 @pytest.mark.parametrize("format", sorted(FORMATS))
@@ -99,6 +102,21 @@ def test_the_format_that_needs_memory_refuses_when_there_is_too_little(graph, tm
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1000})())
     with pytest.raises(ResourceError, match="memory"):
         export(graph, "networkx", tmp_path / "out")
+
+
+def test_names_that_are_no_names_of_files(tmp_path):
+    """Keras takes `/` in a name."""
+    source = LAYERS.Input((3,), name="input")
+    first = LAYERS.Dense(2, name="block/../../first")(source)
+    parsed = save(tf.keras.Model(source, LAYERS.Dense(2, name="s" * 150)(first)), tmp_path / "net_parsed.h5")
+    (tmp_path / "inner").mkdir()
+    with build_graph(parsed, tmp_path / "net_graph.h5") as graph:
+        for format in ("npz", "pynn", "sonata"):
+            export(graph, format, tmp_path / "inner" / format)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["inner", "net_graph.h5", "net_parsed.h5"]
+    names = {path.name for path in (tmp_path / "inner" / "npz").iterdir()}
+    assert "0000_input__block_.._.._first.npz" in names
+    assert f"0001_block_.._.._first__{'s' * 80}.npz" in names
 
 
 def test_every_format_says_what_reads_it():

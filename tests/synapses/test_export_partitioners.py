@@ -7,6 +7,7 @@ import pytest
 
 from snnb.errors import UsageError
 from snnb.synapses.export import export
+from snnb.synapses.export.weights import scaled
 from tests.synapses.edges import all_edges
 
 
@@ -22,6 +23,14 @@ def kept_edges(graph, first):
     counts = np.concatenate([p.spike_count.ravel() for p in graph.populations])
     counts[:84] = 0  # a constant current is no traffic
     return [(s - first, t - first, counts[s]) for s, t in zip(sources.tolist(), targets.tolist()) if s >= first]
+
+
+def test_weights_beyond_64_bits_are_scaled_down_too():
+    weights, scale = scaled(np.array([2.0**70, 2.0**80, 0.0]), np.array([1, 1, 5]), None, 1.0)
+    assert weights.tolist() == [2.0**70 * scale, 2.0**80 * scale, 1]
+    assert 2**29 < weights.sum() < 2**31
+    with pytest.raises(UsageError, match="smaller --scale"):
+        scaled(np.array([2.0**80]), np.array([1]), 1.0, 1.0)
 
 
 @pytest.mark.parametrize("with_input", [False, True])

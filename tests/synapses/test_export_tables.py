@@ -133,6 +133,26 @@ def test_graphml(graph, tmp_path):
     assert found.nodes[100]["index"] == str(graph.nodes[100].index)
 
 
+def test_graphml_by_igraph(graph, tmp_path):
+    """It takes one type a key: the spike count of an input that is a current is no whole number, the others' are."""
+    import igraph
+
+    assert graph.populations[0].coding == "current"
+    export(graph, "graphml", tmp_path / "net.graphml")
+    found = igraph.Graph.Read_GraphML(str(tmp_path / "net.graphml"))
+    sources, targets, weights, edges = all_edges(graph)
+    number = {int(node["id"]): node.index for node in found.vs}
+    assert (found.vcount(), found.ecount()) == (len(graph.nodes), sources.size)
+    for node in (0, 50, 100, 167):
+        assert found.vs[number[node]]["spike_count"] == graph.nodes[node].spike_count
+        assert found.vs[number[node]]["rate"] == graph.nodes[node].rate
+        assert found.vs[number[node]]["population"] == graph.nodes[node].population
+    edge = found.es[found.get_eid(number[sources[50]], number[targets[50]])]
+    assert (edge["weight"], edge["edge"]) == (weights[50], edges[50])
+    read = networkx.read_graphml(str(tmp_path / "net.graphml"), node_type=int)
+    assert {type(count) for _, count in read.nodes(data="spike_count")} == {float}
+
+
 def test_graphml_is_for_small_graphs(graph, tmp_path, monkeypatch):
     monkeypatch.setattr("snnb.synapses.export.graphml.NETWORKX_LIMIT", 10)
     with pytest.raises(ResourceError, match="more than programs for graphml hold"):

@@ -1,5 +1,6 @@
 """Models that cannot be read are refused in one line that names file and layer."""
 
+import json
 import shutil
 
 import h5py
@@ -7,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.errors import InputError
+from snnb.errors import InputError, ResourceError
 from snnb.synapses.build import build_graph
 from snnb.synapses.parsed_model import open_parsed_model
-from tests.synapses.networks import LAYERS, save
+from tests.synapses.networks import LAYERS, branched, save, varied
 
 DENSE = "model_weights/07Dense_4"
 
@@ -42,14 +43,14 @@ def test_the_input_is_called_input_whatever_keras_calls_it(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    refused(tmp_path / "none.h5", "no such file")
+    refused(tmp_path / "none.h5", "is missing; write the model again")
 
 
 @pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
 def test_a_truncated_file(copy, keep):
     data = copy.read_bytes()
     copy.write_bytes(data[: int(keep * len(data)) if keep < 1 else keep])
-    refused(copy, "not a readable HDF5 file")
+    refused(copy, "is no whole HDF5 file; write the model again")
 
 
 def test_a_file_of_another_kind(copy):
@@ -92,3 +93,104 @@ def test_several_inputs(tmp_path):
     sources = [LAYERS.Input((3,)), LAYERS.Input((3,))]
     path = save(tf.keras.Model(sources, LAYERS.Concatenate()(sources)), tmp_path / "net_parsed.h5")
     refused(path, "several inputs")
+
+
+VALUES = [
+    0,
+    -1,
+    1.5,
+    True,
+    float("nan"),
+    10**9,
+    2**70,
+    "text",
+    None,
+    [],
+    [1],
+    [0, 0],
+    [10**9, 1],
+    [[10**9, 1], [1, 1]],
+    {},
+]
+USED = """
+    axis batch_input_shape data_format depth_multiplier dilation_rate filters interpolation kernel_size name
+    output_padding padding pool_size size strides target_shape units use_bias
+"""  # what the graph looks at
+
+
+def configurations(path):
+    """Yield the model's description with one value of one layer altered: once for each kind of layer and key."""
+    with h5py.File(str(path), "r") as file:
+        text = file.attrs["model_config"]
+    seen = set()
+    for number, layer in enumerate(json.loads(text)["config"]["layers"]):
+        for key in [key for key in layer["config"] if key in USED.split() and (layer["class_name"], key) not in seen]:
+            seen.add((layer["class_name"], key))
+            for value in VALUES:
+                model = json.loads(text)
+                model["config"]["layers"][number]["config"][key] = value
+                yield f"{layer['class_name']} {key} {value}", model
+
+
+@pytest.mark.parametrize("network", [branched, varied])
+def test_every_value_of_a_configuration_altered(network, tmp_path):
+    """A file of ours, or somebody's: refused by name, or a graph; nothing else, and no memory for what cannot be."""
+    path = save(network(), tmp_path / "net_parsed.h5")
+    outcomes = {"graph": 0, "refused": 0}
+    for what, model in configurations(path):
+        with h5py.File(str(path), "r+") as file:
+            file.attrs["model_config"] = json.dumps(model).encode()
+        try:
+            build_graph(path, tmp_path / "net_graph.h5").close()
+            outcomes["graph"] += 1
+        except (InputError, ResourceError) as error:
+            told = str(error)
+            assert str(path) in told, f"{what}: {told}"
+            assert "\n" not in told, what
+            outcomes["refused"] += 1
+    assert outcomes["refused"] > outcomes["graph"] > 50
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{",
+        b"[]",
+        b"7",
+        b'"text"',
+        b"[" * 50_000,
+        b"{}",
+        b'{"class_name": "Model", "config": {"layers": [7]}}',
+        b"\xff",
+    ],
+)
+def test_a_description_that_is_none(copy, text):
+    with h5py.File(str(copy), "r+") as file:
+        file.attrs["model_config"] = text
+    refused(copy, "write the model again")
+
+
+def test_weights_in_another_file_are_not_read(copy, parsed):
+    with h5py.File(str(copy), "r+") as file:
+        del file["model_weights"]
+        file["model_weights"] = h5py.ExternalLink(str(parsed), "/model_weights")
+    refused(copy, "is a link to elsewhere, which is not followed; write the model again")
+
+
+@pytest.mark.parametrize("value", [np.bytes_(b"text"), np.ones((3, 3), "<i8"), h5py.Empty(np.dtype("f4"))])
+def test_arrays_of_another_type(copy, value):
+    with h5py.File(str(copy), "r+") as file:
+        del file[f"{DENSE}/07Dense_4/kernel:0"]
+        file[f"{DENSE}/07Dense_4"].create_dataset("kernel:0", data=value)
+    refused(copy, "layer 07Dense_4 has no kernel")
+
+
+def test_names_that_could_be_written_to_no_terminal(copy):
+    with h5py.File(str(copy), "r+") as file:
+        file.attrs["model_config"] = file.attrs["model_config"].replace(b"07Dense_4", b"07\\u001b[2J")
+    refused(copy, "which is no name")
+
+
+def test_a_model_without_neurons(tmp_path):
+    source = LAYERS.Input((3, 3, 1), name="input")
+    refused(save(tf.keras.Model(source, LAYERS.Flatten()(source)), tmp_path / "net_parsed.h5"), "has neurons")

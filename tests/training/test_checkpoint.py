@@ -102,8 +102,11 @@ train(_small_model, **np.load(here / "data.npz"), scale=255.0, num_classes=3, re
       seed=5, target=here / "train", name="small", checkpoint=here / "checkpoint", progress=progress)
 """
     )
-    ended = subprocess.run([sys.executable, script], check=False)
+    (tmp_path / "tmp").mkdir()
+    here = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONDONTWRITEBYTECODE": ""}
+    ended = subprocess.run([sys.executable, script], check=False, env=here)
     assert ended.returncode == -signal.SIGKILL
+    assert list((tmp_path / "tmp").iterdir()) == []  # where TensorFlow keeps code that it makes
     training(recipe, resume=True)
     assert_same_files(tmp_path / "whole", tmp_path / "train")
 

@@ -5,13 +5,14 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from snnb.errors import ResourceError, UsageError
-from snnb.files import flushed_meanwhile, refuse_existing, written_whole
+from snnb.files import flushed_meanwhile, written_whole
 from snnb.progress import Progress, silent
 from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
 from snnb.synapses.export.request import Format, Kept, Request
+from snnb.synapses.export.target import DESCRIPTION, beside, check_target
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import RATE_UNITS
 
@@ -47,6 +48,7 @@ class Export:
     edges: int
     size_bytes: int
     seconds: float
+    origin: Optional[Mapping[str, str]] = None
 
 
 def estimate(graph: SynapseGraph, format: str, *, with_input: bool = False) -> Estimate:
@@ -70,6 +72,7 @@ def export(
     scale: Optional[float] = None,
     idx64: bool = False,
     spike_times: Optional[Path] = None,
+    origin: Optional[Mapping[str, str]] = None,
     progress: Progress = silent,
 ) -> Export:
     """Write the graph in another program's format.
@@ -84,7 +87,7 @@ def export(
     rate_unit : {"step", "hz", "sample"}
         Unit of the rates written, and so of the edges.
     force : bool
-        Replace an existing target.
+        Replace a file, or a directory that an export has made.
     with_input : bool
         Keep a constant-current input population in the partition and spike formats (metis, hmetis, spinemap).
     scale : float, optional
@@ -93,42 +96,58 @@ def export(
         The reader of a metis file holds more than 2³⁰ edges.
     spike_times : Path, optional
         spike_times.npz of the simulation, which spinemap needs.
+    origin : mapping, optional
+        Which graph it is, for the description: its stamp and the SHA-256 of its file. Then a format that is a file has
+        a description too, `NAME.json` beside it.
     progress : Progress
         Told of the edges written.
 
     Raises
     ------
     UsageError
-        For an unknown format or unit, a target that exists, or an option that the graph cannot meet.
+        For an unknown format or unit, an option that the graph cannot meet, or a target that exists; with `force`, one
+        that is neither a file nor what an export has made.
     ResourceError
         If the estimated size does not fit on the disk, or a library's need not into memory.
     """
+    check_options(format, rate_unit, scale)
     described = _find(format)
-    if rate_unit not in RATE_UNITS:
-        raise UsageError(f"rate unit {rate_unit!r} is unknown; use one of {', '.join(RATE_UNITS)}")
-    if scale is not None and not 0 < scale < float("inf"):
-        raise UsageError(f"scale {scale} cannot be; give a number above 0")
     request = Request(rate_unit, with_input, scale, idx64, spike_times, target.suffix == ".gz", progress)
-    beside = target.with_name(target.name + ".json")
-    for path in (target, beside) if described.sidecar else (target,):
-        refuse_existing(path, force=force)
+    sidecar = not described.directory and (described.sidecar or origin is not None)
+    check_target(target, FORMATS, force=force, sidecar=sidecar)
     if described.check is not None:
         described.check(graph, request)
     expected = _estimate(graph, described, request)
     _refuse_full_disk(expected.size_bytes, format, target)
-    stated = json.dumps({"format": format, **graph.describe(rate_unit)}, indent=2) + "\n"
+    stated: Dict[str, Any] = {"format": format, **graph.describe(rate_unit)}
+    if origin is not None:
+        stated["graph"] = dict(origin)
     begin = time.monotonic()
     with written_whole(target, force=force) as temporary:
         with flushed_meanwhile(temporary):
             described.write(graph, temporary, request)
-        if temporary.is_dir():
-            (temporary / "description.json").write_text(stated)
-    if described.sidecar:
-        with written_whole(beside, force=force) as temporary:
-            temporary.write_text(stated)
-    files = target.rglob("*") if target.is_dir() else [target]
-    size = sum(path.stat().st_size for path in files if path.is_file())
-    return Export(target, format, expected.edges, size, time.monotonic() - begin)
+        if described.directory:
+            files = sorted(path.name for path in temporary.iterdir())
+            (temporary / DESCRIPTION).write_text(_json({**stated, "files": files}))
+    if sidecar:
+        with written_whole(beside(target), force=force) as temporary:
+            temporary.write_text(_json(stated))
+    files_written = target.iterdir() if described.directory else [target]
+    size = sum(path.stat().st_size for path in files_written)
+    return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
+
+
+def check_options(format: str, rate_unit: str = "step", scale: Optional[float] = None) -> None:
+    """Raise `UsageError` for an unknown format or unit, or a scale that cannot be."""
+    _find(format)
+    if rate_unit not in RATE_UNITS:
+        raise UsageError(f"rate unit {rate_unit!r} is unknown; use one of {', '.join(RATE_UNITS)}")
+    if scale is not None and not 0 < scale < float("inf"):
+        raise UsageError(f"scale {scale} cannot be; give a number above 0")
+
+
+def _json(stated: Mapping[str, Any]) -> str:
+    return json.dumps(stated, indent=2) + "\n"
 
 
 def _refuse_full_disk(size: int, format: str, target: Path) -> None:

@@ -14,6 +14,7 @@ NUMBER = 24  # bytes that the longest number takes, and a sign behind it
 _POWERS = 10.0 ** np.arange(-60, 61)
 _TEN = 60  # index of 10⁰ in _POWERS
 _HALF_ULPS = np.concatenate([np.full(1, 2.0**-150), 2.0 ** np.arange(-150, 105)])  # by float32's biased exponent
+_NAN, _INF = (np.frombuffer(word, np.uint8).copy() for word in (b"nan", b"inf"))
 _PAIRS = np.frombuffer("".join(f"{n:02d}" for n in range(100)).encode(), np.uint8).copy()
 
 
@@ -57,14 +58,19 @@ def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
     """Write a decimal that reads back as the same float32, with as few digits as that takes (nine at most).
 
     The number is scaled to nine digits before the point, in float64, and rounded to fewer digits as long as it stays
-    nearer than half a unit in the last place, with a margin for the rounding of this computation.
+    nearer than half a unit in the last place, with a margin for the rounding of this computation. A product of finite
+    numbers may be too large for float32: it is written as `inf`.
     """
     if value == 0:
         out[at] = 48
         return at + 1
+    if np.isnan(value):
+        return put_bytes(out, at, _NAN)
     if value < 0:
         out[at] = 45
         at += 1
+    if np.isinf(value):
+        return put_bytes(out, at, _INF)
     x = abs(np.float64(value))
     bits = np.float32(value).view(np.int32)
     exponent = (bits >> 23) & 255

@@ -8,7 +8,7 @@ from typing import Callable, Iterable, Tuple
 import numpy as np
 
 from snnb.synapses.export.nodes import node_table
-from snnb.synapses.export.request import BATCH, Format, Request
+from snnb.synapses.export.request import BATCH, Format, Request, file_name
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.projection import Projection
 from snnb.synapses.store import index_dtype
@@ -23,7 +23,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         dtype = index_dtype(max(edges, projection.target.size))
         indptr = np.concatenate([[0], np.cumsum(projection.out_degrees)]).astype(dtype)
         shape = np.array([projection.source.size, projection.target.size])
-        with zipfile.ZipFile(str(path / file_name(number, projection)), "w") as archive:
+        with zipfile.ZipFile(str(path / f"{file_name(number, projection)}.npz"), "w") as archive:
             _store(archive, "format", np.array(b"csr"))
             _store(archive, "shape", shape)
             _store(archive, "indptr", indptr)
@@ -31,10 +31,6 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 _stream(archive, name, kind, edges, _values(projection, name, scale, counter.add))
     with (path / "nodes.npz").open("wb") as file:
         np.savez(file, **node_table(graph, request))
-
-
-def file_name(number: int, projection: Projection) -> str:
-    return f"{number:04d}_{projection.source.name}__{projection.target.name}.npz"
 
 
 def _values(projection: Projection, name: str, scale: float, done: Callable[[int], None]) -> Iterable[np.ndarray]:
@@ -65,4 +61,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 12.0 * graph.number_of_edges() + 60.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("scipy", "_npz", write, _size, 6e7)
+FORMAT = Format("scipy", "_npz", write, _size, 6e7, directory=True)

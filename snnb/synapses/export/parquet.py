@@ -58,4 +58,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 16.0 * graph.number_of_edges() + 45.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("DuckDB, Spark, Dask, Polars", "_parquet", write, _size, 4e7, _check)
+FORMAT = Format("DuckDB, Spark, Dask, Polars", "_parquet", write, _size, 4e7, _check, directory=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.synapses.export.request import TEXT_BATCH, Format, Request
+from snnb.synapses.export.request import TEXT_BATCH, Format, Request, file_name
 from snnb.synapses.graph import SynapseGraph
 
 HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
@@ -24,7 +24,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     tail = np.frombuffer(f" {delay}\n".encode(), np.uint8)
     out = np.empty(TEXT_BATCH * (3 * NUMBER + tail.size), np.uint8)
     for number, projection in enumerate(graph.projections):
-        name = f"{number:04d}_{projection.source.name}__{projection.target.name}"
+        name = file_name(number, projection)
         lists = [path / f"{name}_excitatory.txt", path / f"{name}_inhibitory.txt"]
         with lists[0].open("wb") as excitatory, lists[1].open("wb") as inhibitory:
             for file in (excitatory, inhibitory):
@@ -51,4 +51,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return sum(p.number_of_edges * (both + 18) for p, both in zip(graph.projections, digits))
 
 
-FORMAT = Format("PyNN", "_pynn", write, _size, 5e6)
+FORMAT = Format("PyNN", "_pynn", write, _size, 5e6, directory=True)

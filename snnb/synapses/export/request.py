@@ -1,5 +1,6 @@
 """What an exporter is asked for, and what it says of itself."""
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import Population
 from snnb.synapses.projection import Projection
 
+UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
+LONGEST_PART = 80  # of a name's 255 bytes
 BATCH = 1 << 18  # edges handed to a writer at a time
 TEXT_BATCH = 1 << 14  # in a text format: so that their lines stay in the second-level cache
 
@@ -97,6 +100,12 @@ class Kept:
         return [p for p in self.projections if p.target is population]
 
 
+def file_name(number: int, projection: Projection) -> str:
+    """Return what the files of a projection are called: names of populations may hold what names of files may not."""
+    source, target = (UNSAFE.sub("_", p.name)[:LONGEST_PART] for p in (projection.source, projection.target))
+    return f"{number:04d}_{source}__{target}"
+
+
 def need_counts(graph: SynapseGraph, request: Request) -> None:
     """Refuse a graph without spike counts where a format is about traffic."""
     if graph.recording is None:
@@ -123,8 +132,10 @@ class Format:
         How fast it goes on one core, to estimate the time (benchmarks/graph.py measures it).
     check : callable or None
         Raises an error for a graph or request that the format cannot hold.
+    directory : bool
+        Whether it is a directory of files; its description.json states units and the like.
     sidecar : bool
-        Whether units and the like stand in a file NAME.json beside it, since the format has no place for them.
+        Whether these always stand in a file NAME.json beside it, since the format has no place for them.
     partial : bool
         Whether it leaves a constant-current input out (`Kept`).
     """
@@ -135,5 +146,6 @@ class Format:
     size: Callable[[SynapseGraph, Request], float]
     edges_per_second: float
     check: Optional[Callable[[SynapseGraph, Request], None]] = None
+    directory: bool = False
     sidecar: bool = False
     partial: bool = False

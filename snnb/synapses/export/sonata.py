@@ -62,7 +62,8 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
     lines = ["node_type_id pop_name layer model_type coding"]
     for number, population in enumerate(graph.populations):
         model = "virtual" if population is graph.populations[0] else "point_neuron"
-        lines.append(f'{number} "{population.name}" {population.layer} {model} {population.coding or "none"}')
+        coding = population.coding or "none"
+        lines.append(f"{number} {_quoted(population.name)} {population.layer} {model} {coding}")
     (path / "node_types.csv").write_text("\n".join(lines) + "\n")
 
 
@@ -116,12 +117,18 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> None:
         write_indices(group, graph, runs["source"].runs, runs["target"].runs, counter.add)
     lines = ["edge_type_id source target rule"]
     for number, projection in enumerate(graph.projections):
-        lines.append(f'{number} "{projection.source.name}" "{projection.target.name}" {projection.connection.rule}')
+        source, target = _quoted(projection.source.name), _quoted(projection.target.name)
+        lines.append(f"{number} {source} {target} {projection.connection.rule}")
     (path / "edge_types.csv").write_text("\n".join(lines) + "\n")
+
+
+def _quoted(name: str) -> str:
+    """Return a name as a field of a table whose fields are separated by spaces."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
     return 51.0 * graph.number_of_edges() + 100.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("libsonata, bmtk", "_sonata", write, _size, 2e7)
+FORMAT = Format("libsonata, bmtk", "_sonata", write, _size, 2e7, directory=True)

@@ -5,17 +5,21 @@
 sample k offset by k × the steps of a sample.
 """
 
-import zipfile
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 
+from snnb.arrays import load_archive
 from snnb.errors import InputError, UsageError
 from snnb.synapses.adjacency import out_degrees, ranges, targets
 from snnb.synapses.export.request import TEXT_BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.fields import LARGEST
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import Population
+
+LENGTHS = ("num_samples", "num_steps")
+AGAIN = "simulate again with --record-spikes"
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -34,16 +38,16 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 connections.write(out[: neighbour_lines(out, first, indptr, target, kept.first)].data)
                 weights.write(out[: weight_lines(out, first, indptr, weight, kept.first)].data)
                 counter.add(target.size)
-    with _open(request.spike_times) as times, (path / "spike_info.txt").open("wb") as spikes:
+    with (path / "spike_info.txt").open("wb") as spikes:
         for population in kept.populations:
-            spikes.write(_spike_lines(times, population, population.first - kept.first).data)
+            spikes.write(_spike_lines(_there(request.spike_times), population, population.first - kept.first).data)
 
 
-def _spike_lines(file: "np.lib.npyio.NpzFile", population: Population, first: int) -> np.ndarray:
+def _spike_lines(path: Path, population: Population, first: int) -> np.ndarray:
     """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
     from snnb.synapses.export.lines import NUMBER, number_lines
 
-    spikes, steps = _spikes(file, population), int(file["num_steps"])
+    spikes, steps = _spikes(path, population)
     order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
     times = (spikes[:, 0] * steps + spikes[:, 2])[order]
     indptr = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
@@ -51,35 +55,35 @@ def _spike_lines(file: "np.lib.npyio.NpzFile", population: Population, first: in
     return out[: number_lines(out, first, indptr, times)]
 
 
-def _spikes(file: "np.lib.npyio.NpzFile", population: Population) -> np.ndarray:
-    """Read a population's spikes, int64 of shape (spikes, 3): sample, neuron, step. A constant input has none."""
+def _spikes(path: Path, population: Population) -> Tuple[np.ndarray, int]:
+    """Read a population's spikes, int64 of shape (spikes, 3): sample, neuron, step; and how many steps a sample has.
+
+    A constant input has no spikes.
+    """
     if population.coding == "current":
-        return np.empty((0, 3), np.int64)
-    if population.name not in file.files:
-        raise ValueError(f"no population {population.name}")
-    spikes = file[population.name].astype(np.int64)
-    limits = [int(file["num_samples"]), population.size, int(file["num_steps"])]
-    if spikes.ndim != 2 or spikes.shape[1] != 3 or (spikes < 0).any() or (spikes >= limits).any():
-        raise ValueError(f"spikes of {population.name} do not fit its {population.size} neurons")
-    return spikes
+        return np.empty((0, 3), np.int64), 1
+    found = load_archive(path, AGAIN, names=[population.name, *LENGTHS], must=[population.name, *LENGTHS])
+    samples, steps = (found[name] for name in LENGTHS)
+    spikes = found[population.name]
+    whole = all(values.dtype.kind in "iu" for values in (spikes, samples, steps)) and samples.shape == steps.shape == ()
+    if not whole or spikes.ndim != 2 or spikes.shape[1] != 3 or int(samples) * int(steps) > LARGEST:
+        raise InputError(f"{path}: {population.name} is no list of spikes; {AGAIN}")
+    spikes = spikes.astype(np.int64)
+    if (spikes < 0).any() or (spikes >= [int(samples), population.size, int(steps)]).any():
+        raise InputError(f"{path}: spikes of {population.name} do not fit its {population.size} neurons; {AGAIN}")
+    return spikes, int(steps)
 
 
-def _open(path: Optional[Path]) -> "np.lib.npyio.NpzFile":
-    if path is None or not path.is_file():
+def _there(path: Optional[Path]) -> Path:
+    if path is None or not path.exists():
         raise UsageError("spinemap needs the times of spikes; simulate with --record-spikes K, and export that graph")
-    return np.load(str(path), allow_pickle=False)
+    return path
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
-    try:
-        with _open(request.spike_times) as file:
-            for population in Kept(graph, request).populations:
-                _spikes(file, population)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{request.spike_times}: not the spike times of this network ({error}); simulate again"
-        ) from error
+    for population in Kept(graph, request).populations:
+        _spikes(_there(request.spike_times), population)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
@@ -88,4 +92,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return (len(str(kept.nodes)) + 13) * kept.edges + 20 * kept.nodes + times
 
 
-FORMAT = Format("SpiNeMap, NeuroXplorer", "_spinemap", write, _size, 8e6, _check, partial=True)
+FORMAT = Format("SpiNeMap, NeuroXplorer", "_spinemap", write, _size, 8e6, _check, partial=True, directory=True)

@@ -29,10 +29,10 @@ def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], defa
     """
     tried = default if scale is None else scale
     while True:
-        weights = np.maximum(1, np.rint(tried * values)).astype(np.int64)
+        weights = np.maximum(1, np.rint(tried * values))
         total = float(weights @ repeats.astype(np.float64))
         if total <= LARGEST_SUM:
-            return weights, tried
+            return weights.astype(np.int64), tried
         if scale is not None or weights.max(initial=1) == 1:
             break
         tried /= 2

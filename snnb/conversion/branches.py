@@ -1,0 +1,61 @@
+"""Where branches meet: which layer each neuron that a layer reads belongs to, and where that cannot be converted.
+
+The weights of a layer are scaled by the factor of the layer before it. A convolution or a pooling that reads neurons of
+two layers in one channel has one weight for both, which no scaling makes right.
+"""
+
+from typing import TYPE_CHECKING, List
+
+import numpy as np
+
+from snnb.errors import InputError
+
+if TYPE_CHECKING:
+    from tensorflow import keras
+
+# What leaves every value at its place.
+IN_PLACE = {"Activation", "ActivityRegularization", "BatchNormalization", "Dropout", "GaussianNoise", "ReLU"}
+
+
+def check_branches(model: "keras.Model") -> None:
+    """Refuse a trained model, which can be converted otherwise, in which branches meet within one channel.
+
+    Raises
+    ------
+    InputError
+        Naming the layer that reads both.
+    """
+    origins = {layer.name: np.ones(layer.output_shape[0][1:], np.float32) for layer in model._input_layers}
+    for number, layer in enumerate(model.layers, 2):
+        if layer.name in origins:
+            continue
+        kind, nodes = type(layer).__name__, layer.inbound_nodes[0].inbound_layers
+        inputs: List[np.ndarray] = [origins[b.name] for b in (nodes if isinstance(nodes, list) else [nodes])]
+        if kind in IN_PLACE:
+            origins[layer.name] = inputs[0]
+        elif "Pooling2D" in kind:
+            origins[layer.name] = np.broadcast_to(origin_of_channels(layer.name, inputs[0]), layer.output_shape[1:])
+        elif layer.weights:
+            if "Conv2D" in kind:
+                origin_of_channels(layer.name, inputs[0])
+            origins[layer.name] = np.full(layer.output_shape[1:], number, np.float32)
+        else:
+            origins[layer.name] = reindexed(layer, inputs)
+
+
+def reindexed(layer: "keras.layers.Layer", origins: List[np.ndarray]) -> np.ndarray:
+    """What a layer without weights makes of numbers at the places of its inputs; padding is 0."""
+    batches = [origin[np.newaxis] for origin in origins]
+    numbers: np.ndarray = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
+    return numbers
+
+
+def origin_of_channels(name: str, origin: np.ndarray) -> np.ndarray:
+    """The number of the layer that each channel of `(height, width, channels)` comes from, padding left out."""
+    highest: np.ndarray = origin.max(axis=(0, 1))
+    if not ((origin == highest) | (origin == 0)).all():
+        raise InputError(
+            f"{name} takes branches side by side in one channel, whose scale factors differ: "
+            "concatenate them along the channels"
+        )
+    return highest

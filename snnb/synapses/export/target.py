@@ -1,0 +1,103 @@
+"""Where an export may write, and what it may replace: only what an export has made, and plain files."""
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any, Collection, Dict, Optional
+
+from snnb.errors import InputError, UsageError
+from snnb.files import KINDS
+from snnb.text import load_json
+
+DESCRIPTION = "description.json"
+ELSEWHERE = "move it away, or give another path with --output"
+SHA256 = re.compile("[0-9a-f]{64}")
+
+
+def beside(target: Path) -> Path:
+    """Return the path of the description of an export that is a file."""
+    return target.with_name(target.name + ".json")
+
+
+def check_target(target: Path, formats: Collection[str], *, force: bool, sidecar: bool) -> None:
+    """Refuse a target that cannot be written, or that stands for something which is not an export's to replace.
+
+    Parameters
+    ----------
+    target : Path
+    formats : collection of str
+        The names of all formats.
+    force : bool
+        Whether an export, or a plain file, may be replaced.
+    sidecar : bool
+        Whether `NAME.json` is written beside it.
+
+    Raises
+    ------
+    UsageError
+        Naming what stands in the way, and what to do.
+    """
+    if target.name in ("", "..") or "\0" in str(target):
+        raise UsageError(f"--output {str(target)!r} names no file; give the path of what is to be written")
+    parent = target.parent
+    if not parent.is_dir():
+        what = "is not a directory" if parent.exists() else "no such directory"
+        raise UsageError(f"{parent}: {what}; make it, as with `mkdir -p`, or give --output in another one")
+    if not os.access(str(parent), os.W_OK | os.X_OK):
+        raise UsageError(f"{parent}: cannot be written; give --output in a directory of your own")
+    _check_replaced(target, formats, force)
+    if sidecar and os.path.lexists(str(beside(target))):
+        _check_sidecar(target, formats, force)
+
+
+def _check_replaced(target: Path, formats: Collection[str], force: bool) -> None:
+    if not os.path.lexists(str(target)):
+        return
+    mode = target.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise UsageError(f"{target} is a symbolic link, which is not followed; {ELSEWHERE}")
+    if stat.S_ISDIR(mode):
+        stated = described(target / DESCRIPTION, formats)
+        if stated is None:
+            raise UsageError(f"{target} was not made by an export, so it is not replaced; {ELSEWHERE}")
+        _check_inside(target, stated)
+    elif not stat.S_ISREG(mode):
+        raise UsageError(f"{target} is {KINDS.get(stat.S_IFMT(mode), 'no regular file')}; {ELSEWHERE}")
+    if not force:
+        raise UsageError(f"{target} exists; give another path, or --force to replace it")
+
+
+def _check_inside(target: Path, stated: Dict[str, Any]) -> None:
+    """Refuse a directory that holds more than the export has written."""
+    written = stated.get("files")
+    for entry in sorted(target.iterdir()):
+        mine = written is None or entry.name in written or entry.name == DESCRIPTION
+        if not mine or not stat.S_ISREG(entry.lstat().st_mode):
+            raise UsageError(f"{target} holds {entry.name}, which no export has written; {ELSEWHERE}")
+
+
+def _check_sidecar(target: Path, formats: Collection[str], force: bool) -> None:
+    path = beside(target)
+    if described(path, formats) is None:
+        raise UsageError(f"{path} was not made by an export, so it is not replaced; {ELSEWHERE}")
+    if not force:
+        raise UsageError(f"{path} exists; give another path, or --force to replace it")
+
+
+def described(path: Path, formats: Collection[str]) -> Optional[Dict[str, Any]]:
+    """Return what an export has stated in a file; None when it is no such file."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
+        stated = load_json(path, "export again")
+    except (OSError, InputError):
+        return None
+    if not isinstance(stated, dict) or stated.get("format") not in list(formats):
+        return None
+    digest, files = stated.get("parsed_sha256"), stated.get("files")
+    if not isinstance(digest, str) or not SHA256.fullmatch(digest):
+        return None
+    if files is not None and not (isinstance(files, list) and all(isinstance(name, str) for name in files)):
+        return None
+    return stated

@@ -1,0 +1,158 @@
+"""What parsing or simulating would refuse is refused of the model that is not trained yet."""
+
+import json
+
+import numpy as np
+import pytest
+from tensorflow import keras
+
+from snnb.conversion.checks import check_architecture, check_convertible
+from snnb.conversion.config import ToolboxConfig
+from snnb.conversion.parse import parse, to_parsed
+from snnb.conversion.verify import reference_outputs, verify
+from snnb.errors import InputError, SnnbError, VerificationError
+from snnb.simulation.network import read_network
+
+L = keras.layers
+
+
+def branched(axis, behind, other=None):
+    """Two branches of 8×8 maps that meet, and what reads them."""
+    x = L.Input((8, 8, 1))
+    branches = (L.Conv2D(2, 3, padding="same", activation="relu"), other or L.Conv2D(2, 1, activation="relu"))
+    both = L.Concatenate(axis=axis)([branch(x) for branch in branches])
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(behind(both))))
+
+
+SIDE_BY_SIDE = {
+    "rows, then a convolution": lambda: branched(1, L.Conv2D(2, 3, activation="relu", name="reader")),
+    "columns, then a pooling": lambda: branched(2, L.AveragePooling2D(3, name="reader")),
+    "rows, then a depthwise convolution": lambda: branched(1, L.DepthwiseConv2D(3, activation="relu", name="reader")),
+    "channels in the wrong shape": lambda: branched(
+        3, lambda x: L.Conv2D(1, 3, activation="relu", name="reader")(L.Reshape((8, 16, 2))(x))
+    ),
+    "behind padding": lambda: branched(
+        1, lambda x: L.Conv2D(1, 3, activation="relu", name="reader")(L.Dropout(0.1)(L.ZeroPadding2D(2)(x)))
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SIDE_BY_SIDE)
+def test_branches_in_one_channel(case, randomise, save, pixels, tmp_path):
+    model = randomise(SIDE_BY_SIDE[case]())
+    with pytest.raises(InputError, match=r"^reader takes branches side by side in one channel, .*: concatenate"):
+        check_convertible(model)
+    with pytest.raises(InputError, match="takes branches side by side in one channel"):
+        parse(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels)
+
+
+APART = {
+    "channels": lambda: branched(3, L.Conv2D(2, 3, activation="relu")),
+    "rows, then all to all": lambda: branched(1, L.Dropout(0.1)),
+    "channels that a depthwise convolution makes": lambda: branched(
+        -1, L.AveragePooling2D(2), L.DepthwiseConv2D(1, depth_multiplier=3, activation="relu")
+    ),
+    "channels of channels": lambda: branched(3, lambda x: L.Conv2D(1, 1)(L.Concatenate()([x, x]))),
+    "Sequential": lambda: keras.Sequential(
+        [L.ZeroPadding2D(1, input_shape=(8, 8, 1)), L.Conv2D(2, 3), L.ReLU(), L.Flatten(), L.Dense(3)]
+    ),
+    "a batch of fixed size": lambda: keras.Sequential(
+        [L.Conv2D(2, 3, activation="relu", batch_input_shape=(20, 8, 8, 1)), L.Flatten(), L.Dense(3)]
+    ),
+}
+
+
+@pytest.mark.parametrize("case", APART)
+def test_branches_that_can_be_told_apart(case, randomise, save, pixels, tmp_path):
+    model = randomise(APART[case]())
+    check_convertible(model, rectify_linear=True)
+    parse(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, rectify_linear=True, percentile=100)
+
+
+def ends_in(behind):
+    x = L.Input((6,))
+    return keras.Model(x, behind(x))
+
+
+NO_NEURONS = {
+    "concatenation": lambda x: L.Concatenate(name="last")([L.Dense(2, activation="relu")(x), L.Dense(3)(x)]),
+    "concatenation that is flattened": lambda x: L.Dropout(0.1)(
+        L.Flatten()(L.Concatenate(name="last")([L.Dense(2, activation="relu")(x), L.Dense(3)(x)]))
+    ),
+    "padding": lambda x: L.Flatten()(L.ZeroPadding2D(1, name="last")(L.Reshape((2, 2, 1))(L.Dense(4)(x)))),
+}
+
+
+@pytest.mark.parametrize("case", NO_NEURONS)
+def test_an_output_without_neurons(case, randomise, tmp_path):
+    """The parser takes it, the simulation does not."""
+    model = randomise(ends_in(NO_NEURONS[case]))
+    with pytest.raises(InputError, match=r"last \(\w+\): has no neurons to be the output"):
+        check_convertible(model)
+    parsed = to_parsed(model, ToolboxConfig("net"))
+    parsed.save(str(tmp_path / "net_parsed.h5"))
+    with pytest.raises(InputError, match="has no neurons"):
+        read_network(tmp_path / "net_parsed.h5")
+
+
+def test_neurons_in_another_shape_can_be_the_output():
+    check_convertible(ends_in(lambda x: L.Flatten()(L.Reshape((2, 2))(L.Dropout(0.1)(L.Dense(4)(x))))))
+
+
+def test_a_softmax_of_a_softmax(randomise):
+    """The parser makes one of them."""
+    model = randomise(ends_in(lambda x: L.Activation("softmax")(L.Dense(3, activation="softmax", name="twice")(x))))
+    with pytest.raises(InputError, match=r"twice .*softmax, which the parser would replace by activation"):
+        check_convertible(model)
+    x = np.random.default_rng(1).random((20, 6)).astype(np.float32)
+    reference = reference_outputs(model, x, max_pool="error")
+    with pytest.raises(VerificationError):
+        verify(to_parsed(model, ToolboxConfig("net")), x, reference)
+
+
+def test_a_length_that_is_left_open():
+    """Keras does not know it, so no number of neurons follows from it."""
+
+    def behind(x):
+        x = L.Conv2D(2, 1, activation="relu")(L.Reshape((-1, 2, 1), name="open")(L.Dense(4, activation="relu")(x)))
+        return L.Dense(3)(L.GlobalAveragePooling2D()(x))
+
+    model = ends_in(behind)
+    with pytest.raises(InputError, match=r"open \(Reshape\): leaves a length open: write the number instead of -1"):
+        check_convertible(model)
+    with pytest.raises(SnnbError):
+        to_parsed(model, ToolboxConfig("net"))
+
+
+def test_thousands_of_layers_take_no_stack():
+    entries = [{"class_name": "Dropout", "config": {"name": f"d{i}", "rate": 0.1}} for i in range(5000)]
+    dense = {"class_name": "Dense", "config": {"name": "end", "units": 3, "activation": "linear"}}
+    entries[0]["config"]["batch_input_shape"] = [None, 4]
+    with pytest.raises(InputError, match="gets lost"):
+        check_architecture({"class_name": "Sequential", "config": {"layers": [*entries, dense]}})
+
+
+def test_ways_that_double_take_no_time():
+    def entry(kind, name, *before, **config):
+        nodes = [[[source, 0, 0, {}] for source in before]] if before else []
+        return {"class_name": kind, "config": {"name": name, **config}, "name": name, "inbound_nodes": nodes}
+
+    layers = [
+        entry("InputLayer", "both0", batch_input_shape=[None, 4]),
+        entry("Dense", "both1", "both0", activation="linear"),
+    ]
+    for k in range(1, 60):
+        layers += [entry("Flatten", f"{side}{k}", f"both{k}") for side in ("left", "right")]
+        layers += [entry("Concatenate", f"both{k + 1}", f"left{k}", f"right{k}")]
+    config = {"layers": layers, "input_layers": [["both0", 0, 0]], "output_layers": [["both60", 0, 0]]}
+    with pytest.raises(
+        InputError, match=r"both60 \(Concatenate\): has no neurons to be the output: end in Dense or a convolution$"
+    ):
+        check_architecture({"class_name": "Model", "config": config})
+
+
+def test_a_layer_with_nothing_before_it():
+    model = json.loads(ends_in(lambda x: L.Dense(3)(L.Dense(4, activation="relu")(x))).to_json())
+    model["config"]["layers"][1]["inbound_nodes"] = []
+    with pytest.raises(InputError, match="neither functional nor Sequential"):
+        check_architecture(model)
