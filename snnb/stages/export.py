@@ -9,7 +9,7 @@ from snnb.errors import UpstreamError, UsageError
 from snnb.files import open_regular, sha256_of
 from snnb.progress import Progress, silent
 from snnb.rundir import manifest
-from snnb.rundir.directory import MANY, SINGLE, RunDirectory
+from snnb.rundir.directory import RunDirectory
 from snnb.rundir.status import stale_reason
 from snnb.synapses import SynapseGraph
 from snnb.synapses.export import FORMATS, Export, check_options, estimate, export
@@ -123,15 +123,15 @@ def _refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
         raise UsageError(f"{target} holds the run {run.path}; give another path with --output")
     for directory in (place, *place.parents):
         inside = place.parts[len(directory.parts) :]
-        if (directory == here or _is_run(directory)) and inside[:1] != (EXPORTS,):
+        if (directory == here or _is_run(directory, run)) and inside[:1] != (EXPORTS,):
             raise UsageError(f"{target} lies among the files of the run {directory}; give another path with --output")
 
 
-def _is_run(directory: Path) -> bool:
+def _is_run(directory: Path, run: RunDirectory) -> bool:
     """Whether a directory is any run's: other programs have a manifest.yaml too."""
     if not (directory / manifest.NAME).is_file():
         return False
-    stages = (*SINGLE.values(), *MANY.values())
+    stages = tuple(kind.directory for kind in run.kinds)
     with open_regular(directory / manifest.NAME) as file:
         return b"schema_version" in file.read(4096) or any((directory / name).is_dir() for name in stages)
 

@@ -194,7 +194,7 @@ def test_a_record_is_written_with_its_listing_where_it_has_one_and_read_with_and
 
 
 def _details():
-    from snnb.rundir.records import PrepareDetails, Split
+    from snnb.stages.prepare import PrepareDetails, Split
 
     split = Split(shape=[1], dtype="uint8", class_counts={"0": 1})
     return PrepareDetails(
