@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from snnb.files import listing_of
-from snnb.rundir.directory import RunDirectory
+from snnb.stages.runs import open_run
 from snnb.rundir.external import changed, external_records, file_record
 from snnb.rundir.records import FileRecord
 
@@ -190,7 +190,7 @@ def test_a_record_is_written_with_its_listing_where_it_has_one_and_read_with_and
         ["path", "sha256", "size_bytes", "external", "listing"],
         ["path", "sha256", "size_bytes", "external"],
     ]
-    assert RunDirectory.open(run.path).manifest == run.manifest
+    assert open_run(run.path).manifest == run.manifest
 
 
 def _details():
