@@ -10,6 +10,7 @@ import numpy as np
 from snnb.architectures import checked_settings
 from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
+from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import file_record
 from snnb.rundir.params import ParseParams, TrainParams, typed
@@ -34,7 +35,11 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], No
     recipe = _recipe(model.recipe, recorded).override(**{n: given.get(RENAMED.get(n, n)) for n in asdict(model.recipe)})
     in_force = {RENAMED.get(name, name): value for name, value in asdict(recipe).items()}
     chosen = checked_settings(given.get("settings", {}), model.settings, own=model.file is not None)
-    settings = {**model.settings, **recorded.get("settings", {}), **chosen}
+    try:
+        kept = checked_settings(recorded.get("settings", {}), model.settings, own=model.file is not None)
+    except UsageError as error:
+        raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
+    settings = {**model.settings, **kept, **chosen}
     defaults = {"validation_split": 0.1}
     return merge(TrainParams, defaults, record, {**given, **in_force, "settings": settings}, say)
 
