@@ -60,9 +60,8 @@ def out_of_memory(error: Optional[BaseException]) -> bool:
             return True
         if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which is not imported here
             return True
-        said = str(error)
         if isinstance(error, (RuntimeError, ImportError, OSError, SystemError)) and any(
-            words in said for words in WORDS_OF_NO_MEMORY
+            words in str(error) for words in WORDS_OF_NO_MEMORY
         ):
             return True
         error = error.__cause__ or error.__context__

@@ -1,9 +1,19 @@
 import os
+import stat
+from pathlib import Path
 
 import pytest
 
 from snnb.errors import InputError
-from snnb.files import files_below, listing_of, open_regular, read_regular
+from snnb.files import (
+    files_below,
+    listing_of,
+    open_regular,
+    read_regular,
+    remove,
+    write_text_atomically,
+    written_whole,
+)
 
 
 @pytest.fixture
@@ -91,3 +101,85 @@ def test_a_fifo_with_a_writer_is_refused_too(tmp_path):
         read_regular(tmp_path / "x", 10, "")
     os.close(reader)
     os.close(writer)
+
+
+def test_what_is_written_appears_whole(tmp_path):
+    target = tmp_path / "out.txt"
+    with written_whole(target, force=False) as temporary:
+        temporary.write_text("new")
+        assert not target.exists()
+        assert stat.S_IMODE(temporary.parent.stat().st_mode) == 0o700
+    assert target.read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_no_link_is_followed_to_write(tmp_path):
+    """Neither one under the name that is written first, nor one that stands in the target's place."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / ".out.txt.partial").symlink_to(victim)
+    (tmp_path / "out.txt").symlink_to(victim)
+    with written_whole(tmp_path / "out.txt", force=True) as temporary:
+        temporary.write_text("new")
+    assert victim.read_text() == "precious"
+    assert not (tmp_path / "out.txt").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "victim"]
+
+
+@pytest.mark.parametrize("old", ["file", "directory", None])
+@pytest.mark.parametrize("new", ["file", "directory"])
+def test_an_error_at_any_moment_leaves_what_was_there(tmp_path, monkeypatch, old, new):
+    """Also while the old is moved aside for the new, which for a directory takes two steps."""
+    target = tmp_path / "out"
+
+    def make(path, kind, text):
+        if kind == "directory":
+            path.mkdir()
+        (path / "inside" if kind == "directory" else path).write_text(text)
+
+    if old is not None:
+        make(target, old, "old")
+    moves, move = [], Path.replace
+
+    def replace(source, destination):
+        moves.append(destination)
+        if Path(destination) == target and len(moves) <= 2:
+            raise KeyboardInterrupt
+        move(source, destination)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt), written_whole(target, force=True) as temporary:
+        make(temporary, new, "new")
+    assert moves
+    if old is None:
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+        assert (target / "inside" if old == "directory" else target).read_text() == "old"
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path):
+    left = tmp_path / ".out.partial"
+    left.mkdir()
+    (left / "half").write_text("half")
+    with written_whole(tmp_path / "out", force=False) as temporary:
+        temporary.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    remove(tmp_path / "link")
+    remove(tmp_path / "nothing")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    for name in ("manifest.yaml", ".manifest.yaml.partial"):
+        (tmp_path / name).symlink_to(victim)
+    write_text_atomically(tmp_path / "manifest.yaml", "new")
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "manifest.yaml").read_text() == "new"

@@ -72,7 +72,9 @@ class Loop:
         if recorded not in self._traced:  # once for any number of steps
             of_any_steps = {name: tf.TensorSpec((None, *draws.shape[1:]), draws.dtype) for name, draws in feed.items()}
             signature = [_specs(known), of_any_steps, _specs(state), tf.TensorSpec((), tf.int32)]
-            self._traced[recorded] = tf.function(partial(self._run, recorded=recorded), input_signature=signature)
+            self._traced[recorded] = tf.function(
+                partial(self._run, recorded=recorded), input_signature=signature, autograph=False
+            )
         after: Tuple[State, Dict[str, Any]] = self._traced[recorded](known, feed, state, tf.constant(steps))
         return after
 

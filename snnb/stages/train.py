@@ -9,10 +9,11 @@ from pydantic import Field
 from typing_extensions import Annotated
 
 from snnb.architectures import checked_settings, settings_from
-from snnb.errors import UsageError
+from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
 from snnb.options import Count, Flag, Seed, fitting, typed
 from snnb.progress import Progress, silent
+from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import file_record
 from snnb.rundir.records import Kind, Record
@@ -60,8 +61,12 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
     given = typed(TrainParams, given)
     model, record = model_of(run), recorded(run, KIND)
     chosen = checked_settings(given.get("settings", {}), model.settings, own=model.file is not None)
-    settings = {**model.settings, **recorded_params(record).get("settings", {}), **chosen}
-    given = {**given, "settings": settings}
+    try:
+        before = recorded_params(record).get("settings", {})
+        kept = checked_settings(before, model.settings, own=model.file is not None)
+    except UsageError as error:
+        raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
+    given = {**given, "settings": {**model.settings, **kept, **chosen}}
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
     return merge(KIND, defaults, record, given, say)
 

@@ -59,7 +59,7 @@ def test_each_command_leaves_the_network_that_the_page_means(folder):
     found = {name: run.record_of("graph").details.synapses for name, run in graphs.items()}
     assert found == {"small": synapses(8), "trained": synapses(8), "pooled": synapses(4)}
     assert len(graphs["small"].records_of("simulate")) == 2
-    assert list((folder / "runs" / "small" / "graphs").glob("*/export/*csv*"))
+    assert list((folder / "runs" / "small" / "exports").glob("*/*.csv"))
 
 
 def test_what_was_trained_is_what_was_judged(folder):

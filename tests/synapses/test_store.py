@@ -1,6 +1,7 @@
 """A store is whole and unaltered, or refused in one line."""
 
 import hashlib
+import os
 import shutil
 
 import h5py
@@ -68,3 +69,21 @@ def test_other_programs_can_check_and_read_it(graph_path):
     with h5py.File(str(graph_path), "r") as file:
         assert file.attrs["num_timesteps"] == 25
         assert file["connections/0004/kernel"].shape == (1, 1, 40, 4)
+
+
+def test_a_graph_made_again_meanwhile_is_not_read(copy, graph):
+    """Kernels are mapped when they are first used: from the file that was opened, not from what its name stands for."""
+    with SynapseGraph.open(copy) as opened:
+        copy.unlink()
+        copy.write_bytes(bytes(100_000))
+        for mine, expected in zip(opened.projections, graph.projections):
+            if expected.kernel is not None:
+                assert (mine.kernel == expected.kernel).all()
+        assert (opened.to_scipy() != graph.to_scipy()).nnz == 0
+
+
+@pytest.mark.parametrize("name", ["fifo", "directory", "device"])
+def test_no_regular_file(tmp_path, name):
+    path = tmp_path / "net_graph.h5"
+    {"fifo": os.mkfifo, "directory": os.mkdir, "device": lambda path: path.symlink_to("/dev/zero")}[name](path)
+    refused(path, f"is a {name}, not a regular file|is a FIFO, not a regular file")
