@@ -42,19 +42,18 @@ def _hide(*_: object) -> None:
 def app() -> None:
     """Run the command and end the process with its exit code.
 
-    When HDF5 could not write a file (a full disk), h5py prints more errors while it cleans up, and HDF5 crashes when
-    its objects are freed or the process ends normally. So may TensorFlow, interrupted in the middle of a batch. What
-    was half-written is removed by then: just end.
+    When HDF5 could not write a file (a full disk) or has read a damaged one, it prints more while it cleans up, or
+    crashes when its objects are freed or the process ends normally. So may TensorFlow, interrupted in the middle of a
+    batch. What was half-written is removed by then: after an error, just end.
     """
     _answer(_end)
     _ready_streams()
     from snnb.cli import output
     from snnb.cli.main import main
-    from snnb.errors import ResourceError
 
     sys.excepthook = sys.unraisablehook = _hide
     _answer(output.interrupt)
     code = output.closed(main())
-    if code in (ResourceError.exit_code, INTERRUPTED):
+    if code:
         os._exit(code)
     sys.exit(code)

@@ -120,7 +120,7 @@ def _refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
     here = run.path.resolve()
     place = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
     if place in (here, *here.parents, here / EXPORTS):
-        raise UsageError(f"{target} holds the run {run.path}; give another path with --output")
+        raise UsageError(f"{target} is the run {run.path} or holds it; give another path with --output")
     for directory in (place, *place.parents):
         inside = place.parts[len(directory.parts) :]
         if (directory == here or _is_run(directory, run)) and inside[:1] != (EXPORTS,):
