@@ -132,6 +132,7 @@ def configurations(path):
                 yield f"{layer['class_name']} {key} {value}", model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [branched, varied])
 def test_every_value_of_a_configuration_altered(network, tmp_path):
     """A file of ours, or somebody's: refused by name, or a graph; nothing else, and no memory for what cannot be."""
