@@ -57,6 +57,10 @@ class Options(BaseModel):
         allow_inf_nan=False,
     )
 
+    def changed(self: "Opts", **values: Any) -> "Opts":
+        """The same with other values of some fields; `UsageError` for one that its field does not take."""
+        return validated(type(self), {**dict(self), **values})
+
 
 Opts = TypeVar("Opts", bound=Options)
 

@@ -63,7 +63,7 @@ def squeezenet_catsvsdogs(input_shape: Shape, num_classes: int, dropout: float =
         num_classes=131,
         neurons=508_273,
         synapses=41_957_908,
-        recipe=_IMAGENET.recipe.model_copy(update={"epochs": 25, "batch_size": 50, "early_stopping": 5, "shift": 0.0}),
+        recipe=_IMAGENET.recipe.changed(epochs=25, batch_size=50, early_stopping=5, shift=0.0),
     )
 )
 def squeezenet_fruits360(input_shape: Shape, num_classes: int, dropout: float = 0.3) -> "Model":
@@ -81,7 +81,7 @@ def squeezenet_fruits360(input_shape: Shape, num_classes: int, dropout: float = 
         num_classes=10,
         neurons=2_766_510,
         synapses=240_606_974,
-        recipe=_IMAGENET.recipe.model_copy(update={"epochs": 4, "early_stopping": None, "flip": False, "shift": 0.0}),
+        recipe=_IMAGENET.recipe.changed(epochs=4, early_stopping=None, flip=False, shift=0.0),
         fit="resize",
     )
 )

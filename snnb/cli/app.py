@@ -48,8 +48,16 @@ def app() -> None:
     """
     _answer(_end)
     _ready_streams()
-    from snnb.cli import output
-    from snnb.cli.main import main
+    try:
+        from snnb.cli import output
+        from snnb.cli.main import main
+    except (ImportError, MemoryError, OSError) as error:  # with a limit below what the imports take
+        from snnb.errors import ResourceError, out_of_memory
+
+        if not out_of_memory(error):
+            raise
+        os.write(2, b"snnb: out of memory; use a machine, or a limit (`ulimit -v`), with more\n")
+        os._exit(ResourceError.exit_code)
 
     sys.excepthook = sys.unraisablehook = _hide
     _answer(output.interrupt)

@@ -13,7 +13,7 @@ from snnb.simulation.settings import SimulationSettings
 SETTINGS = SimulationSettings(samples=10)
 
 
-MIXED = dataclasses.replace(SETTINGS, input="poisson", threshold=0.5)
+MIXED = SETTINGS.changed(input="poisson", threshold=0.5)
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def test_auto_says_why_event_cannot(pooled):
 def test_engines_that_are_asked_for_refuse_by_layer(pooled):
     for engine in ("toolbox", "event"):
         with pytest.raises(InputError, match=r"layer pool.*--engine tensorflow"):
-            choose_engine(pooled, dataclasses.replace(MIXED, engine=engine))
-    assert choose_engine(pooled, dataclasses.replace(MIXED, engine="tensorflow"))[0] == "tensorflow"
+            choose_engine(pooled, MIXED.changed(engine=engine))
+    assert choose_engine(pooled, MIXED.changed(engine="tensorflow"))[0] == "tensorflow"
 
 
 def test_the_toolbox_cannot_dilate_depthwise_without_padding(branched):
     source, weights = branched.network.input, (np.zeros((3, 3, 3, 1), np.float32), np.zeros(3, np.float32), "relu")
     layer = DepthwiseConv2D("dilated", (source.name,), (4, 5, 3), *weights, (1, 1), (2, 2), "valid")
-    toolbox = dataclasses.replace(SETTINGS, engine="toolbox")
+    toolbox = SETTINGS.changed(engine="toolbox")
     with pytest.raises(InputError, match=r"layer dilated.*--engine tensorflow"):
         choose_engine(Network((source, layer)), toolbox)
     padded = dataclasses.replace(layer, shape=(8, 9, 3), padding="same")

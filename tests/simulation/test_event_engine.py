@@ -44,7 +44,7 @@ def exact(branched, tmp_path_factory):
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_where_sums_are_exact_every_spike_is_the_same(exact, change):
-    settings = dataclasses.replace(SETTINGS, **change)
+    settings = SETTINGS.changed(**change)
     (one, one_spikes), (two, two_spikes) = (_run(e, exact, settings) for e in (TensorFlowEngine, EventEngine))
     assert list(one.counts) == list(two.counts)
     for name, counts in one.counts.items():
@@ -96,7 +96,7 @@ def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
     save_keras(model, tmp_path / "d_parsed.h5", "d")
     network = read_network(tmp_path / "d_parsed.h5")
     pictures = np.round(random.random((12, 7, 8, 2)) * 16).astype(np.float32) / 16
-    settings = dataclasses.replace(SETTINGS, samples=12, record_spikes=0)
+    settings = SETTINGS.changed(samples=12, record_spikes=0)
     one, two = (e(network, settings).simulate(pictures, 0, lambda s: None) for e in (TensorFlowEngine, EventEngine))
     for name, counts in one.counts.items():
         assert counts.any(), name
@@ -165,10 +165,10 @@ def test_says_what_it_cannot_do(branched):
     source, first, *_ = branched.network.layers
     joined = Concatenate("joined", (source.name, first.name), (8, 9, 9), 2)
     network = Network((source, first, joined, MaxPooling2D("pool", ("joined",), (4, 4, 9), (2, 2), (2, 2), "valid")))
-    halves = dataclasses.replace(SETTINGS, threshold=0.5)
-    poisson = dataclasses.replace(halves, input="poisson")
+    halves = SETTINGS.changed(threshold=0.5)
+    poisson = halves.changed(input="poisson")
     assert unsupported(network, poisson) == "layer pool reads input spikes of amplitude 1 and spikes of amplitude 0.5"
-    assert unsupported(network, dataclasses.replace(poisson, threshold=1.0)) is None
+    assert unsupported(network, poisson.changed(threshold=1.0)) is None
     assert unsupported(network, halves) is None
     assert unsupported(branched.network, SETTINGS) is None
 

@@ -1,6 +1,5 @@
 """Ctrl-C ends a simulation that would take an hour, and leaves nothing behind."""
 
-import dataclasses
 import os
 import signal
 import threading
@@ -27,7 +26,7 @@ def test_ctrl_c_in_one_process(trained, tmp_path, engine):
     before, interrupt = _threads(), threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT))
     interrupt.start()
     with pytest.raises(KeyboardInterrupt):
-        _simulate(trained, tmp_path, dataclasses.replace(ENDLESS, engine=engine))
+        _simulate(trained, tmp_path, ENDLESS.changed(engine=engine))
     interrupt.join()
     assert _threads() == before
     assert list(tmp_path.iterdir()) == []
@@ -38,7 +37,7 @@ def test_ctrl_c_with_several_processes(trained, tmp_path):
     interrupt = threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT))
     interrupt.start()
     with pytest.raises(KeyboardInterrupt):
-        _simulate(trained, tmp_path, dataclasses.replace(ENDLESS, workers=2))
+        _simulate(trained, tmp_path, ENDLESS.changed(workers=2))
     interrupt.join()
     assert [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())] == []
     assert list(tmp_path.iterdir()) == []

@@ -32,7 +32,7 @@ def test_sums_are_those_of_the_toolbox(trained, tmp_path):
 
     reference = run_toolbox(trained.parsed, trained.x[:60], trained.y[:60], duration=40, warm_up=10)
     for engine in ("toolbox", "tensorflow"):
-        _simulate(trained, tmp_path / engine, dataclasses.replace(SETTINGS, engine=engine))
+        _simulate(trained, tmp_path / engine, SETTINGS.changed(engine=engine))
         with np.load(tmp_path / engine / "spike_rate_sums.npz") as sums:
             *fixed, softmax = reference.counts
             assert list(sums) == ["input", *fixed, softmax, "num_samples", "num_timesteps", "warm_up", "dt_ms"]
@@ -45,7 +45,7 @@ def test_sums_are_those_of_the_toolbox(trained, tmp_path):
 
 
 def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_path):
-    settings = dataclasses.replace(SETTINGS, record_spikes=60)
+    settings = SETTINGS.changed(record_spikes=60)
     result = _simulate(trained, tmp_path, settings)
     said, last = _json(tmp_path), trained.network.output.name
     with np.load(tmp_path / "spike_times.npz") as times:
@@ -74,7 +74,7 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
 
 
 def test_the_ini_file_is_the_network_that_was_simulated(trained, tmp_path):
-    _simulate(trained, tmp_path, dataclasses.replace(SETTINGS, threshold=0.9, reset="zero"))
+    _simulate(trained, tmp_path, SETTINGS.changed(threshold=0.9, reset="zero"))
     network, threshold, reset = read_ini(tmp_path / "n_INI.h5")
     assert (threshold, reset) == (0.9, "zero")
     assert [layer.name for layer in network.layers] == [layer.name for layer in trained.network.layers]
@@ -83,9 +83,9 @@ def test_the_ini_file_is_the_network_that_was_simulated(trained, tmp_path):
 @pytest.mark.parametrize("engine", ["tensorflow", "event"])
 @pytest.mark.parametrize("source", ["constant", "poisson"])
 def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_path, engine, source, monkeypatch):
-    settings = dataclasses.replace(SETTINGS, engine=engine, input=source, record_spikes=17)
+    settings = SETTINGS.changed(engine=engine, input=source, record_spikes=17)
     _simulate(branched, tmp_path / "whole", settings)
-    _simulate(branched, tmp_path / "again", dataclasses.replace(settings, batch_size=7))
+    _simulate(branched, tmp_path / "again", settings.changed(batch_size=7))
     monkeypatch.setattr("snnb.simulation.job.batch_of", lambda network: 16)
     _simulate(branched, tmp_path / "blocks", settings)
     for other in ("again", "blocks"):
@@ -94,9 +94,9 @@ def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_pa
 
 
 def test_equal_files_from_several_processes(branched, tmp_path):
-    settings = dataclasses.replace(SETTINGS, input="poisson", record_spikes=40)
+    settings = SETTINGS.changed(input="poisson", record_spikes=40)
     _simulate(branched, tmp_path / "alone", settings)
-    _simulate(branched, tmp_path / "shared", dataclasses.replace(settings, workers=2))
+    _simulate(branched, tmp_path / "shared", settings.changed(workers=2))
     for name in (*FILES, *RECORDED):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
 
@@ -105,7 +105,7 @@ def test_an_error_in_a_process_arrives_as_it_was(branched, tmp_path):
     x = branched.x.copy()
     x[45, 2, 3, 1] = 1.5
     with pytest.raises(InputError, match=r"sample 45 of the test set has a pixel of 1.5, outside \[0, 1\]"):
-        _simulate(branched, tmp_path, dataclasses.replace(SETTINGS, workers=2), x=x)
+        _simulate(branched, tmp_path, SETTINGS.changed(workers=2), x=x)
 
 
 def test_progress_ends_with_all_samples_and_tells_the_accuracy(trained, tmp_path):
@@ -133,7 +133,7 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
     model.set_weights([np.eye(64) * 0.5, np.zeros(64)])  # a rate of half the pixel's value
     save_keras(model, tmp_path / "copy_parsed.h5", "copy")
     case = dataclasses.replace(trained, parsed=tmp_path / "copy_parsed.h5")
-    settings = dataclasses.replace(SETTINGS, duration=200)
+    settings = SETTINGS.changed(duration=200)
     result = _simulate(case, tmp_path, settings, num_classes=None, class_names=[], output_scale=2.0)
     said = _json(tmp_path)
     assert result.ann_accuracy is None
@@ -169,21 +169,21 @@ def _altered(case, model, target):
 
 
 def test_slow_poisson_input_is_warned_about(trained, tmp_path):
-    settings = dataclasses.replace(SETTINGS, input="poisson", samples=2)
-    slow = dataclasses.replace(settings, input_rate=200.0)
+    settings = SETTINGS.changed(input="poisson", samples=2)
+    slow = settings.changed(input_rate=200.0)
     assert any("outweigh" in line for line in _simulate(trained, tmp_path, slow).warnings)
     assert not any("outweigh" in line for line in _simulate(trained, tmp_path, settings).warnings)
 
 
 def test_refusals(trained, tmp_path):
     cases = [
-        ({"settings": dataclasses.replace(SETTINGS, samples=201)}, UsageError, "the test set has 200"),
+        ({"settings": SETTINGS.changed(samples=201)}, UsageError, "the test set has 200"),
         ({"x": trained.x[:, :7]}, InputError, r"\(8, 8, 1\).*\(7, 8, 1\)"),
         ({"num_classes": 11}, InputError, "has 10 neurons, not 11"),
         ({"x": trained.x * 2}, InputError, r"outside \[0, 1\]"),
-        ({"settings": dataclasses.replace(SETTINGS, engine="toolbox", workers=2)}, UsageError, "--workers 2"),
+        ({"settings": SETTINGS.changed(engine="toolbox", workers=2)}, UsageError, "--workers 2"),
         (
-            {"settings": dataclasses.replace(SETTINGS, engine="toolbox", record_spikes=1)},
+            {"settings": SETTINGS.changed(engine="toolbox", record_spikes=1)},
             UsageError,
             "--record-spikes",
         ),
@@ -215,4 +215,4 @@ def test_refusals(trained, tmp_path):
 )
 def test_options_that_cannot_be_meant(option, value):
     with pytest.raises(UsageError, match="--" + option.replace("_", "-")):
-        dataclasses.replace(SETTINGS, **{option: value})
+        SETTINGS.changed(**{option: value})

@@ -1,7 +1,5 @@
 """The engine `tensorflow` against the toolbox's own runner, spike by spike."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -49,13 +47,13 @@ def _assert_identical(counted, reference):
 @pytest.mark.parametrize("change", [{}, {"warm_up": 20}, {"threshold": 0.7}, {"reset": "zero"}], ids=str)
 @pytest.mark.parametrize("name", ["trained", "branched"])
 def test_counts_are_the_toolboxs(request, name, change):
-    case, settings = request.getfixturevalue(name), dataclasses.replace(SETTINGS, **change)
+    case, settings = request.getfixturevalue(name), SETTINGS.changed(**change)
     counted, _ = _simulate(case, settings)
     _assert_identical(counted, _toolbox(case, settings))
 
 
 def test_counts_of_poisson_input_are_the_toolboxs(branched):
-    settings = dataclasses.replace(SETTINGS, input="poisson", input_rate=600.0)
+    settings = SETTINGS.changed(input="poisson", input_rate=600.0)
     frames = Streams(settings.seed, range(70), INPUT).poisson(branched.x, 600.0, settings.duration)
     counted, _ = _simulate(branched, settings)
     reference = _toolbox(branched, frames=lambda first, step: frames[first : first + 35, step].astype(np.float32))
@@ -70,7 +68,7 @@ def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
     potential, expected = np.zeros((70, 10)), np.zeros(spikes.shape, bool)
     # With a current that is the mean over time, the membrane is not the engine's: so replay the real one, from the
     # recorded spikes of the layer before.
-    settings = dataclasses.replace(SETTINGS, record_spikes=70)
+    settings = SETTINGS.changed(record_spikes=70)
     recorded, _ = _simulate(trained, settings)
     before = np.zeros((70, SETTINGS.duration, len(last.kernel)), bool)
     sample, neuron, step = recorded.spikes[trained.network.populations[-2].name].T
@@ -96,7 +94,7 @@ def test_a_sample_spikes_the_same_alone_and_anywhere_in_a_batch(branched):
 
 
 def test_recorded_spikes_add_up_to_the_counts(branched):
-    settings = dataclasses.replace(SETTINGS, record_spikes=3, warm_up=10, input="poisson")
+    settings = SETTINGS.changed(record_spikes=3, warm_up=10, input="poisson")
     counted, _ = _simulate(branched, settings, slice(1, 70))
     assert list(counted.spikes) == ["input", *(layer.name for layer in branched.network.populations)]
     for name, table in counted.spikes.items():
@@ -113,7 +111,7 @@ def test_recorded_spikes_add_up_to_the_counts(branched):
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
 def test_spikes_of_the_last_quarters_are_those_recorded_there(branched, engine, warm_up):
     """Of 50 steps these are 26 to 37 and 38 to 49; the warm-up ends within the first of them, and counts here."""
-    settings = dataclasses.replace(SETTINGS, record_spikes=70, warm_up=warm_up)
+    settings = SETTINGS.changed(record_spikes=70, warm_up=warm_up)
     counted = engine(branched.network, settings).simulate(branched.x[:70], 0, lambda spikes: None)
     steps = [counted.spikes[layer.name][:, 2] for layer in branched.network.populations]
     expected = [[((s >= 26) & (s < 38)).sum(), (s >= 38).sum()] for s in steps]
