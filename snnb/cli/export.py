@@ -48,6 +48,8 @@ def export(
     from snnb.stages.export import export_graph
 
     run = RunDirectory.open(directory)
+    output.answer_signals()
+    run.settle(console.say)
     with console.bar("export") as progress:
         written = export_graph(
             run,

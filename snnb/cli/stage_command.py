@@ -105,6 +105,7 @@ def carry_out(
         given["train"]["settings"] = settings_from(
             given["train"]["settings"], known.settings, own=known.file is not None
         )
+    output.answer_signals()
     with run.locked(wait=not no_wait, say=console.say):
         outcomes = bring_up_to_date(
             run,

@@ -9,12 +9,12 @@ stage's directory may be a link to another disk: its target is what is replaced,
 import re
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from snnb.errors import InputError, UpstreamError, UsageError
-from snnb.files import PARTIAL, describe_os_error, disk_full_told, remove, sync_directory, sync_tree
+from snnb.files import PARTIAL, describe_os_error, disk_full_told, remove, sha256_of, sync_directory, sync_tree
 from snnb.rundir import lock, manifest
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
 from snnb.rundir.hashes import NAME as HASHES
@@ -207,11 +207,17 @@ class RunDirectory:
             raise InputError(
                 f"{self.path / relative} is there but not in {manifest.NAME}; move it away, then run the command again"
             )
-        recorded = {file.path for file in record.outputs}
+        recorded = {file.path: file for file in record.outputs}
+        behind_a_link = (self.path / relative).is_symlink()  # whose files may be anybody's, whatever their names
         for entry in sorted(place.rglob("*")) if place.is_dir() else [place]:
             path = f"{relative}/{entry.relative_to(place).as_posix()}"
             if path not in recorded and (entry.is_symlink() or not entry.is_dir()):
                 raise InputError(f"{self.path / path} is not the run's own and would be lost; move it away first")
+            if behind_a_link and path in recorded and not self.hashes.matches(recorded[path]):
+                raise InputError(
+                    f"{self.path / path} is not as it was written, and lies behind the link {self.path / relative}; "
+                    "remove the link"
+                )
 
     def _refuse_changed(self, records: Sequence[FileRecord]) -> None:
         for record in records:
@@ -265,13 +271,7 @@ class RunDirectory:
         """Undo what a killed stage has left, so that the directories are those that the manifest names."""
         for relative, aside, incomplete in list(self._left_behind()):
             if aside.exists() or aside.is_symlink():
-                if not self._is_recorded(relative):
-                    place = self.place_of(relative)
-                    remove(place)
-                    if not aside.is_symlink() and aside.is_dir() and any(aside.iterdir()):
-                        aside.rename(place)
-                    say(f"{relative}: put back as it was before an interrupted stage")
-                remove(aside)
+                self._put_right(relative, aside, say)
             if incomplete.exists() or incomplete.is_symlink():
                 say(f"{incomplete.name}: removed, left by an interrupted stage")
                 remove(incomplete)
@@ -281,6 +281,49 @@ class RunDirectory:
             parent = self.path / folder
             if parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
                 parent.rmdir()
+
+    def _put_right(self, relative: str, aside: Path, say: Callable[[str], None]) -> None:
+        """Keep what is recorded of what lies in place and what was renamed aside; then nothing lies aside.
+
+        An empty `aside` says that nothing was in place before. Where the manifest has the stage, it is only left over.
+        """
+        place, record = self.place_of(relative), self._records().get(relative)
+        holds = aside.is_dir() and not aside.is_symlink() and any(aside.iterdir())
+        if record is None and not holds and aside.is_dir() and not aside.is_symlink():
+            remove(place)
+            say(f"{relative}: removed, left by an interrupted stage")
+        elif record is not None and holds and self._as_recorded(aside, record) > self._as_recorded(place, record):
+            remove(place)
+            aside.rename(place)
+            say(f"{relative}: put back as it was before an interrupted stage")
+        elif holds and not place.exists():
+            aside.rename(place)
+        remove(aside)
+
+    def _as_recorded(self, directory: Path, record: AnyStageRecord) -> int:
+        """How many of a record's outputs lie in a directory as they were written."""
+        count = 0
+        for file in record.outputs:
+            path = directory.joinpath(*file.path.split("/")[self._depth(file.path) :])
+            with suppress(OSError, InputError):
+                count += path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
+        return count
+
+    def _depth(self, path: str) -> int:
+        """How many parts of a recorded path name its stage's directory."""
+        return 1 if path.split("/")[0] in SINGLE.values() else 2
+
+    def _records(self) -> Dict[str, AnyStageRecord]:
+        """The record of everything that is complete, by its directory."""
+        found: Dict[str, AnyStageRecord] = {}
+        for stage, directory in SINGLE.items():
+            record = self.record_of(stage)
+            if record is not None:
+                found[directory] = record
+        for folder in MANY.values():
+            records = getattr(self.manifest.stages, folder)
+            found.update({f"{folder}/{stamp}": record for stamp, record in records.items()})
+        return found
 
     def settle(self, say: Callable[[str], None]) -> None:
         """Before reading only: recover where that can be done at once, else say what is the case."""
@@ -307,9 +350,7 @@ class RunDirectory:
 
     def _is_recorded(self, relative: str) -> bool:
         """Whether the directory in place is the one whose files the manifest names."""
-        by_directory = {directory: stage for stage, directory in {**SINGLE, **MANY}.items()}
-        folder, _, name = relative.partition("/")
-        record = self.record_of(by_directory[folder], name) if name else self.record_of(by_directory[folder])
+        record = self._records().get(relative)
         return record is not None and all(self.hashes.matches(file) for file in record.outputs)
 
 

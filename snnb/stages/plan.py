@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Sequence, Type
 
 from snnb.errors import InputError, UpstreamError
-from snnb.memory import COMPILED, TENSORFLOW, require_address_space
+from snnb.memory import ARRAYS, COMPILED, TENSORFLOW, require_address_space
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.params import (
@@ -123,8 +123,8 @@ def bring_up_to_date(
         params = stage.resolve(run, options, tell)
         if name in NEED_TENSORFLOW:
             require_address_space(TENSORFLOW, name)
-        elif name == "graph":
-            require_address_space(COMPILED, name)
+        else:
+            require_address_space(COMPILED if name == "graph" else ARRAYS, name)
         with _extra_named(name):
             if name == "train":
                 parsing = parse.resolve(run, given.get("parse", {}))

@@ -34,7 +34,7 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], No
     """
     record = run.record_of("simulate")
     if given.get("repair") is not None:
-        record = _to_repair(run, given)
+        record = _to_repair(run, given, say)
     available = prepared_details(run).splits["test"].shape[0]
     defaults = {"samples": min(DEFAULT_SAMPLES, available)}
     params = merge(SimulateParams, defaults, record, given, say)
@@ -46,7 +46,7 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], No
     return merge(SimulateParams, {}, record, {**given, **defaults}, say)
 
 
-def _to_repair(run: RunDirectory, given: Mapping[str, Any]) -> SimulateRecord:
+def _to_repair(run: RunDirectory, given: Mapping[str, Any], say: Callable[[str], None]) -> SimulateRecord:
     known = run.manifest.stages.simulations
     stamp = given["repair"]
     if stamp not in known:
@@ -56,7 +56,15 @@ def _to_repair(run: RunDirectory, given: Mapping[str, Any]) -> SimulateRecord:
         raise UsageError(
             f"--repair makes a simulation again with its own options; leave out --{others[0].replace('_', '-')}"
         )
-    return known[stamp]
+    record = known[stamp]
+    if not all(run.hashes.matches(file) for file in record.inputs):
+        if all(run.hashes.matches(file) for file in record.outputs):
+            raise UsageError(
+                f"--repair {stamp}: this simulation is whole, and its network has changed since; leave out --repair "
+                "for a new simulation"
+            )
+        say(f"{stamp} was of another network than there is now; it becomes a simulation of this one")
+    return record
 
 
 def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
