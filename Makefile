@@ -6,6 +6,7 @@ STAGES := prepare train parse simulate graph
 
 # A stage in this environment, or with IN=docker in a container of the image that IMAGE names. The container sees this
 # folder, the data sets and the run's folder under their own paths, so that a command means the same in both.
+$(if $(filter-out docker,$(IN)),$(error IN=$(IN) is not known; there is IN=docker))
 IMAGE ?= snnb
 DATA := $(or $(SNNB_DATA),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/snnb)
 RUNS := $(abspath $(if $(RUN),$(dir $(RUN)),$(or $(SNNB_RUNS),runs)))

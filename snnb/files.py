@@ -134,10 +134,13 @@ def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
     """
     refuse_existing(target, force=force)
     workshop = target.with_name(f".{target.name}{PARTIAL}")
+    _refuse_at_work(workshop, target)
     remove(workshop)  # what a killed process left
     workshop.mkdir(mode=0o700)  # nobody else can put a link there that would be followed
     temporary, aside = workshop / target.name, workshop / ".replaced"
+    at_work = os.open(str(workshop), os.O_RDONLY | os.O_CLOEXEC)
     try:
+        fcntl.flock(at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         sync_tree(temporary)
         # A directory and what stands in its place cannot change at once.
@@ -149,6 +152,20 @@ def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
         if aside.exists() and not target.exists():
             aside.replace(target)
         remove(workshop)
+        os.close(at_work)
+
+
+def _refuse_at_work(workshop: Path, target: Path) -> None:
+    """Raise `UsageError` while another process writes `target`: it holds a lock on the directory that it writes in."""
+    if workshop.is_symlink() or not workshop.is_dir():
+        return
+    descriptor = os.open(str(workshop), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"{target} is being written by another process; wait for it, or give another path") from None
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

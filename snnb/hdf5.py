@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import time
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ from snnb.text import parse_json
 DEEPEST = 32
 LARGEST_RATIO = 1032  # deflate makes no more bytes out of one
 PATIENCE = 10  # seconds of computing for the structure of a file
+STANDS_STILL = 10.0  # seconds without computing
 DECOMPRESSED = 20_000_000  # bytes in a second, at the least
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
@@ -183,12 +185,37 @@ def _survives(path: Path) -> bool:
             _read_and_end(path)
     status: Optional[int] = None
     try:
-        _, status = os.waitpid(process, 0)
+        status = _ended(process)
     finally:
         if status is None:
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
-    return status == 0
+    return status in (None, 0)
+
+
+def _ended(process: int) -> Optional[int]:
+    """Status with which the copy ended; None when it stands still, which says nothing of the file.
+
+    A copy of a process with threads may wait for ever for a lock that one of them held.
+    """
+    pause, computed, since = 0.001, "", time.monotonic()
+    while True:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            return status
+        now = _computed(process)
+        if now != computed:
+            computed, since = now, time.monotonic()
+        elif time.monotonic() - since > STANDS_STILL:
+            return None
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
+
+
+def _computed(process: int) -> str:
+    """User and system time of a process, as the kernel tells them (proc(5): fields 14 and 15 of stat)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return " ".join(fields[11:13])
 
 
 def _read_and_end(path: Path) -> None:

@@ -231,3 +231,14 @@ def test_copies_made_at_different_times_are_equal_bytes(path, tmp_path):
         assert file.attrs["text"] == "some text"
         assert file["a"].attrs["names"].tolist() == [b"one", b"two"]
         np.testing.assert_array_equal(file["a/b/packed"][()], np.arange(4000))
+
+
+def test_a_copy_that_stands_still_is_not_waited_for(tmp_path, monkeypatch):
+    """As it may when another thread held a lock when it was copied: nothing is known, and the file is opened."""
+    path = tmp_path / "x.h5"
+    with h5py.File(str(path), "w") as file:
+        file["x"] = [1, 2, 3]
+    monkeypatch.setattr(hdf5, "_read_and_end", lambda path: time.sleep(1000))
+    monkeypatch.setattr(hdf5, "STANDS_STILL", 0.2)
+    with hdf5.reading(path, "make it again") as file:
+        assert file["x"][1] == 2

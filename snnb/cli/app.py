@@ -6,10 +6,13 @@ it otherwise. Signals are answered before anything else is imported, since that 
 
 import io
 import os
+import resource
 import signal
 import sys
 
 INTERRUPTED = 130
+OUT_OF_MEMORY = 6
+LEAST_MEMORY = 300_000_000
 
 
 def _end(*_: object) -> None:
@@ -21,6 +24,14 @@ def _answer(handler: object) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) != signal.SIG_IGN:  # as in the background of a shell script
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _require_memory() -> None:
+    """End when a limit on address space (`ulimit -v`) is below what the imports take, which fail in any way then."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
+        os.write(2, b"snnb: out of memory: `ulimit -v` leaves less than 300 MB; raise it\n")
+        os._exit(OUT_OF_MEMORY)
 
 
 def _ready_streams() -> None:
@@ -47,6 +58,7 @@ def app() -> None:
     batch. What was half-written is removed by then: after an error, just end.
     """
     _answer(_end)
+    _require_memory()
     _ready_streams()
     try:
         from snnb.cli import output
@@ -60,7 +72,7 @@ def app() -> None:
         os._exit(ResourceError.exit_code)
 
     sys.excepthook = sys.unraisablehook = _hide
-    _answer(output.interrupt)
+    output.ended_by_signals = True
     code = output.closed(main())
     if code:
         os._exit(code)

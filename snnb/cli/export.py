@@ -48,6 +48,8 @@ def export(
     from snnb.stages.runs import open_run
 
     run = open_run(directory)
+    output.answer_signals()
+    run.settle(console.say)
     with console.bar("export") as progress:
         written = export_graph(
             run,

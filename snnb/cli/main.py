@@ -76,7 +76,12 @@ def exit_code_of(error: BaseException) -> int:
         from snnb.files import FULL
 
         return ResourceError.exit_code if error.errno in FULL else InputError.exit_code
-    return 1
+    return InputError.exit_code if _is_of_the_model(error) else 1
+
+
+def _is_of_the_model(error: BaseException) -> bool:
+    """Whether TensorFlow says that the arrays of a model do not fit together."""
+    return type(error).__name__ == "InvalidArgumentError"
 
 
 def message_of(error: BaseException) -> str:
@@ -93,6 +98,9 @@ def message_of(error: BaseException) -> str:
         return OUT_OF_MEMORY.get(output.at_work, "out of memory; use a machine, or a limit (`ulimit -v`), with more")
     if isinstance(error, OSError):
         return describe_os_error(error)
+    if _is_of_the_model(error):
+        said = str(error).strip().splitlines()[0]
+        return f"TensorFlow cannot compute this model ({said}); change the model, or its settings (--set)"
     return f"a bug: {type(error).__name__}: {error}; please report it with what --verbose prints"
 
 
@@ -102,9 +110,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
         result = typer.main.get_command(commands).main(arguments, prog_name="snnb", standalone_mode=False)
         if result == INTERRUPTED:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
-    except BaseException as error:
+    except BaseException as raised:
+        error = raised
         if isinstance(error, SystemExit):
             raise
+        if output.interrupted.is_set():  # whatever a library has made of it
+            error = KeyboardInterrupt()
         if output.current.verbose:
             output.write(sys.stderr, traceback.format_exc())
         if isinstance(error, SnnbError) and hasattr(error, "traceback_text"):  # of the user's own code

@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -97,6 +98,19 @@ def interrupt(*_: object) -> None:
     """Answer a signal: raise `KeyboardInterrupt`, and again at the next progress if that was swallowed."""
     interrupted.set()
     raise KeyboardInterrupt
+
+
+def answer_signals() -> None:
+    """From now on SIGINT and SIGTERM raise `KeyboardInterrupt`, since there may be work to tidy up.
+
+    Before, while modules are imported, they end the process (`snnb.cli.app`): pydantic makes a panic of the exception.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) not in (signal.SIG_IGN, None) and ended_by_signals:
+            signal.signal(number, interrupt)
+
+
+ended_by_signals = False  # whether this process is the command `snnb`, not a program that uses it
 
 
 def _answering(progress: Progress) -> Progress:

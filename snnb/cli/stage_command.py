@@ -95,6 +95,7 @@ def carry_out(
     from snnb.stages.runs import open_or_create
 
     run = open_or_create(model, run_dir, dataset)
+    output.answer_signals()
     with run.locked(wait=not no_wait, say=console.say):
         outcomes = bring_up_to_date(
             run,

@@ -14,6 +14,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
     from snnb.stages.runs import open_run
 
     run = open_run(directory)
+    output.answer_signals()
     run.settle(console.say)
     states = state_of_stages(run)
     rows: List[List[str]] = [["stage", "state", "when", "took"]]

@@ -15,6 +15,7 @@ def verify(directory: Directory, json: Json = False, verbose: Verbose = False, q
     from snnb.stages.runs import open_run
 
     run = open_run(directory)
+    output.answer_signals()
     run.settle(console.say)
     with console.bar("verify") as progress:
         found = room.verify(run, progress)

@@ -9,12 +9,12 @@ stage's directory may be a link to another disk: its target is what is replaced,
 import re
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from snnb.errors import InputError, UpstreamError, UsageError
-from snnb.files import PARTIAL, describe_os_error, disk_full_told, remove, sync_directory, sync_tree
+from snnb.files import PARTIAL, describe_os_error, disk_full_told, remove, sha256_of, sync_directory, sync_tree
 from snnb.options import Options
 from snnb.rundir import lock, manifest
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
@@ -222,11 +222,17 @@ class RunDirectory:
             raise InputError(
                 f"{self.path / relative} is there but not in {manifest.NAME}; move it away, then run the command again"
             )
-        recorded = {file.path for file in record.outputs}
+        recorded = {file.path: file for file in record.outputs}
+        behind_a_link = (self.path / relative).is_symlink()  # whose files may be anybody's, whatever their names
         for entry in sorted(place.rglob("*")) if place.is_dir() else [place]:
             path = f"{relative}/{entry.relative_to(place).as_posix()}"
             if path not in recorded and (entry.is_symlink() or not entry.is_dir()):
                 raise InputError(f"{self.path / path} is not the run's own and would be lost; move it away first")
+            if behind_a_link and path in recorded and not self.hashes.matches(recorded[path]):
+                raise InputError(
+                    f"{self.path / path} is not as it was written, and lies behind the link {self.path / relative}; "
+                    "remove the link"
+                )
 
     def _refuse_changed(self, records: Sequence[FileRecord]) -> None:
         for record in records:
@@ -279,13 +285,7 @@ class RunDirectory:
         """Undo what a killed stage has left, so that the directories are those that the manifest names."""
         for relative, aside, incomplete in list(self._left_behind()):
             if aside.exists() or aside.is_symlink():
-                if not self._is_recorded(relative):
-                    place = self.place_of(relative)
-                    remove(place)
-                    if not aside.is_symlink() and aside.is_dir() and any(aside.iterdir()):
-                        aside.rename(place)
-                    say(f"{relative}: put back as it was before an interrupted stage")
-                remove(aside)
+                self._put_right(relative, aside, say)
             if incomplete.exists() or incomplete.is_symlink():
                 say(f"{incomplete.name}: removed, left by an interrupted stage")
                 remove(incomplete)
@@ -295,6 +295,37 @@ class RunDirectory:
             parent = self.path / kind.directory
             if kind.names is not None and parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
                 parent.rmdir()
+
+    def _put_right(self, relative: str, aside: Path, say: Callable[[str], None]) -> None:
+        """Keep what is recorded of what lies in place and what was renamed aside; then nothing lies aside.
+
+        An empty `aside` says that nothing was in place before. Where the manifest has the stage, it is only left over.
+        """
+        place, record = self.place_of(relative), self.records().get(relative)
+        holds = aside.is_dir() and not aside.is_symlink() and any(aside.iterdir())
+        if record is None and not holds and aside.is_dir() and not aside.is_symlink():
+            remove(place)
+            say(f"{relative}: removed, left by an interrupted stage")
+        elif (
+            record is not None
+            and holds
+            and self._as_recorded(aside, relative, record) > self._as_recorded(place, relative, record)
+        ):
+            remove(place)
+            aside.rename(place)
+            say(f"{relative}: put back as it was before an interrupted stage")
+        elif holds and not place.exists():
+            aside.rename(place)
+        remove(aside)
+
+    def _as_recorded(self, directory: Path, relative: str, record: AnyRecord) -> int:
+        """How many outputs of the record of `relative` lie in a directory as they were written."""
+        count = 0
+        for file in record.outputs:
+            path = directory / file.path[len(relative) + 1 :]
+            with suppress(OSError, InputError):
+                count += path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
+        return count
 
     def settle(self, say: Callable[[str], None]) -> None:
         """Before reading only: recover where that can be done at once, else say what is the case."""

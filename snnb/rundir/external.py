@@ -58,8 +58,10 @@ def external_records(
     return records
 
 
-def changed(record: FileRecord) -> Optional[str]:
+def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
     """In words, how a file or folder outside the run differs from its record.
+
+    A folder whose listing is the recorded one is taken for unchanged, unless `read_all`.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def changed(record: FileRecord) -> Optional[str]:
     path = Path(record.path)
     try:
         if path.is_dir():
-            return _folder_changed(path, record)
+            return _folder_changed(path, record, read_all)
         if not path.exists():
             return None
         same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
@@ -77,8 +79,8 @@ def changed(record: FileRecord) -> Optional[str]:
         return None
 
 
-def _folder_changed(folder: Path, record: FileRecord) -> Optional[str]:
-    if record.listing is not None and listing_of(folder) == record.listing:
+def _folder_changed(folder: Path, record: FileRecord, read_all: bool) -> Optional[str]:
+    if not read_all and record.listing is not None and listing_of(folder) == record.listing:
         return None
     sizes = {name: status.st_size for name, status in files_below(folder)}
     if sum(sizes.values()) == record.size_bytes and _content(folder, sizes, {}, silent) == record.sha256:

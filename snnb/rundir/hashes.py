@@ -34,7 +34,9 @@ class HashMemory:
         if path not in self.known or self.known[path][0] != stamp:
             try:
                 self.known[path] = (stamp, sha256_of(file))
-            except OSError:
+            except PermissionError:
+                raise  # it may be as it was written: nothing is made again for that
+            except (OSError, InputError):
                 return None
         return self.known[path][1]
 

@@ -84,7 +84,7 @@ def _compare(path: Path, record: FileRecord) -> str:
 
 def _outside(record: FileRecord) -> str:
     try:
-        return changed(record) or ""
+        return changed(record, read_all=True) or ""
     except (OSError, InputError) as error:
         return _unreadable(error)
 

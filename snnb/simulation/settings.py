@@ -55,3 +55,10 @@ class SimulationSettings(Options):
         if samples is not None and record_spikes > samples:
             raise ValueError(f"only --samples {samples} are simulated; record at most that many")
         return record_spikes
+
+    @field_validator("record_spikes", "workers")
+    @classmethod
+    def _not_in_the_toolbox(cls, value: int, others: ValidationInfo) -> int:
+        if others.data.get("engine") == "toolbox" and value > (1 if others.field_name == "workers" else 0):
+            raise ValueError("not with --engine toolbox; choose another engine")
+        return value

@@ -1,7 +1,7 @@
 """`graph`: the converted network and its spike counts become the synapse graph."""
 
 from pathlib import Path
-from typing import Any, List, Literal, Mapping, Optional, Tuple
+from typing import Any, List, Literal, Mapping, Optional, Sequence, Tuple
 
 from pydantic import Field
 
@@ -101,6 +101,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     from snnb.synapses.log import lines as log_lines
 
     read = inputs(run, params)
+    _refuse_damaged(run, params, read)
     parsed, counts, accuracies = (
         [run.path / path for path in read] if params.simulation else (run.path / read[0], None, None)
     )
@@ -137,6 +138,19 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
             networkx=writable,
         )
     return result_of(run, "graph", stamp_of(params))
+
+
+def _refuse_damaged(run: RunDirectory, params: GraphParams, read: Sequence[str]) -> None:
+    """Raise `InputError` when what is read of a simulation is not what that simulation wrote."""
+    if params.simulation is None:
+        return
+    written = {file.path: file for file in run.records_of("simulate")[params.simulation].outputs}
+    for path in read:
+        if path not in written or not run.hashes.matches(written[path]):
+            raise InputError(
+                f"{run.path / path} is not as the simulation wrote it; "
+                f"`snnb simulate --repair {params.simulation}` makes it again"
+            )
 
 
 def _coding(path: Path) -> Mapping[str, str]:

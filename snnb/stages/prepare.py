@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
 from snnb import datasets
+from snnb.memory import ARRAYS
 from snnb.options import Count, Flag, Options, Seed, typed
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
@@ -126,4 +127,11 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
     return result_of(run, "prepare")
 
 
-STAGE = Stage(KIND, "Make a data set's files into arrays: dataset/.", lambda options: (), resolve, run)
+STAGE = Stage(
+    KIND,
+    "Make a data set's files into arrays: dataset/.",
+    lambda options: (),
+    resolve,
+    run,
+    address_space=ARRAYS,
+)

@@ -75,7 +75,7 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
     """
     record = recorded(run, KIND)
     if given.get("repair") is not None:
-        record = _to_repair(run, given)
+        record = _to_repair(run, given, say)
     available = prepared_details(run).splits["test"].shape[0]
     defaults = {"samples": min(DEFAULT_SAMPLES, available)}
     params = merge(KIND, defaults, record, given, say)
@@ -87,7 +87,7 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
     return merge(KIND, {}, record, {**given, **defaults}, say)
 
 
-def _to_repair(run: RunDirectory, given: Mapping[str, Any]) -> StageRecord[SimulateParams, SimulateDetails]:
+def _to_repair(run: RunDirectory, given: Mapping[str, Any], say: Say) -> StageRecord[SimulateParams, SimulateDetails]:
     known = run.records_of(KIND.name)
     stamp = given["repair"]
     if stamp not in known:
@@ -97,7 +97,15 @@ def _to_repair(run: RunDirectory, given: Mapping[str, Any]) -> StageRecord[Simul
         raise UsageError(
             f"--repair makes a simulation again with its own options; leave out --{others[0].replace('_', '-')}"
         )
-    return known[stamp]
+    record = known[stamp]
+    if not all(run.hashes.matches(file) for file in record.inputs):
+        if all(run.hashes.matches(file) for file in record.outputs):
+            raise UsageError(
+                f"--repair {stamp}: this simulation is whole, and its network has changed since; leave out --repair "
+                "for a new simulation"
+            )
+        say(f"{stamp} was of another network than there is now; it becomes a simulation of this one")
+    return record
 
 
 def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:

@@ -224,3 +224,13 @@ def test_a_folder_recorded_by_an_earlier_version_is_understood(tmp_path):
     assert changed(record) is None
     put(tmp_path / "many" / "a" / "3", b"A3")
     assert changed(record) == "has changed"
+
+
+def test_a_picture_replaced_with_size_and_time_kept_is_found_by_reading_all(folder):
+    record = record_of(folder)
+    picture = folder / "a" / "2"
+    before = picture.stat()
+    picture.write_bytes(bytes(byte ^ 1 for byte in picture.read_bytes()))
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert changed(record) is None
+    assert changed(record, read_all=True) == "has changed"

@@ -268,3 +268,23 @@ def test_the_document_names_the_graph(run):
     command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path), "--format", "csv"]
     result = subprocess.run([*command, "--json"], capture_output=True, text=True)
     assert json.loads(result.stdout)["graph"] == next(iter(run.records_of("graph")))
+
+
+def test_two_exports_at_once_do_not_mix(run, tmp_path):
+    from snnb.files import written_whole
+
+    target = tmp_path / "graph.csv"
+    with written_whole(target, force=False) as temporary:
+        temporary.write_text("of the first")
+        with pytest.raises(UsageError, match="is being written by another process"):
+            export_graph(run, "csv", output=target)
+    assert target.read_text() == "of the first"
+
+
+def test_an_export_recovers_first(run):
+    stamp = next(iter(run.records_of("graph")))
+    graphs = run.path / "graphs"
+    (graphs / stamp).rename(graphs / f".replaced-{stamp}")
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path), "--format", "csv"]
+    assert subprocess.run(command).returncode == 0
+    assert (graphs / stamp).is_dir()

@@ -166,3 +166,11 @@ def test_a_model_of_ones_own_from_python(tmp_path):
     (tmp_path / "net.py").write_text(POOLED)
     run = Run(f"{tmp_path / 'net.py'}:net", tmp_path / "run", dataset="digits", shape=(12, 12, 1))
     assert run.prepare(limit=20).record.details.splits["train"].shape == [20, 12, 12, 1]
+
+
+def test_what_the_toolbox_does_not_have_is_refused_first_and_a_recorded_one_gives_way(run):
+    with pytest.raises(UsageError, match="--record-spikes 2: not with --engine toolbox"):
+        Run(path=run.path).simulate(engine="toolbox", record_spikes=2)
+    said = []
+    assert resolve_simulation(run, {"engine": "toolbox"}, said.append).record_spikes == 0
+    assert said == ["--record-spikes 2 was recorded and no longer fits; 0 is used"]
