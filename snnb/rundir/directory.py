@@ -6,6 +6,7 @@ last. Killed at any moment, `recover` finds from the hashes in the manifest whic
 stage's directory may be a link to another disk: its target is what is replaced, and the siblings lie beside that.
 """
 
+import os
 import re
 import sys
 import time
@@ -64,7 +65,7 @@ class RunDirectory:
     @classmethod
     def open(cls, path: Path, kinds: Kinds) -> "RunDirectory":
         """Open an existing run directory, for reading; nothing is written."""
-        if not (path / manifest.NAME).exists():
+        if not os.path.lexists(path / manifest.NAME):
             raise InputError(f"{path} is no run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one")
         return cls(path, manifest.load_manifest(path / manifest.NAME, kinds), kinds)
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from snnb.errors import UsageError
+from snnb.errors import InputError, UsageError
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import now_utc
@@ -31,9 +31,11 @@ def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optio
     if model is None:
         if run_dir is None:
             raise UsageError("give --model NAME (`snnb models` lists them), or --run-dir of a run that exists")
-        if not (run_dir / manifest.NAME).is_file():
-            raise UsageError(f"{run_dir} is no run yet; give --model NAME to make one")
-        return open_run(run_dir)
+        if os.path.lexists(run_dir / manifest.NAME):
+            return open_run(run_dir)
+        if any((run_dir / directory).is_dir() for directory in (kind.directory for kind in KINDS)):
+            raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
+        raise UsageError(f"{run_dir} is no run yet; give --model NAME to make one")
     name, on, source = describe(model, dataset)
     info = RunInfo(
         model=name,

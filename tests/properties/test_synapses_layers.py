@@ -17,7 +17,7 @@ from tests.synapses.sonata import assert_indexed_as_by_libsonata
 LAYERS = tf.keras.layers
 fast = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=25,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # building models makes shrinking take many minutes
 )
