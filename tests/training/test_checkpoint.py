@@ -144,7 +144,7 @@ def test_a_checkpoint_of_another_training_is_refused(training, data):
     training(recipe)
     for changes, what in [
         ({"seed": 6}, "seed"),
-        ({"recipe": recipe.model_copy(update={"learning_rate": 0.5, "batch_size": 8})}, "learning rate and batch size"),
+        ({"recipe": recipe.model_copy(update={"learning_rate": 0.5, "batch_size": 8})}, "batch size and learning rate"),
         ({"validation_split": 0.5}, "validation split"),
         ({"build": wider}, "model"),
         ({"y_train": 2 - data.y_train}, "data set"),
