@@ -6,7 +6,7 @@ with `exclude=True` says how to work, not what comes out: it is not recorded and
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import Annotated
@@ -133,6 +133,33 @@ def refuse_bad_values(kind: Type[Options], values: Mapping[str, Any]) -> None:
         for wrong in error.errors():
             if wrong["type"] != "missing":
                 raise _usage_error(kind, wrong) from None
+
+
+def from_pairs(pairs: Sequence[str]) -> Dict[str, Any]:
+    """Read values from texts like `dropout=0.3` or `filters=8,16`.
+
+    Raises
+    ------
+    UsageError
+        A text has no `=`.
+    """
+    given: Dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair}: write it as key=value")
+        given[key] = tuple(_parsed(part) for part in text.split(",")) if "," in text else _parsed(text)
+    return given
+
+
+def _parsed(text: str) -> Any:
+    """A number where the text is one, else the text."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def own_flags(kind: Type[Options]) -> Dict[str, Flag]:

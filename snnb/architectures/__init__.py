@@ -14,7 +14,7 @@ from snnb.architectures import (  # noqa: F401  importing a family registers its
 )
 from snnb.architectures.custom import OwnCodeError, OwnModel, is_own, own_model
 from snnb.architectures.registry import Architecture, ModelSpec, find, names
-from snnb.architectures.settings import checked_settings, settings_from
+from snnb.architectures.settings import checked_settings
 
 __all__ = [
     "Architecture",
@@ -26,5 +26,4 @@ __all__ = [
     "is_own",
     "names",
     "own_model",
-    "settings_from",
 ]

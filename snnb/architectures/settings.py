@@ -3,30 +3,13 @@
 import math
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Tuple
 
 from snnb.architectures.registry import Setting
 from snnb.errors import UsageError
 
 LARGEST_COUNT = 1_000_000
 _SHARES = ("dropout", "dropout_rate")
-
-
-def settings_from(pairs: Sequence[str]) -> Dict[str, Any]:
-    """Read hyper-parameters from texts like `dropout=0.3` or `filters=8,16`.
-
-    Raises
-    ------
-    UsageError
-        A text has no `=`.
-    """
-    given: Dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise UsageError(f"--set {pair}: write it as key=value")
-        given[key] = tuple(_parsed(part) for part in text.split(",")) if "," in text else _parsed(text)
-    return given
 
 
 def checked_settings(
@@ -92,16 +75,6 @@ def _as_float(value: Any) -> float:
         return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:
         return math.inf
-
-
-def _parsed(text: str) -> Any:
-    """A number where the text is one, else the text."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _unknown(key: str, settings: Mapping[str, Setting]) -> str:

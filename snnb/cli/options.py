@@ -63,8 +63,6 @@ def stage_options(kind: Type[Options]) -> List[inspect.Parameter]:
 
 def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     field = kind.model_fields[name]
-    bounds = {type(bound): bound for bound in field.metadata}
-    least, most = bounds.get(Ge), bounds.get(Le)
     wanted: Any = _plain(field.annotation)
     words: Dict[str, Any] = {"help": field.description, "metavar": flag.metavar, "envvar": flag.environment}
     if flag.repeated:
@@ -74,8 +72,8 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     elif get_origin(wanted) is Literal:
         wanted = _choices(name, get_args(wanted))
     elif wanted in (int, float):
-        for part in get_args(field.annotation):  # bounds of what is optional
-            bounds.update({type(bound): bound for bound in get_args(part)})
+        optional = [said for part in get_args(field.annotation) for said in get_args(part)]
+        bounds = {type(bound): bound for bound in (*field.metadata, *optional)}
         least, most = bounds.get(Ge), bounds.get(Le)
         words.update(min=least.ge if least else None, max=most.le if most and most.le < MOST else None)
     names = [flag.name] if flag.name else []

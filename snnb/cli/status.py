@@ -25,14 +25,15 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
             timing = state.record.timing
             label = f"stale: {state.reason}" if state.reason else "up to date"
             rows.append([state.name, label, timing.started_utc, f"{timing.wall_s:,.1f} s"])
-    for path in stale_exports(run):
+    exports = stale_exports(run)
+    for path in exports:
         rows.append([path, "stale: made from a graph that has changed", "", ""])
     head = [f"{run.path}: {run.model} on {run.manifest.run.dataset}"]
     document = {
         "run_dir": run.path,
         "model": run.model,
         "dataset": run.manifest.run.dataset,
-        "stale_exports": stale_exports(run),
+        "stale_exports": exports,
         "stages": [{"stage": s.name, "up_to_date": s.reason is None, "reason": s.reason} for s in states],
     }
     console.result([*head, *output.table(rows)], document)

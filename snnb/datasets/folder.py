@@ -64,15 +64,6 @@ def spec_of(name: str) -> DatasetSpec:
 
 def load(where: Path) -> Loaded:
     """List the pictures; the classes are the folders in train/, in alphabetical order."""
-    from snnb.datasets.pictures import class_folders, listing_version, listings, samples_by_class
+    from snnb.datasets.pictures import loaded_by_class
 
-    classes = class_folders(where / "train")
-    train, test = (samples_by_class(where / part, classes) for part in ("train", "test"))
-    return Loaded(
-        classes,
-        train,
-        test,
-        official_order=False,
-        version=listing_version((train, test)),
-        listings=listings(train.folder, test.folder),
-    )
+    return loaded_by_class(where / "train", where / "test")

@@ -35,21 +35,12 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> Loaded:
     """List the pictures; the classes are the folders in Training/, in alphabetical order."""
-    from snnb.datasets.pictures import class_folders, listing_version, listings, samples_by_class
+    from snnb.datasets.pictures import loaded_by_class
 
     test_folder = next((where / name for name in ("Test", "Validation") if (where / name).is_dir()), None)
     if test_folder is None:
         raise InputError(f"{where} holds neither Test/ nor Validation/ beside Training/.")
-    classes = class_folders(where / "Training")
-    train, test = samples_by_class(where / "Training", classes), samples_by_class(test_folder, classes)
-    return Loaded(
-        classes,
-        train,
-        test,
-        official_order=False,
-        version=listing_version((train, test)),
-        listings=listings(train.folder, test.folder),
-    )
+    return loaded_by_class(where / "Training", test_folder)
 
 
 FRUITS360 = Dataset(SPEC, locate, load)

@@ -15,6 +15,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from snnb.datasets.registry import Loaded
 from snnb.datasets.spec import Shape, refuse_no_text
 from snnb.errors import InputError
 from snnb.files import listing_of, read_regular
@@ -185,6 +186,20 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
             f"{folder / empty[0]} holds no pictures ({', '.join(SUFFIXES)}): add some or remove the folder."
         )
     return labelled(folder, files)
+
+
+def loaded_by_class(train_folder: Path, test_folder: Path) -> Loaded:
+    """A data set whose classes are the folders in `train_folder`, in alphabetical order, and the same in the other."""
+    classes = class_folders(train_folder)
+    train, test = samples_by_class(train_folder, classes), samples_by_class(test_folder, classes)
+    return Loaded(
+        classes,
+        train,
+        test,
+        official_order=False,
+        version=listing_version((train, test)),
+        listings=listings(train_folder, test_folder),
+    )
 
 
 def listings(*folders: Path) -> Dict[Path, str]:

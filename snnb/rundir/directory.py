@@ -78,7 +78,7 @@ class RunDirectory:
         UsageError
             The run that is there is of another model or data set, or `path` holds files that are none of ours.
         """
-        if (path / manifest.NAME).exists():
+        if os.path.lexists(path / manifest.NAME):
             run = cls.open(path, kinds)
             for field in ("model", "dataset", "model_source"):
                 there, wanted = getattr(run.manifest.run, field), getattr(info, field)
@@ -266,7 +266,7 @@ class RunDirectory:
             except InputError:  # a link to a disk that is not there: no stage has begun behind it
                 continue
             aside, incomplete = (place.with_name(prefix + place.name) for prefix in (REPLACED, INCOMPLETE))
-            if any(path.exists() or path.is_symlink() for path in (aside, incomplete)):
+            if os.path.lexists(aside) or os.path.lexists(incomplete):
                 yield relative, aside, incomplete
 
     def _directories(self) -> List[str]:
@@ -285,9 +285,9 @@ class RunDirectory:
     def recover(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Undo what a killed stage has left, so that the directories are those that the manifest names."""
         for relative, aside, incomplete in list(self._left_behind()):
-            if aside.exists() or aside.is_symlink():
+            if os.path.lexists(aside):
                 self._put_right(relative, aside, say)
-            if incomplete.exists() or incomplete.is_symlink():
+            if os.path.lexists(incomplete):
                 say(f"{incomplete.name}: removed, left by an interrupted stage")
                 remove(incomplete)
         for name in (manifest.NAME, HASHES):
@@ -303,21 +303,25 @@ class RunDirectory:
         An empty `aside` says that nothing was in place before. Where the manifest has the stage, it is only left over.
         """
         place, record = self.place_of(relative), self.records().get(relative)
-        holds = aside.is_dir() and not aside.is_symlink() and any(aside.iterdir())
-        if record is None and not holds and aside.is_dir() and not aside.is_symlink():
+        ours = aside.is_dir() and not aside.is_symlink()
+        holds = ours and any(aside.iterdir())
+        if record is None and ours and not holds:
             remove(place)
             say(f"{relative}: removed, left by an interrupted stage")
-        elif (
-            record is not None
-            and holds
-            and self._as_recorded(aside, relative, record) > self._as_recorded(place, relative, record)
-        ):
+        elif holds and self._belongs_in_place(relative, aside, place):
             remove(place)
             aside.rename(place)
             say(f"{relative}: put back as it was before an interrupted stage")
-        elif holds and not place.exists():
-            aside.rename(place)
         remove(aside)
+
+    def _belongs_in_place(self, relative: str, aside: Path, place: Path) -> bool:
+        """Whether what lies aside is nearer to the record than what lies in place; files are read only then."""
+        record = self.records().get(relative)
+        if record is None or not place.exists():
+            return not place.exists()
+        if self._is_recorded(relative):
+            return False
+        return self._as_recorded(aside, relative, record) > self._as_recorded(place, relative, record)
 
     def _as_recorded(self, directory: Path, relative: str, record: AnyRecord) -> int:
         """How many outputs of the record of `relative` lie in a directory as they were written."""

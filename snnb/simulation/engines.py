@@ -4,7 +4,7 @@ from typing import Tuple
 
 import tensorflow as tf
 
-from snnb.errors import InputError, UsageError
+from snnb.errors import InputError
 from snnb.simulation.event_network import unsupported
 from snnb.simulation.layers import DepthwiseConv2D, MaxPooling2D, Network
 from snnb.simulation.settings import SimulationSettings
@@ -15,11 +15,11 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
 
     Raises
     ------
-    InputError, UsageError
-        The engine that was asked for does not support the network, or the options.
+    InputError
+        The engine that was asked for does not support the network.
     """
     if settings.engine == "toolbox":
-        _check_toolbox(network, settings)
+        _check_toolbox(network)
     if settings.engine in ("toolbox", "tensorflow"):
         return settings.engine, "asked for"
     reason = unsupported(network, settings)
@@ -34,7 +34,7 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     return "event", "the fastest without a GPU"
 
 
-def _check_toolbox(network: Network, settings: SimulationSettings) -> None:
+def _check_toolbox(network: Network) -> None:
     for layer in network.layers:
         if isinstance(layer, MaxPooling2D):
             raise InputError(
@@ -46,6 +46,3 @@ def _check_toolbox(network: Network, settings: SimulationSettings) -> None:
                 f"layer {layer.name}: the toolbox gets the shape of a dilated depthwise convolution without padding "
                 "wrong: use --engine tensorflow or event"
             )
-    for option, value, usual in (("workers", settings.workers, 1), ("record-spikes", settings.record_spikes, 0)):
-        if value != usual:
-            raise UsageError(f"--{option} {value}: not with --engine toolbox; use --engine tensorflow or event")

@@ -42,6 +42,13 @@ def average(
 
 
 @compiled
+def _put(present: np.ndarray, source: Train, step: int, value: np.float32) -> None:
+    """Write `value` where the inputs that spike in a step stand."""
+    for e in range(source.start[step], source.start[step + 1]):
+        present[source.events[e]] = value
+
+
+@compiled
 def average_with_constant(
     steps: int,
     source: Train,
@@ -56,8 +63,7 @@ def average_with_constant(
     n = 0
     for step in range(steps):
         train.start[step] = n
-        for e in range(source.start[step], source.start[step + 1]):
-            present[source.events[e]] = amplitude
+        _put(present, source, step, amplitude)
         for i in range(present.size):
             for k in range(windows.shape[0]):
                 o = windows[k, i]
@@ -65,8 +71,7 @@ def average_with_constant(
                     neurons.current[o] += present[i]
         for i in range(taps.size):
             neurons.current[i] /= taps[i]
-        for e in range(source.start[step], source.start[step + 1]):
-            present[source.events[e]] = 0
+        _put(present, source, step, np.float32(0))
         n = fire(neurons, step, train, n)
         settle(neurons)
     train.start[steps] = n
@@ -112,8 +117,7 @@ def maximum_with_constant(
     n = 0
     for step in range(steps):
         train.start[step] = n
-        for e in range(source.start[step], source.start[step + 1]):
-            present[source.events[e]] = amplitude
+        _put(present, source, step, amplitude)
         leader[:] = -1
         for i in range(present.size):
             accumulated[i] += present[i]
@@ -123,8 +127,7 @@ def maximum_with_constant(
                     leader[o] = i
         for o in range(leader.size):
             neurons.current[o] = present[leader[o]]
-        for e in range(source.start[step], source.start[step + 1]):
-            present[source.events[e]] = 0
+        _put(present, source, step, np.float32(0))
         n = fire(neurons, step, train, n)
         settle(neurons)
     train.start[steps] = n

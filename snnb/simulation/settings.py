@@ -60,5 +60,5 @@ class SimulationSettings(Options):
     @classmethod
     def _not_in_the_toolbox(cls, value: int, others: ValidationInfo) -> int:
         if others.data.get("engine") == "toolbox" and value > (1 if others.field_name == "workers" else 0):
-            raise ValueError("not with --engine toolbox; choose another engine")
+            raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
         return value

@@ -1,4 +1,4 @@
-"""What later stages need to know of the prepared data set, and its arrays."""
+"""The arrays of the prepared data set, for the stages after."""
 
 from typing import Dict
 
@@ -6,14 +6,6 @@ import numpy as np
 
 from snnb.arrays import load_archive, load_array
 from snnb.rundir.directory import RunDirectory
-from snnb.stages import prepare
-from snnb.stages.stage import recorded_details
-
-
-def prepared_details(run: RunDirectory) -> prepare.PrepareDetails:
-    """What `prepare` recorded; it has run, or the plan would have run it."""
-    return recorded_details(run, prepare.KIND)
-
 
 REMEDY = "`snnb prepare --force` makes it again"
 

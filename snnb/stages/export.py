@@ -53,7 +53,7 @@ def export_graph(
     """
     check_options(format, rate_unit, scale)
     stamp = _chosen(run, graph, say)
-    path = run.path / run.directory_of("graph", stamp) / f"{run.model}_graph.h5"
+    path = run.path / _graph_file(run, stamp)
     if output is not None:
         _refuse_files_of_runs(output, run)
     with SynapseGraph.open(path) as opened:
@@ -136,11 +136,15 @@ def _is_run(directory: Path, run: RunDirectory) -> bool:
         return b"schema_version" in file.read(4096) or any((directory / name).is_dir() for name in stages)
 
 
+def _graph_file(run: RunDirectory, stamp: str) -> str:
+    return f"{run.directory_of('graph', stamp)}/{run.model}_graph.h5"
+
+
 def _hash_of(run: RunDirectory, stamp: str) -> Optional[str]:
     """Recorded SHA-256 of a graph's file; None when there is no such graph."""
     record = run.records_of("graph").get(stamp)
-    name = f"{run.directory_of('graph', stamp)}/{run.model}_graph.h5"
-    return next((file.sha256 for file in record.outputs if file.path == name), None) if record is not None else None
+    outputs = record.outputs if record is not None else []
+    return next((file.sha256 for file in outputs if file.path == _graph_file(run, stamp)), None)
 
 
 def stale_exports(run: RunDirectory) -> List[str]:

@@ -12,8 +12,6 @@ from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 from snnb.stages import train
-from snnb.stages.dataset import normalisation_set
-from snnb.stages.model import model_of
 from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, result_of
 
 VERIFIED_SAMPLES = 100
@@ -48,6 +46,7 @@ def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
 def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
     """Convert and write `parse/`."""
     from snnb.conversion.parse import parse
+    from snnb.stages.dataset import normalisation_set
 
     progress(0, 1)
     trained = run.path / "train" / f"{run.model}.h5"
@@ -87,6 +86,7 @@ def _check(run: RunDirectory, ahead: Ahead) -> None:
     if ahead.next != "train":
         return
     from snnb.conversion.checks import check_convertible
+    from snnb.stages.model import model_of
 
     training = train.resolve(run, ahead.given.get("train", {}))
     model = train.builder(run, model_of(run), training)()

@@ -4,7 +4,7 @@ import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.errors import InputError, UpstreamError
 from snnb.memory import require_address_space
@@ -159,26 +159,26 @@ def state_of_stages(run: RunDirectory) -> List[State]:
     states: List[State] = []
     stale: Dict[str, str] = {}  # by stage, the first one that has to run for it
 
+    def first_stale(stage: Stage[Any, Any], options: Mapping[str, Any]) -> Optional[str]:
+        return next((stale[need] for need in stage.needs(options) if need in stale), None)
+
     def state(stage: Stage[Any, Any], shown: str, directory: str, record: Optional[AnyRecord]) -> State:
         if directory in aside:
             return State(shown, record, "interrupted while it was replaced; the next stage command puts it back")
         reason = stale_reason(run, record, {})
-        first = next((stale[need] for need in stage.needs(recorded_params(record)) if need in stale), None)
+        first = first_stale(stage, recorded_params(record))
         return State(shown, record, reason or (f"{first} has to run first" if first else None))
 
     for name, stage in STAGES.items():
+        first = first_stale(stage, {})
         if stage.kind.names is None:
             found = [state(stage, name, stage.kind.directory, run.record_of(name))]
-            first = next((stale[need] for need in stage.needs({}) if need in stale), None)
-            if found[0].reason is not None:
-                stale[name] = first or name
+            first = first or (name if found[0].reason is not None else None)
         else:
-            records = run.records_of(name)
-            directories = {key: f"{stage.kind.directory}/{key}" for key in records}
-            found = [state(stage, directories[key], directories[key], record) for key, record in records.items()]
-            first = next((stale[need] for need in stage.needs({}) if need in stale), None)
-            if first:
-                stale[name] = first
+            directories = {run.directory_of(name, key): record for key, record in run.records_of(name).items()}
+            found = [state(stage, directory, directory, record) for directory, record in directories.items()]
+        if first:
+            stale[name] = first
         states += found or [State(name, None, "has not run")]
     return states
 

@@ -10,14 +10,12 @@ import platformdirs
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
-from snnb import datasets
 from snnb.memory import ARRAYS
 from snnb.options import Count, Flag, Options, Seed, typed
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record
-from snnb.stages.model import input_shape, model_of
 from snnb.stages.stage import Say, Stage, StageResult, merge, quietly, recorded, result_of
 
 NORM_SAMPLES = 1000
@@ -87,6 +85,8 @@ def data_directory() -> Path:
 
 def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> PrepareParams:
     """Parameters in force: the shape is the model's unless asked for."""
+    from snnb.stages.model import input_shape
+
     given = typed(PrepareParams, given)
     info, record = run.manifest.run, recorded(run, KIND)
     defaults: Dict[str, Any] = {"dataset": info.dataset, "norm_samples": NORM_SAMPLES}
@@ -98,6 +98,9 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
 
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
     """Read the data set and write `dataset/`."""
+    from snnb import datasets
+    from snnb.stages.model import model_of
+
     with run.stage("prepare", params, inputs=[]) as output:
         prepared = datasets.prepare(
             params.dataset,

@@ -4,23 +4,20 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
-import numpy as np
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
 from snnb.errors import UsageError
 from snnb.files import copy_file, require_disk
 from snnb.memory import TENSORFLOW
-from snnb.options import Flag
+from snnb.options import Flag, option_name
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.rundir.status import stale_reason
 from snnb.simulation.settings import SimulationSettings
-from snnb.stages import parse
-from snnb.stages.dataset import dataset_array, prepared_details
+from snnb.stages import parse, prepare
 from snnb.stages.log import write_log
-from snnb.stages.model import class_count
 from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, recorded_details, result_of
 
 if TYPE_CHECKING:
@@ -76,7 +73,7 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
     record = recorded(run, KIND)
     if given.get("repair") is not None:
         record = _to_repair(run, given, say)
-    available = prepared_details(run).splits["test"].shape[0]
+    available = recorded_details(run, prepare.KIND).splits["test"].shape[0]
     defaults = {"samples": min(DEFAULT_SAMPLES, available)}
     params = merge(KIND, defaults, record, given, say)
     if params.samples <= available:
@@ -95,7 +92,8 @@ def _to_repair(run: RunDirectory, given: Mapping[str, Any], say: Say) -> StageRe
     others = sorted(set(given) - {"repair", "workers"})
     if others:
         raise UsageError(
-            f"--repair makes a simulation again with its own options; leave out --{others[0].replace('_', '-')}"
+            "--repair makes a simulation again with its own options; "
+            f"leave out {option_name(SimulateParams, others[0])}"
         )
     record = known[stamp]
     if not all(run.hashes.matches(file) for file in record.inputs):
@@ -150,9 +148,11 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     from snnb.conversion.config import write_config, write_full_config
     from snnb.conversion.h5 import copy_for_toolbox
     from snnb.simulation.simulate import simulate
+    from snnb.stages.dataset import dataset_array
+    from snnb.stages.model import class_count
 
     progress(0, params.samples)
-    details = prepared_details(run)
+    details = recorded_details(run, prepare.KIND)
     stamp = params.repair or run.new_stamp(KIND.name)
     read = inputs(run, params)
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
@@ -217,6 +217,8 @@ def _toolbox_config(run: RunDirectory, params: SimulateParams) -> "ToolboxConfig
 
 def _network_lines(directory: Path) -> List[str]:
     """The populations with their shapes and neurons, and the synapses: one for each multiply-accumulate of the ANN."""
+    import numpy as np
+
     with np.load(directory / "spike_rate_sums.npz") as sums:
         shapes = {name: sums[name].shape for name in sums.files if sums[name].ndim}
     sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}

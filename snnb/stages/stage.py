@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, TypeVar, cast
 
-from snnb.options import Options, fitting, over, validated
+from snnb.options import Options, fitting, option_name, over, validated
 from snnb.progress import Progress
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, Kind, Record, StageRecord
@@ -145,7 +145,9 @@ def merge(
     kept, dropped = fitting(kind.params, recorded_params(record), given)
     params = validated(kind.params, over({**defaults, **kept}, given))
     for name, value in dropped.items():
-        say(f"--{name.replace('_', '-')} {value} was recorded and no longer fits; {getattr(params, name)} is used")
+        say(
+            f"{option_name(kind.params, name)} {value} was recorded and no longer fits; {getattr(params, name)} is used"
+        )
     return params
 
 

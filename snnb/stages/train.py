@@ -4,25 +4,36 @@ import shutil
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
-import numpy as np
 from pydantic import Field
 from typing_extensions import Annotated
 
-from snnb.architectures import checked_settings, settings_from
 from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
-from snnb.options import Count, Flag, Seed, fitting, typed
+from snnb.options import Count, Flag, Seed, fitting, from_pairs, typed
 from snnb.progress import Progress, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import file_record
 from snnb.rundir.records import Kind, Record
-from snnb.stages.dataset import dataset_array, prepared_details
-from snnb.stages.model import Model, class_count, model_of
-from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, recorded_params, result_of
+from snnb.stages import prepare
+from snnb.stages.stage import (
+    Ahead,
+    Say,
+    Stage,
+    StageResult,
+    merge,
+    quietly,
+    recorded,
+    recorded_details,
+    recorded_params,
+    result_of,
+)
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from snnb.stages.model import Model
     from snnb.training.fit import TrainingResult
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -33,7 +44,7 @@ class TrainParams(Recipe):
     """The training recipe in force; `settings` are the architecture's own hyper-parameters."""
 
     settings: Annotated[
-        Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=settings_from, repeated=True)
+        Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
     ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
     validation_split: float = Field(
         default=0.1, gt=0, lt=1, description="Share of the training set that is only validated on."
@@ -58,6 +69,9 @@ KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> TrainParams:
     """Parameters in force: by default those of the model's recipe, whose momentum another optimizer drops."""
+    from snnb.architectures import checked_settings
+    from snnb.stages.model import model_of
+
     given = typed(TrainParams, given)
     model, record = model_of(run), recorded(run, KIND)
     chosen = checked_settings(given.get("settings", {}), model.settings, own=model.file is not None)
@@ -82,7 +96,10 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     A training that was interrupted goes on from its last complete epoch: always with `params.resume`, never when that
     is false, and when it is None, if its checkpoint was made with these parameters. The result is the same.
     """
-    model, details = model_of(run), prepared_details(run)
+    from snnb.stages.dataset import dataset_array
+    from snnb.stages.model import class_count, model_of
+
+    model, details = model_of(run), recorded_details(run, prepare.KIND)
     classes = class_count(run.manifest.run, details.class_names)
     build = builder(run, model, params)
     with run.stage("train", params, inputs=inputs(run, params)) as output:
@@ -104,9 +121,11 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     return result_of(run, "train")
 
 
-def builder(run: RunDirectory, model: Model, params: TrainParams) -> Callable[..., Any]:
+def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[..., Any]:
     """What builds the run's model for its data set, without further arguments."""
-    details = prepared_details(run)
+    from snnb.stages.model import class_count
+
+    details = recorded_details(run, prepare.KIND)
     return partial(
         model.build,
         input_shape=tuple(details.splits["train"].shape[1:]),
@@ -116,7 +135,7 @@ def builder(run: RunDirectory, model: Model, params: TrainParams) -> Callable[..
 
 
 def _judge(
-    load: Callable[..., Any], arrays: Mapping[str, np.ndarray], params: TrainParams, common: Mapping[str, Any]
+    load: Callable[..., Any], arrays: Mapping[str, "np.ndarray"], params: TrainParams, common: Mapping[str, Any]
 ) -> "TrainingResult":
     from snnb.training.evaluate import adopt
 
@@ -126,7 +145,7 @@ def _judge(
 def _fit(
     run: RunDirectory,
     build: Callable[..., Any],
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, "np.ndarray"],
     params: TrainParams,
     common: Mapping[str, Any],
 ) -> "TrainingResult":

@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find
-from snnb.architectures.settings import checked_settings, settings_from
+from snnb.architectures.settings import checked_settings
 from snnb.errors import UsageError
+from snnb.options import from_pairs
 
 
 def read(pairs, settings, *, own=False):
-    return checked_settings(settings_from(pairs), settings, own=own)
+    return checked_settings(from_pairs(pairs), settings, own=own)
 
 
 ALEXNET = find("alexnet_catsvsdogs").spec.settings

@@ -20,7 +20,21 @@ def params():
 
 
 @pytest.fixture
-def write(params):
+def details():
+    split = Split(shape=[1], dtype="uint8", class_counts={"0": 1})
+    return PrepareDetails(
+        dataset="digits",
+        version="1",
+        licence="none",
+        source="test",
+        scale=16,
+        class_names=["0"],
+        splits={"train": split},
+    )
+
+
+@pytest.fixture
+def write(params, details):
     """Run a `prepare` that writes `content` to two files."""
 
     def prepare(run, content):
@@ -28,15 +42,6 @@ def write(params):
             (output.directory / "x.npy").write_text(content)
             (output.directory / "deep").mkdir()
             (output.directory / "deep" / "y.npy").write_text(content * 2)
-            split = Split(shape=[1], dtype="uint8", class_counts={"0": 1})
-            output.details = PrepareDetails(
-                dataset="digits",
-                version="1",
-                licence="none",
-                source="test",
-                scale=16,
-                class_names=["0"],
-                splits={"train": split},
-            )
+            output.details = details
 
     return prepare

@@ -181,9 +181,9 @@ def test_the_hashing_of_what_was_not_read_tells_its_progress(folder):
     assert seen == [(3, 8), (8, 8), (8, 8)]
 
 
-def test_a_record_is_written_with_its_listing_where_it_has_one_and_read_with_and_without(run, params, write, folder):
+def test_a_record_is_written_with_its_listing_where_it_has_one_and_read_with_and_without(run, params, details, folder):
     with run.locked(), run.stage("prepare", params, inputs=[]) as output:
-        output.details = _details()
+        output.details = details
         output.external = [record_of(folder), file_record(folder / "a" / "2")]
     stored = yaml.safe_load((run.path / "manifest.yaml").read_text())["stages"]["prepare"]["inputs"]
     assert [list(record) for record in stored] == [
@@ -191,21 +191,6 @@ def test_a_record_is_written_with_its_listing_where_it_has_one_and_read_with_and
         ["path", "sha256", "size_bytes", "external"],
     ]
     assert open_run(run.path).manifest == run.manifest
-
-
-def _details():
-    from snnb.stages.prepare import PrepareDetails, Split
-
-    split = Split(shape=[1], dtype="uint8", class_counts={"0": 1})
-    return PrepareDetails(
-        dataset="digits",
-        version="1",
-        licence="none",
-        source="test",
-        scale=16,
-        class_names=["0"],
-        splits={"train": split},
-    )
 
 
 def test_a_folder_recorded_by_an_earlier_version_is_understood(tmp_path):
