@@ -181,18 +181,18 @@ def test_refusals(trained, tmp_path):
         ({"x": trained.x[:, :7]}, InputError, r"\(8, 8, 1\).*\(7, 8, 1\)"),
         ({"num_classes": 11}, InputError, "has 10 neurons, not 11"),
         ({"x": trained.x * 2}, InputError, r"outside \[0, 1\]"),
-        ({"settings": SETTINGS.changed(engine="toolbox", workers=2)}, UsageError, "--workers 2"),
-        (
-            {"settings": SETTINGS.changed(engine="toolbox", record_spikes=1)},
-            UsageError,
-            "--record-spikes",
-        ),
     ]
     for changes, kind, message in cases:
         with pytest.raises(kind, match=message) as refused:
             _simulate(trained, tmp_path, **changes)
         assert "\n" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["workers", "record_spikes"])
+def test_the_toolbox_neither_shares_its_work_nor_records_spikes(option):
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} 2"):
+        SETTINGS.changed(engine="toolbox", **{option: 2})
 
 
 @pytest.mark.parametrize(
