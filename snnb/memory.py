@@ -1,4 +1,4 @@
-"""Memory that libraries need to start: asked for before, since native code ends the process when it is refused."""
+"""Memory that is asked for before it is needed: native code ends the process when it is refused."""
 
 import os
 import resource
@@ -27,4 +27,16 @@ def require_address_space(size: int, what: str) -> None:
         raise ResourceError(
             f"{what} needs {needed / 1e9:.1f} GB of address space to start, the limit leaves {max(left, 0) / 1e9:.1f}; "
             "raise it with `ulimit -v`, or use a machine with more memory"
+        )
+
+
+def require_memory(numbers: int, what: str) -> None:
+    """Raise `ResourceError` when this machine's memory cannot hold so many numbers of 8 bytes."""
+    import psutil
+
+    need, there = 8 * numbers, psutil.virtual_memory().total
+    if need > there:
+        raise ResourceError(
+            f"{what} has {numbers:,} neurons, which take {need / 1e9:,.0f} GB for one number each; this machine has "
+            f"{there / 1e9:,.0f} GB of memory, so take a smaller input or another machine"
         )

@@ -12,6 +12,7 @@ from snnb.files import read_regular
 
 LONGEST = 32 << 20  # bytes
 DEEPEST = 32  # levels of YAML
+LONGEST_NAME = 200
 RAISED_BY_PARSERS = (ValueError, OverflowError, RecursionError, TypeError, AttributeError, LookupError)
 
 
@@ -98,3 +99,8 @@ def _escaped(char: str) -> str:
         if ord(char) < 0xD800 or ord(char) > 0xDFFF
         else f"\\x{ord(char) & 0xFF:02x}"
     )
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be shown and written to a file as the name of a layer."""
+    return 0 < len(text) <= LONGEST_NAME and "\n" not in text and printable(text) == text

@@ -1,0 +1,220 @@
+"""From the layers of a Keras model to a network: which of them have neurons, and what feeds these."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from snnb.errors import InputError
+from snnb.memory import require_memory
+from snnb.network.geometry import Geometry, Shape
+from snnb.network.layers import KINDS, Layer, Weighted, configured
+from snnb.network.network import INPUT, Array, Input, Network, Population, Projection, Reindexed, Volume
+from snnb.network.reindexing import REINDEXING
+
+REMEDY = "write the model again with `snnb parse --force`"
+SUMS = {"Add"}
+ACTIVATIONS = {"Activation"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A layer as a model's file describes it.
+
+    Attributes
+    ----------
+    name, kind : str
+        The layer's name (`00Conv2D_28x28x6`) and its Keras class (`Conv2D`); the input is called `input`.
+    config : mapping
+        Keras's own configuration of the layer.
+    inputs : tuple of str
+        Names of the layers it reads, in order; the same name may stand there twice.
+    arrays : mapping of str to Array
+        Its weights, by the last part of their names (`kernel`, `bias`).
+    """
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    inputs: Tuple[str, ...]
+    arrays: Mapping[str, Array]
+
+
+def assemble(path: Path, entries: Sequence[Entry]) -> Network:
+    """Make a network of layers in network order, the input first.
+
+    Layers without an activation that only an `Add` reads are projections of the population that their sum is; an
+    `Activation` behind it, or behind one such layer, is that population's.
+
+    Parameters
+    ----------
+    path : Path
+        Where the layers come from, for messages.
+    entries : sequence of Entry
+
+    Raises
+    ------
+    InputError
+        Naming the layer that is not understood, or does not fit those before it.
+    ResourceError
+        A layer has more neurons than this machine's memory can hold a number for.
+    """
+    _refuse_unknown(path, entries)
+    volumes: Dict[str, Volume] = {}
+    readers = {entry.name: [other.kind for other in entries if entry.name in other.inputs] for entry in entries}
+    for entry in entries:
+        try:
+            volume = _volume(entry, volumes)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+            raise InputError(f"{path}: layer {entry.name} ({entry.kind}): {error}; {REMEDY}") from error
+        if 0 in volume.shape:
+            read = volumes[entry.inputs[0]].shape
+            raise InputError(
+                f"{path}: layer {entry.name} has no outputs: its kernel does not fit into its input of shape {read}"
+            )
+        require_memory(volume.size, f"{path}: layer {entry.name}")
+        volumes[entry.name] = volume
+    absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
+    shared = sorted(name for name in absorbed if len(readers[name]) > 1)
+    if shared:
+        raise InputError(f"{path}: layer {shared[0]} is added to another and read elsewhere too; {REMEDY}")
+    network = Network(tuple(volume for name, volume in volumes.items() if name not in absorbed))
+    if not network.populations:
+        raise InputError(f"{path}: no layer of the model has neurons; add a Dense or Conv2D layer")
+    return network
+
+
+def _refuse_unknown(path: Path, entries: Sequence[Entry]) -> None:
+    understood = {*KINDS, *REINDEXING, *SUMS, *ACTIVATIONS, "InputLayer"}
+    unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
+    if unknown:
+        raise InputError(
+            f"{path}: no rule for {', '.join(unknown)}; "
+            f"there are rules for {', '.join(sorted(KINDS))} and for the re-indexing {', '.join(sorted(REINDEXING))}"
+        )
+
+
+def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
+    read = [volumes[name] for name in entry.inputs]
+    if entry.kind == "InputLayer":
+        return Input(INPUT, _input_shape(entry))
+    if not read:
+        raise ValueError("reads nothing")
+    if entry.kind in REINDEXING:
+        reindexing = configured(REINDEXING[entry.kind], entry.config, entry.name)
+        return Reindexed(entry.name, reindexing.shape([volume.shape for volume in read]), reindexing, entry.inputs)
+    if entry.kind in SUMS:
+        return _sum(entry, read)
+    (source,) = read
+    if entry.kind in ACTIVATIONS:
+        return _activated(entry, source)
+    return _population(entry, source)
+
+
+def _input_shape(entry: Entry) -> Shape:
+    shape = tuple(entry.config["batch_input_shape"][1:])
+    if not shape or not all(type(length) is int and length > 0 for length in shape):
+        raise InputError(f"layer {entry.name} has the open shape {shape}; build the model with a fixed input shape")
+    return shape
+
+
+def _population(entry: Entry, source: Volume) -> Population:
+    layer: Layer = configured(KINDS[entry.kind], entry.config, entry.name)
+    geometry = layer.geometry(source.shape)
+    kernel, bias, activation = None, None, "linear"
+    if layer.KERNEL is not None:
+        kernel = _array(entry, layer.KERNEL)
+        _check_shape(entry, layer.KERNEL, kernel, layer, geometry)
+    if isinstance(layer, Weighted):
+        bias, activation = _bias(entry, layer, geometry.filters), layer.activation
+    projection = Projection(source.name, layer, geometry, kernel)
+    return Population(entry.name, geometry.shape, entry.kind, (projection,), bias, activation)
+
+
+def _array(entry: Entry, name: str) -> Array:
+    if name not in entry.arrays:
+        raise InputError(f"layer {entry.name} has no {name} in this file; {REMEDY}")
+    return entry.arrays[name]
+
+
+def _check_shape(entry: Entry, name: str, kernel: Array, layer: Layer, geometry: Geometry) -> None:
+    """Refuse weights that are not as many as the configuration says, before memory is taken for them."""
+    expected = layer.kernel_shape(geometry)
+    if kernel.shape != expected:
+        raise InputError(
+            f"{name} of layer {entry.name} has shape {kernel.shape}, its configuration and input ask for "
+            f"{expected}; {REMEDY}"
+        )
+
+
+def _bias(entry: Entry, layer: Weighted, filters: int) -> np.ndarray:
+    if not layer.use_bias:
+        return np.zeros(filters, np.float32)
+    bias = _array(entry, "bias")
+    if bias.shape != (filters,):
+        raise InputError(f"bias of layer {entry.name} has shape {bias.shape}, not ({filters},); {REMEDY}")
+    return np.asarray(bias)
+
+
+def _sum(entry: Entry, read: Sequence[Volume]) -> Population:
+    """Return the population whose current is the sum of what it reads."""
+    terms = [volume for volume in read if isinstance(volume, Population) and _is_linear(volume)]
+    if len(terms) < len(read):
+        other = next(volume for volume in read if volume not in terms)
+        raise InputError(f"layer {entry.name} adds {other.name}, which is no layer with a kernel and no activation")
+    if len({term.shape for term in terms}) > 1:
+        raise InputError(f"layer {entry.name} adds shapes that differ: {', '.join(str(t.shape) for t in terms)}")
+    biases = [term.bias for term in terms if term.bias is not None]
+    projections = tuple(projection for term in terms for projection in term.projections)
+    return Population(entry.name, terms[0].shape, entry.kind, projections, np.sum(biases, axis=0), "linear")
+
+
+def _is_linear(population: Population) -> bool:
+    return population.activation == "linear" and population.bias is not None
+
+
+def _activated(entry: Entry, source: Volume) -> Population:
+    if not isinstance(source, Population) or not _is_linear(source):
+        raise InputError(f"layer {entry.name} is an activation behind {source.name}, which is no layer with a kernel")
+    return replace(source, name=entry.name, activation=str(entry.config["activation"]))
+
+
+def described(network: Network) -> List[Entry]:
+    """Describe a network so that `assemble` makes an equal one.
+
+    A population of several projections becomes a layer for each, named `NAME+0`, `NAME+1` …, their sum, and an
+    activation.
+    """
+    entries: List[Entry] = []
+    for volume in network.volumes:
+        if isinstance(volume, Reindexed):
+            config = volume.layer.model_dump()
+            entries.append(Entry(volume.name, volume.layer.kind, config, volume.inputs, {}))
+        elif isinstance(volume, Population):
+            entries += _described(volume)
+        else:
+            entries.append(Entry(volume.name, "InputLayer", {"batch_input_shape": [None, *volume.shape]}, (), {}))
+    return entries
+
+
+def _described(population: Population) -> Iterator[Entry]:
+    several = len(population.projections) > 1
+    names = [f"{population.name}+{i}" for i in range(len(population.projections))] if several else [population.name]
+    bias = population.bias
+    for name, projection in zip(names, population.projections):
+        layer, arrays = projection.layer, {}
+        config = layer.model_dump(exclude_none=True)
+        if isinstance(layer, Weighted):
+            assert layer.KERNEL is not None and projection.kernel is not None
+            config.update(use_bias=bias is not None, activation="linear" if several else population.activation)
+            arrays[layer.KERNEL] = projection.kernel
+            if bias is not None:
+                arrays["bias"], bias = bias, None
+        yield Entry(name, layer.kind, config, (projection.input,), arrays)
+    if several:
+        yield Entry(f"{population.name}+", "Add", {}, tuple(names), {})
+        yield Entry(population.name, "Activation", {"activation": population.activation}, (f"{population.name}+",), {})

@@ -1,0 +1,281 @@
+"""The layer kinds that compute neurons: what Keras says of each, and how it connects an input to its output.
+
+A class has the name of its Keras layer, and its fields those of the layer's configuration. To add a layer kind that the
+graph takes, add a class here; engines have a table of the kinds that they simulate.
+"""
+
+from typing import Any, ClassVar, Dict, Mapping, Optional, Tuple, Type
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import Annotated, Literal
+
+from snnb.errors import InputError
+from snnb.network.axis import Axis, repeated_axis, transposed_axis, whole_axis, window_axis
+from snnb.network.geometry import Geometry, Shape
+
+LONGEST = 1 << 31  # of an axis, a kernel, a stride
+Count = Annotated[int, Field(strict=True, ge=1, le=LONGEST)]
+Length = Annotated[int, Field(strict=True, ge=0, le=LONGEST)]
+Pair = Tuple[Count, Count]
+
+
+class Layer(BaseModel):
+    """A layer that computes neurons from the volume it reads.
+
+    Attributes
+    ----------
+    WEIGHTING : {"kernel", "one", "average"}
+        A synapse weighs what the kernel says; 1; or what averaging makes of it.
+    KERNEL : str or None
+        Name of the array of weights in a Keras file.
+    KERNEL_AXES : int
+        How many axes that array has: the last of `Geometry.kernel_shape`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    WEIGHTING: ClassVar[str] = "kernel"
+    KERNEL: ClassVar[Optional[str]] = "kernel"
+    KERNEL_AXES: ClassVar[int] = 4
+
+    data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
+
+    @property
+    def kind(self) -> str:
+        """The Keras class."""
+        return type(self).__name__
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """Connect an input of this shape.
+
+        Raises
+        ------
+        ValueError
+            The layer does not take such an input.
+        """
+        raise NotImplementedError
+
+    def described(self) -> Dict[str, Any]:
+        """Return strides, sizes and the like, under Keras's names, without what the arrays' shapes tell."""
+        return self.model_dump(exclude={"filters", "depth_multiplier", "activation", "use_bias"}, exclude_none=True)
+
+    def kernel_shape(self, geometry: Geometry) -> Shape:
+        """Tell the shape that the array of weights has in a file."""
+        return geometry.kernel_shape[-self.KERNEL_AXES :]
+
+    def oriented(self, kernel: np.ndarray) -> np.ndarray:
+        """Return an array of weights as it stands in a file with its axes in the order of `Geometry.kernel_shape`."""
+        return kernel
+
+
+class Weighted(Layer):
+    """A layer with a kernel and, mostly, a bias."""
+
+    activation: Annotated[str, Field(strict=True)] = "linear"
+    use_bias: Annotated[bool, Field(strict=True)] = True
+
+
+class Dense(Weighted):
+    """Every input to every unit; of an input with several axes, at each position along the last one (Keras, `Dense`)."""
+
+    KERNEL_AXES: ClassVar[int] = 2
+
+    units: Count
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """See `Layer`: a 1×1 kernel over the leading positions."""
+        columns = whole_axis(int(np.prod(shape[:-1], dtype=np.int64)))
+        return Geometry(whole_axis(1), columns, shape[-1], self.units, "dense", (*shape[:-1], self.units))
+
+
+class Conv1D(Weighted):
+    """A convolution along one axis: input (steps, channels), kernel (taps, channels, filters)."""
+
+    KERNEL_AXES: ClassVar[int] = 3
+
+    filters: Count
+    kernel_size: Tuple[Count]
+    strides: Tuple[Count] = (1,)
+    dilation_rate: Tuple[Count] = (1,)
+    padding: Literal["valid", "same", "causal"] = "valid"
+    groups: Literal[1] = Field(1, exclude=True)
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """See `Layer`."""
+        steps, channels = _axes(shape, 2)
+        columns = window_axis(steps, self.kernel_size[0], self.strides[0], self.dilation_rate[0], self.padding)
+        return Geometry(whole_axis(1), columns, channels, self.filters, "dense", (columns.outputs, self.filters))
+
+
+class Convolution2D(Weighted):
+    """What convolutions over images share: input (height, width, channels)."""
+
+    kernel_size: Pair
+    strides: Pair = (1, 1)
+    dilation_rate: Pair = (1, 1)
+    padding: Literal["valid", "same"] = "valid"
+    groups: Literal[1] = Field(1, exclude=True)
+
+    def _windows(self, shape: Shape) -> Tuple[Axis, Axis, int]:
+        return _windows(shape, self.kernel_size, self.strides, self.dilation_rate, self.padding)
+
+
+class Conv2D(Convolution2D):
+    """A convolution: kernel (height, width, channels, filters)."""
+
+    filters: Count
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """See `Layer`."""
+        rows, columns, channels = self._windows(shape)
+        return _image(rows, columns, channels, self.filters, "dense")
+
+
+class DepthwiseConv2D(Convolution2D):
+    """A convolution of each channel for itself: kernel (height, width, channels, multiplier)."""
+
+    KERNEL: ClassVar[Optional[str]] = "depthwise_kernel"
+
+    depth_multiplier: Count = 1
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """See `Layer`."""
+        rows, columns, channels = self._windows(shape)
+        return _image(rows, columns, channels, channels * self.depth_multiplier, "diagonal")
+
+
+class Conv2DTranspose(Convolution2D):
+    """A transposed convolution: kernel (height, width, filters, channels)."""
+
+    filters: Count
+    output_padding: Optional[Tuple[Length, Length]] = None
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """See `Layer`."""
+        *sizes, channels = _axes(shape, 3)
+        rows, columns = (self._axis(axis, size) for axis, size in enumerate(sizes))
+        return _image(rows, columns, channels, self.filters, "dense")
+
+    def kernel_shape(self, geometry: Geometry) -> Shape:
+        """See `Layer`: filters before channels."""
+        rows, columns, channels, filters = geometry.kernel_shape
+        return rows, columns, filters, channels
+
+    def oriented(self, kernel: np.ndarray) -> np.ndarray:
+        """See `Layer`: channels before filters."""
+        return kernel.swapaxes(-1, -2)
+
+    def _axis(self, axis: int, size: int) -> Axis:
+        """Length of the output: Keras, `deconv_output_length`."""
+        kernel, stride, dilation = self.kernel_size[axis], self.strides[axis], self.dilation_rate[axis]
+        reach = (kernel - 1) * dilation + 1
+        if self.output_padding is not None:
+            pad = reach // 2 if self.padding == "same" else 0
+            outputs = (size - 1) * stride + reach - 2 * pad + self.output_padding[axis]
+        elif self.padding == "same":
+            outputs = size * stride
+        else:
+            outputs = size * stride + max(reach - stride, 0)
+        return transposed_axis(size, outputs, kernel, stride, dilation, self.padding)
+
+
+class Pooling2D(Layer):
+    """What poolings share: windows over each channel of an image."""
+
+    KERNEL: ClassVar[Optional[str]] = None
+
+    pool_size: Pair
+    strides: Pair
+    padding: Literal["valid", "same"] = "valid"
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """See `Layer`."""
+        rows, columns, channels = _windows(shape, self.pool_size, self.strides, (1, 1), self.padding)
+        return _image(rows, columns, channels, channels, "diagonal")
+
+
+class AveragePooling2D(Pooling2D):
+    """The mean over each window, of the taps that are not padding."""
+
+    WEIGHTING: ClassVar[str] = "average"
+
+
+class MaxPooling2D(Pooling2D):
+    """Spiking max pooling: per window, the present spike of the input that has accumulated most so far."""
+
+    WEIGHTING: ClassVar[str] = "one"
+
+
+class UpSampling2D(Layer):
+    """Every position of an image `size` times: nearest-neighbour interpolation."""
+
+    WEIGHTING: ClassVar[str] = "one"
+    KERNEL: ClassVar[Optional[str]] = None
+
+    size: Pair
+    interpolation: Literal["nearest"] = Field("nearest", exclude=True)
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """See `Layer`."""
+        height, width, channels = _axes(shape, 3)
+        rows, columns = (repeated_axis(length, factor) for length, factor in zip((height, width), self.size))
+        return _image(rows, columns, channels, channels, "diagonal")
+
+
+_KINDS = (Dense, Conv1D, Conv2D, DepthwiseConv2D, Conv2DTranspose, AveragePooling2D, MaxPooling2D, UpSampling2D)
+KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
+
+
+def configured(kind: Type[BaseModel], config: Mapping[str, Any], name: str) -> Any:
+    """Make a layer from Keras's configuration.
+
+    Parameters
+    ----------
+    kind : type
+        A class of `KINDS`, or one of `reindexing`.
+    config : mapping
+    name : str
+        The layer's, for the message.
+
+    Raises
+    ------
+    InputError
+        Naming the layer and the value that cannot be.
+    """
+    try:
+        return kind.model_validate(config)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = str(fault["loc"][0]) if fault["loc"] else "configuration"
+    if key not in config:
+        raise InputError(f"layer {name}: its configuration has no {key}")
+    what = str(config[key])[:50]
+    if key in REFUSED:
+        raise InputError(f"layer {name}: {key} is {what!r}: {REFUSED[key]}")
+    raise InputError(f"layer {name}: {key} is {what!r}, which a {kind.__name__} cannot have")
+
+
+REFUSED = {
+    "data_format": "build the model with channels last",
+    "groups": "there is no rule for grouped convolutions",
+    "interpolation": "only nearest-neighbour interpolation has a rule, any other mixes neighbours",
+}
+
+
+def _axes(shape: Shape, number: int) -> Shape:
+    if len(shape) != number:
+        raise ValueError(f"an input of shape {shape} has not {number} axes")
+    return shape
+
+
+def _windows(shape: Shape, sizes: Pair, strides: Pair, dilations: Pair, padding: str) -> Tuple[Axis, Axis, int]:
+    height, width, channels = _axes(shape, 3)
+    rows, columns = (
+        window_axis(length, size, stride, dilation, padding)
+        for length, size, stride, dilation in zip((height, width), sizes, strides, dilations)
+    )
+    return rows, columns, channels
+
+
+def _image(rows: Axis, columns: Axis, channels: int, filters: int, pairing: str) -> Geometry:
+    return Geometry(rows, columns, channels, filters, pairing, (rows.outputs, columns.outputs, filters))

@@ -1,0 +1,197 @@
+"""The converted network: volumes of neurons, and the projections that feed them."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Dict, Iterator, List, Optional, Protocol, Tuple
+
+import numpy as np
+
+from snnb.network.geometry import Geometry, Shape
+from snnb.network.layers import Layer
+from snnb.network.reindexing import PADDING, Reindexing
+
+INPUT = "input"  # the name of the input, whatever a file calls it
+
+
+class Array(Protocol):
+    """Numbers in memory or in a file; `np.asarray` has them in memory."""
+
+    @property
+    def shape(self) -> Shape:
+        """Its shape, for which nothing is read."""
+
+    def __array__(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """What a layer computes or passes on. `shape` is without the batch axis."""
+
+    name: str
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        """Number of its elements."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Volume):
+    """The pictures, and the neurons that stand for their pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reindexed(Volume):
+    """What other volumes hold at other places.
+
+    Attributes
+    ----------
+    layer : Reindexing
+    inputs : tuple of str
+        Names of the volumes it reads, in order; the same may stand there twice.
+    """
+
+    layer: Reindexing
+    inputs: Tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """The synapses from one volume to the neurons of a population.
+
+    Attributes
+    ----------
+    input : str
+        Name of the volume.
+    layer : Layer
+    geometry : Geometry
+        What the layer makes of the volume's shape.
+    kernel : array of float32, shape `geometry.kernel_shape` in the order of the file, or None
+        Weights in units of the threshold; None where the layer's kind tells them.
+    """
+
+    input: str
+    layer: Layer
+    geometry: Geometry
+    kernel: Optional[Array] = None
+
+    def weights(self) -> np.ndarray:
+        """Read the weights: float32, shape `geometry.kernel_shape`."""
+        assert self.kernel is not None
+        return self.layer.oriented(np.asarray(self.kernel)).reshape(self.geometry.kernel_shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Population(Volume):
+    """Spiking neurons: their input current is the sum of their projections' and a bias.
+
+    Attributes
+    ----------
+    kind : str
+        The Keras class of the layer that computes them.
+    projections : tuple of Projection
+        At least one.
+    bias : ndarray of float32, shape (channels,), or None
+        Of the last axis; None where no projection has a kernel.
+    activation : str
+        What the analogue network does with the current; `linear` where nothing is said.
+    """
+
+    kind: str
+    projections: Tuple[Projection, ...]
+    bias: Optional[np.ndarray]
+    activation: str
+
+    @property
+    def inputs(self) -> Tuple[str, ...]:
+        """Names of the volumes that the projections read."""
+        return tuple(projection.input for projection in self.projections)
+
+    @property
+    def only(self) -> Projection:
+        """The one projection of a population that has no other, such as a pooling."""
+        (projection,) = self.projections
+        return projection
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Volumes in network order: each comes after those it reads; the input is the first."""
+
+    volumes: Tuple[Volume, ...]
+
+    @property
+    def input(self) -> Volume:
+        """The input's neurons."""
+        return self.volumes[0]
+
+    @property
+    def populations(self) -> List[Population]:
+        """The spiking populations, in network order."""
+        return [volume for volume in self.volumes if isinstance(volume, Population)]
+
+    @property
+    def output(self) -> Population:
+        """The population that is read out: the last."""
+        return self.populations[-1]
+
+    @property
+    def neurons(self) -> int:
+        """Number of spiking neurons, the input not among them."""
+        return sum(population.size for population in self.populations)
+
+    def volume(self, name: str) -> Volume:
+        """Return the volume of that name."""
+        return next(volume for volume in self.volumes if volume.name == name)
+
+    def in_memory(self) -> "Network":
+        """Return the network with all kernels in memory: float32, finite."""
+        return Network(tuple(_in_memory(volume) for volume in self.volumes))
+
+    def ids(self) -> Iterator[Tuple[Volume, Tuple[np.ndarray, ...]]]:
+        """Number the neurons, and walk through the network with arrays of these ids in the place of activations.
+
+        The input's come first, then those of the populations in network order, inside each in C order of its shape.
+
+        Yields
+        ------
+        volume : Input or Population
+        ids : tuple of ndarray of int64
+            For each projection: which neuron stands at each position of its input, in the shape
+            `geometry.input_volume`; -1 where there is none.
+        """
+        tensors: Dict[str, np.ndarray] = {}
+        first = 0
+        for volume in self.volumes:
+            if isinstance(volume, Reindexed):
+                tensors[volume.name] = volume.layer.apply([tensors[name] for name in volume.inputs])
+                continue
+            read = volume.projections if isinstance(volume, Population) else ()
+            yield volume, tuple(tensors[p.input].reshape(p.geometry.input_volume) for p in read)
+            tensors[volume.name] = np.arange(first, first + volume.size).reshape(volume.shape)
+            first += volume.size
+
+    def fan_out(self) -> Dict[str, np.ndarray]:
+        """Count the connections that leave each neuron, by name of the input or population: int64, in its shape.
+
+        Two connections between the same neurons are counted as two: each is an operation.
+        """
+        leaving = np.zeros(self.input.size + self.neurons, np.int64)
+        for volume, ids in self.ids():
+            for projection, read in zip(volume.projections if isinstance(volume, Population) else (), ids):
+                counts = np.broadcast_to(projection.geometry.fan_out()[:, :, np.newaxis], read.shape)
+                real = read != PADDING
+                first = int(read[real].min()) if real.any() else 0
+                found = np.bincount(read[real] - first, weights=counts[real])  # in float64, exact below 2**53
+                leaving[first : first + len(found)] += found.astype(np.int64)
+        neurons = [self.input, *self.populations]
+        ends = np.cumsum([volume.size for volume in neurons]).tolist()
+        return {v.name: leaving[end - v.size : end].reshape(v.shape) for v, end in zip(neurons, ends)}
+
+
+def _in_memory(volume: Volume) -> Volume:
+    if not isinstance(volume, Population):
+        return volume
+    projections = [p if p.kernel is None else replace(p, kernel=np.asarray(p.kernel)) for p in volume.projections]
+    return replace(volume, projections=tuple(projections))

@@ -1,0 +1,137 @@
+"""The layer kinds without neurons: each puts what it reads elsewhere, or nothing beside it, whatever the values are."""
+
+import math
+from typing import Any, Mapping, Sequence, Tuple, Type
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import Annotated, Literal
+
+from snnb.network.geometry import Shape
+from snnb.network.layers import Length
+
+PADDING = -1  # what stands in an array of node ids where there is no neuron
+
+
+class Reindexing(BaseModel):
+    """A layer whose output has the values of its inputs at other places.
+
+    A subclass has the name of its Keras layer, and its fields those of the layer's configuration.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
+
+    @property
+    def kind(self) -> str:
+        """The Keras class."""
+        return type(self).__name__
+
+    def shape(self, shapes: Sequence[Shape]) -> Shape:
+        """Tell the output's shape from those of the inputs; ValueError where they do not fit."""
+        raise NotImplementedError
+
+    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+        """Put the values of the inputs where they belong, and `padding` where there is none."""
+        raise NotImplementedError
+
+
+class Flatten(Reindexing):
+    """All in one axis, in C order."""
+
+    def shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `Reindexing`."""
+        (shape,) = shapes
+        return (math.prod(shape),)
+
+    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+        """See `Reindexing`."""
+        return inputs[0].reshape(-1)
+
+
+class Reshape(Reindexing):
+    """Other axes, in C order; one length may be left open as -1."""
+
+    target_shape: Tuple[Annotated[int, Field(strict=True)], ...]
+
+    def shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `Reindexing`."""
+        (shape,) = shapes
+        size, known = math.prod(shape), math.prod(length for length in self.target_shape if length != -1)
+        shaped = tuple(size // known if length == -1 else length for length in self.target_shape)
+        if min(shaped, default=0) < 1 or self.target_shape.count(-1) > 1 or math.prod(shaped) != size:
+            raise ValueError(f"{size} values do not fill {self.target_shape}")
+        return shaped
+
+    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+        """See `Reindexing`."""
+        return inputs[0].reshape(self.target_shape)
+
+
+class Concatenate(Reindexing):
+    """The inputs side by side along `axis`, which counts the batch axis as 0, or from behind."""
+
+    axis: Annotated[int, Field(strict=True)]
+
+    def along(self, rank: int) -> int:
+        """Return the axis of an output of that many axes, counted without the batch axis."""
+        axis = self.axis + rank if self.axis < 0 else self.axis - 1
+        if not 0 <= axis < rank:
+            raise ValueError(f"axis {self.axis} is none of the {rank} axes behind the samples")
+        return axis
+
+    def shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `Reindexing`."""
+        axis = self.along(len(shapes[0]))
+        rest = {(*shape[:axis], 1, *shape[axis + 1 :]) for shape in shapes}
+        if len(rest) > 1:
+            raise ValueError(f"shapes {', '.join(map(str, shapes))} differ in more than axis {self.axis}")
+        return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
+
+    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+        """See `Reindexing`."""
+        return np.concatenate(inputs, axis=self.along(inputs[0].ndim))
+
+
+class _ZeroPadding(Reindexing):
+    """Nothing around what it reads; channels, the last axis, stay."""
+
+    def pads(self) -> Sequence[Tuple[int, int]]:
+        """Return how much is put before and behind along each axis but the last."""
+        raise NotImplementedError
+
+    def shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `Reindexing`."""
+        (shape,), pads = shapes, self.pads()
+        if len(shape) != len(pads) + 1:
+            raise ValueError(f"an input of shape {shape} has not {len(pads) + 1} axes")
+        return (*(length + sum(pad) for length, pad in zip(shape, pads)), shape[-1])
+
+    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+        """See `Reindexing`."""
+        return np.pad(inputs[0], [*self.pads(), (0, 0)], constant_values=padding)
+
+
+class ZeroPadding1D(_ZeroPadding):
+    """`padding` = (before, behind) steps of nothing."""
+
+    padding: Tuple[Length, Length]
+
+    def pads(self) -> Sequence[Tuple[int, int]]:
+        """See `_ZeroPadding`."""
+        return [self.padding]
+
+
+class ZeroPadding2D(_ZeroPadding):
+    """`padding` = ((top, bottom), (left, right)) rows and columns of nothing."""
+
+    padding: Tuple[Tuple[Length, Length], Tuple[Length, Length]]
+
+    def pads(self) -> Sequence[Tuple[int, int]]:
+        """See `_ZeroPadding`."""
+        return self.padding
+
+
+_REINDEXING = (Flatten, Reshape, Concatenate, ZeroPadding1D, ZeroPadding2D)
+REINDEXING: Mapping[str, Type[Reindexing]] = {kind.__name__: kind for kind in _REINDEXING}
