@@ -1,6 +1,5 @@
 """From the layers of a Keras model to a network: which of them have neurons, and what feeds these."""
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
@@ -209,7 +208,8 @@ def _described(population: Population) -> Iterator[Entry]:
         layer, arrays = projection.layer, {}
         config = layer.model_dump(exclude_none=True)
         if isinstance(layer, Weighted):
-            assert layer.KERNEL is not None and projection.kernel is not None
+            assert layer.KERNEL is not None
+            assert projection.kernel is not None
             config.update(use_bias=bias is not None, activation="linear" if several else population.activation)
             arrays[layer.KERNEL] = projection.kernel
             if bias is not None:

@@ -1,10 +1,9 @@
 """Read a parsed model's file (MODEL_parsed.h5) with h5py alone: its layers become volumes and projections."""
 
-import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 import h5py
 import numpy as np
