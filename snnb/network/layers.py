@@ -25,8 +25,8 @@ class Layer(BaseModel):
 
     Attributes
     ----------
-    WEIGHTING : {"kernel", "one", "average"}
-        A synapse weighs what the kernel says; 1; or what averaging makes of it.
+    WEIGHTING : {"kernel", "one", "average", "maximum"}
+        A synapse weighs what the kernel says; or it weighs 1, and the window is summed, averaged or its maximum taken.
     KERNEL : str or None
         Name of the array of weights in a Keras file.
     KERNEL_AXES : int
@@ -203,7 +203,7 @@ class AveragePooling2D(Pooling2D):
 class MaxPooling2D(Pooling2D):
     """Spiking max pooling: per window, the present spike of the input that has accumulated most so far."""
 
-    WEIGHTING: ClassVar[str] = "one"
+    WEIGHTING: ClassVar[str] = "maximum"
 
 
 class UpSampling2D(Layer):

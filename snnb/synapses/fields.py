@@ -10,18 +10,12 @@ import numpy as np
 
 from snnb.errors import InputError
 from snnb.hdf5 import RAISED_BY_HDF5, damaged
-from snnb.text import printable
+from snnb.text import LONGEST_NAME, printable
 
 REMEDY = "make it again with `snnb graph --force`"
-LONGEST_NAME = 200
 LONGEST_TEXT = 10_000
 LARGEST = 1 << 53  # whole numbers up to here are exact as float64 too
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e9  # milliseconds; beyond them rates are no numbers
-
-
-def is_name(text: str) -> bool:
-    """Whether a text can be shown and written to a file as the name of a population."""
-    return 0 < len(text) <= LONGEST_NAME and "\n" not in text and printable(text) == text
 
 
 def wrong(item: Any, what: str) -> InputError:
