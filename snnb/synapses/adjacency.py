@@ -31,9 +31,7 @@ def in_degrees(projections: Sequence[GraphProjection], population: GraphPopulati
     return sum((p.in_degrees for p in projections), np.zeros(population.size, np.int64))
 
 
-def targets(
-    projections: Sequence[GraphProjection], start: int, stop: int
-) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def targets(projections: Sequence[GraphProjection], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """List the targets of neurons `start` to `stop` of the population that the projections come from.
 
     Parameters

@@ -4,12 +4,12 @@ from typing import Any, Tuple
 
 import numpy as np
 
-from snnb.synapses.compiled import jit
+from snnb.compiled import compiled
 
 # Only loops over slices become vector instructions: an index that is a sum might be negative, for all numba knows.
 
 
-@jit
+@compiled
 def fill_dense(
     stream: Any,
     rate: np.ndarray,
@@ -56,7 +56,7 @@ def fill_dense(
     return filled, start
 
 
-@jit
+@compiled
 def _write_channels(
     sources: np.ndarray,
     targets: np.ndarray,
@@ -83,7 +83,7 @@ def _write_channels(
             edges[c] = values[c] * elements[c]
 
 
-@jit
+@compiled
 def fill_diagonal(
     stream: Any,
     rate: np.ndarray,
@@ -157,7 +157,7 @@ def fill_diagonal(
     return filled, start
 
 
-@jit
+@compiled
 def list_sources(
     ids: np.ndarray,
     row_start: np.ndarray,

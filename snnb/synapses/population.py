@@ -13,6 +13,7 @@ from snnb.text import is_name
 
 CODINGS = ("spikes", "current", "random")
 MOST_AXES = 8
+POOL_WEIGHTS = ("one", "mean")
 RATE_UNITS = ("step", "hz", "sample")
 
 

@@ -28,7 +28,11 @@ class InputVolume:
     """
 
     def __init__(
-        self, group: h5py.Group, shape: Tuple[int, int, int], target: GraphPopulation, sources: Sequence[GraphPopulation]
+        self,
+        group: h5py.Group,
+        shape: Tuple[int, int, int],
+        target: GraphPopulation,
+        sources: Sequence[GraphPopulation],
     ) -> None:
         self.shape = shape
         self.parallel = fields.flag(group, "parallel")

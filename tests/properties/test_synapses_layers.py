@@ -131,7 +131,7 @@ def graph_of(model, counts=None, **options):
         # The kernel stays readable after the folder is gone: it is mapped when first used.
         graph = build_graph(parsed, Path(folder) / "net_graph.h5", **options)
         for projection in graph.projections:
-            assert projection.kernel is None or projection.kernel.dtype == np.float32
+            assert all(c.kernel is None or c.kernel.dtype == np.float32 for c in projection.connections)
         return graph
 
 

@@ -11,7 +11,7 @@ from snnb.errors import ResourceError, UsageError
 from snnb.files import flushed_meanwhile, written_whole
 from snnb.progress import Progress, silent
 from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
-from snnb.synapses.export.request import Format, Kept, Request
+from snnb.synapses.export.request import Format, PlacedNeurons, Request
 from snnb.synapses.export.target import DESCRIPTION, beside, check_target
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import RATE_UNITS
@@ -57,7 +57,7 @@ def estimate(graph: SynapseGraph, format: str, *, with_input: bool = False) -> E
 
 
 def _estimate(graph: SynapseGraph, described: Format, request: Request) -> Estimate:
-    edges = Kept(graph, request).edges if described.partial else graph.number_of_edges()
+    edges = PlacedNeurons(graph, request).edges if described.partial else graph.number_of_edges()
     return Estimate(edges, round(described.size(graph, request)), edges / described.edges_per_second)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from snnb.synapses.export.nodes import node_table
 from snnb.synapses.export.request import BATCH, Format, Request, file_name
 from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.projection import Projection
+from snnb.synapses.projection import GraphProjection
 from snnb.synapses.store import index_dtype
 
 
@@ -33,7 +33,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         np.savez(file, **node_table(graph, request))
 
 
-def _values(projection: Projection, name: str, scale: float, done: Callable[[int], None]) -> Iterable[np.ndarray]:
+def _values(projection: GraphProjection, name: str, scale: float, done: Callable[[int], None]) -> Iterable[np.ndarray]:
     for batch in projection.edge_batches(BATCH, scale):
         done(batch.source.size)
         if name == "indices":

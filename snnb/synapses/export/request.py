@@ -8,8 +8,8 @@ from typing import Callable, List, Optional
 from snnb.errors import UsageError
 from snnb.progress import Progress, Throttle, silent
 from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.population import Population
-from snnb.synapses.projection import Projection
+from snnb.synapses.population import GraphPopulation
+from snnb.synapses.projection import GraphProjection
 
 UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
 LONGEST_PART = 80  # of a name's 255 bytes
@@ -66,7 +66,7 @@ class Counter:
             self._progress(self._done, self._total)
 
 
-class Kept:
+class PlacedNeurons:
     """The part of a graph that partition and spike formats keep: all but a constant-current input, ids again from 0.
 
     Attributes
@@ -74,30 +74,30 @@ class Kept:
     first : int
         Id in the graph of the node that becomes 0.
     nodes : int
-    populations : list of Population
-    projections : list of Projection
+    populations : list of GraphPopulation
+    projections : list of GraphProjection
     """
 
     def __init__(self, graph: SynapseGraph, request: Request) -> None:
         left_out = graph.populations[0].coding == "current" and not request.with_input
-        self.populations: List[Population] = list(graph.populations[1 if left_out else 0 :])
+        self.populations: List[GraphPopulation] = list(graph.populations[1 if left_out else 0 :])
         self.first = self.populations[0].first
         self.nodes = graph.number_of_nodes() - self.first
         kept = {population.name for population in self.populations}
-        self.projections: List[Projection] = [p for p in graph.projections if p.source.name in kept]
+        self.projections: List[GraphProjection] = [p for p in graph.projections if p.source.name in kept]
 
     @property
     def edges(self) -> int:
         return sum(projection.number_of_edges for projection in self.projections)
 
-    def from_source(self, population: Population) -> List[Projection]:
+    def from_source(self, population: GraphPopulation) -> List[GraphProjection]:
         return [p for p in self.projections if p.source is population]
 
-    def to_target(self, population: Population) -> List[Projection]:
+    def to_target(self, population: GraphPopulation) -> List[GraphProjection]:
         return [p for p in self.projections if p.target is population]
 
 
-def file_name(number: int, projection: Projection) -> str:
+def file_name(number: int, projection: GraphProjection) -> str:
     """Return what the files of a projection are called: names of populations may hold what names of files may not."""
     source, target = (UNSAFE.sub("_", p.name)[:LONGEST_PART] for p in (projection.source, projection.target))
     return f"{number:04d}_{source}__{target}"
@@ -134,7 +134,7 @@ class Format:
     sidecar : bool
         Whether these always stand in a file NAME.json beside it, since the format has no place for them.
     partial : bool
-        Whether it leaves a constant-current input out (`Kept`).
+        Whether it leaves a constant-current input out (`PlacedNeurons`).
     """
 
     title: str

@@ -118,7 +118,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> None:
     lines = ["edge_type_id source target rule"]
     for number, projection in enumerate(graph.projections):
         source, target = _quoted(projection.source.name), _quoted(projection.target.name)
-        lines.append(f"{number} {source} {target} {projection.connection.rule}")
+        lines.append(f"{number} {source} {target} {projection.rule}")
     (path / "edge_types.csv").write_text("\n".join(lines) + "\n")
 
 
