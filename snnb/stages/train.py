@@ -69,18 +69,18 @@ KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> TrainParams:
     """Parameters in force: by default those of the model's recipe, whose momentum another optimizer drops."""
-    from snnb.architectures import checked_settings
+    from snnb.architectures import checked_hyperparameters
     from snnb.stages.model import model_of
 
     given = typed(TrainParams, given)
     model, record = model_of(run), recorded(run, KIND)
-    chosen = checked_settings(given.get("settings", {}), model.settings, own=model.file is not None)
+    chosen = checked_hyperparameters(given.get("settings", {}), model.settings, own=model.file is not None)
     try:
         before = recorded_params(record).get("settings", {})
-        kept = checked_settings(before, model.settings, own=model.file is not None)
+        recorded_settings = checked_hyperparameters(before, model.settings, own=model.file is not None)
     except UsageError as error:
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
-    given = {**given, "settings": {**model.settings, **kept, **chosen}}
+    given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
     return merge(KIND, defaults, record, given, say)
 
