@@ -1,6 +1,7 @@
 """From a trained model to a parsed, verified and normalised one, through the toolbox's own parser."""
 
 import json
+from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Tuple
@@ -11,26 +12,16 @@ from tensorflow import keras
 
 from snnb.autograph import keep_in_memory
 from snnb.conversion.checks import check_architecture
-from snnb.conversion.config import ToolboxConfig, configuration, write_config
 from snnb.conversion.h5 import load_keras, read_architecture, save_keras
 from snnb.conversion.normalise import Activity, apply_factors, measure, scale_factors
 from snnb.conversion.quiet import quiet
+from snnb.conversion.settings import ConversionSettings
+from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.conversion.verify import reference_outputs, verify
-from snnb.errors import InputError, UsageError
+from snnb.errors import InputError
 from snnb.progress import Progress, silent
 
-MAX_POOL = ("error", "average", "spiking")
-
-
-@dataclass(frozen=True)
-class ParsedLayer:
-    """A layer of the parsed model: its name, type, the shape of its output, its activation and its parameters."""
-
-    name: str
-    kind: str
-    shape: Tuple[int, ...]
-    activation: str
-    parameters: int
+DEFAULTS = ConversionSettings()
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,6 @@ class ParseResult:
     samples_normalised: int
     scale_factors: Dict[str, float]
     negative_shares: Dict[str, float]
-    layers: List[ParsedLayer]
     warnings: List[str]
 
 
@@ -64,11 +54,7 @@ def parse(
     name: str,
     x_norm: np.ndarray,
     x_check: np.ndarray,
-    percentile: float = 99.9,
-    schedule: bool = False,
-    batch_size: int = 50,
-    max_pool: str = "error",
-    rectify_linear: bool = False,
+    settings: ConversionSettings = DEFAULTS,
     progress: Progress = silent,
 ) -> ParseResult:
     """Write `name_parsed.h5`, `config` and `scale_factors.json` into `target`.
@@ -81,10 +67,10 @@ def parse(
         Samples for the normalisation, float32 `(samples, ...)` in [0, 1].
     x_check
         Samples for the verification, likewise; the first 100 are used.
-    percentile, schedule, batch_size
-        See `normalise.measure`.
-    max_pool, rectify_linear
-        See `checks.check_architecture`.
+    settings : ConversionSettings
+        How it is converted and normalised.
+    progress : Progress
+        Called with the samples that the activations were measured on.
 
     Raises
     ------
@@ -93,50 +79,47 @@ def parse(
     VerificationError
         The parsed model computes something else than the trained one.
     """
-    if max_pool not in MAX_POOL:
-        raise UsageError(f"max pooling {max_pool!r}: choose one of {', '.join(MAX_POOL)}")
     keep_in_memory()
-    check_architecture(read_architecture(model_path), max_pool=max_pool, rectify_linear=rectify_linear)
+    check_architecture(
+        read_architecture(model_path), max_pool=settings.max_pool, rectify_linear=settings.rectify_linear
+    )
     trained = load_keras(model_path)
     _check_samples(trained, x_norm, x_check)
-    config = ToolboxConfig(
-        name=name,
-        batch_size=min(batch_size, len(x_norm)),
-        percentile=percentile,
-        schedule=schedule,
-        max_pool_to_average=max_pool == "average",
-        dataset_path="../dataset",
-    )
-    reference = reference_outputs(trained, x_check, max_pool=max_pool)
-    parsed = to_parsed(trained, config)
+    settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
+    parameters = configuration(name, [settings], dataset_path="../dataset")
+    reference = reference_outputs(trained, x_check, max_pool=settings.max_pool)
+    parsed = to_parsed(trained, parameters)
     largest_difference = verify(parsed, x_check, reference)
     activity = measure(
-        parsed, x_norm, percentile=percentile, schedule=schedule, batch_size=config.batch_size, progress=progress
+        parsed,
+        x_norm,
+        percentile=settings.percentile,
+        schedule=settings.normalization_schedule,
+        batch_size=settings.batch_size,
+        progress=progress,
     )
     factors = scale_factors(parsed, activity.percentiles)
     apply_factors(parsed, factors)
     save_keras(parsed, target / f"{name}_parsed.h5", f"{name}_parsed")
-    write_config(config, target / "config")
+    write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
-    layers = [_summary(layer) for layer in parsed.layers]
-    linear = [layer.name for layer in layers if layer.activation == "linear"]
+    linear = [layer.name for layer in parsed.layers if layer.weights and layer.activation.__name__ == "linear"]
     return ParseResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),
-        samples_normalised=len(x_norm) - len(x_norm) % config.batch_size,
+        samples_normalised=len(x_norm) - len(x_norm) % settings.batch_size,
         scale_factors=factors,
         negative_shares={layer: activity.negative_shares[layer] for layer in linear},
-        layers=layers,
-        warnings=_warnings(activity, linear, len(x_norm), config.batch_size),
+        warnings=_warnings(activity, linear, len(x_norm), settings.batch_size),
     )
 
 
-def to_parsed(trained: keras.Model, config: ToolboxConfig) -> keras.Model:
+def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
     """Parse with the toolbox: batch normalisation absorbed, training-only layers dropped, layers named.
 
     The toolbox edits the graph of the model it reads: do not save or clone `trained` afterwards.
     """
-    parser = _FreeBatchParser(trained, configuration(config))
+    parser = _FreeBatchParser(trained, parameters)
     try:
         with quiet():
             parser.parse()
@@ -164,12 +147,6 @@ def _check_samples(model: keras.Model, x_norm: np.ndarray, x_check: np.ndarray) 
                 f"samples for the {what} have the shape {x.shape[1:]}, the model takes {model.input_shape[1:]}: "
                 "prepare the data set that the model was trained on"
             )
-
-
-def _summary(layer: keras.layers.Layer) -> ParsedLayer:
-    shape = layer.output_shape[0] if isinstance(layer, keras.layers.InputLayer) else layer.output_shape
-    activation = layer.activation.__name__ if layer.weights else ""
-    return ParsedLayer(layer.name, type(layer).__name__, tuple(shape[1:]), activation, layer.count_params())
 
 
 def _warnings(activity: Activity, linear: List[str], samples: int, batch_size: int) -> List[str]:

@@ -8,7 +8,7 @@ import tempfile
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +17,10 @@ from snntoolbox.simulation.utils import is_spiking
 from tensorflow import keras
 
 from snnb.autograph import keep_in_memory
-from snnb.conversion.config import ToolboxConfig, configuration
 from snnb.conversion.h5 import load_keras
 from snnb.conversion.quiet import quiet
+from snnb.conversion.toolbox_config import configuration
+from snnb.options import Options
 from snnb.progress import Progress, silent
 
 # (first sample of the batch, step) -> the input of that step, float32 in a batch's shape
@@ -56,8 +57,7 @@ def run_toolbox(
     warm_up: int = 0,
     batch_size: int = 50,
     seed: int = 0,
-    threshold: float = 1.0,
-    reset: str = "subtraction",
+    options: Sequence[Options] = (),
     frames: Optional[Frames] = None,
     per_sample: bool = False,
     progress: Progress = silent,
@@ -81,8 +81,8 @@ def run_toolbox(
         Leading steps left out of the counts.
     seed
         Of TensorFlow's generator, which the softmax layer draws from.
-    threshold, reset
-        See `ToolboxConfig`.
+    options
+        What else the toolbox is told, see `toolbox_config.configuration`: the threshold and the like.
     frames
         The input of each step in place of a constant current: Poisson spikes. The toolbox's own are not used: it scales
         them by the batch's maximum, so that a picture's spikes depend on its neighbours.
@@ -91,16 +91,7 @@ def run_toolbox(
     """
     keep_in_memory()
     batch_size = min(batch_size, len(x))
-    config = ToolboxConfig(
-        name="network",
-        samples=-(-len(x) // batch_size) * batch_size,
-        duration=duration,
-        batch_size=batch_size,
-        threshold=threshold,
-        reset=reset,
-        poisson=frames is not None,
-    )
-    filled = np.minimum(np.arange(config.samples), len(x) - 1)
+    filled = np.minimum(np.arange(-(-len(x) // batch_size) * batch_size), len(x) - 1)
     # The softmax layer's random numbers follow from the seed that Keras's graph is begun with: begin a new one.
     tf.random.set_seed(seed)
     keras.backend.clear_session()
@@ -109,7 +100,10 @@ def run_toolbox(
     with quiet(), tempfile.TemporaryDirectory() as scratch:
         # As the toolbox compiles it: `run` evaluates the parsed model beside the spiking one.
         model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
-        parameters = configuration(config)
+        parameters = configuration("network", options)
+        for key, number in (("num_to_test", len(filled)), ("duration", duration), ("batch_size", batch_size)):
+            parameters.set("simulation", key, str(number))
+        parameters.set("input", "poisson_input", str(frames is not None))
         parameters.set("paths", "log_dir_of_current_run", scratch)
         parameters.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")  # makes each layer keep its last spikes
         snn = _RecordingSNN(parameters, recording, frames)

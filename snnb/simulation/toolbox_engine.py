@@ -27,8 +27,7 @@ def run_with_toolbox(job: Job, parsed: Path, x: np.ndarray, y: np.ndarray, progr
         warm_up=settings.warm_up,
         batch_size=settings.batch_size,
         seed=settings.seed,
-        threshold=settings.threshold,
-        reset=settings.reset,
+        options=[settings],
         frames=_PoissonFrames(pixels, settings) if poisson else None,
         progress=progress,
     )

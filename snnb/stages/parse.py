@@ -60,11 +60,7 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
             name=run.model,
             x_norm=x_norm,
             x_check=x_norm[:VERIFIED_SAMPLES],
-            percentile=params.percentile,
-            schedule=params.normalization_schedule,
-            batch_size=params.batch_size,
-            max_pool=params.max_pool,
-            rectify_linear=params.rectify_linear,
+            settings=params,
             progress=progress,
         )
         output.metrics = {"largest_difference": result.largest_difference}

@@ -21,7 +21,7 @@ from snnb.stages.log import write_log
 from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, recorded_details, result_of
 
 if TYPE_CHECKING:
-    from snnb.conversion.config import ToolboxConfig
+    from configparser import ConfigParser
 
 DEFAULT_SAMPLES = 1000
 
@@ -145,8 +145,8 @@ def _check(run: RunDirectory, ahead: Ahead) -> None:
 
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
     """Simulate and write a new directory below `simulations/`, complete in itself."""
-    from snnb.conversion.config import write_config, write_full_config
     from snnb.conversion.h5 import copy_for_toolbox
+    from snnb.conversion.toolbox_config import write_all, write_changes
     from snnb.simulation.simulate import simulate
     from snnb.stages.dataset import dataset_array
     from snnb.stages.model import class_count
@@ -177,9 +177,9 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             settings=params,
             progress=progress,
         )
-        config = _toolbox_config(run, params)
-        write_config(config, output.directory / "config")
-        write_full_config(config, output.directory / ".config")
+        parameters = _toolbox_parameters(run, params)
+        write_changes(parameters, output.directory / "config")
+        write_all(parameters, output.directory / ".config")
         write_log(output.directory / "log.txt", run, params, [*_network_lines(output.directory), "", *result.lines])
         output.metrics = dict(result.metrics)
         output.warnings = list(result.warnings)
@@ -194,25 +194,14 @@ def _output_scale(run: RunDirectory) -> float:
     return list(recorded_details(run, parse.KIND).scale_factors.values())[-1]
 
 
-def _toolbox_config(run: RunDirectory, params: SimulateParams) -> "ToolboxConfig":
-    from snnb.conversion.config import ToolboxConfig
+def _toolbox_parameters(run: RunDirectory, params: SimulateParams) -> "ConfigParser":
+    from snnb.conversion.toolbox_config import configuration
 
     record = recorded(run, parse.KIND)
     if record is None:
         raise KeyError("parse is not complete")
-    return ToolboxConfig(
-        name=run.model,
-        samples=params.samples,
-        duration=params.duration,
-        batch_size=min(params.batch_size, params.samples),
-        threshold=params.threshold,
-        reset=params.reset,
-        poisson=params.input == "poisson",
-        input_rate=params.input_rate,
-        percentile=record.params.percentile,
-        schedule=record.params.normalization_schedule,
-        max_pool_to_average=record.params.max_pool == "average",
-    )
+    simulated = params.changed(batch_size=min(params.batch_size, params.samples))
+    return configuration(run.model, [record.params, simulated])
 
 
 def _network_lines(directory: Path) -> List[str]:

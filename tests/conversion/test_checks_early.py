@@ -7,8 +7,9 @@ import pytest
 from tensorflow import keras
 
 from snnb.conversion.checks import check_architecture, check_convertible
-from snnb.conversion.config import ToolboxConfig
 from snnb.conversion.parse import parse, to_parsed
+from snnb.conversion.settings import ConversionSettings
+from snnb.conversion.toolbox_config import configuration
 from snnb.conversion.verify import reference_outputs, verify
 from snnb.errors import InputError, SnnbError, VerificationError
 from snnb.simulation.network import read_network
@@ -66,7 +67,8 @@ APART = {
 def test_branches_that_can_be_told_apart(case, randomise, save, pixels, tmp_path):
     model = randomise(APART[case]())
     check_convertible(model, rectify_linear=True)
-    parse(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, rectify_linear=True, percentile=100)
+    settings = ConversionSettings(rectify_linear=True, percentile=100)
+    parse(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, settings=settings)
 
 
 def ends_in(behind):
@@ -89,7 +91,7 @@ def test_an_output_without_neurons(case, randomise, tmp_path):
     model = randomise(ends_in(NO_NEURONS[case]))
     with pytest.raises(InputError, match=r"last \(\w+\): has no neurons to be the output"):
         check_convertible(model)
-    parsed = to_parsed(model, ToolboxConfig("net"))
+    parsed = to_parsed(model, configuration("net"))
     parsed.save(str(tmp_path / "net_parsed.h5"))
     with pytest.raises(InputError, match="has no neurons"):
         read_network(tmp_path / "net_parsed.h5")
@@ -107,7 +109,7 @@ def test_a_softmax_of_a_softmax(randomise):
     x = np.random.default_rng(1).random((20, 6)).astype(np.float32)
     reference = reference_outputs(model, x, max_pool="error")
     with pytest.raises(VerificationError):
-        verify(to_parsed(model, ToolboxConfig("net")), x, reference)
+        verify(to_parsed(model, configuration("net")), x, reference)
 
 
 def test_a_length_that_is_left_open():
@@ -121,7 +123,7 @@ def test_a_length_that_is_left_open():
     with pytest.raises(InputError, match=r"open \(Reshape\): leaves a length open: write the number instead of -1"):
         check_convertible(model)
     with pytest.raises(SnnbError):
-        to_parsed(model, ToolboxConfig("net"))
+        to_parsed(model, configuration("net"))
 
 
 def test_thousands_of_layers_take_no_stack():

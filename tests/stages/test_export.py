@@ -172,8 +172,8 @@ def test_exports_of_a_graph_that_is_there_no_longer(run):
     ("arguments", "code", "message"),
     [
         (["--format", "gexf"], 2, "networkx, csv, npz, parquet, sonata, spinemap, pynn, metis, hmetis, graphml"),
-        (["--format", "metis", "--scale", "nan"], 2, "scale nan cannot be"),
-        (["--format", "csv", "--rate-unit", "kHz"], 2, "step, hz, sample"),
+        (["--format", "metis", "--scale", "nan"], 2, "--scale nan: input should be a finite number"),
+        (["--format", "csv", "--rate-unit", "kHz"], 2, "'kHz' is not one of 'step', 'hz', 'sample'"),
         (["--format", "csv", "--output", "missing/x.csv"], 2, "missing: no such directory; make it"),
         (["--format", "csv", "--output", "file/x.csv"], 2, "file: is not a directory"),
         (["--format", "csv", "--output", "n" * 250], 3, "the name is too long"),
