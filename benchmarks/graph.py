@@ -25,7 +25,7 @@ from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, w
 
 from snnb.synapses import SynapseGraph
 from snnb.synapses.build import build_graph
-from snnb.synapses.export import FORMATS, export
+from snnb.synapses.export.write import FORMATS, export
 from snnb.synapses.projection import GraphProjection
 
 SAMPLE = 2_000_000  # edges that the slow ways are measured on

@@ -37,6 +37,7 @@ class Counts:
     arrays: Dict[str, np.ndarray]
 
     def read(self, name: str) -> np.ndarray:
+        """Return the counts of a population."""
         return self.arrays[name]
 
 

@@ -103,6 +103,7 @@ class SynapseGraph:
         return tuple(GraphProjection(connections, len(self.nodes)) for connections in between.values())
 
     def close(self) -> None:
+        """Close the file; what has been read stays."""
         self._file.close()
 
     def __enter__(self) -> "SynapseGraph":
@@ -123,6 +124,7 @@ class SynapseGraph:
         return len(self.nodes) - self.populations[0].size
 
     def number_of_edges(self) -> int:
+        """Count the synapses."""
         return sum(projection.number_of_edges for projection in self.projections)
 
     def describe(self, rate_unit: str = "step") -> Dict[str, Any]:

@@ -14,7 +14,6 @@ from snnb.text import is_name
 CODINGS = ("spikes", "current", "random")
 MOST_AXES = 8
 POOL_WEIGHTS = ("one", "mean")
-RATE_UNITS = ("step", "hz", "sample")
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ class Recording:
 
     @property
     def steps(self) -> int:
+        """Time steps over all samples."""
         return self.num_samples * self.num_timesteps
 
     def rate_scale(self, unit: str) -> float:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from snnb.synapses import store
 from snnb.synapses.build import build_graph
-from snnb.synapses.export import export
+from snnb.synapses.export.write import export
 from tests.synapses.sonata import assert_indexed_as_by_libsonata
 
 LAYERS = tf.keras.layers

@@ -11,7 +11,7 @@ import tensorflow as tf
 from snnb.errors import InputError
 from snnb.synapses import SynapseGraph, store
 from snnb.synapses.build import build_graph
-from snnb.synapses.export import export
+from snnb.synapses.export.write import export
 from tests.synapses.networks import LAYERS, counts_of, save, save_counts, set_random_weights
 
 

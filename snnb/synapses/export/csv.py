@@ -14,6 +14,7 @@ HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a line a synapse; see `Format`."""
     with path.open("wb") as plain:
         if request.compressed:
             with gzip.GzipFile("", "wb", compresslevel=1, fileobj=plain, mtime=0) as compressed:

@@ -16,6 +16,7 @@ from snnb.synapses.graph import SynapseGraph
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a hyperedge a neuron; see `Format`."""
     from snnb.synapses.export.lines import NUMBER, hyperedge_lines
 
     placed = PlacedNeurons(graph, request)
@@ -44,7 +45,7 @@ def _weights(placed: PlacedNeurons, request: Request) -> Tuple[np.ndarray, np.nd
         for p in placed.populations
     ]
     degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
-    weights, scale = scaled(np.concatenate(counts), degrees > 0, request.scale, 1.0)
+    weights, scale = scaled(np.concatenate(counts), degrees > 0, request.options.scale, 1.0)
     return weights, degrees, scale
 
 

@@ -18,6 +18,7 @@ LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both 
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: each neuron with its neighbours; see `Format`."""
     from snnb.synapses.export.lines import NUMBER, metis_lines
 
     placed = PlacedNeurons(graph, request)
@@ -44,13 +45,13 @@ def _weights(graph: SynapseGraph, placed: PlacedNeurons, request: Request) -> Tu
     assert graph.recording is not None
     traffic = np.concatenate([population.traffic() for population in placed.populations])
     degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
-    return scaled(traffic, degrees, request.scale, float(graph.recording.steps))
+    return scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
     placed = PlacedNeurons(graph, request)
-    if placed.edges > LARGEST and not request.idx64:
+    if placed.edges > LARGEST and not request.options.idx64:
         raise UsageError(
             f"{placed.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
             "give --idx64 for one built with 64-bit indices"

@@ -15,6 +15,7 @@ from snnb.synapses.store import index_dtype
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a sparse matrix a projection; see `Format`."""
     path.mkdir()
     counter = request.counter(3 * graph.number_of_edges())
     scale = request.rate_scale(graph)

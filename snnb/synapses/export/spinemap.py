@@ -23,6 +23,7 @@ AGAIN = "simulate again with --record-spikes"
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: connections, weights and spike times; see `Format`."""
     from snnb.synapses.export.lines import NUMBER, neighbour_lines, weight_lines
 
     path.mkdir()
