@@ -9,8 +9,8 @@ import numpy as np
 from snnb.network.geometry import Geometry
 from snnb.network.layers import Layer
 from snnb.network.reindexing import PADDING
+from snnb.synapses.edges import Stream
 from snnb.synapses.fields import require_finite
-from snnb.synapses.generate import Stream
 from snnb.synapses.population import GraphPopulation
 from snnb.synapses.positions import InputVolume, Positions
 from snnb.synapses.store import map_array

@@ -1,7 +1,7 @@
 """The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Tuple
 
 import h5py
 import numpy as np
@@ -9,8 +9,8 @@ import numpy as np
 from snnb.errors import ResourceError, SnnbError
 from snnb.hdf5 import RAISED_BY_HDF5, damaged
 from snnb.synapses.connection import Connection
+from snnb.synapses.edges import EdgeBatch
 from snnb.synapses.fields import REMEDY, wrong
-from snnb.synapses.generate import EdgeBatch
 from snnb.synapses.population import Nodes
 from snnb.synapses.positions import InputVolume
 from snnb.synapses.projection import CACHE_EDGES, GraphProjection
@@ -84,17 +84,18 @@ class SynapseGraph:
 
     def _read_projections(self) -> Tuple[GraphProjection, ...]:
         links = read_projections(self._file, len(self.populations))
+        pool_weight = str(self.attributes["pool_weight"])
         between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
         for number, groups in connection_groups(self._file, len(self.populations)).items():
             target = self.populations[number]
             fed = [source for source, of in links if of == number]
             for group in groups:
-                layer, geometry = read_geometry(group, target, self.attributes["pool_weight"])
+                layer, geometry = read_geometry(group, target, pool_weight)
                 numbers = read_sources(group, len(self.populations), fed)
                 sources = [self.populations[source] for source in numbers]
                 volume = InputVolume(group, geometry.input_volume, target, sources)
                 kernel = read_kernel(group, target, layer, geometry)
-                weights = weighting(layer, self.attributes["pool_weight"])
+                weights = weighting(layer, pool_weight)
                 for source, population in zip(numbers, sources):
                     connection = Connection(population, target, layer, geometry, weights, volume, kernel)
                     between[source, number].append(connection)
@@ -127,7 +128,7 @@ class SynapseGraph:
         """Count the synapses."""
         return sum(projection.number_of_edges for projection in self.projections)
 
-    def describe(self, rate_unit: str = "step") -> Dict[str, Any]:
+    def describe(self, rate_unit: str = "step") -> Dict[str, object]:
         """Return what a file of the graph must state: units, time step, samples, steps, warm-up, input hashes."""
         described = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}
         if self.recording is not None:

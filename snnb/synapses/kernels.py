@@ -1,17 +1,18 @@
 """The compiled loops that write edges. Importing this module imports numba, which takes a third of a second."""
 
-from typing import Any, Tuple
+from typing import Tuple
 
 import numpy as np
 
 from snnb.compiled import compiled
+from snnb.synapses.edges import Stream
 
 # Only loops over slices become vector instructions: an index that is a sum might be negative, for all numba knows.
 
 
 @compiled
 def fill_dense(
-    stream: Any,
+    stream: Stream,
     rate: np.ndarray,
     start: int,
     source: np.ndarray,
@@ -126,7 +127,7 @@ def _write_channels(
 
 @compiled
 def fill_diagonal(
-    stream: Any,
+    stream: Stream,
     rate: np.ndarray,
     start: int,
     source: np.ndarray,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Iterator, Sequence, Tuple
 import numpy as np
 
 from snnb.synapses.connection import Connection, Neighbours
-from snnb.synapses.generate import EdgeBatch, fill
+from snnb.synapses.edges import EdgeBatch
+from snnb.synapses.generate import fill
 from snnb.synapses.population import GraphPopulation
 from snnb.synapses.store import index_dtype
 

@@ -26,10 +26,10 @@ UNITS = {False: "thresholds", True: "thresholds per time step"}
 BROKEN = (InputError, KeyError, TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError, AttributeError)
 
 
-def read_head(file: h5py.File) -> Tuple[Dict[str, Any], Optional[Recording]]:
+def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
     """Return the root's attributes, and what spike counts were recorded over if there are any."""
     counted = fields.has(file, "num_samples")
-    attributes: Dict[str, Any] = {
+    attributes: Dict[str, object] = {
         "format": fields.text(file, "format", [FORMAT]),
         "version": fields.integer(file, "version", VERSION, VERSION_WITH_SUMS),
         "pool_weight": fields.text(file, "pool_weight", POOL_WEIGHTS),

@@ -5,7 +5,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional
 
 from snnb.errors import ResourceError, UsageError
 from snnb.files import flushed_meanwhile, written_whole
@@ -108,7 +108,7 @@ def export(
         described.check(graph, request)
     expected = _estimate(graph, described, request)
     _refuse_full_disk(expected.size_bytes, format, target)
-    stated: Dict[str, Any] = {"format": format, **graph.describe(options.rate_unit)}
+    stated: Dict[str, object] = {"format": format, **graph.describe(options.rate_unit)}
     if origin is not None:
         stated["graph"] = dict(origin)
     begin = time.monotonic()
@@ -122,7 +122,7 @@ def export(
 
 
 def _write(
-    graph: SynapseGraph, described: Format, request: Request, target: Path, stated: Mapping[str, Any], *, force: bool
+    graph: SynapseGraph, described: Format, request: Request, target: Path, stated: Mapping[str, object], *, force: bool
 ) -> None:
     """Write file or directory; a directory with its description."""
     with written_whole(target, force=force) as temporary:
@@ -140,7 +140,7 @@ def find_format(name: str) -> Format:
     return FORMATS[name]
 
 
-def _json(stated: Mapping[str, Any]) -> str:
+def _json(stated: Mapping[str, object]) -> str:
     return json.dumps(stated, indent=2) + "\n"
 
 
