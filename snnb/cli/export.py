@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.options import (
+from snnb.cli.parameters import (
     Directory,
     Force,
     Json,
@@ -20,7 +20,7 @@ from snnb.cli.options import (
     stage_options,
 )
 from snnb.options import validated
-from snnb.stages.export import ExportOptions
+from snnb.stages.exports import ExportOptions
 
 
 def _formats() -> List[str]:
@@ -74,7 +74,7 @@ def _export(
     console = output.configure(json, verbose, quiet)
     from rich.filesize import decimal
 
-    from snnb.stages.export import export_graph
+    from snnb.stages.exports import export_graph
     from snnb.stages.runs import open_run
 
     run = open_run(directory)

@@ -11,9 +11,9 @@ from snnb.options import Options
 from snnb.progress import Progress, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.status import stale_reason
+from snnb.rundir.staleness import stale_reason
 from snnb.stages.graph import RateUnit
-from snnb.stages.stage import Say, quietly
+from snnb.stages.stage import Say, say_nothing
 
 if TYPE_CHECKING:
     from snnb.synapses.export import Export
@@ -34,18 +34,18 @@ class ExportOptions(Options):
     idx64: bool = Field(default=False, description="The program that reads a metis file is built with 64-bit indices.")
 
 
-DEFAULTS = ExportOptions()
+DEFAULT_OPTIONS = ExportOptions()
 
 
 def export_graph(
     run: RunDirectory,
     format: str,
-    options: ExportOptions = DEFAULTS,
+    options: ExportOptions = DEFAULT_OPTIONS,
     *,
     output: Optional[Path] = None,
     graph: Optional[str] = None,
     force: bool = False,
-    say: Say = quietly,
+    say: Say = say_nothing,
     progress: Progress = silent,
 ) -> "Export":
     """Write a graph of the run in another format.
@@ -77,16 +77,31 @@ def export_graph(
         There is no such graph or format; the target is, contains or lies among a run's own files; it exists and
         `force` is false; or it is neither a file nor what an export made.
     """
-    from rich.filesize import decimal
-
-    from snnb.synapses import SynapseGraph
-    from snnb.synapses.export import FORMATS, check_options, estimate, export
+    from snnb.synapses.export import check_options
 
     check_options(format)
     stamp = _chosen(run, graph, say)
-    path = run.path / _graph_file(run, stamp)
     if output is not None:
         _refuse_files_of_runs(output, run)
+    return _write(run, stamp, format, options, output, force, say, progress)
+
+
+def _write(
+    run: RunDirectory,
+    stamp: str,
+    format: str,
+    options: ExportOptions,
+    output: Optional[Path],
+    force: bool,
+    say: Say,
+    progress: Progress,
+) -> "Export":
+    from rich.filesize import decimal
+
+    from snnb.synapses import SynapseGraph
+    from snnb.synapses.export import FORMATS, estimate, export
+
+    path = run.path / _graph_file(run, stamp)
     with SynapseGraph.open(path) as opened:
         digest = sha256_of(path)
         expected = estimate(opened, format, with_input=options.with_input)
