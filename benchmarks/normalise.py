@@ -60,10 +60,10 @@ def _measure(network: str, who: str, samples: int) -> Dict[str, Any]:
     from snntoolbox.conversion.utils import normalize_parameters
 
     from snnb.architectures import find
+    from snnb.conversion.conversion_settings import ConversionSettings
+    from snnb.conversion.convert import to_parsed
     from snnb.conversion.normalise import measure
-    from snnb.conversion.parse import to_parsed
     from snnb.conversion.quiet import quiet
-    from snnb.conversion.settings import ConversionSettings
     from snnb.conversion.toolbox_config import configuration
 
     architecture = find(network)

@@ -137,8 +137,8 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     import tensorflow as tf
 
     from snnb.architectures import find
+    from snnb.conversion.convert import convert
     from snnb.conversion.h5 import save_keras
-    from snnb.conversion.parse import parse
     from snnb.datasets import prepare
 
     architecture = find(network)
@@ -159,7 +159,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     model.compile(tf.keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     model.fit(x, y, epochs=EPOCHS, batch_size=50, verbose=0)
     save_keras(model, folder / "model.h5", "model")
-    parse(folder / "model.h5", folder, name="model", x_norm=x[:1000], x_check=x[:100])
+    convert(folder / "model.h5", folder, name="model", x_norm=x[:1000], x_check=x[:100])
     np.save(folder / "pictures.npy", pictures.astype(np.float32))
 
 

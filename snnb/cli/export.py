@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.options import (
+from snnb.cli.parameters import (
     Directory,
     Force,
     Json,
@@ -74,7 +74,7 @@ def _export(
     console = output.configure(json, verbose, quiet)
     from rich.filesize import decimal
 
-    from snnb.stages.export import export_graph
+    from snnb.stages.exports import export_graph
     from snnb.stages.runs import open_run
 
     run = open_run(directory)

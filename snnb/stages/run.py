@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 
 from snnb.options import validated
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.verify import Verification, verify
-from snnb.stages.export import export_graph
+from snnb.rundir.verification import Verification, verify_run
+from snnb.stages.exports import export_graph
 from snnb.stages.plan import bring_up_to_date
 from snnb.stages.runs import open_or_create
 from snnb.stages.stage import StageResult
@@ -102,7 +102,7 @@ class Run:
 
     def verify(self) -> Verification:
         """Hash everything that the manifest records again."""
-        return verify(self.directory)
+        return verify_run(self.directory)
 
     def _stage(self, name: str, force: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}

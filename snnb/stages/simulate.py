@@ -14,11 +14,21 @@ from snnb.options import Flag, option_name
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import Kind, Record, StageRecord
-from snnb.rundir.status import stale_reason
+from snnb.rundir.staleness import stale_reason
 from snnb.simulation.settings import SimulationSettings
 from snnb.stages import parse, prepare
-from snnb.stages.log import write_log
-from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, recorded_details, result_of
+from snnb.stages.log_file import write_log
+from snnb.stages.stage import (
+    PlannedRun,
+    Say,
+    Stage,
+    StageResult,
+    params_in_force,
+    recorded,
+    recorded_details,
+    result_of,
+    say_nothing,
+)
 
 if TYPE_CHECKING:
     from configparser import ConfigParser
@@ -62,7 +72,7 @@ class SimulateDetails(Record):
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> SimulateParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> SimulateParams:
     """Parameters in force: those of the latest simulation unless given, or those of the one that is repaired.
 
     Raises
@@ -75,13 +85,13 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
         record = _to_repair(run, given, say)
     available = recorded_details(run, prepare.KIND).splits["test"].shape[0]
     defaults = {"samples": min(DEFAULT_SAMPLES, available)}
-    params = merge(KIND, defaults, record, given, say)
+    params = params_in_force(KIND, defaults, record, given, say)
     if params.samples <= available:
         return params
     if "samples" in given:
         raise UsageError(f"--samples {params.samples}: the test set has {available}; give at most that many")
     say(f"--samples {params.samples} was recorded, but the test set has {available}; {defaults['samples']} are used")
-    return merge(KIND, {}, record, {**given, **defaults}, say)
+    return params_in_force(KIND, {}, record, {**given, **defaults}, say)
 
 
 def _to_repair(run: RunDirectory, given: Mapping[str, Any], say: Say) -> StageRecord[SimulateParams, SimulateDetails]:
@@ -136,10 +146,10 @@ def _why_run(run: RunDirectory, options: Mapping[str, Any]) -> Optional[str]:
     return stale_reason(run, run.record_of(KIND.name), options)
 
 
-def _check(run: RunDirectory, ahead: Ahead) -> None:
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Before a network is trained: the test set is there by now, and may be too small."""
-    asked = ahead.given.get(KIND.name)
-    if ahead.next == "train" and KIND.name in ahead.stages and asked:
+    asked = planned.given.get(KIND.name)
+    if planned.next == "train" and KIND.name in planned.stages and asked:
         resolve(run, asked)
 
 

@@ -6,10 +6,10 @@ from typing import Dict, Mapping, Set, Tuple
 
 import numpy as np
 
-from snnb.arrays import load_archive
 from snnb.errors import InputError
 from snnb.network.geometry import Shape
 from snnb.network.network import INPUT
+from snnb.numpy_file import load_archive
 from snnb.synapses.fields import LARGEST, LONGEST_STEP, SHORTEST_STEP
 from snnb.synapses.population import CODINGS, Recording
 

@@ -7,10 +7,10 @@ import pytest
 from tensorflow import keras
 
 from snnb.conversion.checks import check_architecture, check_convertible
-from snnb.conversion.parse import parse, to_parsed
-from snnb.conversion.settings import ConversionSettings
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import convert, to_parsed
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration
-from snnb.conversion.verify import reference_outputs, verify
 from snnb.errors import InputError, SnnbError, VerificationError
 from snnb.simulation.network import read_network
 
@@ -44,7 +44,7 @@ def test_branches_in_one_channel(case, randomise, save, pixels, tmp_path):
     with pytest.raises(InputError, match=r"^reader takes branches side by side in one channel, .*: concatenate"):
         check_convertible(model)
     with pytest.raises(InputError, match="takes branches side by side in one channel"):
-        parse(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels)
+        convert(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels)
 
 
 APART = {
@@ -68,7 +68,7 @@ def test_branches_that_can_be_told_apart(case, randomise, save, pixels, tmp_path
     model = randomise(APART[case]())
     check_convertible(model, rectify_linear=True)
     settings = ConversionSettings(rectify_linear=True, percentile=100)
-    parse(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, settings=settings)
+    convert(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, settings=settings)
 
 
 def ends_in(behind):
@@ -109,7 +109,7 @@ def test_a_softmax_of_a_softmax(randomise):
     x = np.random.default_rng(1).random((20, 6)).astype(np.float32)
     reference = reference_outputs(model, x, max_pool="error")
     with pytest.raises(VerificationError):
-        verify(to_parsed(model, configuration("net")), x, reference)
+        check_outputs(to_parsed(model, configuration("net")), x, reference)
 
 
 def test_a_length_that_is_left_open():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tensorflow import keras
 
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
-from snnb.conversion.parse import to_parsed
 from snnb.conversion.quiet import quiet
-from snnb.conversion.settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration
 from snnb.errors import InputError
 

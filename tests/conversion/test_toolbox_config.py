@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.conversion.settings import ConversionSettings
+from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
 from snnb.errors import UsageError
 from snnb.options import validated
@@ -93,8 +93,8 @@ def test_a_name_is_no_path():
 def test_toolbox_command_line_runs_in_a_copied_simulation_directory(stride, tmp_path, randomise, pixels):
     from tensorflow import keras
 
+    from snnb.conversion.convert import convert
     from snnb.conversion.h5 import copy_for_toolbox
-    from snnb.conversion.parse import parse
 
     model = randomise(
         keras.Sequential(
@@ -113,7 +113,7 @@ def test_toolbox_command_line_runs_in_a_copied_simulation_directory(stride, tmp_
     for name, array in (("x_norm", pixels), ("x_test", pixels), ("y_test", np.eye(2)[np.arange(120) % 2])):
         np.savez(dataset / f"{name}.npz", array.astype(np.float32))
     model.save(str(copy / "net.h5"))
-    parse(
+    convert(
         copy / "net.h5",
         tmp_path / "parse",
         name="net",

@@ -12,12 +12,12 @@ from snntoolbox.conversion.utils import normalize_parameters
 from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
-from snnb.conversion.parse import to_parsed
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.quiet import quiet
-from snnb.conversion.settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration
-from snnb.conversion.verify import reference_outputs, verify
 
 L = keras.layers
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -111,7 +111,7 @@ def test_parsed_network_computes_what_the_trained_one_does(network):
     model, x = network
     check_convertible(model)
     reference = reference_outputs(model, x, max_pool="error")
-    assert verify(to_parsed(model, configuration("net")), x, reference) < 1e-4
+    assert check_outputs(to_parsed(model, configuration("net")), x, reference) < 1e-4
 
 
 @SLOW

@@ -8,8 +8,8 @@ from snnb.files import open_regular, sha256_of
 from snnb.progress import Progress, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.status import stale_reason
-from snnb.stages.stage import Say, quietly
+from snnb.rundir.staleness import stale_reason
+from snnb.stages.stage import Say, say_nothing
 from snnb.synapses.export.options import DEFAULTS, ExportOptions
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def export_graph(
     output: Optional[Path] = None,
     graph: Optional[str] = None,
     force: bool = False,
-    say: Say = quietly,
+    say: Say = say_nothing,
     progress: Progress = silent,
 ) -> "Export":
     """Write a graph of the run in another format.
@@ -58,20 +58,35 @@ def export_graph(
         There is no such graph or format; the target is, contains or lies among a run's own files; it exists and
         `force` is false; or it is neither a file nor what an export made.
     """
+    from snnb.synapses.export.write import find_format
+
+    find_format(format)
+    stamp = _chosen(run, graph, say)
+    if output is not None:
+        _refuse_files_of_runs(output, run)
+    return _write(run, stamp, format, output, options, force, say, progress)
+
+
+def _write(
+    run: RunDirectory,
+    stamp: str,
+    format: str,
+    output: Optional[Path],
+    options: ExportOptions,
+    force: bool,
+    say: Say,
+    progress: Progress,
+) -> "Export":
     from rich.filesize import decimal
 
     from snnb.synapses import SynapseGraph
     from snnb.synapses.export.write import estimate, export, find_format
 
-    described = find_format(format)
-    stamp = _chosen(run, graph, say)
     path = run.path / _graph_file(run, stamp)
-    if output is not None:
-        _refuse_files_of_runs(output, run)
     with SynapseGraph.open(path) as opened:
         digest = sha256_of(path)
         expected = estimate(opened, format, options)
-        target = output or _own_place(run, stamp) / f"{run.model}{described.suffix}"
+        target = output or _own_place(run, stamp) / f"{run.model}{find_format(format).suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
         recorded = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
         return export(

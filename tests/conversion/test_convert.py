@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tensorflow import keras
 
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras
-from snnb.conversion.parse import parse
-from snnb.conversion.settings import ConversionSettings
 from snnb.errors import InputError, VerificationError
 
 L = keras.layers
@@ -18,7 +18,7 @@ L = keras.layers
 def parsed(model, save, pixels, target: Path, **options):
     target.mkdir(exist_ok=True)
     settings = ConversionSettings(**{"batch_size": 40, **options})
-    return parse(save(model), target, name="net", x_norm=pixels, x_check=pixels, settings=settings)
+    return convert(save(model), target, name="net", x_norm=pixels, x_check=pixels, settings=settings)
 
 
 def test_layers_files_and_result(small, save, pixels, tmp_path):
@@ -132,7 +132,7 @@ def test_trained_file_is_left_as_it_is(small, save, pixels, tmp_path):
     path = save(small)
     before = path.read_bytes()
     (tmp_path / "parse").mkdir()
-    parse(path, tmp_path / "parse", name="net", x_norm=pixels, x_check=pixels)
+    convert(path, tmp_path / "parse", name="net", x_norm=pixels, x_check=pixels)
     assert path.read_bytes() == before
     with h5py.File(path, "r") as file:
         assert "model_config" in file.attrs

@@ -12,8 +12,8 @@ import pytest
 
 from snnb import Run
 from snnb.errors import UsageError
-from snnb.rundir.verify import verify
-from snnb.stages.export import export_graph, stale_exports
+from snnb.rundir.verification import verify_run
+from snnb.stages.exports import export_graph, stale_exports
 from snnb.stages.runs import open_run
 from snnb.synapses import store
 
@@ -225,7 +225,7 @@ def test_exports_outlive_a_graph_that_is_made_again_and_status_names_them(run):
     named = stale_exports(changed.directory)
     assert len(named) == 3
     assert f"exports/{stamp}/mini_network.csv" in named
-    assert verify(open_run(run.path)).problems == []
+    assert verify_run(open_run(run.path)).problems == []
 
 
 def test_it_says_which_graph_it_took(run):

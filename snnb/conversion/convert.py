@@ -12,31 +12,35 @@ from tensorflow import keras
 
 from snnb.autograph import keep_in_memory
 from snnb.conversion.checks import check_architecture
+from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.h5 import load_keras, read_architecture, save_keras
 from snnb.conversion.normalise import Activity, apply_factors, measure, scale_factors
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.quiet import quiet
-from snnb.conversion.settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration, write_changes
-from snnb.conversion.verify import reference_outputs, verify
 from snnb.errors import InputError
 from snnb.progress import Progress, silent
 
-DEFAULTS = ConversionSettings()
+DEFAULT_SETTINGS = ConversionSettings()
 
 
 @dataclass(frozen=True)
-class ParseResult:
-    """What parsing found.
+class ConversionResult:
+    """What the conversion found.
 
     Attributes
     ----------
-    largest_difference
-        Of any output on any of `samples_verified` samples, between the parsed model before its normalisation and the
-        trained one.
-    scale_factors
+    largest_difference : float
+        Largest absolute difference between the outputs of the parsed model, before its normalisation, and those of the
+        trained model.
+    samples_verified, samples_normalised : int
+        Samples that the two models were compared on, and samples that the activations were measured on.
+    scale_factors : dict of str to float
         λ of the input and of each layer with weights.
-    negative_shares
-        Of layers without an activation, the share of activations below zero, which spikes cannot follow.
+    negative_shares : dict of str to float
+        Of layers without an activation, the share of activations below zero, which spikes cannot represent.
+    warnings : list of str
+        What a person should know, one line each.
     """
 
     largest_difference: float
@@ -47,49 +51,52 @@ class ParseResult:
     warnings: List[str]
 
 
-def parse(
+def convert(
     model_path: Path,
     target: Path,
     *,
     name: str,
     x_norm: np.ndarray,
     x_check: np.ndarray,
-    settings: ConversionSettings = DEFAULTS,
+    settings: ConversionSettings = DEFAULT_SETTINGS,
     progress: Progress = silent,
-) -> ParseResult:
+) -> ConversionResult:
     """Write `name_parsed.h5`, `config` and `scale_factors.json` into `target`.
 
     Parameters
     ----------
-    model_path
+    model_path : Path
         The trained model, a Keras h5 file.
-    x_norm
+    target : Path
+        An existing folder.
+    name : str
+        Name of the model.
+    x_norm : np.ndarray
         Samples for the normalisation, float32 `(samples, ...)` in [0, 1].
-    x_check
+    x_check : np.ndarray
         Samples for the verification, likewise; the first 100 are used.
     settings : ConversionSettings
-        How it is converted and normalised.
+        How the model is converted and normalised.
     progress : Progress
-        Called with the samples that the activations were measured on.
+        Called with the number of samples that the activations were measured on.
 
     Raises
     ------
     InputError
-        The file holds no model, or one that cannot be converted.
+        The file holds no model, or one that cannot be converted; or the samples do not fit the model.
     VerificationError
         The parsed model computes something else than the trained one.
     """
     keep_in_memory()
-    check_architecture(
-        read_architecture(model_path), max_pool=settings.max_pool, rectify_linear=settings.rectify_linear
-    )
+    description = read_architecture(model_path)
+    check_architecture(description, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear)
     trained = load_keras(model_path)
     _check_samples(trained, x_norm, x_check)
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     parameters = configuration(name, [settings], dataset_path="../dataset")
     reference = reference_outputs(trained, x_check, max_pool=settings.max_pool)
     parsed = to_parsed(trained, parameters)
-    largest_difference = verify(parsed, x_check, reference)
+    largest_difference = check_outputs(parsed, x_check, reference)
     activity = measure(
         parsed,
         x_norm,
@@ -103,21 +110,28 @@ def parse(
     save_keras(parsed, target / f"{name}_parsed.h5", f"{name}_parsed")
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
-    linear = [layer.name for layer in parsed.layers if layer.weights and layer.activation.__name__ == "linear"]
-    return ParseResult(
-        largest_difference=largest_difference,
-        samples_verified=len(reference),
-        samples_normalised=len(x_norm) - len(x_norm) % settings.batch_size,
-        scale_factors=factors,
-        negative_shares={layer: activity.negative_shares[layer] for layer in linear},
-        warnings=_warnings(activity, linear, len(x_norm), settings.batch_size),
-    )
+    return _result(parsed, activity, factors, largest_difference, len(reference), len(x_norm), settings.batch_size)
 
 
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
     """Parse with the toolbox: batch normalisation absorbed, training-only layers dropped, layers named.
 
-    The toolbox edits the graph of the model it reads: do not save or clone `trained` afterwards.
+    Parameters
+    ----------
+    trained : keras.Model
+        The trained model. The toolbox edits its graph: do not save or clone it afterwards.
+    parameters : ConfigParser
+        The toolbox's parameters, see `toolbox_config.configuration`.
+
+    Returns
+    -------
+    keras.Model
+        The parsed model, not normalised.
+
+    Raises
+    ------
+    InputError
+        The toolbox's parser fails on the model.
     """
     parser = _FreeBatchParser(trained, parameters)
     try:
@@ -149,14 +163,31 @@ def _check_samples(model: keras.Model, x_norm: np.ndarray, x_check: np.ndarray) 
             )
 
 
-def _warnings(activity: Activity, linear: List[str], samples: int, batch_size: int) -> List[str]:
-    found = [f"{layer} is never active on the normalisation samples: scale factor 1" for layer in activity.silent]
-    for layer in linear:
-        if activity.negative_shares[layer] > 0:
-            share = activity.negative_shares[layer]
-            found.append(f"{layer} has no activation: spikes rectify the {share:.1%} of its values that are negative")
-    if samples % batch_size:
-        found.append(
-            f"the last {samples % batch_size} of {samples} normalisation samples do not fill a batch: not used"
-        )
-    return found
+def _result(
+    parsed: keras.Model,
+    activity: Activity,
+    factors: Dict[str, float],
+    largest_difference: float,
+    verified: int,
+    samples: int,
+    batch_size: int,
+) -> ConversionResult:
+    linear = [layer.name for layer in parsed.layers if layer.weights and layer.activation.__name__ == "linear"]
+    negative_shares = {layer: activity.negative_shares[layer] for layer in linear}
+    rest = samples % batch_size
+    warnings = [f"{layer} is never active on the normalisation samples: scale factor 1" for layer in activity.silent]
+    warnings += [
+        f"{layer} has no activation: spikes rectify the {share:.1%} of its values that are negative"
+        for layer, share in negative_shares.items()
+        if share > 0
+    ]
+    if rest:
+        warnings.append(f"the last {rest} of {samples} normalisation samples do not fill a batch: not used")
+    return ConversionResult(
+        largest_difference=largest_difference,
+        samples_verified=verified,
+        samples_normalised=samples - rest,
+        scale_factors=factors,
+        negative_shares=negative_shares,
+        warnings=warnings,
+    )
