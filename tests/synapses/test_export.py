@@ -87,7 +87,7 @@ def test_unknown_format_unit_and_scale(graph, tmp_path):
         export(graph, "gexf", tmp_path / "out")
     with pytest.raises(UsageError, match="'step', 'hz' or 'sample'"):
         export(graph, "csv", tmp_path / "out", DEFAULTS.changed(rate_unit="kHz"))
-    with pytest.raises(UsageError, match="above 0"):
+    with pytest.raises(UsageError, match="greater than 0"):
         export(graph, "metis", tmp_path / "out", DEFAULTS.changed(scale=-1))
     with pytest.raises(UsageError, match="no such directory"):
         export(graph, "csv", tmp_path / "none" / "out")
