@@ -1,4 +1,4 @@
-"""Memory that libraries need to start: asked for before, since native code ends the process when it is refused."""
+"""Check that libraries have the memory that they need to start: native code ends the process when it gets none."""
 
 import os
 import resource
