@@ -1,4 +1,4 @@
-"""Memory that is asked for before it is needed: native code ends the process when it is refused."""
+"""Check that there is memory before it is needed: native code ends the process when it is refused."""
 
 import os
 import resource
