@@ -50,7 +50,18 @@ def parse_json(text: str, where: str, remedy: str) -> Any:
 
 
 def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
-    """Read a YAML file with a safe loader, after a look at its structure.
+    """Read a YAML file with a safe loader, after a look at its structure, as `parse_yaml` does.
+
+    Raises
+    ------
+    InputError
+        The file is not such YAML; the line is named where there is one.
+    """
+    return parse_yaml(read_text(path, remedy, longest=longest), str(path), remedy)
+
+
+def parse_yaml(text: str, where: str, remedy: str) -> object:
+    """Read YAML text that was found in `where`, with a safe loader, after a look at its structure.
 
     Aliases are refused, because a few lines of them can stand for gigabytes. So are more than `DEEPEST_YAML` levels,
     at which the C loader would overflow its stack.
@@ -60,25 +71,24 @@ def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
     InputError
         The file is not such YAML. The message names the line if it can.
     """
-    text = read_text(path, remedy, longest=longest)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     depth = 0
     try:
         for event in yaml.parse(text, Loader=loader):
             if isinstance(event, yaml.AliasEvent):
-                raise InputError(f"{path}: line {event.start_mark.line + 1} has an alias; {remedy}")
+                raise InputError(f"{where}: line {event.start_mark.line + 1} has an alias; {remedy}")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST_YAML:
                 raise InputError(
-                    f"{path}: line {event.start_mark.line + 1} is more than {DEEPEST_YAML} levels deep; {remedy}"
+                    f"{where}: line {event.start_mark.line + 1} is more than {DEEPEST_YAML} levels deep; {remedy}"
                 )
         return yaml.load(text, Loader=loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise InputError(f"{path} is not valid YAML{where}; {remedy}") from None
+        line = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise InputError(f"{where} is not valid YAML{line}; {remedy}") from None
     except RAISED_BY_PARSERS as error:  # PyYAML makes numbers and dates without checking their values
-        raise InputError(f"{path} holds a value that is not valid ({str(error).splitlines()[0]}); {remedy}") from None
+        raise InputError(f"{where} holds a value that is not valid ({str(error).splitlines()[0]}); {remedy}") from None
 
 
 def printable(text: str) -> str:

@@ -13,6 +13,7 @@ from snnb.cli.app import INTERRUPTED
 from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
 from snnb.cli.export import export
+from snnb.cli.hardware import hardware
 from snnb.cli.models import models
 from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
@@ -58,7 +59,7 @@ def snnb(
 for _name, _stage in STAGES.items():
     commands.command(_name)(stage_command(_name, [_name], _stage.text, by_name=True))
 commands.command("run")(stage_command(list(STAGES)[-1], list(STAGES), "Run all five stages in order.", by_name=False))
-for _command in (models, datasets, status, verify, export, doctor):
+for _command in (models, datasets, hardware, status, verify, export, doctor):
     commands.command()(_command)
 
 

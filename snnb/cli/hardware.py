@@ -1,0 +1,27 @@
+"""`snnb hardware`: the hardware descriptions that come with the package."""
+
+from typing import List, Optional
+
+from snnb.cli import output
+from snnb.cli.parameters import Json, Quiet, Verbose
+
+
+def hardware(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+    """List the hardware descriptions that `snnb map --hardware` knows by name."""
+    console = output.configure(json, verbose, quiet)
+    from snnb.mapping.hardware import descriptions
+
+    chips = descriptions().values()
+    rows: List[List[str]] = [
+        ["hardware", "mesh", "cores", "neurons a core", "axons a core", "synapses a core", "pJ a router, link"]
+    ]
+    for chip in chips:
+        limits = map(_limit, (chip.cores, chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core))
+        energy = f"{chip.energy_pj.router:g}, {chip.energy_pj.link:g}"
+        rows.append([chip.name, "×".join(map(str, chip.mesh)), *limits, energy])
+    document = [{**chip.model_dump(mode="json"), "cores": chip.cores} for chip in chips]
+    console.result(output.table_lines(rows, right=(2, 3, 4, 5)), document)
+
+
+def _limit(most: Optional[int]) -> str:
+    return "any" if most is None else f"{most:,}"

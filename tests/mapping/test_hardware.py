@@ -1,0 +1,144 @@
+"""Descriptions of chips: those of the package are as published, others are read strictly."""
+
+import pytest
+import yaml
+
+from snnb.errors import InputError, UsageError
+from snnb.mapping.hardware import DESCRIPTIONS, descriptions, hardware_names, read_hardware
+
+CHIP = {
+    "name": "chip",
+    "mesh": [3, 2],
+    "neurons_per_core": 10,
+    "axons_per_core": 20,
+    "energy_pj": {"router": 1, "link": 0.5},
+    "latency_ns": {"router": 2.0, "link": 3.0},
+    "source": "a test",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "mesh", "neurons", "axons", "energy", "latency"),
+    [
+        ("loihi", (16, 8), 1024, 4096, (1.7, 3.5), (2.1, 5.3)),
+        ("loihi_64x64", (64, 64), 1024, 4096, (1.7, 3.5), (2.1, 5.3)),
+        ("jin_84x84", (84, 84), 4096, 65536, (1.0, 0.1), (1.0, 0.01)),
+        ("jin_1024x1024", (1024, 1024), 4096, 65536, (1.0, 0.1), (1.0, 0.01)),
+        ("truenorth", (64, 64), 256, 256, (1.7, 3.5), (2.1, 5.3)),
+        ("spinemap_5x5", (5, 5), 128, 128, (1.7, 3.5), (2.1, 5.3)),
+    ],
+)
+def test_the_descriptions_of_the_package(name, mesh, neurons, axons, energy, latency):
+    chip, content = read_hardware(name)
+    assert (chip.name, chip.mesh, chip.cores) == (name, mesh, mesh[0] * mesh[1])
+    assert (chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core) == (neurons, axons, None)
+    assert (chip.energy_pj.router, chip.energy_pj.link, chip.energy_pj.synapse) == (*energy, None)
+    assert (chip.latency_ns.router, chip.latency_ns.link) == latency
+    assert content == (DESCRIPTIONS / f"{name}.yaml").read_bytes()
+    assert len(chip.source) > 50
+
+
+def test_they_are_listed_from_small_to_large():
+    found = descriptions()
+    assert sorted(found) == list(hardware_names())
+    assert [chip.cores for chip in found.values()] == sorted(chip.cores for chip in found.values())
+    assert next(iter(found)) == "spinemap_5x5"
+
+
+def test_a_file_of_ones_own(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(yaml.safe_dump({**CHIP, "synapses_per_core": 99, "energy_pj": {**CHIP["energy_pj"], "synapse": 4}}))
+    chip, content = read_hardware(str(path))
+    assert (chip.mesh, chip.cores, chip.synapses_per_core, chip.energy_pj.synapse) == ((3, 2), 6, 99, 4.0)
+    assert content == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"neurons_per_core": 0}, "neurons_per_core: 0: input should be greater than or equal to 1"),
+        ({"axons_per_core": -4}, "axons_per_core: -4: input should be greater"),
+        ({"axons_per_core": "many"}, "axons_per_core: 'many': input should be a valid integer"),
+        ({"axons_per_core": True}, "axons_per_core: True: input should be a valid integer"),
+        ({"axons_per_core": 2.5}, "axons_per_core: 2.5: input should be a valid integer"),
+        ({"axons_per_core": None}, "axons_per_core: None: input should be a valid integer"),
+        ({"synapses_per_core": 0}, "synapses_per_core: 0: input should be greater"),
+        ({"mesh": [0, 4]}, "mesh.0: 0: input should be greater"),
+        ({"mesh": [4]}, "the key mesh.1 is missing; add it"),
+        ({"mesh": [4, 4, 4]}, "mesh: [4, 4, 4]: tuple should have at most 2 items"),
+        ({"mesh": [40_000, 40_000]}, "mesh.0: 40000: input should be less than or equal to 32768"),
+        ({"mesh": "4x4"}, "mesh: '4x4': input should be a valid tuple"),
+        ({"neurons": 10}, "there is no key neurons; did you mean neurons_per_core?"),
+        ({"colour": "red"}, "there is no key colour; the keys are name, mesh, neurons_per_core"),
+        (
+            {"energy_pj": {"router": 1, "link": 1, "wire": 2}},
+            "there is no key energy_pj.wire; the keys are router, link, synapse",
+        ),
+        ({"energy_pj": {"router": 1}}, "the key energy_pj.link is missing; add it"),
+        ({"energy_pj": {"router": -1, "link": 1}}, "energy_pj.router: -1: input should be greater"),
+        ({"energy_pj": {"router": float("nan"), "link": 1}}, "energy_pj.router: nan: input should be"),
+        ({"latency_ns": {"router": 1, "link": float("inf")}}, "latency_ns.link: inf: input should be"),
+        ({"latency_ns": 3}, "latency_ns: 3: input should be"),
+        ({"name": "a b"}, "name: 'a b': string should match"),
+        ({"source": ""}, "source: '': string should have at least 1 character"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changed, message):
+    path = tmp_path / "chip.yaml"
+    path.write_text(yaml.safe_dump({**CHIP, **changed}))
+    with pytest.raises(InputError) as raised:
+        read_hardware(str(path))
+    assert str(raised.value).startswith(f"{path}: {message}")
+    assert str(raised.value).endswith("docs/mapping.md shows a description with all its keys")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_misspelt_key_is_named_before_the_one_that_is_missing_for_it(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(yaml.safe_dump({"neurons_per_cor" if k == "neurons_per_core" else k: v for k, v in CHIP.items()}))
+    with pytest.raises(InputError, match=r"no key neurons_per_cor; did you mean neurons_per_core\?"):
+        read_hardware(str(path))
+
+
+@pytest.mark.parametrize("key", sorted(set(CHIP)))
+def test_a_key_that_is_missing(tmp_path, key):
+    path = tmp_path / "chip.yaml"
+    path.write_text(yaml.safe_dump({name: value for name, value in CHIP.items() if name != key}))
+    with pytest.raises(InputError, match=f"the key {key} is missing; add it"):
+        read_hardware(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "it holds no keys"),
+        ("- 1\n- 2\n", "it holds no keys"),
+        ("a: [", r"is not valid YAML \(line 2"),
+        ("a: &x 1\nb: *x\n", "line 2 has an alias"),
+        ("a: !!python/object/apply:os.system ['true']\n", "is not valid YAML"),
+        ("[" * 100 + "]" * 100, "more than 32 levels"),
+        ("#" * (1 << 17), "is longer than"),
+        ("1: 2\n", "the key name is missing|keys should be strings"),
+    ],
+)
+def test_no_such_yaml(tmp_path, text, message):
+    path = tmp_path / "chip.yml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_hardware(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("lohi", UsageError, r"--hardware lohi: there is no such description, did you mean loihi\?"),
+        ("xyz", UsageError, "there is no such description; there are jin_1024x1024, jin_84x84, loihi"),
+        ("../descriptions/loihi", InputError, "no such file; give a YAML file, or one of"),
+        ("missing.yaml", InputError, "missing.yaml: no such file"),
+        ("", UsageError, "there is no such description"),
+    ],
+)
+def test_unknown_names(tmp_path, monkeypatch, name, error, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        read_hardware(name)
