@@ -1,0 +1,170 @@
+"""Places of cores: all different, as good as exhaustive search where that is possible, the same for the same seed."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from snnb.errors import InputError
+from snnb.mapping.curve import hilbert_curve
+from snnb.mapping.hardware import Hardware, read_hardware
+from snnb.mapping.placement import place, total_hops
+from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal, change, descend, hops, swap
+
+
+def chip(x, y):
+    costs = {"router": 1.0, "link": 1.0}
+    return Hardware(
+        name="chip",
+        mesh=(x, y),
+        neurons_per_core=1,
+        axons_per_core=1,
+        energy_pj=costs,
+        latency_ns=costs,
+        source="a test",
+    )
+
+
+def random_traffic(cores, density, seed):
+    rng = np.random.default_rng(seed)
+    return csr_matrix(rng.random((cores, cores)) * (rng.random((cores, cores)) < density))
+
+
+def grid(width, height, seed):
+    """Traffic between neighbours of a grid whose cores are numbered at random: 1 hop a spike is possible."""
+    number = np.random.default_rng(seed).permutation(width * height).reshape(width, height)
+    pairs = [(number[:-1].ravel(), number[1:].ravel()), (number[:, :-1].ravel(), number[:, 1:].ravel())]
+    source, target = np.concatenate(pairs, axis=1)
+    return csr_matrix((np.ones(source.size), (source, target)), shape=(width * height,) * 2)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 7), (7, 1), (4, 4), (5, 3), (6, 5), (13, 8), (84, 84)])
+def test_the_curve_visits_every_place_once_in_steps_to_a_neighbour(width, height):
+    places = hilbert_curve(width, height)
+    assert {tuple(at) for at in places.tolist()} == {(x, y) for x in range(width) for y in range(height)}
+    assert len(places) == width * height
+    steps = np.abs(np.diff(places, axis=0)).sum(axis=1)
+    longer, shorter = max(width, height), min(width, height)
+    assert (steps == 2).sum() == (longer % 2 == 1 and shorter % 2 == 0)
+    assert steps.max(initial=1) <= 2
+
+
+def test_on_a_square_of_a_power_of_two_it_is_hilberts():
+    assert hilbert_curve(2, 2).tolist() == [[0, 0], [0, 1], [1, 1], [1, 0]]
+    quarters = hilbert_curve(16, 16) // 8
+    assert (np.abs(np.diff(quarters, axis=0)).sum(axis=1) > 0).sum() == 3  # each quarter is walked at once
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_on_tiny_meshes_it_is_within_a_tenth_of_the_optimum(seed):
+    rng = np.random.default_rng(seed)
+    width, height = [(3, 3), (3, 2), (2, 2), (8, 1), (1, 5), (2, 4)][seed % 6]
+    cores = int(rng.integers(2, width * height + 1))
+    traffic = random_traffic(cores, 0.6, seed)
+    at = np.array([(x, y) for x in range(width) for y in range(height)])
+    apart = np.abs(at[:, None] - at[None]).sum(axis=2)
+    every = np.array(list(permutations(range(width * height), cores)), np.int8)
+    entries = traffic.tocoo()
+    costs = sum(w * apart[every[:, a], every[:, b]] for a, b, w in zip(entries.row, entries.col, entries.data))
+    found = total_hops(traffic, place(traffic, chip(width, height), seed))
+    assert found <= 1.1 * np.min(costs) + 1e-9
+    assert found >= np.min(costs) - 1e-9
+
+
+def test_a_scrambled_grid_is_found_again():
+    traffic = grid(6, 6, seed=3)
+    assert total_hops(traffic, place(traffic, chip(6, 6))) == traffic.sum()
+
+
+@pytest.mark.parametrize(("cores", "mesh"), [(1, (1, 1)), (6, (3, 2)), (40, (9, 7)), (63, (9, 7)), (128, (16, 8))])
+def test_no_two_cores_share_a_place_and_all_are_on_the_mesh(cores, mesh):
+    places = place(random_traffic(cores, 0.2, cores), chip(*mesh))
+    assert places.dtype == np.int32
+    assert places.shape == (cores, 2)
+    assert len(np.unique(places, axis=0)) == cores
+    assert (places >= 0).all()
+    assert (places < mesh).all()
+
+
+def test_cores_without_traffic_have_places_too():
+    places = place(csr_matrix((5, 5)), chip(5, 1))
+    assert sorted(places[:, 0].tolist()) == [0, 1, 2, 3, 4]
+    lonely = csr_matrix(([3.0, 1.0], ([0, 2], [4, 2])), shape=(6, 6))  # and what stays in a core costs nothing
+    assert total_hops(lonely, place(lonely, chip(3, 3))) == 3
+
+
+def test_the_same_seed_gives_the_same_places_and_another_may_not():
+    traffic = random_traffic(60, 0.3, 5)
+    first, again, other = (place(traffic, chip(8, 8), seed) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_more_cores_than_places():
+    with pytest.raises(InputError, match="130 cores do not fit on loihi, which has 128; choose larger hardware"):
+        place(csr_matrix((130, 130)), read_hardware("loihi")[0])
+
+
+def test_thousands_of_cores_on_a_large_mesh():
+    """Better than three times the hops of neighbours, where the order of the numbers has more than twenty times."""
+    traffic = grid(50, 40, seed=1)
+    places = place(traffic, read_hardware("jin_1024x1024")[0])
+    assert len(np.unique(places, axis=0)) == 2000
+    assert total_hops(traffic, places) < 3 * traffic.sum()
+
+
+def test_progress_tells_the_hops_and_an_interruption_ends_it():
+    told = []
+
+    def interrupt(done, total, note=""):
+        told.append((done, total, note))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        place(random_traffic(60, 0.3, 5), chip(8, 8), 0, interrupt)
+    (done, total, note), *_ = told
+    assert 0 < done < total
+    assert note.endswith(" hops a sample")
+
+
+@pytest.fixture
+def started():
+    """Seven cores on a board of twelve places, and their traffic."""
+    traffic = random_traffic(7, 0.5, 3)
+    both = (traffic + traffic.T).tolil()
+    both.setdiag(0)
+    both = both.tocsr()
+    both.eliminate_zeros()
+    links = Links(both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data)
+    at = np.random.default_rng(0).permutation(12)[:7].astype(np.int32)
+    board = Board(at // 3, at % 3, np.full((4, 3), NOBODY, np.int32))
+    board.who[board.x, board.y] = np.arange(7)
+    return traffic, links, board
+
+
+def test_changes_are_exact(started):
+    traffic, links, board = started
+    for core in range(7):
+        for x in range(4):
+            for y in range(3):
+                before = total_hops(traffic, np.stack([board.x, board.y], axis=1))
+                assert hops(links, board) == pytest.approx(before)
+                told = change(links, board, core, x, y) if board.who[x, y] != core else 0.0
+                swap(board, core, x, y)
+                after = total_hops(traffic, np.stack([board.x, board.y], axis=1))
+                assert after - before == pytest.approx(told, abs=1e-9)
+                assert (board.who[board.x, board.y] == np.arange(7)).all()
+                assert (board.who != NOBODY).sum() == 7
+
+
+def test_random_swaps_and_the_descent_add_up(started):
+    _, links, board = started
+    before = hops(links, board)
+    moved, _ = anneal(links, board, np.array([5], np.uint64), 1.0, 2, 1000)
+    assert hops(links, board) == pytest.approx(before + moved)
+    before = hops(links, board)
+    moved = descend(links, board, 0, 7, 4)
+    assert hops(links, board) == pytest.approx(before + moved)
+    assert moved <= 0
+    assert (board.who[board.x, board.y] == np.arange(7)).all()
