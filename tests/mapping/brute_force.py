@@ -1,4 +1,4 @@
-"""Every figure of a mapping's cost by its definition, with plain dictionaries, of the edges that the csv export lists."""
+"""Every figure of a cost by its definition, with plain dictionaries, of the edges that the csv export lists."""
 
 import csv
 from ast import literal_eval
