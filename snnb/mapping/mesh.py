@@ -1,0 +1,85 @@
+"""What spikes between cores load on the links of a mesh, by routes along x first, then along y."""
+
+from typing import TYPE_CHECKING, NamedTuple, Tuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+
+class LinkLoads(NamedTuple):
+    """Spikes per sample over each link of a mesh in each direction.
+
+    Attributes
+    ----------
+    right, left : ndarray of float64, shape (height, width - 1)
+        Over the links between neighbours along x, towards larger and towards smaller x.
+    up, down : ndarray of float64, shape (height - 1, width)
+        Over the links between neighbours along y, towards larger and towards smaller y.
+    """
+
+    right: np.ndarray
+    left: np.ndarray
+    up: np.ndarray
+    down: np.ndarray
+
+    @property
+    def all(self) -> np.ndarray:
+        """The loads of all links: float64, flat."""
+        return np.concatenate([load.ravel() for load in self])
+
+
+def distances(traffic: "csr_matrix", place: np.ndarray) -> np.ndarray:
+    """Return the Manhattan distance of each element of the traffic: int64, shape (elements,).
+
+    Parameters
+    ----------
+    traffic : csr_matrix of shape (cores, cores)
+    place : ndarray of int, shape (cores, 2)
+        Where each core is: x, y.
+    """
+    source, target = _pairs(traffic)
+    return np.abs(place[source].astype(np.int64) - place[target]).sum(axis=1)
+
+
+def link_loads(traffic: "csr_matrix", place: np.ndarray, mesh: Tuple[int, int]) -> LinkLoads:
+    """Send each spike to each core that it reaches along a route of its own, and count it on the links.
+
+    Parameters
+    ----------
+    traffic : csr_matrix of float64, shape (cores, cores)
+        Spikes per sample from core to core.
+    place : ndarray of int, shape (cores, 2)
+        Where each core is: x, y.
+    mesh : tuple of int
+        Cores along x and along y.
+
+    Returns
+    -------
+    LinkLoads
+    """
+    width, height = mesh
+    source, target = _pairs(traffic)
+    (x, y), (to_x, to_y) = place[source].T.astype(np.int64), place[target].T.astype(np.int64)
+    right = _runs(y, x, to_x, traffic.data, height, width)
+    left = _runs(y, to_x, x, traffic.data, height, width)
+    up = _runs(to_x, y, to_y, traffic.data, width, height)
+    down = _runs(to_x, to_y, y, traffic.data, width, height)
+    return LinkLoads(right, left, up.T, down.T)
+
+
+def _pairs(traffic: "csr_matrix") -> Tuple[np.ndarray, np.ndarray]:
+    return np.repeat(np.arange(traffic.shape[0]), np.diff(traffic.indptr)), traffic.indices
+
+
+def _runs(
+    line: np.ndarray, begin: np.ndarray, end: np.ndarray, load: np.ndarray, lines: int, length: int
+) -> np.ndarray:
+    """Add each load to the links of its line from `begin` to `end`, where that is behind: shape (lines, length - 1)."""
+    there = begin < end
+    line, begin, end, load = line[there], begin[there], end[there], load[there]
+    places = np.concatenate([line * length + begin, line * length + end])
+    change = np.bincount(places, np.concatenate([load, -load]), minlength=lines * length)
+    loads = np.cumsum(change.reshape(lines, length), axis=1)[:, :-1]
+    return np.maximum(loads, 0.0)  # a sum that should be 0 may miss it by a rounding

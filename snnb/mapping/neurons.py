@@ -1,0 +1,143 @@
+"""The neurons of a graph that are placed on cores, and the spikes that they send."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Optional, Tuple
+
+import numpy as np
+
+from snnb.errors import UsageError
+from snnb.synapses import adjacency
+from snnb.synapses.graph import SynapseGraph
+from snnb.synapses.population import GraphPopulation
+from snnb.synapses.projection import GraphProjection
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedNetwork:
+    """A graph as a mapping sees it: all neurons but those of the input are placed, and numbered again from 0.
+
+    Attributes
+    ----------
+    graph : SynapseGraph
+        A graph with spike counts.
+    first : int
+        Id in the graph of the first placed neuron: the size of the input.
+    counts : ndarray of int64, shape (neurons,)
+        Spikes of each neuron over all samples.
+    outside : ndarray of float64, shape (input,), or None
+        Spikes per sample of an input that spikes. None where the input is a constant current: it sends no spikes, and
+        takes no axons.
+    """
+
+    graph: SynapseGraph
+    first: int
+    counts: np.ndarray
+    outside: Optional[np.ndarray]
+
+    @classmethod
+    def of(cls, graph: SynapseGraph) -> "PlacedNetwork":
+        """Look at a graph as a network to place.
+
+        Parameters
+        ----------
+        graph : SynapseGraph
+
+        Raises
+        ------
+        UsageError
+            If the graph has no spike counts.
+        """
+        if graph.recording is None:
+            raise UsageError(
+                f"{graph.path} has weights only, and a mapping is about spikes; make the graph of a simulation"
+            )
+        source, *placed = graph.populations
+        counts = np.concatenate([np.asarray(population.spike_count).ravel() for population in placed])
+        spiking = source.coding != "current"
+        outside = np.asarray(source.spike_count).ravel() / graph.recording.num_samples if spiking else None
+        return cls(graph, source.size, counts.astype(np.int64, copy=False), outside)
+
+    @property
+    def neurons(self) -> int:
+        """Number of placed neurons."""
+        return self.counts.size
+
+    @property
+    def samples(self) -> int:
+        """Number of samples over which the spikes were counted."""
+        assert self.graph.recording is not None  # `of` refuses such a graph
+        return self.graph.recording.num_samples
+
+    @cached_property
+    def spikes(self) -> np.ndarray:
+        """Spikes of each neuron per sample: float64, shape (neurons,)."""
+        return self.counts / self.samples
+
+    @cached_property
+    def in_degrees(self) -> np.ndarray:
+        """Synapses onto each neuron: int64, shape (neurons,).
+
+        Synapses from an input that is a constant current are counted too, as they take synapse memory.
+        """
+        return self._onto(self.graph.projections)
+
+    @cached_property
+    def fan_in(self) -> np.ndarray:
+        """Distinct neurons, a spiking input's included, whose spikes reach each neuron: int64, shape (neurons,)."""
+        return self._onto(tuple(p for p in self.graph.projections if p.source in self.sources))
+
+    def _onto(self, projections: Tuple[GraphProjection, ...]) -> np.ndarray:
+        onto = [adjacency.in_degrees([p for p in projections if p.target is t], t) for t in self.populations]
+        return np.concatenate(onto)
+
+    @property
+    def populations(self) -> Tuple[GraphPopulation, ...]:
+        """The placed populations, in the order of their neurons' numbers."""
+        return self.graph.populations[1:]
+
+    @property
+    def sources(self) -> Tuple[GraphPopulation, ...]:
+        """The populations whose neurons send spikes."""
+        return self.graph.populations[1 if self.outside is None else 0 :]
+
+    def part(self, population: GraphPopulation) -> slice:
+        """Return where the neurons of a placed population stand among all placed ones.
+
+        Parameters
+        ----------
+        population : GraphPopulation
+        """
+        start = population.first - self.first
+        return slice(start, start + population.size)
+
+    def spikes_of(self, population: GraphPopulation) -> np.ndarray:
+        """Return the spikes per sample of each neuron of a population that sends spikes: float64, flat.
+
+        Parameters
+        ----------
+        population : GraphPopulation
+            One of `sources`.
+        """
+        if population.first >= self.first:
+            return self.spikes[self.part(population)]
+        assert self.outside is not None  # else it is no source
+        return self.outside
+
+    def projections_from(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
+        """Return the projections from a population, in the graph's order.
+
+        Parameters
+        ----------
+        population : GraphPopulation
+        """
+        return tuple(p for p in self.graph.projections if p.source is population)
+
+    def projections_to(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
+        """Return the projections to a population, in the graph's order.
+
+        Parameters
+        ----------
+        population : GraphPopulation
+        """
+        return tuple(p for p in self.graph.projections if p.target is population)

@@ -1,0 +1,175 @@
+"""Which cores, or which groups of neurons, each source of spikes reaches: found by geometry, without a list of edges.
+
+A layer that joins every channel with every filter (`dense` pairing) makes all sources at one position of its input
+reach the same targets: all filters at the output positions of its windows. So the labels that they reach are found
+once a position, of the distinct labels at each output position. Where channels are apart (`diagonal` pairing: poolings,
+depthwise convolutions), a source has a few targets, and the labels of these are looked up.
+"""
+
+from typing import Callable, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from snnb.network.reindexing import PADDING
+from snnb.synapses.connection import Connection
+
+NOTHING = np.empty(0, np.int32)
+Sets = Tuple[np.ndarray, np.ndarray]  # where each set begins, and the labels
+
+
+class Reached(NamedTuple):
+    """The labels that the neurons of a population reach; neurons that reach the same ones mostly share a set.
+
+    Attributes
+    ----------
+    set_of : ndarray of int64, shape (sources,)
+        Number of the set of each neuron.
+    start : ndarray of int64, shape (sets + 1,)
+        Where each set begins in `label`.
+    label : ndarray of int32
+        The labels of each set, every one once, in no particular order.
+    """
+
+    set_of: np.ndarray
+    start: np.ndarray
+    label: np.ndarray
+
+
+class Marks:
+    """An element for each label, in which loops note what they have seen.
+
+    Parameters
+    ----------
+    labels : int
+        Number of labels.
+    """
+
+    def __init__(self, labels: int) -> None:
+        self._seen = np.full(labels, -1, np.int64)
+        self._next = 0
+
+    def collect(self, sets: int, loop: Callable[..., int], *arguments: object) -> Sets:
+        """Run a loop of `reach_kernels` twice: to count the labels, and to write them.
+
+        Parameters
+        ----------
+        sets : int
+            Number of sets that it finds.
+        loop : callable
+        *arguments
+            What it takes before `seen`.
+
+        Returns
+        -------
+        start : ndarray of int64, shape (sets + 1,)
+        label : ndarray of int32
+        """
+        start = np.zeros(sets + 1, np.int64)
+        label = np.empty(loop(*arguments, self._seen, self._next, start, NOTHING), np.int32)
+        self._next += sets
+        if label.size:
+            loop(*arguments, self._seen, self._next, start, label)
+            self._next += sets
+        return start, label
+
+
+def reached(connections: Sequence[Connection], label: np.ndarray, first: int, marks: Marks) -> Reached:
+    """Find the labels that each neuron of a population reaches over some connections.
+
+    Parameters
+    ----------
+    connections : sequence of Connection
+        From one population; at least one.
+    label : ndarray of int32, shape (neurons,)
+        Label of each placed neuron, from 0.
+    first : int
+        Id of the first placed neuron.
+    marks : Marks
+        For as many labels as there are.
+
+    Returns
+    -------
+    Reached
+    """
+    from snnb.mapping import reach_kernels
+
+    found = [_by_unit(connection, _labels_of(connection, label, first), marks) for connection in connections]
+    if len(connections) == 1 and not connections[0].positions.parallel:
+        return _by_position(connections[0], *found[0])
+    unit_start, unit = _units(connections)
+    start, labels = _joined(found)
+    run = np.empty(unit_start.size - 1, np.int64)
+    runs = reach_kernels.runs_of_units(unit_start, unit, run)
+    leaders = np.searchsorted(run, np.arange(runs))
+    counts = np.diff(unit_start)[leaders]
+    run_start = np.concatenate([[0], np.cumsum(counts)])
+    run_unit = unit[np.repeat(unit_start[leaders] - run_start[:-1], counts) + np.arange(run_start[-1])]
+    return Reached(run, *marks.collect(runs, reach_kernels.united, run_start, run_unit, start, labels))
+
+
+def _labels_of(connection: Connection, label: np.ndarray, first: int) -> np.ndarray:
+    target = connection.target
+    return label[target.first - first : target.first - first + target.size]
+
+
+def _by_unit(connection: Connection, label: np.ndarray, marks: Marks) -> Sets:
+    """Find the labels of each unit: a position of the layer's input, or with diagonal pairing a channel of one."""
+    from snnb.mapping import reach_kernels
+
+    geometry = connection.geometry
+    rows, columns = geometry.rows, geometry.columns
+    windows = rows.starts(), rows.output, columns.starts(), columns.output, columns.outputs
+    pixels = rows.size * columns.size
+    if geometry.pairing == "diagonal":
+        channels, multiplier = geometry.channels, geometry.multiplier
+        loop = reach_kernels.by_channel
+        return marks.collect(pixels * channels, loop, *windows, channels, multiplier, label)
+    at = marks.collect(label.size // geometry.filters, reach_kernels.at_positions, label, geometry.filters)
+    return marks.collect(pixels, reach_kernels.in_windows, *windows, *at)
+
+
+def _by_position(connection: Connection, start: np.ndarray, label: np.ndarray) -> Reached:
+    """Say which set each source has, where it stands at one position or none: for the latter there is an empty set."""
+    where = connection.positions.where
+    unit = where // _depth(connection)
+    if where.min() == PADDING:
+        unit = np.where(where == PADDING, start.size - 1, unit)
+        start = np.append(start, start[-1])
+    return Reached(unit, start, label)
+
+
+def _depth(connection: Connection) -> int:
+    """How many neighbouring positions are one unit."""
+    return connection.geometry.channels if connection.geometry.pairing == "dense" else 1
+
+
+def _units(connections: Sequence[Connection]) -> Sets:
+    """List the units of each source over all connections, numbered on from connection to connection."""
+    sources, units, offset = [], [], 0
+    for connection in connections:
+        source, position = _places(connection)
+        depth = _depth(connection)
+        sources.append(source)
+        units.append(offset + position // depth)
+        offset += int(np.prod(connection.geometry.input_volume)) // depth
+    source, unit = np.concatenate(sources), np.concatenate(units)
+    order = np.argsort(source, kind="stable")
+    return np.searchsorted(source[order], np.arange(connections[0].source.size + 1)), unit[order]
+
+
+def _places(connection: Connection) -> Sets:
+    """List the pairs of source (by index in its population) and position that it stands at."""
+    positions = connection.positions
+    if positions.parallel:
+        flat = positions.ids.ravel()
+        position = np.flatnonzero(flat != PADDING)
+        return flat[position] - connection.source.first, position
+    source = np.flatnonzero(positions.where != PADDING)
+    return source, positions.where[source]
+
+
+def _joined(found: List[Sets]) -> Sets:
+    """Put the sets of several connections behind each other."""
+    offsets = np.concatenate([[0], np.cumsum([label.size for _, label in found])])
+    starts = [start[:-1] + offset for (start, _), offset in zip(found, offsets)]
+    return np.concatenate([*starts, offsets[-1:]]), np.concatenate([label for _, label in found])

@@ -1,0 +1,152 @@
+"""The mapping that fills cores with neurons in the order of their ids: what others do, and the yardstick of ours."""
+
+from typing import List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from snnb.mapping.limits import Limits
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.network.reindexing import PADDING
+from snnb.progress import Progress, Throttle, silent
+from snnb.synapses.connection import Connection
+from snnb.synapses.population import GraphPopulation
+
+MOST_SOURCES = 1 << 22  # listed at a time
+
+
+class Sources(NamedTuple):
+    """The sources of some neurons of a population, whole positions of them.
+
+    Attributes
+    ----------
+    position_start, position_source : ndarray
+        The ids (int32 or int64) of the sources that all neurons at a position share, and where those of each begin. A
+        source may stand there twice.
+    neuron_start, neuron_source : ndarray
+        Further sources of each neuron.
+    """
+
+    position_start: np.ndarray
+    position_source: np.ndarray
+    neuron_start: np.ndarray
+    neuron_source: np.ndarray
+
+
+def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = silent) -> np.ndarray:
+    """Fill cores with neurons in the order of their ids, a new core when a limit would be exceeded.
+
+    PACMAN (Galluppi et al., CF 2012) and AxonCUDA do the same.
+
+    Parameters
+    ----------
+    network : PlacedNetwork
+        One that `check_possible` lets pass.
+    limits : Limits
+    progress : Progress
+        Told of the neurons placed.
+
+    Returns
+    -------
+    ndarray of int32, shape (neurons,)
+        Core of each neuron, from 0 without gaps.
+    """
+    from snnb.mapping.sequential_kernels import fill_cores
+
+    core = np.empty(network.neurons, np.int32)
+    seen = np.full(network.graph.number_of_nodes(), -1, np.int32)
+    state, most, throttle = np.zeros(4, np.int64), np.array(limits, np.int64), Throttle()
+    for population in network.populations:
+        lists = SourceLists(network, population)
+        for first, last in lists.parts():
+            part = slice(*(population.first - network.first + lists.filters * at for at in (first, last)))
+            fill_cores(state, most, lists.filters, *lists.of(first, last), network.in_degrees[part], seen, core[part])
+            if throttle.due(last=part.stop == network.neurons):
+                progress(part.stop, network.neurons, f"{state[0] + 1} cores")
+    return core
+
+
+class SourceLists:
+    """Lists the distinct sources of spikes of a population's neurons, position after position.
+
+    Parameters
+    ----------
+    network : PlacedNetwork
+    population : GraphPopulation
+
+    Attributes
+    ----------
+    filters, positions : int
+        How many neurons there are at a position, and how many positions.
+    """
+
+    def __init__(self, network: PlacedNetwork, population: GraphPopulation) -> None:
+        projections = [p for p in network.projections_to(population) if p.source in network.sources]
+        connections = [connection for projection in projections for connection in projection.connections]
+        self.filters = population.shape[-1]
+        self.positions = population.size // self.filters
+        self._shared = [_Inputs(connection, 1) for connection in connections if connection.geometry.pairing == "dense"]
+        self._apart = [
+            _Inputs(connection, self.filters) for connection in connections if connection.geometry.pairing != "dense"
+        ]
+
+    def parts(self) -> List[Tuple[int, int]]:
+        """Cut the positions into ranges with few enough sources."""
+        weights = sum((inputs.counts for inputs in self._shared), np.ones(self.positions, np.int64))
+        for inputs in self._apart:
+            weights = weights + inputs.counts.reshape(self.positions, -1).sum(axis=1)
+        groups = np.cumsum(weights) // MOST_SOURCES
+        ends = [*(np.flatnonzero(np.diff(groups)) + 1).tolist(), self.positions]
+        return list(zip([0, *ends], ends))
+
+    def of(self, first: int, last: int) -> Sources:
+        """List the sources of the neurons at positions `first` to `last`.
+
+        Parameters
+        ----------
+        first, last : int
+        """
+        shared = _beside([inputs.listed(first, last) for inputs in self._shared], last - first)
+        first, last = first * self.filters, last * self.filters
+        return Sources(*shared, *_beside([inputs.listed(first, last) for inputs in self._apart], last - first))
+
+
+class _Inputs:
+    """The sources over one connection: of each position, or, with diagonal pairing, of each neuron."""
+
+    def __init__(self, connection: Connection, filters: int) -> None:
+        self._connection, self._filters = connection, filters
+        real = connection.positions.ids != PADDING
+        fan_in = connection.geometry.fan_in(real)
+        self.counts = (fan_in[:, :, 0] if filters == 1 else fan_in).ravel()
+
+    def listed(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:
+        from snnb.synapses.kernels import list_sources
+
+        geometry = self._connection.geometry
+        (row_order, row_start), (column_order, column_start) = geometry.rows.by_output(), geometry.columns.by_output()
+        start = np.concatenate([[0], np.cumsum(self.counts[first:last])])
+        source = np.empty(start[-1], np.int64)
+        list_sources(
+            self._connection.positions.ids,
+            row_start,
+            geometry.rows.input[row_order],
+            column_start,
+            geometry.columns.input[column_order],
+            self._filters,
+            0 if geometry.pairing == "dense" else geometry.multiplier,
+            first,
+            last,
+            source,
+        )
+        return start, source
+
+
+def _beside(lists: Sequence[Tuple[np.ndarray, np.ndarray]], number: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Join lists of the same things: number n of the result is number n of each."""
+    if not lists:
+        return np.zeros(number + 1, np.int64), np.empty(0, np.int64)
+    if len(lists) == 1:
+        return lists[0]
+    owners = np.concatenate([np.repeat(np.arange(number), np.diff(start)) for start, _ in lists])
+    order = np.argsort(owners, kind="stable")
+    return np.searchsorted(owners[order], np.arange(number + 1)), np.concatenate([s for _, s in lists])[order]

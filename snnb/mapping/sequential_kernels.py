@@ -1,0 +1,74 @@
+"""The compiled loop that fills cores in order. Importing this module imports numba."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from snnb.compiled import compiled
+
+FILES = [Path(__file__)]
+
+
+@partial(compiled, files=FILES)
+def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
+    """Count the sources that the core had not seen, and note that it has."""
+    new = 0
+    for s in source:
+        if seen[s] != core:
+            seen[s] = core
+            new += 1
+    return new
+
+
+@partial(compiled, files=FILES)
+def fill_cores(
+    state: np.ndarray,
+    limits: np.ndarray,
+    filters: int,
+    position_start: np.ndarray,
+    position_source: np.ndarray,
+    neuron_start: np.ndarray,
+    neuron_source: np.ndarray,
+    synapses: np.ndarray,
+    seen: np.ndarray,
+    core: np.ndarray,
+) -> None:
+    """Place neurons one after another, on a new core when a limit would be exceeded.
+
+    Parameters
+    ----------
+    state : ndarray of int64, shape (4,)
+        The core that is being filled, and its neurons, axons and synapses so far.
+    limits : ndarray of int64, shape (3,)
+        Most neurons, axons and synapses of a core.
+    filters : int
+        How many neurons there are at a position; the first neuron is the first of one.
+    position_start, position_source : ndarray
+        The sources that all neurons at a position share.
+    neuron_start, neuron_source : ndarray
+        Further sources of each neuron.
+    synapses : ndarray of int64, shape (neurons,)
+    seen : ndarray of int32, shape (nodes,)
+        The last core that has an axon of each source.
+    core : ndarray of int32, shape (neurons,)
+        The result.
+    """
+    shared = -1  # the position whose sources are all seen
+    for neuron in range(core.size):
+        position = neuron // filters
+        at_position = position_source[position_start[position] : position_start[position + 1]]
+        own = neuron_source[neuron_start[neuron] : neuron_start[neuron + 1]]
+        new = _newly_seen(own, seen, state[0])
+        if position != shared:
+            new += _newly_seen(at_position, seen, state[0])
+        full = state[1] == limits[0] or state[2] + new > limits[1] or state[3] + synapses[neuron] > limits[2]
+        if full and state[1]:
+            state[0] += 1
+            state[1:] = 0
+            new = _newly_seen(own, seen, state[0]) + _newly_seen(at_position, seen, state[0])
+        shared = position
+        core[neuron] = state[0]
+        state[1] += 1
+        state[2] += new
+        state[3] += synapses[neuron]

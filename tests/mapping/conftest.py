@@ -1,0 +1,33 @@
+"""Graphs to map, built once: every network, with a constant input and with one that spikes."""
+
+import pytest
+
+from snnb.mapping.neurons import PlacedNetwork
+from tests.mapping.brute_force import csv_edges
+from tests.mapping.networks import NETWORKS, make_graph
+
+CASES = [(name, coding) for name in NETWORKS for coding in ("current", "spikes")]
+
+
+@pytest.fixture(scope="session")
+def graphs(tmp_path_factory):
+    """Graph and edges of a network, by its name and the coding of its input."""
+    made = {}
+
+    def make(name, coding):
+        if (name, coding) not in made:
+            folder = tmp_path_factory.mktemp(f"{name}_{coding}")
+            graph = make_graph(NETWORKS[name](), folder, coding)
+            made[name, coding] = graph, csv_edges(graph, folder)
+        return made[name, coding]
+
+    yield make
+    for graph, _ in made.values():
+        graph.close()
+
+
+@pytest.fixture(params=CASES, ids=lambda case: "-".join(case))
+def case(request, graphs):
+    """A graph, its edges, and the network to place."""
+    graph, edges = graphs(*request.param)
+    return graph, edges, PlacedNetwork.of(graph)

@@ -1,0 +1,65 @@
+"""Small networks of every kind of junction as graphs to map."""
+
+import numpy as np
+import tensorflow as tf
+
+from snnb.mapping.hardware import EnergyPj, Hardware, LatencyNs
+from snnb.synapses.build import build_graph
+from tests.synapses.networks import LAYERS, branched, counts_of, save, save_counts, set_random_weights, varied
+
+
+def summed():
+    """A population that sums three layers, two of them from the same population; one reads the input as well."""
+    source = LAYERS.Input((6, 5, 2), name="input")
+    one = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
+    two = LAYERS.Conv2D(2, 1, strides=2, activation="relu", name="two")(one)
+    terms = [
+        LAYERS.Conv2D(3, 3, strides=2, padding="same", name="long")(one),
+        LAYERS.DepthwiseConv2D(1, strides=2, name="short")(one),
+        LAYERS.Conv2D(3, (1, 2), padding="same", name="other")(two),
+        LAYERS.Conv2D(3, 2, strides=2, padding="same", use_bias=False, name="input_too")(source),
+    ]
+    total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
+    return tf.keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(total)))
+
+
+def chained():
+    """A small chain as most networks are: convolution, pooling, convolution, dense layers."""
+    source = LAYERS.Input((10, 10, 1), name="input")
+    tensor = LAYERS.Conv2D(4, 3, activation="relu", name="conv1")(source)
+    tensor = LAYERS.AveragePooling2D(2, name="pool1")(tensor)
+    tensor = LAYERS.Conv2D(6, 2, activation="relu", name="conv2")(tensor)
+    tensor = LAYERS.Flatten(name="flat")(tensor)
+    tensor = LAYERS.Dense(12, activation="relu", name="dense1")(tensor)
+    return tf.keras.Model(source, LAYERS.Dense(5, activation="softmax", name="dense2")(tensor))
+
+
+NETWORKS = {network.__name__: network for network in (branched, varied, summed, chained)}
+
+
+def make_graph(model, folder, coding="current", seed=0, counts=None):
+    """Build the graph of a model with random spike counts."""
+    set_random_weights(model, seed)
+    spikes = {} if counts is None else counts
+    drawn = {**counts_of(model, seed), **spikes}
+    shapes = {layer.name: layer.output_shape[1:] for layer in model.layers if layer.name in ("sum",)}
+    drawn.update({name: np.arange(np.prod(shape)).reshape(shape) for name, shape in shapes.items()})
+    drawn = {name: values for name, values in drawn.items() if name not in ("long", "short", "other", "input_too")}
+    if coding == "spikes":
+        drawn["input"] = np.floor(np.abs(drawn["input"]))
+    folder.mkdir(parents=True, exist_ok=True)
+    parsed, path = save(model, folder / "net_parsed.h5"), folder / "net_graph.h5"
+    return build_graph(parsed, path, counts=save_counts(folder / "counts.npz", drawn), coding={"input": coding})
+
+
+def hardware(neurons=10_000, axons=100_000, synapses=None, mesh=(8, 7), synapse_energy=None):
+    return Hardware(
+        name="small",
+        mesh=mesh,
+        neurons_per_core=neurons,
+        axons_per_core=axons,
+        synapses_per_core=synapses,
+        energy_pj=EnergyPj(router=1.7, link=3.5, synapse=synapse_energy),
+        latency_ns=LatencyNs(router=2.1, link=5.3),
+        source="made up",
+    )

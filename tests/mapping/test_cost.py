@@ -1,0 +1,66 @@
+"""Every figure of a cost is the one that its definition gives, edge by edge."""
+
+import numpy as np
+import pytest
+
+from snnb.mapping.cost import cost, traffic, usage
+from tests.mapping.brute_force import Expected
+from tests.mapping.networks import hardware
+
+SCALARS = ["connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "latency_ns_mean", "latency_ns_max"]
+SCALARS += ["link_load_mean", "link_load_max", "reuse", "outside_spikes"]
+
+
+def random_mapping(network, rng, cores, mesh):
+    """Cores and places: of each core at least one neuron."""
+    core = rng.permutation(np.concatenate([np.arange(cores), rng.integers(0, cores, network.neurons - cores)]))
+    places = rng.permutation(mesh[0] * mesh[1])[:cores]
+    return core.astype(np.int32), np.stack([places % mesh[0], places // mesh[0]], axis=1).astype(np.int32)
+
+
+def compared(found, expected):
+    for name in SCALARS:
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-12, abs=1e-9), name
+    for name in ("neurons", "axons", "synapses"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    for name in ("spikes_in", "spikes_out"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-9)
+    assert found.cores == expected.cores
+    for own, other in zip(found.projections, expected.projections):
+        assert (own.source, own.target) == other[:2]
+        assert (own.connectivity, own.cut) == pytest.approx(other[2:])
+    assert len(found.projections) == len(expected.projections)
+
+
+@pytest.mark.parametrize("cores", [2, 5, 30])
+def test_every_figure_is_that_of_its_definition(case, cores):
+    graph, edges, network = case
+    chip = hardware(mesh=(5, 8), synapse_energy=0.7)
+    core, place = random_mapping(network, np.random.default_rng(cores), cores, chip.mesh)
+    expected = Expected(graph, edges, core, chip, place)
+    compared(cost(network, core, chip, place), expected)
+    np.testing.assert_allclose(traffic(network, core, cores).toarray(), expected.traffic)
+    for own, name in zip(usage(network, core, cores), ("neurons", "axons", "synapses")):
+        np.testing.assert_array_equal(own, getattr(expected, name))
+
+
+def test_cores_of_neighbouring_neurons(case):
+    """As mappings really are: most neurons and their targets share a core."""
+    graph, edges, network = case
+    chip = hardware(mesh=(4, 1))
+    core = np.repeat(np.arange(4), -(-network.neurons // 4))[: network.neurons].astype(np.int32)
+    place = np.array([[3, 0], [0, 0], [2, 0], [1, 0]], np.int32)
+    compared(cost(network, core, chip, place), Expected(graph, edges, core, chip, place))
+
+
+def test_one_core_costs_nothing(case):
+    _, _, network = case
+    found = cost(network, np.zeros(network.neurons, np.int32), hardware(mesh=(1, 1)), np.zeros((1, 2), np.int32))
+    assert [getattr(found, name) for name in SCALARS[:-2]] == [0] * (len(SCALARS) - 2)
+    assert found.outside_spikes == pytest.approx(0 if network.outside is None else network.outside.sum())
+
+
+def test_a_core_without_neurons_is_a_core(case):
+    graph, edges, network = case
+    core, place = np.full(network.neurons, 1, np.int32), np.array([[0, 0], [1, 0], [2, 0]], np.int32)
+    compared(cost(network, core, hardware(), place), Expected(graph, edges, core, hardware(), place))
