@@ -7,8 +7,8 @@ import numpy as np
 from tensorflow import keras
 
 from snnb.errors import InputError, VerificationError
-from snnb.interrupt import end_when, run_interruptibly
 from snnb.training.batches import LabelledPictures, batches
+from snnb.training.keras_interruption import end_when, run_interruptibly
 from snnb.training.recipe import Recipe
 
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from snnb.interrupt import end_when, run_interruptibly
+from snnb.training.keras_interruption import end_when, run_interruptibly
 
 
 def test_work_is_interrupted_at_once_and_learns_that_nobody_waits():
