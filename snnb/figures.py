@@ -2,14 +2,17 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List, Sequence
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from snnb.text import printable
 
 DPI = 120
+LABEL = 0.16  # inches that the label of a row needs
 
 
 def plain(name: str, longest: int = 32) -> str:
@@ -34,6 +37,32 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG."""
     figure.tight_layout()
     figure.savefig(path, dpi=DPI, metadata={"Software": None})  # so that equal plots give equal bytes
+
+
+def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
+    """Name rows at the left, as many as there is room for; the last always.
+
+    Parameters
+    ----------
+    axes : Axes
+        Whose height and limits do not change any more.
+    middles : ndarray of float, shape (rows,)
+        The middle of each row, ascending.
+    names : sequence of str
+        The name of each.
+    """
+    height = axes.figure.get_figheight() * axes.get_position().height
+    low, high = sorted(axes.get_ylim())
+    least = LABEL / height * (high - low)
+    chosen: List[int] = []
+    for i in range(len(names)):
+        last = i == len(names) - 1
+        while last and chosen and middles[i] - middles[chosen[-1]] < least:
+            chosen.pop()
+        if not chosen or middles[i] - middles[chosen[-1]] >= least:
+            chosen.append(i)
+    axes.set_yticks(middles[chosen])
+    axes.set_yticklabels([plain(names[i]) for i in chosen], fontsize="x-small")
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
 from snnb.cli.verify import verify
 from snnb.errors import InputError, ResourceError, SnnbError, out_of_memory
-from snnb.stages.all import STAGES
+from snnb.stages.all import CHAIN, STAGES
 from snnb.version import __version__
 
 _ANEW = "; the same command keeps the results of the stages before {stage} and begins {stage} again"
@@ -58,7 +58,7 @@ def snnb(
 
 for _name, _stage in STAGES.items():
     commands.command(_name)(stage_command(_name, [_name], _stage.text, by_name=True))
-commands.command("run")(stage_command(list(STAGES)[-1], list(STAGES), "Run all five stages in order.", by_name=False))
+commands.command("run")(stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False))
 for _command in (models, datasets, hardware, status, verify, export, doctor):
     commands.command()(_command)
 

@@ -32,7 +32,7 @@ class Description(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Energy(Description):
+class EnergyPj(Description):
     """Energy of a spike, in pJ: in each router and on each link of its way, and for each synapse that it reaches.
 
     Attributes
@@ -47,7 +47,7 @@ class Energy(Description):
     synapse: Optional[Figure] = None
 
 
-class Latency(Description):
+class LatencyNs(Description):
     """Time that a spike takes, in ns: in each router and on each link of its way."""
 
     router: Figure
@@ -67,8 +67,8 @@ class Hardware(Description):
         Distinct neurons whose spikes the synapses of a core receive, those of the core itself included.
     synapses_per_core : int or None
         None where their number is not limited.
-    energy_pj : Energy
-    latency_ns : Latency
+    energy_pj : EnergyPj
+    latency_ns : LatencyNs
     source : str
         Where the figures are from.
     """
@@ -78,8 +78,8 @@ class Hardware(Description):
     neurons_per_core: Limit
     axons_per_core: Limit
     synapses_per_core: Optional[Limit] = None
-    energy_pj: Energy
-    latency_ns: Latency
+    energy_pj: EnergyPj
+    latency_ns: LatencyNs
     source: Text
 
     @property
@@ -153,7 +153,7 @@ def _wrong(first: Mapping[str, object]) -> str:
     parts = [str(part)[:60] for part in place] if isinstance(place, tuple) else []
     key, kind, value = ".".join(parts), first["type"], repr(first.get("input"))[:60]
     if kind == "extra_forbidden":
-        model = {"energy_pj": Energy, "latency_ns": Latency}.get(parts[0], Hardware)
+        model = {"energy_pj": EnergyPj, "latency_ns": LatencyNs}.get(parts[0], Hardware)
         near = get_close_matches(parts[-1], model.model_fields, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(model.model_fields)}"
         return f"there is no key {key}; {hint}"

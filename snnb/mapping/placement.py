@@ -10,7 +10,7 @@ descent. The same seed gives the same places.
 from typing import Iterator, List, Tuple
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags, identity
+from scipy.sparse import coo_matrix, csr_matrix, diags, identity
 from scipy.sparse.linalg import ArpackError, eigsh
 
 from snnb.errors import InputError
@@ -105,9 +105,11 @@ class _Told:
 
 
 def _links(traffic: csr_matrix) -> Links:
-    both = (traffic + traffic.T).tocsr()
-    both.setdiag(0)
-    both.eliminate_zeros()
+    between = traffic.tocoo()
+    apart = (between.row != between.col) & (between.data > 0)
+    row, column, spikes = between.row[apart], between.col[apart], between.data[apart]
+    both = coo_matrix((spikes, (row, column)), shape=traffic.shape).tocsr()
+    both = (both + both.T).tocsr()
     both.sort_indices()
     return Links(both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data.astype(np.float64))
 

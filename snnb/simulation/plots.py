@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from snnb.figures import plain, save
+from snnb.figures import label_rows, plain, save
 from snnb.simulation.layers import Network
 
 # Populations whose histograms are lines with colours and a legend of their own; of more, each is a row.
@@ -16,8 +16,8 @@ MOST_LINES = 10
 RATE_BINS = 50
 # Neurons of a population that a raster shows at most and at least, and of all; evenly spaced among a population's.
 MOST_NEURONS, LEAST_NEURONS, RASTER_NEURONS = 200, 10, 2400
-# Inches: what a population or a label needs, and what a figure has at most.
-ROW, LABEL, HIGHEST = 0.12, 0.16, 16.0
+# Inches: what a population needs, and what a figure has at most.
+ROW, HIGHEST = 0.12, 16.0
 
 
 def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: str) -> None:
@@ -81,7 +81,7 @@ def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[flo
     drawn = axes.pcolormesh(bins, edges, shown, norm=LogNorm(1, max(2, neurons.max())), cmap="viridis_r")
     axes.plot(means, np.arange(len(names)), color="tab:red", marker=".", linewidth=0.8, clip_on=False, label="mean")
     axes.invert_yaxis()
-    _label_rows(axes, np.arange(len(names)), names)
+    label_rows(axes, np.arange(len(names)), names)
     axes.figure.colorbar(drawn, ax=axes, label="neurons", fraction=0.04, aspect=4 * axes.figure.get_figheight())
     axes.legend(fontsize="x-small", loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
 
@@ -116,21 +116,5 @@ def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], ste
     axes.set_xlim(0, steps)
     axes.set_ylim(-1, max(1, bottom))
     axes.set_xlabel("time (ms)")
-    _label_rows(axes, np.array(middles), names)
+    label_rows(axes, np.array(middles), names)
     save(figure, path)
-
-
-def _label_rows(axes: Axes, middles: np.ndarray, names: List[str]) -> None:
-    """Name rows at the left, as many as there is room for; the last always."""
-    height = axes.figure.get_figheight() * axes.get_position().height
-    low, high = sorted(axes.get_ylim())
-    least = LABEL / height * (high - low)
-    chosen: List[int] = []
-    for i in range(len(names)):
-        last = i == len(names) - 1
-        while last and chosen and middles[i] - middles[chosen[-1]] < least:
-            chosen.pop()
-        if not chosen or middles[i] - middles[chosen[-1]] >= least:
-            chosen.append(i)
-    axes.set_yticks(middles[chosen])
-    axes.set_yticklabels([plain(names[i]) for i in chosen], fontsize="x-small")

@@ -3,9 +3,11 @@
 from typing import Any, Dict
 
 from snnb.stages import graph, parse, prepare, simulate, train
+from snnb.stages import map as mapping
 from snnb.stages.stage import Stage
 
 STAGES: Dict[str, Stage[Any, Any]] = {
-    stage.name: stage for stage in (prepare.STAGE, train.STAGE, parse.STAGE, simulate.STAGE, graph.STAGE)
+    stage.name: stage for stage in (prepare.STAGE, train.STAGE, parse.STAGE, simulate.STAGE, graph.STAGE, mapping.STAGE)
 }
 KINDS = tuple(stage.kind for stage in STAGES.values())
+CHAIN = [name for name, stage in STAGES.items() if not stage.optional]  # what `snnb run` runs

@@ -19,6 +19,7 @@ from snnb.synapses.export.options import ExportOptions, RateUnit
 from snnb.text import load_json
 
 PoolWeight = Literal["one", "mean"]
+WEIGHTS = "weights"  # name of the graph without spike counts
 
 
 class GraphParams(Options):
@@ -47,7 +48,7 @@ class GraphDetails(Record):
     networkx: bool
 
 
-KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=r"^([0-9]{8}T[0-9]{6}Z|weights)$")
+KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=rf"^([0-9]{{8}}T[0-9]{{6}}Z|{WEIGHTS})$")
 
 
 def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> GraphParams:
@@ -81,7 +82,7 @@ def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
 
 def stamp_of(params: GraphParams) -> str:
     """Return the name of the graph's directory: that of its simulation, or `weights`."""
-    return params.simulation or "weights"
+    return params.simulation or WEIGHTS
 
 
 def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
@@ -185,7 +186,7 @@ STAGE = Stage(
     run,
     serves=lambda run, options: stamp_of(resolve(run, options)),
     why=_why_run,
-    again=lambda name: ("--weights-only",) if name == "weights" else ("--simulation", name),
+    again=lambda name: ("--weights-only",) if name == WEIGHTS else ("--simulation", name),
     follow=_follow,
     address_space=COMPILED,
 )

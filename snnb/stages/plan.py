@@ -170,7 +170,7 @@ class StageState:
 
 
 def state_of_stages(run: RunDirectory) -> List[StageState]:
-    """Return the state of every result in the run, and of the stages that have not run."""
+    """Return the state of every result in the run, and of the stages of `snnb run` that have not run."""
     aside = run.interrupted()
     states: List[StageState] = []
     stale: Dict[str, str] = {}  # by stage, the first one that has to run for it
@@ -195,7 +195,7 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
             found = [state(stage, directory, directory, record) for directory, record in directories.items()]
         if first:
             stale[name] = first
-        states += found or [StageState(name, None, "has not run")]
+        states += found or ([] if stage.optional else [StageState(name, None, "has not run")])
     return states
 
 

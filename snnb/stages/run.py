@@ -80,6 +80,13 @@ class Run:
         """Write the synapse graph."""
         return self._stage("graph", force, options)
 
+    def map(self, *, force: bool = False, **options: Any) -> StageResult:
+        """Map the graph onto the cores of a chip, as in `run.map(hardware="loihi")`.
+
+        `snnb.mapping.mapping.Mapping.open(result.directory)` reads the result.
+        """
+        return self._stage("map", force, options)
+
     def export(
         self,
         format: str,

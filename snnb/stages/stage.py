@@ -78,6 +78,8 @@ class Stage(Generic[P, D]):
         From its options and the results of the stages before, the options to use.
     always_new : bool
         Whether it makes a new result each time it is asked for by name.
+    optional : bool
+        Whether it runs only when it is asked for by name: `snnb run` leaves it out.
     address_space : int
         Bytes of address space that its libraries need.
     """
@@ -95,6 +97,7 @@ class Stage(Generic[P, D]):
         options
     )
     always_new: bool = False
+    optional: bool = False
     address_space: int = 0
 
     @property

@@ -1,0 +1,208 @@
+"""From a network and hardware to cores, places and costs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from snnb.errors import InputError
+from snnb.mapping.cost import Cost, cost, traffic
+from snnb.mapping.foreign import check_limits, read_partition, read_placement
+from snnb.mapping.hardware import Hardware, descriptions
+from snnb.mapping.limits import Limits, check_possible, too_few_cores
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.partition import Partition, Tried, partition
+from snnb.mapping.placement import place, total_hops
+from snnb.mapping.sequential import sequential
+from snnb.mapping.traffic import connectivity
+from snnb.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+FROM_A_FILE = "file"
+METHODS = ("sequential", "groups", "hypergraph")
+
+
+@dataclass(frozen=True, eq=False)
+class MappedNetwork:
+    """A network on cores, the cores on a mesh, and what that costs.
+
+    Attributes
+    ----------
+    network : PlacedNetwork
+    hardware : Hardware
+    core : ndarray of int32, shape (neurons,)
+    place : ndarray of int32, shape (cores, 2)
+        x and y.
+    traffic : csr_matrix of float64, shape (cores, cores)
+        Spikes from core to core a sample.
+    cost : Cost
+    method : str
+        How the neurons came to their cores: a name of `METHODS`, or `file`.
+    tried : tuple of Tried
+        What each method gave; empty for a partition from a file.
+    sequential : Tried
+        The mapping in the order of ids, to compare with.
+    """
+
+    network: PlacedNetwork
+    hardware: Hardware
+    core: np.ndarray
+    place: np.ndarray
+    traffic: "csr_matrix"
+    cost: Cost
+    method: str
+    tried: Tuple[Tried, ...]
+    sequential: Tried
+
+
+def map_network(
+    network: PlacedNetwork,
+    hardware: Hardware,
+    *,
+    method: str = "auto",
+    objective: str = "spikes",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> MappedNetwork:
+    """Find cores and places.
+
+    Parameters
+    ----------
+    network : PlacedNetwork
+    hardware : Hardware
+    method : {"auto", "sequential", "groups", "hypergraph"}
+    objective : {"spikes", "hops"}
+        `spikes`: the partition with the least connectivity is placed. `hops`: what each method gives is placed, and
+        the one with the fewest hops taken.
+    seed : int
+        Of everything random; the same seed gives the same mapping.
+    progress : Progress
+        Told how far it is, with the objective so far.
+
+    Raises
+    ------
+    InputError
+        The network cannot be on this hardware, or not with this method.
+    """
+    check_possible(network, hardware, list(descriptions().values()))
+    if objective == "hops" and method == "auto":
+        found = _fewest_hops(network, hardware, seed, progress)
+    else:
+        parts = partition(network, hardware, method=method, seed=seed, progress=progress)
+        found = parts, *_placed(network, hardware, parts.core, seed, progress)
+    parts, between, places = found
+    return _costed(network, hardware, parts, between, places, progress)
+
+
+def cost_partition(
+    network: PlacedNetwork,
+    hardware: Hardware,
+    partition_file: Path,
+    placement_file: Optional[Path] = None,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Tuple[MappedNetwork, Dict[Path, bytes]]:
+    """Cost a partition that was made elsewhere, with a placement made elsewhere or ours.
+
+    Parameters
+    ----------
+    network : PlacedNetwork
+    hardware : Hardware
+    partition_file : Path
+    placement_file : Path, optional
+    seed : int
+        Of the placement, where no file has it.
+    progress : Progress
+
+    Returns
+    -------
+    mapped : MappedNetwork
+    read : dict of Path to bytes
+        The files and what was read of them.
+
+    Raises
+    ------
+    InputError
+        A file is not as it should be, or the partition breaks a limit.
+    """
+    core, content = read_partition(partition_file, network, hardware)
+    cores, read = int(core.max(initial=-1)) + 1, {partition_file: content}
+    if placement_file is not None:
+        places, read[placement_file] = read_placement(placement_file, cores, hardware)
+        cores = len(places)
+    check_limits(partition_file, network, core, cores, hardware)
+    between = traffic(network, core, cores)
+    if placement_file is None:
+        places = place(between, hardware, seed, progress)
+    parts = Partition(core, FROM_A_FILE, ())
+    return _costed(network, hardware, parts, between, places, progress), read
+
+
+def _placed(
+    network: PlacedNetwork, hardware: Hardware, core: np.ndarray, seed: int, progress: Progress
+) -> Tuple["csr_matrix", np.ndarray]:
+    cores = int(core.max(initial=-1)) + 1
+    if cores > hardware.cores:
+        raise too_few_cores(network, hardware, cores, list(descriptions().values()))
+    between = traffic(network, core, cores)
+    return between, place(between, hardware, seed, progress)
+
+
+def _fewest_hops(
+    network: PlacedNetwork, hardware: Hardware, seed: int, progress: Progress
+) -> Tuple[Partition, "csr_matrix", np.ndarray]:
+    """Place what each method gives, and take the one with the fewest hops."""
+    best = None
+    tried: List[Tried] = []
+    least, refused = np.inf, None
+    for method in METHODS:
+        try:
+            parts = partition(network, hardware, method=method, seed=seed, progress=progress)
+            between, places = _placed(network, hardware, parts.core, seed, progress)
+        except InputError as error:  # this method needs more cores, or a library that is not there
+            refused = refused or error
+            continue
+        tried += parts.tried
+        hops = total_hops(between, places)
+        if hops < least:
+            least, best = hops, (parts, between, places)
+    if best is None:
+        raise refused or InputError(f"{hardware.name}: no method found a mapping; choose larger hardware")
+    parts, between, places = best
+    return Partition(parts.core, parts.method, tuple(tried)), between, places
+
+
+def _costed(
+    network: PlacedNetwork,
+    hardware: Hardware,
+    parts: Partition,
+    between: "csr_matrix",
+    places: np.ndarray,
+    progress: Progress,
+) -> MappedNetwork:
+    found = cost(network, parts.core, hardware, places)
+    return MappedNetwork(
+        network,
+        hardware,
+        parts.core,
+        places,
+        between,
+        found,
+        parts.method,
+        parts.tried,
+        _yardstick(network, hardware, parts.tried, progress),
+    )
+
+
+def _yardstick(network: PlacedNetwork, hardware: Hardware, tried: Sequence[Tried], progress: Progress) -> Tried:
+    """The mapping in the order of ids, tried or made now; it may need more cores than there are."""
+    for one in tried:
+        if one.method == "sequential":
+            return one
+    core = sequential(network, Limits.of(hardware), progress)
+    cores = int(core.max(initial=-1)) + 1
+    return Tried("sequential", cores, connectivity(network, core, cores))

@@ -1,0 +1,294 @@
+"""`map`: the neurons of a graph come onto the cores of a chip, and what that costs is counted."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple, Union
+
+from pydantic import Field, field_validator
+from typing_extensions import Annotated
+
+from snnb.errors import InputError, UsageError
+from snnb.files import require_disk
+from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
+from snnb.memory import COMPILED
+from snnb.options import Flag, Options, Seed, option_name
+from snnb.progress import Progress, silent
+from snnb.rundir.directory import STAMP, RunDirectory
+from snnb.rundir.external import external_records
+from snnb.rundir.records import Kind, Record, StageRecord
+from snnb.rundir.staleness import changed_options, stale_reason
+from snnb.stages import graph
+from snnb.stages.log_file import write_log
+from snnb.stages.stage import PlannedRun, Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
+
+if TYPE_CHECKING:
+    from snnb.mapping.map_network import MappedNetwork
+    from snnb.mapping.neurons import PlacedNetwork
+
+FILES_OF_OTHERS = ("partition", "placement")
+BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
+Given = Mapping[str, object]
+
+
+class MapParams(Options):
+    """Which graph comes onto which hardware, and how."""
+
+    hardware: Annotated[Optional[str], Flag(metavar="NAME|FILE.yaml")] = Field(
+        default=None, description="Name of a description (`snnb hardware` lists them), or a YAML file of your own."
+    )
+    method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
+        default="auto", description="How neurons come to cores; auto takes the best of all."
+    )
+    objective: Literal["spikes", "hops"] = Field(
+        default="spikes",
+        description="Fewest spikes between cores, or fewest hops on the mesh among what the methods give.",
+    )
+    partition: Optional[Path] = Field(
+        default=None, description="Cost this partition, a core number a line; it holds for this time only."
+    )
+    placement: Optional[Path] = Field(
+        default=None, description="Where the cores of --partition are, x y a line; by default they are placed."
+    )
+    graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
+        default=None, description="Stamp of a graph of the run; by default that of the latest simulation."
+    )
+    seed: Seed = Field(default=0, description="Seed of everything random.")
+    repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
+        default=None,
+        exclude=True,
+        description="Make this mapping of the run again, in its place and with its options.",
+    )
+
+    @field_validator("hardware")
+    @classmethod
+    def _from_anywhere(cls, hardware: Optional[str]) -> Optional[str]:
+        return os.path.abspath(hardware) if hardware is not None and is_file(hardware) else hardware  # noqa: PTH100
+
+    @field_validator(*FILES_OF_OTHERS)
+    @classmethod
+    def _whole(cls, path: Optional[Path]) -> Optional[Path]:
+        return Path(os.path.abspath(path)) if path is not None else None  # noqa: PTH100 - a link stays one
+
+
+class MapDetails(Record):
+    """What was mapped onto what, and by which method in the end."""
+
+    graph: str
+    hardware: str
+    mesh: List[int]
+    method: str
+    neurons: int
+    cores: int
+
+
+KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
+MapRecord = StageRecord[MapParams, MapDetails]
+
+
+def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParams:
+    """Return the parameters in force: those of the latest mapping unless given, or those of the one that is repaired.
+
+    A partition and a placement hold for one time, and the graph is the latest with spike counts unless one is given.
+
+    Raises
+    ------
+    UsageError
+        No hardware or no such graph; or no such mapping is there to be repaired.
+    """
+    if given.get("repair") is not None:
+        return params_in_force(KIND, {}, _to_repair(run, given), {"repair": given["repair"]}, say)
+    params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
+    _hardware_of(params)
+    known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
+    stamp = max(known, default=None) if params.graph is None else params.graph
+    if stamp == graph.WEIGHTS:
+        raise UsageError("--graph weights: it has no spike counts, and a mapping is about spikes; give a simulation's")
+    if stamp not in known:
+        raise UsageError(f"--graph {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
+    return params.model_copy(update={"graph": stamp})
+
+
+def _once(given: Given) -> Dict[str, object]:
+    """The options given, with nothing in the place of those whose recorded value is not used again."""
+    return {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), **given}
+
+
+def _hardware_of(params: MapParams) -> str:
+    if params.hardware is None:
+        raise UsageError(f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file of your own")
+    return params.hardware
+
+
+def _to_repair(run: RunDirectory, given: Given) -> MapRecord:
+    known, stamp = run.records_of(KIND.name), str(given["repair"])
+    if stamp not in known:
+        raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
+    others = sorted(set(given) - {"repair", "graph"})
+    if others:
+        raise UsageError(
+            f"--repair makes a mapping again with its own options; leave out {option_name(MapParams, others[0])}"
+        )
+    return known[stamp]
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Before a network is trained: what the options say of the mapping, and files that they name, may be wrong."""
+    if planned.next is not None or KIND.name not in planned.stages:
+        return
+    given = planned.given.get(KIND.name, {})
+    if given.get("repair") is not None:
+        return
+    if given.get("placement") is not None and given.get("partition") is None:
+        raise UsageError("--placement says where the cores of a partition are; give --partition too")
+    if given.get("partition") is not None and given.get("method", "auto") != "auto":
+        raise UsageError("--partition brings the cores of the neurons; leave out --method")
+    params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
+    read_hardware(_hardware_of(params))
+    for path in (params.partition, params.placement):
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: no such file; give the file that the other program has written")
+    if params.graph == graph.WEIGHTS:
+        resolve(run, given)
+
+
+def _needs(options: Given) -> Tuple[str, ...]:
+    """A graph that is named, also by the mapping that is repaired, is enough."""
+    return () if options.get("graph") is not None or options.get("repair") is not None else (graph.KIND.name,)
+
+
+def _matching(run: RunDirectory, options: Given) -> Optional[str]:
+    """Stamp of the latest mapping with these options, up to date or not; None when there is none."""
+    asked, records = _once(options), run.records_of(KIND.name)
+    for stamp in sorted(records, reverse=True):
+        if not changed_options(records[stamp], asked):
+            return stamp
+    return None
+
+
+def _up_to_date(run: RunDirectory, options: Given) -> Optional[str]:
+    """Stamp of the latest mapping that is up to date with these options; None when there is none."""
+    asked, records = _once(options), run.records_of(KIND.name)
+    for stamp in sorted(records, reverse=True):
+        if stale_reason(run, records[stamp], asked) is None:
+            return stamp
+    return None
+
+
+def _why_run(run: RunDirectory, options: Given) -> Optional[str]:
+    if options.get("repair") is not None:
+        return f"repairs {resolve(run, options).repair}"
+    options = {**options, "graph": resolve(run, options).graph}
+    if _up_to_date(run, options) is not None:
+        return None
+    return stale_reason(run, run.record_of(KIND.name, _matching(run, options)), _once(options))
+
+
+def _serves(run: RunDirectory, options: Given) -> Optional[str]:
+    return _up_to_date(run, {**options, "graph": resolve(run, options).graph})
+
+
+def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:
+    """Map and write a directory below `maps/`: that of the mapping with the same parameters, or a new one."""
+    from snnb.mapping.neurons import PlacedNetwork
+    from snnb.synapses import SynapseGraph
+
+    began = time.monotonic()
+    stamp = params.repair or _matching(run, params.model_dump()) or run.new_stamp(KIND.name)
+    named = _hardware_of(params)
+    hardware, described = read_hardware(named)
+    read = f"{run.directory_of(graph.KIND.name, params.graph)}/{run.model}_graph.h5"
+    _refuse_damaged(run, params, read)
+    with run.stage("map", params, inputs=[read], name=stamp) as output, SynapseGraph.open(run.path / read) as opened:
+        network = PlacedNetwork.of(opened)
+        require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
+        mapped, files = _mapped(network, hardware, params, progress)
+        if is_file(named):
+            files[Path(named)] = described
+        _write(run, output.directory, params, mapped, began)
+        digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+        output.external = external_records(digests, {}, {})
+        output.metrics = _metrics(mapped)
+        output.details = MapDetails(
+            graph=str(params.graph),
+            hardware=hardware.name,
+            mesh=list(hardware.mesh),
+            method=mapped.method,
+            neurons=network.neurons,
+            cores=mapped.cost.cores,
+        )
+    return result_of(run, "map", stamp)
+
+
+def _mapped(
+    network: "PlacedNetwork", hardware: Hardware, params: MapParams, progress: Progress
+) -> Tuple["MappedNetwork", Dict[Path, bytes]]:
+    """The mapping, and what was read of other programs' files."""
+    from snnb.mapping.map_network import cost_partition, map_network
+
+    if params.partition is not None:
+        return cost_partition(
+            network, hardware, params.partition, params.placement, seed=params.seed, progress=progress
+        )
+    mapped = map_network(
+        network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
+    )
+    return mapped, {}
+
+
+def _write(run: RunDirectory, directory: Path, params: MapParams, mapped: "MappedNetwork", began: float) -> None:
+    from snnb.mapping.log import lines
+    from snnb.mapping.plots import plot_mapping, plot_traffic
+    from snnb.mapping.write import write_mapping
+
+    plot_mapping(directory / "mapping.png", mapped)
+    plot_traffic(directory / "traffic.png", mapped)
+    write_log(directory / "log.txt", run, params, lines(mapped, params.objective), dated=False)
+    stated = {
+        "model": run.model,
+        "graph": params.graph,
+        "objective": params.objective,
+        "seed": params.seed,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    write_mapping(directory, mapped, stated)
+
+
+def _metrics(mapped: "MappedNetwork") -> Dict[str, Union[int, float, None]]:
+    cost = mapped.cost
+    return {
+        "cores": cost.cores,
+        "connectivity": cost.connectivity,
+        "sequential_connectivity": mapped.sequential.connectivity,
+        "hops_unicast": cost.hops_unicast,
+        "energy_pj": cost.energy_pj,
+    }
+
+
+def _refuse_damaged(run: RunDirectory, params: MapParams, read: str) -> None:
+    """Raise `InputError` when the graph is not as it was written."""
+    written = {file.path: file for file in run.records_of(graph.KIND.name)[str(params.graph)].outputs}
+    if read not in written or not run.hashes.matches(written[read]):
+        raise InputError(
+            f"{run.path / read} is not as `snnb graph` wrote it; "
+            f"`snnb graph --simulation {params.graph}` makes it again"
+        )
+
+
+STAGE = Stage(
+    KIND,
+    "Map the graph's neurons onto the cores of a chip: a directory in maps/.",
+    _needs,
+    resolve,
+    run,
+    serves=_serves,
+    why=_why_run,
+    again=lambda stamp: ("--repair", stamp),
+    check=_check,
+    follow=lambda options, results: (
+        {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options
+    ),
+    optional=True,
+    address_space=COMPILED,
+)
