@@ -208,7 +208,7 @@ def exports(folder: Path) -> None:
     for name in FORMATS:
         tiny = name in ("networkx", "graphml")
         chosen = small if tiny else graph
-        rounds = 5 if name in ("npz", "parquet", "sonata") else 1
+        rounds = 5 if name in ("npz", "parquet", "sonata", "snn") else 1
         print_export(folder, chosen, name, f"({name})" if tiny else name, rounds)
     print_export(folder, small, "csv", "(csv.gz)", 1, "out.csv.gz")
 

@@ -93,7 +93,7 @@ def test_unknown_format_unit_and_scale(graph, tmp_path):
         export(graph, "csv", tmp_path / "none" / "out")
 
 
-@pytest.mark.parametrize("format", ["metis", "hmetis", "spinemap"])
+@pytest.mark.parametrize("format", ["metis", "hmetis", "snn", "spinemap"])
 def test_formats_about_spikes_refuse_a_graph_without(weights_graph, tmp_path, spike_times, format):
     with pytest.raises(UsageError, match="weights only"):
         export(weights_graph, format, tmp_path / "out", spike_times=spike_times)

@@ -1,5 +1,7 @@
 """The partitioners' files, read by NetworKit and Mt-KaHyPar."""
 
+from csv import DictReader
+
 import mtkahypar
 import networkit
 import numpy as np
@@ -105,3 +107,70 @@ def test_metis_with_32_bits_holds_so_many_edges(graph, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="--idx64"):
         export(graph, "metis", tmp_path / "net.graph")
     export(graph, "metis", tmp_path / "net.graph", options=ExportOptions(idx64=True))
+
+
+def hyperedges(path):
+    """The binary hypergraph of AxonCUDA as its own reader goes through it: nodes, and (source, targets, weight)."""
+    words = np.fromfile(path, "<u4")
+    nodes, count, at = int(words[0]), int(words[1]), 2
+    found = []
+    for _ in range(count):
+        number, source = int(words[at]), int(words[at + 1])
+        end = at + 2 + number
+        found.append((source, words[at + 2 : end].tolist(), float(words[end : end + 1].view("<f4")[0])))
+        at = end + 1
+    assert at == words.size
+    return nodes, found
+
+
+@pytest.mark.parametrize("with_input", [False, True])
+def test_snn_has_the_edges_and_rates_of_the_csv(graph, tmp_path, with_input):
+    done = export(graph, "snn", tmp_path / "net.snn", options=ExportOptions(with_input=with_input))
+    export(graph, "csv", tmp_path / "net.csv")
+    nodes, found = hyperedges(tmp_path / "net.snn")
+    first = 0 if with_input else 84
+    assert nodes == 168 - first
+    assert done.edges == sum(len(targets) for _, targets, _ in found)
+    assert done.size_bytes == 8 + 4 * done.edges + 12 * len(found)
+    ids, start = {}, 0
+    for population in graph.populations:
+        for index in np.ndindex(*population.shape):
+            ids[population.name, str(tuple(index))] = start
+            start += 1
+    expected = {}
+    with (tmp_path / "net.csv").open() as file:
+        for row in DictReader(line for line in file if not line.startswith("#")):
+            source = ids[row["source_group"], row["source_neuron"]] - first
+            target = ids[row["dest_group"], row["dest_neuron"]] - first
+            if source >= 0:
+                expected.setdefault(source, []).append((target, np.float32(row["rate"])))
+    assert [source for source, _, _ in found] == sorted(expected)
+    for source, targets, weight in found:
+        assert targets == sorted(target for target, _ in expected[source])
+        current = source + first < 84  # which is no traffic
+        assert weight == (0 if current else expected[source][0][1])
+
+
+def test_snn_has_the_hyperedges_of_hmetis(graph, tmp_path):
+    export(graph, "snn", tmp_path / "net.snn")
+    export(graph, "hmetis", tmp_path / "net.hgr")
+    (count, nodes, _), *lines = numbers(tmp_path / "net.hgr")
+    assert (nodes, count) == (hyperedges(tmp_path / "net.snn")[0], len(hyperedges(tmp_path / "net.snn")[1]))
+    for (source, targets, weight), line in zip(hyperedges(tmp_path / "net.snn")[1], lines):
+        assert line[1:] == [source + 1, *(target + 1 for target in targets)]
+        assert line[0] == max(1, round(weight * 100))  # 100 steps in all
+
+
+def test_snn_in_another_unit_and_in_small_parts(graph, tmp_path, monkeypatch):
+    export(graph, "snn", tmp_path / "net.snn")
+    export(graph, "snn", tmp_path / "hz.snn", options=ExportOptions(rate_unit="hz"))
+    by_step, by_second = (hyperedges(tmp_path / name)[1] for name in ("net.snn", "hz.snn"))
+    assert [weight for *_, weight in by_second] == pytest.approx([1000 * weight for *_, weight in by_step])
+    monkeypatch.setattr("snnb.synapses.export.snn.BATCH", 7)
+    export(graph, "snn", tmp_path / "parts.snn")
+    assert (tmp_path / "parts.snn").read_bytes() == (tmp_path / "net.snn").read_bytes()
+
+
+def test_snn_is_about_spikes(weights_graph, tmp_path):
+    with pytest.raises(UsageError, match="has weights only"):
+        export(weights_graph, "snn", tmp_path / "net.snn")

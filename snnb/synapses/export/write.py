@@ -10,7 +10,7 @@ from typing import Dict, Mapping, Optional
 from snnb.errors import ResourceError, UsageError
 from snnb.files import flushed_meanwhile, written_whole
 from snnb.progress import Progress, silent
-from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
+from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, snn, sonata, spinemap
 from snnb.synapses.export.options import DEFAULTS, ExportOptions
 from snnb.synapses.export.request import Format, PlacedNeurons, Request
 from snnb.synapses.export.target import DESCRIPTION, beside, check_target
@@ -26,6 +26,7 @@ FORMATS: Dict[str, Format] = {
     "pynn": pynn.FORMAT,
     "metis": metis.FORMAT,
     "hmetis": hmetis.FORMAT,
+    "snn": snn.FORMAT,
     "graphml": graphml.FORMAT,
 }
 
