@@ -154,7 +154,7 @@ def _wrong(first: Mapping[str, object]) -> str:
     key, kind, value = ".".join(parts), first["type"], repr(first.get("input"))[:60]
     if kind == "extra_forbidden":
         model = {"energy_pj": EnergyPj, "latency_ns": LatencyNs}.get(parts[0], Hardware)
-        near = get_close_matches(parts[-1], model.model_fields, n=1)
+        near = get_close_matches(parts[-1], model.model_fields, n=1, cutoff=0.52)
         hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(model.model_fields)}"
         return f"there is no key {key}; {hint}"
     if kind == "missing":

@@ -216,7 +216,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             mesh=list(hardware.mesh),
             method=mapped.method,
             neurons=network.neurons,
-            cores=mapped.cost.cores,
+            cores=int(output.metrics["cores"] or 0),
         )
     return result_of(run, "map", stamp)
 
@@ -256,14 +256,11 @@ def _write(run: RunDirectory, directory: Path, params: MapParams, mapped: "Mappe
 
 
 def _metrics(mapped: "MappedNetwork") -> Dict[str, Union[int, float, None]]:
-    cost = mapped.cost
-    return {
-        "cores": cost.cores,
-        "connectivity": cost.connectivity,
-        "sequential_connectivity": mapped.sequential.connectivity,
-        "hops_unicast": cost.hops_unicast,
-        "energy_pj": cost.energy_pj,
-    }
+    from snnb.mapping.write import figures
+
+    found = figures(mapped)
+    chosen = {name: found[name] for name in ("cores", "connectivity", "hops_unicast", "energy_pj")}
+    return {**chosen, "sequential_connectivity": mapped.sequential.connectivity}
 
 
 def _refuse_damaged(run: RunDirectory, params: MapParams, read: str) -> None:

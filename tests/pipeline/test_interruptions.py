@@ -16,6 +16,7 @@ OPTIONS = {
     "parse": [],
     "simulate": ["--duration", "20000"],
     "graph": [],
+    "map": ["--hardware", "spinemap_5x5"],
 }
 SETTLED = (".lock", ".lock-holder", ".hashes.json", ".checkpoint", ".config")
 

@@ -1,0 +1,206 @@
+"""The files of a mapping: what they say, how they are read again, and what happens when they are damaged."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.sparse import load_npz
+
+from snnb.errors import InputError
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.log import lines
+from snnb.mapping.map_network import map_network
+from snnb.mapping.mapping import Mapping
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.placement import total_hops
+from snnb.mapping.plots import plot_mapping, plot_traffic
+from snnb.mapping.write import CORE_COLUMNS, write_mapping
+from tests.mapping.brute_force import Expected
+from tests.mapping.test_foreign import chip
+
+HARDWARE = chip(mesh=(6, 5), neurons=20, axons=90)
+
+
+@pytest.fixture(scope="module")
+def mapped(graphs):
+    graph, _ = graphs("chained", "spikes")
+    return map_network(PlacedNetwork.of(graph), HARDWARE)
+
+
+@pytest.fixture(scope="module")
+def written(mapped, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written")
+    write_mapping(folder, mapped, {"seed": 3, "seconds": 0.5})
+    return folder
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    return shutil.copytree(written, tmp_path / "mapping")
+
+
+def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
+    graph, edges = graphs("chained", "spikes")
+    stated = json.loads((written / "cost.json").read_text())
+    expected = Expected(graph, edges, mapped.core, HARDWARE, mapped.place)
+    for name in ("connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "outside_spikes", "reuse"):
+        assert stated[name] == pytest.approx(getattr(expected, name)), name
+        assert stated["units"][name]
+    assert stated["seed"] == 3
+    assert stated["hardware"] == HARDWARE.model_dump(mode="json")
+    assert stated["limits"] == {"neurons": 20, "axons": 90, "synapses": None}
+    assert stated["cores"] == len(np.unique(mapped.core))
+    assert stated["neurons_per_core"]["max"] == np.bincount(mapped.core).max() <= 20
+    assert stated["neurons_per_core"]["share"] == stated["neurons_per_core"]["max"] / 20
+    assert sum(stated["per_core"]["synapses"]) == sum(p.number_of_edges for p in graph.projections)
+    assert [p["source"] for p in stated["per_projection"]] == [p.source.name for p in graph.projections]
+
+
+def test_cores_csv_has_a_row_a_core(mapped, written):
+    with (written / "cores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == CORE_COLUMNS
+    assert [int(row["core"]) for row in rows] == list(range(len(mapped.place)))
+    assert [(int(row["x"]), int(row["y"])) for row in rows] == [tuple(at) for at in mapped.place.tolist()]
+    for name in CORE_COLUMNS[3:]:
+        assert [float(row[name]) for row in rows] == getattr(mapped.cost, name).tolist()
+
+
+def test_it_is_read_again_whole(mapped, written):
+    found = Mapping.open(written)
+    assert found.hardware == HARDWARE
+    assert (found.core == mapped.core).all()
+    assert (found.place == mapped.place).all()
+    assert (found.traffic != mapped.traffic).nnz == 0
+    assert (load_npz(written / "traffic.npz") != mapped.traffic).nnz == 0
+    assert found.cost["connectivity"] == mapped.cost.connectivity
+    assert found.cost["hops_unicast"] == pytest.approx(total_hops(found.traffic, found.place))
+    assert found.first == 100
+    assert found.core_of(100) == mapped.core[0]
+    assert found.core_of(99 + mapped.core.size) == mapped.core[-1]
+    assert found.neurons_of(2).tolist() == (np.flatnonzero(mapped.core == 2) + 100).tolist()
+    assert found.place_of(1) == tuple(mapped.place[1].tolist())
+    assert repr(found).endswith(f"{mapped.core.size} neurons on {len(mapped.place)} cores of chip>")
+
+
+@pytest.mark.parametrize("node", [99, -1, 10_000])
+def test_a_node_that_is_not_placed_has_no_core(written, node):
+    with pytest.raises(IndexError, match=f"node {node} is not placed"):
+        Mapping.open(written).core_of(node)
+
+
+def test_a_core_that_is_not_there_has_no_neurons(written):
+    with pytest.raises(IndexError, match="core 999 is not there"):
+        Mapping.open(written).neurons_of(999)
+
+
+def changed(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda folder: (folder / "partition.txt").unlink(),
+            "partition.txt: no such file; give a directory maps/STAMP",
+        ),
+        (lambda folder: cut(folder / "partition.txt"), "partition.txt has .* lines for"),
+        (lambda folder: changed(folder / "partition.txt", "0\n", "1\n"), "are not of the same mapping"),
+        (lambda folder: changed(folder / "partition.txt", "0\n", "x\n"), "line 1, 'x', is not"),
+        (lambda folder: changed(folder / "partition.txt", "0\n", "999\n"), "are not of the same mapping"),
+        (lambda folder: cut(folder / "cores.csv"), "are not of the same mapping|no number"),
+        (lambda folder: changed(folder / "cores.csv", "core,x", "core,X"), "has not the columns core,x,y"),
+        (lambda folder: changed(folder / "cores.csv", "\n1,", "\n7,"), "does not give each core a place of its own"),
+        (lambda folder: changed(folder / "cores.csv", "\n1,", "\n1,99"), "a place of its own|no number"),
+        (lambda folder: cut(folder / "cost.json"), "is not valid JSON"),
+        (lambda folder: (folder / "cost.json").write_text("[]"), "holds no figures"),
+        (lambda folder: changed(folder / "cost.json", '"mesh"', '"mash"'), "describes no hardware"),
+        (lambda folder: changed(folder / "cost.json", '"cut": ', '"cut": -'), "cut is no number from 0"),
+        (lambda folder: changed(folder / "cost.json", '"cut": ', '"cut": NaN, "x": '), "cut is no number from 0"),
+        (lambda folder: changed(folder / "cost.json", '"first_id": ', '"first_id": -'), "the first one's id"),
+        (lambda folder: changed(folder / "cost.json", '"connectivity": ', '"connectivity": 9'), "traffic.npz and"),
+        (lambda folder: cut(folder / "traffic.npz"), "not a whole npz file"),
+        (lambda folder: np.savez(folder / "traffic.npz", data=[1.0]), "has no array indices"),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_line(folder, damage, message):
+    damage(folder)
+    with pytest.raises(InputError, match=message) as raised:
+        Mapping.open(folder)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"indices": "beyond"}, {"indptr": "falling"}, {"data": "negative"}, {"data": "nan"}, {"shape": "other"}],
+)
+def test_a_matrix_that_reaches_beyond_its_arrays_is_refused(folder, change):
+    with np.load(folder / "traffic.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    (name, kind), *_ = change.items()
+    values = arrays[name].copy()
+    values[1] = {"beyond": 10**6, "falling": 10**6, "negative": -1.0, "nan": np.nan, "other": 7}[kind]
+    np.savez(folder / "traffic.npz", **{**arrays, name: values})
+    with pytest.raises(InputError, match="is no matrix of spikes between"):
+        Mapping.open(folder)
+
+
+def test_the_same_mapping_is_written_as_the_same_bytes(mapped, written, tmp_path):
+    write_mapping(tmp_path, mapped, {"seed": 3, "seconds": 0.5})
+    for file in written.iterdir():
+        assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
+
+
+def colours(path):
+    return {tuple(pixel) for pixel in np.asarray(Image.open(path).convert("RGB")).reshape(-1, 3).tolist()}
+
+
+def test_pictures_show_every_layer_and_are_the_same_bytes_again(mapped, tmp_path):
+    from matplotlib import colormaps
+
+    for name in ("first", "again"):
+        plot_mapping(tmp_path / f"{name}.png", mapped)
+        plot_traffic(tmp_path / f"{name}_traffic.png", mapped)
+    for kind in ("", "_traffic"):
+        assert (tmp_path / f"first{kind}.png").read_bytes() == (tmp_path / f"again{kind}.png").read_bytes()
+    layers = len(mapped.network.populations)
+    wanted = np.rint(colormaps["turbo"](np.linspace(0.03, 0.97, layers))[:, :3] * 255).astype(int)
+    shown = np.array(sorted(colours(tmp_path / "first.png")))
+    assert all(np.abs(shown - colour).max(axis=1).min() <= 1 for colour in wanted)
+
+
+@pytest.mark.parametrize("name", ["spinemap_5x5", "jin_1024x1024"])
+def test_pictures_of_meshes_of_any_size(graphs, tmp_path, name):
+    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), read_hardware(name)[0])
+    plot_mapping(tmp_path / "mapping.png", mapped)
+    plot_traffic(tmp_path / "traffic.png", mapped)
+    assert Image.open(tmp_path / "mapping.png").width < 2000
+
+
+def test_a_picture_of_one_core(graphs, tmp_path):
+    one = chip(mesh=(1, 1), neurons=1000)
+    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), one)
+    plot_mapping(tmp_path / "mapping.png", mapped)
+    plot_traffic(tmp_path / "traffic.png", mapped)
+    assert mapped.cost.connectivity == 0
+
+
+def test_the_log_says_how_full_the_cores_are_what_it_costs_and_what_to_try(mapped):
+    text = "\n".join(lines(mapped, "spikes"))
+    cost = mapped.cost
+    assert f"{mapped.core.size} neurons on {len(mapped.place)} of the 30 cores of chip, 6×5" in text
+    assert f"20: {cost.neurons.max() / 20:.0%} full (core {cost.neurons.argmax()} has most)" in text
+    assert f"90: {cost.axons.max() / 90:.0%} full (core {cost.axons.argmax()} has most)" in text
+    assert f"{cost.connectivity:,.6g}" in text
+    assert f"{cost.connectivity / mapped.sequential.connectivity:.2f} × the connectivity of the sequential" in text
+    assert "to try: --objective hops" in text
