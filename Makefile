@@ -2,7 +2,7 @@
 UV := $(if $(shell uv --version 2>/dev/null),uv,.tools/bin/uv)
 BIN := .venv/bin
 
-STAGES := prepare train parse simulate graph
+STAGES := prepare train parse simulate graph map
 
 # A stage in this environment, or with IN=docker in a container of the image that IMAGE names. The container sees this
 # folder, the data sets and the run's folder under their own paths, so that a command means the same in both.
@@ -14,12 +14,12 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-all test-privileged image image-test lint format docs record-fixtures bench model-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-all test-privileged image image-test lint format docs record-fixtures bench model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'make prepare|train|parse|simulate|graph MODEL=lenet_cifar10 [RUN=runs/mine] [ARGS="--epochs 5"] [IN=docker]'
+	@echo 'make prepare|train|parse|simulate|graph|map MODEL=lenet_cifar10 [RUN=runs/mine] [ARGS="--epochs 5"] [IN=docker]'
 	@echo '                      a stage, with what has to run first; in a container: [IMAGE=snnb:cpu] [DOCKER_ARGS="--gpus all"]'
 
 setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and snnb
@@ -34,8 +34,9 @@ setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and 
 	$(UV) pip install --quiet --no-deps --python $(BIN)/python --editable .
 	touch $@
 
-demo: setup ## all five stages on the embedded digits, with the pictures to look at
+demo: setup ## all five stages on the embedded digits and a mapping onto cores, with the pictures to look at
 	$(BIN)/snnb run --model mini_network --run-dir runs/demo
+	$(BIN)/snnb map --run-dir runs/demo --hardware spinemap_5x5
 	$(BIN)/snnb status runs/demo
 
 $(STAGES): $(if $(filter docker,$(IN)),,setup)
@@ -87,10 +88,13 @@ bench: setup ## measure speed and memory beside the usual ways
 model-matrix: setup ## run every model at full size and write the table of docs/models.md; takes an hour
 	$(BIN)/python benchmarks/model_matrix.py
 
+mapping-matrix: setup ## map every model at full size and write docs/mapping-results.md; takes hours
+	$(BIN)/python benchmarks/mapping_matrix.py
+
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the three lock files anew
-	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra gpu --extra parquet \
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping \
 		pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra cpu --extra parquet \
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping \
 		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
 	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra dev \
 		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock
