@@ -80,20 +80,30 @@ def measure(model: str, scratch: Path) -> Dict[str, Any]:
     ------
     subprocess.CalledProcessError : a stage failed; its `stderr` says why.
     """
-    dataset = find(model).spec.dataset
-    DATA[dataset](scratch / "data" / dataset)
-    run = scratch / "run"
-    for stage, options in STAGES.items():
-        command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, "--model", model]
-        command += ["--run-dir", str(run), "--no-upstream", "--quiet", *options]
-        environment = {**os.environ, "SNNB_DATA": str(scratch / "data"), "TF_CPP_MIN_LOG_LEVEL": "2"}
-        subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
+    run = make_run(model, scratch)
     records = {stage: open_run(run).record_of(stage) for stage in STAGES}
     details = records["graph"].details
     costs = {stage: record.timing.model_dump(exclude={"started_utc"}) for stage, record in records.items()}
     shutil.rmtree(run)
     cores = len(os.sched_getaffinity(0))
     return {"neurons": details.neurons, "synapses": details.synapses, "stages": costs, "cores": cores}
+
+
+def make_run(model: str, scratch: Path) -> Path:
+    """Take a model through all stages in a run below `scratch`, and return the run's directory."""
+    dataset = find(model).spec.dataset
+    DATA[dataset](scratch / "data" / dataset)
+    for stage, options in STAGES.items():
+        run_stage(scratch, stage, ["--model", model, *options])
+    return scratch / "run"
+
+
+def run_stage(scratch: Path, stage: str, options: List[str]) -> None:
+    """Run one stage of the run below `scratch` in a process of its own; `CalledProcessError` where it fails."""
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, *options]
+    command += ["--run-dir", str(scratch / "run"), "--no-upstream", "--quiet"]
+    environment = {**os.environ, "SNNB_DATA": str(scratch / "data"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
 
 
 def write_section(page: Path, measured: Dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from snnb.version import __version__
 pytestmark = pytest.mark.container
 ROOT = Path(__file__).parents[2]
 LOCKS = {"cpu": "requirements-cpu.lock", "gpu": "requirements.lock"}
-STAGES = ("prepare", "train", "parse", "simulate", "graph")
+STAGES = ("prepare", "train", "parse", "simulate", "graph", "map")
 
 DISTRIBUTIONS = """
 import importlib.metadata as metadata, json
@@ -22,7 +22,7 @@ print(json.dumps([[found.metadata["Name"], found.version] for found in metadata.
 IMPORTS = """
 import json, os, sys
 import snnb.cli.app, tensorflow, snntoolbox.bin.run, tensorboard.summary
-import h5py, matplotlib.pyplot, networkx, numba, PIL.Image, pyarrow.dataset, pyarrow.parquet, scipy.sparse
+import h5py, matplotlib.pyplot, mtkahypar, networkx, numba, PIL.Image, pyarrow.dataset, pyarrow.parquet, scipy.sparse
 import setuptools, sklearn.datasets
 tensorflow.lite.TFLiteConverter
 bytecode = [getattr(module, "__cached__", None) for module in list(sys.modules.values())]

@@ -22,6 +22,7 @@ STAGES = {
     "parse": (),
     "simulate": ("--samples", "50", "--duration", "30"),
     "graph": (),
+    "map": ("--hardware", "spinemap_5x5"),
 }
 
 
@@ -52,11 +53,14 @@ def outside(*arguments):
 
 
 def test_each_stage_in_a_container_of_its_own(confined, runs):
+    metrics = {}
     for stage, options in STAGES.items():
         command = (stage, "--model", "mini_network", *options, "--no-upstream", "--json")
         done = json.loads(confined(*command, options=("--volume", f"{runs}:/runs")))["stages"][-1]
         assert (done["stage"], done["ran"]) == (stage, True)
-    assert done["metrics"]["synapses"] == find("mini_network").spec.synapses
+        metrics[stage] = done["metrics"]
+    assert metrics["graph"]["synapses"] == find("mini_network").spec.synapses
+    assert metrics["map"]["connectivity"] <= metrics["map"]["sequential_connectivity"]
 
     run = runs / "mini_network"
     assert outside("verify", str(run))["files"] > 20

@@ -38,3 +38,15 @@ def test_build_many_archives_each_and_names_what_fails(tmp_path):
     again = run_example("build_many.py", "archive", "mini_network", cwd=tmp_path)
     assert again.returncode == 0
     assert "is there" in again.stdout
+
+
+def test_a_network_on_cores(tmp_path):
+    result = run_example("network_on_cores.py", tmp_path / "run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    run = open_run(tmp_path / "run")
+    record = run.record_of("map")
+    assert f"spikes between cores a sample: {record.metrics['connectivity']:,.1f}, " in result.stdout
+    lines = [line for line in result.stdout.splitlines() if line.startswith("core ")]
+    assert len(lines) == record.metrics["cores"]
+    assert sum(int(line.split(": ")[1].split()[0]) for line in lines) == 362
+    assert verify_run(run).problems == []

@@ -1,0 +1,162 @@
+"""Every model of the package on the smallest hardware that holds it, and the table of it in docs/mapping-results.md.
+
+The models are trained for two batches of random pictures, as for `make model-matrix`: full-size networks, whose spikes
+are not those of a network that has learned. `--run DIR` maps runs that are there instead, such as trained ones. Every
+mapping is a command of its own, so that seconds and memory are its own; models that the results file holds already are
+passed over. The same seed gives the same table, seconds and memory apart.
+
+    python benchmarks/mapping_matrix.py [MODEL ...] [--run DIR ...] [--again] [--results FILE] [--scratch DIR]
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+import psutil
+from model_matrix import ROOT, make_run, run_stage
+
+from snnb.architectures import find, names
+from snnb.mapping.hardware import descriptions
+from snnb.mapping.write import COST
+from snnb.stages.runs import open_run
+
+PAGE = ROOT / "docs" / "mapping-results.md"
+RESULTS = ROOT / "benchmarks" / "results" / "mapping_matrix.json"
+KEPT = ("method", "cores", "connectivity", "sequential", "hops_unicast", "energy_pj", "reuse", "neurons", "samples")
+FULL = ("neurons_per_core", "axons_per_core")
+DOES_NOT_FIT = 3  # exit code
+HEAD = """# Every model on the smallest hardware that holds it
+
+Written by `make mapping-matrix` (`benchmarks/mapping_matrix.py`), on {cores} cores of a machine with {memory:.0f} GiB.
+Hardware is the first of `snnb hardware` on which `snnb map` finds room, with `--method auto` and seed 0. Figures are
+per sample, as [mapping.md](mapping.md) defines them. Behind the number of cores stands, in brackets, that of the
+mapping in the order of the neurons' ids; *beside sequential* is the connectivity divided by that mapping's.
+
+All networks have their full size. Those without † are trained for two batches of random pictures and simulated for 20
+steps with two more: their spikes are not those of a network that has learned, and the proportions between mappings
+are what to look at.
+
+"""
+COLUMNS = (
+    "model",
+    "hardware",
+    "cores",
+    "connectivity",
+    "beside sequential",
+    "hops",
+    "energy µJ",
+    "fullest core: neurons, axons",
+    "seconds",
+    "memory",
+)
+
+
+def main() -> None:
+    """Map what is not mapped yet, and write the page after every model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="all, small to large, when left out")
+    parser.add_argument("--run", nargs="+", type=Path, default=[], help="runs with a graph, mapped where they are")
+    parser.add_argument("--again", action="store_true", help="map anew what the results file holds")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--scratch", type=Path, help="where the run directories are, one at a time (up to 8 GB)")
+    options = parser.parse_args()
+    measured: Dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
+    wanted: Dict[str, Optional[Path]] = {open_run(path).model: path for path in options.run}
+    for name in options.models or (() if options.run else names()):
+        wanted.setdefault(name, None)
+    failed = []
+    for name in sorted(wanted, key=lambda name: find(name).spec.synapses):
+        if name in measured and not options.again:
+            continue
+        print(name, end=" ", flush=True)
+        with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+            try:
+                measured[name] = measure(name, Path(scratch), wanted[name])
+            except subprocess.CalledProcessError as error:
+                failed.append(name)
+                print(f"FAILED: exit code {error.returncode}\n{error.stderr}", flush=True)
+                continue
+        print(*_cells(measured[name]), flush=True)
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(measured, indent=1) + "\n")
+        write_page(options.page, measured)
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+
+
+def measure(model: str, scratch: Path, there: Optional[Path] = None) -> Dict[str, Any]:
+    """Map a model on the first hardware that holds it.
+
+    Parameters
+    ----------
+    model : str
+    scratch : Path
+        An empty directory.
+    there : Path, optional
+        A run with a graph, which is copied; without it, one is made.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        A stage failed, or no hardware holds the model; its `stderr` says why.
+    """
+    if there is None:
+        make_run(model, scratch)
+    else:
+        shutil.copytree(there, scratch / "run")
+    *others, last = descriptions()
+    for hardware in (*others, last):
+        try:
+            run_stage(scratch, "map", ["--hardware", hardware])
+            break
+        except subprocess.CalledProcessError as error:
+            if error.returncode != DOES_NOT_FIT or hardware == last:
+                raise
+    run = open_run(scratch / "run")
+    (stamp, record), *_ = sorted(run.records_of("map").items(), reverse=True)
+    stated = json.loads((run.path / "maps" / stamp / COST).read_text())
+    return {
+        "hardware": hardware,
+        **{name: stated[name] for name in (*KEPT, *FULL)},
+        "wall_s": record.timing.wall_s,
+        "peak_rss_bytes": record.timing.peak_rss_bytes,
+        "trained": there is not None,
+        "machine_cores": len(os.sched_getaffinity(0)),
+    }
+
+
+def write_page(page: Path, measured: Dict[str, Any]) -> None:
+    """Write the page of the table."""
+    rows = [f"| {' | '.join(COLUMNS)} |", "|---|---|" + "---:|" * (len(COLUMNS) - 2)]
+    for name, result in sorted(measured.items(), key=lambda item: find(item[0]).spec.synapses):
+        mark = " †" if result["trained"] else ""
+        rows.append(f"| {' | '.join([f'`{name}`{mark}', *_cells(result)])} |")
+    cores = " or ".join(str(number) for number in sorted({result["machine_cores"] for result in measured.values()}))
+    head = HEAD.format(cores=cores, memory=psutil.virtual_memory().total / 2**30)
+    page.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _cells(result: Dict[str, Any]) -> list:
+    yardstick = result["sequential"]["connectivity"]
+    full = [result[held] for held in FULL]
+    return [
+        result["hardware"],
+        f"{result['cores']:,} ({result['sequential']['cores']:,})",
+        f"{result['connectivity']:,.4g}",
+        f"{result['connectivity'] / yardstick:.2f}" if yardstick else "–",
+        f"{result['hops_unicast']:,.4g}",
+        f"{result['energy_pj'] / 1e6:,.4g}",
+        ", ".join(f"{held['max']:,} ({held['share']:.0%})" for held in full),
+        f"{result['wall_s']:.1f}",
+        f"{result['peak_rss_bytes'] / 2**30:.2f} GiB",
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""From a model to the cores of a neuromorphic chip: train, simulate, map, and look at what is where and what travels.
+
+python examples/network_on_cores.py runs/example [HARDWARE]
+"""
+
+import sys
+from pathlib import Path
+
+from snnb import Run
+from snnb.mapping.mapping import Mapping
+from snnb.synapses import SynapseGraph
+
+
+def main(path: Path, hardware: str) -> None:
+    run = Run("mini_network", path=path, say=print)
+    run.train(epochs=10)
+    run.simulate(samples=100, duration=80)
+    built = run.graph()
+    mapped = run.map(hardware=hardware)
+
+    mapping = Mapping.open(mapped.directory)
+    print(mapping)
+    cost, yardstick = mapping.cost, mapped.record.metrics["sequential_connectivity"]
+    print(f"spikes between cores a sample: {cost['connectivity']:,.1f}, filled in order of ids {yardstick:,.1f}")
+    print(f"hops {cost['hops_unicast']:,.1f}, energy {cost['energy_pj']:,.0f} pJ")
+
+    graph = SynapseGraph.open(built.directory / "mini_network_graph.h5")
+    for core in range(mapping.cores):
+        neurons = mapping.neurons_of(core)
+        layers = sorted({graph.nodes[int(node)].population for node in neurons})
+        x, y = mapping.place_of(core)
+        print(f"core {core} at ({x}, {y}): {len(neurons)} neurons of {', '.join(layers)}")
+    source, target = divmod(int(mapping.traffic.toarray().argmax()), mapping.cores)
+    print(f"most spikes go from core {source} to core {target}: {mapping.traffic[source, target]:,.1f} a sample")
+    print("the last neuron is on core", mapping.core_of(graph.number_of_nodes() - 1))
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/example")
+    main(place, sys.argv[2] if len(sys.argv) > 2 else "spinemap_5x5")
