@@ -1,7 +1,7 @@
 """`snnb export`: the graph in another program's format."""
 
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import List, Mapping, Optional
 
 import typer
 from typing_extensions import Annotated
@@ -69,7 +69,7 @@ def _export(
     json: bool,
     verbose: bool,
     quiet: bool,
-    **options: Any,
+    **options: object,
 ) -> None:
     console = output.configure(json, verbose, quiet)
     from rich.filesize import decimal

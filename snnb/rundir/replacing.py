@@ -12,17 +12,17 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 
 from snnb.errors import InputError
 from snnb.files import PARTIAL, remove, sha256_of, sync_directory
 from snnb.rundir import manifest
 from snnb.rundir.hashes import HASHES, HashMemory
-from snnb.rundir.records import AnyRecord, Kind
+from snnb.rundir.records import AnyKind, AnyRecord
 
 INCOMPLETE, REPLACED = ".incomplete-", ".replaced-"
 Recorded = Mapping[str, AnyRecord]
-Kinds = Sequence[Kind[Any, Any]]
+Kinds = Sequence[AnyKind]
 
 
 def place_of(directory: Path) -> Path:
