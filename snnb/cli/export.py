@@ -9,7 +9,6 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import (
     Directory,
-    Force,
     Json,
     Quiet,
     SomePath,
@@ -52,7 +51,7 @@ def _common(
     graph: Annotated[
         Optional[str], typer.Option(help="Stamp of the graph, or `weights`; by default the latest.")
     ] = None,
-    force: Force = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file, or a directory that an export made.")] = False,
     json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
