@@ -2,7 +2,7 @@
 
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, TypeVar
+from typing import TYPE_CHECKING, Callable, Dict, Optional, TypeVar
 
 from snnb.autograph import keep_in_memory
 
@@ -70,10 +70,10 @@ def end_when(event: threading.Event) -> "keras.callbacks.Callback":
     from tensorflow import keras
 
     class EndWhen(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch: int, logs: Optional[Dict[str, Any]] = None) -> None:
+        def on_train_batch_end(self, batch: int, logs: Optional[Dict[str, object]] = None) -> None:
             self.on_test_batch_end(batch)
 
-        def on_test_batch_end(self, batch: int, logs: Optional[Dict[str, Any]] = None) -> None:
+        def on_test_batch_end(self, batch: int, logs: Optional[Dict[str, object]] = None) -> None:
             if event.is_set():
                 raise KeyboardInterrupt
 

@@ -3,7 +3,7 @@
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -70,22 +70,26 @@ class TrainDetails(Record):
 KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> TrainParams:
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> TrainParams:
     """Return the parameters in force; the defaults are those of the model's recipe, as far as they fit together."""
     from snnb.architectures import checked_hyperparameters
     from snnb.stages.model import model_of
 
     given = typed(TrainParams, given)
     model, record = model_of(run), recorded(run, KIND)
-    chosen = checked_hyperparameters(given.get("settings", {}), model.settings, own=model.file is not None)
+    chosen = checked_hyperparameters(_settings(given), model.settings, own=model.file is not None)
     try:
-        before = recorded_params(record).get("settings", {})
+        before = _settings(recorded_params(record))
         recorded_settings = checked_hyperparameters(before, model.settings, own=model.file is not None)
     except UsageError as error:
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
     return params_in_force(KIND, defaults, record, given, say)
+
+
+def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", options.get("settings", {}))
 
 
 def inputs(run: RunDirectory, params: TrainParams) -> List[str]:
