@@ -48,10 +48,10 @@ else
 endif
 
 test: setup ## the tests, on two cores
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-all: setup ## the tests and the slow ones
-	$(BIN)/pytest -n 2 --dist loadfile -m "not gpu and not network and not container"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not gpu and not network and not container"
 
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged

@@ -1,6 +1,7 @@
 """How long work tells how far it is: a plain callable, so that no room depends on how it is shown."""
 
-from typing import Protocol
+import time
+from typing import Optional, Protocol
 
 
 class Progress(Protocol):
@@ -11,3 +12,25 @@ class Progress(Protocol):
 
 def silent(done: int, total: int, note: str = "") -> None:
     """Show nothing."""
+
+
+class Throttle:
+    """Limits how often progress is shown.
+
+    Parameters
+    ----------
+    seconds : float
+        The least time between two times that it is shown.
+    """
+
+    def __init__(self, seconds: float = 0.1) -> None:
+        self._seconds = seconds
+        self._shown: Optional[float] = None
+
+    def due(self, *, last: bool = False) -> bool:
+        """Whether to show progress now: the first time, again after `seconds`, and always the `last` time."""
+        now = time.monotonic()
+        if not last and self._shown is not None and now - self._shown < self._seconds:
+            return False
+        self._shown = now
+        return True

@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any, Iterator, List, Optional, Sequence, TextIO
 
 from snnb.errors import ResourceError
-from snnb.progress import Progress
+from snnb.progress import Progress, Throttle
 from snnb.text import printable
 
 
@@ -159,15 +159,13 @@ def _pace(done: int, started: float) -> str:
 
 def line_a_while(label: str, seconds: float = 10.0) -> Progress:
     """Progress for log files: a line every `seconds`, with pace and time left."""
-    started = last = time.monotonic()
+    started, throttle = time.monotonic(), Throttle(seconds)
+    throttle.due()  # the first line comes after `seconds`
 
     def show(done: int, total: int, note: str = "") -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < seconds or not done:
+        if not done or not throttle.due():
             return
-        last = now
-        left = (now - started) * (total - done) / done
+        left = (time.monotonic() - started) * (total - done) / done
         pace = _pace(done, started)
         write(sys.stderr, f"{label}: {done:,} of {total:,}, {pace}, {left:,.0f} s left {note}".rstrip())
 

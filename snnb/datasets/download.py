@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import time
 from pathlib import Path
 from typing import Sequence
 
@@ -11,11 +10,10 @@ from filelock import FileLock
 
 from snnb.datasets.compressed import BROKEN_STREAM, sha256_of
 from snnb.errors import InputError, ResourceError
-from snnb.progress import Progress
+from snnb.progress import Progress, Throttle
 
 BLOCK = 2**16  # what a broken connection loses at most
 TIMEOUT_S = (10, 60)
-PROGRESS_INTERVAL_S = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -95,12 +93,11 @@ def _continue(url: str, part: Path, have: int, progress: Progress) -> None:
         resumed = answer.status_code == requests.codes.partial_content
         have = have if resumed else 0
         total = have + int(answer.headers.get("Content-Length", 0))
-        shown = 0.0
+        throttle = Throttle()
         with part.open("ab" if resumed else "wb") as stream:
             for block in answer.iter_content(BLOCK):
                 have += stream.write(block)
-                if time.monotonic() - shown >= PROGRESS_INTERVAL_S or have == total:
-                    shown = time.monotonic()
+                if throttle.due(last=have == total):
                     progress(have, max(total, have), part.stem)
     if have < total:
         raise requests.ConnectionError(f"the connection ended {total - have} bytes early")

@@ -9,7 +9,7 @@ from typing import Dict, List, Sequence
 import numpy as np
 import tensorflow as tf
 
-from snnb.interruptible import interruptible
+from snnb.interrupt import interruptible
 from snnb.simulation.layers import (
     AveragePooling2D,
     Concatenate,

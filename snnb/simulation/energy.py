@@ -6,7 +6,7 @@ from typing import Dict, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.interruptible import interruptible
+from snnb.interrupt import interruptible
 from snnb.simulation.currents import current
 from snnb.simulation.layers import (
     POPULATIONS,

@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, Optional, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.interruptible import interruptible
+from snnb.interrupt import interruptible
 from snnb.simulation import event_kernels as kernels
 from snnb.simulation import event_pooling as pooling
 from snnb.simulation.currents import batch_of, current, padded, parameters

@@ -7,7 +7,7 @@ from typing import Callable, Dict, Iterator, List, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.interruptible import interruptible
+from snnb.interrupt import interruptible
 from snnb.simulation.block import BlockCounts, Observe, late_quarters, spike_table
 from snnb.simulation.currents import batch_of, padded
 from snnb.simulation.layers import Network, activation

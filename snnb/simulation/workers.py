@@ -2,7 +2,6 @@
 
 import multiprocessing
 import signal
-import time
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import Iterator, List, Optional
@@ -10,11 +9,9 @@ from typing import Iterator, List, Optional
 import numpy as np
 
 from snnb.errors import ResourceError
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Throttle, silent
 from snnb.simulation.job import Job, Runner
 from snnb.simulation.totals import Totals
-
-PROGRESS_SECONDS = 0.1
 
 
 def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent) -> Totals:
@@ -34,7 +31,7 @@ class _Display:
 
     def __init__(self, job: Job, progress: Progress) -> None:
         self._job, self._progress = job, progress
-        self._note, self._told = "", 0.0
+        self._note, self._throttle = "", Throttle()
 
     def show(self, totals: Totals) -> None:
         """Tell how far the whole is."""
@@ -44,9 +41,8 @@ class _Display:
 
     def tell(self, done: int) -> None:
         """Tell how many samples are done, unless something was told just now."""
-        if done == self._job.settings.samples or time.monotonic() - self._told >= PROGRESS_SECONDS:
+        if self._throttle.due(last=done == self._job.settings.samples):
             self._progress(done, self._job.settings.samples, self._note)
-            self._told = time.monotonic()
 
 
 def _alone(job: Job, x: np.ndarray, y: np.ndarray, display: _Display) -> Iterator[Totals]:

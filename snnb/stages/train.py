@@ -1,7 +1,8 @@
-"""`train`: the Keras network learns the data set; one that comes trained is only judged."""
+"""`train`: the Keras network learns the data set; a model that is already trained is only evaluated."""
 
 import shutil
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from pydantic import Field
@@ -31,9 +32,8 @@ from snnb.stages.stage import (
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from snnb.stages.model import Model
+    from snnb.training.batches import LabelledPictures
     from snnb.training.fit import TrainingResult
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -93,27 +93,22 @@ def inputs(run: RunDirectory, params: TrainParams) -> List[str]:
 def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> StageResult:
     """Train and write `train/`.
 
-    A training that was interrupted goes on from its last complete epoch: always with `params.resume`, never when that
-    is false, and when it is None, if its checkpoint was made with these parameters. The result is the same.
+    An interrupted training is continued from its last complete epoch: always if `params.resume` is true, never if it is
+    false, and if it is None, only when the checkpoint was made with these parameters. The result is the same each time.
     """
-    from snnb.stages.dataset import dataset_array
-    from snnb.stages.model import class_count, model_of
+    from snnb.stages.model import model_of
 
-    model, details = model_of(run), recorded_details(run, prepare.KIND)
-    classes = class_count(run.manifest.run, details.class_names)
+    model = model_of(run)
     build = builder(run, model, params)
     with run.stage("train", params, inputs=inputs(run, params)) as output:
-        arrays = {name: dataset_array(run, name) for name in ARRAYS}
-        common: Dict[str, Any] = {
-            "scale": details.scale,
-            "num_classes": classes,
-            "target": output.directory,
-            "name": run.model,
-            "progress": progress,
-        }
+        training_set, test_set = (_labelled_pictures(run, part) for part in ("train", "test"))
+        model_file = output.directory / f"{run.model}.h5"
         if model.file is not None:
             output.external = [file_record(model.file)]
-        result = _judge(build, arrays, params, common) if model.trained else _fit(run, build, arrays, params, common)
+        if model.trained:
+            result = _evaluate(build, test_set, params, model_file, progress)
+        else:
+            result = _fit(build, training_set, test_set, params, model_file, run.path / ".checkpoint", progress)
         output.metrics = dict(result.metrics)
         output.warnings += result.warnings
         output.details = TrainDetails(epochs_run=result.epochs_run)
@@ -134,39 +129,49 @@ def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[
     )
 
 
-def _judge(
-    load: Callable[..., Any], arrays: Mapping[str, "np.ndarray"], params: TrainParams, common: Mapping[str, Any]
-) -> "TrainingResult":
-    from snnb.training.evaluate import adopt
+def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
+    """Return the prepared pictures of "train" or "test", mapped into memory."""
+    from snnb.stages.dataset import dataset_array
+    from snnb.stages.model import class_count
+    from snnb.training.batches import LabelledPictures
 
-    return adopt(load, x_test=arrays["x_test"], y_test=arrays["y_test"], batch_size=params.batch_size, **common)
+    details = recorded_details(run, prepare.KIND)
+    classes = class_count(run.manifest.run, details.class_names)
+    return LabelledPictures(dataset_array(run, f"x_{part}"), dataset_array(run, f"y_{part}"), details.scale, classes)
+
+
+def _evaluate(
+    load: Callable[[], Any], test_set: "LabelledPictures", params: TrainParams, model_file: Path, progress: Progress
+) -> "TrainingResult":
+    from snnb.training.pretrained import evaluate_pretrained
+
+    return evaluate_pretrained(load, test_set, batch_size=params.batch_size, model_file=model_file, progress=progress)
 
 
 def _fit(
-    run: RunDirectory,
-    build: Callable[..., Any],
-    arrays: Mapping[str, "np.ndarray"],
+    build: Callable[[], Any],
+    training_set: "LabelledPictures",
+    test_set: "LabelledPictures",
     params: TrainParams,
-    common: Mapping[str, Any],
+    model_file: Path,
+    checkpoint: Path,
+    progress: Progress,
 ) -> "TrainingResult":
-    from snnb.training.fit import train
+    """Train, from the checkpoint if there is one and `params.resume` allows it."""
+    from snnb.training.fit import TrainingSetup, train
 
-    checkpoint = run.path / ".checkpoint"
+    setup = TrainingSetup(params, params.validation_split, params.seed, params.steps_per_epoch)
 
     def fit(resume: bool) -> "TrainingResult":
         return train(
             build,
-            x_train=arrays["x_train"],
-            y_train=arrays["y_train"],
-            x_test=arrays["x_test"],
-            y_test=arrays["y_test"],
-            recipe=params,
-            validation_split=params.validation_split,
-            steps_per_epoch=params.steps_per_epoch,
-            seed=params.seed,
+            training_set,
+            test_set,
+            setup,
+            model_file=model_file,
             checkpoint=checkpoint,
             resume=resume,
-            **common,
+            progress=progress,
         )
 
     resume: Optional[bool] = params.resume

@@ -1,0 +1,1 @@
+"""Training a Keras network, and evaluating one that is already trained."""

@@ -1,8 +1,8 @@
-"""The state of a training after each complete epoch, written so that a kill at any moment leaves the one before.
+"""The state of a training after each complete epoch. A process that is killed at any moment leaves a whole one.
 
-A training is a function of its history and of the weights at the end of each epoch: when to stop and which epoch was
-the best follow from the history alone. So a checkpoint is the history and, of the last epoch and the best one, the
-arrays of the model and of its optimiser. Nothing in it can run: the model that takes the arrays is the caller's own.
+When to stop and which epoch was the best follow from the history of the training alone. So a checkpoint consists of the
+history and, for the last epoch and the best one, the arrays of the model and of its optimiser. Nothing in a checkpoint
+is run as code: the model that takes the arrays is the caller's own.
 """
 
 import hashlib
@@ -32,76 +32,95 @@ from snnb.files import (
 )
 from snnb.text import load_json
 
-Row = Dict[str, float]
+EpochMetrics = Dict[str, float]
 
-ANEW = "`snnb train --no-resume` starts anew"
+_REMEDY = "`snnb train --no-resume` starts the training from the beginning"
 _STATE = "state.json"
-_ARRAYS = re.compile(r"epoch-(\d{4,})-[0-9a-f]{12}\.npz|epoch-\d{4,}\.h5")  # the second: of earlier versions
+_ARRAYS = re.compile(r"epoch-(\d{4,})-[0-9a-f]{12}\.npz|epoch-\d{4,}\.h5")  # earlier versions wrote the second form
 _SHA256 = re.compile("[0-9a-f]{64}")
-_BYTES_BESIDE_EACH_ARRAY = 1024
+_NPZ_BYTES_BESIDE_AN_ARRAY = 1024
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a training can go on from.
+    """The state from which a training can be continued.
 
     Attributes
     ----------
-    identity
-        What must be the same for a training to go on from here: parameters, data, model.
-    history
-        One row for each complete epoch, with Keras's columns.
-    arrays
-        SHA-256 of the file with the arrays after so many complete epochs; those of the last epoch are among them.
+    identity : mapping of str to str
+        What must be the same when the training is continued: the parameters, the data set and the model, by name.
+    history : tuple of EpochMetrics
+        Keras's metrics of each complete epoch.
+    arrays : mapping of int to str
+        By number of complete epochs, the SHA-256 of the file with the arrays after them. The arrays after the last
+        epoch are always there.
     """
 
     identity: Mapping[str, str]
-    history: Tuple[Row, ...]
+    history: Tuple[EpochMetrics, ...]
     arrays: Mapping[int, str]
 
 
-def refuse_elsewhere(directory: Path) -> None:
-    """Refuse a checkpoint directory that is none, through which something outside the run would be written.
+def refuse_other_than_directory(directory: Path) -> None:
+    """Refuse a link or file in the checkpoint's place, through which something outside the run would be written.
+
+    Parameters
+    ----------
+    directory : Path
+        The checkpoint; it may be missing.
 
     Raises
     ------
     InputError
-        `directory` is a symbolic link or no directory.
+        `directory` is a symbolic link, or something else that is not a directory.
     """
     try:
         kind = stat.S_IFMT(directory.lstat().st_mode)
     except FileNotFoundError:
         return
     if kind == stat.S_IFLNK:
-        raise InputError(f"{directory} is a symbolic link, through which nothing is written; move it away")
+        raise InputError(
+            f"{directory} is a symbolic link, and a checkpoint is not written through a link; move it away"
+        )
     if kind != stat.S_IFDIR:
         raise InputError(f"{directory} is {KINDS.get(kind, 'a file')} where a directory is expected; move it away")
 
 
-def save(
-    directory: Path, identity: Mapping[str, str], history: Sequence[Row], model: keras.Model, earlier: Mapping[int, str]
+def save_checkpoint(
+    directory: Path,
+    identity: Mapping[str, str],
+    history: Sequence[EpochMetrics],
+    model: keras.Model,
+    earlier: Mapping[int, str],
 ) -> Checkpoint:
-    """Write the state after `len(history)` epochs, then drop the arrays of all epochs but this and `earlier`.
+    """Write the state after `len(history)` epochs, then remove the arrays of all other epochs except `earlier`.
 
     Parameters
     ----------
-    directory
-        Made where it is missing; what else is in it is not read.
-    identity, history
-        See `Checkpoint`.
-    model
+    directory : Path
+        Made if it is missing.
+    identity : mapping of str to str
+        As in `Checkpoint`.
+    history : sequence of EpochMetrics
+        As in `Checkpoint`.
+    model : keras.Model
         Compiled, as it is after the last of these epochs.
-    earlier
-        Arrays of earlier epochs that are still needed, as `Checkpoint.arrays` names them.
+    earlier : mapping of int to str
+        Arrays of earlier epochs that are still needed, as in `Checkpoint.arrays`.
+
+    Returns
+    -------
+    Checkpoint
+        What was written.
 
     Raises
     ------
     InputError
-        See `refuse_elsewhere`.
+        `directory` is a symbolic link, or something else that is not a directory.
     ResourceError
         The disk has no room for the arrays.
     """
-    refuse_elsewhere(directory)
+    refuse_other_than_directory(directory)
     directory.mkdir(parents=True, exist_ok=True)
     done = len(history)
     # The state names the arrays by their content, so that its renaming is the one moment of change.
@@ -111,81 +130,95 @@ def save(
     path = directory / _STATE
     _clear(path, path.with_name(f".{_STATE}{PARTIAL}"))
     write_text_atomically(path, json.dumps({"sha256": _digest(state), "state": state}, indent=1))
-    kept = {_arrays_path(directory, *entry) for entry in checkpoint.arrays.items()}
+    needed = {_arrays_path(directory, *entry) for entry in checkpoint.arrays.items()}
     for path in _arrays_in(directory):
-        if path not in kept:
+        if path not in needed:
             remove(path)
     return checkpoint
 
 
-def exists(directory: Path) -> bool:
-    """Whether a training was interrupted here after it had begun.
+def checkpoint_exists(directory: Path) -> bool:
+    """Return whether a training was interrupted here after it had begun.
 
-    Arrays without a state are left of one that was killed before its first epoch, unless they are of a later epoch.
+    Arrays of epoch 0 without a state file do not count: they are left by a training that was killed before its first
+    epoch. Arrays of a later epoch without a state file do count, so that the missing file is reported.
     """
     return os.path.lexists(directory / _STATE) or any("epoch-0000" not in path.name for path in _arrays_in(directory))
 
 
-def load(directory: Path, identity: Mapping[str, str], columns: AbstractSet[str]) -> Checkpoint:
-    """Read the state of an interrupted training, and see that all its arrays are as they were written.
+def load_checkpoint(directory: Path, identity: Mapping[str, str], columns: AbstractSet[str]) -> Checkpoint:
+    """Read the state of an interrupted training, and check that all its arrays are as they were written.
 
     Parameters
     ----------
-    directory, identity
-        As for `save`.
-    columns
-        Those that each row of the history has.
+    directory : Path
+        Where the checkpoint was written.
+    identity : mapping of str to str
+        As in `Checkpoint`, of the training that is to be continued.
+    columns : set of str
+        Names of the metrics that every epoch of the history must have.
 
     Raises
     ------
     UsageError
-        It was made with other parameters, data or another model.
+        It was made with other parameters, another data set or another model.
     InputError
-        It is damaged, or of an earlier version.
+        It is damaged, or an earlier version wrote it.
     """
     path = directory / _STATE
     _refuse_other_than_regular(path)
-    content = load_json(path, ANEW)
+    content = load_json(path, _REMEDY)
     if isinstance(content, dict) and "history" in content:
-        raise InputError(f"{path} is of an earlier version, whose checkpoints are not read; {ANEW}")
+        raise InputError(f"{path} was written by an earlier version of snnb, which this version cannot read; {_REMEDY}")
     checkpoint = _checkpoint(content, columns)
     if checkpoint is None:
-        raise InputError(f"{path} is damaged; {ANEW}")
+        raise InputError(f"{path} is damaged; {_REMEDY}")
     different = [key for key, value in identity.items() if checkpoint.identity.get(key) != value]
     if different:
         raise UsageError(
             f"the checkpoint was made with another {' and '.join(different)}: "
-            "give the options of then, or train without --resume"
+            "give the same options as before, or train without --resume"
         )
     for epochs, digest in checkpoint.arrays.items():
         _refuse_damaged(_arrays_path(directory, epochs, digest), digest)
     return checkpoint
 
 
-def restore(directory: Path, checkpoint: Checkpoint, epochs_done: int, model: keras.Model) -> None:
-    """Give a compiled model, and its optimiser, the arrays of after so many epochs.
+def restore_arrays(directory: Path, checkpoint: Checkpoint, epochs_done: int, model: keras.Model) -> None:
+    """Set the weights of a compiled model and the state of its optimiser to those after `epochs_done` epochs.
+
+    Parameters
+    ----------
+    directory : Path
+        Where the checkpoint was written.
+    checkpoint : Checkpoint
+        The checkpoint.
+    epochs_done : int
+        Number of complete epochs.
+    model : keras.Model
+        Changed in place.
 
     Raises
     ------
     InputError
-        They are missing, damaged, or do not fit the model.
+        The arrays are missing, damaged, or do not fit the model.
     """
     digest = checkpoint.arrays.get(epochs_done)
     if digest is None:
-        raise InputError(f"{directory / _STATE} names no arrays of epoch {epochs_done}; {ANEW}")
+        raise InputError(f"{directory / _STATE} names no arrays of epoch {epochs_done}; {_REMEDY}")
     path = _arrays_path(directory, epochs_done, digest)
     _refuse_damaged(path, digest)
     variables = _variables(model)
-    arrays = load_archive(path, ANEW, names=list(variables), must=list(variables))
+    arrays = load_archive(path, _REMEDY, names=list(variables), must=list(variables))
     for name, variable in variables.items():
         if arrays[name].shape != tuple(variable.shape) or arrays[name].dtype != variable.dtype.as_numpy_dtype:
-            raise InputError(f"{path}: {name} does not fit the model; {ANEW}")
+            raise InputError(f"{path}: {name} does not fit the model; {_REMEDY}")
     keras.backend.batch_set_value([(variable, arrays[name]) for name, variable in variables.items()])
 
 
 def _variables(model: keras.Model) -> Dict[str, Any]:
-    """The variables of a model and its optimiser, in a fixed order."""
-    model.optimizer._create_all_weights(model.trainable_variables)  # which Keras does with the first step only
+    """Return the variables of a model and its optimiser by name, in a fixed order."""
+    model.optimizer._create_all_weights(model.trainable_variables)  # Keras itself makes them in the first step only
     groups = {"weight": model.weights, "optimizer": model.optimizer.weights}
     return {f"{group}_{i:05d}": variable for group, found in groups.items() for i, variable in enumerate(found)}
 
@@ -193,7 +226,7 @@ def _variables(model: keras.Model) -> Dict[str, Any]:
 def _write_arrays(directory: Path, epochs_done: int, model: keras.Model) -> str:
     variables = _variables(model)
     arrays = dict(zip(variables, keras.backend.batch_get_value(list(variables.values()))))
-    size = sum(array.nbytes + _BYTES_BESIDE_EACH_ARRAY for array in arrays.values())
+    size = sum(array.nbytes + _NPZ_BYTES_BESIDE_AN_ARRAY for array in arrays.values())
     require_disk(directory, size, "the state after an epoch")
     partial = directory / f".epoch{PARTIAL}"
     remove(partial)
@@ -214,7 +247,7 @@ def _write_arrays(directory: Path, epochs_done: int, model: keras.Model) -> str:
 
 
 def _checkpoint(content: Any, columns: AbstractSet[str]) -> Optional[Checkpoint]:
-    """What a state file says; None when anything in it is not as `save` writes it."""
+    """Return the content of a state file; None when anything in it is not as `save_checkpoint` writes it."""
     state = content.get("state") if isinstance(content, dict) else None
     try:
         if not isinstance(state, dict) or content["sha256"] != _digest(state):
@@ -250,7 +283,7 @@ def _arrays_in(directory: Path) -> Iterator[Path]:
 
 
 def _clear(*paths: Path) -> None:
-    """Remove what is no file, so that a file can be written there; a file is replaced at once, and whole."""
+    """Remove what is not a regular file, so that a file can be written there. Regular files stay: they are replaced."""
     for path in paths:
         if not _is_regular(path):
             remove(path)
@@ -262,12 +295,12 @@ def _is_regular(path: Path) -> bool:
 
 def _refuse_other_than_regular(path: Path) -> None:
     if not os.path.lexists(path):
-        raise InputError(f"{path} is missing; {ANEW}")
+        raise InputError(f"{path} is missing; {_REMEDY}")
     if not _is_regular(path):
-        raise InputError(f"{path} is no regular file; {ANEW}")
+        raise InputError(f"{path} is not a regular file; {_REMEDY}")
 
 
 def _refuse_damaged(path: Path, digest: str) -> None:
     _refuse_other_than_regular(path)
     if sha256_of(path) != digest:
-        raise InputError(f"{path} is not as it was written; {ANEW}")
+        raise InputError(f"{path} has been changed since it was written; {_REMEDY}")

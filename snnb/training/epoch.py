@@ -1,96 +1,96 @@
-"""One epoch of Keras."""
+"""One epoch of training with Keras."""
 
-import math
-import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 from tensorflow import keras
 
-from snnb.progress import Progress
-from snnb.training.batches import Pictures, batches
-from snnb.training.checkpoint import Row
-from snnb.training.interrupt import EndWhen, run_interruptibly
+from snnb.interrupt import end_when, run_interruptibly
+from snnb.progress import Progress, Throttle
+from snnb.training.batches import LabelledPictures, batches
+from snnb.training.checkpoint import EpochMetrics
 from snnb.training.objective import check_finite, shortest
 from snnb.training.recipe import Recipe
 
-_SECONDS_BETWEEN_REPORTS = 0.1
 
-
-def fit_epoch(
+def train_epoch(
     model: keras.Model,
-    pictures: Pictures,
-    training_rows: np.ndarray,
-    validation_rows: np.ndarray,
+    pictures: LabelledPictures,
+    rows: Tuple[np.ndarray, np.ndarray],
     recipe: Recipe,
     *,
     seed: int,
     epoch: int,
     steps: int,
     progress: Progress,
-) -> Row:
-    """Train a compiled model for the epoch that `seed` and `epoch` define.
+) -> EpochMetrics:
+    """Train a compiled model for one epoch.
 
     Parameters
     ----------
-    model
+    model : keras.Model
         Changed in place.
-    pictures
-        Training and validation pictures.
-    training_rows, validation_rows
-        Indices into them; none to validate with leaves validation out.
-    recipe
-        Batch size, learning rate and augmentation.
-    seed, epoch
-        They determine the order of the pictures and their augmentation; epochs count from 0.
-    steps
+    pictures : LabelledPictures
+        Pictures to train on and to validate with.
+    rows : tuple of two np.ndarray
+        Indices of the pictures to train on, and of those to validate with. Without any of the second there is no
+        validation.
+    recipe : Recipe
+        Its batch size, learning rate and augmentation are used.
+    seed, epoch : int
+        Together they determine the order of the pictures and their augmentation. Epochs are counted from 0.
+    steps : int
         Batches in the epoch.
-    progress
-        Told the batches done, of all batches of all epochs.
+    progress : Progress
+        Called with the batches done, of all batches of all epochs.
 
     Returns
     -------
-    Row
-        Keras's columns of this epoch, and `lr`, the learning rate it began with.
+    EpochMetrics
+        What Keras measured in this epoch, and `lr`, the learning rate at its beginning.
 
     Raises
     ------
     VerificationError
-        When a loss is not finite.
+        A loss is not finite.
     """
     rng = np.random.default_rng([seed, epoch])
+    training_rows, validation_rows = rows
     order = rng.permutation(training_rows)[: steps * recipe.batch_size]
     augmentation = (recipe, rng) if recipe.flip or recipe.shift else None
-    training = batches(pictures, order, recipe.batch_size, augmentation)
-    validation = batches(pictures, validation_rows, recipe.batch_size) if len(validation_rows) else None
-    pace = _Pace(recipe, epoch, steps, progress)
+    target_shape = tuple(model.output_shape[1:])
+    training = batches(pictures, order, recipe.batch_size, target_shape, augmentation)
+    validation = batches(pictures, validation_rows, recipe.batch_size, target_shape) if len(validation_rows) else None
+    each_batch = _EachBatch(recipe, epoch, steps, progress)
     logs = run_interruptibly(
         lambda abandoned: (
-            model.fit(training, validation_data=validation, verbose=0, callbacks=[pace, EndWhen(abandoned)]).history
+            model.fit(
+                training, validation_data=validation, verbose=0, callbacks=[each_batch, end_when(abandoned)]
+            ).history
         )
     )
-    row = {column: shortest(values[0]) for column, values in logs.items()}
-    check_finite(row, epoch)
-    return {**row, "lr": float(recipe.learning_rate_at(epoch))}
+    metrics = {name: shortest(values[0]) for name, values in logs.items()}
+    check_finite(metrics, epoch)
+    return {**metrics, "lr": float(recipe.learning_rate_at(epoch))}
 
 
-class _Pace(keras.callbacks.Callback):
-    """Set the learning rate of each batch, tell how far the training is, and end it as soon as the loss is lost."""
+class _EachBatch(keras.callbacks.Callback):
+    """Set the learning rate before each batch; after it report progress, and end the training if the loss diverged."""
 
     def __init__(self, recipe: Recipe, epoch: int, steps: int, progress: Progress) -> None:
         super().__init__()
         self._recipe, self._epoch, self._steps, self._progress = recipe, epoch, steps, progress
-        self._reported = -math.inf
+        self._throttle = Throttle()
 
     def on_train_batch_begin(self, batch: int, logs: Optional[Dict[str, Any]] = None) -> None:
+        """Set the learning rate."""
         rate = self._recipe.learning_rate_at(self._epoch + batch / self._steps)
         keras.backend.set_value(self.model.optimizer.learning_rate, rate)
 
     def on_train_batch_end(self, batch: int, logs: Dict[str, Any]) -> None:
-        now = time.monotonic()
-        if now - self._reported < _SECONDS_BETWEEN_REPORTS and batch + 1 < self._steps:
+        """Report progress at most ten times a second, and refuse a loss that is not finite."""
+        if not self._throttle.due(last=batch + 1 == self._steps):
             return
-        self._reported = now
         figures = {name: float(value) for name, value in logs.items()}
         check_finite(figures, self._epoch)
         note = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())

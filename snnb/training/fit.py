@@ -1,7 +1,7 @@
-"""Training: real epochs of Keras, each a `fit` of its own from the checkpoint of the one before.
+"""Training: real epochs of Keras, each with a call of `fit` that starts from the checkpoint of the epoch before.
 
-That is what makes an interrupted training, when resumed, equal to an uninterrupted one bit by bit: both take the same
-path through the same files. The session is cleared and the seed set for every epoch, since dropout draws from a
+This makes an interrupted and resumed training equal, bit by bit, to one that was not interrupted: both take the same
+path through the same files. The Keras session is cleared and the seed set for every epoch, since dropout draws from a
 generator whose state Keras does not save. The files hold arrays only: the layers of each epoch's model are those of the
 model that was built at the beginning.
 """
@@ -11,7 +11,7 @@ import random
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Set
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,10 +19,18 @@ from tensorflow import keras
 
 from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
-from snnb.training import checkpoint as checkpoints
-from snnb.training.batches import Pictures, split_rows
-from snnb.training.checkpoint import Row
-from snnb.training.epoch import fit_epoch
+from snnb.training.batches import LabelledPictures, split_rows
+from snnb.training.checkpoint import (
+    Checkpoint,
+    EpochMetrics,
+    checkpoint_exists,
+    load_checkpoint,
+    refuse_other_than_directory,
+    restore_arrays,
+    save_checkpoint,
+)
+from snnb.training.epoch import train_epoch
+from snnb.training.history import named_metrics, plot_history, write_history, write_metrics
 from snnb.training.modelfile import write_model
 from snnb.training.objective import (
     check_data,
@@ -34,21 +42,43 @@ from snnb.training.objective import (
     new_optimizer,
 )
 from snnb.training.recipe import Recipe
-from snnb.training.report import named_metrics, plot_history, write_history, write_metrics
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What, beside the model and the pictures, decides the result of a training.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        Optimiser, learning rate, epochs, batch size and augmentation.
+    validation_split : float
+        Share of the training pictures, in [0, 1), on which the model is validated after each epoch and not trained.
+    seed : int
+        Seed of the initial weights, the choice and order of the pictures, dropout and augmentation.
+    steps_per_epoch : int or None
+        Batches after which an epoch ends early; None for all batches.
+    """
+
+    recipe: Recipe
+    validation_split: float
+    seed: int
+    steps_per_epoch: Optional[int] = None
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came of a training.
+    """Test metrics and length of a training.
 
     Attributes
     ----------
-    metrics
-        `test_loss` and `test_accuracy` (for a reconstruction `test_mean_squared_error`) of the weights that were kept.
-    epochs_run
+    metrics : dict of str to float
+        `test_loss` and `test_accuracy` of the saved weights; for a model that reproduces its input
+        `test_mean_squared_error`.
+    epochs_run : int
         Complete epochs, those before an interruption included.
-    warnings
-        What a person should know.
+    warnings : list of str
+        Whole sentences for the user.
     """
 
     metrics: Dict[str, float]
@@ -56,150 +86,199 @@ class TrainingResult:
     warnings: List[str]
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What stays the same from the first epoch to the last; `layers` is the model's description in Keras's JSON."""
+
+    layers: str
+    pictures: LabelledPictures
+    training_rows: np.ndarray
+    validation_rows: np.ndarray
+    setup: TrainingSetup
+    checkpoint: Path
+    identity: Mapping[str, str]
+
+    @property
+    def monitor(self) -> str:
+        """Name of the loss that decides which epoch is the best."""
+        return "val_loss" if len(self.validation_rows) else "loss"
+
+    def best(self, history: Sequence[EpochMetrics]) -> int:
+        """Return the number, from 0, of the epoch with the lowest loss."""
+        return min(range(len(history)), key=lambda epoch: history[epoch][self.monitor])
+
+    def is_over(self, history: Sequence[EpochMetrics]) -> bool:
+        """Return whether all epochs are done, or early stopping ends the training."""
+        recipe = self.setup.recipe
+        if len(history) >= recipe.epochs:
+            return True
+        if not history or recipe.early_stopping is None:
+            return False
+        return len(history) - 1 - self.best(history) >= recipe.early_stopping
+
+
 def train(
     build: Callable[[], keras.Model],
+    training_set: LabelledPictures,
+    test_set: LabelledPictures,
+    setup: TrainingSetup,
     *,
-    x_train: np.ndarray,
-    y_train: np.ndarray,
-    x_test: np.ndarray,
-    y_test: np.ndarray,
-    scale: float,
-    num_classes: Optional[int],
-    recipe: Recipe,
-    validation_split: float,
-    seed: int,
-    target: Path,
-    name: str,
+    model_file: Path,
     checkpoint: Path,
     resume: bool = False,
-    steps_per_epoch: Optional[int] = None,
     progress: Progress = silent,
 ) -> TrainingResult:
-    """Train a model and write `NAME.h5`, `training_history.csv`, `training_metrics.json` and `training_plot.png`.
+    """Train a model and write `model_file`, and training_history.csv, training_metrics.json and training_plot.png.
 
     The same seed gives the same files on the same machine with the same number of threads, whether or not the training
     was interrupted and resumed.
 
     Parameters
     ----------
-    build
+    build : callable
         Returns the untrained model; called once the seed is set.
-    x_train, x_test
-        (n, height, width, channels), memory-mapped or not; pixels are `x / scale`.
-    y_train, y_test
-        (n,) class numbers; not used for a reconstruction.
-    scale
-        255 for uint8 pictures, 1 for pixels.
-    num_classes
-        None trains the model to reproduce its input, by mean squared error.
-    recipe
-        Optimiser, epochs, batch size and so on.
-    validation_split
-        Share of the training pictures, drawn by the seed, that judges each epoch and is not trained on; may be 0.
-    seed
-        Of the initial weights, the validation pictures, the order of the pictures, dropout and augmentation.
-    target
-        An existing directory for the files.
-    name
-        Of the model.
-    checkpoint
+    training_set, test_set : LabelledPictures
+        Pictures to train on, and pictures for the final test. The arrays may be memory-mapped. With `num_classes` None
+        the model is trained to reproduce its input, by mean squared error.
+    setup : TrainingSetup
+        How the model is trained.
+    model_file : Path
+        The HDF5 file, in an existing directory; the other three files are written beside it.
+    checkpoint : Path
         Directory for the state after each complete epoch. It stays when this function returns: the caller removes it
         once the results are safe.
-    resume
-        Go on from `checkpoint`. Without one there, begin anew and say so in the warnings.
-    steps_per_epoch
-        End each epoch after so many batches.
-    progress
-        Told the batches done, of all batches of all epochs, with loss and accuracy.
+    resume : bool
+        Continue from `checkpoint`. When there is none, the training starts from the beginning with a warning.
+    progress : Progress
+        Called with the batches done, of all batches of all epochs, and with loss and accuracy.
+
+    Returns
+    -------
+    TrainingResult
+        Metrics on the test set.
 
     Raises
     ------
     InputError
-        When model and data do not fit each other, or the checkpoint is damaged or a symbolic link.
+        The model does not fit the pictures, or the checkpoint is damaged or a symbolic link.
     UsageError
-        When the checkpoint is of another training.
+        The checkpoint belongs to another training, or no picture is left to train on.
     VerificationError
-        When the loss is no longer finite.
+        The loss is no longer finite.
+    ResourceError
+        The disk has no room for the model or its checkpoint.
     """
-    checkpoints.refuse_elsewhere(checkpoint)
-    check_data(x_train, y_train, num_classes, "train")
-    check_data(x_test, y_test, num_classes, "test")
-    warnings = []
-    _reset(seed)
+    refuse_other_than_directory(checkpoint)
+    check_data(training_set, "train")
+    check_data(test_set, "test")
+    model = _initial_model(build, training_set, setup)
+    rows = split_rows(len(training_set.x), setup.validation_split, setup.seed)
+    identity = _identity(model, training_set, setup)
+    training = _Training(model.to_json(), training_set, *rows, setup, checkpoint, identity)
+    state, warnings = _first_state(training, model, resume)
+    state = _run_epochs(training, state, progress)
+    metrics = _write_results(training, state, test_set, model_file)
+    return TrainingResult(metrics, len(state.history), warnings)
+
+
+def _initial_model(
+    build: Callable[[], keras.Model], training_set: LabelledPictures, setup: TrainingSetup
+) -> keras.Model:
+    """Build the model, refuse one that does not fit the pictures, and compile it."""
+    _reset(setup.seed)
     model = build()
-    check_model(model, x_train.shape[1:], num_classes)
-    if num_classes is not None:
+    check_model(model, training_set.x.shape[1:], training_set.num_classes)
+    if training_set.num_classes is not None:
         check_ends_in_softmax(model)
-    compile_model(model, new_optimizer(recipe), num_classes)
-    target_shape = tuple(model.output_shape[1:])
-    learning = Pictures(x_train, y_train, scale, target_shape, num_classes)
-    training_rows, validation_rows = split_rows(len(x_train), validation_split, seed)
-    monitor = "val_loss" if len(validation_rows) else "loss"
+    compile_model(model, new_optimizer(setup.recipe), training_set.num_classes)
+    return model
 
-    identity = _identity(model, learning, recipe, validation_split, seed, steps_per_epoch)
-    history: List[Row] = []
-    layers = model.to_json()
-    if resume and checkpoints.exists(checkpoint):
-        state = checkpoints.load(checkpoint, identity, _columns(num_classes, len(validation_rows) > 0))
-        history.extend(state.history)
-        if len(history) > recipe.epochs:
-            raise UsageError(f"the checkpoint holds {len(history)} epochs, more than the {recipe.epochs} asked for")
-    else:
-        if resume:
-            warnings.append("there was no checkpoint to resume from: trained from the beginning")
-        state = checkpoints.save(checkpoint, identity, history, model, earlier={})
 
-    def as_after(epochs_done: int, seed: int) -> keras.Model:
-        _reset(seed)
-        model = _again(layers)
-        compile_model(model, new_optimizer(recipe), num_classes)
-        checkpoints.restore(checkpoint, state, epochs_done, model)
-        return model
+def _first_state(training: _Training, model: keras.Model, resume: bool) -> Tuple[Checkpoint, List[str]]:
+    """Load the checkpoint of an interrupted training, or write that of the untrained model; the second is warnings."""
+    if resume and checkpoint_exists(training.checkpoint):
+        columns = _columns(training.pictures.num_classes, len(training.validation_rows) > 0)
+        state = load_checkpoint(training.checkpoint, training.identity, columns)
+        done, asked = len(state.history), training.setup.recipe.epochs
+        if done > asked:
+            raise UsageError(
+                f"the checkpoint holds {done} epochs, more than the {asked} asked for: "
+                "give more --epochs, or --no-resume to train from the beginning"
+            )
+        return state, []
+    warnings = ["there was no checkpoint to resume from: trained from the beginning"] if resume else []
+    return save_checkpoint(training.checkpoint, training.identity, [], model, earlier={}), warnings
 
-    steps = math.ceil(len(training_rows) / recipe.batch_size)
-    steps = steps if steps_per_epoch is None else min(steps, steps_per_epoch)
-    while len(history) < recipe.epochs and not _is_over(history, monitor, recipe.early_stopping):
-        epoch = len(history)
-        model = as_after(epoch, seed + epoch)
-        row = fit_epoch(
+
+def _run_epochs(training: _Training, state: Checkpoint, progress: Progress) -> Checkpoint:
+    """Train epoch after epoch, with a checkpoint after each, until the training is over."""
+    setup = training.setup
+    steps = math.ceil(len(training.training_rows) / setup.recipe.batch_size)
+    if setup.steps_per_epoch is not None:
+        steps = min(steps, setup.steps_per_epoch)
+    while not training.is_over(state.history):
+        epoch = len(state.history)
+        model = _model_after(training, state, epoch, setup.seed + epoch)
+        metrics = train_epoch(
             model,
-            learning,
-            training_rows,
-            validation_rows,
-            recipe,
-            seed=seed,
+            training.pictures,
+            (training.training_rows, training.validation_rows),
+            setup.recipe,
+            seed=setup.seed,
             epoch=epoch,
             steps=steps,
             progress=progress,
         )
-        history.append(row)
-        needed = [_best(history, monitor) + 1] if recipe.early_stopping else []
+        history = (*state.history, metrics)
+        needed = [training.best(history) + 1] if setup.recipe.early_stopping else []
         earlier = {epochs: digest for epochs, digest in state.arrays.items() if epochs in needed}
-        state = checkpoints.save(checkpoint, identity, history, model, earlier)
+        state = save_checkpoint(training.checkpoint, training.identity, history, model, earlier)
+    return state
 
-    best = _best(history, monitor)
-    kept = best if recipe.early_stopping else len(history) - 1
-    model = as_after(kept + 1, seed)
+
+def _model_after(training: _Training, state: Checkpoint, epochs_done: int, seed: int) -> keras.Model:
+    """Build the model anew, with the weights and the optimiser's state that a checkpoint holds for that epoch."""
+    _reset(seed)
+    try:
+        model = keras.models.model_from_json(training.layers)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"Keras cannot build the model again ({reason}): use only its own layers and functions"
+        ) from error
+    compile_model(model, new_optimizer(training.setup.recipe), training.pictures.num_classes)
+    restore_arrays(training.checkpoint, state, epochs_done, model)
+    return model
+
+
+def _write_results(
+    training: _Training, state: Checkpoint, test_set: LabelledPictures, model_file: Path
+) -> Dict[str, float]:
+    """Test the weights of the best epoch (with early stopping) or the last one, and write all files; return metrics."""
+    history, recipe, num_classes = state.history, training.setup.recipe, training.pictures.num_classes
+    best = training.best(history)
+    saved = best if recipe.early_stopping else len(history) - 1
+    model = _model_after(training, state, saved + 1, training.setup.seed)
     # The state of the optimiser is of no use to the stages that follow, and twice the size of the weights.
     compile_model(model, new_optimizer(recipe), num_classes)
-    test = evaluate(model, Pictures(x_test, y_test, scale, target_shape, num_classes), recipe.batch_size)
-    check_finite(test, kept)
+    test = evaluate(model, test_set, recipe.batch_size)
+    check_finite(test, saved)
     metrics = named_metrics(test, num_classes)
-    write_model(model, target / f"{name}.h5")
-    write_history(history, target / "training_history.csv")
+    write_model(model, model_file)
+    write_history(history, model_file.parent / "training_history.csv")
     summary = {
         **metrics,
         "epochs_run": len(history),
-        "kept_epoch": kept + 1,
+        "kept_epoch": saved + 1,
         "best_epoch": best + 1,
         "final": history[-1],
         "best": history[best],
-        "training_pictures": len(training_rows),
-        "validation_pictures": len(validation_rows),
+        "training_pictures": len(training.training_rows),
+        "validation_pictures": len(training.validation_rows),
     }
-    write_metrics(summary, target / "training_metrics.json")
-    plot_history(history, kept, test, name, target / "training_plot.png")
-    return TrainingResult(metrics, len(history), warnings)
+    write_metrics(summary, model_file.parent / "training_metrics.json")
+    plot_history(history, saved, test, model_file.stem, model_file.parent / "training_plot.png")
+    return metrics
 
 
 def _reset(seed: int) -> None:
@@ -209,53 +288,27 @@ def _reset(seed: int) -> None:
     tf.random.set_seed(seed)
 
 
-def _again(layers: str) -> keras.Model:
-    """Build a model again from its own description."""
-    try:
-        return keras.models.model_from_json(layers)
-    except ValueError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"Keras cannot build the model again ({reason}): use only its own layers and functions"
-        ) from error
-
-
 def _columns(num_classes: Optional[int], validates: bool) -> Set[str]:
-    """What Keras reports of an epoch, and the learning rate."""
+    """Return the names of what Keras measures in an epoch, and `lr`."""
     measured = {"loss"} if num_classes is None else {"loss", "accuracy"}
     return {*measured, *(f"val_{name}" for name in measured if validates), "lr"}
 
 
-def _identity(
-    model: keras.Model,
-    pictures: Pictures,
-    recipe: Recipe,
-    validation_split: float,
-    seed: int,
-    steps_per_epoch: Optional[int],
-) -> Dict[str, str]:
-    """Return what a resumed training must share with the interrupted one.
+def _identity(model: keras.Model, pictures: LabelledPictures, setup: TrainingSetup) -> Dict[str, str]:
+    """Return what a resumed training must have in common with the interrupted one.
 
     The number of epochs only says when to end, unless the learning rate depends on it.
     """
     some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
     content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))
-    fields = {name: getattr(recipe, name) for name in Recipe.model_fields}
-    if recipe.schedule != "cosine":
+    fields = {name: getattr(setup.recipe, name) for name in Recipe.model_fields}
+    if setup.recipe.schedule != "cosine":
         del fields["epochs"]
     return {
         **{name.replace("_", " "): repr(value) for name, value in fields.items()},
-        "validation split": repr(validation_split),
-        "seed": repr(seed),
-        "steps per epoch": repr(steps_per_epoch),
+        "validation split": repr(setup.validation_split),
+        "seed": repr(setup.seed),
+        "steps per epoch": repr(setup.steps_per_epoch),
         "model": f"{zlib.crc32(model.to_json().encode()):08x}",
         "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
     }
-
-
-def _best(history: Sequence[Row], monitor: str) -> int:
-    return min(range(len(history)), key=lambda epoch: history[epoch][monitor])
-
-
-def _is_over(history: Sequence[Row], monitor: str, patience: Optional[int]) -> bool:
-    return bool(history) and patience is not None and len(history) - 1 - _best(history, monitor) >= patience

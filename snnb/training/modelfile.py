@@ -1,4 +1,4 @@
-"""Keras's model file: byte for byte the same whenever the model is, and refused rather than torn by a full disk."""
+"""Keras's model file: equal models give equal bytes, and a full disk is an error before anything is written."""
 
 import errno
 import os
@@ -12,44 +12,52 @@ from tensorflow import keras
 from snnb.errors import ResourceError
 from snnb.hdf5 import copy_without_times
 
-_BYTES_BESIDE_EACH_ARRAY = 8192
-_BYTES_BESIDE_ALL = 65536
+_HDF5_BYTES_BESIDE_AN_ARRAY = 8192
+_HDF5_BYTES_BESIDE_ALL = 65536
 
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Save a compiled model with the state of its optimiser, as Keras does.
 
+    The room on the disk is checked first, since HDF5 1.10 crashes the process when a write fails.
+
     Raises
     ------
     ResourceError
-        When the disk has no room for it, before anything is written: HDF5 1.10 crashes the process when a write fails.
+        The disk has no room for the file.
     """
-    _require(bytes_needed(model), path.parent)
+    _require_room(bytes_needed(model), path.parent)
     model.save(str(path), save_format="h5")
 
 
 def bytes_needed(model: keras.Model) -> int:
-    """Size that the file of a compiled model does not exceed."""
+    """Return a size in bytes that the file of a compiled model does not exceed."""
     arrays = [*model.weights, *model.optimizer.weights]
     values = sum(int(array.shape.num_elements()) * array.dtype.size for array in arrays)
-    return values + 2 * len(model.to_json()) + _BYTES_BESIDE_EACH_ARRAY * len(arrays) + _BYTES_BESIDE_ALL
+    return values + 2 * len(model.to_json()) + _HDF5_BYTES_BESIDE_AN_ARRAY * len(arrays) + _HDF5_BYTES_BESIDE_ALL
 
 
 def write_model(model: keras.Model, path: Path) -> None:
-    """Save a compiled model as `save_model`, without the times that h5py 2.10 records unless told otherwise."""
+    """Save a compiled model as `save_model` does, without the times of writing that HDF5 records by default.
+
+    Raises
+    ------
+    ResourceError
+        The disk has no room for the file and its copy.
+    """
     stamped = path.with_name(path.name + ".partial")
     save_model(model, stamped)
-    _require(stamped.stat().st_size, path.parent)
+    _require_room(stamped.stat().st_size, path.parent)
     with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
         copy_without_times(old, new)
     stamped.unlink()
 
 
-def _require(size: int, directory: Path) -> None:
+def _require_room(size: int, directory: Path) -> None:
     try:
         if size > shutil.disk_usage(str(directory)).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        # A quota shows only when the room is taken.
+        # Whether a quota allows the size shows only when the room is taken.
         with tempfile.TemporaryFile(dir=str(directory)) as file:
             os.posix_fallocate(file.fileno(), 0, size)
     except OSError as error:

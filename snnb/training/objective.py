@@ -1,4 +1,4 @@
-"""What a model is trained for, and whether model and data agree on it."""
+"""The loss that a model is trained with, and checks that the model and the pictures fit each other."""
 
 import math
 from typing import Dict, Mapping, Optional, Tuple
@@ -7,8 +7,8 @@ import numpy as np
 from tensorflow import keras
 
 from snnb.errors import InputError, VerificationError
-from snnb.training.batches import Pictures, batches
-from snnb.training.interrupt import EndWhen, run_interruptibly
+from snnb.interrupt import end_when, run_interruptibly
+from snnb.training.batches import LabelledPictures, batches
 from snnb.training.recipe import Recipe
 
 
@@ -21,34 +21,44 @@ def new_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
 
 
 def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, num_classes: Optional[int]) -> None:
-    """Set the loss: cross entropy with one-hot targets, as the toolbox's own loader expects; or mean squared error."""
+    """Compile a model with its loss: cross entropy, or mean squared error for a model that reproduces its input.
+
+    The targets of the cross entropy are one-hot, as snntoolbox's own loader of data sets expects.
+    """
     if num_classes is None:
         model.compile(optimizer, "mean_squared_error")
     else:
         model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
 
 
-def evaluate(model: keras.Model, pictures: Pictures, batch_size: int) -> Dict[str, float]:
-    """Loss, and for classes accuracy, of a compiled model on the pictures."""
-    streamed = batches(pictures, np.arange(len(pictures.x)), batch_size)
+def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> Dict[str, float]:
+    """Return `loss` and, for a classifier, `accuracy` (0 to 1) of a compiled model on the pictures."""
+    streamed = batches(pictures, np.arange(len(pictures.x)), batch_size, tuple(model.output_shape[1:]))
     logs = run_interruptibly(
-        lambda abandoned: model.evaluate(streamed, verbose=0, return_dict=True, callbacks=[EndWhen(abandoned)])
+        lambda abandoned: model.evaluate(streamed, verbose=0, return_dict=True, callbacks=[end_when(abandoned)])
     )
     return {name: shortest(value) for name, value in logs.items()}
 
 
 def shortest(value: float) -> float:
-    """Drop the digits that a float32 of Keras gains as a Python number: 0.9816 for 0.9815999865531921."""
+    """Round to the fewest digits that still give the same float32: 0.9816 for 0.9815999865531921."""
     return float(str(np.float32(value)))
 
 
 def check_finite(figures: Mapping[str, float], epoch: int) -> None:
-    """Refuse to go on from a loss that is infinite or no number.
+    """Refuse to continue from a loss that is infinite or NaN.
+
+    Parameters
+    ----------
+    figures : mapping of str to float
+        Loss, and what else was measured.
+    epoch : int
+        Counted from 0.
 
     Raises
     ------
     VerificationError
-        With what to try.
+        One of the figures is not finite.
     """
     for name, value in figures.items():
         if not math.isfinite(value):
@@ -57,14 +67,22 @@ def check_finite(figures: Mapping[str, float], epoch: int) -> None:
             )
 
 
-def check_data(x: np.ndarray, y: np.ndarray, num_classes: Optional[int], split: str) -> None:
-    """Refuse pictures and labels that do not belong together.
+def check_data(pictures: LabelledPictures, split: str) -> None:
+    """Refuse pictures and class numbers that do not belong together.
+
+    Parameters
+    ----------
+    pictures : LabelledPictures
+        What is checked.
+    split : str
+        "train" or "test", for the message.
 
     Raises
     ------
     InputError
-        When there are none, their numbers differ, or a label is no class.
+        There are no pictures, there is not one class number for each picture, or one is out of range.
     """
+    x, y, num_classes = pictures.x, pictures.y, pictures.num_classes
     if len(x) == 0:
         raise InputError(f"x_{split} holds no pictures: prepare the data set again")
     if len(x) != len(y):
@@ -77,12 +95,21 @@ def check_data(x: np.ndarray, y: np.ndarray, num_classes: Optional[int], split: 
 
 
 def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int]) -> None:
-    """Refuse a model that does not fit the data.
+    """Refuse a model that does not fit the pictures.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What is checked.
+    picture_shape : tuple of int
+        (height, width, channels).
+    num_classes : int or None
+        None for a model that reproduces its input.
 
     Raises
     ------
     InputError
-        When input or output have another shape than pictures and classes.
+        The input does not have the shape of a picture, or the output does not have one value for each class.
     """
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
         raise InputError(
@@ -103,12 +130,12 @@ def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes:
 
 
 def check_ends_in_softmax(model: keras.Model) -> None:
-    """Refuse to train a classifier whose outputs are no probabilities: the cross entropy of others means nothing.
+    """Refuse to train a classifier that does not end in softmax: cross entropy is defined for probabilities only.
 
     Raises
     ------
     InputError
-        When the last layer is not softmax.
+        The last layer is not softmax.
     """
     last = model.layers[-1]
     activation = getattr(getattr(last, "activation", None), "__name__", "")

@@ -1,4 +1,4 @@
-"""How a model is trained: set by the file of each model, and overridden by the options of `snnb train`."""
+"""How a model is trained. The file of each model states its recipe; the options of `snnb train` override it."""
 
 import math
 from typing import Literal, Optional
@@ -8,16 +8,15 @@ from pydantic import Field, ValidationInfo, field_validator
 from snnb.options import Count, Options
 
 Optimizer = Literal["adam", "rmsprop", "sgd"]
-
-
 Schedule = Literal["constant", "cosine", "cycle"]
 
 
 class Recipe(Options):
-    """Hyper-parameters of a training.
+    """Hyper-parameters of a training; each field describes itself.
 
-    `cosine` lowers the learning rate to zero along half a cosine over all epochs; `cycle` takes a tenth of it and the
-    whole in turn, two epochs each.
+    The schedule `cosine` lowers the learning rate to zero along half a cosine over all epochs (Loshchilov & Hutter
+    2017, arXiv 1608.03983, without restarts). `cycle` alternates between a tenth of the learning rate and the whole,
+    with two epochs each.
     """
 
     epochs: Count = Field(default=10, description="Passes over the training set.")
@@ -48,7 +47,7 @@ class Recipe(Options):
         return value
 
     def learning_rate_at(self, epoch: float) -> float:
-        """Learning rate after so many epochs, which need not be whole: the middle of the first one is 0.5."""
+        """Return the learning rate after `epoch` epochs, which may be a fraction: 0.5 is the middle of the first."""
         if self.schedule == "cosine":
             return self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
         if self.schedule == "cycle" and int(epoch) // 2 % 2 == 0:

@@ -7,7 +7,7 @@ import threading
 import psutil
 import pytest
 
-from snnb.interruptible import interruptible
+from snnb.interrupt import interruptible
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 

@@ -43,25 +43,44 @@ def data():
     return SimpleNamespace(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
 
 
+@pytest.fixture(scope="session")
+def arguments(data):
+    """Arguments of `train`, from what a test wants other than usual: `arguments(tmp_path, seed=6)`."""
+    from snnb.training.batches import LabelledPictures
+    from snnb.training.fit import TrainingSetup
+
+    def make(folder, target="train", **changes):
+        wanted = {
+            **vars(data),
+            "num_classes": 3,
+            "recipe": Recipe(epochs=2, batch_size=16, learning_rate=0.01),
+            "validation_split": 0.25,
+            "seed": 5,
+            "steps_per_epoch": None,
+            "checkpoint": folder / "checkpoint",
+            **changes,
+        }
+        (folder / target).mkdir(exist_ok=True)
+        training_set, test_set = (
+            LabelledPictures(wanted.pop(f"x_{part}"), wanted.pop(f"y_{part}"), 255.0, wanted["num_classes"])
+            for part in ("train", "test")
+        )
+        setup = TrainingSetup(*map(wanted.pop, ("recipe", "validation_split", "seed", "steps_per_epoch")))
+        del wanted["num_classes"]
+        named = {"training_set": training_set, "test_set": test_set, "setup": setup}
+        return {**named, "model_file": folder / target / "small.h5", **wanted}
+
+    return make
+
+
 @pytest.fixture
-def training(data, tmp_path):
+def training(arguments, tmp_path):
     """`train` with all that a test does not care for; `training(seed=6)` changes what it does."""
     from snnb.training.fit import train
 
     def run(recipe=None, build=_small_model, folder="train", **changes):
-        target = tmp_path / folder
-        target.mkdir(exist_ok=True)
-        arguments = {
-            **vars(data),
-            "scale": 255.0,
-            "num_classes": 3,
-            "recipe": recipe or Recipe(epochs=2, batch_size=16, learning_rate=0.01),
-            "validation_split": 0.25,
-            "seed": 5,
-            "target": target,
-            "name": "small",
-            "checkpoint": tmp_path / "checkpoint",
-        }
-        return train(build, **{**arguments, **changes})
+        if recipe is not None:
+            changes["recipe"] = recipe
+        return train(build, **arguments(tmp_path, folder, **changes))
 
     return run

@@ -1,20 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from snnb.errors import UsageError
-from snnb.training.batches import Pictures, augment, batches, split_rows
+from snnb.training.batches import LabelledPictures, augment, batches, split_rows
 from snnb.training.recipe import Recipe
 
 
 @pytest.fixture
 def pictures():
     rng = np.random.default_rng(0)
-    return Pictures(rng.integers(0, 256, size=(7, 4, 5, 2), dtype=np.uint8), np.arange(7) % 3, 255.0, (3,), 3)
+    return LabelledPictures(rng.integers(0, 256, size=(7, 4, 5, 2), dtype=np.uint8), np.arange(7) % 3, 255.0, 3)
 
 
 def test_batches_come_in_the_order_of_the_rows_and_the_last_one_is_smaller(pictures):
     rows = np.array([6, 0, 3, 3, 1])
-    got = [(x.numpy(), y.numpy()) for x, y in batches(pictures, rows, 2)]
+    got = [(x.numpy(), y.numpy()) for x, y in batches(pictures, rows, 2, (3,))]
     assert [len(x) for x, _ in got] == [2, 2, 1]
     np.testing.assert_array_equal(np.concatenate([x for x, _ in got]), pictures.x[rows] / np.float32(255))
     np.testing.assert_array_equal(
@@ -23,14 +25,14 @@ def test_batches_come_in_the_order_of_the_rows_and_the_last_one_is_smaller(pictu
 
 
 def test_a_reconstruction_targets_its_own_pixels_in_the_shape_of_the_output(pictures):
-    flat = Pictures(pictures.x, pictures.y, 255.0, (40,), None)
-    [(x, y)] = list(batches(flat, np.arange(3), 8))
+    unlabelled = replace(pictures, num_classes=None)
+    [(x, y)] = list(batches(unlabelled, np.arange(3), 8, (40,)))
     np.testing.assert_array_equal(x.numpy().reshape(3, 40), y.numpy())
 
 
 def test_every_pixel_value_is_the_one_the_other_stages_divide_out():
     values = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
-    [(x, _)] = list(batches(Pictures(values, np.zeros(1, int), 255.0, (1,), 1), np.arange(1), 1))
+    [(x, _)] = list(batches(LabelledPictures(values, np.zeros(1, int), 255.0, 1), np.arange(1), 1, (1,)))
     assert x.numpy().tobytes() == (values / np.float32(255)).tobytes()
 
 
@@ -57,7 +59,7 @@ def test_rows_are_drawn_by_the_seed_and_kept_apart():
     assert list(validation) != list(range(40, 50))
     np.testing.assert_array_equal(split_rows(50, 0.2, 3)[1], validation)
     assert list(split_rows(50, 0.2, 4)[1]) != list(validation)
-    with pytest.raises(UsageError, match="1 pictures leave none to train on"):
+    with pytest.raises(UsageError, match="with 1 of 1 pictures for validation, none is left to train on"):
         split_rows(1, 0.1, 3)
     with pytest.raises(UsageError, match="validation split"):
         split_rows(50, 1.0, 3)

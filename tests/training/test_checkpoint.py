@@ -87,7 +87,8 @@ def test_a_process_that_is_killed_leaves_what_another_can_resume(training, tmp_p
 import os, signal
 from pathlib import Path
 import numpy as np
-from snnb.training.fit import train
+from snnb.training.batches import LabelledPictures
+from snnb.training.fit import TrainingSetup, train
 from snnb.training.recipe import Recipe
 
 {inspect.getsource(small_model)}
@@ -98,8 +99,11 @@ def progress(done, total, note=""):
 
 here = Path({str(tmp_path)!r})
 (here / "train").mkdir()
-train(_small_model, **np.load(here / "data.npz"), scale=255.0, num_classes=3, recipe={recipe!r}, validation_split=0.25,
-      seed=5, target=here / "train", name="small", checkpoint=here / "checkpoint", progress=progress)
+data = np.load(here / "data.npz")
+training_set = LabelledPictures(data["x_train"], data["y_train"], 255.0, 3)
+test_set = LabelledPictures(data["x_test"], data["y_test"], 255.0, 3)
+train(_small_model, training_set, test_set, TrainingSetup({recipe!r}, 0.25, 5), model_file=here / "train" / "small.h5",
+      checkpoint=here / "checkpoint", progress=progress)
 """
     )
     (tmp_path / "tmp").mkdir()

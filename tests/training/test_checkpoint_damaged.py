@@ -12,7 +12,7 @@ from snnb.errors import InputError, ResourceError
 from snnb.training import checkpoint as checkpoints
 from snnb.training.recipe import Recipe
 
-ANEW = "`snnb train --no-resume` starts anew"
+ANEW = "`snnb train --no-resume` starts the training from the beginning"
 
 
 def interrupt_at(batch):
@@ -45,23 +45,12 @@ def test_no_code_in_a_checkpoint_runs(training, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory, data, small_model):
+def interrupted(tmp_path_factory, arguments, small_model):
     """A checkpoint after two of three epochs, the first of which was the better one."""
     from snnb.training.fit import train
 
     folder = tmp_path_factory.mktemp("interrupted")
-    (folder / "train").mkdir()
-    options = {
-        **vars(data),
-        "scale": 255.0,
-        "num_classes": 3,
-        "recipe": Recipe(epochs=3, batch_size=16, learning_rate=0.5, early_stopping=3),
-        "validation_split": 0.25,
-        "seed": 5,
-        "target": folder / "train",
-        "name": "small",
-        "checkpoint": folder / "checkpoint",
-    }
+    options = arguments(folder, recipe=Recipe(epochs=3, batch_size=16, learning_rate=0.5, early_stopping=3))
     with pytest.raises(KeyboardInterrupt):
         train(small_model, **options, progress=interrupt_at(13))
     assert sorted(path.name[:10] for path in (folder / "checkpoint").iterdir()) == [
@@ -159,14 +148,16 @@ def test_a_damaged_checkpoint_is_refused_and_never_in_the_way_of_a_new_start(
 
     checkpoint = Path(shutil.copytree(interrupted["checkpoint"], tmp_path / "checkpoint"))
     damage(sorted(checkpoint.iterdir())[file])
-    options = {**interrupted, "checkpoint": checkpoint, "target": tmp_path}
+    options = {**interrupted, "checkpoint": checkpoint, "model_file": tmp_path / "small.h5"}
     with pytest.raises(InputError, match=f"; {ANEW}$") as caught:
         train(small_model, **options, resume=True)
     assert "\n" not in str(caught.value)
     with pytest.raises(KeyboardInterrupt):
         train(small_model, **options, resume=False, progress=interrupt_at(7))
     assert sorted(path.name[:10] for path in checkpoint.iterdir()) == ["epoch-0001", "state.json"]
-    checkpoints.load(checkpoint, {}, set(json.loads((checkpoint / "state.json").read_text())["state"]["history"][0]))
+    checkpoints.load_checkpoint(
+        checkpoint, {}, set(json.loads((checkpoint / "state.json").read_text())["state"]["history"][0])
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,7 +190,9 @@ def test_a_checkpoint_of_an_earlier_version_is_not_read(training, tmp_path):
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint/state.json").write_text('{"identity": {}, "history": []}')
     (tmp_path / "checkpoint/epoch-0000.h5").write_bytes(b"")
-    with pytest.raises(InputError, match=rf"state\.json is of an earlier version, .* not read; {ANEW}$"):
+    with pytest.raises(
+        InputError, match=rf"state\.json was written by an earlier version of snnb, .* cannot read; {ANEW}$"
+    ):
         training(resume=True)
     training(resume=False)
     assert not (tmp_path / "checkpoint/epoch-0000.h5").exists()
@@ -237,7 +230,7 @@ def test_a_disk_without_room_is_an_error_that_leaves_the_state_as_it_was(trainin
     recipe = Recipe(epochs=2, batch_size=16)
     training(recipe.model_copy(update={"epochs": 1}))
     before = {path: path.read_bytes() for path in (tmp_path / "checkpoint").iterdir()}
-    monkeypatch.setattr(checkpoints, "_BYTES_BESIDE_EACH_ARRAY", 1 << 62)  # more than any disk has
+    monkeypatch.setattr(checkpoints, "_NPZ_BYTES_BESIDE_AN_ARRAY", 1 << 62)  # more than any disk has
     with pytest.raises(ResourceError, match="MB free; make room"):
         training(recipe, resume=True)
     assert {path: path.read_bytes() for path in (tmp_path / "checkpoint").iterdir()} == before

@@ -1,13 +1,12 @@
 """What an exporter is asked for, and what it says of itself."""
 
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, List, Optional
 
 from snnb.errors import UsageError
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Throttle, silent
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import Population
 from snnb.synapses.projection import Projection
@@ -59,14 +58,12 @@ class Counter:
     """Pass progress on at most ten times a second."""
 
     def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total, self._done, self._next = progress, total, 0, 0.0
+        self._progress, self._total, self._done, self._throttle = progress, total, 0, Throttle()
 
     def add(self, edges: int) -> None:
         self._done += edges
-        now = time.monotonic()
-        if now >= self._next or self._done == self._total:
+        if self._throttle.due(last=self._done == self._total):
             self._progress(self._done, self._total)
-            self._next = now + 0.1
 
 
 class Kept:

@@ -6,7 +6,7 @@ import warnings
 import pytest
 from matplotlib.figure import Figure
 
-from snnb.training import report
+from snnb.training import history as history_module
 
 NAMES = ["lenet", "$x^", "a$b$_c", "_under_score", "bell\x07\nnew line", "W" * 200, "网络", "\\frac{1}"]
 
@@ -25,8 +25,8 @@ def _history(epochs, keys=("loss", "accuracy", "val_loss", "val_accuracy")):
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_a_name_is_drawn_as_it_is_and_inside(tmp_path, monkeypatch, name):
     made = []
-    monkeypatch.setattr(report, "Figure", lambda **options: made.append(Figure(**options)) or made[-1])
-    report.plot_history(_history(3), 1, {"loss": 0.5, "accuracy": 0.8}, name, tmp_path / "plot.png")
+    monkeypatch.setattr(history_module, "Figure", lambda **options: made.append(Figure(**options)) or made[-1])
+    history_module.plot_history(_history(3), 1, {"loss": 0.5, "accuracy": 0.8}, name, tmp_path / "plot.png")
     (figure,) = made
     box = figure._suptitle.get_window_extent()
     assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
@@ -37,12 +37,14 @@ def test_a_name_is_drawn_as_it_is_and_inside(tmp_path, monkeypatch, name):
 def test_any_number_of_epochs_and_a_loss_that_is_no_number(tmp_path, epochs):
     history = _history(epochs)
     history[-1]["loss"] = float("nan")
-    report.plot_history(history, 0, {"loss": float("nan"), "accuracy": 0.1}, "network", tmp_path / "plot.png")
+    history_module.plot_history(history, 0, {"loss": float("nan"), "accuracy": 0.1}, "network", tmp_path / "plot.png")
     width, height = struct.unpack(">II", (tmp_path / "plot.png").read_bytes()[16:24])
     assert (width, height) == (1248, 456)
 
 
 def test_a_reconstruction_has_a_loss_only(tmp_path):
-    report.plot_history(_history(2, ("loss", "val_loss")), 1, {"loss": 0.5}, "autoencoder", tmp_path / "plot.png")
+    history_module.plot_history(
+        _history(2, ("loss", "val_loss")), 1, {"loss": 0.5}, "autoencoder", tmp_path / "plot.png"
+    )
     width, height = struct.unpack(">II", (tmp_path / "plot.png").read_bytes()[16:24])
     assert (width, height) == (624, 456)

@@ -4,25 +4,22 @@ import numpy as np
 import pytest
 
 from snnb.errors import InputError
-from snnb.training.evaluate import adopt
+from snnb.training.batches import LabelledPictures
+from snnb.training.pretrained import evaluate_pretrained
 
 
-def test_a_trained_model_is_judged_and_kept_as_it_is(small_model, data, tmp_path):
+def test_a_trained_model_is_evaluated_and_saved_as_it_is(small_model, data, tmp_path):
     from tensorflow import keras
 
     model = small_model()
     weights = model.get_weights()
     predicted = model.predict(data.x_test / np.float32(255)).argmax(axis=1)
     model.save(str(tmp_path / "given.h5"), save_format="h5")
-    result = adopt(
+    result = evaluate_pretrained(
         lambda: keras.models.load_model(str(tmp_path / "given.h5"), compile=False),
-        x_test=data.x_test,
-        y_test=data.y_test,
-        scale=255.0,
-        num_classes=3,
+        LabelledPictures(data.x_test, data.y_test, 255.0, 3),
         batch_size=16,
-        target=tmp_path,
-        name="mine",
+        model_file=tmp_path / "mine.h5",
     )
     assert result.metrics["test_accuracy"] == pytest.approx(np.mean(predicted == data.y_test), abs=1e-6)
     assert json.loads((tmp_path / "training_metrics.json").read_text()) == {**result.metrics, "epochs_run": 0}
@@ -37,14 +34,10 @@ def test_a_model_of_broken_weights_is_refused(small_model, data, tmp_path):
         return model
 
     with pytest.raises(InputError, match="weights are not all finite"):
-        adopt(
+        evaluate_pretrained(
             broken,
-            x_test=data.x_test,
-            y_test=data.y_test,
-            scale=255.0,
-            num_classes=3,
+            LabelledPictures(data.x_test, data.y_test, 255.0, 3),
             batch_size=16,
-            target=tmp_path,
-            name="mine",
+            model_file=tmp_path / "mine.h5",
         )
     assert list(tmp_path.iterdir()) == []

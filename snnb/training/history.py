@@ -1,4 +1,4 @@
-"""What a training leaves for people and scripts: history, figures and a plot."""
+"""The files that describe a training: its history as CSV, its metrics as JSON, and a plot."""
 
 import csv
 import json
@@ -9,48 +9,58 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnb.figures import plain, save
-from snnb.training.checkpoint import Row
+from snnb.training.checkpoint import EpochMetrics
 
 _TRAINING, _VALIDATION, _TEST = "#1f5a94", "#d9762b", "#555555"
 _MEASURES = ("loss", "accuracy")
 
 
-def named_metrics(test: Row, num_classes: Optional[int]) -> Row:
-    """Name what Keras reports of the test set: the loss of a reconstruction is its mean squared error."""
+def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[str, float]:
+    """Return the test metrics under the names in the results.
+
+    Parameters
+    ----------
+    test : dict of str to float
+        `loss` and, for a classifier, `accuracy`, as Keras names them.
+    num_classes : int or None
+        None for a model that reproduces its input: its loss is the mean squared error.
+    """
     if num_classes is None:
         return {"test_mean_squared_error": test["loss"]}
     return {"test_accuracy": test["accuracy"], "test_loss": test["loss"]}
 
 
-def write_history(history: Sequence[Row], path: Path) -> None:
-    """Write one row an epoch, counted from 1, with the columns that Keras reports."""
+def write_history(history: Sequence[EpochMetrics], path: Path) -> None:
+    """Write a CSV file with one row for each epoch, counted from 1, and one column for each metric."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["epoch", *history[0]], lineterminator="\n")
         writer.writeheader()
-        for epoch, row in enumerate(history, 1):
-            writer.writerow({"epoch": epoch, **row})
+        for epoch, metrics in enumerate(history, 1):
+            writer.writerow({"epoch": epoch, **metrics})
 
 
 def write_metrics(content: Dict[str, Any], path: Path) -> None:
-    """Write figures as JSON, in the order given."""
+    """Write metrics as JSON, in the order given."""
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def plot_history(history: Sequence[Row], kept_epoch: int, test: Row, title: str, path: Path) -> None:
-    """Draw loss and accuracy over the epochs.
+def plot_history(
+    history: Sequence[EpochMetrics], saved_epoch: int, test: Dict[str, float], title: str, path: Path
+) -> None:
+    """Draw loss and, for a classifier, accuracy over the epochs.
 
     Parameters
     ----------
-    history
-        One row an epoch, with Keras's columns.
-    kept_epoch
-        The epoch, from 0, whose weights were kept.
-    test
-        Loss and accuracy on the test set, of the kept weights.
-    title
-        Above the picture.
-    path
-        PNG file.
+    history : sequence of EpochMetrics
+        Metrics of each epoch.
+    saved_epoch : int
+        The epoch, counted from 0, whose weights were saved.
+    test : dict of str to float
+        `loss` and `accuracy` of these weights on the test set.
+    title : str
+        Text above the plot.
+    path : Path
+        PNG file to write.
     """
     measures = [name for name in _MEASURES if name in history[0]]
     figure = Figure(figsize=(5.2 * len(measures), 3.8))
@@ -59,10 +69,10 @@ def plot_history(history: Sequence[Row], kept_epoch: int, test: Row, title: str,
     for axis, name in zip(axes, measures):
         for column, label, colour in [(name, "training", _TRAINING), (f"val_{name}", "validation", _VALIDATION)]:
             if column in history[0]:
-                values = [row[column] for row in history]
+                values = [metrics[column] for metrics in history]
                 axis.plot(epochs, values, color=colour, label=label, marker="o", markersize=3, linewidth=1.6)
         axis.plot(
-            [kept_epoch + 1], [test[name]], color=_TEST, marker="D", linestyle="none", label=f"test {test[name]:.4g}"
+            [saved_epoch + 1], [test[name]], color=_TEST, marker="D", linestyle="none", label=f"test {test[name]:.4g}"
         )
         axis.set_xlabel("epoch")
         axis.set_title(name, loc="left", fontsize=11)

@@ -3,9 +3,10 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
 
-from snnb.training.interrupt import EndWhen, run_interruptibly
+from snnb.interrupt import end_when, run_interruptibly
 
 
 def test_work_is_interrupted_at_once_and_learns_that_nobody_waits():
@@ -33,17 +34,22 @@ def test_what_the_work_returns_or_raises_comes_out():
         run_interruptibly(lambda abandoned: 1 / 0)
 
 
-def test_keras_ends_after_the_batch_in_which_nobody_waits_any_more(small_model, data):
-    model = small_model()
+def test_keras_ends_after_the_batch_in_which_nobody_waits_any_more():
+    from tensorflow import keras
+
+    model = keras.Sequential([keras.layers.Dense(3, activation="softmax", input_shape=(4,))])
     model.compile("sgd", "sparse_categorical_crossentropy")
     event, batches = threading.Event(), []
 
-    class Counter(EndWhen):
+    class Counter(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             batches.append(batch)
             if batch == 2:
                 event.set()
 
+    x, y = np.zeros((80, 4), np.float32), np.zeros(80, int)
     with pytest.raises(KeyboardInterrupt):
-        model.fit(data.x_train / 255, data.y_train, batch_size=8, verbose=0, callbacks=[Counter(event)])
+        model.fit(x, y, batch_size=8, verbose=0, callbacks=[Counter(), end_when(event)])
     assert batches == [0, 1, 2]
+    with pytest.raises(KeyboardInterrupt):
+        model.evaluate(x, y, verbose=0, callbacks=[end_when(event)])
