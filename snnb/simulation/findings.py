@@ -5,7 +5,7 @@ from typing import Dict, List
 
 import numpy as np
 
-from snnb.simulation.layers import Network
+from snnb.network.network import Network
 from snnb.simulation.totals import Totals
 
 # A population whose mean rate is above this share of the highest possible one spikes at nearly every step.
@@ -43,14 +43,14 @@ def findings(network: Network, totals: Totals, steps: int) -> Findings:
     mean_rates = {name: float(counts.mean() / most) for name, counts in totals.counts.items()}
     rising = _rising(network, totals)
     warnings = []
-    for layer in network.populations:
-        if mean_rates[layer.name] == 0:
+    for population in network.populations:
+        if mean_rates[population.name] == 0:
             warnings.append(
-                f"layer {layer.name} never spikes: simulate longer (--duration), or parse with a lower --percentile"
+                f"layer {population.name} never spikes: simulate longer (--duration), or parse with a lower --percentile"
             )
-        elif mean_rates[layer.name] > SATURATED and layer is not network.output:
+        elif mean_rates[population.name] > SATURATED and population is not network.output:
             warnings.append(
-                f"layer {layer.name} spikes nearly every step: raise --threshold, or parse with a higher --percentile"
+                f"layer {population.name} spikes nearly every step: raise --threshold, or parse with a higher --percentile"
             )
     if rising:
         warnings.append(
@@ -72,4 +72,4 @@ def _rising(network: Network, totals: Totals) -> List[str]:
     before, last = totals.late.T
     # Three standard deviations of a Poisson count, so that few spikes do not look like a rise.
     risen = (last > RISING * before) & (last - before > 3 * np.sqrt(last))
-    return [layer.name for layer, rises in zip(network.populations, risen) if rises]
+    return [population.name for population, rises in zip(network.populations, risen) if rises]

@@ -47,7 +47,7 @@ class Quality:
         )
 
 
-class Judge(Protocol):
+class Scorer(Protocol):
     """Watches the output of a block of samples."""
 
     def observe(self, spikes: np.ndarray) -> None:
@@ -73,14 +73,14 @@ class Classification:
         self._right: List[np.ndarray] = []
 
     def observe(self, spikes: np.ndarray) -> None:
-        """See `Judge`."""
+        """See `Scorer`."""
         cumulative = self._counts[:, np.newaxis] + np.cumsum(spikes, axis=1)
         guesses = np.where(cumulative.any(axis=2), cumulative.argmax(axis=2), -1)
         self._right.append((guesses == self._y[:, np.newaxis]).sum(axis=0))
         self._counts, self._guess = cumulative[:, -1], guesses[:, -1]
 
     def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
-        """See `Judge`."""
+        """See `Scorer`."""
         guess = ann.argmax(axis=1)
         return Quality(
             by_step=np.concatenate(self._right),
@@ -110,13 +110,13 @@ class Reconstruction:
         self._errors: List[float] = []
 
     def observe(self, spikes: np.ndarray) -> None:
-        """See `Judge`."""
+        """See `Scorer`."""
         for step in range(spikes.shape[1]):
             self._counts += spikes[:, step]
             self._errors.append(self._error(self._counts * (self._scale / (len(self._errors) + 1))))
 
     def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
-        """See `Judge`."""
+        """See `Scorer`."""
         mean = None if readout is None else np.maximum(readout, 0) * (self._analogue_scale / len(self._errors))
         return Quality(
             by_step=np.array(self._errors),

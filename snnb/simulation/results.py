@@ -6,10 +6,10 @@ from typing import Any, Dict, List
 
 import numpy as np
 
+from snnb.network.network import Network
 from snnb.simulation.energy import Energy
 from snnb.simulation.findings import Findings
 from snnb.simulation.job import Job
-from snnb.simulation.layers import Network, activation
 from snnb.simulation.quality import TOP_FROM_CLASSES, Quality, wilson_interval
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.totals import Totals
@@ -27,7 +27,7 @@ def write_sums(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
         inputs = np.zeros(job.network.input.shape)
         for values in x[: settings.samples]:
             inputs += job.pixels(values, 0).astype(np.float64) * steps
-    populations = {layer.name: totals.counts[layer.name] for layer in job.network.populations}
+    populations = {p.name: totals.counts[p.name] for p in job.network.populations}
     scalars = {"num_samples": totals.samples, "num_timesteps": steps, "warm_up": settings.warm_up, "dt_ms": DT_MS}
     np.savez(path, input=inputs, **populations, **scalars)
 
@@ -97,6 +97,6 @@ def _errors(totals: Totals) -> Dict[str, Any]:
 def _coding(network: Network, settings: SimulationSettings) -> Dict[str, str]:
     """What the numbers of each population are: spikes, current, or the random spikes of a softmax layer."""
     coding = {network.input.name: "spikes" if settings.input == "poisson" else "current"}
-    for layer in network.populations:
-        coding[layer.name] = "random" if activation(layer) == "softmax" else "spikes"
+    for population in network.populations:
+        coding[population.name] = "random" if population.activation == "softmax" else "spikes"
     return coding

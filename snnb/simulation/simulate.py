@@ -7,19 +7,18 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 
 from snnb.errors import InputError, UsageError
+from snnb.network.network import Network
+from snnb.network.read import read_network
 from snnb.progress import Progress, silent
 from snnb.simulation.block import spike_table
 from snnb.simulation.energy import energy
-from snnb.simulation.engines import choose_engine
+from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.findings import findings
 from snnb.simulation.ini_file import write_ini
 from snnb.simulation.job import Job
-from snnb.simulation.layers import Network
-from snnb.simulation.network import read_network
 from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.toolbox_engine import run_with_toolbox
 from snnb.simulation.totals import Totals
 from snnb.simulation.workers import run_job
 
@@ -112,10 +111,10 @@ def simulate(
         The model cannot be simulated or does not fit the pictures; a pixel is outside [0, 1].
     """
     network = read_network(parsed)
-    _check(network, x, settings, num_classes)
     engine, reason = choose_engine(network, settings)
-    job = Job(network, settings, engine, scale, num_classes is not None, output_scale)
-    totals = run_with_toolbox(job, parsed, x, y, progress) if engine == "toolbox" else run_job(job, x, y, progress)
+    _check(network, x, settings, num_classes)
+    job = Job(parsed, network, settings, engine, scale, num_classes is not None, output_scale)
+    totals = run_job(job, x, y, progress)
     found = findings(network, totals, settings.duration - settings.warm_up)
     operations = energy(network, totals)
     write_ini(network, target / f"{name}_INI.h5", threshold=settings.threshold, reset=settings.reset)

@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.interrupt import interruptible
+from snnb.network.network import Network
 from snnb.simulation.block import BlockCounts, Observe, late_quarters, spike_table
-from snnb.simulation.currents import batch_of, padded
-from snnb.simulation.layers import Network, activation
+from snnb.simulation.engines.tensorflow.batch import batch_of, padded
+from snnb.simulation.engines.tensorflow.loop import Loop, State
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.tensorflow_loop import Loop, State
 
 # A call is aimed at half a second, so that Ctrl-C and progress answer ...
 CALL_SECONDS = 0.5
@@ -35,7 +35,7 @@ class TensorFlowEngine:
         n, source, warm_up = len(x), self._network.input.name, self._settings.warm_up
         recorded = max(0, min(n, self._settings.record_spikes - first))
         draws = self._draws(x, first)
-        known = interruptible(lambda: self._loop.known(tf.constant(padded(x, self._batch))))
+        constants = interruptible(lambda: self._loop.constants(tf.constant(padded(x, self._batch))))
         state = self._loop.rest()
         input_spikes = np.zeros(x.shape, np.int64)
         late, quarters = np.zeros((len(state["counts"]), 2), np.int64), late_quarters(self._settings.duration)
@@ -47,7 +47,7 @@ class TensorFlowEngine:
                 late[:, int(start >= quarters[1])] -= _spikes(state, n)
             drawn = {name: draw(steps) for name, draw in draws.items()}
             feed = {name: self._by_step(numbers) for name, numbers in drawn.items()}
-            state, record = interruptible(partial(self._loop.run, known, feed, state, steps, recorded))
+            state, record = interruptible(partial(self._loop.run, constants, feed, state, steps, recorded))
             observe(record["output"].numpy().swapaxes(0, 1)[:n])
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] += _spikes(state, n)
@@ -74,10 +74,9 @@ class TensorFlowEngine:
         if self._settings.input == "poisson":
             spikes = Streams(seed, samples, INPUT)
             draws[self._network.input.name] = lambda steps: spikes.poisson(x, self._settings.input_rate, steps)
-        softmax = [layer for layer in self._network.populations if activation(layer) == "softmax"]
-        for i, layer in enumerate(softmax):
-            numbers = Streams(seed, samples, SOFTMAX + i)
-            draws[layer.name] = lambda steps, n=numbers, s=layer.shape: n.uniform(steps, s)  # type: ignore[misc]
+        softmax = [population for population in self._network.populations if population.activation == "softmax"]
+        for i, population in enumerate(softmax):
+            draws[population.name] = partial(Streams(seed, samples, SOFTMAX + i).uniform, shape=population.shape)
         return draws
 
     def _by_step(self, drawn: np.ndarray) -> tf.Tensor:

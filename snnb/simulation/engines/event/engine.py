@@ -12,10 +12,11 @@ from typing import Iterator, Tuple
 
 import numpy as np
 
+from snnb.network.network import Network
 from snnb.simulation.block import BlockCounts, Observe
-from snnb.simulation.event_block import SampleBlock, Scratch
-from snnb.simulation.event_network import EventNetwork
-from snnb.simulation.layers import Network
+from snnb.simulation.engines.event.network import EventNetwork
+from snnb.simulation.engines.event.scratch import Scratch
+from snnb.simulation.engines.event.state import BlockState
 from snnb.simulation.settings import SimulationSettings
 
 # After so many steps of all samples the output is handed on.
@@ -32,11 +33,11 @@ class EventEngine:
         self._threads = max(1, processors // settings.workers)
         self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
         for _ in range(self._threads):
-            self._scratch.put(Scratch(self._prepared))
+            self._scratch.put(Scratch(self._prepared.train_steps))
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
-        block = SampleBlock(self._prepared, x, first)
+        block = BlockState(self._prepared, x, first)
         stopped = threading.Event()
 
         def work(sample: int, start: int, output: np.ndarray) -> None:
