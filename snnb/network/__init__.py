@@ -1,1 +1,1 @@
-"""The converted network: populations, the projections each of them sums, and the geometry of both, without TensorFlow."""
+"""The converted network: populations, the projections each of them sums, and their geometry; without TensorFlow."""

@@ -227,7 +227,8 @@ def _described(population: Population) -> Iterator[Entry]:
         layer, arrays = projection.layer, {}
         config = layer.model_dump(exclude_none=True)
         if isinstance(layer, Weighted):
-            assert layer.KERNEL is not None and projection.kernel is not None
+            assert layer.KERNEL is not None
+            assert projection.kernel is not None
             config.update(use_bias=bias is not None, activation="linear" if several else population.activation)
             arrays[layer.KERNEL] = projection.kernel
             if bias is not None:

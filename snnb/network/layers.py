@@ -76,7 +76,7 @@ class Weighted(Layer):
 
 
 class Dense(Weighted):
-    """Every input to every unit; of an input with several axes, at each position along the last one (Keras, `Dense`)."""
+    """Every input to every unit; of several axes only the last is summed over, at each position (Keras, `Dense`)."""
 
     KERNEL_AXES: ClassVar[int] = 2
 
