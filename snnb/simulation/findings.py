@@ -46,11 +46,13 @@ def findings(network: Network, totals: Totals, steps: int) -> Findings:
     for population in network.populations:
         if mean_rates[population.name] == 0:
             warnings.append(
-                f"layer {population.name} never spikes: simulate longer (--duration), or parse with a lower --percentile"
+                f"layer {population.name} never spikes: simulate longer (--duration), or parse with a lower "
+                "--percentile"
             )
         elif mean_rates[population.name] > SATURATED and population is not network.output:
             warnings.append(
-                f"layer {population.name} spikes nearly every step: raise --threshold, or parse with a higher --percentile"
+                f"layer {population.name} spikes nearly every step: raise --threshold, or parse with a higher "
+                "--percentile"
             )
     if rising:
         warnings.append(

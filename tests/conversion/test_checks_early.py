@@ -11,7 +11,8 @@ from snnb.conversion.config import ToolboxConfig
 from snnb.conversion.parse import parse, to_parsed
 from snnb.conversion.verify import reference_outputs, verify
 from snnb.errors import InputError, SnnbError, VerificationError
-from snnb.simulation.network import read_network
+from snnb.network.read import read_network
+from snnb.simulation.engines.supported import check_supported
 
 L = keras.layers
 
@@ -92,7 +93,7 @@ def test_an_output_without_neurons(case, randomise, tmp_path):
     parsed = to_parsed(model, ToolboxConfig("net"))
     parsed.save(str(tmp_path / "net_parsed.h5"))
     with pytest.raises(InputError, match="has no neurons"):
-        read_network(tmp_path / "net_parsed.h5")
+        check_supported(read_network(tmp_path / "net_parsed.h5"))
 
 
 def test_neurons_in_another_shape_can_be_the_output():

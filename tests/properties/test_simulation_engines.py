@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from snnb.simulation.event_engine import EventEngine
-from snnb.simulation.event_network import unsupported
-from snnb.simulation.network import read_network
+from snnb.network.read import read_network
+from snnb.simulation.engines.event.amplitudes import unsupported
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.tensorflow_engine import TensorFlowEngine
 from snnb.synapses.build import build_graph
 
 SAMPLES, STEPS = 12, 25

@@ -1,4 +1,4 @@
-"""Arrays as the compiled loops like them: they begin with a cache line, and are filled up to whole groups of neurons."""
+"""Arrays for the compiled loops: they begin with a cache line, and are filled up to whole groups of neurons."""
 
 import numpy as np
 
