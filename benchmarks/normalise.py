@@ -60,10 +60,11 @@ def _measure(network: str, who: str, samples: int) -> Dict[str, Any]:
     from snntoolbox.conversion.utils import normalize_parameters
 
     from snnb.architectures import find
-    from snnb.conversion.config import ToolboxConfig, configuration
+    from snnb.conversion.conversion_settings import ConversionSettings
+    from snnb.conversion.convert import to_parsed
     from snnb.conversion.normalise import measure
-    from snnb.conversion.parse import to_parsed
     from snnb.conversion.quiet import quiet
+    from snnb.conversion.toolbox_config import configuration
 
     architecture = find(network)
     shape = architecture.spec.input_shape
@@ -79,13 +80,13 @@ def _measure(network: str, who: str, samples: int) -> Dict[str, Any]:
             for weight in model.weights
         ]
     )
-    config = ToolboxConfig(network, batch_size=BATCH_SIZE, percentile=PERCENTILE)
+    config = configuration(network, [ConversionSettings(batch_size=BATCH_SIZE, percentile=PERCENTILE)])
     parsed = to_parsed(model, config)
     parsed.predict(x[:BATCH_SIZE])
     before, started, cpu = _peak_mib(), time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as scratch, quiet():
         if who == "toolbox":
-            normalize_parameters(parsed, configuration(config), x_norm=x, path=scratch)
+            normalize_parameters(parsed, config, x_norm=x, path=scratch)
             factors = json.loads((Path(scratch) / f"{PERCENTILE}.json").read_text())
         else:
             factors = {"input": 1, **measure(parsed, x, percentile=PERCENTILE, batch_size=BATCH_SIZE).percentiles}

@@ -137,8 +137,8 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     import tensorflow as tf
 
     from snnb.architectures import find
+    from snnb.conversion.convert import convert
     from snnb.conversion.h5 import save_keras
-    from snnb.conversion.parse import parse
     from snnb.datasets import prepare
 
     architecture = find(network)
@@ -159,7 +159,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     model.compile(tf.keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     model.fit(x, y, epochs=EPOCHS, batch_size=50, verbose=0)
     save_keras(model, folder / "model.h5", "model")
-    parse(folder / "model.h5", folder, name="model", x_norm=x[:1000], x_check=x[:100])
+    convert(folder / "model.h5", folder, name="model", x_norm=x[:1000], x_check=x[:100])
     np.save(folder / "pictures.npy", pictures.astype(np.float32))
 
 
@@ -197,8 +197,9 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float
     from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
     from tensorflow import keras
 
-    from snnb.conversion.config import ToolboxConfig, configuration
     from snnb.conversion.quiet import quiet
+    from snnb.conversion.toolbox_config import configuration
+    from snnb.simulation.settings import SimulationSettings
 
     inside: List[float] = []
 
@@ -215,7 +216,7 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float
     model = keras.Model.from_config(architecture)
     model.set_weights(stored.get_weights())
     model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
-    config = configuration(ToolboxConfig("model", samples=len(x), duration=duration, batch_size=TOOLBOX_BATCH))
+    config = configuration("model", [SimulationSettings(samples=len(x), duration=duration, batch_size=TOOLBOX_BATCH)])
     config.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")
     with quiet(), tempfile.TemporaryDirectory() as scratch:
         config.set("paths", "log_dir_of_current_run", scratch)

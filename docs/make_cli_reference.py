@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import List
 
 import typer
-from click import Command, Context, Group, Option, Parameter
+from click import Choice, Command, Context, Group, Option, Parameter
 
 from snnb.cli.main import commands
 
@@ -20,6 +20,8 @@ def spelling(parameter: Parameter) -> str:
     if not isinstance(parameter, Option):
         return parameter.name.upper()
     names = ", ".join(f"`{name}`" for name in sorted(parameter.opts, key=len))
+    if isinstance(parameter.type, Choice):
+        return f"{names} {', '.join(parameter.type.choices)}"
     return names if parameter.is_flag else f"{names} {parameter.type.name}"
 
 

@@ -21,13 +21,13 @@ import h5py
 import numpy as np
 from h5py._objects import phil  # h5py's lock: no other thread may be inside HDF5 when the process is copied
 
-from snnb.arrays import ALWAYS_ALLOWED
 from snnb.errors import InputError
 from snnb.files import open_regular
+from snnb.numpy_file import ALWAYS_ALLOWED
 from snnb.text import parse_json
 
-DEEPEST = 32
-LARGEST_RATIO = 1032  # deflate makes no more bytes out of one
+DEEPEST_GROUP = 32
+LARGEST_DEFLATE_RATIO = 1032  # deflate makes no more bytes out of one
 PATIENCE = 10  # seconds of computing for the structure of a file
 STANDS_STILL = 10.0  # seconds without computing
 DECOMPRESSED = 20_000_000  # bytes in a second, at the least
@@ -48,9 +48,9 @@ def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
     Raises
     ------
     InputError
-        The file is missing, no regular file or no HDF5 file; it has a link to another file, data in another file, more
-        levels than `DEEPEST`, or declares more data than it can hold; HDF5 crashes on it. What HDF5 raises inside the
-        block also becomes this error.
+        The file is missing, or it is no regular file or no HDF5 file. It has a link to another file, data in another
+        file, more levels than `DEEPEST_GROUP`, or declares more data than it can hold. HDF5 crashes on it. What HDF5
+        raises inside the block also becomes this error.
     """
     with open_hdf5(path, remedy) as file:
         try:
@@ -131,8 +131,8 @@ def write_array(group: h5py.Group, name: str, values: np.ndarray) -> None:
 
 
 def _check_group(group: h5py.Group, path: Path, remedy: str, seen: Set[int], depth: int) -> None:
-    if depth > DEEPEST:
-        raise InputError(f"{path} has more than {DEEPEST} levels of groups; {remedy}")
+    if depth > DEEPEST_GROUP:
+        raise InputError(f"{path} has more than {DEEPEST_GROUP} levels of groups; {remedy}")
     for name in group:
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
@@ -155,7 +155,7 @@ def _check_dataset(dataset: h5py.Dataset, path: Path, remedy: str) -> None:
         return
     declared, stored, size = _declared(dataset), dataset.id.get_storage_size(), path.stat().st_size
     if dataset.chunks is not None:
-        too_much = declared > ALWAYS_ALLOWED and declared > LARGEST_RATIO * stored
+        too_much = declared > ALWAYS_ALLOWED and declared > LARGEST_DEFLATE_RATIO * stored
     else:
         too_much = declared > stored or declared + (dataset.id.get_offset() or 0) > size
     if too_much:
@@ -249,7 +249,7 @@ def _allow(seconds: float) -> None:
 
 def _read_group(group: h5py.Group, depth: int) -> None:
     _read_attributes(group)
-    for name in group if depth <= DEEPEST else ():
+    for name in group if depth <= DEEPEST_GROUP else ():
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             continue
         item = group[name]
@@ -274,7 +274,7 @@ def _read_dataset(dataset: h5py.Dataset) -> None:
         return
     declared = _declared(dataset)
     plain = dataset.chunks is None and dataset.dtype.kind in "biuf"
-    if not plain and declared <= max(ALWAYS_ALLOWED, LARGEST_RATIO * stored):
+    if not plain and declared <= max(ALWAYS_ALLOWED, LARGEST_DEFLATE_RATIO * stored):
         _allow(PATIENCE + declared / DECOMPRESSED)
         with suppress(Exception):
             dataset[()]

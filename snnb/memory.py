@@ -7,7 +7,7 @@ from pathlib import Path
 from snnb.errors import ResourceError
 
 TENSORFLOW = 1_750_000_000  # bytes of address space to import it and run a small network, beside its threads
-ARRAYS = 120_000_000  # bytes of address space for numpy, Pillow and scikit-learn
+ARRAY_LIBRARIES = 120_000_000  # bytes of address space for numpy, Pillow and scikit-learn
 COMPILED = 500_000_000  # bytes of address space for numba and LLVM
 EACH_THREAD = 72 << 20  # a stack and an arena of the allocator
 

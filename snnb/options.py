@@ -47,6 +47,23 @@ class Flag:
     hidden: bool = False
 
 
+@dataclass(frozen=True)
+class ToolboxKey:
+    """Which parameter of the toolbox a field is; said where the field is declared.
+
+    Attributes
+    ----------
+    section, key : str
+        Where the toolbox's configuration holds it.
+    words : mapping of str to str, optional
+        For a choice, the toolbox's word for each value.
+    """
+
+    section: str
+    key: str
+    words: Optional[Mapping[str, str]] = None
+
+
 class Options(BaseModel):
     """Closed, typed and immutable; what is not known is an error that names the field."""
 
@@ -171,6 +188,16 @@ def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
 def flag_of(kind: Type[Options], name: str) -> Flag:
     """What the command line needs to know of a field; defaults where nothing is said."""
     return next((said for said in kind.model_fields[name].metadata if isinstance(said, Flag)), Flag())
+
+
+def toolbox_keys(kind: Type[Options]) -> Dict[str, ToolboxKey]:
+    """The fields that are parameters of the toolbox, in order."""
+    return {
+        name: said
+        for name, field in kind.model_fields.items()
+        for said in field.metadata
+        if isinstance(said, ToolboxKey)
+    }
 
 
 def option_name(kind: Type[Options], name: str) -> str:

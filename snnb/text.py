@@ -11,7 +11,7 @@ from snnb.errors import InputError
 from snnb.files import read_regular
 
 LONGEST = 32 << 20  # bytes
-DEEPEST = 32  # levels of YAML
+DEEPEST_YAML = 32  # levels of YAML
 LONGEST_NAME = 200
 RAISED_BY_PARSERS = (ValueError, OverflowError, RecursionError, TypeError, AttributeError, LookupError)
 
@@ -52,8 +52,8 @@ def parse_json(text: str, where: str, remedy: str) -> Any:
 def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
     """Read a YAML file with a safe loader, after a look at its structure.
 
-    Aliases are refused (a few lines of them stand for gigabytes), and so are more than `DEEPEST` levels, at which the
-    C loader would leave its stack.
+    Aliases are refused, because a few lines of them can stand for gigabytes. So are more than `DEEPEST_YAML` levels,
+    at which the C loader would overflow its stack.
 
     Raises
     ------
@@ -68,9 +68,9 @@ def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
             if isinstance(event, yaml.AliasEvent):
                 raise InputError(f"{path}: line {event.start_mark.line + 1} has an alias; {remedy}")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
+            if depth > DEEPEST_YAML:
                 raise InputError(
-                    f"{path}: line {event.start_mark.line + 1} is more than {DEEPEST} levels deep; {remedy}"
+                    f"{path}: line {event.start_mark.line + 1} is more than {DEEPEST_YAML} levels deep; {remedy}"
                 )
         return yaml.load(text, Loader=loader)
     except yaml.YAMLError as error:

@@ -1,6 +1,6 @@
-"""The models: one file a family. Nothing here imports TensorFlow before a model is built."""
+"""The models, with one file for each family. TensorFlow is imported only when a model is built."""
 
-from snnb.architectures import (  # noqa: F401  importing a family registers its models
+from snnb.architectures import (  # noqa: F401  importing a file registers its models
     alexnet,
     autoencoder,
     cnn,
@@ -13,15 +13,15 @@ from snnb.architectures import (  # noqa: F401  importing a family registers its
     zambrano,
 )
 from snnb.architectures.custom import OwnCodeError, OwnModel, is_own, own_model
+from snnb.architectures.hyperparameters import checked_hyperparameters
 from snnb.architectures.registry import Architecture, ModelSpec, find, names
-from snnb.architectures.settings import checked_settings
 
 __all__ = [
     "Architecture",
     "ModelSpec",
     "OwnCodeError",
     "OwnModel",
-    "checked_settings",
+    "checked_hyperparameters",
     "find",
     "is_own",
     "names",

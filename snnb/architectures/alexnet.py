@@ -1,9 +1,9 @@
-"""AlexNet as one tower, without local response normalisation, pooling by averages (Krizhevsky et al. 2012)."""
+"""AlexNet (Krizhevsky et al. 2012) in one tower, with average pooling and without local response normalisation."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Tuple
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ _IMAGENET = ModelSpec(
 
 @architecture(_IMAGENET)
 def alexnet_imagenet(
-    input_shape: Shape,
+    input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, int, int, int, int] = _FILTERS,
     units: Tuple[int, int] = _UNITS,
     dropout: float = 0.5,
 ) -> "Model":
-    """AlexNet for the thousand classes it was made for."""
+    """Build AlexNet for the thousand classes of ImageNet, as in the paper."""
     return _alexnet("alexnet_imagenet", input_shape, num_classes, filters, units, dropout)
 
 
@@ -61,13 +61,13 @@ def alexnet_imagenet(
     )
 )
 def alexnet_catsvsdogs(
-    input_shape: Shape,
+    input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, int, int, int, int] = _FILTERS,
     units: Tuple[int, int] = _UNITS,
     dropout: float = 0.5,
 ) -> "Model":
-    """AlexNet for two classes."""
+    """Build AlexNet for two classes."""
     return _alexnet("alexnet_catsvsdogs", input_shape, num_classes, filters, units, dropout)
 
 
@@ -86,19 +86,19 @@ def alexnet_catsvsdogs(
     )
 )
 def alexnet_mnist224(
-    input_shape: Shape,
+    input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, int, int, int, int] = _FILTERS,
     units: Tuple[int, int] = _UNITS,
     dropout: float = 0.5,
 ) -> "Model":
-    """AlexNet on digits enlarged to 224×224."""
+    """Build AlexNet for digits enlarged to 224×224."""
     return _alexnet("alexnet_mnist224", input_shape, num_classes, filters, units, dropout)
 
 
 def _alexnet(
     name: str,
-    input_shape: Shape,
+    input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, int, int, int, int],
     units: Tuple[int, int],

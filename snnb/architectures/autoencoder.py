@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Tuple
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     )
 )
 def autoencoder_mnist(
-    input_shape: Shape, num_classes: None = None, units: Tuple[int, int, int] = (1500, 1000, 500), code: int = 10
+    input_shape: InputShape, num_classes: None = None, units: Tuple[int, int, int] = (1500, 1000, 500), code: int = 10
 ) -> "Model":
-    """Shrink the picture to a few numbers and draw it again from them; the output is the flattened picture.
+    """Build an encoder to a code of a few numbers, and a decoder from the code to the flattened picture.
 
-    A reconstruction has no classes: `num_classes` is there so that all models are built alike.
+    The model has no classes; the parameter `num_classes` only makes its signature that of the other models.
     """
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Dense, Flatten

@@ -1,8 +1,8 @@
-"""Plain convolutional networks: a chain of convolutions and poolings, then dense layers."""
+"""Plain convolutional networks: convolutions and poolings in turn, then dense layers."""
 
 from typing import TYPE_CHECKING, List, Sequence, Tuple
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         recipe=Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50),
     )
 )
-def cnn_mnist(input_shape: Shape, num_classes: int, filters: int = 16, units: int = 150) -> "Model":
-    """16c5 – A2 – 150 – classes, a valid convolution."""
+def cnn_mnist(input_shape: InputShape, num_classes: int, filters: int = 16, units: int = 150) -> "Model":
+    """Build 16c5 – A2 – 150 – classes: a valid convolution, an average pooling and two dense layers."""
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten
 
@@ -57,13 +57,13 @@ def cnn_mnist(input_shape: Shape, num_classes: int, filters: int = 16, units: in
     )
 )
 def cnn_catsvsdogs(
-    input_shape: Shape,
+    input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, int, int, int] = (16, 32, 64, 128),
     dropout: Tuple[float, float, float, float] = (0.2, 0.2, 0.3, 0.3),
     units: int = 128,
 ) -> "Model":
-    """Four `same` convolutions of 5×5, each followed by a pooling and dropout, and two dense layers."""
+    """Build four `same` convolutions of 5×5, each followed by a pooling and dropout, and two dense layers."""
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Dense, Flatten
 
@@ -93,14 +93,14 @@ def cnn_catsvsdogs(
     )
 )
 def cnn_fruits360(
-    input_shape: Shape,
+    input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, int, int, int] = (16, 32, 64, 128),
     units: Tuple[int, int] = (1024, 256),
 ) -> "Model":
-    """Four `same` convolutions of 5×5, each followed by a pooling, and three dense layers.
+    """Build four `same` convolutions of 5×5, each followed by a pooling, and three dense layers.
 
-    The paper pools by maximum and feeds hue and saturation beside grey levels; here it is averages and RGB.
+    The paper uses maximum pooling, and hue, saturation and grey levels as input; here it is average pooling and RGB.
     """
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Dense, Flatten

@@ -1,4 +1,4 @@
-"""A model of the user's own: a function in a Python file, or a trained model in an HDF5 file."""
+"""A model of the user: a function in a Python file, or a trained model in an HDF5 file."""
 
 import importlib.util
 import inspect
@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional
 
-from snnb.architectures.registry import Setting, Shape, names
-from snnb.architectures.trained import checked, load_trained
+from snnb.architectures.registry import Hyperparameter, InputShape, names
+from snnb.architectures.trained import load_trained, usable_model
 from snnb.errors import InputError, UsageError, out_of_memory
 from snnb.files import open_regular
 from snnb.training.recipe import Recipe
@@ -27,12 +27,18 @@ _FROM_DATA_SET = ("input_shape", "num_classes")
 
 
 class OwnCodeError(InputError):
-    """The user's own code raised; `traceback_text` is its traceback, from the user's file on."""
+    """The user's code raised an error.
+
+    Attributes
+    ----------
+    traceback_text : str
+        The traceback, without the frames before the user's file.
+    """
 
     def __init__(self, what: str, path: Path, error: BaseException) -> None:
         try:
             reason = str(error).strip().splitlines()[:1]
-        except Exception:  # its own text can fail too
+        except Exception:  # to make the text of the error can fail too
             reason = []
         super().__init__(f"{what} raised {type(error).__name__}{': ' + reason[0] if reason else ''}")
         first = error.__traceback__
@@ -43,24 +49,24 @@ class OwnCodeError(InputError):
 
 @dataclass(frozen=True)
 class OwnModel:
-    """A model that is not this package's.
+    """A model in a file of the user.
 
     Attributes
     ----------
-    name
-        Snake case, from the names of file and function; never that of a model of this package.
-    path
+    name : str
+        Snake case, from the names of file and function; never the name of a model of this package.
+    path : Path
         The file, absolute.
-    function
+    function : str or None
         Name of the function that returns the model; None for a trained model.
-    build
-        `build(input_shape=, num_classes=, **settings)` as for a model of this package; the function is given those of
-        the first two that it has parameters for. A trained model is loaded with its weights.
-    takes_shape
-        Whether the function has a parameter `input_shape`; else the model itself says which pictures it needs.
-    settings
-        The function's other parameters, with their defaults: those that are a number or several can be overridden.
-    recipe
+    build : callable
+        `build(input_shape=, num_classes=, **settings)` as for a model of this package. The user's function is given
+        those of the first two that it has parameters for. A trained model is loaded with its weights.
+    takes_shape : bool
+        Whether the function has a parameter `input_shape`. If not, the model determines the shape of the pictures.
+    settings : mapping of str to Hyperparameter
+        The function's other parameters whose defaults are numbers or tuples of numbers; they can be overridden.
+    recipe : Recipe
         How it is trained by default.
     """
 
@@ -69,13 +75,27 @@ class OwnModel:
     function: Optional[str]
     build: Callable[..., Any]
     takes_shape: bool = False
-    settings: Mapping[str, Setting] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, Hyperparameter] = field(default_factory=lambda: MappingProxyType({}))
     recipe: Recipe = field(default_factory=Recipe)
 
-    def input_shape(self, picture_shape: Shape, num_classes: int) -> Shape:
-        """Shape that the pictures must get: theirs if the function takes it, else that of the model's input.
+    def input_shape(self, picture_shape: InputShape, num_classes: int) -> InputShape:
+        """Return the shape that the pictures must have.
 
-        To learn the second, the model is built, which imports TensorFlow.
+        Unless the function has a parameter `input_shape`, the model is built to learn it, which imports TensorFlow.
+
+        Parameters
+        ----------
+        picture_shape : tuple of three int
+            (height, width, channels) of the data set's pictures; returned if the function has the parameter.
+        num_classes : int
+            Classes of the data set.
+
+        Raises
+        ------
+        InputError
+            The model that was built cannot be used.
+        OwnCodeError
+            The function raised an error.
         """
         if self.takes_shape:
             return picture_shape
@@ -84,23 +104,28 @@ class OwnModel:
 
 
 def is_own(model: str) -> bool:
-    """Whether `--model` names a file rather than a model of this package."""
+    """Return whether the value of `--model` names a file rather than a model of this package."""
     return bool(_PYTHON.fullmatch(model) or _TRAINED.fullmatch(model))
 
 
 def own_model(model: str) -> OwnModel:
-    """Open `path/file.py:function` or `path/model.h5`.
+    """Find the user's model in its file.
 
-    The Python file is run, as an import would; nothing is built yet.
+    A Python file is run, as an import would run it. The model is not built yet.
+
+    Parameters
+    ----------
+    model : str
+        `path/file.py:function` or `path/model.h5`.
 
     Raises
     ------
     UsageError
-        When the function is not named, or not there.
+        The function is not named, or it is not in the file.
     InputError
-        When the file is missing or the function has parameters that nothing fills.
+        The file is missing, or the function has a parameter without a default that does not come from the data set.
     OwnCodeError
-        When the file raises.
+        The file raised an error.
     """
     match = _PYTHON.fullmatch(model)
     path = _file(match["path"] if match else model)
@@ -112,11 +137,11 @@ def own_model(model: str) -> OwnModel:
     parameters = _parameters(function, label)
     settings = {name: value for name, value in parameters.items() if name not in _FROM_DATA_SET and _is_setting(value)}
 
-    def build(input_shape: Shape, num_classes: Optional[int], **chosen: Setting) -> "Model":
+    def build(input_shape: InputShape, num_classes: Optional[int], **chosen: Hyperparameter) -> "Model":
         given = {"input_shape": input_shape, "num_classes": num_classes}
         with _own_code(label, path):
             built = function(**{name: value for name, value in given.items() if name in parameters}, **chosen)
-        return checked(built, label)
+        return usable_model(built, label)
 
     name = _own_name(path.stem if function.__name__ == path.stem else f"{path.stem}_{function.__name__}")
     takes_shape = "input_shape" in parameters
@@ -126,7 +151,7 @@ def own_model(model: str) -> OwnModel:
 def _file(text: str) -> Path:
     try:
         path = Path(text).expanduser().absolute()
-    except RuntimeError as error:  # a home directory of nobody
+    except RuntimeError as error:  # `~name` of a user that does not exist
         raise InputError(f"{text}: {error}: check the path given with --model") from None
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path given with --model")
@@ -136,15 +161,15 @@ def _file(text: str) -> Path:
 
 @contextmanager
 def _own_code(what: str, path: Path) -> Iterator[None]:
-    """Run the user's code: what it raises is its error, what it prints is no result of ours."""
+    """Run the user's code: what it raises becomes an `OwnCodeError`, and what it prints goes to stderr."""
     writes_bytecode = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # beside the user's file
+    sys.dont_write_bytecode = True  # no __pycache__ beside the user's file
     try:
         with redirect_stdout(sys.stderr):
             yield
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # it may also exit
+    except BaseException as error:  # SystemExit too
         if _is_about_memory(error):
             raise
         raise OwnCodeError(what, path, error) from error
@@ -155,7 +180,7 @@ def _own_code(what: str, path: Path) -> Iterator[None]:
 def _is_about_memory(error: BaseException) -> bool:
     try:
         return out_of_memory(error)
-    except Exception:  # of an error whose text fails
+    except Exception:  # to make the text of the error can fail too
         return False
 
 
@@ -166,13 +191,13 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
         for key, value in vars(module).items()
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
     ]
-    there = f"it has {', '.join(own)}" if own else "it has none"
+    listed = f"it has {', '.join(own)}" if own else "it has no function"
     if not name:
-        raise UsageError(f"name the function of {path} that returns the model, as in {path.name}:function; {there}")
+        raise UsageError(f"name the function of {path} that returns the model, as in {path.name}:function; {listed}")
     found = getattr(module, name, None)
     if not inspect.isfunction(found):
         near = get_close_matches(name, own, n=1)
-        raise UsageError(f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else there}")
+        raise UsageError(f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else listed}")
     return found
 
 
@@ -181,7 +206,7 @@ def _run(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise InputError(f"{path} cannot be read as Python: give it a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
-    # As when it is run by itself, the file may import those beside it.
+    # As when Python runs it as a program, the file may import the files beside it.
     before = list(sys.path)
     sys.path.insert(0, str(path.parent))
     try:
@@ -198,16 +223,14 @@ def _parameters(function: Callable[..., Any], label: str) -> Dict[str, Any]:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{label} has no parameters that can be told ({error}): write it as a plain function"
-        ) from None
+        raise InputError(f"the parameters of {label} cannot be read ({error}): write it as a plain function") from None
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if parameter.name not in _FROM_DATA_SET and parameter.default is parameter.empty:
             raise InputError(
-                f"{label} wants {parameter.name}, which nothing fills: give it a default; "
-                f"only {' and '.join(_FROM_DATA_SET)} come from the data set"
+                f"{label} has a parameter {parameter.name} without a default: give it one; "
+                f"only {' and '.join(_FROM_DATA_SET)} get their values from the data set"
             )
         parameters[parameter.name] = parameter.default
     return parameters

@@ -1,9 +1,9 @@
-"""LeNet-5 with ReLU, average pooling and full connections between its convolutions (LeCun et al. 1998)."""
+"""LeNet-5 (LeCun et al. 1998) with ReLU, average pooling and full connections between its convolutions."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Tuple
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -37,17 +37,17 @@ _CIFAR10 = ModelSpec(
 
 @architecture(_MNIST)
 def lenet_mnist(
-    input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (6, 16), units: Tuple[int, int] = (120, 84)
+    input_shape: InputShape, num_classes: int, filters: Tuple[int, int] = (6, 16), units: Tuple[int, int] = (120, 84)
 ) -> "Model":
-    """LeNet-5 on unpadded digits: 6c5 – A2 – 16c5 – A2 – 120 – 84 – classes, valid convolutions."""
+    """Build LeNet-5 for digits of 28×28: 6c5 – A2 – 16c5 – A2 – 120 – 84 – classes, valid convolutions."""
     return _lenet("lenet_mnist", input_shape, num_classes, filters, units)
 
 
 @architecture(_CIFAR10)
 def lenet_cifar10(
-    input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (6, 16), units: Tuple[int, int] = (120, 84)
+    input_shape: InputShape, num_classes: int, filters: Tuple[int, int] = (6, 16), units: Tuple[int, int] = (120, 84)
 ) -> "Model":
-    """LeNet-5 on colour pictures."""
+    """Build LeNet-5 for colour pictures of ten classes."""
     return _lenet("lenet_cifar10", input_shape, num_classes, filters, units)
 
 
@@ -63,9 +63,9 @@ def lenet_cifar10(
     )
 )
 def lenet_cifar100(
-    input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (6, 16), units: Tuple[int, int] = (120, 84)
+    input_shape: InputShape, num_classes: int, filters: Tuple[int, int] = (6, 16), units: Tuple[int, int] = (120, 84)
 ) -> "Model":
-    """LeNet-5 on colour pictures of a hundred classes."""
+    """Build LeNet-5 for colour pictures of a hundred classes."""
     return _lenet("lenet_cifar100", input_shape, num_classes, filters, units)
 
 
@@ -81,9 +81,9 @@ def lenet_cifar100(
     )
 )
 def lenet_padded_mnist(
-    input_shape: Shape, num_classes: int, filters: Tuple[int, int, int] = (6, 16, 120), units: int = 84
+    input_shape: InputShape, num_classes: int, filters: Tuple[int, int, int] = (6, 16, 120), units: int = 84
 ) -> "Model":
-    """LeNet-5 as published, on digits padded to 32×32, its third convolution covering all of the second pooling."""
+    """Build LeNet-5 as published, for digits padded to 32×32; the third convolution covers all of its input."""
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten
 
@@ -104,7 +104,7 @@ def lenet_padded_mnist(
 
 
 def _lenet(
-    name: str, input_shape: Shape, num_classes: int, filters: Tuple[int, int], units: Tuple[int, int]
+    name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, int], units: Tuple[int, int]
 ) -> "Model":
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten

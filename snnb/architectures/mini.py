@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Tuple
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
         recipe=Recipe(optimizer="adam", learning_rate=1e-2, schedule="cosine", epochs=15, batch_size=16),
     )
 )
-def mini_network(input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (4, 8)) -> "Model":
-    """Two convolutions with an average pooling between them, and a classifier."""
+def mini_network(input_shape: InputShape, num_classes: int, filters: Tuple[int, int] = (4, 8)) -> "Model":
+    """Build two convolutions with an average pooling between them, and a dense classifier."""
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
         recipe=Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=10, batch_size=100),
     )
 )
-def mlp_mnist(input_shape: Shape, num_classes: int, units: int = 100) -> "Model":
-    """One hidden layer between the pixels and the classifier."""
+def mlp_mnist(input_shape: InputShape, num_classes: int, units: int = 100) -> "Model":
+    """Build one hidden layer between the pixels and the dense classifier."""
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Dense, Flatten
 

@@ -1,4 +1,4 @@
-"""The models that can be built: plain functions, found by name, each beside a spec that is read without building it."""
+"""The table of models. A model is a plain function that builds it, beside a specification; it is found by its name."""
 
 import inspect
 from dataclasses import dataclass, field, replace
@@ -9,54 +9,56 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 from snnb.errors import UsageError
 from snnb.training.recipe import Recipe
 
-Setting = Union[int, float, Tuple[int, ...], Tuple[float, ...]]
-Shape = Tuple[int, int, int]
+Hyperparameter = Union[int, float, Tuple[int, ...], Tuple[float, ...]]
+InputShape = Tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What is known about a model before it is built.
+    """Description of a model that can be read without building the model.
 
     Attributes
     ----------
-    name, historical_name
-        Snake case; and the class name the model had in the tool that this package follows.
-    dataset
+    name : str
+        Snake case; the model is found by it.
+    historical_name : str
+        Class name that the model had in the tool that this package follows.
+    dataset : str
         Name of the data set it is trained on by default.
-    input_shape
+    input_shape : tuple of three int
         (height, width, channels).
-    num_classes
+    num_classes : int or None
         Units of the softmax layer; None for a model that reproduces its input.
-    neurons
-        Units of all layers but the input, Flatten and other layers that only rearrange.
-    synapses
-        Connections between neurons; those that padding would need are none.
-    source
-        Where the architecture comes from.
-    recipe
+    neurons : int
+        Units of all layers except the input, Flatten and other layers that only rearrange.
+    synapses : int
+        Connections between neurons. Connections to the zeros of a padding are not counted.
+    source : str
+        Publication that the architecture comes from.
+    recipe : Recipe
         How it is trained by default.
-    fit
-        How the pictures of the data set get the shape of the input: they have it ("exact"), zeros are added around
-        them ("pad"), or they are scaled ("resize").
-    settings
-        Hyper-parameters of the build function that can be overridden, with their defaults: read off its signature.
+    fit : str
+        How the pictures of the data set get the shape of the input: "exact" (they already have it), "pad" (zeros are
+        added around them) or "resize" (they are scaled).
+    settings : mapping of str to Hyperparameter
+        Hyper-parameters that can be overridden, with their defaults: the other parameters of the build function.
     """
 
     name: str
     historical_name: str
     dataset: str
-    input_shape: Shape
+    input_shape: InputShape
     num_classes: Optional[int]
     neurons: int
     synapses: int
     source: str
     recipe: Recipe
     fit: str = "exact"
-    settings: Mapping[str, Setting] = field(default_factory=dict)
+    settings: Mapping[str, Hyperparameter] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
-        """Return "classification", or "reconstruction" for a model without classes."""
+        """Return "classification", or "reconstruction" for a model that reproduces its input."""
         return "reconstruction" if self.num_classes is None else "classification"
 
 
@@ -64,9 +66,14 @@ class ModelSpec:
 class Architecture:
     """A model that can be built.
 
-    `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
-    `keras.Model`; `num_classes` is None for a model without classes. It raises `UsageError` for pictures that are too
-    small.
+    Attributes
+    ----------
+    spec : ModelSpec
+        Its description.
+    build : callable
+        `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
+        `keras.Model`. `num_classes` is None for a model that reproduces its input. It raises `UsageError` for pictures
+        that are too small.
     """
 
     spec: ModelSpec
@@ -77,60 +84,71 @@ _ARCHITECTURES: Dict[str, Architecture] = {}
 
 
 def architecture(spec: ModelSpec) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a build function under the name of its spec.
+    """Return a decorator that registers a build function as a model.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Description of the model; its `settings` are taken from the signature of the build function.
 
     Raises
     ------
     ValueError
-        When there is a model of that name, or of one that differs only in case and underscores.
+        Another model has that name, or one that differs only in case and underscores.
     """
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:
-        taken = {key for known in _ARCHITECTURES.values() for key in _keys(known.spec)}
+        taken = {key for other in _ARCHITECTURES.values() for key in _keys(other.spec)}
         for key in _keys(spec):
             if key in taken:
                 raise ValueError(f"two models are called {spec.name} or {spec.historical_name}")
         parameters = inspect.signature(build).parameters.values()
         settings = {p.name: p.default for p in parameters if p.name not in ("input_shape", "num_classes")}
 
-        def build_or_say(input_shape: Shape, num_classes: Optional[int], **chosen: Setting) -> Any:
+        def build_checked(input_shape: InputShape, num_classes: Optional[int], **chosen: Hyperparameter) -> Any:
             try:
                 return build(input_shape=input_shape, num_classes=num_classes, **chosen)
             except ValueError as error:
                 raise UsageError(
-                    f"{spec.name} cannot be built for pictures of {_times(input_shape)}: a layer would have no output; "
-                    f"prepare larger ones (`snnb prepare --shape`), its own are {_times(spec.input_shape)}"
+                    f"{spec.name} cannot be built for pictures of {_times(input_shape)}, because a layer would have no "
+                    f"output; prepare larger pictures with `snnb prepare --shape`, such as the usual "
+                    f"{_times(spec.input_shape)}"
                 ) from error
 
-        _ARCHITECTURES[spec.name] = Architecture(replace(spec, settings=MappingProxyType(settings)), build_or_say)
+        _ARCHITECTURES[spec.name] = Architecture(replace(spec, settings=MappingProxyType(settings)), build_checked)
         return build
 
     return register
 
 
 def names() -> List[str]:
-    """Names of all models, sorted."""
+    """Return the names of all models, sorted."""
     return sorted(_ARCHITECTURES)
 
 
 def find(name: str) -> Architecture:
-    """Find a model by its name or its historical class name; case and underscores do not matter.
+    """Find a model by its name or its historical class name.
+
+    Parameters
+    ----------
+    name : str
+        Case and underscores do not matter.
 
     Raises
     ------
     UsageError
-        When there is none; the message suggests the nearest.
+        There is no such model. The message suggests the nearest name.
     """
-    known = {key: model for model in _ARCHITECTURES.values() for key in _keys(model.spec)}
+    by_key = {key: model for model in _ARCHITECTURES.values() for key in _keys(model.spec)}
     key = _key(name)
-    if key in known:
-        return known[key]
-    near = get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {known[near[0]].spec.name}?" if near else "`snnb models` lists them"
+    if key in by_key:
+        return by_key[key]
+    near = get_close_matches(key, by_key, n=1, cutoff=0.5)
+    hint = f"did you mean {by_key[near[0]].spec.name}?" if near else "`snnb models` lists all models"
     raise UsageError(f"unknown model {name!r}: {hint}")
 
 
-def _times(shape: Shape) -> str:
+def _times(shape: InputShape) -> str:
     return "×".join(map(str, shape))
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, List, Tuple
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     )
 )
 def rueckauer_cifar10(
-    input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (32, 64), units: int = 512
+    input_shape: InputShape, num_classes: int, filters: Tuple[int, int] = (32, 64), units: int = 512
 ) -> "Model":
-    """32c3 same ×2 – A2 – 64c3 ×2 – A2 – 512 – classes, batch normalisation before every hidden ReLU.
+    """Build 32c3 same ×2 – A2 – 64c3 ×2 – A2 – 512 – classes, with batch normalisation before every hidden ReLU.
 
-    The paper pools by maximum; here it is averages. It leaves the padding of the convolutions open: the first two keep
-    the size of the picture, the others are valid.
+    The paper uses maximum pooling; here it is average pooling. The paper does not state the padding of the
+    convolutions; here the first two keep the size of the picture and the others are valid.
     """
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten

@@ -1,9 +1,9 @@
-"""SqueezeNet 1.1 with average pooling and a dense classifier after the global average (Iandola et al. 2016)."""
+"""SqueezeNet 1.1 (Iandola et al. 2016) with average pooling and a dense classifier after the global average."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ _IMAGENET = ModelSpec(
 
 
 @architecture(_IMAGENET)
-def squeezenet_imagenet(input_shape: Shape, num_classes: int, dropout: float = 0.3) -> "Model":
-    """SqueezeNet for the thousand classes it was made for."""
+def squeezenet_imagenet(input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
+    """Build SqueezeNet for the thousand classes of ImageNet, as in the paper."""
     return _squeezenet("squeezenet_imagenet", input_shape, num_classes, dropout)
 
 
@@ -48,8 +48,8 @@ def squeezenet_imagenet(input_shape: Shape, num_classes: int, dropout: float = 0
         synapses=254_278_102,
     )
 )
-def squeezenet_catsvsdogs(input_shape: Shape, num_classes: int, dropout: float = 0.3) -> "Model":
-    """SqueezeNet for two classes."""
+def squeezenet_catsvsdogs(input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
+    """Build SqueezeNet for two classes."""
     return _squeezenet("squeezenet_catsvsdogs", input_shape, num_classes, dropout)
 
 
@@ -66,8 +66,8 @@ def squeezenet_catsvsdogs(input_shape: Shape, num_classes: int, dropout: float =
         recipe=_IMAGENET.recipe.changed(epochs=25, batch_size=50, early_stopping=5, shift=0.0),
     )
 )
-def squeezenet_fruits360(input_shape: Shape, num_classes: int, dropout: float = 0.3) -> "Model":
-    """SqueezeNet on pictures of fruit."""
+def squeezenet_fruits360(input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
+    """Build SqueezeNet for pictures of fruit."""
     return _squeezenet("squeezenet_fruits360", input_shape, num_classes, dropout)
 
 
@@ -85,16 +85,16 @@ def squeezenet_fruits360(input_shape: Shape, num_classes: int, dropout: float = 
         fit="resize",
     )
 )
-def squeezenet_mnist224(input_shape: Shape, num_classes: int, dropout: float = 0.3) -> "Model":
-    """SqueezeNet on digits enlarged to 224×224."""
+def squeezenet_mnist224(input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
+    """Build SqueezeNet for digits enlarged to 224×224."""
     return _squeezenet("squeezenet_mnist224", input_shape, num_classes, dropout)
 
 
-def _squeezenet(name: str, input_shape: Shape, num_classes: int, dropout: float) -> "Model":
+def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: float) -> "Model":
     """Build the network.
 
-    The global average is written as a pooling over the whole map and a Flatten, which is what it becomes when it is
-    converted. The paper ends in the softmax of the averages; the dense classifier after them is this package's.
+    The global average is written as a pooling over the whole map and a Flatten, since the conversion would turn it into
+    these two. The paper ends in the softmax of the averages; this package adds the dense classifier after them.
     """
     from tensorflow.keras import Input, Model
     from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Dropout, Flatten
@@ -119,7 +119,7 @@ def _squeezenet(name: str, input_shape: Shape, num_classes: int, dropout: float)
 
 
 def _fire(x: Any, squeeze: int, name: str) -> Any:
-    """Squeeze to few channels, then expand by 1×1 and 3×3 kernels side by side."""
+    """Add a fire module: 1×1 kernels to few channels, then 1×1 and 3×3 kernels side by side, concatenated."""
     from tensorflow.keras.layers import Concatenate, Conv2D
 
     def convolution(filters: int, size: int, part: str) -> Conv2D:

@@ -1,4 +1,4 @@
-"""Models that came from elsewhere: loading a trained one, and what every one must be."""
+"""Models of the user: loading a trained one, and checking that a model can be used by the other stages."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,18 +18,25 @@ def load_trained(path: Path) -> "Model":
     Raises
     ------
     InputError
-        As `snnb.keras_file.load_model`: nothing in the file can run.
+        The file is damaged or holds no model, a layer in it could run code, or the model cannot be used.
     """
-    return checked(load_model(path, RESAVE), path.name)
+    return usable_model(load_model(path, RESAVE), path.name)
 
 
-def checked(model: Any, origin: str) -> "Model":
-    """Return the model when it is one whose layers can be told: sequential or functional, for pictures of one size.
+def usable_model(model: Any, origin: str) -> "Model":
+    """Return the model if it is sequential or functional, with one output and one input for pictures of one size.
+
+    Parameters
+    ----------
+    model : Any
+        What a user's function returned or a file held.
+    origin : str
+        Name of that function or file, for the message.
 
     Raises
     ------
     InputError
-        When it is not; `origin` says whose model it is.
+        It is not such a model.
     """
     from tensorflow import keras
 
@@ -37,7 +44,8 @@ def checked(model: Any, origin: str) -> "Model":
         raise InputError(f"{origin} returns {type(model).__name__}, not a tensorflow.keras.Model: return the model")
     if not (isinstance(model, keras.Sequential) or model._is_graph_network):
         raise InputError(
-            f"{origin} is a subclassed model, whose layers cannot be told: write it as Sequential or Model"
+            f"{origin} is a subclassed model, and Keras does not know how its layers are connected: "
+            "write it as Sequential or Model"
         )
     if not model.inputs:
         raise InputError(f"{origin} has no input yet: give its first layer an input_shape")

@@ -1,9 +1,9 @@
-"""VGG-16 and VGG-19, pooling by averages (Simonyan & Zisserman 2014)."""
+"""VGG-16 and VGG-19 (Simonyan & Zisserman 2014) with average pooling."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Tuple
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ _VGG16 = ModelSpec(
 
 @architecture(_VGG16)
 def vgg16_imagenet(
-    input_shape: Shape,
+    input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, int, int, int, int] = _FILTERS,
     units: Tuple[int, int] = _UNITS,
     dropout: float = 0.5,
 ) -> "Model":
-    """Configuration D of the paper: thirteen convolutions and three dense layers."""
+    """Build configuration D of the paper: thirteen convolutions and three dense layers."""
     return _vgg("vgg16_imagenet", (2, 2, 3, 3, 3), input_shape, num_classes, filters, units, dropout)
 
 
@@ -56,20 +56,20 @@ def vgg16_imagenet(
     )
 )
 def vgg19_imagenet(
-    input_shape: Shape,
+    input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, int, int, int, int] = _FILTERS,
     units: Tuple[int, int] = _UNITS,
     dropout: float = 0.5,
 ) -> "Model":
-    """Configuration E of the paper: sixteen convolutions and three dense layers."""
+    """Build configuration E of the paper: sixteen convolutions and three dense layers."""
     return _vgg("vgg19_imagenet", (2, 2, 4, 4, 4), input_shape, num_classes, filters, units, dropout)
 
 
 def _vgg(
     name: str,
     depths: Tuple[int, int, int, int, int],
-    input_shape: Shape,
+    input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, int, int, int, int],
     units: Tuple[int, int],

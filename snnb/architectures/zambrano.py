@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Tuple
 
-from snnb.architectures.registry import ModelSpec, Shape, architecture
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
         recipe=Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50),
     )
 )
-def zambrano_mnist(input_shape: Shape, num_classes: int, filters: Tuple[int, int] = (12, 64)) -> "Model":
-    """12c5 – A2 – 64c5 – A2 – classes, valid convolutions.
+def zambrano_mnist(input_shape: InputShape, num_classes: int, filters: Tuple[int, int] = (12, 64)) -> "Model":
+    """Build 12c5 – A2 – 64c5 – A2 – classes, with valid convolutions.
 
-    The paper trains it with adaptive spiking neurons; the layers are its, ReLU and Adam are what a conversion needs.
+    The layers are those of the paper. The paper uses adaptive spiking neurons; here it is ReLU, as a conversion needs.
     """
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten

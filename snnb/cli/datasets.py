@@ -8,7 +8,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.options import Json, Quiet, Verbose
+from snnb.cli.parameters import Json, Quiet, Verbose
 
 
 def datasets(
@@ -26,7 +26,7 @@ def datasets(
     from snnb.stages.prepare import data_directory
 
     folder = data_dir or data_directory()
-    specs = [room.describe(name) for name in room.names()]
+    specs = [room.describe(name) for name in room.dataset_names()]
     places = [room.available(spec.name, folder) for spec in specs]
     rows = [
         [
@@ -40,7 +40,7 @@ def datasets(
     ]
     head = ["data set", "shape", "classes", "on this machine", "what"]
     document = [{**asdict(spec), "path": place} for spec, place in zip(specs, places)]
-    console.result(output.table([head, *rows], right=(2,)), document)
+    console.result(output.table_lines([head, *rows], right=(2,)), document)
 
 
 def _where(place: Optional[Path], download: bool) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from snnb.cli import output
-from snnb.cli.options import Json, Quiet, Verbose
+from snnb.cli.parameters import Json, Quiet, Verbose
 
 
 def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
@@ -38,7 +38,7 @@ def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -
         ("runs", _in_words(found["runs"])),
         ("data sets", _in_words(found["data"])),
     ]
-    console.result(output.table(rows), found)
+    console.result(output.table_lines(rows), found)
 
 
 def _tensorflow() -> Tuple[str, List[str]]:

@@ -1,76 +1,107 @@
 """`snnb export`: the graph in another program's format."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, List, Mapping, Optional
 
 import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.options import Directory, Force, Json, Quiet, SomePath, Verbose
+from snnb.cli.parameters import (
+    Directory,
+    Force,
+    Json,
+    Quiet,
+    SomePath,
+    Verbose,
+    as_command,
+    chosen,
+    common_options,
+    stage_options,
+)
+from snnb.options import validated
+from snnb.stages.exports import ExportOptions
 
 
-def export(
+def _formats() -> List[str]:
+    from snnb.synapses.export import FORMATS
+
+    return list(FORMATS)
+
+
+def _common(
     directory: Directory,
-    format: Annotated[str, typer.Option("--format", help="Format; an unknown one lists them.", show_default=False)],
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="Name of the format. An unknown name gives an error that lists all formats.",
+            autocompletion=_formats,
+            show_default=False,
+        ),
+    ],
     output_path: Annotated[
         Optional[Path],
         typer.Option(
             "--output",
-            help="Where to write; by default exports/ of the run.",
+            help="Where to write; by default in exports/ of the run.",
             click_type=SomePath(),
             show_default=False,
         ),
     ] = None,
     graph: Annotated[
-        Optional[str], typer.Option(help="Stamp of the graph, or `weights`; the latest when left out.")
+        Optional[str], typer.Option(help="Stamp of the graph, or `weights`; by default the latest.")
     ] = None,
-    rate_unit: Annotated[str, typer.Option(help="Unit of rates: step, hz or sample.")] = "step",
-    with_input: Annotated[
-        bool, typer.Option("--with-input", help="Keep an input that is a current in partition and spike formats.")
-    ] = False,
-    scale: Annotated[
-        Optional[float], typer.Option(help="Factor from rates (metis) or spike counts (hmetis) to integer weights.")
-    ] = None,
-    idx64: Annotated[
-        bool, typer.Option("--idx64", help="The program that reads a metis file is built with 64-bit indices.")
-    ] = False,
     force: Force = False,
     json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the graph in another program's format."""
+    """Options of the command beside those of `ExportOptions`."""
+
+
+def _export(
+    directory: Path,
+    format: str,
+    output_path: Optional[Path],
+    graph: Optional[str],
+    force: bool,
+    json: bool,
+    verbose: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
     console = output.configure(json, verbose, quiet)
     from rich.filesize import decimal
 
-    from snnb.stages.export import export_graph
+    from snnb.stages.exports import export_graph
     from snnb.stages.runs import open_run
 
     run = open_run(directory)
     output.answer_signals()
     run.settle(console.say)
+    given = validated(ExportOptions, chosen(options, ExportOptions, list(options)))
     with console.bar("export") as progress:
         written = export_graph(
-            run,
-            format,
-            output=output_path,
-            graph=graph,
-            rate_unit=rate_unit,
-            with_input=with_input,
-            scale=scale,
-            idx64=idx64,
-            force=force,
-            say=console.say,
-            progress=progress,
+            run, format, given, output=output_path, graph=graph, force=force, say=console.say, progress=progress
         )
+    origin: Mapping[str, str] = written.origin or {}
     console.result(
         [f"{written.path}  {written.edges:,} edges  {decimal(written.size_bytes)}"],
         {
             "path": written.path,
-            "graph": (written.origin or {}).get("stamp"),
+            "graph": origin.get("stamp"),
             "edges": written.edges,
             "size_bytes": written.size_bytes,
             "format": format,
         },
     )
+
+
+_parameters = common_options(_common)
+export = as_command(
+    "export",
+    "Write the graph in another program's format.",
+    [*_parameters[:4], *stage_options(ExportOptions), *_parameters[4:]],
+    _export,
+)

@@ -22,12 +22,12 @@ from snnb.stages.all import STAGES
 from snnb.version import __version__
 
 _ANEW = "; the same command keeps the stages before it and begins {stage} anew"
-GOES_ON: Dict[Optional[str], str] = {
+RESUMPTION_ADVICE: Dict[Optional[str], str] = {
     **{stage: _ANEW.format(stage=stage) for stage in STAGES},
     "train": "; the same command goes on after the last complete epoch",
 }
 _LESS_AT_A_TIME = "out of memory; give a smaller --batch-size, or use a machine or a limit (`ulimit -v`) with more"
-OUT_OF_MEMORY: Dict[Optional[str], str] = dict.fromkeys(("train", "parse", "simulate"), _LESS_AT_A_TIME)
+OUT_OF_MEMORY_ADVICE: Dict[Optional[str], str] = dict.fromkeys(("train", "parse", "simulate"), _LESS_AT_A_TIME)
 failures: List[BaseException] = []  # kept, with the frames that hold open files, until the process ends
 commands = typer.Typer(
     name="snnb",
@@ -91,11 +91,13 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, click.ClickException):
         return f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` tell what there is)"
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return f"interrupted; nothing half-written is left{GOES_ON.get(output.at_work, '')}"
+        return f"interrupted; nothing half-written is left{RESUMPTION_ADVICE.get(output.at_work, '')}"
     if isinstance(error, SnnbError):
         return str(error)
     if out_of_memory(error):
-        return OUT_OF_MEMORY.get(output.at_work, "out of memory; use a machine, or a limit (`ulimit -v`), with more")
+        return OUT_OF_MEMORY_ADVICE.get(
+            output.at_work, "out of memory; use a machine, or a limit (`ulimit -v`), with more"
+        )
     if isinstance(error, OSError):
         return describe_os_error(error)
     if _is_of_the_model(error):
@@ -117,9 +119,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
         if output.interrupted.is_set():  # whatever a library has made of it
             error = KeyboardInterrupt()
         if output.current.verbose:
-            output.write(sys.stderr, traceback.format_exc())
+            output.print_line(sys.stderr, traceback.format_exc())
         if isinstance(error, SnnbError) and hasattr(error, "traceback_text"):  # of the user's own code
-            output.write(sys.stderr, error.traceback_text)
+            output.print_line(sys.stderr, error.traceback_text)
         code = exit_code_of(error)
         output.current.error(message_of(error), code)
         failures.append(error)

@@ -1,7 +1,7 @@
 """`snnb models`: what can be built."""
 
 from snnb.cli import output
-from snnb.cli.options import Json, Quiet, Verbose
+from snnb.cli.parameters import Json, Quiet, Verbose
 
 
 def models(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
@@ -25,4 +25,4 @@ def models(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -
         }
         for s in specs
     ]
-    console.result(output.table([head, *rows], right=(3, 4)), document)
+    console.result(output.table_lines([head, *rows], right=(3, 4)), document)

@@ -28,17 +28,17 @@ class Output:
     def say(self, message: str) -> None:
         """Tell what is going on, on stderr."""
         if not self.quiet:
-            write(sys.stderr, message)
+            print_line(sys.stderr, message)
 
     def result(self, lines: Sequence[str], document: Any) -> None:
         """Print the result: `lines` for people, or `document` as JSON."""
-        write(sys.stdout, json.dumps(document, indent=2, default=str) if self.as_json else "\n".join(lines))
+        print_line(sys.stdout, json.dumps(document, indent=2, default=str) if self.as_json else "\n".join(lines))
 
     def error(self, message: str, exit_code: int) -> None:
         """Print an error as one line on stderr, and with --json also as the document on stdout."""
-        write(sys.stderr, f"snnb: {' '.join(message.split())}")
+        print_line(sys.stderr, f"snnb: {' '.join(message.split())}")
         if self.as_json:
-            write(sys.stdout, json.dumps({"error": message, "exit_code": exit_code}, indent=2))
+            print_line(sys.stdout, json.dumps({"error": message, "exit_code": exit_code}, indent=2))
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Progress]:
@@ -62,7 +62,7 @@ at_work: Optional[str] = None  # the stage whose bar is shown, or was last
 lost: List[OSError] = []  # results that could not be written to stdout, whose reader is still there
 
 
-def write(stream: Optional[TextIO], text: str) -> None:
+def print_line(stream: Optional[TextIO], text: str) -> None:
     """Print text and a line end, without control characters.
 
     A stream that is closed, or whose reader has gone, is passed over; a result that stdout cannot take (a full disk)
@@ -84,7 +84,7 @@ def closed(code: int) -> int:
     """Exit code of the process, once its streams are flushed: 6 when a result did not reach stdout."""
     if lost and not code:
         code = ResourceError.exit_code
-        write(sys.stderr, f"snnb: standard output cannot be written ({lost[0].strerror}); the work itself is done")
+        print_line(sys.stderr, f"snnb: standard output cannot be written ({lost[0].strerror}); the work itself is done")
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
             if stream is not None:
@@ -167,12 +167,12 @@ def line_a_while(label: str, seconds: float = 10.0) -> Progress:
             return
         left = (time.monotonic() - started) * (total - done) / done
         pace = _pace(done, started)
-        write(sys.stderr, f"{label}: {done:,} of {total:,}, {pace}, {left:,.0f} s left {note}".rstrip())
+        print_line(sys.stderr, f"{label}: {done:,} of {total:,}, {pace}, {left:,.0f} s left {note}".rstrip())
 
     return show
 
 
-def table(rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> List[str]:
+def table_lines(rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> List[str]:
     """Rows as aligned columns, those numbered in `right` aligned right; the first row is the head."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from snnb.cli import output
-from snnb.cli.options import (
-    Dataset,
+from snnb.cli.parameters import (
+    DatasetOption,
     Force,
     Json,
-    Model,
+    ModelOption,
     NoUpstream,
     NoWait,
     Quiet,
@@ -24,8 +24,8 @@ from snnb.stages.all import STAGES
 
 
 def _common(
-    model: Model = None,
-    dataset: Dataset = None,
+    model: ModelOption = None,
+    dataset: DatasetOption = None,
     run_dir: RunDir = None,
     force: Force = False,
     no_upstream: NoUpstream = False,
@@ -37,7 +37,7 @@ def _common(
     """Options of every command that runs stages."""
 
 
-WHERE_DATA_ARE = ("source", "data_dir")  # options of `prepare`, which may have to run first, that every stage has
+DATA_LOCATION = ("source", "data_dir")  # options of `prepare`, which may have to run first, that every stage has
 
 
 def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: bool) -> Callable[..., None]:
@@ -62,8 +62,8 @@ def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: boo
         for parameter in own:
             options.setdefault(parameter.name, parameter)
     if "prepare" not in stages:
-        where = [p for p in stage_options(STAGES["prepare"].kind.params) if p.name in WHERE_DATA_ARE]
-        names["prepare"] = list(WHERE_DATA_ARE)
+        where = [p for p in stage_options(STAGES["prepare"].kind.params) if p.name in DATA_LOCATION]
+        names["prepare"] = list(DATA_LOCATION)
         options.update({parameter.name: parameter for parameter in where})
     common = common_options(_common)
 
@@ -132,7 +132,7 @@ def carry_out(
             for o in outcomes
         ],
     }
-    console.result([*output.table(rows), *(f"picture: {path}" for path in pictures)], document)
+    console.result([*output.table_lines(rows), *(f"picture: {path}" for path in pictures)], document)
 
 
 def figures(metrics: Mapping[str, Any]) -> str:

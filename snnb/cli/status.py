@@ -3,13 +3,13 @@
 from typing import List
 
 from snnb.cli import output
-from snnb.cli.options import Directory, Json, Quiet, Verbose
+from snnb.cli.parameters import Directory, Json, Quiet, Verbose
 
 
 def status(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Show the stages of a run: up to date, or stale and why."""
     console = output.configure(json, verbose, quiet)
-    from snnb.stages.export import stale_exports
+    from snnb.stages.exports import stale_exports
     from snnb.stages.plan import state_of_stages
     from snnb.stages.runs import open_run
 
@@ -36,4 +36,4 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
         "stale_exports": exports,
         "stages": [{"stage": s.name, "up_to_date": s.reason is None, "reason": s.reason} for s in states],
     }
-    console.result([*head, *output.table(rows)], document)
+    console.result([*head, *output.table_lines(rows)], document)

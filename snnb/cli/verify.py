@@ -3,14 +3,14 @@
 from dataclasses import asdict
 
 from snnb.cli import output
-from snnb.cli.options import Directory, Json, Quiet, Verbose
+from snnb.cli.parameters import Directory, Json, Quiet, Verbose
 from snnb.errors import VerificationError
 
 
 def verify(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Hash all recorded files again and compare."""
     console = output.configure(json, verbose, quiet)
-    from snnb.rundir import verify as room
+    from snnb.rundir.verification import verify_run
     from snnb.stages.plan import repairs
     from snnb.stages.runs import open_run
 
@@ -18,7 +18,7 @@ def verify(directory: Directory, json: Json = False, verbose: Verbose = False, q
     output.answer_signals()
     run.settle(console.say)
     with console.bar("verify") as progress:
-        found = room.verify(run, progress)
+        found = verify_run(run, progress)
     for note in found.notes:
         console.say(note)
     for problem in found.problems:

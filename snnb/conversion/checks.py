@@ -7,8 +7,8 @@ turn into another network without a word.
 import json
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
 
-from snnb.conversion.architecture import Architecture, Layer, read_layers
 from snnb.conversion.branches import check_branches
+from snnb.conversion.keras_graph import KerasGraph, KerasLayer, read_keras_graph
 from snnb.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,30 +69,30 @@ def check_architecture(description: Dict[str, Any], *, max_pool: str = "error", 
     InputError
         One line that names every layer that stands in the way, with its reason.
     """
-    architecture = read_layers(description)
-    reasons = list(_of_the_model(architecture))
-    for layer in architecture.layers:
+    graph = read_keras_graph(description)
+    reasons = list(_of_the_model(graph))
+    for layer in graph.layers:
         reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in _of_a_layer(layer, max_pool)]
     # What follows reads the graph around a layer, which says nothing sensible where a layer is not understood.
-    if all(layer.kind in CONVERTIBLE for layer in architecture.layers):
-        for layer in architecture.layers:
-            found = _of_its_place(layer, architecture, max_pool, rectify_linear)
+    if all(layer.kind in CONVERTIBLE for layer in graph.layers):
+        for layer in graph.layers:
+            found = _of_its_place(layer, graph, max_pool, rectify_linear)
             reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in found]
     if reasons:
         raise InputError("cannot convert this model: " + "; ".join(f"{name}: {reason}" for name, reason in reasons))
 
 
-def _of_the_model(architecture: Architecture) -> Iterator[Reason]:
-    if len(architecture.inputs) != 1:
-        yield "model", f"has {len(architecture.inputs)} inputs, one is needed"
-    if len(architecture.outputs) != 1:
-        yield "model", f"has {len(architecture.outputs)} outputs, one is needed"
-    shape = architecture.input_shape
+def _of_the_model(graph: KerasGraph) -> Iterator[Reason]:
+    if len(graph.inputs) != 1:
+        yield "model", f"has {len(graph.inputs)} inputs, one is needed"
+    if len(graph.outputs) != 1:
+        yield "model", f"has {len(graph.outputs)} outputs, one is needed"
+    shape = graph.input_shape
     if shape is None or None in shape:
         yield "model", "has no fixed input shape: give its first layer an input_shape"
-    if not any(layer.kind in WEIGHTED for layer in architecture.layers):
+    if not any(layer.kind in WEIGHTED for layer in graph.layers):
         yield "model", "has no Dense layer and no convolution"
-    last = architecture.outputs[0]
+    last = graph.outputs[0]
     if last.kind in CONVERTIBLE and last.rank not in (1, None):
         yield last.name, "the output has several axes, one value a class is needed: end in Flatten or Dense"
     while last.kind in PASSED_OVER | {"Flatten", "Reshape"}:
@@ -101,7 +101,7 @@ def _of_the_model(architecture: Architecture) -> Iterator[Reason]:
         yield f"{last.name} ({last.kind})", "has no neurons to be the output: end in Dense or a convolution"
 
 
-def _of_a_layer(layer: Layer, max_pool: str) -> Iterator[str]:
+def _of_a_layer(layer: KerasLayer, max_pool: str) -> Iterator[str]:
     """Reasons that lie in the layer itself."""
     config = layer.config
     if layer.kind not in CONVERTIBLE:
@@ -142,7 +142,7 @@ def _unknown(kind: str) -> str:
     return "snntoolbox 0.5 has no conversion for this type of layer"
 
 
-def _of_its_place(layer: Layer, architecture: Architecture, max_pool: str, rectify_linear: bool) -> Iterator[str]:
+def _of_its_place(layer: KerasLayer, graph: KerasGraph, max_pool: str, rectify_linear: bool) -> Iterator[str]:
     """Reasons that lie in what stands before and after the layer."""
     if layer.kind not in PASSED_OVER and any(_passed_over(before) > PARSER_PASSES_OVER for before in layer.inbound):
         yield f"more than {PARSER_PASSES_OVER} Dropout, activation and similar layers before it: the parser gets lost"
@@ -153,12 +153,12 @@ def _of_its_place(layer: Layer, architecture: Architecture, max_pool: str, recti
     elif layer.kind == "BatchNormalization":
         yield from _of_batch_normalization(layer)
     elif layer.kind == "GlobalAveragePooling2D":
-        yield from _of_global_pooling(layer, architecture)
+        yield from _of_global_pooling(layer, graph)
     elif layer.kind == "Concatenate" and any(_skip_training_only(b).kind == "InputLayer" for b in layer.inbound):
         yield "takes the input itself: the parser would drop the other branches"
 
 
-def _of_weights(layer: Layer, rectify_linear: bool) -> Iterator[str]:
+def _of_weights(layer: KerasLayer, rectify_linear: bool) -> Iterator[str]:
     if layer.kind == "Dense" and layer.inbound[0].rank not in (1, None):
         yield "its input has several axes: put Flatten before it"
     absorbed = absorbed_activation(layer)
@@ -173,7 +173,7 @@ def _of_weights(layer: Layer, rectify_linear: bool) -> Iterator[str]:
         yield f"activation {own}, which the parser would replace by {absorbed.name}'s {activation}"
 
 
-def _of_activation(layer: Layer, max_pool: str) -> Iterator[str]:
+def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
     """Reasons why the parser would not make it the activation of the layers with weights it belongs to."""
     name = activation_name(layer)
     # The parser passes over these, and a relu computes the same before and after them.
@@ -196,7 +196,7 @@ def _of_activation(layer: Layer, max_pool: str) -> Iterator[str]:
             yield f"the parser would move it before {before.name}: put it into a layer with weights"
 
 
-def _of_batch_normalization(layer: Layer) -> Iterator[str]:
+def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
     before = _skip_training_only(layer.inbound[0])
     axis = layer.config.get("axis", -1)
     axes = axis if isinstance(axis, list) else [axis]
@@ -212,15 +212,15 @@ def _of_batch_normalization(layer: Layer) -> Iterator[str]:
         yield f"normalises axis {axis}, not the channels"
 
 
-def _of_global_pooling(layer: Layer, architecture: Architecture) -> Iterator[str]:
+def _of_global_pooling(layer: KerasLayer, graph: KerasGraph) -> Iterator[str]:
     # The parser joins the layer that stands next in the list to it, whichever that is.
-    position = architecture.layers.index(layer)
-    following = [after for after in architecture.layers[position + 1 :] if after.kind not in PASSED_OVER]
+    position = graph.layers.index(layer)
+    following = [after for after in graph.layers[position + 1 :] if after.kind not in PASSED_OVER]
     if _behind(layer) != following[:1]:
         yield "the parser would join it to another branch: use AveragePooling2D over the whole map and Flatten"
 
 
-def absorbed_activation(layer: Layer) -> Optional[Layer]:
+def absorbed_activation(layer: KerasLayer) -> Optional[KerasLayer]:
     """The Activation or ReLU that the parser finds for a layer with weights (its `absorb_activation`)."""
     for _ in range(PARSER_LOOKS_AHEAD):
         if len(layer.outbound) != 1:
@@ -233,17 +233,17 @@ def absorbed_activation(layer: Layer) -> Optional[Layer]:
     return None
 
 
-def activation_name(layer: Layer) -> str:
+def activation_name(layer: KerasLayer) -> str:
     return "relu" if layer.kind == "ReLU" else str(layer.config.get("activation"))
 
 
-def _skip_training_only(layer: Layer) -> Layer:
+def _skip_training_only(layer: KerasLayer) -> KerasLayer:
     while layer.kind in TRAINING_ONLY:
         layer = layer.inbound[0]
     return layer
 
 
-def _passed_over(layer: Layer) -> int:
+def _passed_over(layer: KerasLayer) -> int:
     """How many layers in a row, from this one towards the input, the parser passes over."""
     count = 0
     while layer.kind in PASSED_OVER:
@@ -251,9 +251,9 @@ def _passed_over(layer: Layer) -> int:
     return count
 
 
-def _behind(layer: Layer) -> List[Layer]:
+def _behind(layer: KerasLayer) -> List[KerasLayer]:
     """The next layers in the direction of the output that the parser does not pass over."""
-    found: List[Layer] = []
+    found: List[KerasLayer] = []
     waiting = list(layer.outbound)
     while waiting:
         after = waiting.pop(0)
@@ -264,7 +264,7 @@ def _behind(layer: Layer) -> List[Layer]:
     return found
 
 
-def _has_neurons_behind(layer: Layer) -> bool:
+def _has_neurons_behind(layer: KerasLayer) -> bool:
     waiting, met = list(layer.outbound), set()
     while waiting:
         after = waiting.pop()

@@ -8,7 +8,7 @@ import tempfile
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +17,10 @@ from snntoolbox.simulation.utils import is_spiking
 from tensorflow import keras
 
 from snnb.autograph import keep_in_memory
-from snnb.conversion.config import ToolboxConfig, configuration
 from snnb.conversion.h5 import load_keras
 from snnb.conversion.quiet import quiet
+from snnb.conversion.toolbox_config import configuration
+from snnb.options import Options
 from snnb.progress import Progress, silent
 
 # (first sample of the batch, step) -> the input of that step, float32 in a batch's shape
@@ -32,13 +33,13 @@ class ToolboxRun:
 
     Attributes
     ----------
-    counts
+    counts : dict of str to np.ndarray
         Per spiking layer, in network order, the spikes summed over samples and the steps after the warm-up: int64 in
         the layer's shape, or `(samples,)` + the layer's shape when counted per sample.
-    input_sum
+    input_sum : np.ndarray
         The network's input summed over samples and the steps after the warm-up: the current for constant input, the
         number of spikes for Poisson input. float64, shaped as the counts are.
-    output
+    output : np.ndarray
         Spikes of the last layer, cumulative over all steps (the warm-up included): int32 `(samples, units, steps)`.
     """
 
@@ -56,8 +57,7 @@ def run_toolbox(
     warm_up: int = 0,
     batch_size: int = 50,
     seed: int = 0,
-    threshold: float = 1.0,
-    reset: str = "subtraction",
+    options: Sequence[Options] = (),
     frames: Optional[Frames] = None,
     per_sample: bool = False,
     progress: Progress = silent,
@@ -69,38 +69,31 @@ def run_toolbox(
 
     Parameters
     ----------
-    parsed
+    parsed : Path
         Keras file of the parsed (normalised) model.
-    x
+    x : np.ndarray
         float32 `(samples, ...)`, in [0, 1].
-    y
+    y : np.ndarray
         int64 class ids `(samples,)`. The toolbox wants them for the accuracy it prints; no result depends on them.
-    duration
-        Steps of dt = 1 ms.
-    warm_up
-        Leading steps left out of the counts.
-    seed
+    duration, warm_up : int
+        Steps of dt = 1 ms, and how many of the first of them are left out of the counts.
+    batch_size : int
+        Samples at a time.
+    seed : int
         Of TensorFlow's generator, which the softmax layer draws from.
-    threshold, reset
-        See `ToolboxConfig`.
-    frames
-        The input of each step in place of a constant current: Poisson spikes. The toolbox's own are not used: it scales
-        them by the batch's maximum, so that a picture's spikes depend on its neighbours.
-    per_sample
+    options : sequence of Options
+        What else the toolbox is told, see `toolbox_config.configuration`: the threshold and the like.
+    frames : callable, optional
+        Gives the input of each step in place of a constant current, that is Poisson spikes. The toolbox's own are not
+        used: it scales them by the batch's maximum, so that a picture's spikes depend on the other pictures.
+    per_sample : bool
         Keep the samples apart in the counts.
+    progress : Progress
+        Called with the number of samples done.
     """
     keep_in_memory()
     batch_size = min(batch_size, len(x))
-    config = ToolboxConfig(
-        name="network",
-        samples=-(-len(x) // batch_size) * batch_size,
-        duration=duration,
-        batch_size=batch_size,
-        threshold=threshold,
-        reset=reset,
-        poisson=frames is not None,
-    )
-    filled = np.minimum(np.arange(config.samples), len(x) - 1)
+    filled = np.minimum(np.arange(-(-len(x) // batch_size) * batch_size), len(x) - 1)
     # The softmax layer's random numbers follow from the seed that Keras's graph is begun with: begin a new one.
     tf.random.set_seed(seed)
     keras.backend.clear_session()
@@ -109,13 +102,23 @@ def run_toolbox(
     with quiet(), tempfile.TemporaryDirectory() as scratch:
         # As the toolbox compiles it: `run` evaluates the parsed model beside the spiking one.
         model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
-        parameters = configuration(config)
-        parameters.set("paths", "log_dir_of_current_run", scratch)
-        parameters.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")  # makes each layer keep its last spikes
+        parameters = _parameters(options, len(filled), duration, batch_size, frames is not None, scratch)
         snn = _RecordingSNN(parameters, recording, frames)
         snn.build(model)
         snn.run(x_test=x[filled], y_test=np.eye(snn.num_classes, dtype=np.float32)[y[filled]])
     return recording.result()
+
+
+def _parameters(
+    options: Sequence[Options], samples: int, duration: int, batch_size: int, poisson: bool, scratch: str
+) -> ConfigParser:
+    parameters = configuration("network", options)
+    for key, number in (("num_to_test", samples), ("duration", duration), ("batch_size", batch_size)):
+        parameters.set("simulation", key, str(number))
+    parameters.set("input", "poisson_input", str(poisson))
+    parameters.set("paths", "log_dir_of_current_run", scratch)
+    parameters.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")  # makes each layer keep its last spikes
+    return parameters
 
 
 class _Recording:

@@ -1,17 +1,17 @@
 """Data sets: where they come from, and how they become arrays.
 
-Importing this package costs milliseconds; `prepare`, which needs numpy, is imported when it is first asked for.
+This package can be imported in milliseconds: `prepare`, which needs numpy, is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from snnb.datasets.catalogue import available, describe, names
-from snnb.datasets.spec import DatasetSpec, Prepared, Split
+from snnb.datasets.catalogue import available, dataset_names, describe
+from snnb.datasets.definition import DatasetSpec
 
 if TYPE_CHECKING:
     from snnb.datasets.preparation import prepare
 
-__all__ = ["DatasetSpec", "Prepared", "Split", "available", "describe", "names", "prepare"]
+__all__ = ["DatasetSpec", "available", "dataset_names", "describe", "prepare"]
 
 
 def __getattr__(name: str) -> Any:

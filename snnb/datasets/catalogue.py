@@ -1,41 +1,70 @@
-"""The data sets there are."""
+"""The list of data sets, and finding one by its name."""
 
+import difflib
+from importlib import import_module
 from pathlib import Path
-from typing import List, Optional
+from typing import Dict, List, Optional
 
-from snnb.datasets.catsvsdogs import CATSVSDOGS
-from snnb.datasets.cifar10 import CIFAR10
-from snnb.datasets.cifar100 import CIFAR100
-from snnb.datasets.digits import DIGITS
+from snnb.datasets.definition import Dataset, DatasetSpec
 from snnb.datasets.folder import PREFIX, folder_dataset
-from snnb.datasets.fruits360 import FRUITS360
-from snnb.datasets.imagenet import IMAGENET
-from snnb.datasets.mnist import MNIST
-from snnb.datasets.registry import Dataset, look_up, table
-from snnb.datasets.spec import DatasetSpec
-from snnb.errors import InputError
+from snnb.errors import InputError, UsageError
 
-_DATASETS = table(DIGITS, MNIST, CIFAR10, CIFAR100, FRUITS360, CATSVSDOGS, IMAGENET)
+# A data set is the constant DATASET in the file of its name. A new data set is added to this list; the smallest first.
+_NAMES = ("digits", "mnist", "cifar10", "cifar100", "fruits360", "catsvsdogs", "imagenet")
+_DATASETS: Dict[str, Dataset] = {name: import_module(f"snnb.datasets.{name}").DATASET for name in _NAMES}
 
 
-def names() -> List[str]:
-    """Names of all data sets, the smallest first; a folder of pictures, ``folder:DIR``, has no name of its own."""
+def dataset_names() -> List[str]:
+    """Return the names of all data sets, the smallest first; folders of pictures (`folder:DIR`) are not among them."""
     return list(_DATASETS)
 
 
-def find(name: str) -> Dataset:
-    """The data set of that name, or of a folder ``folder:DIR``; `UsageError` with a suggestion for an unknown one."""
-    return folder_dataset(name) if name.startswith(PREFIX) else look_up(name, _DATASETS)
+def find_dataset(name: str) -> Dataset:
+    """Find a data set.
+
+    Parameters
+    ----------
+    name : str
+        Name of a data set, or `folder:DIR` for a folder of pictures.
+
+    Raises
+    ------
+    UsageError
+        There is no such data set. The message suggests the nearest name.
+    """
+    if name.startswith(PREFIX):
+        return folder_dataset(name)
+    if name in _DATASETS:
+        return _DATASETS[name]
+    near = difflib.get_close_matches(name.lower(), _DATASETS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(_DATASETS))}."
+    raise UsageError(
+        f"unknown data set {name}: {hint} `snnb datasets` lists them; "
+        "write folder:DIR for a folder of your own pictures."
+    )
 
 
 def describe(name: str) -> DatasetSpec:
-    """What is known of a data set without opening it; raises `UsageError` for an unknown name."""
-    return find(name).spec
+    """Return the description of a data set without opening its files; `UsageError` if there is no such data set."""
+    return find_dataset(name).spec
 
 
 def available(name: str, data_dir: Path) -> Optional[Path]:
-    """Where the data set's files lie on this machine, in ``data_dir/name``; None when they are not there."""
-    dataset = find(name)
+    """Return where the files of a data set are on this machine, or None if they are not there.
+
+    Parameters
+    ----------
+    name : str
+        Name of a data set, or `folder:DIR`.
+    data_dir : Path
+        Folder of all data sets: the files are expected in `data_dir/name`.
+
+    Raises
+    ------
+    UsageError
+        There is no such data set.
+    """
+    dataset = find_dataset(name)
     try:
         return dataset.locate(dataset.place or data_dir / name)
     except InputError:

@@ -1,4 +1,4 @@
-"""Cats and dogs: Kaggle's pictures of Microsoft's Asirra, in one folder or in a folder a class."""
+"""Cats and dogs: Kaggle's pictures from Microsoft's Asirra, all in one folder or in one folder for each class."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import re
 from pathlib import Path
 from typing import List, Optional
 
-from snnb.datasets.registry import Dataset, Loaded
-from snnb.datasets.spec import DatasetSpec
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.errors import InputError
 
 CLASSES = ("cat", "dog")
@@ -34,15 +33,15 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """The folder with Kaggle's files or with the two class folders: train/, `folder` itself, or PetImages/."""
+    """Return the folder with Kaggle's files or the two class folders: train/, PetImages/ or `folder`."""
     for place in (folder / "train", folder, folder / "PetImages"):
         if place.is_dir() and (_has_kaggle_files(place) or all(_class_folder(place, name) for name in CLASSES)):
             return place
     raise InputError(f"{folder} holds neither cat.0.jpg, dog.0.jpg … (in train/) nor the folders cat/ and dog/.")
 
 
-def load(where: Path) -> Loaded:
-    """List the pictures; a fifth of each class, chosen by file name, is set aside for the test in any copy alike."""
+def load(where: Path) -> LoadedDataset:
+    """List the pictures. The test set is a fifth of each class, chosen by file name: all copies have the same."""
     from snnb.datasets.pictures import labelled, listing_version, listings, picture_names
 
     if _has_kaggle_files(where):
@@ -59,7 +58,7 @@ def load(where: Path) -> Loaded:
     for_test = [_for_test(pictures) for pictures in files]
     train = labelled(where, [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)])
     test = labelled(where, for_test)
-    return Loaded(
+    return LoadedDataset(
         list(CLASSES),
         train,
         test,
@@ -70,7 +69,7 @@ def load(where: Path) -> Loaded:
 
 
 def _for_test(names: List[str]) -> List[str]:
-    """The fifth of `names` whose base names have the smallest hashes: new pictures move few of the old ones."""
+    """Return the fifth of the names with the smallest hashes; it stays nearly the same when pictures are added."""
     by_hash = sorted(names, key=lambda name: hashlib.sha256(os.fsencode(name.split("/")[-1])).digest())
     return by_hash[: max(1, round(TEST_SHARE * len(names)))]
 
@@ -81,10 +80,10 @@ def _has_kaggle_files(folder: Path) -> bool:
 
 
 def _class_folder(folder: Path, name: str) -> Optional[str]:
-    """The folder of a class, whose name may be capitalised or in the plural."""
+    """Return the folder of a class, whose name may be capitalised or in the plural; None if there is none."""
     return next(
         (path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in (name, name + "s")), None
     )
 
 
-CATSVSDOGS = Dataset(SPEC, locate, load)
+DATASET = Dataset(SPEC, locate, load)

@@ -1,4 +1,4 @@
-"""What CIFAR-10 and CIFAR-100 share: archives of pickled batches with one image a row."""
+"""What CIFAR-10 and CIFAR-100 have in common: archives of pickled batches with one image in each row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ SITE = "https://www.cs.toronto.edu/~kriz/"
 
 
 def locate_batches(folder: Path, name: str, files: Sequence[str]) -> Path:
-    """The folder `name` in `folder`, or `folder` itself, that holds all `files`; `InputError` names those missing."""
+    """Return the folder that holds all batch files: `folder/name` or `folder`.
+
+    Raises
+    ------
+    InputError
+        Files are missing; the message names them.
+    """
     for place in (folder / name, folder):
         missing = [file for file in files if not (place / file).is_file()]
         if not missing:
@@ -31,14 +37,30 @@ def locate_batches(folder: Path, name: str, files: Sequence[str]) -> Path:
 def fetch_batches(
     folder: Path, archive: str, sha256: str, size: int, top: str, files: Sequence[str], progress: Progress
 ) -> None:
-    """Download the official archive into `folder` and unpack ``top/<files>`` from it; each file appears whole.
+    """Download the official archive into a folder and unpack the batch files from it.
 
-    `archive` is its file name, `sha256` and `size` (bytes) are its own.
+    Parameters
+    ----------
+    folder : Path
+        Where the archive is downloaded to; made if it is missing.
+    archive, sha256, size : str, str, int
+        File name, SHA-256 and bytes of the archive.
+    top, files : str, sequence of str
+        The files `top/file` in the archive are unpacked to `folder/top/file`; each appears there only when complete.
+    progress : Progress
+        Called with bytes.
+
+    Raises
+    ------
+    InputError
+        The archive cannot be downloaded, or it is not the official one.
+    ResourceError
+        The disk has no room for it.
     """
     from snnb.datasets.download import download
 
     path = folder / archive
-    put_by_hand = path.exists()
+    was_there = path.exists()
     # Unpacked, the batches take a little more than the archive, which is removed afterwards.
     download([SITE + archive], path, sha256=sha256, size=3 * size, unpacked=False, progress=progress)
     with tarfile.open(path) as tar:
@@ -52,23 +74,47 @@ def fetch_batches(
                 with content, part.open("wb") as out:
                     shutil.copyfileobj(content, out)
                 part.replace(folder / top / file)
-    if not put_by_hand:
+    if not was_there:
         path.unlink(missing_ok=True)
 
 
 def read_images(path: Path, label_key: str, num_classes: int) -> Tuple[np.ndarray, np.ndarray, str]:
-    """Images uint8 (n, 32, 32, 3) and class ids int64 (n,) of one batch file, and the file's SHA-256."""
+    """Read one batch file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    label_key : str
+        Key of the labels in the pickled dictionary.
+    num_classes : int
+        Class numbers go from 0 to `num_classes - 1`.
+
+    Returns
+    -------
+    images : np.ndarray
+        uint8 (n, 32, 32, 3).
+    labels : np.ndarray
+        Class numbers, int64 (n,).
+    sha256 : str
+        That of the file.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or could run code.
+    """
     import numpy as np
 
-    from snnb.datasets.arrays import check_labels
+    from snnb.datasets.array_samples import class_numbers
     from snnb.datasets.cifar_pickle import read_batch
 
     batch, sha256 = read_batch(path)
     data, labels = batch.get("data"), batch.get(label_key)
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != 3072 or data.dtype != np.uint8:
-        raise InputError(f"{path}: `data` is no array of bytes with 3072 columns; download it again.")
+        raise InputError(f"{path}: `data` is not an array of bytes with 3072 columns; download it again.")
     if not isinstance(labels, list) or len(labels) != len(data) or not all(isinstance(label, int) for label in labels):
-        raise InputError(f"{path}: `{label_key}` is no list of {len(data)} class ids; download it again.")
+        raise InputError(f"{path}: `{label_key}` is not a list of {len(data)} class numbers; download it again.")
     images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # each row: all red values, all green, all blue
-    # As Python's numbers: a damaged file may hold one that no integer of numpy's does.
-    return images, check_labels(np.array(labels, dtype=object), num_classes, path), sha256
+    # As Python's numbers, since a damaged file may hold a number that is too large for numpy's integers.
+    return images, class_numbers(np.array(labels, dtype=object), num_classes, path), sha256

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from snnb.datasets.cifar import fetch_batches, locate_batches, read_images
-from snnb.datasets.registry import Dataset, Loaded
-from snnb.datasets.spec import DatasetSpec
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.progress import Progress
 
 FOLDER = "cifar-10-batches-py"
@@ -31,7 +30,7 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """The folder of the batches, `folder` itself or in it."""
+    """Return the folder of the batch files: `folder`, or the one that the archive makes in it."""
     return locate_batches(folder, FOLDER, FILES)
 
 
@@ -40,16 +39,16 @@ def fetch(folder: Path, progress: Progress) -> None:
     fetch_batches(folder, "cifar-10-python.tar.gz", ARCHIVE_SHA256, 170_498_071, FOLDER, FILES, progress)
 
 
-def load(where: Path) -> Loaded:
+def load(where: Path) -> LoadedDataset:
     """Read all images into memory (180 MB)."""
     import numpy as np
 
-    from snnb.datasets.arrays import ArraySamples
+    from snnb.datasets.array_samples import ArraySamples
 
     read = {where / file: read_images(where / file, "labels", 10) for file in FILES}
     images, ids, _ = zip(*(read[where / file] for file in TRAIN_FILES))
     test_images, test_ids, _ = read[where / TEST_FILE]
-    return Loaded(
+    return LoadedDataset(
         class_names=list(SPEC.class_names or ()),
         train=ArraySamples(np.concatenate(ids), np.concatenate(images)),
         test=ArraySamples(test_ids, test_images),
@@ -59,4 +58,4 @@ def load(where: Path) -> Loaded:
     )
 
 
-CIFAR10 = Dataset(SPEC, locate, load, fetch)
+DATASET = Dataset(SPEC, locate, load, fetch)

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import List, Tuple
 
 from snnb.datasets.cifar import fetch_batches, locate_batches, read_images
-from snnb.datasets.registry import Dataset, Loaded
-from snnb.datasets.spec import DatasetSpec
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.errors import InputError
 from snnb.progress import Progress
 
@@ -31,7 +30,7 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """The folder of the batches, `folder` itself or in it."""
+    """Return the folder of the batch files: `folder`, or the one that the archive makes in it."""
     return locate_batches(folder, FOLDER, FILES)
 
 
@@ -40,20 +39,20 @@ def fetch(folder: Path, progress: Progress) -> None:
     fetch_batches(folder, "cifar-100-python.tar.gz", ARCHIVE_SHA256, 169_001_437, FOLDER, FILES, progress)
 
 
-def load(where: Path) -> Loaded:
+def load(where: Path) -> LoadedDataset:
     """Read all images into memory (180 MB)."""
-    from snnb.datasets.arrays import ArraySamples
+    from snnb.datasets.array_samples import ArraySamples
 
-    names, of_meta = _class_names(where / "meta")
-    train_images, train_ids, of_train = read_images(where / "train", "fine_labels", 100)
-    test_images, test_ids, of_test = read_images(where / "test", "fine_labels", 100)
-    return Loaded(
+    names, meta_sha256 = _class_names(where / "meta")
+    train_images, train_ids, train_sha256 = read_images(where / "train", "fine_labels", 100)
+    test_images, test_ids, test_sha256 = read_images(where / "test", "fine_labels", 100)
+    return LoadedDataset(
         class_names=names,
         train=ArraySamples(train_ids, train_images),
         test=ArraySamples(test_ids, test_images),
         official_order=True,
         version=SPEC.version,
-        inputs={where / "train": of_train, where / "test": of_test, where / "meta": of_meta},
+        inputs={where / "train": train_sha256, where / "test": test_sha256, where / "meta": meta_sha256},
     )
 
 
@@ -63,8 +62,8 @@ def _class_names(path: Path) -> Tuple[List[str], str]:
     meta, sha256 = read_batch(path)
     names = meta.get("fine_label_names")
     if not isinstance(names, list) or len(names) != 100 or not all(isinstance(name, (bytes, str)) for name in names):
-        raise InputError(f"{path}: `fine_label_names` is no list of 100 names; download it again.")
+        raise InputError(f"{path}: `fine_label_names` is not a list of 100 names; download it again.")
     return [name.decode("ascii", "replace") if isinstance(name, bytes) else name for name in names], sha256
 
 
-CIFAR100 = Dataset(SPEC, locate, load, fetch)
+DATASET = Dataset(SPEC, locate, load, fetch)

@@ -1,8 +1,9 @@
-"""CIFAR's batches are Python pickles, and a pickle can run any code or take any memory: these are read by hand.
+"""Reading CIFAR's batches, which are Python pickles, without Python's own reader.
 
-Of the pickle language (Lib/pickletools.py) only what dictionaries of numbers, lists, byte strings and numpy arrays are
-made of is understood. Nothing is imported: of the names that a pickled array mentions the parts are collected, and the
-array is made of its bytes. Every length is compared with the file before anything is made of it.
+A pickle can run any code and take any memory. This reader takes only the instructions of the pickle language (see
+Lib/pickletools.py of Python) that make dictionaries of numbers, lists, byte strings and numpy arrays. It imports and
+calls nothing that a pickle names: it collects the parts of a pickled array and makes the array from its bytes. Every
+length is compared with the size of the file before memory is taken for it.
 """
 
 import hashlib
@@ -18,13 +19,14 @@ from snnb.errors import InputError
 from snnb.files import read_regular
 from snnb.text import printable
 
-LONGEST = 1 << 28  # bytes; the largest official file has 155 MB
-LONGEST_NUMBER = 20  # bytes, or digits of a number that is written as text
-STEPS = 10_000  # and one more for so many bytes of the file; an image is 3,072 of them and takes ten steps:
-BYTES_A_STEP = 100
-INSTRUCTIONS = {found.code.encode("latin1"): found for found in pickletools.opcodes}
-#: How many bytes say the length of an argument, by pickletools' name for such a length.
-LENGTHS = {
+LARGEST_BATCH = 1 << 28  # bytes; the largest official file has 155 MB
+LARGEST_NUMBER = 20  # bytes of a number, or digits if it is written as text
+# A file may have so many instructions, and one more for each 100 bytes; an image is 3,072 bytes in ten instructions.
+LEAST_INSTRUCTIONS = 10_000
+BYTES_PER_INSTRUCTION = 100
+INSTRUCTIONS = {opcode.code.encode("latin1"): opcode for opcode in pickletools.opcodes}
+#: Number of bytes that hold the length of an argument, by pickletools' constant for such an argument.
+LENGTH_BYTES = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
     pickletools.TAKEN_FROM_ARGUMENT4: 4,
     pickletools.TAKEN_FROM_ARGUMENT4U: 4,
@@ -49,14 +51,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Name:
-    """One of the names of `ADMITTED`, by what it makes."""
+    """A function or class that a pickle may name; `makes` says what it makes, as in `ADMITTED`."""
 
     makes: str
 
 
 @dataclass
 class _Object:
-    """What calling a name has made: the arguments, and the state that was set later."""
+    """The result of a call of a `_Name`: what it makes, its arguments, and the state that was set later."""
 
     makes: str
     arguments: Tuple[Any, ...]
@@ -79,28 +81,29 @@ class _Machine:
         self.encoded = 0  # bytes
 
     def load(self) -> Any:
-        """The object that the pickle describes; a damaged one raises in any way."""
-        for _ in range(STEPS + len(self.content) // BYTES_A_STEP):
-            name, argument = self.instruction()
+        """Return the object that the pickle describes; a damaged pickle can raise any error."""
+        for _ in range(LEAST_INSTRUCTIONS + len(self.content) // BYTES_PER_INSTRUCTION):
+            name, argument = self.next_instruction()
             if name == "STOP":
                 return self.stack.pop()
-            self.carry_out(name, argument)
-        raise ValueError("more steps than a batch of its size takes")
+            self.execute(name, argument)
+        raise ValueError("more instructions than a batch of its size has")
 
-    def instruction(self) -> Tuple[str, bytes]:
-        """The next instruction's name in pickletools, and the bytes of its argument."""
-        found = INSTRUCTIONS.get(self.taken(1))
+    def next_instruction(self) -> Tuple[str, bytes]:
+        """Return the name of the next instruction, as in pickletools, and the bytes of its argument."""
+        found = INSTRUCTIONS.get(self.read_bytes(1))
         if found is None:
-            raise ValueError(f"byte {self.position - 1:,} is no instruction")
+            raise ValueError(f"byte {self.position - 1:,} is not an instruction")
         if found.arg is None:
             return found.name, b""
         if found.arg.n == pickletools.UP_TO_NEWLINE:
-            return found.name, b"\n".join(self.line() for _ in range(2 if found.name == "GLOBAL" else 1))
-        if found.arg.n in LENGTHS:
-            return found.name, self.taken(int.from_bytes(self.taken(LENGTHS[found.arg.n]), "little"))
-        return found.name, self.taken(found.arg.n)
+            return found.name, b"\n".join(self.read_line() for _ in range(2 if found.name == "GLOBAL" else 1))
+        if found.arg.n in LENGTH_BYTES:
+            return found.name, self.read_bytes(int.from_bytes(self.read_bytes(LENGTH_BYTES[found.arg.n]), "little"))
+        return found.name, self.read_bytes(found.arg.n)
 
-    def taken(self, size: int) -> bytes:
+    def read_bytes(self, size: int) -> bytes:
+        """Return the next `size` bytes of the pickle."""
         end = self.position + size
         if end > len(self.content):
             left = len(self.content) - self.position
@@ -109,18 +112,20 @@ class _Machine:
         self.position = end
         return part
 
-    def line(self) -> bytes:
-        return self.taken(self.content.index(b"\n", self.position) + 1 - self.position)[:-1]
+    def read_line(self) -> bytes:
+        """Return the bytes up to the next line end, which is left out."""
+        return self.read_bytes(self.content.index(b"\n", self.position) + 1 - self.position)[:-1]
 
-    def carry_out(self, name: str, argument: bytes) -> None:
+    def execute(self, name: str, argument: bytes) -> None:
+        """Carry out an instruction on the stack and the memo."""
         if name in BYTES:
             self.stack.append(argument)
         elif name in UNSIGNED or name in SIGNED or name == "INT":
             self.stack.append(_integer(name, argument))
         elif name in ("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"):
-            self.memo[len(self.memo) if name == "MEMOIZE" else _place(name, argument)] = self.stack[-1]
+            self.memo[len(self.memo) if name == "MEMOIZE" else _memo_index(name, argument)] = self.stack[-1]
         elif name in ("BINGET", "LONG_BINGET", "GET"):
-            self.stack.append(self.memo[_place(name, argument)])
+            self.stack.append(self.memo[_memo_index(name, argument)])
         elif name in TEXTS:
             self.stack.append(argument.decode(TEXTS[name]))
         elif name in CONSTANTS:
@@ -130,110 +135,124 @@ class _Machine:
         elif name == "POP":
             self.stack.pop()
         elif name in TUPLES or name == "TUPLE":
-            self.stack.append(tuple(self.popped(TUPLES[name]) if name in TUPLES else self.marked()))
+            self.stack.append(tuple(self.pop(TUPLES[name]) if name in TUPLES else self.pop_to_mark()))
         elif name in ("EMPTY_LIST", "LIST"):
-            self.stack.append(self.marked() if name == "LIST" else [])
+            self.stack.append(self.pop_to_mark() if name == "LIST" else [])
         elif name in ("EMPTY_DICT", "DICT"):
-            self.stack.append(_pairs(self.marked()) if name == "DICT" else {})
+            self.stack.append(_pairs(self.pop_to_mark()) if name == "DICT" else {})
         elif name in ("APPEND", "APPENDS"):
-            items = self.popped(1) if name == "APPEND" else self.marked()
-            _checked(list, self.stack[-1]).extend(items)
+            items = self.pop(1) if name == "APPEND" else self.pop_to_mark()
+            _expect(list, self.stack[-1]).extend(items)
         elif name in ("SETITEM", "SETITEMS"):
-            items = self.popped(2) if name == "SETITEM" else self.marked()
-            _checked(dict, self.stack[-1]).update(_pairs(items))
+            items = self.pop(2) if name == "SETITEM" else self.pop_to_mark()
+            _expect(dict, self.stack[-1]).update(_pairs(items))
         elif name in ("GLOBAL", "STACK_GLOBAL"):
-            module, called = argument.decode().split("\n") if name == "GLOBAL" else self.popped(2)
-            self.stack.append(_admitted(module, called))
+            module, name_in_module = argument.decode().split("\n") if name == "GLOBAL" else self.pop(2)
+            self.stack.append(_admitted(module, name_in_module))
         elif name == "REDUCE":
-            function, arguments = self.popped(2)
-            self.stack.append(self.called(_checked(_Name, function), _checked(tuple, arguments)))
+            function, arguments = self.pop(2)
+            self.stack.append(self.call(_expect(_Name, function), _expect(tuple, arguments)))
         elif name == "BUILD":
-            (state,) = self.popped(1)
-            _checked(_Object, self.stack[-1]).state = _checked(tuple, state)
+            (state,) = self.pop(1)
+            _expect(_Object, self.stack[-1]).state = _expect(tuple, state)
         elif name not in ("PROTO", "FRAME"):
             raise ValueError(f"the instruction {name}, which no batch has")
 
-    def popped(self, count: int) -> List[Any]:
+    def pop(self, count: int) -> List[Any]:
+        """Remove the last `count` objects from the stack, and return them in their order."""
         start = len(self.stack) - count
         if start < 0:
-            raise ValueError("an instruction lacks what it works on")
+            raise ValueError("an instruction needs more objects than are there")
         items = self.stack[start:]
         del self.stack[start:]
         return items
 
-    def marked(self) -> List[Any]:
-        return self.popped(len(self.stack) - self.marks.pop())
+    def pop_to_mark(self) -> List[Any]:
+        """Remove the objects after the last mark from the stack, and return them in their order."""
+        return self.pop(len(self.stack) - self.marks.pop())
 
-    def called(self, name: _Name, arguments: Tuple[Any, ...]) -> Any:
+    def call(self, name: _Name, arguments: Tuple[Any, ...]) -> Any:
+        """Return a description of what the call would make; only text is encoded at once."""
         if name.makes != ENCODE:
             return _Object(name.makes, arguments)
-        text, encoding = arguments  # bytes, as Python 3 writes them in the old protocol
+        text, encoding = arguments  # Python 3 writes bytes in this way in the protocol of Python 2
         if encoding != "latin1":
-            raise ValueError("another codec than latin1")
-        self.encoded += len(_checked(str, text))
-        if self.encoded > len(self.content):  # the same text, encoded again and again
+            raise ValueError("an encoding other than latin1")
+        self.encoded += len(_expect(str, text))
+        if self.encoded > len(self.content):  # the same text is encoded again and again
             raise ValueError("more bytes than the file has")
         return text.encode("latin1")
 
 
-def _checked(kind: Type[T], value: Any) -> T:
+def _expect(kind: Type[T], value: Any) -> T:
     if not isinstance(value, kind):
         raise ValueError(f"a {type(value).__name__} where a {kind.__name__} should be")
     return value
 
 
 def _integer(name: str, argument: bytes) -> int:
-    if len(argument) > LONGEST_NUMBER:
+    if len(argument) > LARGEST_NUMBER:
         raise ValueError(f"a number of {len(argument):,} bytes")
     if name == "INT":
         return int(argument)
     return int.from_bytes(argument, "little", signed=name in SIGNED)
 
 
-def _place(name: str, argument: bytes) -> int:
+def _memo_index(name: str, argument: bytes) -> int:
     return _integer("INT" if name in ("PUT", "GET") else "BININT1", argument)
 
 
 def _pairs(items: List[Any]) -> Dict[Any, Any]:
     keys, values = items[::2], items[1::2]
     if len(keys) != len(values) or not all(isinstance(key, (bytes, str)) for key in keys):
-        raise ValueError("a dictionary whose keys are no names")
+        raise ValueError("a dictionary whose keys are not text")
     return dict(zip(keys, values))
 
 
 def _admitted(module: Any, name: Any) -> _Name:
-    if (_checked(str, module), _checked(str, name)) not in ADMITTED:
+    if (_expect(str, module), _expect(str, name)) not in ADMITTED:
         raise _RefusedError(printable(f"{module}.{name}")[:100])
     return _Name(ADMITTED[module, name])
 
 
 def _array(found: _Object) -> np.ndarray:
-    """The numpy array that an object stands for, of plain integers whose bytes fit its shape."""
+    """Make the numpy array that an object describes, of plain integers."""
     if found.makes != ARRAY:
-        raise ValueError(f"a {found.makes} that is no array")
+        raise ValueError(f"a {found.makes} that is not an array")
     _, shape, dtype, fortran_order, content = found.state
-    if _checked(_Object, dtype).makes != DTYPE:
+    if _expect(_Object, dtype).makes != DTYPE:
         raise ValueError("an array without a dtype")
-    code, order = _text(dtype.arguments[0]), _text(dtype.state[1])
+    code, order = _as_text(dtype.arguments[0]), _as_text(dtype.state[1])
     if not re.fullmatch("[iu][1248]", code) or order not in ("<", ">", "|", "="):
-        raise ValueError("an array of something else than integers")
-    flat = np.frombuffer(_checked(bytes, content), dtype=np.dtype(order.replace("|", "=") + code))
-    return flat.reshape(_checked(tuple, shape), order="F" if fortran_order else "C")
+        raise ValueError("an array of elements that are not integers")
+    flat = np.frombuffer(_expect(bytes, content), dtype=np.dtype(order.replace("|", "=") + code))
+    return flat.reshape(_expect(tuple, shape), order="F" if fortran_order else "C")
 
 
 def read_batch(path: Path) -> Tuple[Dict[str, Any], str]:
-    """Read one file of CIFAR's Python version: a dictionary of arrays, lists, numbers and byte strings; its SHA-256.
+    """Read one file of CIFAR's Python version.
 
-    Keys are text; arrays are numpy arrays of integers; strings stay bytes where Python 2 wrote them.
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    batch : dict of str to Any
+        Lists, numbers, byte strings and arrays of integers. Strings stay bytes where Python 2 wrote them.
+    sha256 : str
+        That of the file.
 
     Raises
     ------
-    InputError : the file is cut, is no such pickle, asks for anything that could run, or is larger than any batch.
+    InputError
+        The file is damaged or is not such a pickle, it names something that could run, or it is larger than any batch.
     """
-    content = read_regular(path, LONGEST, "download the official file.")
+    content = read_regular(path, LARGEST_BATCH, "download the official file.")
     try:
-        found = _checked(dict, _Machine(content).load())
-        batch = {_text(key): _array(value) if isinstance(value, _Object) else value for key, value in found.items()}
+        loaded = _expect(dict, _Machine(content).load())
+        batch = {_as_text(key): _array(value) if isinstance(value, _Object) else value for key, value in loaded.items()}
     except _RefusedError as error:
         raise InputError(
             f"{path} is refused: it asks for {error}, which no CIFAR batch does and which may run code; "
@@ -243,9 +262,9 @@ def read_batch(path: Path) -> Tuple[Dict[str, Any], str]:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
         reason = printable(str(error))[:200] or type(error).__name__
-        raise InputError(f"{path} is no readable CIFAR batch ({reason}); download it again.") from None
+        raise InputError(f"{path} is not a readable CIFAR batch ({reason}); download it again.") from None
     return batch, hashlib.sha256(content).hexdigest()
 
 
-def _text(value: Any) -> str:
-    return value.decode("ascii") if isinstance(value, bytes) else _checked(str, value)
+def _as_text(value: Any) -> str:
+    return value.decode("ascii") if isinstance(value, bytes) else _expect(str, value)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from snnb.datasets.registry import Dataset, Loaded
-from snnb.datasets.spec import DatasetSpec
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.errors import InputError
 
 TEST_SAMPLES = 360
@@ -29,20 +28,20 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """The folder of the installed package; found without importing it, which would take a second."""
+    """Return the folder in the installed package, which is not imported, since that takes a second."""
     package = find_spec("sklearn")
     if package is None or package.submodule_search_locations is None:
         raise InputError(f"scikit-learn is not installed. {SPEC.how_to_get}")
     return Path(next(iter(package.submodule_search_locations))) / "datasets" / "data"
 
 
-def load(where: Path) -> Loaded:
-    """1,437 training and 360 test digits. The split is the same whatever the seed: results stay comparable."""
+def load(where: Path) -> LoadedDataset:
+    """Read 1,437 training and 360 test digits. They are the same for every seed, so that results can be compared."""
     import numpy as np
     import sklearn
     from sklearn.datasets import load_digits
 
-    from snnb.datasets.arrays import ArraySamples
+    from snnb.datasets.array_samples import ArraySamples
     from snnb.datasets.order import proportional_order
 
     digits = load_digits()
@@ -50,7 +49,7 @@ def load(where: Path) -> Loaded:
     labels = digits.target.astype(np.int64)
     order = proportional_order(labels, np.random.default_rng(0))
     test, train = np.sort(order[:TEST_SAMPLES]), np.sort(order[TEST_SAMPLES:])
-    return Loaded(
+    return LoadedDataset(
         class_names=list(SPEC.class_names or ()),
         train=ArraySamples(labels[train], images[train]),
         test=ArraySamples(labels[test], images[test]),
@@ -59,4 +58,4 @@ def load(where: Path) -> Loaded:
     )
 
 
-DIGITS = Dataset(SPEC, locate, load, no_source="they are part of scikit-learn")
+DATASET = Dataset(SPEC, locate, load, no_source="they are part of scikit-learn")

@@ -1,4 +1,4 @@
-"""Files over HTTP: continued where the last attempt ended, and taken only when their SHA-256 is the published one."""
+"""Downloads over HTTP: they continue where an interrupted one ended, and the SHA-256 must be the published one."""
 
 import logging
 import shutil
@@ -8,39 +8,50 @@ from typing import Sequence
 import requests
 from filelock import FileLock
 
-from snnb.datasets.compressed import BROKEN_STREAM, sha256_of
+from snnb.datasets.compressed import BROKEN_STREAM, content_sha256
 from snnb.errors import InputError, ResourceError
 from snnb.progress import Progress, Throttle
 
-BLOCK = 2**16  # what a broken connection loses at most
+BLOCK_BYTES = 2**16  # a broken connection loses at most so much
 TIMEOUT_S = (10, 60)
 
 log = logging.getLogger(__name__)
 
 
 def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, unpacked: bool, progress: Progress) -> None:
-    """Fetch a file from the first of several addresses that has it.
+    """Download a file from the first of several addresses that has it.
 
-    What an interrupted attempt left (``path`` + ``.part``) is continued; `path` appears only once its hash is right.
+    An interrupted download is continued. The file `path` appears only when it is complete and has the right SHA-256.
 
     Parameters
     ----------
-    sha256 : of the file, or with `unpacked` of what its gzip stream holds: archives of the same content differ.
-    size : bytes that the file takes, for the check of the free disk.
-    progress : called with bytes.
+    urls : sequence of str
+        Addresses, tried in this order.
+    path : Path
+        The file to write; if it exists, only its SHA-256 is checked.
+    sha256 : str
+        The published one.
+    size : int
+        Bytes that must be free on the disk.
+    unpacked : bool
+        Whether `sha256` is that of the unpacked content of a gzipped file.
+    progress : Progress
+        Called with bytes.
 
     Raises
     ------
-    InputError : no address has the file, what came has another hash, or the folder cannot be written.
-    ResourceError : not enough disk.
+    InputError
+        No address has the file, its SHA-256 is not the published one, or the folder cannot be written.
+    ResourceError
+        The disk has no room for the file.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _check_disk(path, size)
+        _require_free(path, size)
         with FileLock(str(path.with_name(f".{path.name}.lock"))):
             if not path.exists():
                 _download(urls, path, sha256, unpacked, progress)
-            elif sha256_of(path, unpacked) != sha256:
+            elif content_sha256(path, unpacked) != sha256:
                 raise InputError(f"{path} is not the published file, by its SHA-256: remove it to download it again.")
     except PermissionError as error:
         raise InputError(f"{path.parent} cannot be written ({error.strerror}): give another --data-dir.") from None
@@ -52,9 +63,9 @@ def _download(urls: Sequence[str], path: Path, sha256: str, unpacked: bool, prog
     for url in urls:
         try:
             _fetch(url, part, progress)
-            found = sha256_of(part, unpacked)
+            found = content_sha256(part, unpacked)
         except requests.RequestException as error:
-            failures.append(f"{url}: {_in_one_line(error)}")
+            failures.append(f"{url}: {_reason(error)}")
             continue
         except BROKEN_STREAM:
             found = "of a broken gzip stream"
@@ -62,7 +73,7 @@ def _download(urls: Sequence[str], path: Path, sha256: str, unpacked: bool, prog
             part.replace(path)
             return
         part.unlink()
-        failures.append(f"{url}: the SHA-256 of what came is not the published one")
+        failures.append(f"{url}: the SHA-256 of the downloaded file is not the published one")
     for failure in failures:
         log.info(failure)
     raise InputError(
@@ -71,7 +82,7 @@ def _download(urls: Sequence[str], path: Path, sha256: str, unpacked: bool, prog
 
 
 def _fetch(url: str, part: Path, progress: Progress) -> None:
-    """Bring `part` to its full length; a connection that breaks is taken up again as long as it brings anything."""
+    """Complete the file `part`. After a broken connection try again, unless it brought no new bytes."""
     while True:
         have = part.stat().st_size if part.exists() else 0
         try:
@@ -82,20 +93,20 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
 
 
 def _continue(url: str, part: Path, have: int, progress: Progress) -> None:
-    # Without `identity` a server may compress once more, and byte positions would mean nothing.
+    # Without `identity` a server may compress the file again, and the byte positions would be other ones.
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
         if have and answer.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # nothing is missing, or the hash will tell
+            return  # the file is complete; if not, its hash will show it
         answer.raise_for_status()
         resumed = answer.status_code == requests.codes.partial_content
         have = have if resumed else 0
         total = have + int(answer.headers.get("Content-Length", 0))
         throttle = Throttle()
         with part.open("ab" if resumed else "wb") as stream:
-            for block in answer.iter_content(BLOCK):
+            for block in answer.iter_content(BLOCK_BYTES):
                 have += stream.write(block)
                 if throttle.due(last=have == total):
                     progress(have, max(total, have), part.stem)
@@ -103,16 +114,16 @@ def _continue(url: str, part: Path, have: int, progress: Progress) -> None:
         raise requests.ConnectionError(f"the connection ended {total - have} bytes early")
 
 
-def _check_disk(path: Path, size: int) -> None:
+def _require_free(path: Path, size: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < size:
         raise ResourceError(
             f"{path.name} takes {size / 1e6:.0f} MB, {path.parent} has {free / 1e6:.0f} MB free: "
-            "free some, or give a --data-dir on another disk."
+            "make room, or choose a --data-dir on another disk."
         )
 
 
-def _in_one_line(error: requests.RequestException) -> str:
+def _reason(error: requests.RequestException) -> str:
     if error.response is not None:
         return f"HTTP {error.response.status_code}"
     return type(error).__name__ if isinstance(error, requests.ConnectionError) else str(error).split("\n")[0]

@@ -1,42 +1,41 @@
-"""A folder of one's own: ``DIR/train/<class>/`` and ``DIR/test/<class>/`` with pictures of any size."""
+"""A folder of the user's own pictures, of any size: `DIR/train/<class>/` and `DIR/test/<class>/`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from snnb.datasets.registry import Dataset, Loaded
-from snnb.datasets.spec import DatasetSpec, refuse_no_text
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset, require_utf8
 from snnb.errors import InputError, UsageError
 
 PREFIX = "folder:"
 
 
 def folder_dataset(name: str) -> Dataset:
-    """The data set that a name ``folder:DIR`` stands for; its own name has the absolute path.
+    """Return the data set for a name `folder:DIR`; the name in its description has the absolute path.
 
     Raises
     ------
     UsageError
-        DIR is missing from it, or begins with the ``~`` of nobody.
+        DIR is missing from the name, or begins with the `~` of a user that does not exist.
     InputError
-        DIR is no UTF-8.
+        DIR is not valid UTF-8.
     """
     folder = name[len(PREFIX) :]
     if not folder.strip():
         raise UsageError("folder: names no folder: write folder:DIR with the folder that holds train/ and test/.")
     try:
         place = (Path(folder).expanduser() if folder.startswith("~") else Path(folder)).absolute()
-    except RuntimeError:  # what pathlib makes of a home that is not known
+    except RuntimeError:  # pathlib finds no such home directory
         raise UsageError(f"{name}: there is no such home directory; write the path in full.") from None
-    refuse_no_text(str(place), f"{PREFIX}{place}")
+    require_utf8(str(place), f"{PREFIX}{place}")
     spec = spec_of(f"{PREFIX}{place}")
     return Dataset(spec, locate, load, no_source="its name says where the pictures are", place=place)
 
 
 def locate(folder: Path) -> Path:
-    """`folder`, which has to hold train/ and test/."""
+    """Return `folder`; `InputError` unless it holds train/ and test/."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder.")
+        raise InputError(f"{folder} is not a folder.")
     missing = [f"{part}/" for part in ("train", "test") if not (folder / part).is_dir()]
     if missing:
         raise InputError(f"{folder} lacks {' and '.join(missing)}.")
@@ -44,7 +43,7 @@ def locate(folder: Path) -> Path:
 
 
 def spec_of(name: str) -> DatasetSpec:
-    """The specification of a folder of pictures; its shape is the model's, its classes are on disk."""
+    """Return the description of a folder of pictures: the model determines the shape, and its folders the classes."""
     return DatasetSpec(
         name=name,
         title="pictures in a folder of yours",
@@ -62,7 +61,7 @@ def spec_of(name: str) -> DatasetSpec:
     )
 
 
-def load(where: Path) -> Loaded:
+def load(where: Path) -> LoadedDataset:
     """List the pictures; the classes are the folders in train/, in alphabetical order."""
     from snnb.datasets.pictures import loaded_by_class
 

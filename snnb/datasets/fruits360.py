@@ -1,11 +1,10 @@
-"""Fruits-360: pictures of 100×100 of fruit before white; the number of classes grows from version to version."""
+"""Fruits-360: pictures of fruit, 100×100 pixels; each version has more classes than the one before."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from snnb.datasets.registry import Dataset, Loaded
-from snnb.datasets.spec import DatasetSpec
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.errors import InputError
 
 SPEC = DatasetSpec(
@@ -26,14 +25,14 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """The folder with Training/ in it: `folder`, or one of the folders that Kaggle's archive makes in it."""
+    """Return the folder with Training/ in it: `folder`, or one of the folders that Kaggle's archive makes in it."""
     for place in (folder, *sorted(folder.glob("*fruits*360*")), *sorted(folder.glob("*fruits*/*fruits*360*"))):
         if (place / "Training").is_dir():
             return place
     raise InputError(f"{folder} holds no Training/.")
 
 
-def load(where: Path) -> Loaded:
+def load(where: Path) -> LoadedDataset:
     """List the pictures; the classes are the folders in Training/, in alphabetical order."""
     from snnb.datasets.pictures import loaded_by_class
 
@@ -43,4 +42,4 @@ def load(where: Path) -> Loaded:
     return loaded_by_class(where / "Training", test_folder)
 
 
-FRUITS360 = Dataset(SPEC, locate, load)
+DATASET = Dataset(SPEC, locate, load)

@@ -1,4 +1,7 @@
-"""The IDX format of the MNIST files: a big-endian header of sizes, then bytes (LeCun, "THE IDX FILE FORMAT")."""
+"""The IDX format of the MNIST files: a big-endian header with the sizes, then the bytes.
+
+Format: LeCun, Cortes & Burges, "The IDX file format", http://yann.lecun.com/exdb/mnist/.
+"""
 
 import gzip
 import hashlib
@@ -11,19 +14,29 @@ from typing import Tuple
 
 import numpy as np
 
-from snnb.arrays import implausible
-from snnb.datasets.compressed import BLOCK, BROKEN_STREAM, GZIP_MAGIC
+from snnb.datasets.compressed import BROKEN_STREAM, GZIP_MAGIC, READ_BYTES
 from snnb.errors import InputError
 from snnb.files import read_regular
+from snnb.numpy_file import implausible
 
-LONGEST = 1 << 28  # bytes; the largest official file has 47 MB
+LARGEST_FILE = 1 << 28  # bytes; the largest official file has 47 MB
 _UNSIGNED_BYTE = 0x08
-_AGAIN = "download it again."
+_REMEDY = "download it again."
 
 
 @dataclass(frozen=True)
 class IdxFile:
-    """An array, uint8; the SHA-256 of the file that held it, and of the file's content when that is gzipped."""
+    """An IDX file that was read.
+
+    Attributes
+    ----------
+    array : np.ndarray
+        uint8.
+    sha256 : str
+        That of the file.
+    content_sha256 : str
+        That of the unpacked content; the same if the file is not gzipped.
+    """
 
     array: np.ndarray
     sha256: str
@@ -31,17 +44,21 @@ class IdxFile:
 
 
 def read_idx(path: Path, dimensions: int) -> IdxFile:
-    """Read an IDX file of unsigned bytes, plain or gzipped. It is read once, and unpacked as far as its header says.
+    """Read an IDX file of unsigned bytes, plain or gzipped. No more is unpacked than its header declares.
 
     Parameters
     ----------
-    dimensions : that the array must have: 3 for images (n, height, width), 1 for labels (n,).
+    path : Path
+        The file, which is read once.
+    dimensions : int
+        Axes that the array must have: 3 for images (n, height, width), 1 for labels (n,).
 
     Raises
     ------
-    InputError : not such a file, or shorter or longer than its header says (named in decompressed bytes).
+    InputError
+        It is not such a file, or it is shorter or longer than its header declares.
     """
-    raw = read_regular(path, LONGEST, _AGAIN)
+    raw = read_regular(path, LARGEST_FILE, _REMEDY)
     packed = raw.startswith(GZIP_MAGIC)
     stream = gzip.GzipFile(fileobj=io.BytesIO(raw)) if packed else io.BytesIO(raw)
     header_bytes = 4 + 4 * dimensions
@@ -50,22 +67,22 @@ def read_idx(path: Path, dimensions: int) -> IdxFile:
         raise InputError(f"{path}: a broken gzip stream; download the file again.")
     if len(content) < header_bytes or tuple(content[:4]) != (0, 0, _UNSIGNED_BYTE, dimensions):
         raise InputError(
-            f"{path}: no IDX file of bytes in {dimensions} dimension(s): it begins with "
+            f"{path} is not an IDX file of bytes in {dimensions} dimension(s): it begins with "
             f"{bytes(content[:4]).hex() or 'nothing'}, not {bytes((0, 0, _UNSIGNED_BYTE, dimensions)).hex()}; "
             "download the file again."
         )
     shape: Tuple[int, ...] = struct.unpack(f">{dimensions}I", content[4:])
     expected = header_bytes + math.prod(shape)
     if packed and implausible(expected, len(raw)):
-        raise InputError(f"{path}: declares {expected:,} bytes, far more than its {len(raw):,} can hold; {_AGAIN}")
+        raise InputError(f"{path}: declares {expected:,} bytes, far more than its {len(raw):,} can hold; {_REMEDY}")
     rest, broken = _up_to(expected - header_bytes + 1, stream)
     found = header_bytes + len(rest)
     if found != expected:
         state = f"truncated: {expected:,} bytes expected, {found:,} found"
         if found > expected:
             state = f"too long: {expected:,} bytes expected, more found"
-        raise InputError(f"{path}: the IDX file is {state} (decompressed); {_AGAIN}")
-    if broken:  # after all its data: their checksum is another
+        raise InputError(f"{path}: the IDX file is {state} (decompressed); {_REMEDY}")
+    if broken:  # after the last byte: the checksum of the data is wrong
         raise InputError(f"{path}: a broken gzip stream; download the file again.")
     of_content = hashlib.sha256(content)
     of_content.update(rest)
@@ -74,12 +91,12 @@ def read_idx(path: Path, dimensions: int) -> IdxFile:
 
 
 def _up_to(count: int, stream: io.BufferedIOBase) -> Tuple[bytearray, bool]:
-    """At most `count` bytes of a stream, and whether the stream broke before."""
+    """Read at most `count` bytes of a stream; the second value is whether the stream is damaged before that."""
     content = bytearray()
     try:
         while len(content) < count:
-            # `read1` gives what is there; `read` would give nothing of a block whose end is missing.
-            block = stream.read1(min(BLOCK, count - len(content)))
+            # `read1` returns the bytes before a damage; `read` returns none of a block whose end is missing.
+            block = stream.read1(min(READ_BYTES, count - len(content)))
             if not block:
                 break
             content += block

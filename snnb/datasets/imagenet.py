@@ -1,4 +1,4 @@
-"""ImageNet (ILSVRC 2012): 1,000 classes, a folder a class named by its WordNet id (wnid)."""
+"""ImageNet (ILSVRC 2012): 1,000 classes, each in a folder that is named by its WordNet id (wnid)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import hashlib
 from pathlib import Path
 from typing import Any, Dict, List, Tuple, Type, TypeVar
 
-from snnb.datasets.registry import Dataset, Loaded
-from snnb.datasets.spec import DatasetSpec
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.errors import InputError
 from snnb.files import read_regular
 from snnb.text import decoded, parse_json
 
 CLASS_INDEX = "imagenet_class_index.json"
-LONGEST_INDEX = 1 << 20  # bytes; keras' own has 35 kB
-PUT_KERAS = "put keras' file there."
+LONGEST_INDEX = 1 << 20  # bytes; that of Keras has 35 kB
+REMEDY = "put the file of Keras there."
 T = TypeVar("T")
 
 SPEC = DatasetSpec(
@@ -36,7 +35,7 @@ SPEC = DatasetSpec(
 
 
 def locate(folder: Path) -> Path:
-    """The folder with train/ and val/: `folder`, or where Kaggle's archive has them."""
+    """Return the folder with train/ and val/: `folder`, or the one that Kaggle's archive makes in it."""
     for place in (folder, folder / "ILSVRC" / "Data" / "CLS-LOC"):
         missing = [f"{part}/" for part in ("train", "val") if not (place / part).is_dir()]
         if not missing:
@@ -46,8 +45,8 @@ def locate(folder: Path) -> Path:
     raise InputError(f"{folder} lacks train/ and val/.")
 
 
-def load(where: Path) -> Loaded:
-    """List the pictures; the class ids are those of the class index, or else the order of the wnids, as is usual."""
+def load(where: Path) -> LoadedDataset:
+    """List the pictures; the class index gives the numbers of the classes, or without it the order of the wnids."""
     from snnb.datasets.pictures import class_folders, listing_version, listings, samples_by_class
 
     index = where / CLASS_INDEX
@@ -59,7 +58,7 @@ def load(where: Path) -> Loaded:
         wnids = names = class_folders(where / "train")
         warnings = [f"no {CLASS_INDEX}: classes are numbered in the order of their wnids"]
     train, test = samples_by_class(where / "train", wnids), samples_by_class(where / "val", wnids)
-    return Loaded(
+    return LoadedDataset(
         names,
         train,
         test,
@@ -72,33 +71,34 @@ def load(where: Path) -> Loaded:
 
 
 def _read_index(path: Path) -> Tuple[List[str], List[str], str]:
-    """wnids and names in the order of the class ids, from keras' form ``{"0": ["n01440764", "tench"], …}``.
+    """Read the class index of Keras, `{"0": ["n01440764", "tench"], …}`.
 
-    The names begin with the wnid, because a few words name two classes. The third is the SHA-256 of the file.
+    Returns the wnids and the names in the order of the class numbers, and the SHA-256 of the file. A name begins with
+    the wnid, since a few words name two classes.
     """
-    content = read_regular(path, LONGEST_INDEX, PUT_KERAS)
-    entries = parse_json(decoded(content, str(path), PUT_KERAS), str(path), PUT_KERAS)
+    content = read_regular(path, LONGEST_INDEX, REMEDY)
+    entries = parse_json(decoded(content, str(path), REMEDY), str(path), REMEDY)
     try:
         ordered = [entries[str(number)] for number in range(len(entries))]
         pairs = [
-            (_checked(str, wnid), f"{wnid} {_checked(str, word)}")
-            for wnid, word in (_checked(list, entry) for entry in ordered)
+            (_require_type(str, wnid), f"{wnid} {_require_type(str, word)}")
+            for wnid, word in (_require_type(list, entry) for entry in ordered)
         ]
     except (ValueError, KeyError, TypeError):
         raise InputError(
-            f'{path} is no class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {PUT_KERAS}'
+            f'{path} is not a class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {REMEDY}'
         ) from None
     wnids = [wnid for wnid, _ in pairs]
     twice = next((wnid for number, wnid in enumerate(wnids) if wnid in wnids[:number]), None)
     if twice is not None:
-        raise InputError(f"{path} has the class {twice} twice; {PUT_KERAS}")
+        raise InputError(f"{path} has the class {twice} twice; {REMEDY}")
     return wnids, [name for _, name in pairs], hashlib.sha256(content).hexdigest()
 
 
-def _checked(kind: Type[T], value: Any) -> T:
+def _require_type(kind: Type[T], value: Any) -> T:
     if not isinstance(value, kind):
         raise TypeError
     return value
 
 
-IMAGENET = Dataset(SPEC, locate, load)
+DATASET = Dataset(SPEC, locate, load)

@@ -1,12 +1,11 @@
-"""MNIST: 70,000 handwritten digits in four IDX files, or in keras' mnist.npz."""
+"""MNIST: 70,000 handwritten digits in four IDX files, or in the file mnist.npz of Keras."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
-from snnb.datasets.registry import Dataset, Loaded
-from snnb.datasets.spec import DatasetSpec
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.errors import InputError
 from snnb.files import read_regular
 from snnb.progress import Progress
@@ -33,8 +32,7 @@ SPEC = DatasetSpec(
 
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
 
-
-# SHA-256 of the decompressed content (archives differ from mirror to mirror), and bytes to download.
+# SHA-256 of the unpacked content (the packed files differ from mirror to mirror), and bytes to download.
 FILES: Dict[str, Tuple[str, int]] = {
     "train-images-idx3-ubyte": ("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 9_912_422),
     "train-labels-idx1-ubyte": ("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 28_881),
@@ -42,12 +40,12 @@ FILES: Dict[str, Tuple[str, int]] = {
     "t10k-labels-idx1-ubyte": ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 4_542),
 }
 NPZ = "mnist.npz"
-LONGEST_NPZ = 1 << 28  # bytes; keras' own has 11 MB
-REMEDY = "keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
+LONGEST_NPZ = 1 << 28  # bytes; that of Keras has 11 MB
+REMEDY = "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
 
 
 def locate(folder: Path) -> Path:
-    """`folder` when it holds the four IDX files, else the mnist.npz in it; `folder` may be that file itself."""
+    """Return `folder` if it holds the four IDX files, else the mnist.npz in it; `folder` may also be an npz file."""
     if folder.is_file() and folder.suffix == ".npz":
         return folder
     missing = [name for name in FILES if _on_disk(folder, name) is None]
@@ -59,7 +57,7 @@ def locate(folder: Path) -> Path:
 
 
 def fetch(folder: Path, progress: Progress) -> None:
-    """Download those of the four files that are missing, gzipped as they are published."""
+    """Download those of the four files that are missing; they are gzipped, as published."""
     from snnb.datasets.download import download
 
     for name, (sha256, size) in FILES.items():
@@ -68,9 +66,9 @@ def fetch(folder: Path, progress: Progress) -> None:
             download(urls, folder / f"{name}.gz", sha256=sha256, size=size, unpacked=True, progress=progress)
 
 
-def load(where: Path) -> Loaded:
+def load(where: Path) -> LoadedDataset:
     """Read all images into memory (55 MB)."""
-    from snnb.datasets.arrays import ArraySamples, check_labels
+    from snnb.datasets.array_samples import ArraySamples, class_numbers
     from snnb.datasets.idx import read_idx
 
     warnings: List[str] = []
@@ -88,10 +86,10 @@ def load(where: Path) -> Loaded:
 
     samples = []
     for images, labels in zip(("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"), list(FILES)[1::2]):
-        _check(arrays[images], arrays[labels], read_from[images], read_from[labels])
-        ids = check_labels(arrays[labels], 10, read_from[labels])
+        _check_pair(arrays[images], arrays[labels], read_from[images], read_from[labels])
+        ids = class_numbers(arrays[labels], 10, read_from[labels])
         samples.append(ArraySamples(ids, arrays[images][..., None]))
-    return Loaded(
+    return LoadedDataset(
         class_names=list(SPEC.class_names or ()),
         train=samples[0],
         test=samples[1],
@@ -103,17 +101,17 @@ def load(where: Path) -> Loaded:
 
 
 def _on_disk(folder: Path, name: str) -> Optional[Path]:
-    """The file under one of the names it goes by; unpacked with some tools the hyphen becomes a dot."""
+    """Return the file, packed or not; None if it is missing. Some tools turn the hyphen in its name into a dot."""
     dotted = name.replace("-idx", ".idx")
     candidates = (folder / f"{stem}{suffix}" for stem in (name, dotted) for suffix in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)
 
 
 def _read_npz(path: Path) -> Tuple[Dict[str, np.ndarray], str]:
-    """keras' arrays under the names of the IDX files, and the SHA-256 of the file."""
+    """Return the arrays of Keras' file under the names of the IDX files, and the SHA-256 of the file."""
     import hashlib
 
-    from snnb.arrays import parse_archive
+    from snnb.numpy_file import parse_archive
 
     keys = dict(zip(FILES, ("x_train", "y_train", "x_test", "y_test")))
     content = read_regular(path, LONGEST_NPZ, REMEDY)
@@ -121,7 +119,7 @@ def _read_npz(path: Path) -> Tuple[Dict[str, np.ndarray], str]:
     return {name: arrays[key] for name, key in keys.items()}, hashlib.sha256(content).hexdigest()
 
 
-def _check(images: np.ndarray, labels: np.ndarray, images_path: Path, labels_path: Path) -> None:
+def _check_pair(images: np.ndarray, labels: np.ndarray, images_path: Path, labels_path: Path) -> None:
     if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype.name != "uint8":
         raise InputError(
             f"{images_path}: {images.dtype} images of shape {images.shape[1:]}, not MNIST's uint8 of 28×28."
@@ -132,4 +130,4 @@ def _check(images: np.ndarray, labels: np.ndarray, images_path: Path, labels_pat
         )
 
 
-MNIST = Dataset(SPEC, locate, load, fetch)
+DATASET = Dataset(SPEC, locate, load, fetch)

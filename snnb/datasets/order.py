@@ -1,4 +1,4 @@
-"""In which order samples stand, so that every prefix is fair to the classes."""
+"""The order of the samples: every prefix holds the classes in proportion, or the same number of each."""
 
 from typing import Optional, Tuple
 
@@ -6,20 +6,23 @@ import numpy as np
 
 
 def proportional_order(labels: np.ndarray, rng: Optional[np.random.Generator] = None) -> np.ndarray:
-    """Order in which every prefix holds the classes in proportion.
+    """Return an order of which every prefix holds the classes in proportion.
 
-    The j-th of a class's n samples stands at the fraction (j + 1/2) / n of the whole. A prefix that ends at fraction t
-    thus holds n·t samples of each class, rounded: no class is off its share by more than half a sample and its part
-    of the other classes' halves.
+    The j-th of a class's n samples is placed at the fraction (j + 1/2) / n of the whole. A prefix that ends at the
+    fraction t then holds n·t samples of each class, rounded. A class differs from its share by at most half a sample
+    plus its part of the other classes' halves.
 
     Parameters
     ----------
-    labels : int64 (n,)
-    rng : shuffles within each class and among samples that tie; without it samples keep the order given.
+    labels : np.ndarray
+        Class numbers, int64 (n,).
+    rng : np.random.Generator, optional
+        Shuffles the samples of a class, and samples at the same fraction; without it they keep the given order.
 
     Returns
     -------
-    int64 (n,): positions in `labels`.
+    np.ndarray
+        Positions in `labels`, int64 (n,).
     """
     rank, counts = _rank_in_class(labels, rng)
     fraction = (rank + 0.5) / counts
@@ -27,16 +30,26 @@ def proportional_order(labels: np.ndarray, rng: Optional[np.random.Generator] = 
 
 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Order in which every prefix holds the same number of each class (±1) until a class has no samples left.
+    """Return an order of which every prefix holds the same number of each class (±1) until a class has none left.
 
-    Parameters and result as for `proportional_order`.
+    Parameters
+    ----------
+    labels : np.ndarray
+        Class numbers, int64 (n,).
+    rng : np.random.Generator
+        Shuffles the samples of a class, and samples of the same rank.
+
+    Returns
+    -------
+    np.ndarray
+        Positions in `labels`, int64 (n,).
     """
     rank, _ = _rank_in_class(labels, rng)
     return _sorted_by(rank, labels, rng)
 
 
 def _rank_in_class(labels: np.ndarray, rng: Optional[np.random.Generator]) -> Tuple[np.ndarray, np.ndarray]:
-    """For each sample its rank among those of its class, drawn at random with `rng`, and the size of its class."""
+    """Return for each sample its rank in its class, random if `rng` is given, and the size of its class."""
     shuffle = rng.random(len(labels)) if rng is not None else np.arange(len(labels))
     by_class = np.lexsort((shuffle, labels))
     _, first, size = np.unique(labels[by_class], return_index=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""Data sets that are folders of picture files: listing them by class, and decoding each once, when it is needed."""
+"""Data sets that are folders of picture files: they are listed by class, and each is decoded once, when needed."""
 
 import ctypes
 import hashlib
@@ -15,21 +15,20 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snnb.datasets.registry import Loaded
-from snnb.datasets.spec import Shape, refuse_no_text
+from snnb.datasets.definition import ImageShape, LoadedDataset, require_utf8
 from snnb.errors import InputError
 from snnb.files import listing_of, read_regular
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others Pillow hands to other programs
-LARGEST_PIXELS = 50_000_000  # of one picture, and of those that are decoded at the same time
-LARGE_PIXELS = 4_000_000
-LARGEST_BYTES = 1 << 28  # of one file, and of those that are in memory at the same time
+PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # for others Pillow may start programs
+LARGEST_PIXELS = 50_000_000  # of one picture, and of all pictures that are decoded at the same time
+LARGE_PIXELS = 4_000_000  # after a picture with more pixels, memory is returned to the system
+LARGEST_BYTES = 1 << 28  # of one file, and of all files that are in memory at the same time
 _MODES = {1: "L", 3: "RGB"}
 
 
 class _Budget:
-    """So much of something may be in use at the same time; who wants more waits."""
+    """A limit of what may be in use at the same time; a thread that needs more waits."""
 
     def __init__(self, total: int) -> None:
         self.left = total
@@ -53,9 +52,18 @@ _bytes, _pixels = _Budget(LARGEST_BYTES), _Budget(LARGEST_PIXELS)
 
 @dataclass(frozen=True)
 class PictureSamples:
-    """Picture files below `folder`, by their names relative to it, and their class ids, int64 (n,).
+    """Picture files and their classes.
 
-    `hashes` fills with the SHA-256 of each file that is read.
+    Attributes
+    ----------
+    labels : np.ndarray
+        Class numbers, int64 (n,).
+    folder : Path
+        Folder that holds all files, perhaps in folders of their own.
+    files : list of str
+        Names relative to `folder`.
+    hashes : dict of str to str
+        By name, the SHA-256 of each file that has been read; `read` adds to it.
     """
 
     labels: np.ndarray
@@ -63,13 +71,15 @@ class PictureSamples:
     files: List[str]
     hashes: Dict[str, str] = field(default_factory=dict)
 
-    def check(self, shape: Shape, fit: str) -> None:
-        """Raise `InputError` unless `shape` is grey or colour; pictures are resized to any height and width."""
+    def check(self, shape: ImageShape, fit: str) -> None:
+        """Raise `InputError` unless `shape` has 1 or 3 channels; pictures are resized to any height and width."""
         if shape[2] not in _MODES:
-            raise InputError(f"pictures have 1 or 3 channels, the model takes {shape[2]}.")
+            raise InputError(
+                f"pictures have 1 or 3 channels, the model takes {shape[2]}: choose another model or --shape."
+            )
 
-    def read(self, positions: np.ndarray, shape: Shape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
-        """Decode the pictures at `positions`: uint8 (k, height, width, channels), and those that cannot be, and why."""
+    def read(self, positions: np.ndarray, shape: ImageShape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
+        """Decode the pictures at some positions; the arguments and results are those of `Samples.read`."""
         images = np.empty((len(positions), *shape), dtype=np.uint8)
 
         def decode(index: int) -> Optional[str]:
@@ -92,22 +102,22 @@ class PictureSamples:
 
         # Pillow decodes and resizes without holding the interpreter's lock.
         with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which are not used
+            warnings.simplefilter("ignore")  # Pillow warns of unusual metadata, which are not used
             reasons = pool.map(decode, range(len(positions)))
-            broken = {index: reason for index, reason in enumerate(reasons) if reason is not None}
-        return np.delete(images, list(broken), axis=0) if broken else images, broken
+            unreadable = {index: reason for index, reason in enumerate(reasons) if reason is not None}
+        return np.delete(images, list(unreadable), axis=0) if unreadable else images, unreadable
 
     def read_below(self, folder: Path) -> Dict[str, str]:
-        """Pictures below `folder` that were read, by their names relative to it, and the SHA-256 of their bytes."""
+        """Return the pictures in `folder` that have been read, by relative path, with the SHA-256 of their bytes."""
         if self.folder not in (folder, *folder.parents):
             return {}
         prefix = "" if folder == self.folder else f"{folder.relative_to(self.folder).as_posix()}/"
         return {name[len(prefix) :]: sha256 for name, sha256 in self.hashes.items() if name.startswith(prefix)}
 
 
-def _decoded(content: bytes, shape: Shape) -> np.ndarray:
-    """One picture, upright, resized bilinearly to `shape` without keeping its proportions; uint8."""
-    with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+def _decoded(content: bytes, shape: ImageShape) -> np.ndarray:
+    """Decode a picture, turn it upright, and resize it bilinearly to `shape`, whatever its proportions; uint8."""
+    with Image.open(io.BytesIO(content), formats=PILLOW_FORMATS) as picture:
         if picture.mode.startswith(("I", "F")):
             raise ValueError(f"more than 8 bits a channel (Pillow's mode {picture.mode}); convert it to 8 bits")
         pixels = picture.width * picture.height
@@ -117,13 +127,13 @@ def _decoded(content: bytes, shape: Shape) -> np.ndarray:
             resized = _upright(picture, shape)
             picture.close()
             if pixels > LARGE_PIXELS:
-                _give_memory_back()
+                _return_memory()
     return resized
 
 
-def _upright(picture: Image.Image, shape: Shape) -> np.ndarray:
+def _upright(picture: Image.Image, shape: ImageShape) -> np.ndarray:
     picture.load()
-    with suppress(Exception):  # metadata may be nonsense in any way while the picture is sound
+    with suppress(Exception):  # the metadata may be wrong in any way although the picture can be decoded
         ImageOps.exif_transpose(picture, in_place=True)
     mode = _MODES[shape[2]]
     whole = picture if picture.mode == mode else picture.convert(mode)
@@ -131,48 +141,62 @@ def _upright(picture: Image.Image, shape: Shape) -> np.ndarray:
     return np.asarray(resized, dtype=np.uint8).reshape(shape)
 
 
-def _give_memory_back() -> None:
-    """Make glibc return what was freed: it keeps it for each thread, and so one large picture for each."""
+def _return_memory() -> None:
+    """Make glibc return freed memory to the system: it would keep the memory of one large picture for each thread."""
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def picture_names(folder: Path) -> List[str]:
-    """Names of the picture files in `folder`, in order; hidden files and other kinds are passed over."""
+    """Return the sorted names of the picture files in a folder; hidden files and files of other kinds are left out."""
     with os.scandir(folder) as entries:
         found = [e.name for e in entries if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")]
     return sorted(found)
 
 
 def class_folders(folder: Path) -> List[str]:
-    """Names of the folders in `folder`, in order: one a class. Raises `InputError` when there are none."""
+    """Return the sorted names of the folders in a folder: there is one for each class.
+
+    Raises
+    ------
+    InputError
+        `folder` is missing, there are no folders in it, or the name of one is not valid UTF-8.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} is missing: it should hold a folder of pictures for each class.")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     for name in names:
-        refuse_no_text(name, f"the class folder {folder}/{name}")
+        require_utf8(name, f"the class folder {folder}/{name}")
     if not names:
         loose = len(picture_names(folder))
         held = f"{loose} pictures but no class folders" if loose else "no class folders"
-        raise InputError(f"{folder} holds {held}: put the pictures of each class into a folder of their own.")
+        raise InputError(f"{folder} holds {held}: put the pictures of each class into a folder of that class.")
     return names
 
 
 def labelled(folder: Path, files: Sequence[List[str]]) -> PictureSamples:
-    """Samples of which ``files[i]``, names relative to `folder`, have the class id i."""
+    """Return the samples of which `files[i]`, names relative to `folder`, have the class number i."""
     labels = np.repeat(np.arange(len(files), dtype=np.int64), [len(names) for names in files])
     return PictureSamples(labels, folder, [name for names in files for name in names])
 
 
 def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
-    """The pictures of the class folders `classes` in `folder`; the class id is the position in `classes`.
+    """List the pictures of all class folders in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the class folders.
+    classes : sequence of str
+        Names of the class folders, in the order of the class numbers.
 
     Raises
     ------
-    InputError : a class folder is missing, or there is one too many, or one holds no pictures.
+    InputError
+        A class folder is missing, there is one that is not in `classes`, or one holds no pictures.
     """
-    there, expected = set(class_folders(folder)), set(classes)
-    for held, names in (("lacks", expected - there), ("also holds", there - expected)):
+    found, expected = set(class_folders(folder)), set(classes)
+    for held, names in (("lacks", expected - found), ("also holds", found - expected)):
         if names:
             first = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             raise InputError(
@@ -188,11 +212,11 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
     return labelled(folder, files)
 
 
-def loaded_by_class(train_folder: Path, test_folder: Path) -> Loaded:
-    """A data set whose classes are the folders in `train_folder`, in alphabetical order, and the same in the other."""
+def loaded_by_class(train_folder: Path, test_folder: Path) -> LoadedDataset:
+    """List a data set whose classes are the folders in `train_folder`, in alphabetical order, and in `test_folder`."""
     classes = class_folders(train_folder)
     train, test = samples_by_class(train_folder, classes), samples_by_class(test_folder, classes)
-    return Loaded(
+    return LoadedDataset(
         classes,
         train,
         test,
@@ -203,12 +227,12 @@ def loaded_by_class(train_folder: Path, test_folder: Path) -> Loaded:
 
 
 def listings(*folders: Path) -> Dict[Path, str]:
-    """The listing of each folder; to be taken before its pictures are read, so that a later change can be told."""
+    """Return `listing_of` each folder. It must be taken before pictures are read, so that later changes are noticed."""
     return {folder: listing_of(folder) for folder in folders}
 
 
 def listing_version(samples: Iterable[PictureSamples]) -> str:
-    """What tells one collection of pictures from another: how many, and a hash of their names and sizes in bytes."""
+    """Describe a collection of pictures by their number and a hash of their names and sizes in bytes."""
     digest, count = hashlib.sha256(), 0
     for part in samples:
         count += len(part.files)
@@ -218,7 +242,7 @@ def listing_version(samples: Iterable[PictureSamples]) -> str:
 
 
 def _size(path: Path) -> Optional[int]:
-    """Bytes of a file; None for a link that leads nowhere."""
+    """Return the bytes of a file; None for a link to a file that does not exist."""
     try:
         return path.stat().st_size
     except OSError:

@@ -3,21 +3,27 @@
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import List, Optional
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from snnb.datasets.catalogue import find
+from snnb.datasets.catalogue import find_dataset
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset, require_utf8
 from snnb.datasets.order import balanced_order, proportional_order
-from snnb.datasets.registry import Dataset
-from snnb.datasets.spec import Prepared, Shape, Split, refuse_no_text
-from snnb.datasets.store import class_counts, size_on_disk, write_images, write_scaled
+from snnb.datasets.prepared import (
+    PreparedDataset,
+    PreparedSplit,
+    class_counts,
+    size_on_disk,
+    write_images,
+    write_scaled,
+)
 from snnb.errors import InputError, ResourceError, UsageError
 from snnb.progress import Progress, silent
 from snnb.text import printable
 
 FITS = ("exact", "pad", "resize")
-NAMED_BROKEN = 20
+UNREADABLE_NAMED = 20  # so many unreadable pictures a warning names
 
 
 def prepare(
@@ -28,42 +34,83 @@ def prepare(
     norm_samples: int,
     seed: int,
     source: Optional[Path] = None,
-    shape: Optional[Shape] = None,
+    shape: Optional[ImageShape] = None,
     fit: str = "exact",
     num_classes: Optional[int] = None,
     limit: Optional[int] = None,
     progress: Progress = silent,
-) -> Prepared:
+) -> PreparedDataset:
     """Write a data set as arrays into an empty folder.
 
-    Written are ``x_train.npy x_test.npy`` (uint8, (n, height, width, channels)), ``y_train.npy y_test.npy`` (int64,
-    (n,)), and snntoolbox's own ``x_norm.npz x_test.npz`` (float32 in [0, 1]) and ``y_test.npz`` (one-hot float32).
-    Every prefix of the test set holds the classes in proportion, unless the data set has an official order, which
-    stays. `x_norm` is a class-balanced part of the training set.
+    The files are x_train.npy and x_test.npy (uint8, (n, height, width, channels)), y_train.npy and y_test.npy (int64,
+    (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (float32 in [0, 1]) and y_test.npz (one-hot,
+    float32). A data set with a published order of samples keeps it. In any other, every prefix of the training and the
+    test set holds the classes in proportion. `x_norm` is a class-balanced part of the training set.
 
     Parameters
     ----------
-    name : a data set's name.
-    target : folder that exists and is empty.
-    data_dir : where data sets are kept, each in a folder of its name; what can be downloaded is put there.
-    norm_samples : size of `x_norm`; the whole training set when that is smaller.
-    seed : of the order of the samples and the choice of `x_norm`.
-    source : folder (or file) to read instead of ``data_dir/name``.
-    shape : (height, width, channels) that the model takes; the data set's own without it.
-    fit : how images of another shape are brought to it: `exact` (not at all), `pad` (zeros around), `resize`.
-        Data sets of picture files are decoded to `shape` in any case.
-    num_classes : classes that the model has; checked before any work.
-    limit : keep at most so many training samples and so many test samples, classes in proportion.
-    progress : called with the samples done and in all; while downloading with bytes.
+    name : str
+        Name of a data set, or `folder:DIR`.
+    target : Path
+        An existing, empty folder.
+    data_dir : Path
+        Folder of all data sets, each in a folder of its name. Downloads are stored there.
+    norm_samples : int
+        Number of samples in `x_norm`; the whole training set if it is smaller.
+    seed : int
+        Seed of the order of the samples and of the choice of `x_norm`.
+    source : Path, optional
+        Folder (or file) to read instead of `data_dir/name`.
+    shape : tuple of three int, optional
+        (height, width, channels) that the model takes; by default the data set's own.
+    fit : str
+        How images of another shape are brought to it: "exact" (they are refused), "pad" (zeros are added around them)
+        or "resize". Picture files are always resized.
+    num_classes : int, optional
+        Classes of the model; a data set with another number of classes is refused.
+    limit : int, optional
+        Keep at most this many training samples and this many test samples, with the classes in proportion.
+    progress : Progress
+        Called with the samples done and the number of all samples; during a download, with bytes.
+
+    Returns
+    -------
+    PreparedDataset
+        What was written and read.
 
     Raises
     ------
-    UsageError : unknown data set, impossible number.
-    InputError : files missing, broken, or not what the model takes.
-    ResourceError : not enough disk.
+    UsageError
+        There is no such data set, or a parameter is out of its range.
+    InputError
+        Files are missing or damaged, or the model does not take such images or classes.
+    ResourceError
+        The disk has no room for the arrays.
     """
-    dataset = find(name)
-    spec = dataset.spec
+    dataset = find_dataset(name)
+    wanted = _wanted_shape(dataset.spec, shape, fit, norm_samples, limit)
+    place = _find_or_fetch(dataset, data_dir, source, progress)
+    require_utf8(str(place), str(place))
+    loaded = dataset.load(place)
+    _check_loaded(dataset.spec, loaded, wanted, fit, num_classes)
+    positions = {
+        "train": _positions(loaded.train.labels, loaded.official_order, limit, np.random.default_rng([seed, 0])),
+        "test": _positions(loaded.test.labels, loaded.official_order, limit, np.random.default_rng([seed, 1])),
+    }
+    norm_samples = min(norm_samples, len(positions["train"]))
+    _require_room(target, size_on_disk(wanted, len(positions["train"]), len(positions["test"]), norm_samples))
+    advance = _counted(progress, len(positions["train"]) + 2 * len(positions["test"]) + norm_samples)
+    labels, unreadable = _write_splits(target, loaded, positions, wanted, fit, advance)
+    norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
+    labels["norm"] = labels["train"][norm]
+    _write_toolbox_files(target, labels["test"], norm, dataset.spec.scale, len(loaded.class_names), advance)
+    return _described(dataset.spec, loaded, labels, wanted, unreadable)
+
+
+def _wanted_shape(
+    spec: DatasetSpec, shape: Optional[ImageShape], fit: str, norm_samples: int, limit: Optional[int]
+) -> ImageShape:
+    """Check the parameters of `prepare`, and return the shape that the images get."""
     if fit not in FITS:
         raise UsageError(f"fit {fit} is none of {', '.join(FITS)}.")
     if norm_samples < 1:
@@ -72,80 +119,12 @@ def prepare(
         raise UsageError(f"a limit of {limit} samples leaves none: give at least 1.")
     wanted = shape or spec.shape
     if wanted is None:
-        raise UsageError(f"{spec.name} has no picture size of its own: name a model, or give the shape.")
-
-    where = _find_or_fetch(dataset, data_dir, source, progress)
-    refuse_no_text(str(where), str(where))
-    loaded = dataset.load(where)
-    names = loaded.class_names
-    for class_name in names:
-        refuse_no_text(class_name, f"the class {class_name} of {spec.name}")
-    if num_classes is not None and num_classes != len(names):
-        raise InputError(
-            f"{spec.name} has {len(names)} classes, the model has {num_classes}: "
-            "choose another data set, or set the model's number of classes."
-        )
-    for part, samples in (("training", loaded.train), ("test", loaded.test)):
-        if len(samples.labels) == 0:
-            raise InputError(f"{spec.name} has no {part} samples: {spec.layout} is expected.")
-        samples.check(wanted, fit)
-
-    chosen = {
-        "train": _chosen(loaded.train.labels, loaded.official_order, limit, np.random.default_rng([seed, 0])),
-        "test": _chosen(loaded.test.labels, loaded.official_order, limit, np.random.default_rng([seed, 1])),
-    }
-    norm_samples = min(norm_samples, len(chosen["train"]))
-    _check_disk(target, size_on_disk(wanted, len(chosen["train"]), len(chosen["test"]), norm_samples))
-
-    total, done = len(chosen["train"]) + 2 * len(chosen["test"]) + norm_samples, 0
-
-    def advance(note: str, samples: int) -> None:
-        nonlocal done
-        done += samples
-        progress(done, total, note)
-
-    warnings, labels = list(loaded.warnings), {}
-    found = (len(loaded.train.labels), len(loaded.test.labels))
-    if spec.samples is not None and found != spec.samples:
-        warnings.append(
-            "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
-        )
-    for part, samples in (("train", loaded.train), ("test", loaded.test)):
-        images = target / f"x_{part}.npy"
-        kept, broken = write_images(images, samples, chosen[part], wanted, fit, partial(advance, part))
-        labels[part] = samples.labels[kept]
-        np.save(target / f"y_{part}.npy", labels[part])
-        if broken:
-            warnings.append(_broken_line(broken, len(chosen[part]), part))
-
-    norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
-    labels["norm"] = labels["train"][norm]
-    write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, spec.scale, partial(advance, "norm"))
-    whole_test = np.arange(len(labels["test"]))
-    write_scaled(target / "x_test.npz", target / "x_test.npy", whole_test, spec.scale, partial(advance, "test"))
-    np.savez(target / "y_test.npz", np.eye(len(names), dtype=np.float32)[labels["test"]])
-    return Prepared(
-        dataset=spec.name,
-        title=spec.title,
-        version=loaded.version,
-        licence=spec.licence,
-        source=spec.source,
-        scale=spec.scale,
-        class_names=names,
-        splits={
-            part: Split((len(ids), *wanted), "float32" if part == "norm" else "uint8", class_counts(ids, names))
-            for part, ids in labels.items()
-        },
-        inputs=loaded.inputs,
-        folders={
-            folder: {**loaded.train.read_below(folder), **loaded.test.read_below(folder)} for folder in loaded.listings
-        },
-        listings=loaded.listings,
-        warnings=warnings,
-    )
+        raise UsageError(f"the pictures of {spec.name} have no common size: name a model, or give the shape.")
+    return wanted
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
+    """Return the place of the files, which are downloaded if they are missing and can be downloaded."""
     spec = dataset.spec
     if source is not None and dataset.no_source:
         raise UsageError(f"leave out --source for {spec.name}: {dataset.no_source}.")
@@ -170,28 +149,134 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
 
 
 def _archives(folder: Path) -> List[Path]:
-    """Archives in a folder, or the one that is named as if it were a folder."""
+    """Return the archives in a folder, or the path alone if it is an archive."""
     files = [folder] if folder.is_file() else sorted(folder.glob("*"))
     return [path for path in files if path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))]
 
 
-def _chosen(labels: np.ndarray, official_order: bool, limit: Optional[int], rng: np.random.Generator) -> np.ndarray:
-    """Positions to write, in order; at most `limit` of them, with the classes in proportion."""
+def _check_loaded(
+    spec: DatasetSpec, loaded: LoadedDataset, shape: ImageShape, fit: str, num_classes: Optional[int]
+) -> None:
+    """Raise `InputError` if the data set is empty or does not fit the model."""
+    names = loaded.class_names
+    for class_name in names:
+        require_utf8(class_name, f"the class {class_name} of {spec.name}")
+    if num_classes is not None and num_classes != len(names):
+        raise InputError(
+            f"{spec.name} has {len(names)} classes, the model has {num_classes}: "
+            "choose another data set, or set the model's number of classes."
+        )
+    for part, samples in (("training", loaded.train), ("test", loaded.test)):
+        if len(samples.labels) == 0:
+            raise InputError(f"{spec.name} has no {part} samples: {spec.layout} is expected.")
+        samples.check(shape, fit)
+
+
+def _positions(labels: np.ndarray, official_order: bool, limit: Optional[int], rng: np.random.Generator) -> np.ndarray:
+    """Return the positions to write, in order: at most `limit`, with the classes in proportion."""
     if official_order:
         return np.sort(proportional_order(labels)[:limit])
     return proportional_order(labels, rng)[:limit]
 
 
-def _check_disk(target: Path, needed: int) -> None:
+def _require_room(target: Path, needed: int) -> None:
     free = shutil.disk_usage(target).free
     if free < needed:
         raise ResourceError(
             f"the prepared data take {needed / 1e9:.2f} GB, {target} has {free / 1e9:.2f} GB free: "
-            "free some, take a --run-dir on another disk, or fewer samples with --limit."
+            "make room, choose a --run-dir on another disk, or prepare fewer samples with --limit."
         )
 
 
-def _broken_line(broken: List[str], total: int, part: str) -> str:
-    more = f"; and {len(broken) - NAMED_BROKEN} more" if len(broken) > NAMED_BROKEN else ""
-    named = "; ".join(broken[:NAMED_BROKEN])
-    return printable(f"{len(broken)} of {total} {part} pictures cannot be read and are left out: {named}{more}")
+def _counted(progress: Progress, total: int) -> Callable[[str, int], None]:
+    """Return a function that adds a number of samples to those done, and reports the sum with a note."""
+    done = 0
+
+    def advance(note: str, samples: int) -> None:
+        nonlocal done
+        done += samples
+        progress(done, total, note)
+
+    return advance
+
+
+def _write_splits(
+    target: Path,
+    loaded: LoadedDataset,
+    positions: Mapping[str, np.ndarray],
+    shape: ImageShape,
+    fit: str,
+    advance: Callable[[str, int], None],
+) -> Tuple[Dict[str, np.ndarray], List[str]]:
+    """Write images and labels of the training and the test set.
+
+    Returns the labels written, by "train" and "test", and a warning for each part with unreadable pictures.
+    """
+    labels, warnings = {}, []
+    for part, samples in (("train", loaded.train), ("test", loaded.test)):
+        path = target / f"x_{part}.npy"
+        written, unreadable = write_images(path, samples, positions[part], shape, fit, partial(advance, part))
+        labels[part] = samples.labels[written]
+        np.save(target / f"y_{part}.npy", labels[part])
+        if unreadable:
+            warnings.append(_unreadable_warning(unreadable, len(positions[part]), part))
+    return labels, warnings
+
+
+def _write_toolbox_files(
+    target: Path,
+    test_labels: np.ndarray,
+    norm: np.ndarray,
+    scale: float,
+    num_classes: int,
+    advance: Callable[[str, int], None],
+) -> None:
+    """Write the three npz files; `norm` are the positions of `x_norm` in the training set."""
+    write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
+    whole_test = np.arange(len(test_labels))
+    write_scaled(target / "x_test.npz", target / "x_test.npy", whole_test, scale, partial(advance, "test"))
+    np.savez(target / "y_test.npz", np.eye(num_classes, dtype=np.float32)[test_labels])
+
+
+def _described(
+    spec: DatasetSpec,
+    loaded: LoadedDataset,
+    labels: Mapping[str, np.ndarray],
+    shape: ImageShape,
+    unreadable: List[str],
+) -> PreparedDataset:
+    """Return what the manifest records; `labels` are those written, `unreadable` warnings of unreadable pictures."""
+    warnings = list(loaded.warnings)
+    found = (len(loaded.train.labels), len(loaded.test.labels))
+    if spec.samples is not None and found != spec.samples:
+        warnings.append(
+            "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
+        )
+    return PreparedDataset(
+        dataset=spec.name,
+        version=loaded.version,
+        licence=spec.licence,
+        source=spec.source,
+        scale=spec.scale,
+        class_names=loaded.class_names,
+        splits={
+            part: PreparedSplit(
+                (len(of_part), *shape),
+                "float32" if part == "norm" else "uint8",
+                class_counts(of_part, loaded.class_names),
+            )
+            for part, of_part in labels.items()
+        },
+        inputs=loaded.inputs,
+        folders={
+            folder: {**loaded.train.read_below(folder), **loaded.test.read_below(folder)} for folder in loaded.listings
+        },
+        listings=loaded.listings,
+        warnings=warnings + unreadable,
+    )
+
+
+def _unreadable_warning(unreadable: List[str], total: int, part: str) -> str:
+    more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
+    named = "; ".join(unreadable[:UNREADABLE_NAMED])
+    return printable(f"{len(unreadable)} of {total} {part} pictures cannot be read and are left out: {named}{more}")

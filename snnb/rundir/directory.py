@@ -1,32 +1,23 @@
-"""`RunDirectory`: where a run's files lie, and how a stage's results come to lie there whole or not at all.
-
-A stage writes into a hidden sibling of its directory (`.incomplete-train`). When it is done, the sibling is flushed to
-disk, what it replaces is renamed aside (`.replaced-train`), the sibling takes its place, and the manifest is written
-last. Killed at any moment, `recover` finds from the hashes in the manifest which of the two is the recorded one. A
-stage's directory may be a link to another disk: its target is what is replaced, and the siblings lie beside that.
-"""
+"""`RunDirectory`: where a run's files lie, what its manifest says of them, and how a stage adds to them."""
 
 import os
-import re
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from snnb.errors import InputError, UpstreamError, UsageError
-from snnb.files import PARTIAL, describe_os_error, disk_full_told, remove, sha256_of, sync_directory, sync_tree
+from snnb.files import describe_os_error, disk_full_told, sync_tree
 from snnb.options import Options
-from snnb.rundir import lock, manifest
+from snnb.rundir import lock, manifest, replacing
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
-from snnb.rundir.hashes import NAME as HASHES
-from snnb.rundir.hashes import HashMemory
+from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.records import AnyRecord, FileRecord, Kind, Manifest, Record, RunInfo, Timing, manifest_type
 
-INCOMPLETE, REPLACED = ".incomplete-", ".replaced-"
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # of those results that there are many of
 Kinds = Tuple[Kind[Any, Any], ...]
-NOBODYS = (lock.LOCK, lock.HOLDER, HASHES, "lost+found")  # what an empty run directory may hold
+HOUSEKEEPING = (lock.LOCK, lock.HOLDER, HASHES, "lost+found")  # what an empty run directory may hold
 
 
 class StageOutput:
@@ -85,7 +76,9 @@ class RunDirectory:
                 if there != wanted:
                     raise UsageError(f"{path} is a run of {field} {there}, not {wanted}; give another --run-dir")
             return run
-        others = sorted(entry.name for entry in path.iterdir() if entry.name not in NOBODYS) if path.is_dir() else []
+        others = (
+            sorted(entry.name for entry in path.iterdir() if entry.name not in HOUSEKEEPING) if path.is_dir() else []
+        )
         if others:
             raise UsageError(
                 f"{path} holds {others[0]} but no {manifest.NAME}, so it is no run; "
@@ -161,10 +154,10 @@ class RunDirectory:
             Paths of the run's files that are read, relative to the run directory.
         """
         relative = self.directory_of(stage, name)
-        place = self.place_of(relative)
-        self._refuse_strangers(stage, name)
+        place = replacing.place_of(self.path / relative)
+        replacing.refuse_foreign_files(self.path, relative, self.records(), self.hashes)
         input_records = [self.hashes.read(path) for path in inputs]
-        target = place.with_name(INCOMPLETE + place.name)
+        target = place.with_name(replacing.INCOMPLETE + place.name)
         target.mkdir(parents=True)
         started, clock = now_utc(), time.monotonic()
         reset_peak_memory()
@@ -173,7 +166,7 @@ class RunDirectory:
             with disk_full_told(target):
                 yield output
             self._refuse_changed(input_records)
-            self._refuse_strangers(stage, name)
+            replacing.refuse_foreign_files(self.path, relative, self.records(), self.hashes)
             sync_tree(target)
             files = sorted(f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_file())
             timing = Timing(
@@ -181,7 +174,7 @@ class RunDirectory:
                 wall_s=round(time.monotonic() - clock, 3),
                 peak_rss_bytes=peak_memory(),
             )
-            self._replace(target, place)
+            replacing.replace(target, place)
             record = self.kind(stage).record_type(
                 command=[argument.encode("utf-8", "backslashreplace").decode() for argument in self.command],
                 params=params,
@@ -198,43 +191,6 @@ class RunDirectory:
             self.recover()
         self.hashes.save()
 
-    def place_of(self, relative: str) -> Path:
-        """Where a stage's directory lies: behind the link, where there is one in its place."""
-        final = self.path / relative
-        if not final.is_symlink():
-            return final
-        try:
-            place = final.resolve()
-        except RuntimeError:
-            raise InputError(f"{final} is a link that leads to itself; remove it") from None
-        if not place.name or not place.parent.is_dir():
-            raise InputError(
-                f"{final} is a link to {place}, and {place.parent} is not there; mount it or remove the link"
-            )
-        return place
-
-    def _refuse_strangers(self, stage: str, name: Optional[str]) -> None:
-        """Raise `InputError` when the directory to be replaced holds what no stage has made."""
-        relative = self.directory_of(stage, name)
-        place, record = self.place_of(relative), self.records().get(relative)
-        if not place.exists():
-            return
-        if record is None:
-            raise InputError(
-                f"{self.path / relative} is there but not in {manifest.NAME}; move it away, then run the command again"
-            )
-        recorded = {file.path: file for file in record.outputs}
-        behind_a_link = (self.path / relative).is_symlink()  # whose files may be anybody's, whatever their names
-        for entry in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            path = f"{relative}/{entry.relative_to(place).as_posix()}"
-            if path not in recorded and (entry.is_symlink() or not entry.is_dir()):
-                raise InputError(f"{self.path / path} is not the run's own and would be lost; move it away first")
-            if behind_a_link and path in recorded and not self.hashes.matches(recorded[path]):
-                raise InputError(
-                    f"{self.path / path} is not as it was written, and lies behind the link {self.path / relative}; "
-                    "remove the link"
-                )
-
     def _refuse_changed(self, records: Sequence[FileRecord]) -> None:
         for record in records:
             if self.hashes.changed_since(record):
@@ -249,92 +205,13 @@ class RunDirectory:
         manifest.save_manifest(content, self.path / manifest.NAME)
         self.manifest = content
 
-    def _replace(self, target: Path, place: Path) -> None:
-        aside = place.with_name(REPLACED + place.name)
-        if place.exists():
-            place.rename(aside)
-        else:
-            aside.mkdir()  # says that what lies in place is not in the manifest yet
-        target.rename(place)
-        sync_directory(place.parent)
-
-    def _left_behind(self) -> Iterator[Tuple[str, Path, Path]]:
-        """What killed or running stages have left: directory, what it replaced, and what is incomplete."""
-        for relative in self._directories():
-            try:
-                place = self.place_of(relative)
-            except InputError:  # a link to a disk that is not there: no stage has begun behind it
-                continue
-            aside, incomplete = (place.with_name(prefix + place.name) for prefix in (REPLACED, INCOMPLETE))
-            if os.path.lexists(aside) or os.path.lexists(incomplete):
-                yield relative, aside, incomplete
-
-    def _directories(self) -> List[str]:
-        """Directories of all stages, recorded or begun, relative to the run."""
-        found: List[str] = []
-        for kind in self.kinds:
-            if kind.names is None:
-                found.append(kind.directory)
-                continue
-            names: Set[str] = set(self.records_of(kind.name))
-            for prefix in (REPLACED, INCOMPLETE):
-                names.update(entry.name[len(prefix) :] for entry in (self.path / kind.directory).glob(f"{prefix}*"))
-            found += [f"{kind.directory}/{name}" for name in sorted(names) if re.fullmatch(kind.names, name)]
-        return found
-
     def recover(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Undo what a killed stage has left, so that the directories are those that the manifest names."""
-        for relative, aside, incomplete in list(self._left_behind()):
-            if os.path.lexists(aside):
-                self._put_right(relative, aside, say)
-            if os.path.lexists(incomplete):
-                say(f"{incomplete.name}: removed, left by an interrupted stage")
-                remove(incomplete)
-        for name in (manifest.NAME, HASHES):
-            remove(self.path / f".{name}{PARTIAL}")
-        for kind in self.kinds:
-            parent = self.path / kind.directory
-            if kind.names is not None and parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
-                parent.rmdir()
-
-    def _put_right(self, relative: str, aside: Path, say: Callable[[str], None]) -> None:
-        """Keep what is recorded of what lies in place and what was renamed aside; then nothing lies aside.
-
-        An empty `aside` says that nothing was in place before. Where the manifest has the stage, it is only left over.
-        """
-        place, record = self.place_of(relative), self.records().get(relative)
-        ours = aside.is_dir() and not aside.is_symlink()
-        holds = ours and any(aside.iterdir())
-        if record is None and ours and not holds:
-            remove(place)
-            say(f"{relative}: removed, left by an interrupted stage")
-        elif holds and self._belongs_in_place(relative, aside, place):
-            remove(place)
-            aside.rename(place)
-            say(f"{relative}: put back as it was before an interrupted stage")
-        remove(aside)
-
-    def _belongs_in_place(self, relative: str, aside: Path, place: Path) -> bool:
-        """Whether what lies aside is nearer to the record than what lies in place; files are read only then."""
-        record = self.records().get(relative)
-        if record is None or not place.exists():
-            return not place.exists()
-        if self._is_recorded(relative):
-            return False
-        return self._as_recorded(aside, relative, record) > self._as_recorded(place, relative, record)
-
-    def _as_recorded(self, directory: Path, relative: str, record: AnyRecord) -> int:
-        """How many outputs of the record of `relative` lie in a directory as they were written."""
-        count = 0
-        for file in record.outputs:
-            path = directory / file.path[len(relative) + 1 :]
-            with suppress(OSError, InputError):
-                count += path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
-        return count
+        replacing.recover(self.path, self.records(), self.kinds, self.hashes, say)
 
     def settle(self, say: Callable[[str], None]) -> None:
         """Before reading only: recover where that can be done at once, else say what is the case."""
-        if not any(self._left_behind()):
+        if not any(replacing.left_behind(self.path, self.records(), self.kinds)):
             return
         try:
             with self.locked(wait=False):
@@ -349,13 +226,4 @@ class RunDirectory:
 
     def interrupted(self) -> Dict[str, Path]:
         """Directories in whose place lies what is not recorded, and where the recorded content is meanwhile."""
-        return {
-            relative: aside
-            for relative, aside, _ in self._left_behind()
-            if aside.is_dir() and not aside.is_symlink() and not self._is_recorded(relative)
-        }
-
-    def _is_recorded(self, relative: str) -> bool:
-        """Whether the directory in place is the one whose files the manifest names."""
-        record = self.records().get(relative)
-        return record is not None and all(self.hashes.matches(file) for file in record.outputs)
+        return replacing.interrupted(self.path, self.records(), self.kinds, self.hashes)

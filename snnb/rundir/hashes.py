@@ -9,7 +9,7 @@ from snnb.files import sha256_of, write_text_atomically
 from snnb.rundir.records import FileRecord
 from snnb.text import load_json
 
-NAME = ".hashes.json"
+HASHES = ".hashes.json"
 Stamp = Tuple[int, int, int, int]
 
 
@@ -23,7 +23,7 @@ class HashMemory:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.known: Dict[str, Tuple[Stamp, str]] = _load(directory / NAME)
+        self.remembered: Dict[str, Tuple[Stamp, str]] = _load(directory / HASHES)
 
     def sha256(self, path: str) -> Optional[str]:
         """Hash of the file at `path`, relative to the run directory; None when there is no such file to be read."""
@@ -31,26 +31,26 @@ class HashMemory:
         if not file.is_file():
             return None
         stamp = _stamp(file)
-        if path not in self.known or self.known[path][0] != stamp:
+        if path not in self.remembered or self.remembered[path][0] != stamp:
             try:
-                self.known[path] = (stamp, sha256_of(file))
+                self.remembered[path] = (stamp, sha256_of(file))
             except PermissionError:
                 raise  # it may be as it was written: nothing is made again for that
             except (OSError, InputError):
                 return None
-        return self.known[path][1]
+        return self.remembered[path][1]
 
     def read(self, path: str) -> FileRecord:
         """The record of a file of the run whose bytes are hashed now."""
         file = self.directory / path
         stamp = _stamp(file)
-        self.known[path] = (stamp, sha256_of(file))
-        return FileRecord(path=path, sha256=self.known[path][1], size_bytes=stamp[0])
+        self.remembered[path] = (stamp, sha256_of(file))
+        return FileRecord(path=path, sha256=self.remembered[path][1], size_bytes=stamp[0])
 
     def changed_since(self, record: FileRecord) -> bool:
         """Whether the file is another than when `read` made the record; it is only hashed again when it may be."""
         try:
-            if _stamp(self.directory / record.path) == self.known[record.path][0]:
+            if _stamp(self.directory / record.path) == self.remembered[record.path][0]:
                 return False
             return self.read(record.path) != record
         except OSError:
@@ -65,10 +65,10 @@ class HashMemory:
 
     def save(self) -> None:
         """Remember for the next process, where the directory can be written."""
-        existing = {path: value for path, value in self.known.items() if (self.directory / path).is_file()}
+        existing = {path: value for path, value in self.remembered.items() if (self.directory / path).is_file()}
         stored = {path: [*stamp, digest] for path, (stamp, digest) in sorted(existing.items())}
         try:
-            write_text_atomically(self.directory / NAME, json.dumps(stored))
+            write_text_atomically(self.directory / HASHES, json.dumps(stored))
         except OSError:
             return
 
@@ -83,9 +83,9 @@ def _load(path: Path) -> Dict[str, Tuple[Stamp, str]]:
         stored = load_json(path, "it is made again")
     except (OSError, InputError):
         return {}
-    known: Dict[str, Tuple[Stamp, str]] = {}
+    found: Dict[str, Tuple[Stamp, str]] = {}
     for name, entry in stored.items() if isinstance(stored, dict) else ():
         if isinstance(entry, list) and [type(value) for value in entry] == [int, int, int, int, str]:
             size, mtime, ctime, inode, digest = entry
-            known[name] = ((size, mtime, ctime, inode), digest)
-    return known
+            found[name] = ((size, mtime, ctime, inode), digest)
+    return found

@@ -169,4 +169,4 @@ def manifest_type(kinds: Tuple[Kind[Any, Any], ...]) -> Type[Manifest]:
             name = Annotated[str, StringConstraints(pattern=kind.names)]
             fields[kind.key] = (Dict[name, kind.record_type], {})  # type: ignore[name-defined]
     stages = create_model("Stages", __base__=Record, **fields)
-    return create_model("KnownManifest", __base__=Manifest, stages=(stages, stages()))
+    return create_model("ManifestOfKinds", __base__=Manifest, stages=(stages, stages()))

@@ -3,8 +3,9 @@
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
+from typing_extensions import Annotated
 
-from snnb.options import MOST, Count, Options, Seed
+from snnb.options import MOST, Count, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
 
@@ -26,16 +27,28 @@ class SimulationSettings(Options):
     """
 
     engine: Engine = Field(default="auto", description="Engine; the toolbox is the reference, and slow.")
-    samples: Count = Field(default=100, description="Test samples, from the first; by default 1000 or all.")
-    duration: int = Field(default=100, ge=1, le=LONGEST_DURATION, description="Time steps of 1 ms for each sample.")
-    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps, whose spikes are not counted.")
-    batch_size: Count = Field(default=50, description="Samples at a time in the engine toolbox.")
-    input: InputCoding = Field(default="constant", description="Input: a current, every step; or Poisson spikes.")
-    input_rate: Count = Field(default=1000, description="Poisson rate in Hz of a pixel of value 1.")
-    threshold: float = Field(default=1.0, gt=0, description="Membrane potential at which a neuron spikes.")
-    reset: Reset = Field(
-        default="subtraction", description="After a spike: by subtraction of the threshold, or to zero."
+    samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(
+        default=100, description="Test samples, from the first; by default 1000 or all."
     )
+    duration: Annotated[int, ToolboxKey("simulation", "duration")] = Field(
+        default=100, ge=1, le=LONGEST_DURATION, description="Time steps of 1 ms for each sample."
+    )
+    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps, whose spikes are not counted.")
+    batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
+        default=50, description="Samples at a time in the engine toolbox."
+    )
+    input: Annotated[InputCoding, ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"})] = (
+        Field(default="constant", description="Input: a current, every step; or Poisson spikes.")
+    )
+    input_rate: Annotated[Count, ToolboxKey("input", "input_rate")] = Field(
+        default=1000, description="Poisson rate in Hz of a pixel of value 1."
+    )
+    threshold: Annotated[float, ToolboxKey("cell", "v_thresh")] = Field(
+        default=1.0, gt=0, description="Membrane potential at which a neuron spikes."
+    )
+    reset: Annotated[
+        Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
+    ] = Field(default="subtraction", description="After a spike: by subtraction of the threshold, or to zero.")
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
     record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep the spike times of this many samples.")
     seed: Seed = Field(default=0, description="Seed of everything random.")

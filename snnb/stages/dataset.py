@@ -4,7 +4,7 @@ from typing import Dict
 
 import numpy as np
 
-from snnb.arrays import load_archive, load_array
+from snnb.numpy_file import load_archive, load_array
 from snnb.rundir.directory import RunDirectory
 
 REMEDY = "`snnb prepare --force` makes it again"

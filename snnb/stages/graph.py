@@ -12,9 +12,9 @@ from snnb.options import Options
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
-from snnb.rundir.status import stale_reason
-from snnb.stages.log import write_log
-from snnb.stages.stage import Say, Stage, StageResult, merge, quietly, recorded, result_of
+from snnb.rundir.staleness import stale_reason
+from snnb.stages.log_file import write_log
+from snnb.stages.stage import Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
 from snnb.text import load_json
 
 PoolWeight = Literal["one", "mean"]
@@ -52,7 +52,7 @@ class GraphDetails(Record):
 KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=r"^([0-9]{8}T[0-9]{6}Z|weights)$")
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> GraphParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> GraphParams:
     """Parameters in force. The simulation, named by stamp or by path, is the latest unless one is given.
 
     Raises
@@ -60,7 +60,7 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
     UsageError
         No such simulation is in the run.
     """
-    params = merge(KIND, {}, recorded(run, KIND), {"simulation": None, "weights_only": False, **given}, say)
+    params = params_in_force(KIND, {}, recorded(run, KIND), {"simulation": None, "weights_only": False, **given}, say)
     if params.weights_only:
         if params.simulation is not None:
             raise UsageError("--weights-only needs no simulation; leave out --simulation")

@@ -41,7 +41,7 @@ class Model:
     num_classes: Optional[int]
 
 
-def describe(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str]]:
+def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str]]:
     """Name, data set and source (of a user's own model, else None) for what was given as --model and --dataset."""
     if not is_own(model):
         spec = find(model).spec

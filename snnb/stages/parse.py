@@ -4,7 +4,7 @@ from typing import Any, Dict, List, Mapping
 
 from pydantic import Field
 
-from snnb.conversion.settings import ConversionSettings
+from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.errors import InputError
 from snnb.files import require_disk
 from snnb.memory import TENSORFLOW
@@ -12,7 +12,7 @@ from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 from snnb.stages import train
-from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, result_of
+from snnb.stages.stage import PlannedRun, Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
 
 VERIFIED_SAMPLES = 100
 
@@ -33,9 +33,9 @@ class ParseDetails(Record):
 KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> ParseParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> ParseParams:
     """Parameters in force."""
-    return merge(KIND, {}, recorded(run, KIND), given, say)
+    return params_in_force(KIND, {}, recorded(run, KIND), given, say)
 
 
 def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
@@ -45,7 +45,7 @@ def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
 
 def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
     """Convert and write `parse/`."""
-    from snnb.conversion.parse import parse
+    from snnb.conversion.convert import convert
     from snnb.stages.dataset import normalisation_set
 
     progress(0, 1)
@@ -54,17 +54,13 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
         require_disk(run.path, 2 * trained.stat().st_size, "parse")
     with run.stage("parse", params, inputs=inputs(run, params)) as output:
         x_norm = normalisation_set(run)
-        result = parse(
+        result = convert(
             trained,
             output.directory,
             name=run.model,
             x_norm=x_norm,
             x_check=x_norm[:VERIFIED_SAMPLES],
-            percentile=params.percentile,
-            schedule=params.normalization_schedule,
-            batch_size=params.batch_size,
-            max_pool=params.max_pool,
-            rectify_linear=params.rectify_linear,
+            settings=params,
             progress=progress,
         )
         output.metrics = {"largest_difference": result.largest_difference}
@@ -78,26 +74,26 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
     return result_of(run, "parse")
 
 
-def _check(run: RunDirectory, ahead: Ahead) -> None:
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Before a network is trained, refuse one that cannot be converted.
 
     Where this stage is not wanted now, it is only said that it will need other options.
     """
-    if ahead.next != "train":
+    if planned.next != "train":
         return
     from snnb.conversion.checks import check_convertible
     from snnb.stages.model import model_of
 
-    training = train.resolve(run, ahead.given.get("train", {}))
+    training = train.resolve(run, planned.given.get("train", {}))
     model = train.builder(run, model_of(run), training)()
     check_convertible(model, max_pool="spiking", rectify_linear=True)
-    params = resolve(run, ahead.given.get("parse", {}))
+    params = resolve(run, planned.given.get("parse", {}))
     try:
         check_convertible(model, max_pool=params.max_pool, rectify_linear=params.rectify_linear)
     except InputError as error:
-        if "parse" in ahead.stages:
+        if "parse" in planned.stages:
             raise
-        ahead.say(f"parse will need an option: {error}")
+        planned.say(f"parse will need an option: {error}")
 
 
 STAGE = Stage(

@@ -12,9 +12,9 @@ from snnb.options import fitting, over, refuse_bad_values
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
-from snnb.rundir.status import stale_reason, version_warnings
+from snnb.rundir.staleness import stale_reason, version_warnings
 from snnb.stages.all import STAGES
-from snnb.stages.stage import Ahead, Given, Say, Stage, StageResult, quietly, recorded_params, result_of
+from snnb.stages.stage import Given, PlannedRun, Say, Stage, StageResult, recorded_params, result_of, say_nothing
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def bring_up_to_date(
     force: bool = False,
     upstream: bool = True,
     asked_by_name: bool = True,
-    say: Say = quietly,
+    say: Say = say_nothing,
     bar: Callable[[str], ContextManager[Progress]] = no_bar,
 ) -> List[Outcome]:
     """Run `target` and whatever it needs first.
@@ -72,7 +72,7 @@ def bring_up_to_date(
     outcomes: Dict[str, Outcome] = {}
     names = needed(target, given)
     _refuse_bad_options(run, names, given)
-    _look_ahead(run, Ahead(names, given, None, quietly))
+    _check_plan(run, PlannedRun(names, given, None, say_nothing))
     for name in names:
         stage, tell = STAGES[name], partial(_tell, say, name)
         results = {done: outcome.result for done, outcome in outcomes.items()}
@@ -83,25 +83,41 @@ def bring_up_to_date(
         if reason is None and name == target and stage.always_new and asked_by_name:
             reason = "asked for by name, it makes a new one"
         if reason is None:
-            tell("up to date")
-            result = result_of(run, name, stage.serves(run, options))
-            for warning in version_warnings(result.record):
-                tell(f"made with another version: {warning}")
-            outcomes[name] = Outcome(result, None)
+            outcomes[name] = Outcome(_present(run, stage, options, tell), None)
             continue
         if name != target and not upstream:
             raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
         tell(f"running ({reason})")
-        require_address_space(stage.address_space, name)
-        with _extra_named(name):
-            _look_ahead(run, Ahead(names, given, name, tell))
-            params = stage.resolve(run, options, tell)
-            with bar(name) as progress:
-                result = stage.run(run, params, progress)
-        for warning in result.record.warnings:
-            tell(warning)
+        result = _run_stage(run, stage, options, PlannedRun(names, given, name, tell), bar)
         outcomes[name] = Outcome(result, reason)
     return list(outcomes.values())
+
+
+def _present(run: RunDirectory, stage: Stage[Any, Any], options: Mapping[str, Any], tell: Say) -> StageResult:
+    """The result of a stage that is up to date."""
+    tell("up to date")
+    result = result_of(run, stage.name, stage.serves(run, options))
+    for warning in version_warnings(result.record):
+        tell(f"made with another version: {warning}")
+    return result
+
+
+def _run_stage(
+    run: RunDirectory,
+    stage: Stage[Any, Any],
+    options: Mapping[str, Any],
+    planned: PlannedRun,
+    bar: Callable[[str], ContextManager[Progress]],
+) -> StageResult:
+    require_address_space(stage.address_space, stage.name)
+    with _extra_named(stage.name):
+        _check_plan(run, planned)
+        params = stage.resolve(run, options, planned.say)
+        with bar(stage.name) as progress:
+            result = stage.run(run, params, progress)
+    for warning in result.record.warnings:
+        planned.say(warning)
+    return result
 
 
 def _tell(say: Say, stage: str, message: str) -> None:
@@ -131,9 +147,9 @@ def _refuse_bad_options(run: RunDirectory, names: Sequence[str], given: Given) -
         refuse_bad_values(kind.params, over(fits, options))
 
 
-def _look_ahead(run: RunDirectory, ahead: Ahead) -> None:
+def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
     for stage in STAGES.values():
-        stage.check(run, ahead)
+        stage.check(run, planned)
 
 
 def needed(target: str, given: Given) -> List[str]:
@@ -145,7 +161,7 @@ def needed(target: str, given: Given) -> List[str]:
 
 
 @dataclass(frozen=True)
-class State:
+class StageState:
     """A stage as it is: its record if it is complete, and why it is stale if it is."""
 
     name: str
@@ -153,21 +169,21 @@ class State:
     reason: Optional[str]
 
 
-def state_of_stages(run: RunDirectory) -> List[State]:
+def state_of_stages(run: RunDirectory) -> List[StageState]:
     """Everything that the run holds, with the options it was made with; and the stages that have not run."""
     aside = run.interrupted()
-    states: List[State] = []
+    states: List[StageState] = []
     stale: Dict[str, str] = {}  # by stage, the first one that has to run for it
 
     def first_stale(stage: Stage[Any, Any], options: Mapping[str, Any]) -> Optional[str]:
         return next((stale[need] for need in stage.needs(options) if need in stale), None)
 
-    def state(stage: Stage[Any, Any], shown: str, directory: str, record: Optional[AnyRecord]) -> State:
+    def state(stage: Stage[Any, Any], shown: str, directory: str, record: Optional[AnyRecord]) -> StageState:
         if directory in aside:
-            return State(shown, record, "interrupted while it was replaced; the next stage command puts it back")
+            return StageState(shown, record, "interrupted while it was replaced; the next stage command puts it back")
         reason = stale_reason(run, record, {})
         first = first_stale(stage, recorded_params(record))
-        return State(shown, record, reason or (f"{first} has to run first" if first else None))
+        return StageState(shown, record, reason or (f"{first} has to run first" if first else None))
 
     for name, stage in STAGES.items():
         first = first_stale(stage, {})
@@ -179,7 +195,7 @@ def state_of_stages(run: RunDirectory) -> List[State]:
             found = [state(stage, directory, directory, record) for directory, record in directories.items()]
         if first:
             stale[name] = first
-        states += found or [State(name, None, "has not run")]
+        states += found or [StageState(name, None, "has not run")]
     return states
 
 

@@ -10,13 +10,13 @@ import platformdirs
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
-from snnb.memory import ARRAYS
+from snnb.memory import ARRAY_LIBRARIES
 from snnb.options import Count, Flag, Options, Seed, typed
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record
-from snnb.stages.stage import Say, Stage, StageResult, merge, quietly, recorded, result_of
+from snnb.stages.stage import Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
 
 NORM_SAMPLES = 1000
 
@@ -55,7 +55,7 @@ class PrepareParams(Options):
         return Path(os.path.abspath(source)) if source is not None else None  # noqa: PTH100 - a link stays one
 
 
-class Split(Record):
+class SplitRecord(Record):
     """One part of a data set: array shape, dtype and the number of samples of each class."""
 
     shape: List[int]
@@ -72,7 +72,7 @@ class PrepareDetails(Record):
     source: str
     scale: float = Field(gt=0)
     class_names: List[str]
-    splits: Dict[str, Split]
+    splits: Dict[str, SplitRecord]
 
 
 KIND = Kind("prepare", "dataset", PrepareParams, PrepareDetails)
@@ -83,7 +83,7 @@ def data_directory() -> Path:
     return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> PrepareParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> PrepareParams:
     """Parameters in force: the shape is the model's unless asked for."""
     from snnb.stages.model import input_shape
 
@@ -93,7 +93,7 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
     if record is None or "shape" in given:
         shape, fit = input_shape(info, given.get("shape"))
         given = {**given, "shape": shape, "fit": fit}
-    return merge(KIND, defaults, record, given, say)
+    return params_in_force(KIND, defaults, record, given, say)
 
 
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
@@ -124,7 +124,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             source=prepared.source,
             scale=prepared.scale,
             class_names=prepared.class_names,
-            splits={name: Split(**asdict(split)) for name, split in prepared.splits.items()},
+            splits={name: SplitRecord(**asdict(split)) for name, split in prepared.splits.items()},
         )
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
     return result_of(run, "prepare")
@@ -136,5 +136,5 @@ STAGE = Stage(
     lambda options: (),
     resolve,
     run,
-    address_space=ARRAYS,
+    address_space=ARRAY_LIBRARIES,
 )

@@ -1,15 +1,18 @@
 """`Run`: the stages as methods, for a program instead of a shell."""
 
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 
+from snnb.options import validated
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.verify import Verification, verify
-from snnb.stages.export import export_graph
+from snnb.rundir.verification import Verification, verify_run
+from snnb.stages.exports import ExportOptions, export_graph
 from snnb.stages.plan import bring_up_to_date
 from snnb.stages.runs import open_or_create
 from snnb.stages.stage import StageResult
-from snnb.synapses.export import Export
+
+if TYPE_CHECKING:
+    from snnb.synapses.export import Export
 
 
 class Run:
@@ -76,14 +79,29 @@ class Run:
         """Write the synapse graph."""
         return self._stage("graph", force, options)
 
-    def export(self, format: str, output: Union[str, Path, None] = None, **options: Any) -> Export:
-        """Write the graph in another program's format."""
-        target = Path(output) if output is not None else None
-        return export_graph(self.directory, format, output=target, say=self._say, **options)
+    def export(
+        self,
+        format: str,
+        output: Union[str, Path, None] = None,
+        *,
+        graph: Optional[str] = None,
+        force: bool = False,
+        **options: Any,
+    ) -> "Export":
+        """Write the graph in another program's format; `options` are the fields of `ExportOptions`."""
+        return export_graph(
+            self.directory,
+            format,
+            validated(ExportOptions, options),
+            output=Path(output) if output is not None else None,
+            graph=graph,
+            force=force,
+            say=self._say,
+        )
 
     def verify(self) -> Verification:
         """Hash everything that the manifest records again."""
-        return verify(self.directory)
+        return verify_run(self.directory)
 
     def _stage(self, name: str, force: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}

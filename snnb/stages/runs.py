@@ -10,7 +10,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import now_utc
 from snnb.rundir.records import RunInfo
 from snnb.stages.all import KINDS
-from snnb.stages.model import describe
+from snnb.stages.model import identify_model
 from snnb.version import __version__
 
 
@@ -36,7 +36,7 @@ def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optio
         if any((run_dir / directory).is_dir() for directory in (kind.directory for kind in KINDS)):
             raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
         raise UsageError(f"{run_dir} is no run yet; give --model NAME to make one")
-    name, on, source = describe(model, dataset)
+    name, on, source = identify_model(model, dataset)
     info = RunInfo(
         model=name,
         dataset=on,

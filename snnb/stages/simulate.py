@@ -14,14 +14,24 @@ from snnb.options import Flag, option_name
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import Kind, Record, StageRecord
-from snnb.rundir.status import stale_reason
+from snnb.rundir.staleness import stale_reason
 from snnb.simulation.settings import SimulationSettings
 from snnb.stages import parse, prepare
-from snnb.stages.log import write_log
-from snnb.stages.stage import Ahead, Say, Stage, StageResult, merge, quietly, recorded, recorded_details, result_of
+from snnb.stages.log_file import write_log
+from snnb.stages.stage import (
+    PlannedRun,
+    Say,
+    Stage,
+    StageResult,
+    params_in_force,
+    recorded,
+    recorded_details,
+    result_of,
+    say_nothing,
+)
 
 if TYPE_CHECKING:
-    from snnb.conversion.config import ToolboxConfig
+    from configparser import ConfigParser
 
 DEFAULT_SAMPLES = 1000
 
@@ -62,7 +72,7 @@ class SimulateDetails(Record):
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> SimulateParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> SimulateParams:
     """Parameters in force: those of the latest simulation unless given, or those of the one that is repaired.
 
     Raises
@@ -75,13 +85,13 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> 
         record = _to_repair(run, given, say)
     available = recorded_details(run, prepare.KIND).splits["test"].shape[0]
     defaults = {"samples": min(DEFAULT_SAMPLES, available)}
-    params = merge(KIND, defaults, record, given, say)
+    params = params_in_force(KIND, defaults, record, given, say)
     if params.samples <= available:
         return params
     if "samples" in given:
         raise UsageError(f"--samples {params.samples}: the test set has {available}; give at most that many")
     say(f"--samples {params.samples} was recorded, but the test set has {available}; {defaults['samples']} are used")
-    return merge(KIND, {}, record, {**given, **defaults}, say)
+    return params_in_force(KIND, {}, record, {**given, **defaults}, say)
 
 
 def _to_repair(run: RunDirectory, given: Mapping[str, Any], say: Say) -> StageRecord[SimulateParams, SimulateDetails]:
@@ -136,17 +146,17 @@ def _why_run(run: RunDirectory, options: Mapping[str, Any]) -> Optional[str]:
     return stale_reason(run, run.record_of(KIND.name), options)
 
 
-def _check(run: RunDirectory, ahead: Ahead) -> None:
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Before a network is trained: the test set is there by now, and may be too small."""
-    asked = ahead.given.get(KIND.name)
-    if ahead.next == "train" and KIND.name in ahead.stages and asked:
+    asked = planned.given.get(KIND.name)
+    if planned.next == "train" and KIND.name in planned.stages and asked:
         resolve(run, asked)
 
 
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
     """Simulate and write a new directory below `simulations/`, complete in itself."""
-    from snnb.conversion.config import write_config, write_full_config
     from snnb.conversion.h5 import copy_for_toolbox
+    from snnb.conversion.toolbox_config import write_all, write_changes
     from snnb.simulation.simulate import simulate
     from snnb.stages.dataset import dataset_array
     from snnb.stages.model import class_count
@@ -177,9 +187,9 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             settings=params,
             progress=progress,
         )
-        config = _toolbox_config(run, params)
-        write_config(config, output.directory / "config")
-        write_full_config(config, output.directory / ".config")
+        parameters = _toolbox_parameters(run, params)
+        write_changes(parameters, output.directory / "config")
+        write_all(parameters, output.directory / ".config")
         write_log(output.directory / "log.txt", run, params, [*_network_lines(output.directory), "", *result.lines])
         output.metrics = dict(result.metrics)
         output.warnings = list(result.warnings)
@@ -194,25 +204,14 @@ def _output_scale(run: RunDirectory) -> float:
     return list(recorded_details(run, parse.KIND).scale_factors.values())[-1]
 
 
-def _toolbox_config(run: RunDirectory, params: SimulateParams) -> "ToolboxConfig":
-    from snnb.conversion.config import ToolboxConfig
+def _toolbox_parameters(run: RunDirectory, params: SimulateParams) -> "ConfigParser":
+    from snnb.conversion.toolbox_config import configuration
 
     record = recorded(run, parse.KIND)
     if record is None:
         raise KeyError("parse is not complete")
-    return ToolboxConfig(
-        name=run.model,
-        samples=params.samples,
-        duration=params.duration,
-        batch_size=min(params.batch_size, params.samples),
-        threshold=params.threshold,
-        reset=params.reset,
-        poisson=params.input == "poisson",
-        input_rate=params.input_rate,
-        percentile=record.params.percentile,
-        schedule=record.params.normalization_schedule,
-        max_pool_to_average=record.params.max_pool == "average",
-    )
+    simulated = params.changed(batch_size=min(params.batch_size, params.samples))
+    return configuration(run.model, [record.params, simulated])
 
 
 def _network_lines(directory: Path) -> List[str]:

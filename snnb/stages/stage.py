@@ -2,21 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, TypeVar, cast
+from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, cast
 
-from snnb.options import Options, fitting, option_name, over, validated
+from snnb.options import fitting, option_name, over, validated
 from snnb.progress import Progress
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord, Kind, Record, StageRecord
-from snnb.rundir.status import stale_reason
+from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
+from snnb.rundir.staleness import stale_reason
 
-P = TypeVar("P", bound=Options)
-D = TypeVar("D", bound=Record)
 Given = Mapping[str, Mapping[str, Any]]
 Say = Callable[[str], None]
 
 
-def quietly(message: str) -> None:
+def say_nothing(message: str) -> None:
     """Say nothing."""
 
 
@@ -30,7 +28,7 @@ class StageResult:
 
 
 @dataclass(frozen=True)
-class Ahead:
+class PlannedRun:
     """What a stage is told before another runs, so that it can refuse now what it would refuse hours later.
 
     Attributes
@@ -91,7 +89,7 @@ class Stage(Generic[P, D]):
     serves: Callable[[RunDirectory, Mapping[str, Any]], Optional[str]] = lambda run, options: None
     why: Optional[Callable[[RunDirectory, Mapping[str, Any]], Optional[str]]] = None
     again: Callable[[str], Sequence[str]] = lambda name: ()
-    check: Callable[[RunDirectory, Ahead], None] = lambda run, ahead: None
+    check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
     follow: Callable[[Mapping[str, Any], Mapping[str, StageResult]], Mapping[str, Any]] = lambda options, results: (
         options
     )
@@ -131,12 +129,12 @@ def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> Stag
     return StageResult(stage, run.path / run.directory_of(stage, name), record)
 
 
-def merge(
+def params_in_force(
     kind: Kind[P, D],
     defaults: Mapping[str, Any],
     record: Optional[AnyRecord],
     given: Mapping[str, Any],
-    say: Say = quietly,
+    say: Say = say_nothing,
 ) -> P:
     """Parameters in force: an option that is given, else the recorded value, else the default.
 

@@ -18,16 +18,16 @@ from snnb.rundir.external import file_record
 from snnb.rundir.records import Kind, Record
 from snnb.stages import prepare
 from snnb.stages.stage import (
-    Ahead,
+    PlannedRun,
     Say,
     Stage,
     StageResult,
-    merge,
-    quietly,
+    params_in_force,
     recorded,
     recorded_details,
     recorded_params,
     result_of,
+    say_nothing,
 )
 from snnb.training.recipe import Recipe
 
@@ -36,24 +36,27 @@ if TYPE_CHECKING:
     from snnb.training.batches import LabelledPictures
     from snnb.training.fit import TrainingResult
 
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+DATASET_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
 class TrainParams(Recipe):
-    """The training recipe in force; `settings` are the architecture's own hyper-parameters."""
+    """Options of `snnb train`: the recipe, and what else decides the result of a training."""
 
     settings: Annotated[
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
     ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
     validation_split: float = Field(
-        default=0.1, gt=0, lt=1, description="Share of the training set that is only validated on."
+        default=0.1, gt=0, lt=1, description="Share of the training set that is used for validation and not trained on."
     )
-    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches an epoch; by default all.")
+    steps_per_epoch: Optional[Count] = Field(
+        default=None, description="Batches after which an epoch ends; by default all."
+    )
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
-        description="Go on from the last complete epoch of an interrupted training; by default where its options fit.",
+        description="Continue an interrupted training after its last complete epoch; "
+        "by default, if that training had the same options.",
     )
     seed: Seed = Field(default=0, description="Seed of everything random.")
 
@@ -67,27 +70,27 @@ class TrainDetails(Record):
 KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = quietly) -> TrainParams:
+def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> TrainParams:
     """Parameters in force: by default those of the model's recipe, whose momentum another optimizer drops."""
-    from snnb.architectures import checked_settings
+    from snnb.architectures import checked_hyperparameters
     from snnb.stages.model import model_of
 
     given = typed(TrainParams, given)
     model, record = model_of(run), recorded(run, KIND)
-    chosen = checked_settings(given.get("settings", {}), model.settings, own=model.file is not None)
+    chosen = checked_hyperparameters(given.get("settings", {}), model.settings, own=model.file is not None)
     try:
         before = recorded_params(record).get("settings", {})
-        kept = checked_settings(before, model.settings, own=model.file is not None)
+        recorded_settings = checked_hyperparameters(before, model.settings, own=model.file is not None)
     except UsageError as error:
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
-    given = {**given, "settings": {**model.settings, **kept, **chosen}}
+    given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
-    return merge(KIND, defaults, record, given, say)
+    return params_in_force(KIND, defaults, record, given, say)
 
 
 def inputs(run: RunDirectory, params: TrainParams) -> List[str]:
     """The arrays of the data set."""
-    return [f"dataset/{name}.npy" for name in ARRAYS]
+    return [f"dataset/{name}.npy" for name in DATASET_ARRAYS]
 
 
 def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> StageResult:
@@ -185,13 +188,13 @@ def _fit(
         return fit(False)
 
 
-def _check(run: RunDirectory, ahead: Ahead) -> None:
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Resolve the options against the model's recipe, before anything runs.
 
     A model of one's own is opened for that; what is up to date does without its file.
     """
-    asked = ahead.given.get("train")
-    if ahead.next is None and "train" in ahead.stages and asked and STAGE.why_run(run, asked) is not None:
+    asked = planned.given.get("train")
+    if planned.next is None and "train" in planned.stages and asked and STAGE.why_run(run, asked) is not None:
         resolve(run, asked)
 
 

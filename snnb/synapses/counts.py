@@ -6,8 +6,8 @@ from typing import Dict, List, Mapping, Set, Tuple
 
 import numpy as np
 
-from snnb.arrays import load_archive
 from snnb.errors import InputError
+from snnb.numpy_file import load_archive
 from snnb.synapses.fields import LARGEST, LONGEST_STEP, SHORTEST_STEP
 from snnb.synapses.parsed_model import INPUT
 from snnb.synapses.plan import PlannedPopulation

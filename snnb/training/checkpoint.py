@@ -18,7 +18,6 @@ from typing import AbstractSet, Any, Dict, Iterator, Mapping, Optional, Sequence
 import numpy as np
 from tensorflow import keras
 
-from snnb.arrays import load_archive
 from snnb.errors import InputError, UsageError
 from snnb.files import (
     KINDS,
@@ -30,6 +29,7 @@ from snnb.files import (
     sync_directory,
     write_text_atomically,
 )
+from snnb.numpy_file import load_archive
 from snnb.text import load_json
 
 EpochMetrics = Dict[str, float]

@@ -138,15 +138,13 @@ def train(
     build : callable
         Returns the untrained model; called once the seed is set.
     training_set, test_set : LabelledPictures
-        Pictures to train on, and pictures for the final test. The arrays may be memory-mapped. With `num_classes` None
-        the model is trained to reproduce its input, by mean squared error.
+        Pictures to train on, and pictures for the final test. Their arrays may be memory-mapped.
     setup : TrainingSetup
         How the model is trained.
     model_file : Path
         The HDF5 file, in an existing directory; the other three files are written beside it.
     checkpoint : Path
-        Directory for the state after each complete epoch. It stays when this function returns: the caller removes it
-        once the results are safe.
+        Directory for the state after each complete epoch. The caller removes it once the results are safe.
     resume : bool
         Continue from `checkpoint`. When there is none, the training starts from the beginning with a warning.
     progress : Progress
@@ -237,7 +235,7 @@ def _run_epochs(training: _Training, state: Checkpoint, progress: Progress) -> C
 
 
 def _model_after(training: _Training, state: Checkpoint, epochs_done: int, seed: int) -> keras.Model:
-    """Build the model anew, with the weights and the optimiser's state that a checkpoint holds for that epoch."""
+    """Build the model again, with the weights and the optimiser's state that a checkpoint holds for that epoch."""
     _reset(seed)
     try:
         model = keras.models.model_from_json(training.layers)

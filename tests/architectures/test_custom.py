@@ -92,8 +92,8 @@ def test_names_are_snake_case_and_never_those_of_the_package(write, file, functi
         ("def branched(): pass", ":brached", UsageError, r"no function brached: did you mean branched\?"),
         ("def one(): pass\ndef two(): pass", ":xyz", UsageError, "no function xyz: it has one, two"),
         ("def one(): pass", "", UsageError, r"name the function .* as in mine\.py:function; it has one"),
-        ("x = 3", ":x", UsageError, "no function x: it has none"),
-        ("def f(depth): pass", ":f", InputError, r"mine\.py:f wants depth, which nothing fills: give it a default"),
+        ("x = 3", ":x", UsageError, "no function x: it has no function"),
+        ("def f(depth): pass", ":f", InputError, r"mine\.py:f has a parameter depth without a default: give it one"),
     ],
 )
 def test_what_is_not_there_is_refused_before_anything_is_built(write, text, function, error, message):
@@ -185,6 +185,8 @@ def test_ctrl_c_and_want_of_memory_in_a_function_are_what_they_are(write):
 
 def test_a_file_leaves_no_trace(write, capsys, monkeypatch):
     """Not in what is imported later, not beside the file, not among results."""
+    import tensorflow  # noqa: F401  what its import adds to the path is not the file's
+
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     before = list(sys.path)
     text = "import sys; print('hello'); sys.path.clear(); sys.path.append('/mine')\ndef f(): print('hello')"
@@ -204,7 +206,10 @@ def test_a_file_leaves_no_trace(write, capsys, monkeypatch):
         (lambda path: path.write_bytes(b"x = '\xe9'"), "raised SyntaxError"),
         (lambda path: path.mkdir(), "is a directory, not a regular file"),
         (os.mkfifo, "is a FIFO, not a regular file"),
-        (lambda path: path.write_text("def f(): pass\nf.__signature__ = 3"), "no parameters that can be told"),
+        (
+            lambda path: path.write_text("def f(): pass\nf.__signature__ = 3"),
+            "the parameters of mine.py:f cannot be read",
+        ),
     ],
 )
 def test_a_file_that_is_no_python_is_refused(tmp_path, make, message):

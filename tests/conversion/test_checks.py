@@ -7,10 +7,10 @@ import pytest
 from tensorflow import keras
 
 from snnb.conversion.checks import check_architecture, check_convertible
-from snnb.conversion.config import ToolboxConfig
+from snnb.conversion.convert import to_parsed
 from snnb.conversion.h5 import read_architecture
-from snnb.conversion.parse import to_parsed
-from snnb.conversion.verify import reference_outputs, verify
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
+from snnb.conversion.toolbox_config import configuration
 from snnb.errors import InputError, SnnbError
 
 L = keras.layers
@@ -218,7 +218,7 @@ def test_what_is_refused_the_toolbox_gets_wrong(case, randomise):
     x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)
     reference = reference_outputs(model, x, max_pool="error")
     with pytest.raises(SnnbError):
-        verify(to_parsed(model, ToolboxConfig("net")), x, reference)
+        check_outputs(to_parsed(model, configuration("net")), x, reference)
 
 
 def test_all_reasons_at_once():
@@ -299,7 +299,7 @@ def test_what_is_accepted_the_toolbox_gets_right(case, randomise, save):
     check_architecture(read_architecture(save(model)))
     x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)
     reference = reference_outputs(model, x, max_pool="error")
-    assert verify(to_parsed(model, ToolboxConfig("net")), x, reference) < 1e-5
+    assert check_outputs(to_parsed(model, configuration("net")), x, reference) < 1e-5
 
 
 def test_sequential_without_input_shape(save):

@@ -7,9 +7,10 @@ import pytest
 from tensorflow import keras
 
 from snnb.conversion.checks import check_architecture, check_convertible
-from snnb.conversion.config import ToolboxConfig
-from snnb.conversion.parse import parse, to_parsed
-from snnb.conversion.verify import reference_outputs, verify
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import convert, to_parsed
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
+from snnb.conversion.toolbox_config import configuration
 from snnb.errors import InputError, SnnbError, VerificationError
 from snnb.network.read import read_network
 from snnb.simulation.engines.supported import check_supported
@@ -44,7 +45,7 @@ def test_branches_in_one_channel(case, randomise, save, pixels, tmp_path):
     with pytest.raises(InputError, match=r"^reader takes branches side by side in one channel, .*: concatenate"):
         check_convertible(model)
     with pytest.raises(InputError, match="takes branches side by side in one channel"):
-        parse(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels)
+        convert(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels)
 
 
 APART = {
@@ -67,7 +68,8 @@ APART = {
 def test_branches_that_can_be_told_apart(case, randomise, save, pixels, tmp_path):
     model = randomise(APART[case]())
     check_convertible(model, rectify_linear=True)
-    parse(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, rectify_linear=True, percentile=100)
+    settings = ConversionSettings(rectify_linear=True, percentile=100)
+    convert(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, settings=settings)
 
 
 def ends_in(behind):
@@ -90,7 +92,7 @@ def test_an_output_without_neurons(case, randomise, tmp_path):
     model = randomise(ends_in(NO_NEURONS[case]))
     with pytest.raises(InputError, match=r"last \(\w+\): has no neurons to be the output"):
         check_convertible(model)
-    parsed = to_parsed(model, ToolboxConfig("net"))
+    parsed = to_parsed(model, configuration("net"))
     parsed.save(str(tmp_path / "net_parsed.h5"))
     with pytest.raises(InputError, match="has no neurons"):
         check_supported(read_network(tmp_path / "net_parsed.h5"))
@@ -108,7 +110,7 @@ def test_a_softmax_of_a_softmax(randomise):
     x = np.random.default_rng(1).random((20, 6)).astype(np.float32)
     reference = reference_outputs(model, x, max_pool="error")
     with pytest.raises(VerificationError):
-        verify(to_parsed(model, ToolboxConfig("net")), x, reference)
+        check_outputs(to_parsed(model, configuration("net")), x, reference)
 
 
 def test_a_length_that_is_left_open():
@@ -122,7 +124,7 @@ def test_a_length_that_is_left_open():
     with pytest.raises(InputError, match=r"open \(Reshape\): leaves a length open: write the number instead of -1"):
         check_convertible(model)
     with pytest.raises(SnnbError):
-        to_parsed(model, ToolboxConfig("net"))
+        to_parsed(model, configuration("net"))
 
 
 def test_thousands_of_layers_take_no_stack():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from tensorflow import keras
 
-from snnb.conversion.config import ToolboxConfig, configuration
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
-from snnb.conversion.parse import to_parsed
 from snnb.conversion.quiet import quiet
+from snnb.conversion.toolbox_config import configuration
 from snnb.errors import InputError
 
 L = keras.layers
@@ -22,7 +23,7 @@ def the_toolboxs(parsed, config, x, scratch):
     copy = keras.models.clone_model(parsed)
     copy.set_weights(parsed.get_weights())
     with quiet():
-        normalize_parameters(copy, configuration(config), x_norm=x, path=str(scratch))
+        normalize_parameters(copy, config, x_norm=x, path=str(scratch))
     [written] = scratch.glob("*.json")
     return json.loads(written.read_text()), copy.get_weights()
 
@@ -41,7 +42,9 @@ def after_concatenated_and_pooled_branches():
 @pytest.mark.parametrize("schedule", [False, True])
 @pytest.mark.parametrize("percentile", [99.9, 50, 100])
 def test_equal_to_the_toolbox_to_the_last_bit(percentile, schedule, small, pixels, tmp_path):
-    config = ToolboxConfig("net", batch_size=25, percentile=percentile, schedule=schedule)
+    config = configuration(
+        "net", [ConversionSettings(batch_size=25, percentile=percentile, normalization_schedule=schedule)]
+    )
     parsed = to_parsed(small, config)
     activity = measure(parsed, pixels, percentile=percentile, schedule=schedule, batch_size=25)  # 20 of 120 left out
     expected, weights = the_toolboxs(parsed, config, pixels, tmp_path)
@@ -52,7 +55,7 @@ def test_equal_to_the_toolbox_to_the_last_bit(percentile, schedule, small, pixel
 
 
 def test_branches_equal_to_the_toolbox_to_the_last_bit(randomise, pixels, tmp_path):
-    config = ToolboxConfig("net", batch_size=40)
+    config = configuration("net", [ConversionSettings(batch_size=40)])
     parsed = to_parsed(randomise(after_concatenated_and_pooled_branches()), config)
     activity = measure(parsed, pixels, batch_size=40)
     expected, weights = the_toolboxs(parsed, config, pixels, tmp_path)
@@ -89,7 +92,7 @@ def depthwise_after_branches():
 )
 def test_every_activation_is_divided_by_its_layers_factor(build, randomise, pixels):
     """What normalisation is for (Rueckauer et al. 2017), also where the toolbox cannot do it."""
-    parsed = to_parsed(randomise(build()), ToolboxConfig("net"))
+    parsed = to_parsed(randomise(build()), configuration("net"))
     weighted = [layer for layer in parsed.layers if layer.weights]
     activations = keras.Model(parsed.input, [layer.output for layer in weighted])
     before = activations.predict(pixels)
@@ -105,7 +108,7 @@ def test_branches_side_by_side_in_one_channel_are_refused(randomise, pixels):
     branches = [L.Conv2D(2, 3, activation="relu")(x) for _ in range(2)]
     joined = L.AveragePooling2D(2, name="pool")(L.Concatenate(axis=1)(branches))
     model = randomise(keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(joined))))
-    parsed = to_parsed(model, ToolboxConfig("net"))
+    parsed = to_parsed(model, configuration("net"))
     with pytest.raises(InputError, match=r"03AveragePooling2D_6x3x2 takes branches side by side"):
         apply_factors(parsed, scale_factors(parsed, measure(parsed, pixels, batch_size=40).percentiles))
 
@@ -113,7 +116,7 @@ def test_branches_side_by_side_in_one_channel_are_refused(randomise, pixels):
 def test_layer_without_activity(small, pixels, tmp_path):
     kernel, bias = small.layers[5].get_weights()
     small.layers[5].set_weights([-np.abs(kernel), np.full_like(bias, -1)])
-    config = ToolboxConfig("net", batch_size=40)
+    config = configuration("net", [ConversionSettings(batch_size=40)])
     parsed = to_parsed(small, config)
     activity = measure(parsed, pixels, batch_size=40)
     assert activity.silent == ["02Conv2D_2x2x6"]
@@ -125,20 +128,20 @@ def test_layer_without_activity(small, pixels, tmp_path):
 def test_share_of_negative_activations(with_linear_layer, pixels):
     expected = (keras.Model(with_linear_layer.input, with_linear_layer.layers[1].output).predict(pixels) < 0).mean()
     assert 0 < expected < 1
-    shares = measure(to_parsed(with_linear_layer, ToolboxConfig("net")), pixels, batch_size=40).negative_shares
+    shares = measure(to_parsed(with_linear_layer, configuration("net")), pixels, batch_size=40).negative_shares
     assert shares["01Dense_7"] == expected
     assert shares["02Dense_3"] == 0
 
 
 def test_percentile_of_values_of_both_signs(with_linear_layer, pixels, tmp_path):
-    config = ToolboxConfig("net", batch_size=40, percentile=70)
+    config = configuration("net", [ConversionSettings(batch_size=40, percentile=70)])
     parsed = to_parsed(with_linear_layer, config)
     activity = measure(parsed, pixels, percentile=70, batch_size=40)
     assert {"input": 1, **activity.percentiles} == the_toolboxs(parsed, config, pixels, tmp_path)[0]
 
 
 def test_percentile_below_zero_is_refused(with_linear_layer, pixels):
-    parsed = to_parsed(with_linear_layer, ToolboxConfig("net"))
+    parsed = to_parsed(with_linear_layer, configuration("net"))
     percentiles = measure(parsed, pixels, percentile=1, batch_size=40).percentiles
     assert percentiles["01Dense_7"] < 0
     with pytest.raises(InputError, match="01Dense_7: the percentile"):

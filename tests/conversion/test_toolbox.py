@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from tensorflow import keras
 
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras
-from snnb.conversion.parse import parse
 from snnb.conversion.toolbox import run_toolbox
+from snnb.simulation.settings import SimulationSettings
 
 L = keras.layers
 STEPS, SPIKING = 12, ["00Conv2D_8x8x4", "01AveragePooling2D_4x4x4", "02Conv2D_2x2x6", "04Dense_10"]
@@ -14,7 +16,9 @@ STEPS, SPIKING = 12, ["00Conv2D_8x8x4", "01AveragePooling2D_4x4x4", "02Conv2D_2x
 
 @pytest.fixture
 def network(small, save, pixels, tmp_path):
-    parse(save(small), tmp_path, name="net", x_norm=pixels, x_check=pixels, batch_size=40)
+    convert(
+        save(small), tmp_path, name="net", x_norm=pixels, x_check=pixels, settings=ConversionSettings(batch_size=40)
+    )
     return tmp_path / "net_parsed.h5"
 
 
@@ -45,8 +49,7 @@ def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, networ
         duration=STEPS,
         warm_up=3,
         batch_size=10,
-        threshold=threshold,
-        reset=reset,
+        options=[SimulationSettings(threshold=threshold, reset=reset)],
         per_sample=True,
     )
     assert list(run.counts) == SPIKING
@@ -111,7 +114,9 @@ def test_layers_the_toolbox_has(build, randomise, save, pixels, tmp_path):
     model = randomise(
         keras.Sequential([L.Conv2D(2, 1, activation="relu", input_shape=(8, 8, 1)), build(), L.Flatten(), L.Dense(3)])
     )
-    parse(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, batch_size=40)
+    convert(
+        save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, settings=ConversionSettings(batch_size=40)
+    )
     x = pixels[:10]
     run = run_toolbox(tmp_path / "net_parsed.h5", x, np.zeros(10, int), duration=8, batch_size=10, per_sample=True)
     layers = load_keras(tmp_path / "net_parsed.h5").layers[1:]

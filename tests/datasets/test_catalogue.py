@@ -1,17 +1,14 @@
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
-from snnb.datasets import available, describe, names
-from snnb.datasets.digits import DIGITS
-from snnb.datasets.registry import table
+from snnb.datasets import available, dataset_names, describe
 from snnb.errors import UsageError
 
 
 def test_every_data_set_is_described():
-    for name in names():
+    for name in dataset_names():
         spec = describe(name)
         assert spec.name == name
         assert spec.licence
@@ -28,11 +25,6 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         describe("zzz")
 
 
-def test_two_data_sets_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="two data sets are named digits"):
-        table(DIGITS, replace(DIGITS))
-
-
 def test_digits_are_always_there_and_what_is_not_on_disk_is_not(tmp_path):
     assert (available("digits", tmp_path) / "digits.csv.gz").is_file()
     assert available("mnist", tmp_path) is None
@@ -42,7 +34,7 @@ def test_digits_are_always_there_and_what_is_not_on_disk_is_not(tmp_path):
 def test_listing_the_data_sets_imports_neither_numpy_nor_anything_heavier():
     program = (
         "import sys, pathlib, snnb.datasets as d;"
-        "[(d.describe(n), d.available(n, pathlib.Path('.'))) for n in d.names()];"
+        "[(d.describe(n), d.available(n, pathlib.Path('.'))) for n in d.dataset_names()];"
         "print([m for m in ('numpy', 'PIL', 'sklearn', 'requests', 'tensorflow') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -91,8 +91,8 @@ def test_anything_but_plain_arrays_is_refused(run_prepare, cifar10_folder, value
     [
         ({b"labels": [0] * 9 + [10]}, "label 10 of sample 9"),
         ({b"labels": [0] * 9 + [-1]}, "label -1 of sample 9"),
-        ({b"labels": [0] * 9}, "`labels` is no list of 10"),
-        ({b"labels": [b"0"] * 10}, "`labels` is no list of 10"),
+        ({b"labels": [0] * 9}, "`labels` is not a list of 10"),
+        ({b"labels": [b"0"] * 10}, "`labels` is not a list of 10"),
         ({b"data": np.zeros((10, 3071), np.uint8)}, "3072 columns"),
         ({b"data": [1, 2]}, "3072 columns"),
     ],
@@ -109,9 +109,9 @@ def test_a_batch_of_another_kind_is_named_with_what_is_wrong(
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        (2**63, "label 9223372036854775808 of sample 9 is no class id from 0 to 9; download it again"),
-        (-(2**100), "label -1267650600228229401496703205376 of sample 9 is no class id"),
-        (10**400, "is no readable CIFAR batch .a number of 167 bytes.; download it again"),
+        (2**63, "label 9223372036854775808 of sample 9 is not a class number from 0 to 9; download it again"),
+        (-(2**100), "label -1267650600228229401496703205376 of sample 9 is not a class number"),
+        (10**400, "is not a readable CIFAR batch .a number of 167 bytes.; download it again"),
     ],
     ids=["2^63", "-2^100", "10^400"],
 )
@@ -142,7 +142,7 @@ def test_bytes_changed_anywhere_never_end_in_a_bug(run_prepare, cifar10_folder, 
 def test_a_batch_cut_anywhere_is_named(run_prepare, cifar10_folder, size):
     path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(InputError, match="test_batch is no readable CIFAR batch"):
+    with pytest.raises(InputError, match="test_batch is not a readable CIFAR batch"):
         run_prepare("cifar10", source=cifar10_folder)
 
 

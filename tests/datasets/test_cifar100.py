@@ -42,5 +42,5 @@ def test_the_fine_labels_and_their_names_are_taken(run_prepare, batches):
 def test_a_meta_file_without_the_names_is_told(run_prepare, batches):
     folder, _ = batches
     (folder / "meta").write_bytes(python2_batch({b"fine_label_names": [b"one"]}))
-    with pytest.raises(InputError, match="meta: `fine_label_names` is no list of 100 names"):
+    with pytest.raises(InputError, match="meta: `fine_label_names` is not a list of 100 names"):
         run_prepare("cifar100", source=folder)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from snnb.datasets import describe, names
+from snnb.datasets import dataset_names, describe
 from snnb.datasets.folder import spec_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
@@ -14,7 +14,7 @@ def table():
         "| name | what | becomes | classes | training + test | layout on disk | licence | source |",
         "|---|---|---|---:|---:|---|---|---|",
     ]
-    for spec in [*map(describe, names()), spec_of("folder:DIR")]:
+    for spec in [*map(describe, dataset_names()), spec_of("folder:DIR")]:
         cells = [
             f"`{spec.name}`",
             spec.title,

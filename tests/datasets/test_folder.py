@@ -166,7 +166,7 @@ def pack_both_parts(pets):
         (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
         (lambda pets: (pets / "test").rename(pets / "validation"), r"pets lacks test/\. Make DIR/train/"),
         (pack_both_parts, r"pets/test\.zip is still packed: unpack it"),
-        (lambda pets: pets.rename(pets.with_name("gone")), "pets is no folder.*Make DIR/train/"),
+        (lambda pets: pets.rename(pets.with_name("gone")), "pets is not a folder.*Make DIR/train/"),
     ],
 )
 def test_a_folder_that_is_not_as_expected_is_told_before_any_work(run_prepare, pets, tmp_path, change, message):
@@ -186,7 +186,7 @@ def test_loose_pictures_are_told_from_nothing(run_prepare, tmp_path, picture):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({}, UsageError, "no picture size of its own"),
+        ({}, UsageError, "have no common size"),
         ({"shape": (5, 7, 4)}, InputError, "1 or 3 channels, the model takes 4"),
         ({"shape": (5, 7, 3), "num_classes": 2}, InputError, "has 3 classes, the model has 2"),
         ({"shape": (5, 7, 3), "source": "."}, UsageError, "leave out --source for folder:"),
@@ -223,5 +223,5 @@ def test_a_folder_has_its_absolute_path_for_a_name(pets, monkeypatch):
         assert describe(given).name == f"folder:{pets}"
     assert describe("folder:~").name == f"folder:{pets.parent}"
     assert describe("folder:./~").name == f"folder:{pets.parent}/~"
-    with pytest.raises(InputError, match=r"pets/caf\\xe9: the name is no UTF-8; rename it"):
+    with pytest.raises(InputError, match=r"pets/caf\\xe9: the name is not UTF-8; rename it"):
         describe(f"folder:{pets}/" + os.fsdecode(b"caf\xe9"))

@@ -59,20 +59,22 @@ def test_more_or_fewer_classes_than_the_index_names_are_told(run_prepare, imagen
         (b'{"0":' * 100_000, r"not valid JSON \(too deep\)"),
         (b'{"0": ["n01440764", "caf\xe9"]}', "not text"),
         (b" " * (2**20 + 1), "longer than 1 MiB"),
-        (b"[1, 2]", "no class index"),
-        (b"5", "no class index"),
-        (b'{"0": ["n01440764"]}', "no class index"),
-        (b'{"1": ["n01440764", "tench"]}', "no class index"),
-        (b'{"0": 5}', "no class index"),
-        (b'{"0": "no"}', "no class index"),
-        (b'{"0": [["n01440764"], "tench"]}', "no class index"),
+        (b"[1, 2]", "not a class index"),
+        (b"5", "not a class index"),
+        (b'{"0": ["n01440764"]}', "not a class index"),
+        (b'{"1": ["n01440764", "tench"]}', "not a class index"),
+        (b'{"0": 5}', "not a class index"),
+        (b'{"0": "no"}', "not a class index"),
+        (b'{"0": [["n01440764"], "tench"]}', "not a class index"),
         (b'{"0": ["n01440764", "a"], "1": ["n01440764", "b"]}', "the class n01440764 twice"),
     ],
     ids=range(12),
 )
 def test_a_class_index_of_another_form_is_named(run_prepare, imagenet, content, message):
     (imagenet / "imagenet_class_index.json").write_bytes(content)
-    with pytest.raises(InputError, match=rf"imagenet_class_index\.json (is|has) .*{message}.*put keras' file there"):
+    with pytest.raises(
+        InputError, match=rf"imagenet_class_index\.json (is|has) .*{message}.*put the file of Keras there"
+    ):
         run_prepare("imagenet", source=imagenet)
 
 
@@ -85,7 +87,7 @@ def test_a_folder_in_place_of_the_class_index_is_told(run_prepare, imagenet):
 def test_a_class_whose_name_no_manifest_can_hold_is_told(run_prepare, imagenet):
     write_index(imagenet, ["n03126707", "crane\ud800"], ["n01440764", "tench"], ["n02012849", "crane"])
     with pytest.raises(
-        InputError, match=r"the class n03126707 crane\\x00 of imagenet: the name is no UTF-8; rename it"
+        InputError, match=r"the class n03126707 crane\\x00 of imagenet: the name is not UTF-8; rename it"
     ):
         run_prepare("imagenet", source=imagenet)
 

@@ -42,11 +42,11 @@ def test_the_npz_of_keras_is_read(run_prepare, tmp_path, mnist_arrays):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x_train": None}, "has no array x_train; keras' mnist.npz holds x_train, y_train, x_test and y_test"),
+        ({"x_train": None}, "has no array x_train; Keras' mnist.npz holds x_train, y_train, x_test and y_test"),
         ({"y_test": np.array([None] * 20)}, r"mnist\.npz: y_test is no array of plain numbers"),
         ({"y_test": np.array(["7"] * 20)}, r"mnist\.npz: the labels are <U1, not whole numbers; download it again"),
         ({"y_test": np.full(20, 0.5)}, r"mnist\.npz: the labels are float64, not whole numbers"),
-        ({"y_test": np.full(20, 2**64 - 1, np.uint64)}, "label 18446744073709551615 of sample 0 is no class id"),
+        ({"y_test": np.full(20, 2**64 - 1, np.uint64)}, "label 18446744073709551615 of sample 0 is not a class number"),
         ({"y_test": np.zeros((20, 1), int)}, "20 labels for the 20 images"),
         ({"x_test": np.zeros((20, 28, 28))}, "float64 images of shape"),
         ({"x_test": np.zeros((0, 28, 28), np.uint8), "y_test": np.zeros(0, int)}, "mnist has no test samples"),

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from snnb.rundir.verify import verify
+from snnb.rundir.verification import verify_run
 from snnb.stages.runs import open_run
 
 
@@ -32,7 +32,7 @@ def test_a_file_cut_in_half_is_seen_and_made_again(run, file):
     assert snnb("verify", run.path).returncode == 5
     result = snnb("run", "--run-dir", run.path, "--quiet")
     assert result.returncode == 0, result.stderr
-    assert verify(open_run(run.path)).problems == []
+    assert verify_run(open_run(run.path)).problems == []
     assert status_of(run)[stage] is None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snnb.errors import UpstreamError
-from snnb.rundir.verify import verify
+from snnb.rundir.verification import verify_run
 from snnb.stages.plan import bring_up_to_date
 
 RERECORD = "the recorded run is not what this code makes; if that is meant, `make record-fixtures`"
@@ -19,12 +19,12 @@ def again(run, stage, **options):
     with run.locked():
         outcome = bring_up_to_date(run, stage, {stage: options}, force=True, upstream=False)[-1]
     assert outcome.reason is not None
-    assert verify(run).problems == []
+    assert verify_run(run).problems == []
     return outcome.result
 
 
 def test_the_recorded_run_is_whole_and_up_to_date(recorded):
-    assert verify(recorded).problems == []
+    assert verify_run(recorded).problems == []
     for stage in ("prepare", "train", "parse", "simulate", "graph"):
         assert recorded.record_of(stage) is not None, RERECORD
 

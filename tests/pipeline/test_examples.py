@@ -5,7 +5,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from snnb.rundir.verify import verify
+from snnb.rundir.verification import verify_run
 from snnb.stages.runs import open_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -23,7 +23,7 @@ def test_one_network_from_python(tmp_path):
     run = open_run(tmp_path / "run")
     assert run.record_of("train").params.epochs == 10
     assert str(run.record_of("simulate").metrics["snn_accuracy"]) in result.stdout
-    assert verify(run).problems == []
+    assert verify_run(run).problems == []
 
 
 def test_build_many_archives_each_and_names_what_fails(tmp_path):
@@ -34,7 +34,7 @@ def test_build_many_archives_each_and_names_what_fails(tmp_path):
     with tarfile.open(tmp_path / "archive" / "mini_network.tar.gz") as packed:
         packed.extractall(tmp_path / "unpacked")
     unpacked = open_run(tmp_path / "unpacked" / "mini_network")
-    assert all(problem.startswith("prepare:") for problem in verify(unpacked).problems)
+    assert all(problem.startswith("prepare:") for problem in verify_run(unpacked).problems)
     again = run_example("build_many.py", "archive", "mini_network", cwd=tmp_path)
     assert again.returncode == 0
     assert "is there" in again.stdout

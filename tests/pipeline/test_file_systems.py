@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from snnb.rundir.verify import verify
+from snnb.rundir.verification import verify_run
 from snnb.stages.runs import open_run
 from tests.pipeline.conftest import RECORDED
 
@@ -43,10 +43,10 @@ def test_on_a_full_disk_a_stage_changes_nothing_and_runs_when_there_is_room(disk
     assert result.returncode == 6, result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert (disk / "run" / "manifest.yaml").read_bytes() == before
-    assert verify(open_run(disk / "run")).problems == []
+    assert verify_run(open_run(disk / "run")).problems == []
     remount(disk, "size=64M")
     assert snnb(stage, disk).returncode == 0
-    assert verify(open_run(disk / "run")).problems == []
+    assert verify_run(open_run(disk / "run")).problems == []
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -81,4 +81,4 @@ def test_on_a_read_only_mount_a_run_that_was_interrupted_is_told_and_compared_wh
         assert "the next `snnb` command that may write here puts it back" in checked.stderr
     remount(disk, "rw")
     assert snnb("prepare", disk).returncode == 0
-    assert verify(open_run(disk / "run")).problems == []
+    assert verify_run(open_run(disk / "run")).problems == []

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from snnb.rundir.verify import verify
+from snnb.rundir.verification import verify_run
 from snnb.stages.runs import open_run
 
 OPTIONS = {
@@ -52,10 +52,10 @@ def test_killed_a_stage_leaves_the_run_as_it_was(run, stage):
     assert process.returncode == -signal.SIGKILL, "it was over before it could be killed"
     assert (run.path / "manifest.yaml").read_bytes() == before
     after = open_run(run.path)
-    assert verify(after).problems == []
+    assert verify_run(after).problems == []
     with after.locked():
         assert leftovers(after) == []
-    assert verify(after).problems == []
+    assert verify_run(after).problems == []
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from snntoolbox.conversion.utils import normalize_parameters
 from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
-from snnb.conversion.config import ToolboxConfig, configuration
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
-from snnb.conversion.parse import to_parsed
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.quiet import quiet
-from snnb.conversion.verify import reference_outputs, verify
+from snnb.conversion.toolbox_config import configuration
 
 L = keras.layers
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -110,21 +111,23 @@ def test_parsed_network_computes_what_the_trained_one_does(network):
     model, x = network
     check_convertible(model)
     reference = reference_outputs(model, x, max_pool="error")
-    assert verify(to_parsed(model, ToolboxConfig("net")), x, reference) < 1e-4
+    assert check_outputs(to_parsed(model, configuration("net")), x, reference) < 1e-4
 
 
 @SLOW
 @given(networks(), st.sampled_from([99.9, 99, 60]), st.booleans(), st.sampled_from([4, 7, 20]))
 def test_scale_factors_and_weights_equal_the_toolboxs_bit_for_bit(network, percentile, schedule, batch_size):
     model, x = network
-    config = ToolboxConfig("net", batch_size=batch_size, percentile=percentile, schedule=schedule)
+    config = configuration(
+        "net", [ConversionSettings(batch_size=batch_size, percentile=percentile, normalization_schedule=schedule)]
+    )
     parsed = to_parsed(model, config)
     activity = measure(parsed, x, percentile=percentile, schedule=schedule, batch_size=batch_size)
     copy = keras.models.clone_model(parsed)
     copy.set_weights(parsed.get_weights())
     with tempfile.TemporaryDirectory() as scratch, quiet():
         try:
-            normalize_parameters(copy, configuration(config), x_norm=x, path=scratch)
+            normalize_parameters(copy, config, x_norm=x, path=scratch)
             done = True
         except (NotImplementedError, TypeError):  # Dense after branches; branches from depthwise convolutions
             done = False

@@ -5,7 +5,7 @@ import pytest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
 from snnb.stages.all import KINDS
-from snnb.stages.prepare import PrepareDetails, PrepareParams, Split
+from snnb.stages.prepare import PrepareDetails, PrepareParams, SplitRecord
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def params():
 
 @pytest.fixture
 def details():
-    split = Split(shape=[1], dtype="uint8", class_counts={"0": 1})
+    split = SplitRecord(shape=[1], dtype="uint8", class_counts={"0": 1})
     return PrepareDetails(
         dataset="digits",
         version="1",

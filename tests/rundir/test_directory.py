@@ -6,7 +6,7 @@ import pytest
 from snnb.errors import InputError, UsageError
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
-from snnb.rundir.verify import verify
+from snnb.rundir.verification import verify_run
 from snnb.stages.all import KINDS
 
 
@@ -80,7 +80,7 @@ def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write
             now = content(after)
         assert now in (before, f"new{crash_at}")
         assert (after.record_of("prepare") is None) == (now is None)
-        assert verify(after).problems == []
+        assert verify_run(after).problems == []
         assert hidden(after) == []
         outcomes.add("old" if now == before else "new")
         before = now
@@ -118,5 +118,5 @@ def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_
         write(run, "first")
     moved = run.path.rename(tmp_path / "elsewhere")
     before = sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*"))
-    assert verify(RunDirectory.open(moved, KINDS)).problems == []
+    assert verify_run(RunDirectory.open(moved, KINDS)).problems == []
     assert sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*")) == before

@@ -36,8 +36,8 @@ def trained(tmp_path_factory):
     import tensorflow as tf
 
     from snnb.architectures import find
+    from snnb.conversion.convert import convert
     from snnb.conversion.h5 import save_keras
-    from snnb.conversion.parse import parse
 
     target = tmp_path_factory.mktemp("trained")
     digits = load_digits()
@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
     model.compile(tf.keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"])
     model.fit(x[200:], y[200:], epochs=12, verbose=0)
     save_keras(model, target / "mini.h5", "mini")
-    parse(target / "mini.h5", target, name="mini", x_norm=x[200:700], x_check=x[200:300])
+    convert(target / "mini.h5", target, name="mini", x_norm=x[200:700], x_check=x[200:300])
     return Case(target / "mini_parsed.h5", x[:200], y[:200])
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 from snnb.errors import InputError, UsageError
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
-from snnb.rundir.status import stale_reason
+from snnb.rundir.staleness import stale_reason
 from snnb.stages import prepare
 from snnb.stages.all import KINDS
-from snnb.stages.model import describe
+from snnb.stages.model import identify_model
 from snnb.stages.runs import open_run
 
 
@@ -115,7 +115,7 @@ def test_names_that_are_no_text_are_fine_for_pictures_and_refused_for_classes(pr
     assert reason(prepared()) is None
     for part in ("train", "test"):
         (pets / part / "bee").rename(pets / part / os.fsdecode(b"b\xe9e"))
-    with pytest.raises(InputError, match=r"the class folder .*/pets/train/b\\xe9e: the name is no UTF-8; rename it"):
+    with pytest.raises(InputError, match=r"the class folder .*/pets/train/b\\xe9e: the name is not UTF-8; rename it"):
         prepared()
 
 
@@ -143,7 +143,7 @@ def test_a_place_whose_name_is_no_text_is_told(tmp_path, how):
         env={**os.environ, "SNNB_DATA": str(place.parent)},
     )
     assert done.returncode == 3, done.stderr
-    assert "caf\\xe9/imagenet: the name is no UTF-8; rename it" in done.stderr
+    assert "caf\\xe9/imagenet: the name is not UTF-8; rename it" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -151,9 +151,9 @@ def test_a_folder_without_a_path_is_no_data_set_and_one_at_home_is_there_at_once
     monkeypatch.chdir(tmp_path)  # which is not what `folder:` means
     for name in ("folder:", "folder: "):
         with pytest.raises(UsageError, match="names no folder"):
-            describe("lenet_mnist", name)
+            identify_model("lenet_mnist", name)
     monkeypatch.setenv("HOME", "/home/me")
-    assert describe("lenet_mnist", "folder:~/pets")[1] == "folder:/home/me/pets"
-    assert describe("lenet_mnist", "folder:pets")[1] == f"folder:{tmp_path}/pets"
+    assert identify_model("lenet_mnist", "folder:~/pets")[1] == "folder:/home/me/pets"
+    assert identify_model("lenet_mnist", "folder:pets")[1] == f"folder:{tmp_path}/pets"
     with pytest.raises(UsageError, match="unknown data set mnist:pets"):
-        describe("lenet_mnist", "mnist:pets")
+        identify_model("lenet_mnist", "mnist:pets")

@@ -8,7 +8,7 @@ import pytest
 
 from snnb import Run
 from snnb.errors import InputError, UsageError
-from snnb.rundir.verify import verify
+from snnb.rundir.verification import verify_run
 from snnb.stages.runs import open_run
 
 
@@ -28,7 +28,7 @@ def test_a_directory_that_is_a_link_stays_one_and_its_target_is_replaced(run, on
     assert (run.path / "dataset").is_symlink()
     assert (on_another_disk / "x_train.npy").stat().st_ino != first
     assert sorted(entry.name for entry in on_another_disk.parent.iterdir()) == ["arrays"]
-    assert verify(open_run(run.path)).problems == []
+    assert verify_run(open_run(run.path)).problems == []
 
 
 def test_killed_behind_a_link_the_next_start_puts_it_right(run, on_another_disk):
@@ -37,14 +37,14 @@ def test_killed_behind_a_link_the_next_start_puts_it_right(run, on_another_disk)
     (on_another_disk / "x_train.npy").write_text("new, not recorded")
     opened = open_run(run.path)
     assert list(opened.interrupted()) == ["dataset"]
-    found = verify(opened)
+    found = verify_run(opened)
     assert (found.problems, found.notes) == (
         [],
         ["dataset: interrupted while it was replaced; the next stage command puts it back"],
     )
     opened.settle(print)
     assert opened.interrupted() == {}
-    assert verify(opened).notes == []
+    assert verify_run(opened).notes == []
     assert sorted(entry.name for entry in on_another_disk.parent.iterdir()) == ["arrays"]
 
 
@@ -91,7 +91,7 @@ def test_a_damaged_simulation_is_repaired_in_place_by_the_command_that_verify_na
     whole = sums.read_bytes()
     sums.write_bytes(whole[:-1])
     (run.path / "train" / "training_history.csv").unlink()
-    found = verify(open_run(run.path))
+    found = verify_run(open_run(run.path))
     assert len(found.problems) == 2
     assert repairs(run, found.damaged) == [
         f"`snnb train --run-dir {run.path}`",
@@ -100,7 +100,7 @@ def test_a_damaged_simulation_is_repaired_in_place_by_the_command_that_verify_na
     again = Run(path=run.path)
     again.train()
     assert again.simulate(repair=stamp).directory.name == stamp
-    assert verify(open_run(run.path)).problems == []
+    assert verify_run(open_run(run.path)).problems == []
     assert list(open_run(run.path).records_of("simulate")) == [stamp]
 
 
@@ -124,7 +124,7 @@ def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, dam
     open_run(run.path).settle(print)
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
     assert not os.path.lexists(aside)
-    assert len(verify(open_run(run.path)).problems) == damaged
+    assert len(verify_run(open_run(run.path)).problems) == damaged
 
 
 def test_what_was_replaced_long_ago_is_not_put_back_over_what_is_recorded(run):

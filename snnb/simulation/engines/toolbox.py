@@ -42,8 +42,7 @@ class ToolboxEngine:
             warm_up=settings.warm_up,
             batch_size=settings.batch_size,
             seed=settings.seed,
-            threshold=settings.threshold,
-            reset=settings.reset,
+            options=[settings],
             frames=_PoissonFrames(x, settings) if poisson else None,
             progress=self._progress,
         )

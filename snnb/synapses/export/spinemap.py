@@ -10,8 +10,8 @@ from typing import Optional, Tuple
 
 import numpy as np
 
-from snnb.arrays import load_archive
 from snnb.errors import InputError, UsageError
+from snnb.numpy_file import load_archive
 from snnb.synapses.adjacency import out_degrees, ranges, targets
 from snnb.synapses.export.request import TEXT_BATCH, Format, Kept, Request, need_counts
 from snnb.synapses.fields import LARGEST

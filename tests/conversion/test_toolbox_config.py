@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.conversion.config import ToolboxConfig, defaults, write_config, write_full_config
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
 from snnb.errors import UsageError
+from snnb.options import validated
+from snnb.simulation.settings import SimulationSettings
 
 
 def _in_the_toolbox(path, dataset_path, monkeypatch):
@@ -22,26 +25,17 @@ def _in_the_toolbox(path, dataset_path, monkeypatch):
     return update_setup(str(path))
 
 
-@pytest.mark.parametrize("write", [write_config, write_full_config])
+@pytest.mark.parametrize("write", [write_changes, write_all])
 def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
     simulation = tmp_path / "simulations" / "stamp"
     simulation.mkdir(parents=True)
     (tmp_path / "dataset").mkdir()
     (simulation / "net.h5").touch()
-    config = ToolboxConfig(
-        "net",
-        samples=70,
-        duration=35,
-        batch_size=7,
-        threshold=1.25,
-        reset="zero",
-        poisson=True,
-        input_rate=800,
-        percentile=99.95,
-        schedule=True,
-        max_pool_to_average=True,
+    converted = ConversionSettings(percentile=99.95, normalization_schedule=True, max_pool="average", batch_size=3)
+    simulated = SimulationSettings(
+        samples=70, duration=35, batch_size=7, threshold=1.25, reset="zero", input="poisson", input_rate=800
     )
-    write(config, simulation / "config")
+    write(configuration("net", [converted, simulated]), simulation / "config")
     loaded = _in_the_toolbox(simulation / "config", tmp_path / "dataset", monkeypatch)
     assert loaded.getint("simulation", "num_to_test") == 70
     assert loaded.getint("simulation", "duration") == 35
@@ -60,9 +54,9 @@ def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
 
 
 def test_config_holds_only_what_differs_and_full_config_everything(tmp_path):
-    config = ToolboxConfig("net", samples=2, duration=200, batch_size=1)
-    write_config(config, tmp_path / "config")
-    write_full_config(config, tmp_path / ".config")
+    parameters = configuration("net", [SimulationSettings(samples=2, duration=200, batch_size=1)])
+    write_changes(parameters, tmp_path / "config")
+    write_all(parameters, tmp_path / ".config")
     few = (tmp_path / "config").read_text()
     assert "num_to_test = 2" in few
     assert "duration" not in few  # 200 is the toolbox's default
@@ -75,27 +69,32 @@ def test_config_holds_only_what_differs_and_full_config_everything(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "named"),
+    ("kind", "values", "named"),
     [
-        ({"duration": 0}, "duration = 0"),
-        ({"batch_size": -1}, "batch_size = -1"),
-        ({"percentile": 101}, "percentile = 101"),
-        ({"threshold": float("nan")}, "threshold = nan"),
-        ({"reset": "modulo"}, "subtraction, zero"),
-        ({"name": "../net"}, "'../net'"),
+        (SimulationSettings, {"duration": 0}, "--duration 0"),
+        (SimulationSettings, {"batch_size": -1}, "--batch-size -1"),
+        (ConversionSettings, {"percentile": 101}, "--percentile 101"),
+        (SimulationSettings, {"threshold": float("nan")}, "--threshold nan"),
+        (SimulationSettings, {"reset": "modulo"}, "'subtraction' or 'zero'"),
+        (ConversionSettings, {"max_pool": "max"}, "'error', 'average' or 'spiking'"),
     ],
 )
-def test_values_are_checked(values, named):
+def test_values_are_checked(kind, values, named):
     with pytest.raises(UsageError, match=named):
-        ToolboxConfig(**{"name": "net", **values})
+        validated(kind, values)
+
+
+def test_a_name_is_no_path():
+    with pytest.raises(UsageError, match=r"'\.\./net'"):
+        configuration("../net")
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_toolbox_command_line_runs_in_a_copied_simulation_directory(stride, tmp_path, randomise, pixels):
     from tensorflow import keras
 
+    from snnb.conversion.convert import convert
     from snnb.conversion.h5 import copy_for_toolbox
-    from snnb.conversion.parse import parse
 
     model = randomise(
         keras.Sequential(
@@ -114,9 +113,16 @@ def test_toolbox_command_line_runs_in_a_copied_simulation_directory(stride, tmp_
     for name, array in (("x_norm", pixels), ("x_test", pixels), ("y_test", np.eye(2)[np.arange(120) % 2])):
         np.savez(dataset / f"{name}.npz", array.astype(np.float32))
     model.save(str(copy / "net.h5"))
-    parse(copy / "net.h5", tmp_path / "parse", name="net", x_norm=pixels, x_check=pixels, batch_size=20)
+    convert(
+        copy / "net.h5",
+        tmp_path / "parse",
+        name="net",
+        x_norm=pixels,
+        x_check=pixels,
+        settings=ConversionSettings(batch_size=20),
+    )
     copy_for_toolbox(tmp_path / "parse" / "net_parsed.h5", copy / "net_parsed.h5", 30)
-    write_config(ToolboxConfig("net", samples=90, duration=5, batch_size=30), copy / "config")
+    write_changes(configuration("net", [SimulationSettings(samples=90, duration=5, batch_size=30)]), copy / "config")
 
     command = Path(sys.executable).with_name("snntoolbox")
     run = subprocess.run(

@@ -23,7 +23,7 @@ class Verification:
     notes: List[str]
 
 
-def verify(run: RunDirectory, progress: Progress = silent) -> Verification:
+def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     """Hash every recorded file again and compare.
 
     Outputs must be there as recorded. An input that is another by now makes its stage stale, and

@@ -1,7 +1,7 @@
 import pytest
 
-from snnb.rundir.status import changed_options, stale_reason
-from snnb.rundir.verify import verify
+from snnb.rundir.staleness import changed_options, stale_reason
+from snnb.rundir.verification import verify_run
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_how_to_work_is_no_reason_to_run_again(prepared, tmp_path):
 )
 def test_damaged_output_is_found_by_status_and_verify(prepared, damage, reason):
     assert stale_reason(prepared, prepared.record_of("prepare"), {}) is None
-    assert verify(prepared).problems == []
+    assert verify_run(prepared).problems == []
     damage(prepared.path / "dataset" / "x.npy")
     assert stale_reason(prepared, prepared.record_of("prepare"), {}) == reason
-    assert len(verify(prepared).problems) == 1
+    assert len(verify_run(prepared).problems) == 1

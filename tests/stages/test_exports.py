@@ -12,8 +12,8 @@ import pytest
 
 from snnb import Run
 from snnb.errors import UsageError
-from snnb.rundir.verify import verify
-from snnb.stages.export import export_graph, stale_exports
+from snnb.rundir.verification import verify_run
+from snnb.stages.exports import export_graph, stale_exports
 from snnb.stages.runs import open_run
 from snnb.synapses import store
 
@@ -172,8 +172,8 @@ def test_exports_of_a_graph_that_is_there_no_longer(run):
     ("arguments", "code", "message"),
     [
         (["--format", "gexf"], 2, "networkx, csv, npz, parquet, sonata, spinemap, pynn, metis, hmetis, graphml"),
-        (["--format", "metis", "--scale", "nan"], 2, "scale nan cannot be"),
-        (["--format", "csv", "--rate-unit", "kHz"], 2, "step, hz, sample"),
+        (["--format", "metis", "--scale", "nan"], 2, "--scale nan: input should be a finite number"),
+        (["--format", "csv", "--rate-unit", "kHz"], 2, "'kHz' is not one of 'step', 'hz', 'sample'"),
         (["--format", "csv", "--output", "missing/x.csv"], 2, "missing: no such directory; make it"),
         (["--format", "csv", "--output", "file/x.csv"], 2, "file: is not a directory"),
         (["--format", "csv", "--output", "n" * 250], 3, "the name is too long"),
@@ -225,7 +225,7 @@ def test_exports_outlive_a_graph_that_is_made_again_and_status_names_them(run):
     named = stale_exports(changed.directory)
     assert len(named) == 3
     assert f"exports/{stamp}/mini_network.csv" in named
-    assert verify(open_run(run.path)).problems == []
+    assert verify_run(open_run(run.path)).problems == []
 
 
 def test_it_says_which_graph_it_took(run):

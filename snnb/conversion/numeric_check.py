@@ -23,7 +23,7 @@ def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str) -> 
     return trained.predict(x[:SAMPLES])
 
 
-def verify(parsed: keras.Model, x: np.ndarray, reference: np.ndarray) -> float:
+def check_outputs(parsed: keras.Model, x: np.ndarray, reference: np.ndarray) -> float:
     """Compare the parsed model, before its normalisation, with `reference_outputs`.
 
     Returns

@@ -7,29 +7,29 @@ from snnb.errors import InputError
 
 
 @dataclass
-class Layer:
+class KerasLayer:
     """A layer as Keras writes it, its neighbours, and the number of axes of its output, the batch left out."""
 
     name: str
     kind: str
     config: Dict[str, Any]
     nodes: int = 1
-    inbound: List["Layer"] = field(default_factory=list)
-    outbound: List["Layer"] = field(default_factory=list)
+    inbound: List["KerasLayer"] = field(default_factory=list)
+    outbound: List["KerasLayer"] = field(default_factory=list)
     rank: Optional[int] = None
 
 
 @dataclass(frozen=True)
-class Architecture:
+class KerasGraph:
     """A model's layers in network order, the first of which may be an `InputLayer`."""
 
-    layers: List[Layer]
-    inputs: List[Layer]
-    outputs: List[Layer]
+    layers: List[KerasLayer]
+    inputs: List[KerasLayer]
+    outputs: List[KerasLayer]
     input_shape: Optional[Tuple[Optional[int], ...]]
 
 
-def read_layers(description: Dict[str, Any]) -> Architecture:
+def read_keras_graph(description: Dict[str, Any]) -> KerasGraph:
     """Understand what `h5.read_architecture` or a model's `to_json` gives.
 
     Raises
@@ -44,17 +44,17 @@ def read_layers(description: Dict[str, Any]) -> Architecture:
         raise InputError(f"the model ({name}) is neither functional nor Sequential: build it from layers") from None
 
 
-def _sequential(description: Dict[str, Any]) -> Architecture:
+def _sequential(description: Dict[str, Any]) -> KerasGraph:
     layers = [_layer(entry) for entry in description["config"]["layers"]]
     if layers[0].kind != "InputLayer":
         shape = layers[0].config.get("batch_input_shape")
-        layers.insert(0, Layer(f"{layers[0].name}_input", "InputLayer", {"batch_input_shape": shape}))
+        layers.insert(0, KerasLayer(f"{layers[0].name}_input", "InputLayer", {"batch_input_shape": shape}))
     for before, after in zip(layers, layers[1:]):
         _connect(before, after)
     return _with_ranks(layers, [layers[0].name], [layers[-1].name])
 
 
-def _functional(description: Dict[str, Any]) -> Architecture:
+def _functional(description: Dict[str, Any]) -> KerasGraph:
     config = description["config"]
     layers = [_layer(entry) for entry in config["layers"]]
     by_name = {layer.name: layer for layer in layers}
@@ -67,14 +67,14 @@ def _functional(description: Dict[str, Any]) -> Architecture:
     return _with_ranks(layers, inputs, outputs)
 
 
-def _layer(entry: Dict[str, Any]) -> Layer:
+def _layer(entry: Dict[str, Any]) -> KerasLayer:
     name, kind = entry["config"]["name"], entry["class_name"]
     if not isinstance(name, str) or not isinstance(kind, str):
         raise TypeError("a layer's name and class are text")
-    return Layer(name, kind, entry["config"])
+    return KerasLayer(name, kind, entry["config"])
 
 
-def _connect(before: Layer, after: Layer) -> None:
+def _connect(before: KerasLayer, after: KerasLayer) -> None:
     before.outbound.append(after)
     after.inbound.append(before)
 
@@ -84,7 +84,7 @@ def _as_list(entries: List[Any]) -> List[Any]:
     return [entries] if isinstance(entries[0], str) else entries
 
 
-def _with_ranks(layers: List[Layer], inputs: List[str], outputs: List[str]) -> Architecture:
+def _with_ranks(layers: List[KerasLayer], inputs: List[str], outputs: List[str]) -> KerasGraph:
     by_name = {layer.name: layer for layer in layers}
     shape = by_name[inputs[0]].config.get("batch_input_shape")
     for layer in _in_order(layers):
@@ -99,7 +99,7 @@ def _with_ranks(layers: List[Layer], inputs: List[str], outputs: List[str]) -> A
             layer.rank = 1
         else:
             layer.rank = layer.inbound[0].rank
-    return Architecture(
+    return KerasGraph(
         layers=layers,
         inputs=[by_name[name] for name in inputs],
         outputs=[by_name[name] for name in outputs],
@@ -107,7 +107,7 @@ def _with_ranks(layers: List[Layer], inputs: List[str], outputs: List[str]) -> A
     )
 
 
-def _in_order(layers: List[Layer]) -> Iterator[Layer]:
+def _in_order(layers: List[KerasLayer]) -> Iterator[KerasLayer]:
     """The layers, each after all that it takes its input from."""
     seen: Set[str] = set()
     waiting = list(layers)

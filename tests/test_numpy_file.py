@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from snnb.arrays import load_archive, load_array, parse_archive
 from snnb.errors import InputError
+from snnb.numpy_file import load_archive, load_array, parse_archive
 
 ARRAYS = {
     "plain": np.arange(24, dtype=np.float32).reshape(2, 3, 4),

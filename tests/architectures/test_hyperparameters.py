@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find
-from snnb.architectures.settings import checked_settings
+from snnb.architectures.hyperparameters import checked_hyperparameters
 from snnb.errors import UsageError
 from snnb.options import from_pairs
 
 
 def read(pairs, settings, *, own=False):
-    return checked_settings(from_pairs(pairs), settings, own=own)
+    return checked_hyperparameters(from_pairs(pairs), settings, own=own)
 
 
 ALEXNET = find("alexnet_catsvsdogs").spec.settings
@@ -37,7 +37,7 @@ def test_a_function_of_ones_own_decides_itself_what_its_whole_numbers_may_be():
     ]:
         key = pair.split("=")[0]
         assert read([pair], settings, own=True) == {key: value}
-        assert checked_settings({key: value}, settings, own=True) == {key: value}
+        assert checked_hyperparameters({key: value}, settings, own=True) == {key: value}
     for pair, message in [
         ("dropout_layers=0.5", "'0.5' is not a whole number$"),
         ("units=many", "'many' is not a whole number$"),
@@ -54,7 +54,7 @@ def test_a_function_of_ones_own_decides_itself_what_its_whole_numbers_may_be():
     [
         (
             {"filterz": (6, 16)},
-            r"^--set filterz=6,16: there is no setting filterz, did you mean filters\?; there are fil",
+            r"^--set filterz=6,16: there is no setting filterz, did you mean filters\?; the settings are fil",
         ),
         ({"filters": 6}, "^--set filters=6: give 2 values, as in 6,16"),
         ({"filters": [6, "x"]}, "'x' is not a whole number from 1 to 1,000,000"),
@@ -64,19 +64,19 @@ def test_a_function_of_ones_own_decides_itself_what_its_whole_numbers_may_be():
         ({"filters": [6, True]}, "'True' is not a whole number"),
         ({"filters": {"a": 6}}, "give 2 values"),
         ({"units": None}, "give 2 values"),
-        ({3: 4}, "there is no setting 3; there are filters"),
+        ({3: 4}, "there is no setting 3; the settings are filters"),
     ],
 )
 def test_values_of_a_program_get_the_answer_of_the_command_line(values, message):
     with pytest.raises(UsageError, match=message):
-        checked_settings(values, find("lenet_mnist").spec.settings)
+        checked_hyperparameters(values, find("lenet_mnist").spec.settings)
 
 
 def test_values_of_a_program_get_the_type_of_the_default():
-    given = checked_settings({"filters": [np.int64(3), 5], "units": (7, 9)}, find("lenet_mnist").spec.settings)
+    given = checked_hyperparameters({"filters": [np.int64(3), 5], "units": (7, 9)}, find("lenet_mnist").spec.settings)
     assert repr(given) == "{'filters': (3, 5), 'units': (7, 9)}"
-    assert repr(checked_settings({"dropout": 0}, ALEXNET)) == "{'dropout': 0.0}"
-    assert checked_settings({}, ALEXNET) == {}
+    assert repr(checked_hyperparameters({"dropout": 0}, ALEXNET)) == "{'dropout': 0.0}"
+    assert checked_hyperparameters({}, ALEXNET) == {}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_values_of_a_program_get_the_type_of_the_default():
     [
         (
             "dropot=0.2",
-            r"no setting dropot, did you mean dropout\?; there are filters=96,256,384,384,256, units=4096,4096",
+            r"no setting dropot, did you mean dropout\?; the settings are filters=96,256,384,384,256, units=4096,4096",
         ),
         ("dropout", "write it as key=value"),
         ("dropout=1", "not a number from 0 up to but not including 1"),

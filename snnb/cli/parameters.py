@@ -12,13 +12,13 @@ from typing_extensions import Annotated, Literal, get_args, get_origin
 
 from snnb.options import MOST, Flag, Options, flag_of, own_flags
 
-Model = Annotated[
+ModelOption = Annotated[
     Optional[str],
     typer.Option(
         help="Name of a model (`snnb models` lists them), path/file.py:function, or path/model.h5.", show_default=False
     ),
 ]
-Dataset = Annotated[
+DatasetOption = Annotated[
     Optional[str],
     typer.Option(help="Data set (`snnb datasets` lists them); a model of the package has its own.", show_default=False),
 ]

@@ -1,30 +1,30 @@
 import numpy as np
 import pytest
 
-from snnb.conversion.verify import reference_outputs, verify
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.errors import VerificationError
 
 
 def test_a_weight_changed_by_little_is_found(small, pixels):
     reference = reference_outputs(small, pixels, max_pool="error")
-    assert verify(small, pixels, reference) == 0
+    assert check_outputs(small, pixels, reference) == 0
     kernel, bias = small.layers[7].get_weights()
     bias[3] += 0.1
     small.layers[7].set_weights([kernel, bias])
     with pytest.raises(VerificationError, match="differ from the trained model's"):
-        verify(small, pixels, reference)
+        check_outputs(small, pixels, reference)
 
 
 def test_not_a_number_does_not_pass(small, pixels):
     reference = reference_outputs(small, pixels, max_pool="error")
     with pytest.raises(VerificationError):
-        verify(small, np.full_like(pixels, np.nan), reference)
+        check_outputs(small, np.full_like(pixels, np.nan), reference)
 
 
 def test_another_shape_does_not_pass(small, pixels):
     reference = reference_outputs(small, pixels, max_pool="error")
     with pytest.raises(VerificationError, match="shape"):
-        verify(small, pixels, reference[:, :9])
+        check_outputs(small, pixels, reference[:, :9])
 
 
 def test_reference_with_average_pooling_is_the_networks_own_with_that_layer_replaced(randomise, pixels):

@@ -1,47 +1,73 @@
 """`export`: the run's graph in another program's format."""
 
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import TYPE_CHECKING, List, Optional
 
-from rich.filesize import decimal
+from pydantic import Field
 
 from snnb.errors import UpstreamError, UsageError
 from snnb.files import open_regular, sha256_of
+from snnb.options import Options
 from snnb.progress import Progress, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.status import stale_reason
-from snnb.synapses import SynapseGraph
-from snnb.synapses.export import FORMATS, Export, check_options, estimate, export
-from snnb.synapses.export.target import DESCRIPTION, beside, described
+from snnb.rundir.staleness import stale_reason
+from snnb.stages.graph import RateUnit
+from snnb.stages.stage import Say, say_nothing
+
+if TYPE_CHECKING:
+    from snnb.synapses.export import Export
 
 EXPORTS = "exports"
+
+
+class ExportOptions(Options):
+    """What is written, and in which units. A format uses those options that apply to it."""
+
+    rate_unit: RateUnit = Field(default="step", description="Unit of rates.")
+    with_input: bool = Field(
+        default=False, description="Keep an input that is a current in partition and spike formats."
+    )
+    scale: Optional[float] = Field(
+        default=None, gt=0, description="Factor from rates (metis) or spike counts (hmetis) to integer weights."
+    )
+    idx64: bool = Field(default=False, description="The program that reads a metis file is built with 64-bit indices.")
+
+
+DEFAULT_OPTIONS = ExportOptions()
 
 
 def export_graph(
     run: RunDirectory,
     format: str,
+    options: ExportOptions = DEFAULT_OPTIONS,
     *,
     output: Optional[Path] = None,
     graph: Optional[str] = None,
-    rate_unit: str = "step",
-    with_input: bool = False,
-    scale: Optional[float] = None,
-    idx64: bool = False,
     force: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = say_nothing,
     progress: Progress = silent,
-) -> Export:
+) -> "Export":
     """Write a graph of the run in another format.
 
     Parameters
     ----------
-    output
-        Where to write; `exports/<graph's stamp>/MODEL.<ending>` of the run when left out.
-    graph
-        Stamp of the graph, or `weights`; the latest when left out.
-    rate_unit, with_input, scale, idx64, force
-        As `snnb.synapses.export.export` has them.
+    run : RunDirectory
+        The run.
+    format : str
+        Name of the format, a key of `snnb.synapses.export.FORMATS`.
+    options : ExportOptions
+        What is written, and in which units.
+    output : Path, optional
+        Where to write; by default `exports/STAMP/MODEL.<ending>` of the run, STAMP being that of the graph.
+    graph : str, optional
+        Stamp of the graph, or `weights`; by default the latest.
+    force : bool
+        Replace a file, or a directory that an export has made.
+    say : callable
+        Called with messages such as which graph is written.
+    progress : Progress
+        Called with the number of edges written.
 
     Raises
     ------
@@ -51,14 +77,34 @@ def export_graph(
         There is no such graph or format; the target is, contains or lies among a run's own files; it exists and
         `force` is false; or it is neither a file nor what an export made.
     """
-    check_options(format, rate_unit, scale)
+    from snnb.synapses.export import check_options
+
+    check_options(format)
     stamp = _chosen(run, graph, say)
-    path = run.path / _graph_file(run, stamp)
     if output is not None:
         _refuse_files_of_runs(output, run)
+    return _write(run, stamp, format, options, output, force, say, progress)
+
+
+def _write(
+    run: RunDirectory,
+    stamp: str,
+    format: str,
+    options: ExportOptions,
+    output: Optional[Path],
+    force: bool,
+    say: Say,
+    progress: Progress,
+) -> "Export":
+    from rich.filesize import decimal
+
+    from snnb.synapses import SynapseGraph
+    from snnb.synapses.export import FORMATS, estimate, export
+
+    path = run.path / _graph_file(run, stamp)
     with SynapseGraph.open(path) as opened:
         digest = sha256_of(path)
-        expected = estimate(opened, format, with_input=with_input)
+        expected = estimate(opened, format, with_input=options.with_input)
         target = output or _own_place(run, stamp) / f"{run.model}{FORMATS[format].suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
         recorded = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
@@ -66,10 +112,7 @@ def export_graph(
             opened,
             format,
             target,
-            rate_unit=rate_unit,
-            with_input=with_input,
-            scale=scale,
-            idx64=idx64,
+            **dict(options),
             spike_times=recorded if recorded.exists() else None,
             origin={"stamp": stamp, "sha256": digest},
             force=force,
@@ -77,7 +120,7 @@ def export_graph(
         )
 
 
-def _chosen(run: RunDirectory, graph: Optional[str], say: Callable[[str], None]) -> str:
+def _chosen(run: RunDirectory, graph: Optional[str], say: Say) -> str:
     """Return the stamp of the graph asked for, or of the latest; say which it is, and whether it is stale."""
     known = run.records_of("graph")
     if not known:
@@ -149,6 +192,9 @@ def _hash_of(run: RunDirectory, stamp: str) -> Optional[str]:
 
 def stale_exports(run: RunDirectory) -> List[str]:
     """Exports in the run, by path, that were made from a graph that has changed or is there no longer."""
+    from snnb.synapses.export import FORMATS
+    from snnb.synapses.export.target import DESCRIPTION, beside, described
+
     places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
     if places[0].is_symlink():
         return []

@@ -1,0 +1,34 @@
+"""How a network is converted and normalised."""
+
+from typing import Literal
+
+from pydantic import Field
+from typing_extensions import Annotated
+
+from snnb.options import Count, Options, ToolboxKey
+
+MaxPool = Literal["error", "average", "spiking"]
+
+
+class ConversionSettings(Options):
+    """How a network is converted and normalised."""
+
+    percentile: Annotated[float, ToolboxKey("normalization", "percentile")] = Field(
+        default=99.9,
+        gt=0,
+        le=100,
+        description="Percentile of a layer's non-zero activations that becomes a rate of 1.",
+    )
+    normalization_schedule: Annotated[bool, ToolboxKey("normalization", "normalization_schedule")] = Field(
+        default=False, description="Lower the percentile with depth, as the toolbox can."
+    )
+    max_pool: Annotated[
+        MaxPool,
+        ToolboxKey("conversion", "max2avg_pool", {"error": "False", "average": "True", "spiking": "False"}),
+    ] = Field(default="error", description="What to do about max pooling: refuse it, replace it, or keep it spiking.")
+    rectify_linear: bool = Field(
+        default=False, description="Accept hidden linear layers, whose negative activations spikes cut off."
+    )
+    batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
+        default=50, description="Samples at a time."
+    )

@@ -1,0 +1,193 @@
+"""From a trained model to a parsed, verified and normalised one, through the toolbox's own parser."""
+
+import json
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+import numpy as np
+from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
+from tensorflow import keras
+
+from snnb.autograph import keep_in_memory
+from snnb.conversion.checks import check_architecture
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.h5 import load_keras, read_architecture, save_keras
+from snnb.conversion.normalise import Activity, apply_factors, measure, scale_factors
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
+from snnb.conversion.quiet import quiet
+from snnb.conversion.toolbox_config import configuration, write_changes
+from snnb.errors import InputError
+from snnb.progress import Progress, silent
+
+DEFAULT_SETTINGS = ConversionSettings()
+
+
+@dataclass(frozen=True)
+class ConversionResult:
+    """What the conversion found.
+
+    Attributes
+    ----------
+    largest_difference : float
+        Largest absolute difference between the outputs of the parsed model, before its normalisation, and those of the
+        trained model.
+    samples_verified, samples_normalised : int
+        Samples that the two models were compared on, and samples that the activations were measured on.
+    scale_factors : dict of str to float
+        λ of the input and of each layer with weights.
+    negative_shares : dict of str to float
+        Of layers without an activation, the share of activations below zero, which spikes cannot represent.
+    warnings : list of str
+        What a person should know, one line each.
+    """
+
+    largest_difference: float
+    samples_verified: int
+    samples_normalised: int
+    scale_factors: Dict[str, float]
+    negative_shares: Dict[str, float]
+    warnings: List[str]
+
+
+def convert(
+    model_path: Path,
+    target: Path,
+    *,
+    name: str,
+    x_norm: np.ndarray,
+    x_check: np.ndarray,
+    settings: ConversionSettings = DEFAULT_SETTINGS,
+    progress: Progress = silent,
+) -> ConversionResult:
+    """Write `name_parsed.h5`, `config` and `scale_factors.json` into `target`.
+
+    Parameters
+    ----------
+    model_path : Path
+        The trained model, a Keras h5 file.
+    target : Path
+        An existing folder.
+    name : str
+        Name of the model.
+    x_norm : np.ndarray
+        Samples for the normalisation, float32 `(samples, ...)` in [0, 1].
+    x_check : np.ndarray
+        Samples for the verification, likewise; the first 100 are used.
+    settings : ConversionSettings
+        How the model is converted and normalised.
+    progress : Progress
+        Called with the number of samples that the activations were measured on.
+
+    Raises
+    ------
+    InputError
+        The file holds no model, or one that cannot be converted; or the samples do not fit the model.
+    VerificationError
+        The parsed model computes something else than the trained one.
+    """
+    keep_in_memory()
+    description = read_architecture(model_path)
+    check_architecture(description, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear)
+    trained = load_keras(model_path)
+    _check_samples(trained, x_norm, x_check)
+    settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
+    parameters = configuration(name, [settings], dataset_path="../dataset")
+    reference = reference_outputs(trained, x_check, max_pool=settings.max_pool)
+    parsed = to_parsed(trained, parameters)
+    largest_difference = check_outputs(parsed, x_check, reference)
+    activity = measure(
+        parsed,
+        x_norm,
+        percentile=settings.percentile,
+        schedule=settings.normalization_schedule,
+        batch_size=settings.batch_size,
+        progress=progress,
+    )
+    factors = scale_factors(parsed, activity.percentiles)
+    apply_factors(parsed, factors)
+    save_keras(parsed, target / f"{name}_parsed.h5", f"{name}_parsed")
+    write_changes(parameters, target / "config")
+    (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
+    return _result(parsed, activity, factors, largest_difference, len(reference), len(x_norm), settings.batch_size)
+
+
+def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
+    """Parse with the toolbox: batch normalisation absorbed, training-only layers dropped, layers named.
+
+    Parameters
+    ----------
+    trained : keras.Model
+        The trained model. The toolbox edits its graph: do not save or clone it afterwards.
+    parameters : ConfigParser
+        The toolbox's parameters, see `toolbox_config.configuration`.
+
+    Returns
+    -------
+    keras.Model
+        The parsed model, not normalised.
+
+    Raises
+    ------
+    InputError
+        The toolbox's parser fails on the model.
+    """
+    parser = _FreeBatchParser(trained, parameters)
+    try:
+        with quiet():
+            parser.parse()
+            return parser.build_parsed_model()
+    except (AssertionError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "no reason given"
+        raise InputError(
+            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {reason}): simplify it"
+        ) from error
+
+
+class _FreeBatchParser(ModelParser):
+    """The toolbox's parser, but the parsed model takes batches of any size."""
+
+    def get_batch_input_shape(self) -> Tuple:
+        return (None, *self.get_input_shape())
+
+
+def _check_samples(model: keras.Model, x_norm: np.ndarray, x_check: np.ndarray) -> None:
+    for what, x in (("normalisation", x_norm), ("verification", x_check)):
+        if len(x) == 0:
+            raise InputError(f"there are no samples for the {what}: prepare more")
+        if x.shape[1:] != model.input_shape[1:]:
+            raise InputError(
+                f"samples for the {what} have the shape {x.shape[1:]}, the model takes {model.input_shape[1:]}: "
+                "prepare the data set that the model was trained on"
+            )
+
+
+def _result(
+    parsed: keras.Model,
+    activity: Activity,
+    factors: Dict[str, float],
+    largest_difference: float,
+    verified: int,
+    samples: int,
+    batch_size: int,
+) -> ConversionResult:
+    linear = [layer.name for layer in parsed.layers if layer.weights and layer.activation.__name__ == "linear"]
+    negative_shares = {layer: activity.negative_shares[layer] for layer in linear}
+    rest = samples % batch_size
+    warnings = [f"{layer} is never active on the normalisation samples: scale factor 1" for layer in activity.silent]
+    warnings += [
+        f"{layer} has no activation: spikes rectify the {share:.1%} of its values that are negative"
+        for layer, share in negative_shares.items()
+        if share > 0
+    ]
+    if rest:
+        warnings.append(f"the last {rest} of {samples} normalisation samples do not fill a batch: not used")
+    return ConversionResult(
+        largest_difference=largest_difference,
+        samples_verified=verified,
+        samples_normalised=samples - rest,
+        scale_factors=factors,
+        negative_shares=negative_shares,
+        warnings=warnings,
+    )
