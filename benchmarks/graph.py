@@ -25,8 +25,8 @@ from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, w
 
 from snnb.synapses import SynapseGraph
 from snnb.synapses.build import build_graph
-from snnb.synapses.export import FORMATS, export
-from snnb.synapses.projection import Projection
+from snnb.synapses.export.write import FORMATS, export
+from snnb.synapses.projection import GraphProjection
 
 SAMPLE = 2_000_000  # edges that the slow ways are measured on
 
@@ -41,11 +41,11 @@ def best_of(repeats: int, work: Callable[[], Any]) -> float:
     return min(seconds)
 
 
-def generate(projection: Projection) -> int:
+def generate(projection: GraphProjection) -> int:
     return sum(batch.source.size for batch in projection.edge_batches())
 
 
-def touch(projection: Projection) -> Tuple[int, float]:
+def touch(projection: GraphProjection) -> Tuple[int, float]:
     """Count the edges and sum them in float64."""
     count, total = 0, 0.0
     for batch in projection.edge_batches():
@@ -54,24 +54,25 @@ def touch(projection: Projection) -> Tuple[int, float]:
     return count, total
 
 
-def numpy_fresh(projection: Projection) -> None:
+def numpy_fresh(projection: GraphProjection) -> None:
     """Vectorised index arithmetic into new arrays, for all channels of an input position at once."""
-    connection, kernel = projection.connection, projection.kernel
-    rate = projection.source.edge_rate(1.0).reshape(connection.input_volume)
-    row_start, column_start = connection.rows.starts(), connection.columns.starts()
-    filters = np.arange(connection.filters)
-    for row, column in np.ndindex(connection.rows.size, connection.columns.size):
+    (connection,) = projection.connections
+    geometry, kernel = connection.geometry, connection.kernel
+    rate = projection.source.edge_rate(1.0).reshape(geometry.input_volume)
+    row_start, column_start = geometry.rows.starts(), geometry.columns.starts()
+    filters = np.arange(geometry.filters)
+    for row, column in np.ndindex(geometry.rows.size, geometry.columns.size):
         i, j = slice(row_start[row], row_start[row + 1]), slice(column_start[column], column_start[column + 1])
-        output = connection.rows.output[i][:, None] * connection.columns.outputs + connection.columns.output[j]
-        weight = kernel[connection.rows.tap[i][:, None], connection.columns.tap[j]]
-        target = np.broadcast_to((output[:, :, None] * connection.filters + filters)[:, :, None], weight.shape)
+        output = geometry.rows.output[i][:, None] * geometry.columns.outputs + geometry.columns.output[j]
+        weight = kernel[geometry.rows.tap[i][:, None], geometry.columns.tap[j]]
+        target = np.broadcast_to((output[:, :, None] * geometry.filters + filters)[:, :, None], weight.shape)
         target = (target + projection.target.first).astype(np.int32)
-        source = np.broadcast_to(projection.reindexing.ids[row, column][:, None], weight.shape).astype(np.int32)
+        source = np.broadcast_to(connection.positions.ids[row, column][:, None], weight.shape).astype(np.int32)
         edge = rate[row, column][:, None] * weight
         del source, target, edge
 
 
-def sample(projection: Projection, edges: int) -> List[np.ndarray]:
+def sample(projection: GraphProjection, edges: int) -> List[np.ndarray]:
     parts, count = [], 0
     for batch in projection.edge_batches():
         parts.append([values.copy() for values in batch])
@@ -129,7 +130,7 @@ def generation(folder: Path) -> None:
             print(f"{name:56}{graph.number_of_edges():12,} " + " ".join(cells), flush=True)
 
 
-def measure(projection: Projection, nodes: int) -> Dict[str, float]:
+def measure(projection: GraphProjection, nodes: int) -> Dict[str, float]:
     """Million edges a second by each way; the slow ones on a sample, given the edges as arrays."""
     edges = generate(projection)  # compiles
     arrays = sample(projection, SAMPLE)
@@ -141,7 +142,7 @@ def measure(projection: Projection, nodes: int) -> Dict[str, float]:
         "igraph": arrays[0].size / best_of(2, lambda: igraph_bulk(arrays, nodes)),
         "networkx": few[0].size / best_of(2, lambda: networkx_loop(few)),
     }
-    if projection.kernel is not None:
+    if projection.connections[0].kernel is not None:
         speeds["numpy"] = edges / best_of(2, lambda: numpy_fresh(projection))
     return {name: speed / 1e6 for name, speed in speeds.items()}
 

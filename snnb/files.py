@@ -54,9 +54,7 @@ def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
     kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
     if kind != stat.S_IFREG:
         os.close(descriptor)
-        raise InputError(
-            f"{path} is {KINDS.get(kind, 'no regular file')}, not a regular file; put a file in its place"
-        )
+        raise InputError(f"{path} is {KINDS.get(kind, 'no regular file')}, not a regular file; put a file in its place")
     return os.fdopen(descriptor, "rb")
 
 

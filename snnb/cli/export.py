@@ -20,11 +20,11 @@ from snnb.cli.parameters import (
     stage_options,
 )
 from snnb.options import validated
-from snnb.stages.exports import ExportOptions
+from snnb.synapses.export.options import ExportOptions
 
 
 def _formats() -> List[str]:
-    from snnb.synapses.export import FORMATS
+    from snnb.synapses.export.write import FORMATS
 
     return list(FORMATS)
 

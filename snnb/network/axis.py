@@ -35,6 +35,7 @@ class Axis:
 
     @classmethod
     def of(cls, size: int, outputs: int, taps: int, input: np.ndarray, output: np.ndarray, tap: np.ndarray) -> "Axis":
+        """Make an axis of triples in any order."""
         order = np.lexsort((output, input))
         return cls(size, outputs, taps, input[order], output[order], tap[order])
 

@@ -4,7 +4,7 @@ A class has the name of its Keras layer, and its fields those of the layer's con
 graph takes, add a class here; engines have a table of the kinds that they simulate.
 """
 
-from typing import Any, ClassVar, Dict, Mapping, Optional, Tuple, Type
+from typing import ClassVar, Dict, Mapping, Optional, Tuple, Type, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +18,7 @@ LONGEST = 1 << 31  # of an axis, a kernel, a stride
 Count = Annotated[int, Field(strict=True, ge=1, le=LONGEST)]
 Length = Annotated[int, Field(strict=True, ge=0, le=LONGEST)]
 Pair = Tuple[Count, Count]
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Layer(BaseModel):
@@ -25,8 +26,8 @@ class Layer(BaseModel):
 
     Attributes
     ----------
-    WEIGHTING : {"kernel", "one", "average"}
-        A synapse weighs what the kernel says; 1; or what averaging makes of it.
+    WEIGHTING : {"kernel", "one", "average", "maximum"}
+        A synapse weighs what the kernel says; or it weighs 1, and the window is summed, averaged or its maximum taken.
     KERNEL : str or None
         Name of the array of weights in a Keras file.
     KERNEL_AXES : int
@@ -55,7 +56,7 @@ class Layer(BaseModel):
         """
         raise NotImplementedError
 
-    def described(self) -> Dict[str, Any]:
+    def described(self) -> Dict[str, object]:
         """Return strides, sizes and the like, under Keras's names, without what the arrays' shapes tell."""
         return self.model_dump(exclude={"filters", "depth_multiplier", "activation", "use_bias"}, exclude_none=True)
 
@@ -203,7 +204,7 @@ class AveragePooling2D(Pooling2D):
 class MaxPooling2D(Pooling2D):
     """Spiking max pooling: per window, the present spike of the input that has accumulated most so far."""
 
-    WEIGHTING: ClassVar[str] = "one"
+    WEIGHTING: ClassVar[str] = "maximum"
 
 
 class UpSampling2D(Layer):
@@ -226,7 +227,7 @@ _KINDS = (Dense, Conv1D, Conv2D, DepthwiseConv2D, Conv2DTranspose, AveragePoolin
 KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
 
 
-def configured(kind: Type[BaseModel], config: Mapping[str, Any], name: str) -> Any:
+def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kind:
     """Make a layer from Keras's configuration.
 
     Parameters

@@ -150,7 +150,7 @@ class Network:
         return Network(tuple(_in_memory(volume) for volume in self.volumes))
 
     def ids(self) -> Iterator[Tuple[Volume, Tuple[np.ndarray, ...]]]:
-        """Number the neurons, and walk through the network with arrays of these ids in the place of activations.
+        """Give each neuron a number, and walk through the network with arrays of these ids in the place of activations.
 
         The input's come first, then those of the populations in network order, inside each in C order of its shape.
 

@@ -1,7 +1,7 @@
 """The layer kinds without neurons: each puts what it reads elsewhere, or nothing beside it, whatever the values are."""
 
 import math
-from typing import Any, Mapping, Sequence, Tuple, Type
+from typing import Mapping, Sequence, Tuple, Type
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,7 +32,7 @@ class Reindexing(BaseModel):
         """Tell the output's shape from those of the inputs; ValueError where they do not fit."""
         raise NotImplementedError
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
         """Put the values of the inputs where they belong, and `padding` where there is none."""
         raise NotImplementedError
 
@@ -45,7 +45,7 @@ class Flatten(Reindexing):
         (shape,) = shapes
         return (math.prod(shape),)
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
         """See `Reindexing`."""
         return inputs[0].reshape(-1)
 
@@ -64,7 +64,7 @@ class Reshape(Reindexing):
             raise ValueError(f"{size} values do not fill {self.target_shape}")
         return shaped
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
         """See `Reindexing`."""
         return inputs[0].reshape(self.target_shape)
 
@@ -89,7 +89,7 @@ class Concatenate(Reindexing):
             raise ValueError(f"shapes {', '.join(map(str, shapes))} differ in more than axis {self.axis}")
         return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
         """See `Reindexing`."""
         return np.concatenate(inputs, axis=self.along(inputs[0].ndim))
 
@@ -108,7 +108,7 @@ class _ZeroPadding(Reindexing):
             raise ValueError(f"an input of shape {shape} has not {len(pads) + 1} axes")
         return (*(length + sum(pad) for length, pad in zip(shape, pads)), shape[-1])
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: Any = PADDING) -> np.ndarray:
+    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
         """See `Reindexing`."""
         return np.pad(inputs[0], [*self.pads(), (0, 0)], constant_values=padding)
 

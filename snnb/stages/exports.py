@@ -3,44 +3,25 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
-from pydantic import Field
-
 from snnb.errors import UpstreamError, UsageError
 from snnb.files import open_regular, sha256_of
-from snnb.options import Options
 from snnb.progress import Progress, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.staleness import stale_reason
-from snnb.stages.graph import RateUnit
 from snnb.stages.stage import Say, say_nothing
+from snnb.synapses.export.options import DEFAULTS, ExportOptions
 
 if TYPE_CHECKING:
-    from snnb.synapses.export import Export
+    from snnb.synapses.export.write import Export
 
 EXPORTS = "exports"
-
-
-class ExportOptions(Options):
-    """What is written, and in which units. A format uses those options that apply to it."""
-
-    rate_unit: RateUnit = Field(default="step", description="Unit of rates.")
-    with_input: bool = Field(
-        default=False, description="Keep an input that is a current in partition and spike formats."
-    )
-    scale: Optional[float] = Field(
-        default=None, gt=0, description="Factor from rates (metis) or spike counts (hmetis) to integer weights."
-    )
-    idx64: bool = Field(default=False, description="The program that reads a metis file is built with 64-bit indices.")
-
-
-DEFAULT_OPTIONS = ExportOptions()
 
 
 def export_graph(
     run: RunDirectory,
     format: str,
-    options: ExportOptions = DEFAULT_OPTIONS,
+    options: ExportOptions = DEFAULTS,
     *,
     output: Optional[Path] = None,
     graph: Optional[str] = None,
@@ -55,7 +36,7 @@ def export_graph(
     run : RunDirectory
         The run.
     format : str
-        Name of the format, a key of `snnb.synapses.export.FORMATS`.
+        Name of the format, a key of `snnb.synapses.export.write.FORMATS`.
     options : ExportOptions
         What is written, and in which units.
     output : Path, optional
@@ -77,21 +58,21 @@ def export_graph(
         There is no such graph or format; the target is, contains or lies among a run's own files; it exists and
         `force` is false; or it is neither a file nor what an export made.
     """
-    from snnb.synapses.export import check_options
+    from snnb.synapses.export.write import find_format
 
-    check_options(format)
+    find_format(format)
     stamp = _chosen(run, graph, say)
     if output is not None:
         _refuse_files_of_runs(output, run)
-    return _write(run, stamp, format, options, output, force, say, progress)
+    return _write(run, stamp, format, output, options, force, say, progress)
 
 
 def _write(
     run: RunDirectory,
     stamp: str,
     format: str,
-    options: ExportOptions,
     output: Optional[Path],
+    options: ExportOptions,
     force: bool,
     say: Say,
     progress: Progress,
@@ -99,20 +80,20 @@ def _write(
     from rich.filesize import decimal
 
     from snnb.synapses import SynapseGraph
-    from snnb.synapses.export import FORMATS, estimate, export
+    from snnb.synapses.export.write import estimate, export, find_format
 
     path = run.path / _graph_file(run, stamp)
     with SynapseGraph.open(path) as opened:
         digest = sha256_of(path)
-        expected = estimate(opened, format, with_input=options.with_input)
-        target = output or _own_place(run, stamp) / f"{run.model}{FORMATS[format].suffix}"
+        expected = estimate(opened, format, options)
+        target = output or _own_place(run, stamp) / f"{run.model}{find_format(format).suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
         recorded = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
         return export(
             opened,
             format,
             target,
-            **dict(options),
+            options,
             spike_times=recorded if recorded.exists() else None,
             origin={"stamp": stamp, "sha256": digest},
             force=force,
@@ -192,8 +173,8 @@ def _hash_of(run: RunDirectory, stamp: str) -> Optional[str]:
 
 def stale_exports(run: RunDirectory) -> List[str]:
     """Exports in the run, by path, that were made from a graph that has changed or is there no longer."""
-    from snnb.synapses.export import FORMATS
     from snnb.synapses.export.target import DESCRIPTION, beside, described
+    from snnb.synapses.export.write import FORMATS
 
     places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
     if places[0].is_symlink():

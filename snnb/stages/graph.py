@@ -15,12 +15,10 @@ from snnb.rundir.records import Kind, Record
 from snnb.rundir.staleness import stale_reason
 from snnb.stages.log_file import write_log
 from snnb.stages.stage import Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
+from snnb.synapses.export.options import ExportOptions, RateUnit
 from snnb.text import load_json
 
 PoolWeight = Literal["one", "mean"]
-
-
-RateUnit = Literal["step", "hz", "sample"]
 
 
 class GraphParams(Options):
@@ -97,7 +95,7 @@ def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
     """Build the graph and write a directory below `graphs/`, named as the simulation."""
     from snnb.synapses.build import build_graph
-    from snnb.synapses.export import export
+    from snnb.synapses.export.write import export
     from snnb.synapses.log import lines as log_lines
 
     read = inputs(run, params)
@@ -121,7 +119,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
         lines = log_lines(graph)
         writable = edges <= params.networkx_limit
         if writable:
-            export(graph, "networkx", output.directory / "graph", rate_unit=params.rate_unit)
+            export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
         else:
             lines.append(
                 f"graph left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 from snnb.options import validated
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verification import Verification, verify_run
-from snnb.stages.exports import ExportOptions, export_graph
+from snnb.stages.exports import export_graph
 from snnb.stages.plan import bring_up_to_date
 from snnb.stages.runs import open_or_create
 from snnb.stages.stage import StageResult
+from snnb.synapses.export.options import ExportOptions
 
 if TYPE_CHECKING:
-    from snnb.synapses.export import Export
+    from snnb.synapses.export.write import Export
 
 
 class Run:

@@ -1,14 +1,11 @@
 """Neighbours of many neurons at once: targets and sources over all projections of a population together."""
 
-from typing import TYPE_CHECKING, Iterator, Sequence, Tuple
+from typing import Iterator, Sequence, Tuple
 
 import numpy as np
 
-from snnb.synapses.population import Population
-from snnb.synapses.store import index_dtype
-
-if TYPE_CHECKING:
-    from snnb.synapses.projection import Projection
+from snnb.synapses.population import GraphPopulation
+from snnb.synapses.projection import GraphProjection
 
 MOST_NEURONS = 1 << 16  # in a range: neurons without edges take room too
 
@@ -24,20 +21,22 @@ def ranges(degrees: np.ndarray, max_edges: int) -> Iterator[Tuple[int, int]]:
         start = stop
 
 
-def out_degrees(projections: Sequence["Projection"], population: Population) -> np.ndarray:
+def out_degrees(projections: Sequence[GraphProjection], population: GraphPopulation) -> np.ndarray:
+    """Count the synapses of each neuron of the population that the projections come from: int64."""
     return sum((p.out_degrees for p in projections), np.zeros(population.size, np.int64))
 
 
-def in_degrees(projections: Sequence["Projection"], population: Population) -> np.ndarray:
+def in_degrees(projections: Sequence[GraphProjection], population: GraphPopulation) -> np.ndarray:
+    """Count the synapses onto each neuron of the population that the projections lead to: int64."""
     return sum((p.in_degrees for p in projections), np.zeros(population.size, np.int64))
 
 
-def targets(projections: Sequence["Projection"], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def targets(projections: Sequence[GraphProjection], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """List the targets of neurons `start` to `stop` of the population that the projections come from.
 
     Parameters
     ----------
-    projections : sequence of Projection
+    projections : sequence of GraphProjection
     start, stop : int
 
     Returns
@@ -58,10 +57,10 @@ def targets(projections: Sequence["Projection"], start: int, stop: int) -> Tuple
     return indptr, target[order], weight[order]
 
 
-def sources(projections: Sequence["Projection"], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray]:
+def sources(projections: Sequence[GraphProjection], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray]:
     """List the sources of neurons `start` to `stop` of the projections' target: indptr and ids, as `targets` does."""
     indptr = _indptr([projection.in_degrees[start:stop] for projection in projections], stop - start)
-    parts = [_sources(projection, start, stop) for projection in projections]
+    parts = [projection.sources_of_range(start, stop) for projection in projections]
     if len(parts) == 1:
         return indptr, parts[0]
     if not parts:
@@ -69,32 +68,6 @@ def sources(projections: Sequence["Projection"], start: int, stop: int) -> Tuple
     owners = [np.repeat(np.arange(start, stop), projection.in_degrees[start:stop]) for projection in projections]
     order = np.argsort(np.concatenate(owners), kind="stable")
     return indptr, np.concatenate(parts)[order]
-
-
-def _sources(projection: "Projection", start: int, stop: int) -> np.ndarray:
-    if projection.reindexing.parallel:
-        first = projection.target.first
-        return np.concatenate([projection.predecessors(first + target)[0] for target in range(start, stop)])
-    from snnb.synapses.kernels import list_sources
-
-    connection = projection.connection
-    row_order, row_start = connection.rows.by_output()
-    column_order, column_start = connection.columns.by_output()
-    last = projection.source.first + projection.source.size
-    found = np.empty(int(projection.in_degrees[start:stop].sum()), index_dtype(last))
-    list_sources(
-        projection.reindexing.ids,
-        row_start,
-        connection.rows.input[row_order],
-        column_start,
-        connection.columns.input[column_order],
-        connection.filters,
-        0 if connection.pairing == "dense" else connection.multiplier,
-        start,
-        stop,
-        found,
-    )
-    return found
 
 
 def _indptr(degrees: Sequence[np.ndarray], neurons: int) -> np.ndarray:

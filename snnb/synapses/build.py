@@ -2,21 +2,22 @@
 
 import shutil
 from pathlib import Path
-from typing import List, Mapping, Optional
+from typing import List, Mapping, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
 
-from snnb.errors import InputError, ResourceError, UsageError
+from snnb.errors import ResourceError, UsageError
 from snnb.files import sha256_of, written_whole
 from snnb.hdf5 import write_array
+from snnb.network.network import Network, Population
+from snnb.network.read import open_network
+from snnb.network.reindexing import PADDING
 from snnb.progress import Progress, silent
 from snnb.synapses import store
 from snnb.synapses.counts import Counts, read_counts
 from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.parsed_model import INPUT, ParsedModel, open_parsed_model
-from snnb.synapses.plan import PlannedPopulation, consecutive, plan, sources
-from snnb.synapses.rules import POOL_WEIGHTS
+from snnb.synapses.population import POOL_WEIGHTS
 
 NODE_BYTES = 16  # at most: a count of 8 bytes, an id of 4 or 8
 
@@ -64,18 +65,18 @@ def build_graph(
     """
     if pool_weight not in POOL_WEIGHTS:
         raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
-    model = open_parsed_model(parsed)
-    try:
-        populations = plan(model, pool_weight)
-        recorded = None if counts is None else read_counts(counts, populations, coding or {})
-        _refuse_full_disk(target, parsed.stat().st_size + NODE_BYTES * sum(p.size for p in populations))
+    with open_network(parsed) as network:
+        shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
+        recorded = None if counts is None else read_counts(counts, shapes, coding or {})
+        nodes = network.input.size + network.neurons
+        _refuse_full_disk(target, parsed.stat().st_size + NODE_BYTES * nodes)
+        sums = any(len(population.projections) > 1 for population in network.populations)
+        version = store.VERSION_WITH_SUMS if sums else store.VERSION
         with written_whole(target, force=True) as temporary:
             with store.create(temporary) as file:
-                _write_head(file, model, counts, recorded, pool_weight)
-                _write_populations(file, model, populations, recorded, progress)
-            store.seal(temporary)
-    finally:
-        model.file.close()
+                _write_head(file, version, parsed, counts, recorded, pool_weight)
+                _write_populations(file, network, recorded, pool_weight, progress)
+            store.seal(temporary, version)
     return SynapseGraph.open(target)
 
 
@@ -88,12 +89,17 @@ def _refuse_full_disk(target: Path, need: int) -> None:
 
 
 def _write_head(
-    file: h5py.File, model: ParsedModel, counts: Optional[Path], recorded: Optional[Counts], pool_weight: str
+    file: h5py.File,
+    version: int,
+    parsed: Path,
+    counts: Optional[Path],
+    recorded: Optional[Counts],
+    pool_weight: str,
 ) -> None:
     file.attrs["format"] = store.FORMAT
-    file.attrs["version"] = store.VERSION
+    file.attrs["version"] = version
     file.attrs["pool_weight"] = pool_weight
-    file.attrs["parsed_sha256"] = sha256_of(model.path)
+    file.attrs["parsed_sha256"] = sha256_of(parsed)
     file.attrs["edge_unit"] = "thresholds" if recorded is None else "thresholds per time step"
     if counts is not None and recorded is not None:
         file.attrs["counts_sha256"] = sha256_of(counts)
@@ -105,65 +111,67 @@ def _write_head(
 
 
 def _write_populations(
-    file: h5py.File,
-    model: ParsedModel,
-    populations: List[PlannedPopulation],
-    recorded: Optional[Counts],
-    progress: Progress,
+    file: h5py.File, network: Network, recorded: Optional[Counts], pool_weight: str, progress: Progress
 ) -> None:
-    firsts = np.array([population.first for population in populations])
-    nodes = populations[-1].first + populations[-1].size
-    links = []
-    for number, population in enumerate(populations):
-        progress(number, len(populations), population.layer.name)
+    firsts = np.cumsum([0, network.input.size, *(population.size for population in network.populations)])
+    links: List[Tuple[int, int]] = []
+    total = 1 + len(network.populations)
+    for number, (volume, ids) in enumerate(network.ids()):
+        progress(number, total, volume.name)
         group = file.create_group(f"populations/{number:04d}")
-        group.attrs["name"] = population.layer.name
-        group.attrs["layer"] = population.layer.kind
-        group.attrs["shape"] = np.array(population.shape, np.int64)
-        group.attrs["first_id"] = population.first
+        group.attrs["name"] = volume.name
+        group.attrs["layer"] = volume.kind if isinstance(volume, Population) else "InputLayer"
+        group.attrs["shape"] = np.array(volume.shape, np.int64)
+        group.attrs["first_id"] = int(firsts[number])
         if recorded is not None:
-            group.attrs["coding"] = recorded.coding[population.layer.name]
-            write_array(group, "spike_count", recorded.read(population.layer.name))
-        if population.layer.name != INPUT:
-            links += [(source, number) for source in _write_connection(file, model, population, number, firsts, nodes)]
-            if population.connection is not None and population.connection.kernel:
-                write_array(group, "bias", _bias(model, population))
+            group.attrs["coding"] = recorded.coding[volume.name]
+            write_array(group, "spike_count", recorded.read(volume.name))
+        if isinstance(volume, Population):
+            read = _write_connections(file, number, volume, ids, firsts, pool_weight)
+            links += [(source, number) for source in read]
+            if volume.bias is not None:
+                write_array(group, "bias", volume.bias)
     write_array(file, "projections", np.array(links, np.int64).reshape(-1, 2))
-    progress(len(populations), len(populations))
+    progress(total, total)
 
 
-def _write_connection(
-    file: h5py.File, model: ParsedModel, population: PlannedPopulation, number: int, firsts: np.ndarray, nodes: int
+def _write_connections(
+    file: h5py.File,
+    number: int,
+    population: Population,
+    ids: Sequence[np.ndarray],
+    firsts: np.ndarray,
+    pool_weight: str,
 ) -> List[int]:
-    """Write what a population is computed from; return the numbers of the populations that feed it."""
-    connection, ids = population.connection, population.ids
-    assert connection is not None
-    assert ids is not None
-    group = file.create_group(f"connections/{number:04d}")
-    store.write_connection(group, connection)
-    first = consecutive(ids)
-    if first is None:
-        store.write_packed(group, "ids", ids.astype(store.index_dtype(nodes)))
-        group.attrs["parallel"] = bool((np.bincount(ids[ids >= 0]) > 1).any())
-    else:
-        group.attrs["first_id"] = first
-        group.attrs["parallel"] = False
-    if connection.kernel:
-        kernel = model.read(population.layer, connection.kernel)
-        if connection.transposed:
-            kernel = kernel.swapaxes(-1, -2)
-        write_array(group, "kernel", kernel.reshape(connection.kernel_shape))
-    return list(sources(ids, firsts))
+    """Write what a population is computed from; return the numbers of the populations that feed it, ascending."""
+    found: Set[int] = set()
+    for i, (projection, read) in enumerate(zip(population.projections, ids)):
+        group = file.create_group(store.connection_name(number, i))
+        sources = _sources(read, firsts)
+        if len(ids) > 1:
+            group.attrs["sources"] = np.array(sources, np.int64)
+        store.write_geometry(group, projection.layer, projection.geometry, pool_weight)
+        first = _consecutive(read)
+        if first is None:
+            store.write_packed(group, "ids", read.astype(store.index_dtype(int(firsts[-1]))))
+            group.attrs["parallel"] = bool((np.bincount(read[read != PADDING]) > 1).any())
+        else:
+            group.attrs["first_id"] = first
+            group.attrs["parallel"] = False
+        if projection.kernel is not None:
+            write_array(group, "kernel", projection.weights())
+        found.update(sources)
+    return sorted(found)
 
 
-def _bias(model: ParsedModel, population: PlannedPopulation) -> np.ndarray:
-    filters = population.shape[-1]
-    if not population.layer.config.get("use_bias", True):
-        return np.zeros(filters, np.float32)
-    bias = model.read(population.layer, "bias")
-    if bias.shape != (filters,):
-        raise InputError(
-            f"{model.path}: bias of layer {population.layer.name} has shape {bias.shape}, not ({filters},); "
-            "write the model again with `snnb parse`"
-        )
-    return bias
+def _consecutive(ids: np.ndarray) -> Optional[int]:
+    """Return the first id if `ids` counts up from it without a gap, else None."""
+    flat = ids.ravel()
+    return int(flat[0]) if (flat[0] != PADDING and (np.diff(flat) == 1).all()) else None
+
+
+def _sources(ids: np.ndarray, firsts: np.ndarray) -> List[int]:
+    """Tell which populations, given their first ids, have neurons among `ids`."""
+    flat = ids[ids != PADDING]
+    numbers: List[int] = np.unique(np.searchsorted(firsts, flat, side="right") - 1).tolist()
+    return numbers

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Set, Tuple
+from typing import Dict, Mapping, Set, Tuple
 
 import numpy as np
 
 from snnb.errors import InputError
+from snnb.network.geometry import Shape
+from snnb.network.network import INPUT
 from snnb.numpy_file import load_archive
 from snnb.synapses.fields import LARGEST, LONGEST_STEP, SHORTEST_STEP
-from snnb.synapses.parsed_model import INPUT
-from snnb.synapses.plan import PlannedPopulation
 from snnb.synapses.population import CODINGS, Recording
 
 REMEDY = "simulate again with `snnb simulate`"
@@ -37,11 +37,12 @@ class Counts:
     arrays: Dict[str, np.ndarray]
 
     def read(self, name: str) -> np.ndarray:
+        """Return the counts of a population."""
         return self.arrays[name]
 
 
-def read_counts(path: Path, populations: List[PlannedPopulation], coding: Mapping[str, str]) -> Counts:
-    """Read the counts and hold them against the model's populations.
+def read_counts(path: Path, shapes: Mapping[str, Shape], coding: Mapping[str, str]) -> Counts:
+    """Read the counts and compare them with the shapes of the model's populations, by name.
 
     Raises
     ------
@@ -52,7 +53,6 @@ def read_counts(path: Path, populations: List[PlannedPopulation], coding: Mappin
         raise InputError(f"{path}: no such file; write it with `snnb simulate`")
     arrays = load_archive(path, REMEDY)
     recording = _recording(path, arrays)
-    shapes = {population.layer.name: population.shape for population in populations}
     _compare_names(path, "counts", set(arrays) - set(SCALARS), set(shapes))
     unknown = sorted(set(coding) - set(shapes))
     if unknown:

@@ -3,38 +3,33 @@
 What is read here reaches compiled loops, which look at no bounds, and a mapping of the file into memory.
 """
 
-from typing import Any, Container, Optional, Sequence, Tuple
+from typing import Container, Optional, Sequence, Tuple, Union
 
 import h5py
 import numpy as np
 
 from snnb.errors import InputError
 from snnb.hdf5 import RAISED_BY_HDF5, damaged
-from snnb.text import printable
+from snnb.text import LONGEST_NAME, printable
 
 REMEDY = "make it again with `snnb graph --force`"
-LONGEST_NAME = 200
 LONGEST_TEXT = 10_000
 LARGEST = 1 << 53  # whole numbers up to here are exact as float64 too
+Stored = Union[h5py.Group, h5py.Dataset]
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e9  # milliseconds; beyond them rates are no numbers
 
 
-def is_name(text: str) -> bool:
-    """Whether a text can be shown and written to a file as the name of a population."""
-    return 0 < len(text) <= LONGEST_NAME and "\n" not in text and printable(text) == text
-
-
-def wrong(item: Any, what: str) -> InputError:
+def wrong(item: Stored, what: str) -> InputError:
     """Return the one line that says what of a group or array is not as `snnb graph` writes it."""
     return InputError(f"{item.file.filename}: {item.name}: {what}; {REMEDY}")
 
 
-def has(item: Any, name: str) -> bool:
+def has(item: Stored, name: str) -> bool:
     """Whether there is an attribute of that name."""
     return name in item.attrs
 
 
-def attribute(item: Any, name: str) -> Any:
+def attribute(item: Stored, name: str) -> object:
     """Read an attribute that has to be there."""
     try:
         if name in item.attrs:
@@ -44,7 +39,7 @@ def attribute(item: Any, name: str) -> Any:
     raise wrong(item, f"has no attribute {name}")
 
 
-def text(item: Any, name: str, allowed: Optional[Container[str]] = None, longest: int = LONGEST_NAME) -> str:
+def text(item: Stored, name: str, allowed: Optional[Container[str]] = None, longest: int = LONGEST_NAME) -> str:
     """Read a text that can be shown; one of `allowed` if these are given."""
     value = attribute(item, name)
     if not isinstance(value, str) or len(value) > longest or printable(value) != value:
@@ -54,7 +49,7 @@ def text(item: Any, name: str, allowed: Optional[Container[str]] = None, longest
     return value
 
 
-def integer(item: Any, name: str, least: int = 0, most: int = LARGEST) -> int:
+def integer(item: Stored, name: str, least: int = 0, most: int = LARGEST) -> int:
     """Read a whole number from `least` to `most`."""
     value = attribute(item, name)
     if not isinstance(value, np.integer) or not least <= int(value) <= most:
@@ -62,7 +57,7 @@ def integer(item: Any, name: str, least: int = 0, most: int = LARGEST) -> int:
     return int(value)
 
 
-def integers(item: Any, name: str, length: Sequence[int], least: int = 1) -> Tuple[int, ...]:
+def integers(item: Stored, name: str, length: Sequence[int], least: int = 1) -> Tuple[int, ...]:
     """Read some whole numbers, `least` or more; there may be as many as `length` says."""
     value = attribute(item, name)
     if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind != "i" or value.size not in length:
@@ -73,7 +68,7 @@ def integers(item: Any, name: str, length: Sequence[int], least: int = 1) -> Tup
     return numbers
 
 
-def time_step(item: Any, name: str) -> float:
+def time_step(item: Stored, name: str) -> float:
     """Read the length of a time step in milliseconds."""
     value = attribute(item, name)
     if not isinstance(value, np.floating) or not SHORTEST_STEP <= float(value) <= LONGEST_STEP:
@@ -81,7 +76,7 @@ def time_step(item: Any, name: str) -> float:
     return float(value)
 
 
-def flag(item: Any, name: str) -> bool:
+def flag(item: Stored, name: str) -> bool:
     """Read a truth value."""
     value = attribute(item, name)
     if not isinstance(value, np.bool_):
@@ -120,7 +115,7 @@ def values(array: h5py.Dataset) -> np.ndarray:
     return np.asarray(found)
 
 
-def require_finite(item: Any, numbers: np.ndarray, *, least: float = -np.inf) -> None:
+def require_finite(item: Stored, numbers: np.ndarray, *, least: float = -np.inf) -> None:
     """Raise `InputError` when a number is not finite or below `least`; takes one pass, and no memory."""
     if not numbers.size:
         return

@@ -1,28 +1,30 @@
 """The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.errors import ResourceError, SnnbError
 from snnb.hdf5 import RAISED_BY_HDF5, damaged
-from snnb.synapses.fields import REMEDY
-from snnb.synapses.generate import EdgeBatch
+from snnb.synapses.connection import Connection
+from snnb.synapses.edges import EdgeBatch
+from snnb.synapses.fields import REMEDY, wrong
 from snnb.synapses.population import Nodes
-from snnb.synapses.projection import CACHE_EDGES, Projection
+from snnb.synapses.positions import InputVolume
+from snnb.synapses.projection import CACHE_EDGES, GraphProjection
 from snnb.synapses.read import (
     connection_groups,
-    read_connection,
+    read_geometry,
     read_head,
     read_kernel,
     read_populations,
     read_projections,
+    read_sources,
 )
-from snnb.synapses.reindexing import Volume
 from snnb.synapses.statistics import ProjectionSummary, summarize
-from snnb.synapses.store import index_dtype, open_store
+from snnb.synapses.store import index_dtype, open_store, weighting
 
 if TYPE_CHECKING:
     import networkx
@@ -40,9 +42,9 @@ class SynapseGraph:
     Attributes
     ----------
     path : Path
-    populations : tuple of Population
+    populations : tuple of GraphPopulation
         The input first, then the spiking layers in network order.
-    projections : tuple of Projection
+    projections : tuple of GraphProjection
         By target, then source, in the populations' order.
     nodes : Nodes
         `nodes[n]` tells population, index, rate, spike count and bias of a neuron.
@@ -80,19 +82,29 @@ class SynapseGraph:
             file.close()
             raise
 
-    def _read_projections(self) -> Tuple[Projection, ...]:
+    def _read_projections(self) -> Tuple[GraphProjection, ...]:
         links = read_projections(self._file, len(self.populations))
-        projections: List[Projection] = []
-        for number, group in connection_groups(self._file, len(self.populations)).items():
+        pool_weight = str(self.attributes["pool_weight"])
+        between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
+        for number, groups in connection_groups(self._file, len(self.populations)).items():
             target = self.populations[number]
-            connection = read_connection(group, target, self.attributes["pool_weight"])
-            sources = [self.populations[source] for source, fed in links if fed == number]
-            volume = Volume(group, connection.input_volume, target, sources)
-            kernel = read_kernel(group, target, connection)
-            projections += [Projection(s, target, connection, volume, kernel, len(self.nodes)) for s in sources]
-        return tuple(projections)
+            fed = [source for source, of in links if of == number]
+            for group in groups:
+                layer, geometry = read_geometry(group, target, pool_weight)
+                numbers = read_sources(group, len(self.populations), fed)
+                sources = [self.populations[source] for source in numbers]
+                volume = InputVolume(group, geometry.input_volume, target, sources)
+                kernel = read_kernel(group, target, layer, geometry)
+                weights = weighting(layer, pool_weight)
+                for source, population in zip(numbers, sources):
+                    connection = Connection(population, target, layer, geometry, weights, volume, kernel)
+                    between[source, number].append(connection)
+        if not all(between.values()):
+            raise wrong(self._file["projections"], "names a source that no connection has")
+        return tuple(GraphProjection(connections, len(self.nodes)) for connections in between.values())
 
     def close(self) -> None:
+        """Close the file; what has been read stays."""
         self._file.close()
 
     def __enter__(self) -> "SynapseGraph":
@@ -113,9 +125,10 @@ class SynapseGraph:
         return len(self.nodes) - self.populations[0].size
 
     def number_of_edges(self) -> int:
+        """Count the synapses."""
         return sum(projection.number_of_edges for projection in self.projections)
 
-    def describe(self, rate_unit: str = "step") -> Dict[str, Any]:
+    def describe(self, rate_unit: str = "step") -> Dict[str, object]:
         """Return what a file of the graph must state: units, time step, samples, steps, warm-up, input hashes."""
         described = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}
         if self.recording is not None:
@@ -187,4 +200,5 @@ class SynapseGraph:
             )
         from snnb.synapses.networkx_graph import digraph
 
-        return digraph(self, rate_unit)
+        described = self.describe(rate_unit)
+        return digraph(self.populations, self.projections, self.recording, described, rate_unit)

@@ -1,17 +1,18 @@
 """The compiled loops that write edges. Importing this module imports numba, which takes a third of a second."""
 
-from typing import Any, Tuple
+from typing import Tuple
 
 import numpy as np
 
-from snnb.synapses.compiled import jit
+from snnb.compiled import compiled
+from snnb.synapses.edges import Stream
 
 # Only loops over slices become vector instructions: an index that is a sum might be negative, for all numba knows.
 
 
-@jit
+@compiled
 def fill_dense(
-    stream: Any,
+    stream: Stream,
     rate: np.ndarray,
     start: int,
     source: np.ndarray,
@@ -56,8 +57,8 @@ def fill_dense(
     return filled, start
 
 
-@jit
-def _write_channels(
+@compiled
+def _write_edges(
     sources: np.ndarray,
     targets: np.ndarray,
     weights: np.ndarray,
@@ -83,9 +84,50 @@ def _write_channels(
             edges[c] = values[c] * elements[c]
 
 
-@jit
+@compiled
+def _run(position: np.ndarray, start: int, most: int) -> int:
+    """Count the positions from index `start` on that follow upon each other, up to `most`."""
+    length = 1
+    while length < most and position[start + length] == position[start] + length:
+        length += 1
+    return length
+
+
+@compiled
+def _write_channels(
+    source: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    edge: np.ndarray,
+    at: int,
+    end: int,
+    degree: int,
+    node: int,
+    first: int,
+    step: int,
+    values: np.ndarray,
+    elements: np.ndarray,
+) -> None:
+    """Write an edge for each channel, `degree` apart: node + c to first + c × step, of weight elements[c] or [0]."""
+    if degree == 1:  # slices without a step become vector instructions
+        _write_edges(source[at:end], target[at:end], weight[at:end], edge[at:end], node, first, 1, values, elements)
+    else:
+        _write_edges(
+            source[at:end:degree],
+            target[at:end:degree],
+            weight[at:end:degree],
+            edge[at:end:degree],
+            node,
+            first,
+            step,
+            values,
+            elements,
+        )
+
+
+@compiled
 def fill_diagonal(
-    stream: Any,
+    stream: Stream,
     rate: np.ndarray,
     start: int,
     source: np.ndarray,
@@ -93,7 +135,7 @@ def fill_diagonal(
     weight: np.ndarray,
     edge: np.ndarray,
 ) -> Tuple[int, int]:
-    """A channel meets its own filters only: write all channels of a position at once, their edges interleaved."""
+    """Write all channels of a position at once, each of which meets its own filters only; their edges interleave."""
     filled, multiplier, channels = 0, stream.multiplier, stream.channels
     kernel, scale = stream.kernel.reshape(-1), stream.scale.reshape(-1)
     while start < stream.position.size:
@@ -112,9 +154,7 @@ def fill_diagonal(
             together = min(together, (source.size - filled) // degree)
             if not together:
                 break
-        length = 1
-        while length < together and stream.position[start + length] == position + length:
-            length += 1
+        length = _run(stream.position, start, together)
         node, values = stream.first_source + start, rate[start : start + length]
         end = filled + length * degree
         for i in range(row_from, row_to):
@@ -128,36 +168,15 @@ def fill_diagonal(
                         elements = scale[output : output + 1]
                     else:
                         elements = kernel[(tap * channels + channel) * multiplier + f :][::multiplier]
-                    if degree == 1:  # slices without a step become vector instructions
-                        _write_channels(
-                            source[at:end],
-                            target[at:end],
-                            weight[at:end],
-                            edge[at:end],
-                            node,
-                            first,
-                            1,
-                            values,
-                            elements,
-                        )
-                    else:
-                        _write_channels(
-                            source[at:end:degree],
-                            target[at:end:degree],
-                            weight[at:end:degree],
-                            edge[at:end:degree],
-                            node,
-                            first + f,
-                            multiplier,
-                            values,
-                            elements,
-                        )
+                    _write_channels(
+                        source, target, weight, edge, at, end, degree, node, first + f, multiplier, values, elements
+                    )
         filled = end
         start += length
     return filled, start
 
 
-@jit
+@compiled
 def list_sources(
     ids: np.ndarray,
     row_start: np.ndarray,

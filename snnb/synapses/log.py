@@ -1,15 +1,13 @@
 """The graph in words: what stands in its log.txt."""
 
-from typing import TYPE_CHECKING, List
+from typing import List
 
+from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.statistics import Spread
 from snnb.synapses.toolbox_count import toolbox_synapses
 
-if TYPE_CHECKING:
-    from snnb.synapses.graph import SynapseGraph
 
-
-def lines(graph: "SynapseGraph") -> List[str]:
+def lines(graph: SynapseGraph) -> List[str]:
     """Return the lines of a graph's log: what it was made of, every projection, totals, and the toolbox's count."""
     text = [*_provenance(graph), ""]
     for summary in graph.summary():
@@ -27,7 +25,7 @@ def lines(graph: "SynapseGraph") -> List[str]:
     return [*text, *_totals(graph)]
 
 
-def _provenance(graph: "SynapseGraph") -> List[str]:
+def _provenance(graph: SynapseGraph) -> List[str]:
     text = [
         f"graph of {graph.populations[-1].first + graph.populations[-1].size:,} nodes "
         f"in {len(graph.populations)} populations, {len(graph.projections)} projections",
@@ -55,8 +53,8 @@ def _provenance(graph: "SynapseGraph") -> List[str]:
     ]
 
 
-def _totals(graph: "SynapseGraph") -> List[str]:
-    edges, counted = graph.number_of_edges(), toolbox_synapses(graph)
+def _totals(graph: SynapseGraph) -> List[str]:
+    edges, counted = graph.number_of_edges(), toolbox_synapses(graph.projections)
     text = [
         f"neurons             {graph.number_of_neurons():,} (nodes, with the input: {graph.number_of_nodes():,})",
         f"synapses            {edges:,}",

@@ -1,21 +1,27 @@
 """The graph as a `networkx.DiGraph`: nodes `(population, index)`, edges with weight, rate and edge."""
 
-from typing import TYPE_CHECKING
+from typing import Mapping, Optional, Sequence
 
 import networkx
 import numpy as np
 
-if TYPE_CHECKING:
-    from snnb.synapses.graph import SynapseGraph
+from snnb.synapses.population import GraphPopulation, Recording
+from snnb.synapses.projection import GraphProjection
 
 
-def digraph(graph: "SynapseGraph", rate_unit: str) -> "networkx.DiGraph":
-    """Build the DiGraph; graph attributes tell what it was recorded over."""
-    result = networkx.DiGraph(**graph.describe(rate_unit))
-    scale = 1.0 if graph.recording is None else graph.recording.rate_scale(rate_unit)
+def digraph(
+    populations: Sequence[GraphPopulation],
+    projections: Sequence[GraphProjection],
+    recording: Optional[Recording],
+    described: Mapping[str, object],
+    rate_unit: str,
+) -> "networkx.DiGraph":
+    """Build the DiGraph; its attributes are those of `described`."""
+    result = networkx.DiGraph(**described)
+    scale = 1.0 if recording is None else recording.rate_scale(rate_unit)
     names = []
     rates = []
-    for population in graph.populations:
+    for population in populations:
         indices = [(population.name, index) for index in np.ndindex(*population.shape)]
         counts = population.spike_count
         rate = population.edge_rate(scale).tolist()
@@ -32,9 +38,9 @@ def digraph(graph: "SynapseGraph", rate_unit: str) -> "networkx.DiGraph":
         result.add_nodes_from(zip(indices, columns))
         names += indices
         rates += rate
-    for batch in (batch for projection in graph.projections for batch in projection.edge_batches(rate_scale=scale)):
+    for batch in (batch for projection in projections for batch in projection.edge_batches(rate_scale=scale)):
         edges = zip(*(values.tolist() for values in batch))
-        if graph.recording is None:
+        if recording is None:
             result.add_edges_from(
                 (names[s], names[t], {"weight": weight, "edge": edge}) for s, t, weight, edge in edges
             )

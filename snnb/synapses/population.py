@@ -7,24 +7,13 @@ from typing import Iterator, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
-import psutil
 
-from snnb.errors import ResourceError
 from snnb.synapses import fields
+from snnb.text import is_name
 
 CODINGS = ("spikes", "current", "random")
 MOST_AXES = 8
-RATE_UNITS = ("step", "hz", "sample")
-
-
-def require_memory(neurons: int, what: str) -> None:
-    """Raise `ResourceError` when this machine's memory cannot hold a number of 8 bytes for each neuron."""
-    need, there = 8 * neurons, psutil.virtual_memory().total
-    if need > there:
-        raise ResourceError(
-            f"{what} has {neurons:,} neurons, which take {need / 1e9:,.0f} GB for one number each; this machine has "
-            f"{there / 1e9:,.0f} GB of memory, so take a smaller input or another machine"
-        )
+POOL_WEIGHTS = ("one", "mean")
 
 
 @dataclass(frozen=True)
@@ -48,6 +37,7 @@ class Recording:
 
     @property
     def steps(self) -> int:
+        """Time steps over all samples."""
         return self.num_samples * self.num_timesteps
 
     def rate_scale(self, unit: str) -> float:
@@ -55,7 +45,7 @@ class Recording:
         return {"step": 1.0, "hz": 1000.0 / self.dt_ms, "sample": float(self.num_timesteps)}[unit]
 
 
-class Population:
+class GraphPopulation:
     """The neurons of the input or of one spiking layer; consecutive ids in Keras order (row, column, channel).
 
     Attributes
@@ -75,7 +65,7 @@ class Population:
     def __init__(self, group: h5py.Group, recording: Optional[Recording], first: int) -> None:
         self.name = fields.text(group, "name")
         self.layer = fields.text(group, "layer")
-        if not fields.is_name(self.name) or not self.layer.isidentifier():
+        if not is_name(self.name) or not self.layer.isidentifier():
             raise fields.wrong(group, "has no name, or no layer")
         self.shape = fields.integers(group, "shape", range(1, MOST_AXES + 1))
         self.size = math.prod(self.shape)
@@ -89,7 +79,7 @@ class Population:
         self._bias = fields.dataset(group, "bias", ["<f4"], self.shape[-1:]) if "bias" in group else None
 
     def __repr__(self) -> str:
-        return f"<Population {self.name}: {self.layer}, shape {self.shape}>"
+        return f"<GraphPopulation {self.name}: {self.layer}, shape {self.shape}>"
 
     @cached_property
     def spike_count(self) -> Optional[np.ndarray]:
@@ -152,7 +142,7 @@ class Node:
 class Nodes:
     """All neurons by id, as a sequence: `len`, iteration over ids, `nodes[n]`."""
 
-    def __init__(self, populations: Sequence[Population]) -> None:
+    def __init__(self, populations: Sequence[GraphPopulation]) -> None:
         self._populations = populations
         self._firsts = np.array([population.first for population in populations])
 
@@ -178,7 +168,7 @@ class Nodes:
             float(population.bias[index]),
         )
 
-    def population(self, node: int) -> Population:
+    def population(self, node: int) -> GraphPopulation:
         """Return the population that a node belongs to; KeyError if there is no such node."""
         if node not in self:
             raise KeyError(f"node {node} does not exist; ids run from 0 to {len(self) - 1}")

@@ -1,20 +1,15 @@
-"""One projection: all synapses from one population to another, generated from kernel and geometry when asked for."""
+"""One projection: all synapses from one population to another, generated from kernels and geometry when asked for."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Iterator, Sequence, Tuple
 
-import h5py
 import numpy as np
 
-from snnb.synapses.fields import require_finite
-from snnb.synapses.generate import EdgeBatch, Stream, fill
-from snnb.synapses.neighbours import sources_of, targets_of
-from snnb.synapses.parallel import merge, merged_batches
-from snnb.synapses.population import Population
-from snnb.synapses.reindexing import Reindexing, Volume
-from snnb.synapses.rules import PADDING, Connection
-from snnb.synapses.stencil import window_reduce
-from snnb.synapses.store import index_dtype, map_array
+from snnb.synapses.connection import Connection, Neighbours
+from snnb.synapses.edges import EdgeBatch
+from snnb.synapses.generate import fill
+from snnb.synapses.population import GraphPopulation
+from snnb.synapses.store import index_dtype
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -22,82 +17,47 @@ if TYPE_CHECKING:
 CACHE_EDGES = 1 << 15  # 16 bytes an edge: half a megabyte, which stays in the second-level cache
 
 
-class Projection:
-    """The synapses from `source` to `target`.
+class GraphProjection:
+    """The synapses from `source` to `target`: at most one between two neurons.
 
     Attributes
     ----------
-    source, target : Population
-    connection : Connection
-        Rule and geometry of the target's layer.
-    reindexing : Reindexing
-        Where the sources stand in the layer's input.
+    source, target : GraphPopulation
+    connections : tuple of Connection
+        One for each layer that leads from the one to the other; mostly there is one.
+    merged : bool
+        Whether two neurons may meet several times: through several layers, or because a neuron stands at several
+        positions of a layer's input. They have one synapse then, whose weight is the sum.
     """
 
-    def __init__(
-        self,
-        source: Population,
-        target: Population,
-        connection: Connection,
-        volume: Volume,
-        kernel: Optional[h5py.Dataset],
-        nodes: int,
-    ) -> None:
-        self.source = source
-        self.target = target
-        self.connection = connection
-        self.reindexing = Reindexing(volume, source)
-        self._kernel = kernel
+    def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
+        self.connections = tuple(connections)
+        self.source: GraphPopulation = connections[0].source
+        self.target: GraphPopulation = connections[0].target
+        self.merged = len(connections) > 1 or connections[0].positions.parallel
         self._nodes = nodes
 
     def __repr__(self) -> str:
-        return f"<Projection {self.source.name} → {self.target.name}: {self.connection.rule}>"
+        return f"<GraphProjection {self.source.name} → {self.target.name}: {self.rule}>"
 
-    @cached_property
-    def kernel(self) -> Optional[np.ndarray]:
-        """Weights, float32, shape (row taps, column taps, channels, filters a channel meets); None for poolings."""
-        if self._kernel is None:
-            return None
-        kernel = map_array(self._kernel)
-        require_finite(self._kernel, kernel)
-        return kernel
-
-    @cached_property
-    def scale(self) -> np.ndarray:
-        """Weight of every synapse of an output position, float32, shape (rows, columns); empty where a kernel tells."""
-        connection = self.connection
-        if connection.weighting == "kernel":
-            return np.empty((0, 0), np.float32)
-        if connection.weighting == "one":
-            return np.ones(connection.output_volume[:2], np.float32)
-        taps = np.multiply.outer(connection.rows.fan_in(), connection.columns.fan_in())
-        return (1 / np.maximum(taps, 1)).astype(np.float32)
+    @property
+    def rule(self) -> str:
+        """The Keras class of the layer that leads from the source to the target, or several classes."""
+        return " + ".join(connection.layer.kind for connection in self.connections)
 
     @cached_property
     def out_degrees(self) -> np.ndarray:
         """Synapses of each source: int64, shape (sources,)."""
-        if self.reindexing.parallel:
-            return self._counted[0]
-        where = self.reindexing.where
-        rows = np.bincount(self.connection.rows.input, minlength=self.connection.rows.size)
-        columns = np.bincount(self.connection.columns.input, minlength=self.connection.columns.size)
-        fan_out = np.multiply.outer(rows, columns).ravel() * self.connection.multiplier
-        return np.where(where == PADDING, 0, fan_out[where // self.connection.channels])
+        return self._counted[0] if self.merged else self.connections[0].out_degrees()
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
         """Synapses onto each target: int64, shape (targets,)."""
-        if self.reindexing.parallel:
-            return self._counted[1]
-        real = (self.reindexing.ids != PADDING).astype(np.int64)
-        if self.connection.pairing == "dense":
-            real = real.sum(axis=2, keepdims=True)
-        windows = window_reduce(self.connection.rows, self.connection.columns, real)
-        repeats = self.connection.filters if self.connection.pairing == "dense" else self.connection.multiplier
-        return np.repeat(windows, repeats, axis=2).ravel()
+        return self._counted[1] if self.merged else self.connections[0].in_degrees()
 
     @cached_property
     def number_of_edges(self) -> int:
+        """Number of synapses."""
         return int(self.out_degrees.sum())
 
     @cached_property
@@ -125,15 +85,26 @@ class Projection:
         EdgeBatch
         """
         rate = self.source.edge_rate(rate_scale)
-        if self.reindexing.parallel:
-            yield from merged_batches(self.successors, self.source.first, rate, max_edges, index_dtype(self._nodes))
+        if self.merged:
+            yield from self._merged_batches(0, rate, max_edges)
             return
         batch = self.buffer(max(max_edges, int(self.out_degrees.max())))  # a source's edges are generated together
+        (connection,) = self.connections
         start = 0
         while start < self.source.size:
-            filled, start = fill(self._stream, rate, self.connection.pairing, start, batch)
+            filled, start = fill(connection.stream, rate, connection.geometry.pairing, start, batch)
             for begin in range(0, filled, max_edges):
                 yield EdgeBatch(*(values[begin : min(begin + max_edges, filled)] for values in batch))
+
+    def _merged_batches(self, start: int, rate: np.ndarray, max_edges: int) -> Iterator[EdgeBatch]:
+        """Generate the edges source by source, the first being number `start`; `rate` has a value for each of them."""
+        dtype = index_dtype(self._nodes)
+        for source, value in enumerate(rate, self.source.first + start):
+            targets, weights = self.successors(source)
+            for begin in range(0, targets.size, max_edges):
+                part = slice(begin, begin + max_edges)
+                target, weight = targets[part].astype(dtype), weights[part]
+                yield EdgeBatch(np.full(target.size, source, dtype), target, weight, value * weight)
 
     def buffer(self, edges: int) -> EdgeBatch:
         """Return arrays for a number of edges."""
@@ -149,50 +120,52 @@ class Projection:
             Indices of the first source and of the one behind the last, in the population.
         """
         rate = self.source.edge_rate(1.0)[:stop]
-        if self.reindexing.parallel:
-            parts = merged_batches(
-                self.successors, self.source.first + start, rate[start:], CACHE_EDGES, index_dtype(self._nodes)
-            )
+        if self.merged:
+            parts = self._merged_batches(start, rate[start:], CACHE_EDGES)
             return EdgeBatch(*(np.concatenate(values) for values in zip(self.buffer(0), *parts)))
-        batch = self.buffer(int(self.out_degrees[start:stop].sum()))
-        fill(self._stream._replace(position=self.reindexing.where[:stop]), rate, self.connection.pairing, start, batch)
+        (connection,) = self.connections
+        batch, stream = self.buffer(int(self.out_degrees[start:stop].sum())), connection.stream
+        fill(stream._replace(position=stream.position[:stop]), rate, connection.geometry.pairing, start, batch)
         return batch
 
-    @cached_property
-    def _stream(self) -> Stream:
-        connection = self.connection
-        return Stream(
-            first_source=self.source.first,
-            first_target=self.target.first,
-            width=connection.columns.size,
-            channels=connection.channels,
-            columns=connection.columns.outputs,
-            filters=connection.filters,
-            multiplier=connection.multiplier,
-            column_taps=connection.columns.taps,
-            position=self.reindexing.where,
-            row_start=connection.rows.starts(),
-            row_output=connection.rows.output,
-            row_tap=connection.rows.tap,
-            column_start=connection.columns.starts(),
-            column_output=connection.columns.output,
-            column_tap=connection.columns.tap,
-            kernel=np.empty((0,) * 4, np.float32) if self.kernel is None else self.kernel,
-            scale=self.scale,
-        )
+    def sources_of_range(self, start: int, stop: int) -> np.ndarray:
+        """Return the ids of the sources of targets `start` to `stop`, by index in the population, target after target.
 
-    def successors(self, node: int) -> Tuple[np.ndarray, np.ndarray]:
+        Returns
+        -------
+        ndarray of int32 or int64
+            `in_degrees` tells how many belong to each target.
+        """
+        if self.merged:
+            first = self.target.first
+            return np.concatenate([self.predecessors(first + target)[0] for target in range(start, stop)])
+        found = np.empty(int(self.in_degrees[start:stop].sum()), index_dtype(self.source.first + self.source.size))
+        self.connections[0].sources_of_range(start, stop, found)
+        return found
+
+    def successors(self, node: int) -> Neighbours:
         """Return ids (int64, ascending) and weights (float32) of the targets of one source."""
-        found = [targets_of(self, position) for position in self.reindexing.positions_of(node).tolist()]
-        if not found:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        targets, weights = (np.concatenate(parts) for parts in zip(*found))
-        return merge(targets, weights, self.connection.rule) if self.reindexing.parallel else (targets, weights)
+        if not self.merged:
+            return self.connections[0].targets_of(node)
+        return self._merge([connection.targets_of(node) for connection in self.connections])
 
-    def predecessors(self, node: int) -> Tuple[np.ndarray, np.ndarray]:
+    def predecessors(self, node: int) -> Neighbours:
         """Return ids (int64, ascending) and weights (float32) of the sources of one target."""
-        sources, weights = sources_of(self, node - self.target.first)
-        return merge(sources, weights, self.connection.rule)
+        return self._merge([connection.sources_of(node) for connection in self.connections])
+
+    def _merge(self, neighbours: Sequence[Neighbours]) -> Neighbours:
+        """Sort neighbours by id; equal ones become one, their weights summed.
+
+        A maximum over equal inputs is that input, so its weight stays 1.
+        """
+        nodes, weights = (np.concatenate(parts) for parts in zip(*neighbours))
+        merged, inverse = np.unique(nodes, return_inverse=True)
+        if merged.size == nodes.size:
+            order = np.argsort(nodes)
+            return nodes[order], weights[order]
+        if self.connections[0].layer.WEIGHTING == "maximum":
+            return merged, np.ones(merged.size, np.float32)
+        return merged, np.bincount(inverse, weights).astype(np.float32)
 
     def to_scipy(self, values: str = "weight") -> "csr_matrix":
         """Return the projection as a sparse matrix of shape (sources, targets).

@@ -12,12 +12,13 @@ import h5py
 import numpy as np
 
 from snnb.errors import InputError
+from snnb.memory import require_memory
+from snnb.network.geometry import Geometry
+from snnb.network.layers import KINDS, Layer, configured
 from snnb.synapses import fields
 from snnb.synapses.fields import wrong
-from snnb.synapses.parsed_model import Layer
-from snnb.synapses.population import Population, Recording, require_memory
-from snnb.synapses.rules import CONNECTING, POOL_WEIGHTS, Connection
-from snnb.synapses.store import FORMAT, VERSION
+from snnb.synapses.population import POOL_WEIGHTS, GraphPopulation, Recording
+from snnb.synapses.store import FORMAT, VERSION, VERSION_WITH_SUMS, connection_name, weighting
 from snnb.text import parse_json
 
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -25,12 +26,12 @@ UNITS = {False: "thresholds", True: "thresholds per time step"}
 BROKEN = (InputError, KeyError, TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError, AttributeError)
 
 
-def read_head(file: h5py.File) -> Tuple[Dict[str, Any], Optional[Recording]]:
+def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
     """Return the root's attributes, and what spike counts were recorded over if there are any."""
     counted = fields.has(file, "num_samples")
-    attributes: Dict[str, Any] = {
+    attributes: Dict[str, object] = {
         "format": fields.text(file, "format", [FORMAT]),
-        "version": fields.integer(file, "version", VERSION, VERSION),
+        "version": fields.integer(file, "version", VERSION, VERSION_WITH_SUMS),
         "pool_weight": fields.text(file, "pool_weight", POOL_WEIGHTS),
         "parsed_sha256": _digest(file, "parsed_sha256"),
         "edge_unit": fields.text(file, "edge_unit", [UNITS[counted]]),
@@ -55,7 +56,7 @@ def _digest(file: h5py.File, name: str) -> str:
     return value
 
 
-def read_populations(file: h5py.File, recording: Optional[Recording]) -> Tuple[Population, ...]:
+def read_populations(file: h5py.File, recording: Optional[Recording]) -> Tuple[GraphPopulation, ...]:
     """Return the populations, their ids following upon each other, their names unique.
 
     Raises
@@ -63,13 +64,13 @@ def read_populations(file: h5py.File, recording: Optional[Recording]) -> Tuple[P
     ResourceError
         One is so large that this machine's memory cannot hold a number a neuron.
     """
-    groups = _numbered(file, "populations", 0)
+    groups = _numbered(file, "populations")
     if len(groups) < 2:
         raise wrong(file, "has fewer than two populations")
-    populations: List[Population] = []
+    populations: List[GraphPopulation] = []
     first = 0
     for group in groups:
-        population = Population(group, recording, first)
+        population = GraphPopulation(group, recording, first)
         require_memory(population.size, f"{file.filename}: {population.name}")
         if any(population.name == other.name for other in populations):
             raise wrong(group, f"is called {population.name}, as another population")
@@ -78,23 +79,32 @@ def read_populations(file: h5py.File, recording: Optional[Recording]) -> Tuple[P
     return tuple(populations)
 
 
-def connection_groups(file: h5py.File, populations: int) -> Dict[int, h5py.Group]:
-    """Return the group of each population's connection, of all but the first, the input."""
-    return dict(enumerate(_numbered(file, "connections", 1, populations), 1))
+def connection_groups(file: h5py.File, populations: int) -> Dict[int, List[h5py.Group]]:
+    """Return the groups of each population's connections, of all but the first, the input."""
+    parent = fields.group(file, "connections")
+    found: Dict[int, List[h5py.Group]] = {}
+    for number in range(1, populations):
+        groups = [fields.group(file, connection_name(number, 0))]
+        while connection_name(number, len(groups)) in file:
+            groups.append(fields.group(file, connection_name(number, len(groups))))
+        found[number] = groups
+    total = sum(len(groups) for groups in found.values())
+    if len(parent) != total:
+        raise wrong(parent, f"has {len(parent)} groups, not {total}")
+    if (total > populations - 1) != (fields.integer(file, "version") == VERSION_WITH_SUMS):
+        raise wrong(parent, "has sums in a file of a version without them, or none in one with them")
+    return found
 
 
-def _numbered(file: h5py.File, name: str, first: int, stop: Optional[int] = None) -> List[h5py.Group]:
+def _numbered(file: h5py.File, name: str) -> List[h5py.Group]:
     """Return the groups 0000, 0001 … inside a group."""
     parent = fields.group(file, name)
-    stop = first + len(parent) if stop is None else stop
-    if len(parent) != stop - first:
-        raise wrong(parent, f"has {len(parent)} groups, not {stop - first}")
-    return [fields.group(parent, f"{number:04d}") for number in range(first, stop)]
+    return [fields.group(parent, f"{number:04d}") for number in range(len(parent))]
 
 
-def read_connection(group: h5py.Group, target: Population, pool_weight: str) -> Connection:
-    """Read what `store.write_connection` wrote: what the layer's rule makes of its geometry, or it is refused."""
-    rule = fields.text(group, "rule", CONNECTING)
+def read_geometry(group: h5py.Group, target: GraphPopulation, pool_weight: str) -> Tuple[Layer, Geometry]:
+    """Read what `store.write_geometry` wrote; refuse it unless it is what the layer makes of its configuration."""
+    rule = fields.text(group, "rule", KINDS)
     geometry = parse_json(
         fields.text(group, "geometry", longest=fields.LONGEST_TEXT),
         f"{group.file.filename}: {group.name}: geometry",
@@ -107,31 +117,29 @@ def read_connection(group: h5py.Group, target: Population, pool_weight: str) -> 
     if output[-1] != target.shape[-1] or math.prod(output) != target.size:
         raise wrong(group, f"computes {output}, but {target.name} has the shape {target.shape}")
     shape = (width, channels) if rule in ("Dense", "Conv1D") else volume
-    layer = Layer(target.name, rule, _config(group, geometry, channels, filters), (), {})
     try:
-        made = CONNECTING[rule](layer, shape, pool_weight)
+        layer: Layer = configured(KINDS[rule], _config(group, geometry, channels, filters), target.name)
+        made = layer.geometry(shape)
         same = (made.input_volume, made.output_volume) == (volume, output) and taps == made.kernel_shape[:2]
     except BROKEN as error:
         raise wrong(group, f"no {rule} has this geometry") from error
     for axis, triples in zip((made.rows, made.columns), stored):
         same = same and np.array_equal(np.stack([axis.input, axis.output, axis.tap], axis=1), triples)
-    for name in ("pairing", "weighting"):
-        fields.text(group, name, [getattr(made, name)])
+    fields.text(group, "pairing", [made.pairing])
+    fields.text(group, "weighting", [weighting(layer, pool_weight)])
     if not same:
         raise wrong(group, f"is not what {rule} makes of its geometry")
-    return made
+    return layer, made
 
 
-def read_kernel(group: h5py.Group, target: Population, connection: Connection) -> Optional[h5py.Dataset]:
+def read_kernel(group: h5py.Group, target: GraphPopulation, layer: Layer, geometry: Geometry) -> Optional[h5py.Dataset]:
     """Return the kernel, to be mapped into memory; None where there is none."""
-    weighted = connection.weighting == "kernel"
+    weighted = layer.KERNEL is not None
     if ("kernel" in group) != weighted or target.has_bias != weighted:
-        raise wrong(
-            group, f"{connection.rule} has {'a kernel and biases' if weighted else 'neither kernel nor biases'}"
-        )
+        raise wrong(group, f"{layer.kind} has {'a kernel and biases' if weighted else 'neither kernel nor biases'}")
     if not weighted:
         return None
-    kernel = fields.dataset(group, "kernel", ["<f4"], connection.kernel_shape)
+    kernel = fields.dataset(group, "kernel", ["<f4"], geometry.kernel_shape)
     if kernel.chunks is not None or kernel.id.get_offset() is None:
         raise wrong(kernel, "does not stand in the file as it is")
     return kernel
@@ -161,3 +169,21 @@ def read_projections(file: h5py.File, populations: int) -> List[Tuple[int, int]]
     if {target for _, target in links} != set(range(1, populations)):
         raise wrong(array, "names no source of some population")
     return links
+
+
+def read_sources(group: h5py.Group, populations: int, fed: List[int]) -> List[int]:
+    """Return the numbers of the populations that feed a connection.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    populations : int
+    fed : list of int
+        The sources of its target: those of a target's only connection.
+    """
+    if not fields.has(group, "sources"):
+        return fed
+    numbers = list(fields.integers(group, "sources", range(1, populations), least=0))
+    if not set(numbers) <= set(fed) or numbers != sorted(set(numbers)):
+        raise wrong(group, "is fed by a population that /projections does not name")
+    return numbers

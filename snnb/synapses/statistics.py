@@ -1,14 +1,13 @@
 """Statistics of a projection's synapses, computed from kernel elements and summed rates instead of edge by edge."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Iterator, Optional, Tuple
+from typing import Iterator, Optional, Tuple
 
 import numpy as np
 
-from snnb.synapses.rules import PADDING
-
-if TYPE_CHECKING:
-    from snnb.synapses.projection import Projection
+from snnb.network.reindexing import PADDING
+from snnb.synapses.connection import Connection
+from snnb.synapses.projection import GraphProjection
 
 CHUNK = 1 << 22  # kernel elements looked at in one go, so that a dense layer of 100 million needs no second copy
 
@@ -72,10 +71,10 @@ class _Moments:
         return Spread(float(self.least), float(self.sum / count), float(self.greatest), float(self.sum))
 
 
-def summarize(projection: "Projection", seconds_per_step: Optional[float]) -> ProjectionSummary:
+def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) -> ProjectionSummary:
     """Summarize a projection; `seconds_per_step` is None for a graph without spike counts."""
     weight, edge, nonzero = _Moments(), _Moments(), 0
-    groups = _generated(projection) if projection.reindexing.parallel else _by_tap(projection)
+    groups = _generated(projection) if projection.merged else _by_tap(projection.connections[0])
     for of_weight, of_edge, count in groups:
         weight.add(*of_weight)
         edge.add(*of_edge)
@@ -85,7 +84,7 @@ def summarize(projection: "Projection", seconds_per_step: Optional[float]) -> Pr
     if seconds_per_step is not None:
         carried = float(projection.source.traffic() @ projection.out_degrees) / seconds_per_step
     return ProjectionSummary(
-        projection.connection.rule,
+        projection.rule,
         projection.source.name,
         projection.target.name,
         edges,
@@ -101,28 +100,28 @@ def summarize(projection: "Projection", seconds_per_step: Optional[float]) -> Pr
 Group = Tuple[Tuple[float, float, float], Tuple[float, float, float], int]
 
 
-def _by_tap(projection: "Projection") -> Iterator[Group]:
+def _by_tap(connection: Connection) -> Iterator[Group]:
     """Yield sum, least and greatest of weights and of edges, and the non-zero edges, for one kernel tap after another.
 
     All edges of one kernel element share its weight, so that Σ edge = Σ over kernel elements of weight × summed rates.
     """
-    connection = projection.connection
-    rate = np.append(projection.source.edge_rate(1.0), np.float32(0))
-    real = projection.reindexing.ids != PADDING
-    rates = rate[np.where(real, projection.reindexing.ids - projection.source.first, -1)]
-    for i in range(connection.rows.taps):
-        in_tap = connection.rows.tap == i
-        row_input, row_output = connection.rows.input[in_tap], connection.rows.output[in_tap]
-        for j in range(connection.columns.taps):
-            in_tap = connection.columns.tap == j
-            column_input, column_output = connection.columns.input[in_tap], connection.columns.output[in_tap]
+    rows, columns = connection.geometry.rows, connection.geometry.columns
+    rate = np.append(connection.source.edge_rate(1.0), np.float32(0))
+    real = connection.positions.ids != PADDING
+    rates = rate[np.where(real, connection.positions.ids - connection.source.first, -1)]
+    for i in range(rows.taps):
+        in_tap = rows.tap == i
+        row_input, row_output = rows.input[in_tap], rows.output[in_tap]
+        for j in range(columns.taps):
+            in_tap = columns.tap == j
+            column_input, column_output = columns.input[in_tap], columns.output[in_tap]
             here = row_input[:, None], column_input[None, :]
             if not row_input.size or not column_input.size or not real[here].any():
                 continue
-            if projection.kernel is None:
-                yield _of_scale(rates[here], real[here], projection.scale[row_output[:, None], column_output[None, :]])
+            if connection.kernel is None:
+                yield _of_scale(rates[here], real[here], connection.scale[row_output[:, None], column_output[None, :]])
             else:
-                yield from _of_kernel(rates[here], real[here], projection.kernel[i, j])
+                yield from _of_kernel(rates[here], real[here], connection.kernel[i, j])
 
 
 def _of_scale(rates: np.ndarray, real: np.ndarray, scale: np.ndarray) -> Group:
@@ -158,7 +157,7 @@ def _of_kernel(rates: np.ndarray, real: np.ndarray, kernel: np.ndarray) -> Itera
         )
 
 
-def _generated(projection: "Projection") -> Iterator[Group]:
+def _generated(projection: GraphProjection) -> Iterator[Group]:
     for batch in projection.edge_batches():
         yield (
             (batch.weight.sum(dtype=np.float64), batch.weight.min(), batch.weight.max()),

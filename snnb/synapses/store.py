@@ -12,11 +12,12 @@ import numpy as np
 from snnb.errors import InputError
 from snnb.files import open_regular
 from snnb.hdf5 import open_hdf5, write_array
-from snnb.synapses.fields import REMEDY
-from snnb.synapses.rules import Connection
+from snnb.network.geometry import Geometry
+from snnb.network.layers import Layer
+from snnb.synapses.fields import REMEDY, integer
 
 FORMAT = "snnb synapse graph"
-VERSION = 1
+VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of several connections
 USER_BLOCK = 512
 INT32_LIMIT = 2**31 - 1  # tests lower it so that 64-bit ids run on small graphs
 
@@ -31,12 +32,12 @@ def create(path: Path) -> h5py.File:
     return h5py.File(str(path), "w", userblock_size=USER_BLOCK)
 
 
-def seal(path: Path) -> None:
+def seal(path: Path, version: int) -> None:
     """Write format, version and SHA-256 of everything behind the user block into the user block."""
     with path.open("r+b") as file:
         digest, size = _digest(file)
         file.seek(0)
-        file.write(_head(digest, size))
+        file.write(_head(version, digest, size))
 
 
 def open_store(path: Path) -> h5py.File:
@@ -54,12 +55,25 @@ def open_store(path: Path) -> h5py.File:
         if not head.startswith(FORMAT.encode() + b" "):
             raise InputError(f"{path}: not a {FORMAT}; {REMEDY}")
         version = head[len(FORMAT) : head.find(b"\n")].decode("ascii", "replace").strip()
-        if version != str(VERSION):
-            raise InputError(f"{path}: graph format {version[:20]}, this snnb reads {VERSION}; {REMEDY}")
+        if version not in (str(VERSION), str(VERSION_WITH_SUMS)):
+            raise InputError(
+                f"{path}: graph format {version[:20]}, this snnb reads {VERSION} and {VERSION_WITH_SUMS}; {REMEDY}"
+            )
         digest, size = _digest(file)
-    if head != _head(digest, size):
+    if head != _head(int(version), digest, size):
         raise InputError(f"{path}: truncated or altered, its SHA-256 is not the recorded one; {REMEDY}")
-    return open_hdf5(path, REMEDY)
+    file = open_hdf5(path, REMEDY)
+    try:
+        integer(file, "version", int(version), int(version))
+    except InputError:
+        file.close()
+        raise
+    return file
+
+
+def connection_name(population: int, number: int) -> str:
+    """Name the group of a population's connection; the first has the number of the population alone."""
+    return f"connections/{population:04d}" + (f".{number}" if number else "")
 
 
 def write_packed(group: h5py.Group, name: str, values: np.ndarray) -> None:
@@ -79,21 +93,26 @@ def map_array(dataset: h5py.Dataset) -> np.ndarray:
     return np.frombuffer(mapped, dataset.dtype, size, offset).reshape(dataset.shape)
 
 
-def write_connection(group: h5py.Group, connection: Connection) -> None:
+def write_geometry(group: h5py.Group, layer: Layer, geometry: Geometry, pool_weight: str) -> None:
     """Write everything of a connection but its kernel and its ids."""
-    group.attrs["rule"] = connection.rule
-    group.attrs["geometry"] = json.dumps(connection.geometry, sort_keys=True)
-    group.attrs["pairing"] = connection.pairing
-    group.attrs["weighting"] = connection.weighting
-    group.attrs["input_volume"] = np.array(connection.input_volume, np.int64)
-    group.attrs["output_volume"] = np.array(connection.output_volume, np.int64)
-    group.attrs["taps"] = np.array([connection.rows.taps, connection.columns.taps], np.int64)
-    for name, axis in (("rows", connection.rows), ("columns", connection.columns)):
+    group.attrs["rule"] = layer.kind
+    group.attrs["geometry"] = json.dumps(layer.described(), sort_keys=True)
+    group.attrs["pairing"] = geometry.pairing
+    group.attrs["weighting"] = weighting(layer, pool_weight)
+    group.attrs["input_volume"] = np.array(geometry.input_volume, np.int64)
+    group.attrs["output_volume"] = np.array(geometry.output_volume, np.int64)
+    group.attrs["taps"] = np.array(geometry.kernel_shape[:2], np.int64)
+    for name, axis in (("rows", geometry.rows), ("columns", geometry.columns)):
         write_array(group, name, np.stack([axis.input, axis.output, axis.tap], axis=1).astype("<i4"))
 
 
-def _head(digest: str, size: int) -> bytes:
-    return f"{FORMAT} {VERSION}\nsha256 {digest}\nbytes {size}\n".encode().ljust(USER_BLOCK, b"\0")
+def weighting(layer: Layer, pool_weight: str) -> str:
+    """Tell what the graph's synapses of a layer weigh: `kernel`, `one` or `mean`."""
+    return {"kernel": "kernel", "average": pool_weight}.get(layer.WEIGHTING, "one")
+
+
+def _head(version: int, digest: str, size: int) -> bytes:
+    return f"{FORMAT} {version}\nsha256 {digest}\nbytes {size}\n".encode().ljust(USER_BLOCK, b"\0")
 
 
 def _digest(file: BinaryIO) -> Tuple[str, int]:

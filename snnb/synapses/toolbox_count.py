@@ -1,15 +1,15 @@
 """The number of synapses that snntoolbox 0.5 reports for the same network, which is not the number it has."""
 
-from typing import TYPE_CHECKING, Any, Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from snnb.synapses.graph import SynapseGraph
-    from snnb.synapses.projection import Projection
+from snnb.network.layers import Conv1D, Convolution2D, Dense, DepthwiseConv2D
+from snnb.synapses.connection import Connection
+from snnb.synapses.projection import GraphProjection
 
 
-def toolbox_synapses(graph: "SynapseGraph") -> int:
+def toolbox_synapses(projections: Sequence[GraphProjection]) -> int:
     """Count synapses as snntoolbox 0.5 does (`parsing.utils.get_fanout`, summed in `AbstractSNN.set_connectivity`).
 
     It takes neurons × fan-out, where fan-out is the number of units of a dense layer, 1 towards a pooling, and kernel
@@ -17,24 +17,24 @@ def toolbox_synapses(graph: "SynapseGraph") -> int:
     counts positions, some of them outside the layer. (There it multiplies by the batch size where the number of filters
     is meant; this function takes the filters.)
     """
-    return sum(_fan_out(projection) for projection in graph.projections)
+    return sum(_fan_out(connection) for projection in projections for connection in projection.connections)
 
 
-def _fan_out(projection: "Projection") -> int:
-    connection, neurons = projection.connection, projection.source.size
-    if connection.rule == "Dense":
-        return neurons * connection.filters
-    if connection.weighting != "kernel":
+def _fan_out(connection: Connection) -> int:
+    geometry, layer, neurons = connection.geometry, connection.layer, connection.source.size
+    if isinstance(layer, Dense):
+        return neurons * geometry.filters
+    if not isinstance(layer, (Conv1D, Convolution2D)):
         return neurons
-    filters = 1 if connection.rule == "DepthwiseConv2D" else connection.filters
-    strides, kernel = _pair(connection.geometry["strides"]), _pair(connection.geometry["kernel_size"])
-    if strides == (1, 1) or len(projection.source.shape) != 3:
+    filters = 1 if isinstance(layer, DepthwiseConv2D) else geometry.filters
+    strides, kernel = _pair(layer.strides), _pair(layer.kernel_size)
+    if strides == (1, 1) or len(connection.source.shape) != 3:
         return neurons * kernel[0] * kernel[1] * filters
-    height, width, channels = projection.source.shape
-    same = connection.geometry["padding"] == "same"
+    height, width, channels = connection.source.shape
+    same = layer.padding == "same"
     # The toolbox unpacks kernel_size as width, height, though it is height, width.
-    rows = _positions(height, connection.rows.outputs, kernel[1], strides[0], same)
-    columns = _positions(width, connection.columns.outputs, kernel[0], strides[1], same)
+    rows = _positions(height, geometry.rows.outputs, kernel[1], strides[0], same)
+    columns = _positions(width, geometry.columns.outputs, kernel[0], strides[1], same)
     return rows * columns * channels * filters
 
 
@@ -48,6 +48,6 @@ def _positions(size: int, outputs: int, kernel: int, stride: int, same: bool) ->
     return count
 
 
-def _pair(value: Any) -> Tuple[int, int]:
-    first, second = value if len(value) == 2 else (1, *value)
+def _pair(lengths: Tuple[int, ...]) -> Tuple[int, int]:
+    first, second = lengths if len(lengths) == 2 else (1, *lengths)
     return first, second

@@ -150,7 +150,7 @@ def test_it_states_the_hash_of_the_file_it_has_read(run, tmp_path):
     path = run.path / "graphs" / stamp / "mini_network_graph.h5"
     with h5py.File(path, "r+") as file:
         file["connections/0001/kernel"][0, 0, 0, 0] = 5
-    store.seal(path)
+    store.seal(path, store.VERSION)
     said = []
     written = export_graph(open_run(run.path), "csv", say=said.append).path
     assert any("this graph is stale" in line and "is not as it was written" in line for line in said)

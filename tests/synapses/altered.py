@@ -14,7 +14,7 @@ import numpy as np
 
 from snnb.errors import InputError, ResourceError
 from snnb.synapses import SynapseGraph, log
-from snnb.synapses.export import export
+from snnb.synapses.export.write import export
 
 
 def use(path: Path) -> Dict[str, Any]:

@@ -204,7 +204,7 @@ def altered(original, folder, everywhere):
                 change(file)
         except (TypeError, ValueError, OSError, RuntimeError, OverflowError):
             continue  # what h5py does not write: a text of which there is no negative, too long an attribute
-        store.seal(path)
+        store.seal(path, store.VERSION)
         yield what, path
 
 
@@ -229,7 +229,7 @@ def with_bytes_altered(original, folder, count):
             data[where] = chosen.choice([0, 255, data[where] ^ (1 << chosen.randrange(8)), chosen.randrange(256)])
         path = folder / "net_graph.h5"
         path.write_bytes(bytes(data))
-        store.seal(path)
+        store.seal(path, store.VERSION)
         yield f"seed {seed}", path
 
 

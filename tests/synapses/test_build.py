@@ -111,10 +111,13 @@ def test_dense_on_a_volume_is_applied_to_every_position(tmp_path):
         (lambda: chain((4, 4, 2), LAYERS.Conv2D(2, 2), LAYERS.LeakyReLU(name="leak")), "no rule for leak .LeakyReLU."),
         (
             lambda: chain((4, 4, 2), LAYERS.UpSampling2D(2, interpolation="bilinear", name="up")),
-            "layer up: only nearest-neighbour",
+            "layer up: interpolation is .bilinear.: only nearest-neighbour",
         ),
         (lambda: chain((4, None, 2), LAYERS.Conv2D(2, 2)), "open shape"),
-        (lambda: chain((2, 4, 4), LAYERS.AveragePooling2D(2, data_format="channels_first", name="p")), "layer p keeps"),
+        (
+            lambda: chain((2, 4, 4), LAYERS.AveragePooling2D(2, data_format="channels_first", name="p")),
+            "layer p: data_format is .channels_first.: build the model with channels last",
+        ),
     ],
 )
 def test_what_has_no_rule_is_named_before_any_work(tmp_path, model, message):

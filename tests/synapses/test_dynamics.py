@@ -47,7 +47,7 @@ def step_by_graph(graph, x, steps):
     matrices = {}
     for projection in graph.projections:
         matrix = projection.to_scipy().T.tocsr()
-        if projection.connection.weighting == "mean":
+        if projection.connections[0].weighting == "mean":
             matrix.data[:] = 1
         matrices[projection] = matrix
     counts = {p.name: np.zeros((len(x), p.size), np.int64) for p in graph.populations[1:]}
@@ -57,7 +57,7 @@ def step_by_graph(graph, x, steps):
             active = {graph.populations[0]: pixels.ravel()}
             for population in graph.populations[1:]:
                 sums = sum(matrices[q] @ active[q.source] for q in inbound[population])
-                if inbound[population][0].connection.weighting == "mean":
+                if inbound[population][0].connections[0].weighting == "mean":
                     sums = sums / sum(q.in_degrees for q in inbound[population])
                 membrane[population] += (sums + currents[population]).astype(np.float32)
                 active[population] = (membrane[population] >= 1).astype(np.float32)

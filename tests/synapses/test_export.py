@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from snnb.errors import ResourceError, UsageError
 from snnb.synapses.build import build_graph
-from snnb.synapses.export import FORMATS, estimate, export
+from snnb.synapses.export.options import DEFAULTS, ExportOptions
+from snnb.synapses.export.write import FORMATS, estimate, export
 from tests.synapses.networks import LAYERS, save
 
 
@@ -73,7 +74,7 @@ def test_progress_ends_at_the_end(graph, tmp_path, spike_times, format):
 
 @pytest.mark.parametrize("format", ["npz", "parquet", "sonata", "pynn", "spinemap", "csv"])
 def test_units_and_recording_are_stated(graph, tmp_path, spike_times, format):
-    export(graph, format, tmp_path / "out", spike_times=spike_times, rate_unit="hz")
+    export(graph, format, tmp_path / "out", spike_times=spike_times, options=ExportOptions(rate_unit="hz"))
     path = tmp_path / "out.json" if format == "csv" else tmp_path / "out" / "description.json"
     stated = json.loads(path.read_text())
     assert stated["rate_unit"] == "spikes per second"
@@ -84,10 +85,10 @@ def test_units_and_recording_are_stated(graph, tmp_path, spike_times, format):
 def test_unknown_format_unit_and_scale(graph, tmp_path):
     with pytest.raises(UsageError, match="networkx, csv, npz"):
         export(graph, "gexf", tmp_path / "out")
-    with pytest.raises(UsageError, match="step, hz, sample"):
-        export(graph, "csv", tmp_path / "out", rate_unit="kHz")
-    with pytest.raises(UsageError, match="above 0"):
-        export(graph, "metis", tmp_path / "out", scale=-1)
+    with pytest.raises(UsageError, match="'step', 'hz' or 'sample'"):
+        export(graph, "csv", tmp_path / "out", DEFAULTS.changed(rate_unit="kHz"))
+    with pytest.raises(UsageError, match="greater than 0"):
+        export(graph, "metis", tmp_path / "out", DEFAULTS.changed(scale=-1))
     with pytest.raises(UsageError, match="no such directory"):
         export(graph, "csv", tmp_path / "none" / "out")
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from snnb.errors import UsageError
-from snnb.synapses.export import export
+from snnb.synapses.export.options import ExportOptions
 from snnb.synapses.export.weights import scaled
+from snnb.synapses.export.write import export
 from tests.synapses.edges import all_edges
 
 
@@ -35,7 +36,7 @@ def test_weights_beyond_64_bits_are_scaled_down_too():
 
 @pytest.mark.parametrize("with_input", [False, True])
 def test_metis_by_networkit(graph, tmp_path, with_input):
-    done = export(graph, "metis", tmp_path / "net.graph", with_input=with_input)
+    done = export(graph, "metis", tmp_path / "net.graph", options=ExportOptions(with_input=with_input))
     found = networkit.readGraph(str(tmp_path / "net.graph"), networkit.Format.METIS)
     first = 0 if with_input else 84
     edges = kept_edges(graph, first)
@@ -48,7 +49,7 @@ def test_metis_by_networkit(graph, tmp_path, with_input):
 
 
 def test_metis_lists_both_directions_and_leaves_isolated_nodes_empty(graph, tmp_path):
-    export(graph, "metis", tmp_path / "net.graph", scale=50.0)
+    export(graph, "metis", tmp_path / "net.graph", options=ExportOptions(scale=50.0))
     (nodes, edges, form), *lines = numbers(tmp_path / "net.graph")
     assert (nodes, edges, form) == (84, len(kept_edges(graph, 84)), 1)
     assert len(lines) == nodes
@@ -93,7 +94,7 @@ def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
     counts = {source: count for source, _, count in kept_edges(graph, 84)}
     assert total == sum(max(1, round(scale * count)) for count in counts.values())
     with pytest.raises(UsageError, match="smaller --scale"):
-        export(graph, "hmetis", tmp_path / "other.hgr", scale=1.0)
+        export(graph, "hmetis", tmp_path / "other.hgr", options=ExportOptions(scale=1.0))
     monkeypatch.setattr("snnb.synapses.export.weights.LARGEST_SUM", 10)
     with pytest.raises(UsageError, match="too large for this format"):
         export(graph, "metis", tmp_path / "net.graph")
@@ -103,4 +104,4 @@ def test_metis_with_32_bits_holds_so_many_edges(graph, tmp_path, monkeypatch):
     monkeypatch.setattr("snnb.synapses.export.metis.LARGEST", 10)
     with pytest.raises(UsageError, match="--idx64"):
         export(graph, "metis", tmp_path / "net.graph")
-    export(graph, "metis", tmp_path / "net.graph", idx64=True)
+    export(graph, "metis", tmp_path / "net.graph", options=ExportOptions(idx64=True))

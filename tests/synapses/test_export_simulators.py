@@ -12,7 +12,8 @@ from bmtk.utils.sonata.file import File
 
 from snnb.errors import InputError, UsageError
 from snnb.synapses.build import build_graph
-from snnb.synapses.export import export
+from snnb.synapses.export.options import ExportOptions
+from snnb.synapses.export.write import export
 from tests.synapses.edges import all_edges
 from tests.synapses.networks import LAYERS, counts_of, save
 from tests.synapses.sonata import assert_indexed_as_by_libsonata
@@ -129,7 +130,7 @@ def spinemap_lines(path, number):
 
 @pytest.mark.parametrize("with_input", [False, True])
 def test_spinemap(graph, tmp_path, spike_times, with_input):
-    export(graph, "spinemap", tmp_path / "net", spike_times=spike_times, with_input=with_input)
+    export(graph, "spinemap", tmp_path / "net", spike_times=spike_times, options=ExportOptions(with_input=with_input))
     connections = spinemap_lines(tmp_path / "net" / "connection_info.txt", int)
     weights = spinemap_lines(tmp_path / "net" / "weight_info.txt", np.float32)
     spikes = spinemap_lines(tmp_path / "net" / "spike_info.txt", int)

@@ -13,7 +13,8 @@ import pytest
 import scipy.sparse
 
 from snnb.errors import ResourceError, UsageError
-from snnb.synapses.export import export
+from snnb.synapses.export.options import ExportOptions
+from snnb.synapses.export.write import export
 from tests.synapses.edges import all_edges, names_of
 
 
@@ -27,7 +28,7 @@ def csv_rows(graph, rate_scale=1.0):
 
 @pytest.mark.parametrize("unit", ["step", "hz"])
 def test_csv(graph, tmp_path, unit):
-    export(graph, "csv", tmp_path / "net.csv", rate_unit=unit)
+    export(graph, "csv", tmp_path / "net.csv", options=ExportOptions(rate_unit=unit))
     with (tmp_path / "net.csv").open(newline="") as file:
         head, *rows = csv.reader(file)
     assert head == ["source_group", "source_neuron", "dest_group", "dest_neuron", "weight", "rate", "edge"]
@@ -69,7 +70,7 @@ def test_npz(graph, tmp_path):
 
 
 def test_parquet(graph, tmp_path):
-    export(graph, "parquet", tmp_path / "net", rate_unit="hz")
+    export(graph, "parquet", tmp_path / "net", options=ExportOptions(rate_unit="hz"))
     edges = pyarrow.parquet.read_table(tmp_path / "net" / "edges.parquet")
     for name, values in zip(("source", "target", "weight", "edge"), all_edges(graph, 1000.0)):
         assert (edges[name].to_numpy() == values).all()
@@ -86,7 +87,7 @@ def test_parquet(graph, tmp_path):
 
 
 def test_networkx(graph, tmp_path):
-    export(graph, "networkx", tmp_path / "graph", rate_unit="hz")
+    export(graph, "networkx", tmp_path / "graph", options=ExportOptions(rate_unit="hz"))
     found = pickle.loads((tmp_path / "graph").read_bytes())  # noqa: S301  (written a line above)
     assert type(found) is networkx.DiGraph
     names = names_of(graph)

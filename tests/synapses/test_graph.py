@@ -173,7 +173,7 @@ def test_summary_is_that_of_the_edges(graph, weights_graph):
 def test_log_tells_counts_coding_and_the_toolbox_s_number(graph, weights_graph):
     text = "\n".join(lines(graph))
     assert f"synapses            {graph.number_of_edges():,}" in text
-    assert f"the toolbox counts  {toolbox_synapses(graph):,}" in text
+    assert f"the toolbox counts  {toolbox_synapses(graph.projections):,}" in text
     assert "coding of input: current" in text
     assert "over 4 samples of 25 steps counted after a warm-up of 5" in text
     assert "weights only" in "\n".join(lines(weights_graph))
@@ -196,7 +196,7 @@ def test_toolbox_count_is_the_toolbox_s(tmp_path, stride, padding):
             fan_out = get_fanout(layer, config)
             counted += np.sum(fan_out) if np.ndim(fan_out) else np.prod(shape[1:]) * fan_out
     with build_graph(save(model, tmp_path / "p.h5"), tmp_path / "g.h5") as graph:
-        assert toolbox_synapses(graph) == counted
+        assert toolbox_synapses(graph.projections) == counted
 
 
 def test_a_log_notes_rates_that_cannot_be(model, parsed, tmp_path):

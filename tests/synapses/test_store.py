@@ -45,8 +45,11 @@ def test_one_byte_too_many(copy):
 
 def test_another_version_is_not_guessed_at(copy):
     with copy.open("r+b") as file:
+        file.write(b"snnb synapse graph 3\n")
+    refused(copy, "graph format 3, this snnb reads 1 and 2")
+    with copy.open("r+b") as file:
         file.write(b"snnb synapse graph 2\n")
-    refused(copy, "graph format 2, this snnb reads 1")
+    refused(copy, "the attribute version is no whole number from 2 to 2")
 
 
 def test_another_hdf5_file(parsed):
@@ -77,8 +80,8 @@ def test_a_graph_made_again_meanwhile_is_not_read(copy, graph):
         copy.unlink()
         copy.write_bytes(bytes(100_000))
         for mine, expected in zip(opened.projections, graph.projections):
-            if expected.kernel is not None:
-                assert (mine.kernel == expected.kernel).all()
+            (one,), (two,) = mine.connections, expected.connections
+            assert two.kernel is None or (one.kernel == two.kernel).all()
         assert (opened.to_scipy() != graph.to_scipy()).nnz == 0
 
 

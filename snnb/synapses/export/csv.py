@@ -8,12 +8,13 @@ import numpy as np
 
 from snnb.synapses.export.request import TEXT_BATCH, Format, Request
 from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.population import Population
+from snnb.synapses.population import GraphPopulation
 
 HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a line a synapse; see `Format`."""
     with path.open("wb") as plain:
         if request.compressed:
             with gzip.GzipFile("", "wb", compresslevel=1, fileobj=plain, mtime=0) as compressed:
@@ -51,7 +52,7 @@ def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
             counter.add(batch.source.size)
 
 
-def _texts(population: Population) -> Tuple[np.ndarray, np.ndarray]:
+def _texts(population: GraphPopulation) -> Tuple[np.ndarray, np.ndarray]:
     """Return `name,"(row, column, channel)",` of every neuron, one behind the other, and where each begins."""
     name = population.name
     if any(sign in name for sign in ',"\n\r'):

@@ -8,11 +8,12 @@ from snnb.synapses.graph import NETWORKX_LIMIT, SynapseGraph
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: with all attributes; see `Format`."""
     import networkx
 
     edges = graph.number_of_edges()
     request.progress(0, edges)
-    found = graph.to_networkx(rate_unit=request.rate_unit)
+    found = graph.to_networkx(rate_unit=request.options.rate_unit)
     for (population, index), values in found.nodes(data=True):
         values.update(population=population, index=str(index))
         if "spike_count" in values:  # a current of the input is no whole number, and a key of GraphML has one type

@@ -10,55 +10,56 @@ import numpy as np
 
 from snnb.errors import UsageError
 from snnb.synapses.adjacency import out_degrees, ranges, targets
-from snnb.synapses.export.request import TEXT_BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.synapses.export.weights import LARGEST_SUM, scaled
 from snnb.synapses.graph import SynapseGraph
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a hyperedge a neuron; see `Format`."""
     from snnb.synapses.export.lines import NUMBER, hyperedge_lines
 
-    kept = Kept(graph, request)
-    weights, degrees, scale = _weights(kept, request)
-    counter = request.counter(kept.edges)
+    placed = PlacedNeurons(graph, request)
+    weights, degrees, scale = _weights(placed, request)
+    counter = request.counter(placed.edges)
     with path.open("wb") as file:
         stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
         file.write(f"% hyperedge weight max(1, round({scale!r} x spike count of the source)); {stated}\n".encode())
-        file.write(f"{np.count_nonzero(degrees)} {kept.nodes} 11\n".encode())
-        for population in kept.populations:
-            projections = kept.from_source(population)
+        file.write(f"{np.count_nonzero(degrees)} {placed.nodes} 11\n".encode())
+        for population in placed.populations:
+            projections = placed.from_source(population)
             for start, stop in ranges(out_degrees(projections, population), TEXT_BATCH):
                 indptr, target, _ = targets(projections, start, stop)
                 out = np.empty((target.size + 3 * (stop - start)) * NUMBER, np.uint8)
                 first = population.first + start
-                own = weights[first - kept.first : first - kept.first + stop - start]
-                file.write(out[: hyperedge_lines(out, first, indptr, target, kept.first - 1, own)].data)
+                own = weights[first - placed.first : first - placed.first + stop - start]
+                file.write(out[: hyperedge_lines(out, first, indptr, target, placed.first - 1, own)].data)
                 counter.add(target.size)
-        file.write(b"1\n" * kept.nodes)
+        file.write(b"1\n" * placed.nodes)
 
 
-def _weights(kept: Kept, request: Request) -> Tuple[np.ndarray, np.ndarray, float]:
+def _weights(placed: PlacedNeurons, request: Request) -> Tuple[np.ndarray, np.ndarray, float]:
     """Return the weight and the out-degree of each node, and the scale. A constant input has no spikes."""
     counts = [
         np.zeros(p.size) if p.coding == "current" or p.spike_count is None else p.spike_count.ravel().astype(np.float64)
-        for p in kept.populations
+        for p in placed.populations
     ]
-    degrees = np.concatenate([out_degrees(kept.from_source(p), p) for p in kept.populations])
-    weights, scale = scaled(np.concatenate(counts), degrees > 0, request.scale, 1.0)
+    degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
+    weights, scale = scaled(np.concatenate(counts), degrees > 0, request.options.scale, 1.0)
     return weights, degrees, scale
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
-    kept = Kept(graph, request)
-    if kept.nodes > LARGEST_SUM:
-        raise UsageError(f"{kept.nodes:,} nodes are more than partitioners hold ({LARGEST_SUM:,})")
-    _weights(kept, request)
+    placed = PlacedNeurons(graph, request)
+    if placed.nodes > LARGEST_SUM:
+        raise UsageError(f"{placed.nodes:,} nodes are more than partitioners hold ({LARGEST_SUM:,})")
+    _weights(placed, request)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
-    kept = Kept(graph, request)
-    return (len(str(kept.nodes)) + 1) * kept.edges + 16 * kept.nodes
+    placed = PlacedNeurons(graph, request)
+    return (len(str(placed.nodes)) + 1) * placed.edges + 16 * placed.nodes
 
 
 FORMAT = Format("hMETIS, KaHyPar, Mt-KaHyPar", ".hgr", write, _size, 2e7, _check, partial=True)

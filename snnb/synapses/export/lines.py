@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from snnb.synapses.compiled import jit
+from snnb.compiled import compiled
 
 SPACE, COMMA, NEWLINE = 32, 44, 10
 NUMBER = 24  # bytes that the longest number takes, and a sign behind it
@@ -18,7 +18,7 @@ _NAN, _INF = (np.frombuffer(word, np.uint8).copy() for word in (b"nan", b"inf"))
 _PAIRS = np.frombuffer("".join(f"{n:02d}" for n in range(100)).encode(), np.uint8).copy()
 
 
-@jit
+@compiled
 def put_bytes(out: np.ndarray, at: int, text: np.ndarray) -> int:
     """Write bytes; return where the next ones go."""
     part = out[at : at + text.size]
@@ -27,7 +27,7 @@ def put_bytes(out: np.ndarray, at: int, text: np.ndarray) -> int:
     return at + text.size
 
 
-@jit
+@compiled
 def put_digits(out: np.ndarray, at: int, value: int, digits: int) -> int:
     """Write an integer with so many digits, zeros in front; return where the next byte goes."""
     rest = np.uint64(value)
@@ -43,7 +43,7 @@ def put_digits(out: np.ndarray, at: int, value: int, digits: int) -> int:
     return end
 
 
-@jit
+@compiled
 def put_integer(out: np.ndarray, at: int, value: int) -> int:
     """Write an integer that is not negative; return where the next byte goes."""
     digits, limit = 1, 10
@@ -53,7 +53,7 @@ def put_integer(out: np.ndarray, at: int, value: int) -> int:
     return put_digits(out, at, value, digits)
 
 
-@jit
+@compiled
 def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
     """Write a decimal that reads back as the same float32, with as few digits as that takes (nine at most).
 
@@ -109,7 +109,7 @@ def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
     return put_digits(out, at + 2, abs(ten), 2)
 
 
-@jit
+@compiled
 def _put_point(out: np.ndarray, at: int, mantissa: int, digits: int, before: int) -> int:
     """Write so many digits with a point behind the first `before`, if that is not the end."""
     if digits <= before:
@@ -125,7 +125,7 @@ def _put_point(out: np.ndarray, at: int, mantissa: int, digits: int, before: int
     return at + 1
 
 
-@jit
+@compiled
 def csv_lines(
     out: np.ndarray,
     source: np.ndarray,
@@ -153,7 +153,7 @@ def csv_lines(
     return at
 
 
-@jit
+@compiled
 def number_texts(out: np.ndarray, start: np.ndarray, values: np.ndarray, known: bool) -> int:
     """Write `,value,` for each value, `,,` where they are not known; note where each begins."""
     at = 0
@@ -167,7 +167,7 @@ def number_texts(out: np.ndarray, start: np.ndarray, values: np.ndarray, known: 
     return at
 
 
-@jit
+@compiled
 def neighbour_lines(out: np.ndarray, first: int, indptr: np.ndarray, neighbour: np.ndarray, offset: int) -> int:
     """Write `node neighbour neighbour …` for each node that has any; ids less `offset`."""
     at = 0
@@ -183,7 +183,7 @@ def neighbour_lines(out: np.ndarray, first: int, indptr: np.ndarray, neighbour: 
     return at
 
 
-@jit
+@compiled
 def number_lines(out: np.ndarray, first: int, indptr: np.ndarray, numbers: np.ndarray) -> int:
     """Write `node number number …` for each node, also for one without numbers."""
     at = 0
@@ -197,7 +197,7 @@ def number_lines(out: np.ndarray, first: int, indptr: np.ndarray, numbers: np.nd
     return at
 
 
-@jit
+@compiled
 def weight_lines(out: np.ndarray, first: int, indptr: np.ndarray, weight: np.ndarray, offset: int) -> int:
     """Write `node weight weight …` for each node that has neighbours."""
     at = 0
@@ -213,7 +213,7 @@ def weight_lines(out: np.ndarray, first: int, indptr: np.ndarray, weight: np.nda
     return at
 
 
-@jit
+@compiled
 def hyperedge_lines(
     out: np.ndarray, first: int, indptr: np.ndarray, neighbour: np.ndarray, offset: int, weight: np.ndarray
 ) -> int:
@@ -233,7 +233,7 @@ def hyperedge_lines(
     return at
 
 
-@jit
+@compiled
 def metis_lines(
     out: np.ndarray,
     first: int,
@@ -272,7 +272,7 @@ def metis_lines(
     return at
 
 
-@jit
+@compiled
 def connection_lines(
     out: np.ndarray, source: np.ndarray, target: np.ndarray, weight: np.ndarray, tail: np.ndarray
 ) -> int:

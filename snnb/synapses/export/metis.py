@@ -10,7 +10,7 @@ import numpy as np
 
 from snnb.errors import UsageError
 from snnb.synapses.adjacency import in_degrees, out_degrees, ranges, sources, targets
-from snnb.synapses.export.request import TEXT_BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.synapses.export.weights import scaled
 from snnb.synapses.graph import SynapseGraph
 
@@ -18,18 +18,19 @@ LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both 
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: each neuron with its neighbours; see `Format`."""
     from snnb.synapses.export.lines import NUMBER, metis_lines
 
-    kept = Kept(graph, request)
-    weights, scale = _weights(graph, kept, request)
-    counter = request.counter(2 * kept.edges)
-    offset = kept.first - 1
+    placed = PlacedNeurons(graph, request)
+    weights, scale = _weights(graph, placed, request)
+    counter = request.counter(2 * placed.edges)
+    offset = placed.first - 1
     with path.open("wb") as file:
         stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
         file.write(f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {stated}\n".encode())
-        file.write(f"{kept.nodes} {kept.edges} 001\n".encode())
-        for population in kept.populations:
-            to, of = kept.to_target(population), kept.from_source(population)
+        file.write(f"{placed.nodes} {placed.edges} 001\n".encode())
+        for population in placed.populations:
+            to, of = placed.to_target(population), placed.from_source(population)
             for start, stop in ranges(in_degrees(to, population) + out_degrees(of, population), TEXT_BATCH):
                 in_indptr, source = sources(to, start, stop)
                 out_indptr, target, _ = targets(of, start, stop)
@@ -40,27 +41,27 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 counter.add(source.size + target.size)
 
 
-def _weights(graph: SynapseGraph, kept: Kept, request: Request) -> Tuple[np.ndarray, float]:
+def _weights(graph: SynapseGraph, placed: PlacedNeurons, request: Request) -> Tuple[np.ndarray, float]:
     assert graph.recording is not None
-    traffic = np.concatenate([population.traffic() for population in kept.populations])
-    degrees = np.concatenate([out_degrees(kept.from_source(p), p) for p in kept.populations])
-    return scaled(traffic, degrees, request.scale, float(graph.recording.steps))
+    traffic = np.concatenate([population.traffic() for population in placed.populations])
+    degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
+    return scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
-    kept = Kept(graph, request)
-    if kept.edges > LARGEST and not request.idx64:
+    placed = PlacedNeurons(graph, request)
+    if placed.edges > LARGEST and not request.options.idx64:
         raise UsageError(
-            f"{kept.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
+            f"{placed.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
             "give --idx64 for one built with 64-bit indices"
         )
-    _weights(graph, kept, request)
+    _weights(graph, placed, request)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
-    kept = Kept(graph, request)
-    return 2 * (len(str(kept.nodes)) + 5) * kept.edges + kept.nodes
+    placed = PlacedNeurons(graph, request)
+    return 2 * (len(str(placed.nodes)) + 5) * placed.edges + placed.nodes
 
 
 FORMAT = Format("METIS, KaHIP, NetworKit", ".graph", write, _size, 8e6, _check, partial=True)

@@ -13,10 +13,11 @@ EDGE_BYTES, NODE_BYTES = 800, 1500  # in memory
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: pickled; see `Format`."""
     edges = graph.number_of_edges()
     request.progress(0, edges)
     with path.open("wb") as file:
-        pickle.dump(graph.to_networkx(limit=edges, rate_unit=request.rate_unit), file, protocol=4)
+        pickle.dump(graph.to_networkx(limit=edges, rate_unit=request.options.rate_unit), file, protocol=4)
     request.progress(edges, edges)
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from snnb.synapses.export.nodes import node_table
 from snnb.synapses.export.request import BATCH, Format, Request, file_name
 from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.projection import Projection
+from snnb.synapses.projection import GraphProjection
 from snnb.synapses.store import index_dtype
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a sparse matrix a projection; see `Format`."""
     path.mkdir()
     counter = request.counter(3 * graph.number_of_edges())
     scale = request.rate_scale(graph)
@@ -33,7 +34,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         np.savez(file, **node_table(graph, request))
 
 
-def _values(projection: Projection, name: str, scale: float, done: Callable[[int], None]) -> Iterable[np.ndarray]:
+def _values(projection: GraphProjection, name: str, scale: float, done: Callable[[int], None]) -> Iterable[np.ndarray]:
     for batch in projection.edge_batches(BATCH, scale):
         done(batch.source.size)
         if name == "indices":

@@ -12,6 +12,7 @@ ROWS = 1 << 20  # in a row group
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a table of edges and one of nodes; see `Format`."""
     arrow, parquet = _pyarrow()
     path.mkdir()
     counter = request.counter(graph.number_of_edges())
@@ -21,7 +22,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     # A column that cannot be null is written twice as fast.
     fields = [arrow.field(name, kind, nullable=False) for name, kind in kinds.items()]
     schema = arrow.schema(
-        fields, metadata={name: str(value) for name, value in graph.describe(request.rate_unit).items()}
+        fields, metadata={name: str(value) for name, value in graph.describe(request.options.rate_unit).items()}
     )
     options = {"compression": "none", "use_dictionary": False, "write_statistics": ["source", "target"]}
     with parquet.ParquetWriter(str(path / "edges.parquet"), schema, **options) as writer:

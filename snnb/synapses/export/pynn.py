@@ -16,6 +16,7 @@ HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a list of connections a projection; see `Format`."""
     from snnb.synapses.export.lines import NUMBER, connection_lines
 
     path.mkdir()

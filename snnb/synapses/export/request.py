@@ -7,9 +7,10 @@ from typing import Callable, List, Optional
 
 from snnb.errors import UsageError
 from snnb.progress import Progress, Throttle, silent
+from snnb.synapses.export.options import DEFAULTS, ExportOptions
 from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.population import Population
-from snnb.synapses.projection import Projection
+from snnb.synapses.population import GraphPopulation
+from snnb.synapses.projection import GraphProjection
 
 UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
 LONGEST_PART = 80  # of a name's 255 bytes
@@ -19,18 +20,11 @@ TEXT_BATCH = 1 << 14  # in a text format: so that their lines stay in the second
 
 @dataclass(frozen=True)
 class Request:
-    """The options of an export; an exporter heeds those that its format has.
+    """What an export is asked for; a format uses what applies to it.
 
     Attributes
     ----------
-    rate_unit : {"step", "hz", "sample"}
-        Unit of rates, and with it of edges, in what is written.
-    with_input : bool
-        Whether partition and spike formats keep an input population that is a constant current.
-    scale : float or None
-        Factor from traffic (metis) or spike counts (hmetis) to integer weights; None chooses one.
-    idx64 : bool
-        Whether the reader of a metis file is built with 64-bit indices.
+    options : ExportOptions
     spike_times : Path or None
         spike_times.npz of the simulation, for spinemap.
     compressed : bool
@@ -39,34 +33,34 @@ class Request:
         Told of the edges written.
     """
 
-    rate_unit: str = "step"
-    with_input: bool = False
-    scale: Optional[float] = None
-    idx64: bool = False
+    options: ExportOptions = DEFAULTS
     spike_times: Optional[Path] = None
     compressed: bool = False
     progress: Progress = silent
 
     def rate_scale(self, graph: SynapseGraph) -> float:
-        return 1.0 if graph.recording is None else graph.recording.rate_scale(self.rate_unit)
+        """Return the factor from spikes per time step to the unit of rates."""
+        return 1.0 if graph.recording is None else graph.recording.rate_scale(self.options.rate_unit)
 
     def counter(self, total: int) -> "Counter":
+        """Return what counts the edges written, `total` in all."""
         return Counter(self.progress, total)
 
 
 class Counter:
-    """Pass progress on at most ten times a second."""
+    """Pass on how many edges are written, not too often."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._done, self._throttle = progress, total, 0, Throttle()
 
     def add(self, edges: int) -> None:
+        """Count edges."""
         self._done += edges
         if self._throttle.due(last=self._done == self._total):
             self._progress(self._done, self._total)
 
 
-class Kept:
+class PlacedNeurons:
     """The part of a graph that partition and spike formats keep: all but a constant-current input, ids again from 0.
 
     Attributes
@@ -74,30 +68,33 @@ class Kept:
     first : int
         Id in the graph of the node that becomes 0.
     nodes : int
-    populations : list of Population
-    projections : list of Projection
+    populations : list of GraphPopulation
+    projections : list of GraphProjection
     """
 
     def __init__(self, graph: SynapseGraph, request: Request) -> None:
-        left_out = graph.populations[0].coding == "current" and not request.with_input
-        self.populations: List[Population] = list(graph.populations[1 if left_out else 0 :])
+        left_out = graph.populations[0].coding == "current" and not request.options.with_input
+        self.populations: List[GraphPopulation] = list(graph.populations[1 if left_out else 0 :])
         self.first = self.populations[0].first
         self.nodes = graph.number_of_nodes() - self.first
         kept = {population.name for population in self.populations}
-        self.projections: List[Projection] = [p for p in graph.projections if p.source.name in kept]
+        self.projections: List[GraphProjection] = [p for p in graph.projections if p.source.name in kept]
 
     @property
     def edges(self) -> int:
+        """Number of synapses."""
         return sum(projection.number_of_edges for projection in self.projections)
 
-    def from_source(self, population: Population) -> List[Projection]:
+    def from_source(self, population: GraphPopulation) -> List[GraphProjection]:
+        """Return the projections from a population."""
         return [p for p in self.projections if p.source is population]
 
-    def to_target(self, population: Population) -> List[Projection]:
+    def to_target(self, population: GraphPopulation) -> List[GraphProjection]:
+        """Return the projections to a population."""
         return [p for p in self.projections if p.target is population]
 
 
-def file_name(number: int, projection: Projection) -> str:
+def file_name(number: int, projection: GraphProjection) -> str:
     """Return what the files of a projection are called: names of populations may hold what names of files may not."""
     source, target = (UNSAFE.sub("_", p.name)[:LONGEST_PART] for p in (projection.source, projection.target))
     return f"{number:04d}_{source}__{target}"
@@ -134,7 +131,7 @@ class Format:
     sidecar : bool
         Whether these always stand in a file NAME.json beside it, since the format has no place for them.
     partial : bool
-        Whether it leaves a constant-current input out (`Kept`).
+        Whether it leaves a constant-current input out (`PlacedNeurons`).
     """
 
     title: str

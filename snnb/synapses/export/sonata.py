@@ -18,6 +18,7 @@ NODES, EDGES = "snn", "snn_snn"
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: nodes, edges and their indices; see `Format`."""
     path.mkdir()
     _write_nodes(graph, path, request)
     _write_edges(graph, path, request)
@@ -85,7 +86,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> None:
     if graph.recording is not None:
         kinds["0/rate"] = np.dtype(np.float32)
     with _create(path / "edges.h5") as file:
-        file.attrs.update(graph.describe(request.rate_unit))
+        file.attrs.update(graph.describe(request.options.rate_unit))
         group = file.create_group(f"edges/{EDGES}")
         columns = {name: group.create_dataset(name, (edges,), kind, track_times=False) for name, kind in kinds.items()}
         # All edges are in group 0: a dataset that is all fill value and takes no room.
@@ -118,7 +119,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> None:
     lines = ["edge_type_id source target rule"]
     for number, projection in enumerate(graph.projections):
         source, target = _quoted(projection.source.name), _quoted(projection.target.name)
-        lines.append(f"{number} {source} {target} {projection.connection.rule}")
+        lines.append(f"{number} {source} {target} {projection.rule}")
     (path / "edge_types.csv").write_text("\n".join(lines) + "\n")
 
 

@@ -12,11 +12,11 @@ from typing import Callable, Iterator, Sequence, Tuple
 import h5py
 import numpy as np
 
+from snnb.compiled import compiled
 from snnb.synapses.adjacency import in_degrees, out_degrees, ranges, sources
-from snnb.synapses.compiled import jit
 from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.population import Population
-from snnb.synapses.projection import Projection
+from snnb.synapses.population import GraphPopulation
+from snnb.synapses.projection import GraphProjection
 
 CHUNK = 1 << 16  # edges indexed at a time
 
@@ -73,7 +73,7 @@ def write_indices(
                     done(int(indptr[-1]))
 
 
-def _by_source(population: Population, projections: Sequence[Projection], offsets: Sequence[int]) -> Lists:
+def _by_source(population: GraphPopulation, projections: Sequence[GraphProjection], offsets: Sequence[int]) -> Lists:
     """List the edges of each source, a range for each of its projections."""
     own = [(p, offset) for p, offset in zip(projections, offsets) if p.source is population]
     ends = [offset + np.cumsum(projection.out_degrees) for projection, offset in own]
@@ -88,7 +88,7 @@ def _by_source(population: Population, projections: Sequence[Projection], offset
         yield indptr, flat[some]
 
 
-def _by_target(population: Population, projections: Sequence[Projection], offsets: Sequence[int]) -> Lists:
+def _by_target(population: GraphPopulation, projections: Sequence[GraphProjection], offsets: Sequence[int]) -> Lists:
     """List the edges of each target one by one."""
     own = [(p, offset) for p, offset in zip(projections, offsets) if p.target is population]
     to = [projection for projection, _ in own]
@@ -105,7 +105,7 @@ def _by_target(population: Population, projections: Sequence[Projection], offset
         yield indptr, edges
 
 
-@jit
+@compiled
 def next_edges(source: np.ndarray, following: np.ndarray, edges: np.ndarray) -> None:
     """Write the next edge of each source as a range of one, and count it in `following`, int64 by node id."""
     for k in range(source.size):
@@ -115,7 +115,7 @@ def next_edges(source: np.ndarray, following: np.ndarray, edges: np.ndarray) -> 
         edges[k, 1] = edge + 1
 
 
-@jit
+@compiled
 def merge_adjacent(indptr: np.ndarray, edges: np.ndarray, first: np.ndarray) -> int:
     """Merge ranges of a neuron that follow upon each other, in place; `first` receives where each neuron's begin."""
     merged = 0

@@ -13,37 +13,38 @@ import numpy as np
 from snnb.errors import InputError, UsageError
 from snnb.numpy_file import load_archive
 from snnb.synapses.adjacency import out_degrees, ranges, targets
-from snnb.synapses.export.request import TEXT_BATCH, Format, Kept, Request, need_counts
+from snnb.synapses.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.synapses.fields import LARGEST
 from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.population import Population
+from snnb.synapses.population import GraphPopulation
 
 LENGTHS = ("num_samples", "num_steps")
 AGAIN = "simulate again with --record-spikes"
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: connections, weights and spike times; see `Format`."""
     from snnb.synapses.export.lines import NUMBER, neighbour_lines, weight_lines
 
     path.mkdir()
-    kept = Kept(graph, request)
-    counter = request.counter(kept.edges)
+    placed = PlacedNeurons(graph, request)
+    counter = request.counter(placed.edges)
     with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
-        for population in kept.populations:
-            projections = kept.from_source(population)
+        for population in placed.populations:
+            projections = placed.from_source(population)
             for start, stop in ranges(out_degrees(projections, population), TEXT_BATCH):
                 indptr, target, weight = targets(projections, start, stop)
                 out = np.empty((target.size + stop - start) * NUMBER, np.uint8)
                 first = population.first + start
-                connections.write(out[: neighbour_lines(out, first, indptr, target, kept.first)].data)
-                weights.write(out[: weight_lines(out, first, indptr, weight, kept.first)].data)
+                connections.write(out[: neighbour_lines(out, first, indptr, target, placed.first)].data)
+                weights.write(out[: weight_lines(out, first, indptr, weight, placed.first)].data)
                 counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
-        for population in kept.populations:
-            spikes.write(_spike_lines(_there(request.spike_times), population, population.first - kept.first).data)
+        for population in placed.populations:
+            spikes.write(_spike_lines(_there(request.spike_times), population, population.first - placed.first).data)
 
 
-def _spike_lines(path: Path, population: Population, first: int) -> np.ndarray:
+def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndarray:
     """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
     from snnb.synapses.export.lines import NUMBER, number_lines
 
@@ -55,7 +56,7 @@ def _spike_lines(path: Path, population: Population, first: int) -> np.ndarray:
     return out[: number_lines(out, first, indptr, times)]
 
 
-def _spikes(path: Path, population: Population) -> Tuple[np.ndarray, int]:
+def _spikes(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
     """Read a population's spikes, int64 of shape (spikes, 3): sample, neuron, step; and how many steps a sample has.
 
     A constant input has no spikes.
@@ -82,14 +83,14 @@ def _there(path: Optional[Path]) -> Path:
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
-    for population in Kept(graph, request).populations:
+    for population in PlacedNeurons(graph, request).populations:
         _spikes(_there(request.spike_times), population)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
-    kept = Kept(graph, request)
+    placed = PlacedNeurons(graph, request)
     times = 0 if request.spike_times is None else request.spike_times.stat().st_size
-    return (len(str(kept.nodes)) + 13) * kept.edges + 20 * kept.nodes + times
+    return (len(str(placed.nodes)) + 13) * placed.edges + 20 * placed.nodes + times
 
 
 FORMAT = Format("SpiNeMap, NeuroXplorer", "_spinemap", write, _size, 8e6, _check, partial=True, directory=True)

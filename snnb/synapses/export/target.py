@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Any, Collection, Dict, Optional
+from typing import Collection, Dict, Optional
 
 from snnb.errors import InputError, UsageError
 from snnb.files import KINDS
@@ -68,11 +68,11 @@ def _check_replaced(target: Path, formats: Collection[str], force: bool) -> None
         raise UsageError(f"{target} exists; give another path, or --force to replace it")
 
 
-def _check_inside(target: Path, stated: Dict[str, Any]) -> None:
+def _check_inside(target: Path, stated: Dict[str, object]) -> None:
     """Refuse a directory that holds more than the export has written."""
     written = stated.get("files")
     for entry in sorted(target.iterdir()):
-        mine = written is None or entry.name in written or entry.name == DESCRIPTION
+        mine = not isinstance(written, list) or entry.name in written or entry.name == DESCRIPTION
         if not mine or not stat.S_ISREG(entry.lstat().st_mode):
             raise UsageError(f"{target} holds {entry.name}, which no export has written; {ELSEWHERE}")
 
@@ -85,7 +85,7 @@ def _check_sidecar(target: Path, formats: Collection[str], force: bool) -> None:
         raise UsageError(f"{path} exists; give another path, or --force to replace it")
 
 
-def described(path: Path, formats: Collection[str]) -> Optional[Dict[str, Any]]:
+def described(path: Path, formats: Collection[str]) -> Optional[Dict[str, object]]:
     """Return what an export has stated in a file; None when it is no such file."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):

@@ -7,12 +7,12 @@ from typing import Optional, Sequence, Tuple
 import h5py
 import numpy as np
 
+from snnb.network.reindexing import PADDING
 from snnb.synapses import fields
-from snnb.synapses.population import Population
-from snnb.synapses.rules import PADDING
+from snnb.synapses.population import GraphPopulation
 
 
-class Volume:
+class InputVolume:
     """The input volume of a layer as the file has it: which node, of whatever population, stands at each position.
 
     Mostly ids simply count up through it; then there is no array.
@@ -28,7 +28,11 @@ class Volume:
     """
 
     def __init__(
-        self, group: h5py.Group, shape: Tuple[int, int, int], target: Population, sources: Sequence[Population]
+        self,
+        group: h5py.Group,
+        shape: Tuple[int, int, int],
+        target: GraphPopulation,
+        sources: Sequence[GraphPopulation],
     ) -> None:
         self.shape = shape
         self.parallel = fields.flag(group, "parallel")
@@ -67,7 +71,7 @@ class Volume:
             raise fields.wrong(self._group, "is not fed by the populations that /projections names")
 
 
-class Reindexing:
+class Positions:
     """The positions of one source population in a layer's input volume.
 
     Where ids count up, single lookups are arithmetic and need no array.
@@ -78,7 +82,7 @@ class Reindexing:
         Whether some neuron stands at several positions.
     """
 
-    def __init__(self, volume: Volume, source: Population) -> None:
+    def __init__(self, volume: InputVolume, source: GraphPopulation) -> None:
         self.parallel = volume.parallel
         self._volume = volume
         self._source = source

@@ -9,11 +9,15 @@ import pytest
 import tensorflow as tf
 
 from snnb.errors import InputError, ResourceError
-from snnb.synapses.build import build_graph
-from snnb.synapses.parsed_model import open_parsed_model
+from snnb.network.read import read_network
 from tests.synapses.networks import LAYERS, branched, save, varied
 
 DENSE = "model_weights/07Dense_4"
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory):
+    return save(branched(), tmp_path_factory.mktemp("parse") / "net_parsed.h5")
 
 
 @pytest.fixture
@@ -23,23 +27,23 @@ def copy(parsed, tmp_path):
 
 def refused(path, message):
     with pytest.raises(InputError, match=message) as error:
-        build_graph(path, path.with_name("net_graph.h5"))
+        read_network(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
-    assert not path.with_name("net_graph.h5").exists()
 
 
 def test_a_sequential_model_is_a_chain_behind_an_input(tmp_path):
     model = tf.keras.Sequential([LAYERS.Conv2D(2, 3, input_shape=(5, 5, 1), name="c"), LAYERS.Flatten(name="f")])
-    layers = open_parsed_model(save(model, tmp_path / "net.h5")).layers
-    assert [(layer.name, layer.inbound) for layer in layers] == [("input", ()), ("c", ("input",)), ("f", ("c",))]
+    volumes = read_network(save(model, tmp_path / "net.h5")).volumes
+    assert [volume.name for volume in volumes] == ["input", "c", "f"]
+    assert [volume.inputs for volume in volumes[1:]] == [("input",), ("c",)]
 
 
 def test_the_input_is_called_input_whatever_keras_calls_it(tmp_path):
     source = LAYERS.Input((3,), name="pixels")
-    layers = open_parsed_model(save(tf.keras.Model(source, LAYERS.Dense(2)(source)), tmp_path / "net.h5")).layers
-    assert layers[0].name == "input"
-    assert layers[1].inbound == ("input",)
+    volumes = read_network(save(tf.keras.Model(source, LAYERS.Dense(2)(source)), tmp_path / "net.h5")).volumes
+    assert volumes[0].name == "input"
+    assert volumes[1].inputs == ("input",)
 
 
 def test_a_missing_file(tmp_path):
@@ -115,7 +119,7 @@ VALUES = [
 USED = """
     axis batch_input_shape data_format depth_multiplier dilation_rate filters interpolation kernel_size name
     output_padding padding pool_size size strides target_shape units use_bias
-"""  # what the graph looks at
+"""  # what is looked at
 
 
 def configurations(path):
@@ -135,21 +139,21 @@ def configurations(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("network", [branched, varied])
 def test_every_value_of_a_configuration_altered(network, tmp_path):
-    """A file of ours, or somebody's: refused by name, or a graph; nothing else, and no memory for what cannot be."""
+    """A file of ours, or somebody's: refused by name, or a network; nothing else, and no memory for what cannot be."""
     path = save(network(), tmp_path / "net_parsed.h5")
-    outcomes = {"graph": 0, "refused": 0}
+    outcomes = {"network": 0, "refused": 0}
     for what, model in configurations(path):
         with h5py.File(str(path), "r+") as file:
             file.attrs["model_config"] = json.dumps(model).encode()
         try:
-            build_graph(path, tmp_path / "net_graph.h5").close()
-            outcomes["graph"] += 1
+            read_network(path)
+            outcomes["network"] += 1
         except (InputError, ResourceError) as error:
             told = str(error)
             assert str(path) in told, f"{what}: {told}"
             assert "\n" not in told, what
             outcomes["refused"] += 1
-    assert outcomes["refused"] > outcomes["graph"] > 20
+    assert outcomes["refused"] > outcomes["network"] > 20
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,29 @@
+"""The options of an export, declared once: for the command line, the Python face and the formats that use them."""
+
+from typing import Optional
+
+from pydantic import Field
+from typing_extensions import Literal
+
+from snnb.options import Options
+
+RateUnit = Literal["step", "hz", "sample"]
+
+
+class ExportOptions(Options):
+    """What is written, and in which units. A format uses those options that apply to it."""
+
+    rate_unit: RateUnit = Field(default="step", description="Unit of rates.")
+    with_input: bool = Field(
+        default=False, description="Keep an input that is a current in partition and spike formats."
+    )
+    scale: Optional[float] = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Factor from rates (metis) or spike counts (hmetis) to integer weights.",
+    )
+    idx64: bool = Field(default=False, description="The program that reads a metis file is built with 64-bit indices.")
+
+
+DEFAULTS = ExportOptions()

@@ -1,0 +1,153 @@
+"""Write a graph in another program's format: streamed, estimated first, whole or not at all."""
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Mapping, Optional
+
+from snnb.errors import ResourceError, UsageError
+from snnb.files import flushed_meanwhile, written_whole
+from snnb.progress import Progress, silent
+from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, sonata, spinemap
+from snnb.synapses.export.options import DEFAULTS, ExportOptions
+from snnb.synapses.export.request import Format, PlacedNeurons, Request
+from snnb.synapses.export.target import DESCRIPTION, beside, check_target
+from snnb.synapses.graph import SynapseGraph
+
+FORMATS: Dict[str, Format] = {
+    "networkx": networkx.FORMAT,
+    "csv": csv.FORMAT,
+    "npz": npz.FORMAT,
+    "parquet": parquet.FORMAT,
+    "sonata": sonata.FORMAT,
+    "spinemap": spinemap.FORMAT,
+    "pynn": pynn.FORMAT,
+    "metis": metis.FORMAT,
+    "hmetis": hmetis.FORMAT,
+    "graphml": graphml.FORMAT,
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an export will take."""
+
+    edges: int
+    size_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export has written."""
+
+    path: Path
+    format: str
+    edges: int
+    size_bytes: int
+    seconds: float
+    origin: Optional[Mapping[str, str]] = None
+
+
+def estimate(graph: SynapseGraph, format: str, options: ExportOptions = DEFAULTS) -> Estimate:
+    """Estimate size and time of an export without writing anything."""
+    return _estimate(graph, find_format(format), Request(options))
+
+
+def _estimate(graph: SynapseGraph, described: Format, request: Request) -> Estimate:
+    edges = PlacedNeurons(graph, request).edges if described.partial else graph.number_of_edges()
+    return Estimate(edges, round(described.size(graph, request)), edges / described.edges_per_second)
+
+
+def export(
+    graph: SynapseGraph,
+    format: str,
+    target: Path,
+    options: ExportOptions = DEFAULTS,
+    *,
+    force: bool = False,
+    spike_times: Optional[Path] = None,
+    origin: Optional[Mapping[str, str]] = None,
+    progress: Progress = silent,
+) -> Export:
+    """Write the graph in another program's format.
+
+    Parameters
+    ----------
+    graph : SynapseGraph
+    format : str
+        One of `FORMATS`.
+    target : Path
+        File or directory (as the format has it) to write; it appears under this name only when it is complete.
+    options : ExportOptions
+    force : bool
+        Replace a file, or a directory that an export has made.
+    spike_times : Path, optional
+        spike_times.npz of the simulation, which spinemap needs.
+    origin : mapping, optional
+        Which graph it is, for the description: its stamp and the SHA-256 of its file. Then a format that is a file has
+        a description too, `NAME.json` beside it.
+    progress : Progress
+        Told of the edges written.
+
+    Raises
+    ------
+    UsageError
+        For an unknown format, an option that the graph cannot meet, or a target that exists; with `force`, one that is
+        neither a file nor what an export has made.
+    ResourceError
+        If the estimated size does not fit on the disk, or a library's need not into memory.
+    """
+    described = find_format(format)
+    request = Request(options, spike_times, target.suffix == ".gz", progress)
+    sidecar = not described.directory and (described.sidecar or origin is not None)
+    check_target(target, FORMATS, force=force, sidecar=sidecar)
+    if described.check is not None:
+        described.check(graph, request)
+    expected = _estimate(graph, described, request)
+    _refuse_full_disk(expected.size_bytes, format, target)
+    stated: Dict[str, object] = {"format": format, **graph.describe(options.rate_unit)}
+    if origin is not None:
+        stated["graph"] = dict(origin)
+    begin = time.monotonic()
+    _write(graph, described, request, target, stated, force=force)
+    if sidecar:
+        with written_whole(beside(target), force=force) as temporary:
+            temporary.write_text(_json(stated))
+    files_written = target.iterdir() if described.directory else [target]
+    size = sum(path.stat().st_size for path in files_written)
+    return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
+
+
+def _write(
+    graph: SynapseGraph, described: Format, request: Request, target: Path, stated: Mapping[str, object], *, force: bool
+) -> None:
+    """Write file or directory; a directory with its description."""
+    with written_whole(target, force=force) as temporary:
+        with flushed_meanwhile(temporary):
+            described.write(graph, temporary, request)
+        if described.directory:
+            files = sorted(path.name for path in temporary.iterdir())
+            (temporary / DESCRIPTION).write_text(_json({**stated, "files": files}))
+
+
+def find_format(name: str) -> Format:
+    """Return the format of that name; `UsageError` where there is none."""
+    if name not in FORMATS:
+        raise UsageError(f"format {name!r} is unknown; use one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def _json(stated: Mapping[str, object]) -> str:
+    return json.dumps(stated, indent=2) + "\n"
+
+
+def _refuse_full_disk(size: int, format: str, target: Path) -> None:
+    free = shutil.disk_usage(str(target.parent)).free
+    if size > free:
+        raise ResourceError(
+            f"{target}: {format} will take about {size / 1e9:,.1f} GB, the disk has {free / 1e9:,.1f} GB free; "
+            "give --output on another disk, or another format"
+        )

@@ -1,0 +1,79 @@
+"""The rules of the house that no linter checks: length of files, cycles of imports, what public functions take."""
+
+import ast
+import statistics
+from pathlib import Path
+
+import networkx
+import pytest
+
+import snnb
+
+PACKAGE = Path(snnb.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _module(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(path):
+    """Modules and names that a file imports from the package, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def test_no_import_leads_back():
+    """Also not inside a function or under TYPE_CHECKING."""
+    modules = {_module(path) for path in FILES}
+    # A package's own file collects what its files offer; it is no part of what they need.
+    packages = {_module(path) for path in FILES if path.name == "__init__.py"}
+    graph = networkx.DiGraph(
+        (_module(path), name)
+        for path in FILES
+        for name in _imports(path)
+        if name in modules - packages and _module(path) not in packages
+    )
+    assert [sorted(cycle) for cycle in networkx.strongly_connected_components(graph) if len(cycle) > 1] == []
+    assert graph.number_of_edges() > 300
+
+
+def test_files_are_short():
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in FILES}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+    assert statistics.median(lengths.values()) <= 120
+
+
+def test_functions_are_short():
+    long = {
+        f"{path.relative_to(PACKAGE)}:{node.name}": node.end_lineno - node.lineno + 1
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > 60
+    }
+    assert long == {}
+
+
+def _public(body):
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public(node.body)
+        elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_public_functions_say_what_they_take_and_return(path):
+    vague = []
+    for function in _public(ast.parse(path.read_text()).body):
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        annotations = [argument.annotation for argument in arguments] + [function.returns]
+        named = [node for annotation in annotations if annotation is not None for node in ast.walk(annotation)]
+        if any(isinstance(node, ast.Name) and node.id == "Any" for node in named):
+            vague.append(f"{function.name}, line {function.lineno}")
+    assert vague == []
