@@ -16,17 +16,19 @@ RISING = 1.05
 
 @dataclass(frozen=True)
 class Findings:
-    """Per population, in network order.
+    """What was found of each population, in network order.
 
     Attributes
     ----------
-    mean_rates
+    mean_rates : dict of str to float
         Spikes a step and neuron.
-    silent, saturated
-        Share of the neurons that never spiked, or did at every step of every sample.
-    rising
+    silent : dict of str to float
+        Share of the neurons that never spiked.
+    saturated : dict of str to float
+        Share of the neurons that spiked at every step of every sample.
+    rising : list of str
         Populations whose rate still rose at the end.
-    warnings
+    warnings : list of str
         What to try, one line each.
     """
 
@@ -38,7 +40,7 @@ class Findings:
 
 
 def findings(network: Network, totals: Totals, steps: int) -> Findings:
-    """Look at the sums of a simulation of which `steps` steps were counted."""
+    """Look for what needs a change in the sums of a simulation; `steps` of its steps were counted."""
     most = totals.samples * steps
     mean_rates = {name: float(counts.mean() / most) for name, counts in totals.counts.items()}
     rising = _rising(network, totals)

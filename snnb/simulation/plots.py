@@ -25,14 +25,14 @@ def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: s
 
     Parameters
     ----------
-    path
+    path : Path
         PNG file.
-    by_step
+    by_step : sequence of float
         Accuracy, from 0 to 1, or mean squared error, after each step of 1 ms.
-    analogue
+    analogue : float
         The analogue network's.
-    label
-        What it is.
+    label : str
+        Which of the two it is.
     """
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
@@ -51,10 +51,10 @@ def plot_rates(path: Path, rates: Dict[str, np.ndarray]) -> None:
 
     Parameters
     ----------
-    path
+    path : Path
         PNG file.
-    rates
-        By population, in network order: float array of any shape, spikes per 1 ms step, from 0 to 1.
+    rates : dict of str to ndarray of float
+        By population, in network order, an array of any shape: spikes per 1 ms step, from 0 to 1.
     """
     bins = np.linspace(0, 1, RATE_BINS + 1)
     neurons = np.array([np.histogram(values, bins)[0] for values in rates.values()])
@@ -91,11 +91,12 @@ def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], ste
 
     Parameters
     ----------
-    path
+    path : Path
         PNG file.
-    spikes
-        As in `spike_times.npz`: by population, int32 rows of sample, neuron, step.
-    steps
+    network : Network
+    spikes : dict of str to ndarray of int32, shape (spikes, 3)
+        As in `spike_times.npz`: by population, rows of sample, neuron, step.
+    steps : int
         Of the simulation, 1 ms each.
     """
     first = {name: table[table[:, 0] == 0] for name, table in spikes.items()}

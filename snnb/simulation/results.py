@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping
 
 import numpy as np
 
@@ -18,7 +18,17 @@ DT_MS = 1.0
 
 
 def write_sums(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
-    """`spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: spikes (Poisson), else current."""
+    """Write `spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: spikes (Poisson), else current.
+
+    Parameters
+    ----------
+    path : Path
+    job : Job
+    totals : Totals
+        Of all its samples.
+    x : ndarray, shape (samples, height, width, channels)
+        Pictures, before they are scaled.
+    """
     settings, source = job.settings, job.network.input.name
     steps = settings.duration - settings.warm_up
     if settings.input == "poisson":
@@ -33,14 +43,35 @@ def write_sums(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
 
 
 def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:
-    """`spike_times.npz`: by population, int32 `(spikes, 3)` with the columns sample, neuron, step; and two scalars."""
+    """Write `spike_times.npz`.
+
+    Parameters
+    ----------
+    path : Path
+    job : Job
+    spikes : dict of str to ndarray of int32, shape (spikes, 3)
+        By population, with the columns sample, neuron, step.
+    """
     np.savez(path, **spikes, num_samples=job.settings.record_spikes, num_steps=job.settings.duration)
 
 
 def accuracies(
     job: Job, totals: Totals, found: Findings, energy: Energy, *, classes: Dict[str, int], engine_reason: str
-) -> Dict[str, Any]:
-    """What `sim_accuracies.json` holds. `classes`: the number of simulated samples of each class, by name."""
+) -> Dict[str, object]:
+    """Return what `sim_accuracies.json` holds.
+
+    Parameters
+    ----------
+    job : Job
+    totals : Totals
+        Of all its samples.
+    found : Findings
+    energy : Energy
+    classes : dict of str to int
+        Number of simulated samples of each class, by name.
+    engine_reason : str
+        Why this engine.
+    """
     settings, network = job.settings, job.network
     return {
         "num_samples": totals.samples,
@@ -63,7 +94,7 @@ def accuracies(
     }
 
 
-def write_json(path: Path, values: Dict[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, object]) -> None:
     """Write readable JSON, keys in the order given."""
     path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
 
@@ -95,7 +126,7 @@ def _errors(totals: Totals) -> Dict[str, Any]:
 
 
 def _coding(network: Network, settings: SimulationSettings) -> Dict[str, str]:
-    """What the numbers of each population are: spikes, current, or the random spikes of a softmax layer."""
+    """Say what the numbers of each population are: spikes, current, or the random spikes of a softmax layer."""
     coding = {network.input.name: "spikes" if settings.input == "poisson" else "current"}
     for population in network.populations:
         coding[population.name] = "random" if population.activation == "softmax" else "spikes"

@@ -42,15 +42,15 @@ class SimulationResult:
 
     Attributes
     ----------
-    metrics
+    metrics : dict of str to float
         `ann_accuracy`, `snn_accuracy`; `ann_mean_squared_error`, `snn_mean_squared_error` for a reconstruction.
-    engine, engine_reason
+    engine, engine_reason : str
         The engine that ran, and why that one.
-    mean_rates
+    mean_rates : dict of str to float
         By population, spikes a step and neuron.
-    lines
+    lines : list of str
         For the log.
-    warnings
+    warnings : list of str
         What a person should know or try, one line each.
     """
 
@@ -63,12 +63,12 @@ class SimulationResult:
 
     @property
     def ann_accuracy(self) -> Optional[float]:
-        """None for a reconstruction."""
+        """Accuracy of the analogue network; None for a reconstruction."""
         return self.metrics.get("ann_accuracy")
 
     @property
     def snn_accuracy(self) -> Optional[float]:
-        """None for a reconstruction."""
+        """Accuracy of the spiking network; None for a reconstruction."""
         return self.metrics.get("snn_accuracy")
 
 
@@ -92,16 +92,25 @@ def simulate(
 
     Parameters
     ----------
-    parsed
+    parsed : Path
         The parsed, normalised model's file.
-    x, scale
-        Pictures `(samples, height, width, channels)`, uint8 or float32; a pixel is value / scale.
-    y
-        Class ids, int64 `(samples,)`.
-    num_classes
+    target : Path
+        An empty folder.
+    name : str
+        Of the network.
+    x : ndarray of uint8 or float32, shape (samples, height, width, channels)
+        Pictures.
+    y : ndarray of int64, shape (samples,)
+        Class ids.
+    scale : float
+        A pixel is value / scale.
+    class_names : sequence of str
+    num_classes : int or None
         None for a network that reproduces its input.
-    output_scale
+    settings : SimulationSettings
+    output_scale : float
         For a reconstruction: the output layer's scale factor, the activation that a rate of 1 stands for.
+    progress : Progress
 
     Raises
     ------
@@ -120,7 +129,7 @@ def simulate(
     write_ini(network, target / f"{name}_INI.h5", threshold=settings.threshold, reset=settings.reset)
     write_sums(target / "spike_rate_sums.npz", job, totals, x)
     classes = _class_counts(y[: settings.samples], class_names) if job.classifies else {}
-    values = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
+    values: Dict[str, Any] = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
     write_json(target / "sim_accuracies.json", values)
     _plot(target, job, totals)
     if settings.record_spikes:

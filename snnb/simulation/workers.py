@@ -15,7 +15,17 @@ from snnb.simulation.totals import Totals
 
 
 def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent) -> Totals:
-    """Simulate a job's samples, with as many processes as its settings ask for and its blocks allow."""
+    """Simulate a job's samples, with as many processes as its settings ask for and its blocks allow.
+
+    Parameters
+    ----------
+    job : Job
+    x : ndarray, shape (samples, height, width, channels)
+        Pictures, before they are scaled.
+    y : ndarray of int64, shape (samples,)
+        Their class ids.
+    progress : Progress
+    """
     display = _Display(job, progress)
     workers = min(job.settings.workers, len(job.blocks))
     totals: Optional[Totals] = None

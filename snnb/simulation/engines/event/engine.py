@@ -24,7 +24,13 @@ CHUNK_STEPS = 250
 
 
 class EventEngine:
-    """See the module. As many threads as there are processors for this process, each with one sample at a time."""
+    """Simulates with as many threads as there are processors for this process, each with one sample at a time.
+
+    Parameters
+    ----------
+    network : Network
+    settings : SimulationSettings
+    """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self._settings = settings
@@ -66,7 +72,7 @@ class EventEngine:
         return block.counted()
 
     def _chunks(self) -> Iterator[Tuple[int, int]]:
-        """First step and number of steps of each chunk; counting starts at the beginning of one."""
+        """Yield the first step and the number of steps of each chunk; counting starts at the beginning of one."""
         warm_up, duration = self._settings.warm_up, self._settings.duration
         for begin, end in ((0, warm_up), (warm_up, duration)):
             for start in range(begin, end, CHUNK_STEPS):

@@ -4,7 +4,7 @@ Compilation with XLA would be faster, but rounds differently: it stays off.
 """
 
 from functools import partial
-from typing import Any, Dict, Set, Tuple
+from typing import Any, Dict, NamedTuple, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,21 @@ from snnb.simulation.settings import SimulationSettings
 
 Tensors = Dict[str, tf.Tensor]
 State = Dict[str, Tensors]
+
+
+class Record(NamedTuple):
+    """What is taken down of each step.
+
+    Attributes
+    ----------
+    output : Tensor of bool, shape (steps, batch, units)
+        The output layer's spikes.
+    spikes : dict of str to Tensor of bool, shape (steps, recorded, neurons)
+        By population.
+    """
+
+    output: tf.Tensor
+    spikes: Tensors
 
 
 class Loop:
@@ -60,9 +75,7 @@ class Loop:
                 tensors[volume.name] = reindexed(volume, tensors) if isinstance(volume, Reindexed) else x
         return tensors
 
-    def run(
-        self, constants: Tensors, feed: Tensors, state: State, steps: int, recorded: int
-    ) -> Tuple[State, Dict[str, Any]]:
+    def run(self, constants: Tensors, feed: Tensors, state: State, steps: int, recorded: int) -> Tuple[State, Record]:
         """Go on from a state.
 
         Parameters
@@ -80,9 +93,7 @@ class Loop:
         -------
         state : dict
             The state after `steps`.
-        record : dict
-            `output`: the output layer's spikes, bool (steps, batch, units). `spikes`: by population, bool
-            (steps, recorded, neurons).
+        record : Record
         """
         if recorded not in self._traced:  # once for any number of steps
             of_any_steps = {name: tf.TensorSpec((None, *draws.shape[1:]), draws.dtype) for name, draws in feed.items()}
@@ -90,8 +101,8 @@ class Loop:
             self._traced[recorded] = tf.function(
                 partial(self._run, recorded=recorded), input_signature=signature, autograph=False
             )
-        after: Tuple[State, Dict[str, Any]] = self._traced[recorded](constants, feed, state, tf.constant(steps))
-        return after
+        after, record = self._traced[recorded](constants, feed, state, tf.constant(steps))
+        return after, Record(**record)
 
     def _zeros(self, volume: Volume) -> tf.Tensor:
         return tf.zeros((self._batch, *volume.shape))

@@ -1,0 +1,337 @@
+"""Random small networks: the engines against the toolbox, each other, and neurons stepped by the graph alone."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from snnb.network.read import read_network
+from snnb.simulation.engines.event.amplitudes import unsupported
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.settings import SimulationSettings
+from snnb.synapses.build import build_graph
+
+SAMPLES, STEPS = 12, 25
+POPULATIONS = ["Conv2D", "DepthwiseConv2D", "AveragePooling2D", "MaxPooling2D"]
+KINDS = [*POPULATIONS, "ZeroPadding2D", "Reshape"]
+TERMS = ["Conv2D", "DepthwiseConv2D", "Dense"]
+# Building a network takes a second, so an example that fails is shown as it was found, not searched for a smaller one.
+OPTIONS = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
+    "phases": [Phase.explicit, Phase.reuse, Phase.generate],
+}
+
+
+@st.composite
+def image_layers(draw, kinds):
+    """What makes a Keras layer of an image, as (kind, window, strides, padding, dilation)."""
+    kind = draw(st.sampled_from(kinds))
+    window = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    strides = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    dilation = draw(st.integers(1, 2)) if strides == (1, 1) else 1
+    return kind, window, strides, draw(st.sampled_from(["same", "valid"])), dilation
+
+
+@st.composite
+def joins(draw):
+    """How the input joins an image, as ("Concatenate", axis, rows and columns it is padded by, whether it is first)."""
+    sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
+    return "Concatenate", draw(st.sampled_from([3, 3, 1, 2])), draw(st.tuples(sides, sides)), draw(st.booleans())
+
+
+@st.composite
+def sums(draw):
+    """A population that adds layers, as ("Add", what makes each, stride, filters a channel, whether it has a ReLU).
+
+    What makes a layer: its kind, window, dilation, and whether it reads the image, the stem or the input.
+    """
+    term = st.tuples(
+        st.sampled_from(TERMS),
+        st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        st.integers(1, 2),
+        st.sampled_from(["image", "stem", "input"]),
+    )
+    terms = draw(st.lists(term, min_size=2, max_size=3))
+    return "Add", terms, draw(st.integers(1, 2)), draw(st.integers(1, 2)), draw(st.booleans())
+
+
+@st.composite
+def branches(draw, kinds, adds):
+    """Layers of an image; the input may join it before any of them, and something pools or weighs both then.
+
+    Where `adds`, a sum may follow on any of them.
+    """
+    populations = [kind for kind in kinds if kind in POPULATIONS]
+    branch = draw(st.lists(image_layers(kinds), max_size=2))
+    if draw(st.booleans()):
+        at = draw(st.integers(0, len(branch)))
+        between = draw(st.lists(image_layers(["ZeroPadding2D", "Reshape"]), max_size=1))
+        branch[at:at] = [draw(joins()), *between, draw(image_layers(populations))]
+    if adds and draw(st.booleans()):
+        branch.insert(draw(st.integers(0, len(branch))), draw(sums()))
+    return branch
+
+
+@st.composite
+def architectures(draw, kinds, adds=False):
+    """Input shape; padding before the first layer; two branches; whether the input joins them; seed of the weights."""
+    shape = draw(st.tuples(st.integers(4, 8), st.integers(4, 8), st.integers(1, 3)))
+    padding = draw(st.sampled_from([None, ((1, 0), (0, 2)), ((1, 1), (1, 1))]))
+    return (
+        shape,
+        padding,
+        draw(st.tuples(branches(kinds, adds), branches(kinds, adds))),
+        draw(st.booleans()),
+        draw(st.integers(0, 2**16)),
+    )
+
+
+class _Builder:
+    """Keras layers, named as the toolbox's parser names them: number, kind, and something after an underscore."""
+
+    def __init__(self, seed, toolbox):
+        self.random, self._toolbox, self._number = np.random.default_rng(seed), toolbox, 0
+
+    def add(self, kind, *arguments, **options):
+        from tensorflow.keras import layers
+
+        self._number += 1
+        return getattr(layers, kind)(*arguments, **options, name=f"{self._number:02d}{kind}_{self._number}")
+
+    def joined(self, image, source, axis, padding, first):
+        """The input, padded, beside an image, the smaller of both padded to the size of the larger."""
+        if any(sum(sides) for sides in padding):
+            source = self.add("ZeroPadding2D", padding)(source)
+        if image.shape[3] != source.shape[3]:
+            axis = 3
+        sizes = [max(image.shape[i], source.shape[i]) for i in (1, 2)]
+        both = []
+        for part in (image, source):
+            missing = [size - part.shape[i] for i, size in zip((1, 2), sizes)]
+            if any(missing):
+                part = self.add("ZeroPadding2D", [(n // 2, n - n // 2) for n in missing])(part)
+            both.append(part)
+        return self.add("Concatenate", axis)(both[::-1] if first else both)
+
+    def summed(self, volumes, terms, stride, multiplier, activated):
+        """The sum of layers without activation; a volume of another size than the image is not read."""
+        image = volumes["image"]
+        ends = []
+        for kind, window, dilation, name in terms:
+            read = volumes[name] if volumes[name].shape[1:3] == image.shape[1:3] else image
+            options = {"padding": "same", "dilation_rate": dilation if stride == 1 else 1}
+            if kind == "DepthwiseConv2D":
+                ends.append(self.add(kind, window, stride, depth_multiplier=multiplier, **options)(image))
+            elif kind == "Dense" and stride == 1:
+                ends.append(self.add(kind, image.shape[3] * multiplier)(read))
+            else:
+                ends.append(self.add("Conv2D", image.shape[3] * multiplier, window, stride, **options)(read))
+        end = self.add("Add")(ends)
+        return self.add("Activation", "relu")(end) if activated else end
+
+    def layer(self, image, kind, window, strides, padding, dilation):
+        """A layer behind an image; what TensorFlow or the toolbox cannot compute is replaced by what it can."""
+        span = [(taps - 1) * dilation + 1 for taps in window]
+        if padding == "valid" and any(size < taps for size, taps in zip(image.shape[1:3], span)):
+            padding = "same"
+        if kind == "DepthwiseConv2D" and dilation > 1 and self._toolbox:  # Keras 2.3 forgets it in the output's shape
+            padding = "same"
+        if kind == "ZeroPadding2D":
+            return self.add(kind, (window, strides))(image)
+        if kind == "Reshape":
+            height, width, channels = image.shape[1:]
+            return self.add(kind, (height, channels, width))(image)
+        if kind in ("AveragePooling2D", "MaxPooling2D"):
+            return self.add(kind, window, strides, padding)(image)
+        options = {"padding": padding, "dilation_rate": dilation, "activation": "relu"}
+        if kind == "DepthwiseConv2D":  # TensorFlow knows no other strides of it
+            return self.add(kind, window, strides[0], depth_multiplier=int(self.random.integers(1, 3)), **options)(
+                image
+            )
+        return self.add(kind, int(self.random.integers(1, 10)), window, strides, **options)(image)
+
+
+def _network(architecture, path, rounded, toolbox):
+    """Write the network, one that the toolbox can simulate, perhaps; return it and pictures.
+
+    `rounded`: so that no float32 sum of it has to be rounded.
+    """
+    from tensorflow.keras import Input, Model, backend
+
+    from snnb.conversion.h5 import save_keras
+
+    backend.clear_session()
+    shape, padding, branches, input_joins, seed = architecture
+    builder = _Builder(seed, toolbox)
+    x = Input(shape, name="input")
+    source = x if padding is None else builder.add("ZeroPadding2D", padding)(x)
+    stem = builder.add("Conv2D", 4, 3, padding="same", activation="relu")(source)
+    ends = [x] if input_joins else []
+    for branch in branches:
+        image = stem
+        for kind, *how in branch:
+            if kind == "Concatenate":
+                image = builder.joined(image, source, *how)
+            elif kind == "Add":
+                image = builder.summed({"image": image, "stem": stem, "input": source}, *how)
+            else:
+                image = builder.layer(image, kind, *how)
+        ends.append(image)
+    y = builder.add("Concatenate")([builder.add("Flatten")(end) for end in ends])
+    y = builder.add("Dense", int(builder.random.integers(1, 40)), activation="relu")(y)
+    model, random = Model(x, builder.add("Dense", 5, activation="softmax")(y)), builder.random
+    weights = [random.normal(0.05, 1.5 / np.sqrt(np.prod(w.shape[:-1])), w.shape) for w in model.get_weights()]
+    pictures = random.random((SAMPLES, *shape))
+    if rounded:
+        weights, pictures = [np.round(w * 256) / 256 for w in weights], np.round(pictures * 16) / 16
+    model.set_weights(weights)
+    save_keras(model, path, "random")
+    return read_network(path), pictures.astype(np.float32)
+
+
+def _step_by_graph(parsed, frames, options):
+    """Spike counts `(samples, neurons)` by population: neurons stepped with nothing but the graph's edges and biases.
+
+    frames: what the input population passes on, float32 `(steps, neurons, samples)`. The output, whose spikes are
+    random, is left out.
+    """
+    with build_graph(parsed, parsed.with_name("graph.h5"), pool_weight="mean") as graph:
+        source, *populations = graph.populations[:-1]
+        currents = {p.name: _current(p, [q for q in graph.projections if q.target is p]) for p in populations}
+    samples, threshold = frames.shape[2], np.float32(options.threshold)
+    potential = {p.name: np.zeros((p.size, samples), np.float32) for p in populations}
+    counts = {p.name: np.zeros((samples, p.size), np.int64) for p in populations}
+    for step, frame in enumerate(frames):
+        active = {source.name: frame}
+        for p in populations:
+            reached = potential[p.name] + currents[p.name](active)
+            fires = reached >= threshold
+            active[p.name] = fires * threshold
+            potential[p.name] = reached - (fires * reached if options.reset == "zero" else active[p.name])
+            if step >= options.warm_up:
+                counts[p.name] += fires.T
+    return counts
+
+
+def _current(population, inbound):
+    """The current of a population, float32 `(neurons, samples)`, as a function of what all populations pass on."""
+    matrices = {q.source.name: q.to_scipy().T.tocsr() for q in inbound}
+    if any(q.rule == "MaxPooling2D" for q in inbound):
+        return _Maximum(population, inbound)
+    taps = np.ones((population.size, 1), np.float32)
+    if any(q.connections[0].weighting == "mean" for q in inbound):  # adds before it divides, as TensorFlow does
+        taps = np.repeat(np.rint(1 / inbound[0].connections[0].scale).ravel(), population.shape[-1])[
+            :, np.newaxis
+        ].astype(np.float32)
+        for matrix in matrices.values():
+            matrix.data[:] = np.rint(matrix.data * np.repeat(taps[:, 0], np.diff(matrix.indptr)))
+    bias = population.bias.ravel()[:, np.newaxis]
+
+    def current(active):
+        return (sum(matrix @ active[name] for name, matrix in matrices.items()) / taps + bias).astype(np.float32)
+
+    return current
+
+
+class _Maximum:
+    """What the input of each window passes on that has passed on most so far; the first of several in the image."""
+
+    def __init__(self, population, inbound):
+        self._where = {q.source.name: q.connections[0].positions.where for q in inbound}
+        self._nowhere = int(
+            np.prod(inbound[0].connections[0].geometry.input_volume)
+        )  # behind all inputs, where there is 0 always
+        edges = [(q.source.name, q.to_scipy().tocoo()) for q in inbound]
+        place = np.concatenate([self._where[name][each.row] for name, each in edges])
+        window = np.concatenate([each.col for _, each in edges])
+        order = np.lexsort((place, window))
+        place, window = place[order], window[order]
+        number = np.arange(len(window)) - np.searchsorted(window, window)
+        self._inputs = np.full((population.size, number.max() + 1), self._nowhere)
+        self._inputs[window, number] = place
+        self._accumulated = np.float32(0)
+
+    def __call__(self, active):
+        present = np.zeros((self._nowhere + 1, SAMPLES), np.float32)
+        for name, where in self._where.items():
+            present[where[where >= 0]] = active[name][where >= 0]
+        self._accumulated = self._accumulated + present
+        leader = self._accumulated[self._inputs].argmax(axis=1)[:, np.newaxis]
+        return np.take_along_axis(present[self._inputs], leader, axis=1)[:, 0]
+
+
+def _frames(network, pictures, options, counted):
+    """What the input population passes on: float32 `(steps, neurons, samples)`."""
+    if options.input == "constant":
+        return np.broadcast_to(pictures.reshape(SAMPLES, -1).T, (options.duration, network.input.size, SAMPLES))
+    frames = np.zeros((options.duration, network.input.size, SAMPLES), np.float32)
+    sample, neuron, step = counted.spikes[network.input.name].T
+    frames[step, neuron, sample] = 1
+    return frames
+
+
+def _assert_alike(found, counts, exact):
+    """Counts by population are the same; or at most one in a thousand differs, by one."""
+    if exact:
+        for name, expected in counts.items():
+            np.testing.assert_array_equal(found[name], expected, err_msg=name)
+    differences = np.concatenate([(found[name] - expected).ravel() for name, expected in counts.items()])
+    assert np.abs(differences).max() <= 1
+    assert np.count_nonzero(differences) <= max(1, differences.size // 1000)
+
+
+def _flat(counts):
+    return {name: values.reshape(SAMPLES, -1) for name, values in counts.items()}
+
+
+@settings(max_examples=15, **OPTIONS)
+@given(architectures([kind for kind in KINDS if kind != "MaxPooling2D"]), st.booleans())
+def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
+    from snnb.conversion.toolbox import run_toolbox
+
+    options = SimulationSettings(samples=SAMPLES, duration=STEPS)
+    with TemporaryDirectory() as folder:
+        parsed = Path(folder) / "r_parsed.h5"
+        network, pictures = _network(architecture, parsed, rounded, toolbox=True)
+        y = np.zeros(SAMPLES, int)
+        toolbox = run_toolbox(parsed, pictures, y, duration=STEPS, batch_size=SAMPLES, per_sample=True).counts
+        by_graph = _step_by_graph(parsed, _frames(network, pictures, options, None), options)
+    exact, event = (e(network, options).simulate(pictures, 0, lambda s: None) for e in (TensorFlowEngine, EventEngine))
+    toolbox.pop(network.output.name)  # its spikes are random
+    _assert_alike(exact.counts, toolbox, exact=True)
+    _assert_alike(event.counts, toolbox, exact=rounded)
+    _assert_alike(by_graph, _flat(toolbox), exact=rounded)
+
+
+@pytest.mark.parametrize("source", ["constant", "poisson"])
+@settings(max_examples=60, **OPTIONS)
+@given(architectures(KINDS, adds=True), st.sampled_from([0.5, 1.0, 2.0]), st.sampled_from(["subtraction", "zero"]))
+def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, architecture, threshold, reset):
+    options = SimulationSettings(
+        samples=SAMPLES,
+        duration=STEPS,
+        warm_up=5,
+        threshold=threshold,
+        reset=reset,
+        input=source,
+        seed=architecture[-1],
+        record_spikes=SAMPLES,
+    )
+    with TemporaryDirectory() as folder:
+        network, pictures = _network(architecture, Path(folder) / "r_parsed.h5", rounded=True, toolbox=False)
+        one = TensorFlowEngine(network, options).simulate(pictures, 0, lambda s: None)
+        frames = _frames(network, pictures, options, one)
+        by_graph = _step_by_graph(Path(folder) / "r_parsed.h5", frames, options)
+    expected = _flat(one.counts)
+    _assert_alike(by_graph, {name: expected[name] for name in by_graph}, exact=True)
+    if unsupported(network, options) is None:
+        two = EventEngine(network, options).simulate(pictures, 0, lambda s: None)
+        _assert_alike(two.counts, one.counts, exact=True)
+        np.testing.assert_array_equal(one.late, two.late)
+        for name, spikes in one.spikes.items():
+            np.testing.assert_array_equal(two.spikes[name], spikes, err_msg=name)
