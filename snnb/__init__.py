@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Run` when it is first asked for, so that `import snnb` costs nothing."""
+    """Import `Run` when it is first used, so that `import snnb` takes no time."""
     if name == "Run":
         from snnb.stages.run import Run
 

@@ -1,7 +1,7 @@
-"""TensorFlow's autograph, kept from leaving files behind.
+"""Keep TensorFlow's autograph from leaving files behind.
 
-It writes the code that it makes of a function to $TMPDIR and removes it when the process ends, which a process that is
-killed does not do; and Python keeps a compiled copy beside it.
+It writes the code that it makes of a function to $TMPDIR, where Python adds a compiled copy. It removes these files
+when the process ends, but not when the process is killed.
 """
 
 import importlib.util
@@ -22,13 +22,13 @@ def keep_in_memory() -> None:
 
 
 def _load_source(source: str, delete_on_exit: bool) -> Tuple[ModuleType, str]:
-    """As TensorFlow's own: a module of this code, and the name of its file."""
+    """Return a module of this code and the name of its file, as TensorFlow's own function does."""
     name = f"autograph_{next(_numbers)}"
     file = f"<{name}>"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=file)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     module.__file__ = file
-    # Where tracebacks and autograph, when it converts a function within a converted one, look for the text.
+    # Tracebacks look here for the text, and so does autograph when it converts a function within a converted one.
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     exec(compile(source, file, "exec"), vars(module))
     sys.modules[name] = module

@@ -9,13 +9,13 @@ from typing import Optional
 
 
 class SnnbError(Exception):
-    """Root of all errors that a person can cause or mend."""
+    """Root of all errors that a person can cause or correct."""
 
     exit_code = 1
 
 
 class UsageError(SnnbError):
-    """An option or argument that cannot be meant: an unknown model, a negative duration."""
+    """An option or argument that makes no sense: an unknown model, a negative duration."""
 
     exit_code = 2
 
@@ -27,7 +27,7 @@ class InputError(SnnbError):
 
 
 class UpstreamError(SnnbError):
-    """A stage that must come first has not run or is stale, and was not allowed to run now; or the run is locked."""
+    """A stage that must run first has not run or is stale, and is not allowed to run now; or the run is locked."""
 
     exit_code = 4
 
@@ -54,7 +54,7 @@ WORDS_OF_NO_MEMORY = (
 
 
 def out_of_memory(error: Optional[BaseException]) -> bool:
-    """Whether an error of whatever library means that memory was refused, as its type or only its words say."""
+    """Whether an error of any library means that there was not enough memory, by its type or by its text."""
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True

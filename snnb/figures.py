@@ -1,4 +1,4 @@
-"""Figures: names in them as plain text, and files that are equal bytes for equal pictures."""
+"""Figures: names are drawn as plain text, and equal pictures give files of equal bytes."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,12 +13,14 @@ DPI = 120
 
 
 def plain(name: str, longest: int = 32) -> str:
-    """A name as text that matplotlib draws as it is: `$` begins no formula, and every character is in the font.
+    """Return a name as text that matplotlib draws as it is: `$` begins no formula, and every character is in the font.
 
     Parameters
     ----------
-    longest
-        Characters; of a longer name the middle is left out.
+    name : str
+        The name.
+    longest : int
+        Number of characters. In a longer name, `…` replaces the middle.
     """
     text = printable(name).replace("\n", "\\n")
     if len(text) > longest:
@@ -31,7 +33,7 @@ def plain(name: str, longest: int = 32) -> str:
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG."""
     figure.tight_layout()
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})  # so that equal plots are equal bytes
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})  # so that equal plots give equal bytes
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, read only where they are regular, hashed, copied cheaply."""
+"""Files: written completely or not at all, read only if they are regular, hashed, and copied."""
 
 import errno
 import fcntl
@@ -40,7 +40,7 @@ KINDS = {
 
 
 def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
-    """Open a file for reading without ever waiting for a FIFO's other end.
+    """Open a regular file for reading; a FIFO, where opening would wait for a writer, is refused.
 
     Raises
     ------
@@ -59,20 +59,20 @@ def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
 
 
 def read_regular(path: Path, longest: int, remedy: str) -> bytes:
-    """All bytes of a regular file, read once; `InputError` when there are more than `longest`, which are not read."""
+    """Return all bytes of a regular file; raise `InputError` when there are more than `longest`."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(size + 1) if size <= longest else b""  # it may be growing
+        content = file.read(size + 1) if size <= longest else b""  # one byte more, since the file may be growing
     if max(size, len(content)) > longest:
         raise InputError(f"{path} is longer than {longest / 2**20:,.0f} MiB; {remedy}")
     return content
 
 
 def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
-    """Every regular file below a folder: its path relative to the folder, with `/`, and its status.
+    """Yield every regular file below a folder: its path relative to the folder, with `/`, and its status.
 
-    They come in the order of the paths' parts. Hidden files and folders are left out, and links that lead nowhere.
-    Other links are followed, but not to a folder that they lie in.
+    They come in the order of the parts of their paths. Hidden files and folders and broken links are left out. Other
+    links are followed, but not to a folder that contains them.
     """
     waiting: List[Tuple[str, str, Ancestors]] = [("", str(folder), frozenset())]
     while waiting:
@@ -94,7 +94,7 @@ def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
 
 
 def listing_of(folder: Path) -> str:
-    """SHA-256 of the names, sizes and times of change of all files below a folder; none of them is read."""
+    """Return the SHA-256 of the names, sizes and times of change of all files below a folder, without reading them."""
     digest = hashlib.sha256()
     for name, status in files_below(folder):
         digest.update(f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(name) + b"\0")
@@ -102,7 +102,7 @@ def listing_of(folder: Path) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a regular file, as 64 hexadecimal digits; memory stays flat."""
+    """Return the SHA-256 of a regular file as 64 hexadecimal digits, reading it block by block."""
     digest = hashlib.sha256()
     with open_regular(path) as file:
         for block in iter(lambda: file.read(BLOCK), b""):
@@ -111,9 +111,9 @@ def sha256_of(path: Path) -> str:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a file so that at any moment either the old or the new content is there. A link at `path` is replaced."""
+    """Write a file so that at any moment it has either the old or the new content. A link at `path` is replaced."""
     partial = path.with_name(f".{path.name}{PARTIAL}")
-    partial.unlink(missing_ok=True)  # what a killed process left, or a link that would lead elsewhere
+    partial.unlink(missing_ok=True)  # left by a killed process, or a link to another place
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(str(partial), flags, 0o666), "w", encoding="utf-8") as file:
         file.write(text)
@@ -127,23 +127,30 @@ def write_text_atomically(path: Path, text: str) -> None:
 def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
     """Give a name to write a file or directory under; move it to `target` when the block ends without an error.
 
+    Parameters
+    ----------
+    target : Path
+        Where the file or directory will be.
+    force : bool
+        Whether it may replace what is there.
+
     Raises
     ------
     UsageError
-        If `target` exists and `force` is not set, or its directory does not exist.
+        `target` exists and `force` is not set, its directory does not exist, or another process writes it.
     """
     refuse_existing(target, force=force)
-    workshop = target.with_name(f".{target.name}{PARTIAL}")
-    _refuse_at_work(workshop, target)
-    remove(workshop)  # what a killed process left
-    workshop.mkdir(mode=0o700)  # nobody else can put a link there that would be followed
-    temporary, aside = workshop / target.name, workshop / ".replaced"
-    at_work = os.open(str(workshop), os.O_RDONLY | os.O_CLOEXEC)
+    scratch = target.with_name(f".{target.name}{PARTIAL}")
+    _refuse_at_work(scratch, target)
+    remove(scratch)  # left by a killed process
+    scratch.mkdir(mode=0o700)  # nobody else can put a link there that would be followed
+    temporary, aside = scratch / target.name, scratch / ".replaced"
+    at_work = os.open(str(scratch), os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         sync_tree(temporary)
-        # A directory and what stands in its place cannot change at once.
+        # A directory cannot replace another file or directory in one operation.
         if (temporary.is_dir() or target.is_dir()) and (target.exists() or target.is_symlink()):
             target.replace(aside)
         temporary.replace(target)
@@ -151,15 +158,15 @@ def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
     finally:
         if aside.exists() and not target.exists():
             aside.replace(target)
-        remove(workshop)
+        remove(scratch)
         os.close(at_work)
 
 
-def _refuse_at_work(workshop: Path, target: Path) -> None:
-    """Raise `UsageError` while another process writes `target`: it holds a lock on the directory that it writes in."""
-    if workshop.is_symlink() or not workshop.is_dir():
+def _refuse_at_work(scratch: Path, target: Path) -> None:
+    """Raise `UsageError` while another process, which holds a lock on `scratch`, writes `target`."""
+    if scratch.is_symlink() or not scratch.is_dir():
         return
-    descriptor = os.open(str(workshop), os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(str(scratch), os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -170,12 +177,19 @@ def _refuse_at_work(workshop: Path, target: Path) -> None:
 
 @contextmanager
 def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
-    """Flush a file or directory to disk again and again while the block writes it, so that the disk does not wait.
+    """Flush a file or directory to disk again and again while the block writes it, so that the disk works meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+        The file or directory; it need not exist yet.
+    seconds : float
+        Time between two flushes.
 
     Raises
     ------
     OSError
-        If the disk failed and nothing else did; the system tells of it only once.
+        The disk failed, and the block raised nothing. The system reports such a failure only once.
     """
     stop = threading.Event()
     errors: List[OSError] = []
@@ -185,7 +199,7 @@ def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
             try:
                 sync_tree(path)
             except FileNotFoundError:
-                continue  # not there yet, or a file of the writer's that is there no longer
+                continue  # not written yet, or removed by the writer
             except OSError as error:
                 errors.append(error)
                 return
@@ -202,7 +216,7 @@ def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:
-    """Raise `UsageError` when `target` is there and may not be replaced, or its directory is not there."""
+    """Raise `UsageError` when `target` exists and may not be replaced, or its directory does not exist."""
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such directory; make it first")
     if (target.exists() or target.is_symlink()) and not force:
@@ -210,7 +224,7 @@ def refuse_existing(target: Path, *, force: bool) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link (never what it points to) or a directory with all it holds; nothing may be there."""
+    """Remove a file, a link (but not its target) or a directory with its content; do nothing where there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -218,7 +232,7 @@ def remove(path: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Make renames inside `path` survive a power cut."""
+    """Flush a directory to the disk, so that renames in it survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -227,13 +241,13 @@ def sync_directory(path: Path) -> None:
 
 
 def sync_tree(path: Path) -> None:
-    """Flush a file, or every file and directory below `path` and `path`, to the disk."""
+    """Flush a file, or a directory with every file and directory below it, to the disk."""
     for entry in [*path.rglob("*"), path] if path.is_dir() else [path]:
         sync_directory(entry)
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, sharing its blocks where the file system can; never a hard link: neither copy changes the other."""
+    """Copy a file, sharing its blocks if the file system can. A later change of one copy does not change the other."""
     with open_regular(source) as read, target.open("wb") as write:
         try:
             fcntl.ioctl(write.fileno(), FICLONE, read.fileno())
@@ -242,7 +256,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def require_disk(directory: Path, size_bytes: int, what: str) -> None:
-    """Raise `ResourceError` when the disk of `directory` has not `size_bytes` free (and a margin of 1 %)."""
+    """Raise `ResourceError` when the disk of `directory` has less than `size_bytes` and 1 % free."""
     free = shutil.disk_usage(directory).free
     if free < size_bytes * 1.01:
         raise ResourceError(
@@ -253,9 +267,9 @@ def require_disk(directory: Path, size_bytes: int, what: str) -> None:
 
 @contextmanager
 def disk_full_told(directory: Path) -> Iterator[None]:
-    """Turn whatever a library makes of a full disk into a `ResourceError`.
+    """Turn any error that a full disk causes in a library into a `ResourceError`.
 
-    numpy and HDF5 report a short write without its error number, so the disk itself is asked.
+    numpy and HDF5 report an incomplete write without its error number, so the free space of the disk is compared.
     """
     try:
         yield
@@ -266,6 +280,6 @@ def disk_full_told(directory: Path) -> Iterator[None]:
 
 
 def describe_os_error(error: OSError) -> str:
-    """One line for a failed file operation, with what to do about the common ones."""
+    """Return one line for a failed file operation, which says what to do about common failures."""
     where = f"{error.filename}: " if error.filename else ""
     return where + ADVICE.get(error.errno or 0, f"{error.strerror or error}")

@@ -1,7 +1,7 @@
-"""HDF5 files, read without following them to other files and without believing what they declare.
+"""HDF5 files, read without following links to other files, and with a check of the sizes that they declare.
 
 HDF5 1.10 crashes on some damaged files: on one in thirty, when a few bytes anywhere are altered. A crash cannot be
-caught, so a copy of the process reads the file first (`_survives`).
+caught, so a copy of the process reads the file first (`_can_be_read`).
 """
 
 import faulthandler
@@ -19,7 +19,7 @@ from typing import Any, Iterator, Mapping, Optional, Set
 
 import h5py
 import numpy as np
-from h5py._objects import phil  # h5py's lock: no other thread may be inside HDF5 when the process is copied
+from h5py._objects import phil  # h5py's lock: no other thread may call HDF5 while the process is copied
 
 from snnb.errors import InputError
 from snnb.files import open_regular
@@ -27,23 +27,23 @@ from snnb.numpy_file import ALWAYS_ALLOWED
 from snnb.text import parse_json
 
 DEEPEST_GROUP = 32
-LARGEST_DEFLATE_RATIO = 1032  # deflate makes no more bytes out of one
-PATIENCE = 10  # seconds of computing for the structure of a file
-STANDS_STILL = 10.0  # seconds without computing
-DECOMPRESSED = 20_000_000  # bytes in a second, at the least
+LARGEST_DEFLATE_RATIO = 1032  # deflate makes at most so many bytes of one
+PATIENCE = 10  # seconds of computing time for the structure of a file
+STANDS_STILL = 10.0  # seconds without any computing after which the copy is given up
+DECOMPRESSED = 20_000_000  # bytes a second, at least
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
 @contextmanager
 def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading once it is known that all its data lie in it.
+    """Open an HDF5 file for reading, after a check that all its data lie in it.
 
     Parameters
     ----------
-    path
+    path : Path
         The file.
-    remedy
-        What a person can do when it is damaged; ends the message.
+    remedy : str
+        What a person can do when it is damaged; the end of the message.
 
     Raises
     ------
@@ -60,13 +60,13 @@ def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
 
 
 def open_hdf5(path: Path, remedy: str) -> h5py.File:
-    """Open as `reading` does, for a caller that keeps the file open and checks itself what it reads."""
+    """Open as `reading` does, for a caller that holds the file open and handles what HDF5 raises later."""
     if not path.exists():
         raise InputError(f"{path} is missing; {remedy}")
     with open_regular(path):
         pass
     try:
-        opened = h5py.File(str(path), "r") if _survives(path) else None
+        opened = h5py.File(str(path), "r") if _can_be_read(path) else None
     except OSError:
         raise InputError(f"{path} is no whole HDF5 file; {remedy}") from None
     if opened is None:
@@ -83,7 +83,7 @@ def open_hdf5(path: Path, remedy: str) -> h5py.File:
 
 
 def damaged(path: Path, error: BaseException, remedy: str) -> InputError:
-    """Return the one line that says what HDF5 or h5py raised over a file."""
+    """Return an error that says in one line what HDF5 or h5py raised for a file."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
     return InputError(f"{path} is damaged ({line}); {remedy}")
 
@@ -94,7 +94,7 @@ def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> Any:
     Raises
     ------
     InputError
-        It is no text, no JSON, or too deep.
+        It is no text or no JSON, or has too many levels.
     """
     try:
         value = file.attrs.get(name)
@@ -140,7 +140,7 @@ def _check_group(group: h5py.Group, path: Path, remedy: str, seen: Set[int], dep
         item = group[name]
         address = h5py.h5o.get_info(item.id).addr
         if address in seen:
-            raise InputError(f"{path}: {name} is there under two names; {remedy}")
+            raise InputError(f"{path}: {name} has two names; {remedy}")
         seen.add(address)
         if isinstance(item, h5py.Group):
             _check_group(item, path, remedy, seen, depth + 1)
@@ -169,18 +169,18 @@ def _declared(dataset: h5py.Dataset) -> int:
     return size
 
 
-def _survives(path: Path) -> bool:
-    """Read a file's structure, its attributes and what is compressed in a copy of this process; tell if that lived.
+def _can_be_read(path: Path) -> bool:
+    """Whether a copy of this process can read the structure, attributes and compressed data of a file.
 
-    What the copy cannot read without a crash, or not in good time, this process must not read. Errors are left to the
-    reader, who meets them too.
+    What the copy cannot read without a crash, or not in time, this process must not read. Errors do not count: the
+    reader gets them too.
     """
     with phil, warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: the copy runs none of them
+        warnings.simplefilter("ignore", DeprecationWarning)  # about threads, none of which runs in the copy
         try:
             process = os.fork()
         except OSError:
-            return True  # no room for a copy: most files are whole
+            return True  # no memory for a copy, and most files are not damaged
         if process == 0:
             _read_and_end(path)
     status: Optional[int] = None
@@ -194,9 +194,10 @@ def _survives(path: Path) -> bool:
 
 
 def _ended(process: int) -> Optional[int]:
-    """Status with which the copy ended; None when it stands still, which says nothing of the file.
+    """Return the status with which the copy ended, or None when it does not compute any more.
 
-    A copy of a process with threads may wait for ever for a lock that one of them held.
+    The latter says nothing about the file: a copy of a process with threads may wait for ever for a lock that one of
+    the threads held.
     """
     pause, computed, since = 0.001, "", time.monotonic()
     while True:
@@ -213,15 +214,16 @@ def _ended(process: int) -> Optional[int]:
 
 
 def _computed(process: int) -> str:
-    """User and system time of a process, as the kernel tells them (proc(5): fields 14 and 15 of stat)."""
+    """Return user and system time of a process as the kernel writes them (proc(5): fields 14 and 15 of stat)."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return " ".join(fields[11:13])
 
 
 def _read_and_end(path: Path) -> None:
-    """Read all in the copy, which says nothing and leaves nothing behind.
+    """Read everything in the copy of the process, and end it with status 0 if the file is not damaged.
 
-    h5py prints of types that it cannot convert, on standard output, where results belong: such a file is damaged too.
+    h5py prints a message about a type that it cannot convert on standard output, where results belong: a file with such
+    a type is damaged too.
     """
     said = sys.stdout = io.StringIO()
     try:
@@ -268,7 +270,7 @@ def _read_attributes(item: Any) -> None:
 
 
 def _read_dataset(dataset: h5py.Dataset) -> None:
-    """Read what is more than a copy of bytes: compressed numbers, text of variable length."""
+    """Read data that HDF5 has to decode: compressed numbers, text of variable length."""
     stored = dataset.id.get_storage_size()
     if dataset.external or dataset.is_virtual or dataset.shape is None:
         return

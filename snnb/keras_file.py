@@ -1,8 +1,8 @@
-"""Keras's h5 files, loaded so that nothing in them can run and nothing they declare is believed.
+"""Load Keras's h5 files so that nothing in them can run, and check the sizes that they declare.
 
-Keras builds any layer that a file names: a Lambda runs the bytecode beside it, a TensorFlowOpLayer any operation of
-TensorFlow, writing files among them, and names of functions are looked up in its modules. So a file may name only what
-stands here, at the places where it belongs.
+Keras builds any layer that a file names: a Lambda runs the bytecode in the file, a TensorFlowOpLayer any operation of
+TensorFlow, even one that writes files, and names of functions are looked up in its modules. So a file may name only the
+layers and functions that are listed here, each at its proper place.
 """
 
 import copy
@@ -30,7 +30,7 @@ SeparableConv1D SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D Spatia
 ThresholdedReLU UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """
 LAYERS = frozenset(_LAYERS.split())
-# What a value of a layer's configuration may name, by the end of its key.
+# The names that a value of a layer's configuration may have, by the end of its key.
 NAMES: Dict[str, str] = {
     "activation": "elu exponential hard_sigmoid linear relu selu sigmoid softmax softplus softsign swish tanh",
     "initializer": """
@@ -49,16 +49,21 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
 
     Parameters
     ----------
-    path
+    path : Path
         The file.
-    remedy
-        What a person can do when it is damaged; ends the message.
+    remedy : str
+        What a person can do when it is damaged; the end of the message.
+
+    Returns
+    -------
+    keras.Model
+        The model.
 
     Raises
     ------
     InputError
-        The file is no whole Keras model, names what is not in this file, declares more weights than it holds, or has
-        data elsewhere; or Keras cannot build it.
+        The file is no whole Keras model, names a layer or function that is not listed here, declares more weights than
+        it holds, or has data in another file; or Keras cannot build it.
     """
     from tensorflow import keras
 
@@ -84,17 +89,17 @@ def check_layers(architecture: Any, where: str, remedy: str) -> None:
 
     Parameters
     ----------
-    architecture
-        What Keras writes as `model_config`.
-    where
-        What it was found in; begins the message.
-    remedy
-        Ends it.
+    architecture : object
+        What Keras writes as `model_config`, parsed from its JSON.
+    where : str
+        The file that it was found in; the beginning of the message.
+    remedy : str
+        What a person can do; the end of the message.
 
     Raises
     ------
     InputError
-        Naming the layer and its kind.
+        A layer is not allowed; the message names it and its kind.
     """
     fault = next(_faults_of_model(architecture), None)
     if fault is not None:
@@ -110,7 +115,7 @@ def _faults_of_model(model: Any) -> Iterator[str]:
     for layer in layers:
         yield from _faults_of_layer(layer)
     if not _is_plain({key: value for key, value in config.items() if key != "layers"}):
-        yield "the model holds what no model does"
+        yield "the model has a value that no model of Keras has"
     if kind != "Sequential":
         yield from _faults_of_connections(layers)
 
@@ -129,9 +134,9 @@ def _faults_of_layer(layer: Any) -> Iterator[str]:
 
 
 def _faults_of_connections(layers: List[Dict[str, Any]]) -> Iterator[str]:
-    """What would keep Keras waiting for ever: it goes round until each layer has found those before it.
+    """Yield connections with which Keras would never end: it tries again until each layer has found its inputs.
 
-    Keras writes layers in an order in which those come first.
+    Keras writes layers in an order in which the inputs of a layer come before it.
     """
     before: Set[str] = set()
     for layer in layers:
@@ -140,7 +145,7 @@ def _faults_of_connections(layers: List[Dict[str, Any]]) -> Iterator[str]:
         if layer.get("name") != layer["config"]["name"] or layer["name"] in before:
             yield f"{where} has two names, or one that another layer has"
         elif not isinstance(nodes, list) or not all(map(_is_node, nodes)):
-            yield f"{where} has connections that are none"
+            yield f"{where} has connections that are not valid"
         elif len(nodes) != takes:
             yield f"{where} is used {len(nodes)} times: use each layer once"
         elif any(source[0] not in before for node in nodes for source in node):
@@ -149,7 +154,7 @@ def _faults_of_connections(layers: List[Dict[str, Any]]) -> Iterator[str]:
 
 
 def _is_node(node: Any) -> bool:
-    """Whether it lists the inputs of a layer: each `[layer, node, tensor]`, the first of both, and arguments if any."""
+    """Whether it lists the inputs of a layer: each as `[layer, 0, 0]`, and perhaps arguments."""
     return (
         isinstance(node, list)
         and bool(node)
@@ -166,7 +171,7 @@ def _is_node(node: Any) -> bool:
 
 
 def _kind_and_config(entry: Any) -> Tuple[str, Dict[str, Any]]:
-    """Class and configuration of a layer or model; empty where they are not of their types."""
+    """Return class and configuration of a layer or model, empty where they have another type than they must have."""
     kind, config = (entry.get("class_name"), entry.get("config")) if isinstance(entry, dict) else (None, None)
     if not isinstance(kind, str) or not isinstance(config, dict):
         return "", {}
@@ -187,11 +192,11 @@ def _faults_of_config(config: Dict[str, Any]) -> Iterator[str]:
         elif names is not None and value is not None and not (isinstance(value, str) and value in names):
             yield f"its {key} is {str(value)[:100]}, which is not Keras's own"
         elif not _is_plain(value):
-            yield f"its {key} is nothing that a layer takes"
+            yield f"its {key} is no value that a layer can have"
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether it is numbers, text, and lists and mappings of such, with no object among them."""
+    """Whether it consists of numbers, text, lists and mappings, without a description of an object."""
     waiting: List[Any] = [value]
     while waiting:
         value = waiting.pop()
@@ -201,18 +206,18 @@ def _is_plain(value: Any) -> bool:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-        elif isinstance(value, (int, float)) and not abs(value) < 2**63:  # no number, or too large a one
+        elif isinstance(value, (int, float)) and not abs(value) < 2**63:  # NaN, or too large a number
             return False
     return True
 
 
 def _check_sizes(architecture: Dict[str, Any], file: h5py.File, path: Path, remedy: str) -> None:
-    """Refuse a model with more weights than the file holds, before memory is taken: in a graph none is."""
+    """Refuse a model with more weights than the file holds, without taking memory: TensorFlow takes none in a graph."""
     import tensorflow as tf
     from tensorflow import keras
     from tensorflow.python.util import deprecation
 
-    with tf.Graph().as_default(), deprecation.silence():  # Keras itself uses what is deprecated there
+    with tf.Graph().as_default(), deprecation.silence():  # Keras uses deprecated functions there
         model = keras.models.model_from_config(copy.deepcopy(architecture))
         needed = sum(math.prod(int(length) for length in weight.shape) for weight in model.weights)
     stored = 0

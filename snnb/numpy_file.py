@@ -1,4 +1,4 @@
-"""numpy's files, read without objects and without belief in what they declare: sizes come before memory is taken.
+"""numpy's files, read without objects, and with a check of the declared sizes before memory is taken.
 
 Format: numpy.lib.format (NEP 1), versions 1 to 3. Only what this package writes and data sets hold is read: plain
 numbers and fixed-width text.
@@ -21,19 +21,19 @@ from snnb.files import open_regular
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
-MOST_AXES = 32  # of numpy itself
-ALWAYS_ALLOWED = 1 << 28  # bytes: so much may come out of any compressed file
-LARGEST_RATIO = 200  # beyond that, a compressed file may hold this many times its own size
+MOST_AXES = 32  # numpy's own limit
+ALWAYS_ALLOWED = 1 << 28  # bytes that may come out of any compressed file
+LARGEST_RATIO = 200  # beyond ALWAYS_ALLOWED, a compressed file may hold this many times its own size
 HEADER = re.compile(
     r"\s*\{\s*'descr':\s*'(?P<descr>[<>|=]?[biufSU]\d{1,6})',\s*'fortran_order':\s*(?P<fortran>True|False),\s*"
-    # Each number but the last ends with its comma, so that there is one way to read them: others take for ever.
+    # Each number but the last ends with its comma, so that there is one way to match them: else a match may take years.
     r"'shape':\s*\((?P<shape>(?:\s*\d{1,18}\s*,)*\s*(?:\d{1,18}\s*)?)\),?\s*\}\s*"
 )
 Header = Tuple[np.dtype, bool, Tuple[int, ...]]
 
 
 def implausible(declared: int, stored: int) -> bool:
-    """Whether so many bytes cannot be meant to come out of a compressed file of `stored` bytes: a bomb."""
+    """Whether a compressed file of `stored` bytes declares so much that it is made to exhaust the memory."""
     return declared > ALWAYS_ALLOWED and declared > LARGEST_RATIO * stored
 
 
@@ -42,17 +42,23 @@ def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], 
 
     Parameters
     ----------
-    path
+    path : Path
         The file.
-    remedy
-        What a person can do when it is damaged; ends the message.
-    shape
-        What its shape has to be, None for a length that does not matter.
+    remedy : str
+        What a person can do when it is damaged; the end of the message.
+    shape : tuple of int or None, optional
+        The shape that it must have, with None for a length that does not matter.
+
+    Returns
+    -------
+    np.ndarray
+        The array, mapped.
 
     Raises
     ------
     InputError
-        The file is no regular file, no array of plain numbers or text, or has not the size that it declares.
+        The file is no regular file, no array of plain numbers or text, has another shape, or not the size that it
+        declares.
     """
     with open_regular(path) as file:
         dtype, fortran, found = _header(file, str(path), remedy)
@@ -75,11 +81,16 @@ def load_archive(
     Parameters
     ----------
     path, remedy
-        As `load_array`.
-    names
-        Which arrays to read; all when left out.
-    must
-        Names that have to be there.
+        As for `load_array`.
+    names : sequence of str, optional
+        Which arrays to read; by default all.
+    must : sequence of str
+        Names that the file must have.
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        The arrays by name.
 
     Raises
     ------
@@ -113,7 +124,7 @@ def _arrays(
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise InputError(f"{where} is not a whole npz file ({_first_line(error)}); {remedy}") from None
     except OSError as error:
-        if error.errno != errno.EINVAL:  # where a damaged file sends zipfile to a place before its beginning
+        if error.errno != errno.EINVAL:  # a damaged file made zipfile look for a place before the file's beginning
             raise
         raise InputError(f"{where} is not a whole npz file; {remedy}") from None
     missing = [name for name in must if name not in arrays]
@@ -137,12 +148,12 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, archive_name: str
                 raise EOFError("ends early")
             values[done : done + len(block)] = np.frombuffer(block, np.uint8)
             done += len(block)
-        file.read(1)  # at its end the checksum is compared
+        file.read(1)  # zipfile compares the checksum when it reaches the end
     return values.view(dtype).reshape(shape, order="F" if fortran else "C") if needed else np.empty(shape, dtype)
 
 
 def _header(file: BinaryIO, where: str, remedy: str) -> Header:
-    """Read the header strictly: numpy's own reader evaluates a Python literal of any size."""
+    """Read the header strictly, since numpy's own reader evaluates a Python literal of any size."""
     start = file.read(8)
     if len(start) < 8 or not start.startswith(MAGIC) or start[6] not in (1, 2, 3):
         raise InputError(f"{where} is no numpy array; {remedy}")

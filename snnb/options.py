@@ -1,7 +1,7 @@
 """How an option is declared: once, as a field of a pydantic model with type, bounds, default and help.
 
-The command line, the Python face, the manifest and the settings of the domain are all made from these fields. A field
-with `exclude=True` says how to work, not what comes out: it is not recorded and never makes a stage stale.
+The command line, `snnb.Run`, the manifest and the settings of the domain are all made from these fields. A field with
+`exclude=True` does not change the results: it is not recorded and never makes a stage stale.
 """
 
 from dataclasses import dataclass
@@ -21,22 +21,22 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 @dataclass(frozen=True)
 class Flag:
-    """What the command line needs to know of a field beside its type, bounds and help.
+    """What the command line must know about a field beside its type, bounds and help.
 
     Attributes
     ----------
-    name
+    name : str, optional
         Name of the option where it is not that of the field.
-    metavar
-        What stands for its value in the help.
-    parse
-        From the text given to the value; raises `ValueError` with the reason.
-    environment
+    metavar : str, optional
+        The word for its value in the help.
+    parse : callable, optional
+        Turns the text into the value; raises `ValueError` with the reason.
+    environment : str, optional
         Environment variable, where it is not `SNNB_<COMMAND>_<OPTION>`.
-    repeated
+    repeated : bool
         Whether the option can be given several times; `parse` is given the list of texts.
-    hidden
-        Whether the command line does not offer it.
+    hidden : bool
+        Whether the command line does not have the option.
     """
 
     name: Optional[str] = None
@@ -49,7 +49,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class ToolboxKey:
-    """Which parameter of the toolbox a field is; said where the field is declared.
+    """Which parameter of the toolbox a field is; stands beside the field's type.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class ToolboxKey:
 
 
 class Options(BaseModel):
-    """Closed, typed and immutable; what is not known is an error that names the field."""
+    """Options of a stage or of the domain: typed and immutable; a name that is no field is an error."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -75,7 +75,7 @@ class Options(BaseModel):
     )
 
     def changed(self: "Opts", **values: Any) -> "Opts":
-        """The same with other values of some fields; `UsageError` for one that its field does not take."""
+        """Return a copy with other values of some fields; raise `UsageError` for a value that is not valid."""
         return validated(type(self), {**dict(self), **values})
 
 
@@ -83,7 +83,7 @@ Opts = TypeVar("Opts", bound=Options)
 
 
 def validated(kind: Type[Opts], values: Mapping[str, Any]) -> Opts:
-    """Parameters of a stage from options.
+    """Return options of a kind, with these values of its fields.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def validated(kind: Type[Opts], values: Mapping[str, Any]) -> Opts:
 
 
 def typed(kind: Type[Options], given: Mapping[str, Any]) -> Dict[str, Any]:
-    """The options given, each as its field's type: a text `"3"` for a count becomes 3.
+    """Return the options given, each with its field's type: the text `"3"` for a count becomes 3.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def typed(kind: Type[Options], given: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def over(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> Dict[str, Any]:
-    """Recorded values with those that are given in their place; of settings by name, each by itself."""
+    """Return recorded values, replaced by the given ones; in a mapping of settings each setting is replaced alone."""
     together = {**recorded, **given}
     for name, value in given.items():
         if isinstance(value, Mapping) and isinstance(recorded.get(name), Mapping):
@@ -125,21 +125,21 @@ def over(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> Dict[str, Any
 def fitting(
     kind: Type[Options], recorded: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    """Split recorded values into those that fit together with the ones that are given, and those that do not.
+    """Split recorded values into those that are valid together with the given ones, and those that are not.
 
-    A `--record-spikes 50` of the last simulation does not fit `--samples 20`: its default is used then.
+    A recorded `--record-spikes 50` is not valid together with `--samples 20`. Its default is used then.
     """
-    kept, dropped = dict(recorded), {}
+    valid, dropped = dict(recorded), {}
     while True:
         try:
-            kind.model_validate(over(kept, given))
+            kind.model_validate(over(valid, given))
         except ValidationError as error:
             names = {str(wrong["loc"][0]) for wrong in error.errors() if wrong["type"] != "missing"}
-            unfit = [name for name in names if name in kept and name not in given]
+            unfit = [name for name in names if name in valid and name not in given]
             if unfit:
-                dropped.update({name: kept.pop(name) for name in unfit})
+                dropped.update({name: valid.pop(name) for name in unfit})
                 continue
-        return kept, dropped
+        return valid, dropped
 
 
 def refuse_bad_values(kind: Type[Options], values: Mapping[str, Any]) -> None:
@@ -170,7 +170,7 @@ def from_pairs(pairs: Sequence[str]) -> Dict[str, Any]:
 
 
 def _parsed(text: str) -> Any:
-    """A number where the text is one, else the text."""
+    """Return a number if the text is one, else the text."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -180,18 +180,18 @@ def _parsed(text: str) -> Any:
 
 
 def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
-    """The fields that the command line offers, in order, with what it needs to know of each."""
+    """Return the fields that are options of the command line, in order, each with its `Flag`."""
     flags = {name: flag_of(kind, name) for name in kind.model_fields}
     return {name: flag for name, flag in flags.items() if not flag.hidden}
 
 
 def flag_of(kind: Type[Options], name: str) -> Flag:
-    """What the command line needs to know of a field; defaults where nothing is said."""
+    """Return the `Flag` of a field; one of defaults where the field has none."""
     return next((said for said in kind.model_fields[name].metadata if isinstance(said, Flag)), Flag())
 
 
 def toolbox_keys(kind: Type[Options]) -> Dict[str, ToolboxKey]:
-    """The fields that are parameters of the toolbox, in order."""
+    """Return the fields that are parameters of the toolbox, in order."""
     return {
         name: said
         for name, field in kind.model_fields.items()
@@ -201,7 +201,7 @@ def toolbox_keys(kind: Type[Options]) -> Dict[str, ToolboxKey]:
 
 
 def option_name(kind: Type[Options], name: str) -> str:
-    """How a field is written on the command line: `--batch-size`."""
+    """Return how a field is written on the command line, as in `--batch-size`."""
     said = flag_of(kind, name).name if name in kind.model_fields else None
     return said or f"--{name.replace('_', '-')}"
 
@@ -216,6 +216,6 @@ def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
             f"no such option: {option}; "
             + (f"did you mean {option_name(kind, near[0])}?" if near else f"there are {there}")
         )
-    if wrong["type"] == "value_error":  # of a validator below; pydantic puts words before its message
+    if wrong["type"] == "value_error":  # raised by a validator; pydantic puts words before its message
         reason = wrong["ctx"]["error"]
     return UsageError(f"{option} {wrong.get('input')!r}: {str(reason)[:1].lower()}{str(reason)[1:]}")

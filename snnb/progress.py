@@ -7,7 +7,8 @@ from typing import Optional, Protocol
 class Progress(Protocol):
     """Called now and then with the units done, the units in all, and a short remark such as the accuracy so far."""
 
-    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Show that `done` of `total` units are done."""
 
 
 def silent(done: int, total: int, note: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Text from files, read with limits; and text for a terminal, without control characters."""
+"""Read text, JSON and YAML from files with limits; and make text safe for a terminal."""
 
 import json
 import unicodedata
@@ -28,7 +28,7 @@ def read_text(path: Path, remedy: str, *, longest: int = LONGEST) -> str:
 
 
 def decoded(content: bytes, where: str, remedy: str) -> str:
-    """UTF-8 that was found in `where` as text; `InputError` when it is none."""
+    """Decode UTF-8 that was found in `where`; raise `InputError` when it is no UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -36,16 +36,16 @@ def decoded(content: bytes, where: str, remedy: str) -> str:
 
 
 def load_json(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
-    """Read a JSON file; `InputError` when it is no JSON, too long or too deep."""
+    """Read a JSON file; raise `InputError` when it is no JSON, too long, or has too many levels."""
     return parse_json(read_text(path, remedy, longest=longest), str(path), remedy)
 
 
 def parse_json(text: str, where: str, remedy: str) -> Any:
-    """Read JSON text that was found in `where`; `InputError` when it is none, or too deep."""
+    """Read JSON text that was found in `where`; raise `InputError` when it is no JSON, or has too many levels."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        line = str(error).splitlines()[0] if isinstance(error, ValueError) else "too deep"
+        line = str(error).splitlines()[0] if isinstance(error, ValueError) else "too many levels"
         raise InputError(f"{where} is not valid JSON ({line}); {remedy}") from None
 
 
@@ -58,7 +58,7 @@ def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
     Raises
     ------
     InputError
-        The file is not such YAML; the line is named where there is one.
+        The file is not such YAML. The message names the line if it can.
     """
     text = read_text(path, remedy, longest=longest)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -77,12 +77,12 @@ def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise InputError(f"{path} is not valid YAML{where}; {remedy}") from None
-    except RAISED_BY_PARSERS as error:  # PyYAML makes numbers and dates without a look at what they hold
-        raise InputError(f"{path} holds a value that is none ({str(error).splitlines()[0]}); {remedy}") from None
+    except RAISED_BY_PARSERS as error:  # PyYAML makes numbers and dates without checking their values
+        raise InputError(f"{path} holds a value that is not valid ({str(error).splitlines()[0]}); {remedy}") from None
 
 
 def printable(text: str) -> str:
-    """The text with control characters, direction marks and bytes that are no text as escapes: safe on a terminal.
+    """Return text that is safe on a terminal: control characters, direction marks and invalid bytes are escaped.
 
     Line ends stay.
     """

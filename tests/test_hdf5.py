@@ -101,8 +101,8 @@ def bomb(file, tmp_path):
         (external_data, "/a/raw has its data in another file, which is not read"),
         (virtual_data, "/virtual has its data in another file, which is not read"),
         (soft_link, "soft is a link to elsewhere"),
-        (second_name, "is there under two names"),
-        (loop, "is there under two names"),
+        (second_name, "has two names"),
+        (loop, "has two names"),
         (deep, "more than 32 levels of groups"),
         (never_written, "/empty declares 8,796,093,022,208 bytes, but has 0"),
         (bomb, "/bomb declares 8,796,093,022,208 bytes, but has 0"),
@@ -215,7 +215,7 @@ def test_json_in_an_attribute(path):
         assert json_attribute(file, "none", path, REMEDY) is None
         for name, message in (
             ("no", "not valid JSON"),
-            ("deep", r"not valid JSON \(too deep"),
+            ("deep", r"not valid JSON \(too many levels"),
             ("number", "is no text"),
         ):
             with pytest.raises(InputError, match=f"some.h5: the attribute {name} is.*{message[-8:]}.*make it again"):

@@ -131,7 +131,8 @@ def test_what_could_run_is_not_even_built(altered, monkeypatch, change):
     monkeypatch.setattr(keras.models, "load_model", lambda *a, **k: built.append(a))
     monkeypatch.setattr(keras.models, "model_from_config", lambda *a, **k: built.append(a))
     refusal(
-        path, "may run|not Keras's|nothing that a layer|no model does|inside the model|has connections|without a class"
+        path,
+        "may run|not Keras's|no value that a layer|no model of Keras|inside the model|has connections|without a class",
     )
     assert built == []
 
@@ -214,7 +215,7 @@ def test_looking_takes_no_stack():
     dense = {"class_name": "Dense", "config": {"name": "dense", "units": deep(200_000)}}
     check_layers({"class_name": "Sequential", "config": {"layers": [dense]}}, "net.h5", REMEDY)
     dense["config"]["units"][0].append({"class_name": "Lambda"})
-    with pytest.raises(InputError, match=r"layer dense \(Dense\): its units is nothing that a layer takes"):
+    with pytest.raises(InputError, match=r"layer dense \(Dense\): its units is no value that a layer can have"):
         check_layers({"class_name": "Sequential", "config": {"layers": [dense]}}, "net.h5", REMEDY)
 
 

@@ -1,7 +1,7 @@
 """Entry point of the installed command `snnb`.
 
 SIGTERM, which a cluster or `docker stop` sends, is an interruption like Ctrl-C: process 1 of a container would ignore
-it otherwise. Signals are answered before anything else is imported, since that takes a while.
+it otherwise. Signals are answered before anything else is imported, since imports take a while.
 """
 
 import io
@@ -27,7 +27,7 @@ def _answer(handler: object) -> None:
 
 
 def _require_memory() -> None:
-    """End when a limit on address space (`ulimit -v`) is below what the imports take, which fail in any way then."""
+    """End when a limit on address space (`ulimit -v`) is below what the imports need, which would fail somehow."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
         os.write(2, b"snnb: out of memory: `ulimit -v` leaves less than 300 MB; raise it\n")
@@ -35,7 +35,7 @@ def _require_memory() -> None:
 
 
 def _ready_streams() -> None:
-    """Let every text be printed in any encoding, and no file be opened in the place of a closed standard stream."""
+    """Print any text in any encoding, and let no file be opened in the place of a closed standard stream."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -47,15 +47,15 @@ def _ready_streams() -> None:
 
 
 def _hide(*_: object) -> None:
-    """Drop what a library prints of errors that it cannot raise; the error itself is told in one line."""
+    """Print nothing of errors that a library cannot raise; the error that it does raise is printed in one line."""
 
 
 def app() -> None:
     """Run the command and end the process with its exit code.
 
     When HDF5 could not write a file (a full disk) or has read a damaged one, it prints more while it cleans up, or
-    crashes when its objects are freed or the process ends normally. So may TensorFlow, interrupted in the middle of a
-    batch. What was half-written is removed by then: after an error, just end.
+    crashes when its objects are freed or the process ends normally. TensorFlow may do so too, when it is interrupted in
+    the middle of a batch. Half-written files are removed by then, so after an error the process ends at once.
     """
     _answer(_end)
     _require_memory()

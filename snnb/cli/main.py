@@ -21,14 +21,14 @@ from snnb.errors import InputError, ResourceError, SnnbError, out_of_memory
 from snnb.stages.all import STAGES
 from snnb.version import __version__
 
-_ANEW = "; the same command keeps the stages before it and begins {stage} anew"
+_ANEW = "; the same command keeps the results of the stages before {stage} and begins {stage} again"
 RESUMPTION_ADVICE: Dict[Optional[str], str] = {
     **{stage: _ANEW.format(stage=stage) for stage in STAGES},
-    "train": "; the same command goes on after the last complete epoch",
+    "train": "; the same command continues after the last complete epoch",
 }
 _LESS_AT_A_TIME = "out of memory; give a smaller --batch-size, or use a machine or a limit (`ulimit -v`) with more"
 OUT_OF_MEMORY_ADVICE: Dict[Optional[str], str] = dict.fromkeys(("train", "parse", "simulate"), _LESS_AT_A_TIME)
-failures: List[BaseException] = []  # kept, with the frames that hold open files, until the process ends
+failures: List[BaseException] = []  # held until the process ends, with the frames that hold open files
 commands = typer.Typer(
     name="snnb",
     no_args_is_help=True,
@@ -63,7 +63,7 @@ for _command in (models, datasets, status, verify, export, doctor):
 
 
 def exit_code_of(error: BaseException) -> int:
-    """Exit code of the contract for an error."""
+    """Return the exit code for an error, as README.md lists them."""
     if isinstance(error, SnnbError):
         return error.exit_code
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
@@ -80,18 +80,18 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def _is_of_the_model(error: BaseException) -> bool:
-    """Whether TensorFlow says that the arrays of a model do not fit together."""
+    """Whether the error is TensorFlow's and says that the arrays of a model do not fit together."""
     return type(error).__name__ == "InvalidArgumentError"
 
 
 def message_of(error: BaseException) -> str:
-    """One line for a person."""
+    """Return the error as one line for a person."""
     from snnb.files import describe_os_error
 
     if isinstance(error, click.ClickException):
-        return f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` tell what there is)"
+        return f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` list commands and options)"
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return f"interrupted; nothing half-written is left{RESUMPTION_ADVICE.get(output.at_work, '')}"
+        return f"interrupted; half-written files are removed{RESUMPTION_ADVICE.get(output.at_work, '')}"
     if isinstance(error, SnnbError):
         return str(error)
     if out_of_memory(error):
@@ -120,7 +120,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
             error = KeyboardInterrupt()
         if output.current.verbose:
             output.print_line(sys.stderr, traceback.format_exc())
-        if isinstance(error, SnnbError) and hasattr(error, "traceback_text"):  # of the user's own code
+        if isinstance(error, SnnbError) and hasattr(
+            error, "traceback_text"
+        ):  # the error is raised by the user's own code
             output.print_line(sys.stderr, error.traceback_text)
         code = exit_code_of(error)
         output.current.error(message_of(error), code)

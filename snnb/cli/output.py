@@ -1,6 +1,7 @@
 """What a person sees: results on stdout (one JSON document with --json), messages and progress on stderr."""
 
 import errno
+import io
 import json
 import logging
 import os
@@ -16,6 +17,8 @@ from snnb.errors import ResourceError
 from snnb.progress import Progress, Throttle
 from snnb.text import printable
 
+WIDEST = 100_000  # columns of a table that is never wrapped
+
 
 @dataclass(frozen=True)
 class Output:
@@ -26,7 +29,7 @@ class Output:
     quiet: bool = False
 
     def say(self, message: str) -> None:
-        """Tell what is going on, on stderr."""
+        """Print a message on stderr, unless --quiet is given."""
         if not self.quiet:
             print_line(sys.stderr, message)
 
@@ -42,9 +45,9 @@ class Output:
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Progress]:
-        """A progress bar on a terminal; elsewhere a line every ten seconds.
+        """Show a progress bar on a terminal, and elsewhere a line every ten seconds.
 
-        Whoever tells of progress is also told of an interruption that a library has swallowed.
+        Work that reports progress also learns here of an interruption that a library has caught and ignored.
         """
         global at_work
         at_work = label
@@ -59,14 +62,14 @@ class Output:
 
 interrupted = Event()
 at_work: Optional[str] = None  # the stage whose bar is shown, or was last
-lost: List[OSError] = []  # results that could not be written to stdout, whose reader is still there
+lost: List[OSError] = []  # errors of results that could not be written to stdout, though its reader is still there
 
 
 def print_line(stream: Optional[TextIO], text: str) -> None:
     """Print text and a line end, without control characters.
 
-    A stream that is closed, or whose reader has gone, is passed over; a result that stdout cannot take (a full disk)
-    is an error, which `closed` makes of it.
+    Nothing is printed to a stream that is closed, or whose reader has ended. A result that cannot be written to stdout,
+    because of a full disk say, is remembered for `closed`, which makes an error of it.
     """
     if stream is None:
         return
@@ -81,7 +84,7 @@ def print_line(stream: Optional[TextIO], text: str) -> None:
 
 
 def closed(code: int) -> int:
-    """Exit code of the process, once its streams are flushed: 6 when a result did not reach stdout."""
+    """Flush the streams and return the exit code of the process: 6 when a result could not be written to stdout."""
     if lost and not code:
         code = ResourceError.exit_code
         print_line(sys.stderr, f"snnb: standard output cannot be written ({lost[0].strerror}); the work itself is done")
@@ -89,21 +92,22 @@ def closed(code: int) -> int:
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):  # so that the interpreter does not try, and complain, once more
+        except (OSError, ValueError):  # so that the interpreter does not try again and print an error
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     return code
 
 
 def interrupt(*_: object) -> None:
-    """Answer a signal: raise `KeyboardInterrupt`, and again at the next progress if that was swallowed."""
+    """Answer a signal: raise `KeyboardInterrupt`, and again at the next progress if a library has ignored that."""
     interrupted.set()
     raise KeyboardInterrupt
 
 
 def answer_signals() -> None:
-    """From now on SIGINT and SIGTERM raise `KeyboardInterrupt`, since there may be work to tidy up.
+    """From now on let SIGINT and SIGTERM raise `KeyboardInterrupt`, since there may be half-written files to remove.
 
-    Before, while modules are imported, they end the process (`snnb.cli.app`): pydantic makes a panic of the exception.
+    Before that, while modules are imported, they end the process (`snnb.cli.app`), because pydantic, which is imported
+    then, would crash on the exception.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) not in (signal.SIG_IGN, None) and ended_by_signals:
@@ -124,7 +128,7 @@ def _answering(progress: Progress) -> Progress:
 
 @contextmanager
 def terminal_bar(label: str) -> Iterator[Progress]:
-    """A rich progress bar with pace, time left and a remark."""
+    """Show a progress bar of rich with pace, time left and a remark."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -152,13 +156,13 @@ def terminal_bar(label: str) -> Iterator[Progress]:
 
 
 def _pace(done: int, started: float) -> str:
-    """How many a second since then: samples, batches, edges."""
+    """Return how many samples, batches or edges are done in a second."""
     pace = done / max(time.monotonic() - started, 1e-3)
     return f"{pace:,.0f}/s" if pace >= 100 else f"{pace:.1f}/s"
 
 
 def line_a_while(label: str, seconds: float = 10.0) -> Progress:
-    """Progress for log files: a line every `seconds`, with pace and time left."""
+    """Show progress for log files: a line every `seconds`, with pace and time left."""
     started, throttle = time.monotonic(), Throttle(seconds)
     throttle.due()  # the first line comes after `seconds`
 
@@ -172,21 +176,28 @@ def line_a_while(label: str, seconds: float = 10.0) -> Progress:
     return show
 
 
-def table_lines(rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> List[str]:
-    """Rows as aligned columns, those numbered in `right` aligned right; the first row is the head."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return [
-        "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip()
-        for row in cells
-    ]
+def table_lines(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> List[str]:
+    """Lay rows out in columns, those numbered in `right` aligned to the right; the first row is the head."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in range(len(rows[0])):
+        table.add_column(justify="right" if column in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
+    console = Console(width=WIDEST, color_system=None, file=io.StringIO())
+    with console.capture() as printed:
+        console.print(table)
+    return [line.rstrip() for line in printed.get().split("\n")[:-1]]
 
 
 current = Output()
 
 
 def configure(as_json: bool, verbose: bool, quiet: bool) -> Output:
-    """Set how this process prints; TensorFlow's own chatter only with --verbose."""
+    """Set how this process prints; messages of TensorFlow are shown with --verbose only."""
     global current
     current = Output(as_json, verbose, quiet)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")

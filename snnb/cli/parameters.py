@@ -20,12 +20,15 @@ ModelOption = Annotated[
 ]
 DatasetOption = Annotated[
     Optional[str],
-    typer.Option(help="Data set (`snnb datasets` lists them); a model of the package has its own.", show_default=False),
+    typer.Option(
+        help="Data set (`snnb datasets` lists them). A model of the package has a data set of its own.",
+        show_default=False,
+    ),
 ]
 
 
 class SomePath(click.ParamType):
-    """A path that is not the empty text, which a shell makes of a variable that is not set."""
+    """A path. The empty text is refused: a shell makes it of a variable that is not set."""
 
     name = "path"
 
@@ -39,7 +42,7 @@ class SomePath(click.ParamType):
 RunDir = Annotated[
     Optional[Path],
     typer.Option(
-        help="Run directory; $SNNB_RUNS/MODEL or runs/MODEL when left out.",
+        help="Run directory; by default $SNNB_RUNS/MODEL or runs/MODEL.",
         click_type=SomePath(),
         show_default=False,
     ),
@@ -49,14 +52,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print debug messages and tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail when another process works on the run.")]
-Force = Annotated[bool, typer.Option("--force", help="Run again although up to date.")]
+Force = Annotated[bool, typer.Option("--force", help="Run again, although the results are up to date.")]
 NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail when an earlier stage has to run first.")]
 
 
 def stage_options(kind: Type[Options]) -> List[inspect.Parameter]:
-    """The options of a stage's parameters, as those of a function that typer turns into a command.
+    """Turn the fields of options into the parameters of a function that typer makes a command of.
 
-    None is what an option has that was not given: then its recorded value holds, or its default.
+    An option that is not given has the value None: then its recorded value is used, or its default.
     """
     return [_parameter(kind, name, flag) for name, flag in own_flags(kind).items()]
 
@@ -82,12 +85,12 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
 
 
 def _choices(name: str, values: Sequence[str]) -> Any:
-    """What typer shows in the help, completes and checks."""
+    """Return the Enum whose values typer shows in the help, completes and checks."""
     return Enum(name, {value: value for value in values}, type=str)
 
 
 def _plain(annotation: Any) -> Any:
-    """The type itself of what is optional, bounded or both."""
+    """Return the type of a field without its bounds, and without Optional."""
     parts = [part for part in get_args(annotation) if part is not type(None)]
     if get_origin(annotation) is Union or isinstance(annotation, type(Annotated[int, 0])):
         return _plain(parts[0])
@@ -105,14 +108,14 @@ def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def common_options(declaration: Callable[..., None]) -> List[inspect.Parameter]:
-    """The options that a function's signature declares."""
+    """Return the parameters that a function's signature declares."""
     return list(inspect.signature(declaration).parameters.values())
 
 
 def as_command(
     name: str, text: Optional[str], parameters: List[inspect.Parameter], call: Callable[..., None]
 ) -> Callable[..., None]:
-    """A function with the signature that typer turns into a command; options left out are not handed on."""
+    """Return a function with the parameters that typer turns into a command, which calls `call` with their values."""
 
     def command(**values: Any) -> None:
         call(**values)
@@ -125,7 +128,7 @@ def as_command(
 
 
 def chosen(values: Mapping[str, Any], kind: Type[Options], names: Sequence[str]) -> Dict[str, Any]:
-    """The options among `names` that were given, as `kind` takes them."""
+    """Return the options among `names` that were given, with values as `kind` takes them."""
     given: Dict[str, Any] = {}
     for name in names:
         value, flag = values.get(name), flag_of(kind, name)

@@ -37,7 +37,8 @@ def _common(
     """Options of every command that runs stages."""
 
 
-DATA_LOCATION = ("source", "data_dir")  # options of `prepare`, which may have to run first, that every stage has
+# Options of `prepare` that every stage has, since `prepare` may have to run first.
+DATA_LOCATION = ("source", "data_dir")
 
 
 def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: bool) -> Callable[..., None]:
@@ -48,7 +49,7 @@ def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: boo
     target : str
         The stage.
     stages : sequence of str
-        The stages whose options the command has. A shared option goes to each.
+        The stages whose options the command has. An option that several of them have is given to each.
     text : str
         Help text.
     by_name : bool
@@ -115,7 +116,7 @@ def carry_out(
     drawn = {
         f.sha256: run.path / f.path for o in reversed(shown) for f in o.result.record.outputs if f.path[-4:] == ".png"
     }
-    pictures = sorted(drawn.values())  # each once, though a simulation holds copies
+    pictures = sorted(drawn.values())  # each picture once, though a simulation holds copies
     document = {
         "run_dir": run.path,
         "model": run.model,
@@ -136,7 +137,7 @@ def carry_out(
 
 
 def figures(metrics: Mapping[str, Any]) -> str:
-    """Metrics in a line: counts with thousands separators, shares with four digits."""
+    """Return metrics in one line: counts with thousands separators, shares with four digits."""
     return "  ".join(
         f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:.4g}"
         for name, value in metrics.items()

@@ -8,7 +8,7 @@ from snnb.errors import VerificationError
 
 
 def verify(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
-    """Hash all recorded files again and compare."""
+    """Compare all files with the hashes that the manifest records."""
     console = output.configure(json, verbose, quiet)
     from snnb.rundir.verification import verify_run
     from snnb.stages.plan import repairs

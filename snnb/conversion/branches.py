@@ -1,4 +1,4 @@
-"""Where branches meet: which layer each neuron that a layer reads belongs to, and where that cannot be converted.
+"""Branches that meet: which layer each input of a layer comes from, and what cannot be converted.
 
 The weights of a layer are scaled by the factor of the layer before it. A convolution or a pooling that reads neurons of
 two layers in one channel has one weight for both, which no scaling makes right.
@@ -13,17 +13,22 @@ from snnb.errors import InputError
 if TYPE_CHECKING:
     from tensorflow import keras
 
-# What leaves every value at its place.
+# Layers that leave every value at its place.
 IN_PLACE = {"Activation", "ActivityRegularization", "BatchNormalization", "Dropout", "GaussianNoise", "ReLU"}
 
 
 def check_branches(model: "keras.Model") -> None:
-    """Refuse a trained model, which can be converted otherwise, in which branches meet within one channel.
+    """Refuse a trained model in which branches meet within one channel.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A model that `checks.check_architecture` accepts.
 
     Raises
     ------
     InputError
-        Naming the layer that reads both.
+        One layer reads several branches in one channel; the message names it.
     """
     origins = {layer.name: np.ones(layer.output_shape[0][1:], np.float32) for layer in model._input_layers}
     for number, layer in enumerate(model.layers, 2):
@@ -44,14 +49,32 @@ def check_branches(model: "keras.Model") -> None:
 
 
 def reindexed(layer: "keras.layers.Layer", origins: List[np.ndarray]) -> np.ndarray:
-    """What a layer without weights makes of numbers at the places of its inputs; padding is 0."""
+    """Return what a layer without weights makes of numbers in place of its inputs; padding is 0."""
     batches = [origin[np.newaxis] for origin in origins]
     numbers: np.ndarray = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
     return numbers
 
 
 def origin_of_channels(name: str, origin: np.ndarray) -> np.ndarray:
-    """The number of the layer that each channel of `(height, width, channels)` comes from, padding left out."""
+    """Return the number of the layer that each channel comes from.
+
+    Parameters
+    ----------
+    name : str
+        The layer that reads the channels, for the message.
+    origin : np.ndarray
+        Number of the layer that each value comes from, `(height, width, channels)`; 0 is padding.
+
+    Returns
+    -------
+    np.ndarray
+        The number of each channel, `(channels,)`.
+
+    Raises
+    ------
+    InputError
+        One channel holds values of several layers.
+    """
     highest: np.ndarray = origin.max(axis=(0, 1))
     if not ((origin == highest) | (origin == 0)).all():
         raise InputError(

@@ -1,7 +1,7 @@
-"""What cannot be converted, said before any work, by layer and reason.
+"""Refuse what cannot be converted before any work is done, and name the layer and the reason.
 
-The rules are those of snntoolbox 0.5's parser and INI simulator: what they would refuse half-way, and what they would
-turn into another network without a word.
+The rules are those of snntoolbox 0.5's parser and INI simulator: what they would refuse after a part of the work, and
+what they would turn into another network without a message.
 """
 
 import json
@@ -25,22 +25,29 @@ RECURRENT = {"RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM2D", "Bidirectional", "
 OTHER_ACTIVATIONS = {"LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Softmax"}
 MERGING = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Dot"}
 
-# What the parser passes over on its way from a layer back to the one before it, and how many of them at most.
+# Layers that the parser skips on its way from a layer back to the one before it, and how many of them at most.
 PASSED_OVER = ACTIVATIONS | TRAINING_ONLY | {"BatchNormalization"}
 PARSER_PASSES_OVER = 6
 # How many layers behind a layer with weights the parser looks for its activation.
 PARSER_LOOKS_AHEAD = 3
 
-Reason = Tuple[str, str]  # layer, reason
+Reason = Tuple[str, str]  # layer and reason
 
 
 def check_convertible(model: "keras.Model", *, max_pool: str = "error", rectify_linear: bool = False) -> None:
-    """As `check_architecture`, of a model that is built: all that parsing refuses whatever the weights are.
+    """Refuse a model in memory that cannot be converted, whatever its weights are.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model, trained or not.
+    max_pool, rectify_linear
+        As for `check_architecture`.
 
     Raises
     ------
     InputError
-        One line that names what stands in the way.
+        The model cannot be converted; the message names layers and reasons in one line.
     """
     try:
         description = json.loads(model.to_json())
@@ -57,23 +64,23 @@ def check_architecture(description: Dict[str, Any], *, max_pool: str = "error", 
 
     Parameters
     ----------
-    description
-        What `h5.read_architecture` gives. Nothing of it is built: a Lambda layer would run code.
-    max_pool
+    description : dict
+        What `h5.read_architecture` returns. No layer of it is built: a Lambda layer would run code.
+    max_pool : {"error", "average", "spiking"}
         `error` refuses max pooling, `average` replaces it, `spiking` keeps it.
-    rectify_linear
+    rectify_linear : bool
         Accept hidden layers without an activation, though spikes rectify them.
 
     Raises
     ------
     InputError
-        One line that names every layer that stands in the way, with its reason.
+        The model cannot be converted; the message names layers and reasons in one line.
     """
     graph = read_keras_graph(description)
     reasons = list(_of_the_model(graph))
     for layer in graph.layers:
         reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in _of_a_layer(layer, max_pool)]
-    # What follows reads the graph around a layer, which says nothing sensible where a layer is not understood.
+    # The checks below look at neighbouring layers, which is of no use as long as a layer is not understood.
     if all(layer.kind in CONVERTIBLE for layer in graph.layers):
         for layer in graph.layers:
             found = _of_its_place(layer, graph, max_pool, rectify_linear)
@@ -94,21 +101,21 @@ def _of_the_model(graph: KerasGraph) -> Iterator[Reason]:
         yield "model", "has no Dense layer and no convolution"
     last = graph.outputs[0]
     if last.kind in CONVERTIBLE and last.rank not in (1, None):
-        yield last.name, "the output has several axes, one value a class is needed: end in Flatten or Dense"
+        yield last.name, "the output has several axes, but one value for each class is needed: end in Flatten or Dense"
     while last.kind in PASSED_OVER | {"Flatten", "Reshape"}:
         last = last.inbound[0]
     if last.kind in REINDEXING:
-        yield f"{last.name} ({last.kind})", "has no neurons to be the output: end in Dense or a convolution"
+        yield f"{last.name} ({last.kind})", "has no neurons, so it cannot be the output: end in Dense or a convolution"
 
 
 def _of_a_layer(layer: KerasLayer, max_pool: str) -> Iterator[str]:
-    """Reasons that lie in the layer itself."""
+    """Return reasons that lie in the layer alone."""
     config = layer.config
     if layer.kind not in CONVERTIBLE:
-        yield _unknown(layer.kind)
+        yield _why_not_convertible(layer.kind)
         return
     if layer.nodes > 1:
-        yield "is used more than once: the parser sees its first use only"
+        yield "is used more than once, but the parser sees its first use only: build a layer for each use"
     if config.get("data_format", "channels_last") != "channels_last":
         yield "channels_first: use channels_last"
     if config.get("dtype", "float32") != "float32":
@@ -123,29 +130,29 @@ def _of_a_layer(layer: KerasLayer, max_pool: str) -> Iterator[str]:
         if config.get("threshold"):
             yield f"threshold {config['threshold']}: the parser leaves it out"
     if layer.kind == "Reshape" and -1 in list(config["target_shape"]):
-        yield "leaves a length open: write the number instead of -1"
+        yield "has -1 in its shape: write the number instead"
     if layer.kind == "MaxPooling2D" and max_pool == "error":
         yield "max pooling: choose --max-pool average or --max-pool spiking"
 
 
-def _unknown(kind: str) -> str:
+def _why_not_convertible(kind: str) -> str:
     if kind == "Lambda":
-        return "runs code of its own, which cannot be converted and is not even loaded"
+        return "runs code of its own, which cannot be converted and is not loaded"
     if kind in RECURRENT or kind.endswith("Cell"):
         return "recurrent layers cannot be converted"
     if kind in OTHER_ACTIVATIONS:
         return "a spike rate can follow relu, softmax and linear only, as Activation, ReLU or in the layer itself"
     if kind in MERGING:
-        return "merges branches other than by Concatenate"
+        return "merges branches, which only Concatenate can do"
     if kind in ("Model", "Functional", "Sequential"):
         return "a model inside the model: use its layers one by one"
     return "snntoolbox 0.5 has no conversion for this type of layer"
 
 
 def _of_its_place(layer: KerasLayer, graph: KerasGraph, max_pool: str, rectify_linear: bool) -> Iterator[str]:
-    """Reasons that lie in what stands before and after the layer."""
+    """Return reasons that lie in the layers before and after this one."""
     if layer.kind not in PASSED_OVER and any(_passed_over(before) > PARSER_PASSES_OVER for before in layer.inbound):
-        yield f"more than {PARSER_PASSES_OVER} Dropout, activation and similar layers before it: the parser gets lost"
+        yield f"more than {PARSER_PASSES_OVER} Dropout, activation and similar layers before it: leave some out"
     if layer.kind in WEIGHTED:
         yield from _of_weights(layer, rectify_linear)
     elif layer.kind in ACTIVATIONS:
@@ -155,7 +162,7 @@ def _of_its_place(layer: KerasLayer, graph: KerasGraph, max_pool: str, rectify_l
     elif layer.kind == "GlobalAveragePooling2D":
         yield from _of_global_pooling(layer, graph)
     elif layer.kind == "Concatenate" and any(_skip_training_only(b).kind == "InputLayer" for b in layer.inbound):
-        yield "takes the input itself: the parser would drop the other branches"
+        yield "takes the input of the model: the parser would drop the other branches"
 
 
 def _of_weights(layer: KerasLayer, rectify_linear: bool) -> Iterator[str]:
@@ -174,9 +181,9 @@ def _of_weights(layer: KerasLayer, rectify_linear: bool) -> Iterator[str]:
 
 
 def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
-    """Reasons why the parser would not make it the activation of the layers with weights it belongs to."""
+    """Return reasons why the parser would not make it the activation of the layers with weights before it."""
     name = activation_name(layer)
-    # The parser passes over these, and a relu computes the same before and after them.
+    # The parser skips these layers, and a relu computes the same before and after them.
     passed = TRAINING_ONLY | {"BatchNormalization"} | (REINDEXING if name == "relu" else set())
     if name == "relu" and max_pool == "spiking":
         passed |= {"MaxPooling2D"}
@@ -221,7 +228,10 @@ def _of_global_pooling(layer: KerasLayer, graph: KerasGraph) -> Iterator[str]:
 
 
 def absorbed_activation(layer: KerasLayer) -> Optional[KerasLayer]:
-    """The Activation or ReLU that the parser finds for a layer with weights (its `absorb_activation`)."""
+    """Return the Activation or ReLU that the parser makes the activation of a layer with weights.
+
+    The parser does it in `absorb_activation`.
+    """
     for _ in range(PARSER_LOOKS_AHEAD):
         if len(layer.outbound) != 1:
             return None
@@ -234,6 +244,7 @@ def absorbed_activation(layer: KerasLayer) -> Optional[KerasLayer]:
 
 
 def activation_name(layer: KerasLayer) -> str:
+    """Return Keras's name of the activation of a layer."""
     return "relu" if layer.kind == "ReLU" else str(layer.config.get("activation"))
 
 
@@ -244,7 +255,7 @@ def _skip_training_only(layer: KerasLayer) -> KerasLayer:
 
 
 def _passed_over(layer: KerasLayer) -> int:
-    """How many layers in a row, from this one towards the input, the parser passes over."""
+    """Return how many layers in a row, from this one towards the input, the parser skips."""
     count = 0
     while layer.kind in PASSED_OVER:
         layer, count = layer.inbound[0], count + 1
@@ -252,7 +263,7 @@ def _passed_over(layer: KerasLayer) -> int:
 
 
 def _behind(layer: KerasLayer) -> List[KerasLayer]:
-    """The next layers in the direction of the output that the parser does not pass over."""
+    """Return the next layers in the direction of the output that the parser does not skip."""
     found: List[KerasLayer] = []
     waiting = list(layer.outbound)
     while waiting:

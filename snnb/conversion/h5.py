@@ -1,4 +1,4 @@
-"""Keras h5 files: looked at before they are loaded, and written so that equal models are equal bytes."""
+"""Keras h5 files: checked before they are loaded, and written so that equal models give equal bytes."""
 
 import json
 from pathlib import Path
@@ -19,24 +19,34 @@ RETRAIN = "train it again or give the file of a whole model (`model.save`)"
 
 
 def read_architecture(path: Path) -> Dict[str, Any]:
-    """The model's architecture as Keras wrote it (`class_name`, `config`): nothing of the model is built or run.
+    """Read a model's architecture as Keras wrote it (`class_name`, `config`), without building or running the model.
+
+    Parameters
+    ----------
+    path : Path
+        A Keras h5 file.
+
+    Returns
+    -------
+    dict
+        The JSON of the attribute `model_config`.
 
     Raises
     ------
     InputError
-        The file is missing, cut off, no HDF5 file, has data elsewhere, or holds no model.
+        The file is missing, cut off, no HDF5 file, has data in another file, or holds no model.
     """
     with reading(path, RETRAIN) as file:
         architecture = json_attribute(file, "model_config", path, RETRAIN)
     if architecture is None:
-        raise InputError(f"{path}: holds no model architecture, weights only perhaps: {RETRAIN}")
+        raise InputError(f"{path}: holds no model architecture, perhaps only weights: {RETRAIN}")
     if not _is_architecture(architecture):
         raise InputError(f"{path}: the attribute model_config is not a Keras model's: {RETRAIN}")
     return cast(Dict[str, Any], architecture)
 
 
 def _is_architecture(value: Any) -> bool:
-    """Whether it is a model of layers each of which has a class and, in its configuration, a name."""
+    """Whether it describes layers that each have a class and, in their configuration, a name."""
     config = value.get("config") if isinstance(value, dict) else None
     layers = config.get("layers") if isinstance(config, dict) else None
     return isinstance(layers, list) and bool(layers) and all(_is_layer(entry) for entry in layers)
@@ -57,7 +67,13 @@ def _is_layer(entry: Any) -> bool:
 
 
 def load_keras(path: Path) -> "keras.Model":
-    """Load a model of a run for inference, its weights finite; nothing in it can run, see `snnb.keras_file`."""
+    """Load a model for inference. Nothing in the file can run code, see `snnb.keras_file`.
+
+    Raises
+    ------
+    InputError
+        The file is no whole Keras model, or has weights that are not finite.
+    """
     model = load_model(path, RETRAIN)
     for layer in model.layers:
         if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
@@ -68,14 +84,14 @@ def load_keras(path: Path) -> "keras.Model":
 def save_keras(model: "keras.Model", path: Path, name: str) -> None:
     """Save a model as h5 with nothing in it that depends on the time or on other models of the process.
 
-    Keras numbers models and weights by how many of a kind the process has made, and HDF5 stamps each array.
+    Keras numbers models and weights by how many of a kind the process has made, and HDF5 adds a time to each array.
     """
     with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
         model.save(keras_file, save_format="h5")
         with h5py.File(path, "w") as file:
             architecture = json.loads(keras_file.attrs["model_config"])
             architecture["config"]["name"] = name
-            # An attribute that is written twice would leave a hole of the first one's size.
+            # An attribute that is written twice would leave unused bytes of the first one's size.
             copy_attributes({**keras_file.attrs, "model_config": json.dumps(architecture).encode()}, file)
             weights = file.create_group("model_weights")
             copy_attributes(keras_file["model_weights"].attrs, weights)
@@ -87,8 +103,8 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
     """Copy a parsed model so that the toolbox's own command line can simulate it.
 
     The bytes are the same, unless the network has a convolution with a stride above 1: the toolbox, counting its
-    synapses, multiplies by the model's batch dimension there and fails where that is left open. The copy of such a
-    network states `batch_size` for it, as the toolbox's own parser would.
+    synapses, multiplies by the model's batch dimension there, and fails where that dimension is not set. The copy of
+    such a network has `batch_size` for it, as the toolbox's own parser would write.
     """
     architecture = read_architecture(parsed)
     copy_file(parsed, target)

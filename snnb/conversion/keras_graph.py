@@ -8,7 +8,7 @@ from snnb.errors import InputError
 
 @dataclass
 class KerasLayer:
-    """A layer as Keras writes it, its neighbours, and the number of axes of its output, the batch left out."""
+    """A layer as Keras writes it, its neighbours, and the number of axes of its output without the batch axis."""
 
     name: str
     kind: str
@@ -30,12 +30,22 @@ class KerasGraph:
 
 
 def read_keras_graph(description: Dict[str, Any]) -> KerasGraph:
-    """Understand what `h5.read_architecture` or a model's `to_json` gives.
+    """Read the graph of a model's layers.
+
+    Parameters
+    ----------
+    description : dict
+        What `h5.read_architecture` returns, or the parsed JSON of a model's `to_json`.
+
+    Returns
+    -------
+    KerasGraph
+        Its layers, connected.
 
     Raises
     ------
     InputError
-        The description is neither a functional nor a Sequential model's.
+        The description is neither that of a functional model nor that of a Sequential one.
     """
     try:
         return _sequential(description) if description["class_name"] == "Sequential" else _functional(description)
@@ -89,7 +99,7 @@ def _with_ranks(layers: List[KerasLayer], inputs: List[str], outputs: List[str])
     shape = by_name[inputs[0]].config.get("batch_input_shape")
     for layer in _in_order(layers):
         if not layer.inbound and layer.kind != "InputLayer":
-            raise ValueError("a layer has nothing before it")
+            raise ValueError("a layer has no input")
         if layer.kind == "InputLayer":
             shape_here = layer.config.get("batch_input_shape")
             layer.rank = None if shape_here is None else len(shape_here) - 1
@@ -108,7 +118,7 @@ def _with_ranks(layers: List[KerasLayer], inputs: List[str], outputs: List[str])
 
 
 def _in_order(layers: List[KerasLayer]) -> Iterator[KerasLayer]:
-    """The layers, each after all that it takes its input from."""
+    """Yield the layers, each after all layers that it takes its input from."""
     seen: Set[str] = set()
     waiting = list(layers)
     while waiting:

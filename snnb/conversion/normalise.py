@@ -21,16 +21,16 @@ from snnb.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Activity:
-    """What the samples for the normalisation do to the layers with weights, by layer in network order.
+    """Activations of the layers with weights on the samples for the normalisation, by layer in network order.
 
     Attributes
     ----------
-    percentiles
-        The chosen percentile of the activations that are not zero; 1 where all are.
-    negative_shares
-        Share of all activations that is below zero: spikes rectify these.
-    silent
-        Layers none of whose activations differs from zero.
+    percentiles : dict of str to float
+        The chosen percentile of the activations that are not zero; 1 where all are zero.
+    negative_shares : dict of str to float
+        Share of all activations that is below zero, which spikes rectify.
+    silent : list of str
+        Layers whose activations are all zero.
     """
 
     percentiles: Dict[str, float]
@@ -50,7 +50,7 @@ class Tail:
         self.percentile = percentile
         self.keep = math.ceil((total - 1) * (1 - percentile / 100)) + 2
         self.seen = self.nonzero = self.negative = 0
-        self._kept = np.empty(0, np.float32)
+        self._largest = np.empty(0, np.float32)
         self._pending: List[np.ndarray] = []
         self._floor = -np.inf  # nothing below it is among the largest
 
@@ -59,19 +59,21 @@ class Tail:
         values = values.ravel()
         self.seen += values.size
         active = values != 0
-        self.nonzero += int(np.count_nonzero(active))  # of truth values: of floats it takes twenty times as long
+        self.nonzero += int(
+            np.count_nonzero(active)
+        )  # counting truth values is twenty times as fast as counting floats
         self.negative += int(np.count_nonzero(values < 0))
         self._pending.append(values[(values > self._floor) & active])
-        # Selecting costs as much as there is pending and kept: let that double before doing it.
+        # The cost of selecting grows with all values held, so it is done only when their number has doubled.
         if sum(part.size for part in self._pending) > max(self.keep, 2**18):
             self._select()
 
     def result(self) -> float:
-        """The percentile of all values that are not zero, as `numpy.percentile` interpolates; 1 if there are none."""
+        """Return the percentile of all values that are not zero, as `numpy.percentile` interpolates; 1 without any."""
         if self.nonzero == 0:
             return 1.0
         self._select()
-        largest = np.sort(self._kept)
+        largest = np.sort(self._largest)
         position = (self.nonzero - 1) * (self.percentile / 100)
         first = min(math.floor(position), self.nonzero - 1)
         below, above = (
@@ -82,12 +84,12 @@ class Tail:
         return float(above) - difference * (1 - part) if part >= 0.5 else float(below) + difference * part
 
     def _select(self) -> None:
-        values = np.concatenate([self._kept, *self._pending])
+        values = np.concatenate([self._largest, *self._pending])
         self._pending = []
         if values.size > self.keep:
             values = np.partition(values, values.size - self.keep)[-self.keep :]
             self._floor = values.min()
-        self._kept = values
+        self._largest = values
 
 
 def measure(
@@ -99,18 +101,22 @@ def measure(
     batch_size: int,
     progress: Progress = silent,
 ) -> Activity:
-    """Percentiles of the activations of all layers with weights, gathered in one pass over the samples.
+    """Measure percentiles of the activations of all layers with weights, in one pass over the samples.
 
     Parameters
     ----------
-    model
+    model : keras.Model
         The parsed model, not normalised.
-    x
+    x : np.ndarray
         float32 `(samples, ...)`. As in the toolbox, samples that do not fill a last batch are left out.
-    percentile, schedule
-        As the toolbox has them: `schedule` takes the percentile `int(percentile − 0.02 · i)` for the i-th layer.
-    batch_size
-        Activations depend on it in their last bits.
+    percentile : float
+        Above 0, at most 100.
+    schedule : bool
+        Take the percentile `int(percentile − 0.02 · i)` for the i-th layer, as the toolbox can.
+    batch_size : int
+        Samples at a time. The last bits of activations depend on it.
+    progress : Progress
+        Called with the number of samples done.
     """
     layers = [layer for layer in model.layers if layer.weights]
     activations = tf.function(keras.Model(model.input, [layer.output for layer in layers]))
@@ -133,12 +139,12 @@ def measure(
 
 
 def scale_factors(model: keras.Model, percentiles: Dict[str, float]) -> Dict[str, float]:
-    """The factor λ of the input (1) and of each layer with weights: its percentile, but 1 for a softmax layer.
+    """Return the factor λ of the input (1) and of each layer with weights: its percentile, but 1 for a softmax layer.
 
     Raises
     ------
     InputError
-        A percentile is not above zero: most activations of a layer without relu are negative.
+        A percentile is not above zero, because most activations of a layer without relu are negative.
     """
     factors = {model.layers[0].name: 1.0}
     for layer in model.layers:
@@ -154,9 +160,9 @@ def scale_factors(model: keras.Model, percentiles: Dict[str, float]) -> Dict[str
 def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
     """Scale the weights and biases of the model in place.
 
-    Which layer each input of a layer comes from is found by running numbers of layers, not activations, through the
-    layers that only re-index. So each weight is scaled by the factor of its own presynaptic neuron, also where several
-    branches are concatenated and flattened, which the toolbox cannot do.
+    To find which layer each input of a layer comes from, the numbers of layers run through the layers that only
+    re-index, in place of activations. So each weight is scaled by the factor of its own presynaptic neuron, also where
+    several branches are concatenated and flattened, which the toolbox cannot do.
 
     Raises
     ------
@@ -164,7 +170,7 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
         A convolution or a pooling shares its weights among neurons of branches with different factors.
     """
     names = list(factors)
-    # Number 0 stands for padding, whose factor matters to nobody.
+    # Number 0 stands for padding, whose factor is not used.
     numbered = np.array([1.0, *factors.values()])
     origins: Dict[str, np.ndarray] = {}
     for layer in model.layers:
@@ -188,7 +194,7 @@ def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, o
     if len(present) == 1:
         weights = weights * np.float32(factors[present[0]]) / np.float32(own)
     else:
-        # Of the shape of a presynaptic axis: (inputs, units) or (height, width, channels, filters). The toolbox
+        # In the shape of a presynaptic axis: (inputs, units) or (height, width, channels, filters). The toolbox
         # divides first here, in float64.
         ratio = (factors[numbers.astype(int)] / own).astype(np.float32)
         weights = weights * ratio[:, np.newaxis]

@@ -1,4 +1,4 @@
-"""Every conversion ends in a numeric check: the parsed model computes what the trained one does."""
+"""Check in numbers that the parsed model computes what the trained one does."""
 
 import numpy as np
 from tensorflow import keras
@@ -10,11 +10,25 @@ TOLERANCE = 1e-3
 
 
 def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str) -> np.ndarray:
-    """Outputs of the trained model on the first samples, float32 `(samples, units)`.
+    """Return the outputs of the trained model on the first samples.
 
-    To be called before parsing: the toolbox's parser edits the graph of the model it reads. Where max pooling is
-    replaced by average pooling the parsed model cannot agree with the trained one: the reference is then a copy of the
-    trained model with that same replacement, so that all else is still verified.
+    Call it before parsing, since the toolbox's parser edits the graph of the model that it reads. Where max pooling is
+    replaced by average pooling, the parsed model cannot agree with the trained one. The reference is then a copy of the
+    trained model with the same replacement, so that everything else is still verified.
+
+    Parameters
+    ----------
+    trained : keras.Model
+        The trained model.
+    x : np.ndarray
+        Samples, float32 `(samples, ...)`; the first 100 are used.
+    max_pool : {"error", "average", "spiking"}
+        What parsing does about max pooling.
+
+    Returns
+    -------
+    np.ndarray
+        float32 `(samples, units)`.
     """
     if max_pool == "average" and any(isinstance(layer, keras.layers.MaxPooling2D) for layer in trained.layers):
         replaced = keras.models.clone_model(trained, clone_function=_average_for_max)
@@ -24,7 +38,16 @@ def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str) -> 
 
 
 def check_outputs(parsed: keras.Model, x: np.ndarray, reference: np.ndarray) -> float:
-    """Compare the parsed model, before its normalisation, with `reference_outputs`.
+    """Compare the parsed model, before its normalisation, with the trained one.
+
+    Parameters
+    ----------
+    parsed : keras.Model
+        The parsed model.
+    x : np.ndarray
+        The samples that `reference_outputs` was called with.
+    reference : np.ndarray
+        What `reference_outputs` returned.
 
     Returns
     -------

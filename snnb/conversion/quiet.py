@@ -1,4 +1,4 @@
-"""The toolbox reports by `print`: here its lines go to the log, so that stdout carries results only."""
+"""Send what the toolbox prints to the log, so that stdout carries results only."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ class _Lines(io.TextIOBase):
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send what is printed to the log, and leave out deprecations, which only the toolbox's developers can mend."""
+    """Send what is printed to the log, and hide deprecation warnings, which concern the toolbox's developers only."""
     from tensorflow.python.util import deprecation
 
     printed = contextlib.redirect_stdout(cast(TextIO, _Lines()))

@@ -1,7 +1,7 @@
 """The toolbox's own INI simulator, `SNN.run`, as the reference for every other engine.
 
-What is added only listens: the spikes that the toolbox copies out of each layer at each step are counted and dropped,
-where the toolbox would keep the whole spike train in memory and on disk.
+What is added does not change the simulation. It counts the spikes that the toolbox copies out of each layer at each
+step, in place of the toolbox's own code, which would keep all of them in memory and on disk.
 """
 
 import tempfile
@@ -122,7 +122,7 @@ def _parameters(
 
 
 class _Recording:
-    """Sums of what the batches did, samples that only fill the last batch left out."""
+    """Sums over the batches, without the samples that only fill the last batch."""
 
     def __init__(self, samples: int, warm_up: int, per_sample: bool, progress: Progress) -> None:
         self.samples, self.warm_up, self.per_sample, self.progress = samples, warm_up, per_sample, progress
@@ -131,26 +131,26 @@ class _Recording:
         self.output: List[np.ndarray] = []
 
     def add(self, batch: Dict[str, np.ndarray], cumulative: np.ndarray) -> None:
-        """Take a batch's counts `(batch, ...)` by layer and its output spikes `(batch, units, steps)`."""
+        """Add a batch's counts `(batch, ...)` by layer and its output spikes `(batch, units, steps)`."""
         keep = min(len(cumulative), self.samples - self.done)
         for name, counts in batch.items():
-            kept = self.sums.setdefault(name, [])
-            if self.per_sample or not kept:
-                kept.append(counts[:keep] if self.per_sample else counts[:keep].sum(axis=0))
+            parts = self.sums.setdefault(name, [])
+            if self.per_sample or not parts:
+                parts.append(counts[:keep] if self.per_sample else counts[:keep].sum(axis=0))
             else:
-                kept[0] += counts[:keep].sum(axis=0)
+                parts[0] += counts[:keep].sum(axis=0)
         self.output.append(cumulative[:keep].astype(np.int32))
         self.done += keep
         self.progress(self.done, self.samples)
 
     def result(self) -> ToolboxRun:
-        sums = {name: np.concatenate(kept) if self.per_sample else kept[0] for name, kept in self.sums.items()}
+        sums = {name: np.concatenate(parts) if self.per_sample else parts[0] for name, parts in self.sums.items()}
         input_sum = sums.pop("input")
         return ToolboxRun(sums, input_sum, np.concatenate(self.output))
 
 
 class _Counter:
-    """Stands where the toolbox keeps a layer's spike train of shape `(batch, ..., steps)`: counts what is put there."""
+    """Counts spikes in the place where the toolbox keeps a layer's spike train of shape `(batch, ..., steps)`."""
 
     def __init__(self, shape: Tuple[int, ...], warm_up: int) -> None:
         self.counts = np.zeros(shape, np.int64)
@@ -162,11 +162,11 @@ class _Counter:
 
 
 class _RecordingSNN(SNN):
-    """The toolbox's simulator with counters for spike trains, and with Poisson input of our own."""
+    """The toolbox's simulator with counters in place of spike trains, and with the Poisson input of this package."""
 
     def __init__(self, parameters: ConfigParser, recording: _Recording, frames: Optional[Frames]) -> None:
         super().__init__(parameters)
-        self._log_keys: Set[str] = set()  # of what `run` itself would keep and write
+        self._log_keys: Set[str] = set()  # quantities that `run` would keep and write
         self._recording, self._frames = recording, frames
 
     def simulate(self, **batch: Any) -> np.ndarray:
@@ -192,7 +192,7 @@ class _RecordingSNN(SNN):
         return frame
 
     def set_connectivity(self) -> None:
-        """Count neurons. The toolbox also counts synapses, for statistics, and fails on strided convolutions there."""
+        """Count neurons only. The toolbox would also count synapses, and fail at a strided convolution."""
         shapes = [layer.output_shape for layer in self.parsed_model.layers if is_spiking(layer, self.config)]
         self.num_neurons = [int(np.prod(shape[1:])) for shape in [self.parsed_model.input_shape, *shapes]]
         self.fanin = self.fanout = self.num_neurons_with_bias = [0] * len(self.num_neurons)

@@ -15,7 +15,7 @@ from snnb.options import Options, toolbox_keys
 
 
 def defaults() -> ConfigParser:
-    """The toolbox's own defaults, read from its file `config_defaults` without importing the toolbox.
+    """Read the toolbox's own defaults from its file `config_defaults`, without importing the toolbox.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def defaults() -> ConfigParser:
 
 
 def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: str = "../../dataset") -> ConfigParser:
-    """Every parameter of the toolbox in force; no path among them is absolute.
+    """Return every parameter of the toolbox in force; no path among them is absolute.
 
     Parameters
     ----------
@@ -87,5 +87,5 @@ def _parser() -> ConfigParser:
 
 
 def _text(value: object) -> str:
-    """Exact when read back; a whole number is written as the toolbox writes it."""
+    """Write a value so that it is read back exactly; a whole number is written as the toolbox writes it."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,1 +1,1 @@
-"""The run directory: manifest, hashing, directories that appear whole or not at all, lock, staleness, verification."""
+"""The run directory: manifest, hashes, directories that are replaced as a whole, lock, staleness, verification."""

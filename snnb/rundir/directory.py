@@ -15,13 +15,13 @@ from snnb.rundir.environment import current_environment, now_utc, peak_memory, r
 from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.records import AnyRecord, FileRecord, Kind, Manifest, Record, RunInfo, Timing, manifest_type
 
-STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # of those results that there are many of
+STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # form of the names of results of which a run can have many
 Kinds = Tuple[Kind[Any, Any], ...]
 HOUSEKEEPING = (lock.LOCK, lock.HOLDER, HASHES, "lost+found")  # what an empty run directory may hold
 
 
 class StageOutput:
-    """What a running stage fills: its `directory`, then metrics, details, warnings and what it has read outside."""
+    """What a running stage fills: directory, metrics, warnings, details, and records of files read outside the run."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -55,7 +55,7 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path, kinds: Kinds) -> "RunDirectory":
-        """Open an existing run directory, for reading; nothing is written."""
+        """Open an existing run directory for reading; raise `InputError` when it has no valid manifest."""
         if not os.path.lexists(path / manifest.NAME):
             raise InputError(f"{path} is no run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one")
         return cls(path, manifest.load_manifest(path / manifest.NAME, kinds), kinds)
@@ -67,7 +67,7 @@ class RunDirectory:
         Raises
         ------
         UsageError
-            The run that is there is of another model or data set, or `path` holds files that are none of ours.
+            The run that is there is of another model or data set, or `path` holds files that are not those of a run.
         """
         if os.path.lexists(path / manifest.NAME):
             run = cls.open(path, kinds)
@@ -91,29 +91,29 @@ class RunDirectory:
 
     @property
     def model(self) -> str:
-        """Name of the model, which also names its files."""
+        """Name of the model, and of its files."""
         return self.manifest.run.model
 
     def kind(self, stage: str) -> Kind[Any, Any]:
-        """The kind of result that a stage makes."""
+        """Return the kind of result that a stage makes."""
         return next(kind for kind in self.kinds if kind.name == stage)
 
     def directory_of(self, stage: str, name: Optional[str] = None) -> str:
-        """Path of a stage's directory, relative to the run: `train`, `simulations/20260101T120000Z`."""
+        """Return the path of a stage's directory, relative to the run: `train`, `simulations/20260101T120000Z`."""
         kind = self.kind(stage)
         return kind.directory if kind.names is None else f"{kind.directory}/{name}"
 
     def records(self) -> Dict[str, AnyRecord]:
-        """The record of everything that is complete, by its directory."""
+        """Return the record of everything that is complete, by its directory."""
         return manifest.records(self.manifest, self.kinds)
 
     def records_of(self, stage: str) -> Dict[str, AnyRecord]:
-        """The records of a stage that can have many, by name."""
+        """Return the records of a stage that can have many, by name."""
         there: Dict[str, AnyRecord] = getattr(self.manifest.stages, self.kind(stage).key)
         return there
 
     def record_of(self, stage: str, name: Optional[str] = None) -> Optional[AnyRecord]:
-        """The record of a stage, None when it is not complete. Of many without a name, the latest."""
+        """Return the record of a stage, or None when it is not complete; of many, without a name, the latest."""
         kind = self.kind(stage)
         if kind.names is None:
             record: Optional[AnyRecord] = getattr(self.manifest.stages, kind.key)
@@ -123,7 +123,7 @@ class RunDirectory:
         return records.get(name or latest)
 
     def new_stamp(self, stage: str) -> str:
-        """A UTC stamp for one of many directories of a stage that no other has."""
+        """Return a UTC stamp that no other directory of the stage has."""
         while True:
             stamp = now_utc().strftime("%Y%m%dT%H%M%SZ")
             if stamp not in self.records_of(stage) and not (self.path / self.directory_of(stage, stamp)).exists():
@@ -132,7 +132,7 @@ class RunDirectory:
 
     @contextmanager
     def locked(self, *, wait: bool = True, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-        """Hold the run for writing: wait for the lock, read the manifest again, clean up after a kill."""
+        """Hold the run for writing: wait for the lock, read the manifest again, remove what a killed stage has left."""
         with lock.locked(self.path, wait=wait, say=say):
             self.manifest = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
             self.recover(say)
@@ -142,16 +142,25 @@ class RunDirectory:
     def stage(
         self, stage: str, params: Options, *, inputs: Sequence[str], name: Optional[str] = None
     ) -> Iterator[StageOutput]:
-        """Run a stage's body and put its results in place when it ends well; on any error nothing has changed.
+        """Run a stage's body and put its results in place when it succeeds; after an error nothing has changed.
 
         Parameters
         ----------
-        stage, name
-            The stage, and the name of the result where there are many.
-        params
+        stage : str
+            Name of the stage.
+        params : Options
             The parameters in force, for the manifest.
-        inputs
+        inputs : sequence of str
             Paths of the run's files that are read, relative to the run directory.
+        name : str, optional
+            Name of the result, for a stage that can have many.
+
+        Raises
+        ------
+        InputError
+            The directory to be replaced holds other files than the stage's own, or an input changed meanwhile.
+        ResourceError
+            The disk is full.
         """
         relative = self.directory_of(stage, name)
         place = replacing.place_of(self.path / relative)
@@ -210,14 +219,15 @@ class RunDirectory:
         replacing.recover(self.path, self.records(), self.kinds, self.hashes, say)
 
     def settle(self, say: Callable[[str], None]) -> None:
-        """Before reading only: recover where that can be done at once, else say what is the case."""
+        """Recover before a command that only reads, if it can be done at once; else say why not."""
         if not any(replacing.left_behind(self.path, self.records(), self.kinds)):
             return
         try:
             with self.locked(wait=False):
                 return
         except UpstreamError:
-            say(f"{self.path} is in use by {lock.holder_of(self.path)}; what follows may be of a stage half done")
+            holder = lock.holder_of(self.path)
+            say(f"{self.path} is in use by {holder}; what follows may describe a stage that is not complete")
         except OSError as error:
             say(
                 "a stage was interrupted; the next `snnb` command that may write here puts it back "
@@ -225,5 +235,5 @@ class RunDirectory:
             )
 
     def interrupted(self) -> Dict[str, Path]:
-        """Directories in whose place lies what is not recorded, and where the recorded content is meanwhile."""
+        """Return the directories that an interrupted stage has replaced, and where the recorded ones are meanwhile."""
         return replacing.interrupted(self.path, self.records(), self.kinds, self.hashes)

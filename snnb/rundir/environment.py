@@ -1,4 +1,4 @@
-"""What computed a stage: versions, device, time and memory. Reads versions without importing the packages."""
+"""Versions, device, time and memory of this process. Versions are read without importing the packages."""
 
 import platform
 import resource
@@ -16,7 +16,7 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 def version_of(*distributions: str) -> Optional[str]:
-    """Version of the first of `distributions` that is installed, else None."""
+    """Return the version of the first of `distributions` that is installed, or None."""
     for name in distributions:
         try:
             return metadata.version(name)
@@ -26,13 +26,13 @@ def version_of(*distributions: str) -> Optional[str]:
 
 
 def device() -> Literal["cpu", "gpu"]:
-    """`gpu` when the TensorFlow of this process sees one, else `cpu`; TensorFlow is not imported for the question."""
+    """Return `gpu` when TensorFlow, if this process has imported it, sees one, else `cpu`."""
     tensorflow = sys.modules.get("tensorflow")
     return "gpu" if tensorflow is not None and tensorflow.config.list_physical_devices("GPU") else "cpu"
 
 
 def current_environment() -> Environment:
-    """The environment of this process, for the manifest."""
+    """Return the environment of this process, for the manifest."""
     return Environment(
         python=platform.python_version(),
         snnb=__version__,
@@ -44,12 +44,12 @@ def current_environment() -> Environment:
 
 
 def now_utc() -> datetime:
-    """The present, in UTC."""
+    """Return the present time in UTC."""
     return datetime.now(timezone.utc)
 
 
 def reset_peak_memory() -> None:
-    """Let `peak_memory` count from here (Linux, proc(5): clear_refs 5); elsewhere it counts from the start."""
+    """Let `peak_memory` count from now on (Linux, proc(5): clear_refs 5); elsewhere it counts from the start."""
     try:
         CLEAR_REFS.write_text("5")
     except OSError:
@@ -57,7 +57,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory() -> int:
-    """Largest resident memory of this process in bytes since `reset_peak_memory`."""
+    """Return the largest resident memory of this process in bytes since `reset_peak_memory`."""
     try:
         for line in STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -1,8 +1,8 @@
-"""Records of files and folders outside the run, by what was read of them; and whether they have changed since.
+"""Records of files and folders outside the run, by their content; and whether they have changed since.
 
-A folder is one record. Its `sha256` is that of lines `sha256  relative/path` for all its files but hidden ones, in the
+A folder has one record. Its `sha256` is that of lines `sha256  relative/path` for all its files but hidden ones, in the
 order of the paths' parts; its `size_bytes` is their sum; its `listing` the hash of their names, sizes and times of
-change (`files.listing_of`). While the listing stays the same nothing has to be read again.
+change (`files.listing_of`). As long as the listing is the same, no file has to be read again.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from snnb.rundir.records import FileRecord
 
 
 def file_record(path: Path) -> FileRecord:
-    """The record of a file as it is now."""
+    """Return the record of a file as it is now."""
     return FileRecord(path=str(path.absolute()), sha256=sha256_of(path), size_bytes=path.stat().st_size, external=True)
 
 
@@ -26,19 +26,25 @@ def external_records(
     listings: Mapping[Path, str],
     progress: Progress = silent,
 ) -> List[FileRecord]:
-    """Records of what was read outside the run.
+    """Return records of what was read outside the run.
 
     Parameters
     ----------
-    files
+    files : mapping of Path to str
         Files, with the SHA-256 of the bytes that were used.
-    folders
+    folders : mapping of Path to mapping
         Folders of files, with those that were read, by relative path, and the SHA-256 of the bytes that were used. The
         other files in them are read for their hash now.
-    listings
-        The listing of a folder from before any of it was read. Without it the folder is always compared by content.
-    progress
-        Called with the bytes that were read for their hash.
+    listings : mapping of Path to str
+        The listing of a folder from before any of its files was read. Without it the folder is always compared by
+        content.
+    progress : Progress
+        Called with the number of bytes that were read for their hash.
+
+    Returns
+    -------
+    list of FileRecord
+        The files first, then the folders, each by path.
     """
     records = [
         FileRecord(path=str(path.absolute()), sha256=sha256, size_bytes=path.stat().st_size, external=True)
@@ -59,13 +65,19 @@ def external_records(
 
 
 def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
-    """In words, how a file or folder outside the run differs from its record.
+    """Say how a file or folder outside the run differs from its record.
 
-    A folder whose listing is the recorded one is taken for unchanged, unless `read_all`.
+    Parameters
+    ----------
+    record : FileRecord
+        Its record.
+    read_all : bool
+        Compare the content of a folder even if its listing is the recorded one.
 
     Returns
     -------
-    None when it does not, and when it is not on this machine or may not be read here.
+    str or None
+        The difference; None when there is none, and when the file or folder is not on this machine or may not be read.
     """
     path = Path(record.path)
     try:
@@ -84,12 +96,12 @@ def _folder_changed(folder: Path, record: FileRecord, read_all: bool) -> Optiona
         return None
     sizes = {name: status.st_size for name, status in files_below(folder)}
     if sum(sizes.values()) == record.size_bytes and _content(folder, sizes, {}, silent) == record.sha256:
-        return None  # a copy, whose files have other times
+        return None  # it is a copy, whose files have other times
     return "has changed"
 
 
 def _content(folder: Path, sizes: Mapping[str, int], read: Mapping[str, str], progress: Progress) -> str:
-    """Hash of the hashes of files: those in `read`, of the others as they are now."""
+    """Return the hash of the hashes of files: those in `read`, and of the others their hash now."""
     digest, done = hashlib.sha256(), 0
     total = sum(size for name, size in sizes.items() if name not in read)
     for name in sorted(sizes, key=lambda name: name.split("/")):

@@ -1,4 +1,4 @@
-"""Hashes of the run's files, remembered as long as nothing says that a file has changed."""
+"""Hashes of the run's files, remembered until size, inode or times of a file change."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,11 @@ Stamp = Tuple[int, int, int, int]
 
 
 class HashMemory:
-    """SHA-256 by path, so that asking whether a stage is up to date does not read gigabytes again.
+    """SHA-256 by path, so that the question whether a stage is up to date does not read gigabytes again.
 
-    A hash is remembered with the file's size, inode and times of change (the second of which, ctime, no program can
-    set). It only saves time: a lost, old or unwritable memory costs a new hash; neither a stage that runs (`read`) nor
-    `verify` looks at it.
+    A hash is remembered with the file's size, inode and times of change, of which ctime cannot be set by a program. The
+    memory only saves time: when it is lost, old or cannot be written, files are hashed again. Neither a stage that runs
+    (`read`) nor `snnb verify` uses it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -26,7 +26,7 @@ class HashMemory:
         self.remembered: Dict[str, Tuple[Stamp, str]] = _load(directory / HASHES)
 
     def sha256(self, path: str) -> Optional[str]:
-        """Hash of the file at `path`, relative to the run directory; None when there is no such file to be read."""
+        """Return the hash of a file, given relative to the run directory; None when there is no such file."""
         file = self.directory / path
         if not file.is_file():
             return None
@@ -35,20 +35,20 @@ class HashMemory:
             try:
                 self.remembered[path] = (stamp, sha256_of(file))
             except PermissionError:
-                raise  # it may be as it was written: nothing is made again for that
+                raise  # the file may be as it was written, so nothing must be made again
             except (OSError, InputError):
                 return None
         return self.remembered[path][1]
 
     def read(self, path: str) -> FileRecord:
-        """The record of a file of the run whose bytes are hashed now."""
+        """Hash a file of the run now, and return its record."""
         file = self.directory / path
         stamp = _stamp(file)
         self.remembered[path] = (stamp, sha256_of(file))
         return FileRecord(path=path, sha256=self.remembered[path][1], size_bytes=stamp[0])
 
     def changed_since(self, record: FileRecord) -> bool:
-        """Whether the file is another than when `read` made the record; it is only hashed again when it may be."""
+        """Whether the file has changed since `read` made the record; it is hashed only if its times have changed."""
         try:
             if _stamp(self.directory / record.path) == self.remembered[record.path][0]:
                 return False
@@ -57,14 +57,14 @@ class HashMemory:
             return True
 
     def matches(self, record: FileRecord) -> bool:
-        """Whether the file is there with the recorded content."""
+        """Whether the file exists with the recorded content."""
         file = self.directory / record.path
         if not file.is_file() or file.stat().st_size != record.size_bytes:
             return False
         return self.sha256(record.path) == record.sha256
 
     def save(self) -> None:
-        """Remember for the next process, where the directory can be written."""
+        """Write the hashes for the next process, if the directory can be written."""
         existing = {path: value for path, value in self.remembered.items() if (self.directory / path).is_file()}
         stored = {path: [*stamp, digest] for path, (stamp, digest) in sorted(existing.items())}
         try:

@@ -1,6 +1,6 @@
-"""One process at a time works on a run directory; the others wait, or learn who holds it.
+"""One process at a time works on a run directory; the others wait, or learn which process it is.
 
-flock(2) on `RUN/.lock`, opened without following a link: a run directory may come from somebody else.
+The lock is flock(2) on `RUN/.lock`. A link there is not followed, since a run directory may come from somebody else.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ POLL_SECONDS = 0.2
 
 
 def holder_of(directory: Path) -> str:
-    """Who holds the lock, in words."""
+    """Say which process holds the lock."""
     try:
         holder = load_json(directory / HOLDER, "", longest=1 << 16)
     except (OSError, InputError):
@@ -38,6 +38,15 @@ def holder_of(directory: Path) -> str:
 @contextmanager
 def locked(directory: Path, *, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the run directory's lock.
+
+    Parameters
+    ----------
+    directory : Path
+        The run directory.
+    wait : bool
+        Wait while another process holds it.
+    say : callable
+        Called with a line that says which process is waited for.
 
     Raises
     ------

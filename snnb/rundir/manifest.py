@@ -16,7 +16,19 @@ REMEDY = "restore it from a copy, or start a new run directory"
 
 
 def load_manifest(path: Path, kinds: Tuple[Kind[Any, Any], ...]) -> Manifest:
-    """Read and validate a manifest whose stages are of these kinds.
+    """Read and validate a manifest.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kinds : tuple of Kind
+        What the run may hold.
+
+    Returns
+    -------
+    Manifest
+        Its content.
 
     Raises
     ------
@@ -40,7 +52,7 @@ def load_manifest(path: Path, kinds: Tuple[Kind[Any, Any], ...]) -> Manifest:
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {REMEDY}") from None
     except (RecursionError, OverflowError) as error:
-        raise InputError(f"{path} holds a value that is none ({error}); {REMEDY}") from None
+        raise InputError(f"{path} holds a value that is not valid ({error}); {REMEDY}") from None
     for directory, record in records(content, kinds).items():
         for file in record.outputs:
             if file.external or not file.path.startswith(f"{directory}/"):
@@ -49,7 +61,7 @@ def load_manifest(path: Path, kinds: Tuple[Kind[Any, Any], ...]) -> Manifest:
 
 
 def records(content: Manifest, kinds: Sequence[Kind[Any, Any]]) -> Dict[str, AnyRecord]:
-    """The record of every complete stage by its directory, in the order of the kinds."""
+    """Return the record of every complete stage by its directory, in the order of the kinds."""
     found: Dict[str, AnyRecord] = {}
     for kind in kinds:
         there = getattr(content.stages, kind.key)
@@ -61,7 +73,7 @@ def records(content: Manifest, kinds: Sequence[Kind[Any, Any]]) -> Dict[str, Any
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:
-    """Write a manifest whole or not at all."""
+    """Write a manifest; at any moment the file has its old or its new content."""
     data: Dict[str, Any] = manifest.model_dump(mode="json", exclude_defaults=False)
     text = yaml.dump(
         data,

@@ -1,6 +1,6 @@
 """The manifest's schema: typed records of what a run holds, validated whenever they are read.
 
-What a stage's parameters and details are is not known here: each `Kind` brings its own two types.
+The parameters and details of a stage have types of their own, which its `Kind` names.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 
 
 class Record(BaseModel):
-    """Closed and immutable."""
+    """A part of the manifest: immutable; a name that is no field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
@@ -40,9 +40,9 @@ D = TypeVar("D", bound=Record)
 
 
 class FileRecord(Record):
-    """A file by content. `path` is relative to the run directory unless the file is `external`.
+    """A file by its content. `path` is relative to the run directory unless the file is `external`.
 
-    An external folder is one record: `rundir.external` says what its hashes are of.
+    An external folder has one record: `rundir.external` says what is hashed.
     """
 
     path: str
@@ -71,7 +71,7 @@ class FileRecord(Record):
 
 
 class Environment(Record):
-    """What computed the stage; another version later is a warning, never a reason to run again."""
+    """Versions and device that computed the stage. Other versions later are a warning, but no reason to run again."""
 
     python: str
     snnb: str
@@ -90,7 +90,7 @@ class Timing(Record):
 
 
 class StageRecord(Record, Generic[P, D]):
-    """What every stage records, whatever it did: `params` in force, and `details` of its own kind."""
+    """The record of any stage: the parameters in force, inputs and outputs, and details of the stage's own type."""
 
     status: Literal["complete"] = "complete"
     command: List[str]
@@ -108,7 +108,7 @@ AnyRecord = StageRecord[Any, Any]
 
 
 class RunInfo(Record):
-    """What the run is about. `model_source` names the file of a user's own model."""
+    """Model and data set of the run. `model_source` names the file of a user's own model."""
 
     model: ModelName
     dataset: str
@@ -119,18 +119,18 @@ class RunInfo(Record):
 
 @dataclass(frozen=True)
 class Kind(Generic[P, D]):
-    """A kind of result that a run holds, one of it or many.
+    """A kind of result, of which a run holds one or many.
 
     Attributes
     ----------
-    name
-        Of the stage that makes it.
-    directory
-        Where it lies, relative to the run; of many, the directory that each has one in.
-    params, details
-        Types of what is recorded of it.
-    names
-        Pattern of the names that many have; None where there is one.
+    name : str
+        Name of the stage that makes it.
+    directory : str
+        Its directory, relative to the run; for many, the folder in which each has a directory.
+    params, details : type
+        Types of the recorded parameters and details.
+    names : str or None
+        Pattern of the names where there can be many; None where there is one.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Kind(Generic[P, D]):
 
     @property
     def key(self) -> str:
-        """Its key among the manifest's `stages`."""
+        """Its key in `stages` of the manifest."""
         return self.name if self.names is None else self.directory
 
     @property
@@ -151,7 +151,7 @@ class Kind(Generic[P, D]):
 
 
 class Manifest(Record):
-    """A manifest whatever its stages; `manifest_type` gives the type that knows them."""
+    """A manifest with any stages; `manifest_type` makes the type for certain ones."""
 
     schema_version: Literal[1] = 1
     run: RunInfo
@@ -160,7 +160,7 @@ class Manifest(Record):
 
 @lru_cache(maxsize=None)
 def manifest_type(kinds: Tuple[Kind[Any, Any], ...]) -> Type[Manifest]:
-    """The type of a manifest whose stages are of these kinds."""
+    """Return the type of a manifest whose stages are of these kinds."""
     fields: Dict[str, Any] = {}
     for kind in kinds:
         if kind.names is None:

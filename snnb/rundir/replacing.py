@@ -26,7 +26,7 @@ Kinds = Sequence[Kind[Any, Any]]
 
 
 def place_of(directory: Path) -> Path:
-    """Where a stage's directory lies: where the link leads, if there is a link in its place.
+    """Return where a stage's directory lies: the target of the link, if there is a link in its place.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def place_of(directory: Path) -> Path:
 
 
 def refuse_foreign_files(root: Path, relative: str, recorded: Recorded, hashes: HashMemory) -> None:
-    """Refuse to replace a directory in which there is what no stage has made.
+    """Refuse to replace a directory that holds files which no stage has written.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def replace(incomplete: Path, place: Path) -> None:
 
 
 def left_behind(root: Path, recorded: Recorded, kinds: Kinds) -> Iterator[Tuple[str, Path, Path]]:
-    """What killed or running stages have left: directory, what it replaced, and what is incomplete."""
+    """Yield what killed or running stages have left: directory, what it replaced, and the incomplete new one."""
     for relative in _directories(root, recorded, kinds):
         try:
             place = place_of(root / relative)
@@ -96,7 +96,7 @@ def left_behind(root: Path, recorded: Recorded, kinds: Kinds) -> Iterator[Tuple[
 
 
 def interrupted(root: Path, recorded: Recorded, kinds: Kinds, hashes: HashMemory) -> Dict[str, Path]:
-    """Directories in whose place lies what is not recorded, and where the recorded content is meanwhile."""
+    """Return the directories that an interrupted stage has replaced, and where their recorded content is meanwhile."""
     return {
         relative: aside
         for relative, aside, _ in left_behind(root, recorded, kinds)
@@ -111,8 +111,10 @@ def recover(
 
     Parameters
     ----------
-    root, recorded
-        The run directory, and its records by directory.
+    root : Path
+        The run directory.
+    recorded : mapping of str to StageRecord
+        The manifest's records by directory.
     kinds : sequence of Kind
         What the run may hold.
     hashes : HashMemory
@@ -135,7 +137,7 @@ def recover(
 
 
 def _directories(root: Path, recorded: Recorded, kinds: Kinds) -> List[str]:
-    """Directories of all stages, recorded or begun, relative to the run."""
+    """Return the directories of all stages, recorded or begun, relative to the run."""
     found: List[str] = []
     for kind in kinds:
         if kind.names is None:

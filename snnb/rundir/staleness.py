@@ -1,4 +1,4 @@
-"""Whether a stage is up to date, and if not, why: from the options given, the recorded ones, and the files' hashes."""
+"""Whether a stage is up to date, and if not, why: by the given options, the recorded ones, and the files' hashes."""
 
 from pathlib import Path
 from typing import Any, List, Mapping, Optional
@@ -11,7 +11,7 @@ from snnb.rundir.records import AnyRecord
 
 
 def changed_options(record: AnyRecord, given: Mapping[str, Any]) -> List[str]:
-    """Options given now that disagree with the recorded parameters, as `epochs: 2 → 3`."""
+    """Return the given options that differ from the recorded parameters, as `epochs: 2 → 3`."""
     recorded = record.params.model_dump()
     asked = validated(type(record.params), over(fitting(type(record.params), recorded, given)[0], given)).model_dump()
     differences = []
@@ -25,10 +25,24 @@ def changed_options(record: AnyRecord, given: Mapping[str, Any]) -> List[str]:
 
 
 def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, Any]) -> Optional[str]:
-    """Why a stage has to run, in a few words; None when it is up to date.
+    """Say in a few words why a stage has to run; None when it is up to date.
 
-    Inputs are compared by hash with the recorded ones, those outside the run only where they are there. Outputs that
-    are missing or altered have to be made again.
+    Inputs are compared by hash with the recorded ones; those outside the run only if they exist on this machine.
+    Outputs that are missing or altered have to be made again.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run.
+    record : StageRecord or None
+        The stage's record; None when it is not complete.
+    given : mapping
+        The options that were given.
+
+    Returns
+    -------
+    str or None
+        The reason.
     """
     if record is None:
         return "has not run"
@@ -37,10 +51,10 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
         return ", ".join(options)
     for file in record.inputs:
         if file.external and Path(file.path).is_file():
-            if not run.hashes.matches(file):  # remembered, as for the files of the run
+            if not run.hashes.matches(file):  # remembered, as those of the run's own files
                 return f"{file.path} has changed"
         elif file.external:
-            difference = changed(file)  # None also for what is not on this machine
+            difference = changed(file)  # None also if it is not on this machine
             if difference:
                 return f"{file.path} {difference}"
         elif not run.hashes.matches(file):
@@ -53,7 +67,7 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
 
 
 def version_warnings(record: AnyRecord) -> List[str]:
-    """Packages whose versions differ from those that computed the stage: worth knowing, no reason to run again."""
+    """Return a line for each package that has another version now than when it computed the stage."""
     then, now = record.environment.model_dump(), current_environment().model_dump()
     return [
         f"{name} {then[name]} then, {now[name]} now"

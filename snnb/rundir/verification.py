@@ -1,4 +1,4 @@
-"""Re-hash everything that the manifest records."""
+"""Hash everything that the manifest records again, and compare."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,19 @@ from snnb.rundir.records import FileRecord
 
 @dataclass(frozen=True)
 class Verification:
-    """Files compared and their size; what is missing or altered, and in which stages; what is worth knowing."""
+    """The result of a verification.
+
+    Attributes
+    ----------
+    files, size_bytes : int
+        Number of the files that were compared, and their size.
+    problems : list of str
+        Files that are missing or altered, one line each.
+    damaged : list of str
+        Stages that these files belong to, in order; one of many by its directory.
+    notes : list of str
+        What is no damage but a person should know, one line each.
+    """
 
     files: int
     size_bytes: int
@@ -26,8 +38,20 @@ class Verification:
 def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     """Hash every recorded file again and compare.
 
-    Outputs must be there as recorded. An input that is another by now makes its stage stale, and
-    a file outside the run may have changed or be on another machine: both are notes.
+    Outputs must exist as recorded. An input that has changed makes its stage stale, and a file outside the run may have
+    changed or be on another machine: both are notes.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run.
+    progress : Progress
+        Called with the number of bytes compared.
+
+    Returns
+    -------
+    Verification
+        What was found.
     """
     problems: List[str] = []
     notes: List[str] = []
@@ -63,7 +87,7 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
 
 
 def _located(run: Path, path: str, aside: Mapping[str, Path]) -> Path:
-    """Where a recorded file is, which an interrupted stage may have renamed aside."""
+    """Return where a recorded file is; an interrupted stage may have renamed its directory."""
     for directory, place in aside.items():
         if path.startswith(f"{directory}/"):
             return place / path[len(directory) + 1 :]

@@ -1,1 +1,1 @@
-"""The five stages and the export: each resolves its inputs from the run, calls the domain, hands over the outputs."""
+"""The five stages and the export: each finds its inputs in the run, calls the domain, and records the outputs."""

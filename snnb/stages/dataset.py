@@ -1,4 +1,4 @@
-"""The arrays of the prepared data set, for the stages after."""
+"""The arrays of the prepared data set, for the stages that follow."""
 
 from typing import Dict
 
@@ -11,11 +11,11 @@ REMEDY = "`snnb prepare --force` makes it again"
 
 
 def dataset_array(run: RunDirectory, name: str) -> np.ndarray:
-    """`dataset/NAME.npy`, mapped into memory: `x_train`, `y_train`, `x_test` or `y_test`."""
+    """Map `dataset/NAME.npy` into memory: `x_train`, `y_train`, `x_test` or `y_test`."""
     return load_array(run.path / "dataset" / f"{name}.npy", REMEDY)
 
 
 def normalisation_set(run: RunDirectory) -> np.ndarray:
-    """`dataset/x_norm.npz`: float32 (n, height, width, channels) in [0, 1]."""
+    """Read `dataset/x_norm.npz`: float32 `(samples, height, width, channels)` in [0, 1]."""
     arrays: Dict[str, np.ndarray] = load_archive(run.path / "dataset" / "x_norm.npz", REMEDY, must=["arr_0"])
     return arrays["arr_0"]

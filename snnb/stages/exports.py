@@ -55,8 +55,8 @@ def export_graph(
     UpstreamError
         The run has no graph yet.
     UsageError
-        There is no such graph or format; the target is, contains or lies among a run's own files; it exists and
-        `force` is false; or it is neither a file nor what an export made.
+        There is no such graph or format; the target is, contains or is inside a run; it exists and `force` is false; or
+        it is a directory that no export has made.
     """
     from snnb.synapses.export.write import find_format
 
@@ -102,33 +102,35 @@ def _write(
 
 
 def _chosen(run: RunDirectory, graph: Optional[str], say: Say) -> str:
-    """Return the stamp of the graph asked for, or of the latest; say which it is, and whether it is stale."""
-    known = run.records_of("graph")
-    if not known:
+    """Return the stamp of the given graph, or of the latest; say which it is, and whether it is stale."""
+    records = run.records_of("graph")
+    if not records:
         raise UpstreamError(f"{run.path} has no graph yet; `snnb graph --run-dir {run.path}` makes it")
-    stamp = graph or max(known, key=lambda key: known[key].timing.started_utc)
-    if stamp not in known:
-        raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(known)}")
-    others = [name for name in known if name != stamp]
+    stamp = graph or max(records, key=lambda key: records[key].timing.started_utc)
+    if stamp not in records:
+        raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records)}")
+    others = [name for name in records if name != stamp]
     say(
         f"export: graph {stamp}"
-        + (", of the weights alone" if stamp == "weights" else "")
+        + (", made of the weights only" if stamp == "weights" else "")
         + (f"; there are also {', '.join(others)}: choose with --graph" if others and graph is None else "")
     )
-    stale = stale_reason(run, known[stamp], {})
+    stale = stale_reason(run, records[stamp], {})
     if stale:
         say(f"export: this graph is stale: {stale}")
     return stamp
 
 
 def _own_place(run: RunDirectory, stamp: str) -> Path:
-    """`exports/<graph's stamp>/`, made where it is not there; never through a link."""
+    """Return `exports/<graph's stamp>/`, which is made if it does not exist; a link is refused."""
     place = run.path / EXPORTS / stamp
     for directory in (place.parent, place):
         if directory.is_symlink():
             raise UsageError(f"{directory} is a link, which is not followed; remove it, or give --output")
         if directory.exists() and not directory.is_dir():
-            raise UsageError(f"{directory} is a file where exports are to lie; move it away, or give --output")
+            raise UsageError(
+                f"{directory} is a file, but the folder of the exports belongs there; move it away, or give --output"
+            )
         try:
             directory.mkdir(exist_ok=True)
         except OSError as error:
@@ -140,7 +142,7 @@ def _own_place(run: RunDirectory, stamp: str) -> Path:
 
 
 def _refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
-    """Raise `UsageError` for a target that is, contains or lies among the files of a run, other than its exports."""
+    """Raise `UsageError` for a target that is, contains or is inside a run, except in its exports."""
     here = run.path.resolve()
     place = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
     if place in (here, *here.parents, here / EXPORTS):
@@ -148,11 +150,11 @@ def _refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
     for directory in (place, *place.parents):
         inside = place.parts[len(directory.parts) :]
         if (directory == here or _is_run(directory, run)) and inside[:1] != (EXPORTS,):
-            raise UsageError(f"{target} lies among the files of the run {directory}; give another path with --output")
+            raise UsageError(f"{target} is inside the run {directory}; give another path with --output")
 
 
 def _is_run(directory: Path, run: RunDirectory) -> bool:
-    """Whether a directory is any run's: other programs have a manifest.yaml too."""
+    """Whether a directory is that of a run: other programs have a manifest.yaml too."""
     if not (directory / manifest.NAME).is_file():
         return False
     stages = tuple(kind.directory for kind in run.kinds)
@@ -165,14 +167,14 @@ def _graph_file(run: RunDirectory, stamp: str) -> str:
 
 
 def _hash_of(run: RunDirectory, stamp: str) -> Optional[str]:
-    """Recorded SHA-256 of a graph's file; None when there is no such graph."""
+    """Return the recorded SHA-256 of a graph's file; None when there is no such graph."""
     record = run.records_of("graph").get(stamp)
     outputs = record.outputs if record is not None else []
     return next((file.sha256 for file in outputs if file.path == _graph_file(run, stamp)), None)
 
 
 def stale_exports(run: RunDirectory) -> List[str]:
-    """Exports in the run, by path, that were made from a graph that has changed or is there no longer."""
+    """Return the paths of exports in the run whose graph has changed or does not exist any more."""
     from snnb.synapses.export.target import DESCRIPTION, beside, described
     from snnb.synapses.export.write import FORMATS
 

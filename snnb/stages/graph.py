@@ -27,11 +27,11 @@ class GraphParams(Options):
     simulation: Optional[str] = Field(
         default=None, description="Stamp or path of a simulation of this run; by default the latest."
     )
-    weights_only: bool = Field(default=False, description="Edges are the weights; no simulation is needed.")
+    weights_only: bool = Field(default=False, description="Use the weights as edges; no simulation is needed.")
     pool_weight: PoolWeight = Field(
         default="one", description="Weight of a pooling synapse: one, or mean (1 / neurons in the window)."
     )
-    rate_unit: RateUnit = Field(default="step", description="Unit of rates in what is written out.")
+    rate_unit: RateUnit = Field(default="step", description="Unit of rates in the networkx file.")
     networkx_limit: int = Field(
         default=2_000_000, ge=0, le=2**63 - 1, description="Write the networkx file for at most this many edges."
     )
@@ -51,7 +51,7 @@ KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=r"^([0-9]{8}T[0-
 
 
 def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> GraphParams:
-    """Parameters in force. The simulation, named by stamp or by path, is the latest unless one is given.
+    """Return the parameters in force; the simulation is the latest unless another is given by stamp or path.
 
     Raises
     ------
@@ -61,18 +61,18 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing)
     params = params_in_force(KIND, {}, recorded(run, KIND), {"simulation": None, "weights_only": False, **given}, say)
     if params.weights_only:
         if params.simulation is not None:
-            raise UsageError("--weights-only needs no simulation; leave out --simulation")
+            raise UsageError("--weights-only uses no simulation; leave out --simulation")
         return params
-    known = run.records_of("simulate")
-    stamp = max(known, default=None) if params.simulation is None else _stamp_in(run, params.simulation)
-    if stamp not in known:
-        there = ", ".join(known) or "none yet"
+    records = run.records_of("simulate")
+    stamp = max(records, default=None) if params.simulation is None else _stamp_in(run, params.simulation)
+    if stamp not in records:
+        there = ", ".join(records) or "none yet"
         raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {there}")
     return params.model_copy(update={"simulation": stamp})
 
 
 def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
-    """Stamp of a simulation given by stamp or by the path of its directory; None for a path outside the run."""
+    """Return the stamp of a simulation given by stamp or path; None for a path outside the run."""
     path = Path(simulation)
     if path.name == simulation:
         return simulation
@@ -80,12 +80,12 @@ def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
 
 
 def stamp_of(params: GraphParams) -> str:
-    """Name of the graph's directory: that of its simulation, or `weights`."""
+    """Return the name of the graph's directory: that of its simulation, or `weights`."""
     return params.simulation or "weights"
 
 
 def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
-    """The converted network and, unless weights only, the spike counts and how the populations are coded."""
+    """Return the paths of the converted network and, with a simulation, of the spike counts and the coding."""
     if params.simulation is None:
         return [f"parse/{run.model}_parsed.h5"]
     folder = f"simulations/{params.simulation}"
@@ -93,7 +93,7 @@ def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
 
 
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
-    """Build the graph and write a directory below `graphs/`, named as the simulation."""
+    """Build the graph and write a directory in `graphs/`, with the name of the simulation."""
     from snnb.synapses.build import build_graph
     from snnb.synapses.export.write import export
     from snnb.synapses.log import lines as log_lines
@@ -122,7 +122,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
             export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
         else:
             lines.append(
-                f"graph left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
+                f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
                 f"open {run.model}_graph.h5 with snnb.synapses.SynapseGraph, or use snnb export"
             )
         write_log(output.directory / "log.txt", run, params, lines)
@@ -139,7 +139,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
 
 
 def _refuse_damaged(run: RunDirectory, params: GraphParams, read: Sequence[str]) -> None:
-    """Raise `InputError` when what is read of a simulation is not what that simulation wrote."""
+    """Raise `InputError` when a file of a simulation is not as that simulation wrote it."""
     if params.simulation is None:
         return
     written = {file.path: file for file in run.records_of("simulate")[params.simulation].outputs}
@@ -161,7 +161,7 @@ def _coding(path: Path) -> Mapping[str, str]:
 
 
 def _needs(options: Mapping[str, Any]) -> Tuple[str, ...]:
-    """A graph of a simulation that is named rests on that alone: a simulation's directory is complete in itself."""
+    """Return the stages that must have run: none if a simulation is named, since its directory has all inputs."""
     if options.get("simulation") is not None:
         return ()
     return ("parse",) if options.get("weights_only") else ("simulate",)

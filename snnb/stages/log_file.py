@@ -1,4 +1,4 @@
-"""`log.txt`: what a person keeps beside a figure."""
+"""`log.txt`: model, parameters and versions, for a person who uses the figures."""
 
 from pathlib import Path
 from typing import Sequence

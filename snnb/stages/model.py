@@ -17,20 +17,22 @@ Shape = Tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Model:
-    """What the stages need to know of a model.
+    """What the stages must know about a model.
 
     Attributes
     ----------
-    build
+    build : callable
         Returns the Keras model; keywords `input_shape`, `num_classes` and those of `settings`.
-    recipe, settings
-        How it is trained by default, and its own hyper-parameters with their defaults.
-    file
-        The user's file, None for a model of this package.
-    trained
+    recipe : Recipe
+        How it is trained by default.
+    settings : mapping
+        Its own hyper-parameters with their defaults.
+    file : Path or None
+        The user's file; None for a model of this package.
+    trained : bool
         Whether `build` loads weights, so that there is nothing to train.
-    num_classes
-        Classes it tells apart where that is fixed beforehand, else None.
+    num_classes : int or None
+        Number of classes that it distinguishes, if that is fixed beforehand.
     """
 
     build: Callable[..., Any]
@@ -55,22 +57,22 @@ def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Option
 
 
 def _named(dataset: str) -> str:
-    """The data set's name; a folder's with its absolute path, so that the run can be continued from anywhere."""
+    """Return the data set's name; a folder's has the absolute path, so that a run can be continued from any folder."""
     return datasets.describe(dataset).name
 
 
 def model_of(run: RunDirectory) -> Model:
-    """The run's model, ready to be built. A user's Python file is run for it."""
+    """Return the run's model, ready to be built. If it is in a user's Python file, that file is run."""
     info = run.manifest.run
     if info.model_source is None:
-        known = find(info.model)
-        return Model(known.build, known.spec.recipe, known.spec.settings, None, False, known.spec.num_classes)
+        found = find(info.model)
+        return Model(found.build, found.spec.recipe, found.spec.settings, None, False, found.spec.num_classes)
     own = _recorded_own_model(info.model_source)
     return Model(own.build, own.recipe, own.settings, own.path, own.function is None, None)
 
 
 def _recorded_own_model(source: str) -> OwnModel:
-    """Open the file that a manifest names; a Python file, which would run, only if the user has named it before."""
+    """Open the file that a manifest names. A Python file, which is run, must be one that the user has named before."""
     path, colon, _ = source.rpartition(":")
     if source.endswith((".h5", ".hdf5")) or (colon and trusted(Path(path))):
         return own_model(source)
@@ -80,10 +82,10 @@ def _recorded_own_model(source: str) -> OwnModel:
 
 
 def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
-    """Shape that the pictures get, and how they come to it (`fit` of `datasets.prepare`).
+    """Return the shape that the pictures get, and how they are brought to it (`fit` of `datasets.prepare`).
 
-    A model of this package says so itself. A user's function that takes `input_shape` gets the pictures as they are, or
-    as --shape asks; otherwise they get the shape of the model's input.
+    A model of this package has both in its spec. A user's function with a parameter `input_shape` gets the pictures in
+    their own size or that of --shape. Otherwise they get the shape of the model's input.
     """
     if info.model_source is None:
         spec = find(info.model).spec
@@ -104,6 +106,6 @@ def _times(shape: Shape) -> str:
 
 
 def class_count(info: RunInfo, class_names: Sequence[str]) -> Optional[int]:
-    """Number of classes to tell apart; None for a model that reconstructs its input."""
+    """Return the number of classes; None for a model that reconstructs its input."""
     reconstructs = info.model_source is None and find(info.model).spec.task == "reconstruction"
     return None if reconstructs else len(class_names)

@@ -1,4 +1,4 @@
-"""`parse`: the trained network goes through the toolbox's parser, is verified and normalised."""
+"""`parse`: the trained network is parsed by the toolbox, verified and normalised."""
 
 from typing import Any, Dict, List, Mapping
 
@@ -22,7 +22,7 @@ class ParseParams(ConversionSettings):
 
 
 class ParseDetails(Record):
-    """The conversion: scale factors λ by layer, and how far the parsed network is from the trained one."""
+    """The conversion: scale factors λ by layer, and the largest difference between parsed and trained network."""
 
     verified_samples: int
     largest_difference: float
@@ -34,12 +34,12 @@ KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> ParseParams:
-    """Parameters in force."""
+    """Return the parameters in force."""
     return params_in_force(KIND, {}, recorded(run, KIND), given, say)
 
 
 def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
-    """The trained network, and the pictures to normalise and to verify with."""
+    """Return the paths of the trained network and of the pictures for normalisation and verification."""
     return [f"train/{run.model}.h5", "dataset/x_norm.npz"]
 
 
@@ -75,9 +75,9 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Before a network is trained, refuse one that cannot be converted.
+    """Refuse a network that cannot be converted before it is trained.
 
-    Where this stage is not wanted now, it is only said that it will need other options.
+    If this stage is not part of the planned run, only a message says that it will need other options.
     """
     if planned.next != "train":
         return

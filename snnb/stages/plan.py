@@ -1,4 +1,4 @@
-"""What must run first, what is stale and why, what is up to date: a walk along what each stage needs."""
+"""Find out which stages must run and why, by following what each stage needs; and run them."""
 
 import shlex
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from snnb.stages.stage import Given, PlannedRun, Say, Stage, StageResult, record
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a stage, and why: `reason` says why it ran, None that it was up to date."""
+    """The result of a stage, and the reason why it ran; None if it was up to date."""
 
     result: StageResult
     reason: Optional[str]
@@ -49,20 +49,20 @@ def bring_up_to_date(
     run : RunDirectory
         The run, locked.
     target : str
-        Name of the last stage that is wanted.
+        Name of the last stage to bring up to date.
     given : mapping of str to mapping
-        Options that were given, by stage. An option that was not given keeps its recorded value.
+        Options that were given, by stage. An option that is not given keeps its recorded value.
     force : bool
-        Run although up to date: the target, or with `asked_by_name` false every stage.
+        Run stages that are up to date too: the target, or every stage if `asked_by_name` is false.
     upstream : bool
         Whether earlier stages may run; if not, one that would have to raises `UpstreamError`.
     asked_by_name : bool
-        Whether the target itself is what was asked for, rather than the whole chain: a stage that always makes a new
-        result does so only then.
+        Whether the target was asked for, not the whole chain of stages. Only then does a stage that always makes a new
+        result make one.
     say : callable
-        Told what runs, and why.
+        Called with messages that say what runs, and why.
     bar : callable
-        Gives a context manager for the name of a stage, whose value is told of progress.
+        Returns a context manager for the name of a stage, whose value is called with the progress.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def bring_up_to_date(
         if reason is None and force and (name == target or not asked_by_name):
             reason = "forced"
         if reason is None and name == target and stage.always_new and asked_by_name:
-            reason = "asked for by name, it makes a new one"
+            reason = "a new one is made whenever it is asked for by name"
         if reason is None:
             outcomes[name] = Outcome(_present(run, stage, options, tell), None)
             continue
@@ -94,7 +94,7 @@ def bring_up_to_date(
 
 
 def _present(run: RunDirectory, stage: Stage[Any, Any], options: Mapping[str, Any], tell: Say) -> StageResult:
-    """The result of a stage that is up to date."""
+    """Return the result of a stage that is up to date."""
     tell("up to date")
     result = result_of(run, stage.name, stage.serves(run, options))
     for warning in version_warnings(result.record):
@@ -126,7 +126,7 @@ def _tell(say: Say, stage: str, message: str) -> None:
 
 @contextmanager
 def _extra_named(stage: str) -> Iterator[None]:
-    """Say which extra of the package to install where a library is missing that only some stages need."""
+    """Say which extra of the package to install when a library is missing that only some stages need."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -139,7 +139,7 @@ def _extra_named(stage: str) -> Iterator[None]:
 
 
 def _refuse_bad_options(run: RunDirectory, names: Sequence[str], given: Given) -> None:
-    """Raise `UsageError` before any stage runs: the last one's turn may come hours later."""
+    """Raise `UsageError` before any stage runs, since the last stage may run hours later."""
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
         refuse_bad_values(kind.params, options)
@@ -153,7 +153,7 @@ def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 def needed(target: str, given: Given) -> List[str]:
-    """The stages that `target` rests on with these options, and itself, in order."""
+    """Return the stages that `target` needs with these options, and `target`, in order."""
     found: List[str] = []
     for need in STAGES[target].needs(given.get(target, {})):
         found += [name for name in needed(need, given) if name not in found]
@@ -162,7 +162,7 @@ def needed(target: str, given: Given) -> List[str]:
 
 @dataclass(frozen=True)
 class StageState:
-    """A stage as it is: its record if it is complete, and why it is stale if it is."""
+    """A stage, its record if it is complete, and the reason if it is stale."""
 
     name: str
     record: Optional[AnyRecord]
@@ -170,7 +170,7 @@ class StageState:
 
 
 def state_of_stages(run: RunDirectory) -> List[StageState]:
-    """Everything that the run holds, with the options it was made with; and the stages that have not run."""
+    """Return the state of every result in the run, and of the stages that have not run."""
     aside = run.interrupted()
     states: List[StageState] = []
     stale: Dict[str, str] = {}  # by stage, the first one that has to run for it
@@ -200,7 +200,7 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
 
 
 def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
-    """Commands that make damaged results again, in order; `damaged` names stages, and one of many by its directory."""
+    """Return commands that make damaged results again, in order; `damaged` is that of a `Verification`."""
     by_key = {stage.kind.key: stage for stage in STAGES.values()}
     commands = []
     for damage in damaged:

@@ -1,4 +1,4 @@
-"""`prepare`: a data set becomes memory-mapped arrays and the toolbox's three npz files."""
+"""`prepare`: a data set becomes arrays that can be mapped into memory, and the toolbox's three npz files."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def parse_shape(text: str) -> Tuple[int, int, int]:
 
 
 class PrepareParams(Options):
-    """What `prepare` makes of a data set."""
+    """Which data set is prepared, and how."""
 
     dataset: Annotated[str, Flag(hidden=True)]
     source: Optional[Path] = Field(
@@ -40,7 +40,7 @@ class PrepareParams(Options):
         default=None, exclude=True, description="Where data sets are kept; by default the user's cache directory."
     )
     shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
-        description="Size of the pictures, as 64x64x3; by default the model's own."
+        description="Size of the pictures, as 64x64x3; by default that of the model."
     )
     fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = "exact"
     norm_samples: Count = Field(description="Training samples kept for the normalisation, balanced by class.")
@@ -64,7 +64,7 @@ class SplitRecord(Record):
 
 
 class PrepareDetails(Record):
-    """What the arrays are: pixel = stored value / `scale`, in [0, 1]."""
+    """Origin and content of the arrays; a pixel in [0, 1] is stored value / `scale`."""
 
     dataset: str
     version: str
@@ -79,12 +79,12 @@ KIND = Kind("prepare", "dataset", PrepareParams, PrepareDetails)
 
 
 def data_directory() -> Path:
-    """Where data sets are kept: $SNNB_DATA, else the user's cache directory."""
+    """Return where data sets are kept: $SNNB_DATA, else the user's cache directory."""
     return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
 
 
 def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> PrepareParams:
-    """Parameters in force: the shape is the model's unless asked for."""
+    """Return the parameters in force; the shape is the model's unless another is given."""
     from snnb.stages.model import input_shape
 
     given = typed(PrepareParams, given)

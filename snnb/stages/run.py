@@ -1,4 +1,4 @@
-"""`Run`: the stages as methods, for a program instead of a shell."""
+"""`Run`: the stages as methods, for use in a Python program."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 class Run:
     """A run directory whose stages are methods, each with the options of the command of its name.
 
-    As on the command line, earlier stages run when they have to, a stage that is up to date is not run again, and an
+    As on the command line, earlier stages run when they must, a stage that is up to date does not run again, and an
     option that is not given keeps its recorded value.
 
     Parameters
     ----------
-    model
-        Name of a model; may be left out when `path` is a run.
-    path
-        The run directory; `$SNNB_RUNS/model` or `runs/model` when left out.
-    dataset
-        Name of a data set; a model of this package has its own, a file of one's own needs one.
-    shape
-        Size of the pictures, (height, width, channels), for a function of one's own that takes any.
-    say
+    model : str, optional
+        Name of a model; can be left out when `path` is a run.
+    path : str or Path, optional
+        The run directory; by default `$SNNB_RUNS/model` or `runs/model`.
+    dataset : str, optional
+        Name of a data set. A model of this package has a data set of its own; a model in your own file needs one.
+    shape : tuple of int, optional
+        Size of the pictures, (height, width, channels), for a model in your own file that takes any size.
+    say : callable
         Called with messages such as why a stage runs.
 
     Examples

@@ -1,4 +1,4 @@
-"""From the name of a model and a path to a run directory."""
+"""Open or make the run directory for a model and a path."""
 
 import os
 from pathlib import Path
@@ -15,17 +15,25 @@ from snnb.version import __version__
 
 
 def default_run_dir(model: str) -> Path:
-    """Where a run lies when --run-dir is left out."""
+    """Return where a run is when --run-dir is not given."""
     return Path(os.environ.get("SNNB_RUNS") or "runs") / model
 
 
 def open_run(path: Path) -> RunDirectory:
-    """Open an existing run directory, for reading; nothing is written."""
+    """Open an existing run directory for reading."""
     return RunDirectory.open(path, KINDS)
 
 
 def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optional[str] = None) -> RunDirectory:
-    """Open the run directory, or make it for the model; its manifest names the model when --model is left out."""
+    """Open the run directory, or make it for the model. Without `model`, the manifest of the run names it.
+
+    Raises
+    ------
+    UsageError
+        There is no run and no model to make one, or the run is one of another model or data set.
+    InputError
+        The directory holds a run without its manifest.
+    """
     if model is None and dataset is not None:
         raise UsageError(f"--dataset {dataset}: give --model too")
     if model is None:

@@ -1,4 +1,4 @@
-"""`simulate`: the converted network runs over the first test samples; spikes are counted."""
+"""`simulate`: the converted network is simulated on the first test samples, and its spikes are counted."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ DEFAULT_SAMPLES = 1000
 
 
 class SimulateParams(SimulationSettings):
-    """What is simulated, and which simulation is made again."""
+    """What is simulated and how, and which simulation is made again."""
 
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
@@ -47,7 +47,7 @@ class SimulateParams(SimulationSettings):
     spike_code: str = Field(
         default="temporal_mean_rate",
         exclude=True,
-        description="temporal_mean_rate; the toolbox's other codes are refused.",
+        description="Only temporal_mean_rate; the toolbox's other codes are refused.",
     )
 
     @field_validator("spike_code")
@@ -62,7 +62,7 @@ class SimulateParams(SimulationSettings):
 
 
 class SimulateDetails(Record):
-    """The engine that ran, why, and the mean firing rate of each population in spikes a step and neuron."""
+    """The engine, why it was chosen, and the mean firing rate of each population in spikes per step and neuron."""
 
     engine: str
     engine_reason: str
@@ -73,7 +73,7 @@ KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=ST
 
 
 def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> SimulateParams:
-    """Parameters in force: those of the latest simulation unless given, or those of the one that is repaired.
+    """Return the parameters in force: those of the latest simulation, or of the repaired one, unless others are given.
 
     Raises
     ------
@@ -95,29 +95,29 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing)
 
 
 def _to_repair(run: RunDirectory, given: Mapping[str, Any], say: Say) -> StageRecord[SimulateParams, SimulateDetails]:
-    known = run.records_of(KIND.name)
+    records = run.records_of(KIND.name)
     stamp = given["repair"]
-    if stamp not in known:
-        raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
+    if stamp not in records:
+        raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
     others = sorted(set(given) - {"repair", "workers"})
     if others:
         raise UsageError(
-            "--repair makes a simulation again with its own options; "
+            "--repair makes a simulation again with its recorded options; "
             f"leave out {option_name(SimulateParams, others[0])}"
         )
-    record = known[stamp]
+    record = records[stamp]
     if not all(run.hashes.matches(file) for file in record.inputs):
         if all(run.hashes.matches(file) for file in record.outputs):
             raise UsageError(
-                f"--repair {stamp}: this simulation is whole, and its network has changed since; leave out --repair "
+                f"--repair {stamp}: this simulation is whole, but its network has changed since; leave out --repair "
                 "for a new simulation"
             )
-        say(f"{stamp} was of another network than there is now; it becomes a simulation of this one")
+        say(f"{stamp} was a simulation of another network; it becomes a simulation of the present one")
     return record
 
 
 def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
-    """The converted and the trained network with its history, and the test set."""
+    """Return the paths of the converted and the trained network with its history, and of the test set."""
     history = ("training_history.csv", "training_metrics.json", "training_plot.png")
     return [
         f"train/{run.model}.h5",
@@ -130,7 +130,7 @@ def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
 
 
 def latest_matching(run: RunDirectory, given: Mapping[str, Any]) -> Optional[str]:
-    """Stamp of the latest simulation that is up to date with the options given; None when there is none."""
+    """Return the stamp of the latest simulation that is up to date with the given options; None without one."""
     records = run.records_of(KIND.name)
     for stamp in sorted(records, reverse=True):
         if stale_reason(run, records[stamp], given) is None:
@@ -147,14 +147,14 @@ def _why_run(run: RunDirectory, options: Mapping[str, Any]) -> Optional[str]:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Before a network is trained: the test set is there by now, and may be too small."""
+    """Check the options before a network is trained: the test set exists by then, and may be too small."""
     asked = planned.given.get(KIND.name)
     if planned.next == "train" and KIND.name in planned.stages and asked:
         resolve(run, asked)
 
 
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
-    """Simulate and write a new directory below `simulations/`, complete in itself."""
+    """Simulate and write a new directory in `simulations/`, with copies of all that belongs to it."""
     from snnb.conversion.h5 import copy_for_toolbox
     from snnb.conversion.toolbox_config import write_all, write_changes
     from snnb.simulation.simulate import simulate
@@ -200,7 +200,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
 
 
 def _output_scale(run: RunDirectory) -> float:
-    """Scale factor of the last layer: the activation that a firing rate of 1 stands for."""
+    """Return the scale factor of the last layer: the activation that a firing rate of 1 stands for."""
     return list(recorded_details(run, parse.KIND).scale_factors.values())[-1]
 
 
@@ -215,7 +215,7 @@ def _toolbox_parameters(run: RunDirectory, params: SimulateParams) -> "ConfigPar
 
 
 def _network_lines(directory: Path) -> List[str]:
-    """The populations with their shapes and neurons, and the synapses: one for each multiply-accumulate of the ANN."""
+    """Return lines with shape and neurons of each population, and the synapses, one per multiply-accumulate."""
     import numpy as np
 
     with np.load(directory / "spike_rate_sums.npz") as sums:

@@ -1,4 +1,4 @@
-"""What a stage is: the kind of result it makes, what it needs, how its options become parameters, how it runs."""
+"""What a stage is: the kind of its result, what it needs, how its options become parameters, how it runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ def say_nothing(message: str) -> None:
 
 @dataclass(frozen=True)
 class StageResult:
-    """A complete stage: its directory and what the manifest says of it."""
+    """A complete stage: its directory and its record in the manifest."""
 
     stage: str
     directory: Path
@@ -29,18 +29,18 @@ class StageResult:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """What a stage is told before another runs, so that it can refuse now what it would refuse hours later.
+    """What will run, for stages to refuse now what they would refuse hours later.
 
     Attributes
     ----------
-    stages
-        Names of all stages that are wanted, in order.
-    given
+    stages : sequence of str
+        Names of all stages of the run, in order.
+    given : mapping of str to mapping
         The options of each.
-    next
-        The one about to run; None before the first.
-    say
-        Told of what will be refused later on, in a stage that is not wanted now.
+    next : str or None
+        The stage that runs next; None before the first.
+    say : callable
+        Called with what will be refused later, in a stage that is not among them.
     """
 
     stages: Sequence[str]
@@ -55,29 +55,30 @@ class Stage(Generic[P, D]):
 
     Attributes
     ----------
-    kind
-        What it makes; its name is the stage's.
-    text
-        What it does, for people.
-    needs
-        Names of the stages that its result rests on, from its options.
-    resolve
-        Parameters in force, from the options given and the recorded ones. It says which recorded one it has dropped.
-    run
-        Run it with these parameters.
-    serves
-        Name of the one of many results that these options ask for, if it is there; where there is one, None.
-    why
-        Why it would have to run now with these options; None when it is up to date.
-    again
-        From the name of one of many results, the options that make that one again.
-    check
-        Raise for what cannot succeed, before a stage runs.
-    follow
-        The options with what results from the stages before.
-    always_new
-        Whether, asked for by name, it makes a new result although there is one.
-    address_space
+    kind : Kind
+        The kind of its result; its name is the stage's.
+    text : str
+        What it does, for the help.
+    needs : callable
+        From its options, the names of the stages whose results it uses.
+    resolve : callable
+        From the given and the recorded options, the parameters in force. It calls its last argument with a message for
+        each recorded value that it does not use.
+    run : callable
+        Runs the stage with these parameters.
+    serves : callable
+        From its options, the name of the result that they ask for, if the run has many and among them this one.
+    why : callable, optional
+        From its options, why it must run; None when it is up to date.
+    again : callable
+        From the name of one of many results, the command-line options that make that one again.
+    check : callable
+        Called before a stage runs; raises for what cannot succeed.
+    follow : callable
+        From its options and the results of the stages before, the options to use.
+    always_new : bool
+        Whether it makes a new result each time it is asked for by name.
+    address_space : int
         Bytes of address space that its libraries need.
     """
 
@@ -98,23 +99,23 @@ class Stage(Generic[P, D]):
 
     @property
     def name(self) -> str:
-        """Of the stage, as it is typed."""
+        """Name of the stage, as it is typed."""
         return self.kind.name
 
     def why_run(self, run: RunDirectory, options: Mapping[str, Any]) -> Optional[str]:
-        """Why it would have to run now with these options; None when it is up to date."""
+        """Say why it must run now with these options; None when it is up to date."""
         if self.why is not None:
             return self.why(run, options)
         return stale_reason(run, run.record_of(self.name), options)
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
-    """The record of a kind, with its types; of many without a name, the latest."""
+    """Return the record of a kind, with its types; of many, without a name, the latest."""
     return cast("Optional[StageRecord[P, D]]", run.record_of(kind.name, name))
 
 
 def recorded_details(run: RunDirectory, kind: Kind[P, D]) -> D:
-    """What a stage recorded that has run, or the plan would have run it."""
+    """Return the details of a stage that has run."""
     record = recorded(run, kind)
     if record is None:
         raise KeyError(f"{kind.name} is not complete")
@@ -122,7 +123,7 @@ def recorded_details(run: RunDirectory, kind: Kind[P, D]) -> D:
 
 
 def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> StageResult:
-    """The result of a complete stage."""
+    """Return the result of a complete stage."""
     record = run.record_of(stage, name)
     if record is None:
         raise KeyError(f"{stage} is not complete")
@@ -136,20 +137,36 @@ def params_in_force(
     given: Mapping[str, Any],
     say: Say = say_nothing,
 ) -> P:
-    """Parameters in force: an option that is given, else the recorded value, else the default.
+    """Return the parameters in force: an option that is given, else its recorded value, else its default.
 
-    A recorded value that does not fit the options given now is dropped for the default, and `say` names it.
+    Parameters
+    ----------
+    kind : Kind
+        The kind of the stage's result.
+    defaults : mapping
+        Defaults that depend on the run, beside those of the fields.
+    record : StageRecord or None
+        The record whose parameters count where no option is given.
+    given : mapping
+        The options that were given.
+    say : callable
+        Called with a message for each recorded value that is not valid together with the given options; its default is
+        used then.
+
+    Raises
+    ------
+    UsageError
+        An option does not take its value.
     """
-    kept, dropped = fitting(kind.params, recorded_params(record), given)
-    params = validated(kind.params, over({**defaults, **kept}, given))
+    valid, dropped = fitting(kind.params, recorded_params(record), given)
+    params = validated(kind.params, over({**defaults, **valid}, given))
     for name, value in dropped.items():
-        say(
-            f"{option_name(kind.params, name)} {value} was recorded and no longer fits; {getattr(params, name)} is used"
-        )
+        option, used = option_name(kind.params, name), getattr(params, name)
+        say(f"{option} {value} was recorded, but is not valid with these options; {used} is used")
     return params
 
 
 def recorded_params(record: Optional[AnyRecord]) -> Dict[str, Any]:
-    """Parameters that a stage was run with; none if it has not run."""
+    """Return the parameters that a stage was run with; none if it has not run."""
     params: Dict[str, Any] = record.params.model_dump() if record is not None else {}
     return params

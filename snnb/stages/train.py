@@ -71,7 +71,7 @@ KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> TrainParams:
-    """Parameters in force: by default those of the model's recipe, whose momentum another optimizer drops."""
+    """Return the parameters in force; the defaults are those of the model's recipe, as far as they fit together."""
     from snnb.architectures import checked_hyperparameters
     from snnb.stages.model import model_of
 
@@ -89,7 +89,7 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing)
 
 
 def inputs(run: RunDirectory, params: TrainParams) -> List[str]:
-    """The arrays of the data set."""
+    """Return the paths of the data set's arrays."""
     return [f"dataset/{name}.npy" for name in DATASET_ARRAYS]
 
 
@@ -120,7 +120,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
 
 
 def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[..., Any]:
-    """What builds the run's model for its data set, without further arguments."""
+    """Return a function without arguments that builds the run's model for its data set."""
     from snnb.stages.model import class_count
 
     details = recorded_details(run, prepare.KIND)
@@ -189,9 +189,9 @@ def _fit(
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Resolve the options against the model's recipe, before anything runs.
+    """Check the options together with the model's recipe before anything runs.
 
-    A model of one's own is opened for that; what is up to date does without its file.
+    That opens a user's own model, so it is not done when the training is up to date.
     """
     asked = planned.given.get("train")
     if planned.next is None and "train" in planned.stages and asked and STAGE.why_run(run, asked) is not None:

@@ -1,7 +1,7 @@
-"""Python files that this user has named with --model: only those run when a manifest names them.
+"""The list of Python files that this user has named with --model. Only these are run when a manifest names them.
 
-A run directory may come from somebody else, and its manifest may name any file. The list is the user's own, in the
-cache directory, as direnv keeps one of the directories whose settings it may load.
+A run directory may come from somebody else, and its manifest may name any file. The list is in the user's own cache
+directory, like direnv's list of the directories whose settings it may load.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ def _named_before() -> List[str]:
 
 
 def trust(file: Path) -> None:
-    """Remember that the user gave this file with --model; at least in this process, where nothing can be written."""
+    """Remember that the user gave this file with --model; only in this process, if the list cannot be written."""
     name = str(file.absolute())
     _this_process.add(name)
     before = _named_before()
@@ -44,6 +44,6 @@ def trust(file: Path) -> None:
 
 
 def trusted(file: Path) -> bool:
-    """Whether the user has given this very path with --model, in this process or before."""
+    """Whether the user has given exactly this path with --model, in this process or before."""
     name = str(file.absolute())
     return name in _this_process or name in _named_before()

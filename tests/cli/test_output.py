@@ -10,3 +10,13 @@ def test_a_line_a_while_tells_pace_and_time_left(monkeypatch, capsys):
     for clock[0], done in ((105.0, 10), (120.0, 40), (125.0, 55)):
         show(done, 100, "accuracy so far 0.9000")
     assert capsys.readouterr().err == "simulate: 40 of 100, 2.0/s, 30 s left accuracy so far 0.9000\n"
+
+
+def test_a_table_is_never_wrapped_and_takes_text_as_it_is():
+    long = "x" * 500
+    rows = [["name", "n"], ["a [red]b\x1b[2J", "1,234"], [long, "5"]]
+    assert output.table_lines(rows, right=(1,)) == [
+        "name" + " " * 496 + "      n",
+        "a [red]b\\x1b[2J" + " " * 485 + "  1,234",
+        long + "      5",
+    ]

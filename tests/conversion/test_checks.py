@@ -111,7 +111,7 @@ WRONGLY_PARSED = {
     "too many layers to pass over": (
         lambda: chain(L.Conv2D(2, 3, activation="relu"), *(L.Dropout(0.1) for _ in range(7)), *end()),
         "flatten",
-        "gets lost",
+        "more than 6 Dropout",
     ),
     "input concatenated": (input_concatenated, "join", "drop the other branches"),
     "global pooling in branches": (global_pooling_in_two_branches, "pool0", "another branch"),

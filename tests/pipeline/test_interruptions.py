@@ -61,8 +61,8 @@ def test_killed_a_stage_leaves_the_run_as_it_was(run, stage):
 @pytest.mark.parametrize(
     ("stage", "sent", "promise"),
     [
-        ("train", signal.SIGINT, "goes on after the last complete epoch"),
-        ("simulate", signal.SIGTERM, "keeps the stages before it and begins simulate anew"),
+        ("train", signal.SIGINT, "continues after the last complete epoch"),
+        ("simulate", signal.SIGTERM, "keeps the results of the stages before simulate and begins simulate again"),
     ],
 )
 def test_an_interruption_answers_at_once_and_leaves_nothing_half_written(run, stage, sent, promise):
@@ -73,7 +73,7 @@ def test_an_interruption_answers_at_once_and_leaves_nothing_half_written(run, st
     process.send_signal(sent)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors.splitlines()[-1].endswith(f"interrupted; nothing half-written is left; the same command {promise}")
+    assert errors.splitlines()[-1].endswith(f"interrupted; half-written files are removed; the same command {promise}")
     assert "Traceback" not in errors
     assert (run.path / "manifest.yaml").read_bytes() == before
     assert leftovers(run) == []

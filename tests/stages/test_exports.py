@@ -234,7 +234,7 @@ def test_it_says_which_graph_it_took(run):
     said = []
     opened = open_run(run.path)
     written = export_graph(opened, "csv", say=said.append)
-    assert said[0] == f"export: graph weights, of the weights alone; there are also {stamp}: choose with --graph"
+    assert said[0] == f"export: graph weights, made of the weights only; there are also {stamp}: choose with --graph"
     assert written.path.parent.name == written.origin["stamp"] == "weights"
     said.clear()
     export_graph(opened, "csv", graph=stamp, say=said.append)

@@ -165,7 +165,7 @@ def test_a_whole_simulation_is_not_replaced_by_that_of_another_network(run):
     stamp = next(iter(run.records_of("simulate")))
     again = Run(path=run.path)
     again.train(epochs=1, steps_per_epoch=2)
-    with pytest.raises(UsageError, match="this simulation is whole, and its network has changed since"):
+    with pytest.raises(UsageError, match="this simulation is whole, but its network has changed since"):
         again.simulate(repair=stamp)
 
 

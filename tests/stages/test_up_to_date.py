@@ -93,7 +93,7 @@ def test_a_recorded_value_that_no_longer_fits_gives_way_and_is_named(run):
     opened = open_run(run.path)
     params = resolve_simulation(opened, {"samples": 20}, said.append)
     assert (params.samples, params.record_spikes) == (20, 0)
-    assert said == ["--record-spikes 50 was recorded and no longer fits; 0 is used"]
+    assert said == ["--record-spikes 50 was recorded, but is not valid with these options; 0 is used"]
     with pytest.raises(UsageError, match="only --samples 20"):
         resolve_simulation(opened, {"samples": 20, "record_spikes": 50})
 
@@ -173,4 +173,4 @@ def test_what_the_toolbox_does_not_have_is_refused_first_and_a_recorded_one_give
         Run(path=run.path).simulate(engine="toolbox", record_spikes=2)
     said = []
     assert resolve_simulation(run, {"engine": "toolbox"}, said.append).record_spikes == 0
-    assert said == ["--record-spikes 2 was recorded and no longer fits; 0 is used"]
+    assert said == ["--record-spikes 2 was recorded, but is not valid with these options; 0 is used"]
