@@ -10,8 +10,8 @@ import resource
 import signal
 import sys
 
-INTERRUPTED = 130
-OUT_OF_MEMORY = 6
+from snnb.cli.exit_codes import INTERRUPTED, OUT_OF_MEMORY
+
 LEAST_MEMORY = 300_000_000
 
 

@@ -3,7 +3,7 @@
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -123,7 +123,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     return result_of(run, "train")
 
 
-def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[..., Any]:
+def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[..., "Model"]:
     """Return a function without arguments that builds the run's model for its data set."""
     from snnb.stages.model import class_count
 
@@ -148,7 +148,7 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
 
 
 def _evaluate(
-    load: Callable[[], Any], test_set: "LabelledPictures", params: TrainParams, model_file: Path, progress: Progress
+    load: Callable[[], "Model"], test_set: "LabelledPictures", params: TrainParams, model_file: Path, progress: Progress
 ) -> "TrainingResult":
     from snnb.training.pretrained import evaluate_pretrained
 
@@ -156,7 +156,7 @@ def _evaluate(
 
 
 def _fit(
-    build: Callable[[], Any],
+    build: Callable[[], "Model"],
     training_set: "LabelledPictures",
     test_set: "LabelledPictures",
     params: TrainParams,
@@ -165,7 +165,8 @@ def _fit(
     progress: Progress,
 ) -> "TrainingResult":
     """Train, from the checkpoint if there is one and `params.resume` allows it."""
-    from snnb.training.fit import TrainingSetup, train
+    from snnb.training.fit import train
+    from snnb.training.training_setup import TrainingSetup
 
     setup = TrainingSetup(params, params.validation_split, params.seed, params.steps_per_epoch)
 
