@@ -19,7 +19,7 @@ from snnb.cli.parameters import (
     stage_options,
 )
 from snnb.options import validated
-from snnb.synapses.export.options import ExportOptions
+from snnb.synapses.export.export_options import ExportOptions
 
 
 def _formats() -> List[str]:

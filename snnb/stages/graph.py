@@ -15,7 +15,7 @@ from snnb.rundir.records import Kind, Record
 from snnb.rundir.staleness import stale_reason
 from snnb.stages.log_file import write_log
 from snnb.stages.stage import Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
-from snnb.synapses.export.options import ExportOptions, RateUnit
+from snnb.synapses.export.export_options import ExportOptions, RateUnit
 from snnb.text import load_json
 
 PoolWeight = Literal["one", "mean"]

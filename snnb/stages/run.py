@@ -10,7 +10,7 @@ from snnb.stages.exports import export_graph
 from snnb.stages.plan import bring_up_to_date
 from snnb.stages.runs import open_or_create
 from snnb.stages.stage import StageResult
-from snnb.synapses.export.options import ExportOptions
+from snnb.synapses.export.export_options import ExportOptions
 
 if TYPE_CHECKING:
     from snnb.synapses.export.write import Export

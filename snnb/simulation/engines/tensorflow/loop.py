@@ -17,7 +17,7 @@ Tensors = Dict[str, tf.Tensor]
 State = Dict[str, Tensors]
 
 
-class Record(NamedTuple):
+class StepRecord(NamedTuple):
     """What is taken down of each step.
 
     Attributes
@@ -75,7 +75,9 @@ class Loop:
                 tensors[volume.name] = reindexed(volume, tensors) if isinstance(volume, Reindexed) else x
         return tensors
 
-    def run(self, constants: Tensors, feed: Tensors, state: State, steps: int, recorded: int) -> Tuple[State, Record]:
+    def run(
+        self, constants: Tensors, feed: Tensors, state: State, steps: int, recorded: int
+    ) -> Tuple[State, StepRecord]:
         """Go on from a state.
 
         Parameters
@@ -93,7 +95,7 @@ class Loop:
         -------
         state : dict
             The state after `steps`.
-        record : Record
+        record : StepRecord
         """
         if recorded not in self._traced:  # once for any number of steps
             of_any_steps = {name: tf.TensorSpec((None, *draws.shape[1:]), draws.dtype) for name, draws in feed.items()}
@@ -102,7 +104,7 @@ class Loop:
                 partial(self._run, recorded=recorded), input_signature=signature, autograph=False
             )
         after, record = self._traced[recorded](constants, feed, state, tf.constant(steps))
-        return after, Record(**record)
+        return after, StepRecord(**record)
 
     def _zeros(self, volume: Volume) -> tf.Tensor:
         return tf.zeros((self._batch, *volume.shape))
