@@ -174,16 +174,16 @@ def _enlarged_digits(shape: Tuple[int, ...]) -> Tuple[np.ndarray, np.ndarray]:
 
 def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[], Iterator[Dict[str, np.ndarray]]]:
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
+    from snnb.network.read import read_network
     from snnb.simulation.job import Job
-    from snnb.simulation.network import read_network
     from snnb.simulation.settings import SimulationSettings
 
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
     if name == "event":
-        from snnb.simulation.event_engine import EventEngine as Engine
+        from snnb.simulation.engines.event.engine import EventEngine as Engine
     else:
-        from snnb.simulation.tensorflow_engine import TensorFlowEngine as Engine
-    engine, block = Engine(network, settings), Job(network, settings, name, 1.0, True, 1.0).block
+        from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine as Engine
+    engine, block = Engine(network, settings), Job(folder / PARSED, network, settings, name, 1.0, True, 1.0).block
 
     def run() -> Iterator[Dict[str, np.ndarray]]:
         for first in range(0, len(x), block):
@@ -234,24 +234,27 @@ def _torch_loop(folder: Path, x: np.ndarray, duration: int) -> Optional[Callable
         from torch.nn import functional
     except ImportError:
         return None
-    from snnb.simulation.layers import AveragePooling2D, Conv2D, Dense, Flatten
-    from snnb.simulation.network import read_network
+    from snnb.network.layers import AveragePooling2D, Conv2D, Dense
+    from snnb.network.network import Reindexed
+    from snnb.network.read import read_network
 
     layers: List[Callable[[Any], Any]] = []
-    for layer in read_network(folder / PARSED).layers[1:]:
-        if isinstance(layer, Flatten):  # Keras flattens channels last
+    volumes = read_network(folder / PARSED).volumes[1:]
+    for volume in volumes:
+        if isinstance(volume, Reindexed):  # Keras flattens channels last
             layers.append(lambda h: h.permute(0, 2, 3, 1).reshape(len(h), -1))
-        elif isinstance(layer, AveragePooling2D):
+            continue
+        layer, kernel = volume.only.layer, volume.only.kernel
+        if isinstance(layer, AveragePooling2D):
             layers.append(lambda h, size=layer.pool_size: functional.avg_pool2d(h, size))
         elif isinstance(layer, Conv2D):
-            kernel = torch.from_numpy(layer.kernel.transpose(3, 2, 0, 1).copy())
-            margin = layer.kernel.shape[0] // 2 if layer.padding == "same" else 0
-            bias = torch.from_numpy(layer.bias)
-            layers.append(lambda h, k=kernel, b=bias, p=margin: functional.conv2d(h, k, b, padding=p))
+            margin = kernel.shape[0] // 2 if layer.padding == "same" else 0
+            weights, bias = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()), torch.from_numpy(volume.bias)
+            layers.append(lambda h, k=weights, b=bias, p=margin: functional.conv2d(h, k, b, padding=p))
         elif isinstance(layer, Dense):
-            kernel, bias = torch.from_numpy(layer.kernel.T.copy()), torch.from_numpy(layer.bias)
-            layers.append(lambda h, k=kernel, b=bias: functional.linear(h, k, b))
-    reshapes = [isinstance(layer, Flatten) for layer in read_network(folder / PARSED).layers[1:]]
+            weights, bias = torch.from_numpy(kernel.T.copy()), torch.from_numpy(volume.bias)
+            layers.append(lambda h, k=weights, b=bias: functional.linear(h, k, b))
+    reshapes = [isinstance(volume, Reindexed) for volume in volumes]
 
     def run() -> Iterator[Any]:
         with torch.no_grad():

@@ -15,7 +15,7 @@ import time
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional, Set
+from typing import Iterator, Mapping, Optional, Set
 
 import h5py
 import numpy as np
@@ -24,7 +24,7 @@ from h5py._objects import phil  # h5py's lock: no other thread may call HDF5 whi
 from snnb.errors import InputError
 from snnb.files import open_regular
 from snnb.numpy_file import ALWAYS_ALLOWED
-from snnb.text import parse_json
+from snnb.text import JsonValue, parse_json
 
 DEEPEST_GROUP = 32
 LARGEST_DEFLATE_RATIO = 1032  # deflate makes at most so many bytes of one
@@ -88,7 +88,7 @@ def damaged(path: Path, error: BaseException, remedy: str) -> InputError:
     return InputError(f"{path} is damaged ({line}); {remedy}")
 
 
-def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> Any:
+def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> JsonValue:
     """Read an attribute of the root that holds JSON; None when there is no such attribute.
 
     Raises
@@ -119,7 +119,7 @@ def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:
             write_array(target, name, item[()])
 
 
-def copy_attributes(attributes: Mapping[str, Any], target: h5py.Group) -> None:
+def copy_attributes(attributes: Mapping[str, object], target: h5py.Group) -> None:
     """Write attributes of another object to this one."""
     for name, value in attributes.items():
         target.attrs[name] = value
@@ -263,7 +263,7 @@ def _read_group(group: h5py.Group, depth: int) -> None:
             _read_dataset(item)
 
 
-def _read_attributes(item: Any) -> None:
+def _read_attributes(item: h5py.HLObject) -> None:
     for name in item.attrs:
         with suppress(Exception):
             item.attrs[name]

@@ -8,12 +8,13 @@ layers and functions that are listed here, each at its proper place.
 import copy
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Set, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Set, Tuple
 
 import h5py
 
 from snnb.errors import InputError, out_of_memory
 from snnb.hdf5 import json_attribute, reading
+from snnb.text import JsonValue
 
 if TYPE_CHECKING:
     from tensorflow import keras
@@ -84,7 +85,7 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
             raise InputError(f"{path}: Keras {keras.__version__} cannot load it ({line[:200]}); {remedy}") from error
 
 
-def check_layers(architecture: Any, where: str, remedy: str) -> None:
+def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
     """Refuse the description of a model that names anything but Keras's own layers that cannot run code.
 
     Parameters
@@ -106,7 +107,7 @@ def check_layers(architecture: Any, where: str, remedy: str) -> None:
         raise InputError(f"{where}: {fault}; {remedy}")
 
 
-def _faults_of_model(model: Any) -> Iterator[str]:
+def _faults_of_model(model: JsonValue) -> Iterator[str]:
     kind, config = _kind_and_config(model)
     layers = config.get("layers")
     if kind not in MODELS or not isinstance(layers, list) or not layers:
@@ -120,7 +121,7 @@ def _faults_of_model(model: Any) -> Iterator[str]:
         yield from _faults_of_connections(layers)
 
 
-def _faults_of_layer(layer: Any) -> Iterator[str]:
+def _faults_of_layer(layer: JsonValue) -> Iterator[str]:
     kind, config = _kind_and_config(layer)
     where = f"layer {_name(config)} ({kind})"
     if not kind or not isinstance(config.get("name"), str):
@@ -133,7 +134,7 @@ def _faults_of_layer(layer: Any) -> Iterator[str]:
         yield from (f"{where}: {fault}" for fault in _faults_of_config(config))
 
 
-def _faults_of_connections(layers: List[Dict[str, Any]]) -> Iterator[str]:
+def _faults_of_connections(layers: List[Dict[str, JsonValue]]) -> Iterator[str]:
     """Yield connections with which Keras would never end: it tries again until each layer has found its inputs.
 
     Keras writes layers in an order in which the inputs of a layer come before it.
@@ -153,7 +154,7 @@ def _faults_of_connections(layers: List[Dict[str, Any]]) -> Iterator[str]:
         before.add(layer["name"])
 
 
-def _is_node(node: Any) -> bool:
+def _is_node(node: JsonValue) -> bool:
     """Whether it lists the inputs of a layer: each as `[layer, 0, 0]`, and perhaps arguments."""
     return (
         isinstance(node, list)
@@ -170,7 +171,7 @@ def _is_node(node: Any) -> bool:
     )
 
 
-def _kind_and_config(entry: Any) -> Tuple[str, Dict[str, Any]]:
+def _kind_and_config(entry: JsonValue) -> Tuple[str, Dict[str, JsonValue]]:
     """Return class and configuration of a layer or model, empty where they have another type than they must have."""
     kind, config = (entry.get("class_name"), entry.get("config")) if isinstance(entry, dict) else (None, None)
     if not isinstance(kind, str) or not isinstance(config, dict):
@@ -178,11 +179,11 @@ def _kind_and_config(entry: Any) -> Tuple[str, Dict[str, Any]]:
     return kind, config
 
 
-def _name(config: Dict[str, Any]) -> str:
+def _name(config: Dict[str, JsonValue]) -> str:
     return str(config.get("name"))[:100]
 
 
-def _faults_of_config(config: Dict[str, Any]) -> Iterator[str]:
+def _faults_of_config(config: Dict[str, JsonValue]) -> Iterator[str]:
     for key, value in config.items():
         names = ALLOWED.get(key.rsplit("_", 1)[-1])
         if isinstance(value, dict):
@@ -195,9 +196,9 @@ def _faults_of_config(config: Dict[str, Any]) -> Iterator[str]:
             yield f"its {key} is no value that a layer can have"
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: JsonValue) -> bool:
     """Whether it consists of numbers, text, lists and mappings, without a description of an object."""
-    waiting: List[Any] = [value]
+    waiting: List[JsonValue] = [value]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
@@ -211,7 +212,7 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-def _check_sizes(architecture: Dict[str, Any], file: h5py.File, path: Path, remedy: str) -> None:
+def _check_sizes(architecture: Dict[str, JsonValue], file: h5py.File, path: Path, remedy: str) -> None:
     """Refuse a model with more weights than the file holds, without taking memory: TensorFlow takes none in a graph."""
     import tensorflow as tf
     from tensorflow import keras
@@ -223,7 +224,7 @@ def _check_sizes(architecture: Dict[str, Any], file: h5py.File, path: Path, reme
     stored = 0
     group = file["model_weights"]
 
-    def count(_: str, item: Any) -> None:
+    def count(_: str, item: object) -> None:
         nonlocal stored
         stored += math.prod(item.shape or (0,)) if isinstance(item, h5py.Dataset) else 0
 

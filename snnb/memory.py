@@ -1,4 +1,4 @@
-"""Check that there is memory before it is needed: native code ends the process when it is refused."""
+"""Check that there is enough memory before it is needed: native code ends the process when it gets none."""
 
 import os
 import resource

@@ -74,7 +74,7 @@ class Options(BaseModel):
         allow_inf_nan=False,
     )
 
-    def changed(self: "Opts", **values: Any) -> "Opts":
+    def changed(self: "Opts", **values: object) -> "Opts":
         """Return a copy with other values of some fields; raise `UsageError` for a value that is not valid."""
         return validated(type(self), {**dict(self), **values})
 
@@ -82,7 +82,7 @@ class Options(BaseModel):
 Opts = TypeVar("Opts", bound=Options)
 
 
-def validated(kind: Type[Opts], values: Mapping[str, Any]) -> Opts:
+def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
     """Return options of a kind, with these values of its fields.
 
     Raises
@@ -96,7 +96,7 @@ def validated(kind: Type[Opts], values: Mapping[str, Any]) -> Opts:
         raise _usage_error(kind, error.errors()[0]) from None
 
 
-def typed(kind: Type[Options], given: Mapping[str, Any]) -> Dict[str, Any]:
+def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]:
     """Return the options given, each with its field's type: the text `"3"` for a count becomes 3.
 
     Raises
@@ -105,7 +105,7 @@ def typed(kind: Type[Options], given: Mapping[str, Any]) -> Dict[str, Any]:
         An option does not exist, or does not take its value.
     """
     refuse_bad_values(kind, given)
-    values: Dict[str, Any] = {}
+    values: Dict[str, object] = {}
     for name, value in given.items():
         field = kind.model_fields[name]
         annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
@@ -113,18 +113,19 @@ def typed(kind: Type[Options], given: Mapping[str, Any]) -> Dict[str, Any]:
     return values
 
 
-def over(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> Dict[str, Any]:
+def over(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
     """Return recorded values, replaced by the given ones; in a mapping of settings each setting is replaced alone."""
     together = {**recorded, **given}
     for name, value in given.items():
-        if isinstance(value, Mapping) and isinstance(recorded.get(name), Mapping):
-            together[name] = {**recorded[name], **value}
+        before = recorded.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            together[name] = {**before, **value}
     return together
 
 
 def fitting(
-    kind: Type[Options], recorded: Mapping[str, Any], given: Mapping[str, Any]
-) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    kind: Type[Options], recorded: Mapping[str, object], given: Mapping[str, object]
+) -> Tuple[Dict[str, object], Dict[str, object]]:
     """Split recorded values into those that are valid together with the given ones, and those that are not.
 
     A recorded `--record-spikes 50` is not valid together with `--samples 20`. Its default is used then.
@@ -142,7 +143,7 @@ def fitting(
         return valid, dropped
 
 
-def refuse_bad_values(kind: Type[Options], values: Mapping[str, Any]) -> None:
+def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None:
     """Raise `UsageError` for a value that its option does not take; others may still be missing."""
     try:
         kind.model_validate(values)
@@ -152,7 +153,7 @@ def refuse_bad_values(kind: Type[Options], values: Mapping[str, Any]) -> None:
                 raise _usage_error(kind, wrong) from None
 
 
-def from_pairs(pairs: Sequence[str]) -> Dict[str, Any]:
+def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
     """Read values from texts like `dropout=0.3` or `filters=8,16`.
 
     Raises
@@ -160,7 +161,7 @@ def from_pairs(pairs: Sequence[str]) -> Dict[str, Any]:
     UsageError
         A text has no `=`.
     """
-    given: Dict[str, Any] = {}
+    given: Dict[str, object] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:

@@ -13,6 +13,7 @@ from snnb.files import read_regular
 LONGEST = 32 << 20  # bytes
 DEEPEST_YAML = 32  # levels of YAML
 LONGEST_NAME = 200
+JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
 RAISED_BY_PARSERS = (ValueError, OverflowError, RecursionError, TypeError, AttributeError, LookupError)
 
 
@@ -35,12 +36,12 @@ def decoded(content: bytes, where: str, remedy: str) -> str:
         raise InputError(f"{where} is not text; {remedy}") from None
 
 
-def load_json(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
+def load_json(path: Path, remedy: str, *, longest: int = LONGEST) -> JsonValue:
     """Read a JSON file; raise `InputError` when it is no JSON, too long, or has too many levels."""
     return parse_json(read_text(path, remedy, longest=longest), str(path), remedy)
 
 
-def parse_json(text: str, where: str, remedy: str) -> Any:
+def parse_json(text: str, where: str, remedy: str) -> JsonValue:
     """Read JSON text that was found in `where`; raise `InputError` when it is no JSON, or has too many levels."""
     try:
         return json.loads(text)
@@ -49,18 +50,18 @@ def parse_json(text: str, where: str, remedy: str) -> Any:
         raise InputError(f"{where} is not valid JSON ({line}); {remedy}") from None
 
 
-def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> Any:
+def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> JsonValue:
     """Read a YAML file with a safe loader, after a look at its structure, as `parse_yaml` does.
 
     Raises
     ------
     InputError
-        The file is not such YAML; the line is named where there is one.
+        The file is not such YAML. The message names the line if it can.
     """
     return parse_yaml(read_text(path, remedy, longest=longest), str(path), remedy)
 
 
-def parse_yaml(text: str, where: str, remedy: str) -> object:
+def parse_yaml(text: str, where: str, remedy: str) -> JsonValue:
     """Read YAML text that was found in `where`, with a safe loader, after a look at its structure.
 
     Aliases are refused, because a few lines of them can stand for gigabytes. So are more than `DEEPEST_YAML` levels,

@@ -131,7 +131,8 @@ def test_what_could_run_is_not_even_built(altered, monkeypatch, change):
     monkeypatch.setattr(keras.models, "load_model", lambda *a, **k: built.append(a))
     monkeypatch.setattr(keras.models, "model_from_config", lambda *a, **k: built.append(a))
     refusal(
-        path, "may run|not Keras's|no value that a layer|no model of Keras|inside the model|has connections|without a class"
+        path,
+        "may run|not Keras's|no value that a layer|no model of Keras|inside the model|has connections|without a class",
     )
     assert built == []
 

@@ -3,7 +3,7 @@
 import math
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any, Dict, Mapping, Tuple
+from typing import Dict, Mapping, Tuple
 
 from snnb.architectures.registry import Hyperparameter
 from snnb.errors import UsageError
@@ -13,13 +13,13 @@ _SHARES = ("dropout", "dropout_rate")
 
 
 def checked_hyperparameters(
-    values: Mapping[str, Any], settings: Mapping[str, Hyperparameter], *, own: bool = False
+    values: Mapping[str, object], settings: Mapping[str, Hyperparameter], *, own: bool = False
 ) -> Dict[str, Hyperparameter]:
     """Check hyper-parameters of a model against their defaults.
 
     Parameters
     ----------
-    values : mapping of str to Any
+    values : mapping of str to object
         Hyper-parameters to check, by name; not all have to be there.
     settings : mapping of str to Hyperparameter
         All hyper-parameters of the model, with their defaults: a value must have the type and length of its default.
@@ -41,20 +41,20 @@ def checked_hyperparameters(
     return {key: _checked_value(key, value, settings, own) for key, value in values.items()}
 
 
-def _checked_value(key: str, value: Any, settings: Mapping[str, Hyperparameter], own: bool) -> Hyperparameter:
+def _checked_value(key: str, value: object, settings: Mapping[str, Hyperparameter], own: bool) -> Hyperparameter:
     where = f"--set {key}={_written(value)}"
     if key not in settings:
         raise UsageError(f"{where}: {_no_such_setting(key, settings)}")
     default = settings[key]
     if not isinstance(default, tuple):
         return _checked_number(where, key, value, default, own)
-    parts: Tuple[Any, ...] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    parts: Tuple[object, ...] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     if len(parts) != len(default):
         raise UsageError(f"{where}: give {len(default)} values, as in {_written(default)}")
     return tuple(_checked_number(where, key, part, like, own) for part, like in zip(parts, default))
 
 
-def _checked_number(where: str, key: str, value: Any, like: float, own: bool) -> float:
+def _checked_number(where: str, key: str, value: object, like: float, own: bool) -> float:
     if isinstance(value, Integral) and not isinstance(value, bool):
         value = int(value)
     if isinstance(like, int):
@@ -70,7 +70,7 @@ def _checked_number(where: str, key: str, value: Any, like: float, own: bool) ->
     return number
 
 
-def _as_float(value: Any) -> float:
+def _as_float(value: object) -> float:
     try:
         return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:
@@ -85,5 +85,5 @@ def _no_such_setting(key: str, settings: Mapping[str, Hyperparameter]) -> str:
     return f"there is no setting {key}{f', did you mean {near[0]}?' if near else ''}; the settings are {listed}"
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     return ",".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)

@@ -4,10 +4,15 @@ import inspect
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from snnb.errors import UsageError
 from snnb.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tensorflow import keras
+
+Build = Callable[..., "keras.Model"]
 
 Hyperparameter = Union[int, float, Tuple[int, ...], Tuple[float, ...]]
 InputShape = Tuple[int, int, int]
@@ -77,13 +82,13 @@ class Architecture:
     """
 
     spec: ModelSpec
-    build: Callable[..., Any]
+    build: Build
 
 
 _ARCHITECTURES: Dict[str, Architecture] = {}
 
 
-def architecture(spec: ModelSpec) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def architecture(spec: ModelSpec) -> Callable[[Build], Build]:
     """Return a decorator that registers a build function as a model.
 
     Parameters
@@ -97,7 +102,7 @@ def architecture(spec: ModelSpec) -> Callable[[Callable[..., Any]], Callable[...
         Another model has that name, or one that differs only in case and underscores.
     """
 
-    def register(build: Callable[..., Any]) -> Callable[..., Any]:
+    def register(build: Build) -> Build:
         taken = {key for other in _ARCHITECTURES.values() for key in _keys(other.spec)}
         for key in _keys(spec):
             if key in taken:
@@ -105,7 +110,9 @@ def architecture(spec: ModelSpec) -> Callable[[Callable[..., Any]], Callable[...
         parameters = inspect.signature(build).parameters.values()
         settings = {p.name: p.default for p in parameters if p.name not in ("input_shape", "num_classes")}
 
-        def build_checked(input_shape: InputShape, num_classes: Optional[int], **chosen: Hyperparameter) -> Any:
+        def build_checked(
+            input_shape: InputShape, num_classes: Optional[int], **chosen: Hyperparameter
+        ) -> "keras.Model":
             try:
                 return build(input_shape=input_shape, num_classes=num_classes, **chosen)
             except ValueError as error:

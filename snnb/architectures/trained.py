@@ -1,7 +1,7 @@
 """Models of the user: loading a trained one, and checking that a model can be used by the other stages."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snnb.errors import InputError
 from snnb.keras_file import load_model
@@ -23,12 +23,12 @@ def load_trained(path: Path) -> "Model":
     return usable_model(load_model(path, RESAVE), path.name)
 
 
-def usable_model(model: Any, origin: str) -> "Model":
+def usable_model(model: object, origin: str) -> "Model":
     """Return the model if it is sequential or functional, with one output and one input for pictures of one size.
 
     Parameters
     ----------
-    model : Any
+    model : object
         What a user's function returned or a file held.
     origin : str
         Name of that function or file, for the message.

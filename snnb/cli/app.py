@@ -10,8 +10,8 @@ import resource
 import signal
 import sys
 
-INTERRUPTED = 130
-OUT_OF_MEMORY = 6
+from snnb.cli.exit_codes import INTERRUPTED, OUT_OF_MEMORY
+
 LEAST_MEMORY = 300_000_000
 
 
@@ -53,9 +53,10 @@ def _hide(*_: object) -> None:
 def app() -> None:
     """Run the command and end the process with its exit code.
 
-    When HDF5 could not write a file (a full disk) or has read a damaged one, it prints more while it cleans up, or
-    crashes when its objects are freed or the process ends normally. TensorFlow may do so too, when it is interrupted in
-    the middle of a batch. Half-written files are removed by then, so after an error the process ends at once.
+    The process ends at once, without Python's cleaning up, since libraries may crash in it: HDF5 when it could not
+    write a file (a full disk) or has read a damaged one, TensorFlow 2.2 when it is interrupted in the middle of a batch
+    and, now and then, when a thread of it still waits ("terminate called without an active exception", exit code 134).
+    By then all files are closed, half-written ones are removed, and the output is flushed.
     """
     _answer(_end)
     _require_memory()
@@ -73,7 +74,4 @@ def app() -> None:
 
     sys.excepthook = sys.unraisablehook = _hide
     output.ended_by_signals = True
-    code = output.closed(main())
-    if code:
-        os._exit(code)
-    sys.exit(code)
+    os._exit(output.closed(main()))

@@ -3,10 +3,11 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Dict, List, Tuple
 
 from snnb.cli import output
 from snnb.cli.parameters import Json, Quiet, Verbose
+from snnb.text import JsonValue
 
 
 def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
@@ -18,7 +19,7 @@ def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -
     from snnb.stages.prepare import data_directory
 
     tensorflow, gpus = _tensorflow()
-    found: Dict[str, Any] = {
+    found: Dict[str, JsonValue] = {
         **current_environment().model_dump(exclude={"device"}),
         "tensorflow_imports": tensorflow,
         "gpus": gpus,
@@ -50,13 +51,13 @@ def _tensorflow() -> Tuple[str, List[str]]:
     return "imports", [gpu.name for gpu in gpus]
 
 
-def _place(path: Path) -> Dict[str, Any]:
+def _place(path: Path) -> Dict[str, JsonValue]:
     there = path.absolute()
     while not there.exists():
         there = there.parent
     return {"path": path, "free_bytes": shutil.disk_usage(there).free, "writable": os.access(there, os.W_OK)}
 
 
-def _in_words(place: Dict[str, Any]) -> str:
+def _in_words(place: Dict[str, JsonValue]) -> str:
     writable = "" if place["writable"] else ", cannot be written"
     return f"{place['path']}: {place['free_bytes'] / 2**30:.1f} GiB free{writable}"

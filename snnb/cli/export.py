@@ -1,7 +1,7 @@
 """`snnb export`: the graph in another program's format."""
 
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import List, Mapping, Optional
 
 import typer
 from typing_extensions import Annotated
@@ -9,7 +9,6 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import (
     Directory,
-    Force,
     Json,
     Quiet,
     SomePath,
@@ -20,7 +19,7 @@ from snnb.cli.parameters import (
     stage_options,
 )
 from snnb.options import validated
-from snnb.synapses.export.options import ExportOptions
+from snnb.synapses.export.export_options import ExportOptions
 
 
 def _formats() -> List[str]:
@@ -52,7 +51,7 @@ def _common(
     graph: Annotated[
         Optional[str], typer.Option(help="Stamp of the graph, or `weights`; by default the latest.")
     ] = None,
-    force: Force = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file, or a directory that an export made.")] = False,
     json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -69,7 +68,7 @@ def _export(
     json: bool,
     verbose: bool,
     quiet: bool,
-    **options: Any,
+    **options: object,
 ) -> None:
     console = output.configure(json, verbose, quiet)
     from rich.filesize import decimal

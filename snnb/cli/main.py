@@ -9,9 +9,9 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.app import INTERRUPTED
 from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
+from snnb.cli.exit_codes import INTERRUPTED
 from snnb.cli.export import export
 from snnb.cli.hardware import hardware
 from snnb.cli.models import models

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, Iterator, List, Optional, Sequence, TextIO
+from typing import Iterator, List, Optional, Sequence, TextIO
 
 from snnb.errors import ResourceError
 from snnb.progress import Progress, Throttle
@@ -33,7 +33,7 @@ class Output:
         if not self.quiet:
             print_line(sys.stderr, message)
 
-    def result(self, lines: Sequence[str], document: Any) -> None:
+    def result(self, lines: Sequence[str], document: object) -> None:
         """Print the result: `lines` for people, or `document` as JSON."""
         print_line(sys.stdout, json.dumps(document, indent=2, default=str) if self.as_json else "\n".join(lines))
 

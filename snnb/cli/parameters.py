@@ -32,11 +32,11 @@ class SomePath(click.ParamType):
 
     name = "path"
 
-    def convert(self, value: Any, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> Path:
+    def convert(self, value: object, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> Path:
         """Make it a `Path`."""
         if not str(value) or "\0" in str(value):
             self.fail("is empty; give a path", parameter, context)
-        return Path(value)
+        return Path(str(value))
 
 
 RunDir = Annotated[
@@ -117,7 +117,7 @@ def as_command(
 ) -> Callable[..., None]:
     """Return a function with the parameters that typer turns into a command, which calls `call` with their values."""
 
-    def command(**values: Any) -> None:
+    def command(**values: object) -> None:
         call(**values)
 
     command.__name__ = name
@@ -127,9 +127,9 @@ def as_command(
     return command
 
 
-def chosen(values: Mapping[str, Any], kind: Type[Options], names: Sequence[str]) -> Dict[str, Any]:
+def chosen(values: Mapping[str, object], kind: Type[Options], names: Sequence[str]) -> Dict[str, object]:
     """Return the options among `names` that were given, with values as `kind` takes them."""
-    given: Dict[str, Any] = {}
+    given: Dict[str, object] = {}
     for name in names:
         value, flag = values.get(name), flag_of(kind, name)
         if value is None or value == []:

@@ -77,7 +77,7 @@ def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: boo
 
 def carry_out(
     target: str,
-    given: Dict[str, Dict[str, Any]],
+    given: Dict[str, Dict[str, object]],
     by_name: bool,
     *,
     model: Optional[str],
@@ -136,7 +136,7 @@ def carry_out(
     console.result([*output.table_lines(rows), *(f"picture: {path}" for path in pictures)], document)
 
 
-def figures(metrics: Mapping[str, Any]) -> str:
+def figures(metrics: Mapping[str, object]) -> str:
     """Return metrics in one line: counts with thousands separators, shares with four digits."""
     return "  ".join(
         f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:.4g}"

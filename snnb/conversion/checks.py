@@ -5,11 +5,12 @@ what they would turn into another network without a message.
 """
 
 import json
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 from snnb.conversion.branches import check_branches
 from snnb.conversion.keras_graph import KerasGraph, KerasLayer, read_keras_graph
 from snnb.errors import InputError
+from snnb.text import JsonValue
 
 if TYPE_CHECKING:
     from tensorflow import keras
@@ -59,7 +60,9 @@ def check_convertible(model: "keras.Model", *, max_pool: str = "error", rectify_
     check_branches(model)
 
 
-def check_architecture(description: Dict[str, Any], *, max_pool: str = "error", rectify_linear: bool = False) -> None:
+def check_architecture(
+    description: Dict[str, JsonValue], *, max_pool: str = "error", rectify_linear: bool = False
+) -> None:
     """Refuse a model that cannot be converted.
 
     Parameters

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, cast
+from typing import TYPE_CHECKING, Dict, cast
 
 import h5py
 import numpy as np
@@ -11,6 +11,7 @@ from snnb.errors import InputError
 from snnb.files import copy_file
 from snnb.hdf5 import copy_attributes, json_attribute, reading, write_array
 from snnb.keras_file import load_model
+from snnb.text import JsonValue
 
 if TYPE_CHECKING:
     from tensorflow import keras
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 RETRAIN = "train it again or give the file of a whole model (`model.save`)"
 
 
-def read_architecture(path: Path) -> Dict[str, Any]:
+def read_architecture(path: Path) -> Dict[str, JsonValue]:
     """Read a model's architecture as Keras wrote it (`class_name`, `config`), without building or running the model.
 
     Parameters
@@ -42,17 +43,17 @@ def read_architecture(path: Path) -> Dict[str, Any]:
         raise InputError(f"{path}: holds no model architecture, perhaps only weights: {RETRAIN}")
     if not _is_architecture(architecture):
         raise InputError(f"{path}: the attribute model_config is not a Keras model's: {RETRAIN}")
-    return cast(Dict[str, Any], architecture)
+    return cast(Dict[str, JsonValue], architecture)
 
 
-def _is_architecture(value: Any) -> bool:
+def _is_architecture(value: JsonValue) -> bool:
     """Whether it describes layers that each have a class and, in their configuration, a name."""
     config = value.get("config") if isinstance(value, dict) else None
     layers = config.get("layers") if isinstance(config, dict) else None
     return isinstance(layers, list) and bool(layers) and all(_is_layer(entry) for entry in layers)
 
 
-def _is_layer(entry: Any) -> bool:
+def _is_layer(entry: JsonValue) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
         return False
     inbound = entry.get("inbound_nodes", [])

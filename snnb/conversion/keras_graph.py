@@ -1,9 +1,10 @@
 """The graph of a Keras model's layers, read from its architecture without building it."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from snnb.errors import InputError
+from snnb.text import JsonValue
 
 
 @dataclass
@@ -12,7 +13,7 @@ class KerasLayer:
 
     name: str
     kind: str
-    config: Dict[str, Any]
+    config: Dict[str, JsonValue]
     nodes: int = 1
     inbound: List["KerasLayer"] = field(default_factory=list)
     outbound: List["KerasLayer"] = field(default_factory=list)
@@ -29,7 +30,7 @@ class KerasGraph:
     input_shape: Optional[Tuple[Optional[int], ...]]
 
 
-def read_keras_graph(description: Dict[str, Any]) -> KerasGraph:
+def read_keras_graph(description: Dict[str, JsonValue]) -> KerasGraph:
     """Read the graph of a model's layers.
 
     Parameters
@@ -54,7 +55,7 @@ def read_keras_graph(description: Dict[str, Any]) -> KerasGraph:
         raise InputError(f"the model ({name}) is neither functional nor Sequential: build it from layers") from None
 
 
-def _sequential(description: Dict[str, Any]) -> KerasGraph:
+def _sequential(description: Dict[str, JsonValue]) -> KerasGraph:
     layers = [_layer(entry) for entry in description["config"]["layers"]]
     if layers[0].kind != "InputLayer":
         shape = layers[0].config.get("batch_input_shape")
@@ -64,7 +65,7 @@ def _sequential(description: Dict[str, Any]) -> KerasGraph:
     return _with_ranks(layers, [layers[0].name], [layers[-1].name])
 
 
-def _functional(description: Dict[str, Any]) -> KerasGraph:
+def _functional(description: Dict[str, JsonValue]) -> KerasGraph:
     config = description["config"]
     layers = [_layer(entry) for entry in config["layers"]]
     by_name = {layer.name: layer for layer in layers}
@@ -77,7 +78,7 @@ def _functional(description: Dict[str, Any]) -> KerasGraph:
     return _with_ranks(layers, inputs, outputs)
 
 
-def _layer(entry: Dict[str, Any]) -> KerasLayer:
+def _layer(entry: Dict[str, JsonValue]) -> KerasLayer:
     name, kind = entry["config"]["name"], entry["class_name"]
     if not isinstance(name, str) or not isinstance(kind, str):
         raise TypeError("a layer's name and class are text")
@@ -89,7 +90,7 @@ def _connect(before: KerasLayer, after: KerasLayer) -> None:
     after.inbound.append(before)
 
 
-def _as_list(entries: List[Any]) -> List[Any]:
+def _as_list(entries: List[JsonValue]) -> List[JsonValue]:
     """Keras writes a single input as `[name, node, tensor]`, several as a list of these."""
     return [entries] if isinstance(entries[0], str) else entries
 

@@ -169,7 +169,7 @@ class _RecordingSNN(SNN):
         self._log_keys: Set[str] = set()  # quantities that `run` would keep and write
         self._recording, self._frames = recording, frames
 
-    def simulate(self, **batch: Any) -> np.ndarray:
+    def simulate(self, **batch: np.ndarray) -> np.ndarray:
         x = batch["x_b_l"]
         spiking = [layer for layer in self.snn.layers if getattr(layer, "spiketrain", None) is not None]
         counters = {layer.name: _Counter(layer.output_shape, self._recording.warm_up) for layer in spiking}

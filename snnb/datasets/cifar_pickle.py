@@ -229,7 +229,7 @@ def _array(found: _Object) -> np.ndarray:
     return flat.reshape(_expect(tuple, shape), order="F" if fortran_order else "C")
 
 
-def read_batch(path: Path) -> Tuple[Dict[str, Any], str]:
+def read_batch(path: Path) -> Tuple[Dict[str, object], str]:
     """Read one file of CIFAR's Python version.
 
     Parameters
@@ -239,7 +239,7 @@ def read_batch(path: Path) -> Tuple[Dict[str, Any], str]:
 
     Returns
     -------
-    batch : dict of str to Any
+    batch : dict of str to object
         Lists, numbers, byte strings and arrays of integers. Strings stay bytes where Python 2 wrote them.
     sha256 : str
         That of the file.

@@ -148,7 +148,7 @@ def parse_hardware(text: str, where: str) -> Hardware:
 
 
 def _wrong(first: Mapping[str, object]) -> str:
-    """The first thing that is wrong, by its key."""
+    """Say what is wrong, by its key."""
     place = first["loc"]
     parts = [str(part)[:60] for part in place] if isinstance(place, tuple) else []
     key, kind, value = ".".join(parts), first["type"], repr(first.get("input"))[:60]

@@ -55,7 +55,7 @@ def _beside(mapped: MappedNetwork) -> str:
 
 
 def _advice(mapped: MappedNetwork, objective: str) -> List[str]:
-    """What to try."""
+    """Say what to try."""
     text, full = [], {held: fullness(mapped, held) for held in HELD}
     neurons, axons = full["neurons"], full["axons"]
     if (axons["share"] or 0) > FULL and (neurons["mean"] or 0) < ROOMY * (neurons["limit"] or 0):

@@ -199,7 +199,7 @@ def _costed(
 
 
 def _yardstick(network: PlacedNetwork, hardware: Hardware, tried: Sequence[Tried], progress: Progress) -> Tried:
-    """The mapping in the order of ids, tried or made now; it may need more cores than there are."""
+    """Return the mapping in the order of ids, tried or made now; it may need more cores than there are."""
     for one in tried:
         if one.method == "sequential":
             return one

@@ -115,7 +115,7 @@ def _links(traffic: csr_matrix) -> Links:
 
 
 def _board(cores: int, hardware: Hardware) -> Board:
-    """A corner of the mesh, half as wide again as the cores need; they stand along the curve in their order."""
+    """Take a corner of the mesh, half as wide again as the cores need, with them along the curve in their order."""
     width, height = _rectangle(cores, *hardware.mesh)
     roomy = [min(side, length + length // 2 + 2) for side, length in zip(hardware.mesh, (width, height))]
     curve = hilbert_curve(width, height)[:cores]
@@ -141,7 +141,7 @@ def _take(board: Board, places: np.ndarray) -> None:
 
 
 def _best_start(links: Links, board: Board) -> Tuple[float, np.ndarray]:
-    """The best of several first placements, and its hops."""
+    """Return the best of several first placements, and its hops."""
     curve = np.stack([board.x, board.y], axis=1)
     best = hops(links, board), curve
     for places in _starts(links, curve):

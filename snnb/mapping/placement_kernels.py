@@ -98,7 +98,7 @@ def swap(board: Board, core: int, x: int, y: int) -> None:
 
 @compiled
 def _goal(links: Links, board: Board, core: int, reach: int, state: np.ndarray) -> Tuple[int, int]:
-    """A random place within `reach` of the core, or of one that it exchanges spikes with."""
+    """Draw a place within `reach` of the core, or of one that it exchanges spikes with."""
     around = core
     first, degree = links.indptr[core], links.indptr[core + 1] - links.indptr[core]
     if degree and random_below(state, 2):
@@ -174,7 +174,7 @@ def descend(links: Links, board: Board, start: int, stop: int, reach: int) -> fl
 
 @compiled
 def _median(position: np.ndarray, links: Links, first: int, last: int, length: int) -> int:
-    """The coordinate from which spikes × distance to the partners is least along one axis."""
+    """Find the coordinate from which spikes × distance to the partners is least along one axis."""
     weight = np.zeros(length)
     for k in range(first, last):
         weight[position[links.other[k]]] += links.spikes[k]

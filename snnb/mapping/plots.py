@@ -101,7 +101,7 @@ def save_with_rows(figure: Figure, legend: Axes, names: Sequence[str], path: Pat
 
 
 def _view(places: np.ndarray, mesh: Tuple[int, int]) -> View:
-    """The whole mesh, or of a large one the part in use and one place around it."""
+    """Choose the whole mesh, or of a large one the part in use and one place around it."""
     if max(mesh) <= WHOLE or not len(places):
         return View(0, 0, *mesh)
     low = np.maximum(places.min(axis=0) - 1, 0)
@@ -195,12 +195,12 @@ def _lattice(
 
 
 def _padded(load: np.ndarray, cores: np.ndarray) -> np.ndarray:
-    """The loads of links with a row or column more, so that each core has one."""
+    """Give the loads of links a row or column more, so that each core has one."""
     return np.pad(load, [(0, more - less) for more, less in zip(cores.shape, load.shape)])
 
 
 def _coarse(load: np.ndarray, few: int) -> np.ndarray:
-    """The largest of each `few` × `few`."""
+    """Take the largest of each `few` × `few`."""
     padded = np.pad(load, [(0, -length % few) for length in load.shape], constant_values=-1.0)
     height, width = (length // few for length in padded.shape)
     blocks: np.ndarray = padded.reshape(height, few, width, few).max(axis=(1, 3))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -60,6 +60,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     ResourceError
         A layer has more neurons than this machine's memory can hold a number for.
     """
+    _check_order(path, entries)
     _refuse_unknown(path, entries)
     volumes: Dict[str, Volume] = {}
     readers = {entry.name: [other.kind for other in entries if entry.name in other.inputs] for entry in entries}
@@ -85,6 +86,24 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     if not network.populations:
         raise InputError(f"{path}: no layer of the model has neurons; add a Dense or Conv2D layer")
     return network
+
+
+def _check_order(path: Path, entries: Sequence[Entry]) -> None:
+    if not entries or entries[0].name != INPUT or entries[0].kind != "InputLayer":
+        raise InputError(f"{path}: the model does not begin with an input layer; {REMEDY}")
+    before: Set[str] = set()
+    for entry in entries:
+        if entry.kind == "InputLayer" and before:
+            raise InputError(f"{path}: the model has several inputs; only models with one input can be used")
+        if entry.name in before:
+            raise InputError(f"{path}: two layers are called {entry.name}; {REMEDY}")
+        for name in entry.inputs:
+            if name not in before:
+                raise InputError(
+                    f"{path}: layer {entry.name} is fed by {name!r}, which does not stand before it in the file; "
+                    f"{REMEDY}"
+                )
+        before.add(entry.name)
 
 
 def _refuse_unknown(path: Path, entries: Sequence[Entry]) -> None:

@@ -94,17 +94,11 @@ def _entries(path: Path, file: h5py.File) -> List[Entry]:
             raise InputError(
                 f"{path}: layer {own} is fed by {unknown[0]!r}, which does not stand before it in the file; {REMEDY}"
             )
-        if own in names:
-            raise InputError(f"{path}: two layers are called {own}; {REMEDY}")
-        if kind == "InputLayer" and INPUT in names.values():
-            raise InputError(f"{path}: the model has several inputs; only models with one input can be used")
         if kind != "InputLayer" and own == INPUT:
             raise InputError(f"{path}: a layer that is no input is called {INPUT}; give it another name")
         names[own] = INPUT if kind == "InputLayer" else own
         arrays = _arrays(path, file, own)
         found.append(Entry(names[own], kind, {**entry["config"]}, tuple(names[name] for name in inbound), arrays))
-    if not found or found[0].name != INPUT:
-        raise InputError(f"{path}: the model does not begin with an input layer; {REMEDY}")
     return found
 
 

@@ -58,8 +58,8 @@ class Reshape(Reindexing):
     def shape(self, shapes: Sequence[Shape]) -> Shape:
         """See `Reindexing`."""
         (shape,) = shapes
-        size, known = math.prod(shape), math.prod(length for length in self.target_shape if length != -1)
-        shaped = tuple(size // known if length == -1 else length for length in self.target_shape)
+        size, given = math.prod(shape), math.prod(length for length in self.target_shape if length != -1)
+        shaped = tuple(size // given if length == -1 else length for length in self.target_shape)
         if min(shaped, default=0) < 1 or self.target_shape.count(-1) > 1 or math.prod(shaped) != size:
             raise ValueError(f"{size} values do not fill {self.target_shape}")
         return shaped

@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Union
 
 from snnb.errors import InputError, UpstreamError, UsageError
 from snnb.files import describe_os_error, disk_full_told, sync_tree
@@ -13,10 +13,10 @@ from snnb.options import Options
 from snnb.rundir import lock, manifest, replacing
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
 from snnb.rundir.hashes import HASHES, HashMemory
-from snnb.rundir.records import AnyRecord, FileRecord, Kind, Manifest, Record, RunInfo, Timing, manifest_type
+from snnb.rundir.records import AnyKind, AnyRecord, FileRecord, Manifest, Record, RunInfo, Timing, manifest_type
+from snnb.rundir.replacing import Kinds
 
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # form of the names of results of which a run can have many
-Kinds = Tuple[Kind[Any, Any], ...]
 HOUSEKEEPING = (lock.LOCK, lock.HOLDER, HASHES, "lost+found")  # what an empty run directory may hold
 
 
@@ -94,7 +94,7 @@ class RunDirectory:
         """Name of the model, and of its files."""
         return self.manifest.run.model
 
-    def kind(self, stage: str) -> Kind[Any, Any]:
+    def kind(self, stage: str) -> AnyKind:
         """Return the kind of result that a stage makes."""
         return next(kind for kind in self.kinds if kind.name == stage)
 
@@ -236,4 +236,4 @@ class RunDirectory:
 
     def interrupted(self) -> Dict[str, Path]:
         """Return the directories that an interrupted stage has replaced, and where the recorded ones are meanwhile."""
-        return replacing.interrupted(self.path, self.records(), self.kinds, self.hashes)
+        return replacing.moved_aside(self.path, self.records(), self.kinds, self.hashes)

@@ -1,21 +1,21 @@
 """Reading and writing `manifest.yaml`: a safe loader, one-line errors that name the field, a stable order of keys."""
 
 from pathlib import Path
-from typing import Any, Dict, Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 
 import yaml
 from pydantic import ValidationError
 
 from snnb.errors import InputError
 from snnb.files import write_text_atomically
-from snnb.rundir.records import SCHEMA_VERSION, AnyRecord, Kind, Manifest, manifest_type
+from snnb.rundir.records import SCHEMA_VERSION, AnyKind, AnyRecord, Manifest, manifest_type
 from snnb.text import load_yaml
 
 NAME = "manifest.yaml"
 REMEDY = "restore it from a copy, or start a new run directory"
 
 
-def load_manifest(path: Path, kinds: Tuple[Kind[Any, Any], ...]) -> Manifest:
+def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     """Read and validate a manifest.
 
     Parameters
@@ -60,7 +60,7 @@ def load_manifest(path: Path, kinds: Tuple[Kind[Any, Any], ...]) -> Manifest:
     return content
 
 
-def records(content: Manifest, kinds: Sequence[Kind[Any, Any]]) -> Dict[str, AnyRecord]:
+def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]:
     """Return the record of every complete stage by its directory, in the order of the kinds."""
     found: Dict[str, AnyRecord] = {}
     for kind in kinds:
@@ -74,7 +74,7 @@ def records(content: Manifest, kinds: Sequence[Kind[Any, Any]]) -> Dict[str, Any
 
 def save_manifest(manifest: Manifest, path: Path) -> None:
     """Write a manifest; at any moment the file has its old or its new content."""
-    data: Dict[str, Any] = manifest.model_dump(mode="json", exclude_defaults=False)
+    data: Dict[str, object] = manifest.model_dump(mode="json", exclude_defaults=False)
     text = yaml.dump(
         data,
         Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),

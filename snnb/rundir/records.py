@@ -52,8 +52,8 @@ class FileRecord(Record):
     listing: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @model_serializer(mode="wrap")
-    def _say_only_what_is_there(self, plain: SerializerFunctionWrapHandler) -> Dict[str, Any]:
-        data: Dict[str, Any] = plain(self)
+    def _say_only_what_is_there(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
+        data: Dict[str, object] = plain(self)
         if not self.external:
             del data["external"]
         if self.listing is None:
@@ -150,6 +150,9 @@ class Kind(Generic[P, D]):
         return StageRecord[self.params, self.details]  # type: ignore[name-defined]
 
 
+AnyKind = Kind[Any, Any]
+
+
 class Manifest(Record):
     """A manifest with any stages; `manifest_type` makes the type for certain ones."""
 
@@ -159,7 +162,7 @@ class Manifest(Record):
 
 
 @lru_cache(maxsize=None)
-def manifest_type(kinds: Tuple[Kind[Any, Any], ...]) -> Type[Manifest]:
+def manifest_type(kinds: Tuple[AnyKind, ...]) -> Type[Manifest]:
     """Return the type of a manifest whose stages are of these kinds."""
     fields: Dict[str, Any] = {}
     for kind in kinds:

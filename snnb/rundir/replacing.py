@@ -12,17 +12,17 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Set, Tuple
 
 from snnb.errors import InputError
 from snnb.files import PARTIAL, remove, sha256_of, sync_directory
 from snnb.rundir import manifest
 from snnb.rundir.hashes import HASHES, HashMemory
-from snnb.rundir.records import AnyRecord, Kind
+from snnb.rundir.records import AnyKind, AnyRecord
 
 INCOMPLETE, REPLACED = ".incomplete-", ".replaced-"
 Recorded = Mapping[str, AnyRecord]
-Kinds = Sequence[Kind[Any, Any]]
+Kinds = Tuple[AnyKind, ...]
 
 
 def place_of(directory: Path) -> Path:
@@ -95,7 +95,7 @@ def left_behind(root: Path, recorded: Recorded, kinds: Kinds) -> Iterator[Tuple[
             yield relative, aside, incomplete
 
 
-def interrupted(root: Path, recorded: Recorded, kinds: Kinds, hashes: HashMemory) -> Dict[str, Path]:
+def moved_aside(root: Path, recorded: Recorded, kinds: Kinds, hashes: HashMemory) -> Dict[str, Path]:
     """Return the directories that an interrupted stage has replaced, and where their recorded content is meanwhile."""
     return {
         relative: aside

@@ -1,7 +1,7 @@
 """Whether a stage is up to date, and if not, why: by the given options, the recorded ones, and the files' hashes."""
 
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import List, Mapping, Optional
 
 from snnb.options import fitting, over, validated
 from snnb.rundir.directory import RunDirectory
@@ -10,7 +10,7 @@ from snnb.rundir.external import changed
 from snnb.rundir.records import AnyRecord
 
 
-def changed_options(record: AnyRecord, given: Mapping[str, Any]) -> List[str]:
+def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
     """Return the given options that differ from the recorded parameters, as `epochs: 2 → 3`."""
     recorded = record.params.model_dump()
     asked = validated(type(record.params), over(fitting(type(record.params), recorded, given)[0], given)).model_dump()
@@ -24,7 +24,7 @@ def changed_options(record: AnyRecord, given: Mapping[str, Any]) -> List[str]:
     return differences
 
 
-def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, Any]) -> Optional[str]:
+def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:
     """Say in a few words why a stage has to run; None when it is up to date.
 
     Inputs are compared by hash with the recorded ones; those outside the run only if they exist on this machine.

@@ -5,7 +5,7 @@ from typing import Dict, List
 
 import numpy as np
 
-from snnb.simulation.layers import Network
+from snnb.network.network import Network
 from snnb.simulation.totals import Totals
 
 # A population whose mean rate is above this share of the highest possible one spikes at nearly every step.
@@ -16,17 +16,19 @@ RISING = 1.05
 
 @dataclass(frozen=True)
 class Findings:
-    """Per population, in network order.
+    """What was found of each population, in network order.
 
     Attributes
     ----------
-    mean_rates
+    mean_rates : dict of str to float
         Spikes a step and neuron.
-    silent, saturated
-        Share of the neurons that never spiked, or did at every step of every sample.
-    rising
+    silent : dict of str to float
+        Share of the neurons that never spiked.
+    saturated : dict of str to float
+        Share of the neurons that spiked at every step of every sample.
+    rising : list of str
         Populations whose rate still rose at the end.
-    warnings
+    warnings : list of str
         What to try, one line each.
     """
 
@@ -38,19 +40,21 @@ class Findings:
 
 
 def findings(network: Network, totals: Totals, steps: int) -> Findings:
-    """Look at the sums of a simulation of which `steps` steps were counted."""
+    """Look for what needs a change in the sums of a simulation; `steps` of its steps were counted."""
     most = totals.samples * steps
     mean_rates = {name: float(counts.mean() / most) for name, counts in totals.counts.items()}
     rising = _rising(network, totals)
     warnings = []
-    for layer in network.populations:
-        if mean_rates[layer.name] == 0:
+    for population in network.populations:
+        if mean_rates[population.name] == 0:
             warnings.append(
-                f"layer {layer.name} never spikes: simulate longer (--duration), or parse with a lower --percentile"
+                f"layer {population.name} never spikes: simulate longer (--duration), or parse with a lower "
+                "--percentile"
             )
-        elif mean_rates[layer.name] > SATURATED and layer is not network.output:
+        elif mean_rates[population.name] > SATURATED and population is not network.output:
             warnings.append(
-                f"layer {layer.name} spikes nearly every step: raise --threshold, or parse with a higher --percentile"
+                f"layer {population.name} spikes nearly every step: raise --threshold, or parse with a higher "
+                "--percentile"
             )
     if rising:
         warnings.append(
@@ -72,4 +76,4 @@ def _rising(network: Network, totals: Totals) -> List[str]:
     before, last = totals.late.T
     # Three standard deviations of a Poisson count, so that few spikes do not look like a rise.
     risen = (last > RISING * before) & (last - before > 3 * np.sqrt(last))
-    return [layer.name for layer, rises in zip(network.populations, risen) if rises]
+    return [population.name for population, rises in zip(network.populations, risen) if rises]

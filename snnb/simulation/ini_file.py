@@ -1,41 +1,49 @@
 """`NAME_INI.h5`: the converted network with all that its dynamics need. The toolbox's own file cannot be loaded again.
 
-One group per layer; the attribute `layers` says in which order. Arrays (kernel, bias) are datasets; the rest, geometry
-and activation, is JSON in the group's attributes.
+One group per layer, as `snnb.network.assemble.described` lists them; the attribute `layers` says in which order. A
+group's attributes are the layer's Keras class (`kind`), and in JSON its configuration (`config`) and the names of the
+layers that it reads (`inputs`); its arrays (kernel, bias) are datasets.
 """
 
-import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Dict, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.errors import InputError
 from snnb.hdf5 import reading, write_array
-from snnb.simulation.layers import KINDS, Layer, Network, check
-from snnb.simulation.network import check_geometry
+from snnb.network.assemble import Entry, assemble, described
+from snnb.network.network import Network
 
 FORMAT = "snnb converted network"
-VERSION = 1
+VERSION = 2
 REMEDY = "make it again with `snnb simulate`"
 
 
 def write_ini(network: Network, path: Path, *, threshold: float, reset: str) -> None:
-    """Write the network; `threshold` and `reset` hold for all its neurons, see `SimulationSettings`."""
+    """Write a network.
+
+    Parameters
+    ----------
+    network : Network
+    path : Path
+    threshold : float
+    reset : {"subtraction", "zero"}
+        These two hold for all its neurons; see `SimulationSettings`.
+    """
+    entries = described(network)
     with h5py.File(path, "w") as file:
         file.attrs.update(format=FORMAT, version=VERSION, threshold=threshold, reset=reset, dt_ms=1.0)
-        file.attrs["layers"] = json.dumps([layer.name for layer in network.layers])
-        for layer in network.layers:
-            group = file.create_group(layer.name)
-            group.attrs["kind"] = type(layer).__name__
-            for field in dataclasses.fields(layer):
-                value = getattr(layer, field.name)
-                if isinstance(value, np.ndarray):
-                    write_array(group, field.name, value)
-                elif field.name != "name":
-                    group.attrs[field.name] = json.dumps(value)
+        file.attrs["layers"] = json.dumps([entry.name for entry in entries])
+        for entry in entries:
+            group = file.create_group(entry.name)
+            group.attrs["kind"] = entry.kind
+            group.attrs["config"] = json.dumps(entry.config)
+            group.attrs["inputs"] = json.dumps(entry.inputs)
+            for name, values in entry.arrays.items():
+                write_array(group, name, np.asarray(values))
 
 
 def read_ini(path: Path) -> Tuple[Network, float, str]:
@@ -50,22 +58,26 @@ def read_ini(path: Path) -> Tuple[Network, float, str]:
         if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
             raise InputError(f"{path}: no converted network of version {VERSION}; {REMEDY}")
         try:
-            names = json.loads(file.attrs["layers"])
-            network = Network(tuple(_layer(str(name), file[name]) for name in names))
+            entries = [_entry(str(name), file[name]) for name in json.loads(file.attrs["layers"])]
             threshold, reset = float(file.attrs["threshold"]), str(file.attrs["reset"])
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{path}: not a complete converted network ({line}); {REMEDY}") from None
-    check(network, path)
-    check_geometry(network, path)
-    return network, threshold, reset
+    return assemble(path, entries), threshold, reset
 
 
-def _layer(name: str, group: h5py.Group) -> Layer:
-    values: Dict[str, Any] = {key: _tuples(json.loads(text)) for key, text in group.attrs.items() if key != "kind"}
+def _entry(name: str, group: h5py.Group) -> Entry:
+    attributes = dict(group.attrs)
+    kind, config, inputs = attributes.pop("kind"), attributes.pop("config"), attributes.pop("inputs")
+    config, inputs = json.loads(config), json.loads(inputs)
+    if attributes or not isinstance(kind, str) or not isinstance(config, dict) or not isinstance(inputs, list):
+        raise ValueError(f"layer {name} is described in another way")
+    return Entry(name, kind, config, tuple(str(source) for source in inputs), _arrays(name, group))
+
+
+def _arrays(name: str, group: h5py.Group) -> Dict[str, np.ndarray]:
     arrays = {key: dataset[()] for key, dataset in group.items()}
-    return KINDS[group.attrs["kind"]](name, **values, **arrays)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+    for key, values in arrays.items():
+        if values.dtype != np.float32 or not np.isfinite(values).all():
+            raise ValueError(f"{key} of layer {name} holds other than finite 32-bit numbers")
+    return arrays

@@ -2,17 +2,19 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable
 
 import numpy as np
 
 from snnb.errors import InputError
+from snnb.network.network import Network
+from snnb.progress import Progress, silent
 from snnb.simulation.block import Engine
-from snnb.simulation.currents import Analogue, batch_of
-from snnb.simulation.layers import Network
-from snnb.simulation.quality import Classification, Judge, Reconstruction
+from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
+from snnb.simulation.engines.tensorflow.batch import batch_of
+from snnb.simulation.quality import Classification, Reconstruction, Scorer
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.totals import Totals
 
 # Threads of the engine `event` wait for each other at the end of a block, so each should have this many samples of it,
@@ -27,16 +29,21 @@ class Job:
 
     Attributes
     ----------
-    engine
-        `toolbox`, `tensorflow` or `event`.
-    scale
+    parsed : Path
+        The parsed model's file.
+    network : Network
+        What stands in it.
+    settings : SimulationSettings
+    engine : {"toolbox", "tensorflow", "event"}
+    scale : float
         A pixel is value / scale.
-    classifies
+    classifies : bool
         Whether the output is a class; a reconstruction of the picture otherwise.
-    output_scale
+    output_scale : float
         Activation of the trained network's output that 1 stands for in the parsed one (a reconstruction's unit).
     """
 
+    parsed: Path
     network: Network
     settings: SimulationSettings
     engine: str
@@ -47,6 +54,8 @@ class Job:
     @property
     def block(self) -> int:
         """Samples in a block (fewer in the last)."""
+        if self.engine == "toolbox":
+            return self.settings.samples
         block = batch_of(self.network)
         if self.engine == "event":
             block = max(block, min(EVENT_SAMPLES * (os.cpu_count() or 1), EVENT_NEURONS // self.network.neurons))
@@ -58,7 +67,19 @@ class Job:
         return range(0, self.settings.samples, self.block)
 
     def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
-        """Pictures as float32; `InputError` when a pixel is not in [0, 1], `first` being the first sample's number."""
+        """Return pictures as float32.
+
+        Parameters
+        ----------
+        values : ndarray, shape (samples, height, width, channels)
+        first : int
+            Number of the first of these samples, for the message.
+
+        Raises
+        ------
+        InputError
+            A pixel is not in [0, 1].
+        """
         pixels: np.ndarray = values.astype(np.float32) / np.float32(self.scale)
         bad = ~((pixels >= 0) & (pixels <= 1))
         if bad.any():
@@ -69,43 +90,68 @@ class Job:
             )
         return pixels
 
-    def judge(self, pixels: np.ndarray, y: np.ndarray) -> Judge:
-        """What watches the output for these samples; `y`: their class ids."""
+    def scorer(self, pixels: np.ndarray, y: np.ndarray) -> Scorer:
+        """Return what scores the output for these pictures, of the class ids `y`."""
         if not self.classifies:
             return Reconstruction(pixels, self.settings.threshold * self.output_scale, self.output_scale)
         return Classification(y, self.network.output.size)
 
 
 class Runner:
-    """Works on blocks of a job, in the process it was made in."""
+    """Works on blocks of a job, in the process it was made in.
 
-    def __init__(self, job: Job) -> None:
+    Parameters
+    ----------
+    job : Job
+    progress : Progress, optional
+        For an engine that tells by itself how many samples are done.
+    """
+
+    def __init__(self, job: Job, progress: Progress = silent) -> None:
         self._job = job
-        self._analogue = Analogue(job.network)
-        self._engine = _engine(job)
+        self._analogue = AnalogueNetwork(job.network)
+        self._engine = _engine(job, progress)
 
     def run(self, first: int, values: np.ndarray, y: np.ndarray, tick: Callable[[int], None]) -> Totals:
-        """Simulate the block whose first sample is number `first`; `tick` is told each number of steps just done."""
+        """Simulate a block.
+
+        Parameters
+        ----------
+        first : int
+            Number of the block's first sample.
+        values : ndarray, shape (samples, height, width, channels)
+            Its pictures, before they are scaled.
+        y : ndarray of int64, shape (samples,)
+            Their class ids.
+        tick : callable
+            Told each number of steps that were just done.
+        """
         pixels = self._job.pixels(values, first)
-        judge = self._job.judge(pixels, y)
+        scorer = self._job.scorer(pixels, y)
 
         def observe(spikes: np.ndarray) -> None:
-            judge.observe(spikes)
+            scorer.observe(spikes)
             tick(spikes.shape[1])
 
         counted = self._engine.simulate(pixels, first, observe)
         return Totals(
             samples=len(pixels),
             counts={name: counts.sum(axis=0, dtype=np.int64) for name, counts in counted.counts.items()},
-            quality=judge.quality(self._analogue.outputs(pixels), counted.readout),
+            quality=scorer.quality(self._analogue.outputs(pixels), counted.readout),
             late=counted.late,
             spikes={name: [table] for name, table in counted.spikes.items()},
         )
 
 
-def _engine(job: Job) -> Engine:
+def _engine(job: Job, progress: Progress) -> Engine:
+    if job.engine == "toolbox":
+        from snnb.simulation.engines.toolbox import ToolboxEngine
+
+        return ToolboxEngine(job.parsed, job.settings, progress)
     if job.engine == "event":
-        from snnb.simulation.event_engine import EventEngine  # numba takes a second to import
+        from snnb.simulation.engines.event.engine import EventEngine  # numba takes a second to import
 
         return EventEngine(job.network, job.settings)
+    from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+
     return TensorFlowEngine(job.network, job.settings)

@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from snnb.figures import label_rows, plain, save
-from snnb.simulation.layers import Network
+from snnb.network.network import Network
 
 # Populations whose histograms are lines with colours and a legend of their own; of more, each is a row.
 MOST_LINES = 10
@@ -25,14 +25,14 @@ def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: s
 
     Parameters
     ----------
-    path
+    path : Path
         PNG file.
-    by_step
+    by_step : sequence of float
         Accuracy, from 0 to 1, or mean squared error, after each step of 1 ms.
-    analogue
+    analogue : float
         The analogue network's.
-    label
-        What it is.
+    label : str
+        Which of the two it is.
     """
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
@@ -51,10 +51,10 @@ def plot_rates(path: Path, rates: Dict[str, np.ndarray]) -> None:
 
     Parameters
     ----------
-    path
+    path : Path
         PNG file.
-    rates
-        By population, in network order: float array of any shape, spikes per 1 ms step, from 0 to 1.
+    rates : dict of str to ndarray of float
+        By population, in network order, an array of any shape: spikes per 1 ms step, from 0 to 1.
     """
     bins = np.linspace(0, 1, RATE_BINS + 1)
     neurons = np.array([np.histogram(values, bins)[0] for values in rates.values()])
@@ -91,27 +91,28 @@ def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], ste
 
     Parameters
     ----------
-    path
+    path : Path
         PNG file.
-    spikes
-        As in `spike_times.npz`: by population, int32 rows of sample, neuron, step.
-    steps
+    network : Network
+    spikes : dict of str to ndarray of int32, shape (spikes, 3)
+        As in `spike_times.npz`: by population, rows of sample, neuron, step.
+    steps : int
         Of the simulation, 1 ms each.
     """
     first = {name: table[table[:, 0] == 0] for name, table in spikes.items()}
-    layers = [layer for layer in (network.input, *network.populations) if len(first[layer.name])]
-    neurons = int(np.clip(RASTER_NEURONS // max(1, len(layers)), LEAST_NEURONS, MOST_NEURONS))
-    figure = Figure(figsize=(8, np.clip(2 + ROW * len(layers), 6, HIGHEST)))
+    volumes = [volume for volume in (network.input, *network.populations) if len(first[volume.name])]
+    neurons = int(np.clip(RASTER_NEURONS // max(1, len(volumes)), LEAST_NEURONS, MOST_NEURONS))
+    figure = Figure(figsize=(8, np.clip(2 + ROW * len(volumes), 6, HIGHEST)))
     axes = figure.subplots()
     bottom, middles, names = 0, [], []
-    for layer in layers:
-        _, neuron, step = first[layer.name].T
-        every = -(-layer.size // neurons)
+    for volume in volumes:
+        _, neuron, step = first[volume.name].T
+        every = -(-volume.size // neurons)
         shown = neuron % every == 0
-        height = -(-layer.size // every)
+        height = -(-volume.size // every)
         axes.plot(step[shown], bottom + neuron[shown] // every, "s", markersize=1.5, markeredgewidth=0)
         middles.append(bottom + height / 2)
-        names.append(layer.name if every == 1 else f"{layer.name} (1 in {every})")
+        names.append(volume.name if every == 1 else f"{volume.name} (1 in {every})")
         bottom += height + neurons // 20 + 1
     axes.set_xlim(0, steps)
     axes.set_ylim(-1, max(1, bottom))

@@ -16,15 +16,15 @@ class Quality:
 
     Attributes
     ----------
-    by_step
-        Of the spiking network after each step, `(steps,)`.
-    ann
+    by_step : ndarray, shape (steps,)
+        Of the spiking network after each step.
+    ann : float
         Of the analogue network.
-    readout
-        Of the deterministic read-out of the output layer's accumulated input, where the engine knows it.
-    differ
+    readout : float or None
+        Of the deterministic read-out of the output layer's accumulated input; None where the engine does not say.
+    differ : int
         Samples for which the two networks guess differently.
-    ann_top, snn_top
+    ann_top, snn_top : int
         Samples whose class is among the five best.
     """
 
@@ -47,14 +47,22 @@ class Quality:
         )
 
 
-class Judge(Protocol):
-    """Watches the output of a block of samples."""
+class Scorer(Protocol):
+    """Watches the output of a block of samples, and says in the end how good it was."""
 
     def observe(self, spikes: np.ndarray) -> None:
-        """Take the output layer's spikes of the next steps, bool `(samples, steps, units)`."""
+        """Take the output layer's spikes of the next steps: bool, shape (samples, steps, units)."""
 
     def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
-        """At the end; `ann`: the analogue network's outputs, `readout`: accumulated inputs, both `(samples, units)`."""
+        """Return the quality, after the last step.
+
+        Parameters
+        ----------
+        ann : ndarray of float32, shape (samples, units)
+            The analogue network's outputs.
+        readout : ndarray of float32, shape (samples, units), or None
+            The output layer's accumulated input.
+        """
 
 
 class Classification:
@@ -62,8 +70,10 @@ class Classification:
 
     Parameters
     ----------
-    y
-        Class ids, int64 `(samples,)`.
+    y : ndarray of int64, shape (samples,)
+        Class ids.
+    units : int
+        Of the output layer.
     """
 
     def __init__(self, y: np.ndarray, units: int) -> None:
@@ -73,14 +83,14 @@ class Classification:
         self._right: List[np.ndarray] = []
 
     def observe(self, spikes: np.ndarray) -> None:
-        """See `Judge`."""
+        """See `Scorer`."""
         cumulative = self._counts[:, np.newaxis] + np.cumsum(spikes, axis=1)
         guesses = np.where(cumulative.any(axis=2), cumulative.argmax(axis=2), -1)
         self._right.append((guesses == self._y[:, np.newaxis]).sum(axis=0))
         self._counts, self._guess = cumulative[:, -1], guesses[:, -1]
 
     def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
-        """See `Judge`."""
+        """See `Scorer`."""
         guess = ann.argmax(axis=1)
         return Quality(
             by_step=np.concatenate(self._right),
@@ -97,10 +107,12 @@ class Reconstruction:
 
     Parameters
     ----------
-    x
-        Pictures, float32 `(samples, ...)`.
-    scale
+    x : ndarray of float32, shape (samples, ...)
+        Pictures.
+    scale : float
         Activation that one spike a step stands for: threshold times the output layer's scale factor.
+    analogue_scale : float
+        Activation that 1 stands for in the analogue network's output: the output layer's scale factor.
     """
 
     def __init__(self, x: np.ndarray, scale: float, analogue_scale: float) -> None:
@@ -110,13 +122,13 @@ class Reconstruction:
         self._errors: List[float] = []
 
     def observe(self, spikes: np.ndarray) -> None:
-        """See `Judge`."""
+        """See `Scorer`."""
         for step in range(spikes.shape[1]):
             self._counts += spikes[:, step]
             self._errors.append(self._error(self._counts * (self._scale / (len(self._errors) + 1))))
 
     def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
-        """See `Judge`."""
+        """See `Scorer`."""
         mean = None if readout is None else np.maximum(readout, 0) * (self._analogue_scale / len(self._errors))
         return Quality(
             by_step=np.array(self._errors),
@@ -129,7 +141,7 @@ class Reconstruction:
 
 
 def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whether fewer than five classes come before the true one; of equal scores, the lower class comes first."""
+    """Tell whether fewer than five classes come before the true one; of equal scores, the lower class comes first."""
     own = scores[np.arange(len(y)), y][:, np.newaxis]
     earlier = np.arange(scores.shape[1]) < y[:, np.newaxis]
     before: np.ndarray = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
@@ -137,7 +149,7 @@ def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def wilson_interval(right: float, samples: int) -> Tuple[float, float]:
-    """95 % confidence interval of a share (Wilson 1927, Probable inference, the law of succession)."""
+    """Return the 95 % confidence interval of a share (Wilson 1927, Probable inference, the law of succession)."""
     z = 1.959963984540054
     share, spread = right / samples, z * z / samples
     centre = (share + spread / 2) / (1 + spread)

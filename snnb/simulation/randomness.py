@@ -16,7 +16,10 @@ class Streams:
 
     Parameters
     ----------
-    use
+    seed : int
+    samples : range
+        Their numbers in the run.
+    use : int
         `INPUT` for Poisson input; `SOFTMAX` + i for the i-th softmax layer.
     """
 
@@ -26,19 +29,26 @@ class Streams:
         self._generators = [np.random.Generator(np.random.Philox(key=key, counter=counter)) for key in keys]
 
     def uniform(self, steps: int, shape: Tuple[int, ...]) -> np.ndarray:
-        """float32 in [0, 1), `(samples, steps) + shape`: in order of step, then neuron in C order."""
+        """Draw numbers in [0, 1): float32, shape (samples, steps, *shape), in order of step, then neuron in C order."""
         draws: List[np.ndarray] = [g.random((steps, *shape), dtype=np.float32) for g in self._generators]
         return np.stack(draws)
 
     def poisson(self, x: np.ndarray, rate: float, steps: int) -> np.ndarray:
-        """Spikes, bool `(samples, steps) + shape`, each with probability min(1, x * rate * dt / 1000).
+        """Draw the spikes of Poisson input.
 
         Parameters
         ----------
-        x
-            float32 `(samples,) + shape`, in [0, 1].
-        rate
-            Of a pixel of value 1, in Hz; dt is 1 ms.
+        x : ndarray of float32, shape (samples, ...)
+            Pictures, in [0, 1].
+        rate : float
+            Of a pixel of value 1, in Hz.
+        steps : int
+            Of dt = 1 ms.
+
+        Returns
+        -------
+        ndarray of bool, shape (samples, steps, ...)
+            Each is a spike with probability min(1, x * rate * dt / 1000).
         """
         probability = x[:, np.newaxis] * np.float32(rate / 1000)
         spikes: np.ndarray = self.uniform(steps, x.shape[1:]) < probability

@@ -2,14 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping
 
 import numpy as np
 
+from snnb.network.network import Network
 from snnb.simulation.energy import Energy
 from snnb.simulation.findings import Findings
 from snnb.simulation.job import Job
-from snnb.simulation.layers import Network, activation
 from snnb.simulation.quality import TOP_FROM_CLASSES, Quality, wilson_interval
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.totals import Totals
@@ -18,7 +18,17 @@ DT_MS = 1.0
 
 
 def write_sums(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
-    """`spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: spikes (Poisson), else current."""
+    """Write `spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: spikes (Poisson), else current.
+
+    Parameters
+    ----------
+    path : Path
+    job : Job
+    totals : Totals
+        Of all its samples.
+    x : ndarray, shape (samples, height, width, channels)
+        Pictures, before they are scaled.
+    """
     settings, source = job.settings, job.network.input.name
     steps = settings.duration - settings.warm_up
     if settings.input == "poisson":
@@ -27,20 +37,41 @@ def write_sums(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
         inputs = np.zeros(job.network.input.shape)
         for values in x[: settings.samples]:
             inputs += job.pixels(values, 0).astype(np.float64) * steps
-    populations = {layer.name: totals.counts[layer.name] for layer in job.network.populations}
+    populations = {p.name: totals.counts[p.name] for p in job.network.populations}
     scalars = {"num_samples": totals.samples, "num_timesteps": steps, "warm_up": settings.warm_up, "dt_ms": DT_MS}
     np.savez(path, input=inputs, **populations, **scalars)
 
 
 def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:
-    """`spike_times.npz`: by population, int32 `(spikes, 3)` with the columns sample, neuron, step; and two scalars."""
+    """Write `spike_times.npz`.
+
+    Parameters
+    ----------
+    path : Path
+    job : Job
+    spikes : dict of str to ndarray of int32, shape (spikes, 3)
+        By population, with the columns sample, neuron, step.
+    """
     np.savez(path, **spikes, num_samples=job.settings.record_spikes, num_steps=job.settings.duration)
 
 
 def accuracies(
     job: Job, totals: Totals, found: Findings, energy: Energy, *, classes: Dict[str, int], engine_reason: str
-) -> Dict[str, Any]:
-    """What `sim_accuracies.json` holds. `classes`: the number of simulated samples of each class, by name."""
+) -> Dict[str, object]:
+    """Return what `sim_accuracies.json` holds.
+
+    Parameters
+    ----------
+    job : Job
+    totals : Totals
+        Of all its samples.
+    found : Findings
+    energy : Energy
+    classes : dict of str to int
+        Number of simulated samples of each class, by name.
+    engine_reason : str
+        Why this engine.
+    """
     settings, network = job.settings, job.network
     return {
         "num_samples": totals.samples,
@@ -63,7 +94,7 @@ def accuracies(
     }
 
 
-def write_json(path: Path, values: Dict[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, object]) -> None:
     """Write readable JSON, keys in the order given."""
     path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
 
@@ -95,8 +126,8 @@ def _errors(totals: Totals) -> Dict[str, Any]:
 
 
 def _coding(network: Network, settings: SimulationSettings) -> Dict[str, str]:
-    """What the numbers of each population are: spikes, current, or the random spikes of a softmax layer."""
+    """Say what the numbers of each population are: spikes, current, or the random spikes of a softmax layer."""
     coding = {network.input.name: "spikes" if settings.input == "poisson" else "current"}
-    for layer in network.populations:
-        coding[layer.name] = "random" if activation(layer) == "softmax" else "spikes"
+    for population in network.populations:
+        coding[population.name] = "random" if population.activation == "softmax" else "spikes"
     return coding

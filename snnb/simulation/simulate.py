@@ -7,19 +7,18 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 
 from snnb.errors import InputError, UsageError
+from snnb.network.network import Network
+from snnb.network.read import read_network
 from snnb.progress import Progress, silent
 from snnb.simulation.block import spike_table
 from snnb.simulation.energy import energy
-from snnb.simulation.engines import choose_engine
+from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.findings import findings
 from snnb.simulation.ini_file import write_ini
 from snnb.simulation.job import Job
-from snnb.simulation.layers import Network
-from snnb.simulation.network import read_network
 from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.toolbox_engine import run_with_toolbox
 from snnb.simulation.totals import Totals
 from snnb.simulation.workers import run_job
 
@@ -43,15 +42,15 @@ class SimulationResult:
 
     Attributes
     ----------
-    metrics
+    metrics : dict of str to float
         `ann_accuracy`, `snn_accuracy`; `ann_mean_squared_error`, `snn_mean_squared_error` for a reconstruction.
-    engine, engine_reason
+    engine, engine_reason : str
         The engine that ran, and why that one.
-    mean_rates
+    mean_rates : dict of str to float
         By population, spikes a step and neuron.
-    lines
+    lines : list of str
         For the log.
-    warnings
+    warnings : list of str
         What a person should know or try, one line each.
     """
 
@@ -64,12 +63,12 @@ class SimulationResult:
 
     @property
     def ann_accuracy(self) -> Optional[float]:
-        """None for a reconstruction."""
+        """Accuracy of the analogue network; None for a reconstruction."""
         return self.metrics.get("ann_accuracy")
 
     @property
     def snn_accuracy(self) -> Optional[float]:
-        """None for a reconstruction."""
+        """Accuracy of the spiking network; None for a reconstruction."""
         return self.metrics.get("snn_accuracy")
 
 
@@ -93,16 +92,25 @@ def simulate(
 
     Parameters
     ----------
-    parsed
+    parsed : Path
         The parsed, normalised model's file.
-    x, scale
-        Pictures `(samples, height, width, channels)`, uint8 or float32; a pixel is value / scale.
-    y
-        Class ids, int64 `(samples,)`.
-    num_classes
+    target : Path
+        An empty folder.
+    name : str
+        Of the network.
+    x : ndarray of uint8 or float32, shape (samples, height, width, channels)
+        Pictures.
+    y : ndarray of int64, shape (samples,)
+        Class ids.
+    scale : float
+        A pixel is value / scale.
+    class_names : sequence of str
+    num_classes : int or None
         None for a network that reproduces its input.
-    output_scale
+    settings : SimulationSettings
+    output_scale : float
         For a reconstruction: the output layer's scale factor, the activation that a rate of 1 stands for.
+    progress : Progress
 
     Raises
     ------
@@ -112,16 +120,16 @@ def simulate(
         The model cannot be simulated or does not fit the pictures; a pixel is outside [0, 1].
     """
     network = read_network(parsed)
-    _check(network, x, settings, num_classes)
     engine, reason = choose_engine(network, settings)
-    job = Job(network, settings, engine, scale, num_classes is not None, output_scale)
-    totals = run_with_toolbox(job, parsed, x, y, progress) if engine == "toolbox" else run_job(job, x, y, progress)
+    _check(network, x, settings, num_classes)
+    job = Job(parsed, network, settings, engine, scale, num_classes is not None, output_scale)
+    totals = run_job(job, x, y, progress)
     found = findings(network, totals, settings.duration - settings.warm_up)
     operations = energy(network, totals)
     write_ini(network, target / f"{name}_INI.h5", threshold=settings.threshold, reset=settings.reset)
     write_sums(target / "spike_rate_sums.npz", job, totals, x)
     classes = _class_counts(y[: settings.samples], class_names) if job.classifies else {}
-    values = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
+    values: Dict[str, Any] = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
     write_json(target / "sim_accuracies.json", values)
     _plot(target, job, totals)
     if settings.record_spikes:

@@ -1,4 +1,4 @@
-"""What a simulation leaves: sums over samples, so that memory does not grow with their number."""
+"""What remains of a simulation: sums over samples, so that memory does not grow with their number."""
 
 from dataclasses import dataclass
 from typing import Dict, List, Optional
@@ -14,17 +14,15 @@ class Totals:
 
     Attributes
     ----------
-    samples
+    samples : int
         Number of samples.
-    counts
-        Spikes of each population's neurons in the steps after the warm-up: int64, in the population's shape. The input
-        is among the populations when it spikes (Poisson).
-    quality
-        See `Quality`.
-    late
-        Spikes of each population in the last two quarters of the steps: int64 `(populations, 2)`; None where the engine
-        does not say.
-    spikes
+    counts : dict of str to ndarray of int64
+        Spikes of each population's neurons in the steps after the warm-up, in the population's shape. The input is
+        among the populations when it spikes (Poisson).
+    quality : Quality
+    late : ndarray of int64, shape (populations, 2), or None
+        Spikes of each population in the last two quarters of the steps; None where the engine does not say.
+    spikes : dict of str to list of ndarray
         Spike times of the recorded samples, the first of the run, block by block: see `BlockCounts`.
     """
 

@@ -15,11 +15,21 @@ from snnb.simulation.totals import Totals
 
 
 def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent) -> Totals:
-    """Simulate a job's samples, with as many processes as its settings ask for and its blocks allow."""
+    """Simulate a job's samples, with as many processes as its settings ask for and its blocks allow.
+
+    Parameters
+    ----------
+    job : Job
+    x : ndarray, shape (samples, height, width, channels)
+        Pictures, before they are scaled.
+    y : ndarray of int64, shape (samples,)
+        Their class ids.
+    progress : Progress
+    """
     display = _Display(job, progress)
     workers = min(job.settings.workers, len(job.blocks))
     totals: Optional[Totals] = None
-    for block in _shared(job, x, y, workers) if workers > 1 else _alone(job, x, y, display):
+    for block in _shared(job, x, y, workers) if workers > 1 else _alone(job, x, y, display, progress):
         totals = block if totals is None else totals + block
         display.show(totals)
     assert totals is not None  # there is at least one sample, so one block
@@ -45,8 +55,8 @@ class _Display:
             self._progress(done, self._job.settings.samples, self._note)
 
 
-def _alone(job: Job, x: np.ndarray, y: np.ndarray, display: _Display) -> Iterator[Totals]:
-    runner = Runner(job)
+def _alone(job: Job, x: np.ndarray, y: np.ndarray, display: _Display, progress: Progress) -> Iterator[Totals]:
+    runner = Runner(job, progress)
     for first in job.blocks:
         last, done = min(first + job.block, job.settings.samples), 0
 

@@ -1,12 +1,12 @@
 """The stages, in order: the one place where they are listed."""
 
-from typing import Any, Dict
+from typing import Dict
 
 from snnb.stages import graph, parse, prepare, simulate, train
 from snnb.stages import map as mapping
-from snnb.stages.stage import Stage
+from snnb.stages.stage import AnyStage
 
-STAGES: Dict[str, Stage[Any, Any]] = {
+STAGES: Dict[str, AnyStage] = {
     stage.name: stage for stage in (prepare.STAGE, train.STAGE, parse.STAGE, simulate.STAGE, graph.STAGE, mapping.STAGE)
 }
 KINDS = tuple(stage.kind for stage in STAGES.values())

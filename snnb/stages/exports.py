@@ -10,7 +10,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.staleness import stale_reason
 from snnb.stages.stage import Say, say_nothing
-from snnb.synapses.export.options import DEFAULTS, ExportOptions
+from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 
 if TYPE_CHECKING:
     from snnb.synapses.export.write import Export

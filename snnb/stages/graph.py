@@ -1,7 +1,7 @@
 """`graph`: the converted network and its spike counts become the synapse graph."""
 
 from pathlib import Path
-from typing import Any, List, Literal, Mapping, Optional, Sequence, Tuple
+from typing import List, Literal, Mapping, Optional, Sequence, Tuple
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from snnb.rundir.records import Kind, Record
 from snnb.rundir.staleness import stale_reason
 from snnb.stages.log_file import write_log
 from snnb.stages.stage import Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
-from snnb.synapses.export.options import ExportOptions, RateUnit
+from snnb.synapses.export.export_options import ExportOptions, RateUnit
 from snnb.text import load_json
 
 PoolWeight = Literal["one", "mean"]
@@ -51,7 +51,7 @@ class GraphDetails(Record):
 KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=rf"^([0-9]{{8}}T[0-9]{{6}}Z|{WEIGHTS})$")
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> GraphParams:
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
     """Return the parameters in force; the simulation is the latest unless another is given by stamp or path.
 
     Raises
@@ -161,18 +161,18 @@ def _coding(path: Path) -> Mapping[str, str]:
     return coding
 
 
-def _needs(options: Mapping[str, Any]) -> Tuple[str, ...]:
+def _needs(options: Mapping[str, object]) -> Tuple[str, ...]:
     """Return the stages that must have run: none if a simulation is named, since its directory has all inputs."""
     if options.get("simulation") is not None:
         return ()
     return ("parse",) if options.get("weights_only") else ("simulate",)
 
 
-def _follow(options: Mapping[str, Any], results: Mapping[str, StageResult]) -> Mapping[str, Any]:
+def _follow(options: Mapping[str, object], results: Mapping[str, StageResult]) -> Mapping[str, object]:
     return {**options, "simulation": results["simulate"].directory.name} if "simulate" in results else options
 
 
-def _why_run(run: RunDirectory, options: Mapping[str, Any]) -> Optional[str]:
+def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
     params = resolve(run, options)
     record = run.records_of(KIND.name).get(stamp_of(params))
     return stale_reason(run, record, {**options, "simulation": params.simulation})

@@ -111,7 +111,7 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
 
 
 def _once(given: Given) -> Dict[str, object]:
-    """The options given, with nothing in the place of those whose recorded value is not used again."""
+    """Put nothing in the place of the options whose recorded value is not used again, unless they are given."""
     return {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), **given}
 
 
@@ -154,7 +154,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 def _needs(options: Given) -> Tuple[str, ...]:
-    """A graph that is named, also by the mapping that is repaired, is enough."""
+    """Need no stage where a graph is named, also by the mapping that is repaired."""
     return () if options.get("graph") is not None or options.get("repair") is not None else (graph.KIND.name,)
 
 
@@ -224,7 +224,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
 def _mapped(
     network: "PlacedNetwork", hardware: Hardware, params: MapParams, progress: Progress
 ) -> Tuple["MappedNetwork", Dict[Path, bytes]]:
-    """The mapping, and what was read of other programs' files."""
+    """Return the mapping, and what was read of other programs' files."""
     from snnb.mapping.map_network import cost_partition, map_network
 
     if params.partition is not None:

@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Tuple
 
 from snnb import datasets
 from snnb.architectures import OwnModel, find, is_own, own_model
+from snnb.architectures.registry import Hyperparameter
 from snnb.errors import InputError, UsageError
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
 from snnb.stages.trust import trust, trusted
 from snnb.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tensorflow import keras
 
 Shape = Tuple[int, int, int]
 
@@ -35,9 +39,9 @@ class Model:
         Number of classes that it distinguishes, if that is fixed beforehand.
     """
 
-    build: Callable[..., Any]
+    build: Callable[..., "keras.Model"]
     recipe: Recipe
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Hyperparameter]
     file: Optional[Path]
     trained: bool
     num_classes: Optional[int]

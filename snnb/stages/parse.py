@@ -1,6 +1,6 @@
 """`parse`: the trained network is parsed by the toolbox, verified and normalised."""
 
-from typing import Any, Dict, List, Mapping
+from typing import Dict, List, Mapping
 
 from pydantic import Field
 
@@ -33,7 +33,7 @@ class ParseDetails(Record):
 KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> ParseParams:
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
     """Return the parameters in force."""
     return params_in_force(KIND, {}, recorded(run, KIND), given, say)
 

@@ -4,7 +4,7 @@ import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.errors import InputError, UpstreamError
 from snnb.memory import require_address_space
@@ -14,7 +14,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
 from snnb.rundir.staleness import stale_reason, version_warnings
 from snnb.stages.all import STAGES
-from snnb.stages.stage import Given, PlannedRun, Say, Stage, StageResult, recorded_params, result_of, say_nothing
+from snnb.stages.stage import AnyStage, Given, PlannedRun, Say, StageResult, recorded_params, result_of, say_nothing
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def bring_up_to_date(
     return list(outcomes.values())
 
 
-def _present(run: RunDirectory, stage: Stage[Any, Any], options: Mapping[str, Any], tell: Say) -> StageResult:
+def _present(run: RunDirectory, stage: AnyStage, options: Mapping[str, object], tell: Say) -> StageResult:
     """Return the result of a stage that is up to date."""
     tell("up to date")
     result = result_of(run, stage.name, stage.serves(run, options))
@@ -104,8 +104,8 @@ def _present(run: RunDirectory, stage: Stage[Any, Any], options: Mapping[str, An
 
 def _run_stage(
     run: RunDirectory,
-    stage: Stage[Any, Any],
-    options: Mapping[str, Any],
+    stage: AnyStage,
+    options: Mapping[str, object],
     planned: PlannedRun,
     bar: Callable[[str], ContextManager[Progress]],
 ) -> StageResult:
@@ -175,10 +175,10 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
     states: List[StageState] = []
     stale: Dict[str, str] = {}  # by stage, the first one that has to run for it
 
-    def first_stale(stage: Stage[Any, Any], options: Mapping[str, Any]) -> Optional[str]:
+    def first_stale(stage: AnyStage, options: Mapping[str, object]) -> Optional[str]:
         return next((stale[need] for need in stage.needs(options) if need in stale), None)
 
-    def state(stage: Stage[Any, Any], shown: str, directory: str, record: Optional[AnyRecord]) -> StageState:
+    def state(stage: AnyStage, shown: str, directory: str, record: Optional[AnyRecord]) -> StageState:
         if directory in aside:
             return StageState(shown, record, "interrupted while it was replaced; the next stage command puts it back")
         reason = stale_reason(run, record, {})

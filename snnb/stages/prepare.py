@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Mapping, Optional, Tuple
+from typing import Dict, List, Literal, Mapping, Optional, Tuple, cast
 
 import platformdirs
 from pydantic import Field, field_validator
@@ -83,15 +83,15 @@ def data_directory() -> Path:
     return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> PrepareParams:
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PrepareParams:
     """Return the parameters in force; the shape is the model's unless another is given."""
     from snnb.stages.model import input_shape
 
     given = typed(PrepareParams, given)
     info, record = run.manifest.run, recorded(run, KIND)
-    defaults: Dict[str, Any] = {"dataset": info.dataset, "norm_samples": NORM_SAMPLES}
+    defaults: Dict[str, object] = {"dataset": info.dataset, "norm_samples": NORM_SAMPLES}
     if record is None or "shape" in given:
-        shape, fit = input_shape(info, given.get("shape"))
+        shape, fit = input_shape(info, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
         given = {**given, "shape": shape, "fit": fit}
     return params_in_force(KIND, defaults, record, given, say)
 

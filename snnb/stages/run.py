@@ -10,7 +10,7 @@ from snnb.stages.exports import export_graph
 from snnb.stages.plan import bring_up_to_date
 from snnb.stages.runs import open_or_create
 from snnb.stages.stage import StageResult
-from snnb.synapses.export.options import ExportOptions
+from snnb.synapses.export.export_options import ExportOptions
 
 if TYPE_CHECKING:
     from snnb.synapses.export.write import Export
@@ -53,30 +53,30 @@ class Run:
     ) -> None:
         self.directory: RunDirectory = open_or_create(model, Path(path) if path is not None else None, dataset)
         self._say = say
-        self._prepare: Dict[str, Any] = {} if shape is None else {"shape": shape}
+        self._prepare: Dict[str, object] = {} if shape is None else {"shape": shape}
 
     @property
     def path(self) -> Path:
         """The run directory."""
         return self.directory.path
 
-    def prepare(self, *, force: bool = False, **options: Any) -> StageResult:
+    def prepare(self, *, force: bool = False, **options: object) -> StageResult:
         """Make a data set's files into arrays."""
         return self._stage("prepare", force, options)
 
-    def train(self, *, force: bool = False, **options: Any) -> StageResult:
+    def train(self, *, force: bool = False, **options: object) -> StageResult:
         """Train the Keras network."""
         return self._stage("train", force, options)
 
-    def parse(self, *, force: bool = False, **options: Any) -> StageResult:
+    def parse(self, *, force: bool = False, **options: object) -> StageResult:
         """Convert and normalise the trained network."""
         return self._stage("parse", force, options)
 
-    def simulate(self, *, force: bool = False, **options: Any) -> StageResult:
+    def simulate(self, *, force: bool = False, **options: object) -> StageResult:
         """Simulate the converted network; always a new simulation."""
         return self._stage("simulate", force, options)
 
-    def graph(self, *, force: bool = False, **options: Any) -> StageResult:
+    def graph(self, *, force: bool = False, **options: object) -> StageResult:
         """Write the synapse graph."""
         return self._stage("graph", force, options)
 
@@ -94,7 +94,7 @@ class Run:
         *,
         graph: Optional[str] = None,
         force: bool = False,
-        **options: Any,
+        **options: object,
     ) -> "Export":
         """Write the graph in another program's format; `options` are the fields of `ExportOptions`."""
         return export_graph(

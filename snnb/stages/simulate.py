@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional
 
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
@@ -72,7 +72,7 @@ class SimulateDetails(Record):
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> SimulateParams:
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> SimulateParams:
     """Return the parameters in force: those of the latest simulation, or of the repaired one, unless others are given.
 
     Raises
@@ -94,9 +94,11 @@ def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing)
     return params_in_force(KIND, {}, record, {**given, **defaults}, say)
 
 
-def _to_repair(run: RunDirectory, given: Mapping[str, Any], say: Say) -> StageRecord[SimulateParams, SimulateDetails]:
+def _to_repair(
+    run: RunDirectory, given: Mapping[str, object], say: Say
+) -> StageRecord[SimulateParams, SimulateDetails]:
     records = run.records_of(KIND.name)
-    stamp = given["repair"]
+    stamp = str(given["repair"])
     if stamp not in records:
         raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
     others = sorted(set(given) - {"repair", "workers"})
@@ -129,7 +131,7 @@ def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
     ]
 
 
-def latest_matching(run: RunDirectory, given: Mapping[str, Any]) -> Optional[str]:
+def latest_matching(run: RunDirectory, given: Mapping[str, object]) -> Optional[str]:
     """Return the stamp of the latest simulation that is up to date with the given options; None without one."""
     records = run.records_of(KIND.name)
     for stamp in sorted(records, reverse=True):
@@ -138,7 +140,7 @@ def latest_matching(run: RunDirectory, given: Mapping[str, Any]) -> Optional[str
     return None
 
 
-def _why_run(run: RunDirectory, options: Mapping[str, Any]) -> Optional[str]:
+def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
     if options.get("repair") is not None:
         return f"repairs {resolve(run, options).repair}"
     if latest_matching(run, options) is not None:

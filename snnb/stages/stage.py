@@ -10,8 +10,9 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
 from snnb.rundir.staleness import stale_reason
 
-Given = Mapping[str, Mapping[str, Any]]
+Given = Mapping[str, Mapping[str, object]]
 Say = Callable[[str], None]
+Follow = Callable[[Mapping[str, object], Mapping[str, "StageResult"]], Mapping[str, object]]
 
 
 def say_nothing(message: str) -> None:
@@ -86,16 +87,14 @@ class Stage(Generic[P, D]):
 
     kind: Kind[P, D]
     text: str
-    needs: Callable[[Mapping[str, Any]], Tuple[str, ...]]
-    resolve: Callable[[RunDirectory, Mapping[str, Any], Say], P]
+    needs: Callable[[Mapping[str, object]], Tuple[str, ...]]
+    resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
     run: Callable[[RunDirectory, P, Progress], StageResult]
-    serves: Callable[[RunDirectory, Mapping[str, Any]], Optional[str]] = lambda run, options: None
-    why: Optional[Callable[[RunDirectory, Mapping[str, Any]], Optional[str]]] = None
+    serves: Callable[[RunDirectory, Mapping[str, object]], Optional[str]] = lambda run, options: None
+    why: Optional[Callable[[RunDirectory, Mapping[str, object]], Optional[str]]] = None
     again: Callable[[str], Sequence[str]] = lambda name: ()
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
-    follow: Callable[[Mapping[str, Any], Mapping[str, StageResult]], Mapping[str, Any]] = lambda options, results: (
-        options
-    )
+    follow: Follow = lambda options, results: options
     always_new: bool = False
     optional: bool = False
     address_space: int = 0
@@ -105,11 +104,14 @@ class Stage(Generic[P, D]):
         """Name of the stage, as it is typed."""
         return self.kind.name
 
-    def why_run(self, run: RunDirectory, options: Mapping[str, Any]) -> Optional[str]:
+    def why_run(self, run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
         """Say why it must run now with these options; None when it is up to date."""
         if self.why is not None:
             return self.why(run, options)
         return stale_reason(run, run.record_of(self.name), options)
+
+
+AnyStage = Stage[Any, Any]
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
@@ -135,9 +137,9 @@ def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> Stag
 
 def params_in_force(
     kind: Kind[P, D],
-    defaults: Mapping[str, Any],
+    defaults: Mapping[str, object],
     record: Optional[AnyRecord],
-    given: Mapping[str, Any],
+    given: Mapping[str, object],
     say: Say = say_nothing,
 ) -> P:
     """Return the parameters in force: an option that is given, else its recorded value, else its default.
@@ -169,7 +171,7 @@ def params_in_force(
     return params
 
 
-def recorded_params(record: Optional[AnyRecord]) -> Dict[str, Any]:
+def recorded_params(record: Optional[AnyRecord]) -> Dict[str, object]:
     """Return the parameters that a stage was run with; none if it has not run."""
-    params: Dict[str, Any] = record.params.model_dump() if record is not None else {}
+    params: Dict[str, object] = record.params.model_dump() if record is not None else {}
     return params

@@ -3,7 +3,7 @@
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -70,22 +70,26 @@ class TrainDetails(Record):
 KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, Any], say: Say = say_nothing) -> TrainParams:
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> TrainParams:
     """Return the parameters in force; the defaults are those of the model's recipe, as far as they fit together."""
     from snnb.architectures import checked_hyperparameters
     from snnb.stages.model import model_of
 
     given = typed(TrainParams, given)
     model, record = model_of(run), recorded(run, KIND)
-    chosen = checked_hyperparameters(given.get("settings", {}), model.settings, own=model.file is not None)
+    chosen = checked_hyperparameters(_settings(given), model.settings, own=model.file is not None)
     try:
-        before = recorded_params(record).get("settings", {})
+        before = _settings(recorded_params(record))
         recorded_settings = checked_hyperparameters(before, model.settings, own=model.file is not None)
     except UsageError as error:
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
     return params_in_force(KIND, defaults, record, given, say)
+
+
+def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", options.get("settings", {}))
 
 
 def inputs(run: RunDirectory, params: TrainParams) -> List[str]:
@@ -119,7 +123,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     return result_of(run, "train")
 
 
-def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[..., Any]:
+def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[..., "Model"]:
     """Return a function without arguments that builds the run's model for its data set."""
     from snnb.stages.model import class_count
 
@@ -144,7 +148,7 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
 
 
 def _evaluate(
-    load: Callable[[], Any], test_set: "LabelledPictures", params: TrainParams, model_file: Path, progress: Progress
+    load: Callable[[], "Model"], test_set: "LabelledPictures", params: TrainParams, model_file: Path, progress: Progress
 ) -> "TrainingResult":
     from snnb.training.pretrained import evaluate_pretrained
 
@@ -152,7 +156,7 @@ def _evaluate(
 
 
 def _fit(
-    build: Callable[[], Any],
+    build: Callable[[], "Model"],
     training_set: "LabelledPictures",
     test_set: "LabelledPictures",
     params: TrainParams,
@@ -161,7 +165,8 @@ def _fit(
     progress: Progress,
 ) -> "TrainingResult":
     """Train, from the checkpoint if there is one and `params.resume` allows it."""
-    from snnb.training.fit import TrainingSetup, train
+    from snnb.training.fit import train
+    from snnb.training.training_setup import TrainingSetup
 
     setup = TrainingSetup(params, params.validation_split, params.seed, params.steps_per_epoch)
 

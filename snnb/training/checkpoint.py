@@ -5,15 +5,12 @@ history and, for the last epoch and the best one, the arrays of the model and of
 is run as code: the model that takes the arrays is the caller's own.
 """
 
-import hashlib
 import json
-import math
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import AbstractSet, Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Dict, Iterator, Mapping, Sequence
 
 import numpy as np
 from tensorflow import keras
@@ -31,34 +28,12 @@ from snnb.files import (
 )
 from snnb.numpy_file import load_archive
 from snnb.text import load_json
-
-EpochMetrics = Dict[str, float]
+from snnb.training.checkpoint_state import Checkpoint, EpochMetrics, parse_state, state_digest
 
 _REMEDY = "`snnb train --no-resume` starts the training from the beginning"
 _STATE = "state.json"
 _ARRAYS = re.compile(r"epoch-(\d{4,})-[0-9a-f]{12}\.npz|epoch-\d{4,}\.h5")  # earlier versions wrote the second form
-_SHA256 = re.compile("[0-9a-f]{64}")
 _NPZ_BYTES_BESIDE_AN_ARRAY = 1024
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The state from which a training can be continued.
-
-    Attributes
-    ----------
-    identity : mapping of str to str
-        What must be the same when the training is continued: the parameters, the data set and the model, by name.
-    history : tuple of EpochMetrics
-        Keras's metrics of each complete epoch.
-    arrays : mapping of int to str
-        By number of complete epochs, the SHA-256 of the file with the arrays after them. The arrays after the last
-        epoch are always there.
-    """
-
-    identity: Mapping[str, str]
-    history: Tuple[EpochMetrics, ...]
-    arrays: Mapping[int, str]
 
 
 def refuse_other_than_directory(directory: Path) -> None:
@@ -129,7 +104,7 @@ def save_checkpoint(
     state = {"identity": dict(identity), "history": list(history), "arrays": arrays}
     path = directory / _STATE
     _clear(path, path.with_name(f".{_STATE}{PARTIAL}"))
-    write_text_atomically(path, json.dumps({"sha256": _digest(state), "state": state}, indent=1))
+    write_text_atomically(path, json.dumps({"sha256": state_digest(state), "state": state}, indent=1))
     needed = {_arrays_path(directory, *entry) for entry in checkpoint.arrays.items()}
     for path in _arrays_in(directory):
         if path not in needed:
@@ -170,7 +145,7 @@ def load_checkpoint(directory: Path, identity: Mapping[str, str], columns: Abstr
     content = load_json(path, _REMEDY)
     if isinstance(content, dict) and "history" in content:
         raise InputError(f"{path} was written by an earlier version of snnb, which this version cannot read; {_REMEDY}")
-    checkpoint = _checkpoint(content, columns)
+    checkpoint = parse_state(content, columns)
     if checkpoint is None:
         raise InputError(f"{path} is damaged; {_REMEDY}")
     different = [key for key, value in identity.items() if checkpoint.identity.get(key) != value]
@@ -244,34 +219,6 @@ def _write_arrays(directory: Path, epochs_done: int, model: keras.Model) -> str:
         remove(partial)
     sync_directory(directory)
     return digest
-
-
-def _checkpoint(content: Any, columns: AbstractSet[str]) -> Optional[Checkpoint]:
-    """Return the content of a state file; None when anything in it is not as `save_checkpoint` writes it."""
-    state = content.get("state") if isinstance(content, dict) else None
-    try:
-        if not isinstance(state, dict) or content["sha256"] != _digest(state):
-            return None
-    except (KeyError, RecursionError):
-        return None
-    identity, history, arrays = (state.get(name) for name in ("identity", "history", "arrays"))
-    if not isinstance(identity, dict) or not isinstance(history, list) or not isinstance(arrays, dict):
-        return None
-    if not all(isinstance(row, dict) and row.keys() == columns for row in history):
-        return None
-    figures = [value for row in history for value in row.values()]
-    if not all(isinstance(value, float) and math.isfinite(value) for value in figures):
-        return None
-    digests = {}
-    for epochs, digest in arrays.items():
-        if not re.fullmatch("[0-9]{1,9}", epochs) or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-            return None
-        digests[int(epochs)] = digest
-    return Checkpoint(identity, tuple(history), digests) if len(history) in digests else None
-
-
-def _digest(state: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _arrays_path(directory: Path, epochs_done: int, digest: str) -> Path:

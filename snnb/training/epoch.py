@@ -7,7 +7,7 @@ from tensorflow import keras
 
 from snnb.progress import Progress, Throttle
 from snnb.training.batches import LabelledPictures, batches
-from snnb.training.checkpoint import EpochMetrics
+from snnb.training.checkpoint_state import EpochMetrics
 from snnb.training.keras_interruption import end_when, run_interruptibly
 from snnb.training.objective import check_finite, shortest
 from snnb.training.recipe import Recipe

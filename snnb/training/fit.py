@@ -8,7 +8,6 @@ model that was built at the beginning.
 
 import math
 import random
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
@@ -21,14 +20,13 @@ from snnb.errors import InputError, UsageError
 from snnb.progress import Progress, silent
 from snnb.training.batches import LabelledPictures, split_rows
 from snnb.training.checkpoint import (
-    Checkpoint,
-    EpochMetrics,
     checkpoint_exists,
     load_checkpoint,
     refuse_other_than_directory,
     restore_arrays,
     save_checkpoint,
 )
+from snnb.training.checkpoint_state import Checkpoint, EpochMetrics
 from snnb.training.epoch import train_epoch
 from snnb.training.history import named_metrics, plot_history, write_history, write_metrics
 from snnb.training.modelfile import write_model
@@ -41,29 +39,7 @@ from snnb.training.objective import (
     evaluate,
     new_optimizer,
 )
-from snnb.training.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class TrainingSetup:
-    """What, beside the model and the pictures, decides the result of a training.
-
-    Attributes
-    ----------
-    recipe : Recipe
-        Optimiser, learning rate, epochs, batch size and augmentation.
-    validation_split : float
-        Share of the training pictures, in [0, 1), on which the model is validated after each epoch and not trained.
-    seed : int
-        Seed of the initial weights, the choice and order of the pictures, dropout and augmentation.
-    steps_per_epoch : int or None
-        Batches after which an epoch ends early; None for all batches.
-    """
-
-    recipe: Recipe
-    validation_split: float
-    seed: int
-    steps_per_epoch: Optional[int] = None
+from snnb.training.training_setup import TrainingSetup, identity_of
 
 
 @dataclass(frozen=True)
@@ -171,7 +147,7 @@ def train(
     check_data(test_set, "test")
     model = _initial_model(build, training_set, setup)
     rows = split_rows(len(training_set.x), setup.validation_split, setup.seed)
-    identity = _identity(model, training_set, setup)
+    identity = identity_of(model, training_set, setup)
     training = _Training(model.to_json(), training_set, *rows, setup, checkpoint, identity)
     state, warnings = _first_state(training, model, resume)
     state = _run_epochs(training, state, progress)
@@ -290,23 +266,3 @@ def _columns(num_classes: Optional[int], validates: bool) -> Set[str]:
     """Return the names of what Keras measures in an epoch, and `lr`."""
     measured = {"loss"} if num_classes is None else {"loss", "accuracy"}
     return {*measured, *(f"val_{name}" for name in measured if validates), "lr"}
-
-
-def _identity(model: keras.Model, pictures: LabelledPictures, setup: TrainingSetup) -> Dict[str, str]:
-    """Return what a resumed training must have in common with the interrupted one.
-
-    The number of epochs only says when to end, unless the learning rate depends on it.
-    """
-    some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
-    content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))
-    fields = {name: getattr(setup.recipe, name) for name in Recipe.model_fields}
-    if setup.recipe.schedule != "cosine":
-        del fields["epochs"]
-    return {
-        **{name.replace("_", " "): repr(value) for name, value in fields.items()},
-        "validation split": repr(setup.validation_split),
-        "seed": repr(setup.seed),
-        "steps per epoch": repr(setup.steps_per_epoch),
-        "model": f"{zlib.crc32(model.to_json().encode()):08x}",
-        "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
-    }

@@ -3,13 +3,13 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Dict, Mapping, Optional, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnb.figures import plain, save
-from snnb.training.checkpoint import EpochMetrics
+from snnb.training.checkpoint_state import EpochMetrics
 
 _TRAINING, _VALIDATION, _TEST = "#1f5a94", "#d9762b", "#555555"
 _MEASURES = ("loss", "accuracy")
@@ -39,7 +39,7 @@ def write_history(history: Sequence[EpochMetrics], path: Path) -> None:
             writer.writerow({"epoch": epoch, **metrics})
 
 
-def write_metrics(content: Dict[str, Any], path: Path) -> None:
+def write_metrics(content: Mapping[str, object], path: Path) -> None:
     """Write metrics as JSON, in the order given."""
     path.write_text(json.dumps(content, indent=2) + "\n")
 

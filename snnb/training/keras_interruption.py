@@ -1,7 +1,7 @@
 """Ctrl-C during `fit` and `evaluate` of Keras, which spend minutes inside TensorFlow."""
 
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, TypeVar
+from typing import TYPE_CHECKING, Callable, Dict, Optional, TypeVar
 
 from snnb.autograph import keep_in_memory
 from snnb.interrupt import interruptible
@@ -42,10 +42,10 @@ def end_when(event: threading.Event) -> "keras.callbacks.Callback":
     from tensorflow import keras
 
     class EndWhen(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch: int, logs: Optional[Dict[str, Any]] = None) -> None:
+        def on_train_batch_end(self, batch: int, logs: Optional[Dict[str, object]] = None) -> None:
             self.on_test_batch_end(batch)
 
-        def on_test_batch_end(self, batch: int, logs: Optional[Dict[str, Any]] = None) -> None:
+        def on_test_batch_end(self, batch: int, logs: Optional[Dict[str, object]] = None) -> None:
             if event.is_set():
                 raise KeyboardInterrupt
 

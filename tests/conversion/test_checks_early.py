@@ -12,7 +12,8 @@ from snnb.conversion.convert import convert, to_parsed
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration
 from snnb.errors import InputError, SnnbError, VerificationError
-from snnb.simulation.network import read_network
+from snnb.network.read import read_network
+from snnb.simulation.engines.supported import check_supported
 
 L = keras.layers
 
@@ -94,7 +95,7 @@ def test_an_output_without_neurons(case, randomise, tmp_path):
     parsed = to_parsed(model, configuration("net"))
     parsed.save(str(tmp_path / "net_parsed.h5"))
     with pytest.raises(InputError, match="has no neurons"):
-        read_network(tmp_path / "net_parsed.h5")
+        check_supported(read_network(tmp_path / "net_parsed.h5"))
 
 
 def test_neurons_in_another_shape_can_be_the_output():

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from snnb.simulation.event_engine import EventEngine
-from snnb.simulation.event_network import unsupported
-from snnb.simulation.network import read_network
+from snnb.network.read import read_network
+from snnb.simulation.engines.event.amplitudes import unsupported
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.tensorflow_engine import TensorFlowEngine
 from snnb.synapses.build import build_graph
 
 SAMPLES, STEPS = 12, 25
 POPULATIONS = ["Conv2D", "DepthwiseConv2D", "AveragePooling2D", "MaxPooling2D"]
 KINDS = [*POPULATIONS, "ZeroPadding2D", "Reshape"]
+TERMS = ["Conv2D", "DepthwiseConv2D", "Dense"]
 # Building a network takes a second, so an example that fails is shown as it was found, not searched for a smaller one.
 OPTIONS = {
     "deadline": None,
@@ -44,26 +45,47 @@ def joins(draw):
 
 
 @st.composite
-def branches(draw, kinds):
-    """Layers of an image; the input may join it before any of them, and something pools or weighs both then."""
+def sums(draw):
+    """A population that adds layers, as ("Add", what makes each, stride, filters a channel, whether it has a ReLU).
+
+    What makes a layer: its kind, window, dilation, and whether it reads the image, the stem or the input.
+    """
+    term = st.tuples(
+        st.sampled_from(TERMS),
+        st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        st.integers(1, 2),
+        st.sampled_from(["image", "stem", "input"]),
+    )
+    terms = draw(st.lists(term, min_size=2, max_size=3))
+    return "Add", terms, draw(st.integers(1, 2)), draw(st.integers(1, 2)), draw(st.booleans())
+
+
+@st.composite
+def branches(draw, kinds, adds):
+    """Layers of an image; the input may join it before any of them, and something pools or weighs both then.
+
+    Where `adds`, a sum may follow on any of them.
+    """
     populations = [kind for kind in kinds if kind in POPULATIONS]
     branch = draw(st.lists(image_layers(kinds), max_size=2))
     if draw(st.booleans()):
         at = draw(st.integers(0, len(branch)))
         between = draw(st.lists(image_layers(["ZeroPadding2D", "Reshape"]), max_size=1))
         branch[at:at] = [draw(joins()), *between, draw(image_layers(populations))]
+    if adds and draw(st.booleans()):
+        branch.insert(draw(st.integers(0, len(branch))), draw(sums()))
     return branch
 
 
 @st.composite
-def architectures(draw, kinds):
+def architectures(draw, kinds, adds=False):
     """Input shape; padding before the first layer; two branches; whether the input joins them; seed of the weights."""
     shape = draw(st.tuples(st.integers(4, 8), st.integers(4, 8), st.integers(1, 3)))
     padding = draw(st.sampled_from([None, ((1, 0), (0, 2)), ((1, 1), (1, 1))]))
     return (
         shape,
         padding,
-        draw(st.tuples(branches(kinds), branches(kinds))),
+        draw(st.tuples(branches(kinds, adds), branches(kinds, adds))),
         draw(st.booleans()),
         draw(st.integers(0, 2**16)),
     )
@@ -95,6 +117,22 @@ class _Builder:
                 part = self.add("ZeroPadding2D", [(n // 2, n - n // 2) for n in missing])(part)
             both.append(part)
         return self.add("Concatenate", axis)(both[::-1] if first else both)
+
+    def summed(self, volumes, terms, stride, multiplier, activated):
+        """The sum of layers without activation; a volume of another size than the image is not read."""
+        image = volumes["image"]
+        ends = []
+        for kind, window, dilation, name in terms:
+            read = volumes[name] if volumes[name].shape[1:3] == image.shape[1:3] else image
+            options = {"padding": "same", "dilation_rate": dilation if stride == 1 else 1}
+            if kind == "DepthwiseConv2D":
+                ends.append(self.add(kind, window, stride, depth_multiplier=multiplier, **options)(image))
+            elif kind == "Dense" and stride == 1:
+                ends.append(self.add(kind, image.shape[3] * multiplier)(read))
+            else:
+                ends.append(self.add("Conv2D", image.shape[3] * multiplier, window, stride, **options)(read))
+        end = self.add("Add")(ends)
+        return self.add("Activation", "relu")(end) if activated else end
 
     def layer(self, image, kind, window, strides, padding, dilation):
         """A layer behind an image; what TensorFlow or the toolbox cannot compute is replaced by what it can."""
@@ -137,7 +175,12 @@ def _network(architecture, path, rounded, toolbox):
     for branch in branches:
         image = stem
         for kind, *how in branch:
-            image = builder.joined(image, source, *how) if kind == "Concatenate" else builder.layer(image, kind, *how)
+            if kind == "Concatenate":
+                image = builder.joined(image, source, *how)
+            elif kind == "Add":
+                image = builder.summed({"image": image, "stem": stem, "input": source}, *how)
+            else:
+                image = builder.layer(image, kind, *how)
         ends.append(image)
     y = builder.add("Concatenate")([builder.add("Flatten")(end) for end in ends])
     y = builder.add("Dense", int(builder.random.integers(1, 40)), activation="relu")(y)
@@ -178,11 +221,13 @@ def _step_by_graph(parsed, frames, options):
 def _current(population, inbound):
     """The current of a population, float32 `(neurons, samples)`, as a function of what all populations pass on."""
     matrices = {q.source.name: q.to_scipy().T.tocsr() for q in inbound}
-    if any(q.connection.rule == "MaxPooling2D" for q in inbound):
+    if any(q.rule == "MaxPooling2D" for q in inbound):
         return _Maximum(population, inbound)
     taps = np.ones((population.size, 1), np.float32)
-    if any(q.connection.weighting == "mean" for q in inbound):  # adds before it divides, as TensorFlow does
-        taps = np.repeat(np.rint(1 / inbound[0].scale).ravel(), population.shape[-1])[:, np.newaxis].astype(np.float32)
+    if any(q.connections[0].weighting == "mean" for q in inbound):  # adds before it divides, as TensorFlow does
+        taps = np.repeat(np.rint(1 / inbound[0].connections[0].scale).ravel(), population.shape[-1])[
+            :, np.newaxis
+        ].astype(np.float32)
         for matrix in matrices.values():
             matrix.data[:] = np.rint(matrix.data * np.repeat(taps[:, 0], np.diff(matrix.indptr)))
     bias = population.bias.ravel()[:, np.newaxis]
@@ -197,8 +242,10 @@ class _Maximum:
     """What the input of each window passes on that has passed on most so far; the first of several in the image."""
 
     def __init__(self, population, inbound):
-        self._where = {q.source.name: q.reindexing.where for q in inbound}
-        self._nowhere = int(np.prod(inbound[0].connection.input_volume))  # behind all inputs, where there is 0 always
+        self._where = {q.source.name: q.connections[0].positions.where for q in inbound}
+        self._nowhere = int(
+            np.prod(inbound[0].connections[0].geometry.input_volume)
+        )  # behind all inputs, where there is 0 always
         edges = [(q.source.name, q.to_scipy().tocoo()) for q in inbound]
         place = np.concatenate([self._where[name][each.row] for name, each in edges])
         window = np.concatenate([each.col for _, each in edges])
@@ -263,7 +310,7 @@ def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
 
 @pytest.mark.parametrize("source", ["constant", "poisson"])
 @settings(max_examples=6, **OPTIONS)
-@given(architectures(KINDS), st.sampled_from([0.5, 1.0, 2.0]), st.sampled_from(["subtraction", "zero"]))
+@given(architectures(KINDS, adds=True), st.sampled_from([0.5, 1.0, 2.0]), st.sampled_from(["subtraction", "zero"]))
 def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, architecture, threshold, reset):
     options = SimulationSettings(
         samples=SAMPLES,

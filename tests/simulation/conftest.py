@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from snnb.simulation.network import read_network
+from snnb.network.assemble import Entry, assemble
+from snnb.network.read import read_network
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,16 @@ def branched(tmp_path_factory):
     parsed = tmp_path_factory.mktemp("branched") / "branched_parsed.h5"
     save_keras(model, parsed, "branched")
     return Case(parsed, random.random((70, 8, 9, 3), dtype=np.float32), random.integers(0, 10, 70))
+
+
+@pytest.fixture
+def pooled():
+    """A network without a file: max pooling of the input beside a population that reads it."""
+    arrays = {"kernel": np.zeros((1, 1, 3, 6), np.float32), "bias": np.zeros(6, np.float32)}
+    entries = [
+        Entry("input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}),
+        Entry("first", "Conv2D", {"filters": 6, "kernel_size": [1, 1]}, ("input",), arrays),
+        Entry("joined", "Concatenate", {"axis": 3}, ("input", "first"), {}),
+        Entry("pool", "MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2]}, ("joined",), {}),
+    ]
+    return assemble(Path("pooled"), entries)

@@ -3,16 +3,14 @@
 import numpy as np
 import pytest
 
-from snnb.simulation.energy import out_degrees
-from snnb.simulation.network import read_network
+from snnb.network.read import read_network
 
 
 def _synapses(model, path):
     from snnb.conversion.h5 import save_keras
 
     save_keras(model, path, "model")
-    degrees = out_degrees(read_network(path))
-    return sum(int(degree.sum()) for degree in degrees.values())
+    return sum(int(leaving.sum()) for leaving in read_network(path).fan_out().values())
 
 
 @pytest.mark.parametrize("name", ["mini_network", "lenet_mnist", "cnn_mnist"])
@@ -32,12 +30,12 @@ def test_degrees_are_the_nonzero_derivatives_of_the_currents(branched):
 
     model, network = branched.keras, branched.network
     model.set_weights([np.abs(weight) + 0.01 for weight in model.get_weights()])
-    degrees = out_degrees(network)
+    degrees = network.fan_out()
     sources = {name: tf.ones((1, *degree.shape)) for name, degree in degrees.items()}
 
     def computed(name):
         """A layer's output, from Keras itself, when `sources` are what the populations put out."""
-        inputs = [sources[i] if i in sources else computed(i) for i in network.layer(name).inputs]
+        inputs = [sources[i] if i in sources else computed(i) for i in network.volume(name).inputs]
         return model.get_layer(name)(inputs if len(inputs) > 1 else inputs[0])
 
     found = {name: np.zeros(degree.shape, int) for name, degree in degrees.items()}

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from snnb.simulation.event_engine import EventEngine
-from snnb.simulation.network import read_network
+from snnb.network.read import read_network
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.tensorflow_engine import TensorFlowEngine
 
 SAMPLES, STEPS = 12, 40
 

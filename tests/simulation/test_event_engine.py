@@ -7,11 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from snnb.simulation.event_engine import EventEngine
-from snnb.simulation.event_network import unsupported
-from snnb.simulation.layers import Concatenate, MaxPooling2D, Network
+from snnb.simulation.engines.event.amplitudes import unsupported
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.tensorflow_engine import TensorFlowEngine
 
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
 CHANGES = [
@@ -67,11 +66,11 @@ def test_of_a_thousand_counts_at_most_one_differs_by_one(request, name):
 
 
 def test_long_trains_are_cut_into_parts_without_a_trace(trained, monkeypatch):
-    from snnb.simulation import event_engine, event_network
+    from snnb.simulation.engines.event import engine, network
 
     whole, spikes = _run(EventEngine, trained, SETTINGS)
-    monkeypatch.setattr(event_network, "TRAIN_STEPS", 7)
-    monkeypatch.setattr(event_engine, "CHUNK_STEPS", 16)
+    monkeypatch.setattr(network, "TRAIN_STEPS", 7)
+    monkeypatch.setattr(engine, "CHUNK_STEPS", 16)
     parts, part_spikes = _run(EventEngine, trained, SETTINGS)
     np.testing.assert_array_equal(part_spikes, spikes)
     for name, counts in whole.counts.items():
@@ -83,7 +82,7 @@ def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
     from tensorflow.keras import Input, Model, layers
 
     from snnb.conversion.h5 import save_keras
-    from snnb.simulation.network import read_network
+    from snnb.network.read import read_network
 
     x = Input((7, 8, 2), name="input")
     y = layers.Dense(5, activation="relu", name="00Dense_7x8x5")(x)
@@ -135,7 +134,7 @@ def test_max_pooling_passes_on_the_leading_input(tmp_path, engine, pool, stride,
     from tensorflow.keras import Input, Model, layers
 
     from snnb.conversion.h5 import save_keras
-    from snnb.simulation.network import read_network
+    from snnb.network.read import read_network
 
     x = Input((7, 6, 2), name="input")
     y = layers.Conv2D(3, 3, activation="relu", padding="same", name="00Conv2D_7x6x3")(x)
@@ -161,29 +160,26 @@ def test_max_pooling_passes_on_the_leading_input(tmp_path, engine, pool, stride,
         assert 0 < expected.mean() < 1
 
 
-def test_says_what_it_cannot_do(branched):
-    source, first, *_ = branched.network.layers
-    joined = Concatenate("joined", (source.name, first.name), (8, 9, 9), 2)
-    network = Network((source, first, joined, MaxPooling2D("pool", ("joined",), (4, 4, 9), (2, 2), (2, 2), "valid")))
+def test_says_what_it_cannot_do(branched, pooled):
     halves = SETTINGS.changed(threshold=0.5)
     poisson = halves.changed(input="poisson")
-    assert unsupported(network, poisson) == "layer pool reads input spikes of amplitude 1 and spikes of amplitude 0.5"
-    assert unsupported(network, poisson.changed(threshold=1.0)) is None
-    assert unsupported(network, halves) is None
+    assert unsupported(pooled, poisson) == "layer pool reads input spikes of amplitude 1 and spikes of amplitude 0.5"
+    assert unsupported(pooled, poisson.changed(threshold=1.0)) is None
+    assert unsupported(pooled, halves) is None
     assert unsupported(branched.network, SETTINGS) is None
 
 
 def test_what_is_kept_compiled_knows_the_files_of_all_that_it_calls():
-    from snnb.simulation import event_kernels, event_pooling
+    from snnb.simulation.engines.event import kernels, pooling
 
-    for kept in (event_kernels.dense._cache, event_pooling.average._cache):
+    for kept in (kernels.dense._cache, pooling.average._cache):
         files = {name for name, *_ in kept._cache_file._source_stamp}
-        assert {"event_kernels.py", "event_llvm.py", "event_neurons.py", "event_pooling.py"} <= files
+        assert {"kernels.py", "llvm.py", "neurons.py", "pooling.py"} <= files
 
 
 def test_a_read_only_installation_works_without_a_compilation_cache(tmp_path):
     (tmp_path / "file").touch()
-    code = "from snnb.simulation.event_trains import merged; print(type(merged._cache).__name__)"
+    code = "from snnb.simulation.engines.event.spike_trains import merged; print(type(merged._cache).__name__)"
     nowhere = str(tmp_path / "file" / "below")  # a directory that nobody can make, whoever runs the test
     script = (
         "import numba.core.caching as c\n"

@@ -1,11 +1,13 @@
 """The converted network's file loads again, into a network that spikes the same."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
 
 from snnb.errors import InputError
-from snnb.simulation.event_engine import EventEngine
+from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.ini_file import read_ini, write_ini
 from snnb.simulation.settings import SimulationSettings
 
@@ -36,7 +38,11 @@ def test_other_files_are_refused(trained, tmp_path):
         read_ini(trained.parsed)
     with h5py.File(path, "r+") as file:
         del file["00Conv2D_8x8x4/kernel"]
-    with pytest.raises(InputError, match="not a complete converted network"):
+    with pytest.raises(InputError, match="00Conv2D_8x8x4 has no kernel in this file"):
+        read_ini(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["version"] = 1
+    with pytest.raises(InputError, match="no converted network of version 2; make it again"):
         read_ini(path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match="is no whole HDF5 file; make it again"):
@@ -56,6 +62,18 @@ def put_array(layer, name, change):
     return alter
 
 
+def configure(layer, **changes):
+    def alter(file):
+        config = json.loads(file[layer].attrs["config"])
+        file[layer].attrs["config"] = json.dumps({**config, **changes})
+
+    return alter
+
+
+def order(change):
+    return lambda file: file.attrs.__setitem__("layers", json.dumps(change(json.loads(file.attrs["layers"]))))
+
+
 CONVOLUTION = "00Conv2D_8x8x4"
 
 
@@ -72,14 +90,29 @@ CONVOLUTION = "00Conv2D_8x8x4"
         set_attribute(CONVOLUTION, "kind", "Lambda"),
         set_attribute(CONVOLUTION, "kind", np.ones(2)),
         set_attribute(CONVOLUTION, "kind", "Dense"),
-        set_attribute(CONVOLUTION, "shape", "[8, 8, 5]"),
-        set_attribute(CONVOLUTION, "shape", "[8, 8.0, 4]"),
-        set_attribute(CONVOLUTION, "shape", "{}"),
-        set_attribute(CONVOLUTION, "shape", "[" * 900 + "]" * 900),
-        set_attribute(CONVOLUTION, "strides", "[0, 1]"),
-        set_attribute(CONVOLUTION, "strides", "1"),
-        set_attribute(CONVOLUTION, "padding", '"full"'),
+        set_attribute("input", "kind", "Dense"),
+        set_attribute(None, "version", 1),
+        order(lambda names: names[::-1]),
+        order(lambda names: names[1:]),
+        order(lambda names: [*names, names[-1]]),
+        order(lambda names: [names[0], *names]),
+        configure("input", batch_input_shape=[None, 8, 8, 0]),
+        configure("input", batch_input_shape=[None, 8, 8.0, 1]),
+        configure("input", batch_input_shape=[None, 8, 8, 2]),
+        configure(CONVOLUTION, filters=5),
+        configure(CONVOLUTION, kernel_size=[3, 4]),
+        configure(CONVOLUTION, strides=[0, 1]),
+        configure(CONVOLUTION, strides=1),
+        configure(CONVOLUTION, padding="full"),
+        configure(CONVOLUTION, activation=7),
+        set_attribute(CONVOLUTION, "config", "no JSON"),
+        set_attribute(CONVOLUTION, "config", "[]"),
+        set_attribute(CONVOLUTION, "config", "{}"),
+        set_attribute(CONVOLUTION, "config", "[" * 900 + "]" * 900),
         set_attribute(CONVOLUTION, "inputs", '["nobody"]'),
+        set_attribute(CONVOLUTION, "inputs", "[]"),
+        set_attribute(CONVOLUTION, "inputs", '"input"'),
+        set_attribute(CONVOLUTION, "inputs", f'["{CONVOLUTION}"]'),
         set_attribute(CONVOLUTION, "colour", "1"),
         put_array(CONVOLUTION, "kernel", lambda values: values[:, :, :, :-1]),
         put_array(CONVOLUTION, "kernel", lambda values: values[:, :, 0]),

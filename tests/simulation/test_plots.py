@@ -2,14 +2,15 @@
 
 import struct
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from snnb.network.assemble import Entry, assemble
 from snnb.simulation import plots
-from snnb.simulation.layers import Dense, InputLayer, Network
 
 NAMES = [
     "{:02d}Conv2D_8x8x16",
@@ -34,12 +35,12 @@ def figures(monkeypatch):
     """The figures that are made, to be looked into."""
     made = []
 
-    class Kept(Figure):
+    class Recorded(Figure):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
             made.append(self)
 
-    monkeypatch.setattr(plots, "Figure", Kept)
+    monkeypatch.setattr(plots, "Figure", Recorded)
     return made
 
 
@@ -47,11 +48,12 @@ def _network(depth):
     """Populations of 4 to 400 neurons, with names that are not easy to draw."""
     sizes = np.random.default_rng(0).integers(4, 400, depth)
     names = [NAMES[i % len(NAMES)].format(i) for i in range(depth)]
-    layers = [InputLayer("input", (), (50,))]
-    for name, size in zip(names, sizes):
-        weights = np.zeros((layers[-1].size, size), np.float32), np.zeros(size, np.float32)
-        layers.append(Dense(name, (layers[-1].name,), (int(size),), *weights, "relu"))
-    return Network(tuple(layers))
+    entries, before = [Entry("input", "InputLayer", {"batch_input_shape": [None, 50]}, (), {})], 50
+    for name, size in zip(names, sizes.tolist()):
+        arrays = {"kernel": np.zeros((before, size), np.float32), "bias": np.zeros(size, np.float32)}
+        entries.append(Entry(name, "Dense", {"units": size}, (entries[-1].name,), arrays))
+        before = size
+    return assemble(Path("made"), entries)
 
 
 def _size(path):
@@ -107,7 +109,7 @@ def test_names_stand_as_they_are(tmp_path, figures):
 def test_a_network_that_never_spikes(tmp_path, depth):
     network = _network(depth)
     plots.plot_rates(tmp_path / "rates.png", {layer.name: np.zeros(layer.size) for layer in network.populations})
-    none = {layer.name: np.zeros((0, 3), np.int32) for layer in network.layers}
+    none = {layer.name: np.zeros((0, 3), np.int32) for layer in network.volumes}
     plots.plot_raster(tmp_path / "raster.png", network, none, 100)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from snnb.errors import InputError, UsageError
-from snnb.simulation.energy import out_degrees
 from snnb.simulation.ini_file import read_ini
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
@@ -64,11 +63,11 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
     assert said["readout_accuracy"] >= 0.9 * said["ann_accuracy"] > 0.7
     assert list(said["class_counts"].values()) == np.bincount(trained.y[:60], minlength=10).tolist()
     assert said["coding"] == {"input": "current", **dict.fromkeys(said["mean_rates"], "spikes"), last: "random"}
-    degrees, operations = out_degrees(trained.network), 0
+    fan_out, operations = trained.network.fan_out(), 0
     with np.load(tmp_path / "spike_rate_sums.npz") as sums:
         for name, rate in said["mean_rates"].items():
             assert rate == pytest.approx(sums[name].mean() / 60 / 30)
-            operations += (sums[name] * degrees[name]).sum()
+            operations += (sums[name] * fan_out[name]).sum()
     assert said["synaptic_operations_per_sample"] == operations / 60
     assert said["ann_multiply_accumulates_per_sample"] == 3664
 
@@ -77,7 +76,7 @@ def test_the_ini_file_is_the_network_that_was_simulated(trained, tmp_path):
     _simulate(trained, tmp_path, SETTINGS.changed(threshold=0.9, reset="zero"))
     network, threshold, reset = read_ini(tmp_path / "n_INI.h5")
     assert (threshold, reset) == (0.9, "zero")
-    assert [layer.name for layer in network.layers] == [layer.name for layer in trained.network.layers]
+    assert [volume.name for volume in network.volumes] == [volume.name for volume in trained.network.volumes]
 
 
 @pytest.mark.parametrize("engine", ["tensorflow", "event"])

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.simulation.event_engine import EventEngine
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.engines.tensorflow.loop import _reached
 from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.tensorflow_loop import _reached
 
 SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
 
@@ -63,23 +63,24 @@ def test_counts_of_poisson_input_are_the_toolboxs(branched):
 def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
     counted, spikes = _simulate(trained)
     last = trained.network.output
+    kernel = last.only.kernel
     uniform = Streams(SETTINGS.seed, range(70), 1).uniform(SETTINGS.duration, (10,))
     potential, expected = np.zeros((70, 10)), np.zeros(spikes.shape, bool)
     # With a current that is the mean over time, the membrane is not the engine's: so replay the real one, from the
     # recorded spikes of the layer before.
     settings = SETTINGS.changed(record_spikes=70)
     recorded, _ = _simulate(trained, settings)
-    before = np.zeros((70, SETTINGS.duration, len(last.kernel)), bool)
+    before = np.zeros((70, SETTINGS.duration, len(kernel)), bool)
     sample, neuron, step = recorded.spikes[trained.network.populations[-2].name].T
     before[sample, step, neuron] = True
     for step in range(SETTINGS.duration):
-        potential += before[:, step] @ last.kernel + last.bias
+        potential += before[:, step] @ kernel + last.bias
         share = np.exp(potential - potential.max(axis=1, keepdims=True))
         expected[:, step] = uniform[:, step] <= share / share.sum(axis=1, keepdims=True)
         potential[expected[:, step]] = 0
     assert (spikes != expected).mean() < 1e-3  # float32 beside float64
     np.testing.assert_array_equal(counted.counts[last.name], spikes.sum(axis=1))
-    current = before.sum(axis=1) @ last.kernel + SETTINGS.duration * last.bias
+    current = before.sum(axis=1) @ kernel + SETTINGS.duration * last.bias
     np.testing.assert_allclose(counted.readout, current, rtol=1e-3, atol=1e-2)
 
 

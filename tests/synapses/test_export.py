@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from snnb.errors import ResourceError, UsageError
 from snnb.synapses.build import build_graph
-from snnb.synapses.export.options import DEFAULTS, ExportOptions
+from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 from snnb.synapses.export.write import FORMATS, estimate, export
 from tests.synapses.networks import LAYERS, save
 

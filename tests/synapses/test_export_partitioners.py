@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snnb.errors import UsageError
-from snnb.synapses.export.options import ExportOptions
+from snnb.synapses.export.export_options import ExportOptions
 from snnb.synapses.export.weights import scaled
 from snnb.synapses.export.write import export
 from tests.synapses.edges import all_edges

@@ -12,7 +12,7 @@ from bmtk.utils.sonata.file import File
 
 from snnb.errors import InputError, UsageError
 from snnb.synapses.build import build_graph
-from snnb.synapses.export.options import ExportOptions
+from snnb.synapses.export.export_options import ExportOptions
 from snnb.synapses.export.write import export
 from tests.synapses.edges import all_edges
 from tests.synapses.networks import LAYERS, counts_of, save

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse
 
 from snnb.errors import ResourceError, UsageError
-from snnb.synapses.export.options import ExportOptions
+from snnb.synapses.export.export_options import ExportOptions
 from snnb.synapses.export.write import export
 from tests.synapses.edges import all_edges, names_of
 

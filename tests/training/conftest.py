@@ -47,7 +47,7 @@ def data():
 def arguments(data):
     """Arguments of `train`, from what a test wants other than usual: `arguments(tmp_path, seed=6)`."""
     from snnb.training.batches import LabelledPictures
-    from snnb.training.fit import TrainingSetup
+    from snnb.training.training_setup import TrainingSetup
 
     def make(folder, target="train", **changes):
         wanted = {

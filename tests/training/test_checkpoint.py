@@ -88,7 +88,8 @@ import os, signal
 from pathlib import Path
 import numpy as np
 from snnb.training.batches import LabelledPictures
-from snnb.training.fit import TrainingSetup, train
+from snnb.training.fit import train
+from snnb.training.training_setup import TrainingSetup
 from snnb.training.recipe import Recipe
 
 {inspect.getsource(small_model)}

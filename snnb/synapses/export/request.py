@@ -7,7 +7,7 @@ from typing import Callable, List, Optional
 
 from snnb.errors import UsageError
 from snnb.progress import Progress, Throttle, silent
-from snnb.synapses.export.options import DEFAULTS, ExportOptions
+from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import GraphPopulation
 from snnb.synapses.projection import GraphProjection

@@ -11,7 +11,7 @@ from snnb.errors import ResourceError, UsageError
 from snnb.files import flushed_meanwhile, written_whole
 from snnb.progress import Progress, silent
 from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, snn, sonata, spinemap
-from snnb.synapses.export.options import DEFAULTS, ExportOptions
+from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 from snnb.synapses.export.request import Format, PlacedNeurons, Request
 from snnb.synapses.export.target import DESCRIPTION, beside, check_target
 from snnb.synapses.graph import SynapseGraph

@@ -12,10 +12,11 @@ from typing import Iterator, Tuple
 
 import numpy as np
 
+from snnb.network.network import Network
 from snnb.simulation.block import BlockCounts, Observe
-from snnb.simulation.event_block import SampleBlock, Scratch
-from snnb.simulation.event_network import EventNetwork
-from snnb.simulation.layers import Network
+from snnb.simulation.engines.event.network import EventNetwork
+from snnb.simulation.engines.event.scratch import Scratch
+from snnb.simulation.engines.event.state import BlockState
 from snnb.simulation.settings import SimulationSettings
 
 # After so many steps of all samples the output is handed on.
@@ -23,7 +24,13 @@ CHUNK_STEPS = 250
 
 
 class EventEngine:
-    """See the module. As many threads as there are processors for this process, each with one sample at a time."""
+    """Simulates with as many threads as there are processors for this process, each with one sample at a time.
+
+    Parameters
+    ----------
+    network : Network
+    settings : SimulationSettings
+    """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self._settings = settings
@@ -32,11 +39,11 @@ class EventEngine:
         self._threads = max(1, processors // settings.workers)
         self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
         for _ in range(self._threads):
-            self._scratch.put(Scratch(self._prepared))
+            self._scratch.put(Scratch(self._prepared.train_steps))
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
-        block = SampleBlock(self._prepared, x, first)
+        block = BlockState(self._prepared, x, first)
         stopped = threading.Event()
 
         def work(sample: int, start: int, output: np.ndarray) -> None:
@@ -65,7 +72,7 @@ class EventEngine:
         return block.counted()
 
     def _chunks(self) -> Iterator[Tuple[int, int]]:
-        """First step and number of steps of each chunk; counting starts at the beginning of one."""
+        """Yield the first step and the number of steps of each chunk; counting starts at the beginning of one."""
         warm_up, duration = self._settings.warm_up, self._settings.duration
         for begin, end in ((0, warm_up), (warm_up, duration)):
             for start in range(begin, end, CHUNK_STEPS):

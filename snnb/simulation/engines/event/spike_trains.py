@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from snnb.simulation.event_llvm import compiled
-from snnb.simulation.event_types import Train
+from snnb.compiled import compiled
+from snnb.simulation.engines.event.types import SpikeTrain
 
 
 @compiled
-def renumbered(steps: int, source: Train, table: np.ndarray, train: Train) -> None:
-    """The same spikes where neuron i is called `table[i]`, which rises with i."""
+def renumbered(steps: int, source: SpikeTrain, table: np.ndarray, train: SpikeTrain) -> None:
+    """Write the same spikes where neuron i is called `table[i]`, which rises with i."""
     end = source.start[steps]
     for e in range(end):
         train.events[e] = table[source.events[e]]
@@ -16,8 +16,8 @@ def renumbered(steps: int, source: Train, table: np.ndarray, train: Train) -> No
 
 
 @compiled
-def merged(steps: int, one: Train, two: Train, train: Train) -> None:
-    """The spikes of two populations in rising order."""
+def merged(steps: int, one: SpikeTrain, two: SpikeTrain, train: SpikeTrain) -> None:
+    """Write the spikes of two populations in rising order."""
     n = 0
     for step in range(steps):
         train.start[step] = n

@@ -11,7 +11,7 @@ RateUnit = Literal["step", "hz", "sample"]
 
 
 class ExportOptions(Options):
-    """What is written, and in which units. A format uses those options that apply to it."""
+    """What is written, and in which units. Each format uses the options that concern it."""
 
     rate_unit: RateUnit = Field(default="step", description="Unit of rates.")
     with_input: bool = Field(

@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.interrupt import interruptible
+from snnb.network.network import Network
 from snnb.simulation.block import BlockCounts, Observe, late_quarters, spike_table
-from snnb.simulation.currents import batch_of, padded
-from snnb.simulation.layers import Network, activation
+from snnb.simulation.engines.tensorflow.batch import batch_of, padded
+from snnb.simulation.engines.tensorflow.loop import Loop, State
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.tensorflow_loop import Loop, State
 
 # A call is aimed at half a second, so that Ctrl-C and progress answer ...
 CALL_SECONDS = 0.5
@@ -22,7 +22,13 @@ CALL_BYTES = 64_000_000
 
 
 class TensorFlowEngine:
-    """Spike counts identical to the toolbox's in every layer but the random softmax one; runs on CPU and GPU."""
+    """Counts spikes as the toolbox does, identically in every layer but the random softmax one; on CPU and GPU.
+
+    Parameters
+    ----------
+    network : Network
+    settings : SimulationSettings
+    """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self._batch = batch_of(network)
@@ -35,7 +41,7 @@ class TensorFlowEngine:
         n, source, warm_up = len(x), self._network.input.name, self._settings.warm_up
         recorded = max(0, min(n, self._settings.record_spikes - first))
         draws = self._draws(x, first)
-        known = interruptible(lambda: self._loop.known(tf.constant(padded(x, self._batch))))
+        constants = interruptible(lambda: self._loop.constants(tf.constant(padded(x, self._batch))))
         state = self._loop.rest()
         input_spikes = np.zeros(x.shape, np.int64)
         late, quarters = np.zeros((len(state["counts"]), 2), np.int64), late_quarters(self._settings.duration)
@@ -47,19 +53,19 @@ class TensorFlowEngine:
                 late[:, int(start >= quarters[1])] -= _spikes(state, n)
             drawn = {name: draw(steps) for name, draw in draws.items()}
             feed = {name: self._by_step(numbers) for name, numbers in drawn.items()}
-            state, record = interruptible(partial(self._loop.run, known, feed, state, steps, recorded))
-            observe(record["output"].numpy().swapaxes(0, 1)[:n])
+            state, record = interruptible(partial(self._loop.run, constants, feed, state, steps, recorded))
+            observe(record.output.numpy().swapaxes(0, 1)[:n])
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] += _spikes(state, n)
-            trains = {name: train.numpy() for name, train in record["spikes"].items()}
+            spikes = {name: population.numpy() for name, population in record.spikes.items()}
             if source in drawn:
-                trains[source] = drawn[source].swapaxes(0, 1)[:, :recorded].reshape(steps, recorded, x[0].size)
-            for name, train in trains.items():
-                step, sample, neuron = np.nonzero(train)
+                spikes[source] = drawn[source].swapaxes(0, 1)[:, :recorded].reshape(steps, recorded, x[0].size)
+            for name, of_samples in spikes.items():
+                step, sample, neuron = np.nonzero(of_samples)
                 tables[name].append(np.stack([sample + first, neuron, step + start], axis=1).astype(np.int32))
             if source in drawn and start >= warm_up:
                 input_spikes += drawn[source].sum(axis=1)
-        counts = {name: spikes.numpy()[:n].astype(np.int64) for name, spikes in state["counts"].items()}
+        counts = {name: counted.numpy()[:n].astype(np.int64) for name, counted in state["counts"].items()}
         return BlockCounts(
             counts={source: input_spikes, **counts} if source in draws else counts,
             readout=state["readout"][self._network.output.name].numpy()[:n].reshape(n, -1),
@@ -68,24 +74,23 @@ class TensorFlowEngine:
         )
 
     def _draws(self, x: np.ndarray, first: int) -> Dict[str, Callable[[int], np.ndarray]]:
-        """What is random: by layer, a function from a number of steps to `(samples, steps, ...)`."""
+        """Return what is random: by volume, a function from a number of steps to `(samples, steps, ...)`."""
         seed, samples = self._settings.seed, range(first, first + len(x))
         draws: Dict[str, Callable[[int], np.ndarray]] = {}
         if self._settings.input == "poisson":
             spikes = Streams(seed, samples, INPUT)
             draws[self._network.input.name] = lambda steps: spikes.poisson(x, self._settings.input_rate, steps)
-        softmax = [layer for layer in self._network.populations if activation(layer) == "softmax"]
-        for i, layer in enumerate(softmax):
-            numbers = Streams(seed, samples, SOFTMAX + i)
-            draws[layer.name] = lambda steps, n=numbers, s=layer.shape: n.uniform(steps, s)  # type: ignore[misc]
+        softmax = [population for population in self._network.populations if population.activation == "softmax"]
+        for i, population in enumerate(softmax):
+            draws[population.name] = partial(Streams(seed, samples, SOFTMAX + i).uniform, shape=population.shape)
         return draws
 
     def _by_step(self, drawn: np.ndarray) -> tf.Tensor:
-        """`(samples, steps, ...)` as `(steps, batch, ...)`."""
+        """Turn `(samples, steps, ...)` into `(steps, batch, ...)`."""
         return tf.constant(np.ascontiguousarray(padded(drawn, self._batch).swapaxes(0, 1)))
 
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
-        """First step and number of steps of each call, as many as the calls so far let expect for half a second."""
+        """Yield the first step and the number of steps of each call, which is to take half a second."""
         duration, warm_up = self._settings.duration, self._settings.warm_up
         ends = sorted({warm_up, *late_quarters(duration), duration})  # of what is counted apart
         fed = self._batch * self._network.input.size * 5 if self._settings.input == "poisson" else 0
@@ -101,5 +106,5 @@ class TensorFlowEngine:
 
 
 def _spikes(state: State, samples: int) -> np.ndarray:
-    """Spikes of each population counted so far, those of the first `samples` of the batch: int64."""
+    """Return the spikes of each population counted so far, in the first `samples` of the batch: int64."""
     return np.array([counts.numpy()[:samples].sum(dtype=np.int64) for counts in state["counts"].values()])

@@ -4,28 +4,34 @@ Spikes alone cause work where a population reads nothing else. Where it also rea
 every step, all its inputs are added in every step, in their order: as TensorFlow adds them, so that the sums are
 TensorFlow's to the last bit.
 
-In all functions, `windows` is int32 `(number, inputs)`: the neurons whose windows an input is in, -1 where there are
-fewer.
+In all functions, `windows` is int32 of shape (number, inputs): the neurons whose windows an input is in, -1 where there
+are fewer; `amplitude` is what a spike adds; `steps`, `source`, `neurons` and `train` are as in `kernels.dense`.
 """
 
 import numpy as np
 
-from snnb.simulation.event_llvm import compiled
-from snnb.simulation.event_neurons import fire, settle
-from snnb.simulation.event_types import Neurons, Train
+from snnb.compiled import compiled
+from snnb.simulation.engines.event.neurons import fire, settle
+from snnb.simulation.engines.event.types import Neurons, SpikeTrain
 
 
 @compiled
 def average(
     steps: int,
-    source: Train,
+    source: SpikeTrain,
+    neurons: Neurons,
+    train: SpikeTrain,
     windows: np.ndarray,
     amplitude: np.float32,
-    taps: np.ndarray,
-    neurons: Neurons,
-    train: Train,
+    inputs: np.ndarray,
 ) -> None:
-    """taps: float32, the number of inputs of each neuron. Adding before dividing rounds as TensorFlow does."""
+    """Simulate an average pooling that reads spikes alone.
+
+    Parameters
+    ----------
+    inputs : ndarray of float32, shape (neurons,)
+        Number of inputs of each window. Adding before dividing rounds as TensorFlow does.
+    """
     n = 0
     for step in range(steps):
         train.start[step] = n
@@ -34,15 +40,15 @@ def average(
                 o = windows[k, source.events[e]]
                 if o >= 0:
                     neurons.current[o] += amplitude
-        for i in range(taps.size):
-            neurons.current[i] /= taps[i]
-        n = fire(neurons, step, train, n)
+        for i in range(inputs.size):
+            neurons.current[i] /= inputs[i]
+        n = fire(neurons, neurons.current, step, train, n)
         settle(neurons)
     train.start[steps] = n
 
 
 @compiled
-def _put(present: np.ndarray, source: Train, step: int, value: np.float32) -> None:
+def _put(present: np.ndarray, source: SpikeTrain, step: int, value: np.float32) -> None:
     """Write `value` where the inputs that spike in a step stand."""
     for e in range(source.start[step], source.start[step + 1]):
         present[source.events[e]] = value
@@ -51,14 +57,14 @@ def _put(present: np.ndarray, source: Train, step: int, value: np.float32) -> No
 @compiled
 def average_with_constant(
     steps: int,
-    source: Train,
+    source: SpikeTrain,
+    neurons: Neurons,
+    train: SpikeTrain,
     windows: np.ndarray,
     amplitude: np.float32,
-    taps: np.ndarray,
-    neurons: Neurons,
-    train: Train,
+    inputs: np.ndarray,
 ) -> None:
-    """As `average`, of spikes beside the constant input."""
+    """Do as `average`, of spikes beside the constant input."""
     present = neurons.constant.copy()
     n = 0
     for step in range(steps):
@@ -69,19 +75,22 @@ def average_with_constant(
                 o = windows[k, i]
                 if o >= 0:
                     neurons.current[o] += present[i]
-        for i in range(taps.size):
-            neurons.current[i] /= taps[i]
+        for i in range(inputs.size):
+            neurons.current[i] /= inputs[i]
         _put(present, source, step, np.float32(0))
-        n = fire(neurons, step, train, n)
+        n = fire(neurons, neurons.current, step, train, n)
         settle(neurons)
     train.start[steps] = n
 
 
 @compiled
 def maximum(
-    steps: int, source: Train, windows: np.ndarray, amplitude: np.float32, neurons: Neurons, train: Train
+    steps: int, source: SpikeTrain, neurons: Neurons, train: SpikeTrain, windows: np.ndarray, amplitude: np.float32
 ) -> None:
-    """A window's leader is the input that accumulated most so far, the first of several; its present spike passes."""
+    """Simulate a max pooling that reads spikes alone.
+
+    A window's leader is the input that accumulated most so far, the first of several; its present spike passes.
+    """
     accumulated, leader = neurons.accumulated, neurons.leader
     n = 0
     for step in range(steps):
@@ -103,16 +112,16 @@ def maximum(
                 o = windows[k, source.events[e]]
                 if o >= 0 and leader[o] == source.events[e]:
                     neurons.current[o] = amplitude
-        n = fire(neurons, step, train, n)
+        n = fire(neurons, neurons.current, step, train, n)
         settle(neurons)
     train.start[steps] = n
 
 
 @compiled
 def maximum_with_constant(
-    steps: int, source: Train, windows: np.ndarray, amplitude: np.float32, neurons: Neurons, train: Train
+    steps: int, source: SpikeTrain, neurons: Neurons, train: SpikeTrain, windows: np.ndarray, amplitude: np.float32
 ) -> None:
-    """As `maximum`, of spikes beside the constant input, which accumulates in every step and may lead."""
+    """Do as `maximum`, of spikes beside the constant input, which accumulates in every step and may lead."""
     accumulated, leader, present = neurons.accumulated, neurons.leader, neurons.constant.copy()
     n = 0
     for step in range(steps):
@@ -128,6 +137,6 @@ def maximum_with_constant(
         for o in range(leader.size):
             neurons.current[o] = present[leader[o]]
         _put(present, source, step, np.float32(0))
-        n = fire(neurons, step, train, n)
+        n = fire(neurons, neurons.current, step, train, n)
         settle(neurons)
     train.start[steps] = n

@@ -1,0 +1,1 @@
+"""What simulates a network. Nothing outside this folder knows a layer kind, a kernel or an engine's arrays."""

@@ -1,0 +1,1 @@
+"""The engine `tensorflow`, and the analogue network's forward pass."""

@@ -1,0 +1,46 @@
+"""The analogue network: the parsed model's forward pass, which the spiking network is compared with."""
+
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+
+from snnb.interrupt import interruptible
+from snnb.network.network import Network, Population, Reindexed
+from snnb.simulation.engines.tensorflow.batch import batch_of, padded
+from snnb.simulation.engines.tensorflow.currents import Currents, reindexed
+
+ACTIVATE = {"relu": tf.nn.relu, "softmax": tf.nn.softmax, "linear": tf.identity}
+
+
+class AnalogueNetwork:
+    """Computes what the parsed model does, layer by layer."""
+
+    def __init__(self, network: Network) -> None:
+        self._network, self._currents = network, Currents(network.populations)
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """Compute the outputs for pictures.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (samples, ...)
+
+        Returns
+        -------
+        ndarray of float32, shape (samples, units)
+        """
+        batch = batch_of(self._network)
+        parts = [x[first : first + batch] for first in range(0, len(x), batch)]
+        batches = [interruptible(partial(self._batch, padded(part, batch))) for part in parts]
+        return np.concatenate([outputs[: len(part)] for outputs, part in zip(batches, parts)])
+
+    def _batch(self, x: np.ndarray) -> np.ndarray:
+        tensors = {self._network.input.name: tf.constant(x)}
+        for volume in self._network.volumes:
+            if isinstance(volume, Reindexed):
+                tensors[volume.name] = reindexed(volume, tensors)
+            elif isinstance(volume, Population):
+                tensors[volume.name] = ACTIVATE[volume.activation](self._currents.of(volume, tensors))
+        outputs: np.ndarray = tensors[self._network.output.name].numpy().reshape(len(x), -1)
+        return outputs

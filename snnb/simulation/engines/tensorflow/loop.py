@@ -1,0 +1,215 @@
+"""Time steps of a network as one `tf.while_loop`, with the arithmetic of the toolbox's INI simulator.
+
+Compilation with XLA would be faster, but rounds differently: it stays off.
+"""
+
+from functools import partial
+from typing import Any, Dict, NamedTuple, Set, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from snnb.network.network import Network, Population, Reindexed, Volume
+from snnb.simulation.engines.tensorflow.currents import ACCUMULATING, Currents, reindexed
+from snnb.simulation.settings import SimulationSettings
+
+Tensors = Dict[str, tf.Tensor]
+State = Dict[str, Tensors]
+
+
+class StepRecord(NamedTuple):
+    """What is taken down of each step.
+
+    Attributes
+    ----------
+    output : Tensor of bool, shape (steps, batch, units)
+        The output layer's spikes.
+    spikes : dict of str to Tensor of bool, shape (steps, recorded, neurons)
+        By population.
+    """
+
+    output: tf.Tensor
+    spikes: Tensors
+
+
+class Loop:
+    """The network's dynamics for batches of one size.
+
+    Its state is, each by population: `potentials`; `counts` of spikes; `readout`, the output layer's accumulated input;
+    `accumulated`, what each input of a max pooling layer has accumulated.
+
+    Parameters
+    ----------
+    network : Network
+    settings : SimulationSettings
+    batch : int
+        Samples in a batch.
+    """
+
+    def __init__(self, network: Network, settings: SimulationSettings, batch: int) -> None:
+        self._network, self._settings, self._batch = network, settings, batch
+        self._currents = Currents(network.populations)
+        self._constant = _constant(network) if settings.input == "constant" else set()
+        self._traced: Dict[int, Any] = {}
+
+    def rest(self) -> State:
+        """Return the state before the first step."""
+        populations = self._network.populations
+        accumulating = [p for p in populations if _accumulates(p)]
+        return {
+            "potentials": {population.name: self._zeros(population) for population in populations},
+            "counts": {population.name: self._zeros(population) for population in populations},
+            "readout": {self._network.output.name: self._zeros(self._network.output)},
+            "accumulated": {p.name: self._zeros(self._network.volume(p.only.input)) for p in accumulating},
+        }
+
+    def constants(self, x: tf.Tensor) -> Tensors:
+        """Compute what constant input alone decides: currents of populations, and what other volumes pass on."""
+        tensors: Tensors = {}
+        for volume in self._network.volumes:
+            if volume.name not in self._constant:
+                continue
+            if isinstance(volume, Population):
+                tensors[volume.name] = self._currents.of(volume, tensors)
+            else:
+                tensors[volume.name] = reindexed(volume, tensors) if isinstance(volume, Reindexed) else x
+        return tensors
+
+    def run(
+        self, constants: Tensors, feed: Tensors, state: State, steps: int, recorded: int
+    ) -> Tuple[State, StepRecord]:
+        """Go on from a state.
+
+        Parameters
+        ----------
+        constants : dict of str to Tensor
+            See the method `constants`.
+        feed : dict of str to Tensor, shape (steps, batch, ...)
+            For each step: the input's spikes if it is Poisson, bool; uniform random numbers of each softmax layer.
+        state : dict
+        steps : int
+        recorded : int
+            The first so many samples whose every spike is returned.
+
+        Returns
+        -------
+        state : dict
+            The state after `steps`.
+        record : StepRecord
+        """
+        if recorded not in self._traced:  # once for any number of steps
+            of_any_steps = {name: tf.TensorSpec((None, *draws.shape[1:]), draws.dtype) for name, draws in feed.items()}
+            signature = [_specs(constants), of_any_steps, _specs(state), tf.TensorSpec((), tf.int32)]
+            self._traced[recorded] = tf.function(
+                partial(self._run, recorded=recorded), input_signature=signature, autograph=False
+            )
+        after, record = self._traced[recorded](constants, feed, state, tf.constant(steps))
+        return after, StepRecord(**record)
+
+    def _zeros(self, volume: Volume) -> tf.Tensor:
+        return tf.zeros((self._batch, *volume.shape))
+
+    def _run(
+        self, constants: Tensors, feed: Tensors, state: State, steps: tf.Tensor, *, recorded: int
+    ) -> Tuple[State, Dict[str, Any]]:
+        names = [population.name for population in self._network.populations] if recorded else []
+        arrays: Dict[str, Any] = {
+            "output": tf.TensorArray(tf.bool, steps),
+            "spikes": {name: tf.TensorArray(tf.bool, steps) for name in names},
+        }
+
+        def body(t: tf.Tensor, state: State, arrays: Dict[str, Any]) -> Tuple[tf.Tensor, State, Dict[str, Any]]:
+            state, spikes = self._step(constants, {name: draws[t] for name, draws in feed.items()}, state)
+            flat = {name: tf.reshape(s > 0, (self._batch, -1)) for name, s in spikes.items()}
+            written = {
+                "output": arrays["output"].write(t, flat[self._network.output.name]),
+                "spikes": {name: array.write(t, flat[name][:recorded]) for name, array in arrays["spikes"].items()},
+            }
+            return t + 1, state, written
+
+        _, state, arrays = tf.while_loop(lambda t, *_: t < steps, body, (tf.constant(0), state, arrays))
+        return state, tf.nest.map_structure(lambda array: array.stack(), arrays)
+
+    def _step(self, constants: Tensors, feed: Tensors, state: State) -> Tuple[State, Tensors]:
+        """Do one step; return also the spikes of each population, float32 0 or 1.
+
+        A spike reaches the last layer in the step in which it is sent.
+        """
+        tensors, spikes = dict(constants), {}
+        new: State = {key: dict(values) for key, values in state.items()}
+        for volume in self._network.volumes:
+            name = volume.name
+            if isinstance(volume, Population):
+                spikes[name] = self._spikes(volume, constants, tensors, feed, new)
+                threshold = self._settings.threshold
+                tensors[name] = spikes[name] if threshold == 1 else spikes[name] * threshold
+                self._reset(volume, spikes[name], tensors[name], new)
+            elif isinstance(volume, Reindexed):
+                if name not in constants:
+                    tensors[name] = reindexed(volume, tensors)
+            elif name in feed:
+                tensors[name] = tf.cast(feed[name], tf.float32)
+        return new, spikes
+
+    def _spikes(
+        self, population: Population, constants: Tensors, tensors: Tensors, feed: Tensors, state: State
+    ) -> tf.Tensor:
+        """Integrate a population's current, and return the spikes that follow."""
+        name = population.name
+        if _accumulates(population):
+            projection = population.only
+            state["accumulated"][name] += tensors[projection.input]
+            leading = ACCUMULATING[type(projection.layer)]
+            current = leading(projection.layer, state["accumulated"][name], tensors[projection.input])
+        else:
+            current = constants[name] if name in constants else self._currents.of(population, tensors)
+        state["potentials"][name] += current
+        if name in state["readout"]:
+            state["readout"][name] += current
+        if population.activation == "softmax":
+            potential = state["potentials"][name]
+            fires = tf.reshape(feed[name], tf.shape(potential)) <= tf.nn.softmax(potential)
+            return tf.cast(fires, tf.float32)
+        return _reached(state["potentials"][name], self._settings.threshold)
+
+    def _reset(self, population: Population, spikes: tf.Tensor, amplitudes: tf.Tensor, state: State) -> None:
+        """Count spikes, and take from the potential of each neuron that spiked all of it, or the threshold."""
+        name, potentials = population.name, state["potentials"]
+        to_zero = population.activation == "softmax" or self._settings.reset == "zero"
+        potentials[name] -= spikes * potentials[name] if to_zero else amplitudes
+        state["counts"][name] += spikes
+
+
+def _reached(potential: tf.Tensor, threshold: float) -> tf.Tensor:
+    """Return 1 where the potential is at least the threshold, else 0: float32.
+
+    A comparison and its cast to numbers take as long as a convolution. So: a number that is at least 1 where the
+    potential reaches the threshold and at most 0 elsewhere, clipped. For thresholds other than 1 it is the distance to
+    the largest number below the threshold, in units of what lies between the two, a power of two: exactly 1 at the
+    threshold.
+    """
+    reached = np.float32(threshold)
+    below = np.nextafter(reached, np.float32(0))
+    above = tf.floor(potential) if reached == 1 else (potential - below) * (1 / (reached - below))
+    return tf.raw_ops.ClipByValue(t=above, clip_value_min=0.0, clip_value_max=1.0)
+
+
+def _specs(tensors: Any) -> Any:
+    return tf.nest.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), tensors)
+
+
+def _accumulates(population: Population) -> bool:
+    return any(type(projection.layer) in ACCUMULATING for projection in population.projections)
+
+
+def _constant(network: Network) -> Set[str]:
+    """Names of the volumes whose input does not change from step to step when the network's does not."""
+    constant, passing = {network.input.name}, {network.input.name}
+    for volume in network.volumes:
+        if isinstance(volume, (Population, Reindexed)) and passing.issuperset(volume.inputs):
+            if isinstance(volume, Reindexed):
+                passing.add(volume.name)
+            elif _accumulates(volume):
+                continue
+            constant.add(volume.name)
+    return constant

@@ -1,0 +1,53 @@
+"""What decides the result of a training."""
+
+import zlib
+from dataclasses import dataclass
+from typing import Dict, Optional
+
+import numpy as np
+from tensorflow import keras
+
+from snnb.training.batches import LabelledPictures
+from snnb.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What, beside the model and the pictures, decides the result of a training.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        Optimiser, learning rate, epochs, batch size and augmentation.
+    validation_split : float
+        Share of the training pictures, in [0, 1), on which the model is validated after each epoch and not trained.
+    seed : int
+        Seed of the initial weights, the choice and order of the pictures, dropout and augmentation.
+    steps_per_epoch : int or None
+        Batches after which an epoch ends early; None for all batches.
+    """
+
+    recipe: Recipe
+    validation_split: float
+    seed: int
+    steps_per_epoch: Optional[int] = None
+
+
+def identity_of(model: keras.Model, pictures: LabelledPictures, setup: TrainingSetup) -> Dict[str, str]:
+    """Return what a resumed training must have in common with the interrupted one.
+
+    The number of epochs only says when to end, unless the learning rate depends on it.
+    """
+    some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
+    content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))
+    fields = {name: getattr(setup.recipe, name) for name in Recipe.model_fields}
+    if setup.recipe.schedule != "cosine":
+        del fields["epochs"]
+    return {
+        **{name.replace("_", " "): repr(value) for name, value in fields.items()},
+        "validation split": repr(setup.validation_split),
+        "seed": repr(setup.seed),
+        "steps per epoch": repr(setup.steps_per_epoch),
+        "model": f"{zlib.crc32(model.to_json().encode()):08x}",
+        "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
+    }

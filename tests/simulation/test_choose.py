@@ -1,0 +1,65 @@
+"""Which engine `auto` takes, and what is refused to the others."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnb.errors import InputError
+from snnb.network.assemble import Entry, assemble
+from snnb.simulation.engines.choose import choose_engine
+from snnb.simulation.settings import SimulationSettings
+
+SETTINGS = SimulationSettings(samples=10)
+
+
+MIXED = SETTINGS.changed(input="poisson", threshold=0.5)
+
+
+def test_auto_takes_event_on_a_cpu_and_tensorflow_on_a_gpu(branched, monkeypatch):
+    import tensorflow as tf
+
+    assert choose_engine(branched.network, SETTINGS)[0] == "event"
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0"])
+    assert choose_engine(branched.network, SETTINGS) == ("tensorflow", "there is a GPU")
+
+
+def test_auto_says_why_event_cannot(pooled):
+    engine, reason = choose_engine(pooled, MIXED)
+    assert engine == "tensorflow"
+    assert "layer pool" in reason
+
+
+def test_engines_that_are_asked_for_refuse_by_layer(pooled):
+    for engine in ("toolbox", "event"):
+        with pytest.raises(InputError, match=r"layer pool.*--engine tensorflow"):
+            choose_engine(pooled, MIXED.changed(engine=engine))
+    assert choose_engine(pooled, MIXED.changed(engine="tensorflow"))[0] == "tensorflow"
+
+
+def _made(*entries):
+    return assemble(
+        Path("made"), [Entry("input", "InputLayer", {"batch_input_shape": [None, 8, 9, 3]}, (), {}), *entries]
+    )
+
+
+@pytest.mark.parametrize(("padding", "refused"), [("valid", True), ("same", False)])
+def test_the_toolbox_cannot_dilate_depthwise_without_padding(padding, refused):
+    arrays = {"depthwise_kernel": np.zeros((3, 3, 3, 1), np.float32), "bias": np.zeros(3, np.float32)}
+    config = {"kernel_size": [3, 3], "dilation_rate": [2, 2], "padding": padding, "activation": "relu"}
+    network = _made(Entry("dilated", "DepthwiseConv2D", config, ("input",), arrays))
+    toolbox = SETTINGS.changed(engine="toolbox")
+    if refused:
+        with pytest.raises(InputError, match=r"layer dilated.*--engine tensorflow"):
+            choose_engine(network, toolbox)
+    else:
+        assert choose_engine(network, toolbox) == ("toolbox", "asked for")
+
+
+def test_the_toolbox_cannot_add():
+    arrays = {"kernel": np.zeros((1, 1, 3, 2), np.float32), "bias": np.zeros(2, np.float32)}
+    terms = [Entry(name, "Conv2D", {"filters": 2, "kernel_size": [1, 1]}, ("input",), arrays) for name in ("a", "b")]
+    network = _made(*terms, Entry("sum", "Add", {}, ("a", "b"), {}))
+    with pytest.raises(InputError, match="layer sum: the toolbox cannot add: use --engine tensorflow or event"):
+        choose_engine(network, SETTINGS.changed(engine="toolbox"))
+    assert choose_engine(network, SETTINGS)[0] == "event"

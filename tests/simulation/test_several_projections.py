@@ -1,0 +1,268 @@
+"""Populations that sum several projections: both engines against neurons stepped in numpy, whose weights are matrices.
+
+Weights are whole eighths and pixels whole sixteenths, so that float32 adds them exactly in whatever order.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+
+from snnb.network.read import read_network
+from snnb.simulation.energy import energy
+from snnb.simulation.engines.event import network as event_network
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
+from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.ini_file import read_ini, write_ini
+from snnb.simulation.quality import Quality
+from snnb.simulation.randomness import INPUT, Streams
+from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.totals import Totals
+
+SAMPLES, STEPS, SHAPE = 11, 40, (6, 7, 2)
+OPTIONS = [
+    {},
+    {"warm_up": 13, "threshold": 2.0},
+    {"reset": "zero", "threshold": 0.5},
+    {"input": "poisson", "input_rate": 600},
+    {"input": "poisson", "threshold": 0.5, "reset": "zero"},
+]
+
+
+def _convolutions():
+    """Behind populations of other strides and paddings; one of them pools."""
+    from tensorflow.keras import layers
+
+    return {
+        "a": [("input", layers.Conv2D(3, 3, padding="same"))],
+        "b": [("input", layers.Conv2D(2, (3, 2), strides=(2, 1)))],
+        "pooled": [("a", layers.AveragePooling2D(2, name="pooled"))],
+        "sum": [
+            ("pooled", layers.Conv2D(4, 2, padding="valid")),
+            ("b", layers.Conv2D(4, (1, 3), strides=(1, 3), padding="same")),
+        ],
+        "out": [("sum", layers.Flatten(), layers.Dense(3))],
+    }
+
+
+def _shortcut():
+    """A residual block with a depthwise convolution of one tap as its shortcut."""
+    from tensorflow.keras import layers
+
+    return {
+        "a": [("input", layers.Conv2D(4, 3, padding="same"))],
+        "b": [("a", layers.Conv2D(5, 3, padding="same", dilation_rate=2))],
+        "sum": [("b", layers.Conv2D(4, 3, padding="same")), ("a", layers.DepthwiseConv2D(1, use_bias=False))],
+        "out": [("sum", layers.Flatten(), layers.Dense(3))],
+    }
+
+
+def _three():
+    """Two of the terms from the same population, with other weights; the sum has no activation of its own."""
+    from tensorflow.keras import layers
+
+    return {
+        "a": [("input", layers.Conv2D(4, 3, padding="same", strides=2))],
+        "b": [("input", layers.DepthwiseConv2D(2, 2, "same", depth_multiplier=2))],
+        "linear": [
+            ("a", layers.Conv2D(4, 3, padding="same")),
+            ("b", layers.DepthwiseConv2D(3, padding="same")),
+            ("a", layers.Dense(4)),
+        ],
+        "out": [("linear", layers.Flatten(), layers.Dense(3))],
+    }
+
+
+def _dense():
+    from tensorflow.keras import layers
+
+    return {
+        "a": [("input", layers.Flatten(), layers.Dense(9))],
+        "b": [("input", layers.Conv2D(2, 3, strides=2))],
+        "sum": [("a", layers.Dense(70)), ("b", layers.Flatten(), layers.Dense(70, use_bias=False))],
+        "out": [("sum", layers.Dense(3)), ("a", layers.Dense(3))],
+    }
+
+
+def _with_input():
+    """The input as a term beside spikes, padded and joined with itself; and a sum of the input alone."""
+    from tensorflow.keras import layers
+
+    return {
+        "a": [("input", layers.Conv2D(2, 3, padding="same")), ("input", layers.DepthwiseConv2D(3, padding="same"))],
+        "sum": [("a", layers.Conv2D(3, 3)), ("input", layers.ZeroPadding2D(1), layers.Conv2D(3, 5))],
+        "wide": [("input", layers.Conv2D(3, 3)), ("sum", layers.Conv2D(3, 1)), ("a", layers.Conv2D(3, 3))],
+        "out": [("wide", layers.Flatten(), layers.Dense(3)), ("input", layers.Flatten(), layers.Dense(3))],
+    }
+
+
+CASES = {case.__name__: case for case in (_convolutions, _shortcut, _three, _dense, _with_input)}
+
+
+@lru_cache(maxsize=None)
+def _built(name):
+    """A Keras model, the network of its file, pictures, and the populations by name: matrices and bias of each."""
+    from tensorflow.keras import Input, Model, layers
+
+    from snnb.conversion.h5 import save_keras
+
+    populations = CASES[name]()
+    tensors = {"input": Input(SHAPE, name="input")}
+    for population, terms in populations.items():
+        ends = []
+        for source, *behind in terms:
+            ends.append(tensors[source])
+            for layer in behind:
+                ends[-1] = layer(ends[-1])
+        if population == "pooled":
+            (tensors[population],) = ends
+        elif population == "linear":
+            tensors[population] = layers.Add(name=population)(ends)
+        else:
+            end = ends[0] if len(ends) == 1 else layers.Add()(ends)
+            tensors[population] = layers.Activation("relu", name=population)(end)
+    model = Model(tensors["input"], tensors["out"])
+    random = np.random.default_rng(4)
+    model.set_weights([_eighths(random, weights.shape) for weights in model.get_weights()])
+    with TemporaryDirectory() as folder:
+        save_keras(model, Path(folder) / "several_parsed.h5", "several")
+        network = read_network(Path(folder) / "several_parsed.h5")
+    shapes = {name: tensor.shape[1:] for name, tensor in tensors.items()}
+    connected = {
+        population: [(source, *_matrix(behind, shapes[source])) for source, *behind in terms]
+        for population, terms in populations.items()
+    }
+    pictures = (random.integers(0, 17, (SAMPLES, *SHAPE)) / 16).astype(np.float32)
+    return model, network, pictures, connected
+
+
+def _eighths(random, shape):
+    return random.choice([-3, -2, -1, -1, 0, 1, 1, 2, 3] if len(shape) > 1 else [0, 1, 2], shape) / 8
+
+
+def _matrix(layers, shape):
+    """Weights and bias that layers in a row amount to: what they make of every unit vector, and of nothing."""
+    size = int(np.prod(shape))
+    out = np.eye(size + 1, size, dtype=np.float32).reshape(size + 1, *shape)
+    for layer in layers:
+        out = layer(out).numpy()
+    flat = out.reshape(size + 1, -1).astype(np.float64)
+    return flat[:size] - flat[size], flat[size]
+
+
+def _stepped(connected, frames, settings):
+    """Spike counts of each population, and the output's current summed over all steps, by the definition of both."""
+    potential = dict.fromkeys(connected, 0.0)
+    counts = dict.fromkeys(connected, 0)
+    readout = 0.0
+    for step, frame in enumerate(frames):
+        active = {"input": frame.reshape(SAMPLES, -1)}
+        for population, terms in connected.items():
+            current = sum(active[source] @ weights + bias for source, weights, bias in terms)
+            reached = potential[population] + current
+            fires = reached >= settings.threshold
+            active[population] = fires * settings.threshold
+            reset = 0 if settings.reset == "zero" else reached - settings.threshold
+            potential[population] = np.where(fires, reset, reached)
+            counts[population] = counts[population] + fires * (step >= settings.warm_up)
+        readout = readout + current
+    return counts, readout
+
+
+def _frames(pictures, settings):
+    if settings.input == "constant":
+        return [pictures.astype(np.float64)] * STEPS
+    return Streams(settings.seed, range(SAMPLES), INPUT).poisson(pictures, settings.input_rate, STEPS).swapaxes(0, 1)
+
+
+def _simulate(engine, network, pictures, settings):
+    return engine(network, settings).simulate(pictures, 0, lambda spikes: None)
+
+
+def _assert_counts(found, network, expected, readout):
+    assert {population.name for population in network.populations} == set(expected)
+    for name, counts in expected.items():
+        assert 0 < counts.mean() < STEPS, name
+        np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name)
+    np.testing.assert_array_equal(found.readout, readout)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("case", CASES)
+def test_engines_count_as_neurons_stepped_with_matrices(case, options):
+    _, network, pictures, connected = _built(case)
+    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3, record_spikes=SAMPLES, **options)
+    expected, readout = _stepped(connected, _frames(pictures, settings), settings)
+    one, two = (_simulate(engine, network, pictures, settings) for engine in (TensorFlowEngine, EventEngine))
+    _assert_counts(one, network, expected, readout)
+    _assert_counts(two, network, expected, readout)
+    assert list(one.counts) == list(two.counts)
+    np.testing.assert_array_equal(two.late, one.late)
+    for name, spikes in one.spikes.items():
+        np.testing.assert_array_equal(two.spikes[name], spikes, err_msg=name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_network_is_the_one_that_keras_computes(case):
+    model, network, pictures, connected = _built(case)
+    np.testing.assert_array_equal(AnalogueNetwork(network).outputs(pictures), model.predict(pictures))
+    for name, terms in connected.items():
+        assert [projection.geometry.shape for projection in network.volume(name).projections] == [
+            network.volume(name).shape
+        ] * len(terms)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 20])
+def test_a_small_cache_changes_nothing(monkeypatch, steps):
+    """`steps` steps of the sum are added up at a time: one, some that do not divide the whole, and some that do."""
+    _, network, pictures, connected = _built("_dense")
+    monkeypatch.setattr(event_network, "CURRENTS_BYTES", steps * 128 * 4)  # of the 70 neurons, filled up to 128
+    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3)
+    expected, readout = _stepped(connected, _frames(pictures, settings), settings)
+    _assert_counts(_simulate(EventEngine, network, pictures, settings), network, expected, readout)
+
+
+def test_fewer_bytes_than_a_step_needs(monkeypatch):
+    _, network, pictures, connected = _built("_dense")
+    monkeypatch.setattr(event_network, "CURRENTS_BYTES", 1)
+    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3)
+    expected, readout = _stepped(connected, _frames(pictures, settings), settings)
+    _assert_counts(_simulate(EventEngine, network, pictures, settings), network, expected, readout)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_operations_are_the_weights_that_spikes_meet(case):
+    """A term's connections are counted for themselves, also where two terms connect the same neurons."""
+    _, network, pictures, _ = _built(case)
+    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input="poisson")
+    counts = {n: c.sum(axis=0) for n, c in _simulate(EventEngine, network, pictures, settings).counts.items()}
+    found = energy(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}))
+    synapses, operations = 0, 0
+    for terms in CASES[case]().values():
+        for source, *behind in terms:
+            connections = np.count_nonzero(_ones(behind, network.volume(source).shape), axis=1)
+            synapses += connections.sum()
+            operations += (counts[source].ravel() * connections).sum()
+    assert found.synapses == synapses
+    assert found.synaptic_operations == operations / SAMPLES
+
+
+def _ones(layers, shape):
+    """The matrix that layers amount to when all their weights are 1."""
+    _matrix(layers, shape)  # makes the weights
+    for layer in layers:
+        layer.set_weights([np.ones(w.shape) if w.ndim > 1 else np.zeros(w.shape) for w in layer.get_weights()])
+    return _matrix(layers, shape)[0]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_ini_file_holds_the_sums(case, tmp_path):
+    _, network, pictures, connected = _built(case)
+    write_ini(network, tmp_path / "s_INI.h5", threshold=1.0, reset="subtraction")
+    read, _, _ = read_ini(tmp_path / "s_INI.h5")
+    settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
+    expected, readout = _stepped(connected, _frames(pictures, settings), settings)
+    _assert_counts(_simulate(EventEngine, read, pictures, settings), read, expected, readout)
