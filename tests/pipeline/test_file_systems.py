@@ -11,7 +11,8 @@ from snnb.stages.runs import open_run
 from tests.pipeline.conftest import RECORDED
 
 pytestmark = pytest.mark.privileged
-STAGES = ["prepare", "train", "parse", "simulate", "graph"]
+STAGES = ["prepare", "train", "parse", "simulate", "graph", "map"]
+OPTIONS = {"map": ["--hardware", "spinemap_5x5"]}
 
 
 @pytest.fixture
@@ -31,7 +32,8 @@ def remount(place, options):
 
 def snnb(stage, place):
     command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, "--run-dir", str(place / "run")]
-    return subprocess.run([*command, "--force", "--no-upstream", "--quiet"], capture_output=True, text=True)
+    command += [*OPTIONS.get(stage, []), "--force", "--no-upstream", "--quiet"]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("stage", STAGES)
