@@ -14,6 +14,8 @@ ALWAYS_READ = 1 << 20  # bytes
 SHOWN = 40  # characters of a line that is wrong
 GOOD, WRONG, NEGATIVE = 0, 1, 2
 LARGEST = 2**31 - 1
+LONGEST_LINE = 11  # bytes of the largest number and the end of its line
+LINES = 1 << 20  # written at a time
 SPACE, TAB, COMMA, RETURN, END = 32, 9, 44, 13, 10
 MINUS, ZERO, NINE = 45, 48, 57
 
@@ -54,6 +56,39 @@ def read_number_lines(path: Path, columns: int, most: int, remedy: str) -> Tuple
         what = "is negative" if status == NEGATIVE else "is empty" if not line.strip() else f"is not {wanted}"
         raise InputError(f"{path}: line {lines + 1}, {shown.strip()!r}, {what}; {remedy}")
     return numbers[:lines], content
+
+
+def write_number_lines(path: Path, numbers: np.ndarray) -> None:
+    """Write whole numbers, one a line.
+
+    Parameters
+    ----------
+    path : Path
+    numbers : ndarray of int32, shape (lines,)
+        From 0.
+    """
+    with path.open("wb") as file:
+        for start in range(0, numbers.size, LINES):
+            part = numbers[start : start + LINES]
+            text = np.empty(part.size * LONGEST_LINE, np.uint8)
+            file.write(text[: _format(part, text)].data)
+
+
+@compiled
+def _format(numbers: np.ndarray, text: np.ndarray) -> int:
+    """Fill `text`, and return how many bytes of it."""
+    at = 0
+    for number in numbers:
+        digits, rest = 1, number // 10
+        while rest:
+            digits, rest = digits + 1, rest // 10
+        rest = number
+        for place in range(digits - 1, -1, -1):
+            text[at + place] = ZERO + rest % 10
+            rest //= 10
+        text[at + digits] = END
+        at += digits + 1
+    return at
 
 
 @compiled

@@ -31,6 +31,8 @@ ENOUGH = 3_000
 SLICE = 2_000_000  # partners looked at without a look at Ctrl-C
 MOST_ROUNDS = 8
 SMALL = 400  # places of a board on which the last descent looks at every place
+MOST_PRODUCTS = 2e9  # of numbers, to find eigenvectors
+EACH_ROUND = 20  # products of the matrix with a vector that ARPACK makes before it looks at what it has
 
 
 def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Progress = silent) -> np.ndarray:
@@ -195,9 +197,10 @@ def _plane(matrix: csr_matrix) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
     scaled = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
     start = root + 0.01 * root.mean() * np.cos(np.arange(cores))
+    most = int(np.clip(MOST_PRODUCTS / (EACH_ROUND * matrix.nnz), 2, 2000))
     try:
-        _, vectors = eigsh(scaled, k=3, which="LA", v0=start, tol=1e-4, maxiter=2000)
-    except ArpackError:  # not found: the other starts remain
+        _, vectors = eigsh(scaled, k=3, which="LA", v0=start, tol=1e-4, maxiter=most)
+    except ArpackError:  # not found in so many rounds: the other starts remain
         return
     first, second = vectors[:, 1] / root, vectors[:, 0] / root
     yield first, second
@@ -244,9 +247,12 @@ def _mean_worsening(links: Links, board: Board, state: np.ndarray) -> float:
 
 
 def _descend(links: Links, board: Board, at_once: int) -> None:
-    """Improve until nothing within reach is better; on a small board everything is within reach."""
+    """Improve until nothing within reach is better, or enough is tried; on a small board everything is within reach."""
     cores = board.x.size
     reach = max(board.who.shape) if board.who.size <= SMALL else 2
-    step = max(1, at_once // (2 * (2 * reach + 1) ** 2))
-    while sum(descend(links, board, start, min(cores, start + step), reach) for start in range(0, cores, step)) < 0:
-        pass
+    looked_at = 2 * (2 * reach + 1) ** 2  # places of a core
+    step = max(1, at_once // looked_at)
+    sweeps = max(1, int(MOST_WORK / (2 * links.other.size * looked_at)))
+    for _ in range(sweeps):
+        if sum(descend(links, board, start, min(cores, start + step), reach) for start in range(0, cores, step)) >= 0:
+            return

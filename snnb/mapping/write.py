@@ -8,6 +8,7 @@ import numpy as np
 
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.map_network import MappedNetwork
+from snnb.mapping.number_lines import write_number_lines
 from snnb.mapping.partition import Tried
 
 PARTITION, CORES, COST, TRAFFIC = "partition.txt", "cores.csv", "cost.json", "traffic.npz"
@@ -28,7 +29,6 @@ UNITS = {
     "outside_spikes": "spikes a sample that cores receive from a spiking input",
     "seconds": "s that the mapping took",
 }
-LINES = 1 << 16  # formatted at a time
 Number = Union[int, float]
 
 
@@ -44,7 +44,7 @@ def write_mapping(directory: Path, mapped: MappedNetwork, stated: Mapping[str, o
     """
     from scipy.sparse import save_npz
 
-    _write_partition(directory / PARTITION, mapped.core)
+    write_number_lines(directory / PARTITION, mapped.core)
     _write_cores(directory / CORES, mapped)
     save_npz(directory / TRAFFIC, mapped.traffic)  # numpy gives its parts a fixed time: equal bytes
     described = {**stated, **describe(mapped)}
@@ -109,12 +109,6 @@ def describe(mapped: MappedNetwork) -> Dict[str, object]:
 
 def _tried(one: Tried) -> Dict[str, object]:
     return {"method": one.method, "cores": one.cores, "connectivity": one.connectivity}
-
-
-def _write_partition(path: Path, core: np.ndarray) -> None:
-    with path.open("w", encoding="ascii") as file:
-        for start in range(0, core.size, LINES):
-            file.write("\n".join(map(str, core[start : start + LINES].tolist())) + "\n")
 
 
 def _write_cores(path: Path, mapped: MappedNetwork) -> None:

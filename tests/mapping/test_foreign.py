@@ -10,7 +10,7 @@ from snnb.mapping.foreign import check_limits, read_partition, read_placement
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.number_lines import read_number_lines
+from snnb.mapping.number_lines import read_number_lines, write_number_lines
 from snnb.mapping.traffic import usage
 
 
@@ -54,6 +54,16 @@ def test_a_number_a_line(write, text):
     assert numbers.tolist() == [[3], [0], [12]]
     assert numbers.dtype == np.int32
     assert content == text.encode()
+
+
+def test_numbers_are_written_as_python_writes_them(tmp_path, monkeypatch):
+    numbers = np.array([0, 7, 9, 10, 99, 100, 123456, 2**31 - 1, 0], np.int32)
+    for at_once in (1 << 20, 2):
+        monkeypatch.setattr("snnb.mapping.number_lines.LINES", at_once)
+        write_number_lines(tmp_path / "numbers", numbers)
+        assert (tmp_path / "numbers").read_text() == lines(numbers.tolist())
+    write_number_lines(tmp_path / "none", numbers[:0])
+    assert (tmp_path / "none").read_bytes() == b""
 
 
 @pytest.mark.parametrize("text", ["1 2\n30 4", "1\t2\n30   4\n", "1,2\n30, 4\n"])
