@@ -89,6 +89,16 @@ class SourceLists:
             _Inputs(connection, self.filters) for connection in connections if connection.geometry.pairing != "dense"
         ]
 
+    @property
+    def most_shared(self) -> int:
+        """At most so many sources are shared by all neurons at a position."""
+        return int(np.max(sum((inputs.counts for inputs in self._shared), np.zeros(self.positions, np.int64))))
+
+    @property
+    def most_own(self) -> int:
+        """At most so many sources come to them for each neuron, over connections where channels are apart."""
+        return int(np.max(sum((inputs.counts for inputs in self._apart), np.zeros(1, np.int64))))
+
     def parts(self) -> List[Tuple[int, int]]:
         """Cut the positions into ranges with few enough sources."""
         weights = sum((inputs.counts for inputs in self._shared), np.ones(self.positions, np.int64))

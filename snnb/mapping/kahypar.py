@@ -1,0 +1,187 @@
+"""Mt-KaHyPar (Gottesbüren et al., ACM TALG 2024), which partitions hypergraphs, in processes of its own.
+
+It keeps Python's interpreter lock while it works, so Ctrl-C would have to wait for it; and only a process with a single
+thread that does nothing else gives the same partition for the same seed, whatever else the machine does.
+"""
+
+import importlib.util
+import multiprocessing
+import signal
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from snnb.mapping.contracted import Contracted
+from snnb.mapping.limits import Limits
+
+LARGEST_SUM = 1 << 30  # of all weights: what it computes with has 32 bits
+MANY_BLOCKS = 1024
+MANY_SOURCES = 8
+FINENESS = 10_000  # of weights that stand for neurons and synapses at once
+
+
+class Hypergraph(NamedTuple):
+    """What Mt-KaHyPar partitions.
+
+    Attributes
+    ----------
+    node_weight : ndarray of int64, shape (nodes,)
+    start, pin : ndarray of int64 and int32
+        The nodes of each hyperedge.
+    weight : ndarray of int64, shape (hyperedges,)
+    capacity : int
+        Most weight of a block.
+    """
+
+    node_weight: np.ndarray
+    start: np.ndarray
+    pin: np.ndarray
+    weight: np.ndarray
+    capacity: int
+
+
+class Job(NamedTuple):
+    """One partitioning.
+
+    Attributes
+    ----------
+    blocks : int
+    seed : int
+    """
+
+    blocks: int
+    seed: int
+
+    @property
+    def preset(self) -> str:
+        """Name of Mt-KaHyPar's settings."""
+        return "QUALITY" if self.blocks <= MANY_BLOCKS else "LARGE_K"
+
+
+def available() -> bool:
+    """Whether the package mtkahypar is installed."""
+    return importlib.util.find_spec("mtkahypar") is not None
+
+
+def hypergraph(net: Contracted, limits: Limits) -> Hypergraph:
+    """Write contracted groups as hyperedges: a group of sources and what its spikes reach.
+
+    The λ − 1 metric of these hyperedges is the cost. A set that many groups are sources of would need as many copies of
+    its targets. It becomes one hyperedge of the targets, and one of two nodes for each source: itself, and the target
+    in the middle. That counts too much where a source is on the core of another target.
+
+    Parameters
+    ----------
+    net : Contracted
+    limits : Limits
+
+    Returns
+    -------
+    Hypergraph
+    """
+    degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
+    owner = np.repeat(np.arange(sources.size), sources)
+    crowded = (sources > MANY_SOURCES) & (degrees > 2)
+    many = crowded[owner]
+    middle = net.target[net.target_start[:-1] + degrees // 2]
+    starts, pins, weights = zip(
+        _with_source(net, owner[~many], net.source[~many], net.source_weight[~many]),
+        (*_targets(net, np.flatnonzero(crowded)), net.total[crowded]),
+        _pairs(middle[owner[many]], net.source[many], net.source_weight[many]),
+    )
+    offsets = np.concatenate([[0], np.cumsum([pin.size for pin in pins])])
+    weight = np.concatenate(weights)
+    scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
+    node_weight, capacity = _node_weights(net, limits)
+    return Hypergraph(
+        node_weight=node_weight,
+        start=np.concatenate([*(start[:-1] + offset for start, offset in zip(starts, offsets)), offsets[-1:]]),
+        pin=np.concatenate(pins),
+        weight=np.maximum(1, np.rint(weight * scale)).astype(np.int64),
+        capacity=capacity,
+    )
+
+
+def _targets(net: Contracted, sets: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """List the targets of some sets."""
+    degrees = np.diff(net.target_start)[sets]
+    start = np.concatenate([[0], np.cumsum(degrees)])
+    return start, net.target[np.repeat(net.target_start[sets] - start[:-1], degrees) + np.arange(start[-1])]
+
+
+def _with_source(
+    net: Contracted, sets: np.ndarray, source: np.ndarray, weight: np.ndarray
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """List the targets of some sets, each with one of its sources behind them."""
+    start, pin = _targets(net, sets)
+    return start + np.arange(start.size), np.insert(pin, start[1:], source), weight
+
+
+def _pairs(target: np.ndarray, source: np.ndarray, weight: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    apart = target != source
+    pin = np.stack([target[apart], source[apart]], axis=1).ravel()
+    return 2 * np.arange(pin.size // 2 + 1), pin, weight[apart]
+
+
+def _node_weights(net: Contracted, limits: Limits) -> Tuple[np.ndarray, int]:
+    """Weigh groups by what they take of a core: by neurons, or by the scarcer of neurons and synapses."""
+    if net.synapses.sum() / limits.synapses * 4 < net.neurons.sum() / limits.neurons:
+        return net.neurons, limits.neurons
+    shares = np.maximum(net.neurons / limits.neurons, net.synapses / limits.synapses)
+    return np.ceil(shares * FINENESS).astype(np.int64), FINENESS
+
+
+def partitions(graph: Hypergraph, jobs: Sequence[Job], processes: int = 2) -> Iterator[Optional[np.ndarray]]:
+    """Partition a hypergraph for each of several jobs.
+
+    Parameters
+    ----------
+    graph : Hypergraph
+    jobs : sequence of Job
+    processes : int
+        How many work at a time.
+
+    Yields
+    ------
+    ndarray of int32, shape (nodes,), or None
+        Block of each node, job after job; None where Mt-KaHyPar ended early, for lack of memory perhaps.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        pipes: List[Connection] = []
+        for number in range(len(jobs)):
+            for job in jobs[len(pipes) : number + processes]:
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_work, args=(theirs,), daemon=True)
+                process.start()
+                stack.callback(process.join)
+                stack.callback(process.terminate)
+                theirs.close()  # so that the pipe ends when the process does
+                with suppress(OSError):  # it ended already, which the next line finds
+                    ours.send((graph, job))
+                pipes.append(ours)
+            try:
+                found: Optional[np.ndarray] = pipes[number].recv()
+            except (EOFError, OSError):
+                found = None
+            yield found
+
+
+def _work(pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent ends this process
+    import mtkahypar
+
+    graph, job = pipe.recv()
+    library = mtkahypar.initialize(1)
+    mtkahypar.set_seed(job.seed)
+    context = library.context_from_preset(getattr(mtkahypar.PresetType, job.preset))
+    context.set_partitioning_parameters(job.blocks, 0.03, mtkahypar.Objective.KM1)
+    context.set_individual_target_block_weights([graph.capacity] * job.blocks)
+    edges = [part.tolist() for part in np.split(graph.pin, graph.start[1:-1])]
+    nodes = graph.node_weight.size
+    made = library.create_hypergraph(
+        context, nodes, len(edges), edges, graph.node_weight.tolist(), graph.weight.tolist()
+    )
+    pipe.send(np.array(made.partition(context).get_partition(), np.int32))

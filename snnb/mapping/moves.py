@@ -1,0 +1,192 @@
+"""The compiled loops that move groups between cores, with exact changes of the cost. Importing this imports numba.
+
+A move changes the cost at two places. The sources of a set that reaches the group pay for a core as soon as it holds a
+first target of the set, unless they are on it themselves, and no longer when it has lost the last. And the group's own
+spikes pay for the cores that hold targets of its sets, except the one that it is on.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from snnb.compiled import compiled
+from snnb.mapping.contracted import Contracted
+
+FILES = [Path(__file__)]
+
+
+class State(NamedTuple):
+    """A mapping of groups, and what the changes of its cost are computed from.
+
+    Attributes
+    ----------
+    core : ndarray of int32, shape (groups,)
+    load : ndarray of int64, shape (cores, 3)
+        Neurons, axons and synapses of each core.
+    hit_start, hit_length, hit_core, hit_count : ndarray
+        For each set the cores that hold targets of it, and how many.
+    fed_start, fed_length, fed_core, fed_count, fed_weight : ndarray
+        For each set the cores that its sources are on, in how many groups, and their spikes.
+    member_start, member, slot : ndarray
+        The groups on each core, and where each stands there; `size` tells how many there are.
+    size : ndarray of int64, shape (cores,)
+    """
+
+    core: np.ndarray
+    load: np.ndarray
+    hit_start: np.ndarray
+    hit_length: np.ndarray
+    hit_core: np.ndarray
+    hit_count: np.ndarray
+    fed_start: np.ndarray
+    fed_length: np.ndarray
+    fed_core: np.ndarray
+    fed_count: np.ndarray
+    fed_weight: np.ndarray
+    member_start: np.ndarray
+    member: np.ndarray
+    slot: np.ndarray
+    size: np.ndarray
+
+
+@partial(compiled, files=FILES)
+def _find(cores: np.ndarray, start: int, length: int, core: int) -> int:
+    for k in range(start, start + length):
+        if cores[k] == core:
+            return k
+    return -1
+
+
+@partial(compiled, files=FILES)
+def _hit(state: State, this: int, core: int) -> int:
+    """Where the core stands among those that hold targets of a set, or -1."""
+    return _find(state.hit_core, state.hit_start[this], state.hit_length[this], core)
+
+
+@partial(compiled, files=FILES)
+def _fed(state: State, this: int, core: int) -> int:
+    """Spikes of the sources of a set that are on the core."""
+    at = _find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    return 0 if at < 0 else state.fed_weight[at]
+
+
+@partial(compiled, files=FILES)
+def _hit_more(net: Contracted, state: State, this: int, core: int) -> None:
+    at = _hit(state, this, core)
+    if at < 0:
+        at = state.hit_start[this] + state.hit_length[this]
+        state.hit_length[this] += 1
+        state.hit_core[at], state.hit_count[at] = core, 0
+        state.load[core, 1] += net.axons[this]
+    state.hit_count[at] += 1
+
+
+@partial(compiled, files=FILES)
+def _hit_less(net: Contracted, state: State, this: int, core: int) -> None:
+    at = _hit(state, this, core)
+    state.hit_count[at] -= 1
+    if state.hit_count[at] == 0:
+        state.hit_length[this] -= 1
+        last = state.hit_start[this] + state.hit_length[this]
+        state.hit_core[at], state.hit_count[at] = state.hit_core[last], state.hit_count[last]
+        state.load[core, 1] -= net.axons[this]
+
+
+@partial(compiled, files=FILES)
+def _feed_more(state: State, this: int, core: int, weight: int) -> None:
+    at = _find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    if at < 0:
+        at = state.fed_start[this] + state.fed_length[this]
+        state.fed_length[this] += 1
+        state.fed_core[at], state.fed_count[at], state.fed_weight[at] = core, 0, 0
+    state.fed_count[at] += 1
+    state.fed_weight[at] += weight
+
+
+@partial(compiled, files=FILES)
+def _feed_less(state: State, this: int, core: int, weight: int) -> None:
+    at = _find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    state.fed_count[at] -= 1
+    state.fed_weight[at] -= weight
+    if state.fed_count[at] == 0:
+        state.fed_length[this] -= 1
+        last = state.fed_start[this] + state.fed_length[this]
+        state.fed_core[at], state.fed_count[at] = state.fed_core[last], state.fed_count[last]
+        state.fed_weight[at] = state.fed_weight[last]
+
+
+@partial(compiled, files=FILES)
+def _put(net: Contracted, state: State, group: int, core: int) -> None:
+    state.core[group] = core
+    state.load[core, 0] += net.neurons[group]
+    state.load[core, 2] += net.synapses[group]
+    state.slot[group] = state.size[core]
+    state.member[state.member_start[core] + state.size[core]] = group
+    state.size[core] += 1
+    for k in range(net.into_start[group], net.into_start[group + 1]):
+        _hit_more(net, state, net.into[k], core)
+    for k in range(net.from_start[group], net.from_start[group + 1]):
+        _feed_more(state, net.from_set[k], core, net.from_weight[k])
+
+
+@partial(compiled, files=FILES)
+def _take(net: Contracted, state: State, group: int) -> None:
+    core = state.core[group]
+    state.load[core, 0] -= net.neurons[group]
+    state.load[core, 2] -= net.synapses[group]
+    state.size[core] -= 1
+    last = state.member[state.member_start[core] + state.size[core]]
+    state.member[state.member_start[core] + state.slot[group]] = last
+    state.slot[last] = state.slot[group]
+    for k in range(net.into_start[group], net.into_start[group + 1]):
+        _hit_less(net, state, net.into[k], core)
+    for k in range(net.from_start[group], net.from_start[group + 1]):
+        _feed_less(state, net.from_set[k], core, net.from_weight[k])
+
+
+@partial(compiled, files=FILES)
+def put_all(net: Contracted, state: State, core: np.ndarray) -> None:
+    """Put every group on its core; the state is empty before."""
+    for group in range(core.size):
+        _put(net, state, group, core[group])
+
+
+@partial(compiled, files=FILES)
+def move(net: Contracted, state: State, group: int, core: int) -> None:
+    """Move a group to a core."""
+    _take(net, state, group)
+    _put(net, state, group, core)
+
+
+@partial(compiled, files=FILES)
+def cost_of(net: Contracted, state: State) -> int:
+    """Return the spikes that travel between cores, over all samples."""
+    cost = 0
+    for this in range(net.total.size):
+        cost += net.total[this] * state.hit_length[this]
+        for k in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
+            cost -= _fed(state, this, state.hit_core[k])
+    return cost
+
+
+@partial(compiled, files=FILES)
+def change(net: Contracted, state: State, group: int, core: int) -> Tuple[int, int, int]:
+    """Return what a move would add to the cost, to the axons of the core it leaves, and of the one it comes to."""
+    here, cost, left, found = state.core[group], 0, 0, 0
+    for k in range(net.into_start[group], net.into_start[group + 1]):
+        this = net.into[k]
+        if state.hit_count[_hit(state, this, here)] == 1:
+            cost -= net.total[this] - _fed(state, this, here)
+            left -= net.axons[this]
+        if _hit(state, this, core) < 0:
+            cost += net.total[this] - _fed(state, this, core)
+            found += net.axons[this]
+    for k in range(net.from_start[group], net.from_start[group + 1]):
+        this, weight = net.from_set[k], net.from_weight[k]
+        if _hit(state, this, here) >= 0:
+            cost += weight
+        if _hit(state, this, core) >= 0:
+            cost -= weight
+    return cost, left, found

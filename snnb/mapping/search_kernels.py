@@ -1,0 +1,208 @@
+"""The compiled loops that search for a better mapping: descent, and simulated annealing. Importing imports numba."""
+
+from functools import partial
+from pathlib import Path
+from typing import Tuple
+
+import numpy as np
+
+from snnb.compiled import compiled
+from snnb.mapping import moves
+from snnb.mapping.contracted import Contracted
+from snnb.mapping.moves import State, change, move
+
+FILES = [Path(__file__), Path(moves.__file__)]
+
+
+@partial(compiled, files=FILES)
+def _over(load: np.ndarray, limits: np.ndarray, core: int, neurons: int, axons: int, synapses: int) -> float:
+    """By how much of its limits a core holds too much, with so much more on it."""
+    over = max(load[core, 0] + neurons - limits[0], 0) / limits[0]
+    over += max(load[core, 1] + axons - limits[1], 0) / limits[1]
+    return over + max(load[core, 2] + synapses - limits[2], 0) / limits[2]
+
+
+@partial(compiled, files=FILES)
+def descend(
+    net: Contracted,
+    state: State,
+    limits: np.ndarray,
+    order: np.ndarray,
+    gain: np.ndarray,
+    shared: np.ndarray,
+) -> int:
+    """Move each group in turn to the core where that lowers the cost most and keeps the limits. Return the change.
+
+    Parameters
+    ----------
+    net, state
+    limits : ndarray of int64, shape (3,)
+        Most neurons, axons and synapses of a core.
+    order : ndarray of int64
+        Groups in the order of their turns.
+    gain, shared : ndarray of int64, shape (cores,)
+        Zeros.
+    """
+    total = 0
+    touched = np.empty(gain.size, np.int64)
+    seen = np.zeros(gain.size, np.bool_)
+    for group in order:
+        here, stay, base, axons, count = state.core[group], 0, 0, 0, 0
+        for k in range(net.into_start[group], net.into_start[group + 1]):
+            this = net.into[k]
+            weight = net.total[this]
+            base += weight
+            axons += net.axons[this]
+            alone = False
+            for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
+                core = state.hit_core[at]
+                if not seen[core]:
+                    seen[core] = True
+                    touched[count] = core
+                    count += 1
+                gain[core] += weight
+                shared[core] += net.axons[this]
+                alone |= core == here and state.hit_count[at] == 1
+            if alone:
+                stay += weight
+            for at in range(state.fed_start[this], state.fed_start[this] + state.fed_length[this]):
+                core, spikes = state.fed_core[at], state.fed_weight[at]
+                if core == here:
+                    if alone:
+                        stay -= spikes
+                    continue
+                hit = False
+                for other in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
+                    hit |= state.hit_core[other] == core
+                if not hit:
+                    if not seen[core]:
+                        seen[core] = True
+                        touched[count] = core
+                        count += 1
+                    gain[core] += spikes
+        for k in range(net.from_start[group], net.from_start[group + 1]):
+            this = net.from_set[k]
+            for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
+                core = state.hit_core[at]
+                if not seen[core]:
+                    seen[core] = True
+                    touched[count] = core
+                    count += 1
+                gain[core] += net.from_weight[k]
+                if core == here:
+                    stay -= net.from_weight[k]
+        best, best_core = 0, -1
+        for i in range(count):
+            core = touched[i]
+            if core != here:
+                added = base - gain[core] - stay
+                if added < best and (
+                    state.load[core, 0] + net.neurons[group] <= limits[0]
+                    and state.load[core, 1] + axons - shared[core] <= limits[1]
+                    and state.load[core, 2] + net.synapses[group] <= limits[2]
+                ):
+                    best, best_core = added, core
+            gain[core] = shared[core] = 0
+            seen[core] = False
+        if best_core >= 0:
+            move(net, state, group, best_core)
+            total += best
+    return total
+
+
+@partial(compiled, files=FILES)
+def _random(random: np.ndarray, below: int) -> int:
+    """Return a number from 0 to below − 1 (xorshift64*: Vigna, ACM TOMS 42, 2016)."""
+    value = random[0]
+    value ^= value >> np.uint64(12)
+    value ^= value << np.uint64(25)
+    value ^= value >> np.uint64(27)
+    random[0] = value
+    drawn = (value * np.uint64(2685821657736338717)) >> np.uint64(33)
+    return np.int64(drawn % np.uint64(below))  # type: ignore[return-value]
+
+
+@partial(compiled, files=FILES)
+def _neighbour(net: Contracted, state: State, random: np.ndarray, group: int) -> int:
+    """Draw a core that holds a target or a source of a set of the group; now and then any core."""
+    into = net.into_start[group + 1] - net.into_start[group]
+    out = net.from_start[group + 1] - net.from_start[group]
+    cores = state.size.size
+    if into + out == 0 or _random(random, 64) == 0:
+        return _random(random, cores)
+    if out == 0 or (into > 0 and _random(random, 2) == 0):
+        this = net.into[net.into_start[group] + _random(random, into)]
+        if state.fed_length[this] and _random(random, 2) == 0:
+            return state.fed_core[state.fed_start[this] + _random(random, state.fed_length[this])]
+    else:
+        this = net.from_set[net.from_start[group] + _random(random, out)]
+    return state.hit_core[state.hit_start[this] + _random(random, state.hit_length[this])]
+
+
+@partial(compiled, files=FILES)
+def _accepts(added: float, temperature: float, random: np.ndarray) -> bool:
+    if added <= 0:
+        return True
+    if temperature <= 0 or added > 30 * temperature:
+        return False
+    return _random(random, 1 << 30) < np.exp(-added / temperature) * (1 << 30)
+
+
+@partial(compiled, files=FILES)
+def anneal(
+    net: Contracted,
+    state: State,
+    limits: np.ndarray,
+    random: np.ndarray,
+    trials: int,
+    hot: float,
+    cold: float,
+    penalty: float,
+) -> Tuple[int, float]:
+    """Try moves and exchanges; take those that cost no more, and others with probability exp(−added / temperature).
+
+    Parameters
+    ----------
+    net, state
+    limits : ndarray of int64, shape (3,)
+    random : ndarray of uint64, shape (1,)
+        The state of the random numbers, not 0.
+    trials : int
+    hot, cold : float
+        Temperature at the first trial and at the last, in spikes over all samples.
+    penalty : float
+        What is added for a core that holds too much, for each limit: times (load / limit − 1).
+
+    Returns
+    -------
+    cost, over : int, float
+        The change of the cost, and of the sum of all cores' (load / limit − 1) above limits.
+    """
+    total, total_over, temperature = 0, 0.0, hot
+    cooling = (cold / hot) ** (1.0 / max(trials, 1)) if hot > 0 else 1.0
+    for _ in range(trials):
+        temperature *= cooling
+        group = _random(random, state.core.size)
+        here, core = state.core[group], _neighbour(net, state, random, group)
+        if core == here or state.size[core] == state.member_start[core + 1] - state.member_start[core]:
+            continue
+        neurons, synapses = net.neurons[group], net.synapses[group]
+        added, left, found = change(net, state, group, core)
+        before = _over(state.load, limits, core, 0, 0, 0) + _over(state.load, limits, here, 0, 0, 0)
+        over = _over(state.load, limits, core, neurons, found, synapses) - before
+        over += _over(state.load, limits, here, -neurons, left, -synapses)
+        if _accepts(added + penalty * over, temperature, random):
+            move(net, state, group, core)
+            total, total_over = total + added, total_over + over
+        elif over > 0 and added < 8 * temperature and state.size[core] > 0:
+            other = state.member[state.member_start[core] + _random(random, state.size[core])]
+            move(net, state, group, core)
+            back, _, _ = change(net, state, other, here)
+            move(net, state, other, here)
+            over = _over(state.load, limits, core, 0, 0, 0) + _over(state.load, limits, here, 0, 0, 0) - before
+            if _accepts(added + back + penalty * over, temperature, random):
+                total, total_over = total + added + back, total_over + over
+            else:
+                move(net, state, other, core)
+                move(net, state, group, here)
+    return total, total_over

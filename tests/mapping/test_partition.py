@@ -1,0 +1,167 @@
+"""Partitions: never illegal, never worse than sequential, near the optimum where that can be found."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from snnb.errors import InputError
+from snnb.mapping import kahypar
+from snnb.mapping.contracted import contract
+from snnb.mapping.groups import grouped
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.limits import NO_LIMIT, Limits
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.partition import partition
+from snnb.mapping.search import Search
+from snnb.mapping.traffic import connectivity, usage
+from snnb.synapses.build import build_graph
+from tests.synapses.networks import LAYERS, counts_of, save, save_counts, set_random_weights
+
+
+def on(mesh, neurons, axons, synapses):
+    """Hardware with these limits of a core."""
+    described, _ = read_hardware("loihi")
+    limits = {"neurons_per_core": neurons, "axons_per_core": axons, "synapses_per_core": synapses}
+    return described.model_copy(update={"mesh": mesh, **limits})
+
+
+def _placed(model, folder, seed=0):
+    set_random_weights(model, seed)
+    parsed = save(model, folder / f"net{seed}_parsed.h5")
+    counts = save_counts(folder / f"counts{seed}.npz", counts_of(model, seed))
+    return PlacedNetwork.of(build_graph(parsed, folder / f"net{seed}_graph.h5", counts=counts))
+
+
+def _convolutional():
+    source = LAYERS.Input((8, 8, 1), name="input")
+    tensor = LAYERS.Conv2D(4, 3, activation="relu", name="00Conv2D_6x6x4")(source)
+    tensor = LAYERS.AveragePooling2D(2, name="01AveragePooling2D_3x3x4")(tensor)
+    tensor = LAYERS.Conv2D(6, 2, activation="relu", name="02Conv2D_2x2x6")(tensor)
+    tensor = LAYERS.Flatten(name="03Flatten_24")(tensor)
+    return tf.keras.Model(source, LAYERS.Dense(10, name="04Dense_10")(tensor))
+
+
+def _tiny():
+    source = LAYERS.Input((3,), name="input")
+    tensor = LAYERS.Dense(4, activation="relu", name="00Dense_4")(source)
+    tensor = LAYERS.Reshape((2, 2, 1), name="01Reshape_2x2x1")(tensor)
+    tensor = LAYERS.Conv2D(1, (1, 2), activation="relu", name="02Conv2D_2x1x1")(tensor)
+    tensor = LAYERS.Flatten(name="03Flatten_2")(tensor)
+    return tf.keras.Model(source, LAYERS.Dense(3, name="04Dense_3")(tensor))
+
+
+def _within(network, core, limits):
+    return all((numbers <= limit).all() for numbers, limit in zip(usage(network, core, int(core.max()) + 1), limits))
+
+
+CASES = [
+    ("groups", (40, 1000, None)),
+    ("hypergraph", (30, 150, None)),
+    ("groups", (60, 40, None)),
+    ("auto", (25, 1000, 400)),
+    ("auto", (64, 64, 600)),
+]
+
+
+@pytest.mark.parametrize(("method", "limits"), CASES)
+def test_limits_hold_and_sequential_is_never_better(tmp_path, method, limits):
+    network = _placed(_convolutional(), tmp_path)
+    found = partition(network, on((8, 8), *limits), method=method)
+    assert _within(network, found.core, Limits(limits[0], limits[1], limits[2] or NO_LIMIT))
+    np.testing.assert_array_equal(np.unique(found.core), np.arange(found.core.max() + 1))
+    assert found.core.dtype == np.int32
+    reached = connectivity(network, found.core, int(found.core.max()) + 1)
+    assert reached == pytest.approx(min(tried.connectivity for tried in found.tried))
+    assert reached <= found.tried[0].connectivity
+    assert found.tried[0].method == "sequential"
+
+
+def test_the_same_seed_gives_the_same_partition(tmp_path):
+    network = _placed(_convolutional(), tmp_path)
+    one, two = (partition(network, on((8, 8), 30, 150, None), seed=3).core for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, monkeypatch):
+    monkeypatch.setattr(kahypar, "available", lambda: False)
+    network = _placed(_convolutional(), tmp_path)
+    found = partition(network, on((8, 8), 30, 150, None), method="groups")
+    assert _within(network, found.core, Limits(30, 150, NO_LIMIT))
+    assert connectivity(network, found.core, int(found.core.max()) + 1) < found.tried[0].connectivity
+
+
+def _partitions(neurons, cores):
+    """Every way to share out neurons among at most so many cores: restricted growth strings."""
+    for core in itertools.product(range(cores), repeat=neurons - 1):
+        core = (0, *core)
+        if all(core[i] <= 1 + max(core[:i], default=-1) for i in range(neurons)):
+            yield np.array(core, np.int32)
+
+
+@pytest.mark.parametrize("limits", [(3, 8, None), (4, 4, None), (5, 6, 14)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_near_the_best_of_all_partitions(tmp_path, limits, seed):
+    network = _placed(_tiny(), tmp_path, seed)
+    assert network.neurons == 9
+    bounds = Limits(limits[0], limits[1], limits[2] or NO_LIMIT)
+    found = partition(network, on((4, 4), *limits), seed=seed)
+    cores = int(found.core.max()) + 1
+    best = min(
+        connectivity(network, core, int(core.max()) + 1)
+        for core in _partitions(network.neurons, cores)
+        if _within(network, core, bounds)
+    )
+    assert connectivity(network, found.core, cores) <= 1.1 * best
+
+
+def test_the_contracted_cost_is_exact_where_groups_are_whole(tmp_path):
+    network = _placed(_convolutional(), tmp_path)
+    limits = Limits(40, 1000, NO_LIMIT)
+    group, groups = grouped(network, limits, 3)
+    net = contract(network, group, groups)
+    rng = np.random.default_rng(0)
+    for cores in (1, 3, 9):
+        of_groups = rng.integers(0, cores, groups).astype(np.int32)
+        search = Search(net, of_groups, cores, limits)
+        core = of_groups[group]
+        samples = network.graph.recording.num_samples
+        assert search.cost / samples == pytest.approx(connectivity(network, core, cores), rel=1e-12)
+        for found, expected in zip(search.load.T, usage(network, core, cores)):
+            np.testing.assert_array_equal(found, expected)
+        search.anneal(2000, 50.0, 1.0, 10.0)
+        search.descend()
+        after = search.core[group]
+        assert search.cost / samples == pytest.approx(connectivity(network, after, cores), rel=1e-12)
+        for found, expected in zip(search.load.T, usage(network, after, cores)):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_the_cost_is_mt_kahypars_own_km1(tmp_path):
+    import mtkahypar
+
+    network = _placed(_convolutional(), tmp_path)
+    net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons)
+    core = np.random.default_rng(1).integers(0, 5, network.neurons).astype(np.int32)
+    reached = [net.target[net.target_start[s] : net.target_start[s + 1]].tolist() for s in range(net.axons.size)]
+    pins, weights = [], []
+    for s, targets in enumerate(reached):
+        for k in range(net.source_start[s], net.source_start[s + 1]):
+            pins.append(sorted({*targets, int(net.source[k])}))
+            weights.append(int(net.source_weight[k]))
+    library = mtkahypar.initialize(1)
+    context = library.context_from_preset(mtkahypar.PresetType.DEFAULT)
+    made = library.create_hypergraph(context, network.neurons, len(pins), pins, [1] * network.neurons, weights)
+    own = made.create_partitioned_hypergraph(context, 5, core.tolist())
+    samples = network.graph.recording.num_samples
+    assert own.km1() / samples == pytest.approx(connectivity(network, core, 5), rel=1e-12)
+
+
+def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeypatch):
+    network = _placed(_convolutional(), tmp_path)
+    with pytest.raises(InputError, match=r"has 2 cores, and \d+ would do"):
+        partition(network, on((2, 1), 30, 150, None))
+    monkeypatch.setattr("snnb.mapping.partition.MOST_NEURONS", 10)
+    with pytest.raises(InputError, match="--method groups"):
+        partition(network, on((8, 8), 30, 150, None), method="hypergraph")
