@@ -20,14 +20,14 @@ from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal, descend
 from snnb.progress import Progress, Throttle, silent
 
 SWEEPS = 30  # times that cores are put in the order of their barycentres
-MOST_WORK = 5e8  # partners looked at in all trials together: a few seconds
-MOST_TRIALS = 1e7  # likewise
+MOST_WORK = 1e9  # partners looked at in all trials together: a few seconds
+MOST_TRIALS = 2e7  # likewise
 TRIALS_A_CORE = 20_000  # at most, in each round
 STEPS = 120  # of the temperature
 # Temperatures, in mean worsenings by a swap of neighbours: the first where there are ENOUGH trials a core to find back
 # from it, the first where there are fewer, and the last.
 HOTTEST, WARM, COOLEST = 10.0, 3.0, 0.02
-ENOUGH = 3_000
+ENOUGH = 10_000
 SLICE = 2_000_000  # partners looked at without a look at Ctrl-C
 MOST_ROUNDS = 8
 SMALL = 400  # places of a board on which the last descent looks at every place
@@ -117,9 +117,9 @@ def _links(traffic: csr_matrix) -> Links:
 
 
 def _board(cores: int, hardware: Hardware) -> Board:
-    """Take a corner of the mesh, half as wide again as the cores need, with them along the curve in their order."""
+    """Take a corner of the mesh, a little wider than the cores need, with them along the curve in their order."""
     width, height = _rectangle(cores, *hardware.mesh)
-    roomy = [min(side, length + length // 2 + 2) for side, length in zip(hardware.mesh, (width, height))]
+    roomy = [min(side, length + length // 8 + 2) for side, length in zip(hardware.mesh, (width, height))]
     curve = hilbert_curve(width, height)[:cores]
     board = Board(np.empty(cores, np.int32), np.empty(cores, np.int32), np.full(roomy, NOBODY, np.int32))
     _take(board, curve)

@@ -120,6 +120,7 @@ def _show(axes: Axes, raster: np.ndarray, view: View, margin: float = 0.5) -> No
     ends = (view.x + view.width - 1 + margin, view.y + view.height - 1 + margin)
     extent = (view.x - margin, ends[0], view.y - margin, ends[1])
     axes.imshow(raster, extent=extent, origin="lower", interpolation="nearest")
+    axes.set_anchor("E")  # beside the legend
     axes.set_xlabel("x")
     axes.set_ylabel("y")
     for axis in (axes.xaxis, axes.yaxis):
