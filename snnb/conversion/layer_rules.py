@@ -1,4 +1,4 @@
-"""What can be converted by its kind and its configuration alone, for both parsers, and how refusals are put into words."""
+"""What can be converted by its kind and its configuration alone, for both parsers; how refusals are put in words."""
 
 from typing import Dict, Iterator, List, Tuple
 

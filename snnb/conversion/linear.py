@@ -15,7 +15,7 @@ IDENTITY = "identity"
 Pair = Tuple[int, int]
 
 
-class NotComposable(Exception):
+class NotComposableError(Exception):
     """Two layers in a row have no exact common kernel; the message is the reason for a person."""
 
 
@@ -120,11 +120,11 @@ class Linear:
 
         Raises
         ------
-        NotComposable
+        NotComposableError
             That would not be exact.
         """
         if self.biased and kernel.pads:
-            raise NotComposable(
+            raise NotComposableError(
                 "pads with zeros what a layer without activation adds a bias to, which one kernel cannot do: "
                 "put a relu between, or use padding valid"
             )
@@ -144,7 +144,7 @@ def composed(first: Kernel, second: Kernel) -> Kernel:
 
     Raises
     ------
-    NotComposable
+    NotComposableError
         There is none of the kinds that are supported, or it would not be exact at the borders.
     """
     if second.kind == IDENTITY:
@@ -154,13 +154,13 @@ def composed(first: Kernel, second: Kernel) -> Kernel:
     if second.kind == "Dense" and first.kind == "Dense":
         return replace(second, weights=_product(first.weights, second.weights))
     if "Dense" in (first.kind, second.kind):
-        raise NotComposable("reads a convolution without activation as a Dense layer: put a relu between")
+        raise NotComposableError("reads a convolution without activation as a Dense layer: put a relu between")
     if second.pointwise:
         return _before_pointwise(first, second)
     if first.pointwise:
         return _behind_pointwise(first, second)
-    raise NotComposable(
-        "is a kernel over the kernel of a layer without activation: put a relu between (a 1×1 convolution can be composed)"
+    raise NotComposableError(
+        "is a kernel over the kernel of a layer without activation: put a relu between (only 1×1 is composed)"
     )
 
 

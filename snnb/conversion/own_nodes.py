@@ -46,7 +46,7 @@ class Node:
 
 
 def in_order(output: Node) -> List[Node]:
-    """Return the nodes that an output depends on, each after those it reads, otherwise as the trained model has them."""
+    """Return the nodes that an output depends on, each after those it reads, else as the trained model has them."""
     readers: Dict[int, List[Node]] = {}
     missing: Dict[int, int] = {}
     numbers: Dict[int, int] = {}

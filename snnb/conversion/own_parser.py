@@ -11,7 +11,7 @@ import numpy as np
 from tensorflow import keras
 
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, refused
-from snnb.conversion.linear import Kernel, Linear, NotComposable, identity
+from snnb.conversion.linear import Kernel, Linear, NotComposableError, identity
 from snnb.conversion.own_nodes import Node, built
 from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation
 from snnb.conversion.population import population
@@ -76,7 +76,7 @@ class _Parser:
             read = [values[b.name] for b in (before if isinstance(before, list) else [before])]
             try:
                 values[layer.name] = self._value(layer, read)
-            except NotComposable as error:
+            except NotComposableError as error:
                 self._reasons.append((f"{layer.name} ({type(layer).__name__})", str(error)))
                 values[layer.name] = Node("refused", tuple(layer.output_shape[1:]), self._position, rectified=True)
         last = model.layers[-1] if not model._output_layers else model._output_layers[0]
@@ -84,7 +84,7 @@ class _Parser:
             output = self._activated(values[last.name], "linear", None)
             if not self._reasons:
                 _check_softmax(output)
-        except NotComposable as error:
+        except NotComposableError as error:
             self._reasons.append((last.name, str(error)))
         if self._reasons:
             raise refused(self._reasons)
@@ -123,7 +123,7 @@ class _Parser:
     ) -> Linear:
         try:
             return value.followed_by(kernel, bias, biased, shape)
-        except NotComposable:
+        except NotComposableError:
             if not self._rectify_linear:
                 raise
         rectified = identity(population(value, "linear", None, self._position), self._position)
@@ -133,7 +133,7 @@ class _Parser:
         """Return a value as a sum of terms."""
         if isinstance(value, Waiting):
             if not self._rectify_linear:
-                raise NotComposable(f"reads a {value.kind} of a layer without activation: put a relu between")
+                raise NotComposableError(f"reads a {value.kind} of a layer without activation: put a relu between")
             value = self._activated(value, "linear", None)
         return identity(value, self._position) if isinstance(value, Node) else value
 
@@ -142,7 +142,7 @@ class _Parser:
             return self._linear(value).scaled(scale, shift)
         rank = len(value.shape)
         if value.kind != "Concatenate" or value.config["axis"] not in (-1, rank):
-            raise NotComposable(f"follows a {value.kind} of a layer without activation: put it before that layer")
+            raise NotComposableError(f"follows a {value.kind} of a layer without activation: put it before that layer")
         ends = np.cumsum([part.shape[-1] for part in value.inputs])[:-1]
         parts = zip(value.inputs, np.split(scale, ends), np.split(shift, ends))
         inputs = tuple(self._normalised(part, *numbers) for part, *numbers in parts)
@@ -151,7 +151,7 @@ class _Parser:
     def _sum(self, read: List[Value]) -> Linear:
         parts = [self._linear(value) for value in read]
         if len({part.shape for part in parts}) > 1:
-            raise NotComposable("adds shapes that differ")
+            raise NotComposableError("adds shapes that differ")
         terms = tuple(term for part in parts for term in part.terms)
         bias = np.sum([part.bias for part in parts], axis=0)
         return Linear(terms, bias, any(part.biased for part in parts), parts[0].shape)
@@ -164,15 +164,15 @@ class _Parser:
             if activation == "linear" or (activation == "relu" and limit is None and value.rectified):
                 return value
             if activation == "softmax":
-                raise NotComposable("no layer with weights directly before it: put a Dense layer there")
+                raise NotComposableError("no layer with weights directly before it: put a Dense layer there")
             value = identity(value, self._position)
         return population(value, activation, limit, self._position)
 
     def _activated_before(self, value: Waiting, activation: str, limit: Optional[float]) -> Node:
         if activation == "softmax" and not all(part.shape[-1] == np.prod(value.shape) for part in value.inputs):
-            raise NotComposable(f"softmax over what {value.kind} rearranges: put a Dense layer before it")
+            raise NotComposableError(f"softmax over what {value.kind} rearranges: put a Dense layer before it")
         if activation == "linear" and value.kind == "MaxPooling2D" and not self._rectify_linear:
-            raise NotComposable("a maximum of values that may be negative: put a relu before it")
+            raise NotComposableError("a maximum of values that may be negative: put a relu before it")
         inputs = tuple(self._activated(part, activation, limit) for part in value.inputs)
         kept = activation == "softmax"
         return _node(replace(value, inputs=inputs), inputs, "softmax" if kept else "linear")
@@ -205,9 +205,9 @@ class _Parser:
         if self._rectify_linear:
             return _node(pooling, (self._activated(value, "linear", None),), "linear")
         if kind == "MaxPooling2D":
-            raise NotComposable("max pooling of a layer without activation: put the relu before the pooling")
+            raise NotComposableError("max pooling of a layer without activation: put the relu before the pooling")
         if pooling.config.get("padding", "valid") != "valid":
-            raise NotComposable("average pooling with padding of a layer without activation: put a relu between")
+            raise NotComposableError("average pooling with padding of a layer without activation: put a relu between")
         rows, columns = pooling.config["pool_size"]
         weights = np.full((rows, columns, value.shape[-1], 1), 1 / (rows * columns), np.float32)
         strides = (int(pooling.config["strides"][0]), int(pooling.config["strides"][1]))
@@ -241,7 +241,7 @@ def _check_softmax(output: Node) -> None:
     while waiting:
         node, last = waiting.pop()
         if node.activation == "softmax" and not last:
-            raise NotComposable("the network has a softmax inside: only the output layer may have it")
+            raise NotComposableError("the network has a softmax inside: only the output layer may have it")
         if (id(node), last) in met:
             continue
         met.add((id(node), last))

@@ -1,6 +1,6 @@
 """The numbers of a Keras layer as kernels, bias, and scale and shift."""
 
-from typing import List, Tuple
+from typing import List, Sequence, Tuple
 
 import numpy as np
 from tensorflow import keras
@@ -13,15 +13,18 @@ def kernels_of(layer: keras.layers.Layer, position: int) -> List[Kernel]:
     kind, config = type(layer).__name__, layer.get_config()
     if kind == "Dense":
         return [Kernel("Dense", layer.get_weights()[0], position, config=config)]
-    placed = {
-        "strides": (int(config["strides"][0]), int(config["strides"][1])),
-        "dilation": (int(config["dilation_rate"][0]), int(config["dilation_rate"][1])),
-        "padding": str(config["padding"]),
-    }
+    strides, dilation = (_pair(config[key]) for key in ("strides", "dilation_rate"))
+    padding = str(config["padding"])
+    first, *others = layer.get_weights()
     if kind != "SeparableConv2D":
-        return [Kernel(kind, layer.get_weights()[0], position, config=config, **placed)]
-    depthwise, pointwise = layer.get_weights()[:2]
-    return [Kernel("DepthwiseConv2D", depthwise, position, **placed), Kernel("Conv2D", pointwise, position)]
+        return [Kernel(kind, first, position, strides, dilation, padding, config)]
+    depthwise = Kernel("DepthwiseConv2D", first, position, strides, dilation, padding)
+    return [depthwise, Kernel("Conv2D", others[0], position)]
+
+
+def _pair(values: Sequence[int]) -> Tuple[int, int]:
+    first, second = values
+    return int(first), int(second)
 
 
 def bias_of(layer: keras.layers.Layer) -> np.ndarray:

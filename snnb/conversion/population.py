@@ -4,13 +4,12 @@ from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
-from snnb.conversion.linear import IDENTITY, Kernel, Linear, NotComposable
+from snnb.conversion.linear import IDENTITY, Kernel, Linear, NotComposableError
 from snnb.conversion.own_nodes import Node
 from snnb.text import JsonValue
 
 # What a parsed layer does not take over from the trained one.
 DROPPED = {"name", "activation", "use_bias"}
-SEPARABLE = {"depth_multiplier", "depthwise_initializer", "depthwise_regularizer", "depthwise_constraint"}
 
 
 def population(value: Linear, activation: str, limit: Optional[float], position: int) -> Node:
@@ -28,7 +27,7 @@ def population(value: Linear, activation: str, limit: Optional[float], position:
 
     Raises
     ------
-    NotComposable
+    NotComposableError
         A term needs a kind of layer that there is none of.
     """
     single = len(value.terms) == 1
@@ -59,7 +58,7 @@ def _layer(kernel: Kernel, rank: int) -> Tuple[str, Dict[str, JsonValue], np.nda
         return "Dense", {**_kept(kernel), "units": kernel.outputs}, kernel.weights
     if kernel.kind == IDENTITY:
         if rank != 3:
-            raise NotComposable(
+            raise NotComposableError(
                 "connects units of a Dense layer one to one, which only feature maps can: put a Dense layer there"
             )
         weights = kernel.weights.reshape(1, 1, -1, 1)
