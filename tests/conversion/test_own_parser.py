@@ -10,11 +10,16 @@ from snnb.architectures import find, names
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import to_parsed
+from snnb.conversion.h5 import save_keras
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
 from snnb.errors import InputError
+from snnb.network.read import read_network
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
+from snnb.simulation.settings import SimulationSettings
 from tests.properties.test_conversion_networks import networks
 
 L = keras.layers
@@ -284,7 +289,7 @@ def test_normalisation_of_a_residual_block_by_hand(clip):
     second = np.maximum((first @ kernel + first) * [0.5, 3] + [0, -5], 0)
     second = second if clip is None else np.minimum(second, clip)
     activity = measure(parsed, x, percentile=100, batch_size=2)
-    end = [layer.name for layer in parsed.layers if type(layer).__name__ in ("Activation", "ReLU")][0]
+    end = next(layer.name for layer in parsed.layers if type(layer).__name__ in ("Activation", "ReLU"))
     factors = scale_factors(parsed, activity.percentiles)
     assert factors["00Conv2D_4x4x2"] == pytest.approx(2)
     assert factors[end] == pytest.approx(second.max())
@@ -302,3 +307,25 @@ def test_normalisation_of_a_residual_block_by_hand(clip):
         assert parsed.get_layer(end).get_config()["max_value"] == pytest.approx(1)
     output = parsed.predict(x) * factors[parsed.layers[-1].name]
     np.testing.assert_allclose(output[:, 0], second.reshape(2, -1).sum(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("clip", [None, 3.0])
+def test_rates_of_a_residual_block_approach_its_activations(clip, tmp_path):
+    """The error of a rate is at most one spike for the population's own residue, and what its inputs lack before."""
+    model, _ = _residual(clip)
+    parsed = parse_own(model)
+    x = np.linspace(0, 1, 32).astype(np.float32).reshape(2, 4, 4, 1)
+    factors = scale_factors(parsed, measure(parsed, x, percentile=100, batch_size=2).percentiles)
+    apply_factors(parsed, factors)
+    save_keras(parsed, tmp_path / "residual.h5", "residual")
+    network = read_network(tmp_path / "residual.h5")
+    np.testing.assert_allclose(AnalogueNetwork(network).outputs(x), parsed.predict(x), rtol=1e-5)
+    *_, block, _ = network.populations
+    assert block.max_value == (None if clip is None else pytest.approx(3 / factors[block.name]))
+    assert len(block.projections) == 2
+    activations = keras.Model(parsed.input, parsed.get_layer(block.name).output).predict(x)
+    gain = sum(np.abs(projection.weights()).sum(axis=(0, 1, 2)).max() for projection in block.projections)
+    for steps in (50, 400):
+        settings_ = SimulationSettings(samples=2, duration=steps)
+        counts = EventEngine(network, settings_).simulate(x, 0, lambda spikes: None).counts[block.name]
+        assert np.abs(counts / steps - activations).max() <= (1 + gain) / steps + 1e-5
