@@ -53,9 +53,9 @@ def _hide(*_: object) -> None:
 def app() -> None:
     """Run the command and end the process with its exit code.
 
-    The process ends at once, without Python's cleaning up, since libraries may crash in it: HDF5 when it could not write
-    a file (a full disk) or has read a damaged one, TensorFlow 2.2 when it is interrupted in the middle of a batch and,
-    now and then, when a thread of it is still waiting ("terminate called without an active exception", exit code 134).
+    The process ends at once, without Python's cleaning up, since libraries may crash in it: HDF5 when it could not
+    write a file (a full disk) or has read a damaged one, TensorFlow 2.2 when it is interrupted in the middle of a batch
+    and, now and then, when a thread of it still waits ("terminate called without an active exception", exit code 134).
     By then all files are closed, half-written ones are removed, and the output is flushed.
     """
     _answer(_end)

@@ -10,6 +10,7 @@ import pytest
 
 from snnb.errors import InputError, ResourceError
 from snnb.training import checkpoint as checkpoints
+from snnb.training.checkpoint_state import state_digest
 from snnb.training.recipe import Recipe
 
 ANEW = "`snnb train --no-resume` starts the training from the beginning"
@@ -67,7 +68,7 @@ def resealed(change):
     def apply(path):
         content = json.loads(path.read_text())
         change(content["state"])
-        content["sha256"] = checkpoints._digest(content["state"])
+        content["sha256"] = state_digest(content["state"])
         path.write_text(json.dumps(content))
 
     return apply

@@ -121,8 +121,8 @@ class BlockState:
         if work is None:
             unchanging(steps, neurons, train)
         else:
-            silent = SpikeTrain(NO_SPIKES, np.zeros(steps + 1, np.int64))
-            work.run(steps, [trains.get(name, silent) for name in work.inputs], neurons, train)
+            read = [trains[name] if name in trains else _silent(steps) for name in work.inputs]
+            work.run(steps, read, neurons, train)
         return train
 
     def _neurons(self, scratch: Scratch, population: Population, sample: int, steps: int) -> Neurons:
@@ -182,6 +182,11 @@ class BlockState:
                 step, neuron = _steps_and_neurons(trains[name], steps)
                 column = np.full_like(step, self._first + sample)
                 table.append(np.stack([column, neuron, step + start], axis=1).astype(np.int32))
+
+
+def _silent(steps: int) -> SpikeTrain:
+    """Return a train without spikes: that of a constant input."""
+    return SpikeTrain(NO_SPIKES, np.zeros(steps + 1, np.int64))
 
 
 def _steps_and_neurons(train: SpikeTrain, steps: int) -> Tuple[np.ndarray, np.ndarray]:
