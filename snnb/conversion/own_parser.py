@@ -11,7 +11,7 @@ import numpy as np
 from tensorflow import keras
 
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, refused
-from snnb.conversion.linear import Kernel, Linear, NotComposableError, identity
+from snnb.conversion.linear import IDENTITY, Kernel, Linear, NotComposableError, Term, identity
 from snnb.conversion.own_nodes import Node, built
 from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation
 from snnb.conversion.population import population
@@ -132,6 +132,9 @@ class _Parser:
     def _linear(self, value: Value) -> Linear:
         """Return a value as a sum of terms."""
         if isinstance(value, Waiting):
+            scaled = _scaled(value)
+            if scaled is not None:
+                return scaled
             if not self._rectify_linear:
                 raise NotComposableError(f"reads a {value.kind} of a layer without activation: put a relu between")
             value = self._activated(value, "linear", None)
@@ -233,6 +236,36 @@ def _node(value: Waiting, inputs: Tuple[Node, ...], activation: str) -> Node:
         rectified=all(node.rectified for node in inputs),
         activation=activation,
     )
+
+
+def _scaled(value: Value) -> Optional[Linear]:
+    """Return re-indexed volumes whose elements are scaled and shifted, as one axis of units; None for anything else."""
+    if not isinstance(value, Waiting) or value.kind not in ("Flatten", "Reshape", "Concatenate"):
+        return None
+    if len(value.shape) > 1:
+        return None
+    parts = [_spread(part) for part in value.inputs]
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts):
+        return None
+    # In C order, as these layers rearrange; of several parts, each is one axis long.
+    scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in found]) for i in (0, 1))
+    node = _node(value, tuple(source for source, *_ in found), "linear")
+    kernel = Kernel(IDENTITY, scale.astype(np.float32), value.position)
+    return Linear((Term(node, kernel),), shift, True, value.shape)
+
+
+def _spread(value: Value) -> Optional[Tuple[Node, np.ndarray, np.ndarray]]:
+    """Return a volume, and by what each of its elements is multiplied and shifted; None for anything else."""
+    if isinstance(value, Waiting):
+        value = _scaled(value) or value
+    if isinstance(value, Node):
+        return value, np.ones(value.shape), np.zeros(value.shape)
+    if not isinstance(value, Linear) or len(value.terms) > 1 or value.terms[0].kernel.kind != IDENTITY:
+        return None
+    [term] = value.terms
+    scale, shift = (np.broadcast_to(numbers, value.shape) for numbers in (term.kernel.weights, value.bias))
+    return term.source, scale, shift
 
 
 def _check_softmax(output: Node) -> None:

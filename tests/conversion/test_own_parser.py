@@ -329,3 +329,19 @@ def test_rates_of_a_residual_block_approach_its_activations(clip, tmp_path):
         settings_ = SimulationSettings(samples=2, duration=steps)
         counts = EventEngine(network, settings_).simulate(x, 0, lambda spikes: None).counts[block.name]
         assert np.abs(counts / steps - activations).max() <= (1 + gain) / steps + 1e-5
+
+
+def test_batch_normalisation_before_flatten_scales_the_dense_layer(randomise):
+    def build(x):
+        one = L.BatchNormalization()(L.Conv2D(3, 3, activation="relu")(x))
+        two = L.BatchNormalization()(L.AveragePooling2D(2)(L.Conv2D(2, 3, activation="relu")(x)))
+        joined = L.Concatenate()([L.Flatten()(one), L.Reshape((18,))(two), L.Flatten()(x)])
+        return L.Dense(3)(L.BatchNormalization()(L.Dense(4, activation="relu")(joined)))
+
+    model = randomise(_model(build))
+    x = np.random.default_rng(1).random((20, 8, 8, 2)).astype(np.float32)
+    reference = reference_outputs(model, x, max_pool="error")
+    assert check_convertible(model, parser="auto") == "own"
+    parsed = parse_own(model)
+    assert check_outputs(parsed, x, reference, parser="own") < 1e-4
+    assert sum(type(layer).__name__ == "DepthwiseConv2D" for layer in parsed.layers) == 0
