@@ -7,6 +7,8 @@ from snnb.architectures import (  # noqa: F401  importing a file registers its m
     lenet,
     mini,
     mlp,
+    mobilenet,
+    resnet,
     rueckauer,
     squeezenet,
     vgg,

@@ -7,6 +7,7 @@ from typing_extensions import Annotated
 
 from snnb.options import Count, Options, ToolboxKey
 
+Parser = Literal["auto", "toolbox", "own"]
 MaxPool = Literal["error", "average", "spiking"]
 
 
@@ -28,6 +29,10 @@ class ConversionSettings(Options):
     ] = Field(default="error", description="What to do about max pooling: refuse it, replace it, or keep it spiking.")
     rectify_linear: bool = Field(
         default=False, description="Accept hidden linear layers, whose negative activations spikes cut off."
+    )
+    parser: Parser = Field(
+        default="auto",
+        description="Who parses the trained network: the toolbox, our own parser, or the toolbox where it can.",
     )
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples at a time."

@@ -1,8 +1,9 @@
-"""From a trained model to a parsed, verified and normalised one, through the toolbox's own parser."""
+"""From a trained model to a parsed, verified and normalised one, through the toolbox's parser or our own."""
 
 import json
+import logging
 from configparser import ConfigParser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Tuple
 
@@ -14,12 +15,15 @@ from snnb.autograph import keep_in_memory
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.h5 import load_keras, read_architecture, save_keras
-from snnb.conversion.normalise import Activity, apply_factors, measure, scale_factors
+from snnb.conversion.normalise import Activity, apply_factors, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
+from snnb.conversion.own_parser import parse_own
 from snnb.conversion.quiet import quiet
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.errors import InputError
 from snnb.progress import Progress, silent
+
+log = logging.getLogger(__name__)
 
 DEFAULT_SETTINGS = ConversionSettings()
 
@@ -36,11 +40,14 @@ class ConversionResult:
     samples_verified, samples_normalised : int
         Samples that the two models were compared on, and samples that the activations were measured on.
     scale_factors : dict of str to float
-        λ of the input and of each layer with weights.
+        λ of the input and of each layer with weights; of a population that several layers make up, under the name of
+        the last of them.
     negative_shares : dict of str to float
         Of layers without an activation, the share of activations below zero, which spikes cannot represent.
     warnings : list of str
         What a person should know, one line each.
+    parser : {"toolbox", "own"}
+        Whose parser it was.
     """
 
     largest_difference: float
@@ -49,6 +56,7 @@ class ConversionResult:
     scale_factors: Dict[str, float]
     negative_shares: Dict[str, float]
     warnings: List[str]
+    parser: str
 
 
 def convert(
@@ -89,14 +97,20 @@ def convert(
     """
     keep_in_memory()
     description = read_architecture(model_path)
-    check_architecture(description, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear)
+    parser = check_architecture(
+        description, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear, parser=settings.parser
+    )
+    log.info("parsed by %s", "snntoolbox's parser" if parser == "toolbox" else "snnb's own parser")
     trained = load_keras(model_path)
     _check_samples(trained, x_norm, x_check)
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     parameters = configuration(name, [settings], dataset_path="../dataset")
     reference = reference_outputs(trained, x_check, max_pool=settings.max_pool)
-    parsed = to_parsed(trained, parameters)
-    largest_difference = check_outputs(parsed, x_check, reference)
+    if parser == "toolbox":
+        parsed = to_parsed(trained, parameters)
+    else:
+        parsed = parse_own(trained, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear)
+    largest_difference = check_outputs(parsed, x_check, reference, parser=parser)
     activity = measure(
         parsed,
         x_norm,
@@ -110,7 +124,8 @@ def convert(
     save_keras(parsed, target / f"{name}_parsed.h5", f"{name}_parsed")
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
-    return _result(parsed, activity, factors, largest_difference, len(reference), len(x_norm), settings.batch_size)
+    result = _result(parsed, activity, factors, largest_difference, len(reference), len(x_norm), settings.batch_size)
+    return replace(result, parser=parser)
 
 
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
@@ -172,8 +187,7 @@ def _result(
     samples: int,
     batch_size: int,
 ) -> ConversionResult:
-    linear = [layer.name for layer in parsed.layers if layer.weights and layer.activation.__name__ == "linear"]
-    negative_shares = {layer: activity.negative_shares[layer] for layer in linear}
+    negative_shares = {name: activity.negative_shares[name] for name in linear_ends(parsed)}
     rest = samples % batch_size
     warnings = [f"{layer} is never active on the normalisation samples: scale factor 1" for layer in activity.silent]
     warnings += [
@@ -190,4 +204,5 @@ def _result(
         scale_factors=factors,
         negative_shares=negative_shares,
         warnings=warnings,
+        parser="toolbox",
     )

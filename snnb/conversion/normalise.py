@@ -18,6 +18,9 @@ from snnb.conversion.branches import origin_of_channels, reindexed
 from snnb.errors import InputError
 from snnb.progress import Progress, silent
 
+# Layers without weights that belong to the population of the layer before them.
+PARTS = {"Add", "Activation", "ReLU"}
+
 
 @dataclass(frozen=True)
 class Activity:
@@ -118,7 +121,7 @@ def measure(
     progress : Progress
         Called with the number of samples done.
     """
-    layers = [layer for layer in model.layers if layer.weights]
+    layers = list(population_ends(model).values())
     activations = tf.function(keras.Model(model.input, [layer.output for layer in layers]))
     samples = len(x) - len(x) % batch_size
     tails = []
@@ -138,6 +141,42 @@ def measure(
     )
 
 
+def population_ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:
+    """Return the layer that each population with weights ends in, by its name, in network order.
+
+    Layers without an activation that an `Add` or an activation reads are a part of what these end in.
+    """
+    ends = _ends(model)
+    names = {end.name for name, end in ends.items()}
+    return {layer.name: layer for layer in model.layers if layer.name in names}
+
+
+def linear_ends(model: keras.Model) -> List[str]:
+    """Return the names of the populations with weights that have no activation."""
+    return [name for name, layer in population_ends(model).items() if _activation(layer) == "linear"]
+
+
+def _ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:
+    """Return the end of the population that each layer with weights, sum or activation is a part of, by its name."""
+    readers: Dict[str, List[keras.layers.Layer]] = {}
+    for layer in model.layers:
+        nodes = layer.inbound_nodes[0].inbound_layers
+        for before in nodes if isinstance(nodes, list) else [nodes]:
+            readers.setdefault(before.name, []).append(layer)
+    ends: Dict[str, keras.layers.Layer] = {}
+    for layer in reversed(model.layers):
+        if layer.weights or type(layer).__name__ in PARTS:
+            part_of = [reader for reader in readers.get(layer.name, []) if type(reader).__name__ in PARTS]
+            ends[layer.name] = ends[part_of[0].name] if part_of else layer
+    return ends
+
+
+def _activation(layer: keras.layers.Layer) -> str:
+    """Return Keras's name of the activation of a population's last layer."""
+    kind = type(layer).__name__
+    return {"Add": "linear", "ReLU": "relu"}.get(kind) or str(layer.activation.__name__)
+
+
 def scale_factors(model: keras.Model, percentiles: Dict[str, float]) -> Dict[str, float]:
     """Return the factor λ of the input (1) and of each layer with weights: its percentile, but 1 for a softmax layer.
 
@@ -147,10 +186,8 @@ def scale_factors(model: keras.Model, percentiles: Dict[str, float]) -> Dict[str
         A percentile is not above zero, because most activations of a layer without relu are negative.
     """
     factors = {model.layers[0].name: 1.0}
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        factor = 1.0 if layer.activation.__name__ == "softmax" else percentiles[layer.name]
+    for layer in population_ends(model).values():
+        factor = 1.0 if _activation(layer) == "softmax" else percentiles[layer.name]
         if not 0 < factor < np.inf:
             raise InputError(f"{layer.name}: the percentile of its activations is {factor:g}: choose a higher one")
         factors[layer.name] = factor
@@ -173,22 +210,27 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
     # Number 0 stands for padding, whose factor is not used.
     numbered = np.array([1.0, *factors.values()])
     origins: Dict[str, np.ndarray] = {}
+    ends = _ends(model)
     for layer in model.layers:
         nodes = layer.inbound_nodes[0].inbound_layers
         inputs = [origins[before.name] for before in (nodes if isinstance(nodes, list) else [nodes])]
         shape = layer.output_shape[0] if isinstance(layer, keras.layers.InputLayer) else layer.output_shape
-        if layer.name in factors:
-            origins[layer.name] = np.full(shape[1:], names.index(layer.name) + 1, np.float32)
+        if layer.name in factors or layer.name in ends:
+            own = ends.get(layer.name, layer).name
+            origins[layer.name] = np.full(shape[1:], names.index(own) + 1, np.float32)
         if layer.weights:
-            _scale(layer, inputs[0], numbered, factors[layer.name])
+            _scale(layer, inputs[0], numbered, factors[ends[layer.name].name])
         elif "Pooling2D" in type(layer).__name__:
             origins[layer.name] = np.broadcast_to(origin_of_channels(layer.name, inputs[0]), shape[1:])
-        elif layer.name not in factors:
+        elif layer.name not in origins:
             origins[layer.name] = reindexed(layer, inputs)
+        if getattr(layer, "max_value", None) is not None:
+            layer.max_value /= np.float32(factors[layer.name])
+            model.predict_function = None  # it may hold the old value
 
 
 def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, own: float) -> None:
-    weights, bias = layer.get_weights()
+    weights, *biases = layer.get_weights()
     numbers = origin if isinstance(layer, keras.layers.Dense) else origin_of_channels(layer.name, origin)
     present = np.unique(numbers[numbers > 0].astype(int))
     if len(present) == 1:
@@ -198,4 +240,4 @@ def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, o
         # divides first here, in float64.
         ratio = (factors[numbers.astype(int)] / own).astype(np.float32)
         weights = weights * ratio[:, np.newaxis]
-    layer.set_weights([weights, bias / np.float32(own)])
+    layer.set_weights([weights, *(bias / np.float32(own) for bias in biases)])

@@ -37,7 +37,7 @@ def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str) -> 
     return trained.predict(x[:SAMPLES])
 
 
-def check_outputs(parsed: keras.Model, x: np.ndarray, reference: np.ndarray) -> float:
+def check_outputs(parsed: keras.Model, x: np.ndarray, reference: np.ndarray, *, parser: str = "toolbox") -> float:
     """Compare the parsed model, before its normalisation, with the trained one.
 
     Parameters
@@ -48,6 +48,8 @@ def check_outputs(parsed: keras.Model, x: np.ndarray, reference: np.ndarray) -> 
         The samples that `reference_outputs` was called with.
     reference : np.ndarray
         What `reference_outputs` returned.
+    parser : {"toolbox", "own"}
+        Whose parser it was, for the message.
 
     Returns
     -------
@@ -59,10 +61,11 @@ def check_outputs(parsed: keras.Model, x: np.ndarray, reference: np.ndarray) -> 
     VerificationError
         The difference is above 1e-3, or above 1e-3 of the largest output where that exceeds 1.
     """
+    advice = _ADVICE[parser]
     outputs = parsed.predict(x[:SAMPLES])
     if outputs.shape != reference.shape:
         shapes = f"{outputs.shape[1:]} instead of {reference.shape[1:]}"
-        raise VerificationError(f"the parsed model's output has the shape {shapes}: {_ADVICE}")
+        raise VerificationError(f"the parsed model's output has the shape {shapes}: {advice}")
     differences = np.abs(outputs - reference)
     largest = float(differences.max())
     # Not `largest > limit`: a NaN must not pass.
@@ -70,12 +73,15 @@ def check_outputs(parsed: keras.Model, x: np.ndarray, reference: np.ndarray) -> 
         sample = int(differences.reshape(len(differences), -1).max(axis=1).argmax())
         raise VerificationError(
             f"the parsed model's outputs differ from the trained model's by up to {largest:.3g} (sample {sample}): "
-            f"{_ADVICE}"
+            f"{advice}"
         )
     return largest
 
 
-_ADVICE = "snntoolbox 0.5 parses this architecture wrongly; simplify it and train again"
+_ADVICE = {
+    "toolbox": "snntoolbox 0.5 parses this architecture wrongly; try --parser own, or simplify it and train again",
+    "own": "snnb parses this architecture wrongly; simplify it and train again",
+}
 
 
 def _average_for_max(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -15,7 +15,7 @@ from snnb.network.reindexing import REINDEXING
 
 REMEDY = "write the model again with `snnb parse --force`"
 SUMS = {"Add"}
-ACTIVATIONS = {"Activation"}
+ACTIVATIONS = {"Activation", "ReLU"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     """Make a network of layers in network order, the input first.
 
     Layers without an activation that only an `Add` reads are projections of the population that their sum is; an
-    `Activation` behind it, or behind one such layer, is that population's.
+    `Activation` or `ReLU` behind it, or behind one such layer, is that population's.
 
     Parameters
     ----------
@@ -198,7 +198,16 @@ def _is_linear(population: Population) -> bool:
 def _activated(entry: Entry, source: Volume) -> Population:
     if not isinstance(source, Population) or not _is_linear(source):
         raise InputError(f"layer {entry.name} is an activation behind {source.name}, which is no layer with a kernel")
-    return replace(source, name=entry.name, activation=str(entry.config["activation"]))
+    if entry.kind == "Activation":
+        return replace(source, name=entry.name, activation=str(entry.config["activation"]))
+    if entry.config.get("negative_slope") or entry.config.get("threshold"):
+        raise InputError(
+            f"layer {entry.name} is a relu with a slope or a threshold, which spikes cannot have; {REMEDY}"
+        )
+    limit = entry.config.get("max_value")
+    if limit is not None and not (isinstance(limit, (int, float)) and 0 < limit < float("inf")):
+        raise InputError(f"layer {entry.name}: max_value is {str(limit)[:50]!r}, which a ReLU cannot have; {REMEDY}")
+    return replace(source, name=entry.name, activation="relu", max_value=None if limit is None else float(limit))
 
 
 def described(network: Network) -> List[Entry]:
@@ -220,7 +229,7 @@ def described(network: Network) -> List[Entry]:
 
 
 def _described(population: Population) -> Iterator[Entry]:
-    several = len(population.projections) > 1
+    several = len(population.projections) > 1 or population.max_value is not None
     names = [f"{population.name}+{i}" for i in range(len(population.projections))] if several else [population.name]
     bias = population.bias
     for name, projection in zip(names, population.projections):
@@ -234,6 +243,10 @@ def _described(population: Population) -> Iterator[Entry]:
             if bias is not None:
                 arrays["bias"], bias = bias, None
         yield Entry(name, layer.kind, config, (projection.input,), arrays)
-    if several:
+    if len(names) > 1:
         yield Entry(f"{population.name}+", "Add", {}, tuple(names), {})
-        yield Entry(population.name, "Activation", {"activation": population.activation}, (f"{population.name}+",), {})
+        names = [f"{population.name}+"]
+    if population.max_value is not None:
+        yield Entry(population.name, "ReLU", {"max_value": population.max_value}, tuple(names), {})
+    elif several:
+        yield Entry(population.name, "Activation", {"activation": population.activation}, tuple(names), {})

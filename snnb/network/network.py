@@ -96,12 +96,15 @@ class Population(Volume):
         Of the last axis; None where no projection has a kernel.
     activation : str
         What the analogue network does with the current; `linear` where nothing is said.
+    max_value : float, optional
+        Where the analogue network clips a relu. Spikes saturate by themselves, at one a step.
     """
 
     kind: str
     projections: Tuple[Projection, ...]
     bias: Optional[np.ndarray]
     activation: str
+    max_value: Optional[float] = None
 
     @property
     def inputs(self) -> Tuple[str, ...]:

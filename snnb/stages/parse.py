@@ -1,4 +1,4 @@
-"""`parse`: the trained network is parsed by the toolbox, verified and normalised."""
+"""`parse`: the trained network is parsed by the toolbox or by our own parser, verified and normalised."""
 
 from typing import Dict, List, Mapping
 
@@ -28,6 +28,7 @@ class ParseDetails(Record):
     largest_difference: float
     scale_factors: Dict[str, float]
     negative_shares: Dict[str, float] = Field(default_factory=dict)
+    parser: str = "toolbox"
 
 
 KIND = Kind("parse", "parse", ParseParams, ParseDetails)
@@ -70,6 +71,7 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
             largest_difference=result.largest_difference,
             scale_factors=dict(result.scale_factors),
             negative_shares=dict(result.negative_shares),
+            parser=result.parser,
         )
     return result_of(run, "parse")
 
@@ -86,10 +88,10 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
     training = train.resolve(run, planned.given.get("train", {}))
     model = train.builder(run, model_of(run), training)()
-    check_convertible(model, max_pool="spiking", rectify_linear=True)
     params = resolve(run, planned.given.get("parse", {}))
+    check_convertible(model, max_pool="spiking", rectify_linear=True, parser=params.parser)
     try:
-        check_convertible(model, max_pool=params.max_pool, rectify_linear=params.rectify_linear)
+        check_convertible(model, max_pool=params.max_pool, rectify_linear=params.rectify_linear, parser=params.parser)
     except InputError as error:
         if "parse" in planned.stages:
             raise

@@ -42,6 +42,8 @@ def _check_toolbox(population: Population) -> None:
     name, use = population.name, "use --engine tensorflow or event"
     if len(population.projections) > 1 or population.kind == "Add":
         raise InputError(f"layer {name}: the toolbox cannot add: {use}")
+    if population.max_value is not None:
+        raise InputError(f"layer {name}: the toolbox has no relu that is clipped at {population.max_value:g}: {use}")
     layer = population.only.layer
     if isinstance(layer, MaxPooling2D):
         raise InputError(f"layer {name}: the toolbox puts average pooling in place of spiking max pooling: {use}")

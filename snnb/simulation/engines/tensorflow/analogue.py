@@ -41,6 +41,8 @@ class AnalogueNetwork:
             if isinstance(volume, Reindexed):
                 tensors[volume.name] = reindexed(volume, tensors)
             elif isinstance(volume, Population):
-                tensors[volume.name] = ACTIVATE[volume.activation](self._currents.of(volume, tensors))
+                activations = ACTIVATE[volume.activation](self._currents.of(volume, tensors))
+                limit = volume.max_value
+                tensors[volume.name] = activations if limit is None else tf.minimum(activations, limit)
         outputs: np.ndarray = tensors[self._network.output.name].numpy().reshape(len(x), -1)
         return outputs

@@ -1,0 +1,282 @@
+"""Our own parser: everything linear between two populations is composed into the layers that one population sums.
+
+A relu makes a population, so do poolings and the end of the network. A sum of several terms becomes layers without
+activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Dict, List, Optional, Tuple, Union
+
+import numpy as np
+from tensorflow import keras
+
+from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, refused
+from snnb.conversion.linear import IDENTITY, Kernel, Linear, NotComposableError, Term, identity
+from snnb.conversion.own_nodes import Node, built
+from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation
+from snnb.conversion.population import population
+from snnb.text import JsonValue
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """A layer behind something linear that a relu commutes with: the relu is pulled before it."""
+
+    layer: keras.layers.Layer
+    kind: str
+    config: Dict[str, JsonValue]
+    title: str
+    position: int
+    inputs: Tuple["Value", ...]
+    shape: Tuple[int, ...]
+
+
+Value = Union[Node, Linear, Waiting]
+
+
+def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
+    """Parse a model that `checks.check_architecture` accepts for this parser.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The trained model, or one that is still to be trained; it is not changed.
+    max_pool : {"error", "average", "spiking"}
+        `average` replaces max pooling.
+    rectify_linear : bool
+        What is linear and cannot be composed becomes a population without an activation.
+
+    Returns
+    -------
+    keras.Model
+        The parsed model, not normalised.
+
+    Raises
+    ------
+    InputError
+        Naming the layers that cannot be converted and the reasons in one line.
+    """
+    return _Parser(max_pool, rectify_linear).parse(model)
+
+
+class _Parser:
+    def __init__(self, max_pool: str, rectify_linear: bool) -> None:
+        self._max_pool, self._rectify_linear = max_pool, rectify_linear
+        self._reasons: List[Reason] = []
+        self._position = 0
+
+    def parse(self, model: keras.Model) -> keras.Model:
+        values: Dict[str, Value] = {}
+        for layer in model._input_layers:
+            values[layer.name] = Node("InputLayer", tuple(layer.output_shape[0][1:]), -1)
+        for self._position, layer in enumerate(model.layers):
+            if layer.name in values:
+                continue
+            before = layer.inbound_nodes[0].inbound_layers
+            read = [values[b.name] for b in (before if isinstance(before, list) else [before])]
+            try:
+                values[layer.name] = self._value(layer, read)
+            except NotComposableError as error:
+                self._reasons.append((f"{layer.name} ({type(layer).__name__})", str(error)))
+                values[layer.name] = Node("refused", tuple(layer.output_shape[1:]), self._position, rectified=True)
+        last = model.layers[-1] if not model._output_layers else model._output_layers[0]
+        try:
+            output = self._activated(values[last.name], "linear", None)
+            if not self._reasons:
+                _check_softmax(output)
+        except NotComposableError as error:
+            self._reasons.append((last.name, str(error)))
+        if self._reasons:
+            raise refused(self._reasons)
+        return built(output)
+
+    def _value(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
+        kind = type(layer).__name__
+        if kind in OWN_TRAINING_ONLY:
+            return read[0]
+        if kind in ("Activation", "ReLU"):
+            name = "relu" if kind == "ReLU" else layer.activation.__name__
+            limit = None if kind == "Activation" or layer.max_value is None else float(layer.max_value)
+            return read[0] if name == "linear" else self._activated(read[0], name, limit)
+        if kind == "BatchNormalization":
+            return self._normalised(read[0], *normalisation(layer))
+        if kind == "Add":
+            return self._sum(read)
+        if "Pooling2D" in kind:
+            return self._pooled(layer, read[0])
+        if layer.weights:
+            return self._weighted(layer, read[0])
+        return self._rearranged(layer, read)
+
+    def _weighted(self, layer: keras.layers.Layer, value: Value) -> Value:
+        *first, last = kernels_of(layer, self._position)
+        shape = tuple(layer.output_shape[1:])
+        current = self._linear(value)
+        for kernel in first:
+            current = self._followed(current, kernel, np.zeros(kernel.outputs), False, (*shape[:-1], kernel.outputs))
+        current = self._followed(current, last, bias_of(layer), is_biased(layer), shape)
+        activation = layer.activation.__name__
+        return current if activation == "linear" else self._activated(current, activation, None)
+
+    def _followed(
+        self, value: Linear, kernel: Kernel, bias: np.ndarray, biased: bool, shape: Tuple[int, ...]
+    ) -> Linear:
+        try:
+            return value.followed_by(kernel, bias, biased, shape)
+        except NotComposableError:
+            if not self._rectify_linear:
+                raise
+        rectified = identity(population(value, "linear", None, self._position), self._position)
+        return rectified.followed_by(kernel, bias, biased, shape)
+
+    def _linear(self, value: Value) -> Linear:
+        """Return a value as a sum of terms."""
+        if isinstance(value, Waiting):
+            scaled = _scaled(value)
+            if scaled is not None:
+                return scaled
+            if not self._rectify_linear:
+                raise NotComposableError(f"reads a {value.kind} of a layer without activation: put a relu between")
+            value = self._activated(value, "linear", None)
+        return identity(value, self._position) if isinstance(value, Node) else value
+
+    def _normalised(self, value: Value, scale: np.ndarray, shift: np.ndarray) -> Value:
+        if not isinstance(value, Waiting):
+            return self._linear(value).scaled(scale, shift)
+        rank = len(value.shape)
+        if value.kind != "Concatenate" or value.config["axis"] not in (-1, rank):
+            raise NotComposableError(f"follows a {value.kind} of a layer without activation: put it before that layer")
+        ends = np.cumsum([part.shape[-1] for part in value.inputs])[:-1]
+        parts = zip(value.inputs, np.split(scale, ends), np.split(shift, ends))
+        inputs = tuple(self._normalised(part, *numbers) for part, *numbers in parts)
+        return replace(value, inputs=inputs)
+
+    def _sum(self, read: List[Value]) -> Linear:
+        parts = [self._linear(value) for value in read]
+        if len({part.shape for part in parts}) > 1:
+            raise NotComposableError("adds shapes that differ")
+        terms = tuple(term for part in parts for term in part.terms)
+        bias = np.sum([part.bias for part in parts], axis=0)
+        return Linear(terms, bias, any(part.biased for part in parts), parts[0].shape)
+
+    def _activated(self, value: Value, activation: str, limit: Optional[float]) -> Node:
+        """Make populations of what is linear; `linear` only ends the network."""
+        if isinstance(value, Waiting):
+            return self._activated_before(value, activation, limit)
+        if isinstance(value, Node):
+            if activation == "linear" or (activation == "relu" and limit is None and value.rectified):
+                return value
+            if activation == "softmax":
+                raise NotComposableError("no layer with weights directly before it: put a Dense layer there")
+            value = identity(value, self._position)
+        return population(value, activation, limit, self._position)
+
+    def _activated_before(self, value: Waiting, activation: str, limit: Optional[float]) -> Node:
+        if activation == "softmax" and not all(part.shape[-1] == np.prod(value.shape) for part in value.inputs):
+            raise NotComposableError(f"softmax over what {value.kind} rearranges: put a Dense layer before it")
+        if activation == "linear" and value.kind == "MaxPooling2D" and not self._rectify_linear:
+            raise NotComposableError("a maximum of values that may be negative: put a relu before it")
+        inputs = tuple(self._activated(part, activation, limit) for part in value.inputs)
+        kept = activation == "softmax"
+        return _node(replace(value, inputs=inputs), inputs, "softmax" if kept else "linear")
+
+    def _pooled(self, layer: keras.layers.Layer, value: Value) -> Value:
+        kind, shape, title = type(layer).__name__, tuple(layer.output_shape[1:]), ""
+        config = {key: content for key, content in layer.get_config().items() if key != "name"}
+        averaging = "Average" in kind or self._max_pool == "average"
+        if kind == "GlobalAveragePooling2D":
+            height, width, channels = layer.input_shape[1:]
+            title, shape = f"AveragePooling2D_{channels}", (1, 1, channels)
+            config = {"pool_size": (height, width), "strides": [1, 1]}
+        elif averaging != ("Average" in kind):
+            title = f"{kind}_{'x'.join(map(str, shape))}"
+        pooling = "AveragePooling2D" if averaging else "MaxPooling2D"
+        waiting = Waiting(layer, pooling, config, title, self._position, (value,), shape)
+        if isinstance(value, Node):
+            pooled: Value = _node(waiting, (value,), "linear")
+        elif not averaging:
+            pooled = waiting
+        else:
+            pooled = self._averaged(waiting, value, kind)
+        if kind != "GlobalAveragePooling2D":
+            return pooled
+        flat = Waiting(layer, "Flatten", {}, "", self._position, (pooled,), tuple(layer.output_shape[1:]))
+        return _node(flat, (pooled,), "linear") if isinstance(pooled, Node) else flat
+
+    def _averaged(self, pooling: Waiting, value: Value, kind: str) -> Value:
+        """Return the mean of something linear, which is a depthwise convolution of equal weights."""
+        if self._rectify_linear:
+            return _node(pooling, (self._activated(value, "linear", None),), "linear")
+        if kind == "MaxPooling2D":
+            raise NotComposableError("max pooling of a layer without activation: put the relu before the pooling")
+        if pooling.config.get("padding", "valid") != "valid":
+            raise NotComposableError("average pooling with padding of a layer without activation: put a relu between")
+        rows, columns = pooling.config["pool_size"]
+        weights = np.full((rows, columns, value.shape[-1], 1), 1 / (rows * columns), np.float32)
+        strides = (int(pooling.config["strides"][0]), int(pooling.config["strides"][1]))
+        kernel = Kernel("DepthwiseConv2D", weights, self._position, strides)
+        return self._linear(value).followed_by(kernel, np.zeros(kernel.outputs), False, pooling.shape)
+
+    def _rearranged(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
+        config = {key: content for key, content in layer.get_config().items() if key != "name"}
+        shape = tuple(layer.output_shape[1:])
+        waiting = Waiting(layer, type(layer).__name__, config, "", self._position, tuple(read), shape)
+        nodes = [value for value in read if isinstance(value, Node)]
+        return _node(waiting, tuple(nodes), "linear") if len(nodes) == len(read) else waiting
+
+
+def _node(value: Waiting, inputs: Tuple[Node, ...], activation: str) -> Node:
+    return Node(
+        value.kind,
+        value.shape,
+        value.position,
+        inputs,
+        value.config,
+        title=value.title,
+        rectified=all(node.rectified for node in inputs),
+        activation=activation,
+    )
+
+
+def _scaled(value: Value) -> Optional[Linear]:
+    """Return re-indexed volumes whose elements are scaled and shifted, as one axis of units; None for anything else."""
+    if not isinstance(value, Waiting) or value.kind not in ("Flatten", "Reshape", "Concatenate"):
+        return None
+    if len(value.shape) > 1:
+        return None
+    parts = [_spread(part) for part in value.inputs]
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts):
+        return None
+    # In C order, as these layers rearrange; of several parts, each is one axis long.
+    scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in found]) for i in (0, 1))
+    node = _node(value, tuple(source for source, *_ in found), "linear")
+    kernel = Kernel(IDENTITY, scale.astype(np.float32), value.position)
+    return Linear((Term(node, kernel),), shift, True, value.shape)
+
+
+def _spread(value: Value) -> Optional[Tuple[Node, np.ndarray, np.ndarray]]:
+    """Return a volume, and by what each of its elements is multiplied and shifted; None for anything else."""
+    if isinstance(value, Waiting):
+        value = _scaled(value) or value
+    if isinstance(value, Node):
+        return value, np.ones(value.shape), np.zeros(value.shape)
+    if not isinstance(value, Linear) or len(value.terms) > 1 or value.terms[0].kernel.kind != IDENTITY:
+        return None
+    [term] = value.terms
+    scale, shift = (np.broadcast_to(numbers, value.shape) for numbers in (term.kernel.weights, value.bias))
+    return term.source, scale, shift
+
+
+def _check_softmax(output: Node) -> None:
+    """Refuse a softmax that more than a re-indexing follows."""
+    waiting, met = [(output, True)], set()
+    while waiting:
+        node, last = waiting.pop()
+        if node.activation == "softmax" and not last:
+            raise NotComposableError("the network has a softmax inside: only the output layer may have it")
+        if (id(node), last) in met:
+            continue
+        met.add((id(node), last))
+        behind = last and node.kind in ("Flatten", "Reshape", "Activation")
+        waiting += [(source, behind) for source in node.inputs]

@@ -1,0 +1,347 @@
+"""Our own parser: equal to the toolbox's where both can, and exact where only ours can."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tensorflow import keras
+
+from snnb.architectures import find, names
+from snnb.conversion.checks import check_convertible
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import to_parsed
+from snnb.conversion.h5 import save_keras
+from snnb.conversion.normalise import apply_factors, measure, scale_factors
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
+from snnb.conversion.own_parser import parse_own
+from snnb.conversion.toolbox_config import configuration
+from snnb.errors import InputError
+from snnb.network.read import read_network
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
+from snnb.simulation.settings import SimulationSettings
+from tests.properties.test_conversion_networks import networks
+
+L = keras.layers
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+MOST_WEIGHTS = 2_000_000
+
+
+def _assert_equal(ours, theirs):
+    assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
+    for one, other in zip(ours.layers, theirs.layers):
+        assert type(one) is type(other)
+        config = {**one.get_config(), "batch_input_shape": None}
+        assert config == {**other.get_config(), "batch_input_shape": None}, one.name
+        for found, expected in zip(one.get_weights(), other.get_weights()):
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+
+
+def _built(name):
+    architecture = find(name)
+    spec = architecture.spec
+    return architecture.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
+
+
+@pytest.mark.parametrize("name", names())
+def test_equals_the_toolboxs_on_the_models_of_the_package(name, randomise):
+    model = _built(name)
+    if model.count_params() > MOST_WEIGHTS:
+        model.set_weights([np.full(w.shape, 0.01 + 0.001 * i, np.float32) for i, w in enumerate(model.get_weights())])
+    else:
+        randomise(model)
+    max_pool = "average"
+    try:
+        check_convertible(model, max_pool=max_pool)
+    except InputError:
+        assert name in OWN_ONLY
+        return
+    ours = parse_own(model, max_pool=max_pool)
+    _assert_equal(ours, to_parsed(model, configuration("net", [ConversionSettings(max_pool=max_pool)])))
+
+
+OWN_ONLY = {"resnet20_cifar10"}
+
+
+@SLOW
+@given(networks())
+def test_equals_the_toolboxs_on_random_networks(network):
+    model, _ = network
+    ours = parse_own(model)
+    _assert_equal(ours, to_parsed(model, configuration("net")))
+
+
+@st.composite
+def current(draw, x, filters):
+    """Something linear that keeps the size of the map: one of the ways it can be written."""
+    kind = draw(st.sampled_from(["conv", "pointwise after", "pointwise before", "separable", "two", "depthwise"]))
+    bias, size = draw(st.booleans()), draw(st.sampled_from([1, 3, (3, 1)]))
+    if kind == "conv":
+        x = L.Conv2D(filters, size, padding="same", use_bias=bias)(x)
+    elif kind == "pointwise after":
+        x = L.Conv2D(3, size, padding="same", use_bias=bias)(x)
+        x = L.BatchNormalization()(x) if draw(st.booleans()) else x
+        x = L.Conv2D(filters, 1, use_bias=bias)(L.Dropout(0.1)(x))
+    elif kind == "pointwise before":
+        x = L.Conv2D(filters, size, padding="same", use_bias=bias)(L.Conv2D(2, 1, use_bias=False)(x))
+    elif kind == "separable":
+        x = L.SeparableConv2D(filters, size, padding="same", depth_multiplier=draw(st.integers(1, 2)), use_bias=bias)(x)
+    elif kind == "two":
+        x = L.DepthwiseConv2D(size, padding="same", depth_multiplier=2, use_bias=bias)(x)
+        x = L.DepthwiseConv2D(1, depth_multiplier=draw(st.integers(1, 2)), use_bias=bias)(x)
+        x = L.Conv2D(filters, 1)(L.BatchNormalization()(x))
+    else:
+        x = L.DepthwiseConv2D(size, padding="same", use_bias=bias)(L.Conv2D(filters, 1, use_bias=False)(x))
+    return L.BatchNormalization()(x) if draw(st.booleans()) else x
+
+
+@st.composite
+def block(draw, x):
+    filters = x.shape[-1]
+    kind = draw(st.sampled_from(["sum", "sum", "chain", "joined", "normalised", "bottleneck", "pooled"]))
+    if kind == "sum":
+        x = L.Add()([*(draw(current(x, filters)) for _ in range(draw(st.integers(1, 2)))), x])
+        x = L.BatchNormalization()(x) if draw(st.booleans()) else x
+    elif kind == "chain":
+        x = draw(current(x, draw(st.integers(1, 4))))
+    elif kind == "joined":
+        x = L.Concatenate()([draw(current(x, 2)), x, draw(current(x, 1))])
+        x = L.BatchNormalization()(x) if draw(st.booleans()) else x
+    elif kind == "normalised":
+        x = L.BatchNormalization()(x)
+    elif kind == "bottleneck":
+        x = L.BatchNormalization()(L.Conv2D(2, 1, use_bias=False)(x))
+        x = L.Conv2D(3, 1)(L.Add()([x, L.Conv2D(2, 1)(L.ReLU()(L.Conv2D(4, 1)(x)))]))
+    else:
+        x = L.AveragePooling2D(2)(L.BatchNormalization()(L.Conv2D(3, 1)(x)))
+    if draw(st.booleans()):
+        return L.ReLU(draw(st.sampled_from([6, 0.5])))(x)
+    return L.Activation("relu")(x)
+
+
+@st.composite
+def linear_networks(draw):
+    first = x = L.Input((draw(st.integers(8, 9)), draw(st.integers(8, 10)), draw(st.integers(1, 3))))
+    for _ in range(draw(st.integers(1, 3))):
+        x = draw(block(x))
+    if draw(st.booleans()):
+        x = L.BatchNormalization()(x)
+    x = L.GlobalAveragePooling2D()(x) if draw(st.booleans()) else L.Flatten()(L.ReLU()(x))
+    if x.shape.rank == 2 and draw(st.booleans()) and not _waits(x):
+        x = L.Dense(4)(L.BatchNormalization()(L.Dense(3)(x)))
+        x = L.Activation("relu")(x)
+    x = L.Dense(3, activation=draw(st.sampled_from(["linear", "softmax"])))(x) if not _waits(x) else x
+    model = keras.Model(first, x)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    for layer in model.layers:
+        layer.set_weights([_values(weight, random) for weight in layer.weights])
+    samples = random.random((10, *first.shape[1:])) * (random.random((10, *first.shape[1:])) < 0.8)
+    return model, samples.astype(np.float32)
+
+
+def _waits(x):
+    """Whether a global pooling of something linear stands there, which a Dense layer may not read."""
+    before = x._keras_history.layer.inbound_nodes[0].inbound_layers
+    return isinstance(before, L.BatchNormalization)
+
+
+def _values(weight, random):
+    if "variance" in weight.name:
+        return random.uniform(0.5, 2, weight.shape)
+    return random.normal(0.1, 1, weight.shape) / np.sqrt(max(1, np.prod(weight.shape[:-1])))
+
+
+@SLOW
+@given(linear_networks())
+def test_what_is_composed_computes_what_the_trained_network_does(network):
+    model, x = network
+    assert check_convertible(model, parser="own") == "own"
+    reference = reference_outputs(model, x, max_pool="error")
+    before = model.get_weights()
+    parsed = parse_own(model)
+    assert check_outputs(parsed, x, reference, parser="own") < 1e-3
+    for kept, weights in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(kept, weights)
+    kinds = {type(layer).__name__ for layer in parsed.layers}
+    assert not kinds & {"BatchNormalization", "SeparableConv2D", "Dropout"}
+    activity = measure(parsed, x, percentile=99, batch_size=5)
+    if min(activity.percentiles.values()) <= 0:
+        return
+    factors = scale_factors(parsed, activity.percentiles)
+    outputs = parsed.predict(x)
+    apply_factors(parsed, factors)
+    scaled = parsed.predict(x) * list(factors.values())[-1]
+    if not isinstance(parsed.layers[-1], (L.Flatten, L.AveragePooling2D)):
+        np.testing.assert_allclose(scaled, outputs, rtol=1e-3, atol=1e-3)
+
+
+def _model(build, shape=(8, 8, 2)):
+    x = L.Input(shape)
+    return keras.Model(x, build(x))
+
+
+def _end(x):
+    return L.Dense(3, activation="softmax")(L.Flatten()(x))
+
+
+def _maximum_of_signed(x):
+    return _end(L.Conv2D(2, 3, activation="relu", name="after")(L.MaxPooling2D(2)(L.Conv2D(2, 3)(x))))
+
+
+REFUSED = {
+    "padding beside a bias": (
+        lambda x: _end(L.Conv2D(2, 3, padding="same", activation="relu", name="here")(L.Conv2D(4, 1)(x))),
+        "here (Conv2D): pads with zeros",
+    ),
+    "padding beside a batch normalisation": (
+        lambda x: _end(L.Conv2D(2, 3, padding="same", activation="relu", name="here")(L.BatchNormalization()(x))),
+        "here (Conv2D): pads with zeros",
+    ),
+    "kernel over kernel": (
+        lambda x: _end(L.Conv2D(2, 3, activation="relu", name="here")(L.Conv2D(4, 3, use_bias=False)(x))),
+        "here (Conv2D): is a kernel over the kernel",
+    ),
+    "average of a kernel": (
+        lambda x: _end(L.ReLU()(L.AveragePooling2D(2, name="here")(L.Conv2D(4, 3)(x)))),
+        "here (AveragePooling2D): is a kernel over the kernel",
+    ),
+    "maximum of signed values": (_maximum_of_signed, "after (Conv2D): reads a MaxPooling2D of a layer without"),
+    "flattened linear": (
+        lambda x: L.Dense(3, name="here")(L.Flatten()(L.Conv2D(4, 3)(x))),
+        "here (Dense): reads a Flatten of a layer without activation",
+    ),
+    "sum of units": (
+        lambda x: L.Dense(2)(L.ReLU(name="here")(L.Add()([L.Dense(3)(x), x]))),
+        "here (ReLU): connects units of a Dense layer one to one",
+    ),
+    "softmax inside": (
+        lambda x: _end(L.Conv2D(2, 3, activation="softmax", name="soft")(x)),
+        "softmax inside",
+    ),
+    "leaky": (
+        lambda x: _end(L.ReLU(negative_slope=0.1, name="here")(L.Conv2D(2, 3)(x))),
+        "here (ReLU): negative_slope",
+    ),
+    "product": (
+        lambda x: _end(L.Multiply(name="here")([L.Conv2D(2, 3)(x), L.Conv2D(2, 3)(x)])),
+        "here (Multiply): merges branches, which only Add and Concatenate can do",
+    ),
+    "max pooling": (lambda x: _end(L.MaxPooling2D(name="here")(L.ReLU()(L.Add()([L.Conv2D(2, 1)(x), x])))), "here"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_in_one_line_by_layer_and_reason(case):
+    build, message = REFUSED[case]
+    shape = (3,) if case == "sum of units" else (8, 8, 2)
+    max_pool = "spiking" if case == "maximum of signed values" else "error"
+    with pytest.raises(InputError) as raised:
+        check_convertible(_model(build, shape), max_pool=max_pool, parser="own")
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_same_reason_is_said_once():
+    def build(x):
+        for _ in range(9):
+            x = L.Conv2D(2, 3, padding="same")(L.BatchNormalization()(L.ReLU()(x)))
+        return _end(L.ReLU()(x))
+
+    with pytest.raises(InputError) as raised:
+        check_convertible(_model(build), parser="auto")
+    assert str(raised.value).count("pads with zeros") == 1
+    assert "and 4 more: pads" in str(raised.value)
+
+
+def test_the_parser_of_auto():
+    def sums(x):
+        return _end(L.ReLU()(L.Add()([L.Conv2D(2, 1)(x), x])))
+
+    assert check_convertible(_model(sums), parser="auto") == "own"
+    assert check_convertible(_model(lambda x: _end(L.Conv2D(2, 3, activation="relu")(x))), parser="auto") == "toolbox"
+    with pytest.raises(InputError, match="merges branches, which only Concatenate can do"):
+        check_convertible(_model(sums), parser="toolbox")
+
+
+def _residual(clip=None):
+    """A residual block whose activations are known: a convolution and the input's population are added."""
+    x = L.Input((4, 4, 1))
+    first = L.Conv2D(2, 1, activation="relu", name="first")(x)
+    second = L.Add()([L.Conv2D(2, 1, use_bias=False)(first), first])
+    end = L.Dense(2, use_bias=False)(L.Flatten()(L.ReLU(clip)(L.BatchNormalization(epsilon=0)(second))))
+    model = keras.Model(x, end)
+    kernel = np.array([[1, 0], [0.5, 2]], np.float32)
+    model.layers[1].set_weights([np.array([[[[2, 1]]]], np.float32), np.array([0, 1], np.float32)])
+    model.layers[2].set_weights([kernel.reshape(1, 1, 2, 2)])
+    gamma, beta, mean, variance = (np.array(v, np.float32) for v in ([1, 3], [0, 1], [0, 2], [4, 1]))
+    model.layers[4].set_weights([gamma, beta, mean, variance])
+    model.layers[-1].set_weights([np.ones((32, 2), np.float32)])
+    return model, kernel
+
+
+@pytest.mark.parametrize("clip", [None, 3.0])
+def test_normalisation_of_a_residual_block_by_hand(clip):
+    model, kernel = _residual(clip)
+    parsed = parse_own(model)
+    x = np.linspace(0, 1, 32).astype(np.float32).reshape(2, 4, 4, 1)
+    # By hand: first = (2 x, x + 1); second = (first K + first) · (1/2, 3) + (0, 1 − 6).
+    first = np.concatenate([2 * x, x + 1], axis=-1)
+    second = np.maximum((first @ kernel + first) * [0.5, 3] + [0, -5], 0)
+    second = second if clip is None else np.minimum(second, clip)
+    activity = measure(parsed, x, percentile=100, batch_size=2)
+    end = next(layer.name for layer in parsed.layers if type(layer).__name__ in ("Activation", "ReLU"))
+    factors = scale_factors(parsed, activity.percentiles)
+    assert factors["00Conv2D_4x4x2"] == pytest.approx(2)
+    assert factors[end] == pytest.approx(second.max())
+    assert set(factors) == {"input", "00Conv2D_4x4x2", end, parsed.layers[-1].name}
+    apply_factors(parsed, factors)
+    convolution, shortcut = (
+        parsed.get_layer(name).get_weights() for name in ("01Conv2D_4x4x2", "02DepthwiseConv2D_4x4x2")
+    )
+    ratio = 2 / second.max()
+    np.testing.assert_allclose(convolution[0][0, 0], kernel * [0.5, 3] * ratio, rtol=1e-6)
+    np.testing.assert_allclose(convolution[1], np.array([0, -5]) / second.max(), rtol=1e-6)
+    np.testing.assert_allclose(shortcut[0][0, 0, :, 0], np.array([0.5, 3]) * ratio, rtol=1e-6)
+    assert len(shortcut) == 1
+    if clip is not None:
+        assert parsed.get_layer(end).get_config()["max_value"] == pytest.approx(1)
+    output = parsed.predict(x) * factors[parsed.layers[-1].name]
+    np.testing.assert_allclose(output[:, 0], second.reshape(2, -1).sum(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("clip", [None, 3.0])
+def test_rates_of_a_residual_block_approach_its_activations(clip, tmp_path):
+    """The error of a rate is at most one spike for the population's own residue, and what its inputs lack before."""
+    model, _ = _residual(clip)
+    parsed = parse_own(model)
+    x = np.linspace(0, 1, 32).astype(np.float32).reshape(2, 4, 4, 1)
+    factors = scale_factors(parsed, measure(parsed, x, percentile=100, batch_size=2).percentiles)
+    apply_factors(parsed, factors)
+    save_keras(parsed, tmp_path / "residual.h5", "residual")
+    network = read_network(tmp_path / "residual.h5")
+    np.testing.assert_allclose(AnalogueNetwork(network).outputs(x), parsed.predict(x), rtol=1e-5)
+    *_, block, _ = network.populations
+    assert block.max_value == (None if clip is None else pytest.approx(3 / factors[block.name]))
+    assert len(block.projections) == 2
+    activations = keras.Model(parsed.input, parsed.get_layer(block.name).output).predict(x)
+    gain = sum(np.abs(projection.weights()).sum(axis=(0, 1, 2)).max() for projection in block.projections)
+    for steps in (50, 400):
+        settings_ = SimulationSettings(samples=2, duration=steps)
+        counts = EventEngine(network, settings_).simulate(x, 0, lambda spikes: None).counts[block.name]
+        assert np.abs(counts / steps - activations).max() <= (1 + gain) / steps + 1e-5
+
+
+def test_batch_normalisation_before_flatten_scales_the_dense_layer(randomise):
+    def build(x):
+        one = L.BatchNormalization()(L.Conv2D(3, 3, activation="relu")(x))
+        two = L.BatchNormalization()(L.AveragePooling2D(2)(L.Conv2D(2, 3, activation="relu")(x)))
+        joined = L.Concatenate()([L.Flatten()(one), L.Reshape((18,))(two), L.Flatten()(x)])
+        return L.Dense(3)(L.BatchNormalization()(L.Dense(4, activation="relu")(joined)))
+
+    model = randomise(_model(build))
+    x = np.random.default_rng(1).random((20, 8, 8, 2)).astype(np.float32)
+    reference = reference_outputs(model, x, max_pool="error")
+    assert check_convertible(model, parser="auto") == "own"
+    parsed = parse_own(model)
+    assert check_outputs(parsed, x, reference, parser="own") < 1e-4
+    assert sum(type(layer).__name__ == "DepthwiseConv2D" for layer in parsed.layers) == 0

@@ -1,0 +1,52 @@
+"""A `ReLU` layer as a population's activation: read, described, read again; and what it may not say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnb.errors import InputError
+from snnb.network.assemble import Entry, assemble, described
+
+PATH = Path("network.h5")
+
+
+def _entries(config, *, terms=1):
+    kernel = np.ones((2, 3), np.float32)
+    dense = {"units": 3, "activation": "linear"}
+    arrays = {"kernel": kernel, "bias": np.zeros(3, np.float32)}
+    names = [f"dense{k}" for k in range(terms)]
+    yield Entry("input", "InputLayer", {"batch_input_shape": [None, 2]}, (), {})
+    for name in names:
+        yield Entry(name, "Dense", dense, ("input",), arrays)
+    if terms > 1:
+        yield Entry("sum", "Add", {}, tuple(names), {})
+    yield Entry("clipped", "ReLU", config, ("sum" if terms > 1 else "dense0",), {})
+
+
+@pytest.mark.parametrize("terms", [1, 2])
+@pytest.mark.parametrize("limit", [None, 6, 0.25])
+def test_a_relu_layer_is_the_activation_of_the_population_before_it(terms, limit):
+    network = assemble(PATH, list(_entries({"max_value": limit, "negative_slope": 0.0}, terms=terms)))
+    again = assemble(PATH, described(network))
+    for found in (network, again):
+        [population] = found.populations
+        assert (population.name, population.activation, population.max_value) == ("clipped", "relu", limit)
+        assert len(population.projections) == terms
+        assert population.shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"max_value": 6, "negative_slope": 0.1}, "slope or a threshold"),
+        ({"threshold": 1}, "slope or a threshold"),
+        ({"max_value": -1}, "max_value is '-1'"),
+        ({"max_value": float("nan")}, "max_value is 'nan'"),
+        ({"max_value": "six"}, "max_value is 'six'"),
+    ],
+)
+def test_what_a_relu_layer_may_not_say(config, message):
+    with pytest.raises(InputError, match="layer clipped") as raised:
+        assemble(PATH, list(_entries(config)))
+    assert message in str(raised.value)
