@@ -52,7 +52,8 @@ class State(NamedTuple):
 
 
 @partial(compiled, files=FILES)
-def _find(cores: np.ndarray, start: int, length: int, core: int) -> int:
+def find(cores: np.ndarray, start: int, length: int, core: int) -> int:
+    """Return where a core stands among `length` cores from index `start` on; −1 where it does not."""
     for k in range(start, start + length):
         if cores[k] == core:
             return k
@@ -62,13 +63,13 @@ def _find(cores: np.ndarray, start: int, length: int, core: int) -> int:
 @partial(compiled, files=FILES)
 def _hit(state: State, this: int, core: int) -> int:
     """Where the core stands among those that hold targets of a set, or -1."""
-    return _find(state.hit_core, state.hit_start[this], state.hit_length[this], core)
+    return find(state.hit_core, state.hit_start[this], state.hit_length[this], core)
 
 
 @partial(compiled, files=FILES)
 def _fed(state: State, this: int, core: int) -> int:
     """Spikes of the sources of a set that are on the core."""
-    at = _find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    at = find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
     return 0 if at < 0 else state.fed_weight[at]
 
 
@@ -96,7 +97,7 @@ def _hit_less(net: Contracted, state: State, this: int, core: int) -> None:
 
 @partial(compiled, files=FILES)
 def _feed_more(state: State, this: int, core: int, weight: int) -> None:
-    at = _find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    at = find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
     if at < 0:
         at = state.fed_start[this] + state.fed_length[this]
         state.fed_length[this] += 1
@@ -107,7 +108,7 @@ def _feed_more(state: State, this: int, core: int, weight: int) -> None:
 
 @partial(compiled, files=FILES)
 def _feed_less(state: State, this: int, core: int, weight: int) -> None:
-    at = _find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    at = find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
     state.fed_count[at] -= 1
     state.fed_weight[at] -= weight
     if state.fed_count[at] == 0:

@@ -9,7 +9,7 @@ import numpy as np
 from snnb.compiled import compiled
 from snnb.mapping import moves
 from snnb.mapping.contracted import Contracted
-from snnb.mapping.moves import State, change, move
+from snnb.mapping.moves import State, change, find, move
 
 FILES = [Path(__file__), Path(moves.__file__)]
 
@@ -20,6 +20,16 @@ def _over(load: np.ndarray, limits: np.ndarray, core: int, neurons: int, axons: 
     over = max(load[core, 0] + neurons - limits[0], 0) / limits[0]
     over += max(load[core, 1] + axons - limits[1], 0) / limits[1]
     return over + max(load[core, 2] + synapses - limits[2], 0) / limits[2]
+
+
+@partial(compiled, files=FILES)
+def _meet(seen: np.ndarray, touched: np.ndarray, count: int, core: int) -> int:
+    """Put a core on a list unless it is there, and return how many there are on it."""
+    if not seen[core]:
+        seen[core] = True
+        touched[count] = core
+        count += 1
+    return count
 
 
 @partial(compiled, files=FILES)
@@ -56,10 +66,7 @@ def descend(
             alone = False
             for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
                 core = state.hit_core[at]
-                if not seen[core]:
-                    seen[core] = True
-                    touched[count] = core
-                    count += 1
+                count = _meet(seen, touched, count, core)
                 gain[core] += weight
                 shared[core] += net.axons[this]
                 alone |= core == here and state.hit_count[at] == 1
@@ -71,23 +78,14 @@ def descend(
                     if alone:
                         stay -= spikes
                     continue
-                hit = False
-                for other in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
-                    hit |= state.hit_core[other] == core
-                if not hit:
-                    if not seen[core]:
-                        seen[core] = True
-                        touched[count] = core
-                        count += 1
+                if find(state.hit_core, state.hit_start[this], state.hit_length[this], core) < 0:
+                    count = _meet(seen, touched, count, core)
                     gain[core] += spikes
         for k in range(net.from_start[group], net.from_start[group + 1]):
             this = net.from_set[k]
             for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
                 core = state.hit_core[at]
-                if not seen[core]:
-                    seen[core] = True
-                    touched[count] = core
-                    count += 1
+                count = _meet(seen, touched, count, core)
                 gain[core] += net.from_weight[k]
                 if core == here:
                     stay -= net.from_weight[k]
@@ -96,11 +94,8 @@ def descend(
             core = touched[i]
             if core != here:
                 added = base - gain[core] - stay
-                if added < best and (
-                    state.load[core, 0] + net.neurons[group] <= limits[0]
-                    and state.load[core, 1] + axons - shared[core] <= limits[1]
-                    and state.load[core, 2] + net.synapses[group] <= limits[2]
-                ):
+                more = net.neurons[group], axons - shared[core], net.synapses[group]
+                if added < best and _over(state.load, limits, core, *more) == 0:
                     best, best_core = added, core
             gain[core] = shared[core] = 0
             seen[core] = False
