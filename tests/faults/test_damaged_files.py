@@ -30,11 +30,14 @@ COMMANDS = {
     "simulate": ["simulate", "--run-dir", "{run}"],
     "graph": ["graph", "--run-dir", "{run}"],
     "graph forced": ["graph", "--run-dir", "{run}", "--force"],
+    "map": ["map", "--run-dir", "{run}", "--hardware", "spinemap_5x5"],
+    "map forced": ["map", "--run-dir", "{run}", "--force"],
     "run": ["run", "--run-dir", "{run}"],
     "export": ["export", "{run}", "--format", "csv", "--force"],
 }
 # What must come out the same whenever a command succeeds; the other outputs hold times.
 RESULTS = ("mini_network.h5", "mini_network_parsed.h5", "spike_rate_sums.npz", "mini_network_graph.h5", "x_train.npy")
+RESULTS += ("partition.txt", "cores.csv", "traffic.npz", "mapping.png")
 
 
 class HangError(Exception):
@@ -47,7 +50,7 @@ def hang(*_):
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
-    """A small run with all five stages, an export, and the checkpoint of a training that was interrupted."""
+    """A small run with all stages, an export, and the checkpoint of a training that was interrupted."""
     path = tmp_path_factory.mktemp("whole") / "run"
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.getbasetemp() / "cache")
     run = Run("mini_network", path)
@@ -55,6 +58,7 @@ def whole(tmp_path_factory):
     run.train(epochs=1)
     run.simulate(samples=5, duration=20)
     run.graph()
+    run.map(hardware="spinemap_5x5")
     run.export("csv")
     (path / ".checkpoint").mkdir()
     record_checkpoint(path)
@@ -145,6 +149,7 @@ FILES = [
     *("train/*.h5", "train/*.csv", "train/*.json", "train/*.png", "parse/*.h5", "parse/*.json"),
     *(f"simulations/*/{name}" for name in ("*_network.h5", "*_parsed.h5", "*.npz", "*.json", "*_INI.h5", "*.txt")),
     *("simulations/*/config", "simulations/*/.config", "graphs/*/*.h5", "graphs/*/graph", "graphs/*/*.txt"),
+    *("maps/*/*.txt", "maps/*/cores.csv", "maps/*/cost.json", "maps/*/traffic.npz", "maps/*/mapping.png"),
     *("exports/*/*.csv", "exports/*/*.json"),
 ]
 
@@ -152,7 +157,7 @@ FILES = [
 def results(path):
     """Hashes of what matters among the outputs of the latest of each stage, by name."""
     run = open_run(path)
-    records = [run.record_of(stage) for stage in ("prepare", "train", "parse", "simulate", "graph")]
+    records = [run.record_of(stage) for stage in ("prepare", "train", "parse", "simulate", "graph", "map")]
     outputs = [file for record in records if record is not None for file in record.outputs]
     return {Path(file.path).name: file.sha256 for file in outputs if Path(file.path).name in RESULTS}
 
