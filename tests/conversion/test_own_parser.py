@@ -23,8 +23,9 @@ from snnb.simulation.settings import SimulationSettings
 from tests.properties.test_conversion_networks import networks
 
 L = keras.layers
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 MOST_WEIGHTS = 2_000_000
+LARGE = {"alexnet", "squeezenet", "vgg16", "vgg19"}  # families whose models take gigabytes and minutes
 
 
 def _assert_equal(ours, theirs):
@@ -43,7 +44,10 @@ def _built(name):
     return architecture.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
 
 
-@pytest.mark.parametrize("name", names())
+MODELS = [pytest.param(name, marks=pytest.mark.slow if name.split("_")[0] in LARGE else ()) for name in names()]
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_equals_the_toolboxs_on_the_models_of_the_package(name, randomise):
     model = _built(name)
     if model.count_params() > MOST_WEIGHTS:
