@@ -17,6 +17,7 @@ DENSE = "model_weights/07Dense_4"
 
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory):
+    tf.keras.backend.clear_session()  # Keras numbers the arrays of a layer whose name it has met before
     return save(branched(), tmp_path_factory.mktemp("parse") / "net_parsed.h5")
 
 
