@@ -30,7 +30,7 @@ COMMANDS = {
     "simulate": ["simulate", "--run-dir", "{run}"],
     "graph": ["graph", "--run-dir", "{run}"],
     "graph forced": ["graph", "--run-dir", "{run}", "--force"],
-    "map": ["map", "--run-dir", "{run}", "--hardware", "spinemap_5x5"],
+    "map": ["map", "--run-dir", "{run}", "--hardware", "loihi", "--method", "sequential"],
     "map forced": ["map", "--run-dir", "{run}", "--force"],
     "run": ["run", "--run-dir", "{run}"],
     "export": ["export", "{run}", "--format", "csv", "--force"],
@@ -58,7 +58,7 @@ def whole(tmp_path_factory):
     run.train(epochs=1)
     run.simulate(samples=5, duration=20)
     run.graph()
-    run.map(hardware="spinemap_5x5")
+    run.map(hardware="loihi", method="sequential")
     run.export("csv")
     (path / ".checkpoint").mkdir()
     record_checkpoint(path)
