@@ -166,7 +166,7 @@ def _fewest_hops(
         except InputError as error:  # this method needs more cores, or a library that is not there
             refused = refused or error
             continue
-        tried += parts.tried
+        tried += [one for one in parts.tried if one not in tried]
         hops = total_hops(between, places)
         if hops < least:
             least, best = hops, (parts, between, places)

@@ -204,3 +204,13 @@ def test_the_log_says_how_full_the_cores_are_what_it_costs_and_what_to_try(mappe
     assert f"{cost.connectivity:,.6g}" in text
     assert f"{cost.connectivity / mapped.sequential.connectivity:.2f} × the connectivity of the sequential" in text
     assert "to try: --objective hops" in text
+
+
+def test_the_objective_hops_takes_the_fewest_hops_of_what_the_methods_give(graphs, mapped):
+    network = PlacedNetwork.of(graphs("chained", "spikes")[0])
+    each = [map_network(network, HARDWARE, method=method) for method in ("sequential", "groups", "hypergraph")]
+    hops = map_network(network, HARDWARE, objective="hops")
+    assert hops.cost.hops_unicast == min(one.cost.hops_unicast for one in each)
+    assert hops.cost.hops_unicast <= mapped.cost.hops_unicast
+    assert mapped.cost.connectivity == min(one.cost.connectivity for one in each)
+    assert sorted(one.method for one in hops.tried) == ["groups", "hypergraph", "sequential"]
