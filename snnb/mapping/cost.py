@@ -12,10 +12,8 @@ import numpy as np
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.mesh import distances, link_loads
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.traffic import Routes, add_up, connectivity, loads, traffic, usage
+from snnb.mapping.traffic import Routes, add_up, loads
 from snnb.synapses import adjacency
-
-__all__ = ["Cost", "ProjectionCost", "connectivity", "cost", "traffic", "usage"]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError
-from snnb.mapping.cost import Cost, cost, traffic
+from snnb.mapping.cost import Cost, cost
 from snnb.mapping.foreign import check_limits, read_partition, read_placement
 from snnb.mapping.hardware import Hardware, descriptions
 from snnb.mapping.limits import Limits, check_possible, too_few_cores
@@ -15,14 +14,13 @@ from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import Partition, Tried, partition
 from snnb.mapping.placement import place, total_hops
 from snnb.mapping.sequential import sequential
-from snnb.mapping.traffic import connectivity
+from snnb.mapping.traffic import traffic
 from snnb.progress import Progress, silent
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 FROM_A_FILE = "file"
-METHODS = ("sequential", "groups", "hypergraph")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +38,7 @@ class MappedNetwork:
         Spikes from core to core a sample.
     cost : Cost
     method : str
-        How the neurons came to their cores: a name of `METHODS`, or `file`.
+        How the neurons came to their cores: `sequential`, `groups`, `hypergraph`, or `file`.
     tried : tuple of Tried
         What each method gave; empty for a partition from a file.
     sequential : Tried
@@ -156,24 +154,10 @@ def _fewest_hops(
     network: PlacedNetwork, hardware: Hardware, seed: int, progress: Progress
 ) -> Tuple[Partition, "csr_matrix", np.ndarray]:
     """Place what each method gives, and take the one with the fewest hops."""
-    best = None
-    tried: List[Tried] = []
-    least, refused = np.inf, None
-    for method in METHODS:
-        try:
-            parts = partition(network, hardware, method=method, seed=seed, progress=progress)
-            between, places = _placed(network, hardware, parts.core, seed, progress)
-        except InputError as error:  # this method needs more cores, or a library that is not there
-            refused = refused or error
-            continue
-        tried += [one for one in parts.tried if one not in tried]
-        hops = total_hops(between, places)
-        if hops < least:
-            least, best = hops, (parts, between, places)
-    if best is None:
-        raise refused or InputError(f"{hardware.name}: no method found a mapping; choose larger hardware")
-    parts, between, places = best
-    return Partition(parts.core, parts.method, tuple(tried)), between, places
+    tried = partition(network, hardware, seed=seed, progress=progress).tried
+    placed = [(one, *_placed(network, hardware, one.core, seed, progress)) for one in tried]
+    taken, between, places = min(placed, key=lambda of: total_hops(*of[1:]))
+    return Partition(taken.core, taken.method, tried), between, places
 
 
 def _costed(
@@ -203,6 +187,4 @@ def _yardstick(network: PlacedNetwork, hardware: Hardware, tried: Sequence[Tried
     for one in tried:
         if one.method == "sequential":
             return one
-    core = sequential(network, Limits.of(hardware), progress)
-    cores = int(core.max(initial=-1)) + 1
-    return Tried("sequential", cores, connectivity(network, core, cores))
+    return Tried.of("sequential", network, sequential(network, Limits.of(hardware), progress))

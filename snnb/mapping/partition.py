@@ -1,7 +1,8 @@
 """A core for each neuron: the methods, and the best of what they give."""
 
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from functools import partial
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -9,7 +10,6 @@ from snnb.errors import InputError
 from snnb.interrupt import interruptible
 from snnb.mapping import kahypar
 from snnb.mapping.contracted import Contracted, contract
-from snnb.mapping.cost import connectivity
 from snnb.mapping.groups import grouped
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.kahypar import Job
@@ -17,7 +17,7 @@ from snnb.mapping.limits import Limits, too_few_cores
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.search import Search
 from snnb.mapping.sequential import sequential
-from snnb.mapping.traffic import usage
+from snnb.mapping.traffic import connectivity, usage
 from snnb.progress import Progress, silent
 
 MOST_NEURONS = 100_000  # that are placed one by one
@@ -34,21 +34,39 @@ MORE_CORES = 0.05
 MORE_CORES_FOR_AXONS = 0.10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tried:
     """What one method gave.
 
     Attributes
     ----------
     method : str
-    cores : int
+    core : ndarray of int32, shape (neurons,)
+        Core of each neuron, from 0 without gaps.
     connectivity : float
         Spikes between cores a sample.
     """
 
     method: str
-    cores: int
+    core: np.ndarray
     connectivity: float
+
+    @classmethod
+    def of(cls, method: str, network: PlacedNetwork, core: np.ndarray) -> "Tried":
+        """Count the spikes between cores.
+
+        Parameters
+        ----------
+        method : str
+        network : PlacedNetwork
+        core : ndarray of int32, shape (neurons,)
+        """
+        return cls(method, core, connectivity(network, core, int(core.max(initial=-1)) + 1))
+
+    @property
+    def cores(self) -> int:
+        """Number of cores."""
+        return int(self.core.max(initial=-1)) + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +113,9 @@ def partition(
         The hardware has too few cores; or `hypergraph` was asked for and the network has too many neurons or synapses.
     """
     limits = Limits.of(hardware)
-    found: Dict[str, np.ndarray] = {}
-    first = sequential(network, limits, progress)
-    cores = int(first.max()) + 1
-    if cores <= hardware.cores:
-        found["sequential"] = first
-    single = _contracted_neurons(network) if method in ("groups", "hypergraph", "auto") else None
+    first = Tried.of("sequential", network, sequential(network, limits, progress))
+    tried = [first] if first.cores <= hardware.cores else []
+    single = None if method == "sequential" else _contracted_neurons(network)
     if method == "hypergraph" and single is None:
         raise InputError(
             f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many to place one by one: "
@@ -108,22 +123,18 @@ def partition(
         )
     steps: List[Tuple[str, Callable[[Progress], Optional[np.ndarray]]]] = []
     if method in ("groups", "auto"):
-        steps.append(("groups", lambda told: _by_groups(network, limits, hardware.cores, first, single, seed, told)))
+        steps.append(("groups", partial(_by_groups, network, limits, hardware.cores, first.core, single, seed)))
     if method in ("hypergraph", "auto") and single is not None and kahypar.available():
-        steps.append(("hypergraph", lambda told: _searched(single, limits, hardware.cores, first, seed, told)))
-    for number, (name, work) in enumerate(steps):
-        best = min((connectivity(network, core, int(core.max()) + 1) for core in found.values()), default=np.inf)
-        core = work(_told(progress, number, len(steps), name, best))
+        steps.append(("hypergraph", partial(_searched, single, limits, hardware.cores, first.core, seed)))
+    for number, (name, search) in enumerate(steps):
+        best = min((one.connectivity for one in tried), default=np.inf)
+        core = search(_told(progress, number, len(steps), name, best))
         if core is not None and _legal(network, limits, core):
-            found[name] = _without_gaps(core)
-    if not found:
-        raise too_few_cores(network, hardware, cores)
-    tried = tuple(
-        Tried(name, int(core.max()) + 1, connectivity(network, core, int(core.max()) + 1))
-        for name, core in found.items()
-    )
-    best_of = min(tried, key=lambda one: one.connectivity)
-    return Partition(found[best_of.method], best_of.method, tried)
+            tried.append(Tried.of(name, network, _without_gaps(core)))
+    if not tried:
+        raise too_few_cores(network, hardware, first.cores)
+    taken = min(tried, key=lambda one: one.connectivity)
+    return Partition(taken.core, taken.method, tuple(tried))
 
 
 def _told(progress: Progress, number: int, steps: int, name: str, best: float) -> Progress:

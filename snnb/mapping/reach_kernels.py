@@ -16,6 +16,17 @@ FILES = [Path(__file__)]
 
 
 @partial(compiled, files=FILES)
+def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int) -> int:
+    """Write a label behind the `filled` ones, unless it has the mark already; return how many there are then."""
+    if seen[this] != mark:
+        seen[this] = mark
+        if label.size:
+            label[filled] = this
+        filled += 1
+    return filled
+
+
+@partial(compiled, files=FILES)
 def at_positions(
     of: np.ndarray, filters: int, seen: np.ndarray, mark: int, start: np.ndarray, label: np.ndarray
 ) -> int:
@@ -24,12 +35,7 @@ def at_positions(
     for position in range(of.size // filters):
         start[position] = filled
         for neuron in range(position * filters, (position + 1) * filters):
-            this = of[neuron]
-            if seen[this] != mark + position:
-                seen[this] = mark + position
-                if label.size:
-                    label[filled] = this
-                filled += 1
+            filled = _note(of[neuron], mark + position, seen, label, filled)
     start[of.size // filters] = filled
     return filled
 
@@ -57,12 +63,7 @@ def in_windows(
                 for j in range(column_start[column], column_start[column + 1]):
                     output = row_output[i] * columns + column_output[j]
                     for k in range(at_start[output], at_start[output + 1]):
-                        this = at[k]
-                        if seen[this] != mark + pixel:
-                            seen[this] = mark + pixel
-                            if label.size:
-                                label[filled] = this
-                            filled += 1
+                        filled = _note(at[k], mark + pixel, seen, label, filled)
             pixel += 1
     start[pixel] = filled
     return filled
@@ -94,12 +95,7 @@ def by_channel(
                         output = row_output[i] * columns + column_output[j]
                         first = (output * channels + channel) * multiplier
                         for neuron in range(first, first + multiplier):
-                            this = of[neuron]
-                            if seen[this] != mark + place:
-                                seen[this] = mark + place
-                                if label.size:
-                                    label[filled] = this
-                                filled += 1
+                            filled = _note(of[neuron], mark + place, seen, label, filled)
                 place += 1
     start[place] = filled
     return filled
@@ -122,12 +118,7 @@ def united(
         start[n] = filled
         for u in range(unit_start[n], unit_start[n + 1]):
             for k in range(set_start[unit[u]], set_start[unit[u] + 1]):
-                this = set_label[k]
-                if seen[this] != mark + n:
-                    seen[this] = mark + n
-                    if label.size:
-                        label[filled] = this
-                    filled += 1
+                filled = _note(set_label[k], mark + n, seen, label, filled)
     start[unit_start.size - 1] = filled
     return filled
 

@@ -5,10 +5,8 @@ import numpy as np
 from snnb.interrupt import interruptible
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.limits import Limits
-from snnb.progress import Progress, Throttle, silent
 
 SLICE = 1 << 16  # trials in one call of a compiled loop
-STEPS = 8  # in which the penalty for broken limits grows to its highest
 MOST_PASSES = 30
 
 
@@ -71,13 +69,8 @@ class Search:
         """Whether all limits are kept now."""
         return bool((self._state.load <= self._limits).all())
 
-    def descend(self, progress: Progress = silent) -> None:
-        """Move groups to where that lowers the cost most and keeps the limits, until nothing improves.
-
-        Parameters
-        ----------
-        progress : Progress
-        """
+    def descend(self) -> None:
+        """Move groups to where that lowers the cost most and keeps the limits, until nothing improves."""
         from snnb.mapping.search_kernels import descend
 
         gain, shared = np.zeros((2, self._cores), np.int64)
@@ -90,7 +83,7 @@ class Search:
             if self.cost >= before * (1 - 1e-4):
                 break
 
-    def anneal(self, trials: int, hot: float, cold: float, penalty: float, progress: Progress = silent) -> None:
+    def anneal(self, trials: int, hot: float, cold: float, penalty: float) -> None:
         """Try moves and exchanges at random; take also some that cost more, fewer as the temperature falls.
 
         Parameters
@@ -100,16 +93,11 @@ class Search:
             Temperature at the beginning and at the end: in spikes over all samples.
         penalty : float
             Cost of a core that holds twice as much of something as it may.
-        progress : Progress
-            Told of the trials done.
         """
         from snnb.mapping.search_kernels import anneal
 
-        throttle = Throttle()
         for done in range(0, trials, SLICE):
             now = min(SLICE, trials - done)
             begin, end = (hot * (cold / hot) ** (at / trials) for at in (done, done + now))
             added, _ = anneal(self._net, self._state, self._limits, self._random, now, begin, end, penalty)
             self.cost += added
-            if throttle.due(last=done + now == trials):
-                progress(done + now, trials)

@@ -84,10 +84,8 @@ class SourceLists:
         connections = [connection for projection in projections for connection in projection.connections]
         self.filters = population.shape[-1]
         self.positions = population.size // self.filters
-        self._shared = [_Inputs(connection, 1) for connection in connections if connection.geometry.pairing == "dense"]
-        self._apart = [
-            _Inputs(connection, self.filters) for connection in connections if connection.geometry.pairing != "dense"
-        ]
+        self._shared = [_Inputs(one) for one in connections if one.geometry.pairing == "dense"]
+        self._apart = [_Inputs(one) for one in connections if one.geometry.pairing != "dense"]
 
     @property
     def most_shared(self) -> int:
@@ -123,31 +121,16 @@ class SourceLists:
 class _Inputs:
     """The sources over one connection: of each position, or, with diagonal pairing, of each neuron."""
 
-    def __init__(self, connection: Connection, filters: int) -> None:
-        self._connection, self._filters = connection, filters
-        real = connection.positions.ids != PADDING
-        fan_in = connection.geometry.fan_in(real)
-        self.counts = (fan_in[:, :, 0] if filters == 1 else fan_in).ravel()
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._by_position = connection.geometry.pairing == "dense"
+        fan_in = connection.geometry.fan_in(connection.positions.ids != PADDING)
+        self.counts = (fan_in[:, :, 0] if self._by_position else fan_in).ravel()
 
     def listed(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:
-        from snnb.synapses.kernels import list_sources
-
-        geometry = self._connection.geometry
-        (row_order, row_start), (column_order, column_start) = geometry.rows.by_output(), geometry.columns.by_output()
         start = np.concatenate([[0], np.cumsum(self.counts[first:last])])
         source = np.empty(start[-1], np.int64)
-        list_sources(
-            self._connection.positions.ids,
-            row_start,
-            geometry.rows.input[row_order],
-            column_start,
-            geometry.columns.input[column_order],
-            self._filters,
-            0 if geometry.pairing == "dense" else geometry.multiplier,
-            first,
-            last,
-            source,
-        )
+        self._connection.sources_of_range(first, last, source, by_position=self._by_position)
         return start, source
 
 

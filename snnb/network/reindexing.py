@@ -32,8 +32,8 @@ class Reindexing(BaseModel):
         """Tell the output's shape from those of the inputs; ValueError where they do not fit."""
         raise NotImplementedError
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
-        """Put the values of the inputs where they belong, and `padding` where there is none."""
+    def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Put the values of the inputs where they belong, and `PADDING` where there is none."""
         raise NotImplementedError
 
 
@@ -45,7 +45,7 @@ class Flatten(Reindexing):
         (shape,) = shapes
         return (math.prod(shape),)
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
+    def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""
         return inputs[0].reshape(-1)
 
@@ -64,7 +64,7 @@ class Reshape(Reindexing):
             raise ValueError(f"{size} values do not fill {self.target_shape}")
         return shaped
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
+    def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""
         return inputs[0].reshape(self.target_shape)
 
@@ -89,7 +89,7 @@ class Concatenate(Reindexing):
             raise ValueError(f"shapes {', '.join(map(str, shapes))} differ in more than axis {self.axis}")
         return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
+    def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""
         return np.concatenate(inputs, axis=self.along(inputs[0].ndim))
 
@@ -108,9 +108,9 @@ class _ZeroPadding(Reindexing):
             raise ValueError(f"an input of shape {shape} has not {len(pads) + 1} axes")
         return (*(length + sum(pad) for length, pad in zip(shape, pads)), shape[-1])
 
-    def apply(self, inputs: Sequence[np.ndarray], padding: int = PADDING) -> np.ndarray:
+    def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""
-        return np.pad(inputs[0], [*self.pads(), (0, 0)], constant_values=padding)
+        return np.pad(inputs[0], [*self.pads(), (0, 0)], constant_values=PADDING)
 
 
 class ZeroPadding1D(_ZeroPadding):

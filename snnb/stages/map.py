@@ -13,7 +13,7 @@ from snnb.errors import InputError, UsageError
 from snnb.files import require_disk
 from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
 from snnb.memory import COMPILED
-from snnb.options import Flag, Options, Seed, option_name
+from snnb.options import Flag, Options, Seed
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.external import external_records
@@ -21,7 +21,17 @@ from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.stages import graph
 from snnb.stages.log_file import write_log
-from snnb.stages.stage import PlannedRun, Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
+from snnb.stages.stage import (
+    PlannedRun,
+    Say,
+    Stage,
+    StageResult,
+    params_in_force,
+    record_to_repair,
+    recorded,
+    result_of,
+    say_nothing,
+)
 
 if TYPE_CHECKING:
     from snnb.mapping.map_network import MappedNetwork
@@ -98,7 +108,8 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
         No hardware or no such graph; or no such mapping is there to be repaired.
     """
     if given.get("repair") is not None:
-        return params_in_force(KIND, {}, _to_repair(run, given), {"repair": given["repair"]}, say)
+        record = record_to_repair(run, KIND, given, "a mapping", ["graph"])
+        return params_in_force(KIND, {}, record, {"repair": given["repair"]}, say)
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
@@ -119,18 +130,6 @@ def _hardware_of(params: MapParams) -> str:
     if params.hardware is None:
         raise UsageError(f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file of your own")
     return params.hardware
-
-
-def _to_repair(run: RunDirectory, given: Given) -> MapRecord:
-    known, stamp = run.records_of(KIND.name), str(given["repair"])
-    if stamp not in known:
-        raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
-    others = sorted(set(given) - {"repair", "graph"})
-    if others:
-        raise UsageError(
-            f"--repair makes a mapping again with its own options; leave out {option_name(MapParams, others[0])}"
-        )
-    return known[stamp]
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:

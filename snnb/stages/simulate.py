@@ -10,7 +10,7 @@ from typing_extensions import Annotated
 from snnb.errors import UsageError
 from snnb.files import copy_file, require_disk
 from snnb.memory import TENSORFLOW
-from snnb.options import Flag, option_name
+from snnb.options import Flag
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import Kind, Record, StageRecord
@@ -24,6 +24,7 @@ from snnb.stages.stage import (
     Stage,
     StageResult,
     params_in_force,
+    record_to_repair,
     recorded,
     recorded_details,
     result_of,
@@ -97,17 +98,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 def _to_repair(
     run: RunDirectory, given: Mapping[str, object], say: Say
 ) -> StageRecord[SimulateParams, SimulateDetails]:
-    records = run.records_of(KIND.name)
-    stamp = str(given["repair"])
-    if stamp not in records:
-        raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
-    others = sorted(set(given) - {"repair", "workers"})
-    if others:
-        raise UsageError(
-            "--repair makes a simulation again with its recorded options; "
-            f"leave out {option_name(SimulateParams, others[0])}"
-        )
-    record = records[stamp]
+    record, stamp = record_to_repair(run, KIND, given, "a simulation", ["workers"]), given["repair"]
     if not all(run.hashes.matches(file) for file in record.inputs):
         if all(run.hashes.matches(file) for file in record.outputs):
             raise UsageError(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, cast
 
+from snnb.errors import UsageError
 from snnb.options import fitting, option_name, over, validated
 from snnb.progress import Progress
 from snnb.rundir.directory import RunDirectory
@@ -169,6 +170,40 @@ def params_in_force(
         option, used = option_name(kind.params, name), getattr(params, name)
         say(f"{option} {value} was recorded, but is not valid with these options; {used} is used")
     return params
+
+
+def record_to_repair(
+    run: RunDirectory, kind: Kind[P, D], given: Mapping[str, object], what: str, free: Sequence[str]
+) -> StageRecord[P, D]:
+    """Return the record that `--repair STAMP` names.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run.
+    kind : Kind
+        The kind of the stage's result.
+    given : mapping
+        The options that were given, `repair` among them.
+    what : str
+        What is made again, for the message: "a simulation".
+    free : sequence of str
+        Options that may be given beside `--repair`.
+
+    Raises
+    ------
+    UsageError
+        There is no such result, or another option is given.
+    """
+    records, stamp = run.records_of(kind.name), str(given["repair"])
+    if stamp not in records:
+        raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
+    others = sorted(set(given) - {"repair", *free})
+    if others:
+        raise UsageError(
+            f"--repair makes {what} again with its recorded options; leave out {option_name(kind.params, others[0])}"
+        )
+    return cast(StageRecord[P, D], records[stamp])
 
 
 def recorded_params(record: Optional[AnyRecord]) -> Dict[str, object]:

@@ -126,7 +126,7 @@ class Connection:
         real = sources != PADDING
         return sources[real], weights[real]
 
-    def sources_of_range(self, start: int, stop: int, found: np.ndarray) -> None:
+    def sources_of_range(self, start: int, stop: int, found: np.ndarray, *, by_position: bool = False) -> None:
         """Write the ids of the sources of targets `start` to `stop`, by index in the population, target after target.
 
         Parameters
@@ -134,6 +134,8 @@ class Connection:
         start, stop : int
         found : ndarray of int32 or int64
             As long as those targets have connections.
+        by_position : bool
+            Whether `start` and `stop` count positions, whose targets share all sources: of a dense pairing.
         """
         from snnb.synapses.kernels import list_sources
 
@@ -146,7 +148,7 @@ class Connection:
             geometry.rows.input[row_order],
             column_start,
             geometry.columns.input[column_order],
-            geometry.filters,
+            1 if by_position else geometry.filters,
             0 if geometry.pairing == "dense" else geometry.multiplier,
             start,
             stop,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from snnb.mapping.cost import cost, traffic, usage
+from snnb.mapping.cost import cost
+from snnb.mapping.traffic import traffic, usage
 from tests.mapping.brute_force import Expected
 from tests.mapping.networks import hardware
 

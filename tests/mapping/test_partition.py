@@ -10,28 +10,21 @@ from snnb.errors import InputError
 from snnb.mapping import kahypar
 from snnb.mapping.contracted import contract
 from snnb.mapping.groups import grouped
-from snnb.mapping.hardware import read_hardware
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import partition
 from snnb.mapping.search import Search
 from snnb.mapping.traffic import connectivity, usage
-from snnb.synapses.build import build_graph
-from tests.synapses.networks import LAYERS, counts_of, save, save_counts, set_random_weights
+from tests.mapping.networks import hardware, make_graph
+from tests.synapses.networks import LAYERS
 
 
 def on(mesh, neurons, axons, synapses):
-    """Hardware with these limits of a core."""
-    described, _ = read_hardware("loihi")
-    limits = {"neurons_per_core": neurons, "axons_per_core": axons, "synapses_per_core": synapses}
-    return described.model_copy(update={"mesh": mesh, **limits})
+    return hardware(neurons, axons, synapses, mesh)
 
 
 def _placed(model, folder, seed=0):
-    set_random_weights(model, seed)
-    parsed = save(model, folder / f"net{seed}_parsed.h5")
-    counts = save_counts(folder / f"counts{seed}.npz", counts_of(model, seed))
-    return PlacedNetwork.of(build_graph(parsed, folder / f"net{seed}_graph.h5", counts=counts))
+    return PlacedNetwork.of(make_graph(model, folder, seed=seed))
 
 
 def _convolutional():
