@@ -7,7 +7,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.errors import InputError
-from snnb.interrupt import interruptible
+from snnb.interrupt import in_parallel, interruptible
 from snnb.mapping import kahypar
 from snnb.mapping.contracted import Contracted, contract
 from snnb.mapping.groups import grouped
@@ -200,11 +200,13 @@ def _searched(
 ) -> Optional[np.ndarray]:
     """Return the best legal mapping of groups that the search finds from several starts; None when there is none."""
     best: Optional[np.ndarray] = None
-    lowest, starts = np.inf, list(_numbers_of_cores(net, limits, most, int(first.max()) + 1))
-    total = 3 * len(starts)  # at most
-    for number, (cores, start) in enumerate(_starts(net, limits, starts, first, seed, warn)):
-        for core, cost in _improved(Search(net, start, cores, limits, seed), net):
-            progress(min(number + 1, total), total)
+    lowest, numbers = np.inf, list(_numbers_of_cores(net, limits, most, int(first.max()) + 1))
+    total = 3 * len(numbers)  # at most
+    starts = _starts(net, limits, numbers, first, seed, warn)
+    searches = (partial(_improved, net, start, cores, limits, seed) for cores, start in starts)
+    for number, found in enumerate(in_parallel(searches)):
+        progress(min(number + 1, total), total)
+        for core, cost in found:
             if cost < lowest:
                 best, lowest = core, cost
     progress(total, total)
@@ -235,22 +237,22 @@ def _starts(
         yield cores, np.minimum(first, cores - 1).astype(np.int32)
 
 
-def _improved(search: Search, net: Contracted) -> Iterator[Tuple[np.ndarray, int]]:
-    """Descend; then anneal where groups are few, or while limits are broken, and descend again. Yield what is legal."""
+def _improved(
+    net: Contracted, start: np.ndarray, cores: int, limits: Limits, seed: int
+) -> List[Tuple[np.ndarray, int]]:
+    """Descend; anneal where groups are few, or while limits are broken, and descend again. Return what is legal."""
+    search = Search(net, start, cores, limits, seed)
     search.descend()
-    if search.legal:
-        yield search.core.copy(), search.cost
-    cores = search.load.shape[0]
+    found = [(search.core.copy(), search.cost)] if search.legal else []
     if cores == 1 or (search.legal and net.groups > FEW_GROUPS):
-        return
+        return found
     trials = min(TRIALS_A_GROUP * net.groups, MOST_TRIALS)
     hot, penalty = max(HEAT * search.cost / net.groups, 1e-9), PENALTY * max(search.cost, 1) / cores
     for epoch in range(EPOCHS):
         ends = [hot * COOLING**at for at in (epoch, epoch + 1)]
         search.anneal(trials // EPOCHS, ends[0], ends[1], penalty * 10**epoch)
     search.descend()
-    if search.legal:
-        yield search.core.copy(), search.cost
+    return [*found, (search.core.copy(), search.cost)] if search.legal else found
 
 
 def _legal(network: PlacedNetwork, limits: Limits, core: np.ndarray) -> bool:
