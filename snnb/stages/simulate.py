@@ -164,7 +164,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     with run.stage("simulate", params, inputs=read, name=stamp) as output:
         for path in copied:
             if path == parsed:
-                copy_for_toolbox(path, output.directory / path.name, min(params.batch_size, params.samples))
+                copy_for_toolbox(path, output.directory / path.name, _toolbox_batch(params))
             else:
                 copy_file(path, output.directory / path.name)
         result = simulate(
@@ -197,13 +197,18 @@ def _output_scale(run: RunDirectory) -> float:
     return list(recorded_details(run, parse.KIND).scale_factors.values())[-1]
 
 
+def _toolbox_batch(params: SimulateParams) -> int:
+    """Return the largest batch size up to the one asked for that divides the samples: the toolbox drops the rest."""
+    return max(size for size in range(1, min(params.batch_size, params.samples) + 1) if params.samples % size == 0)
+
+
 def _toolbox_parameters(run: RunDirectory, params: SimulateParams) -> "ConfigParser":
     from snnb.conversion.toolbox_config import configuration
 
     record = recorded(run, parse.KIND)
     if record is None:
         raise KeyError("parse is not complete")
-    simulated = params.changed(batch_size=min(params.batch_size, params.samples))
+    simulated = params.changed(batch_size=_toolbox_batch(params))
     return configuration(run.model, [record.params, simulated])
 
 

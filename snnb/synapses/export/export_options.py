@@ -17,6 +17,10 @@ class ExportOptions(Options):
     with_input: bool = Field(
         default=False, description="Keep an input that is a current in partition and spike formats."
     )
+    exact: bool = Field(
+        default=False,
+        description="Numbers in text have the digits that give the same float64, not only float32.",
+    )
     scale: Optional[float] = Field(
         default=None,
         gt=0,
