@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
@@ -39,6 +39,8 @@ DEFAULT_SAMPLES = 1000
 
 class SimulateParams(SimulationSettings):
     """What is simulated and how, and which simulation is made again."""
+
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {"samples": f"{DEFAULT_SAMPLES}, or all there are"}
 
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,

@@ -3,7 +3,7 @@
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, ClassVar, Dict, List, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -42,6 +42,8 @@ Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 class TrainParams(Recipe):
     """Options of `snnb train`: the recipe, and what else decides the result of a training."""
+
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(Recipe.model_fields, "the model's")
 
     settings: Annotated[
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)

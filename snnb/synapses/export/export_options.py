@@ -1,9 +1,8 @@
 """The options of an export, declared once: for the command line, the Python face and the formats that use them."""
 
-from typing import Optional
+from typing import Literal, Optional
 
 from pydantic import Field
-from typing_extensions import Literal
 
 from snnb.options import Options
 
