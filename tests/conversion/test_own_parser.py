@@ -205,13 +205,21 @@ REFUSED = {
         lambda x: _end(L.Conv2D(2, 3, padding="same", activation="relu", name="here")(L.BatchNormalization()(x))),
         "here (Conv2D): pads with zeros",
     ),
-    "kernel over kernel": (
-        lambda x: _end(L.Conv2D(2, 3, activation="relu", name="here")(L.Conv2D(4, 3, use_bias=False)(x))),
-        "here (Conv2D): is a kernel over the kernel",
+    "padded kernel over kernel": (
+        lambda x: _end(L.Conv2D(2, 3, padding="same", name="here")(L.Conv2D(4, 3, use_bias=False)(x))),
+        "here (Conv2D): pads with zeros beside a layer without activation",
     ),
-    "average of a kernel": (
-        lambda x: _end(L.ReLU()(L.AveragePooling2D(2, name="here")(L.Conv2D(4, 3)(x)))),
-        "here (AveragePooling2D): is a kernel over the kernel",
+    "kernel with gaps over strides": (
+        lambda x: _end(L.Conv2D(2, 2, activation="relu", name="here")(L.Conv2D(4, 1, strides=2)(x))),
+        "here (Conv2D): strides over a kernel with gaps",
+    ),
+    "padded average": (
+        lambda x: _end(L.ReLU()(L.AveragePooling2D(4, padding="same", name="here")(L.Conv2D(4, 3)(x)))),
+        "here (AveragePooling2D): average pooling with padding",
+    ),
+    "average of unequal strides": (
+        lambda x: _end(L.ReLU(name="here")(L.AveragePooling2D((2, 3))(L.Add()([x, x])))),
+        "here (ReLU): has strides of 2 × 3",
     ),
     "maximum of signed values": (_maximum_of_signed, "after (Conv2D): reads a MaxPooling2D of a layer without"),
     "flattened linear": (
