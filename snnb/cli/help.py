@@ -42,6 +42,8 @@ EXAMPLES: Dict[str, Sequence[str]] = {
         "snnb export runs/lenet_mnist --format csv",
     ),
     "status": ("snnb status runs/lenet_mnist", "snnb status runs/lenet_mnist --json"),
+    "compare": ("snnb compare runs/lenet_mnist", "snnb compare runs/lenet_mnist runs/lenet_cifar10 --json"),
+    "remove": ("snnb remove runs/lenet_mnist 20260102-030405", "snnb remove runs/lenet_mnist 20260102-030405 --yes"),
     "verify": ("snnb verify runs/lenet_mnist", "snnb verify runs/lenet_mnist --json"),
 }
 

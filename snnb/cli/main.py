@@ -9,6 +9,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
+from snnb.cli.compare import compare
 from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
 from snnb.cli.exit_codes import INTERRUPTED
@@ -16,6 +17,7 @@ from snnb.cli.export import export
 from snnb.cli.hardware import hardware
 from snnb.cli.help import HelpfulCommand
 from snnb.cli.models import models
+from snnb.cli.remove import remove
 from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
 from snnb.cli.verify import verify
@@ -62,7 +64,7 @@ for _name, _stage in STAGES.items():
 commands.command("run", cls=HelpfulCommand)(
     stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False)
 )
-for _command in (models, datasets, hardware, status, verify, export, doctor):
+for _command in (models, datasets, hardware, status, verify, compare, export, remove, doctor):
     commands.command(cls=HelpfulCommand)(_command)
 
 

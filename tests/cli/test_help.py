@@ -82,7 +82,7 @@ def test_the_examples_are_taken(texts, name):
 
 
 def test_every_command_of_the_stages_has_examples():
-    assert {*STAGES, "run", "export", "status", "verify"} <= set(EXAMPLES)
+    assert {*STAGES, "run", "export", "status", "compare", "remove", "verify"} <= set(EXAMPLES)
 
 
 WANTED = [
