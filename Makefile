@@ -74,8 +74,9 @@ format: setup ## put the code into the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup ## write the command reference anew
+docs: setup ## write the command reference and the keywords of snnb.Run anew
 	$(BIN)/python docs/make_cli_reference.py
+	$(BIN)/python docs/make_keywords.py
 
 record-fixtures: setup ## record anew the small run that the pipeline tests start from
 	$(BIN)/python tests/fixtures/record.py
