@@ -9,6 +9,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
+from snnb.cli.crosscheck import crosscheck
 from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
 from snnb.cli.exit_codes import INTERRUPTED
@@ -59,7 +60,7 @@ def snnb(
 for _name, _stage in STAGES.items():
     commands.command(_name)(stage_command(_name, [_name], _stage.text, by_name=True))
 commands.command("run")(stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False))
-for _command in (models, datasets, hardware, status, verify, export, doctor):
+for _command in (models, datasets, hardware, status, verify, export, crosscheck, doctor):
     commands.command()(_command)
 
 
