@@ -83,14 +83,13 @@ def check_architecture(
     InputError
         The model cannot be converted; the message names layers and reasons in one line.
     """
-    graph = read_keras_graph(description)
     if parser != "own":
-        reasons = toolbox_reasons(graph, max_pool, rectify_linear)
+        reasons = toolbox_reasons(read_keras_graph(description), max_pool, rectify_linear)
         if not reasons:
             return "toolbox"
         if parser == "toolbox":
             raise refused(reasons)
-    _check_kinds(graph, max_pool)
+    _check_kinds(read_keras_graph(description, unroll=True), max_pool)
     return "own"
 
 

@@ -16,6 +16,7 @@ from snnb.conversion.linear import Linear, identity
 from snnb.conversion.own_nodes import Node, built
 from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation, padding_before
 from snnb.conversion.population import population
+from snnb.conversion.unroll import unrolled_model
 from snnb.conversion.waiting import Value, Waiting, node_of, padded, scaled_units
 
 
@@ -41,7 +42,7 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     InputError
         Naming the layers that cannot be converted and the reasons in one line.
     """
-    return _Parser(max_pool, rectify_linear).parse(model)
+    return _Parser(max_pool, rectify_linear).parse(unrolled_model(model))
 
 
 class _Parser:
