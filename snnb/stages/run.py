@@ -8,6 +8,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verification import Verification, verify_run
 from snnb.stages.exports import export_graph
 from snnb.stages.plan import bring_up_to_date
+from snnb.stages.removal import Removal, carry_out, plan_removal
 from snnb.stages.runs import open_or_create
 from snnb.stages.stage import StageResult
 from snnb.synapses.export.export_options import ExportOptions
@@ -106,6 +107,12 @@ class Run:
             force=force,
             say=self._say,
         )
+
+    def remove(self, *names: str, with_dependents: bool = False) -> Removal:
+        """Take simulations, graphs or mappings out of the run: by stamp, or as `graphs/<stamp>`."""
+        planned = plan_removal(self.directory, names, with_dependents=with_dependents)
+        carry_out(self.directory, planned, say=self._say)
+        return planned
 
     def verify(self) -> Verification:
         """Hash everything that the manifest records again."""
