@@ -90,6 +90,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     `weights` of the network; and `refused`, the reason, or `parser`, `difference` (the largest, of outputs that are
     probabilities), `parsed_weights`, `neurons`, `synapses`; `peak_rss_bytes`, `cpu_s`.
     """
+    import tensorflow as tf
     from tensorflow import keras
 
     from snnb.conversion.conversion_settings import ConversionSettings
@@ -98,6 +99,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     from snnb.errors import InputError
     from snnb.network.read import open_network
 
+    tf.random.set_seed(0)
     kind = name.replace(PERMITTED, "")
     size = SIZES[kind]
     model = getattr(keras.applications, kind)(weights=None, input_shape=(size, size, 3), classes=10)

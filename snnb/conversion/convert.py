@@ -98,19 +98,18 @@ def convert(
     """
     keep_in_memory()
     description = read_architecture(model_path)
-    parser = check_architecture(
-        description, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear, parser=settings.parser
-    )
+    max_pool, rectify_linear = settings.max_pool, settings.rectify_linear
+    parser = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=settings.parser)
     log.info("parsed by %s", "snntoolbox's parser" if parser == "toolbox" else "snnb's own parser")
     trained = load_keras(model_path)
+    if parser == "own":
+        parsed = parse_own(trained, max_pool=max_pool, rectify_linear=rectify_linear)
     _check_samples(trained, x_norm, x_check)
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     parameters = configuration(name, [settings], dataset_path="../dataset")
-    reference = reference_outputs(trained, x_check, max_pool=settings.max_pool)
+    reference = reference_outputs(trained, x_check, max_pool=max_pool)
     if parser == "toolbox":
         parsed = to_parsed(trained, parameters)
-    else:
-        parsed = parse_own(trained, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear)
     largest_difference = check_outputs(parsed, x_check, reference, parser=parser)
     activity = measure(
         parsed,

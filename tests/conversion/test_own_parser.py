@@ -245,3 +245,31 @@ def test_batch_normalisation_before_flatten_scales_the_dense_layer(randomise):
     parsed = parse_own(model)
     assert check_outputs(parsed, x, reference, parser="own") < 1e-4
     assert sum(type(layer).__name__ == "DepthwiseConv2D" for layer in parsed.layers) == 0
+
+
+def test_reasons_of_kind_and_of_place_are_said_together():
+    def build(x):
+        y = L.Conv2D(2, 3, activation="tanh", name="bent")(L.Cropping2D(1, name="cut")(x))
+        y = L.Conv2D(2, 3, padding="same", name="after")(L.Conv2D(3, 1, name="before")(y))
+        z = L.Conv2D(2, 3, padding="same", name="elsewhere")(L.BatchNormalization()(L.ReLU()(y)))
+        return _end(L.ReLU()(L.Multiply(name="product")([y, z])))
+
+    with pytest.raises(InputError) as raised:
+        check_convertible(_model(build), parser="auto")
+    message = str(raised.value)
+    for name in ("cut (Cropping2D): snnb has no", "bent (Conv2D): activation tanh", "product (Multiply): merges"):
+        assert message.count(name) == 1
+    assert "after (Conv2D), elsewhere (Conv2D): pads with zeros what" in message
+    assert "before" not in message.replace("put batch", "").split("pads")[0]
+
+
+def test_a_layer_that_changes_the_number_of_axes_is_refused_by_its_name():
+    """What stands behind it is no longer looked at."""
+
+    def build(x):
+        return L.Dense(2)(L.Flatten()(L.Conv1D(3, 2, name="lines")(L.Reshape((8, 16))(x))))
+
+    with pytest.raises(InputError, match=r"lines \(Conv1D\): snnb has no conversion"):
+        check_convertible(_model(build), parser="own")
+    with pytest.raises(InputError, match=r"most \(GlobalMaxPooling2D\): snnb has no conversion"):
+        check_convertible(_model(lambda x: L.Dense(2)(L.GlobalMaxPooling2D(name="most")(x))), parser="own")
