@@ -43,6 +43,10 @@ EXAMPLES: Dict[str, Sequence[str]] = {
     ),
     "status": ("snnb status runs/lenet_mnist", "snnb status runs/lenet_mnist --json"),
     "compare": ("snnb compare runs/lenet_mnist", "snnb compare runs/lenet_mnist runs/lenet_cifar10 --json"),
+    "crosscheck": (
+        "snnb crosscheck --run-dir runs/lenet_mnist --with scipy",
+        "snnb crosscheck --run-dir runs/lenet_mnist --with brian2 --samples 5",
+    ),
     "remove": ("snnb remove runs/lenet_mnist 20260102-030405", "snnb remove runs/lenet_mnist 20260102-030405 --yes"),
     "verify": ("snnb verify runs/lenet_mnist", "snnb verify runs/lenet_mnist --json"),
 }
