@@ -1,7 +1,8 @@
 """Which of the networks of `tensorflow.keras.applications` are converted, and the table of it in docs/conversion.md.
 
 Each is built for ten classes and the smallest pictures that it takes, with random weights: batch normalisation has
-random scales and shifts, and the statistics of random pictures, so that activations neither vanish nor grow with depth.
+random scales and shifts, and the statistics of random pictures, so that activations neither vanish nor grow with depth, and the
+last layer's kernel is scaled so that its outputs before the softmax have a standard deviation of 1.
 Each is a process of its own, so that its memory is its own. Networks that the results file holds are passed over.
 
     python benchmarks/conversion_table.py [NETWORK ...] [--again] [--results FILE] [--scratch DIR]
@@ -96,7 +97,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     from snnb.conversion.conversion_settings import ConversionSettings
     from snnb.conversion.convert import convert
     from snnb.conversion.h5 import load_keras
-    from snnb.errors import InputError
+    from snnb.errors import InputError, VerificationError
     from snnb.network.read import open_network
 
     tf.random.set_seed(0)
@@ -114,8 +115,8 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     try:
         settings = ConversionSettings(max_pool="spiking", batch_size=10)
         result = convert(scratch / "net.h5", scratch, name="net", x_norm=x[:20], x_check=x, settings=settings)
-    except InputError as error:
-        return {**row, "refused": str(error).split(": ", 1)[1], **_cost()}
+    except (InputError, VerificationError) as error:
+        return {**row, "refused": str(error).replace("cannot convert this model: ", ""), **_cost()}
     parsed = load_keras(scratch / "net_parsed.h5")
     neurons, synapses = counted(parsed)
     with open_network(scratch / "net_parsed.h5") as network:
@@ -127,7 +128,9 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
 
 
 def _settle(model: Any, x: np.ndarray) -> None:
-    """Give batch normalisation random scales and shifts, and the statistics of these pictures."""
+    """Give batch normalisation random scales and shifts, and the statistics of these pictures; scale logits to 1."""
+    from tensorflow import keras
+
     random = np.random.default_rng(1)
     norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     for layer in norms:
@@ -137,6 +140,10 @@ def _settle(model: Any, x: np.ndarray) -> None:
             variable.assign(random.normal(0, 0.3, variable.shape))
         layer.momentum = 0.0
     model(x, training=True)
+    last = [layer for layer in model.layers if layer.weights][-1]
+    last.activation, softmax = keras.activations.linear, last.activation
+    last.kernel.assign(last.kernel / keras.Model(model.input, last.output)(x).numpy().std())
+    last.activation = softmax
 
 
 def _permit(norm: Any) -> None:

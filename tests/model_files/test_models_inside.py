@@ -1,4 +1,4 @@
-"""A model inside a model, as transfer learning saves it: what is frozen decides the order of its weights in the file."""
+"""A model inside a model, as transfer learning saves it: what is frozen decides the order of the weights in a file."""
 
 import numpy as np
 import pytest
