@@ -1,9 +1,9 @@
 """Which of the networks of `tensorflow.keras.applications` are converted, and the table of it in docs/conversion.md.
 
 Each is built for ten classes and the smallest pictures that it takes, with random weights: batch normalisation has
-random scales and shifts, and the statistics of random pictures, so that activations neither vanish nor grow with depth, and the
-last layer's kernel is scaled so that its outputs before the softmax have a standard deviation of 1.
-Each is a process of its own, so that its memory is its own. Networks that the results file holds are passed over.
+random scales and shifts, and the statistics of random pictures, so that activations neither vanish nor grow with depth.
+The last layer's kernel is scaled so that its outputs before the softmax have a standard deviation of 1. Each network is
+a process of its own, so that its memory is its own. Networks that the results file holds are passed over.
 
     python benchmarks/conversion_table.py [NETWORK ...] [--again] [--results FILE] [--scratch DIR]
 """
