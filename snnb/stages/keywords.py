@@ -47,6 +47,7 @@ class ParseKeywords(TypedDict, total=False):
     normalization_schedule: bool
     max_pool: Literal["error", "average", "spiking"]
     rectify_linear: bool
+    exact_clip: bool
     parser: Literal["auto", "toolbox", "own"]
     batch_size: int
 
