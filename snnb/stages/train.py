@@ -10,6 +10,7 @@ from typing_extensions import Annotated
 
 from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
+from snnb.model_files.read import files_of
 from snnb.model_files.tell import Tell, tell_nobody
 from snnb.options import Count, Flag, Seed, fitting, from_pairs, typed
 from snnb.progress import Progress, silent
@@ -117,7 +118,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         training_set, test_set = (_labelled_pictures(run, part) for part in ("train", "test"))
         model_file = output.directory / f"{run.model}.h5"
         if model.file is not None:
-            output.external = [file_record(model.file)]
+            output.external = [file_record(file) for file in files_of(model.file)]
         if model.trained:
             result = _evaluate(build, test_set, params, model_file, progress)
         else:
