@@ -143,7 +143,7 @@ def softmax(layers: Layers, node: Node, inputs: List[Given], opset: int) -> Valu
         value = Value(layers.add("Flatten", f"{node.name}_flat", [value.tensor]), value.axes)
     if value.axes[axis] not in "FC" or len(value.tensor.shape) != 2:
         raise NotReadError("it is over an axis of the picture, not over the classes")
-    return value.like(layers.add("Softmax", node.name, [value.tensor]), True)
+    return value.like(layers.add("Activation", node.name, [value.tensor], activation="softmax"), True)
 
 
 def flatten(layers: Layers, node: Node, inputs: List[Given]) -> Value:

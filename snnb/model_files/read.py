@@ -70,5 +70,6 @@ def _with_softmax(model: "Model", tell: Tell) -> "Model":
     activation = getattr(getattr(last, "activation", None), "__name__", "linear")
     if activation != "linear" or isinstance(last, (keras.layers.Softmax, keras.layers.ReLU)):
         return model
+    softmax = keras.layers.Activation("softmax", name="softmax_of_logits")
     tell(f"the model ends in logits (layer {last.name}); a softmax is put behind them")
-    return keras.Model(model.inputs, keras.layers.Softmax(name="softmax_of_logits")(model.outputs[0]), name=model.name)
+    return keras.Model(model.inputs, softmax(model.outputs[0]), name=model.name)
