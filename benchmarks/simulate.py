@@ -1,17 +1,21 @@
-"""The simulation engines beside the toolbox and PyTorch: LeNet, three networks for CIFAR-10.
+"""The simulation engines beside the toolbox and PyTorch, on LeNet (MNIST) and three networks for CIFAR-10.
 
 Toolbox and engines run in turn in one process, several rounds, the engines three times in each; printed are medians of
 the times, and of the ratios within a round. Peak memory is that of a process of its own. Counts are compared sample by
 sample and neuron by neuron, with the toolbox's where it can simulate the network, else with those of the PyTorch loop.
 
-    python benchmarks/simulate.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100]
+    python benchmarks/simulate.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100] [--processor]
 
 DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
-the same size, whose rates are similar. A plain dense loop in PyTorch is a row more where torch can be imported.
+the same size, whose rates are similar. `--runs DIR` takes the converted networks of `benchmarks/results.py` instead.
+`--processor` counts seconds of the processors in place of those of the clock: on a machine with other work, on one core
+(`taskset -c 0`), since threads that wait for each other use the processor meanwhile. A plain dense loop in PyTorch is a
+row more where torch can be imported.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,6 +52,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"all of {', '.join(NETWORKS)} when left out")
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--runs", type=Path, help="a run directory for each network, with its name")
+    parser.add_argument("--processor", action="store_true", help="seconds of the processors, not of the clock")
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--duration", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
@@ -57,7 +63,7 @@ def main() -> None:
         name, folder = options.memory_of
         x = np.load(Path(folder) / "pictures.npy", mmap_mode="r")[: options.samples]
         if name == "toolbox":
-            _toolbox_as_it_is(Path(folder), x, options.duration)
+            _toolbox_as_it_is(Path(folder), x, options.duration, time.perf_counter)
         else:
             prepare = _torch_loop if name == TORCH else partial(_engine, name)
             _exhaust(prepare(Path(folder), x, options.duration))
@@ -65,7 +71,10 @@ def main() -> None:
         return
     for network in options.networks or NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
-            _make(network, options.data, Path(folder))
+            if options.runs is None:
+                _make(network, options.data, Path(folder))
+            else:
+                _take(options.runs / network, Path(folder))
             _report(network, Path(folder), options)
 
 
@@ -76,17 +85,18 @@ def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
     dense = _torch_loop(folder, x, options.duration)
     if dense is not None:
         runs[TORCH] = dense
+    clock = time.process_time if options.processor else time.perf_counter
     toolbox = [] if network in SUMMED else ["toolbox"]
     seconds: Dict[str, List[float]] = {}
     for run in runs.values():
         _exhaust(run)  # compiles
     for _ in range(options.rounds):
         for _ in toolbox:
-            simulate, whole = _toolbox_as_it_is(folder, x, options.duration)
+            simulate, whole = _toolbox_as_it_is(folder, x, options.duration, clock)
             seconds.setdefault("toolbox, simulate", []).append(simulate)
             seconds.setdefault("toolbox, whole run", []).append(whole)
         for name, run in runs.items():
-            seconds.setdefault(name, []).append(np.median([_seconds(run) for _ in range(REPEATS)]))
+            seconds.setdefault(name, []).append(np.median([_seconds(run, clock) for _ in range(REPEATS)]))
     references = [name for name in ("toolbox, simulate", "toolbox, whole run", TORCH) if name in seconds]
     print(f"\n{network}: {options.samples} samples, {options.duration} steps")
     print(f"{'':20}{'ms a sample':>12}" + "".join(f"{f'× {name}':>22}" for name in references) + f"{'peak MiB':>10}")
@@ -110,10 +120,18 @@ def _peak_mib() -> int:
     return int(status["VmHWM"].split()[0]) // 1024
 
 
-def _seconds(run: Callable[[], Iterator[Any]]) -> float:
-    began = time.perf_counter()
+def _seconds(run: Callable[[], Iterator[Any]], clock: Callable[[], float]) -> float:
+    began = clock()
     _exhaust(run)
-    return time.perf_counter() - began
+    return clock() - began
+
+
+def _take(run: Path, folder: Path) -> None:
+    """Copy the converted network of a run and its test pictures."""
+    [parsed] = (run / "parse").glob("*_parsed.h5")
+    shutil.copy(parsed, folder / PARSED)
+    pictures = np.load(run / "dataset" / "x_test.npy", mmap_mode="r")[:1000]
+    np.save(folder / "pictures.npy", (pictures / np.float32(255)).astype(np.float32))
 
 
 def _exhaust(run: Callable[[], Iterator[Any]]) -> None:
@@ -214,7 +232,7 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     return run
 
 
-def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float, float]:
+def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int, clock: Callable[[], float]) -> Tuple[float, float]:
     """Seconds that the toolbox spends in `simulate` and in all of `run`, with the log of spikes that gives counts."""
     from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
     from tensorflow import keras
@@ -227,9 +245,9 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float
 
     class Timed(SNN):
         def simulate(self, **batch: Any) -> np.ndarray:
-            began = time.perf_counter()
+            began = clock()
             output = super().simulate(**batch)
-            inside.append(time.perf_counter() - began)
+            inside.append(clock() - began)
             return output
 
     stored = keras.models.load_model(str(folder / PARSED), compile=False)
@@ -244,9 +262,9 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float
         config.set("paths", "log_dir_of_current_run", scratch)
         snn = Timed(config)
         snn.build(model)
-        began = time.perf_counter()
+        began = clock()
         snn.run(x_test=x, y_test=np.eye(10)[np.zeros(len(x), int)])
-        return sum(inside), time.perf_counter() - began
+        return sum(inside), clock() - began
 
 
 if __name__ == "__main__":
