@@ -1,5 +1,6 @@
 """The options of an export, declared once: for the command line, the Python face and the formats that use them."""
 
+import os
 from typing import Optional
 
 from pydantic import Field
@@ -26,6 +27,12 @@ class ExportOptions(Options):
         gt=0,
         allow_inf_nan=False,
         description="Factor from rates (metis) or spike counts (hmetis) to integer weights.",
+    )
+    workers: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        ge=1,
+        le=256,
+        description="Threads that write the format parts; by default as many as there are cores.",
     )
     idx64: bool = Field(default=False, description="The program that reads a metis file is built with 64-bit indices.")
 
