@@ -11,6 +11,7 @@ passed over. The same seed gives the same table, seconds and memory apart.
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,9 @@ HEAD = """# Every model on the smallest hardware that holds it
 Written by `make mapping-matrix` (`benchmarks/mapping_matrix.py`), on {cores} cores of a machine with {memory:.0f} GiB.
 Hardware is the first of `snnb hardware` on which `snnb map` finds room, with `--method auto` and seed 0. Figures are
 per sample, as [mapping.md](mapping.md) defines them. Behind the number of cores stands, in brackets, that of the
-mapping in the order of the neurons' ids; *beside sequential* is the connectivity divided by that mapping's.
+mapping in the order of the neurons' ids; *beside sequential* is the connectivity divided by that mapping's. Seconds
+are those of the command, and those of the processor that it and Mt-KaHyPar took, which other work on the machine does
+not change much.
 
 All networks have their full size. Those without † are trained for two batches of random pictures and simulated for 20
 steps with two more: their spikes are not those of a network that has learned, and the proportions between mappings
@@ -52,7 +55,7 @@ COLUMNS = (
     "hops",
     "energy µJ",
     "fullest core: neurons, axons",
-    "seconds",
+    "seconds, of processors",
     "memory",
 )
 
@@ -112,6 +115,7 @@ def measure(model: str, scratch: Path, there: Optional[Path] = None) -> Dict[str
         shutil.copytree(there, scratch / "run")
     *others, last = descriptions()
     for hardware in (*others, last):
+        before = _processor_seconds()
         try:
             run_stage(scratch, "map", ["--hardware", hardware])
             break
@@ -125,6 +129,7 @@ def measure(model: str, scratch: Path, there: Optional[Path] = None) -> Dict[str
         "hardware": hardware,
         **{name: stated[name] for name in (*KEPT, *FULL)},
         "wall_s": record.timing.wall_s,
+        "processor_s": _processor_seconds() - before,
         "peak_rss_bytes": record.timing.peak_rss_bytes,
         "trained": there is not None,
         "machine_cores": len(os.sched_getaffinity(0)),
@@ -142,6 +147,12 @@ def write_page(page: Path, measured: Dict[str, Any]) -> None:
     page.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
 
 
+def _processor_seconds() -> float:
+    """Return what the processes that this one has started, and theirs, have taken."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def _cells(result: Dict[str, Any]) -> list:
     yardstick = result["sequential"]["connectivity"]
     full = [result[held] for held in FULL]
@@ -153,7 +164,7 @@ def _cells(result: Dict[str, Any]) -> list:
         f"{result['hops_unicast']:,.4g}",
         f"{result['energy_pj'] / 1e6:,.4g}",
         ", ".join(f"{held['max']:,} ({held['share']:.0%})" for held in full),
-        f"{result['wall_s']:.1f}",
+        f"{result['wall_s']:.1f}, {result['processor_s']:.1f}",
         f"{result['peak_rss_bytes'] / 2**30:.2f} GiB",
     ]
 

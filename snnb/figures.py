@@ -4,6 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from snnb.text import printable
 
 DPI = 120
+UNSTATED = {".svg": "Date", ".pdf": "CreationDate"}  # what would make equal plots differ
 LABEL = 0.16  # inches that the label of a row needs
 
 
@@ -34,9 +36,10 @@ def plain(name: str, longest: int = 32) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG."""
+    """Write a figure as PNG, SVG or PDF, by the ending of the name; equal plots give equal bytes."""
     figure.tight_layout()
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})  # so that equal plots give equal bytes
+    with matplotlib.rc_context({"svg.hashsalt": "snnb"}):
+        figure.savefig(path, dpi=DPI, metadata={UNSTATED.get(path.suffix.lower(), "Software"): None})
 
 
 def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:

@@ -1,8 +1,10 @@
 """Ctrl-C during work that spends seconds or minutes inside compiled code, where Python receives no signals."""
 
+import os
 import threading
+from collections import deque
 from concurrent.futures import Future
-from typing import Callable, TypeVar
+from typing import Callable, Deque, Iterable, Iterator, TypeVar
 
 T = TypeVar("T")
 
@@ -23,6 +25,32 @@ def interruptible(call: Callable[[], T]) -> T:
     T
         What `call` returns. What it raises is raised here.
     """
+    return _begin(call).result()
+
+
+def in_parallel(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Compute as many calls at a time as there are cores, each as `interruptible` does.
+
+    Parameters
+    ----------
+    calls : iterable of callable
+        One is taken when there is room for it.
+
+    Yields
+    ------
+    T
+        What they return, in their order.
+    """
+    begun: Deque[Future[T]] = deque()
+    for call in calls:
+        begun.append(_begin(call))
+        if len(begun) >= (os.cpu_count() or 1):
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
+
+
+def _begin(call: Callable[[], T]) -> "Future[T]":
     future: Future[T] = Future()
 
     def compute() -> None:
@@ -32,4 +60,4 @@ def interruptible(call: Callable[[], T]) -> T:
             future.set_exception(error)
 
     threading.Thread(target=compute, daemon=True).start()
-    return future.result()
+    return future

@@ -1,39 +1,83 @@
-"""`snnb status`: the stages, up to date or stale and why."""
+"""`snnb status`: the stages, up to date or stale and why; the simulations, and what tells them apart."""
 
-from typing import List
+from typing import Dict, List
 
 from snnb.cli import output
 from snnb.cli.parameters import Directory, Json, Quiet, Verbose
+from snnb.text import JsonValue
 
 
 def status(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
-    """Show the stages of a run: up to date, or stale and why."""
+    """Show the stages of a run, up to date or stale and why, and what tells its simulations apart."""
     console = output.configure(json, verbose, quiet)
+    from snnb.stages.differences import in_words
     from snnb.stages.exports import stale_exports
     from snnb.stages.plan import state_of_stages
     from snnb.stages.runs import open_run
+    from snnb.stages.simulations import simulations_of
 
     run = open_run(directory)
     output.answer_signals()
     run.settle(console.say)
-    states = state_of_stages(run)
-    rows: List[List[str]] = [["stage", "state", "when", "took"]]
-    for state in states:
-        if state.record is None:
-            rows.append([state.name, state.reason or "", "", ""])
-        else:
-            timing = state.record.timing
-            label = f"stale: {state.reason}" if state.reason else "up to date"
-            rows.append([state.name, label, timing.started_utc, f"{timing.wall_s:,.1f} s"])
+    simulations = {run.directory_of("simulate", found.stamp): found for found in simulations_of(run)}
+    document: List[Dict[str, JsonValue]] = []
+    rows: List[List[str]] = [["stage", "state", "when", "took", "label", "samples", "SNN", "differs in"]]
+    for state in state_of_stages(run):
+        timing = state.record.timing if state.record is not None else None
+        found = simulations.get(state.name)
+        figures: Dict[str, JsonValue] = {
+            "label": found.label if found else None,
+            "samples": found.record.params.samples if found else None,
+            "snn_accuracy": found.metric("snn_accuracy") if found else None,
+            "snn_mean_squared_error": found.metric("snn_mean_squared_error") if found else None,
+            "differs": found.differs if found else {},
+        }
+        document.append(
+            {
+                "stage": state.name,
+                "up_to_date": state.reason is None and not state.made_with,
+                "reason": state.reason,
+                "made_with": dict(state.made_with),
+                "started_utc": timing.started_utc if timing else None,
+                "wall_s": timing.wall_s if timing else None,
+                **figures,
+            }
+        )
+        rows.append(
+            [
+                state.name,
+                state.in_words,
+                timing.started_utc if timing else "",
+                f"{timing.wall_s:,.1f} s" if timing else "",
+                figures["label"] or "",
+                f"{figures['samples']:,}" if found else "",
+                _quality(figures),
+                in_words(figures["differs"]),
+            ]
+        )
     exports = stale_exports(run)
-    for path in exports:
-        rows.append([path, "stale: made from a graph that has changed", "", ""])
+    rows += [[path, "stale: made from a graph that has changed", *[""] * 6] for path in exports]
     head = [f"{run.path}: {run.model} on {run.manifest.run.dataset}"]
-    document = {
+    stated = {
         "run_dir": run.path,
         "model": run.model,
         "dataset": run.manifest.run.dataset,
         "stale_exports": exports,
-        "stages": [{"stage": s.name, "up_to_date": s.reason is None, "reason": s.reason} for s in states],
+        "stages": document,
     }
-    console.result([*head, *output.table_lines(rows)], document)
+    table = _filled(rows)
+    right = [column for column, name in enumerate(table[0]) if name in ("took", "samples")]
+    console.result([*head, *output.table_lines(table, right=right)], stated)
+
+
+def _quality(figures: Dict[str, JsonValue]) -> str:
+    if figures["snn_accuracy"] is not None:
+        return f"{figures['snn_accuracy']:.2%}"
+    error = figures["snn_mean_squared_error"]
+    return "" if error is None else f"error {error:.4g}"
+
+
+def _filled(rows: List[List[str]]) -> List[List[str]]:
+    """Leave out the columns behind the fourth that are empty but for their head, since most runs have no labels."""
+    kept = [column for column in range(len(rows[0])) if column < 4 or any(row[column] for row in rows[1:])]
+    return [[row[column] for column in kept] for row in rows]

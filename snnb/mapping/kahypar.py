@@ -5,14 +5,17 @@ thread that does nothing else gives the same partition for the same seed, whatev
 """
 
 import importlib.util
-import multiprocessing
-import signal
-from contextlib import ExitStack, suppress
-from multiprocessing.connection import Connection
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from snnb.errors import InputError
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.limits import Limits
 
@@ -20,6 +23,7 @@ LARGEST_SUM = 1 << 30  # of all weights: what it computes with has 32 bits
 MANY_BLOCKS = 1024
 MANY_SOURCES = 8
 FINENESS = 10_000  # of weights that stand for neurons and synapses at once
+GRAPH = "graph.npz"
 
 
 class Hypergraph(NamedTuple):
@@ -63,6 +67,15 @@ class Job(NamedTuple):
 def available() -> bool:
     """Whether the package mtkahypar is installed."""
     return importlib.util.find_spec("mtkahypar") is not None
+
+
+def require() -> None:
+    """Raise `InputError` when the package mtkahypar is not installed."""
+    if not available():
+        raise InputError(
+            "--method hypergraph needs Mt-KaHyPar, which is not installed: pip install 'snnb[mapping]'; "
+            "--method groups does without it"
+        )
 
 
 def hypergraph(net: Contracted, limits: Limits) -> Hypergraph:
@@ -133,55 +146,78 @@ def _node_weights(net: Contracted, limits: Limits) -> Tuple[np.ndarray, int]:
     return np.ceil(shares * FINENESS).astype(np.int64), FINENESS
 
 
-def partitions(graph: Hypergraph, jobs: Sequence[Job], processes: int = 2) -> Iterator[Optional[np.ndarray]]:
+def partitions(
+    graph: Hypergraph, jobs: Sequence[Job], warn: Callable[[str], None], processes: int = 2
+) -> Iterator[Tuple[Job, np.ndarray]]:
     """Partition a hypergraph for each of several jobs.
 
     Parameters
     ----------
     graph : Hypergraph
     jobs : sequence of Job
+    warn : callable
+        Told of each job that ended without a partition, for lack of memory perhaps.
     processes : int
         How many work at a time.
 
     Yields
     ------
-    ndarray of int32, shape (nodes,), or None
-        Block of each node, job after job; None where Mt-KaHyPar ended early, for lack of memory perhaps.
+    job : Job
+    block : ndarray of int32, shape (nodes,)
+        Block of each node.
     """
-    context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
-        pipes: List[Connection] = []
-        for number in range(len(jobs)):
-            for job in jobs[len(pipes) : number + processes]:
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_work, args=(theirs,), daemon=True)
-                process.start()
-                stack.callback(process.join)
-                stack.callback(process.terminate)
-                theirs.close()  # so that the pipe ends when the process does
-                with suppress(OSError):  # it ended already, which the next line finds
-                    ours.send((graph, job))
-                pipes.append(ours)
-            try:
-                found: Optional[np.ndarray] = pipes[number].recv()
-            except (EOFError, OSError):
-                found = None
-            yield found
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snnb-")))
+        np.savez(folder / GRAPH, **graph._asdict())
+        begun: List[subprocess.Popen[bytes]] = []
+        for number, job in enumerate(jobs):
+            for number_of_next in range(len(begun), min(number + processes, len(jobs))):
+                begun.append(_begin(folder, number_of_next, jobs[number_of_next]))
+                stack.callback(begun[-1].wait)
+                stack.callback(begun[-1].kill)
+            code = begun[number].wait()
+            if code == 0:
+                yield job, np.load(folder / f"{number}.npy", allow_pickle=False)
+            else:
+                said = (folder / f"{number}.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+                reason = f"exit code {code}" + "".join(f", {line}" for line in said[-1:])
+                warn(f"Mt-KaHyPar ended without a partition into {job.blocks:,} cores ({reason}); memory may lack")
 
 
-def _work(pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent ends this process
+def _begin(folder: Path, number: int, job: Job) -> "subprocess.Popen[bytes]":
+    """Start a process of its own group, since it is the parent that ends it at Ctrl-C.
+
+    Not by `multiprocessing`, which would run a person's script again that calls `map` and has no `__main__` guard.
+    """
+    words = [sys.executable, "-m", __name__, str(folder), str(number), str(job.blocks), str(job.seed), job.preset]
+    with (folder / f"{number}.txt").open("wb") as said:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            start_new_session=True,
+        )
+
+
+def _work(folder: Path, number: int, blocks: int, seed: int, preset: str) -> None:
     import mtkahypar
 
-    graph, job = pipe.recv()
+    with np.load(folder / GRAPH, allow_pickle=False) as stored:
+        graph = Hypergraph(**{name: stored[name] for name in Hypergraph._fields})
     library = mtkahypar.initialize(1)
-    mtkahypar.set_seed(job.seed)
-    context = library.context_from_preset(getattr(mtkahypar.PresetType, job.preset))
-    context.set_partitioning_parameters(job.blocks, 0.03, mtkahypar.Objective.KM1)
-    context.set_individual_target_block_weights([graph.capacity] * job.blocks)
+    mtkahypar.set_seed(seed)
+    context = library.context_from_preset(getattr(mtkahypar.PresetType, preset))
+    context.set_partitioning_parameters(blocks, 0.03, mtkahypar.Objective.KM1)
+    context.set_individual_target_block_weights([int(graph.capacity)] * blocks)
     edges = [part.tolist() for part in np.split(graph.pin, graph.start[1:-1])]
     nodes = graph.node_weight.size
     made = library.create_hypergraph(
         context, nodes, len(edges), edges, graph.node_weight.tolist(), graph.weight.tolist()
     )
-    pipe.send(np.array(made.partition(context).get_partition(), np.int32))
+    np.save(folder / f"{number}.npy", np.array(made.partition(context).get_partition(), np.int32))
+
+
+if __name__ == "__main__":
+    _work(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

@@ -37,7 +37,7 @@ def lines(mapped: MappedNetwork, objective: str) -> List[str]:
     if all(one.method != "sequential" for one in mapped.tried):
         one = mapped.sequential
         text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}  for comparison")
-    text += [f"taken: {mapped.method}, {_beside(mapped)}", "", *_advice(mapped, objective)]
+    text += [f"taken: {mapped.method}, {_beside(mapped)}", *mapped.warnings, "", *_advice(mapped, objective)]
     return text
 
 

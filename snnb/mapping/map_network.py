@@ -1,6 +1,6 @@
 """From a network and hardware to cores, places and costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 
@@ -43,6 +43,8 @@ class MappedNetwork:
         What each method gave; empty for a partition from a file.
     sequential : Tried
         The mapping in the order of ids, to compare with.
+    warnings : tuple of str
+        What could not be tried, and why.
     """
 
     network: PlacedNetwork
@@ -54,6 +56,7 @@ class MappedNetwork:
     method: str
     tried: Tuple[Tried, ...]
     sequential: Tried
+    warnings: Tuple[str, ...]
 
 
 def map_network(
@@ -154,10 +157,10 @@ def _fewest_hops(
     network: PlacedNetwork, hardware: Hardware, seed: int, progress: Progress
 ) -> Tuple[Partition, "csr_matrix", np.ndarray]:
     """Place what each method gives, and take the one with the fewest hops."""
-    tried = partition(network, hardware, seed=seed, progress=progress).tried
-    placed = [(one, *_placed(network, hardware, one.core, seed, progress)) for one in tried]
+    found = partition(network, hardware, seed=seed, progress=progress)
+    placed = [(one, *_placed(network, hardware, one.core, seed, progress)) for one in found.tried]
     taken, between, places = min(placed, key=lambda of: total_hops(*of[1:]))
-    return Partition(taken.core, taken.method, tried), between, places
+    return replace(found, core=taken.core, method=taken.method), between, places
 
 
 def _costed(
@@ -179,6 +182,7 @@ def _costed(
         parts.method,
         parts.tried,
         _yardstick(network, hardware, parts.tried, progress),
+        parts.warnings,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.errors import InputError
-from snnb.interrupt import interruptible
+from snnb.interrupt import in_parallel, interruptible
 from snnb.mapping import kahypar
 from snnb.mapping.contracted import Contracted, contract
 from snnb.mapping.groups import grouped
@@ -32,6 +32,10 @@ HEAT = 0.3  # of the first epoch, in costs of a group
 PENALTY = 10.0  # for broken limits in the first epoch, in costs of a core; ten times as much in each one after
 MORE_CORES = 0.05
 MORE_CORES_FOR_AXONS = 0.10
+WITHOUT = (
+    "Mt-KaHyPar is not installed, so only snnb's own moves were tried: pip install 'snnb[mapping]' for better mappings"
+)
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +85,14 @@ class Partition:
         The method that it comes from.
     tried : tuple of Tried
         What each method gave that was tried, `sequential` first.
+    warnings : tuple of str
+        What could not be tried, and why.
     """
 
     core: np.ndarray
     method: str
     tried: Tuple[Tried, ...]
+    warnings: Tuple[str, ...] = ()
 
 
 def partition(
@@ -110,8 +117,11 @@ def partition(
     Raises
     ------
     InputError
-        The hardware has too few cores; or `hypergraph` was asked for and the network has too many neurons or synapses.
+        The hardware has too few cores; or `hypergraph` was asked for, and Mt-KaHyPar is not installed or the network
+        has too many neurons or synapses.
     """
+    if method == "hypergraph":
+        kahypar.require()
     limits = Limits.of(hardware)
     first = Tried.of("sequential", network, sequential(network, limits, progress))
     tried = [first] if first.cores <= hardware.cores else []
@@ -121,20 +131,24 @@ def partition(
             f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many to place one by one: "
             "use --method groups"
         )
+    warnings = [] if method == "sequential" or kahypar.available() else [WITHOUT]
     steps: List[Tuple[str, Callable[[Progress], Optional[np.ndarray]]]] = []
+    known = (limits, hardware.cores, first.core, seed, warnings.append)
     if method in ("groups", "auto"):
-        steps.append(("groups", partial(_by_groups, network, limits, hardware.cores, first.core, single, seed)))
+        steps.append(("groups", partial(_by_groups, network, single, *known)))
     if method in ("hypergraph", "auto") and single is not None and kahypar.available():
-        steps.append(("hypergraph", partial(_searched, single, limits, hardware.cores, first.core, seed)))
+        steps.append(("hypergraph", partial(_searched, single, *known)))
     for number, (name, search) in enumerate(steps):
         best = min((one.connectivity for one in tried), default=np.inf)
         core = search(_told(progress, number, len(steps), name, best))
         if core is not None and _legal(network, limits, core):
             tried.append(Tried.of(name, network, _without_gaps(core)))
+        else:
+            warnings.append(f"{name} found no mapping that keeps the limits")
     if not tried:
         raise too_few_cores(network, hardware, first.cores)
     taken = min(tried, key=lambda one: one.connectivity)
-    return Partition(taken.core, taken.method, tuple(tried))
+    return Partition(taken.core, taken.method, tuple(tried), tuple(warnings))
 
 
 def _told(progress: Progress, number: int, steps: int, name: str, best: float) -> Progress:
@@ -157,11 +171,12 @@ def _contracted_neurons(network: PlacedNetwork) -> Optional[Contracted]:
 
 def _by_groups(
     network: PlacedNetwork,
+    single: Optional[Contracted],
     limits: Limits,
     most: int,
     first: np.ndarray,
-    single: Optional[Contracted],
     seed: int,
+    warn: Warn,
     progress: Progress,
 ) -> Optional[np.ndarray]:
     """Partition groups; then let single neurons move where there are few enough."""
@@ -169,7 +184,7 @@ def _by_groups(
     net = contract(network, group, groups)
     start = np.zeros(groups, np.int32)
     start[group[::-1]] = first[::-1]  # the core of the first neuron of each
-    whole = _searched(net, limits, most, start, seed, progress)
+    whole = _searched(net, limits, most, start, seed, warn, progress)
     if whole is None:
         return None
     core: np.ndarray = whole[group]
@@ -181,15 +196,17 @@ def _by_groups(
 
 
 def _searched(
-    net: Contracted, limits: Limits, most: int, first: np.ndarray, seed: int, progress: Progress
+    net: Contracted, limits: Limits, most: int, first: np.ndarray, seed: int, warn: Warn, progress: Progress
 ) -> Optional[np.ndarray]:
     """Return the best legal mapping of groups that the search finds from several starts; None when there is none."""
     best: Optional[np.ndarray] = None
-    lowest, starts = np.inf, list(_numbers_of_cores(net, limits, most, int(first.max()) + 1))
-    total = 3 * len(starts)  # at most
-    for number, (cores, start) in enumerate(_starts(net, limits, starts, first, seed)):
-        for core, cost in _improved(Search(net, start, cores, limits, seed), net):
-            progress(min(number + 1, total), total)
+    lowest, numbers = np.inf, list(_numbers_of_cores(net, limits, most, int(first.max()) + 1))
+    total = 3 * len(numbers)  # at most
+    starts = _starts(net, limits, numbers, first, seed, warn)
+    searches = (partial(_improved, net, start, cores, limits, seed) for cores, start in starts)
+    for number, found in enumerate(in_parallel(searches)):
+        progress(min(number + 1, total), total)
+        for core, cost in found:
             if cost < lowest:
                 best, lowest = core, cost
     progress(total, total)
@@ -205,38 +222,37 @@ def _numbers_of_cores(net: Contracted, limits: Limits, most: int, used: int) -> 
 
 
 def _starts(
-    net: Contracted, limits: Limits, numbers: Sequence[int], first: np.ndarray, seed: int
+    net: Contracted, limits: Limits, numbers: Sequence[int], first: np.ndarray, seed: int, warn: Warn
 ) -> Iterator[Tuple[int, np.ndarray]]:
     """Yield numbers of cores and mappings to start from, Mt-KaHyPar's and the sequential one; they may break limits."""
     seeds = range(seed, seed + (2 if net.groups <= FEW_GROUPS else 1))
     if kahypar.available() and net.groups > 1:
         graph = interruptible(lambda: kahypar.hypergraph(net, limits))
         jobs = [Job(cores, number % (1 << 31)) for cores in numbers if 1 < cores < net.groups for number in seeds]
-        for job, start in zip(jobs, kahypar.partitions(graph, jobs)):
-            if start is not None:
-                yield job.blocks, start
+        for job, start in kahypar.partitions(graph, jobs, warn):
+            yield job.blocks, start
         if net.groups > FEWEST_GROUPS:
             return
     for cores in numbers:
         yield cores, np.minimum(first, cores - 1).astype(np.int32)
 
 
-def _improved(search: Search, net: Contracted) -> Iterator[Tuple[np.ndarray, int]]:
-    """Descend; then anneal where groups are few, or while limits are broken, and descend again. Yield what is legal."""
+def _improved(
+    net: Contracted, start: np.ndarray, cores: int, limits: Limits, seed: int
+) -> List[Tuple[np.ndarray, int]]:
+    """Descend; anneal where groups are few, or while limits are broken, and descend again. Return what is legal."""
+    search = Search(net, start, cores, limits, seed)
     search.descend()
-    if search.legal:
-        yield search.core.copy(), search.cost
-    cores = search.load.shape[0]
+    found = [(search.core.copy(), search.cost)] if search.legal else []
     if cores == 1 or (search.legal and net.groups > FEW_GROUPS):
-        return
+        return found
     trials = min(TRIALS_A_GROUP * net.groups, MOST_TRIALS)
     hot, penalty = max(HEAT * search.cost / net.groups, 1e-9), PENALTY * max(search.cost, 1) / cores
     for epoch in range(EPOCHS):
         ends = [hot * COOLING**at for at in (epoch, epoch + 1)]
         search.anneal(trials // EPOCHS, ends[0], ends[1], penalty * 10**epoch)
     search.descend()
-    if search.legal:
-        yield search.core.copy(), search.cost
+    return [*found, (search.core.copy(), search.cost)] if search.legal else found
 
 
 def _legal(network: PlacedNetwork, limits: Limits, core: np.ndarray) -> bool:

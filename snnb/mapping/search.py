@@ -1,12 +1,14 @@
 """The search for a better mapping of groups, by moves and exchanges with exact changes of the cost."""
 
+from functools import partial
+
 import numpy as np
 
 from snnb.interrupt import interruptible
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.limits import Limits
 
-SLICE = 1 << 16  # trials in one call of a compiled loop
+SLICE = 1 << 20  # trials in one call of a compiled loop
 MOST_PASSES = 30
 
 
@@ -79,7 +81,7 @@ class Search:
             before, order = self.cost, rng.permutation(self._net.groups)
             for first in range(0, order.size, SLICE):
                 part = order[first : first + SLICE]
-                self.cost += descend(self._net, self._state, self._limits, part, gain, shared)
+                self.cost += interruptible(partial(descend, self._net, self._state, self._limits, part, gain, shared))
             if self.cost >= before * (1 - 1e-4):
                 break
 
@@ -99,5 +101,7 @@ class Search:
         for done in range(0, trials, SLICE):
             now = min(SLICE, trials - done)
             begin, end = (hot * (cold / hot) ** (at / trials) for at in (done, done + now))
-            added, _ = anneal(self._net, self._state, self._limits, self._random, now, begin, end, penalty)
+            added, _ = interruptible(
+                partial(anneal, self._net, self._state, self._limits, self._random, now, begin, end, penalty)
+            )
             self.cost += added

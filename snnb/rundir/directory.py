@@ -10,7 +10,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Union
 from snnb.errors import InputError, UpstreamError, UsageError
 from snnb.files import describe_os_error, disk_full_told, sync_tree
 from snnb.options import Options
-from snnb.rundir import lock, manifest, replacing
+from snnb.rundir import lock, manifest, removal, replacing
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
 from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.records import AnyKind, AnyRecord, FileRecord, Manifest, Record, RunInfo, Timing, manifest_type
@@ -214,13 +214,58 @@ class RunDirectory:
         manifest.save_manifest(content, self.path / manifest.NAME)
         self.manifest = content
 
+    def remove(self, directories: Sequence[str], say: Callable[[str], None] = lambda _: None) -> None:
+        """Take results out of the run, which is locked; after an error nothing has changed.
+
+        Parameters
+        ----------
+        directories : sequence of str
+            Of results of which a run can have many: `simulations/20260101T120000Z`.
+        say : callable
+            Called with what a person should know.
+
+        Raises
+        ------
+        InputError
+            A directory holds files that are not the run's own.
+        """
+        for relative in directories:
+            replacing.refuse_foreign_files(self.path, relative, self.records(), self.hashes)
+        stages = self.manifest.stages
+        kept = {
+            kind.key: {
+                name: record
+                for name, record in self.records_of(kind.name).items()
+                if self.directory_of(kind.name, name) not in directories
+            }
+            for kind in self.kinds
+            if kind.names is not None
+        }
+        content = self.manifest.model_copy(update={"stages": stages.model_copy(update=kept)})
+        try:
+            for relative in directories:
+                removal.set_aside(self.path / relative)
+            manifest.save_manifest(content, self.path / manifest.NAME)
+            self.manifest = content
+            for relative in directories:
+                removal.remove_behind(self.path / relative)
+        finally:
+            self.recover(say)
+        self.hashes.save()
+
     def recover(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Undo what a killed stage has left, so that the directories are those that the manifest names."""
+        removal.settle_removals(self.path, self.records(), self.kinds, say)
         replacing.recover(self.path, self.records(), self.kinds, self.hashes, say)
 
     def settle(self, say: Callable[[str], None]) -> None:
         """Recover before a command that only reads, if it can be done at once; else say why not."""
-        if not any(replacing.left_behind(self.path, self.records(), self.kinds)):
+        if not any(
+            (
+                *replacing.left_behind(self.path, self.records(), self.kinds),
+                *removal.removals_left(self.path, self.kinds),
+            )
+        ):
             return
         try:
             with self.locked(wait=False):
@@ -235,5 +280,8 @@ class RunDirectory:
             )
 
     def interrupted(self) -> Dict[str, Path]:
-        """Return the directories that an interrupted stage has replaced, and where the recorded ones are meanwhile."""
-        return replacing.moved_aside(self.path, self.records(), self.kinds, self.hashes)
+        """Return the directories that were replaced or removed when interrupted, and where the recorded ones are."""
+        return {
+            **replacing.moved_aside(self.path, self.records(), self.kinds, self.hashes),
+            **removal.half_removed(self.path, self.records(), self.kinds),
+        }

@@ -1,7 +1,7 @@
 """`export`: the run's graph in another program's format."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from snnb.errors import UpstreamError, UsageError
 from snnb.files import open_regular, sha256_of
@@ -211,16 +211,26 @@ def _hash_of(run: RunDirectory, stamp: str) -> Optional[str]:
 
 def stale_exports(run: RunDirectory) -> List[str]:
     """Return the paths of exports in the run whose graph has changed or does not exist any more."""
+    return [path for path, stamp, sha256 in _exports(run) if sha256 != _hash_of(run, stamp)]
+
+
+def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:
+    """Return the paths of exports in the run that were made of graphs in these directories."""
+    return [path for path, stamp, _ in _exports(run) if run.directory_of("graph", stamp) in directories]
+
+
+def _exports(run: RunDirectory) -> List[Tuple[str, str, object]]:
+    """Return path, graph's stamp and graph's SHA-256 of each export in the run, as its description states them."""
     from snnb.synapses.export.target import DESCRIPTION, beside, described
     from snnb.synapses.export.write import FORMATS
 
     places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
     if places[0].is_symlink():
         return []
-    stale = []
+    found = []
     for path in sorted(path for place in places[1:] if not place.is_symlink() for path in place.glob("*")):
         stated = described(path / DESCRIPTION if path.is_dir() else beside(path), FORMATS)
         origin = None if stated is None or path.is_symlink() else stated.get("graph")
-        if isinstance(origin, dict) and origin.get("sha256") != _hash_of(run, str(origin.get("stamp"))):
-            stale.append(path.relative_to(run.path).as_posix())
-    return stale
+        if isinstance(origin, dict):
+            found.append((path.relative_to(run.path).as_posix(), str(origin.get("stamp")), origin.get("sha256")))
+    return found

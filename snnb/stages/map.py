@@ -45,7 +45,7 @@ Given = Mapping[str, object]
 class MapParams(Options):
     """Which graph comes onto which hardware, and how."""
 
-    hardware: Annotated[Optional[str], Flag(metavar="NAME|FILE.yaml")] = Field(
+    hardware: Annotated[Optional[str], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
         default=None, description="Name of a description (`snnb hardware` lists them), or a YAML file of your own."
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
@@ -145,6 +145,10 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         raise UsageError("--partition brings the cores of the neurons; leave out --method")
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
     read_hardware(_hardware_of(params))
+    if params.method == "hypergraph" and params.partition is None:
+        from snnb.mapping import kahypar
+
+        kahypar.require()
     for path in (params.partition, params.placement):
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file; give the file that the other program has written")
@@ -208,7 +212,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         _write(run, output.directory, params, mapped, began)
         digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
         output.external = external_records(digests, {}, {})
-        output.metrics = _metrics(mapped)
+        output.metrics, output.warnings = _metrics(mapped), list(mapped.warnings)
         output.details = MapDetails(
             graph=str(params.graph),
             hardware=hardware.name,

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
@@ -15,6 +15,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
 from snnb.rundir.staleness import stale_reason, version_warnings
 from snnb.stages.all import STAGES
+from snnb.stages.differences import in_words
 from snnb.stages.stage import AnyStage, Given, PlannedRun, Say, StageResult, recorded_params, result_of, say_nothing
 
 TENSORFLOW_PYTHON = "3.8"  # the newest for which TensorFlow 2.2 was built
@@ -167,11 +168,32 @@ def needed(target: str, given: Given) -> List[str]:
 
 @dataclass(frozen=True)
 class StageState:
-    """A stage, its record if it is complete, and the reason if it is stale."""
+    """A stage, its record if it is complete, and the reason if it is stale.
+
+    Attributes
+    ----------
+    name : str
+        Of the stage; of one of many results its directory.
+    record : StageRecord or None
+    reason : str or None
+        Why it is stale.
+    made_with : dict
+        Parameters of the stages before that it was made with, where the present ones are others: it is not stale.
+    """
 
     name: str
     record: Optional[AnyRecord]
     reason: Optional[str]
+    made_with: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def in_words(self) -> str:
+        """The state as a person reads it."""
+        if self.record is None:
+            return self.reason or ""
+        if self.reason:
+            return f"stale: {self.reason}"
+        return f"made with {in_words(self.made_with)}" if self.made_with else "up to date"
 
 
 def state_of_stages(run: RunDirectory) -> List[StageState]:
@@ -186,6 +208,11 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
     def state(stage: AnyStage, shown: str, directory: str, record: Optional[AnyRecord]) -> StageState:
         if directory in aside:
             return StageState(shown, record, "interrupted while it was replaced; the next stage command puts it back")
+        before = stage.made_with(run, record) if record is not None else {}
+        if record is not None and before:
+            made_with = {name: value for params in before.values() for name, value in params.items()}
+            later = list(STAGES)[list(STAGES).index(next(iter(before))) :]
+            return StageState(shown, record, stale_reason(run, _without_inputs_of(record, later), {}), made_with)
         reason = stale_reason(run, record, {})
         first = first_stale(stage, recorded_params(record))
         return StageState(shown, record, reason or (f"{first} has to run first" if first else None))
@@ -202,6 +229,12 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
             stale[name] = first
         states += found or ([] if stage.optional else [StageState(name, None, "has not run")])
     return states
+
+
+def _without_inputs_of(record: AnyRecord, stages: Sequence[str]) -> AnyRecord:
+    """Leave out the inputs that the stages make of which a run has one result each."""
+    folders = tuple(f"{STAGES[name].kind.directory}/" for name in stages if STAGES[name].kind.names is None)
+    return record.model_copy(update={"inputs": [file for file in record.inputs if not file.path.startswith(folders)]})
 
 
 def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:

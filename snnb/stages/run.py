@@ -3,12 +3,26 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 
+from typing_extensions import Unpack
+
 from snnb.options import validated
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verification import Verification, verify_run
+from snnb.stages.all import STAGES
 from snnb.stages.exports import export_graph
+from snnb.stages.keywords import (
+    ExportKeywords,
+    GraphKeywords,
+    MapKeywords,
+    ParseKeywords,
+    PrepareKeywords,
+    SimulateKeywords,
+    TrainKeywords,
+)
 from snnb.stages.plan import bring_up_to_date
+from snnb.stages.removal import Removal, carry_out, plan_removal
 from snnb.stages.runs import open_or_create
+from snnb.stages.signatures import with_options_of
 from snnb.stages.stage import StageResult
 from snnb.synapses.export.export_options import ExportOptions
 
@@ -60,33 +74,40 @@ class Run:
         """The run directory."""
         return self.directory.path
 
-    def prepare(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["prepare"].kind.params, PrepareKeywords)
+    def prepare(self, *, force: bool = False, **options: Unpack[PrepareKeywords]) -> StageResult:
         """Make a data set's files into arrays."""
         return self._stage("prepare", force, options)
 
-    def train(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["train"].kind.params, TrainKeywords)
+    def train(self, *, force: bool = False, **options: Unpack[TrainKeywords]) -> StageResult:
         """Train the Keras network."""
         return self._stage("train", force, options)
 
-    def parse(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["parse"].kind.params, ParseKeywords)
+    def parse(self, *, force: bool = False, **options: Unpack[ParseKeywords]) -> StageResult:
         """Convert and normalise the trained network."""
         return self._stage("parse", force, options)
 
-    def simulate(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["simulate"].kind.params, SimulateKeywords)
+    def simulate(self, *, force: bool = False, **options: Unpack[SimulateKeywords]) -> StageResult:
         """Simulate the converted network; always a new simulation."""
         return self._stage("simulate", force, options)
 
-    def graph(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["graph"].kind.params, GraphKeywords)
+    def graph(self, *, force: bool = False, **options: Unpack[GraphKeywords]) -> StageResult:
         """Write the synapse graph."""
         return self._stage("graph", force, options)
 
-    def map(self, *, force: bool = False, **options: Any) -> StageResult:
+    @with_options_of(STAGES["map"].kind.params, MapKeywords)
+    def map(self, *, force: bool = False, **options: Unpack[MapKeywords]) -> StageResult:
         """Map the graph onto the cores of a chip, as in `run.map(hardware="loihi")`.
 
         `snnb.mapping.mapping.Mapping.open(result.directory)` reads the result.
         """
         return self._stage("map", force, options)
 
+    @with_options_of(ExportOptions, ExportKeywords)
     def export(
         self,
         format: str,
@@ -94,9 +115,9 @@ class Run:
         *,
         graph: Optional[str] = None,
         force: bool = False,
-        **options: object,
+        **options: Unpack[ExportKeywords],
     ) -> "Export":
-        """Write the graph in another program's format; `options` are the fields of `ExportOptions`."""
+        """Write the graph in another program's format."""
         return export_graph(
             self.directory,
             format,
@@ -106,6 +127,12 @@ class Run:
             force=force,
             say=self._say,
         )
+
+    def remove(self, *names: str, with_dependents: bool = False) -> Removal:
+        """Take simulations, graphs or mappings out of the run: by stamp, or as `graphs/<stamp>`."""
+        planned = plan_removal(self.directory, names, with_dependents=with_dependents)
+        carry_out(self.directory, planned, say=self._say)
+        return planned
 
     def verify(self) -> Verification:
         """Hash everything that the manifest records again."""

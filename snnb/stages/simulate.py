@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
@@ -13,11 +13,13 @@ from snnb.memory import TENSORFLOW
 from snnb.options import Flag
 from snnb.progress import Progress, silent
 from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.rundir.records import Kind, Record, StageRecord
+from snnb.rundir.records import D, Kind, P, Record, StageRecord
 from snnb.rundir.staleness import stale_reason
 from snnb.simulation.settings import SimulationSettings
-from snnb.stages import parse, prepare
+from snnb.stages import parse, prepare, train
+from snnb.stages.differences import differing
 from snnb.stages.log_file import write_log
+from snnb.stages.parse import ParseParams
 from snnb.stages.stage import (
     PlannedRun,
     Say,
@@ -30,6 +32,8 @@ from snnb.stages.stage import (
     result_of,
     say_nothing,
 )
+from snnb.stages.train import TrainParams
+from snnb.text import LONGEST_NAME, is_name
 
 if TYPE_CHECKING:
     from configparser import ConfigParser
@@ -40,16 +44,28 @@ DEFAULT_SAMPLES = 1000
 class SimulateParams(SimulationSettings):
     """What is simulated and how, and which simulation is made again."""
 
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {"samples": f"{DEFAULT_SAMPLES}, or all there are"}
+
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
         exclude=True,
         description="Make this simulation of the run again, in its place and with its options.",
+    )
+    label: Annotated[Optional[str], Flag(metavar="TEXT")] = Field(
+        default=None, exclude=True, description="A name for this simulation, shown by `snnb status` and `snnb compare`."
     )
     spike_code: str = Field(
         default="temporal_mean_rate",
         exclude=True,
         description="Only temporal_mean_rate; the toolbox's other codes are refused.",
     )
+
+    @field_validator("label")
+    @classmethod
+    def _is_a_name(cls, label: Optional[str]) -> Optional[str]:
+        if label is not None and not is_name(label):
+            raise ValueError(f"is no line of 1 to {LONGEST_NAME} characters that can be printed")
+        return label
 
     @field_validator("spike_code")
     @classmethod
@@ -63,11 +79,18 @@ class SimulateParams(SimulationSettings):
 
 
 class SimulateDetails(Record):
-    """The engine, why it was chosen, and the mean firing rate of each population in spikes per step and neuron."""
+    """The engine, why it was chosen, the mean firing rate of each population in spikes per step and neuron, the label.
+
+    `training` and `conversion` are the parameters that the simulated network was made with: those of `train` and
+    `parse` may be others by now. They are None in a record that was written before they were recorded.
+    """
 
     engine: str
     engine_reason: str
     mean_rates: Dict[str, float]
+    label: Optional[str] = Field(default=None, max_length=LONGEST_NAME)
+    training: Optional[TrainParams] = None
+    conversion: Optional[ParseParams] = None
 
 
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
@@ -98,7 +121,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 def _to_repair(
     run: RunDirectory, given: Mapping[str, object], say: Say
 ) -> StageRecord[SimulateParams, SimulateDetails]:
-    record, stamp = record_to_repair(run, KIND, given, "a simulation", ["workers"]), given["repair"]
+    record, stamp = record_to_repair(run, KIND, given, "a simulation", ["workers", "label"]), given["repair"]
     if not all(run.hashes.matches(file) for file in record.inputs):
         if all(run.hashes.matches(file) for file in record.outputs):
             raise UsageError(
@@ -187,9 +210,39 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
         output.metrics = dict(result.metrics)
         output.warnings = list(result.warnings)
         output.details = SimulateDetails(
-            engine=result.engine, engine_reason=result.engine_reason, mean_rates=dict(result.mean_rates)
+            engine=result.engine,
+            engine_reason=result.engine_reason,
+            mean_rates=dict(result.mean_rates),
+            label=_label(run, params),
+            training=_params_of(run, train.KIND),
+            conversion=_params_of(run, parse.KIND),
         )
     return result_of(run, "simulate", stamp)
+
+
+def _label(run: RunDirectory, params: SimulateParams) -> Optional[str]:
+    """Return the label that is given; a simulation that is repaired keeps its own."""
+    before = recorded(run, KIND, params.repair) if params.repair is not None else None
+    return before.details.label if params.label is None and before is not None else params.label
+
+
+def _params_of(run: RunDirectory, kind: Kind[P, D]) -> Optional[P]:
+    record = recorded(run, kind)
+    return record.params if record is not None else None
+
+
+def _made_with(run: RunDirectory, record: StageRecord[SimulateParams, SimulateDetails]) -> Dict[str, Dict[str, object]]:
+    """Return by stage the parameters of the simulated network where those of the present network are others."""
+    pairs = {
+        train.KIND.name: (record.details.training, _params_of(run, train.KIND)),
+        parse.KIND.name: (record.details.conversion, _params_of(run, parse.KIND)),
+    }
+    made: Dict[str, Dict[str, object]] = {}
+    for stage, (then, now) in pairs.items():
+        if then is not None and now is not None:
+            told = differing([{stage: params.model_dump(mode="json")} for params in (then, now)])[0]
+            made.update({stage: told} if told else {})
+    return made
 
 
 def _output_scale(run: RunDirectory) -> float:
@@ -233,6 +286,7 @@ STAGE = Stage(
     serves=latest_matching,
     why=_why_run,
     again=lambda stamp: ("--repair", stamp),
+    made_with=_made_with,
     check=_check,
     always_new=True,
     address_space=TENSORFLOW,

@@ -83,6 +83,14 @@ def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, monkey
     found = partition(network, on((8, 8), 30, 150, None), method="groups")
     assert _within(network, found.core, Limits(30, 150, NO_LIMIT))
     assert connectivity(network, found.core, int(found.core.max()) + 1) < found.tried[0].connectivity
+    assert ["Mt-KaHyPar is not installed" in warning for warning in found.warnings] == [True]
+    assert partition(network, on((8, 8), 30, 150, None), method="sequential").warnings == ()
+
+
+def test_hypergraph_without_mt_kahypar_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(kahypar, "available", lambda: False)
+    with pytest.raises(InputError, match=r"needs Mt-KaHyPar, .*snnb\[mapping\]"):
+        partition(_placed(_convolutional(), tmp_path), on((8, 8), 30, 150, None), method="hypergraph")
 
 
 def _partitions(neurons, cores):

@@ -1,10 +1,8 @@
 """The options of an export, declared once: for the command line, the Python face and the formats that use them."""
 
-import os
-from typing import Optional
+from typing import Literal, Optional
 
 from pydantic import Field
-from typing_extensions import Literal
 
 from snnb.options import Options
 
@@ -28,11 +26,8 @@ class ExportOptions(Options):
         allow_inf_nan=False,
         description="Factor from rates (metis) or spike counts (hmetis) to integer weights.",
     )
-    workers: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)),
-        ge=1,
-        le=256,
-        description="Threads that write the format parts; by default as many as there are cores.",
+    workers: Optional[int] = Field(
+        default=None, ge=1, le=256, description="Threads that write the format parts; by default one a core."
     )
     idx64: bool = Field(default=False, description="The program that reads a metis file is built with 64-bit indices.")
 

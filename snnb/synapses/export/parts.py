@@ -4,6 +4,7 @@ The loops that generate edges and Arrow's writer both work without Python's lock
 """
 
 import csv
+import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         projection.edges_of(0, 1)
     stopped = threading.Event()
     counter = request.counter(graph.number_of_edges())
-    with ThreadPoolExecutor(request.options.workers) as pool:
+    with ThreadPoolExecutor(request.options.workers or len(os.sched_getaffinity(0))) as pool:
         pending: Dict[Future[None], _Part] = {
             pool.submit(_write_part, graph, path, part, request, stopped): part
             for part in sorted(parts, key=lambda part: -part.edges)

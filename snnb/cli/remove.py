@@ -1,0 +1,65 @@
+"""`snnb remove`: take a simulation, a graph or a mapping out of a run."""
+
+import sys
+from typing import List
+
+import typer
+from typing_extensions import Annotated
+
+from snnb.cli import output
+from snnb.cli.parameters import Directory, Json, NoWait, Quiet, Verbose
+from snnb.errors import UsageError
+
+
+def remove(
+    directory: Directory,
+    stamps: Annotated[
+        List[str],
+        typer.Argument(
+            metavar="STAMP...",
+            help="Stamp of a simulation or mapping, or `graphs/STAMP`, as `snnb status` names them.",
+            show_default=False,
+        ),
+    ],
+    with_dependents: Annotated[
+        bool, typer.Option("--with-dependents", help="Also remove what was made of it: graphs and mappings.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
+    no_wait: NoWait = False,
+    json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Remove simulations, graphs or mappings from a run and its manifest."""
+    console = output.configure(json, verbose, quiet)
+    from rich.filesize import decimal
+
+    from snnb.stages.removal import carry_out, plan_removal
+    from snnb.stages.runs import open_run
+
+    run = open_run(directory)
+    output.answer_signals()
+    run.settle(console.say)
+    planned = plan_removal(run, stamps, with_dependents=with_dependents)
+    what = f"{', '.join(planned.directories)} ({decimal(planned.size_bytes)})"
+    if not yes and not _agreed(f"remove {what} from {run.path}?"):
+        console.result(["nothing is removed"], {"run_dir": run.path, "removed": [], "exports": []})
+        return
+    carry_out(run, planned, wait=not no_wait, say=console.say)
+    for path in planned.exports:
+        console.say(f"{path} was made of a graph that is gone; it stays")
+    console.result(
+        [f"removed {what}"],
+        {
+            "run_dir": run.path,
+            "removed": planned.directories,
+            "size_bytes": planned.size_bytes,
+            "exports": planned.exports,
+        },
+    )
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask at; give --yes to remove without being asked")
+    return typer.confirm(question, err=True)

@@ -1,0 +1,1 @@
+"""What a person looks at: one page a run, and simulations beside each other. No TensorFlow."""

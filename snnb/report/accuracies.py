@@ -1,0 +1,58 @@
+"""The accuracies of several simulations over time, in one figure."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from snnb.figures import plain, save
+
+FEW = 10  # simulations whose colours are told apart by hue; of more, the colours run from the first to the last
+MOST_ROWS = 40  # of a column of the legend
+
+
+@dataclass(frozen=True)
+class Course:
+    """How well a simulation does after each step.
+
+    Attributes
+    ----------
+    name : str
+    steps : sequence of float
+        Accuracy, from 0 to 1, or mean squared error, after each step of 1 ms.
+    analogue : float
+        The analogue network's.
+    """
+
+    name: str
+    steps: Sequence[float]
+    analogue: float
+
+
+def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
+    """Plot the courses of simulations, the analogue network's value dashed in the same colour; the legend is beside.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, SVG or PDF file.
+    courses : sequence of Course
+    label : str
+        What is plotted.
+    """
+    columns = -(-len(courses) // MOST_ROWS)
+    rows = min(len(courses), MOST_ROWS)
+    figure = Figure(figsize=(6.5 + 2.6 * columns, max(4.0, 0.9 + 0.19 * rows)))
+    axes = figure.subplots()
+    hues = matplotlib.colormaps["tab10" if len(courses) <= FEW else "viridis"]
+    colours = hues(np.arange(len(courses)) if len(courses) <= FEW else np.linspace(0, 0.95, len(courses)))
+    for course, colour in zip(courses, colours):
+        axes.plot(np.arange(1, len(course.steps) + 1), course.steps, color=colour, label=plain(course.name))
+        axes.axhline(course.analogue, color=colour, linestyle="dashed", linewidth=0.8)
+    axes.set_xlabel("time (ms)")
+    axes.set_ylabel(f"{label} (dashed: analogue network)")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns, fontsize="small", frameon=False)
+    save(figure, path)

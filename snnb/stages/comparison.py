@@ -1,0 +1,198 @@
+"""Simulations of one or several runs side by side."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
+
+from snnb.errors import InputError, UsageError
+from snnb.numpy_file import load_archive
+from snnb.rundir import manifest
+from snnb.rundir.directory import STAMP, RunDirectory
+from snnb.simulation.quality import wilson_interval
+from snnb.stages import map as mapping
+from snnb.stages.runs import open_run
+from snnb.stages.simulations import SimulationRecord, apart
+from snnb.text import JsonValue, load_json
+
+Interval = Tuple[float, float]
+
+
+@dataclass(frozen=True)
+class MappingCost:
+    """What a mapping of a simulation's graph costs."""
+
+    stamp: str
+    hardware: str
+    method: str
+    cores: int
+    connectivity: float
+    hops_unicast: float
+    energy_pj: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A simulation beside others.
+
+    Attributes
+    ----------
+    run : Path
+    stamp : str
+    model, dataset : str
+    label : str or None
+    differs : dict
+        The parameters that are not the same in all.
+    samples, steps : int
+        Steps counted in each sample.
+    ann_accuracy, snn_accuracy : float or None
+        Shares; None for a network that reproduces its input.
+    ann_interval, snn_interval : tuple of float or None
+        Their 95 % intervals (Wilson).
+    ann_error, snn_error : float or None
+        Mean squared errors of a network that reproduces its input.
+    mean_rate : float
+        Spikes a step and neuron, the input's neurons not counted.
+    synaptic_operations : float
+        A sample: spikes times out-degree.
+    neurons, synapses : int
+    mappings : list of MappingCost
+    by_step : list of float
+        Accuracy or error after each step.
+    """
+
+    run: Path
+    stamp: str
+    model: str
+    dataset: str
+    label: Optional[str]
+    differs: Dict[str, JsonValue]
+    samples: int
+    steps: int
+    ann_accuracy: Optional[float]
+    snn_accuracy: Optional[float]
+    ann_interval: Optional[Interval]
+    snn_interval: Optional[Interval]
+    ann_error: Optional[float]
+    snn_error: Optional[float]
+    mean_rate: float
+    synaptic_operations: float
+    neurons: int
+    synapses: int
+    mappings: List[MappingCost]
+    by_step: List[float]
+
+    @property
+    def name(self) -> str:
+        """Its label, or run and stamp."""
+        return self.label or f"{self.run.name}:{self.stamp}"
+
+
+def compare(places: Sequence[str]) -> List[Compared]:
+    """Read simulations, each named as `RUN:STAMP`; `RUN` alone stands for all of that run.
+
+    Raises
+    ------
+    UsageError
+        There is no such simulation, or none at all.
+    InputError
+        No run is there, or a file of a simulation is not as it was written.
+    """
+    found: Dict[Tuple[Path, str], Tuple[RunDirectory, SimulationRecord]] = {}
+    for place in places:
+        path, stamp = split_place(place)
+        run = open_run(path)
+        records = cast("Dict[str, SimulationRecord]", run.records_of("simulate"))
+        if not records:
+            raise UsageError(f"{path} has no simulation yet; `snnb simulate --run-dir {path}` makes one")
+        if stamp is not None and stamp not in records:
+            raise UsageError(f"{place}: no such simulation; there are: {', '.join(records)}")
+        for name in records if stamp is None else [stamp]:
+            found.setdefault((path.resolve(), name), (run, records[name]))
+    told = apart([record for _, record in found.values()])
+    compared = [_compared(run, name, record) for (_, name), (run, record) in found.items()]
+    return [replace(one, differs=differs) for one, differs in zip(compared, told)]
+
+
+def split_place(text: str) -> Tuple[Path, Optional[str]]:
+    """Return run and stamp of `RUN:STAMP`; no stamp for the path of a run, which may itself have a colon."""
+    path, _, stamp = text.rpartition(":")
+    if path and re.fullmatch(STAMP, stamp) and not (Path(text) / manifest.NAME).exists():
+        return Path(path), stamp
+    return Path(text), None
+
+
+def _compared(run: RunDirectory, stamp: str, record: SimulationRecord) -> Compared:
+    stated, sums = simulated_files(run, stamp)
+    samples, metrics = record.params.samples, record.metrics
+    ann, snn = metrics.get("ann_accuracy"), metrics.get("snn_accuracy")
+    steps = record.params.duration - record.params.warm_up
+    neurons = sum(counts.size for counts in sums.values())
+    spikes = sum(int(counts.sum()) for counts in sums.values())
+    return Compared(
+        run=run.path,
+        stamp=stamp,
+        model=run.model,
+        dataset=run.manifest.run.dataset,
+        label=record.details.label,
+        differs={},
+        samples=samples,
+        steps=steps,
+        ann_accuracy=ann,
+        snn_accuracy=snn,
+        ann_interval=None if ann is None else wilson_interval(ann * samples, samples),
+        snn_interval=None if snn is None else wilson_interval(snn * samples, samples),
+        ann_error=metrics.get("ann_mean_squared_error"),
+        snn_error=metrics.get("snn_mean_squared_error"),
+        mean_rate=spikes / max(1, neurons * samples * steps),
+        synaptic_operations=float(stated["synaptic_operations_per_sample"]),
+        neurons=neurons,
+        synapses=int(stated["ann_multiply_accumulates_per_sample"]),
+        mappings=_mappings(run, stamp),
+        by_step=by_step(stated),
+    )
+
+
+def by_step(stated: Mapping[str, JsonValue]) -> List[float]:
+    """Return the accuracy, or mean squared error, after each step, from what `sim_accuracies.json` states."""
+    for name in ("snn_accuracy_by_timestep", "snn_mean_squared_error_by_timestep"):
+        if name in stated:
+            return [float(value) for value in stated[name]]
+    return []
+
+
+def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue], Dict[str, JsonValue]]:
+    """Read what a simulation wrote: `sim_accuracies.json`, and of `spike_rate_sums.npz` the counts by population.
+
+    Raises
+    ------
+    InputError
+        One is not as the simulation wrote it.
+    """
+    folder = run.directory_of("simulate", stamp)
+    written = {file.path: file for file in run.records_of("simulate")[stamp].outputs}
+    remedy = f"`snnb simulate --repair {stamp} --run-dir {run.path}` makes it again"
+    paths = [f"{folder}/{name}" for name in ("sim_accuracies.json", "spike_rate_sums.npz")]
+    for path in paths:
+        if path not in written or not run.hashes.matches(written[path]):
+            raise InputError(f"{run.path / path} is not as the simulation wrote it; {remedy}")
+    stated = load_json(run.path / paths[0], remedy)
+    arrays = load_archive(run.path / paths[1], remedy, must=["num_samples"])
+    counts = {name: values for name, values in arrays.items() if values.ndim and name != "input"}
+    return stated, counts
+
+
+def _mappings(run: RunDirectory, stamp: str) -> List[MappingCost]:
+    """Return the costs of all mappings of the simulation's graph."""
+    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
+    return [
+        MappingCost(
+            name,
+            record.details.hardware,
+            record.details.method,
+            record.details.cores,
+            *(float(record.metrics[key] or 0) for key in ("connectivity", "hops_unicast", "energy_pj")),
+        )
+        for name, record in records.items()
+        if record.details.graph == stamp
+    ]

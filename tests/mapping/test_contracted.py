@@ -1,0 +1,107 @@
+"""Groups cost exactly what their neurons do, and every move changes the cost by what is said."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from snnb.mapping import moves
+from snnb.mapping.contracted import contract
+from snnb.mapping.groups import grouped
+from snnb.mapping.limits import NO_LIMIT, Limits
+from snnb.mapping.search import Search
+from snnb.mapping.traffic import connectivity, usage
+from tests.mapping.networks import hardware
+
+UNLIMITED = Limits.of(hardware())._replace(synapses=NO_LIMIT)
+
+
+def groupings(network, rng):
+    """Every neuron alone; the package's own groups; random ones."""
+    yield np.arange(network.neurons, dtype=np.int32), network.neurons
+    yield grouped(network, UNLIMITED)
+    yield grouped(network, UNLIMITED, 2)
+    group, groups = [], 0
+    for population in network.populations:  # of one population each
+        more = -(-population.size // 3)
+        group += [groups + rng.permutation(np.arange(population.size) % more)]
+        groups += more
+    yield np.concatenate(group).astype(np.int32), groups
+
+
+def agrees(network, search, group, cores):
+    """The cost and the loads are those of the partition of the neurons, counted anew."""
+    core = search.core[group]
+    assert search.cost == pytest.approx(connectivity(network, core, cores) * network.samples, abs=1e-6)
+    np.testing.assert_array_equal(search.load.T, usage(network, core, cores))
+
+
+def test_cost_and_loads_are_those_of_the_neurons(case):
+    network, rng = case[2], np.random.default_rng(3)
+    for group, groups in groupings(network, rng):
+        net = contract(network, group, groups)
+        for cores in (1, 2, 7):
+            search = Search(net, rng.integers(0, cores, groups).astype(np.int32), cores, UNLIMITED)
+            agrees(network, search, group, cores)
+
+
+def test_a_move_changes_the_cost_and_the_axons_by_what_is_said(case):
+    network, rng = case[2], np.random.default_rng(4)
+    for group, groups in groupings(network, rng):
+        net = contract(network, group, groups)
+        search = Search(net, rng.integers(0, 5, groups).astype(np.int32), 5, UNLIMITED)
+        state = search._state
+        for _ in range(60):
+            moved, to = int(rng.integers(groups)), int(rng.integers(5))
+            here, before, load = int(state.core[moved]), moves.cost_of(net, state), state.load.copy()
+            if here == to:
+                continue
+            cost, left, found = moves.change(net, state, moved, to)
+            moves.move(net, state, moved, to)
+            assert moves.cost_of(net, state) == before + cost
+            assert (state.load - load)[:, 1].tolist() == [
+                left if core == here else found if core == to else 0 for core in range(5)
+            ]
+        search.cost = int(moves.cost_of(net, state))
+        agrees(network, search, group, 5)
+
+
+@pytest.mark.parametrize("limits", [(10**6, 10**6), (25, 10**6), (25, 60)])
+def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(case, limits):
+    network = case[2]
+    for group, groups in groupings(network, np.random.default_rng(5)):
+        net = contract(network, group, groups)
+        start = np.arange(groups, dtype=np.int32)  # a core each keeps the limits, if they can be kept
+        search = Search(net, start, groups, Limits(*limits, NO_LIMIT), seed=1)
+        search.anneal(3000, search.cost / groups, 0.1, penalty=search.cost)
+        agrees(network, search, group, groups)
+        held, annealed = search.legal, search.cost
+        search.descend()
+        agrees(network, search, group, groups)
+        assert search.cost <= annealed
+        assert search.legal or not held
+
+
+def test_groups_are_of_one_population_and_fit_a_core(case):
+    network = case[2]
+    tight = Limits(5, int(network.fan_in.max()) + 3, int(network.in_degrees.max()) * 2)
+    group, groups = grouped(network, tight)
+    assert np.unique(group).tolist() == list(range(groups))
+    owner = np.repeat(np.arange(len(network.populations)), [p.size for p in network.populations])
+    assert len(np.unique(np.stack([group, owner]), axis=1).T) == groups
+    assert (np.stack(usage(network, group, groups)) <= np.array(tight)[:, None]).all()
+
+
+def test_ctrl_c_ends_a_search_at_once(case):
+    network = case[2]
+    net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons)
+    search = Search(net, np.zeros(network.neurons, np.int32), 4, UNLIMITED)
+    search.anneal(100, 10.0, 1.0, penalty=1.0)  # compiled
+    began = time.monotonic()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        search.anneal(10**12, 10.0, 1.0, penalty=1.0)  # days
+    assert time.monotonic() - began < 10  # a hang, not a measurement
