@@ -103,4 +103,5 @@ class ExportKeywords(TypedDict, total=False):
     with_input: bool
     exact: bool
     scale: Optional[float]
+    workers: Optional[int]
     idx64: bool
