@@ -17,6 +17,7 @@ from snnb.cli.export import export
 from snnb.cli.hardware import hardware
 from snnb.cli.models import models
 from snnb.cli.remove import remove
+from snnb.cli.report import report
 from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
 from snnb.cli.verify import verify
@@ -61,7 +62,7 @@ def snnb(
 for _name, _stage in STAGES.items():
     commands.command(_name)(stage_command(_name, [_name], _stage.text, by_name=True))
 commands.command("run")(stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False))
-for _command in (models, datasets, hardware, status, verify, compare, export, remove, doctor):
+for _command in (models, datasets, hardware, status, verify, report, compare, export, remove, doctor):
     commands.command()(_command)
 
 

@@ -9,6 +9,7 @@ from snnb.rundir.verification import Verification, verify_run
 from snnb.stages.exports import export_graph
 from snnb.stages.plan import bring_up_to_date
 from snnb.stages.removal import Removal, carry_out, plan_removal
+from snnb.stages.report import write_report
 from snnb.stages.runs import open_or_create
 from snnb.stages.stage import StageResult
 from snnb.synapses.export.export_options import ExportOptions
@@ -113,6 +114,13 @@ class Run:
         planned = plan_removal(self.directory, names, with_dependents=with_dependents)
         carry_out(self.directory, planned, say=self._say)
         return planned
+
+    def report(
+        self, output: Union[str, Path, None] = None, *, simulation: Optional[str] = None, force: bool = False
+    ) -> Path:
+        """Write one HTML page about the run, by default `report.html` in it; return its path."""
+        target = Path(output) if output is not None else None
+        return write_report(self.directory, simulation=simulation, output=target, force=force)
 
     def verify(self) -> Verification:
         """Hash everything that the manifest records again."""
