@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-all test-browser test-privileged image image-test lint format docs record-fixtures bench model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-all test-browser test-privileged image image-test lint format docs record-fixtures record-model-files bench model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -78,11 +78,15 @@ format: setup ## put the code into the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup ## write the command reference anew
+docs: setup ## write the command reference and the keywords of snnb.Run anew
 	$(BIN)/python docs/make_cli_reference.py
+	$(BIN)/python docs/make_keywords.py
 
 record-fixtures: setup ## record anew the small run that the pipeline tests start from
 	$(BIN)/python tests/fixtures/record.py
+
+record-model-files: setup ## record anew the models of other programs, each in an environment of its own; takes minutes
+	$(BIN)/python tests/fixtures/model_files/record.py
 
 bench: setup ## measure speed and memory beside the usual ways
 	$(BIN)/python benchmarks/graph.py

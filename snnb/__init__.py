@@ -1,19 +1,32 @@
 """Synapse graphs of real spiking networks: every neuron, every synapse, and how much traffic it carries."""
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Dict, List
 
 from snnb.version import __version__
 
-__all__ = ["Run", "__version__"]
+__all__ = ["Mapping", "Run", "SynapseGraph", "__version__", "read_spikes"]
 
 if TYPE_CHECKING:
+    from snnb.mapping.mapping import Mapping
+    from snnb.simulation.spikes import read_spikes
     from snnb.stages.run import Run
+    from snnb.synapses.graph import SynapseGraph
+
+_MODULES: Dict[str, str] = {
+    "Mapping": "snnb.mapping.mapping",
+    "Run": "snnb.stages.run",
+    "SynapseGraph": "snnb.synapses.graph",
+    "read_spikes": "snnb.simulation.spikes",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Run` when it is first used, so that `import snnb` takes no time."""
-    if name == "Run":
-        from snnb.stages.run import Run
-
-        return Run
+    """Import a name when it is first used, so that `import snnb` takes no time."""
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> List[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__") and name not in __all__)]

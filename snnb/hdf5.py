@@ -109,6 +109,17 @@ def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> JsonV
     return parse_json(value, f"{path}: the attribute {name}", remedy)
 
 
+def numbers_stored(group: h5py.Group) -> int:
+    """Return how many numbers the arrays below a group have together."""
+    sizes = []
+    group.visititems(lambda _, item: sizes.append(math.prod(item.shape or (0,))) if _is_array(item) else None)
+    return sum(sizes)
+
+
+def _is_array(item: object) -> bool:
+    return isinstance(item, h5py.Dataset)
+
+
 def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:
     """Copy attributes, groups and arrays, without the times that h5py 2 records unless told otherwise."""
     copy_attributes(source.attrs, target)

@@ -8,12 +8,12 @@ layers and functions that are listed here, each at its proper place.
 import copy
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, List, Set, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Set, Tuple
 
 import h5py
 
 from snnb.errors import InputError, out_of_memory
-from snnb.hdf5 import json_attribute, reading
+from snnb.hdf5 import json_attribute, numbers_stored, reading
 from snnb.text import JsonValue
 
 if TYPE_CHECKING:
@@ -79,10 +79,17 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
         except InputError:
             raise
         except Exception as error:  # whatever Keras raises here is about the file
-            if out_of_memory(error):
-                raise
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(f"{path}: Keras {keras.__version__} cannot load it ({line[:200]}); {remedy}") from error
+            raise not_loaded(error, str(path), remedy) from error
+
+
+def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
+    """Return what to raise for an error of Keras about the model in a file: an `InputError`, unless memory is short."""
+    from tensorflow import keras
+
+    if out_of_memory(error):
+        return error
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return InputError(f"{where}: Keras {keras.__version__} cannot load it ({line[:200]}); {remedy}")
 
 
 def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
@@ -212,8 +219,16 @@ def _is_plain(value: JsonValue) -> bool:
     return True
 
 
-def _check_sizes(architecture: Dict[str, JsonValue], file: h5py.File, path: Path, remedy: str) -> None:
-    """Refuse a model with more weights than the file holds, without taking memory: TensorFlow takes none in a graph."""
+def size_up(architecture: JsonValue) -> Tuple[int, Tuple[Optional[int], ...]]:
+    """Return how many weights a model has and the shape of its output, with the batch axis.
+
+    No memory is taken for them: TensorFlow takes none in a graph.
+
+    Parameters
+    ----------
+    architecture : object
+        A description that `check_layers` has passed. Keras raises whatever it does for one that it cannot build.
+    """
     import tensorflow as tf
     from tensorflow import keras
     from tensorflow.python.util import deprecation
@@ -221,13 +236,11 @@ def _check_sizes(architecture: Dict[str, JsonValue], file: h5py.File, path: Path
     with tf.Graph().as_default(), deprecation.silence():  # Keras uses deprecated functions there
         model = keras.models.model_from_config(copy.deepcopy(architecture))
         needed = sum(math.prod(int(length) for length in weight.shape) for weight in model.weights)
-    stored = 0
-    group = file["model_weights"]
+        return needed, model.output_shape
 
-    def count(_: str, item: object) -> None:
-        nonlocal stored
-        stored += math.prod(item.shape or (0,)) if isinstance(item, h5py.Dataset) else 0
 
-    group.visititems(count)
+def _check_sizes(architecture: Dict[str, JsonValue], file: h5py.File, path: Path, remedy: str) -> None:
+    """Refuse a model with more weights than the file holds."""
+    (needed, _), stored = size_up(architecture), numbers_stored(file["model_weights"])
     if needed > stored:
         raise InputError(f"{path}: its layers need {needed:,} weights, but it holds {stored:,}; {remedy}")

@@ -6,9 +6,10 @@ The command line, `snnb.Run`, the manifest and the settings of the domain are al
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticUndefined
 from typing_extensions import Annotated
 
 from snnb.errors import UsageError
@@ -37,6 +38,8 @@ class Flag:
         Whether the option can be given several times; `parse` is given the list of texts.
     hidden : bool
         Whether the command line does not have the option.
+    complete : callable, optional
+        Returns values that a shell may complete.
     """
 
     name: Optional[str] = None
@@ -45,6 +48,7 @@ class Flag:
     environment: Optional[str] = None
     repeated: bool = False
     hidden: bool = False
+    complete: Optional[Callable[[], Sequence[str]]] = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Options(BaseModel):
         protected_namespaces=(),
         allow_inf_nan=False,
     )
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field, in words: where its default comes from
 
     def changed(self: "Opts", **values: object) -> "Opts":
         """Return a copy with other values of some fields; raise `UsageError` for a value that is not valid."""
@@ -178,6 +183,16 @@ def _parsed(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def default_in_words(kind: Type[Options], name: str) -> Optional[str]:
+    """Return what the help says of a field's default; None where the field is off or the help says it itself."""
+    default = kind.model_fields[name].default
+    if name in kind.defaults_elsewhere:
+        return kind.defaults_elsewhere[name]
+    if default is None or default is False or default is PydanticUndefined:
+        return None
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def own_flags(kind: Type[Options]) -> Dict[str, Flag]:

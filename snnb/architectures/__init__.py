@@ -4,6 +4,7 @@ from snnb.architectures import (  # noqa: F401  importing a file registers its m
     alexnet,
     autoencoder,
     cnn,
+    densenet,
     lenet,
     mini,
     mlp,

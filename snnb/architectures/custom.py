@@ -1,4 +1,4 @@
-"""A model of the user: a function in a Python file, or a trained model in an HDF5 file."""
+"""A model of the user: a function in a Python file, or a trained model in a file."""
 
 import importlib.util
 import inspect
@@ -16,13 +16,14 @@ from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.architectures.trained import load_trained, usable_model
 from snnb.errors import InputError, UsageError, out_of_memory
 from snnb.files import open_regular
+from snnb.model_files.kinds import is_model_file, refuse_other_kinds
+from snnb.model_files.tell import Tell, tell_nobody
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
-_TRAINED = re.compile(r".+\.(h5|hdf5)")
 _FROM_DATA_SET = ("input_shape", "num_classes")
 
 
@@ -61,7 +62,8 @@ class OwnModel:
         Name of the function that returns the model; None for a trained model.
     build : callable
         `build(input_shape=, num_classes=, **settings)` as for a model of this package. The user's function is given
-        those of the first two that it has parameters for. A trained model is loaded with its weights.
+        those of the first two that it has parameters for. A trained model is loaded with its weights; its further
+        keyword `tell` is called with what it has that the file has not.
     takes_shape : bool
         Whether the function has a parameter `input_shape`. If not, the model determines the shape of the pictures.
     settings : mapping of str to Hyperparameter
@@ -105,7 +107,7 @@ class OwnModel:
 
 def is_own(model: str) -> bool:
     """Return whether the value of `--model` names a file rather than a model of this package."""
-    return bool(_PYTHON.fullmatch(model) or _TRAINED.fullmatch(model))
+    return bool(_PYTHON.fullmatch(model)) or is_model_file(model)
 
 
 def own_model(model: str) -> OwnModel:
@@ -116,7 +118,7 @@ def own_model(model: str) -> OwnModel:
     Parameters
     ----------
     model : str
-        `path/file.py:function` or `path/model.h5`.
+        `path/file.py:function` or the path of a trained model.
 
     Raises
     ------
@@ -130,7 +132,11 @@ def own_model(model: str) -> OwnModel:
     match = _PYTHON.fullmatch(model)
     path = _file(match["path"] if match else model)
     if match is None:
-        return OwnModel(_own_name(path.stem), path, None, lambda input_shape, num_classes: load_trained(path))
+
+        def load(input_shape: InputShape, num_classes: Optional[int], tell: Tell = tell_nobody) -> "Model":
+            return load_trained(path, tell)
+
+        return OwnModel(_own_name(path.stem), path, None, load)
 
     function = _function(path, match["function"])
     label = f"{path.name}:{function.__name__}"
@@ -155,6 +161,7 @@ def _file(text: str) -> Path:
         raise InputError(f"{text}: {error}: check the path given with --model") from None
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path given with --model")
+    refuse_other_kinds(path)
     with open_regular(path):
         return path
 

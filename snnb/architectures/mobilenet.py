@@ -1,7 +1,8 @@
-"""The small network of depthwise convolutions of Intel's tutorial for Loihi."""
+"""Networks of depthwise convolutions: the small one of Intel's tutorial for Loihi, and MobileNetV2."""
 
 from typing import TYPE_CHECKING, Tuple
 
+from snnb.architectures.applications import application
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
@@ -54,3 +55,34 @@ def _rectified(x: "Tensor", name: str) -> "Tensor":
     from tensorflow.keras.layers import Activation, BatchNormalization
 
     return Activation("relu", name=f"{name}_relu")(BatchNormalization(name=f"{name}_bn")(x))
+
+
+@architecture(
+    ModelSpec(
+        name="mobilenet_v2_imagenet",
+        historical_name="MobileNetV2_ImageNet",
+        dataset="imagenet",
+        input_shape=(224, 224, 3),
+        num_classes=1000,
+        neurons=6_108_072,
+        synapses=1_207_121_808,
+        source="Sandler et al. 2018, CVPR, 4510; arXiv 1801.04381, table 2; as tensorflow.keras.applications builds it",
+        recipe=Recipe(
+            optimizer="sgd",
+            learning_rate=0.05,
+            schedule="cosine",
+            momentum=0.9,
+            epochs=150,
+            batch_size=128,
+            flip=True,
+            shift=0.1,
+        ),
+    )
+)
+def mobilenet_v2_imagenet(input_shape: InputShape, num_classes: int, alpha: float = 1.0) -> "Model":
+    """Build 32c3/2 – 17 inverted residual blocks – 1280c1 – global average – classes.
+
+    A block is a 1×1 convolution, a depthwise 3×3 one, and a 1×1 one without activation, whose result has no neurons: it
+    is composed into the next layer's synapses. `alpha` is the paper's width multiplier. Activations are ReLU6.
+    """
+    return application("MobileNetV2", "mobilenet_v2_imagenet", input_shape, num_classes, alpha=alpha)

@@ -1,7 +1,8 @@
-"""The residual network for CIFAR-10 of He et al. 2016."""
+"""The residual networks of He et al. 2016: the small one for CIFAR-10, and ResNet-50."""
 
 from typing import TYPE_CHECKING, Tuple
 
+from snnb.architectures.applications import application
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
@@ -66,3 +67,34 @@ def _normalised(x: "Tensor", filters: int, size: int, stride: int, name: str) ->
         filters, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
     )
     return BatchNormalization(name=f"{name}_bn")(convolution(x))
+
+
+@architecture(
+    ModelSpec(
+        name="resnet50_imagenet",
+        historical_name="ResNet50_ImageNet",
+        dataset="imagenet",
+        input_shape=(224, 224, 3),
+        num_classes=1000,
+        neurons=9_285_608,
+        synapses=3_704_704_832,
+        source="He et al. 2016, CVPR, 770; arXiv 1512.03385, table 1; as tensorflow.keras.applications builds it",
+        recipe=Recipe(
+            optimizer="sgd",
+            learning_rate=0.05,
+            schedule="cosine",
+            momentum=0.9,
+            epochs=90,
+            batch_size=128,
+            flip=True,
+            shift=0.1,
+        ),
+    )
+)
+def resnet50_imagenet(input_shape: InputShape, num_classes: int) -> "Model":
+    """Build 64c7/2 – A3/2 – 16 residual blocks of 1×1, 3×3 and 1×1 convolutions – global average – classes.
+
+    Keras's network strides in the first convolution of a block, has biases, and pads before the first convolution and
+    the first pooling, which is an average here and a maximum there.
+    """
+    return application("ResNet50", "resnet50_imagenet", input_shape, num_classes)

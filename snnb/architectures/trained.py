@@ -4,23 +4,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snnb.errors import InputError
-from snnb.keras_file import load_model
+from snnb.model_files.read import read_model
+from snnb.model_files.tell import Tell, tell_nobody
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
 
-RESAVE = "build the model of Keras's own layers and save it again with model.save"
 
-
-def load_trained(path: Path) -> "Model":
-    """Load a model with its weights, uncompiled.
+def load_trained(path: Path, tell: Tell = tell_nobody) -> "Model":
+    """Load a model with its weights, uncompiled; `tell` is called with what it has that the file has not.
 
     Raises
     ------
     InputError
         The file is damaged or holds no model, a layer in it could run code, or the model cannot be used.
     """
-    return usable_model(load_model(path, RESAVE), path.name)
+    return usable_model(read_model(path, tell), path.name)
 
 
 def usable_model(model: object, origin: str) -> "Model":

@@ -14,6 +14,7 @@ from snnb.cli.parameters import (
     SomePath,
     Verbose,
     as_command,
+    beginning,
     chosen,
     common_options,
     stage_options,
@@ -35,7 +36,7 @@ def _common(
         typer.Option(
             "--format",
             help="Name of the format. An unknown name gives an error that lists all formats.",
-            autocompletion=_formats,
+            autocompletion=beginning(_formats),
             show_default=False,
         ),
     ],

@@ -15,6 +15,7 @@ from snnb.cli.doctor import doctor
 from snnb.cli.exit_codes import INTERRUPTED
 from snnb.cli.export import export
 from snnb.cli.hardware import hardware
+from snnb.cli.help import HelpfulCommand
 from snnb.cli.models import models
 from snnb.cli.remove import remove
 from snnb.cli.report import report
@@ -60,10 +61,12 @@ def snnb(
 
 
 for _name, _stage in STAGES.items():
-    commands.command(_name)(stage_command(_name, [_name], _stage.text, by_name=True))
-commands.command("run")(stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False))
+    commands.command(_name, cls=HelpfulCommand)(stage_command(_name, [_name], _stage.text, by_name=True))
+commands.command("run", cls=HelpfulCommand)(
+    stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False)
+)
 for _command in (models, datasets, hardware, status, verify, report, compare, export, remove, doctor):
-    commands.command()(_command)
+    commands.command(cls=HelpfulCommand)(_command)
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -1,21 +1,46 @@
 """Options that several commands share, and how a stage's own options become a command."""
 
 import inspect
-from enum import Enum
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type, Union
+from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Sequence, Type, Union
 
 import click
 import typer
 from annotated_types import Ge, Le
-from typing_extensions import Annotated, Literal, get_args, get_origin
+from typing_extensions import Annotated, get_args, get_origin
 
-from snnb.options import MOST, Flag, Options, flag_of, own_flags
+from snnb.options import MOST, Flag, Options, default_in_words, flag_of, own_flags
+
+METAVARS = {int: "N", float: "X"}
+
+
+def beginning(names: Callable[[], Sequence[str]]) -> Callable[[str], List[str]]:
+    """Return what completes the beginning of a name."""
+
+    def complete(incomplete: str) -> List[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    return complete
+
+
+def _models() -> Sequence[str]:
+    from snnb.architectures import names
+
+    return names()
+
+
+def _datasets() -> Sequence[str]:
+    from snnb.datasets import dataset_names
+
+    return dataset_names()
+
 
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Name of a model (`snnb models` lists them), path/file.py:function, or path/model.h5.", show_default=False
+        help="Name of a model (`snnb models` lists them), path/file.py:function, or path/model.h5.",
+        show_default=False,
+        autocompletion=beginning(_models),
     ),
 ]
 DatasetOption = Annotated[
@@ -23,6 +48,7 @@ DatasetOption = Annotated[
     typer.Option(
         help="Data set (`snnb datasets` lists them). A model of the package has a data set of its own.",
         show_default=False,
+        autocompletion=beginning(_datasets),
     ),
 ]
 
@@ -67,13 +93,19 @@ def stage_options(kind: Type[Options]) -> List[inspect.Parameter]:
 def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     field = kind.model_fields[name]
     wanted: Any = _plain(field.annotation)
-    words: Dict[str, Any] = {"help": field.description, "metavar": flag.metavar, "envvar": flag.environment}
+    choices, default = get_args(wanted) if get_origin(wanted) is Literal else (), default_in_words(kind, name)
+    said = [f"One of {', '.join(choices)}." if choices else "", f"Default: {default}." if default else ""]
+    words: Dict[str, Any] = {
+        "help": " ".join(filter(None, [field.description, *said])),
+        "metavar": flag.metavar or ("NAME" if choices else METAVARS.get(wanted)),
+        "envvar": flag.environment,
+    }
+    if flag.complete or choices:
+        words["autocompletion"] = beginning(flag.complete or (lambda: choices))
     if flag.repeated:
         wanted = List[str]
     elif flag.parse is not None:
         wanted, words["parser"] = str, _parser(flag.parse)
-    elif get_origin(wanted) is Literal:
-        wanted = _choices(name, get_args(wanted))
     elif wanted in (int, float):
         optional = [said for part in get_args(field.annotation) for said in get_args(part)]
         bounds = {type(bound): bound for bound in (*field.metadata, *optional)}
@@ -82,11 +114,6 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     names = [flag.name] if flag.name else []
     annotation: Any = Annotated[Optional[wanted], typer.Option(*names, **words)]
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
-
-
-def _choices(name: str, values: Sequence[str]) -> Any:
-    """Return the Enum whose values typer shows in the help, completes and checks."""
-    return Enum(name, {value: value for value in values}, type=str)
 
 
 def _plain(annotation: Any) -> Any:
@@ -136,5 +163,5 @@ def chosen(values: Mapping[str, object], kind: Type[Options], names: Sequence[st
             continue
         if flag.repeated and flag.parse is not None:
             value = flag.parse(value)
-        given[name] = value.value if isinstance(value, Enum) else value
+        given[name] = value
     return given

@@ -103,20 +103,17 @@ def save_keras(model: "keras.Model", path: Path, name: str) -> None:
 def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
     """Copy a parsed model so that the toolbox's own command line can simulate it.
 
-    The bytes are the same, unless the network has a convolution with a stride above 1: the toolbox, counting its
-    synapses, multiplies by the model's batch dimension there, and fails where that dimension is not set. The copy of
-    such a network has `batch_size` for it, as the toolbox's own parser would write.
+    The copy states a batch size, as a model of the toolbox's own parser does: the toolbox fails over an open batch
+    dimension when it counts the synapses of a convolution with a stride, and when it logs spikes.
     """
     architecture = read_architecture(parsed)
     copy_file(parsed, target)
-    layers = [layer["config"] for layer in architecture["config"]["layers"]]
     try:
-        if any(max(config["strides"]) > 1 for config in layers if "kernel_size" in config):
-            layers[0]["batch_input_shape"][0] = batch_size
-            with h5py.File(target, "r+") as file:
-                file.attrs["model_config"] = json.dumps(architecture).encode()
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise InputError(f"{parsed}: a layer lacks its strides or shape: write it again with `snnb parse`") from None
+        architecture["config"]["layers"][0]["config"]["batch_input_shape"][0] = batch_size
+    except (KeyError, TypeError, IndexError):
+        raise InputError(f"{parsed}: its input lacks a shape: write it again with `snnb parse`") from None
+    with h5py.File(target, "r+") as file:
+        file.attrs["model_config"] = json.dumps(architecture).encode()
 
 
 def _copy_weights(source: h5py.Group, target: h5py.Group, layer: str) -> None:

@@ -4,34 +4,19 @@ A relu makes a population, so do poolings and the end of the network. A sum of s
 activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.
 """
 
-from dataclasses import dataclass, replace
-from typing import Dict, List, Optional, Tuple, Union
+from dataclasses import replace
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 from tensorflow import keras
 
+from snnb.conversion.kernel import Kernel, NotComposableError
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, refused
-from snnb.conversion.linear import IDENTITY, Kernel, Linear, NotComposableError, Term, identity
+from snnb.conversion.linear import Linear, identity
 from snnb.conversion.own_nodes import Node, built
-from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation
+from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation, padding_before
 from snnb.conversion.population import population
-from snnb.text import JsonValue
-
-
-@dataclass(frozen=True, eq=False)
-class Waiting:
-    """A layer behind something linear that a relu commutes with: the relu is pulled before it."""
-
-    layer: keras.layers.Layer
-    kind: str
-    config: Dict[str, JsonValue]
-    title: str
-    position: int
-    inputs: Tuple["Value", ...]
-    shape: Tuple[int, ...]
-
-
-Value = Union[Node, Linear, Waiting]
+from snnb.conversion.waiting import Value, Waiting, node_of, padded, scaled_units
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
@@ -132,7 +117,7 @@ class _Parser:
     def _linear(self, value: Value) -> Linear:
         """Return a value as a sum of terms."""
         if isinstance(value, Waiting):
-            scaled = _scaled(value)
+            scaled = scaled_units(value) or padded(value)
             if scaled is not None:
                 return scaled
             if not self._rectify_linear:
@@ -143,6 +128,17 @@ class _Parser:
     def _normalised(self, value: Value, scale: np.ndarray, shift: np.ndarray) -> Value:
         if not isinstance(value, Waiting):
             return self._linear(value).scaled(scale, shift)
+        if value.kind == "MaxPooling2D":
+            negative = int((scale < 0).sum())
+            if negative:
+                raise NotComposableError(
+                    f"scales {negative} of {len(scale)} channels by negative numbers behind a maximum of values that "
+                    "may be negative: put batch normalisation and relu before the pooling"
+                )
+            return replace(value, inputs=(self._normalised(value.inputs[0], scale, shift),))
+        if value.kind == "ZeroPadding2D":
+            outside = shift if value.outside is None else value.outside * scale + shift
+            return replace(value, inputs=(self._normalised(value.inputs[0], scale, shift),), outside=outside)
         rank = len(value.shape)
         if value.kind != "Concatenate" or value.config["axis"] not in (-1, rank):
             raise NotComposableError(f"follows a {value.kind} of a layer without activation: put it before that layer")
@@ -176,9 +172,14 @@ class _Parser:
             raise NotComposableError(f"softmax over what {value.kind} rearranges: put a Dense layer before it")
         if activation == "linear" and value.kind == "MaxPooling2D" and not self._rectify_linear:
             raise NotComposableError("a maximum of values that may be negative: put a relu before it")
+        if value.outside is not None and (value.outside > 0).any():
+            raise NotComposableError(
+                f"batch normalisation makes {int((value.outside > 0).sum())} of {len(value.outside)} channels positive "
+                "where zeros are padded before it: put batch normalisation and relu before the padding"
+            )
         inputs = tuple(self._activated(part, activation, limit) for part in value.inputs)
         kept = activation == "softmax"
-        return _node(replace(value, inputs=inputs), inputs, "softmax" if kept else "linear")
+        return node_of(replace(value, inputs=inputs), inputs, "softmax" if kept else "linear")
 
     def _pooled(self, layer: keras.layers.Layer, value: Value) -> Value:
         kind, shape, title = type(layer).__name__, tuple(layer.output_shape[1:]), ""
@@ -191,81 +192,41 @@ class _Parser:
         elif averaging != ("Average" in kind):
             title = f"{kind}_{'x'.join(map(str, shape))}"
         pooling = "AveragePooling2D" if averaging else "MaxPooling2D"
-        waiting = Waiting(layer, pooling, config, title, self._position, (value,), shape)
+        waiting = Waiting(pooling, config, title, self._position, (value,), shape)
         if isinstance(value, Node):
-            pooled: Value = _node(waiting, (value,), "linear")
-        elif not averaging:
-            pooled = waiting
-        else:
+            pooled: Value = node_of(waiting, (value,))
+        elif averaging or tuple(config["pool_size"]) == (1, 1):
             pooled = self._averaged(waiting, value, kind)
+        else:
+            pooled = waiting
         if kind != "GlobalAveragePooling2D":
             return pooled
-        flat = Waiting(layer, "Flatten", {}, "", self._position, (pooled,), tuple(layer.output_shape[1:]))
-        return _node(flat, (pooled,), "linear") if isinstance(pooled, Node) else flat
+        flat = Waiting("Flatten", {}, "", self._position, (pooled,), tuple(layer.output_shape[1:]))
+        return node_of(flat, (pooled,)) if isinstance(pooled, Node) else flat
 
     def _averaged(self, pooling: Waiting, value: Value, kind: str) -> Value:
         """Return the mean of something linear, which is a depthwise convolution of equal weights."""
         if self._rectify_linear:
-            return _node(pooling, (self._activated(value, "linear", None),), "linear")
-        if kind == "MaxPooling2D":
-            raise NotComposableError("max pooling of a layer without activation: put the relu before the pooling")
-        if pooling.config.get("padding", "valid") != "valid":
-            raise NotComposableError("average pooling with padding of a layer without activation: put a relu between")
+            return node_of(pooling, (self._activated(value, "linear", None),))
         rows, columns = pooling.config["pool_size"]
-        weights = np.full((rows, columns, value.shape[-1], 1), 1 / (rows * columns), np.float32)
+        if kind == "MaxPooling2D" and rows * columns > 1:
+            raise NotComposableError("max pooling of a layer without activation: put the relu before the pooling")
         strides = (int(pooling.config["strides"][0]), int(pooling.config["strides"][1]))
-        kernel = Kernel("DepthwiseConv2D", weights, self._position, strides)
+        weights = np.full((rows, columns, value.shape[-1], 1), 1 / (rows * columns), np.float32)
+        before = padding_before(
+            value.shape, (rows, columns), strides, (1, 1), str(pooling.config.get("padding", "valid"))
+        )
+        kernel = Kernel("DepthwiseConv2D", weights, self._position, strides, before=before)
+        if kernel.pads(value.shape, pooling.shape):
+            raise NotComposableError("average pooling with padding of a layer without activation: put a relu between")
         return self._linear(value).followed_by(kernel, np.zeros(kernel.outputs), False, pooling.shape)
 
     def _rearranged(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
         config = {key: content for key, content in layer.get_config().items() if key != "name"}
         shape = tuple(layer.output_shape[1:])
-        waiting = Waiting(layer, type(layer).__name__, config, "", self._position, tuple(read), shape)
+        waiting = Waiting(type(layer).__name__, config, "", self._position, tuple(read), shape)
         nodes = [value for value in read if isinstance(value, Node)]
-        return _node(waiting, tuple(nodes), "linear") if len(nodes) == len(read) else waiting
-
-
-def _node(value: Waiting, inputs: Tuple[Node, ...], activation: str) -> Node:
-    return Node(
-        value.kind,
-        value.shape,
-        value.position,
-        inputs,
-        value.config,
-        title=value.title,
-        rectified=all(node.rectified for node in inputs),
-        activation=activation,
-    )
-
-
-def _scaled(value: Value) -> Optional[Linear]:
-    """Return re-indexed volumes whose elements are scaled and shifted, as one axis of units; None for anything else."""
-    if not isinstance(value, Waiting) or value.kind not in ("Flatten", "Reshape", "Concatenate"):
-        return None
-    if len(value.shape) > 1:
-        return None
-    parts = [_spread(part) for part in value.inputs]
-    found = [part for part in parts if part is not None]
-    if len(found) < len(parts):
-        return None
-    # In C order, as these layers rearrange; of several parts, each is one axis long.
-    scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in found]) for i in (0, 1))
-    node = _node(value, tuple(source for source, *_ in found), "linear")
-    kernel = Kernel(IDENTITY, scale.astype(np.float32), value.position)
-    return Linear((Term(node, kernel),), shift, True, value.shape)
-
-
-def _spread(value: Value) -> Optional[Tuple[Node, np.ndarray, np.ndarray]]:
-    """Return a volume, and by what each of its elements is multiplied and shifted; None for anything else."""
-    if isinstance(value, Waiting):
-        value = _scaled(value) or value
-    if isinstance(value, Node):
-        return value, np.ones(value.shape), np.zeros(value.shape)
-    if not isinstance(value, Linear) or len(value.terms) > 1 or value.terms[0].kernel.kind != IDENTITY:
-        return None
-    [term] = value.terms
-    scale, shift = (np.broadcast_to(numbers, value.shape) for numbers in (term.kernel.weights, value.bias))
-    return term.source, scale, shift
+        return node_of(waiting, tuple(nodes)) if len(nodes) == len(read) else waiting
 
 
 def _check_softmax(output: Node) -> None:

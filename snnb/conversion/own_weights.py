@@ -5,7 +5,7 @@ from typing import List, Sequence, Tuple
 import numpy as np
 from tensorflow import keras
 
-from snnb.conversion.linear import Kernel
+from snnb.conversion.kernel import Kernel, Pair, Shape, window
 
 
 def kernels_of(layer: keras.layers.Layer, position: int) -> List[Kernel]:
@@ -16,10 +16,17 @@ def kernels_of(layer: keras.layers.Layer, position: int) -> List[Kernel]:
     strides, dilation = (_pair(config[key]) for key in ("strides", "dilation_rate"))
     padding = str(config["padding"])
     first, *others = layer.get_weights()
+    before = padding_before(layer.input_shape[1:], first.shape[:2], strides, dilation, padding)
     if kind != "SeparableConv2D":
-        return [Kernel(kind, first, position, strides, dilation, padding, config)]
-    depthwise = Kernel("DepthwiseConv2D", first, position, strides, dilation, padding)
+        return [Kernel(kind, first, position, strides, dilation, before, padding, config)]
+    depthwise = Kernel("DepthwiseConv2D", first, position, strides, dilation, before, padding)
     return [depthwise, Kernel("Conv2D", others[0], position)]
+
+
+def padding_before(shape: Shape, size: Pair, strides: Pair, dilation: Pair, padding: str) -> Pair:
+    """Return the rows of zeros that a window over an image has above it, and the columns left of it."""
+    rows, columns = (window(shape[i], size[i], strides[i], dilation[i], padding)[0] for i in (0, 1))
+    return rows, columns
 
 
 def _pair(values: Sequence[int]) -> Tuple[int, int]:

@@ -16,7 +16,8 @@ from snnb.text import printable
 BOX, TALL, GAP, BETWEEN = 190.0, 34.0, 26.0, 22.0  # width and height of a box, room below and beside it
 WIDEST, NARROWEST = 12.0, 1.2  # arrows
 MARGIN, BEND = 12.0, 150.0
-SIDE_BY_SIDE, FEW_BENDS = 5, 40  # bent arrows beside one row at full width; bends in all that share the room
+SIDE_BY_SIDE = 5  # bent arrows beside one row that are drawn at full width
+FEW_BENDS, FEW_ROWS = 40, 8  # more bends, and longer ones, share the room by their lengths
 LONGEST = 27  # characters of a name in a box
 
 
@@ -67,7 +68,13 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
         into = left[arrow.target] + BOX / 2, top[arrow.target]
         if depth[arrow.target] - depth[arrow.source] > 1:
             rows_over = (depth[arrow.target] - depth[arrow.source]) / max(passed)
-            line, tip = _round(left, top, arrow, MARGIN + inner, rows_over if len(bends) > FEW_BENDS else None)
+            line, tip = _round(
+                left,
+                top,
+                arrow,
+                MARGIN + inner,
+                rows_over if len(bends) > FEW_BENDS and max(passed) > FEW_ROWS else None,
+            )
         else:
             line = f"M{out[0]:.1f} {out[1]:.1f}L{into[0]:.1f} {into[1] - 6:.1f}"
             tip = f"M{into[0] - 5:.1f} {into[1] - 7:.1f}h10l-5 7z"

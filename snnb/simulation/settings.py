@@ -28,7 +28,7 @@ class SimulationSettings(Options):
 
     engine: Engine = Field(default="auto", description="Engine; the toolbox is the reference, and slow.")
     samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(
-        default=100, description="Test samples, from the first; by default 1000 or all."
+        default=100, description="Test samples, from the first."
     )
     duration: Annotated[int, ToolboxKey("simulation", "duration")] = Field(
         default=100, ge=1, le=LONGEST_DURATION, description="Time steps of 1 ms for each sample."

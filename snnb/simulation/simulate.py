@@ -19,6 +19,7 @@ from snnb.simulation.job import Job
 from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
 from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.spikes import SPIKE_TIMES
 from snnb.simulation.totals import Totals
 from snnb.simulation.workers import run_job
 
@@ -134,7 +135,7 @@ def simulate(
     _plot(target, job, totals)
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
-        write_spike_times(target / "spike_times.npz", job, spikes)
+        write_spike_times(target / SPIKE_TIMES, job, spikes)
         plot_raster(target / "raster.png", network, spikes, settings.duration)
     return SimulationResult(
         metrics={key: values[key] for key in METRICS if values.get(key) is not None},

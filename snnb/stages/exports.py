@@ -9,13 +9,17 @@ from snnb.progress import Progress, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.staleness import stale_reason
-from snnb.stages.stage import Say, say_nothing
+from snnb.stages import prepare, simulate
+from snnb.stages.graph import WEIGHTS
+from snnb.stages.stage import Say, recorded, say_nothing
 from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 
 if TYPE_CHECKING:
+    from snnb.synapses.export.simulated import Simulated
     from snnb.synapses.export.write import Export
 
 EXPORTS = "exports"
+PICTURES = "dataset/x_test.npy"
 
 
 def export_graph(
@@ -88,17 +92,48 @@ def _write(
         expected = estimate(opened, format, options)
         target = output or _own_place(run, stamp) / f"{run.model}{find_format(format).suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
-        recorded = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
+        times = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
         return export(
             opened,
             format,
             target,
             options,
-            spike_times=recorded if recorded.exists() else None,
+            spike_times=times if times.exists() else None,
             origin={"stamp": stamp, "sha256": digest},
+            simulated=simulated_by(run, stamp),
             force=force,
             progress=progress,
         )
+
+
+def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
+    """Return what another simulator must know of the simulation that a graph's spikes are from.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    stamp : str
+        Of the graph; `weights`, and a simulation that the run does not have any more, give None.
+    """
+    from snnb.synapses.export.simulated import Simulated
+
+    record = None if stamp == WEIGHTS else recorded(run, simulate.KIND, stamp)
+    if record is None:
+        return None
+    prepared, params = recorded(run, prepare.KIND), record.params
+    pictures = next((file for file in record.inputs if file.path == PICTURES), None)
+    return Simulated(
+        threshold=params.threshold,
+        reset=params.reset,
+        input=params.input,
+        input_rate_hz=float(params.input_rate) if params.input == "poisson" else None,
+        pixel_scale=None if prepared is None else prepared.details.scale,
+        samples_file=None if pictures is None else pictures.path,
+        samples_sha256=None if pictures is None else pictures.sha256,
+        duration=params.duration,
+        recorded_samples=params.record_spikes,
+        seed=params.seed,
+    )
 
 
 def _chosen(run: RunDirectory, graph: Optional[str], say: Say) -> str:

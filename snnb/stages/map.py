@@ -45,7 +45,7 @@ Given = Mapping[str, object]
 class MapParams(Options):
     """Which graph comes onto which hardware, and how."""
 
-    hardware: Annotated[Optional[str], Flag(metavar="NAME|FILE.yaml")] = Field(
+    hardware: Annotated[Optional[str], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
         default=None, description="Name of a description (`snnb hardware` lists them), or a YAML file of your own."
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(

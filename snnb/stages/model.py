@@ -8,6 +8,7 @@ from snnb import datasets
 from snnb.architectures import OwnModel, find, is_own, own_model
 from snnb.architectures.registry import Hyperparameter
 from snnb.errors import InputError, UsageError
+from snnb.model_files.kinds import is_model_file
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
 from snnb.stages.trust import trust, trusted
@@ -78,7 +79,7 @@ def model_of(run: RunDirectory) -> Model:
 def _recorded_own_model(source: str) -> OwnModel:
     """Open the file that a manifest names. A Python file, which is run, must be one that the user has named before."""
     path, colon, _ = source.rpartition(":")
-    if source.endswith((".h5", ".hdf5")) or (colon and trusted(Path(path))):
+    if is_model_file(source) or (colon and trusted(Path(path))):
         return own_model(source)
     raise InputError(
         f"the run names {source} as its model, which would be run as Python; read it, then give --model {source} once"

@@ -32,7 +32,7 @@ def parse_shape(text: str) -> Tuple[int, int, int]:
 class PrepareParams(Options):
     """Which data set is prepared, and how."""
 
-    dataset: Annotated[str, Flag(hidden=True)]
+    dataset: Annotated[str, Flag(hidden=True)] = Field(description="Name of the data set, which is the run's.")
     source: Optional[Path] = Field(
         default=None, description="Folder with the data set's own files, instead of a download."
     )
@@ -42,7 +42,9 @@ class PrepareParams(Options):
     shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
         description="Size of the pictures, as 64x64x3; by default that of the model."
     )
-    fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = "exact"
+    fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
+        default="exact", description="How pictures come to that size, which the model says."
+    )
     norm_samples: Count = Field(description="Training samples kept for the normalisation, balanced by class.")
     limit: Optional[Count] = Field(
         default=None, description="Keep at most this many training and as many test samples."

@@ -3,14 +3,26 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 
+from typing_extensions import Unpack
+
 from snnb.options import validated
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verification import Verification, verify_run
+from snnb.stages.all import STAGES
 from snnb.stages.exports import export_graph
+from snnb.stages.keywords import (
+    ExportKeywords,
+    GraphKeywords,
+    MapKeywords,
+    ParseKeywords,
+    PrepareKeywords,
+    SimulateKeywords,
+    TrainKeywords,
+)
 from snnb.stages.plan import bring_up_to_date
 from snnb.stages.removal import Removal, carry_out, plan_removal
-from snnb.stages.report import write_report
 from snnb.stages.runs import open_or_create
+from snnb.stages.signatures import with_options_of
 from snnb.stages.stage import StageResult
 from snnb.synapses.export.export_options import ExportOptions
 
@@ -62,33 +74,40 @@ class Run:
         """The run directory."""
         return self.directory.path
 
-    def prepare(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["prepare"].kind.params, PrepareKeywords)
+    def prepare(self, *, force: bool = False, **options: Unpack[PrepareKeywords]) -> StageResult:
         """Make a data set's files into arrays."""
         return self._stage("prepare", force, options)
 
-    def train(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["train"].kind.params, TrainKeywords)
+    def train(self, *, force: bool = False, **options: Unpack[TrainKeywords]) -> StageResult:
         """Train the Keras network."""
         return self._stage("train", force, options)
 
-    def parse(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["parse"].kind.params, ParseKeywords)
+    def parse(self, *, force: bool = False, **options: Unpack[ParseKeywords]) -> StageResult:
         """Convert and normalise the trained network."""
         return self._stage("parse", force, options)
 
-    def simulate(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["simulate"].kind.params, SimulateKeywords)
+    def simulate(self, *, force: bool = False, **options: Unpack[SimulateKeywords]) -> StageResult:
         """Simulate the converted network; always a new simulation."""
         return self._stage("simulate", force, options)
 
-    def graph(self, *, force: bool = False, **options: object) -> StageResult:
+    @with_options_of(STAGES["graph"].kind.params, GraphKeywords)
+    def graph(self, *, force: bool = False, **options: Unpack[GraphKeywords]) -> StageResult:
         """Write the synapse graph."""
         return self._stage("graph", force, options)
 
-    def map(self, *, force: bool = False, **options: Any) -> StageResult:
+    @with_options_of(STAGES["map"].kind.params, MapKeywords)
+    def map(self, *, force: bool = False, **options: Unpack[MapKeywords]) -> StageResult:
         """Map the graph onto the cores of a chip, as in `run.map(hardware="loihi")`.
 
         `snnb.mapping.mapping.Mapping.open(result.directory)` reads the result.
         """
         return self._stage("map", force, options)
 
+    @with_options_of(ExportOptions, ExportKeywords)
     def export(
         self,
         format: str,
@@ -96,9 +115,9 @@ class Run:
         *,
         graph: Optional[str] = None,
         force: bool = False,
-        **options: object,
+        **options: Unpack[ExportKeywords],
     ) -> "Export":
-        """Write the graph in another program's format; `options` are the fields of `ExportOptions`."""
+        """Write the graph in another program's format."""
         return export_graph(
             self.directory,
             format,
@@ -119,6 +138,8 @@ class Run:
         self, output: Union[str, Path, None] = None, *, simulation: Optional[str] = None, force: bool = False
     ) -> Path:
         """Write one HTML page about the run, by default `report.html` in it; return its path."""
+        from snnb.stages.report import write_report
+
         target = Path(output) if output is not None else None
         return write_report(self.directory, simulation=simulation, output=target, force=force)
 

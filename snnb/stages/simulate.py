@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
@@ -43,6 +43,8 @@ DEFAULT_SAMPLES = 1000
 
 class SimulateParams(SimulationSettings):
     """What is simulated and how, and which simulation is made again."""
+
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {"samples": f"{DEFAULT_SAMPLES}, or all there are"}
 
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
@@ -185,7 +187,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     with run.stage("simulate", params, inputs=read, name=stamp) as output:
         for path in copied:
             if path == parsed:
-                copy_for_toolbox(path, output.directory / path.name, min(params.batch_size, params.samples))
+                copy_for_toolbox(path, output.directory / path.name, _toolbox_batch(params))
             else:
                 copy_file(path, output.directory / path.name)
         result = simulate(
@@ -248,13 +250,18 @@ def _output_scale(run: RunDirectory) -> float:
     return list(recorded_details(run, parse.KIND).scale_factors.values())[-1]
 
 
+def _toolbox_batch(params: SimulateParams) -> int:
+    """Return the largest batch size up to the one asked for that divides the samples: the toolbox drops the rest."""
+    return max(size for size in range(1, min(params.batch_size, params.samples) + 1) if params.samples % size == 0)
+
+
 def _toolbox_parameters(run: RunDirectory, params: SimulateParams) -> "ConfigParser":
     from snnb.conversion.toolbox_config import configuration
 
     record = recorded(run, parse.KIND)
     if record is None:
         raise KeyError("parse is not complete")
-    simulated = params.changed(batch_size=min(params.batch_size, params.samples))
+    simulated = params.changed(batch_size=_toolbox_batch(params))
     return configuration(run.model, [record.params, simulated])
 
 

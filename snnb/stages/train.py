@@ -3,13 +3,14 @@
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, ClassVar, Dict, List, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import Field
 from typing_extensions import Annotated
 
 from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
+from snnb.model_files.tell import Tell, tell_nobody
 from snnb.options import Count, Flag, Seed, fitting, from_pairs, typed
 from snnb.progress import Progress, silent
 from snnb.rundir import manifest
@@ -32,6 +33,8 @@ from snnb.stages.stage import (
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
+    from tensorflow import keras
+
     from snnb.stages.model import Model
     from snnb.training.batches import LabelledPictures
     from snnb.training.fit import TrainingResult
@@ -42,6 +45,8 @@ Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 class TrainParams(Recipe):
     """Options of `snnb train`: the recipe, and what else decides the result of a training."""
+
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(Recipe.model_fields, "the model's")
 
     settings: Annotated[
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
@@ -106,7 +111,8 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     from snnb.stages.model import model_of
 
     model = model_of(run)
-    build = builder(run, model, params)
+    told: Dict[str, None] = {}  # in order; a model may be built more than once
+    build = builder(run, model, params, tell=told.setdefault)
     with run.stage("train", params, inputs=inputs(run, params)) as output:
         training_set, test_set = (_labelled_pictures(run, part) for part in ("train", "test"))
         model_file = output.directory / f"{run.model}.h5"
@@ -117,14 +123,19 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         else:
             result = _fit(build, training_set, test_set, params, model_file, run.path / ".checkpoint", progress)
         output.metrics = dict(result.metrics)
-        output.warnings += result.warnings
+        output.warnings += [*told, *result.warnings]
         output.details = TrainDetails(epochs_run=result.epochs_run)
     shutil.rmtree(run.path / ".checkpoint", ignore_errors=True)
     return result_of(run, "train")
 
 
-def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[..., "Model"]:
-    """Return a function without arguments that builds the run's model for its data set."""
+def builder(
+    run: RunDirectory, model: "Model", params: TrainParams, tell: Tell = tell_nobody
+) -> Callable[..., "keras.Model"]:
+    """Return a function without arguments that builds the run's model for its data set.
+
+    `tell` is called with what a trained model has here that it has not in its file.
+    """
     from snnb.stages.model import class_count
 
     details = recorded_details(run, prepare.KIND)
@@ -133,6 +144,7 @@ def builder(run: RunDirectory, model: "Model", params: TrainParams) -> Callable[
         input_shape=tuple(details.splits["train"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
+        **({"tell": tell} if model.trained else {}),
     )
 
 

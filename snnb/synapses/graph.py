@@ -1,17 +1,17 @@
 """The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 import h5py
 import numpy as np
 
-from snnb.errors import ResourceError, SnnbError
+from snnb.errors import ResourceError, SnnbError, UsageError
 from snnb.hdf5 import RAISED_BY_HDF5, damaged
 from snnb.synapses.connection import Connection
 from snnb.synapses.edges import EdgeBatch
 from snnb.synapses.fields import REMEDY, wrong
-from snnb.synapses.population import Nodes
+from snnb.synapses.population import POOL_WEIGHTS, Nodes
 from snnb.synapses.positions import InputVolume
 from snnb.synapses.projection import CACHE_EDGES, GraphProjection
 from snnb.synapses.read import (
@@ -54,13 +54,14 @@ class SynapseGraph:
         The file's own: pool_weight, parsed_sha256, counts_sha256, units.
     """
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
+    def __init__(self, path: Path, file: h5py.File, pool_weight: Optional[str] = None) -> None:
         self.path = path
         self._file = file
         self.attributes, self.recording = read_head(file)
         self.populations = read_populations(file, self.recording)
         self.nodes = Nodes(self.populations)
-        self.projections = self._read_projections()
+        self.projections = self._read_projections(pool_weight or str(self.attributes["pool_weight"]))
+        self.attributes.update(pool_weight=pool_weight or self.attributes["pool_weight"])
 
     @classmethod
     def open(cls, path: Path) -> "SynapseGraph":
@@ -82,15 +83,26 @@ class SynapseGraph:
             file.close()
             raise
 
-    def _read_projections(self) -> Tuple[GraphProjection, ...]:
+    def with_pool_weight(self, pool_weight: str) -> "SynapseGraph":
+        """Return the graph with average-pooling synapses of weight `one` or `mean`, whatever it was made with.
+
+        It reads the same open file: close this graph, and not that one.
+        """
+        if pool_weight not in POOL_WEIGHTS:
+            raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
+        if pool_weight == self.attributes["pool_weight"]:
+            return self
+        return SynapseGraph(self.path, self._file, pool_weight)
+
+    def _read_projections(self, pool_weight: str) -> Tuple[GraphProjection, ...]:
         links = read_projections(self._file, len(self.populations))
-        pool_weight = str(self.attributes["pool_weight"])
+        stored = str(self.attributes["pool_weight"])
         between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
         for number, groups in connection_groups(self._file, len(self.populations)).items():
             target = self.populations[number]
             fed = [source for source, of in links if of == number]
             for group in groups:
-                layer, geometry = read_geometry(group, target, pool_weight)
+                layer, geometry = read_geometry(group, target, stored)
                 numbers = read_sources(group, len(self.populations), fed)
                 sources = [self.populations[source] for source in numbers]
                 volume = InputVolume(group, geometry.input_volume, target, sources)

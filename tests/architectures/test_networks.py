@@ -7,7 +7,9 @@ from snnb.architectures import find, names
 from snnb.errors import UsageError
 
 IMAGENET = [name for name in names() if find(name).spec.dataset == "imagenet"]
-REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormalization", "Activation")
+REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormalization", "Activation", "ZeroPadding2D")
+# Of which single layers are not neurons: counted from their publications' tables instead.
+COMPOSED = ("densenet121_imagenet", "mobilenet_v2_imagenet")
 
 
 def build(name):
@@ -18,7 +20,9 @@ def build(name):
 def taps(length, size, stride, padding):
     """Kernel positions along one axis that fall inside the input, summed over all outputs: walked one by one."""
     if padding == "valid":
-        outputs, before = (length - size) // stride + 1, 0
+        padding = (0, 0)
+    if padding != "same":
+        outputs, before = (length + sum(padding) - size) // stride + 1, padding[0]
     else:
         outputs = -(-length // stride)
         before = max((outputs - 1) * stride + size - length, 0) // 2
@@ -64,10 +68,70 @@ def count(model):
             synapses += int(np.prod(shape))
         else:
             size = layer.kernel_size if "Conv2D" in kind else layer.pool_size
-            positions = [taps(shape[axis], size[axis], layer.strides[axis], layer.padding) for axis in (0, 1)]
+            paddings = [layer.padding] * 2
+            if type(before(layer)[0]).__name__ == "ZeroPadding2D":
+                shape, paddings = before(layer)[0].input_shape[1:], before(layer)[0].padding
+            positions = [taps(shape[axis], size[axis], layer.strides[axis], paddings[axis]) for axis in (0, 1)]
             channels = shape[2] * output[2] if kind == "Conv2D" else shape[2]
             synapses += positions[0] * positions[1] * channels
     return neurons, synapses
+
+
+def mobilenet_v2(side=224, classes=1000):
+    """Neurons and synapses after Sandler et al. 2018, table 2: a bottleneck has none, its terms reach the next layer.
+
+    Stages of (expansion, channels, layers, stride); a picture's side is even wherever it is halved.
+    """
+    stages = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    side //= 2
+    neurons, synapses = 32 * side**2, 3 * 32 * taps(2 * side, 3, 2, (0, 1)) ** 2
+    channels, terms = 32, []  # of a bottleneck, and of the depthwise layers whose sum it is
+    for expansion, outputs, layers, stride in stages:
+        for layer in range(layers):
+            wide = expansion * channels
+            if expansion > 1:
+                neurons, synapses = neurons + wide * side**2, synapses + sum(terms) * wide * side**2
+            step = stride if layer == 0 else 1
+            synapses += wide * taps(side, 3, step, "same" if step == 1 else (0, 1)) ** 2
+            side //= step
+            neurons += wide * side**2
+            terms = [wide] if layer == 0 else [*terms, wide]
+            channels = outputs
+    neurons += 1280 * side**2 + 1280 + classes
+    return neurons, synapses + sum(terms) * 1280 * side**2 + 1280 * side**2 + 1280 * classes
+
+
+def densenet(blocks, growth, shape=(224, 224), classes=1000):
+    """Neurons and synapses after Huang et al. 2017, table 1: each layer has neurons for all that it reads.
+
+    What enters a block is read one to one where it is the first pooling, else through a transition: 1×1 and then the
+    average of 2×2, without neurons between, so that 2×2 positions of all that the transition reads reach each neuron.
+    """
+
+    def area(size, stride, padding):
+        positions = [taps(length, size, stride, padding) for length in shape]
+        return positions[0] * positions[1]
+
+    def halved(size, padding):
+        return tuple((length + 2 * padding - size) // 2 + 1 for length in shape)
+
+    channels = 2 * growth
+    synapses, shape = 3 * channels * area(7, 2, (3, 3)), halved(7, 3)
+    neurons = channels * shape[0] * shape[1]
+    synapses, shape = synapses + channels * area(3, 2, (1, 1)), halved(3, 1)
+    neurons += channels * shape[0] * shape[1]
+    enters = 1  # synapses of a neuron that reads what enters the block
+    for number, layers in enumerate(blocks):
+        positions, last = shape[0] * shape[1], number == len(blocks) - 1
+        for layer in range(layers + 1):  # the last is the transition, or what the global average reads
+            read = channels + layer * growth
+            neurons += read * positions
+            synapses += channels * enters * positions + layer * 4 * growth * growth * area(3, 1, "same")
+            if layer < layers:
+                neurons, synapses = neurons + 4 * growth * positions, synapses + read * 4 * growth * positions
+        if not last:
+            enters, channels, shape = 4 * read, read // 2, halved(2, 0)
+    return neurons + read + classes, synapses + read * positions + read * classes
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
@@ -86,7 +150,8 @@ def test_taps_are_those_that_keras_computes_with(size, stride, padding):
 def test_spec_states_the_neurons_and_synapses_of_the_network(name):
     spec = find(name).spec
     model = build(name)
-    assert (spec.neurons, spec.synapses) == count(model)
+    if name not in COMPOSED:
+        assert (spec.neurons, spec.synapses) == count(model)
     assert model.name == spec.name
     assert model.input_shape[1:] == spec.input_shape
     assert model.output_shape[1] == (spec.num_classes or np.prod(spec.input_shape))
@@ -105,7 +170,26 @@ def test_pictures_that_are_too_small_are_refused_in_one_line(name):
             assert name in ("autoencoder_mnist", "mlp_mnist", "resnet20_cifar10") or side >= 3
 
 
+def test_specs_of_composed_networks_state_what_their_papers_tables_give():
+    specs = [find(name).spec for name in COMPOSED]
+    assert [(s.neurons, s.synapses) for s in specs] == [densenet((6, 12, 24, 16), 32), mobilenet_v2()]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGENET)
 def test_spec_states_the_neurons_and_synapses_of_a_large_network(name):
     test_spec_states_the_neurons_and_synapses_of_the_network(name)
+
+
+@pytest.mark.slow
+def test_weights_of_keras_fit_the_dense_network():
+    from tensorflow.keras import applications
+
+    theirs = applications.DenseNet121(weights=None, input_shape=(33, 40, 3), classes=9)
+    ours = find("densenet121_imagenet").build(input_shape=(33, 40, 3), num_classes=9)
+    for one, other in zip(*([layer for layer in model.layers if layer.weights] for model in (ours, theirs))):
+        assert type(one) is type(other)
+        assert one.name == other.name.replace("/", "_")
+        assert [weight.shape for weight in one.weights] == [weight.shape for weight in other.weights]
+        for key in ("strides", "padding", "epsilon", "use_bias"):
+            assert getattr(one, key, None) == getattr(other, key, None)

@@ -31,7 +31,7 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 def test_every_historical_name_leads_to_its_model():
     assert [find(find(name).spec.historical_name).spec.name for name in names()] == names()
-    assert len(names()) == 23
+    assert len(names()) == 27
 
 
 def test_two_models_of_one_name_are_refused():

@@ -39,7 +39,7 @@ def test_models_lists_what_the_specs_say():
     found = {m["name"]: m for m in json.loads(snnb("models", "--json").stdout)}
     assert found["lenet_mnist"]["synapses"] == 286_120
     assert found["lenet_mnist"]["neurons"] == 5_814
-    assert len(found) == 23
+    assert len(found) == 27
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.properties.test_conversion_networks import networks
 L = keras.layers
 SLOW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 MOST_WEIGHTS = 2_000_000
-LARGE = {"alexnet", "squeezenet", "vgg16", "vgg19"}  # families whose models take gigabytes and minutes
+LARGE = {"alexnet", "squeezenet"}  # families whose models take gigabytes and minutes, as all for ImageNet
 
 
 def _assert_equal(ours, theirs):
@@ -44,7 +44,11 @@ def _built(name):
     return architecture.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
 
 
-MODELS = [pytest.param(name, marks=pytest.mark.slow if name.split("_")[0] in LARGE else ()) for name in names()]
+def _is_large(name):
+    return name.split("_")[0] in LARGE or find(name).spec.dataset == "imagenet"
+
+
+MODELS = [pytest.param(name, marks=pytest.mark.slow if _is_large(name) else ()) for name in names()]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -64,7 +68,7 @@ def test_equals_the_toolboxs_on_the_models_of_the_package(name, randomise):
     _assert_equal(ours, to_parsed(model, configuration("net", [ConversionSettings(max_pool=max_pool)])))
 
 
-OWN_ONLY = {"resnet20_cifar10"}
+OWN_ONLY = {"resnet20_cifar10", "resnet50_imagenet", "mobilenet_v2_imagenet", "densenet121_imagenet"}
 
 
 @SLOW
@@ -201,13 +205,21 @@ REFUSED = {
         lambda x: _end(L.Conv2D(2, 3, padding="same", activation="relu", name="here")(L.BatchNormalization()(x))),
         "here (Conv2D): pads with zeros",
     ),
-    "kernel over kernel": (
-        lambda x: _end(L.Conv2D(2, 3, activation="relu", name="here")(L.Conv2D(4, 3, use_bias=False)(x))),
-        "here (Conv2D): is a kernel over the kernel",
+    "padded kernel over kernel": (
+        lambda x: _end(L.Conv2D(2, 3, padding="same", name="here")(L.Conv2D(4, 3, use_bias=False)(x))),
+        "here (Conv2D): pads with zeros beside a layer without activation",
     ),
-    "average of a kernel": (
-        lambda x: _end(L.ReLU()(L.AveragePooling2D(2, name="here")(L.Conv2D(4, 3)(x)))),
-        "here (AveragePooling2D): is a kernel over the kernel",
+    "kernel with gaps over strides": (
+        lambda x: _end(L.Conv2D(2, 2, activation="relu", name="here")(L.Conv2D(4, 1, strides=2)(x))),
+        "here (Conv2D): strides over a kernel with gaps",
+    ),
+    "padded average": (
+        lambda x: _end(L.ReLU()(L.AveragePooling2D(4, padding="same", name="here")(L.Conv2D(4, 3)(x)))),
+        "here (AveragePooling2D): average pooling with padding",
+    ),
+    "average of unequal strides": (
+        lambda x: _end(L.ReLU(name="here")(L.AveragePooling2D((2, 3))(L.Add()([x, x])))),
+        "here (ReLU): has strides of 2 × 3",
     ),
     "maximum of signed values": (_maximum_of_signed, "after (Conv2D): reads a MaxPooling2D of a layer without"),
     "flattened linear": (

@@ -1,5 +1,10 @@
 """Groups cost exactly what their neurons do, and every move changes the cost by what is said."""
 
+import os
+import signal
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -88,3 +93,15 @@ def test_groups_are_of_one_population_and_fit_a_core(case):
     owner = np.repeat(np.arange(len(network.populations)), [p.size for p in network.populations])
     assert len(np.unique(np.stack([group, owner]), axis=1).T) == groups
     assert (np.stack(usage(network, group, groups)) <= np.array(tight)[:, None]).all()
+
+
+def test_ctrl_c_ends_a_search_at_once(case):
+    network = case[2]
+    net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons)
+    search = Search(net, np.zeros(network.neurons, np.int32), 4, UNLIMITED)
+    search.anneal(100, 10.0, 1.0, penalty=1.0)  # compiled
+    began = time.monotonic()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        search.anneal(10**12, 10.0, 1.0, penalty=1.0)  # days
+    assert time.monotonic() - began < 10  # a hang, not a measurement

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import h5py
+import numpy as np
 import pytest
 
 from snnb import Run
@@ -288,3 +289,23 @@ def test_an_export_recovers_first(run):
     command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path), "--format", "csv"]
     assert subprocess.run(command).returncode == 0
     assert (graphs / stamp).is_dir()
+
+
+def test_the_description_tells_of_the_simulation(run):
+    """Threshold and reset as in the simulation's own network, recorded samples as in its spike times."""
+    simulation = next((run.path / "simulations").iterdir())
+    for format in ("csv", "pynn"):
+        written = export_graph(run, format).path
+        path = written / "description.json" if written.is_dir() else written.with_name(written.name + ".json")
+        stated = json.loads(path.read_text())
+        with h5py.File(simulation / "mini_network_INI.h5", "r") as file:
+            assert stated["neuron"]["threshold"] == file.attrs["threshold"]
+            assert stated["neuron"]["reset"] == file.attrs["reset"]
+        with np.load(simulation / "spike_times.npz") as times:
+            assert stated["simulation"]["recorded_samples"] == times["num_samples"] < stated["num_samples"]
+            assert stated["simulation"]["duration"] == times["num_steps"]
+        pictures = run.path / stated["simulation"]["samples_file"]
+        assert hashlib.sha256(pictures.read_bytes()).hexdigest() == stated["simulation"]["samples_sha256"]
+        values = np.load(pictures)[: stated["num_samples"]] / stated["simulation"]["pixel_scale"]
+        with np.load(simulation / "spike_rate_sums.npz") as sums:
+            np.testing.assert_allclose(values.sum(axis=0) * stated["num_timesteps"], sums["input"])

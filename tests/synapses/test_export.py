@@ -23,7 +23,7 @@ def test_an_existing_target_is_kept_unless_forced(graph, tmp_path, spike_times, 
     export(graph, format, target, spike_times=spike_times, force=True)
     first = content(target)
     export(graph, format, target, spike_times=spike_times, force=True)
-    assert {path.name for path in tmp_path.iterdir()} <= {"out", "out.json"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"out", "out.json", "out.nodes.csv"}
     assert content(target).keys() == first.keys()
 
 
@@ -46,7 +46,7 @@ def test_what_a_killed_export_left_does_not_hinder_the_next(graph, tmp_path):
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "half.txt").write_text("half")
     export(graph, "csv", tmp_path / "out")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.json", "out.nodes.csv"]
 
 
 @pytest.mark.parametrize("format", sorted(FORMATS))

@@ -26,24 +26,42 @@ def sonata(graph, tmp_path_factory):
     return folder
 
 
-def test_libsonata_reads_edges_and_both_indices(graph, sonata):
-    sources, targets, weights, edges = all_edges(graph)
-    population = libsonata.EdgeStorage(str(sonata / "edges.h5")).open_population("snn_snn")
+@pytest.fixture(scope="module")
+def mean(graph):
+    """The graph as simulators get it: poolings weigh the mean, while it was made with weights of one."""
+    assert graph.attributes["pool_weight"] == "one"
+    return graph.with_pool_weight("mean")
+
+
+POPULATIONS = (("input_snn", "input", 0), ("snn_snn", "snn", 84))  # and the id of the first source in the graph
+
+
+def edges_from(graph, first):
+    """Edges of the input (first = 0) or of the others, ids as in the graph."""
+    values = all_edges(graph)
+    which = (values[0] >= 84) == bool(first)
+    return [column[which] for column in values]
+
+
+@pytest.mark.parametrize(("name", "source", "first"), POPULATIONS)
+def test_libsonata_reads_edges_and_both_indices(mean, sonata, name, source, first):
+    sources, targets, weights, edges = edges_from(mean, first)
+    population = libsonata.EdgeStorage(str(sonata / "edges.h5")).open_population(name)
     everything = population.select_all()
-    assert population.source == population.target == "snn"
-    assert (population.source_nodes(everything) == sources).all()
-    assert (population.target_nodes(everything) == targets).all()
+    assert (population.source, population.target) == (source, "snn")
+    assert (population.source_nodes(everything) == sources - first).all()
+    assert (population.target_nodes(everything) == targets - 84).all()
     assert (population.get_attribute("syn_weight", everything) == weights).all()
     assert (population.get_attribute("edge", everything) == edges).all()
-    rates = np.concatenate([p.rate.ravel() for p in graph.populations])
+    rates = np.concatenate([p.rate.ravel() for p in mean.populations])
     np.testing.assert_allclose(population.get_attribute("rate", everything), rates[sources], rtol=1e-6)
-    for node in (0, 90, 150, 166):
-        assert population.efferent_edges([node]).flatten().tolist() == np.flatnonzero(sources == node).tolist()
-        assert population.afferent_edges([node]).flatten().tolist() == np.flatnonzero(targets == node).tolist()
+    for node in (0, 6, 66, 83):
+        assert population.efferent_edges([node]).flatten().tolist() == np.flatnonzero(sources - first == node).tolist()
+        assert population.afferent_edges([node]).flatten().tolist() == np.flatnonzero(targets - 84 == node).tolist()
 
 
 def test_the_indices_are_those_that_libsonata_writes(graph, sonata, tmp_path):
-    assert_indexed_as_by_libsonata(sonata / "edges.h5", graph.number_of_nodes(), tmp_path)
+    assert_indexed_as_by_libsonata(sonata / "edges.h5", 84, graph.number_of_nodes() - 84, tmp_path)
 
 
 def test_indices_of_neurons_that_stand_alone(tmp_path):
@@ -54,34 +72,48 @@ def test_indices_of_neurons_that_stand_alone(tmp_path):
     network = tf.keras.Model(source, LAYERS.Dense(1, name="both")(LAYERS.Concatenate()(branches)))
     with build_graph(save(network, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
         export(graph, "sonata", tmp_path / "net")
-        assert_indexed_as_by_libsonata(tmp_path / "net" / "edges.h5", graph.number_of_nodes(), tmp_path)
+        assert_indexed_as_by_libsonata(tmp_path / "net" / "edges.h5", 1, graph.number_of_nodes() - 1, tmp_path)
     with h5py.File(str(tmp_path / "net" / "edges.h5"), "r") as file:
-        ranges = file["edges/snn_snn/indices/source_to_target/range_to_edge_id"]
-        assert ranges[()].tolist() == [[0, 3], [3, 4], [4, 5], [5, 6]]
+        ranges = [file[f"edges/{name}/indices/source_to_target/range_to_edge_id"] for name in ("input_snn", "snn_snn")]
+        assert [values[()].tolist() for values in ranges] == [[[0, 3]], [[0, 1], [1, 2], [2, 3]]]
         assert "rate" not in file["edges/snn_snn/0"]
+
+
+def test_a_network_of_one_layer_has_edges_from_the_input_only(tmp_path):
+    tf.keras.backend.clear_session()
+    source = LAYERS.Input((3,), name="input")
+    network = tf.keras.Model(source, LAYERS.Dense(2, name="out")(source))
+    with build_graph(save(network, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        export(graph, "sonata", tmp_path / "net")
+    config = libsonata.CircuitConfig.from_file(str(tmp_path / "net" / "circuit_config.json"))
+    assert config.edge_populations == {"input_snn"}
+    assert config.edge_population("input_snn").size == 6
 
 
 def test_libsonata_reads_nodes_and_the_circuit(graph, sonata):
     config = libsonata.CircuitConfig.from_file(str(sonata / "circuit_config.json"))
-    nodes = config.node_population("snn")
-    assert nodes.size == graph.number_of_nodes()
+    nodes = [config.node_population(name) for name in ("input", "snn")]
+    assert [population.size for population in nodes] == [84, graph.number_of_nodes() - 84]
     rates = np.concatenate([p.rate.ravel() for p in graph.populations])
-    assert (nodes.get_attribute("rate", nodes.select_all()) == rates).all()
-    assert config.edge_population("snn_snn").size == graph.number_of_edges()
+    found = [population.get_attribute("rate", population.select_all()) for population in nodes]
+    assert (np.concatenate(found) == rates).all()
+    edges = [config.edge_population(name).size for name in ("input_snn", "snn_snn")]
+    assert edges == [sum(s.edges for s in graph.summary() if (s.source == "input") == which) for which in (True, False)]
 
 
-def test_bmtk_reads_the_same(graph, sonata):
-    sources, targets, weights, _ = all_edges(graph)
+def test_bmtk_reads_the_same(mean, sonata):
+    sources, targets, weights, _ = edges_from(mean, 84)
     names = {kind: [str(sonata / f"{kind}s.h5")] for kind in ("node", "edge")}
     file = File([*names["node"], *names["edge"]], [str(sonata / "node_types.csv"), str(sonata / "edge_types.csv")])
-    node = file.nodes["snn"].get_node_id(130)
-    assert node["pop_name"] == graph.nodes[130].population
-    assert [node[f"index_{axis}"] for axis in range(3)] == list(graph.nodes[130].index)
-    found = [(e.source_node_id, e["syn_weight"], e["rule"]) for e in file.edges["snn_snn"].get_target(150)]
-    expected = zip(sources[targets == 150].tolist(), weights[targets == 150].tolist())
+    node = file.nodes["snn"].get_node_id(130 - 84)
+    assert node["pop_name"] == mean.nodes[130].population
+    assert [node[f"index_{axis}"] for axis in range(3)] == list(mean.nodes[130].index)
+    found = [(e.source_node_id, e["syn_weight"], e["rule"]) for e in file.edges["snn_snn"].get_target(150 - 84)]
+    expected = zip((sources[targets == 150] - 84).tolist(), weights[targets == 150].tolist())
     assert sorted(found) == sorted((s, w, "AveragePooling2D") for s, w in expected)
-    found = [e.target_node_id for e in file.edges["snn_snn"].get_source(100)]
-    assert sorted(found) == targets[sources == 100].tolist()
+    assert {weight for _, weight, _ in found} == {np.float32(1 / len(found))}
+    found = [e.target_node_id for e in file.edges["snn_snn"].get_source(100 - 84)]
+    assert sorted(found) == (targets[sources == 100] - 84).tolist()
 
 
 def test_sonata_files_have_what_the_standard_asks_for(sonata):
@@ -90,14 +122,18 @@ def test_sonata_files_have_what_the_standard_asks_for(sonata):
             assert file.attrs["magic"] == 0x0A7A
             assert file.attrs["version"].tolist() == [0, 1]
     with h5py.File(str(sonata / "edges.h5"), "r") as file:
-        group = file["edges/snn_snn"]
-        assert group["source_node_id"].attrs["node_population"] == "snn"
-        assert set(group["edge_group_id"][()]) == {0}
-        assert (group["edge_group_index"][()] == np.arange(group["source_node_id"].size)).all()
+        for name, source, _ in POPULATIONS:
+            group = file[f"edges/{name}"]
+            assert group["source_node_id"].attrs["node_population"] == source
+            assert set(group["edge_group_id"][()]) == {0}
+            assert (group["edge_group_index"][()] == np.arange(group["source_node_id"].size)).all()
 
 
-def test_pynn_makes_the_same_connections(graph, tmp_path):
-    export(graph, "pynn", tmp_path / "net")
+@pytest.mark.parametrize("exact", [False, True])
+def test_pynn_makes_the_same_connections(mean, graph, tmp_path, exact):
+    export(graph, "pynn", tmp_path / "net", options=ExportOptions(exact=exact))
+    assert json.loads((tmp_path / "net" / "description.json").read_text())["pool_weight"] == "mean"
+    graph = mean
     pynn.setup(timestep=1.0)
     seen = 0
     for number, projection in enumerate(graph.projections):
@@ -118,7 +154,9 @@ def test_pynn_makes_the_same_connections(graph, tmp_path):
                 assert weight < 0 if sign == "inhibitory" else weight >= 0
                 found[int(i), int(j)] = weight
                 seen += 1
-        np.testing.assert_allclose(found, projection.to_scipy().toarray(), rtol=1e-7)
+        expected = projection.to_scipy().toarray()
+        np.testing.assert_allclose(found, expected, rtol=1e-7)
+        assert not exact or (found == expected).all()
     assert seen == graph.number_of_edges()
 
 

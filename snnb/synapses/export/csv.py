@@ -1,4 +1,7 @@
-"""`csv`: a line a synapse, neurons as `(row, column, channel)`; compressed if the file's name ends in `.gz`."""
+"""`csv`: a line a synapse, neurons as `(row, column, channel)`; compressed if the file's name ends in `.gz`.
+
+Biases, coding and spike counts of the neurons stand in `NAME.csv.nodes.csv` beside it.
+"""
 
 import gzip
 from pathlib import Path
@@ -24,7 +27,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
-    from snnb.synapses.export.lines import NUMBER, csv_lines, number_texts
+    from snnb.synapses.export.digits import NUMBER
+    from snnb.synapses.export.lines import csv_lines, number_texts
 
     file.write(HEADER)
     counter = request.counter(graph.number_of_edges())
@@ -33,7 +37,7 @@ def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
         source, target = _texts(projection.source), _texts(projection.target)
         rates = projection.source.edge_rate(scale)
         rate_text, rate_start = np.empty(rates.size * (NUMBER + 2), np.uint8), np.empty(rates.size + 1, np.int64)
-        number_texts(rate_text, rate_start, rates, graph.recording is not None)
+        number_texts(rate_text, rate_start, rates, graph.recording is not None, request.options.exact)
         longest = int(np.diff(source[1]).max() + np.diff(target[1]).max()) + 3 * NUMBER
         out = np.empty(TEXT_BATCH * longest, np.uint8)
         for batch in projection.edge_batches(TEXT_BATCH, scale):
@@ -47,6 +51,7 @@ def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
                 *target,
                 rate_text,
                 rate_start,
+                request.options.exact,
             )
             file.write(out[:end].data)
             counter.add(batch.source.size)
@@ -67,4 +72,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return plain / 4 if request.compressed else plain
 
 
-FORMAT = Format("spreadsheets, pandas", ".csv", write, _size, 3e6, sidecar=True)
+FORMAT = Format("spreadsheets, pandas", ".csv", write, _size, 3e6, sidecar=True, nodes_beside=True)

@@ -1,9 +1,8 @@
 """The options of an export, declared once: for the command line, the Python face and the formats that use them."""
 
-from typing import Optional
+from typing import Literal, Optional
 
 from pydantic import Field
-from typing_extensions import Literal
 
 from snnb.options import Options
 
@@ -16,6 +15,10 @@ class ExportOptions(Options):
     rate_unit: RateUnit = Field(default="step", description="Unit of rates.")
     with_input: bool = Field(
         default=False, description="Keep an input that is a current in partition and spike formats."
+    )
+    exact: bool = Field(
+        default=False,
+        description="Numbers in text have the digits that give the same float64, not only float32.",
     )
     scale: Optional[float] = Field(
         default=None,

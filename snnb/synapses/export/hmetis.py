@@ -17,7 +17,8 @@ from snnb.synapses.graph import SynapseGraph
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: a hyperedge a neuron; see `Format`."""
-    from snnb.synapses.export.lines import NUMBER, hyperedge_lines
+    from snnb.synapses.export.digits import NUMBER
+    from snnb.synapses.export.lines import hyperedge_lines
 
     placed = PlacedNeurons(graph, request)
     weights, degrees, scale = _weights(placed, request)

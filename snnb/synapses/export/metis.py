@@ -19,7 +19,8 @@ LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: each neuron with its neighbours; see `Format`."""
-    from snnb.synapses.export.lines import NUMBER, metis_lines
+    from snnb.synapses.export.digits import NUMBER
+    from snnb.synapses.export.lines import metis_lines
 
     placed = PlacedNeurons(graph, request)
     weights, scale = _weights(graph, placed, request)

@@ -1,11 +1,17 @@
 """The table of nodes that goes with an export: one numbering in all of them."""
 
-from typing import Dict
+import csv
+from pathlib import Path
+from typing import Dict, Sequence
 
 import numpy as np
 
 from snnb.synapses.export.request import Request
 from snnb.synapses.graph import SynapseGraph
+from snnb.synapses.population import GraphPopulation
+
+NODES_FILE = "nodes.csv"
+COLUMNS = ("id", "population", "index", "bias", "coding", "spike_count")
 
 
 def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
@@ -34,3 +40,30 @@ def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
         )
         columns["rate"] = columns["spike_count"] / graph.recording.steps * request.rate_scale(graph)
     return columns
+
+
+def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: int = 0) -> None:
+    """Write `nodes.csv`: id, population, index, bias, coding, spike_count; a row a neuron.
+
+    Parameters
+    ----------
+    path : Path
+    populations : sequence of GraphPopulation
+    first : int
+        Id in the graph of the node that is 0 in this export.
+
+    Notes
+    -----
+    A bias has the digits that read back as the same float64, whatever `--exact` says. Without spike counts, coding and
+    spike_count are empty; the spike count of an input that is a current is the sum of that current.
+    """
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        for population in populations:
+            ids = range(population.first - first, population.first - first + population.size)
+            biases = map(repr, population.bias.astype(np.float64).ravel().tolist())
+            counts = population.spike_count
+            texts = [""] * population.size if counts is None else map(repr, counts.ravel().tolist())
+            for row in zip(ids, np.ndindex(*population.shape), biases, texts):
+                rows.writerow([row[0], population.name, row[1], row[2], population.coding or "", row[3]])

@@ -8,6 +8,7 @@ from typing import Callable, List, Optional
 from snnb.errors import UsageError
 from snnb.progress import Progress, Throttle, silent
 from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
+from snnb.synapses.export.simulated import Simulated
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import GraphPopulation
 from snnb.synapses.projection import GraphProjection
@@ -31,12 +32,15 @@ class Request:
         Whether a csv file is compressed.
     progress : Progress
         Told of the edges written.
+    simulated : Simulated or None
+        The simulation that the spikes are from.
     """
 
     options: ExportOptions = DEFAULTS
     spike_times: Optional[Path] = None
     compressed: bool = False
     progress: Progress = silent
+    simulated: Optional[Simulated] = None
 
     def rate_scale(self, graph: SynapseGraph) -> float:
         """Return the factor from spikes per time step to the unit of rates."""
@@ -132,6 +136,12 @@ class Format:
         Whether these always stand in a file NAME.json beside it, since the format has no place for them.
     partial : bool
         Whether it leaves a constant-current input out (`PlacedNeurons`).
+    simulates : bool
+        Whether a simulator reads it: average poolings then weigh the mean, whatever the graph was made with.
+    input_apart : bool
+        Whether the input's neurons and the others are numbered apart, both from 0.
+    nodes_beside : bool
+        Whether a table of nodes stands in a file of its own beside it (`target.nodes_beside`).
     """
 
     title: str
@@ -143,3 +153,6 @@ class Format:
     directory: bool = False
     sidecar: bool = False
     partial: bool = False
+    simulates: bool = False
+    input_apart: bool = False
+    nodes_beside: bool = False

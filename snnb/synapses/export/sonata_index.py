@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from snnb.compiled import compiled
-from snnb.synapses.adjacency import in_degrees, out_degrees, ranges, sources
-from snnb.synapses.graph import SynapseGraph
+from snnb.synapses.adjacency import in_degrees, out_degrees, ranges
+from snnb.synapses.adjacency import sources as sources_of
 from snnb.synapses.population import GraphPopulation
 from snnb.synapses.projection import GraphProjection
 
@@ -38,7 +38,12 @@ class RunCounter:
 
 
 def write_indices(
-    group: h5py.Group, graph: SynapseGraph, source_runs: int, target_runs: int, done: Callable[[int], None]
+    group: h5py.Group,
+    sources: Sequence[GraphPopulation],
+    targets: Sequence[GraphPopulation],
+    projections: Sequence[GraphProjection],
+    runs: Tuple[int, int],
+    done: Callable[[int], None],
 ) -> None:
     """Write `indices/source_to_target` and `indices/target_to_source`, under libsonata's and bmtk's names.
 
@@ -46,22 +51,28 @@ def write_indices(
     ----------
     group : h5py.Group
         The edge population.
-    graph : SynapseGraph
-    source_runs, target_runs : int
-        The number of ranges: how often the source (the target) changes from edge to edge, the first included.
+    sources, targets : sequence of GraphPopulation
+        The two node populations.
+    projections : sequence of GraphProjection
+        From the ones to the others, in the order of their edges.
+    runs : (int, int)
+        The number of ranges: how often the source, and the target, changes from edge to edge, the first included.
     done : callable
         Told of the edges whose target is indexed.
     """
-    offsets = np.cumsum([0] + [projection.number_of_edges for projection in graph.projections]).tolist()
-    kinds = (("source_to_target", source_runs, _by_source), ("target_to_source", target_runs, _by_target))
-    for name, runs, lists in kinds:
-        index = group.create_group(f"indices/{name}")
-        of_node = index.create_dataset("node_id_to_ranges", (graph.number_of_nodes(), 2), np.uint64, track_times=False)
+    offsets = np.cumsum([0] + [projection.number_of_edges for projection in projections]).tolist()
+    kinds = (
+        ("source_to_target", sources, runs[0], _by_source),
+        ("target_to_source", targets, runs[1], _by_target),
+    )
+    for name, populations, most, lists in kinds:
+        index, nodes = group.create_group(f"indices/{name}"), sum(population.size for population in populations)
+        of_node = index.create_dataset("node_id_to_ranges", (nodes, 2), np.uint64, track_times=False)
         index["node_id_to_range"] = of_node  # bmtk's name for it, a hard link
-        of_range = index.create_dataset("range_to_edge_id", (runs, 2), np.uint64, track_times=False)
+        of_range = index.create_dataset("range_to_edge_id", (most, 2), np.uint64, track_times=False)
         node = written = 0
-        for population in graph.populations:
-            for indptr, edges in lists(population, graph.projections, offsets):
+        for population in populations:
+            for indptr, edges in lists(population, projections, offsets):
                 neurons = indptr.size - 1
                 first = np.empty(neurons + 1, np.int64)
                 merged = merge_adjacent(indptr, edges, first)
@@ -99,7 +110,7 @@ def _by_target(population: GraphPopulation, projections: Sequence[GraphProjectio
     degrees = in_degrees(to, population)
     buffer = np.empty((max(CHUNK, int(degrees.max(initial=0))), 2), np.uint64)
     for start, stop in ranges(degrees, CHUNK):
-        indptr, source = sources(to, start, stop)
+        indptr, source = sources_of(to, start, stop)
         edges = buffer[: source.size]
         next_edges(source, following, edges)
         yield indptr, edges

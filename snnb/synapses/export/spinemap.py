@@ -2,7 +2,7 @@
 
 `connection_info.txt` has a line `source target target …` for each neuron with synapses, `weight_info.txt` the line
 `source weight weight …` in the same order, `spike_info.txt` a line `neuron time time …` for each neuron: whole steps,
-sample k offset by k × the steps of a sample.
+sample k offset by k × the steps of a sample. `nodes.csv` has population, index, bias and spike count of each neuron.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from snnb.errors import InputError, UsageError
 from snnb.numpy_file import load_archive
 from snnb.synapses.adjacency import out_degrees, ranges, targets
+from snnb.synapses.export.nodes import NODES_FILE, write_node_csv
 from snnb.synapses.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.synapses.fields import LARGEST
 from snnb.synapses.graph import SynapseGraph
@@ -24,11 +25,13 @@ AGAIN = "simulate again with --record-spikes"
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: connections, weights and spike times; see `Format`."""
-    from snnb.synapses.export.lines import NUMBER, neighbour_lines, weight_lines
+    from snnb.synapses.export.digits import NUMBER
+    from snnb.synapses.export.lines import neighbour_lines, weight_lines
 
     path.mkdir()
-    placed = PlacedNeurons(graph, request)
+    placed, exact = PlacedNeurons(graph, request), request.options.exact
     counter = request.counter(placed.edges)
+    write_node_csv(path / NODES_FILE, placed.populations, placed.first)
     with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
         for population in placed.populations:
             projections = placed.from_source(population)
@@ -37,7 +40,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 out = np.empty((target.size + stop - start) * NUMBER, np.uint8)
                 first = population.first + start
                 connections.write(out[: neighbour_lines(out, first, indptr, target, placed.first)].data)
-                weights.write(out[: weight_lines(out, first, indptr, weight, placed.first)].data)
+                weights.write(out[: weight_lines(out, first, indptr, weight, placed.first, exact)].data)
                 counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
         for population in placed.populations:
@@ -46,7 +49,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndarray:
     """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
-    from snnb.synapses.export.lines import NUMBER, number_lines
+    from snnb.synapses.export.digits import NUMBER
+    from snnb.synapses.export.lines import number_lines
 
     spikes, steps = _spikes(path, population)
     order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
@@ -90,7 +94,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 def _size(graph: SynapseGraph, request: Request) -> float:
     placed = PlacedNeurons(graph, request)
     times = 0 if request.spike_times is None else request.spike_times.stat().st_size
-    return (len(str(placed.nodes)) + 13) * placed.edges + 20 * placed.nodes + times
+    return (len(str(placed.nodes)) + (22 if request.options.exact else 13)) * placed.edges + 80 * placed.nodes + times
 
 
 FORMAT = Format("SpiNeMap, NeuroXplorer", "_spinemap", write, _size, 8e6, _check, partial=True, directory=True)

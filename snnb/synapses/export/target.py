@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Collection, Dict, Optional
 
 from snnb.errors import InputError, UsageError
-from snnb.files import KINDS
+from snnb.files import KINDS, open_regular
 from snnb.text import load_json
 
 DESCRIPTION = "description.json"
@@ -20,7 +20,14 @@ def beside(target: Path) -> Path:
     return target.with_name(target.name + ".json")
 
 
-def check_target(target: Path, formats: Collection[str], *, force: bool, sidecar: bool) -> None:
+def nodes_beside(target: Path) -> Path:
+    """Return the path of the table of nodes of an export that is a file."""
+    return target.with_name(f"{target.name}.nodes.csv")
+
+
+def check_target(
+    target: Path, formats: Collection[str], *, force: bool, sidecar: bool, nodes_head: Optional[str] = None
+) -> None:
     """Refuse a target that cannot be written, or that stands for something which is not an export's to replace.
 
     Parameters
@@ -32,6 +39,8 @@ def check_target(target: Path, formats: Collection[str], *, force: bool, sidecar
         Whether an export, or a plain file, may be replaced.
     sidecar : bool
         Whether `NAME.json` is written beside it.
+    nodes_head : str, optional
+        First line of the table of nodes, where one is written beside it.
 
     Raises
     ------
@@ -49,6 +58,8 @@ def check_target(target: Path, formats: Collection[str], *, force: bool, sidecar
     _check_replaced(target, formats, force)
     if sidecar and os.path.lexists(str(beside(target))):
         _check_sidecar(target, formats, force)
+    if nodes_head is not None and os.path.lexists(str(nodes_beside(target))):
+        _check_nodes(nodes_beside(target), nodes_head, force)
 
 
 def _check_replaced(target: Path, formats: Collection[str], force: bool) -> None:
@@ -80,6 +91,17 @@ def _check_inside(target: Path, stated: Dict[str, object]) -> None:
 def _check_sidecar(target: Path, formats: Collection[str], force: bool) -> None:
     path = beside(target)
     if described(path, formats) is None:
+        raise UsageError(f"{path} was not made by an export, so it is not replaced; {ELSEWHERE}")
+    if not force:
+        raise UsageError(f"{path} exists; give another path, or --force to replace it")
+
+
+def _check_nodes(path: Path, head: str, force: bool) -> None:
+    mine = stat.S_ISREG(path.lstat().st_mode)
+    if mine:
+        with open_regular(path, follow_links=False) as file:
+            mine = file.read(len(head) + 1) == f"{head}\n".encode()
+    if not mine:
         raise UsageError(f"{path} was not made by an export, so it is not replaced; {ELSEWHERE}")
     if not force:
         raise UsageError(f"{path} exists; give another path, or --force to replace it")

@@ -11,9 +11,12 @@ from snnb.errors import ResourceError, UsageError
 from snnb.files import flushed_meanwhile, written_whole
 from snnb.progress import Progress, silent
 from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, pynn, snn, sonata, spinemap
+from snnb.synapses.export.description import describe
 from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
+from snnb.synapses.export.nodes import COLUMNS, write_node_csv
 from snnb.synapses.export.request import Format, PlacedNeurons, Request
-from snnb.synapses.export.target import DESCRIPTION, beside, check_target
+from snnb.synapses.export.simulated import Simulated
+from snnb.synapses.export.target import DESCRIPTION, beside, check_target, nodes_beside
 from snnb.synapses.graph import SynapseGraph
 
 FORMATS: Dict[str, Format] = {
@@ -71,6 +74,7 @@ def export(
     force: bool = False,
     spike_times: Optional[Path] = None,
     origin: Optional[Mapping[str, str]] = None,
+    simulated: Optional[Simulated] = None,
     progress: Progress = silent,
 ) -> Export:
     """Write the graph in another program's format.
@@ -90,6 +94,8 @@ def export(
     origin : mapping, optional
         Which graph it is, for the description: its stamp and the SHA-256 of its file. Then a format that is a file has
         a description too, `NAME.json` beside it.
+    simulated : Simulated, optional
+        The simulation that the spike counts are from, for the description.
     progress : Progress
         Told of the edges written.
 
@@ -102,18 +108,22 @@ def export(
         If the estimated size does not fit on the disk, or a library's need not into memory.
     """
     described = find_format(format)
-    request = Request(options, spike_times, target.suffix == ".gz", progress)
+    request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
     sidecar = not described.directory and (described.sidecar or origin is not None)
-    check_target(target, FORMATS, force=force, sidecar=sidecar)
+    nodes_head = ",".join(COLUMNS) if described.nodes_beside else None
+    check_target(target, FORMATS, force=force, sidecar=sidecar, nodes_head=nodes_head)
+    if described.simulates:
+        graph = graph.with_pool_weight("mean")
     if described.check is not None:
         described.check(graph, request)
     expected = _estimate(graph, described, request)
     _refuse_full_disk(expected.size_bytes, format, target)
-    stated: Dict[str, object] = {"format": format, **graph.describe(options.rate_unit)}
-    if origin is not None:
-        stated["graph"] = dict(origin)
+    stated = describe(graph, format, described, request, origin=origin)
     begin = time.monotonic()
     _write(graph, described, request, target, stated, force=force)
+    if described.nodes_beside:
+        with written_whole(nodes_beside(target), force=force) as temporary:
+            write_node_csv(temporary, graph.populations)
     if sidecar:
         with written_whole(beside(target), force=force) as temporary:
             temporary.write_text(_json(stated))

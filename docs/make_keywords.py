@@ -1,0 +1,62 @@
+"""Write snnb/stages/keywords.py from the options themselves; a test fails when the file is old. Run by `make docs`."""
+
+from pathlib import Path
+from typing import Any, List, Type
+
+from typing_extensions import Annotated, Literal, get_args, get_origin
+
+from snnb.options import Options
+from snnb.stages.all import STAGES
+from snnb.synapses.export.export_options import ExportOptions
+
+TARGET = Path(__file__).resolve().parents[1] / "snnb" / "stages" / "keywords.py"
+HEAD = '''"""The options of the stages as keywords of `snnb.Run`, for type checkers; written by `make docs`.
+
+Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)` shows them.
+"""
+
+from pathlib import Path
+from typing import Literal, Mapping, Optional, Tuple, TypedDict, Union
+'''
+
+
+def spelling(annotation: Any) -> str:
+    """Return the type of a field as Python source."""
+    parts, origin = get_args(annotation), get_origin(annotation)
+    if origin is Annotated:
+        return spelling(parts[0])
+    if type(None) in parts:
+        return f"Optional[{' | '.join(spelling(part) for part in parts if part is not type(None))}]"
+    if str(annotation).startswith("typing.Literal") or origin is Literal:
+        return f"Literal[{', '.join(map(repr, parts))}]".replace("'", '"')
+    if origin is dict:
+        return "Mapping[str, object]"
+    if origin is tuple:
+        return f"Tuple[{', '.join(map(spelling, parts))}]"
+    return "Union[str, Path]" if annotation is Path else str(annotation.__name__)
+
+
+def typed_dict(name: str, what: str, kind: Type[Options]) -> List[str]:
+    """Return the lines of one class."""
+    fields = [f"    {field}: {spelling(info.annotation)}" for field, info in kind.model_fields.items()]
+    return [
+        "",
+        "",
+        f"class {name}Keywords(TypedDict, total=False):",
+        f'    """Options of {what}."""',
+        "",
+        *fields,
+    ]
+
+
+def module() -> str:
+    """Return the whole file."""
+    lines = [HEAD.rstrip()]
+    for name, stage in STAGES.items():
+        lines += typed_dict(name.capitalize(), f"`snnb {name}`", stage.kind.params)
+    lines += typed_dict("Export", "`snnb export`", ExportOptions)
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    TARGET.write_text(module())

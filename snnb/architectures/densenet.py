@@ -1,0 +1,84 @@
+"""DenseNet-121 of Huang et al. 2017."""
+
+from typing import TYPE_CHECKING, Tuple
+
+from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+    from tensorflow.keras import Model
+
+# Keras's; files of its weights are to give the same network.
+EPSILON = 1.001e-5
+
+
+@architecture(
+    ModelSpec(
+        name="densenet121_imagenet",
+        historical_name="DenseNet121_ImageNet",
+        dataset="imagenet",
+        input_shape=(224, 224, 3),
+        num_classes=1000,
+        neurons=15_870_184,
+        synapses=13_622_057_792,
+        source="Huang et al. 2017, CVPR, 2261; arXiv 1608.06993, table 1; as tensorflow.keras.applications builds it",
+        recipe=Recipe(
+            optimizer="sgd",
+            learning_rate=0.1,
+            schedule="cosine",
+            momentum=0.9,
+            nesterov=True,
+            epochs=90,
+            batch_size=256,
+            flip=True,
+            shift=0.1,
+        ),
+    )
+)
+def densenet121_imagenet(
+    input_shape: InputShape, num_classes: int, blocks: Tuple[int, int, int, int] = (6, 12, 24, 16), growth: int = 32
+) -> "Model":
+    """Build 2·growth c7/2 – A3/2 – dense blocks of so many layers, transitions between – global average – classes.
+
+    A layer of a block is BN – ReLU – 4·growth c1 – BN – ReLU – growth c3 `same`, and reads what all layers before it in
+    the block have computed, each time normalised anew. A transition is BN – ReLU – c1 with half the channels – A2.
+    Layers stand in the order in which Keras has them, so that files of weights made for its network fit
+    (`Model.load_weights`). Only the classifier has a bias.
+
+    What a layer's last convolution computes has no activation: it becomes neurons once for each layer that reads it.
+    """
+    from tensorflow.keras import Input, Model
+    from tensorflow.keras.layers import AveragePooling2D, Concatenate, Dense, GlobalAveragePooling2D, ZeroPadding2D
+
+    image = Input(input_shape, name="input")
+    padded = ZeroPadding2D(3, name="conv1_pad")(image)
+    x = _rectified(_convolution(padded, 2 * growth, 7, "conv1_conv", 2), "conv1_bn", "conv1_relu")
+    x = AveragePooling2D(3, strides=2, name="pool1")(ZeroPadding2D(1, name="pool1_pad")(x))
+    for number, layers in enumerate(blocks, 2):
+        if number > 2:
+            name = f"pool{number - 1}"
+            x = _convolution(_rectified(x, f"{name}_bn", f"{name}_relu"), x.shape[-1] // 2, 1, f"{name}_conv")
+            x = AveragePooling2D(2, name=f"{name}_pool")(x)
+        for layer in range(1, layers + 1):
+            name = f"conv{number}_block{layer}"
+            hidden = _convolution(_rectified(x, f"{name}_0_bn", f"{name}_0_relu"), 4 * growth, 1, f"{name}_1_conv")
+            hidden = _rectified(hidden, f"{name}_1_bn", f"{name}_1_relu")
+            x = Concatenate(name=f"{name}_concat")([x, _convolution(hidden, growth, 3, f"{name}_2_conv")])
+    pooled = GlobalAveragePooling2D(name="avg_pool")(_rectified(x, "bn", "relu"))
+    output = Dense(num_classes, activation="softmax", name="predictions")(pooled)
+    return Model(image, output, name="densenet121_imagenet")
+
+
+def _convolution(x: "Tensor", filters: int, size: int, name: str, stride: int = 1) -> "Tensor":
+    from tensorflow.keras.layers import Conv2D
+
+    # The picture is padded beforehand, as Keras has it: 3 on each side, where `same` would pad 2 and 3.
+    padding = "same" if stride == 1 else "valid"
+    return Conv2D(filters, size, strides=stride, padding=padding, use_bias=False, name=name)(x)
+
+
+def _rectified(x: "Tensor", name: str, activation: str) -> "Tensor":
+    from tensorflow.keras.layers import Activation, BatchNormalization
+
+    return Activation("relu", name=activation)(BatchNormalization(epsilon=EPSILON, name=name)(x))

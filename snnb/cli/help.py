@@ -1,0 +1,100 @@
+"""How the help of a command looks: options in panels, examples below, environment variables left to docs/cli.md."""
+
+from copy import copy
+from typing import Any, Dict, Optional, Sequence
+
+import click
+from typer.core import TyperCommand, TyperOption
+
+from snnb.stages.all import CHAIN, STAGES
+
+COMMON = "Common"
+_COMMON = ("force", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")
+_WHERE, _WHERE_FROM = "Where", ("run_dir", "source", "data_dir", "output_path")
+_FIRST_OF_RUN = (
+    "model",
+    "dataset",
+    "run_dir",
+    "epochs",
+    "percentile",
+    "samples",
+    "duration",
+    "engine",
+    "input",
+    "seed",
+)
+EXAMPLES: Dict[str, Sequence[str]] = {
+    "prepare": ("snnb prepare --model lenet_mnist", "snnb prepare --model lenet_cifar10 --source ~/cifar --limit 1000"),
+    "train": ("snnb train --model lenet_mnist --epochs 5", "snnb train --run-dir runs/lenet_mnist --set dropout=0.3"),
+    "parse": ("snnb parse --model lenet_mnist", "snnb parse --run-dir runs/lenet_mnist --percentile 99"),
+    "simulate": (
+        "snnb simulate --model lenet_mnist --samples 100 --duration 50",
+        "snnb simulate --run-dir runs/lenet_mnist --input poisson --input-rate 200",
+    ),
+    "graph": ("snnb graph --model lenet_mnist", "snnb graph --run-dir runs/lenet_mnist --pool-weight mean"),
+    "map": (
+        "snnb map --run-dir runs/lenet_mnist --hardware loihi",
+        "snnb map --run-dir runs/lenet_mnist --hardware my_chip.yaml --partition cores.txt",
+    ),
+    "run": ("snnb run --model mini_network", "snnb run --model lenet_mnist --epochs 5 --samples 200 --duration 100"),
+    "export": (
+        "snnb export runs/lenet_mnist --format hmetis --output lenet.hgr",
+        "snnb export runs/lenet_mnist --format csv",
+    ),
+    "status": ("snnb status runs/lenet_mnist", "snnb status runs/lenet_mnist --json"),
+    "report": ("snnb report runs/lenet_mnist", "snnb report runs/lenet_mnist --output lenet.html"),
+    "compare": ("snnb compare runs/lenet_mnist", "snnb compare runs/lenet_mnist runs/lenet_cifar10 --figure both.svg"),
+    "remove": ("snnb remove runs/lenet_mnist 20260102T030405Z", "snnb remove runs/lenet_mnist 20260102T030405Z --yes"),
+    "verify": ("snnb verify runs/lenet_mnist", "snnb verify runs/lenet_mnist --json"),
+}
+
+
+class HelpfulCommand(TyperCommand):
+    """A command whose help has panels and examples."""
+
+    def __init__(self, *arguments: Any, **words: Any) -> None:
+        super().__init__(*arguments, **words)
+        examples = EXAMPLES.get(self.name or "", ())
+        if examples:  # a blank line apart, or typer joins them
+            self.epilog = "\n\n".join(["Examples:", *(f"  {line}" for line in examples)])
+        for parameter in self.params:
+            if isinstance(parameter, TyperOption):
+                parameter.show_envvar = False
+                parameter.rich_help_panel = _panel(self.name or "", parameter.name or "") or parameter.rich_help_panel
+
+    def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help, with `--[no-]flag` for a flag and its opposite, which else take two wide columns."""
+        params = self.params
+        self.params = [_joined(parameter) for parameter in params]
+        try:
+            super().format_help(context, formatter)
+        finally:
+            self.params = params
+
+    def get_help_option(self, context: click.Context) -> Optional[click.Option]:
+        """Return the option `--help`, in the panel of the options that every command has."""
+        option = super().get_help_option(context)
+        if option is not None:
+            option.rich_help_panel = COMMON  # type: ignore[attr-defined]
+        return option
+
+
+def _joined(parameter: click.Parameter) -> click.Parameter:
+    if not parameter.secondary_opts:
+        return parameter
+    shown = copy(parameter)
+    shown.opts, shown.secondary_opts = [f"--[no-]{parameter.opts[0][2:]}"], []
+    return shown
+
+
+def _panel(command: str, option: str) -> Optional[str]:
+    """Return the title of the panel that an option stands in; None for the first one."""
+    if command == "run" and option in _FIRST_OF_RUN:
+        return None
+    if option in _COMMON:
+        return COMMON
+    if command in STAGES and option in _WHERE_FROM:
+        return _WHERE
+    if command == "run":
+        return next((f"Of {stage}" for stage in CHAIN if option in STAGES[stage].kind.params.model_fields), None)
+    return None

@@ -1,0 +1,212 @@
+"""A linear operation between two volumes, without its bias, and two of them in a row as one.
+
+Kernels are composed where that is exact at every position, borders included.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from math import gcd
+from typing import Dict, Tuple
+
+import numpy as np
+
+from snnb.text import JsonValue
+
+IDENTITY = "identity"
+Pair = Tuple[int, int]
+Shape = Tuple[int, ...]
+
+
+class NotComposableError(Exception):
+    """Two layers in a row have no exact common kernel; the message is the reason for a person."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A linear operation without its bias.
+
+    Attributes
+    ----------
+    kind : {"Conv2D", "DepthwiseConv2D", "Dense", "identity"}
+        The Keras class; `identity` multiplies each channel by a number.
+    weights : np.ndarray
+        float32, as Keras keeps them; of `identity`, `(channels,)`.
+    strides, dilation : tuple of two int
+    before : tuple of two int
+        Rows of zeros above its input, columns of zeros left of it. Those behind follow from the sizes.
+    padding : {"valid", "same"}
+        What the layer that it comes from calls its padding.
+    config : dict
+        Keras's configuration of that layer.
+    position : int
+        Where that layer stands in the trained model, for the order and the names of the parsed layers.
+    """
+
+    kind: str
+    weights: np.ndarray
+    position: int
+    strides: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    before: Pair = (0, 0)
+    padding: str = "valid"
+    config: Dict[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def size(self) -> Pair:
+        """Height and width."""
+        return (int(self.weights.shape[0]), int(self.weights.shape[1])) if self.weights.ndim == 4 else (1, 1)
+
+    @property
+    def outputs(self) -> int:
+        """Number of output channels."""
+        shape = self.weights.shape
+        return int(shape[-1] * shape[-2]) if self.kind == "DepthwiseConv2D" else int(shape[-1])
+
+    def reach(self, axis: int, outputs: int) -> Pair:
+        """Return the first and the last position that so many outputs read along an axis; zeros stand outside."""
+        first = -self.before[axis]
+        return first, first + (outputs - 1) * self.strides[axis] + (self.size[axis] - 1) * self.dilation[axis]
+
+    def pads(self, read: Shape, written: Shape) -> bool:
+        """Tell whether it reads zeros around its input; shapes of input and output, without the batch axis."""
+        if len(written) < 3:
+            return False
+        reaches = [self.reach(axis, written[axis]) for axis in (0, 1)]
+        return any(first < 0 or last >= read[axis] for axis, (first, last) in enumerate(reaches))
+
+    def scaled(self, scale: np.ndarray) -> "Kernel":
+        """Multiply output channels by numbers, `(channels,)`."""
+        if self.kind == "DepthwiseConv2D":
+            scale = scale.reshape(self.weights.shape[-2:])
+        return replace(self, weights=(self.weights * scale).astype(np.float32))
+
+    def of_constant(self, values: np.ndarray) -> np.ndarray:
+        """Apply it to an image that is the same at every position: float64, `(channels,)` to `(channels,)`."""
+        weights = self.weights.astype(np.float64)
+        if self.kind == IDENTITY:
+            return np.asarray(weights * values)
+        if self.kind == "Dense":
+            return np.asarray(values @ weights)
+        summed = weights.sum(axis=(0, 1))
+        return np.asarray(
+            (summed * values[:, np.newaxis]).ravel() if self.kind == "DepthwiseConv2D" else values @ summed
+        )
+
+
+def window(read: int, size: int, stride: int, dilation: int, padding: str) -> Pair:
+    """Return how many zeros TensorFlow puts before an axis, and the number of outputs, `valid` or `same`."""
+    extent = (size - 1) * dilation + 1
+    if padding == "valid":
+        return 0, (read - extent) // stride + 1
+    outputs = -(-read // stride)
+    return max((outputs - 1) * stride + extent - read, 0) // 2, outputs
+
+
+def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written: Shape) -> Kernel:
+    """Return the kernel that does what two do in a row.
+
+    Parameters
+    ----------
+    first, second : Kernel
+    read, between, written : tuple of int
+        Shapes of what the first one reads, what it gives, and what the second one gives.
+
+    Raises
+    ------
+    NotComposableError
+        There is none of the kinds that are supported, or it would not be exact at the borders.
+    """
+    if second.kind == IDENTITY:
+        return replace(first.scaled(second.weights), position=second.position)
+    if first.kind == IDENTITY:
+        # The axis before the last is that of the input's channels, for all three kinds.
+        return replace(second, weights=(second.weights * first.weights[:, np.newaxis]).astype(np.float32))
+    if second.kind == "Dense" and first.kind == "Dense":
+        return replace(second, weights=_product(first.weights, second.weights))
+    if "Dense" in (first.kind, second.kind):
+        raise NotComposableError("reads a convolution without activation as a Dense layer: put a relu between")
+    for axis in (0, 1):
+        begin, end = second.reach(axis, written[axis])
+        length, stride, offset = between[axis], first.strides[axis], first.before[axis]
+        _, last = first.reach(axis, 0)  # of the output before the first
+        # Where the second sees zeros beside its input, the first must see nothing but zeros too.
+        if (begin < 0 and last >= 0) or (end >= length and length * stride - offset < read[axis]):
+            raise NotComposableError(
+                "pads with zeros beside a layer without activation, whose kernel would see a part of its input there: "
+                "put a relu between, or use padding valid"
+            )
+    weights, dilation = _weights(first, second)
+    kind = "DepthwiseConv2D" if first.kind == second.kind == "DepthwiseConv2D" else "Conv2D"
+    strides = (first.strides[0] * second.strides[0], first.strides[1] * second.strides[1])
+    if max(strides) > 1 and max(dilation) > 1:
+        raise NotComposableError("strides over a kernel with gaps of a layer without activation: put a relu between")
+    before = (
+        first.before[0] + second.before[0] * first.strides[0],
+        first.before[1] + second.before[1] * first.strides[1],
+    )
+    return Kernel(kind, weights, second.position, strides, dilation, before)
+
+
+def _weights(first: Kernel, second: Kernel) -> Tuple[np.ndarray, Pair]:
+    """Return the weights of two convolutions in a row, and the dilation."""
+    if second.size == (1, 1):
+        return _before_pointwise(first, second).astype(np.float32), first.dilation
+    places = [_places(first, second, axis) for axis in (0, 1)]
+    (rows, row_step), (columns, column_step) = places
+    if first.size == (1, 1):
+        return _behind_pointwise(first, second).astype(np.float32), (row_step, column_step)
+    weights = np.zeros(0)
+    for row, column in np.ndindex(*second.size):
+        tap = replace(second, weights=second.weights[row : row + 1, column : column + 1])
+        part = _before_pointwise(first, tap)
+        if not weights.size:
+            weights = np.zeros((rows.max() + 1, columns.max() + 1, *part.shape[2:]))
+        weights[np.ix_(rows[:, row], columns[:, column])] += part
+    return weights.astype(np.float32), (row_step, column_step)
+
+
+def _places(first: Kernel, second: Kernel, axis: int) -> Tuple[np.ndarray, int]:
+    """Return which tap of the composed kernel two taps meet at, `(first, second)`, and its dilation."""
+    ours = np.arange(first.size[axis]) * first.dilation[axis]
+    theirs = np.arange(second.size[axis]) * (second.dilation[axis] * first.strides[axis])
+    places = ours[:, np.newaxis] + theirs
+    step = reduce(gcd, places.ravel().tolist()) or 1
+    places = places // step
+    if len(np.unique(places)) <= places.max():
+        raise NotComposableError("leaves gaps in the kernel of a layer without activation: put a relu between")
+    return places, step
+
+
+def _product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Multiply matrices, in float64, the last axis of the first with the last but one of the second."""
+    return np.asarray((first.astype(np.float64) @ second.astype(np.float64)).astype(np.float32))
+
+
+def _before_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
+    """Compose any convolution with a 1×1 one behind it: float64, in the first one's height and width."""
+    rows, columns, channels, filters = first.weights.shape
+    before, behind = first.weights.astype(np.float64), second.weights[0, 0].astype(np.float64)
+    if second.kind == "Conv2D":
+        if first.kind == "Conv2D":
+            return np.asarray(before @ behind)
+        return np.einsum("hwcm,cmg->hwcg", before, behind.reshape(channels, filters, -1))
+    # Depthwise: each channel becomes as many as the multiplier says, beside one another.
+    if first.kind == "DepthwiseConv2D":
+        behind = behind.reshape(channels, filters, -1)
+    return (before[..., np.newaxis] * behind).reshape(rows, columns, channels, -1)
+
+
+def _behind_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
+    """Compose a 1×1 convolution with any one behind it: float64, in the second one's height and width."""
+    rows, columns, channels, filters = second.weights.shape
+    before, behind = first.weights[0, 0].astype(np.float64), second.weights.astype(np.float64)
+    if first.kind == second.kind == "DepthwiseConv2D":
+        multiplier = before.shape[1]
+        behind = behind.reshape(rows, columns, -1, multiplier, filters)
+        return (before[..., np.newaxis] * behind).reshape(rows, columns, len(before), -1)
+    if first.kind == "DepthwiseConv2D":
+        behind = behind.reshape(rows, columns, *before.shape, filters)
+        return np.einsum("cm,hwcmf->hwcf", before, behind)
+    if second.kind == "Conv2D":
+        return np.asarray(before @ behind)
+    return np.einsum("cf,hwfm->hwcfm", before, behind).reshape(rows, columns, len(before), channels * filters)

@@ -1,0 +1,206 @@
+"""The description of a model by any Keras from 2.3 to 3, as TensorFlow 2.2 writes it.
+
+Newer versions of Keras add keys to the configuration of their layers. One that means what TensorFlow 2.2 does anyway
+is passed over, a few others are expressed by a layer more, all others are named. Initializers, regularizers and
+constraints matter only while a model is trained, and are left out.
+"""
+
+import inspect
+from typing import Dict, List, Set, Tuple
+
+from snnb.errors import InputError
+from snnb.keras_file import LAYERS, check_layers, not_loaded, size_up
+from snnb.model_files.tell import Tell
+from snnb.text import JsonValue
+
+Entry = Dict[str, JsonValue]
+ANY = "any"
+# What newer versions added, with the values that change nothing when a trained model computes.
+ADDED: Dict[str, Tuple[JsonValue, ...]] = {
+    "autocast": (True, False),
+    "groups": (1,),
+    "keepdims": (False,),
+    "lora_alpha": (None,),
+    "lora_rank": (None,),
+    "optional": (False,),
+    "quantization_config": (None,),
+    "ragged": (False,),
+    "renorm": (False,),
+    "renorm_clipping": (ANY,),
+    "renorm_momentum": (ANY,),
+    "seed": (ANY,),
+    "sparse": (False, None),
+    "synchronized": (False, True),  # over devices, while training
+}
+FOR_TRAINING = ("_initializer", "_regularizer", "_constraint")
+OF_KERAS = ("keras", "tf_keras", "tensorflow.keras")
+MIXED = ("mixed_float16", "mixed_bfloat16")
+RENAMED = {"batch_shape": "batch_input_shape"}  # from Keras 3
+
+
+def as_tensorflow_22(description: JsonValue, where: str, remedy: str, tell: Tell) -> JsonValue:
+    """Return the description of a model as TensorFlow 2.2 would have written it.
+
+    Parameters
+    ----------
+    description : object
+        The model as a newer Keras describes it, parsed from JSON: `model_config` of an h5 file, or `config.json`.
+    where : str
+        The file; the beginning of each message.
+    remedy : str
+        What a person can do; the end of each message.
+    tell : callable
+        Called with what is not computed as the file says.
+
+    Returns
+    -------
+    object
+        Its description; one that is no model's comes back as it is, for `snnb.keras_file.check_layers` to refuse.
+
+    Raises
+    ------
+    InputError
+        A layer is of a class that is not Keras's own, or has a setting that TensorFlow 2.2 does not know.
+    """
+    try:
+        translated, unfinished = _model(description, tell)
+    except _RefusedError as refused:
+        raise InputError(f"{where}: {refused}; {remedy}") from None
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, RecursionError):
+        return description
+    for name in unfinished:
+        _fill_in_channels(translated, name, where, remedy)
+    return translated
+
+
+class _RefusedError(Exception):
+    """What the file says cannot be done here; the text tells which layer and what."""
+
+
+def _model(description: Entry, tell: Tell) -> Tuple[Entry, List[str]]:
+    """Return the model, and the names of the reshaping layers that were added and have no channels yet."""
+    config = description["config"]
+    if isinstance(config, list):  # a Sequential of Keras before 2.2.3
+        config = {"name": "sequential", "layers": config}
+    sequential = description["class_name"] == "Sequential"
+    layers: List[Entry] = []
+    unfinished: List[str] = []
+    last: Dict[str, str] = {}  # by layer, the one that gives its output now
+    mixed: Set[str] = set()
+    for entry in config["layers"]:
+        own, *added = _layer(entry, mixed)
+        if not sequential:
+            own["inbound_nodes"] = _connections(entry, last)
+            for before, after in zip([own, *added], added):
+                after["inbound_nodes"] = [[[before["name"], 0, 0, {}]]]
+        layers += [own, *added]
+        unfinished += [layer["name"] for layer in added if layer["class_name"] == "Reshape"]
+        last[own["name"]] = layers[-1]["name"]
+    if mixed:
+        tell(f"the model computes in {', '.join(sorted(mixed))}; here in float32, as its weights are stored")
+    if sequential:
+        first = layers[0]["config"]
+        if "build_input_shape" in config:
+            first.setdefault("batch_input_shape", config["build_input_shape"])
+        return {"class_name": "Sequential", "config": {"name": config["name"], "layers": layers}}, unfinished
+    ends = {
+        key: [[last[name], node, tensor] for name, node, tensor in _as_list(config[key])]
+        for key in ("input_layers", "output_layers")
+    }
+    return {"class_name": "Model", "config": {"name": config["name"], "layers": layers, **ends}}, unfinished
+
+
+def _fill_in_channels(model: Entry, name: str, where: str, remedy: str) -> None:
+    """Give the layer that puts the axes of a pooled picture back its channels, which only Keras's layers tell."""
+    layers = model["config"]["layers"]
+    place = [layer["name"] for layer in layers].index(name)
+    before = {**model["config"], "layers": layers[:place], "output_layers": [[layers[place - 1]["name"], 0, 0]]}
+    if model["class_name"] == "Sequential":
+        del before["output_layers"]
+    check_layers({**model, "config": before}, where, remedy)
+    try:
+        _, shape = size_up({**model, "config": before})
+    except Exception as error:  # whatever Keras raises here is about the file
+        raise not_loaded(error, where, remedy) from error
+    layers[place]["config"]["target_shape"][-1] = shape[-1]
+
+
+def _as_list(ends: List[JsonValue]) -> List[JsonValue]:
+    """Keras 3 writes a single input as `[name, node, tensor]`, others a list of these."""
+    return [ends] if isinstance(ends[0], str) else ends
+
+
+def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:
+    """Return a layer, and behind it those that do what TensorFlow 2.2 has no setting for."""
+    kind, config = entry["class_name"], entry["config"]
+    name = config["name"]
+    where = f"layer {str(name)[:100]} ({str(kind)[:100]})"
+    module = entry.get("module")
+    if module is not None and not str(module).startswith(OF_KERAS):
+        raise _RefusedError(f"{where} of {str(module)[:100]} is not loaded from a file, since it may run code")
+    if "keras.src.ops" in str(module) and kind != "Add":
+        raise _RefusedError(f"{where} is an operation, which is not loaded from a file")
+    if kind not in LAYERS:
+        return [{"class_name": kind, "config": config, "name": name}]
+    kept = {RENAMED.get(key, key): value for key, value in config.items() if not key.endswith(FOR_TRAINING)}
+    if "dtype" in kept:
+        kept["dtype"] = _dtype(kept["dtype"], where, mixed)
+    added = []
+    if kept.get("keepdims") is True and kind.startswith("Global"):
+        del kept["keepdims"]
+        added.append(_added(name, "Reshape", {"target_shape": [1, 1, -1]}))
+    if kept.get("activation") == "relu6":
+        kept["activation"] = "linear"
+        added.append(_added(name, "ReLU", {"max_value": 6.0}))
+    known = _known(kind)
+    for key in [key for key in kept if key not in known]:
+        value = kept.pop(key)
+        if ANY not in ADDED.get(key, ()) and value not in ADDED.get(key, ()):
+            raise _RefusedError(f"{where} has {key[:100]}={str(value)[:100]}, which TensorFlow 2.2 cannot do")
+    return [{"class_name": kind, "config": kept, "name": name}, *added]
+
+
+def _added(name: str, kind: str, config: Entry) -> Entry:
+    name = f"{name}_{kind.lower()}"
+    return {"class_name": kind, "config": {"name": name, **config}, "name": name}
+
+
+def _dtype(value: JsonValue, where: str, mixed: Set[str]) -> JsonValue:
+    """Return the type of the numbers of a layer, which may be written as a policy."""
+    name = value["config"]["name"] if isinstance(value, dict) else value
+    if name in MIXED:
+        mixed.add(name)
+    elif name not in ("float32", None):
+        raise _RefusedError(f"{where} computes in {str(name)[:100]}, not in float32")
+    return "float32"
+
+
+def _known(kind: str) -> Set[str]:
+    """Return the settings that TensorFlow 2.2 knows for a kind of layer."""
+    from tensorflow import keras
+
+    known = {"batch_input_shape", "input_shape"}
+    for base in getattr(keras.layers, kind.replace("NormalizationV1", "Normalization").replace("V2", "")).__mro__:
+        known.update(inspect.signature(base.__init__).parameters)
+    return known
+
+
+def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
+    """Return the inputs of a layer as Keras 2 writes them: for each time it is used, a list of [name, 0, 0, {}]."""
+    where = f"layer {str(entry['config']['name'])[:100]} ({str(entry['class_name'])[:100]})"
+    nodes: List[JsonValue] = []
+    for node in entry["inbound_nodes"]:
+        if isinstance(node, dict):
+            sources, arguments = [], [node.get("kwargs", {})]
+            for part in node["args"]:
+                tensors = part if isinstance(part, list) else [part]
+                if not all(isinstance(t, dict) and t["class_name"] == "__keras_tensor__" for t in tensors):
+                    raise _RefusedError(f"{where} takes a number or an object beside the outputs of other layers")
+                sources += [tensor["config"]["keras_history"] for tensor in tensors]
+        else:
+            sources, arguments = [source[:3] for source in node], [source[3] for source in node if len(source) > 3]
+        for key, value in [pair for given in arguments for pair in given.items()]:
+            if value not in (None, False):
+                raise _RefusedError(f"{where} is called with {key[:100]}={str(value)[:100]}")
+        nodes.append([[last.get(name, name), number, tensor, {}] for name, number, tensor in sources])
+    return nodes

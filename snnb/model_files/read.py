@@ -1,0 +1,63 @@
+"""A trained model from its file, whatever wrote it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snnb.errors import InputError
+from snnb.model_files.kinds import HDF5_FILE, ZIP, content_of, refuse_other_kinds
+from snnb.model_files.tell import Tell
+
+if TYPE_CHECKING:
+    from tensorflow.keras import Model
+
+RESAVE = "build the model of Keras's own layers and save it again with model.save"
+
+
+def read_model(path: Path, tell: Tell) -> "Model":
+    """Read a trained model with its weights.
+
+    Parameters
+    ----------
+    path : Path
+        A file of Keras: .h5, .hdf5 or .keras.
+    tell : callable
+        Called with what the model has here that it has not in the file: a softmax behind its logits.
+
+    Returns
+    -------
+    Model
+        A Keras model of TensorFlow 2.2, uncompiled.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, of another kind, or holds what cannot be read; the message says what to do.
+    """
+    refuse_other_kinds(path)
+    ending, content = path.suffix.lower(), content_of(path)
+    if ending == ".keras" and content == ZIP:
+        from snnb.model_files.keras_zip import read_keras_zip
+
+        return _with_softmax(read_keras_zip(path, RESAVE, tell), tell)
+    if content not in (HDF5_FILE, ""):
+        remedy = "if Keras wrote it, give it a name that ends in .keras" if content == ZIP else RESAVE
+        raise InputError(
+            f"{path} is no whole {'HDF5' if ending != '.keras' else '.keras'} file, but {content}; {remedy}"
+        )
+    from snnb.model_files.keras_h5 import read_keras_h5  # until version 2.11, Keras wrote .keras files in HDF5 too
+
+    return _with_softmax(read_keras_h5(path, RESAVE, tell), tell)
+
+
+def _with_softmax(model: "Model", tell: Tell) -> "Model":
+    """Add the softmax to a classifier that ends in logits, that is, in a vector without an activation."""
+    from tensorflow import keras
+
+    if len(model.outputs) != 1 or not model.layers or len(model.output_shape) != 2:
+        return model
+    last = model.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "linear")
+    if activation != "linear" or isinstance(last, (keras.layers.Softmax, keras.layers.ReLU)):
+        return model
+    tell(f"the model ends in logits (layer {last.name}); a softmax is put behind them")
+    return keras.Model(model.inputs, keras.layers.Softmax(name="softmax_of_logits")(model.outputs[0]), name=model.name)

@@ -1,0 +1,104 @@
+"""The options of the stages as keywords of `snnb.Run`, for type checkers; written by `make docs`.
+
+Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)` shows them.
+"""
+
+from pathlib import Path
+from typing import Literal, Mapping, Optional, Tuple, TypedDict, Union
+
+
+class PrepareKeywords(TypedDict, total=False):
+    """Options of `snnb prepare`."""
+
+    dataset: str
+    source: Optional[Union[str, Path]]
+    data_dir: Optional[Union[str, Path]]
+    shape: Tuple[int, int, int]
+    fit: Literal["exact", "pad", "resize"]
+    norm_samples: int
+    limit: Optional[int]
+    seed: int
+
+
+class TrainKeywords(TypedDict, total=False):
+    """Options of `snnb train`."""
+
+    epochs: int
+    batch_size: int
+    optimizer: Literal["adam", "rmsprop", "sgd"]
+    learning_rate: float
+    schedule: Literal["constant", "cosine", "cycle"]
+    momentum: float
+    nesterov: bool
+    flip: bool
+    shift: float
+    early_stopping: Optional[int]
+    settings: Mapping[str, object]
+    validation_split: float
+    steps_per_epoch: Optional[int]
+    resume: Optional[bool]
+    seed: int
+
+
+class ParseKeywords(TypedDict, total=False):
+    """Options of `snnb parse`."""
+
+    percentile: float
+    normalization_schedule: bool
+    max_pool: Literal["error", "average", "spiking"]
+    rectify_linear: bool
+    parser: Literal["auto", "toolbox", "own"]
+    batch_size: int
+
+
+class SimulateKeywords(TypedDict, total=False):
+    """Options of `snnb simulate`."""
+
+    engine: Literal["auto", "event", "tensorflow", "toolbox"]
+    samples: int
+    duration: int
+    warm_up: int
+    batch_size: int
+    input: Literal["constant", "poisson"]
+    input_rate: int
+    threshold: float
+    reset: Literal["subtraction", "zero"]
+    workers: int
+    record_spikes: int
+    seed: int
+    repair: Optional[str]
+    label: Optional[str]
+    spike_code: str
+
+
+class GraphKeywords(TypedDict, total=False):
+    """Options of `snnb graph`."""
+
+    simulation: Optional[str]
+    weights_only: bool
+    pool_weight: Literal["one", "mean"]
+    rate_unit: Literal["step", "hz", "sample"]
+    networkx_limit: int
+
+
+class MapKeywords(TypedDict, total=False):
+    """Options of `snnb map`."""
+
+    hardware: Optional[str]
+    method: Literal["auto", "sequential", "groups", "hypergraph"]
+    objective: Literal["spikes", "hops"]
+    partition: Optional[Union[str, Path]]
+    placement: Optional[Union[str, Path]]
+    graph: Optional[str]
+    seed: int
+    repair: Optional[str]
+
+
+class ExportKeywords(TypedDict, total=False):
+    """Options of `snnb export`."""
+
+    rate_unit: Literal["step", "hz", "sample"]
+    with_input: bool
+    exact: bool
+    scale: Optional[float]
+    idx64: bool

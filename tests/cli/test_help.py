@@ -1,0 +1,108 @@
+"""The help of every command: short, complete, with examples that the command takes; and what a shell completes."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from snnb.architectures import names
+from snnb.cli.help import EXAMPLES
+from snnb.cli.main import commands
+from snnb.mapping.hardware import hardware_names
+from snnb.options import flag_of
+from snnb.stages.all import STAGES
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = typer.main.get_command(commands).commands
+MOST_LINES = 60
+CODE = "from snnb.cli.app import app; app()"
+
+
+def snnb(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", CODE, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "100", **environment},
+    ).stdout
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return {name: snnb(name, "--help") for name in COMMANDS}
+
+
+def unframed(text):
+    """One line, without the frames of the panels."""
+    return re.sub(r"\s+", " ", re.sub("[│╭╮╰╯─]", " ", text))
+
+
+def test_every_help_is_short(texts):
+    lines = {name: len(text.splitlines()) for name, text in texts.items()}
+    assert all(lines.values())
+    assert {name: count for name, count in lines.items() if count > MOST_LINES and name != "run"} == {}
+    assert all(len(line) <= 100 for text in texts.values() for line in text.splitlines())
+    first, *others = texts["run"].split("╭─ ")[1:]
+    assert len(re.findall(r"^│ --", first, flags=re.MULTILINE)) == 10
+    assert [panel.split(" ─")[0] for panel in others] == [f"Of {stage}" for stage in STAGES if stage != "map"] + [
+        "Common"
+    ]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_option_is_there_with_its_choices_and_default(texts, stage):
+    text, params = unframed(texts[stage]), STAGES[stage].kind.params
+    for name, prop in params.model_json_schema()["properties"].items():
+        if flag_of(params, name).hidden:
+            continue
+        choices = prop.get("enum", ())
+        for choice in choices:
+            assert re.search(rf"\bone of [^.]*\b{choice}\b", text, flags=re.IGNORECASE), name
+        if prop.get("default") not in (None, False, {}) and name != "samples" and stage != "train":
+            assert re.search(rf"Default: {re.escape(str(prop['default']).rstrip('0').rstrip('.') or '0')}", text), name
+    assert "SNNB_SIMULATE" not in text  # environment variables are in docs/cli.md
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_are_taken(texts, name):
+    assert len(EXAMPLES[name]) == 2
+    for line in EXAMPLES[name]:
+        assert line in texts[name]
+        program, command, *words = shlex.split(line)
+        assert (program, command) == ("snnb", name)
+        with COMMANDS[name].make_context(name, words, parent=click.Context(click.Group("snnb"))) as context:
+            assert context.args == []
+
+
+def test_every_command_of_the_stages_has_examples():
+    assert {*STAGES, "run", "export", "status", "compare", "remove", "verify"} <= set(EXAMPLES)
+
+
+WANTED = [
+    ("run --model lenet_", [name for name in names() if name.startswith("lenet_")]),
+    ("train --dataset mni", ["mnist"]),
+    ("simulate --engine ", ["auto", "event", "tensorflow", "toolbox"]),
+    ("simulate --input p", ["poisson"]),
+    ("map --hardware loihi", [name for name in hardware_names() if name.startswith("loihi")]),
+    ("export runs/x --format hm", ["hmetis"]),
+]
+
+
+@pytest.mark.parametrize(("line", "values"), WANTED, ids=[line for line, _ in WANTED])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_values(shell, line, values):
+    words = f"snnb {line}"
+    environment = {
+        "bash": {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)},
+        "zsh": {"_TYPER_COMPLETE_ARGS": words},
+        "fish": {"_TYPER_COMPLETE_ARGS": words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+    }[shell]
+    said = snnb(_SNNB_COMPLETE=f"complete_{shell}", **environment)
+    assert re.findall(r"[a-z0-9_]+", said.replace("_arguments", "").replace("_describe", "")) == values

@@ -1,0 +1,157 @@
+"""Random layers in a row without activation: the composed kernel is exact, or the row is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.signal import convolve2d
+from tensorflow import keras
+
+from snnb.conversion.own_parser import parse_own
+from snnb.errors import InputError
+
+L = keras.layers
+HEALTH = list(HealthCheck)
+sizes = st.integers(1, 3)
+paddings = st.sampled_from(["same", "valid"])
+pads = st.tuples(st.tuples(st.integers(0, 2), st.integers(0, 2)), st.tuples(st.integers(0, 2), st.integers(0, 2)))
+
+
+@st.composite
+def linear_layers(draw, x):
+    kind = draw(
+        st.sampled_from(["conv", "conv", "depthwise", "separable", "average", "subsample", "pad", "norm", "add"])
+    )
+    size, padding, bias = (draw(sizes), draw(sizes)), draw(paddings), draw(st.booleans())
+    if x.shape[1] < size[0] or x.shape[2] < size[1]:
+        padding = "same"
+    stride = draw(st.integers(1, 4))
+    if kind == "pad":
+        return L.ZeroPadding2D(draw(pads))(x)
+    if kind == "norm":
+        return L.BatchNormalization(center=bias)(x)
+    if kind == "add":
+        return L.Add()([x, L.Conv2D(x.shape[-1], 1, use_bias=bias)(x)])
+    if kind == "average":
+        return L.AveragePooling2D(size, strides=(stride, draw(st.integers(1, 4))), padding=padding)(x)
+    if kind == "subsample":
+        return L.MaxPooling2D(1, strides=stride)(x)
+    spread = {"strides": stride} if draw(st.booleans()) else {"dilation_rate": draw(st.integers(1, 2))}
+    if "dilation_rate" in spread and padding == "valid":
+        reach = [(length - 1) * spread["dilation_rate"] + 1 for length in size]
+        padding = "valid" if reach[0] <= x.shape[1] and reach[1] <= x.shape[2] else "same"
+    common = {"padding": padding, "use_bias": bias, **spread}
+    if kind == "conv":
+        return L.Conv2D(draw(st.integers(1, 3)), size, **common)(x)
+    multiplier = draw(st.integers(1, 2))
+    if kind == "depthwise":
+        return L.DepthwiseConv2D(size, depth_multiplier=multiplier, **common)(x)
+    return L.SeparableConv2D(2, size, depth_multiplier=multiplier, **common)(x)
+
+
+@st.composite
+def rows_of_layers(draw):
+    first = L.Input((draw(st.integers(3, 9)), draw(st.integers(3, 9)), draw(st.integers(1, 2))))
+    x = first
+    for _ in range(draw(st.integers(2, 4))):
+        x = draw(linear_layers(x))
+    model = keras.Model(first, L.Dense(2)(L.Flatten()(L.ReLU()(x))))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    for layer in model.layers:
+        layer.set_weights([_values(weight, random) for weight in layer.weights])
+    return model, random.random((4, *first.shape[1:])).astype(np.float32)
+
+
+def _values(weight, random):
+    if "variance" in weight.name:
+        return random.uniform(0.5, 2, weight.shape)
+    return random.normal(0.1, 1, weight.shape) / np.sqrt(max(1, np.prod(weight.shape[:-1])))
+
+
+def _exact_or_refused(network):
+    model, x = network
+    try:
+        parsed = parse_own(model, max_pool="spiking")
+    except InputError:
+        return False
+    expected = model.predict(x)
+    np.testing.assert_allclose(parsed.predict(x), expected, rtol=1e-4, atol=1e-4 * max(1, np.abs(expected).max()))
+    return True
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=HEALTH)
+@given(rows_of_layers())
+def test_layers_in_a_row_are_exact_or_refused(network):
+    _exact_or_refused(network)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None, suppress_health_check=HEALTH)
+@given(rows_of_layers())
+def test_many_more_layers_in_a_row_are_exact_or_refused(network):
+    _exact_or_refused(network)
+
+
+def _set(model, random):
+    for layer in model.layers:
+        layer.set_weights([_values(weight, random) for weight in layer.weights])
+
+
+def test_two_kernels_in_a_row_are_their_convolution():
+    """Checked with scipy's full convolution, and the number of synapses with the sizes."""
+    x = L.Input((9, 8, 1))
+    y = L.Conv2D(1, (3, 2), use_bias=False)(L.Conv2D(1, (2, 3), use_bias=False)(x))
+    model = keras.Model(x, L.Dense(2)(L.Flatten()(L.ReLU()(y))))
+    _set(model, np.random.default_rng(0))
+    first, second = (model.layers[i].get_weights()[0][:, :, 0, 0] for i in (1, 2))
+    convolution = parse_own(model).layers[1]
+    np.testing.assert_allclose(convolution.get_weights()[0][:, :, 0, 0], convolve2d(first, second), rtol=1e-5)
+    assert convolution.output_shape[1:] == (6, 5, 1)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_stride_behind_a_kernel_keeps_its_place(padding):
+    """With `same`, the place of a strided kernel depends on the stride, so zeros are padded by a layer of its own."""
+    x = L.Input((8, 8, 1))
+    y = L.Conv2D(2, 1, strides=2, use_bias=False)(L.Conv2D(2, 3, padding=padding)(x))
+    model = keras.Model(x, L.Dense(2)(L.Flatten()(L.ReLU()(y))))
+    _set(model, np.random.default_rng(0))
+    parsed = parse_own(model)
+    kinds = [type(layer).__name__ for layer in parsed.layers]
+    assert kinds == ["InputLayer", *["ZeroPadding2D"] * (padding == "same"), "Conv2D", "Flatten", "Dense"]
+    pictures = np.random.default_rng(1).random((5, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_allclose(parsed.predict(pictures), model.predict(pictures), rtol=1e-4, atol=1e-5)
+
+
+def _preactivated(scale, shift, padding=1):
+    """The beginning of ResNetV2: zeros and a maximum of what a convolution gives, then batch normalisation and relu."""
+    x = L.Input((8, 8, 1))
+    y = L.Conv2D(2, 3, name="first")(x)
+    y = L.MaxPooling2D(3, strides=2)(L.ZeroPadding2D(padding)(y) if padding else y)
+    y = L.ReLU(name="relu")(L.BatchNormalization(name="norm", epsilon=0)(y))
+    model = keras.Model(x, L.Dense(2)(L.Flatten()(y)))
+    _set(model, np.random.default_rng(0))
+    model.get_layer("norm").set_weights([np.array(v, np.float32) for v in (scale, shift, [0, 0], [1, 1])])
+    return model
+
+
+@pytest.mark.parametrize(("shift", "padding"), [([0, -0.25], 1), ([0.5, -0.25], 0), ([0, 0], ((0, 2), (1, 0)))])
+def test_relu_and_normalisation_are_pulled_before_a_maximum_of_signed_values(shift, padding):
+    model = _preactivated([0, 2], shift, padding)
+    pictures = np.random.default_rng(1).random((20, 8, 8, 1)).astype(np.float32)
+    parsed = parse_own(model, max_pool="spiking")
+    assert "MaxPooling2D" in {type(layer).__name__ for layer in parsed.layers}
+    np.testing.assert_allclose(parsed.predict(pictures), model.predict(pictures), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "message"),
+    [
+        ([1, -2], [0, 0], "norm (BatchNormalization): scales 1 of 2 channels by negative numbers behind a maximum"),
+        ([1, 2], [0.5, 0], "relu (ReLU): batch normalisation makes 1 of 2 channels positive where zeros are padded"),
+    ],
+)
+def test_signs_that_do_not_commute_with_a_maximum_are_refused(scale, shift, message):
+    with pytest.raises(InputError) as raised:
+        parse_own(_preactivated(scale, shift), max_pool="spiking")
+    assert message in str(raised.value)

@@ -1,0 +1,130 @@
+"""h5 files of other versions of Keras: as that version computes, or refused by layer and setting."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.errors import InputError
+from snnb.model_files.read import read_model
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "residual_keras231.h5",
+        "plain_keras24.h5",
+        "residual_keras28.h5",
+        "residual_keras215.h5",
+        "plain_keras305.h5",
+        "plain_keras3.h5",
+    ],
+)
+def test_a_file_of_another_keras_computes_what_that_keras_does(recorded, name):
+    path, x, y = recorded(name)
+    told = []
+    model = read_model(path, told.append)
+    assert y.std() > 0.05
+    np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
+    assert told == []
+
+
+@pytest.fixture
+def altered(recorded, tmp_path):
+    """Copy a recorded file with another description of its model."""
+
+    def alter(name, change):
+        path = tmp_path / "net.h5"
+        shutil.copy(str(recorded(name)[0]), str(path))
+        with h5py.File(str(path), "r+") as file:
+            description = json.loads(file.attrs["model_config"])
+            change({layer["config"]["name"]: layer for layer in description["config"]["layers"]}, description)
+            file.attrs["model_config"] = json.dumps(description).encode()
+        return path
+
+    return alter
+
+
+def setting(layer, **values):
+    return lambda layers, model: layers[layer]["config"].update(values)
+
+
+def called(layer, **arguments):
+    return lambda layers, model: layers[layer]["inbound_nodes"][0][0][3].update(arguments)
+
+
+REFUSED = {
+    "a grouped convolution": (setting("project", groups=2), r"layer project \(Conv2D\) has groups=2, which"),
+    "a key of the future": (setting("stem", gating="soft"), r"layer stem \(Conv2D\) has gating=soft, which"),
+    "double precision": (setting("stem", dtype="float64"), r"layer stem \(Conv2D\) computes in float64"),
+    "a policy": (
+        setting("stem", dtype={"class_name": "DTypePolicy", "config": {"name": "int8_from_float32"}}),
+        r"layer stem \(Conv2D\) computes in int8_from_float32",
+    ),
+    "as while training": (
+        called("stem_bn", training=True),
+        r"layer stem_bn \(BatchNormalization\) is called with train",
+    ),
+    "an activation of one's own": (setting("hidden", activation="Own>swish2"), "its activation is Own>swish2"),
+    "a layer of one's own": (lambda layers, model: layers["stem"].update(class_name="Own>Conv"), "may run code"),
+    "a class of another module": (
+        lambda layers, model: layers["stem"].update(module="mine", registered_name="Conv2D"),
+        r"layer stem \(Conv2D\) of mine is not loaded",
+    ),
+    "other weights": (
+        setting("hidden", units=7),
+        r"layer hidden needs weights of the shapes 11×7, 7, but the file holds 11×8",
+    ),
+    "a layer without weights": (
+        lambda layers, model: model["config"].update(
+            json.loads(json.dumps(model["config"]).replace('"hidden"', '"other"'))
+        ),
+        "layer other needs weights of the shapes 11×8, 8, but the file holds nothing",
+    ),
+    "no layers": (lambda layers, model: model["config"].update(layers=[]), "is not a Keras model's"),
+    "a connection without a tensor": (
+        lambda layers, model: layers["stem"]["inbound_nodes"].__setitem__(0, {"args": [3.0], "kwargs": {}}),
+        r"layer stem \(Conv2D\) takes a number or an object",
+    ),
+    "a pooled picture of unknown size": (setting("picture", batch_input_shape=[None, None]), "cannot load it"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_understood_is_named(altered, change, message):
+    path = altered("residual_keras215.h5", change)
+    with pytest.raises(InputError, match=message) as raised:
+        read_model(path, len)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_mixed_precision_is_computed_in_float32_and_told(recorded, altered):
+    _, x, y = recorded("residual_keras215.h5")
+    policy = {"module": "keras", "class_name": "Policy", "config": {"name": "mixed_float16"}, "registered_name": None}
+    told = []
+    model = read_model(altered("residual_keras215.h5", setting("stem", dtype=policy)), told.append)
+    np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
+    assert told == ["the model computes in mixed_float16; here in float32, as its weights are stored"]
+
+
+def test_relu6_as_an_activation_is_clipped(recorded, altered):
+    _, x, _ = recorded("residual_keras215.h5")
+    clipped = read_model(altered("residual_keras215.h5", setting("hidden", activation="relu6")), len)
+    [hidden] = [layer for layer in clipped.layers if layer.name == "hidden"]
+    hidden.set_weights([hidden.get_weights()[0] * 100, hidden.get_weights()[1]])
+    from tensorflow import keras
+
+    values = keras.Model(clipped.input, [hidden.output, hidden.outbound_nodes[0].outbound_layer.output]).predict(x)
+    assert values[0].max() > 6
+    np.testing.assert_array_equal(values[1], np.clip(values[0], 0, 6))
+
+
+def test_logits_get_a_softmax_and_it_is_told(recorded, altered):
+    _, x, y = recorded("residual_keras215.h5")
+    told = []
+    model = read_model(altered("residual_keras215.h5", setting("classes", activation="linear")), told.append)
+    np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
+    assert told == ["the model ends in logits (layer classes); a softmax is put behind them"]

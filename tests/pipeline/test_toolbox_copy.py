@@ -1,0 +1,48 @@
+"""A simulation's directory holds what the toolbox's own command line needs: all samples, with the spikes logged."""
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from snnb import Run
+
+
+def test_the_toolbox_counts_the_same_spikes_of_all_samples(run):
+    """60 samples at 50 a time: the toolbox itself would leave out the last ten."""
+    made = Run(path=run.path).simulate(samples=60, duration=30, batch_size=50, engine="tensorflow")
+    assert made.record.params.batch_size == 50
+    copy = Path(shutil.copytree(made.directory, made.directory.parent / "copy"))
+    config = configparser.ConfigParser()
+    config.read(copy / "config")
+    assert config["simulation"]["batch_size"] == "30"
+    config["output"] = {"log_vars": "{'spiketrains_n_b_l_t'}"}
+    with (copy / "config").open("w") as file:
+        config.write(file)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("snntoolbox")), "config", "-t"],
+        cwd=copy,
+        env={**os.environ, "MPLBACKEND": "agg"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    logged = sorted((copy / "log" / "gui" / "test" / "log_vars").glob("*.npz"))
+    assert len(logged) == 2
+    counts = {}
+    for path in logged:
+        with np.load(path, allow_pickle=True) as found:  # what the toolbox has written a moment ago
+            for trains, name in found["spiketrains_n_b_l_t"]:
+                counts[name] = counts.get(name, 0) + np.count_nonzero(trains, axis=-1).sum(axis=0)
+    with np.load(made.directory / "spike_rate_sums.npz") as ours:
+        compared = [name for name in counts if name in ours.files]
+        assert len(compared) >= 3
+        for name in compared[:-1]:  # the last one's spikes are drawn at random
+            np.testing.assert_array_equal(counts[name], ours[name], err_msg=name)
+            assert ours[name].sum() > 0

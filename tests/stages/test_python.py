@@ -1,0 +1,94 @@
+"""The Python face: the blocks of docs/python.md as they stand, what type checkers and `help()` see, and its errors."""
+
+import inspect
+import json
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mypy import api
+
+import snnb
+from snnb.errors import InputError, UsageError
+from snnb.simulation.spikes import read_spikes
+from snnb.stages.all import STAGES
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What the page's blocks leave behind, run one after the other."""
+    folder, names = tmp_path_factory.mktemp("python"), {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        for block in BLOCKS:
+            exec(compile(block, "docs/python.md", "exec"), names)
+    return names
+
+
+def test_the_page_agrees_with_itself(said):
+    graph, edges = said["graph"], said["graph"].number_of_edges()
+    assert said["weights"].nnz == said["small"].number_of_edges() == said["network"].ecount() == len(said["frame"])
+    assert said["built"].record.details.synapses == edges == len(said["frame"])
+    assert said["frame"]["edge"].sum() == pytest.approx(said["traffic"].sum(dtype=np.float64), rel=1e-5)
+    total = sum(p.spikes_per_second for p in graph.summary())
+    assert total > 0
+    found = json.loads((said["simulation"].directory / "sim_accuracies.json").read_text())
+    assert found["snn_accuracy_by_timestep"][-1] == said["simulation"].record.metrics["snn_accuracy"]
+    assert said["mapping"].traffic.sum() == pytest.approx(said["mapped"].record.metrics["connectivity"])
+
+
+def test_recorded_spikes_are_those_that_were_counted(said):
+    directory = said["simulation"].directory
+    together = read_spikes(directory)
+    apart = [read_spikes(directory, sample=sample) for sample in range(3)]
+    for name, rows in together.items():
+        np.testing.assert_array_equal(np.concatenate([one[name] for one in apart]), rows)
+    with pytest.raises(InputError, match=r"holds the samples 0 to 2"):
+        read_spikes(directory, sample=3)
+    with pytest.raises(InputError, match="record-spikes"):
+        read_spikes(directory.parent)
+
+
+def test_the_keywords_are_those_of_the_options():
+    made = runpy.run_path(str(ROOT / "docs" / "make_keywords.py"))["module"]()
+    assert (ROOT / "snnb" / "stages" / "keywords.py").read_text() == made, "run `make docs`"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_shows_every_option(stage):
+    method = getattr(snnb.Run, stage)
+    fields = STAGES[stage].kind.params.model_fields
+    assert list(inspect.signature(method).parameters) == ["self", "force", *fields]
+    for name, field in fields.items():
+        assert f"\n{name} : " in method.__doc__
+        assert field.description in method.__doc__
+
+
+def test_a_type_checker_sees_the_keywords(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from snnb import Run\n"
+        "run = Run('mini_network')\n"
+        "run.train(epochs=3, optimizer='adam')\n"
+        "run.train(epoch=3)\n"
+        "run.simulate(engine='even')\n"
+    )
+    found, _, code = api.run([str(script), "--python-executable", __import__("sys").executable, "--no-incremental"])
+    assert code == 1
+    wrong = [line for line in found.splitlines() if ": error:" in line]
+    assert [re.search(r":(\d+): error: (\w+)", line).groups() for line in wrong] == [
+        ("4", "Unexpected"),
+        ("5", "Argument"),
+    ]
+
+
+def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
+    with pytest.raises(UsageError, match="did you mean --epochs"):
+        snnb.Run("mini_network", path=tmp_path / "run").train(epoch=3)
+    assert {"Run", "SynapseGraph", "Mapping", "read_spikes"} <= set(dir(snnb))
