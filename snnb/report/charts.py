@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from snnb.text import printable
 
-LEFT, BOTTOM, TOP, RIGHT = 46, 34, 8, 26
+LEFT, BOTTOM, TOP, RIGHT = 54, 34, 8, 26
 WIDTH = 500.0  # so that two stand side by side
 INK, SOFT = "#1f2933", "#cbd2d9"
 HUES = ("#2364aa", "#d1495b", "#3d8b5a", "#b8860b", "#6a4c93", "#0e7c7b")
@@ -200,6 +200,8 @@ class _Frame:
     def path(self, x: Sequence[float], y: Sequence[float]) -> str:
         every = np.linspace(0, len(x) - 1, min(600, len(x))).astype(int)
         across, up = self.across(np.asarray(x)[every]), self.up(np.asarray(y)[every])
+        if len(across) == 1:  # a single value is a mark, since a line of no length is not drawn
+            return f"M{across[0] - 3:.1f} {up[0]:.1f}h6"
         return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(across, up))
 
     def axes(self, x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False) -> List[str]:

@@ -137,6 +137,11 @@ def test_a_line_ends_at_its_values():
     assert y0 > y1
 
 
+def test_a_single_value_is_a_mark_that_can_be_seen():
+    root, _ = drawn(line_chart([Line("loss", [1], [0.5])], "epoch", "loss"))
+    assert any(re.fullmatch(r"M[\d.]+ [\d.]+h6", path.get("d")) for path in root.iter(f"{SVG}path"))
+
+
 def test_the_share_that_carries_is_the_smallest():
     assert share_that_carries(np.array([4.0, 3.0, 2.0, 1.0]), 0.5) == 0.5  # 4 are not 5, 4 + 3 are
     assert share_that_carries(np.array([1.0, 2.0, 3.0, 4.0]), 0.4) == 0.25
