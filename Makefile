@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-all test-browser test-privileged image image-test lint format docs record-fixtures record-model-files bench model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-all test-browser test-newest test-privileged image image-test lint format docs record-fixtures record-model-files bench model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,6 +58,20 @@ test-all: setup ## the tests and the slow ones
 test-browser: setup ## the tests that look at pages in headless Chromium
 	$(BIN)/pytest -m browser
 
+# The newest Python on this machine that can make an environment. TensorFlow is for 3.8 only: the tests that ask for it say so.
+NEWEST := $(firstword $(foreach minor,13 12 11 10 9,$(shell python3.$(minor) -c 'import sys; print(sys.executable)' 2>/dev/null)) \
+	$(shell /usr/bin/python3 -c 'import sys; print(sys.executable)' 2>/dev/null))
+NEWEST_BIN := .venv-newest/bin
+
+.venv-newest/ready: pyproject.toml | $(filter .tools/bin/uv,$(UV))
+	$(UV) venv --quiet --allow-existing --python $(NEWEST) .venv-newest
+	$(UV) pip install --quiet --python $(NEWEST_BIN)/python --editable '.[newest]'
+	touch $@
+
+test-newest: .venv-newest/ready ## the tests of the half that needs no TensorFlow, on the newest Python here
+	$(NEWEST_BIN)/python --version
+	$(NEWEST_BIN)/python -m pytest -n 2 --dist worksteal tests/network tests/synapses tests/mapping tests/rundir tests/newest
+
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged
 
@@ -83,7 +97,7 @@ docs: setup ## write the command reference and the keywords of snnb.Run anew
 	$(BIN)/python docs/make_keywords.py
 
 record-fixtures: setup ## record anew the small run that the pipeline tests start from
-	$(BIN)/python tests/fixtures/record.py
+	$(BIN)/python -m tests.fixtures.record
 
 record-model-files: setup ## record anew the models of other programs, each in an environment of its own; takes minutes
 	$(BIN)/python tests/fixtures/model_files/record.py
@@ -100,12 +114,12 @@ mapping-matrix: setup ## map every model at full size and write docs/mapping-res
 	$(BIN)/python benchmarks/mapping_matrix.py
 
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the three lock files anew
-	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping \
 		pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping \
 		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
-	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --extra dev \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra dev \
 		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the environment and caches; run directories stay
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf .venv .venv-newest .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -10,6 +10,7 @@ from typing_extensions import Annotated
 
 from snnb.cli import output
 from snnb.cli.compare import compare
+from snnb.cli.crosscheck import crosscheck
 from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
 from snnb.cli.exit_codes import INTERRUPTED
@@ -65,7 +66,7 @@ for _name, _stage in STAGES.items():
 commands.command("run", cls=HelpfulCommand)(
     stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False)
 )
-for _command in (models, datasets, hardware, status, verify, report, compare, export, remove, doctor):
+for _command in (models, datasets, hardware, status, verify, report, compare, export, crosscheck, remove, doctor):
     commands.command(cls=HelpfulCommand)(_command)
 
 

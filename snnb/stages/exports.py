@@ -65,7 +65,7 @@ def export_graph(
     from snnb.synapses.export.write import find_format
 
     find_format(format)
-    stamp = _chosen(run, graph, say)
+    stamp = chosen_graph(run, graph, say)
     if output is not None:
         refuse_files_of_runs(output, run)
     return _write(run, stamp, format, output, options, force, say, progress)
@@ -86,7 +86,7 @@ def _write(
     from snnb.synapses import SynapseGraph
     from snnb.synapses.export.write import estimate, export, find_format
 
-    path = run.path / _graph_file(run, stamp)
+    path = run.path / graph_file(run, stamp)
     with SynapseGraph.open(path) as opened:
         digest = sha256_of(path)
         expected = estimate(opened, format, options)
@@ -136,7 +136,7 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     )
 
 
-def _chosen(run: RunDirectory, graph: Optional[str], say: Say) -> str:
+def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
     """Return the stamp of the given graph, or of the latest; say which it is, and whether it is stale."""
     records = run.records_of("graph")
     if not records:
@@ -197,7 +197,8 @@ def _is_run(directory: Path, run: RunDirectory) -> bool:
         return b"schema_version" in file.read(4096) or any((directory / name).is_dir() for name in stages)
 
 
-def _graph_file(run: RunDirectory, stamp: str) -> str:
+def graph_file(run: RunDirectory, stamp: str) -> str:
+    """Return the path in the run of a graph's file."""
     return f"{run.directory_of('graph', stamp)}/{run.model}_graph.h5"
 
 
@@ -205,7 +206,7 @@ def _hash_of(run: RunDirectory, stamp: str) -> Optional[str]:
     """Return the recorded SHA-256 of a graph's file; None when there is no such graph."""
     record = run.records_of("graph").get(stamp)
     outputs = record.outputs if record is not None else []
-    return next((file.sha256 for file in outputs if file.path == _graph_file(run, stamp)), None)
+    return next((file.sha256 for file in outputs if file.path == graph_file(run, stamp)), None)
 
 
 def stale_exports(run: RunDirectory) -> List[str]:

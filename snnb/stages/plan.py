@@ -1,6 +1,7 @@
 """Find out which stages must run and why, by following what each stage needs; and run them."""
 
 import shlex
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,8 @@ from snnb.rundir.staleness import stale_reason, version_warnings
 from snnb.stages.all import STAGES
 from snnb.stages.differences import in_words
 from snnb.stages.stage import AnyStage, Given, PlannedRun, Say, StageResult, recorded_params, result_of, say_nothing
+
+TENSORFLOW_PYTHON = "3.8"  # the newest for which TensorFlow 2.2 was built
 
 
 @dataclass(frozen=True)
@@ -133,9 +136,11 @@ def _extra_named(stage: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("tensorflow", "snntoolbox"):
             raise
+        here = ".".join(map(str, sys.version_info[:2]))
+        install = "install snnb with the extra `cpu` or `gpu`, as in pip install 'snnb[cpu]'"
         raise InputError(
-            f"{stage} needs {error.name.split('.')[0]}, which is not installed; install snnb with the extra `cpu` or "
-            "`gpu`, as in pip install 'snnb[cpu]'"
+            f"{stage} needs {error.name.split('.')[0]}, which is not installed; "
+            + (install if here == TENSORFLOW_PYTHON else f"in Python {TENSORFLOW_PYTHON} (this is {here}), {install}")
         ) from error
 
 

@@ -1,13 +1,15 @@
 """Small networks of every kind of junction as graphs to map."""
 
 import numpy as np
-import tensorflow as tf
 
 from snnb.mapping.hardware import EnergyPj, Hardware, LatencyNs
 from snnb.synapses.build import build_graph
 from tests.synapses.networks import LAYERS, branched, counts_of, save, save_counts, set_random_weights, varied
+from tests.synapses.recorded import TF as tf  # noqa: N811
+from tests.synapses.recorded import recorded, shape_of
 
 
+@recorded
 def summed():
     """A population that sums three layers, two of them from the same population; one reads the input as well."""
     source = LAYERS.Input((6, 5, 2), name="input")
@@ -23,6 +25,7 @@ def summed():
     return tf.keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(total)))
 
 
+@recorded
 def chained():
     """A small chain as most networks are: convolution, pooling, convolution, dense layers."""
     source = LAYERS.Input((10, 10, 1), name="input")
@@ -42,7 +45,7 @@ def make_graph(model, folder, coding="current", seed=0, counts=None):
     set_random_weights(model, seed)
     spikes = {} if counts is None else counts
     drawn = {**counts_of(model, seed), **spikes}
-    shapes = {layer.name: layer.output_shape[1:] for layer in model.layers if layer.name in ("sum",)}
+    shapes = {layer.name: shape_of(layer)[1:] for layer in model.layers if layer.name in ("sum",)}
     drawn.update({name: np.arange(np.prod(shape)).reshape(shape) for name, shape in shapes.items()})
     drawn = {name: values for name, values in drawn.items() if name not in ("long", "short", "other", "input_too")}
     if coding == "spikes":

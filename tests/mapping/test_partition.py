@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from snnb.errors import InputError
 from snnb.mapping import kahypar
@@ -17,6 +16,7 @@ from snnb.mapping.search import Search
 from snnb.mapping.traffic import connectivity, usage
 from tests.mapping.networks import hardware, make_graph
 from tests.synapses.networks import LAYERS
+from tests.synapses.recorded import TF as tf  # noqa: N811
 
 
 def on(mesh, neurons, axons, synapses):

@@ -6,11 +6,11 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from snnb.errors import InputError, ResourceError
 from snnb.network.read import read_network
 from tests.synapses.networks import LAYERS, branched, save, varied
+from tests.synapses.recorded import TF as tf  # noqa: N811
 
 DENSE = "model_weights/07Dense_4"
 

@@ -4,16 +4,18 @@ from pathlib import Path
 from typing import Any, Dict, Mapping
 
 import numpy as np
-import tensorflow as tf
 
-LAYERS = tf.keras.layers
+from tests.synapses.recorded import LAYERS, recorded, shape_of
+from tests.synapses.recorded import TF as tf  # noqa: N811
+
 SPIKING = ("InputLayer", "Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D")
 SPIKING += ("MaxPooling2D", "UpSampling2D")
 SAMPLES, STEPS = 4, 25
 SCALARS = {"num_samples": SAMPLES, "num_timesteps": STEPS, "warm_up": 5, "dt_ms": 1.0}
 
 
-def branched() -> tf.keras.Model:
+@recorded
+def branched():
     """Two branches that meet, padding, overlapping and padded pooling, a tensor concatenated with itself."""
     source = LAYERS.Input((7, 6, 2), name="input")
     first = LAYERS.Conv2D(3, (3, 2), padding="same", strides=2, activation="relu", name="00Conv2D_4x3x3")(source)
@@ -26,7 +28,8 @@ def branched() -> tf.keras.Model:
     return tf.keras.Model(source, LAYERS.Dense(4, activation="softmax", name="07Dense_4")(twice))
 
 
-def varied() -> tf.keras.Model:
+@recorded
+def varied():
     """A layer of every kind that `branched` has not, in a row."""
     source = LAYERS.Input((4, 3, 2), name="input")
     tensor = LAYERS.DepthwiseConv2D((2, 2), depth_multiplier=2, padding="same", name="00DepthwiseConv2D_4x3x4")(source)
@@ -38,25 +41,24 @@ def varied() -> tf.keras.Model:
     return tf.keras.Model(source, LAYERS.Dense(2, name="06Dense_4x2")(tensor))
 
 
-def set_random_weights(model: tf.keras.Model, seed: int = 0) -> None:
+def set_random_weights(model: Any, seed: int = 0) -> None:
     """Weights and biases of either sign, some of them 0."""
     rng = np.random.default_rng(seed)
     model.set_weights([rng.integers(-3, 4, w.shape) * 0.37 for w in model.get_weights()])
 
 
-def save(model: tf.keras.Model, path: Path) -> Path:
+def save(model: Any, path: Path) -> Path:
     model.save(str(path), include_optimizer=False)
     return path
 
 
-def counts_of(model: tf.keras.Model, seed: int = 0) -> Dict[str, np.ndarray]:
+def counts_of(model: Any, seed: int = 0) -> Dict[str, np.ndarray]:
     """Random spike counts, some of them 0, and a current for the input."""
     rng = np.random.default_rng(seed)
     counts = {}
     for layer in model.layers:
         if type(layer).__name__ in SPIKING:
-            shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
-            counts[layer.name] = np.maximum(rng.integers(-20, SAMPLES * STEPS, shape[1:]), 0)
+            counts[layer.name] = np.maximum(rng.integers(-20, SAMPLES * STEPS, shape_of(layer)[1:]), 0)
     counts["input"] = counts["input"] * 0.9
     return counts
 

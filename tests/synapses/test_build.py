@@ -5,12 +5,12 @@ import json
 import h5py
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from snnb.errors import InputError, ResourceError, UsageError
 from snnb.synapses.build import build_graph
 from tests.synapses.edges import all_edges
 from tests.synapses.networks import LAYERS, counts_of, save, save_counts
+from tests.synapses.recorded import TF as tf  # noqa: N811
 
 
 def chain(shape, *layers):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from snnb.simulation.simulate import SimulationSettings, simulate
 from snnb.synapses.build import build_graph
 from tests.synapses.networks import LAYERS, save
+from tests.synapses.recorded import TF as tf  # noqa: N811
 
 SAMPLES, STEPS = 6, 40
 

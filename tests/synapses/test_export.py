@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 
 import pytest
-import tensorflow as tf
 
 from snnb.errors import ResourceError, UsageError
 from snnb.synapses.build import build_graph
 from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 from snnb.synapses.export.write import FORMATS, estimate, export
 from tests.synapses.networks import LAYERS, save
+from tests.synapses.recorded import TF as tf  # noqa: N811
 
 
 @pytest.mark.parametrize("format", sorted(FORMATS))

@@ -7,7 +7,6 @@ import json
 import networkx
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from snnb.errors import UsageError
 from snnb.synapses.build import build_graph
@@ -15,6 +14,8 @@ from snnb.synapses.export.export_options import ExportOptions
 from snnb.synapses.export.simulated import Simulated
 from snnb.synapses.export.write import FORMATS, export
 from tests.synapses.networks import LAYERS, save, set_random_weights
+from tests.synapses.recorded import TF as tf  # noqa: N811
+from tests.synapses.recorded import recorded
 
 SIMULATED = Simulated(0.5, "zero", "constant", None, 255.0, "dataset/x_test.npy", "0" * 64, 30, 2, 7)
 
@@ -98,6 +99,7 @@ def test_exact_digits_of_csv_and_spinemap(graph, tmp_path, spike_times):
         assert values == weights[sources == source].astype(float).tolist()
 
 
+@recorded
 def residual():
     """A block whose shortcut skips two layers, a connection from the input that skips all, and a sum."""
     source = LAYERS.Input((6, 6, 2), name="input")

@@ -7,7 +7,6 @@ import libsonata
 import numpy as np
 import pyNN.mock as pynn
 import pytest
-import tensorflow as tf
 from bmtk.utils.sonata.file import File
 
 from snnb.errors import InputError, UsageError
@@ -16,6 +15,7 @@ from snnb.synapses.export.export_options import ExportOptions
 from snnb.synapses.export.write import export
 from tests.synapses.edges import all_edges
 from tests.synapses.networks import LAYERS, counts_of, save
+from tests.synapses.recorded import TF as tf  # noqa: N811
 from tests.synapses.sonata import assert_indexed_as_by_libsonata
 
 

@@ -7,7 +7,6 @@ import sys
 import networkx
 import numpy as np
 import pytest
-import tensorflow as tf
 from snntoolbox.parsing.utils import get_fanout
 
 from snnb.errors import ResourceError
@@ -17,6 +16,7 @@ from snnb.synapses.log import lines
 from snnb.synapses.toolbox_count import toolbox_synapses
 from tests.synapses.edges import all_edges
 from tests.synapses.networks import LAYERS, STEPS, counts_of, save, save_counts
+from tests.synapses.recorded import TF as tf  # noqa: N811
 
 
 def test_populations_are_the_spiking_layers_in_network_order(graph):

@@ -6,13 +6,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from snnb.errors import InputError
 from snnb.synapses import SynapseGraph, store
 from snnb.synapses.build import build_graph
 from snnb.synapses.export.write import export
 from tests.synapses.networks import LAYERS, counts_of, save, save_counts, set_random_weights
+from tests.synapses.recorded import TF as tf  # noqa: N811
 
 
 def _from_two_populations():

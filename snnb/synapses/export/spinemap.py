@@ -52,7 +52,7 @@ def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndar
     from snnb.synapses.export.digits import NUMBER
     from snnb.synapses.export.lines import number_lines
 
-    spikes, steps = _spikes(path, population)
+    spikes, steps = spikes_of(path, population)
     order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
     times = (spikes[:, 0] * steps + spikes[:, 2])[order]
     indptr = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
@@ -60,7 +60,7 @@ def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndar
     return out[: number_lines(out, first, indptr, times)]
 
 
-def _spikes(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
+def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
     """Read a population's spikes, int64 of shape (spikes, 3): sample, neuron, step; and how many steps a sample has.
 
     A constant input has no spikes.
@@ -88,7 +88,7 @@ def _there(path: Optional[Path]) -> Path:
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
     for population in PlacedNeurons(graph, request).populations:
-        _spikes(_there(request.spike_times), population)
+        spikes_of(_there(request.spike_times), population)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:

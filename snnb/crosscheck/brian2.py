@@ -1,0 +1,95 @@
+"""The exported network in Brian2, which carries a spike over each layer in a time step.
+
+A population of a deep layer therefore begins `first_step` steps later, and a synapse that skips layers is delayed, as
+the description of the export says. (Stimberg, Brette, Goodman, eLife 8:e47314, 2019.)
+"""
+
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+
+from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation
+from snnb.errors import UsageError
+from snnb.progress import Progress, silent
+
+
+def simulate(
+    network: ExportedNetwork, inputs: np.ndarray, steps: int, counted_from: int, progress: Progress = silent
+) -> Dict[str, np.ndarray]:
+    """Count spikes: parameters and result as in `snnb.crosscheck.scipy.simulate`."""
+    try:
+        import brian2
+    except ImportError as error:
+        raise UsageError("--with brian2 needs Brian2; install snnb with its extra `crosscheck`") from error
+    brian2.prefs.codegen.target = "numpy"  # it needs no compiler
+    brian2.prefs.core.default_float_dtype = np.float64
+    groups, monitors, built, generator = _build(brian2, network)
+    samples, ms = len(inputs), brian2.ms
+    counts = {p.name: np.zeros((samples, p.size), np.int64) for p in network.simulated}
+    run_steps = steps + max(population.first_step for population in network.simulated)
+    constant = network.input.coding == "current"
+    nothing = np.zeros((network.input.size, 1))
+    built.store()
+    for sample, values in enumerate(inputs):
+        built.restore()
+        pixels = values[:, None] if constant else nothing
+        for population in network.simulated:
+            groups[population.name].current = network.constant_current(population, pixels)[:, 0]
+            groups[population.name].last = population.first_step + steps
+        if generator is not None:
+            neurons, times = np.nonzero(values)
+            generator.set_spikes(neurons, times * ms)
+        built.run(run_steps * ms, namespace={})
+        for population in network.simulated:
+            monitor = monitors[population.name]
+            step = np.rint(np.asarray(monitor.t / ms)).astype(np.int64) - population.first_step
+            counted = np.asarray(monitor.i)[step >= counted_from]
+            counts[population.name][sample] = np.bincount(counted, minlength=population.size)
+        progress(sample + 1, samples)
+    return counts
+
+
+def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[str, Any], Any, Any]:
+    """Return groups and spike monitors by population, Brian2's network, and the generator of an input that spikes."""
+    ms = brian2.ms
+    brian2.defaultclock.dt = 1 * ms
+    groups: Dict[str, Any] = {}
+    monitors: Dict[str, Any] = {}
+    parts: List[Any] = []
+    generator = None
+    if network.input.coding != "current":
+        generator = brian2.SpikeGeneratorGroup(network.input.size, [], [] * ms)
+        groups[network.input.name] = generator
+        parts.append(generator)
+    for population in network.simulated:
+        group = _group(brian2, network, population)
+        groups[population.name] = group
+        monitors[population.name] = brian2.SpikeMonitor(group)
+        parts += [group, monitors[population.name]]
+        for projection in network.spiking_inbound(population.name):
+            weights = projection.weights.tocoo()
+            synapses = brian2.Synapses(groups[projection.source], group, "weight : 1", on_pre="v_post += weight")
+            synapses.connect(i=weights.col, j=weights.row)
+            synapses.weight = weights.data * network.amplitude_of(projection.source)
+            # A spike arrives after the thresholds of its own step, so one step is there without a delay.
+            synapses.delay = (projection.delay_steps - 1) * ms
+            parts.append(synapses)
+    built = brian2.Network(*parts)
+    built.schedule = ["start", "groups", "thresholds", "resets", "synapses", "end"]
+    return groups, monitors, built, generator
+
+
+def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation) -> Any:
+    group = brian2.NeuronGroup(
+        population.size,
+        """v : 1
+        current : 1 (constant)
+        first : integer (shared, constant)
+        last : integer (shared, constant)""",
+        threshold="v >= theta and t_in_timesteps < last",
+        reset="v = 0" if network.resets_to_zero else "v -= theta",
+        namespace={"theta": network.threshold},
+    )
+    group.first = population.first_step
+    group.run_regularly("v += current * int(t_in_timesteps >= first)", when="groups")
+    return group

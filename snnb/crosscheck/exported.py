@@ -1,0 +1,176 @@
+"""A network as an export of format `sonata` and its description state it: nothing else of a run is read."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.errors import UsageError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+
+@dataclass(frozen=True)
+class ExportedPopulation:
+    """Neurons of a layer.
+
+    Attributes
+    ----------
+    name : str
+    size : int
+    coding : {"spikes", "current", "random"}
+    first_step : int
+        Where a simulator delays each synapse: the step in which they begin.
+    bias : ndarray of float64, shape (size,)
+        Added to the membrane potential in every step.
+    """
+
+    name: str
+    size: int
+    coding: str
+    first_step: int
+    bias: np.ndarray
+
+
+@dataclass(frozen=True)
+class ExportedProjection:
+    """Synapses from one population to another.
+
+    Attributes
+    ----------
+    source, target : str
+    weights : scipy.sparse.csr_matrix of float64, shape (targets, sources)
+    delay_steps : int
+        One or more, for simulators that delay.
+    """
+
+    source: str
+    target: str
+    weights: "csr_matrix"
+    delay_steps: int
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """Populations, the input first; projections; and what all neurons share.
+
+    Attributes
+    ----------
+    populations : tuple of ExportedPopulation
+    projections : tuple of ExportedProjection
+    threshold, amplitude : float
+        Potential at which a neuron spikes, and what its spike is multiplied by. Spikes of the input are 1.
+    resets_to_zero : bool
+        After a spike; else the threshold is subtracted.
+    """
+
+    populations: Tuple[ExportedPopulation, ...]
+    projections: Tuple[ExportedProjection, ...]
+    threshold: float
+    amplitude: float
+    resets_to_zero: bool
+
+    @property
+    def input(self) -> ExportedPopulation:
+        """The input."""
+        return self.populations[0]
+
+    @property
+    def simulated(self) -> List[ExportedPopulation]:
+        """The populations whose spikes follow from the network: not the input's, nor spikes drawn at random."""
+        return [population for population in self.populations[1:] if population.coding == "spikes"]
+
+    def inbound(self, name: str) -> List[ExportedProjection]:
+        """Return the projections to a population."""
+        return [projection for projection in self.projections if projection.target == name]
+
+    def amplitude_of(self, source: str) -> float:
+        """Return what a spike of a population is multiplied by."""
+        return 1.0 if source == self.input.name else self.amplitude
+
+    def constant_current(self, population: ExportedPopulation, pixels: np.ndarray) -> np.ndarray:
+        """Return bias and current of a constant input.
+
+        Parameters
+        ----------
+        population : ExportedPopulation
+        pixels : ndarray of float64, shape (inputs, samples)
+
+        Returns
+        -------
+        ndarray of float64, shape (size, samples)
+        """
+        current = np.repeat(population.bias[:, None], pixels.shape[1], axis=1)
+        if self.input.coding == "current":
+            for projection in self.inbound(population.name):
+                if projection.source == self.input.name:
+                    current += projection.weights @ pixels
+        return current
+
+    def spiking_inbound(self, name: str) -> List[ExportedProjection]:
+        """Return the projections to a population whose sources spike."""
+        return [p for p in self.inbound(name) if self.input.coding != "current" or p.source != self.input.name]
+
+
+def read_exported(folder: Path) -> ExportedNetwork:
+    """Read an export of format `sonata`.
+
+    Raises
+    ------
+    UsageError
+        A population takes the maximum of its sources, which no sum of weights gives.
+    """
+    stated = json.loads((folder / "description.json").read_text())
+    _refuse_maxima(stated["projections"])
+    sizes = {population["name"]: population["size"] for population in stated["populations"]}
+    firsts = {population["name"]: population["first_id"] for population in stated["populations"]}
+    with h5py.File(str(folder / "nodes.h5"), "r") as file:
+        biases = file["nodes/snn/0/bias"][()].astype(np.float64)
+    populations: List[ExportedPopulation] = []
+    for i, population in enumerate(stated["populations"]):
+        name, first = population["name"], population["first_id"]
+        bias = biases[first : first + population["size"]] if i else np.zeros(population["size"])
+        populations.append(
+            ExportedPopulation(name, population["size"], population["coding"], population["first_step"], bias)
+        )
+    neuron = stated["neuron"]
+    return ExportedNetwork(
+        tuple(populations),
+        tuple(_projections(folder / "edges.h5", stated["projections"], sizes, firsts)),
+        float(neuron["threshold"]),
+        float(neuron["spike_amplitude"]),
+        neuron["reset"] == "zero",
+    )
+
+
+def _refuse_maxima(projections: Sequence[Mapping[str, object]]) -> None:
+    for projection in projections:
+        if projection["weights"] == "maximum":
+            raise UsageError(
+                f"{projection['target']} takes the maximum of each window, which weights alone do not say; "
+                "cross-check a network without max pooling (`snnb parse --max-pool average` replaces it)"
+            )
+
+
+def _projections(
+    path: Path, stated: Sequence[Mapping[str, object]], sizes: Mapping[str, int], firsts: Mapping[str, int]
+) -> List[ExportedProjection]:
+    from scipy.sparse import coo_matrix
+
+    found: Dict[int, ExportedProjection] = {}
+    with h5py.File(str(path), "r") as file:
+        for edges in file["edges"].values():
+            kinds = edges["edge_type_id"][()]
+            for number in np.unique(kinds).tolist():
+                part = slice(*np.searchsorted(kinds, [number, number + 1]))
+                source, target = str(stated[number]["source"]), str(stated[number]["target"])
+                rows = edges["target_node_id"][part].astype(np.int64) - firsts[target]
+                columns = edges["source_node_id"][part].astype(np.int64) - firsts[source]
+                weights = edges["0/syn_weight"][part].astype(np.float64)
+                matrix = coo_matrix((weights, (rows, columns)), shape=(sizes[target], sizes[source])).tocsr()
+                found[number] = ExportedProjection(source, target, matrix, int(str(stated[number]["delay_steps"])))
+    return [found[number] for number in sorted(found)]

@@ -1,0 +1,115 @@
+"""What other simulators make of the exported graph alone, against the spikes of the network's own simulation."""
+
+import numpy as np
+import pytest
+
+from snnb.crosscheck import brian2, scipy
+from snnb.crosscheck.compare import compare
+from snnb.crosscheck.exported import read_exported
+from snnb.errors import UsageError
+from snnb.simulation.simulate import SimulationSettings, simulate
+from snnb.synapses.build import build_graph
+from snnb.synapses.export.simulated import Simulated
+from snnb.synapses.export.write import export
+from tests.synapses.networks import LAYERS, save
+from tests.synapses.recorded import TF as tf  # noqa: N811
+
+SAMPLES, STEPS, WARM_UP = 3, 25, 4
+
+
+def residual():
+    """A sum whose shortcut skips two layers, one that begins at the input, branches that meet, pooling."""
+    source = LAYERS.Input((6, 5, 2), name="input")
+    one = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
+    two = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="two")(one)
+    terms = [
+        LAYERS.Conv2D(3, 3, padding="same", name="long")(two),
+        LAYERS.DepthwiseConv2D(1, name="short")(one),
+        LAYERS.Conv2D(3, 1, name="from_input")(source),
+    ]
+    total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
+    both = LAYERS.Concatenate(name="both")([total, one])
+    pooled = LAYERS.AveragePooling2D(2, name="pool")(both)
+    hidden = LAYERS.Dense(7, activation="relu", name="hidden")(LAYERS.Flatten(name="flat")(pooled))
+    return tf.keras.Model(source, LAYERS.Dense(3, activation="softmax", name="out")(hidden))
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory):
+    """Weights are multiples of 2⁻⁸, so that sums are exact in any order and precision."""
+    model, rng = residual(), np.random.default_rng(5)
+    shapes = [w.shape for w in model.get_weights()]
+    weights = [rng.normal(0.2, 1, s) / np.sqrt(np.prod(s[:-1]) if len(s) > 1 else 8) for s in shapes]
+    model.set_weights([np.rint(w * 256) / 256 for w in weights])
+    return save(model, tmp_path_factory.mktemp("parse") / "net_parsed.h5")
+
+
+@pytest.mark.parametrize("simulator", [scipy, brian2], ids=["scipy", "brian2"])
+@pytest.mark.parametrize(
+    ("reset", "threshold", "coding"),
+    [("subtraction", 1.0, "constant"), ("zero", 0.5, "constant"), ("subtraction", 0.5, "poisson")],
+)
+def test_spikes_of_a_residual_network(parsed, tmp_path, simulator, reset, threshold, coding):
+    settings = SimulationSettings(
+        engine="tensorflow",
+        samples=SAMPLES,
+        duration=STEPS,
+        warm_up=WARM_UP,
+        reset=reset,
+        threshold=threshold,
+        input=coding,
+        record_spikes=SAMPLES,
+    )
+    x = np.random.default_rng(2).integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)
+    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
+    simulate(parsed, tmp_path, name="net", x=x, y=np.arange(3), scale=256.0, settings=settings, **names)
+    codings = {"input": "spikes" if coding == "poisson" else "current", "out": "random"}
+    simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, SAMPLES, 0)
+    counts = tmp_path / "spike_rate_sums.npz"
+    with build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, coding=codings) as graph:
+        export(graph, "sonata", tmp_path / "net", simulated=simulated)
+    inputs = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
+    with np.load(tmp_path / "spike_times.npz") as times:
+        if coding == "poisson":
+            inputs = np.zeros((SAMPLES, 60, STEPS), bool)
+            inputs[tuple(times["input"].T)] = True
+        found = simulator.simulate(read_exported(tmp_path / "net"), inputs, STEPS, WARM_UP)
+        assert list(found) == ["one", "two", "sum", "pool", "hidden"]
+        for name, values in found.items():
+            expected = np.zeros_like(values)
+            spikes = times[name][times[name][:, 2] >= WARM_UP]
+            np.add.at(expected, (spikes[:, 0], spikes[:, 1]), 1)
+            assert expected.sum() > 0, name
+            np.testing.assert_array_equal(values, expected, err_msg=name)
+
+
+def test_max_pooling_is_refused(tmp_path):
+    source = LAYERS.Input((4, 4, 1), name="input")
+    pooled = LAYERS.MaxPooling2D(2, name="highest")(source)
+    model = tf.keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(pooled)))
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        export(graph, "sonata", tmp_path / "net")
+    with pytest.raises(UsageError, match="highest takes the maximum of each window"):
+        read_exported(tmp_path / "net")
+
+
+def test_the_tolerance():
+    """One pair in a thousand, by one spike; in a small population one pair."""
+    counts = np.zeros((10, 200), np.int64)
+
+    def within(*changes, wanted=counts):
+        found = counts.copy()
+        for sample, neuron, by in changes:
+            found[sample, neuron] += by
+        (compared,) = compare({"a": found}, {"a": wanted}, 10)
+        return compared.within, compared.differing, compared.largest
+
+    assert within() == (True, 0, 0)
+    assert within((0, 0, 1), (3, 5, -1)) == (True, 2, 1)
+    assert within((0, 0, 1), (3, 5, -1), (3, 6, 1)) == (False, 3, 1)
+    assert within((0, 0, 2)) == (False, 1, 2)
+    sums = counts.sum(axis=0)
+    assert within((0, 0, 1), (1, 0, 1), wanted=sums) == (True, 2, 2)
+    assert within((0, 0, 3), wanted=sums) == (False, 3, 3)
+    (small,) = compare({"a": np.ones((1, 3), int)}, {"a": np.array([[1, 1, 2]])}, 1)
+    assert (small.pairs, small.within) == (3, True)

@@ -1,0 +1,77 @@
+"""`snnb crosscheck` on the recorded run: agreement, one weight altered, and what cannot be compared."""
+
+import json
+import shutil
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.cli.main import main
+from snnb.errors import InputError, UsageError, VerificationError
+from snnb.stages.crosscheck import crosscheck
+from snnb.synapses import store
+from tests.pipeline.conftest import RECORDED
+
+STAMP = next((RECORDED / "graphs").iterdir()).name
+
+
+def alter_one_weight(run):
+    """One weight of the second convolution, in a graph that is sealed again."""
+    path = run.path / "graphs" / STAMP / "mini_network_graph.h5"
+    with h5py.File(path, "r+") as file:
+        kernel = file["connections/0003/kernel"]
+        kernel[0, 0, 0, 0] = kernel[0, 0, 0, 0] + 0.5
+    store.seal(path, store.VERSION)
+
+
+@pytest.mark.parametrize("simulator", ["scipy", "brian2"])
+def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, capsys):
+    assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator, "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert (checked["simulator"], checked["stamp"], checked["samples"]) == (simulator, STAMP, 2)
+    assert [p["population"] for p in checked["populations"]] == [
+        "00Conv2D_8x8x4",
+        "01AveragePooling2D_4x4x4",
+        "02Conv2D_2x2x8",
+    ]
+    assert all(p["differing"] == 0 and p["spikes"] > 0 for p in checked["populations"])
+    alter_one_weight(run)
+    assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator]) == 5
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"02Conv2D_2x2x8 differs in {simulator}" in said
+
+
+def test_all_samples_are_compared_by_their_sums(run):
+    checked = crosscheck(run, "scipy", samples=60)
+    assert checked.samples == 60
+    assert [p.pairs for p in checked.populations] == [60 * 256, 60 * 64, 60 * 32]
+    with np.load(run.path / "simulations" / STAMP / "spike_rate_sums.npz") as sums:
+        assert [p.spikes for p in checked.populations] == [sums[p.population].sum() for p in checked.populations]
+    alter_one_weight(run)
+    with pytest.raises(VerificationError, match="02Conv2D_2x2x8 differs"):
+        crosscheck(run, "scipy", samples=60)
+
+
+def test_what_cannot_be_compared(run, tmp_path):
+    with pytest.raises(UsageError, match="--samples 7: spike times were recorded of 2 samples; compare 2 samples or"):
+        crosscheck(run, "scipy", samples=7)
+    with pytest.raises(UsageError, match="--samples 61"):
+        crosscheck(run, "scipy", samples=61)
+    shutil.copy(run.path / "dataset" / "y_test.npy", run.path / "dataset" / "x_test.npy")
+    with pytest.raises(InputError, match=r"x_test\.npy is not what was simulated"):
+        crosscheck(run, "scipy")
+
+
+def test_an_unknown_simulator_and_no_run(capsys):
+    assert main(["crosscheck", "--run-dir", str(RECORDED), "--with", "neuron"]) == 2
+    assert "give one of brian2, scipy" in capsys.readouterr().err
+    assert main(["crosscheck", "--with", "scipy"]) == 2
+    assert "give --run-dir" in capsys.readouterr().err
+
+
+def test_without_brian2(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "brian2", None)
+    with pytest.raises(UsageError, match="extra `crosscheck`"):
+        crosscheck(run, "brian2")
