@@ -189,6 +189,7 @@ def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
 
 def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     from snnb.mapping.mapping import Mapping as PlacedMapping
+    from snnb.mapping.write import UNITS
     from snnb.report.mesh import mesh
 
     title = "Mapping"
@@ -198,13 +199,13 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         )
     opened = PlacedMapping.open(run.path / run.directory_of("map", stamp))
     details = recorded(run, mapping.KIND, stamp).details  # type: ignore[union-attr]
-    rows = [(name.replace("_", " "), f"{value:,.6g}") for name, value in opened.cost.items()]
+    rows = [(name.replace("_", " "), f"{value:,.6g}", UNITS.get(name, "")) for name, value in opened.cost.items()]
     words = (
         f"maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {opened.hardware.name} "
         f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. A core is filled as far as it holds neurons, "
         "from blue (the first layers) to red (the last)."
     )
-    tables = [Table(("cost", "value"), rows, right=(1,))]
+    tables = [Table(("cost", "value", "unit"), rows, right=(1,))]
     figures = [(f"cores of {opened.hardware.name}", f"{details.cores:,}")]
     return Part([Section("mapping", title, [words], [Figure(mesh(opened))], tables=tables)], figures)
 

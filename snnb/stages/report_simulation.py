@@ -58,6 +58,9 @@ def simulation_part(run: RunDirectory, found: Simulation, progress: Progress) ->
     said = [f"{'; '.join(words)}; {params.samples:,} samples of {params.duration:,} ms, input {params.input}."]
     names = [str(name) for name in stated.get("class_counts", {})]
     activations, about = _activations(run, found, progress)
+    drawn = [str(name) for name, coding in stated.get("coding", {}).items() if coding == "random"]
+    if drawn and activations:
+        about.append(f"The spikes of {', '.join(drawn)}, a softmax layer, are drawn at random.")
     sections = [
         accuracy_section(by_step(stated), float(metrics.get(f"ann_{kind}") or 0.0), label, said),
         *([confusion_section(_cells(stated, len(names)), names, found.stamp)] if classifies else []),
