@@ -156,7 +156,7 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     if graph is None:
         words = [f"There is no graph of this simulation: `snnb graph --run-dir {run.path}` makes it."]
         return Part([Section("network", "The network", words)])
-    with SynapseGraph.open(run.path / run.directory_of("graph", graph) / f"{run.model}_graph.h5") as opened:
+    with SynapseGraph.open(unaltered(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
         facts: GraphFacts = graph_facts(opened)
     figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
     return Part(network_sections(facts), figures)
@@ -197,8 +197,10 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         return Part(
             [Section("mapping", title, [f"None yet: `snnb map --run-dir {run.path} --hardware NAME` makes one."])]
         )
-    opened = PlacedMapping.open(run.path / run.directory_of("map", stamp))
-    details = recorded(run, mapping.KIND, stamp).details  # type: ignore[union-attr]
+    record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
+    for file in record.outputs:
+        unaltered(run, file.path)
+    opened, details = PlacedMapping.open(run.path / run.directory_of("map", stamp)), record.details
     rows = [(name.replace("_", " "), f"{value:,.6g}", UNITS.get(name, "")) for name, value in opened.cost.items()]
     words = (
         f"maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {opened.hardware.name} "

@@ -246,6 +246,17 @@ def test_a_damaged_file_is_named(run):
     assert not (run.path / "report.html").exists()
 
 
+@pytest.mark.parametrize("name", ["graphs/*/mini_network_graph.h5", "maps/*/cost.json", "simulations/*/*.csv"])
+def test_a_file_whose_figures_were_changed_is_named(run, name):
+    Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
+    (path,) = run.path.glob(name)
+    content = path.read_bytes()
+    digit = content.rindex(b"1")
+    path.write_bytes(content[:digit] + b"2" + content[digit + 1 :])
+    with pytest.raises(InputError, match=f"{path.name} is not as it was written"):
+        write_report(open_run(run.path))
+
+
 def test_another_simulation_can_be_chosen_and_must_be_there(complete, tmp_path, document):
     run, _ = complete
     first = min(run.records_of("simulate"))
