@@ -33,6 +33,64 @@ def _meet(seen: np.ndarray, touched: np.ndarray, count: int, core: int) -> int:
 
 
 @partial(compiled, files=FILES)
+def _gather(
+    net: Contracted,
+    state: State,
+    group: int,
+    gain: np.ndarray,
+    shared: np.ndarray,
+    seen: np.ndarray,
+    touched: np.ndarray,
+    count: int,
+) -> Tuple[int, int, int, int, int]:
+    """Add up what a group would save on each core that holds a neighbour of it, and the axons that are there already.
+
+    Returns
+    -------
+    count : int
+        Of cores on the list `touched`.
+    base, stay : int
+        What the group costs on a core without neighbours, and where it is.
+    axons, freed : int
+        Those that it needs, and those that no other group of its core needs.
+    """
+    here, stay, base, axons, freed = state.core[group], 0, 0, 0, 0
+    for k in range(net.into_start[group], net.into_start[group + 1]):
+        this = net.into[k]
+        weight = net.total[this]
+        base += weight
+        axons += net.axons[this]
+        alone = False
+        for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
+            core = state.hit_core[at]
+            count = _meet(seen, touched, count, core)
+            gain[core] += weight
+            shared[core] += net.axons[this]
+            alone |= core == here and state.hit_count[at] == 1
+        if alone:
+            stay += weight
+            freed += net.axons[this]
+        for at in range(state.fed_start[this], state.fed_start[this] + state.fed_length[this]):
+            core, spikes = state.fed_core[at], state.fed_weight[at]
+            if core == here:
+                if alone:
+                    stay -= spikes
+                continue
+            if find(state.hit_core, state.hit_start[this], state.hit_length[this], core) < 0:
+                count = _meet(seen, touched, count, core)
+                gain[core] += spikes
+    for k in range(net.from_start[group], net.from_start[group + 1]):
+        this = net.from_set[k]
+        for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
+            core = state.hit_core[at]
+            count = _meet(seen, touched, count, core)
+            gain[core] += net.from_weight[k]
+            if core == here:
+                stay -= net.from_weight[k]
+    return count, base, stay, axons, freed
+
+
+@partial(compiled, files=FILES)
 def descend(
     net: Contracted,
     state: State,
@@ -63,46 +121,15 @@ def descend(
     touched = np.empty(gain.size, np.int64)
     seen = np.zeros(gain.size, np.bool_)
     for group in order:
-        here, stay, base, axons, count, freed = state.core[group], 0, 0, 0, 0, 0
-        leave = mending > 0 and _over(state.load, limits, here, 0, 0, 0) > 0
-        if mending > 0 and not leave:
-            continue
-        if leave:
+        here, count = state.core[group], 0
+        if mending > 0:
+            if _over(state.load, limits, here, 0, 0, 0) == 0:
+                continue
             count = _meet(seen, touched, count, np.argmin(state.load[:, 0]))  # type: ignore[arg-type]
-        for k in range(net.into_start[group], net.into_start[group + 1]):
-            this = net.into[k]
-            weight = net.total[this]
-            base += weight
-            axons += net.axons[this]
-            alone = False
-            for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
-                core = state.hit_core[at]
-                count = _meet(seen, touched, count, core)
-                gain[core] += weight
-                shared[core] += net.axons[this]
-                alone |= core == here and state.hit_count[at] == 1
-            if alone:
-                stay += weight
-                freed += net.axons[this]
-            for at in range(state.fed_start[this], state.fed_start[this] + state.fed_length[this]):
-                core, spikes = state.fed_core[at], state.fed_weight[at]
-                if core == here:
-                    if alone:
-                        stay -= spikes
-                    continue
-                if find(state.hit_core, state.hit_start[this], state.hit_length[this], core) < 0:
-                    count = _meet(seen, touched, count, core)
-                    gain[core] += spikes
-        for k in range(net.from_start[group], net.from_start[group + 1]):
-            this = net.from_set[k]
-            for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
-                core = state.hit_core[at]
-                count = _meet(seen, touched, count, core)
-                gain[core] += net.from_weight[k]
-                if core == here:
-                    stay -= net.from_weight[k]
-        leave = leave and (mending > 1 or freed > 0 or state.load[here, 1] <= limits[1])
-        best, best_core = np.iinfo(np.int64).max if leave else 0, -1
+        count, base, stay, axons, freed = _gather(net, state, group, gain, shared, seen, touched, count)
+        best, best_core = 0, -1
+        if mending > 1 or (mending > 0 and (freed > 0 or state.load[here, 1] <= limits[1])):
+            best = np.iinfo(np.int64).max
         for i in range(count):
             core = touched[i]
             if core != here:
