@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-all test-newest test-privileged image image-test lint format docs record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-all test-browser test-newest test-privileged image image-test lint format docs record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,10 +34,11 @@ setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and 
 	$(UV) pip install --quiet --no-deps --python $(BIN)/python --editable .
 	touch $@
 
-demo: setup ## all five stages on the embedded digits and a mapping onto cores, with the pictures to look at
+demo: setup ## all five stages on the embedded digits and a mapping onto cores, with the report to look at
 	$(BIN)/snnb run --model mini_network --run-dir runs/demo
 	$(BIN)/snnb map --run-dir runs/demo --hardware spinemap_5x5
 	$(BIN)/snnb status runs/demo
+	$(BIN)/snnb report runs/demo
 
 $(STAGES): $(if $(filter docker,$(IN)),,setup)
 ifeq ($(IN),docker)
@@ -52,7 +53,10 @@ test: setup ## the tests, on two cores
 	$(BIN)/pytest -n 2 --dist worksteal
 
 test-all: setup ## the tests and the slow ones
-	$(BIN)/pytest -n 2 --dist worksteal -m "not gpu and not network and not container"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not gpu and not network and not container and not browser"
+
+test-browser: setup ## the tests that look at pages in headless Chromium
+	$(BIN)/pytest -m browser
 
 # The newest Python on this machine that can make an environment. TensorFlow is for 3.8 only: the tests that ask for it say so.
 NEWEST := $(firstword $(foreach minor,13 12 11 10 9,$(shell python3.$(minor) -c 'import sys; print(sys.executable)' 2>/dev/null)) \
@@ -113,9 +117,9 @@ mapping-matrix: setup ## map every model at full size and write docs/mapping-res
 	$(BIN)/python benchmarks/mapping_matrix.py
 
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the three lock files anew
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx \
 		pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx \
 		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
 	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra dev \
 		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock

@@ -62,7 +62,7 @@ def compare(
 
 def _rows(found: "List[Compared]") -> List[List[str]]:
     several = len({one.run for one in found}) > 1
-    names = list(dict.fromkeys(name for one in found for name in one.differs))
+    names = list(dict.fromkeys(name for one in found for name in one.differs if name != "samples"))
     from snnb.stages.differences import in_words
 
     shown = [

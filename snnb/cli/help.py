@@ -42,12 +42,13 @@ EXAMPLES: Dict[str, Sequence[str]] = {
         "snnb export runs/lenet_mnist --format csv",
     ),
     "status": ("snnb status runs/lenet_mnist", "snnb status runs/lenet_mnist --json"),
-    "compare": ("snnb compare runs/lenet_mnist", "snnb compare runs/lenet_mnist runs/lenet_cifar10 --json"),
+    "report": ("snnb report runs/lenet_mnist", "snnb report runs/lenet_mnist --output lenet.html"),
+    "compare": ("snnb compare runs/lenet_mnist", "snnb compare runs/lenet_mnist runs/lenet_cifar10 --figure both.svg"),
     "crosscheck": (
         "snnb crosscheck --run-dir runs/lenet_mnist --with scipy",
         "snnb crosscheck --run-dir runs/lenet_mnist --with brian2 --samples 5",
     ),
-    "remove": ("snnb remove runs/lenet_mnist 20260102-030405", "snnb remove runs/lenet_mnist 20260102-030405 --yes"),
+    "remove": ("snnb remove runs/lenet_mnist 20260102T030405Z", "snnb remove runs/lenet_mnist 20260102T030405Z --yes"),
     "verify": ("snnb verify runs/lenet_mnist", "snnb verify runs/lenet_mnist --json"),
 }
 

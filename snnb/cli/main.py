@@ -19,6 +19,7 @@ from snnb.cli.hardware import hardware
 from snnb.cli.help import HelpfulCommand
 from snnb.cli.models import models
 from snnb.cli.remove import remove
+from snnb.cli.report import report
 from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
 from snnb.cli.verify import verify
@@ -65,7 +66,7 @@ for _name, _stage in STAGES.items():
 commands.command("run", cls=HelpfulCommand)(
     stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False)
 )
-for _command in (models, datasets, hardware, status, verify, compare, export, crosscheck, remove, doctor):
+for _command in (models, datasets, hardware, status, verify, report, compare, export, crosscheck, remove, doctor):
     commands.command(cls=HelpfulCommand)(_command)
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from snnb.cli import output
 from snnb.cli.parameters import (
@@ -20,7 +20,12 @@ from snnb.cli.parameters import (
     common_options,
     stage_options,
 )
+from snnb.errors import SnnbError
+from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import STAGES
+
+if TYPE_CHECKING:
+    from snnb.stages.plan import Outcome
 
 
 def _common(
@@ -117,7 +122,18 @@ def carry_out(
         f.sha256: run.path / f.path for o in reversed(shown) for f in o.result.record.outputs if f.path[-4:] == ".png"
     }
     pictures = sorted(drawn.values())  # each picture once, though a simulation holds copies
-    document = {
+    document = _document(run, outcomes)
+    lines = [*output.table_lines(rows), *(f"picture: {path}" for path in pictures)]
+    if not by_name:
+        page = _report(run, console, anew=any(o.reason is not None for o in outcomes))
+        document["report"] = page
+        lines += [f"report: {page}"] if page is not None else []
+    console.result(lines, document)
+
+
+def _document(run: RunDirectory, outcomes: "Sequence[Outcome]") -> Dict[str, object]:
+    """Return what --json prints."""
+    return {
         "run_dir": run.path,
         "model": run.model,
         "stages": [
@@ -133,7 +149,21 @@ def carry_out(
             for o in outcomes
         ],
     }
-    console.result([*output.table_lines(rows), *(f"picture: {path}" for path in pictures)], document)
+
+
+def _report(run: RunDirectory, console: output.Output, *, anew: bool) -> Optional[Path]:
+    """Write the page about the run, or find the one that is there; what prevents it does not fail the run."""
+    from snnb.stages.report import REPORT, write_report
+
+    page = run.path / REPORT
+    if not anew and page.is_file():
+        return page
+    try:
+        with console.bar("report") as progress:
+            return write_report(run, progress=progress)
+    except (SnnbError, OSError, MemoryError) as error:
+        console.say(f"report: not written: {error}")
+        return None
 
 
 def figures(metrics: Mapping[str, object]) -> str:

@@ -26,6 +26,9 @@ class Quality:
         Samples for which the two networks guess differently.
     ann_top, snn_top : int
         Samples whose class is among the five best.
+    confusion : ndarray of int64, shape (classes, classes + 1), or None
+        Samples by class and by the spiking network's guess after the last step; in the last column are those without
+        any spike. None for a reconstruction.
     """
 
     by_step: np.ndarray
@@ -34,6 +37,7 @@ class Quality:
     differ: int = 0
     ann_top: int = 0
     snn_top: int = 0
+    confusion: Optional[np.ndarray] = None
 
     def __add__(self, other: "Quality") -> "Quality":
         readout = None if self.readout is None or other.readout is None else self.readout + other.readout
@@ -44,6 +48,7 @@ class Quality:
             self.differ + other.differ,
             self.ann_top + other.ann_top,
             self.snn_top + other.snn_top,
+            None if self.confusion is None or other.confusion is None else self.confusion + other.confusion,
         )
 
 
@@ -92,6 +97,8 @@ class Classification:
     def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
         """See `Scorer`."""
         guess = ann.argmax(axis=1)
+        confusion = np.zeros((ann.shape[1], ann.shape[1] + 1), np.int64)
+        np.add.at(confusion, (self._y, self._guess), 1)  # a guess of -1 is the last column
         return Quality(
             by_step=np.concatenate(self._right),
             ann=int((guess == self._y).sum()),
@@ -99,6 +106,7 @@ class Classification:
             differ=int((guess != self._guess).sum()),
             ann_top=int(_among_best(ann, self._y).sum()),
             snn_top=int((_among_best(self._counts, self._y) & (self._guess >= 0)).sum()),
+            confusion=confusion,
         )
 
 

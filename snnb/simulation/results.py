@@ -108,10 +108,21 @@ def _shares(quality: Quality, samples: int, network: Network) -> Dict[str, Any]:
         "snn_accuracy_by_timestep": (quality.by_step / samples).tolist(),
         "readout_accuracy": None if quality.readout is None else quality.readout / samples,
         "disagreements": quality.differ,
+        "confusion": _confusion(quality),
     }
     if network.output.size >= TOP_FROM_CLASSES:
         shares.update(ann_top5_accuracy=quality.ann_top / samples, snn_top5_accuracy=quality.snn_top / samples)
     return shares
+
+
+def _confusion(quality: Quality) -> List[List[int]]:
+    """List class, guess and number of samples where there are any; a guess of -1 is none, for want of any spike."""
+    assert quality.confusion is not None
+    classes, guesses = np.nonzero(quality.confusion)
+    numbers = quality.confusion[classes, guesses]
+    undecided = quality.confusion.shape[1] - 1
+    rows = np.stack([classes, np.where(guesses == undecided, -1, guesses), numbers], axis=1)
+    return [[int(value) for value in row] for row in rows]
 
 
 def _errors(totals: Totals) -> Dict[str, Any]:

@@ -67,7 +67,7 @@ def export_graph(
     find_format(format)
     stamp = chosen_graph(run, graph, say)
     if output is not None:
-        _refuse_files_of_runs(output, run)
+        refuse_files_of_runs(output, run)
     return _write(run, stamp, format, output, options, force, say, progress)
 
 
@@ -176,7 +176,7 @@ def _own_place(run: RunDirectory, stamp: str) -> Path:
     return place
 
 
-def _refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
+def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
     """Raise `UsageError` for a target that is, contains or is inside a run, except in its exports."""
     here = run.path.resolve()
     place = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()

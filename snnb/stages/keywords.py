@@ -37,6 +37,7 @@ class TrainKeywords(TypedDict, total=False):
     validation_split: float
     steps_per_epoch: Optional[int]
     resume: Optional[bool]
+    pixels: str
     seed: int
 
 
@@ -102,4 +103,5 @@ class ExportKeywords(TypedDict, total=False):
     with_input: bool
     exact: bool
     scale: Optional[float]
+    workers: Optional[int]
     idx64: bool

@@ -134,6 +134,15 @@ class Run:
         carry_out(self.directory, planned, say=self._say)
         return planned
 
+    def report(
+        self, output: Union[str, Path, None] = None, *, simulation: Optional[str] = None, force: bool = False
+    ) -> Path:
+        """Write one HTML page about the run, by default `report.html` in it; return its path."""
+        from snnb.stages.report import write_report
+
+        target = Path(output) if output is not None else None
+        return write_report(self.directory, simulation=simulation, output=target, force=force)
+
     def verify(self) -> Verification:
         """Hash everything that the manifest records again."""
         return verify_run(self.directory)

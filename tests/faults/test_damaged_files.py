@@ -33,6 +33,8 @@ COMMANDS = {
     "map": ["map", "--run-dir", "{run}", "--hardware", "loihi", "--method", "sequential"],
     "map forced": ["map", "--run-dir", "{run}", "--force"],
     "run": ["run", "--run-dir", "{run}"],
+    "report": ["report", "{run}"],
+    "compare": ["compare", "{run}"],
     "export": ["export", "{run}", "--format", "csv", "--force"],
 }
 # What must come out the same whenever a command succeeds; the other outputs hold times.

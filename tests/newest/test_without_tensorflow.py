@@ -35,6 +35,8 @@ def snnb(*arguments):
         ("export", "RUN", "--format", "sonata"),
         ("crosscheck", "--run-dir", "RUN", "--with", "scipy"),
         ("map", "--run-dir", "RUN", "--hardware", "spinemap_5x5", "--method", "sequential"),
+        ("report", "RUN"),
+        ("compare", "RUN"),
     ],
     ids=lambda arguments: " ".join(arguments[:1]),
 )

@@ -27,6 +27,8 @@ def test_the_guess_is_the_class_with_most_spikes_and_undecided_is_wrong():
     np.testing.assert_array_equal(quality.by_step, [1, 1, 1, 0])
     assert (quality.ann, quality.readout) == (2, 2)
     assert quality.differ == 2  # first: both say 1; second: 1 and 2; third: none and 0
+    assert quality.confusion.tolist() == [[0, 1, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]]
+    assert (quality + quality).confusion.tolist() == [[0, 2, 0, 2], [0, 0, 0, 0], [0, 2, 0, 0]]
 
 
 def test_five_best():

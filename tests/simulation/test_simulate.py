@@ -59,6 +59,9 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
     ann = trained.keras.predict(trained.x[:60])
     assert said["ann_accuracy"] == (ann.argmax(axis=1) == trained.y[:60]).mean() == result.ann_accuracy
     assert said["disagreements"] == (ann.argmax(axis=1) != counts[:, -1].argmax(axis=1)).sum()
+    guesses = np.where(counts[:, -1].any(axis=1), counts[:, -1].argmax(axis=1), -1)
+    pairs, numbers = np.unique(np.stack([trained.y[:60], guesses], axis=1), axis=0, return_counts=True)
+    assert sorted(said["confusion"]) == np.column_stack([pairs, numbers]).tolist()
     assert said["snn_accuracy_interval_95"][0] < said["snn_accuracy"] < said["snn_accuracy_interval_95"][1]
     assert said["readout_accuracy"] >= 0.9 * said["ann_accuracy"] > 0.7
     assert list(said["class_counts"].values()) == np.bincount(trained.y[:60], minlength=10).tolist()

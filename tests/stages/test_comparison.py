@@ -84,6 +84,7 @@ def test_table_json_and_figure(five, tmp_path):
     assert lines["percentile"].split() == ["percentile", "99.9", "99", "99", "99"]
     assert "spinemap_5x5 sequential: energy (pJ)" in lines
     assert "model" not in lines  # one run
+    assert sum(line.startswith("samples ") for line in result.stdout.splitlines()) == 1
     assert lines[f"picture: {figure}"]
     assert figure.read_text().startswith("<?xml")
     document = json.loads(snnb_compare(five.path, "--json").stdout)

@@ -1,0 +1,42 @@
+"""`snnb report`: one page about a run."""
+
+from pathlib import Path
+from typing import Optional
+
+import typer
+from typing_extensions import Annotated
+
+from snnb.cli import output
+from snnb.cli.parameters import Directory, Json, Quiet, SomePath, Verbose
+
+
+def report(
+    directory: Directory,
+    simulation: Annotated[
+        Optional[str], typer.Option(metavar="STAMP", help="Stamp of a simulation; by default the latest.")
+    ] = None,
+    output_path: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--output",
+            help="Where to write; by default report.html of the run.",
+            click_type=SomePath(),
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no report.")] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write one HTML page about a run: network, training, accuracy, rates, traffic, mapping, how it was made."""
+    console = output.configure(json, verbose, quiet)
+    from snnb.stages.report import write_report
+    from snnb.stages.runs import open_run
+
+    run = open_run(directory)
+    output.answer_signals()
+    run.settle(console.say)
+    with console.bar("report") as progress:
+        path = write_report(run, simulation=simulation, output=output_path, force=force, progress=progress)
+    console.result([f"report: {path}"], {"report": path, "size_bytes": path.stat().st_size})

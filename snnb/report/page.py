@@ -1,0 +1,106 @@
+"""One page that says what a run is: self-contained HTML, without a script and without anything from elsewhere."""
+
+from dataclasses import dataclass, field
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from snnb.text import JsonValue, printable
+
+GENERATOR = '<meta name="generator" content="snnb report">'  # by which a page is known as ours
+Rows = Sequence[Sequence[object]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its head, its rows, and the numbers of the columns that are aligned to the right."""
+
+    head: Sequence[str]
+    rows: Rows
+    right: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture and the words below it."""
+
+    picture: Markup
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes
+    ----------
+    key : str
+        Its id in the page.
+    title : str
+    words : list of str
+        Paragraphs.
+    figures : list of Figure
+    small : list of Figure
+        Of which many stand side by side.
+    tables : list of Table
+    folded : dict of str to Table
+        Tables that are folded away, by what is clicked on.
+    """
+
+    key: str
+    title: str
+    words: List[str] = field(default_factory=list)
+    figures: List[Figure] = field(default_factory=list)
+    small: List[Figure] = field(default_factory=list)
+    tables: List[Table] = field(default_factory=list)
+    folded: Mapping[str, Table] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page is made of.
+
+    Attributes
+    ----------
+    title, subtitle : str
+    figures : list of (str, str)
+        The most important figures: name and value.
+    sections : list of Section
+    made : str
+        When, and with which version.
+    """
+
+    title: str
+    subtitle: str
+    figures: List[Tuple[str, str]]
+    sections: List[Section]
+    made: str
+
+
+def render(page: Page) -> str:
+    """Return the HTML. Every text is escaped, whoever wrote it; control characters too."""
+    environment = Environment(
+        loader=PackageLoader("snnb.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    return environment.get_template("report.html").render(page=page, generator=Markup(GENERATOR))
+
+
+def _shown(value: object) -> object:
+    return value if isinstance(value, Markup) else printable(str(value))
+
+
+def settings_table(values: Mapping[str, JsonValue]) -> Table:
+    """Return names and values as a table; a mapping inside has a row for each of its names."""
+    rows: List[Tuple[str, str]] = []
+    for name, value in values.items():
+        inner: Dict[str, Optional[JsonValue]] = (
+            {f"{name} {key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
+        )
+        rows += [(key, "" if item is None else str(item)) for key, item in inner.items()]
+    return Table(("parameter", "value"), rows)

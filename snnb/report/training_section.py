@@ -1,0 +1,49 @@
+"""The section of the page about the training: what the history says, epoch by epoch."""
+
+from typing import Dict, List, Mapping, Sequence
+
+from snnb.report.charts import Line, line_chart
+from snnb.report.page import Figure, Section, Table, settings_table
+from snnb.text import JsonValue
+
+ACCURACY, LOSS = "accuracy", "loss"
+
+
+def training_section(
+    history: Mapping[str, Sequence[float]], metrics: Mapping[str, JsonValue], parameters: Mapping[str, JsonValue]
+) -> Section:
+    """Return the section.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        The columns of `training_history.csv`; empty for a network that was trained elsewhere.
+    metrics : mapping
+        Figures of the training: test accuracy and so on.
+    parameters : mapping
+        Its parameters.
+    """
+    said = [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in metrics.items() if value is not None]
+    words = ["; ".join(said) + "."] if said else []
+    epochs = history.get("epoch", [])
+    if len(epochs) < 1:
+        words.append("There is no history: the network was trained elsewhere.")
+    figures = [
+        Figure(line_chart(lines, "epoch", name)) for name, lines in _lines(history).items() if lines and len(epochs) > 0
+    ]
+    last = {name: [f"{values[-1]:.4g}"] for name, values in history.items() if len(values)}
+    tables = (
+        [Table(("after the last epoch", "value"), [(name, *value) for name, value in last.items()])] if last else []
+    )
+    folded = {"Parameters of the training": settings_table(parameters)}
+    return Section("training", "Training", words, figures, tables=tables, folded=folded)
+
+
+def _lines(history: Mapping[str, Sequence[float]]) -> Dict[str, List[Line]]:
+    """Sort the columns into two charts: those of an accuracy, and those of a loss."""
+    charts: Dict[str, List[Line]] = {ACCURACY: [], LOSS: []}
+    for name, values in history.items():
+        for chart, lines in charts.items():
+            if name.split("_")[-1] == chart:
+                lines.append(Line(name.replace("_", " "), history["epoch"], values, dashed=name.startswith("val_")))
+    return charts

@@ -1,0 +1,47 @@
+"""A page of a network that nobody trained: 150 layers, with residual connections, of made-up rates."""
+
+import numpy as np
+
+from snnb.report.graph_facts import GraphFacts, PopulationFacts, ProjectionFacts, distribution
+from snnb.report.network_sections import network_sections
+from snnb.report.page import Page, render
+from snnb.report.simulation_sections import activations_section, confusion_section, rates_section
+from snnb.synapses.statistics import ProjectionSummary, Spread
+
+
+def deep_page(layers=150, neurons=2000):
+    random = np.random.RandomState(0)
+    names = ["input", *(f"{i:03d}Conv2D_112x112x{16 << i // 50}" for i in range(1, layers + 1))]
+    links = [(i, i + 1) for i in range(layers)] + [(i, i + 3) for i in range(0, layers - 3, 3)]
+    spread = Spread(-1.5, 0.01, 2.5, 1e4)
+    populations = [
+        PopulationFacts(
+            name, "Conv2D", (112, 112, 64), 802_816, "spikes", float(random.rand()), 0.1, 1e6 * random.rand()
+        )
+        for name in names
+    ]
+    projections = [
+        ProjectionFacts(
+            source,
+            target,
+            ProjectionSummary("Conv2D", names[source], names[target], 10**8, 5, spread, spread, spread, spread, 1e9),
+            0.01,
+            1e6 * random.rand(),
+        )
+        for source, target in links
+    ]
+    some = distribution(10 ** (6 * random.rand(10_000)))
+    facts = GraphFacts(populations, projections, 10**8, 10**10, some, some, some, 0.05, 0.3)
+    rates = {name: random.beta(1, 8, neurons) for name in names[1:]}
+    activations = {name: values * 1.1 for name, values in rates.items()}
+    cells = [(i, (i * 7) % 1000, 1 + i % 3) for i in range(1000)]
+    sections = [
+        *network_sections(facts),
+        confusion_section(cells, [f"class number {i} of a thousand" for i in range(1000)], "20260101T000000Z"),
+        rates_section(rates),
+        activations_section(rates, activations, ["Made up."]),
+    ]
+    figures = [("synapses", f"{10**10:,}"), ("neurons", f"{10**8:,}")]
+    return render(
+        Page("a_very_deep_network_whose_name_is_long_too on imagenet", "/made/up" * 20, figures, sections, "")
+    )

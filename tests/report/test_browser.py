@@ -1,0 +1,83 @@
+"""Pages in headless Chromium, 1280 and 400 pixels wide: every section can be seen, and nothing is wider than the page.
+
+Run by `make test-browser`. The screenshots are kept in the folder that $SCREENSHOTS names, if it names one.
+"""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import matplotlib.pyplot
+import pytest
+
+from snnb import Run
+from tests.pipeline.conftest import RECORDED
+from tests.report.deep import deep_page
+
+pytestmark = pytest.mark.browser
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+# The page stands in a frame of a given width; what is measured is written into the document around it.
+FRAME = """<body style="margin:0">
+<iframe id="page" style="border:0;width:{width}px;height:{height}px" srcdoc="{page}"></iframe>
+<pre id="measured"></pre><script>
+onload = () => {{
+  const inside = document.getElementById("page").contentDocument, width = inside.documentElement.clientWidth;
+  const wide = [], sections = {{}};
+  for (const element of inside.querySelectorAll("body *")) {{
+    const scrolled = element.parentElement.closest(".scroll"), drawn = element.parentElement.closest("svg");
+    const box = element.getBoundingClientRect();
+    const out = box.right > width + 0.5 || box.left < -0.5;
+    if (!scrolled && !drawn && out) wide.push(element.tagName + " " + box.right);
+  }}
+  for (const section of inside.querySelectorAll("section")) {{
+    const box = section.getBoundingClientRect();
+    sections[section.id] = [box.width, box.height];
+  }}
+  const size = [inside.documentElement.scrollWidth, inside.documentElement.scrollHeight];
+  document.getElementById("measured").textContent = JSON.stringify({{width, wide, sections, size}});
+}}</script>"""
+
+
+@pytest.fixture(scope="module", params=["complete", "deep"])
+def page(request, tmp_path_factory):
+    if request.param == "deep":
+        return deep_page()
+    run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("seen") / "run"))
+    run.simulate(engine="event", samples=60, duration=60, record_spikes=0, label="a label of some words " * 8)
+    run.graph()
+    run.map(hardware="spinemap_5x5", method="sequential")
+    return run.report().read_text()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; `apt-get install chromium`")
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_is_wider_than_the_page_and_every_section_can_be_seen(page, tmp_path, width, request):
+    around = tmp_path / "around.html"
+    around.write_text(FRAME.format(page=html.escape(page), width=width, height=3000))
+    chromium = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},3000"]
+    shown = subprocess.run([*chromium, "--dump-dom", around.as_uri()], capture_output=True, text=True, timeout=300)
+    (measured,) = re.findall(r'<pre id="measured">(\{.*?\})</pre>', shown.stdout, re.DOTALL)
+    found = json.loads(html.unescape(measured))
+    assert found["width"] == width
+    assert found["wide"] == []
+    assert found["size"][0] == width
+    assert list(found["sections"]) == re.findall(r'<section id="(\w+)"', page)
+    assert all(0.8 * min(width, 1120) < w <= width and height > 60 for w, height in found["sections"].values())
+    picture = tmp_path / "page.png"
+    subprocess.run(
+        [*chromium, f"--screenshot={picture}", around.as_uri()], capture_output=True, timeout=300, check=True
+    )
+    pixels = matplotlib.pyplot.imread(picture)
+    assert pixels.shape[1] == width
+    assert pixels.std() > 0.05  # something is drawn
+    if os.environ.get("SCREENSHOTS"):
+        name = re.sub(r"\W+", "-", request.node.callspec.id)
+        shutil.copy(picture, Path(os.environ["SCREENSHOTS"]) / f"{name}.png")

@@ -1,0 +1,201 @@
+"""Pictures of networks from 3 to 150 layers, straight, residual, branched and dense; small figures; the mesh."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from snnb.mapping.mapping import Mapping
+from snnb.report.activations import mean_activations, samples_within
+from snnb.report.charts import Line, histogram, line_chart, matrix, small_histogram, small_points
+from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
+from snnb.report.graph_facts import distribution, share_that_carries
+from tests.report.deep import deep_page
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(picture):
+    """The parsed picture, and its width and height."""
+    root = ElementTree.fromstring(str(picture).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+    return root, [float(length) for length in root.get("viewBox").split()[2:]]
+
+
+def boxes_of(root):
+    """The corners (left, top) of the boxes that have a frame."""
+    return [(float(r.get("x")), float(r.get("y"))) for r in root.iter(f"{SVG}rect") if r.get("stroke")]
+
+
+def numbers_in(root):
+    """All x and y of the paths with absolute coordinates, in pairs."""
+    for path in root.iter(f"{SVG}path"):
+        line = path.get("d")
+        if "h" not in line and "v" not in line:
+            yield from (tuple(map(float, pair)) for pair in re.findall(r"(-?[\d.]+) (-?[\d.]+)", line))
+
+
+def straight(layers):
+    return [Arrow(i, i + 1, 1.0, "") for i in range(layers)]
+
+
+def network(kind, layers):
+    arrows = straight(layers)
+    if kind == "residual":
+        arrows += [Arrow(i, i + 3, 1.0, "") for i in range(0, layers - 3, 3)]
+    if kind == "dense":
+        arrows += [Arrow(i, j, 1.0, "") for i in range(layers) for j in range(i + 2, layers + 1)]
+    return [Box(f"{i:02d}Conv2D_112x112x64", "112×112×64, rate 0.123", 0.5) for i in range(layers + 1)], arrows
+
+
+@pytest.mark.parametrize("kind", ["straight", "residual", "dense"])
+@pytest.mark.parametrize("layers", [1, 3, 20, 150])
+def test_boxes_do_not_overlap_and_nothing_leaves_the_picture(kind, layers):
+    boxes, arrows = network(kind, layers if kind != "dense" else min(layers, 40))
+    root, (width, height) = drawn(diagram(boxes, arrows))
+    corners = boxes_of(root)
+    assert len(corners) == len(boxes)
+    tops = [top for _, top in corners]
+    assert min(np.diff(tops)) > TALL + 10  # and room for an arrow
+    assert max(left + BOX for left, _ in corners) <= width - MARGIN
+    assert max(tops) + TALL <= height - MARGIN
+    assert width <= BOX + 2 * MARGIN + BEND
+    at = np.array(list(numbers_in(root)))
+    # A curve stays within three quarters of the way to its control points, which may lie outside.
+    assert at[:, 0].min() >= 0
+    assert (at[:, 0] - BOX - MARGIN).max() * 0.75 <= width - BOX - MARGIN
+    assert ((at[:, 1] >= 0) & (at[:, 1] <= height)).all()
+
+
+def test_branches_stand_side_by_side_and_what_joins_them_below():
+    arrows = [Arrow(0, 1, 1, ""), Arrow(0, 2, 1, ""), Arrow(1, 3, 1, ""), Arrow(2, 3, 1, ""), Arrow(0, 3, 1, "")]
+    assert depths(4, arrows) == [0, 1, 1, 2]
+    root, _ = drawn(diagram([Box(name, "", 0) for name in "abcd"], arrows))
+    (a, b, c, d) = boxes_of(root)
+    assert b[1] == c[1] > a[1]
+    assert c[0] - b[0] > BOX
+    assert d[1] > b[1]
+    assert a[0] == d[0] == (b[0] + c[0]) / 2
+
+
+def test_the_width_of_an_arrow_is_its_traffic():
+    boxes = [Box(str(i), "", 0) for i in range(4)]
+    root, _ = drawn(diagram(boxes, [Arrow(0, 1, 100, ""), Arrow(1, 2, 50, ""), Arrow(2, 3, 0, "")]))
+    lines = [path for path in root.iter(f"{SVG}path") if path.get("stroke-width")]
+    widths = [float(path.get("stroke-width")) for path in lines]
+    assert widths[0] == 2 * widths[1]
+    assert widths[2] < widths[1]
+    assert lines[2].get("stroke") != lines[1].get("stroke")  # what carries nothing is grey
+    nothing, _ = drawn(diagram(boxes, [arrow._replace(carries=0.0) for arrow in straight(3)]))
+    assert len({path.get("stroke-width") for path in nothing.iter(f"{SVG}path") if path.get("stroke-width")}) == 1
+
+
+def test_names_are_shortened_in_the_middle_whole_where_the_mouse_is_and_escaped():
+    name = "a_very_long_name_of_a_layer_<b>&_from_somebody_else"
+    root, _ = drawn(diagram([Box(name, "1", 0), Box("\x1b[31m\u202e", "2", 0)], straight(1)))
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert len(texts[0]) == 27
+    assert (texts[0][:12], texts[0][-14:]) == (name[:12], name[-14:])
+    assert f"{name}: 1" in [title.text for title in root.iter(f"{SVG}title")]
+    assert texts[2] == "\\x1b[31m\\u202e"
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        line_chart([Line("a & b", [1], [0.5])], "epoch", "accuracy"),
+        line_chart([Line("a", [], [])], "epoch", "loss"),
+        line_chart([Line("a", range(100_000), [0.1] * 100_000)], "time (ms)", "accuracy", y_limits=(0.0, 1.0)),
+        histogram(np.array([0]), np.array([0.0, 1.0]), "<b>", log_x=True),
+        histogram(np.full(40, 10**9), np.linspace(-30, 30, 41), "much", log_x=True),
+        small_histogram(np.empty(0), 1.0, "empty"),
+        small_histogram(np.array([0.0, 1.0, 7.0]), 1.0, "above"),
+        small_points(np.empty(0), np.empty(0), 1.0, "empty"),
+        small_points(np.linspace(0, 1, 10**6), np.linspace(0, 1, 10**6), 0.5, "many"),
+        matrix([], []),
+        matrix([(0, -1, 3)], ["<only>"]),
+        matrix([(i, i, 1) for i in range(1000)], [f"class {i}" for i in range(1000)]),
+    ],
+)
+def test_charts_of_nothing_and_of_much_are_small_and_well_formed(picture):
+    _, (width, height) = drawn(picture)
+    assert 0 < width <= 720
+    assert 0 < height <= 720
+    assert len(picture) < 250_000
+    assert "nan" not in picture
+    assert "inf" not in picture
+
+
+def test_a_line_ends_at_its_values():
+    root, (width, _) = drawn(line_chart([Line("a", [0, 10], [0, 1])], "x", "y", y_limits=(0.0, 1.0)))
+    (line,) = [path.get("d") for path in root.iter(f"{SVG}path") if path.get("d").count("L") == 1]
+    (x0, y0), (x1, y1) = (map(float, pair.split()) for pair in line[1:].split("L"))
+    ticks = {text.text: (float(text.get("x")), float(text.get("y"))) for text in root.iter(f"{SVG}text")}
+    assert x0 < ticks["6"][0] < x1 < width
+    assert x0 + 0.6 * (x1 - x0) == pytest.approx(ticks["6"][0], abs=0.1)
+    assert y1 == pytest.approx(ticks["1"][1] - 3.5, abs=0.1)
+    assert y0 > y1
+
+
+def test_a_single_value_is_a_mark_that_can_be_seen():
+    root, _ = drawn(line_chart([Line("loss", [1], [0.5])], "epoch", "loss"))
+    assert any(re.fullmatch(r"M[\d.]+ [\d.]+h6", path.get("d")) for path in root.iter(f"{SVG}path"))
+
+
+def test_the_share_that_carries_is_the_smallest():
+    assert share_that_carries(np.array([4.0, 3.0, 2.0, 1.0]), 0.5) == 0.5  # 4 are not 5, 4 + 3 are
+    assert share_that_carries(np.array([1.0, 2.0, 3.0, 4.0]), 0.4) == 0.25
+    assert share_that_carries(np.array([1.0] * 10), 0.9) == 0.9
+    assert share_that_carries(np.array([0.0, 0.0, 5.0, 0.0]), 0.9) == 0.25
+    assert share_that_carries(np.zeros(3), 0.5) is None
+    assert share_that_carries(np.empty(0), 0.5) is None
+
+
+def test_distributions_count_everything_once():
+    values = np.array([0, 1, 1, 9, 10, 100, 0])
+    found = distribution(values)
+    assert (found.zero, found.counts.sum(), found.edges[0], found.edges[-1]) == (2, 5, 0, 2)
+    assert distribution(np.zeros(3)).counts.sum() == 0
+    assert distribution(np.full(4, 7)).counts.sum() == 4
+
+
+def test_the_mesh_has_a_core_for_each_in_use(run, tmp_path):
+    from snnb import Run
+    from snnb.report.mesh import mesh
+
+    chip = tmp_path / "long.yaml"
+    chip.write_text(
+        "name: long\nmesh: [200, 1]\nneurons_per_core: 40\naxons_per_core: 4096\nsynapses_per_core: null\n"
+        "energy_pj: {router: 1, link: 1, synapse: null}\nlatency_ns: {router: 1, link: 1}\nsource: a test\n"
+    )
+    for hardware in ("spinemap_5x5", str(chip)):
+        directory = Run(path=run.path).map(hardware=hardware, method="sequential").directory
+        mapping = Mapping.open(directory)
+        root, _ = drawn(mesh(mapping))
+        held = np.bincount(mapping.core, minlength=mapping.cores)
+        told = [int(title.text.split(" ")[0]) for title in root.iter(f"{SVG}title")]
+        assert sorted(told) == sorted(held[held > 0])
+
+
+def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(recorded, monkeypatch):
+    from snnb.network.read import read_network
+    from snnb.report import activations
+
+    network = read_network(recorded.path / "parse" / "mini_network_parsed.h5")
+    x = np.load(recorded.path / "dataset" / "x_test.npy")[:7]
+    whole = mean_activations(network, x, 16.0)
+    monkeypatch.setattr(activations, "BLOCK", 1)
+    for name, values in mean_activations(network, x, 16.0).items():
+        np.testing.assert_allclose(values, whole[name], rtol=1e-5, atol=1e-7)
+    synapses = sum(int(leaving.sum()) for leaving in network.fan_out().values())
+    assert samples_within(network, 100, synapses * 7 + 1) == 7
+    assert samples_within(network, 5, synapses * 7) == 5
+    assert samples_within(network, 5, 1) == 1
+
+
+def test_the_page_of_150_layers_is_below_three_megabytes(document):
+    text = deep_page()
+    assert len(text.encode()) < 3_000_000
+    page = document(text)
+    assert page.sections["rates"]["svg"] == page.sections["activations"]["svg"] == 150
+    assert len(page.sections["projections"]["rows"]) == 1 + 150 + 49

@@ -1,0 +1,272 @@
+"""The page about a run: every section is there, its figures are those of the records, nothing comes from elsewhere."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from snnb import Run
+from snnb.errors import InputError, UsageError
+from snnb.rundir.verification import verify_run
+from snnb.stages.report import write_report
+from snnb.stages.runs import open_run
+from snnb.synapses import SynapseGraph
+from tests.pipeline.conftest import RECORDED
+
+SECTIONS = [
+    "overview", "network", "populations", "projections", "degrees", "traffic", "training", "accuracy", "confusion",
+    "rates", "activations", "mapping", "provenance",
+]  # fmt: skip
+LABEL = '<script>alert("label")</script> & $x$'
+WITHOUT_TENSORFLOW = """
+import sys
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "snntoolbox"):
+            raise ImportError(name + " is forbidden here")
+sys.meta_path.insert(0, Forbidden())
+from snnb.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory):
+    """A run with a simulation that has a label, its graph and a mapping of that; and its page."""
+    folder = tmp_path_factory.mktemp("runs & <b>")
+    path = shutil.copytree(RECORDED, folder / "a <i> run")
+    run = Run(path=path)
+    stamp = run.simulate(engine="event", samples=60, duration=60, record_spikes=0, label=LABEL).directory.name
+    run.graph(simulation=stamp)
+    run.map(hardware="spinemap_5x5", method="sequential", graph=stamp)
+    run.report()
+    return open_run(path), stamp
+
+
+def test_every_section_is_there_and_nothing_is_loaded_or_run(complete, document):
+    run, _ = complete
+    text = (run.path / "report.html").read_text()
+    page = document(text)
+    assert list(page.sections) == SECTIONS
+    assert not {"script", "link", "img", "iframe", "object", "embed", "i", "b"} & set(page.tags)
+    assert [value for name, value in page.attributes if name in ("src", "href", "xlink:href") and value[0] != "#"] == []
+    assert [name for name, _ in page.attributes if name.startswith("on")] == []
+    assert "url(" not in text
+    assert "@import" not in text
+    with_pictures = [name for name in SECTIONS if page.sections[name]["svg"]]
+    assert with_pictures == [
+        name for name in SECTIONS if name not in ("overview", "populations", "projections", "provenance")
+    ]
+    links = [value[1:] for name, value in page.attributes if name == "href"]
+    assert links == SECTIONS
+
+
+def test_figures_are_those_of_the_graph(complete, document):
+    run, stamp = complete
+    page = document((run.path / "report.html").read_text())
+    with SynapseGraph.open(run.path / "graphs" / stamp / "mini_network_graph.h5") as graph:
+        edges = graph.to_scipy("weight").tocoo()
+        rates = np.concatenate(
+            [p.rate.ravel() if p.coding != "current" else np.zeros(p.size) for p in graph.populations]
+        )
+        ends = [p.first + p.size for p in graph.populations]
+        names = [p.name for p in graph.populations]
+        sizes = [p.size for p in graph.populations]
+        assert f"{graph.number_of_edges():,} synapses." in page.text("projections")
+        assert f"{graph.number_of_neurons():,} neurons" in page.text("populations")
+        for p in graph.populations[1:]:
+            _, shape, neurons, _, rate, silent, _ = page.rows("populations", p.name)
+            assert (shape, neurons) == ("×".join(map(str, p.shape)), f"{p.size:,}")
+            assert float(rate) == pytest.approx(p.rate.mean(), rel=1e-3)
+            assert silent == f"{(p.rate == 0).mean():.1%}"
+    with np.load(run.path / "simulations" / stamp / "spike_rate_sums.npz") as sums:
+        current = sums["input"].ravel()
+    weighted_with = np.concatenate([current, rates[current.size :]])
+    degrees = np.bincount(edges.row, minlength=len(rates))
+    traffic = rates * degrees
+    source = np.searchsorted(ends, edges.row, side="right")
+    for number, name in enumerate(names[:-1]):
+        of = source == number
+        row = next(row for row in page.sections["projections"]["rows"] if row[0] == name)
+        assert row[3] == f"{of.sum():,}"
+        assert float(row[4]) == pytest.approx(of.sum() / sizes[number], rel=1e-3)
+        assert float(row[7]) == pytest.approx(edges.data[of].mean(), rel=1e-3, abs=1e-6)
+        assert row[10] == f"{(edges.data[of] * weighted_with[edges.row[of]] == 0).mean():.1%}"
+        assert float(row[11].replace(",", "")) == pytest.approx(
+            traffic[ends[number] - sizes[number] : ends[number]].sum(), rel=1e-3
+        )
+    spiking = traffic[ends[0] : ends[-2]]
+    carried = np.cumsum(np.sort(spiking)[::-1]) / spiking.sum()
+    shares = [f"{((carried < share - 1e-12).sum() + 1) / spiking.size:.1%}" for share in (0.5, 0.9)]
+    assert re.findall(r"[\d.]+%", page.text("traffic"))[:2] == shares
+    assert len([title for title in page.sections["network"]["titles"] if "→" in title]) == len(names) - 1
+
+
+def test_figures_are_those_of_the_simulation(complete, document):
+    run, stamp = complete
+    page = document((run.path / "report.html").read_text())
+    stated = json.loads((run.path / "simulations" / stamp / "sim_accuracies.json").read_text())
+    low, high = stated["snn_accuracy_interval_95"]
+    assert f"spiking network: {stated['snn_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})" in page.text(
+        "accuracy"
+    )
+    assert f"analogue network: {stated['ann_accuracy']:.2%}" in page.text("accuracy")
+    names = list(stated["class_counts"])
+    told = {tuple(map(int, re.findall(r"\d+", title))) for title in page.sections["confusion"]["titles"]}
+    assert told == {(int(names[true]), int(names[guess]), count) for true, guess, count in stated["confusion"]}
+    assert sum(count for *_, count in told) == 60
+    for name, rate in stated["mean_rates"].items():
+        assert f"mean {rate:.3g}; {stated['silent_neurons'][name]:.0%} silent" in page.text("rates")
+        assert name in page.text("rates")
+    assert page.sections["rates"]["svg"] == page.sections["activations"]["svg"] == len(stated["mean_rates"])
+
+
+def test_activations_are_kerass_and_so_is_their_correlation(complete, document):
+    from tensorflow import keras
+
+    run, stamp = complete
+    folder = run.path / "simulations" / stamp
+    model = keras.models.load_model(str(run.path / "parse" / "mini_network_parsed.h5"), compile=False)
+    x = np.load(run.path / "dataset" / "x_test.npy")[:60].astype(np.float32) / 16
+    first = model.layers[1]
+    mean = keras.Model(model.inputs, first.output).predict(x).mean(axis=0).ravel()
+    with np.load(folder / "spike_rate_sums.npz") as sums:
+        counts = sums[first.name].ravel()
+    said = document((run.path / "report.html").read_text()).text("activations")
+    assert f"correlation {np.corrcoef(mean, counts)[0, 1]:.4f}" in said
+
+
+def test_training_mapping_and_provenance_are_those_of_the_files(complete, document):
+    run, stamp = complete
+    page = document((run.path / "report.html").read_text())
+    with (run.path / "train" / "training_history.csv").open() as file:
+        last = list(csv.DictReader(file))[-1]
+    assert float(page.rows("training", "val_accuracy")[0]) == pytest.approx(float(last["val_accuracy"]), rel=1e-3)
+    cost = json.loads(next(run.path.glob("maps/*/cost.json")).read_text())
+    assert float(page.rows("mapping", "connectivity")[0].replace(",", "")) == pytest.approx(
+        cost["connectivity"], rel=1e-5
+    )
+    assert len([title for title in page.sections["mapping"]["titles"] if "neurons" in title]) == cost["cores"]
+    text = page.text("provenance")
+    (mapped,) = run.records_of("map").values()
+    records = [run.record_of(name) for name in ("prepare", "train", "parse")] + [run.records_of("simulate")[stamp]]
+    for record in [*records, run.records_of("graph")[stamp], mapped]:
+        for file in [*record.inputs, *record.outputs]:
+            assert file.sha256 in text
+        assert record.environment.snnb in text
+        for name, value in record.params.model_dump(mode="json").items():
+            assert name in text
+            assert isinstance(value, (dict, list)) or value is None or str(value) in text
+
+
+def test_what_a_person_gave_is_shown_and_is_no_html(complete, document):
+    run, _ = complete
+    page = document((run.path / "report.html").read_text())
+    assert LABEL in page.text("overview")
+    assert "a &lt;i&gt; run" in (run.path / "report.html").read_text()
+    assert "<i>" not in (run.path / "report.html").read_text()
+
+
+def test_the_page_is_no_part_of_what_is_verified(complete):
+    run, _ = complete
+    assert verify_run(open_run(run.path)).problems == []
+
+
+def test_class_names_are_escaped_in_tables_and_pictures(run, document):
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    names = manifest["stages"]["prepare"]["details"]["class_names"]
+    names[3] = '"><b>\u202ethree</text>'
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    Run(path=run.path).simulate(engine="event", samples=60, duration=20, record_spikes=0)
+    page = document(Run(path=run.path).report().read_text())
+    assert "b" not in page.tags
+    assert any('"><b>\\u202ethree</text> taken for' in title for title in page.sections["confusion"]["titles"])
+
+
+@pytest.mark.parametrize("stages", [0, 1, 3])
+def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, stages):
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    kept = list(manifest["stages"])[:0] + ["prepare", "train", "parse"][:stages]
+    manifest["stages"] = {name: manifest["stages"][name] for name in kept}
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    page = document(write_report(open_run(run.path)).read_text())
+    assert "snnb simulate --run-dir" in page.text("accuracy")
+    assert ("snnb train --run-dir" in page.text("training")) == (stages < 2)
+    assert "snnb graph" in page.text("network")
+
+
+def test_a_simulation_of_before_has_a_page_without_what_was_not_recorded(run, document):
+    page = document(write_report(run).read_text())
+    assert "snnb simulate --repair" in page.text("confusion")
+    assert "snnb map" in page.text("mapping")
+
+
+def test_it_needs_no_tensorflow(run):
+    command = [sys.executable, "-c", WITHOUT_TENSORFLOW, "report", str(run.path), "--json"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout)
+    assert (run.path / "report.html").stat().st_size == said["size_bytes"] < 300_000
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "directory", "run's own", "no folder"])
+def test_a_target_that_is_no_report_is_refused(run, tmp_path, kind):
+    target = tmp_path / "page.html"
+    if kind == "directory":
+        target.mkdir()
+    elif kind == "run's own":
+        target = run.path / "train" / "page.html"
+    elif kind == "no folder":
+        target = tmp_path / "nowhere" / "page.html"
+    else:
+        (tmp_path / "mine").write_text("mine")
+        target.write_text("mine") if kind == "file" else target.symlink_to(tmp_path / "mine")
+    with pytest.raises(UsageError):
+        write_report(run, output=target)
+    assert (tmp_path / "mine").read_text() == "mine" if kind == "link" else True
+    if kind in ("file", "link"):
+        write_report(run, output=target, force=True)
+        assert target.read_text().startswith("<!DOCTYPE html>")
+        assert kind == "file" or (tmp_path / "mine").read_text() == "mine"
+        write_report(run, output=target)  # a report is replaced
+
+
+def test_a_damaged_file_is_named(run):
+    (stamp,) = run.records_of("simulate")
+    path = run.path / "simulations" / stamp / "spike_rate_sums.npz"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=f"--repair {stamp}"):
+        write_report(run)
+    assert not (run.path / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["graphs/*/mini_network_graph.h5", "maps/*/cost.json", "simulations/*/*.csv"])
+def test_a_file_whose_figures_were_changed_is_named(run, name):
+    Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
+    (path,) = run.path.glob(name)
+    content = path.read_bytes()
+    digit = content.rindex(b"1")
+    path.write_bytes(content[:digit] + b"2" + content[digit + 1 :])
+    with pytest.raises(InputError, match=f"{path.name} is not as it was written"):
+        write_report(open_run(run.path))
+
+
+def test_another_simulation_can_be_chosen_and_must_be_there(complete, tmp_path, document):
+    run, _ = complete
+    first = min(run.records_of("simulate"))
+    page = document(write_report(run, simulation=first, output=tmp_path / "first.html").read_text())
+    assert f"simulations/{first}" in page.text("provenance")
+    with pytest.raises(UsageError, match="there are: 2"):
+        write_report(run, simulation="20200101T000000Z", output=tmp_path / "none.html")
+
+
+def test_a_changed_test_set_gives_no_activations(run, document):
+    x = np.load(run.path / "dataset" / "x_test.npy")
+    np.save(run.path / "dataset" / "x_test.npy", x[::-1])
+    assert "has changed since the simulation" in document(write_report(run).read_text()).text("activations")
