@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-all test-browser test-newest test-privileged image image-test lint format docs record-fixtures record-model-files bench model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-all test-browser test-newest test-privileged image image-test lint format docs record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -107,6 +107,9 @@ bench: setup ## measure speed and memory beside the usual ways
 	$(BIN)/python benchmarks/normalise.py
 	$(BIN)/python benchmarks/simulate.py
 
+conversion-table: setup ## convert the networks of keras.applications and write the table of docs/conversion.md; takes half an hour
+	$(BIN)/python benchmarks/conversion_table.py
+
 model-matrix: setup ## run every model at full size and write the table of docs/models.md; takes an hour
 	$(BIN)/python benchmarks/model_matrix.py
 
@@ -114,9 +117,9 @@ mapping-matrix: setup ## map every model at full size and write docs/mapping-res
 	$(BIN)/python benchmarks/mapping_matrix.py
 
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the three lock files anew
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx \
 		pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx \
 		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
 	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra dev \
 		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock

@@ -25,6 +25,7 @@ from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, w
 
 from snnb.synapses import SynapseGraph
 from snnb.synapses.build import build_graph
+from snnb.synapses.export.export_options import ExportOptions
 from snnb.synapses.export.write import FORMATS, export
 from snnb.synapses.projection import GraphProjection
 
@@ -208,9 +209,23 @@ def exports(folder: Path) -> None:
     for name in FORMATS:
         tiny = name in ("networkx", "graphml")
         chosen = small if tiny else graph
-        rounds = 5 if name in ("npz", "parquet", "sonata", "snn") else 1
+        rounds = 5 if name in ("npz", "parquet", "parts", "sonata", "snn") else 1
         print_export(folder, chosen, name, f"({name})" if tiny else name, rounds)
     print_export(folder, small, "csv", "(csv.gz)", 1, "out.csv.gz")
+    print_parts(folder, graph)
+
+
+def print_parts(folder: Path, graph: SynapseGraph, rounds: int = 5) -> None:
+    """The time of `parquet` over that of `parts` with two workers, in turn."""
+    ratios = []
+    for _ in range(rounds):
+        seconds = []
+        for format, workers in (("parquet", 1), ("parts", 2)):
+            settle(folder)
+            seconds.append(export(graph, format, folder / "out", ExportOptions(workers=workers)).seconds)
+        ratios.append(seconds[0] / seconds[1])
+    settle(folder)
+    print(f"parts with two workers: {np.median(ratios):.2f} × parquet, median of {rounds} rounds")
 
 
 def print_export(folder: Path, graph: SynapseGraph, format: str, title: str, rounds: int, file: str = "out") -> None:

@@ -1,8 +1,9 @@
-"""Every model at full size through all five stages, measured, and the table of it in docs/models.md.
+"""Every model at full size through all five stages and `map`, measured, and the table of it in docs/models.md.
 
 Each stage is a command of its own, so that its highest memory is its own; seconds and memory are those of the manifest.
 The networks are the full-size ones, the data are a few random pictures in the official layout of each data set: what is
-measured is what a model costs, not what it learns. Models that the results file holds already are passed over.
+measured is what a model costs, not what it learns. Models that the results file holds already are passed over; rows of
+other models on the page stay as they are.
 
     python benchmarks/model_matrix.py [MODEL ...] [--again] [--results FILE] [--scratch DIR]
 """
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from snnb.architectures import find, names  # noqa: E402
+from snnb.mapping.hardware import descriptions  # noqa: E402
 from snnb.stages.runs import open_run  # noqa: E402
 from tests.datasets.official_files import MNIST_NAMES, idx_bytes, python2_batch  # noqa: E402
 
@@ -38,6 +40,7 @@ STAGES: Dict[str, List[str]] = {
     "simulate": ["--samples", "2", "--duration", "20", "--batch-size", "2"],
     "graph": [],
 }
+DOES_NOT_FIT = 3  # exit code of `map`
 
 
 def main() -> None:
@@ -56,7 +59,7 @@ def main() -> None:
         print(name, end=" ", flush=True)
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
             try:
-                measured[name] = measure(name, Path(scratch))
+                measured[name] = measure(name, Path(scratch), mapped=True)
             except subprocess.CalledProcessError as error:
                 failed.append(name)
                 print(f"FAILED: {' '.join(error.cmd[3:5])}: exit code {error.returncode}\n{error.stderr}", flush=True)
@@ -68,8 +71,8 @@ def main() -> None:
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 
-def measure(model: str, scratch: Path) -> Dict[str, Any]:
-    """Take a model through all stages in a run below `scratch`.
+def measure(model: str, scratch: Path, *, mapped: bool = False) -> Dict[str, Any]:
+    """Take a model through all stages in a run below `scratch`; `mapped` through `map`, too.
 
     Returns
     -------
@@ -81,12 +84,28 @@ def measure(model: str, scratch: Path) -> Dict[str, Any]:
     subprocess.CalledProcessError : a stage failed; its `stderr` says why.
     """
     run = make_run(model, scratch)
-    records = {stage: open_run(run).record_of(stage) for stage in STAGES}
+    hardware = _mapped(scratch) if mapped else None
+    records = {stage: open_run(run).record_of(stage) for stage in (*STAGES, *(["map"] if mapped else []))}
     details = records["graph"].details
     costs = {stage: record.timing.model_dump(exclude={"started_utc"}) for stage, record in records.items()}
     shutil.rmtree(run)
     cores = len(os.sched_getaffinity(0))
-    return {"neurons": details.neurons, "synapses": details.synapses, "stages": costs, "cores": cores}
+    counts = {"neurons": details.neurons, "synapses": details.synapses}
+    return {**counts, "stages": costs, "cores": cores, "hardware": hardware}
+
+
+def _mapped(scratch: Path) -> str:
+    """Map the run below `scratch` on the first hardware that holds it, which is returned."""
+    *smaller, largest = descriptions()
+    for hardware in smaller:
+        try:
+            run_stage(scratch, "map", ["--hardware", hardware])
+            return hardware
+        except subprocess.CalledProcessError as error:
+            if error.returncode != DOES_NOT_FIT:
+                raise
+    run_stage(scratch, "map", ["--hardware", largest])
+    return largest
 
 
 def make_run(model: str, scratch: Path) -> Path:
@@ -107,12 +126,17 @@ def run_stage(scratch: Path, stage: str, options: List[str]) -> None:
 
 
 def write_section(page: Path, measured: Dict[str, Any]) -> None:
-    """Put the table between the two comments of the page."""
-    head = ["model", "neurons", "synapses", *STAGES]
-    rows = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
-    for name, result in sorted(measured.items(), key=lambda item: item[1]["synapses"]):
+    """Put the table between the two comments of the page; its rows of other models stay."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    section, after = rest.split(END)
+    rows = {line.split("`")[1]: line for line in section.splitlines() if line.startswith("| `")}
+    for name, result in measured.items():
         cells = [f"`{name}`", f"{result['neurons']:,}", f"{result['synapses']:,}"]
-        rows.append(f"| {' | '.join([*cells, *map(_cell, result['stages'].values())])} |")
+        cells += [_cell(cost) for cost in result["stages"].values()]
+        rows[name] = f"| {' | '.join([*cells, result['hardware']])} |"
+    head = ["model", "neurons", "synapses", *STAGES, "map", "on"]
+    ordered = sorted(rows, key=lambda name: find(name).spec.synapses)
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 2) + "---|", *(rows[name] for name in ordered)]
     cores = " or ".join(str(number) for number in sorted({result["cores"] for result in measured.values()}))
     memory = psutil.virtual_memory().total / 2**30
     text = (
@@ -122,8 +146,7 @@ def write_section(page: Path, measured: Dict[str, Any]) -> None:
         "of two, two of them simulated together for\n20 steps. Memory is mostly TensorFlow's own 0.3 GiB for the small "
         "ones, and weights for the large.\n\n"
     )
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n\n{text}{chr(10).join(rows)}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n\n{text}{chr(10).join(lines)}\n\n{END}{after}", encoding="utf-8")
 
 
 def _cell(cost: Dict[str, float]) -> str:

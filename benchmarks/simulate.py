@@ -1,17 +1,21 @@
-"""The simulation engines beside the toolbox, on LeNet (MNIST) and Rueckauer's CIFAR-10 network.
+"""The simulation engines beside the toolbox and PyTorch, on LeNet (MNIST) and three networks for CIFAR-10.
 
 Toolbox and engines run in turn in one process, several rounds, the engines three times in each; printed are medians of
 the times, and of the ratios within a round. Peak memory is that of a process of its own. Counts are compared sample by
-sample and neuron by neuron.
+sample and neuron by neuron, with the toolbox's where it can simulate the network, else with those of the PyTorch loop.
 
-    python benchmarks/simulate.py [--data DIR] [--samples 100] [--duration 100]
+    python benchmarks/simulate.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100] [--processor]
 
 DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
-the same size, whose rates are similar. A plain dense loop in PyTorch is a row more where torch can be imported.
+the same size, whose rates are similar. `--runs DIR` takes the converted networks of `benchmarks/results.py` instead.
+`--processor` counts seconds of the processors in place of those of the clock: on a machine with other work, on one core
+(`taskset -c 0`), since threads that wait for each other use the processor meanwhile. A plain dense loop in PyTorch is a
+row more where torch can be imported.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,11 +27,19 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
+from pytorch_loop import torch_loop
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 warnings.filterwarnings("ignore", "Creating an ndarray from ragged")  # the toolbox's log of spikes
 
-NETWORKS = {"lenet_mnist": "mnist", "rueckauer_cifar10": "cifar10"}
+NETWORKS = {
+    "lenet_mnist": "mnist",
+    "rueckauer_cifar10": "cifar10",
+    "mobilenet_cifar10": "cifar10",
+    "resnet20_cifar10": "cifar10",
+}
+SUMMED = ("resnet20_cifar10",)  # the toolbox knows no sums of layers
+TORCH = "PyTorch loop"
 ENGINES = ("tensorflow", "event")
 PARSED = "model_parsed.h5"
 TOOLBOX_BATCH = 50
@@ -38,7 +50,10 @@ REPEATS = 3  # of what takes a second, in each round
 def main() -> None:
     """Measure and print a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"all of {', '.join(NETWORKS)} when left out")
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--runs", type=Path, help="a run directory for each network, with its name")
+    parser.add_argument("--processor", action="store_true", help="seconds of the processors, not of the clock")
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--duration", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
@@ -48,15 +63,18 @@ def main() -> None:
         name, folder = options.memory_of
         x = np.load(Path(folder) / "pictures.npy", mmap_mode="r")[: options.samples]
         if name == "toolbox":
-            _toolbox_as_it_is(Path(folder), x, options.duration)
+            _toolbox_as_it_is(Path(folder), x, options.duration, time.perf_counter)
         else:
-            prepare = _torch_loop if name == "PyTorch loop" else partial(_engine, name)
+            prepare = _torch_loop if name == TORCH else partial(_engine, name)
             _exhaust(prepare(Path(folder), x, options.duration))
         print(_peak_mib())
         return
-    for network in NETWORKS:
+    for network in options.networks or NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
-            _make(network, options.data, Path(folder))
+            if options.runs is None:
+                _make(network, options.data, Path(folder))
+            else:
+                _take(options.runs / network, Path(folder))
             _report(network, Path(folder), options)
 
 
@@ -64,29 +82,36 @@ def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
     x = np.load(folder / "pictures.npy")[: options.samples]
     engines = {name: _engine(name, folder, x, options.duration) for name in ENGINES}
     runs: Dict[str, Callable[[], Iterator[Any]]] = dict(engines)
-    torch_loop = _torch_loop(folder, x, options.duration)
-    if torch_loop is not None:
-        runs["PyTorch loop"] = torch_loop
+    dense = _torch_loop(folder, x, options.duration)
+    if dense is not None:
+        runs[TORCH] = dense
+    clock = time.process_time if options.processor else time.perf_counter
+    toolbox = [] if network in SUMMED else ["toolbox"]
     seconds: Dict[str, List[float]] = {}
     for run in runs.values():
         _exhaust(run)  # compiles
     for _ in range(options.rounds):
-        simulate, whole = _toolbox_as_it_is(folder, x, options.duration)
-        seconds.setdefault("toolbox, simulate", []).append(simulate)
-        seconds.setdefault("toolbox, whole run", []).append(whole)
+        for _ in toolbox:
+            simulate, whole = _toolbox_as_it_is(folder, x, options.duration, clock)
+            seconds.setdefault("toolbox, simulate", []).append(simulate)
+            seconds.setdefault("toolbox, whole run", []).append(whole)
         for name, run in runs.items():
-            seconds.setdefault(name, []).append(np.median([_seconds(run) for _ in range(REPEATS)]))
+            seconds.setdefault(name, []).append(np.median([_seconds(run, clock) for _ in range(REPEATS)]))
+    references = [name for name in ("toolbox, simulate", "toolbox, whole run", TORCH) if name in seconds]
     print(f"\n{network}: {options.samples} samples, {options.duration} steps")
-    print(f"{'':20}{'ms a sample':>12}{'× simulate':>12}{'× whole run':>12}{'peak MiB':>10}")
-    memories = {name: _memory(name, folder, options) for name in ("toolbox", *runs)}
+    print(f"{'':20}{'ms a sample':>12}" + "".join(f"{f'× {name}':>22}" for name in references) + f"{'peak MiB':>10}")
+    memories = {name: _memory(name, folder, options) for name in (*toolbox, *runs)}
     for name, took in seconds.items():
-        of_toolbox = (seconds[f"toolbox, {part}"] for part in ("simulate", "whole run"))
-        simulate, whole = (np.median(np.divide(toolbox, took)) for toolbox in of_toolbox)
-        memory = memories[name.split(",")[0]]
-        print(f"{name:20}{1000 * np.median(took) / len(x):12.2f}{simulate:12.1f}{whole:12.1f}{memory:>10}")
-    if torch_loop is None:
-        print("PyTorch loop: left out, torch is not installed")
-    _compare(folder, x, options.duration, engines)
+        ratios = "".join(f"{np.median(np.divide(seconds[other], took)):22.1f}" for other in references)
+        print(f"{name:20}{1000 * np.median(took) / len(x):12.2f}{ratios}{memories[name.split(',')[0]]:>10}")
+    if dense is None:
+        print(f"{TORCH}: left out, torch is not installed")
+    if toolbox:
+        _compare("the toolbox", _toolbox_counts(folder, x, options.duration), engines)
+    elif dense is not None:
+        names = [name for name in next(engines["event"]()) if name != "input"]
+        blocks = [[np.moveaxis(counts.numpy(), 1, -1) for counts in block] for block in dense()]
+        _compare(TORCH, dict(zip(names, map(np.concatenate, zip(*blocks)))), engines)
 
 
 def _peak_mib() -> int:
@@ -95,34 +120,49 @@ def _peak_mib() -> int:
     return int(status["VmHWM"].split()[0]) // 1024
 
 
-def _seconds(run: Callable[[], Iterator[Any]]) -> float:
-    began = time.perf_counter()
+def _seconds(run: Callable[[], Iterator[Any]], clock: Callable[[], float]) -> float:
+    began = clock()
     _exhaust(run)
-    return time.perf_counter() - began
+    return clock() - began
+
+
+def _take(run: Path, folder: Path) -> None:
+    """Copy the converted network of a run and its test pictures."""
+    [parsed] = (run / "parse").glob("*_parsed.h5")
+    shutil.copy(parsed, folder / PARSED)
+    pictures = np.load(run / "dataset" / "x_test.npy", mmap_mode="r")[:1000]
+    np.save(folder / "pictures.npy", (pictures / np.float32(255)).astype(np.float32))
 
 
 def _exhaust(run: Callable[[], Iterator[Any]]) -> None:
     deque(run(), maxlen=0)  # as in a simulation, a block's counts do not outlive it
 
 
-def _compare(folder: Path, x: np.ndarray, duration: int, engines: Dict[str, Callable[[], Iterator[Any]]]) -> None:
-    """Print for each layer how many counts differ from the toolbox's."""
-    from snnb.conversion.toolbox import run_toolbox
-
+def _compare(title: str, reference: Dict[str, np.ndarray], engines: Dict[str, Callable[[], Iterator[Any]]]) -> None:
+    """Print for each layer how many counts differ from those of a reference."""
     counts = {}
     for name, run in engines.items():
         blocks = list(run())
         counts[name] = {layer: np.concatenate([block[layer] for block in blocks]) for layer in blocks[0]}
-    y = np.zeros(len(x), int)
-    reference = run_toolbox(folder / PARSED, x, y, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
-    print("(sample, neuron) pairs whose counts differ from the toolbox's; the last layer's spikes are random")
+    print(f"(sample, neuron) pairs whose counts differ from those of {title}; the last layer's spikes are random")
     print(f"{'':32}{'pairs':>12}" + "".join(f"{name:>12}{'by at most':>12}" for name in counts))
     for layer, expected in reference.items():
         line = f"    {layer:28}{expected.size:12,}"
         for found in counts.values():
             difference = np.abs(found[layer] - expected)
-            line += f"{np.count_nonzero(difference):12,}{difference.max():12}"
+            line += f"{np.count_nonzero(difference):12,}{difference.max():12.0f}"
         print(line)
+
+
+def _toolbox_counts(folder: Path, x: np.ndarray, duration: int) -> Dict[str, np.ndarray]:
+    from snnb.conversion.toolbox import run_toolbox
+
+    y = np.zeros(len(x), int)
+    return run_toolbox(folder / PARSED, x, y, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
+
+
+def _torch_loop(folder: Path, x: np.ndarray, duration: int) -> Optional[Callable[[], Iterator[Any]]]:
+    return torch_loop(folder / PARSED, x, duration, TOOLBOX_BATCH)
 
 
 def _memory(name: str, folder: Path, options: argparse.Namespace) -> str:
@@ -192,7 +232,7 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     return run
 
 
-def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float, float]:
+def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int, clock: Callable[[], float]) -> Tuple[float, float]:
     """Seconds that the toolbox spends in `simulate` and in all of `run`, with the log of spikes that gives counts."""
     from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
     from tensorflow import keras
@@ -205,9 +245,9 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float
 
     class Timed(SNN):
         def simulate(self, **batch: Any) -> np.ndarray:
-            began = time.perf_counter()
+            began = clock()
             output = super().simulate(**batch)
-            inside.append(time.perf_counter() - began)
+            inside.append(clock() - began)
             return output
 
     stored = keras.models.load_model(str(folder / PARSED), compile=False)
@@ -222,64 +262,9 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int) -> Tuple[float
         config.set("paths", "log_dir_of_current_run", scratch)
         snn = Timed(config)
         snn.build(model)
-        began = time.perf_counter()
+        began = clock()
         snn.run(x_test=x, y_test=np.eye(10)[np.zeros(len(x), int)])
-        return sum(inside), time.perf_counter() - began
-
-
-def _torch_loop(folder: Path, x: np.ndarray, duration: int) -> Optional[Callable[[], Iterator[Any]]]:
-    """The same network as a user would write it in PyTorch: dense, a batch at once. None where torch is missing."""
-    try:
-        import torch
-        from torch.nn import functional
-    except ImportError:
-        return None
-    from snnb.network.layers import AveragePooling2D, Conv2D, Dense
-    from snnb.network.network import Reindexed
-    from snnb.network.read import read_network
-
-    layers: List[Callable[[Any], Any]] = []
-    volumes = read_network(folder / PARSED).volumes[1:]
-    for volume in volumes:
-        if isinstance(volume, Reindexed):  # Keras flattens channels last
-            layers.append(lambda h: h.permute(0, 2, 3, 1).reshape(len(h), -1))
-            continue
-        layer, kernel = volume.only.layer, volume.only.kernel
-        if isinstance(layer, AveragePooling2D):
-            layers.append(lambda h, size=layer.pool_size: functional.avg_pool2d(h, size))
-        elif isinstance(layer, Conv2D):
-            margin = kernel.shape[0] // 2 if layer.padding == "same" else 0
-            weights, bias = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()), torch.from_numpy(volume.bias)
-            layers.append(lambda h, k=weights, b=bias, p=margin: functional.conv2d(h, k, b, padding=p))
-        elif isinstance(layer, Dense):
-            weights, bias = torch.from_numpy(kernel.T.copy()), torch.from_numpy(volume.bias)
-            layers.append(lambda h, k=weights, b=bias: functional.linear(h, k, b))
-    reshapes = [isinstance(volume, Reindexed) for volume in volumes]
-
-    def run() -> Iterator[Any]:
-        with torch.no_grad():
-            for first in range(0, len(x), TOOLBOX_BATCH):
-                pictures = torch.from_numpy(x[first : first + TOOLBOX_BATCH].transpose(0, 3, 1, 2).copy())
-                constant = layers[0](pictures)
-                potentials: List[Any] = [0.0] * len(layers)
-                counts: List[Any] = [0.0] * len(layers)
-                for _ in range(duration):
-                    h = None
-                    for i, layer in enumerate(layers):
-                        if reshapes[i]:
-                            h = layer(h)
-                            continue
-                        potential = potentials[i] + (constant if i == 0 else layer(h))
-                        if i == len(layers) - 1:
-                            h = (torch.rand_like(potential) <= potential.softmax(1)).float()
-                            potentials[i] = potential * (1 - h)
-                        else:
-                            h = (potential >= 1).float()
-                            potentials[i] = potential - h
-                        counts[i] = counts[i] + h
-                yield counts
-
-    return run
+        return sum(inside), clock() - began
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tensorflow import keras
 
 MODELS = ("Sequential", "Model", "Functional")
+MOST_LAYERS = 10_000  # when those used again are counted again: models inside models can multiply
 _LAYERS = """
 Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D
 BatchNormalization BatchNormalizationV1 BatchNormalizationV2 Concatenate Conv1D Conv2D Conv2DTranspose Conv3D
@@ -110,6 +111,8 @@ def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
         A layer is not allowed; the message names it and its kind.
     """
     fault = next(_faults_of_model(architecture), None)
+    if fault is None and _uses(architecture) > MOST_LAYERS:
+        fault = f"has more than {MOST_LAYERS:,} layers when those used again are counted again"
     if fault is not None:
         raise InputError(f"{where}: {fault}; {remedy}")
 
@@ -134,35 +137,80 @@ def _faults_of_layer(layer: JsonValue) -> Iterator[str]:
     if not kind or not isinstance(config.get("name"), str):
         yield "the attribute model_config has a layer without a class or a name"
     elif kind in MODELS:
-        yield f"{where} is a model inside the model, which is not loaded: use its layers one by one"
+        yield from _faults_of_model(layer)
     elif kind not in LAYERS:
         yield f"{where} is not loaded from a file, since it may run code"
     else:
         yield from (f"{where}: {fault}" for fault in _faults_of_config(config))
 
 
+def _uses(model: Dict[str, JsonValue]) -> int:
+    """Count the uses of the layers of a model and of the models in it."""
+    return sum(
+        (_uses(layer) if layer["class_name"] in MODELS else 1) * max(1, len(layer.get("inbound_nodes", [])))
+        for layer in model["config"]["layers"]
+    )
+
+
+def first_use(layer: Dict[str, JsonValue]) -> int:
+    """Return the number of the first use of a layer: 1 for a model that has an input, which Keras counts as a use."""
+    while layer["class_name"] == "Sequential":
+        layer = layer["config"]["layers"][0]
+        if "batch_input_shape" in layer["config"]:
+            return 1
+    return int(layer["class_name"] in MODELS)
+
+
 def _faults_of_connections(layers: List[Dict[str, JsonValue]]) -> Iterator[str]:
     """Yield connections with which Keras would never end: it tries again until each layer has found its inputs.
 
-    Keras writes layers in an order in which the inputs of a layer come before it.
+    Keras numbers the uses of a layer in the order in which they find their inputs, so that order must be theirs.
     """
-    before: Set[str] = set()
+    there: Set[Tuple[str, int]] = set()
+    waiting: List[Tuple[str, int, List[Tuple[str, int]]]] = []
+    names: Set[str] = set()
+    turns: Dict[str, int] = {}
     for layer in layers:
-        where, nodes = f"layer {_name(layer['config'])}", layer.get("inbound_nodes")
-        takes = 0 if layer["class_name"] == "InputLayer" else 1
-        if layer.get("name") != layer["config"]["name"] or layer["name"] in before:
+        name, nodes = layer["config"]["name"], layer.get("inbound_nodes")
+        where = f"layer {_name(layer['config'])}"
+        if layer.get("name") != name or name in names:
             yield f"{where} has two names, or one that another layer has"
-        elif not isinstance(nodes, list) or not all(map(_is_node, nodes)):
+            return
+        if not isinstance(nodes, list) or not all(map(_is_node, nodes)):
             yield f"{where} has connections that are not valid"
-        elif len(nodes) != takes:
-            yield f"{where} is used {len(nodes)} times: use each layer once"
-        elif any(source[0] not in before for node in nodes for source in node):
+            return
+        if (layer["class_name"] == "InputLayer") == bool(nodes):
+            yield f"{where} is used {len(nodes)} times, as an input layer never is and any other must be"
+            return
+        if not nodes:
+            there.add((name, 0))
+        first = first_use(layer)
+        if any(source[0] not in names for node in nodes[:1] for source in node):
             yield f"{where} takes its input from a layer that does not come before it"
-        before.add(layer["name"])
+            return
+        names.add(name)
+        turns[name] = first
+        waiting += [(name, i, [(source[0], source[1]) for source in node]) for i, node in enumerate(nodes, first)]
+    while waiting:
+        left = []
+        for name, number, sources in waiting:
+            found = all(source in there for source in sources)
+            if found and turns[name] < number:
+                yield f"layer {name[:100]} is used in another order than Keras would: save the model again"
+                return
+            if found:
+                there.add((name, number))
+                turns[name] += 1
+            else:
+                left.append((name, number, sources))
+        if len(left) == len(waiting):
+            yield f"layer {waiting[0][0][:100]} takes its input from a use of a layer that there is not"
+            return
+        waiting = left
 
 
 def _is_node(node: JsonValue) -> bool:
-    """Whether it lists the inputs of a layer: each as `[layer, 0, 0]`, and perhaps arguments."""
+    """Whether it lists the inputs of a layer: each as `[layer, use, tensor]`, and perhaps arguments."""
     return (
         isinstance(node, list)
         and bool(node)
@@ -170,7 +218,7 @@ def _is_node(node: JsonValue) -> bool:
             isinstance(source, list)
             and len(source) in (3, 4)
             and isinstance(source[0], str)
-            and source[1:3] == [0, 0]
+            and all(type(number) is int and number >= 0 for number in source[1:3])
             and all(isinstance(arguments, dict) for arguments in source[3:])
             and _is_plain(source[3:])
             for source in node

@@ -247,3 +247,53 @@ def test_what_is_no_model_file_is_refused(saved, tmp_path):
         make(tmp_path / name)
         with pytest.raises(InputError, match=name):
             load_model(tmp_path / name, REMEDY)
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory):
+    """A layer used twice, and a model used twice inside the model."""
+    from tensorflow import keras
+
+    layers = keras.layers
+    x = keras.Input((4, 4, 1))
+    inside = keras.Sequential([layers.Conv2D(1, 1, input_shape=(4, 4, 1)), layers.ReLU()], name="inside")
+    again = layers.Conv2D(1, 3, padding="same", name="again")
+    model = keras.Model(x, layers.Dense(2)(layers.Flatten()(inside(again(inside(again(x)))))))
+    path = tmp_path_factory.mktemp("nested") / "net.h5"
+    model.save(str(path))
+    return path, model
+
+
+def test_layers_used_twice_and_models_inside_models_come_back(nested):
+    path, model = nested
+    x = np.random.default_rng(0).random((3, 4, 4, 1)).astype(np.float32)
+    np.testing.assert_array_equal(load_model(path, REMEDY).predict(x), model.predict(x))
+
+
+def _layer(description, name):
+    return next(layer for layer in description["config"]["layers"] if layer["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: _layer(d, "inside")["config"]["layers"].append(EVIL), "layer evil .* may run"),
+        (lambda d: _layer(d, "again")["inbound_nodes"][1][0].__setitem__(1, 7), "a use of a layer that there is not"),
+        (lambda d: _layer(d, "again")["inbound_nodes"][1][0].__setitem__(1, 0), "a use of a layer that there is not"),
+        (lambda d: _layer(d, "again")["inbound_nodes"].append([["again", 2, 0, {}]]), "a use of a layer that there"),
+        (lambda d: _layer(d, "again")["inbound_nodes"].reverse(), "does not come before it|another order"),
+        (lambda d: _layer(d, "again")["inbound_nodes"][0][0].__setitem__(1, -1), "connections that are not valid"),
+        (lambda d: _layer(d, "inside")["inbound_nodes"].clear(), "is used 0 times"),
+        (lambda d: _layer(d, "inside")["inbound_nodes"].extend([[["again", 1, 0, {}]]] * 10_000), "more than 10,000"),
+    ],
+)
+def test_uses_that_keras_would_never_find_are_refused(nested, tmp_path, change, message):
+    path = Path(shutil.copy(nested[0], tmp_path / "net.h5"))
+    with h5py.File(str(path), "r+") as file:
+        description = json.loads(file.attrs["model_config"])
+        change(description)
+        file.attrs["model_config"] = json.dumps(description).encode()
+    refusal(path, message)
+
+
+EVIL = {"class_name": "Lambda", "config": {"name": "evil", "function": "raise SystemExit"}}

@@ -21,7 +21,7 @@ def crosscheck(
     run_dir: RunDir = None,
     simulator: Annotated[
         str,
-        typer.Option("--with", help="The simulator: brian2 or scipy.", autocompletion=_simulators),
+        typer.Option("--with", help="The simulator: brian2, sanafe or scipy.", autocompletion=_simulators),
     ] = "scipy",
     samples: Annotated[
         Optional[int],

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Dict
 
 from snnb.conversion.branches import check_branches
 from snnb.conversion.conversion_settings import Parser
-from snnb.conversion.keras_graph import KerasGraph, read_keras_graph
-from snnb.conversion.layer_rules import of_a_layer, of_the_model, refused
+from snnb.conversion.keras_graph import read_keras_graph
+from snnb.conversion.layer_rules import own_reasons, refused
 from snnb.conversion.toolbox_rules import toolbox_reasons
 from snnb.errors import InputError
+from snnb.keras_file import LAYERS
 from snnb.text import JsonValue
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def check_architecture(
     rectify_linear: bool = False,
     parser: Parser = "toolbox",
 ) -> Parser:
-    """Refuse a model that cannot be converted.
+    """Refuse a model that cannot be converted, without building it.
 
     Parameters
     ----------
@@ -70,8 +71,8 @@ def check_architecture(
     rectify_linear : bool
         Accept hidden layers without an activation, though spikes rectify them.
     parser : {"auto", "toolbox", "own"}
-        `auto` is the toolbox's where it takes the model, else our own. What ours refuses because of its place in the
-        network is known only when it parses.
+        `auto` is the toolbox's where it takes the model, else our own. That refuses here what is not even loaded, and
+        says all other reasons at once when it parses.
 
     Returns
     -------
@@ -83,26 +84,13 @@ def check_architecture(
     InputError
         The model cannot be converted; the message names layers and reasons in one line.
     """
-    graph = read_keras_graph(description)
     if parser != "own":
-        reasons = toolbox_reasons(graph, max_pool, rectify_linear)
+        reasons = toolbox_reasons(read_keras_graph(description), max_pool, rectify_linear)
         if not reasons:
             return "toolbox"
         if parser == "toolbox":
             raise refused(reasons)
-    _check_kinds(graph, max_pool)
+    graph = read_keras_graph(description, unroll=True)
+    if not all(layer.kind in LAYERS for layer in graph.layers):
+        raise refused(own_reasons(graph, max_pool))
     return "own"
-
-
-def _check_kinds(graph: KerasGraph, max_pool: str) -> None:
-    """Refuse what our own parser cannot convert by its kind."""
-    reasons = list(of_the_model(graph))
-    for layer in graph.layers:
-        reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in of_a_layer(layer, max_pool, own=True)]
-        if layer.kind == "Dense" and layer.inbound[0].rank not in (1, None):
-            reasons.append((f"{layer.name} (Dense)", "its input has several axes: put Flatten before it"))
-        axes = layer.config.get("axis", -1) if layer.kind == "BatchNormalization" else -1
-        if layer.rank is not None and axes not in (-1, [-1], layer.rank, [layer.rank]):
-            reasons.append((f"{layer.name} ({layer.kind})", f"normalises axis {axes}, not the channels"))
-    if reasons:
-        raise refused(reasons)

@@ -30,6 +30,10 @@ class ConversionSettings(Options):
     rectify_linear: bool = Field(
         default=False, description="Accept hidden linear layers, whose negative activations spikes cut off."
     )
+    exact_clip: bool = Field(
+        default=False,
+        description="Let a clipped ReLU fire at every step where it clips: its scale factor is max_value.",
+    )
     parser: Parser = Field(
         default="auto",
         description="Who parses the trained network: the toolbox, our own parser, or the toolbox where it can.",

@@ -5,7 +5,7 @@ import logging
 from configparser import ConfigParser
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 import numpy as np
 from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
@@ -15,7 +15,7 @@ from snnb.autograph import keep_in_memory
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.h5 import load_keras, read_architecture, save_keras
-from snnb.conversion.normalise import Activity, apply_factors, linear_ends, measure, scale_factors
+from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.quiet import quiet
@@ -25,6 +25,7 @@ from snnb.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 
+MORE_WEIGHTS = 1.5  # times those of the trained model: a warning says so
 DEFAULT_SETTINGS = ConversionSettings()
 
 
@@ -97,19 +98,18 @@ def convert(
     """
     keep_in_memory()
     description = read_architecture(model_path)
-    parser = check_architecture(
-        description, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear, parser=settings.parser
-    )
+    max_pool, rectify_linear = settings.max_pool, settings.rectify_linear
+    parser = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=settings.parser)
     log.info("parsed by %s", "snntoolbox's parser" if parser == "toolbox" else "snnb's own parser")
     trained = load_keras(model_path)
+    if parser == "own":
+        parsed = parse_own(trained, max_pool=max_pool, rectify_linear=rectify_linear)
     _check_samples(trained, x_norm, x_check)
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     parameters = configuration(name, [settings], dataset_path="../dataset")
-    reference = reference_outputs(trained, x_check, max_pool=settings.max_pool)
+    reference = reference_outputs(trained, x_check, max_pool=max_pool)
     if parser == "toolbox":
         parsed = to_parsed(trained, parameters)
-    else:
-        parsed = parse_own(trained, max_pool=settings.max_pool, rectify_linear=settings.rectify_linear)
     largest_difference = check_outputs(parsed, x_check, reference, parser=parser)
     activity = measure(
         parsed,
@@ -119,13 +119,14 @@ def convert(
         batch_size=settings.batch_size,
         progress=progress,
     )
-    factors = scale_factors(parsed, activity.percentiles)
+    factors = scale_factors(parsed, activity.percentiles, exact_clip=settings.exact_clip)
     apply_factors(parsed, factors)
     save_keras(parsed, target / f"{name}_parsed.h5", f"{name}_parsed")
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
     result = _result(parsed, activity, factors, largest_difference, len(reference), len(x_norm), settings.batch_size)
-    return replace(result, parser=parser)
+    warnings = [*result.warnings, *_own_warnings(trained, parsed, settings)]
+    return replace(result, parser=parser, warnings=warnings)
 
 
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
@@ -165,6 +166,18 @@ class _FreeBatchParser(ModelParser):
 
     def get_batch_input_shape(self) -> Tuple:
         return (None, *self.get_input_shape())
+
+
+def _own_warnings(trained: keras.Model, parsed: keras.Model, settings: ConversionSettings) -> Iterator[str]:
+    """Say what composing costs, and what an option had no effect on."""
+    before, after = trained.count_params(), parsed.count_params()
+    if after > MORE_WEIGHTS * before:
+        yield (
+            f"{after:,} weights instead of {before:,}, {after / before:.1f} times as many: a layer without activation "
+            "is composed into each population that reads it"
+        )
+    if settings.exact_clip and not clipped(parsed):
+        yield "--exact-clip: no layer clips its activations"
 
 
 def _check_samples(model: keras.Model, x_norm: np.ndarray, x_check: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
+from snnb.conversion.unroll import is_flat, unrolled
 from snnb.errors import InputError
 from snnb.text import JsonValue
 
@@ -30,13 +31,15 @@ class KerasGraph:
     input_shape: Optional[Tuple[Optional[int], ...]]
 
 
-def read_keras_graph(description: Dict[str, JsonValue]) -> KerasGraph:
+def read_keras_graph(description: Dict[str, JsonValue], *, unroll: bool = False) -> KerasGraph:
     """Read the graph of a model's layers.
 
     Parameters
     ----------
     description : dict
         What `h5.read_architecture` returns, or the parsed JSON of a model's `to_json`.
+    unroll : bool
+        Give a layer for each use of a layer, and the layers of models inside the model.
 
     Returns
     -------
@@ -49,8 +52,10 @@ def read_keras_graph(description: Dict[str, JsonValue]) -> KerasGraph:
         The description is neither that of a functional model nor that of a Sequential one.
     """
     try:
+        if unroll and not is_flat(description):
+            description, _ = unrolled(description)
         return _sequential(description) if description["class_name"] == "Sequential" else _functional(description)
-    except (KeyError, TypeError, IndexError, ValueError):
+    except (AttributeError, KeyError, TypeError, IndexError, ValueError):
         name = description.get("class_name")
         raise InputError(f"the model ({name}) is neither functional nor Sequential: build it from layers") from None
 

@@ -101,3 +101,21 @@ def _why_not_convertible(kind: str, own: bool) -> str:
     if kind in ("Model", "Functional", "Sequential"):
         return "a model inside the model: use its layers one by one"
     return f"{'snnb' if own else 'snntoolbox 0.5'} has no conversion for this type of layer"
+
+
+def own_reasons(graph: KerasGraph, max_pool: str) -> List[Reason]:
+    """Return what our own parser cannot convert by its kind, in a graph whose layers are used once each."""
+    reasons = list(of_the_model(graph))
+    for layer in graph.layers:
+        reasons += [(label(layer.name, layer.kind), reason) for reason in of_a_layer(layer, max_pool, own=True)]
+        if layer.kind == "Dense" and layer.inbound[0].rank not in (1, None):
+            reasons.append((label(layer.name, layer.kind), "its input has several axes: put Flatten before it"))
+        axes = layer.config.get("axis", -1) if layer.kind == "BatchNormalization" else -1
+        if layer.rank is not None and axes not in (-1, [-1], layer.rank, [layer.rank]):
+            reasons.append((label(layer.name, layer.kind), f"normalises axis {axes}, not the channels"))
+    return reasons
+
+
+def label(name: str, kind: str) -> str:
+    """Return what a refusal calls a layer."""
+    return f"{name} ({kind})"

@@ -7,7 +7,7 @@ keeping every activation in memory and on disk.
 
 import math
 from dataclasses import dataclass
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -177,8 +177,20 @@ def _activation(layer: keras.layers.Layer) -> str:
     return {"Add": "linear", "ReLU": "relu"}.get(kind) or str(layer.activation.__name__)
 
 
-def scale_factors(model: keras.Model, percentiles: Dict[str, float]) -> Dict[str, float]:
+def clipped(model: keras.Model) -> List[str]:
+    """Return the names of the populations whose activations are clipped."""
+    return [name for name, layer in population_ends(model).items() if _limit(layer) is not None]
+
+
+def _limit(layer: keras.layers.Layer) -> Optional[float]:
+    limit = getattr(layer, "max_value", None)
+    return None if limit is None else float(limit)
+
+
+def scale_factors(model: keras.Model, percentiles: Dict[str, float], *, exact_clip: bool = False) -> Dict[str, float]:
     """Return the factor λ of the input (1) and of each layer with weights: its percentile, but 1 for a softmax layer.
+
+    With `exact_clip`, that of a clipped relu (ReLU6) is where it clips: it then fires at every step from there on.
 
     Raises
     ------
@@ -188,6 +200,8 @@ def scale_factors(model: keras.Model, percentiles: Dict[str, float]) -> Dict[str
     factors = {model.layers[0].name: 1.0}
     for layer in population_ends(model).values():
         factor = 1.0 if _activation(layer) == "softmax" else percentiles[layer.name]
+        if exact_clip and _limit(layer) is not None:
+            factor = float(layer.max_value)
         if not 0 < factor < np.inf:
             raise InputError(f"{layer.name}: the percentile of its activations is {factor:g}: choose a higher one")
         factors[layer.name] = factor
@@ -224,7 +238,7 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
             origins[layer.name] = np.broadcast_to(origin_of_channels(layer.name, inputs[0]), shape[1:])
         elif layer.name not in origins:
             origins[layer.name] = reindexed(layer, inputs)
-        if getattr(layer, "max_value", None) is not None:
+        if _limit(layer) is not None:
             layer.max_value /= np.float32(factors[layer.name])
             model.predict_function = None  # it may hold the old value
 

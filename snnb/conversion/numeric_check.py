@@ -3,6 +3,7 @@
 import numpy as np
 from tensorflow import keras
 
+from snnb.conversion.unroll import unrolled_model
 from snnb.errors import VerificationError
 
 SAMPLES = 100
@@ -30,10 +31,11 @@ def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str) -> 
     np.ndarray
         float32 `(samples, units)`.
     """
-    if max_pool == "average" and any(isinstance(layer, keras.layers.MaxPooling2D) for layer in trained.layers):
-        replaced = keras.models.clone_model(trained, clone_function=_average_for_max)
-        replaced.set_weights(trained.get_weights())
-        trained = replaced
+    if max_pool == "average":
+        flat = unrolled_model(trained)
+        if any(isinstance(layer, keras.layers.MaxPooling2D) for layer in flat.layers):
+            trained = keras.models.clone_model(flat, clone_function=_average_for_max)
+            trained.set_weights(flat.get_weights())
     return trained.predict(x[:SAMPLES])
 
 

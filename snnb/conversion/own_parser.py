@@ -4,23 +4,26 @@ A relu makes a population, so do poolings and the end of the network. A sum of s
 activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.
 """
 
+import json
 from dataclasses import replace
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 from tensorflow import keras
 
+from snnb.conversion.keras_graph import read_keras_graph
 from snnb.conversion.kernel import Kernel, NotComposableError
-from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, refused
+from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
 from snnb.conversion.linear import Linear, identity
 from snnb.conversion.own_nodes import Node, built
 from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation, padding_before
 from snnb.conversion.population import population
+from snnb.conversion.unroll import unrolled_model
 from snnb.conversion.waiting import Value, Waiting, node_of, padded, scaled_units
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
-    """Parse a model that `checks.check_architecture` accepts for this parser.
+    """Parse a model, or refuse it with all reasons at once.
 
     Parameters
     ----------
@@ -41,28 +44,40 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     InputError
         Naming the layers that cannot be converted and the reasons in one line.
     """
-    return _Parser(max_pool, rectify_linear).parse(model)
+    flat = unrolled_model(model)
+    reasons = own_reasons(read_keras_graph(json.loads(flat.to_json())), max_pool)
+    try:
+        return _Parser(max_pool, rectify_linear, reasons).parse(flat)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        if not reasons:
+            raise
+        raise refused(reasons) from None  # what is behind a layer that is not understood may be anything
 
 
 class _Parser:
-    def __init__(self, max_pool: str, rectify_linear: bool) -> None:
+    def __init__(self, max_pool: str, rectify_linear: bool, reasons: List[Reason]) -> None:
         self._max_pool, self._rectify_linear = max_pool, rectify_linear
-        self._reasons: List[Reason] = []
+        self._reasons = list(reasons)
         self._position = 0
 
     def parse(self, model: keras.Model) -> keras.Model:
+        refused_already = {name for name, _ in self._reasons}
         values: Dict[str, Value] = {}
         for layer in model._input_layers:
             values[layer.name] = Node("InputLayer", tuple(layer.output_shape[0][1:]), -1)
         for self._position, layer in enumerate(model.layers):
             if layer.name in values:
                 continue
+            name = label(layer.name, type(layer).__name__)
             before = layer.inbound_nodes[0].inbound_layers
             read = [values[b.name] for b in (before if isinstance(before, list) else [before])]
             try:
+                if name in refused_already:
+                    raise NotComposableError
                 values[layer.name] = self._value(layer, read)
             except NotComposableError as error:
-                self._reasons.append((f"{layer.name} ({type(layer).__name__})", str(error)))
+                if name not in refused_already:
+                    self._reasons.append((name, str(error)))
                 values[layer.name] = Node("refused", tuple(layer.output_shape[1:]), self._position, rectified=True)
         last = model.layers[-1] if not model._output_layers else model._output_layers[0]
         try:

@@ -84,6 +84,10 @@ class ExportedNetwork:
         """The populations whose spikes follow from the network: not the input's, nor spikes drawn at random."""
         return [population for population in self.populations[1:] if population.coding == "spikes"]
 
+    def population(self, name: str) -> ExportedPopulation:
+        """Return the population of that name."""
+        return next(population for population in self.populations if population.name == name)
+
     def inbound(self, name: str) -> List[ExportedProjection]:
         """Return the projections to a population."""
         return [projection for projection in self.projections if projection.target == name]

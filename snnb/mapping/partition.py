@@ -252,6 +252,9 @@ def _improved(
         ends = [hot * COOLING**at for at in (epoch, epoch + 1)]
         search.anneal(trials // EPOCHS, ends[0], ends[1], penalty * 10**epoch)
     search.descend()
+    if not search.legal:
+        search.mend()
+        search.descend()
     return [*found, (search.core.copy(), search.cost)] if search.legal else found
 
 

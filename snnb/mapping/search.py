@@ -54,6 +54,7 @@ class Search:
         )
         interruptible(lambda: put_all(net, self._state, core))
         self.cost = int(interruptible(lambda: cost_of(net, self._state)))
+        self._order = np.random.default_rng(seed)
         self._random = np.array([(seed * 2654435769 + 88172645463325252) % (1 << 63) + 1], np.uint64)
 
     @property
@@ -73,17 +74,36 @@ class Search:
 
     def descend(self) -> None:
         """Move groups to where that lowers the cost most and keeps the limits, until nothing improves."""
+        for _ in range(MOST_PASSES):
+            before = self.cost
+            self._pass(mending=0)
+            if self.cost >= before * (1 - 1e-4):
+                break
+
+    def mend(self) -> None:
+        """Move groups from cores that hold too much to where it costs least and keeps the limits, while that helps."""
+        for mending in (1, 2):
+            while self._excess:
+                before = self._excess
+                self._pass(mending)
+                if self._excess >= before:
+                    break
+
+    @property
+    def _excess(self) -> int:
+        """By how many neurons, axons and synapses all cores together hold too much."""
+        return int(np.maximum(self._state.load - self._limits, 0).sum())
+
+    def _pass(self, mending: int) -> None:
         from snnb.mapping.search_kernels import descend
 
         gain, shared = np.zeros((2, self._cores), np.int64)
-        rng = np.random.default_rng(int(self._random[0]))
-        for _ in range(MOST_PASSES):
-            before, order = self.cost, rng.permutation(self._net.groups)
-            for first in range(0, order.size, SLICE):
-                part = order[first : first + SLICE]
-                self.cost += interruptible(partial(descend, self._net, self._state, self._limits, part, gain, shared))
-            if self.cost >= before * (1 - 1e-4):
-                break
+        order = self._order.permutation(self._net.groups)
+        for first in range(0, order.size, SLICE):
+            part = order[first : first + SLICE]
+            self.cost += interruptible(
+                partial(descend, self._net, self._state, self._limits, part, gain, shared, mending)
+            )
 
     def anneal(self, trials: int, hot: float, cold: float, penalty: float) -> None:
         """Try moves and exchanges at random; take also some that cost more, fewer as the temperature falls.

@@ -40,8 +40,12 @@ def descend(
     order: np.ndarray,
     gain: np.ndarray,
     shared: np.ndarray,
+    mending: int,
 ) -> int:
     """Move each group in turn to the core where that lowers the cost most and keeps the limits. Return the change.
+
+    When mending, only groups on cores that hold too much move, also where that costs more, and to the least filled core
+    where no neighbour has room.
 
     Parameters
     ----------
@@ -52,12 +56,19 @@ def descend(
         Groups in the order of their turns.
     gain, shared : ndarray of int64, shape (cores,)
         Zeros.
+    mending : int
+        0: not. 1: groups that need axons which no other group of their core needs, if axons are too many. 2: all.
     """
     total = 0
     touched = np.empty(gain.size, np.int64)
     seen = np.zeros(gain.size, np.bool_)
     for group in order:
-        here, stay, base, axons, count = state.core[group], 0, 0, 0, 0
+        here, stay, base, axons, count, freed = state.core[group], 0, 0, 0, 0, 0
+        leave = mending > 0 and _over(state.load, limits, here, 0, 0, 0) > 0
+        if mending > 0 and not leave:
+            continue
+        if leave:
+            count = _meet(seen, touched, count, np.argmin(state.load[:, 0]))  # type: ignore[arg-type]
         for k in range(net.into_start[group], net.into_start[group + 1]):
             this = net.into[k]
             weight = net.total[this]
@@ -72,6 +83,7 @@ def descend(
                 alone |= core == here and state.hit_count[at] == 1
             if alone:
                 stay += weight
+                freed += net.axons[this]
             for at in range(state.fed_start[this], state.fed_start[this] + state.fed_length[this]):
                 core, spikes = state.fed_core[at], state.fed_weight[at]
                 if core == here:
@@ -89,7 +101,8 @@ def descend(
                 gain[core] += net.from_weight[k]
                 if core == here:
                     stay -= net.from_weight[k]
-        best, best_core = 0, -1
+        leave = leave and (mending > 1 or freed > 0 or state.load[here, 1] <= limits[1])
+        best, best_core = np.iinfo(np.int64).max if leave else 0, -1
         for i in range(count):
             core = touched[i]
             if core != here:

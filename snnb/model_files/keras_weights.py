@@ -73,7 +73,9 @@ def build(
         if not layer.weights:
             continue
         arrays = weights_of(layer)
-        wanted, found = [tuple(weight.shape) for weight in layer.weights], [array.shape for array in arrays]
+        # Of a model inside the model, Keras writes the weights in this order, not in that of its layers.
+        variables = [*layer.trainable_weights, *layer.non_trainable_weights]
+        wanted, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
         if found != wanted:
             raise InputError(
                 f"{where}: layer {layer.name} needs weights of the shapes {_shapes(wanted)}, "
@@ -81,7 +83,7 @@ def build(
             )
         if any(array.dtype.kind not in "fiu" for array in arrays):
             raise InputError(f"{where}: the weights of layer {layer.name} are no numbers; {remedy}")
-        layer.set_weights([np.asarray(array[()], np.float32) for array in arrays])
+        keras.backend.batch_set_value(list(zip(variables, (np.asarray(array[()], np.float32) for array in arrays))))
     return model
 
 

@@ -6,7 +6,7 @@ from typing import Dict
 from snnb.errors import InputError
 from snnb.files import open_regular
 
-READ = (".h5", ".hdf5", ".keras")
+READ = (".h5", ".hdf5", ".keras", ".onnx")
 FROM_TORCH = (
     "in the program that has the model, `model.eval()` and "
     "`torch.onnx.export(model, torch.zeros(1, 3, 32, 32), '{stem}.onnx')` (with the size of its pictures)"

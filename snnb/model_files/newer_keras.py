@@ -149,6 +149,8 @@ def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:
     if kept.get("keepdims") is True and kind.startswith("Global"):
         del kept["keepdims"]
         added.append(_added(name, "Reshape", {"target_shape": [1, 1, -1]}))
+    if kind == "Softmax" and kept.pop("axis", -1) in (-1, [-1]):
+        kind, kept["activation"] = "Activation", "softmax"  # the same, as the parsers know it
     if kept.get("activation") == "relu6":
         kept["activation"] = "linear"
         added.append(_added(name, "ReLU", {"max_value": 6.0}))

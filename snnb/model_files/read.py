@@ -1,10 +1,12 @@
 """A trained model from its file, whatever wrote it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, List
 
 from snnb.errors import InputError
 from snnb.model_files.kinds import HDF5_FILE, ZIP, content_of, refuse_other_kinds
+from snnb.model_files.onnx_graph import EXPORT, external_files
+from snnb.model_files.onnx_model import read_onnx
 from snnb.model_files.tell import Tell
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ def read_model(path: Path, tell: Tell) -> "Model":
     Parameters
     ----------
     path : Path
-        A file of Keras: .h5, .hdf5 or .keras.
+        A file of Keras (.h5, .hdf5, .keras) or ONNX (.onnx).
     tell : callable
         Called with what the model has here that it has not in the file: a softmax behind its logits.
 
@@ -39,6 +41,10 @@ def read_model(path: Path, tell: Tell) -> "Model":
         from snnb.model_files.keras_zip import read_keras_zip
 
         return _with_softmax(read_keras_zip(path, RESAVE, tell), tell)
+    if ending == ".onnx":
+        if content:
+            raise InputError(f"{path} is no whole .onnx file, but {content}; {EXPORT}")
+        return _with_softmax(read_onnx(path, tell), tell)
     if content not in (HDF5_FILE, ""):
         remedy = "if Keras wrote it, give it a name that ends in .keras" if content == ZIP else RESAVE
         raise InputError(
@@ -47,6 +53,11 @@ def read_model(path: Path, tell: Tell) -> "Model":
     from snnb.model_files.keras_h5 import read_keras_h5  # until version 2.11, Keras wrote .keras files in HDF5 too
 
     return _with_softmax(read_keras_h5(path, RESAVE, tell), tell)
+
+
+def files_of(path: Path) -> List[Path]:
+    """Return the files that a model is read from: its own, and those in which an ONNX file keeps weights."""
+    return [path, *external_files(path)] if path.suffix.lower() == ".onnx" else [path]
 
 
 def _with_softmax(model: "Model", tell: Tell) -> "Model":
@@ -59,5 +70,6 @@ def _with_softmax(model: "Model", tell: Tell) -> "Model":
     activation = getattr(getattr(last, "activation", None), "__name__", "linear")
     if activation != "linear" or isinstance(last, (keras.layers.Softmax, keras.layers.ReLU)):
         return model
+    softmax = keras.layers.Activation("softmax", name="softmax_of_logits")
     tell(f"the model ends in logits (layer {last.name}); a softmax is put behind them")
-    return keras.Model(model.inputs, keras.layers.Softmax(name="softmax_of_logits")(model.outputs[0]), name=model.name)
+    return keras.Model(model.inputs, softmax(model.outputs[0]), name=model.name)

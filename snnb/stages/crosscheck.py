@@ -23,7 +23,7 @@ from snnb.synapses import SynapseGraph
 from snnb.synapses.export.simulated import Simulated
 from snnb.synapses.export.spinemap import spikes_of
 
-Simulator = Literal["brian2", "scipy"]
+Simulator = Literal["brian2", "sanafe", "scipy"]
 Run = Callable[[ExportedNetwork, np.ndarray, int, int, Progress], Dict[str, np.ndarray]]
 
 
@@ -68,7 +68,7 @@ def crosscheck(
     Parameters
     ----------
     run : RunDirectory
-    simulator : {"brian2", "scipy"}
+    simulator : {"brian2", "sanafe", "scipy"}
     samples : int, optional
         The first so many; as many as have recorded spike times, or all. By default the recorded ones, or all.
     graph : str, optional
@@ -113,9 +113,13 @@ def _simulator(name: Simulator) -> Run:
         from snnb.crosscheck import scipy
 
         return scipy.simulate
-    from snnb.crosscheck import brian2
+    if name == "brian2":
+        from snnb.crosscheck import brian2
 
-    return brian2.simulate
+        return brian2.simulate
+    from snnb.crosscheck import sanafe
+
+    return sanafe.simulate
 
 
 def _expected(

@@ -37,6 +37,7 @@ class TrainKeywords(TypedDict, total=False):
     validation_split: float
     steps_per_epoch: Optional[int]
     resume: Optional[bool]
+    pixels: str
     seed: int
 
 
@@ -47,6 +48,7 @@ class ParseKeywords(TypedDict, total=False):
     normalization_schedule: bool
     max_pool: Literal["error", "average", "spiking"]
     rectify_linear: bool
+    exact_clip: bool
     parser: Literal["auto", "toolbox", "own"]
     batch_size: int
 
@@ -101,4 +103,5 @@ class ExportKeywords(TypedDict, total=False):
     with_input: bool
     exact: bool
     scale: Optional[float]
+    workers: Optional[int]
     idx64: bool

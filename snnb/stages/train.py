@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, ClassVar, Dict, List, Mapping, Optional, Tuple, Union, cast
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
 from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
+from snnb.model_files.pixels import AS_THEY_ARE, fold_pixels, parse_pixels
+from snnb.model_files.read import files_of
 from snnb.model_files.tell import Tell, tell_nobody
 from snnb.options import Count, Flag, Seed, fitting, from_pairs, typed
 from snnb.progress import Progress, silent
@@ -63,7 +65,18 @@ class TrainParams(Recipe):
         description="Continue an interrupted training after its last complete epoch; "
         "by default, if that training had the same options.",
     )
+    pixels: Annotated[str, Flag(metavar="PIXELS")] = Field(
+        default=AS_THEY_ARE,
+        description="Pixels that a trained model expects, for --model FILE: caffe, torch, tf, 0-1, 0-255 or "
+        "mean=0.5,std=0.25; what makes them is folded into its first layers.",
+    )
     seed: Seed = Field(default=0, description="Seed of everything random.")
+
+    @field_validator("pixels")
+    @classmethod
+    def _can_be_read(cls, pixels: str) -> str:
+        parse_pixels(pixels)
+        return pixels
 
 
 class TrainDetails(Record):
@@ -89,6 +102,8 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     except UsageError as error:
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
+    if model.file is None and given.get("pixels", AS_THEY_ARE) != AS_THEY_ARE:
+        raise UsageError("--pixels is for a model in a file of yours; those of this package take pixels in [0, 1]")
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
     return params_in_force(KIND, defaults, record, given, say)
 
@@ -117,7 +132,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         training_set, test_set = (_labelled_pictures(run, part) for part in ("train", "test"))
         model_file = output.directory / f"{run.model}.h5"
         if model.file is not None:
-            output.external = [file_record(model.file)]
+            output.external = [file_record(file) for file in files_of(model.file)]
         if model.trained:
             result = _evaluate(build, test_set, params, model_file, progress)
         else:
@@ -131,7 +146,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
 
 def builder(
     run: RunDirectory, model: "Model", params: TrainParams, tell: Tell = tell_nobody
-) -> Callable[..., "keras.Model"]:
+) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the run's model for its data set.
 
     `tell` is called with what a trained model has here that it has not in its file.
@@ -139,13 +154,18 @@ def builder(
     from snnb.stages.model import class_count
 
     details = recorded_details(run, prepare.KIND)
-    return partial(
+    own = partial(
         model.build,
         input_shape=tuple(details.splits["train"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
         **({"tell": tell} if model.trained else {}),
     )
+
+    def build() -> "keras.Model":
+        return fold_pixels(own(), params.pixels, tell)
+
+    return build
 
 
 def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":

@@ -136,3 +136,41 @@ def test_trained_file_is_left_as_it_is(small, save, pixels, tmp_path):
     assert path.read_bytes() == before
     with h5py.File(path, "r") as file:
         assert "model_config" in file.attrs
+
+
+def _clipped():
+    """A ReLU6 whose percentile is far below 6, and what two populations read without an activation between."""
+    x = L.Input((8, 8, 1))
+    y = L.ReLU(6.0)(L.Conv2D(4, 3)(x))
+    shared = L.Conv2D(32, 3, use_bias=False)(y)
+    one, two = (L.Conv2D(2, 1, activation="relu")(L.BatchNormalization()(shared)) for _ in range(2))
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate()([one, two]))))
+
+
+def test_exact_clip_scales_a_clipped_relu_by_where_it_clips(randomise, save, pixels, tmp_path):
+    model = randomise(_clipped())
+    usual = parsed(model, save, pixels, tmp_path / "usual")
+    exact = parsed(model, save, pixels, tmp_path / "exact", exact_clip=True)
+    different = {name for name, factor in usual.scale_factors.items() if exact.scale_factors[name] != factor}
+    assert different == {"01ReLU_6x6x4"}
+    assert usual.scale_factors["01ReLU_6x6x4"] < 6 == exact.scale_factors["01ReLU_6x6x4"]
+    models = [load_keras(tmp_path / folder / "net_parsed.h5") for folder in ("usual", "exact")]
+    assert models[1].get_layer("01ReLU_6x6x4").max_value == 1
+    # The last layer is a softmax, which is not scaled.
+    np.testing.assert_allclose(models[1].predict(pixels), models[0].predict(pixels), atol=1e-5)
+    np.testing.assert_allclose(models[1].predict(pixels), model.predict(pixels), atol=1e-5)
+
+
+def test_exact_clip_without_a_clipped_layer_is_said(small, save, pixels, tmp_path):
+    warnings = parsed(small, save, pixels, tmp_path / "parse", exact_clip=True).warnings
+    assert warnings == ["--exact-clip: no layer clips its activations"]
+
+
+def test_a_warning_says_how_many_weights_composing_makes(randomise, save, pixels, tmp_path):
+    x = L.Input((8, 8, 1))
+    shared = L.Conv2D(8, 3, use_bias=False)(L.Conv2D(8, 1, activation="relu")(x))
+    ends = [L.ReLU()(L.BatchNormalization()(shared)) for _ in range(3)]
+    model = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(L.Concatenate()(ends))))
+    [warning] = parsed(randomise(model), save, pixels, tmp_path / "parse").warnings
+    # By hand: 16; 3 × (3 · 3 · 8 · 8 + 8); 24 · 2 + 2. The trained one has one convolution and 3 × 32 for its norms.
+    assert warning.startswith(f"{16 + 3 * 584 + 50:,} weights instead of {16 + 576 + 96 + 50:,}, 2.5 times as many")

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tensorflow import keras
 
 from snnb.architectures import find, names
@@ -20,15 +18,13 @@ from snnb.network.read import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.settings import SimulationSettings
-from tests.properties.test_conversion_networks import networks
 
 L = keras.layers
-SLOW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 MOST_WEIGHTS = 2_000_000
 LARGE = {"alexnet", "squeezenet"}  # families whose models take gigabytes and minutes, as all for ImageNet
 
 
-def _assert_equal(ours, theirs):
+def assert_equal(ours, theirs):
     assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
     for one, other in zip(ours.layers, theirs.layers):
         assert type(one) is type(other)
@@ -65,122 +61,10 @@ def test_equals_the_toolboxs_on_the_models_of_the_package(name, randomise):
         assert name in OWN_ONLY
         return
     ours = parse_own(model, max_pool=max_pool)
-    _assert_equal(ours, to_parsed(model, configuration("net", [ConversionSettings(max_pool=max_pool)])))
+    assert_equal(ours, to_parsed(model, configuration("net", [ConversionSettings(max_pool=max_pool)])))
 
 
 OWN_ONLY = {"resnet20_cifar10", "resnet50_imagenet", "mobilenet_v2_imagenet", "densenet121_imagenet"}
-
-
-@SLOW
-@given(networks())
-def test_equals_the_toolboxs_on_random_networks(network):
-    model, _ = network
-    ours = parse_own(model)
-    _assert_equal(ours, to_parsed(model, configuration("net")))
-
-
-@st.composite
-def current(draw, x, filters):
-    """Something linear that keeps the size of the map: one of the ways it can be written."""
-    kind = draw(st.sampled_from(["conv", "pointwise after", "pointwise before", "separable", "two", "depthwise"]))
-    bias, size = draw(st.booleans()), draw(st.sampled_from([1, 3, (3, 1)]))
-    if kind == "conv":
-        x = L.Conv2D(filters, size, padding="same", use_bias=bias)(x)
-    elif kind == "pointwise after":
-        x = L.Conv2D(3, size, padding="same", use_bias=bias)(x)
-        x = L.BatchNormalization()(x) if draw(st.booleans()) else x
-        x = L.Conv2D(filters, 1, use_bias=bias)(L.Dropout(0.1)(x))
-    elif kind == "pointwise before":
-        x = L.Conv2D(filters, size, padding="same", use_bias=bias)(L.Conv2D(2, 1, use_bias=False)(x))
-    elif kind == "separable":
-        x = L.SeparableConv2D(filters, size, padding="same", depth_multiplier=draw(st.integers(1, 2)), use_bias=bias)(x)
-    elif kind == "two":
-        x = L.DepthwiseConv2D(size, padding="same", depth_multiplier=2, use_bias=bias)(x)
-        x = L.DepthwiseConv2D(1, depth_multiplier=draw(st.integers(1, 2)), use_bias=bias)(x)
-        x = L.Conv2D(filters, 1)(L.BatchNormalization()(x))
-    else:
-        x = L.DepthwiseConv2D(size, padding="same", use_bias=bias)(L.Conv2D(filters, 1, use_bias=False)(x))
-    return L.BatchNormalization()(x) if draw(st.booleans()) else x
-
-
-@st.composite
-def block(draw, x):
-    filters = x.shape[-1]
-    kind = draw(st.sampled_from(["sum", "sum", "chain", "joined", "normalised", "bottleneck", "pooled"]))
-    if kind == "sum":
-        x = L.Add()([*(draw(current(x, filters)) for _ in range(draw(st.integers(1, 2)))), x])
-        x = L.BatchNormalization()(x) if draw(st.booleans()) else x
-    elif kind == "chain":
-        x = draw(current(x, draw(st.integers(1, 4))))
-    elif kind == "joined":
-        x = L.Concatenate()([draw(current(x, 2)), x, draw(current(x, 1))])
-        x = L.BatchNormalization()(x) if draw(st.booleans()) else x
-    elif kind == "normalised":
-        x = L.BatchNormalization()(x)
-    elif kind == "bottleneck":
-        x = L.BatchNormalization()(L.Conv2D(2, 1, use_bias=False)(x))
-        x = L.Conv2D(3, 1)(L.Add()([x, L.Conv2D(2, 1)(L.ReLU()(L.Conv2D(4, 1)(x)))]))
-    else:
-        x = L.AveragePooling2D(2)(L.BatchNormalization()(L.Conv2D(3, 1)(x)))
-    if draw(st.booleans()):
-        return L.ReLU(draw(st.sampled_from([6, 0.5])))(x)
-    return L.Activation("relu")(x)
-
-
-@st.composite
-def linear_networks(draw):
-    first = x = L.Input((draw(st.integers(8, 9)), draw(st.integers(8, 10)), draw(st.integers(1, 3))))
-    for _ in range(draw(st.integers(1, 3))):
-        x = draw(block(x))
-    if draw(st.booleans()):
-        x = L.BatchNormalization()(x)
-    x = L.GlobalAveragePooling2D()(x) if draw(st.booleans()) else L.Flatten()(L.ReLU()(x))
-    if x.shape.rank == 2 and draw(st.booleans()) and not _waits(x):
-        x = L.Dense(4)(L.BatchNormalization()(L.Dense(3)(x)))
-        x = L.Activation("relu")(x)
-    x = L.Dense(3, activation=draw(st.sampled_from(["linear", "softmax"])))(x) if not _waits(x) else x
-    model = keras.Model(first, x)
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    for layer in model.layers:
-        layer.set_weights([_values(weight, random) for weight in layer.weights])
-    samples = random.random((10, *first.shape[1:])) * (random.random((10, *first.shape[1:])) < 0.8)
-    return model, samples.astype(np.float32)
-
-
-def _waits(x):
-    """Whether a global pooling of something linear stands there, which a Dense layer may not read."""
-    before = x._keras_history.layer.inbound_nodes[0].inbound_layers
-    return isinstance(before, L.BatchNormalization)
-
-
-def _values(weight, random):
-    if "variance" in weight.name:
-        return random.uniform(0.5, 2, weight.shape)
-    return random.normal(0.1, 1, weight.shape) / np.sqrt(max(1, np.prod(weight.shape[:-1])))
-
-
-@SLOW
-@given(linear_networks())
-def test_what_is_composed_computes_what_the_trained_network_does(network):
-    model, x = network
-    assert check_convertible(model, parser="own") == "own"
-    reference = reference_outputs(model, x, max_pool="error")
-    before = model.get_weights()
-    parsed = parse_own(model)
-    assert check_outputs(parsed, x, reference, parser="own") < 1e-3
-    for kept, weights in zip(model.get_weights(), before):
-        np.testing.assert_array_equal(kept, weights)
-    kinds = {type(layer).__name__ for layer in parsed.layers}
-    assert not kinds & {"BatchNormalization", "SeparableConv2D", "Dropout"}
-    activity = measure(parsed, x, percentile=99, batch_size=5)
-    if min(activity.percentiles.values()) <= 0:
-        return
-    factors = scale_factors(parsed, activity.percentiles)
-    outputs = parsed.predict(x)
-    apply_factors(parsed, factors)
-    scaled = parsed.predict(x) * list(factors.values())[-1]
-    if not isinstance(parsed.layers[-1], (L.Flatten, L.AveragePooling2D)):
-        np.testing.assert_allclose(scaled, outputs, rtol=1e-3, atol=1e-3)
 
 
 def _model(build, shape=(8, 8, 2)):
@@ -361,3 +245,31 @@ def test_batch_normalisation_before_flatten_scales_the_dense_layer(randomise):
     parsed = parse_own(model)
     assert check_outputs(parsed, x, reference, parser="own") < 1e-4
     assert sum(type(layer).__name__ == "DepthwiseConv2D" for layer in parsed.layers) == 0
+
+
+def test_reasons_of_kind_and_of_place_are_said_together():
+    def build(x):
+        y = L.Conv2D(2, 3, activation="tanh", name="bent")(L.Cropping2D(1, name="cut")(x))
+        y = L.Conv2D(2, 3, padding="same", name="after")(L.Conv2D(3, 1, name="before")(y))
+        z = L.Conv2D(2, 3, padding="same", name="elsewhere")(L.BatchNormalization()(L.ReLU()(y)))
+        return _end(L.ReLU()(L.Multiply(name="product")([y, z])))
+
+    with pytest.raises(InputError) as raised:
+        check_convertible(_model(build), parser="auto")
+    message = str(raised.value)
+    for name in ("cut (Cropping2D): snnb has no", "bent (Conv2D): activation tanh", "product (Multiply): merges"):
+        assert message.count(name) == 1
+    assert "after (Conv2D), elsewhere (Conv2D): pads with zeros what" in message
+    assert "before" not in message.replace("put batch", "").split("pads")[0]
+
+
+def test_a_layer_that_changes_the_number_of_axes_is_refused_by_its_name():
+    """What stands behind it is no longer looked at."""
+
+    def build(x):
+        return L.Dense(2)(L.Flatten()(L.Conv1D(3, 2, name="lines")(L.Reshape((8, 16))(x))))
+
+    with pytest.raises(InputError, match=r"lines \(Conv1D\): snnb has no conversion"):
+        check_convertible(_model(build), parser="own")
+    with pytest.raises(InputError, match=r"most \(GlobalMaxPooling2D\): snnb has no conversion"):
+        check_convertible(_model(lambda x: L.Dense(2)(L.GlobalMaxPooling2D(name="most")(x))), parser="own")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.crosscheck import brian2, scipy
+from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.compare import compare
 from snnb.crosscheck.exported import read_exported
 from snnb.errors import UsageError
@@ -44,7 +44,7 @@ def parsed(tmp_path_factory):
     return save(model, tmp_path_factory.mktemp("parse") / "net_parsed.h5")
 
 
-@pytest.mark.parametrize("simulator", [scipy, brian2], ids=["scipy", "brian2"])
+@pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
 @pytest.mark.parametrize(
     ("reset", "threshold", "coding"),
     [("subtraction", 1.0, "constant"), ("zero", 0.5, "constant"), ("subtraction", 0.5, "poisson")],
@@ -73,6 +73,10 @@ def test_spikes_of_a_residual_network(parsed, tmp_path, simulator, reset, thresh
         if coding == "poisson":
             inputs = np.zeros((SAMPLES, 60, STEPS), bool)
             inputs[tuple(times["input"].T)] = True
+        if (simulator, coding) == (sanafe, "poisson"):
+            with pytest.raises(UsageError, match="takes a constant input only"):
+                simulator.simulate(read_exported(tmp_path / "net"), inputs, STEPS, WARM_UP)
+            return
         found = simulator.simulate(read_exported(tmp_path / "net"), inputs, STEPS, WARM_UP)
         assert list(found) == ["one", "two", "sum", "pool", "hidden"]
         for name, values in found.items():

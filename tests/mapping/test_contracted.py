@@ -85,6 +85,24 @@ def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(case
         assert search.legal or not held
 
 
+@pytest.mark.parametrize("limits", [(25, 10**6), (25, 60), (10**6, 40)])
+def test_mending_empties_cores_that_hold_too_much_and_touches_no_other(case, limits):
+    network, bounds = case[2], Limits(*limits, NO_LIMIT)
+    for group, groups in groupings(network, np.random.default_rng(6)):
+        net = contract(network, group, groups)
+        if not Search(net, np.arange(groups, dtype=np.int32), groups, bounds).legal:
+            continue  # a group is too large for a core
+        start = np.zeros(groups, np.int32)  # all on one core
+        start[-1] = groups - 1
+        search = Search(net, start, groups, bounds)
+        search.mend()
+        assert search.legal
+        agrees(network, search, group, groups)
+        before = search.core.copy()
+        search.mend()
+        np.testing.assert_array_equal(search.core, before)
+
+
 def test_groups_are_of_one_population_and_fit_a_core(case):
     network = case[2]
     tight = Limits(5, int(network.fan_in.max()) + 3, int(network.in_degrees.max()) * 2)

@@ -99,7 +99,24 @@ def _with_input():
     }
 
 
-CASES = {case.__name__: case for case in (_convolutions, _shortcut, _three, _dense, _with_input)}
+def _one_to_one():
+    """Depthwise convolutions that connect each neuron to one other, by any of their taps, and such as nearly do."""
+    from tensorflow.keras import layers
+
+    return {
+        "a": [("input", layers.Conv2D(4, 3, padding="same"))],
+        "b": [("a", layers.DepthwiseConv2D(1))],
+        "c": [("b", layers.DepthwiseConv2D(3, padding="same"))],
+        "doubled": [("c", layers.DepthwiseConv2D(1, depth_multiplier=2))],
+        "halved": [("c", layers.DepthwiseConv2D(1, strides=2)), ("a", layers.Conv2D(4, 1, strides=2))],
+        "point": [("halved", layers.Conv2D(3, (3, 4)))],
+        "middle": [("point", layers.DepthwiseConv2D(3, padding="same")), ("point", layers.Conv2D(3, 1))],
+        "again": [("middle", layers.DepthwiseConv2D((3, 5), padding="same"))],
+        "out": [("again", layers.Flatten(), layers.Dense(3)), ("doubled", layers.Flatten(), layers.Dense(3))],
+    }
+
+
+CASES = {case.__name__: case for case in (_convolutions, _shortcut, _three, _dense, _with_input, _one_to_one)}
 
 
 @lru_cache(maxsize=None)

@@ -26,10 +26,10 @@ def alter_one_weight(run):
     store.seal(path, store.VERSION)
 
 
-@pytest.mark.parametrize("simulator", ["scipy", "brian2"])
-def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, capsys):
+@pytest.mark.parametrize("simulator", ["scipy", "brian2", "sanafe"])
+def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, capfd):
     assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator, "--json"]) == 0
-    checked = json.loads(capsys.readouterr().out)
+    checked = json.loads(capfd.readouterr().out)
     assert (checked["simulator"], checked["stamp"], checked["samples"]) == (simulator, STAMP, 2)
     assert [p["population"] for p in checked["populations"]] == [
         "00Conv2D_8x8x4",
@@ -39,7 +39,7 @@ def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, cap
     assert all(p["differing"] == 0 and p["spikes"] > 0 for p in checked["populations"])
     alter_one_weight(run)
     assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator]) == 5
-    said = capsys.readouterr().err.strip().splitlines()[-1]
+    said = capfd.readouterr().err.strip().splitlines()[-1]
     assert f"02Conv2D_2x2x8 differs in {simulator}" in said
 
 
@@ -66,12 +66,13 @@ def test_what_cannot_be_compared(run, tmp_path):
 
 def test_an_unknown_simulator_and_no_run(capsys):
     assert main(["crosscheck", "--run-dir", str(RECORDED), "--with", "neuron"]) == 2
-    assert "give one of brian2, scipy" in capsys.readouterr().err
+    assert "give one of brian2, sanafe, scipy" in capsys.readouterr().err
     assert main(["crosscheck", "--with", "scipy"]) == 2
     assert "give --run-dir" in capsys.readouterr().err
 
 
-def test_without_brian2(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "brian2", None)
+@pytest.mark.parametrize("simulator", ["brian2", "sanafe"])
+def test_without_the_simulator(run, monkeypatch, simulator):
+    monkeypatch.setitem(sys.modules, simulator, None)
     with pytest.raises(UsageError, match="extra `crosscheck`"):
-        crosscheck(run, "brian2")
+        crosscheck(run, simulator)

@@ -28,6 +28,7 @@ def said(tmp_path_factory):
         patched.chdir(folder)
         for block in BLOCKS:
             exec(compile(block, "docs/python.md", "exec"), names)
+        names["directory"] = names["simulation"].directory.resolve()
     return names
 
 
@@ -38,13 +39,13 @@ def test_the_page_agrees_with_itself(said):
     assert said["frame"]["edge"].sum() == pytest.approx(said["traffic"].sum(dtype=np.float64), rel=1e-5)
     total = sum(p.spikes_per_second for p in graph.summary())
     assert total > 0
-    found = json.loads((said["simulation"].directory / "sim_accuracies.json").read_text())
+    found = json.loads((said["directory"] / "sim_accuracies.json").read_text())
     assert found["snn_accuracy_by_timestep"][-1] == said["simulation"].record.metrics["snn_accuracy"]
     assert said["mapping"].traffic.sum() == pytest.approx(said["mapped"].record.metrics["connectivity"])
 
 
 def test_recorded_spikes_are_those_that_were_counted(said):
-    directory = said["simulation"].directory
+    directory = said["directory"]
     together = read_spikes(directory)
     apart = [read_spikes(directory, sample=sample) for sample in range(3)]
     for name, rows in together.items():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.simulation.simulate import SimulationSettings, simulate
+from snnb.simulation.settings import SimulationSettings
 from snnb.synapses.build import build_graph
 from tests.synapses.networks import LAYERS, save
 from tests.synapses.recorded import TF as tf  # noqa: N811
@@ -72,6 +72,7 @@ def test_spike_counts_neuron_by_neuron(tmp_path, exact):
     set_weights(model, exact)
     parsed = save(model, tmp_path / "net_parsed.h5")
     x = np.random.default_rng(2).integers(0, 256, (SAMPLES, 9, 8, 2)).astype(np.uint8)
+    simulate = pytest.importorskip("snnb.simulation.simulate", reason="TensorFlow is not installed").simulate
     simulate(
         parsed,
         tmp_path,
@@ -104,6 +105,7 @@ def test_rates_of_the_simulation_come_back_from_the_graph(tmp_path):
     set_weights(model, exact=True)
     parsed = save(model, tmp_path / "net_parsed.h5")
     x = np.random.default_rng(2).random((2, 9, 8, 2), np.float32)
+    simulate = pytest.importorskip("snnb.simulation.simulate", reason="TensorFlow is not installed").simulate
     simulate(
         parsed,
         tmp_path,

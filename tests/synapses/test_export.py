@@ -57,7 +57,7 @@ def test_a_disk_too_small_for_the_estimate(graph, tmp_path, spike_times, monkeyp
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"sonata", "parquet"}))
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"sonata", "parquet", "parts"}))
 def test_the_estimate_is_near(graph, tmp_path, spike_times, format):
     """On so small a graph heads and the like weigh in: within a factor of three."""
     expected = estimate(graph, format).size_bytes

@@ -160,10 +160,47 @@ def test_graphml_is_for_small_graphs(graph, tmp_path, monkeypatch):
         export(graph, "graphml", tmp_path / "net.graphml")
 
 
-def test_parquet_without_its_library(graph, tmp_path, monkeypatch):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch, workers):
+    """In the order of the index; each part has the sources that the index says."""
+    monkeypatch.setattr("snnb.synapses.export.parts.PART", 150)
+    monkeypatch.setattr("snnb.synapses.export.parts.ROWS", 40)
+    options = ExportOptions(rate_unit="sample", workers=workers)
+    written = export(graph, "parts", tmp_path / "parts", options=options)
+    export(graph, "parquet", tmp_path / "parquet", options=options)
+    assert written.edges == graph.number_of_edges()
+    expected = pyarrow.parquet.read_table(tmp_path / "parquet" / "edges.parquet")
+    index = pandas.read_csv(tmp_path / "parts" / "index.csv")
+    tables = [pyarrow.parquet.read_table(tmp_path / "parts" / name) for name in index["file"]]
+    assert len(tables) > len(graph.projections)
+    assert pyarrow.concat_tables(tables).equals(expected)
+    assert tables[0].schema.metadata == expected.schema.metadata
+    for table, row in zip(tables, index.itertuples()):
+        source = table["source"].to_numpy()
+        assert (row.edges, row.edges <= 150) == (len(source), True)
+        assert row.first_source_id <= source.min() <= source.max() <= row.last_source_id
+    nodes = [pyarrow.parquet.read_table(tmp_path / folder / "nodes.parquet") for folder in ("parts", "parquet")]
+    assert nodes[0].equals(nodes[1])
+
+
+def test_a_part_that_fails_stops_the_others(graph, tmp_path, monkeypatch):
+    """The error of the thread is the error of the export, and nothing stays."""
+    from snnb.synapses.export import parts
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(parts, "_write_part", fail)
+    with pytest.raises(OSError, match="No space left"):
+        export(graph, "parts", tmp_path / "parts")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", ["parquet", "parts"])
+def test_parquet_without_its_library(graph, tmp_path, monkeypatch, format):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match="extra `parquet`"):
-        export(graph, "parquet", tmp_path / "net")
+        export(graph, format, tmp_path / "net")
 
 
 @pytest.mark.parametrize("format", ["csv", "npz", "parquet", "networkx", "graphml", "pynn", "sonata"])

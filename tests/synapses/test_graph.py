@@ -7,7 +7,6 @@ import sys
 import networkx
 import numpy as np
 import pytest
-from snntoolbox.parsing.utils import get_fanout
 
 from snnb.errors import ResourceError
 from snnb.synapses import SynapseGraph
@@ -182,6 +181,7 @@ def test_log_tells_counts_coding_and_the_toolbox_s_number(graph, weights_graph):
 @pytest.mark.parametrize(("stride", "padding"), [((1, 1), "same"), ((2, 2), "valid"), ((3, 2), "same")])
 def test_toolbox_count_is_the_toolbox_s(tmp_path, stride, padding):
     """Where the toolbox takes the batch size for the number of filters, the two are made equal here."""
+    get_fanout = pytest.importorskip("snntoolbox.parsing.utils", reason="snntoolbox is not installed").get_fanout
     source = LAYERS.Input(batch_shape=(4, 9, 8, 2), name="input")
     tensor = LAYERS.Conv2D(4, (3, 2), strides=stride, padding=padding, name="00Conv2D_x")(source)
     tensor = LAYERS.AveragePooling2D((2, 2), name="01AveragePooling2D_x")(tensor)

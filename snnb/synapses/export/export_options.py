@@ -26,6 +26,9 @@ class ExportOptions(Options):
         allow_inf_nan=False,
         description="Factor from rates (metis) or spike counts (hmetis) to integer weights.",
     )
+    workers: Optional[int] = Field(
+        default=None, ge=1, le=256, description="Threads that write the format parts; by default one a core."
+    )
     idx64: bool = Field(default=False, description="The program that reads a metis file is built with 64-bit indices.")
 
 

@@ -1,36 +1,52 @@
 """`parquet`: a directory of two tables, `edges.parquet` and `nodes.parquet`, for DuckDB, Spark, Dask, Polars."""
 
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Tuple
 
 from snnb.errors import UsageError
 from snnb.synapses.export.nodes import node_table
 from snnb.synapses.export.request import Format, Request
 from snnb.synapses.graph import SynapseGraph
 
+if TYPE_CHECKING:
+    import pyarrow
+
 ROWS = 1 << 20  # in a row group
+
+
+OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": ["source", "target"]}
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: a table of edges and one of nodes; see `Format`."""
-    arrow, parquet = _pyarrow()
+    arrow, parquet = load_library()
     path.mkdir()
     counter = request.counter(graph.number_of_edges())
     scale = request.rate_scale(graph)
-    kind = arrow.int32() if graph.projections[0].buffer(0).source.dtype.itemsize == 4 else arrow.int64()
-    kinds = {"source": kind, "target": kind, "weight": arrow.float32(), "edge": arrow.float32()}
-    # A column that cannot be null is written twice as fast.
-    fields = [arrow.field(name, kind, nullable=False) for name, kind in kinds.items()]
-    schema = arrow.schema(
-        fields, metadata={name: str(value) for name, value in graph.describe(request.options.rate_unit).items()}
-    )
-    options = {"compression": "none", "use_dictionary": False, "write_statistics": ["source", "target"]}
-    with parquet.ParquetWriter(str(path / "edges.parquet"), schema, **options) as writer:
+    schema = edge_schema(arrow, graph, request)
+    with parquet.ParquetWriter(str(path / "edges.parquet"), schema, **OPTIONS) as writer:
         for projection in graph.projections:
             for batch in projection.edge_batches(ROWS, scale):
                 columns = [arrow.array(values) for values in batch]
                 writer.write_table(arrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
                 counter.add(batch.source.size)
+    write_nodes(graph, path, request)
+
+
+def edge_schema(arrow: ModuleType, graph: SynapseGraph, request: Request) -> "pyarrow.Schema":
+    """Return the columns of a table of edges, and what the graph states of itself."""
+    kind = arrow.int32() if graph.projections[0].buffer(0).source.dtype.itemsize == 4 else arrow.int64()
+    kinds = {"source": kind, "target": kind, "weight": arrow.float32(), "edge": arrow.float32()}
+    # A column that cannot be null is written twice as fast.
+    fields = [arrow.field(name, kind, nullable=False) for name, kind in kinds.items()]
+    stated = graph.describe(request.options.rate_unit)
+    return arrow.schema(fields, metadata={name: str(value) for name, value in stated.items()})
+
+
+def write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write `nodes.parquet`."""
+    arrow, parquet = load_library()
     table = node_table(graph, request)
     names, index = table.pop("population_names"), table.pop("index")
     nodes = {
@@ -42,7 +58,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     parquet.write_table(arrow.table(nodes), str(path / "nodes.parquet"), compression="none")
 
 
-def _pyarrow() -> Any:
+def load_library() -> Tuple[ModuleType, ModuleType]:
+    """Return `pyarrow` and `pyarrow.parquet`; `UsageError` where they are not installed."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -51,12 +68,14 @@ def _pyarrow() -> Any:
     return pyarrow, parquet
 
 
-def _check(graph: SynapseGraph, request: Request) -> None:
-    _pyarrow()
+def check_library(graph: SynapseGraph, request: Request) -> None:
+    """Refuse where the library is missing."""
+    load_library()
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
+def parquet_size(graph: SynapseGraph, request: Request) -> float:
+    """Estimate the bytes of edges and nodes."""
     return 16.0 * graph.number_of_edges() + 45.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("DuckDB, Spark, Dask, Polars", "_parquet", write, _size, 4e7, _check, directory=True)
+FORMAT = Format("DuckDB, Spark, Dask, Polars", "_parquet", write, parquet_size, 4e7, check_library, directory=True)

@@ -104,7 +104,7 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 group.create_dataset(column, data=values, track_times=False)
     lines = ["node_type_id pop_name layer model_type model_template dynamics_params coding"]
     for number, population in enumerate(graph.populations):
-        model = f"point_neuron {MODELS[_reset(request)]} {NEURON}" if number else "virtual NULL NULL"
+        model = f"point_neuron {MODELS[_reset(request)]} {NEURON}" if number else "virtual virtual NULL"
         coding = population.coding or "none"
         lines.append(f"{number} {_quoted(population.name)} {population.layer} {model} {coding}")
     (path / "node_types.csv").write_text("\n".join(lines) + "\n")

@@ -156,12 +156,24 @@ def _add_depthwise(
     channels: int,
     reach: Reach,
 ) -> None:
-    for e in range(source.start[step], source.start[step + 1]):
+    e, end = source.start[step], source.start[step + 1]
+    while e < end:  # the events of one position at a time: to each of its windows, all of them
         position = _position(source.events[e], channels)
-        first = (source.events[e] - position * channels) * multiplier
+        first, last = position * channels, e + 1
+        while last < end and source.events[last] < first + channels:
+            last += 1
         for k in range(reach.start[position], reach.start[position + 1]):
-            for m in range(first, first + multiplier):
-                current[reach.target[k] + m] += weights[reach.tap[k] + m]
+            target, tap = reach.target[k], reach.tap[k]
+            if multiplier == 1:
+                for i in range(e, last):
+                    channel = source.events[i] - first
+                    current[target + channel] += weights[tap + channel]
+            else:
+                for i in range(e, last):
+                    channel = (source.events[i] - first) * multiplier
+                    for m in range(channel, channel + multiplier):
+                        current[target + m] += weights[tap + m]
+        e = last
 
 
 @compiled
@@ -209,3 +221,36 @@ def deposit_depthwise(
     """Add the spikes of the steps from `start` on to `currents`, shape (steps, neurons); see `depthwise`."""
     for i in range(currents.shape[0]):
         _add_depthwise(source, start + i, currents[i], weights, multiplier, channels, reach)
+
+
+@compiled
+def _add_one_to_one(source: SpikeTrain, step: int, current: np.ndarray, weights: np.ndarray) -> None:
+    for e in range(source.start[step], source.start[step + 1]):
+        current[source.events[e]] += weights[source.events[e]]
+
+
+@compiled
+def one_to_one(steps: int, source: SpikeTrain, neurons: Neurons, train: SpikeTrain, weights: np.ndarray) -> None:
+    """Simulate a population whose neurons read the one in their own place each.
+
+    Parameters
+    ----------
+    steps, source, neurons, train
+        See `dense`.
+    weights : ndarray of float32
+        By neuron.
+    """
+    n = 0
+    for step in range(steps):
+        train.start[step] = n
+        _add_one_to_one(source, step, neurons.current, weights)
+        n = fire(neurons, neurons.current, step, train, n)
+        settle(neurons)
+    train.start[steps] = n
+
+
+@compiled
+def deposit_one_to_one(start: int, source: SpikeTrain, currents: np.ndarray, weights: np.ndarray) -> None:
+    """Add the spikes of the steps from `start` on to `currents`, shape (steps, neurons); see `one_to_one`."""
+    for i in range(currents.shape[0]):
+        _add_one_to_one(source, start + i, currents[i], weights)

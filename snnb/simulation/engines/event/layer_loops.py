@@ -80,6 +80,12 @@ def _convolution(projection: Projection, amplitude: np.float32, constant: bool) 
 
 def _depthwise(projection: Projection, amplitude: np.float32, constant: bool) -> ProjectionLoops:
     geometry, reach = projection.geometry, reach_of(projection.geometry)
+    places = np.arange(len(reach.target))
+    alone = np.array_equal(reach.start[:-1], places) and np.array_equal(reach.target, places * geometry.filters)
+    if alone and geometry.multiplier == 1:
+        # A shortcut: one weight for each neuron saves the way over position and channel.
+        weights = (projection.weights() * amplitude).reshape(-1, geometry.filters)[reach.tap]
+        return _with(kernels.one_to_one, kernels.deposit_one_to_one, aligned(weights.ravel()))
     placed = reach._replace(tap=reach.tap * np.int32(geometry.filters))
     tables = _weights(projection, amplitude), geometry.multiplier, geometry.channels, placed
     return _with(kernels.depthwise, kernels.deposit_depthwise, *tables)

@@ -1,0 +1,132 @@
+"""A converted network as a user would write it in PyTorch: every synapse in every step, a batch at once."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D
+from snnb.network.network import Network, Population, Projection, Reindexed
+from snnb.network.read import read_network
+
+Step = Callable[[Sequence[Any]], Any]  # from what a volume reads to its current, or to what it passes on
+
+
+def torch_loop(parsed: Path, x: np.ndarray, duration: int, batch: int) -> Optional[Callable[[], Iterator[Any]]]:
+    """Prepare the loop; None where torch is missing.
+
+    Parameters
+    ----------
+    parsed : MODEL_parsed.h5
+    x : ndarray of float32, shape (samples, height, width, channels)
+        A constant current, so that the layers that read nothing else are computed once.
+    duration : int
+    batch : int
+        Samples at a time.
+
+    Returns
+    -------
+    callable
+        Simulates all samples and yields the counts of a batch, by population in the order of the network.
+    """
+    try:
+        import torch
+    except ImportError:
+        return None
+    network = read_network(parsed)
+    steps = {volume.name: _step(volume, network) for volume in network.volumes[1:]}
+
+    def run() -> Iterator[Any]:
+        with torch.no_grad():
+            for first in range(0, len(x), batch):
+                pictures = torch.from_numpy(x[first : first + batch].transpose(0, 3, 1, 2).copy())
+                yield list(_simulated(torch, network, steps, pictures, duration).values())
+
+    return run
+
+
+def _simulated(torch: Any, network: Network, steps: Dict[str, Step], pictures: Any, duration: int) -> Dict[str, Any]:
+    values, constant = {network.input.name: pictures}, {}
+    for volume in network.volumes[1:]:
+        if set(volume.inputs) <= set(values):
+            values[volume.name] = constant[volume.name] = steps[volume.name]([values[name] for name in volume.inputs])
+        if isinstance(volume, Population):
+            values.pop(volume.name, None)
+    potentials: Dict[str, Any] = {population.name: 0.0 for population in network.populations}
+    counts = dict(potentials)
+    for _ in range(duration):
+        for volume in network.volumes[1:]:
+            name = volume.name
+            current = constant[name] if name in constant else steps[name]([values[read] for read in volume.inputs])
+            if isinstance(volume, Reindexed):
+                values[name] = current
+                continue
+            potential = potentials[name] + current
+            if volume is network.output:
+                values[name] = (torch.rand_like(potential) <= potential.softmax(1)).float()
+                potentials[name] = potential * (1 - values[name])
+            else:
+                values[name] = (potential >= 1).float()
+                potentials[name] = potential - values[name]
+            counts[name] = counts[name] + values[name]
+    return counts
+
+
+def _step(volume: Any, network: Network) -> Step:
+    if isinstance(volume, Reindexed):
+        assert volume.layer.kind == "Flatten"  # Keras flattens channels last
+        image = len(network.volume(volume.inputs[0]).shape) == 3
+        return lambda read: read[0].permute(0, 2, 3, 1).reshape(len(read[0]), -1) if image else read[0]
+    terms = [_term(projection) for projection in volume.projections]
+    bias = None if volume.bias is None else _tensor(volume.bias.reshape(-1, *(1,) * (len(volume.shape) - 1)))
+
+    def current(read: Sequence[Any]) -> Any:
+        total = terms[0](read[0])
+        for term, x in zip(terms[1:], read[1:]):
+            total = total + term(x)
+        return total if bias is None else total + bias
+
+    return current
+
+
+def _term(projection: Projection) -> Callable[[Any], Any]:
+    from torch.nn import functional
+
+    layer, geometry = projection.layer, projection.geometry
+    if isinstance(layer, Dense):
+        return partial(functional.linear, weight=_tensor(np.asarray(projection.kernel).T))
+    if isinstance(layer, AveragePooling2D):
+        assert layer.padding == "valid"
+        return partial(functional.avg_pool2d, kernel_size=layer.pool_size, stride=layer.strides)
+    assert isinstance(layer, (Conv2D, DepthwiseConv2D))
+    kernel = np.asarray(projection.kernel)
+    if isinstance(layer, DepthwiseConv2D):
+        if layer.kernel_size == layer.strides == (1, 1) and kernel.shape[3] == 1:  # a shortcut
+            scale = _tensor(kernel[0, 0, :, :, np.newaxis])
+            return lambda x: x * scale
+        weights, groups = _tensor(kernel.reshape(*kernel.shape[:2], 1, -1).transpose(3, 2, 0, 1)), kernel.shape[2]
+    else:
+        weights, groups = _tensor(kernel.transpose(3, 2, 0, 1)), 1
+    margins = [_margins(axis.size, axis.outputs, *along) for axis, *along in _axes(layer, geometry)]
+    convolution = partial(functional.conv2d, weight=weights, stride=layer.strides, groups=groups)
+    if all(before == after for before, after in margins):
+        return partial(convolution, padding=tuple(before for before, _ in margins))
+    (top, bottom), (left, right) = margins
+    return lambda x: convolution(functional.pad(x, (left, right, top, bottom)))
+
+
+def _axes(layer: Any, geometry: Any) -> List[Tuple[Any, int, int]]:
+    return list(zip((geometry.rows, geometry.columns), layer.kernel_size, layer.strides))
+
+
+def _margins(size: int, outputs: int, taps: int, stride: int) -> Tuple[int, int]:
+    """How many zeros Keras puts before and after an axis; none where the padding is `valid`."""
+    zeros = max((outputs - 1) * stride + taps - size, 0)
+    return zeros // 2, zeros - zeros // 2
+
+
+def _tensor(values: np.ndarray) -> Any:
+    import torch
+
+    return torch.from_numpy(np.array(values))

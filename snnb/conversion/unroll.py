@@ -1,0 +1,158 @@
+"""Layers used several times and models inside models: written out, a layer for each use."""
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
+
+from snnb.errors import InputError
+from snnb.keras_file import MODELS, first_use
+from snnb.text import JsonValue
+
+if TYPE_CHECKING:
+    from tensorflow import keras
+
+MOST_LAYERS = 10_000  # models inside models can multiply
+Origin = Tuple[str, ...]  # names of the models around a layer, from outside, and its own
+Entry = Dict[str, JsonValue]
+
+
+def is_flat(description: Entry) -> bool:
+    """Tell whether each layer of a model's description is used once, and none is a model."""
+    return not any(
+        entry["class_name"] in MODELS or len(entry.get("inbound_nodes", [])) > 1
+        for entry in description["config"]["layers"]
+    )
+
+
+def unrolled(description: Entry) -> Tuple[Entry, Dict[str, Origin]]:
+    """Describe the same network with a layer for each use of a layer.
+
+    Parameters
+    ----------
+    description : dict
+        `class_name` and `config` of a functional or a Sequential model, as Keras writes them.
+
+    Returns
+    -------
+    description : dict
+        Of a functional model, in network order.
+    origins : dict
+        For each layer of it by name, where the model has the layer whose weights it uses.
+
+    Raises
+    ------
+    InputError
+        There would be more than 10,000 layers.
+    KeyError, TypeError, IndexError, ValueError
+        It is not such a description.
+    """
+    unroll = _Unroll()
+    inputs = [unroll.layer(entry, (), []) for entry in _inputs(description)]
+    outputs = unroll.model(description, (), inputs)
+    config = {
+        "name": description["config"]["name"],
+        "layers": unroll.layers,
+        "input_layers": [[name, 0, 0] for name in inputs],
+        "output_layers": [[name, 0, 0] for name in outputs],
+    }
+    return {"class_name": "Model", "config": config}, unroll.origins
+
+
+def unrolled_model(model: "keras.Model") -> "keras.Model":
+    """Build the same network with a layer for each use of a layer; the model as it is where nothing is to be done."""
+    from tensorflow import keras
+
+    description = json.loads(model.to_json())
+    if is_flat(description):
+        return model
+    description, origins = unrolled(description)
+    flat = keras.models.model_from_json(json.dumps(description))
+    for layer in flat.layers:
+        if layer.weights:
+            source = model
+            for name in origins[layer.name]:
+                source = source.get_layer(name)
+            layer.set_weights(source.get_weights())
+    return flat
+
+
+class _Unroll:
+    def __init__(self) -> None:
+        self.layers: List[Entry] = []
+        self.origins: Dict[str, Origin] = {}
+        self._uses: Counter = Counter()
+
+    def layer(self, entry: Entry, around: Origin, reads: Sequence[str], arguments: Sequence[Entry] = ()) -> str:
+        """Add one use of a layer, and return its new name."""
+        if len(self.layers) >= MOST_LAYERS:
+            raise InputError(f"the model has more than {MOST_LAYERS:,} layers when those used again are written out")
+        origin = (*around, entry["config"]["name"])
+        path = name = "/".join(origin)
+        while name in self.origins:
+            self._uses[path] += 1
+            name = f"{path}_use{self._uses[path] + 1}"
+        self.origins[name] = origin
+        kept = arguments or [{}] * len(reads)
+        node = [[read, 0, 0, argument] for read, argument in zip(reads, kept)]
+        config = {**entry["config"], "name": name}
+        self.layers.append(
+            {"class_name": entry["class_name"], "name": name, "config": config, "inbound_nodes": [node] if node else []}
+        )
+        return name
+
+    def model(self, description: Entry, around: Origin, inputs: Sequence[str]) -> List[str]:
+        """Add the layers of a model that reads these, and return the names of its outputs."""
+        config = description["config"]
+        if description["class_name"] == "Sequential":
+            outputs = list(inputs)
+            for entry in config["layers"]:
+                outputs = self._called(entry, around, outputs, ())
+            return outputs
+        values: Dict[Tuple[str, int], List[str]] = {}
+        for (name, *_), value in zip(_listed(config["input_layers"]), inputs):
+            values[name, 0] = [value]
+        waiting = [
+            (entry, number, node)
+            for entry in config["layers"]
+            for number, node in enumerate(entry["inbound_nodes"], first_use(entry))
+            if (entry["config"]["name"], number) not in values
+        ]
+        while waiting:
+            left = []
+            for entry, number, node in waiting:
+                if any((source[0], source[1]) not in values for source in node):
+                    left.append((entry, number, node))
+                    continue
+                reads = [values[source[0], source[1]][source[2]] for source in node]
+                arguments = [source[3] if len(source) > 3 else {} for source in node]
+                values[entry["config"]["name"], number] = self._called(entry, around, reads, arguments)
+            if len(left) == len(waiting):
+                raise ValueError("layers form a loop")
+            waiting = left
+        return [values[name, number][tensor] for name, number, tensor in _listed(config["output_layers"])]
+
+    def _called(self, entry: Entry, around: Origin, reads: List[str], arguments: Sequence[Entry]) -> List[str]:
+        if entry["class_name"] in MODELS:
+            return self.model(entry, (*around, entry["config"]["name"]), reads)
+        return reads if entry["class_name"] == "InputLayer" else [self.layer(entry, around, reads, arguments)]
+
+
+def _inputs(description: Entry) -> List[Entry]:
+    """Return the input layers of a model, in order."""
+    config = description["config"]
+    if description["class_name"] != "Sequential":
+        layers = {entry["config"]["name"]: entry for entry in config["layers"]}
+        return [layers[name] for name, *_ in _listed(config["input_layers"])]
+    first = config["layers"][0]
+    if first["class_name"] == "InputLayer":
+        return [first]
+    shape = first["config"].get("batch_input_shape") or config.get("build_input_shape")
+    if shape is None and first["class_name"] in MODELS:
+        return _inputs(first)
+    name = f"{first['config']['name']}_input"
+    return [{"class_name": "InputLayer", "config": {"name": name, "batch_input_shape": shape, "dtype": "float32"}}]
+
+
+def _listed(entries: List[JsonValue]) -> List[JsonValue]:
+    """Keras writes a single input as `[name, node, tensor]`, several as a list of these."""
+    return [entries] if isinstance(entries[0], str) else entries

@@ -1,0 +1,167 @@
+"""The exported network in SANA-FE, on one core that is large enough, with TrueNorth's neuron, whose sums are float64.
+
+A synapse takes a time step there, so populations begin at their `first_step`, and spikes that skip layers wait in
+relays, neurons that spike a step after their only source. The attributes of a neuron are float32 in it. (Boyle et al.,
+IEEE TCAD 44(8), 2025.)
+"""
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+import numpy as np
+import yaml
+
+from snnb.crosscheck.exported import ExportedNetwork
+from snnb.errors import UsageError
+from snnb.progress import Progress, silent
+
+# Every unit with what it costs, which is not asked for here but must be stated.
+UNITS: Dict[str, Sequence[str]] = {
+    "axon_in": ("energy_message_in", "latency_message_in"),
+    "synapse": ("energy_process_spike", "latency_process_spike"),
+    "dendrite": ("energy_update", "latency_update"),
+    "soma": (
+        "energy_access_neuron",
+        "latency_access_neuron",
+        "energy_update_neuron",
+        "latency_update_neuron",
+        "energy_spike_out",
+        "latency_spike_out",
+    ),
+    "axon_out": ("energy_message_out", "latency_message_out"),
+}
+MODELS = {"synapse": "current_based", "dendrite": "accumulator", "soma": "truenorth"}
+RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mode": "none"}
+RESETS = {False: "soft", True: "hard"}
+
+
+def simulate(
+    network: ExportedNetwork, inputs: np.ndarray, steps: int, counted_from: int, progress: Progress = silent
+) -> Dict[str, np.ndarray]:
+    """Count spikes: parameters and result as in `snnb.crosscheck.scipy.simulate`.
+
+    Raises
+    ------
+    UsageError
+        SANA-FE is not installed, or the input spikes.
+    """
+    try:
+        import sanafe
+    except ImportError as error:
+        raise UsageError("--with sanafe needs SANA-FE; install snnb with its extra `crosscheck`") from error
+    if network.input.coding != "current":
+        raise UsageError("--with sanafe takes a constant input only; give --with brian2 or scipy")
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
+        chip = _chip(sanafe, network)
+        counts = {p.name: np.zeros((len(inputs), p.size), np.int64) for p in network.simulated}
+        for sample, pixels in enumerate(inputs):
+            for name, found in _spikes(chip, network, pixels, steps, counted_from).items():
+                counts[name][sample] = found
+            progress(sample + 1, len(inputs))
+    return counts
+
+
+def _spikes(
+    chip: Any, network: ExportedNetwork, pixels: np.ndarray, steps: int, counted_from: int
+) -> Dict[str, np.ndarray]:
+    """Simulate one sample, and count."""
+    chip.reset()
+    counts = {p.name: np.zeros(p.size, np.int64) for p in network.simulated}
+    for population in network.simulated:
+        _set_biases(chip, population.name, np.zeros(population.size))
+    last = max(population.first_step for population in network.simulated)
+    for begin in range(last + 1):
+        for population in network.simulated:
+            if population.first_step == begin:
+                current = network.constant_current(population, pixels[:, None])[:, 0]
+                _set_biases(chip, population.name, current)
+        trace = chip.sim(steps if begin == last else 1, timing_model="simple", spike_trace=True)["spike_trace"]
+        for step, fired in enumerate(trace, begin):
+            for address in fired:
+                name = address.group_name
+                first = network.population(name).first_step
+                if first + counted_from <= step < first + steps:
+                    counts[name][address.neuron_offset] += 1
+    return counts
+
+
+def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:
+    for neuron, bias in zip(chip.mapped_neuron_groups[name], biases.tolist()):
+        # Renamed from one version to the next.
+        change = neuron.set_attributes if hasattr(neuron, "set_attributes") else neuron.set_model_attributes
+        change(model_attributes={"bias": bias})
+
+
+def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one_core.yaml"
+        path.write_text(yaml.safe_dump({"architecture": _one_core(_neurons(network))}))
+        architecture = sanafe.load_arch(str(path))
+    core = architecture.tiles[0].cores[0]
+    built = sanafe.Network()
+    soma = {
+        "threshold": network.threshold,
+        "reset_mode": RESETS[network.resets_to_zero],
+        "reset": 0.0,
+        "reverse_reset_mode": "none",
+    }
+    units = {f"default_{unit}_hw_name": unit for unit in ("synapse", "dendrite")}
+    cells: Dict[str, Any] = {}
+    for population in network.simulated:
+        group = built.create_neuron_group(
+            population.name, population.size, soma, log_spikes=True, soma_hw_name="soma", **units
+        )
+        cells[population.name] = list(group.neurons)
+
+    def relays(source: str, steps: int) -> List[Any]:
+        """Return neurons that spike as those of a population do, so many steps later."""
+        name = f"{source} {steps} steps later"
+        if steps and name not in cells:
+            before = relays(source, steps - 1)
+            group = built.create_neuron_group(name, len(before), RELAY, soma_hw_name="soma", **units)
+            cells[name] = list(group.neurons)
+            for one, other in zip(before, cells[name]):
+                one.connect_to_neuron(other, {"weight": 1.0})
+        return cells[name] if steps else cells[source]
+
+    for population in network.simulated:
+        for projection in network.spiking_inbound(population.name):
+            sources = relays(projection.source, projection.delay_steps - 1)
+            targets = cells[population.name]
+            weights = projection.weights.tocoo()
+            values = (weights.data * network.amplitude_of(projection.source)).tolist()
+            # One by one: connect_neurons_sparse of version 2.1.1 gives synapses the weights of others.
+            for i, j, weight in zip(weights.col.tolist(), weights.row.tolist(), values):
+                sources[i].connect_to_neuron(targets[j], {"weight": weight})
+    for neurons in cells.values():
+        for neuron in neurons:
+            neuron.map_to_core(core)
+    chip = sanafe.SpikingChip(architecture)
+    chip.load(built)
+    return chip
+
+
+def _neurons(network: ExportedNetwork) -> int:
+    """Count the neurons, relays among them, or more."""
+    depth = 1 + max(population.first_step for population in network.populations)
+    return depth * sum(population.size for population in network.simulated)
+
+
+def _one_core(neurons: int) -> Dict[str, object]:
+    units = {
+        unit: [{"name": unit, "attributes": {**dict.fromkeys(costs, 0.0), **_model(unit)}}]
+        for unit, costs in UNITS.items()
+    }
+    hops = [f"{cost}_{way}_hop" for cost in ("energy", "latency") for way in ("north", "east", "south", "west")]
+    attributes = {"buffer_position": "soma", "buffer_inside_unit": False, "max_neurons_supported": max(1, neurons)}
+    core = {"name": "core", "attributes": attributes, **units}
+    tile = {"name": "tile", "attributes": dict.fromkeys(hops, 0.0), "core": [core]}
+    mesh = {"link_buffer_size": 1, "topology": "mesh", "width": 1, "height": 1}
+    return {"name": "one_core", "attributes": mesh, "tile": [tile]}
+
+
+def _model(unit: str) -> Dict[str, str]:
+    return {"model": MODELS[unit]} if unit in MODELS else {}

@@ -1,0 +1,162 @@
+"""Values between ONNX's operators: as Keras has them, and how ONNX numbers them.
+
+ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value remembers
+which of its axes ONNX means by which number, so that nothing has to be moved while the network runs: only the weights
+behind a Flatten are put into another order, once.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Dict, Optional, Sequence, Set, Tuple, Union
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+LARGEST_VECTOR = 1 << 27  # numbers that are put in order
+BATCH = -(1 << 40)  # stands for the number of pictures in a shape that the model computes
+
+
+Given = Union["Value", np.ndarray, None]  # what an operator takes: a value, a constant, or nothing
+
+
+class NotReadError(Exception):
+    """An operator does what cannot be done here; the text says what."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What an operator gives.
+
+    Attributes
+    ----------
+    tensor : tf.Tensor
+        Keras's tensor: (batch, height, width, channels), or (batch, units) of a vector and of a picture of 1×1.
+    axes : str
+        What ONNX's axes are: N the batch, C channels, H height, W width, F the units of a vector.
+    order : ndarray of int or None
+        For each unit in ONNX's order, its place in the tensor; None when they are the same.
+    nonnegative : bool
+        Whether no number in it can be below 0.
+    """
+
+    tensor: "tf.Tensor"
+    axes: str
+    order: Optional[np.ndarray] = None
+    nonnegative: bool = False
+
+    @property
+    def lengths(self) -> Dict[str, int]:
+        """Length of each axis but the batch."""
+        shape = [int(length) for length in self.tensor.shape[1:]]
+        if self.axes == "NF":
+            return {"F": shape[0]}
+        return dict(zip("HWC", shape if len(shape) == 3 else [1, 1, *shape]))
+
+    @property
+    def shape(self) -> Tuple[int, ...]:
+        """Shape without the batch, in ONNX's order."""
+        return tuple(self.lengths[axis] for axis in self.axes[1:])
+
+    def like(self, tensor: "tf.Tensor", nonnegative: bool = False) -> "Value":
+        """Return another tensor in the same order."""
+        return replace(self, tensor=tensor, nonnegative=nonnegative)
+
+
+class Layers:
+    """Makes Keras layers with names from those of ONNX's operators, which occur once and are names that Keras takes."""
+
+    def __init__(self) -> None:
+        self._names: Set[str] = set()
+
+    def add(
+        self,
+        kind: str,
+        name: str,
+        inputs: Sequence["tf.Tensor"],
+        weights: Sequence[np.ndarray] = (),
+        **settings: object,
+    ) -> "tf.Tensor":
+        """Add a layer with its weights, and return what it gives."""
+        from tensorflow import keras
+
+        layer = getattr(keras.layers, kind)(name=self.free(name), **settings)
+        tensor = layer(inputs[0] if len(inputs) == 1 else list(inputs))
+        if weights:
+            layer.set_weights([np.asarray(array, np.float32) for array in weights])
+        return tensor
+
+    def free(self, name: str) -> str:
+        """Return a name that no layer has yet."""
+        plain = "".join(char if char.isascii() and char.isalnum() else "_" for char in name).strip("_")[:80] or "layer"
+        free, number = plain, 1
+        while free.lower() in self._names:
+            number += 1
+            free = f"{plain}_{number}"
+        self._names.add(free.lower())
+        return free
+
+
+def picture(layers: Layers, name: str, value: Given) -> Value:
+    """Return a value that must be a picture with ONNX's axes NCHW; one of 1×1 gets its axes back."""
+    if not isinstance(value, Value) or value.axes != "NCHW":
+        axes = value.axes if isinstance(value, Value) else "a constant"
+        raise NotReadError(f"it takes {axes}, not a picture (batch, channels, height, width)")
+    if len(value.tensor.shape) == 4:
+        return value
+    channels = value.lengths["C"]
+    tensor = layers.add("Reshape", f"{name}_1x1", [value.tensor], target_shape=(1, 1, channels))
+    return value.like(tensor, value.nonnegative)
+
+
+def vector(layers: Layers, name: str, value: Value) -> Value:
+    """Return the units of a value one after the other."""
+    if value.axes == "NF":
+        return value
+    lengths = value.lengths
+    size = int(np.prod(list(lengths.values())))
+    if size > LARGEST_VECTOR:
+        raise NotReadError(f"it makes one vector of {size:,} numbers")
+    if len(value.tensor.shape) == 2:
+        return replace(value, axes="NF")
+    places = np.arange(size).reshape([lengths[axis] for axis in "HWC"])
+    order = places.transpose(["HWC".index(axis) for axis in value.axes[1:]]).ravel()
+    tensor = layers.add("Flatten", name, [value.tensor])
+    return Value(tensor, "NF", None if np.array_equal(order, np.arange(size)) else order, value.nonnegative)
+
+
+def in_keras_order(numbers: np.ndarray, order: Optional[np.ndarray]) -> np.ndarray:
+    """Return numbers, one for each unit along the first axis, in the order of Keras's tensor."""
+    if order is None:
+        return numbers
+    moved = np.empty_like(numbers)
+    moved[order] = numbers
+    return moved
+
+
+def same_order(values: Sequence[Value]) -> bool:
+    """Tell whether values number their units alike."""
+    first = values[0]
+    return all(
+        value.axes == first.axes
+        and np.array_equal([] if value.order is None else value.order, [] if first.order is None else first.order)
+        for value in values
+    )
+
+
+def per_channel(numbers: np.ndarray, value: Value) -> np.ndarray:
+    """Return a constant as one number for each channel or unit, in Keras's order.
+
+    Raises
+    ------
+    NotReadError
+        It differs along another axis than that of the channels.
+    """
+    channels = "F" if value.axes == "NF" else "C"
+    shape = (1, *value.shape)
+    if numbers.ndim > len(shape) or any(
+        given != 1 and (axis != channels or given != length)
+        for given, axis, length in zip(numbers.shape[::-1], value.axes[::-1], shape[::-1])
+    ):
+        raise NotReadError(f"it combines a picture {value.shape} with a constant {numbers.shape}, not one a channel")
+    return in_keras_order(np.broadcast_to(numbers.ravel(), value.lengths[channels]), value.order)

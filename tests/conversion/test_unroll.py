@@ -1,0 +1,160 @@
+"""Layers used twice and models inside models: the unrolled network is the same, in memory and from a file."""
+
+import json
+
+import numpy as np
+import pytest
+from tensorflow import keras
+
+from snnb.conversion.checks import check_architecture, check_convertible
+from snnb.conversion.h5 import load_keras, read_architecture
+from snnb.conversion.numeric_check import reference_outputs
+from snnb.conversion.own_parser import parse_own
+from snnb.conversion.unroll import unrolled, unrolled_model
+from snnb.errors import InputError
+
+L = keras.layers
+
+
+def _shared():
+    """A residual block used three times, at two depths, with one batch normalisation for all."""
+    x = first = L.Input((6, 6, 2))
+    convolution, norm = L.Conv2D(2, 3, padding="same", name="again"), L.BatchNormalization()
+    for _ in range(3):
+        x = L.ReLU()(norm(L.Add()([convolution(x), x])))
+    return keras.Model(first, L.Dense(3, activation="softmax")(L.Flatten()(x)))
+
+
+def _shared_with_other_sizes():
+    x = L.Input((6, 6, 2))
+    convolution = L.Conv2D(2, 3, activation="relu")
+    one = convolution(x)
+    two = L.Flatten()(convolution(one))
+    return keras.Model(x, L.Dense(3)(L.Concatenate()([L.Flatten()(one), two])))
+
+
+def _block(name, channels=2):
+    x = L.Input((6, 6, channels))
+    y = L.Add()([L.Conv2D(channels, 1)(x), x])
+    return keras.Model(x, L.BatchNormalization()(y), name=name)
+
+
+def _nested():
+    """A base model, called as transfer learning does, inside a Sequential one; it has a model inside itself, twice."""
+    x = L.Input((6, 6, 2))
+    inner = _block("inner")
+    base = keras.Model(x, L.ReLU(6.0)(inner(L.ReLU()(inner(x)))), name="base")
+    return keras.Sequential([base, L.GlobalAveragePooling2D(), L.Dropout(0.1), L.Dense(3, activation="softmax")])
+
+
+def _frozen():
+    base = keras.Sequential([L.Conv2D(4, 3, input_shape=(6, 6, 2)), L.BatchNormalization(), L.ReLU()], name="base")
+    base.trainable = False
+    x = L.Input((6, 6, 2))
+    y = base(x, training=False)
+    return keras.Model(x, L.Dense(3)(L.Flatten()(L.MaxPooling2D(2)(y))))
+
+
+def _without_shape():
+    """The model inside has no input of its own: its shapes are known from where it stands."""
+    x = L.Input((6, 6, 2))
+    inside = keras.Sequential([L.Conv2D(3, 3), L.ReLU(), L.MaxPooling2D(2)])
+    return keras.Model(x, L.Dense(3)(L.Flatten()(inside(x))))
+
+
+def _two_in_two_out():
+    a, b = L.Input((6, 6, 2)), L.Input((6, 6, 2))
+    inside = keras.Model([a, b], [L.Conv2D(2, 1)(a), L.Conv2D(2, 3, padding="same")(b)])
+    x = L.Input((6, 6, 2))
+    second, first = inside([L.ReLU()(x), x])
+    return keras.Model(x, L.Dense(3)(L.Flatten()(L.ReLU()(L.Add()([first, second])))))
+
+
+def _named_alike():
+    """Names that the unrolled layers would get are taken."""
+    x = L.Input((6, 6, 2))
+    one = L.Conv2D(2, 1, name="a")
+    y = L.ReLU()(one(L.ReLU()(one(x))))
+    return keras.Model(x, L.Dense(3)(L.Flatten()(L.Conv2D(2, 1, name="a_use2", activation="relu")(y))))
+
+
+MODELS = [_shared, _shared_with_other_sizes, _nested, _frozen, _without_shape, _two_in_two_out, _named_alike]
+
+
+@pytest.mark.parametrize("build", MODELS)
+@pytest.mark.parametrize("max_pool", ["spiking", "average"])
+def test_the_parsed_model_computes_what_the_model_does(build, max_pool, randomise, tmp_path):
+    model = build()
+    random = np.random.default_rng(3)
+    model.set_weights(
+        [random.uniform(0.2, 1, w.shape) / np.sqrt(max(1, np.prod(w.shape[:-1]))) for w in model.get_weights()]
+    )
+    x = random.random((20, 6, 6, 2)).astype(np.float32)
+    path = tmp_path / "model.h5"
+    model.save(str(path))
+    assert check_convertible(model, max_pool=max_pool, parser="auto") == "own"
+    assert check_architecture(read_architecture(path), max_pool=max_pool, parser="auto") == "own"
+    loaded = load_keras(path)
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    before = [array.copy() for array in loaded.get_weights()]
+    parsed = parse_own(loaded, max_pool=max_pool)
+    expected = reference_outputs(loaded, x, max_pool=max_pool)
+    np.testing.assert_allclose(parsed.predict(x), expected, rtol=1e-4, atol=1e-5)
+    if max_pool == "spiking":
+        np.testing.assert_allclose(expected, model.predict(x), rtol=1e-6)
+    for kept, weights in zip(loaded.get_weights(), before):
+        np.testing.assert_array_equal(kept, weights)
+
+
+def test_each_use_becomes_a_layer():
+    description, origins = unrolled(json.loads(_nested().to_json()))
+    kinds = [entry["class_name"] for entry in description["config"]["layers"]]
+    inner = ["Conv2D", "Add", "BatchNormalization", "ReLU"]
+    assert kinds == ["InputLayer", *inner, *inner, "GlobalAveragePooling2D", "Dropout", "Dense"]
+    convolutions = [origin for origin in origins.values() if origin[-1].startswith("conv2d")]
+    assert len(convolutions) == 2
+    assert convolutions[0] == convolutions[1]
+    assert convolutions[0][:2] == ("base", "inner")
+
+
+def test_a_flat_model_stays_as_it_is(small):
+    assert unrolled_model(small) is small
+
+
+def test_the_toolboxs_parser_refuses_them_by_name():
+    with pytest.raises(InputError, match=r"base .*: a model inside the model"):
+        check_convertible(_nested(), parser="toolbox")
+    with pytest.raises(InputError, match=r"again .*: is used more than once"):
+        check_convertible(_shared(), parser="toolbox")
+
+
+def test_layers_refused_inside_a_model_are_named_with_it():
+    inside = keras.Sequential([L.Conv2D(2, 3, activation="tanh", input_shape=(6, 6, 2), name="bent")], name="base")
+    model = keras.Sequential([inside, L.Flatten(), L.Dense(3)])
+    with pytest.raises(InputError, match=r"base/bent \(Conv2D\): activation tanh"):
+        check_convertible(model, parser="auto")
+
+
+def _doubling(levels):
+    """Describe models inside models, each used twice: 2**levels layers."""
+    layer = {"class_name": "ReLU", "config": {"name": "relu", "max_value": None}}
+    for level in range(levels):
+        x = {"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_input_shape": [None, 2, 2, 1]}}
+        name = layer["config"]["name"]
+        first = int(level > 0)  # Keras counts the input of a model as its use 0
+        nodes = [[["x", 0, 0, {}]], [[name, first, 0, {}]]]
+        config = {
+            "name": f"level{level}",
+            "layers": [{**x, "inbound_nodes": []}, {**layer, "name": name, "inbound_nodes": nodes}],
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [[name, first + 1, 0]],
+        }
+        layer = {"class_name": "Model", "config": config}
+    return layer
+
+
+def test_models_that_multiply_are_refused_before_they_are_built():
+    with pytest.raises(InputError, match="more than 10,000 layers"):
+        check_architecture(_doubling(40), parser="own")
+    description, _ = unrolled(_doubling(6))
+    assert len(description["config"]["layers"]) == 1 + 2**6

@@ -1,0 +1,322 @@
+"""Each operator of ONNX that is read, as onnxruntime computes it; and what of it is refused, by name and opset."""
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from snnb.errors import InputError
+from snnb.model_files.onnx_graph import read_graph
+from snnb.model_files.onnx_model import read_onnx
+from tests.model_files.conftest import RECORDED
+
+onnx = pytest.importorskip("onnx")
+RANDOM = np.random.default_rng(5)
+
+
+def numbers(*shape):
+    return RANDOM.normal(0.05, 0.5, shape).astype(np.float32)
+
+
+def node(kind, inputs="x", output="y", **attributes):
+    return onnx.helper.make_node(kind, inputs.split(","), output.split(","), name=f"the_{kind}_{output}", **attributes)
+
+
+def written(path, nodes, shape=(3, 9, 8), opset=13, batch="batch", **constants):
+    """Write a model of these operators from `x` to `y`."""
+    values = {name: np.asarray(value) for name, value in constants.items()}
+    floating, make = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes,
+        "net",
+        [make("x", floating, [batch, *shape])],
+        [make("y", floating, None)],
+        [onnx.numpy_helper.from_array(value, name) for name, value in values.items()],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def compare(path, shape):
+    """Both results for random pictures, some numbers below 0, in ONNX's order."""
+    import onnxruntime
+
+    x = RANDOM.uniform(-1, 1, (3, *shape)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    [expected] = session.run(None, {"x": x})
+    found = read_onnx(path, len).predict(x if shape[-1] == 3 else x.transpose(0, 2, 3, 1))
+    if found.ndim == 4 and shape[-1] != 3:
+        found = found.transpose(0, 3, 1, 2)
+    if found.ndim == 2 and expected.ndim == 4:
+        found = found[:, :, None, None]
+    assert expected.std() > 1e-3
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+ints = lambda *values: np.array(values, np.int64)  # noqa: E731
+CONV = {"w": numbers(4, 3, 3, 3), "b": numbers(4)}
+BN = {"scale": numbers(3), "shift": numbers(3), "mean": numbers(3), "var": numbers(3) ** 2}
+POSITIVE = node("Relu", "x", "p")
+FLAT = {"m": numbers(216, 5), "c": numbers(5)}
+MODELS = {
+    "Conv": ([node("Conv", "x,w,b")], CONV),
+    "Conv same": ([node("Conv", "x,w,b", pads=[1, 1, 1, 1])], CONV),
+    "Conv stride": ([node("Conv", "x,w,b", pads=[1, 1, 1, 1], strides=[2, 2])], CONV),
+    "Conv uneven": ([node("Conv", "x,w", pads=[0, 2, 1, 0], strides=[2, 1])], CONV),
+    "Conv dilated": ([node("Conv", "x,w", pads=[2, 2, 2, 2], dilations=[2, 2])], CONV),
+    "Conv SAME_UPPER": ([node("Conv", "x,w", auto_pad="SAME_UPPER", strides=[2, 3])], CONV),
+    "Conv SAME_LOWER": ([node("Conv", "x,w", auto_pad="SAME_LOWER", strides=[2, 3])], CONV),
+    "Conv VALID": ([node("Conv", "x,w", auto_pad="VALID")], CONV),
+    "Conv + Add": ([node("Conv", "x,w", "t"), node("Add", "t,b")], {"w": CONV["w"], "b": numbers(1, 4, 1, 1)}),
+    "depthwise": ([node("Conv", "x,w,b", group=3, pads=[1, 1, 1, 1])], {"w": numbers(3, 1, 3, 3), "b": numbers(3)}),
+    "depthwise twice": ([node("Conv", "x,w", group=3, strides=[2, 2])], {"w": numbers(6, 1, 2, 3)}),
+    "BatchNormalization": ([node("BatchNormalization", "x,scale,shift,mean,var")], BN),
+    "BatchNormalization eps": ([node("BatchNormalization", "x,scale,shift,mean,var", epsilon=0.02)], BN),
+    "Relu": ([node("Relu")], {}),
+    "Clip": ([node("Clip", "x,low,high")], {"low": np.float32(0), "high": np.float32(0.4)}),
+    "Clip open": ([node("Clip", "x,low")], {"low": np.float32(0)}),
+    "MaxPool": ([node("MaxPool", kernel_shape=[3, 2], strides=[2, 2])], {}),
+    "MaxPool same": ([node("MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}),
+    "MaxPool padded": ([POSITIVE, node("MaxPool", "p", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])], {}),
+    "MaxPool ceil": ([POSITIVE, node("MaxPool", "p", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)], {}),
+    "MaxPool ceil pad": (
+        [POSITIVE, node("MaxPool", "p", kernel_shape=[3, 4], strides=[3, 3], pads=[1, 1, 1, 1], ceil_mode=1)],
+        {},
+    ),
+    "AveragePool": ([node("AveragePool", kernel_shape=[2, 3], strides=[2, 1])], {}),
+    "AveragePool same": ([node("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}),
+    "AveragePool counted": (
+        [node("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1)],
+        {},
+    ),
+    "AveragePool of one": ([node("Relu", "x", "t"), node("AveragePool", "t", kernel_shape=[1, 1])], {}),
+    "GlobalAveragePool": ([node("GlobalAveragePool")], {}),
+    "GlobalAveragePool Conv": (
+        [node("GlobalAveragePool", "x", "t"), node("Conv", "t,w")],
+        {"w": numbers(4, 3, 1, 1)},
+    ),
+    "ReduceMean": ([node("ReduceMean", axes=[2, 3], keepdims=0)], {}),
+    "ReduceMean keepdims": ([node("ReduceMean", axes=[-1, -2])], {}),
+    "Add": ([node("Relu", "x", "t"), node("Add", "t,x")], {}),
+    "Sum": ([node("Relu", "x", "t"), node("Sum", "t,x,t")], {}),
+    "normalised": (
+        [node("Sub", "x,mean", "t"), node("Div", "t,std")],
+        {"mean": numbers(1, 3, 1, 1), "std": numbers(3, 1, 1) + 3},
+    ),
+    "Mul": ([node("Mul", "k,x")], {"k": np.float32(0.3)}),
+    "Concat": ([node("Relu", "x", "t"), node("Concat", "t,x", axis=1)], {}),
+    "Flatten Gemm": (
+        [node("Flatten", "x", "t"), node("Gemm", "t,n,c", transB=1, alpha=0.5, beta=2.0)],
+        {"n": FLAT["m"].T.copy(), "c": FLAT["c"]},
+    ),
+    "Flatten MatMul Add": ([node("Flatten", "x", "t"), node("MatMul", "t,m", "u"), node("Add", "c,u")], FLAT),
+    "Flatten Relu Gemm": ([node("Flatten", "x", "t"), node("Relu", "t", "u"), node("Gemm", "u,m")], FLAT),
+    "Flatten Add Gemm": (
+        [node("Flatten", "x", "t"), node("Add", "t,s", "u"), node("Gemm", "u,m")],
+        {**FLAT, "s": numbers(216)},
+    ),
+    "Flatten BN Gemm": (
+        [node("Flatten", "x", "t"), node("BatchNormalization", "t,s,s,s,v", "u"), node("Gemm", "u,m")],
+        {**FLAT, "s": numbers(216), "v": numbers(216) ** 2},
+    ),
+    "Flatten Concat Gemm": (
+        [
+            node("Flatten", "x", "t"),
+            node("GlobalAveragePool", "x", "g"),
+            node("Flatten", "g", "h"),
+            node("Concat", "h,t", "u", axis=-1),
+            node("Gemm", "u,m"),
+        ],
+        {"m": numbers(219, 5)},
+    ),
+    "Reshape": ([node("Reshape", "x,s", "t"), node("Gemm", "t,m")], {**FLAT, "s": ints(-1, 216)}),
+    "Reshape 0": ([node("Reshape", "x,s", "t"), node("Gemm", "t,m")], {**FLAT, "s": ints(0, -1)}),
+    "Shape Slice Concat": (
+        [
+            node("Shape", "x", "t"),
+            node("Slice", "t,i,j", "u"),
+            node("Concat", "u,k", "s", axis=0),
+            node("Reshape", "x,s", "f"),
+            node("Gemm", "f,m"),
+        ],
+        {**FLAT, "i": ints(0), "j": ints(1), "k": ints(216)},
+    ),
+    "Squeeze": (
+        [node("GlobalAveragePool", "x", "t"), node("Squeeze", "t,a", "u"), node("Relu", "u")],
+        {"a": ints(2, 3)},
+    ),
+    "Unsqueeze": (
+        [node("ReduceMean", "x", "t", axes=[2, 3], keepdims=0), node("Unsqueeze", "t,a", "u"), node("Conv", "u,w")],
+        {"a": ints(2, 3), "w": numbers(4, 3, 1, 1)},
+    ),
+    "Pad": ([node("Pad", "x,p")], {"p": ints(0, 0, 1, 2, 0, 0, 0, 3)}),
+    "Dropout": ([node("Dropout", "x", "t"), node("Identity", "t")], {}),
+    "Softmax": ([node("ReduceMean", "x", "t", axes=[2, 3], keepdims=0), node("Softmax", "t")], {}),
+    "Transpose Flatten": (
+        [node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("Flatten", "t", "u"), node("Gemm", "u,m")],
+        FLAT,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_operator_computes_what_onnxruntime_does(tmp_path, name):
+    nodes, constants = MODELS[name]
+    compare(written(tmp_path / "net.onnx", nodes, **constants), (3, 9, 8))
+
+
+def test_a_model_with_channels_last_moves_them_itself(tmp_path):
+    """As tf2onnx writes those of TensorFlow."""
+    nodes = [
+        node("Mul", "x,k", "n"),
+        node("Transpose", "n", "t", perm=[0, 3, 1, 2]),
+        node("Conv", "t,w", "c"),
+        node("Transpose", "c", "u", perm=[0, 2, 3, 1]),
+        node("Reshape", "u,s", "f"),
+        node("MatMul", "f,m"),
+    ]
+    constants = {"k": np.float32(2), "w": CONV["w"], "s": ints(-1, 7 * 6 * 4), "m": numbers(7 * 6 * 4, 5)}
+    compare(written(tmp_path / "net.onnx", nodes, shape=(9, 8, 3), **constants), (9, 8, 3))
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 15, 18, 19, 20, 21])
+def test_what_changed_between_the_opsets(tmp_path, opset):
+    axes = {"axes": [2, 3]} if opset < 18 else {}
+    clip = node("Clip", "x", "p", min=0.0, max=0.5) if opset < 11 else node("Clip", "x,low,high", "p")
+    pad = node("Pad", "p", "q", pads=[0, 0, 1, 0, 0, 0, 0, 1]) if opset < 11 else node("Pad", "p,pads", "q")
+    means = node("ReduceMean", "q" if opset < 18 else "q,axes", "r", keepdims=1, **axes)
+    squeeze = node("Squeeze", "r", "s", axes=[2, 3]) if opset < 13 else node("Squeeze", "r,axes", "s")
+    nodes = [clip, pad, means, squeeze, node("Softmax", "s")]
+    constants = {
+        "low": np.float32(0),
+        "high": np.float32(0.5),
+        "pads": ints(0, 0, 1, 0, 0, 0, 0, 1),
+        "axes": ints(2, 3),
+    }
+    compare(written(tmp_path / "net.onnx", nodes, opset=opset, **constants), (3, 9, 8))
+
+
+REFUSED = {
+    "Sigmoid": ([node("Sigmoid")], {}, r"operator Sigmoid \(the_Sigmoid_y, opset 13\): not read"),
+    "several": (
+        [node("Sigmoid", "x", "t"), node("Erf", "t")],
+        {},
+        r"operator Erf \(the_Erf_y, opset 13\), and Sigmoid",
+    ),
+    "LeakyRelu": ([node("LeakyRelu")], {}, "operator LeakyRelu"),
+    "a domain": ([onnx.helper.make_node("Relu", ["x"], ["y"], domain="mine")], {}, "operator mine.Relu"),
+    "groups": ([node("Conv", "x,w", group=3)], {"w": numbers(3, 3, 3, 3)}, "does not fit 3 channels in 3 groups"),
+    "wrong kernel": ([node("Conv", "x,w")], {"w": numbers(4, 5, 3, 3)}, r"Conv \(the_Conv_y, opset 13\): its kernel"),
+    "kernel of a network": ([node("Conv", "x,x")], {}, "its kernel is no constant"),
+    "negative pads": ([node("Conv", "x,w", pads=[-1, 0, 0, 0])], CONV, "its pads are"),
+    "no strides": ([node("Conv", "x,w", strides=[0, 1])], CONV, "its strides are"),
+    "kernel too large": ([node("Conv", "x,w")], {"w": numbers(2, 3, 10, 10)}, "Conv"),
+    "max of padding": (
+        [node("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])],
+        {},
+        "may be negative",
+    ),
+    "ceil_mode": (
+        [POSITIVE, node("MaxPool", "p", kernel_shape=[2, 2], strides=[3, 3], pads=[1, 1, 1, 1], ceil_mode=1)],
+        {},
+        "by its ceil_mode, the last window begins in the padding",
+    ),
+    "average without": (
+        [node("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])],
+        {},
+        "leaves its padding",
+    ),
+    "places": ([node("MaxPool", "x", "y,z", kernel_shape=[2, 2])], {}, "gives places too"),
+    "reflected": ([node("Pad", "x,p", mode="reflect")], {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}, "its mode is reflect"),
+    "padded with one": (
+        [node("Pad", "x,p,k")],
+        {"p": ints(0, 0, 1, 1, 0, 0, 1, 1), "k": np.float32(1)},
+        "padding of height and width with zeros is read",
+    ),
+    "clipped below": ([node("Clip", "x,k")], {"k": np.float32(-1)}, r"it clips to \[-1, inf\]"),
+    "a product": ([node("Mul", "x,x")], {}, "it multiplies two values"),
+    "another axis": ([node("Add", "x,k")], {"k": numbers(9, 1)}, "not one a channel"),
+    "side by side": ([node("Concat", "x,x", axis=2)], {}, "joins pictures side by side"),
+    "the batch": ([node("Transpose", perm=[1, 0, 2, 3])], {}, "the batch too"),
+    "a cut": ([node("Slice", "x,i,i")], {"i": ints(0)}, "it cuts a piece out of a value|it takes a piece of a value"),
+    "halves": ([node("Reshape", "x,s")], {"s": ints(-1, 3, 72)}, r"it makes \(3, 72\) of \(3, 9, 8\)"),
+    "the batch reshaped": ([node("Reshape", "x,s")], {"s": ints(3, -1, 72)}, "changes the axis of the batch"),
+    "wrong matrix": (
+        [node("Flatten", "x", "t"), node("Gemm", "t,k")],
+        {"k": numbers(7, 5)},
+        "a vector of 216 by a matrix",
+    ),
+    "as in training": (
+        [node("BatchNormalization", "x,scale,shift,mean,var", training_mode=1)],
+        BN,
+        "export after model.eval",
+    ),
+    "softmax inside": ([node("LogSoftmax", "x", "t"), node("Relu", "t")], {}, "a logarithm inside the network"),
+    "one axis": ([node("ReduceMean", axes=[2])], {}, "over height and width together"),
+    "out of nothing": ([node("Relu", "nothing")], {}, "takes 'nothing', which no operator before it gives"),
+    "flattened end": ([node("Flatten")], {}, "it ends in a flattened picture"),
+    "constants": ([node("Relu", "k")], {"k": numbers(2, 3)}, "it computes with constants only"),
+    "an empty shape": ([node("Reshape", "x,s")], {"s": ints()}, "changes the axis of the batch"),
+}
+
+
+@pytest.mark.parametrize(("nodes", "constants", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
+    path = written(tmp_path / "net.onnx", nodes, **constants)
+    with pytest.raises(InputError, match=message) as raised:
+        read_onnx(path, len)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"opset": 8}, "is of opset 8, and 9 to"),
+        ({"shape": (3, "height", "width")}, "takes pictures of any size .*dynamic_axes"),
+        ({"shape": (784,)}, "takes inputs with 2 axes"),
+        ({"x2": None}, "has 2 inputs and 1 outputs"),
+    ],
+)
+def test_what_is_wrong_with_the_model_as_a_whole(tmp_path, changes, message):
+    other = changes.pop("x2", 0) is None
+    path = written(tmp_path / "net.onnx", [node("Relu")], **changes)
+    if other:
+        model = onnx.load(str(path))
+        model.graph.input.append(onnx.helper.make_tensor_value_info("x2", onnx.TensorProto.FLOAT, [1]))
+        path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=message):
+        read_graph(path)
+
+
+def test_numbers_that_are_not_all_there(tmp_path):
+    path = written(tmp_path / "net.onnx", [node("Conv", "x,w")], w=CONV["w"])
+    model = onnx.load(str(path))
+    [weights] = model.graph.initializer
+    for change, message in (
+        (lambda: weights.dims.__setitem__(0, 10**12), "declares 108,000,000,000,000 bytes, but has 432"),
+        (lambda: weights.dims.__setitem__(0, -4), "has the shape"),
+        (lambda: setattr(weights, "data_type", onnx.TensorProto.BFLOAT16), "of the type BFLOAT16"),
+        (lambda: setattr(weights, "data_type", 99), "of the type ?"),
+    ):
+        change()
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(InputError, match=message):
+            read_graph(path)
+        weights.dims[0] = 4
+
+
+def test_damaged_bytes_are_never_a_traceback(tmp_path):
+    content = (RECORDED / "residual_torch_9.onnx").read_bytes()
+    path, random, read = tmp_path / "net.onnx", np.random.default_rng(7), 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        for place in random.integers(0, len(content), random.integers(1, 6)):
+            damaged[place] = random.integers(0, 256)
+        path.write_bytes(bytes(damaged))
+        with suppress(InputError):
+            read_onnx(path, len)
+            read += 1
+    assert 0 < read < 60

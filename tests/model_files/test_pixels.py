@@ -1,0 +1,176 @@
+"""--pixels: a model with its preprocessing folded in equals Keras's own preprocessing before the model."""
+
+import numpy as np
+import pytest
+
+from snnb.errors import InputError
+from snnb.model_files.pixels import fold_pixels, parse_pixels
+
+
+@pytest.fixture(autouse=True)
+def keras():
+    from tensorflow import keras
+
+    keras.backend.clear_session()
+    return keras
+
+
+def conv(layers, image, **settings):
+    x = layers.Conv2D(5, (3, 2), strides=(2, 1), activation="relu", name="first", **settings)(image)
+    return layers.Flatten()(x)
+
+
+def pooled(layers, image):
+    image = layers.Dropout(0.5)(layers.AveragePooling2D(2, padding="same")(image))
+    return layers.Flatten()(layers.Conv2D(4, 2)(layers.MaxPooling2D((2, 1))(image)))
+
+
+def several(layers, image):
+    whole = layers.Dense(4)(layers.GlobalAveragePooling2D()(image))
+    return layers.Concatenate()([conv(layers, image, use_bias=False), whole])
+
+
+NETWORKS = {
+    "a convolution": conv,
+    "one without biases": lambda layers, image: conv(layers, image, use_bias=False),
+    "one with holes": lambda layers, image: layers.Flatten()(layers.Conv2D(4, 2, dilation_rate=(2, 1))(image)),
+    "one of single pixels": lambda layers, image: layers.Flatten()(layers.Conv2D(4, 1, padding="same")(image)),
+    "a separable one": lambda layers, image: layers.Flatten()(layers.SeparableConv2D(5, 3, depth_multiplier=2)(image)),
+    "dense": lambda layers, image: layers.Dense(6, activation="relu")(layers.Flatten()(image)),
+    "poolings before": pooled,
+    "several readers": several,
+}
+APART = {
+    "depthwise": lambda layers, image: layers.Flatten()(layers.DepthwiseConv2D(3, depth_multiplier=2)(image)),
+    "normalisation": lambda layers, image: layers.Flatten()(
+        layers.Conv2D(3, 3, padding="same")(layers.BatchNormalization(name="norm")(image))
+    ),
+    "normalisation without gamma": lambda layers, image: layers.Flatten()(
+        layers.BatchNormalization(scale=False, name="norm")(image)
+    ),
+}
+
+
+def network(keras, make, channels=3):
+    image = keras.Input((9, 8, channels))
+    model = keras.Model(image, keras.layers.Dense(3)(make(keras.layers, image)))
+    random = np.random.default_rng(3)
+    for layer in model.layers:
+        arrays = [random.normal(0, 0.3, array.shape) for array in layer.get_weights()]
+        if isinstance(layer, keras.layers.BatchNormalization):
+            arrays = [np.abs(array) + 0.3 for array in arrays]
+        layer.set_weights(arrays)
+    return model
+
+
+def preprocessed(keras, raw, mode):
+    return keras.applications.imagenet_utils.preprocess_input(raw.astype(np.float64), mode=mode).astype(np.float32)
+
+
+def equal(folded, x, expected):
+    scale = np.abs(expected).max()
+    assert scale > 0.5
+    np.testing.assert_allclose(folded.predict(x), expected, atol=2e-6 * scale + 1e-5)
+
+
+@pytest.mark.parametrize("mode", ["caffe", "torch", "tf"])
+@pytest.mark.parametrize("name", [*NETWORKS, *APART])
+def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
+    model = network(keras, {**NETWORKS, **APART}[name])
+    raw = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3))
+    expected = model.predict(preprocessed(keras, raw, mode))
+    told = []
+    if mode == "caffe" and name in APART:
+        with pytest.raises(InputError, match=r"--pixels caffe: layer \w+ \(\w+\) keeps the channels apart"):
+            fold_pixels(model, mode, told.append)
+        return
+    folded = fold_pixels(model, mode, told.append)
+    equal(folded, (raw / 255).astype(np.float32), expected)
+    assert told == []
+    assert [layer.name for layer in folded.layers] == [layer.name for layer in model.layers]
+
+
+def test_a_sequential_model_stays_one(keras):
+    model = keras.Sequential([keras.layers.Conv2D(4, 3, use_bias=False, input_shape=(9, 8, 3)), keras.layers.Flatten()])
+    raw = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3))
+    expected = model.predict(preprocessed(keras, raw, "caffe"))
+    folded = fold_pixels(model, "caffe", len)
+    equal(folded, (raw / 255).astype(np.float32), expected)
+    assert isinstance(folded, keras.Sequential)
+
+
+@pytest.mark.parametrize(
+    ("text", "mean", "std"),
+    [
+        ("mean=0.1,0.2,0.3,std=0.5,0.25,2", [0.1, 0.2, 0.3], [0.5, 0.25, 2]),
+        ("mean=0.5,std=0.25", 0.5, 0.25),
+        ("mean=0.1,0.2,0.3,std=0.5", [0.1, 0.2, 0.3], 0.5),
+        ("mean=0,std=1e-1", 0, 0.1),
+        ("0-255", 0, 1 / 255),
+        ("0-1", 0, 1),
+    ],
+)
+def test_mean_and_deviation_are_those_of_torchvision(keras, text, mean, std):
+    model = network(keras, conv)
+    x = np.random.default_rng(5).random((6, 9, 8, 3)).astype(np.float32)
+    expected = model.predict((x - np.array(mean, np.float32)) / np.array(std, np.float32))
+    equal(fold_pixels(model, text, len), x, expected)
+
+
+def test_grey_pictures(keras):
+    model = network(keras, conv, channels=1)
+    x = np.random.default_rng(5).random((6, 9, 8, 1)).astype(np.float32)
+    expected = model.predict((x - np.float32(0.1307)) / np.float32(0.3081))
+    equal(fold_pixels(model, "mean=0.1307,std=0.3081", len), x, expected)
+    with pytest.raises(InputError, match="--pixels torch is for other pictures: the model takes 1 channels"):
+        fold_pixels(model, "torch", len)
+
+
+@pytest.mark.parametrize("padded", ["same", "layer"])
+def test_where_it_pads_only_the_border_differs_and_it_is_told(keras, padded):
+    def make(layers, image):
+        image = layers.ZeroPadding2D(1, name="edge")(image) if padded == "layer" else image
+        return layers.Conv2D(4, 3, padding="same" if padded == "same" else "valid", name="first")(image)
+
+    image = keras.Input((9, 8, 3))
+    model = keras.Model(image, make(keras.layers, image))
+    raw = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3))
+    expected = model.predict(preprocessed(keras, raw, "torch"))
+    told = []
+    found = fold_pixels(model, "torch", told.append).predict((raw / 255).astype(np.float32))
+    np.testing.assert_allclose(found[:, 1:-1, 1:-1], expected[:, 1:-1, 1:-1], atol=1e-4)
+    assert np.abs(found - expected).max() > 0.1
+    [message] = told
+    assert ("layer edge pads" if padded == "layer" else "layer first pads") in message
+    assert fold_pixels(model, "0-255", told.append) is not None
+    assert len(told) == 1  # zeros stay black
+
+
+def test_a_layer_that_cannot_take_it_is_named(keras):
+    image = keras.Input((9, 8, 3))
+    sum_ = keras.layers.Add(name="both")([image, keras.layers.Conv2D(3, 3, padding="same")(image)])
+    with pytest.raises(InputError, match=r"--pixels tf: layer both \(Add\) reads the input, and cannot"):
+        fold_pixels(keras.Model(image, sum_), "tf", len)
+    shared = keras.layers.Conv2D(3, 3, padding="same", name="shared")
+    with pytest.raises(InputError, match="layer shared is used several times"):
+        fold_pixels(keras.Model(image, shared(shared(image))), "tf", len)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("imagenet", "none of 0-1, 0-255, tf, torch, caffe"),
+        ("", "none of"),
+        ("mean=0.5", "none of"),
+        ("mean=0.5,std=0", "a standard deviation is above 0"),
+        ("mean=0.5,std=nan", "none of"),
+        ("mean=0.5,,std=1", "could not convert"),
+        ("mean=1e999,std=1", "above 0"),
+        ("mean=103.9,116.8,123.7,std=1", "divide both by 255"),
+        ("mean=0.5,0.5,std=1,1,1", "has 2 means and 3 standard deviations"),
+        ("mean=--1,std=1", "could not convert"),
+    ],
+)
+def test_what_is_no_preprocessing(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_pixels(text)

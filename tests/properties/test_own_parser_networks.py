@@ -1,0 +1,170 @@
+"""Random networks through our own parser: equal to the toolbox's where both can, and exact where only ours can."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tensorflow import keras
+
+from snnb.conversion.checks import check_convertible
+from snnb.conversion.convert import to_parsed
+from snnb.conversion.normalise import apply_factors, measure, scale_factors
+from snnb.conversion.numeric_check import check_outputs, reference_outputs
+from snnb.conversion.own_parser import parse_own
+from snnb.conversion.toolbox_config import configuration
+from tests.conversion.test_own_parser import assert_equal
+from tests.properties.test_conversion_networks import networks
+
+L = keras.layers
+
+
+def examples(number):
+    return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def _check_equal(network):
+    model, _ = network
+    ours = parse_own(model)
+    assert_equal(ours, to_parsed(model, configuration("net")))
+
+
+@examples(20)
+@given(networks())
+def test_equals_the_toolboxs_on_random_networks(network):
+    _check_equal(network)
+
+
+@pytest.mark.slow
+@examples(200)
+@given(networks())
+def test_equals_the_toolboxs_on_many_random_networks(network):
+    _check_equal(network)
+
+
+@st.composite
+def current(draw, x, filters):
+    """Something linear that keeps the size of the map: one of the ways it can be written."""
+    kind = draw(st.sampled_from(["conv", "pointwise after", "pointwise before", "separable", "two", "depthwise"]))
+    bias, size = draw(st.booleans()), draw(st.sampled_from([1, 3, (3, 1)]))
+    if kind == "conv":
+        x = L.Conv2D(filters, size, padding="same", use_bias=bias)(x)
+    elif kind == "pointwise after":
+        x = L.Conv2D(3, size, padding="same", use_bias=bias)(x)
+        x = L.BatchNormalization()(x) if draw(st.booleans()) else x
+        x = L.Conv2D(filters, 1, use_bias=bias)(L.Dropout(0.1)(x))
+    elif kind == "pointwise before":
+        x = L.Conv2D(filters, size, padding="same", use_bias=bias)(L.Conv2D(2, 1, use_bias=False)(x))
+    elif kind == "separable":
+        x = L.SeparableConv2D(filters, size, padding="same", depth_multiplier=draw(st.integers(1, 2)), use_bias=bias)(x)
+    elif kind == "two":
+        x = L.DepthwiseConv2D(size, padding="same", depth_multiplier=2, use_bias=bias)(x)
+        x = L.DepthwiseConv2D(1, depth_multiplier=draw(st.integers(1, 2)), use_bias=bias)(x)
+        x = L.Conv2D(filters, 1)(L.BatchNormalization()(x))
+    else:
+        x = L.DepthwiseConv2D(size, padding="same", use_bias=bias)(L.Conv2D(filters, 1, use_bias=False)(x))
+    return L.BatchNormalization()(x) if draw(st.booleans()) else x
+
+
+@st.composite
+def block(draw, x):
+    filters = x.shape[-1]
+    kinds = ["sum", "sum", "chain", "joined", "normalised", "bottleneck", "pooled", "again", "inside"]
+    large = ["kernels", "maximum"] if min(x.shape[1:3]) > 5 else []
+    kind = draw(st.sampled_from(kinds + large))
+    if kind == "sum":
+        x = L.Add()([*(draw(current(x, filters)) for _ in range(draw(st.integers(1, 2)))), x])
+        x = L.BatchNormalization()(x) if draw(st.booleans()) else x
+    elif kind == "chain":
+        x = draw(current(x, draw(st.integers(1, 4))))
+    elif kind == "joined":
+        x = L.Concatenate()([draw(current(x, 2)), x, draw(current(x, 1))])
+        x = L.BatchNormalization()(x) if draw(st.booleans()) else x
+    elif kind == "normalised":
+        x = L.BatchNormalization()(x)
+    elif kind == "bottleneck":
+        x = L.BatchNormalization()(L.Conv2D(2, 1, use_bias=False)(x))
+        x = L.Conv2D(3, 1)(L.Add()([x, L.Conv2D(2, 1)(L.ReLU()(L.Conv2D(4, 1)(x)))]))
+    elif kind == "pooled":
+        x = L.AveragePooling2D(2)(L.BatchNormalization()(L.Conv2D(3, draw(st.sampled_from([1, 2])))(x)))
+    elif kind == "again":
+        layer, norm = L.Conv2D(filters, 3, padding="same"), L.BatchNormalization()
+        x = L.Add()([norm(layer(L.ReLU()(norm(layer(x))))), x])
+    elif kind == "inside":
+        first = L.Input(x.shape[1:])
+        y = L.Add()([draw(current(first, filters)), first])
+        inside = keras.Model(first, L.ReLU()(y))
+        x = L.Conv2D(2, 1)(inside(inside(x)) if draw(st.booleans()) else inside(x))
+    elif kind == "kernels":
+        x = L.Conv2D(3, draw(st.sampled_from([2, (3, 2)])), strides=draw(st.integers(1, 2)))(L.Conv2D(4, (2, 3))(x))
+    else:
+        x = L.MaxPooling2D(draw(st.integers(2, 3)), strides=2)(draw(current(x, 2)))
+    if draw(st.booleans()):
+        return L.ReLU(draw(st.sampled_from([6, 0.5])))(x)
+    return L.Activation("relu")(x)
+
+
+@st.composite
+def linear_networks(draw):
+    first = x = L.Input((draw(st.integers(8, 9)), draw(st.integers(8, 10)), draw(st.integers(1, 3))))
+    for _ in range(draw(st.integers(1, 3))):
+        x = draw(block(x))
+    if draw(st.booleans()):
+        x = L.BatchNormalization()(x)
+    x = L.GlobalAveragePooling2D()(x) if draw(st.booleans()) else L.Flatten()(L.ReLU()(x))
+    if x.shape.rank == 2 and draw(st.booleans()) and not _waits(x):
+        x = L.Dense(4)(L.BatchNormalization()(L.Dense(3)(x)))
+        x = L.Activation("relu")(x)
+    x = L.Dense(3, activation=draw(st.sampled_from(["linear", "softmax"])))(x) if not _waits(x) else x
+    model = keras.Model(first, x)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    for layer in model.layers:
+        layer.set_weights([_values(weight, random) for weight in layer.weights])
+    samples = random.random((10, *first.shape[1:])) * (random.random((10, *first.shape[1:])) < 0.8)
+    return model, samples.astype(np.float32)
+
+
+def _waits(x):
+    """Whether a global pooling of something linear stands there, which a Dense layer may not read."""
+    before = x._keras_history.layer.inbound_nodes[0].inbound_layers
+    return isinstance(before, L.BatchNormalization)
+
+
+def _values(weight, random):
+    if "variance" in weight.name:
+        return random.uniform(0.5, 2, weight.shape)
+    return random.normal(0.1, 1, weight.shape) / np.sqrt(max(1, np.prod(weight.shape[:-1])))
+
+
+def _check_composed(network):
+    model, x = network
+    assert check_convertible(model, parser="own", max_pool="spiking") == "own"
+    reference = reference_outputs(model, x, max_pool="spiking")
+    before = model.get_weights()
+    parsed = parse_own(model, max_pool="spiking")
+    assert check_outputs(parsed, x, reference, parser="own") < 1e-3
+    for kept, weights in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(kept, weights)
+    kinds = {type(layer).__name__ for layer in parsed.layers}
+    assert not kinds & {"BatchNormalization", "SeparableConv2D", "Dropout"}
+    activity = measure(parsed, x, percentile=99, batch_size=5)
+    if min(activity.percentiles.values()) <= 0:
+        return
+    factors = scale_factors(parsed, activity.percentiles)
+    outputs = parsed.predict(x)
+    apply_factors(parsed, factors)
+    scaled = parsed.predict(x) * list(factors.values())[-1]
+    if not isinstance(parsed.layers[-1], (L.Flatten, L.AveragePooling2D)):
+        np.testing.assert_allclose(scaled, outputs, rtol=1e-3, atol=1e-3)
+
+
+@examples(20)
+@given(linear_networks())
+def test_what_is_composed_computes_what_the_trained_network_does(network):
+    _check_composed(network)
+
+
+@pytest.mark.slow
+@examples(500)
+@given(linear_networks())
+def test_what_is_composed_of_many_random_networks_computes_what_they_do(network):
+    _check_composed(network)
