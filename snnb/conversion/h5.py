@@ -86,9 +86,22 @@ def save_keras(model: "keras.Model", path: Path, name: str) -> None:
     """Save a model as h5 with nothing in it that depends on the time or on other models of the process.
 
     Keras numbers models and weights by how many of a kind the process has made, and HDF5 adds a time to each array.
+
+    Raises
+    ------
+    InputError
+        Keras cannot save the model because of its layers' names: `a` and `a/a`, since HDF5 takes `/` for a group in a
+        group.
     """
     with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
-        model.save(keras_file, save_format="h5")
+        try:
+            model.save(keras_file, save_format="h5")
+        except (RuntimeError, ValueError) as error:
+            if "name already exists" not in str(error):
+                raise
+            raise InputError(
+                f"Keras cannot save {name} as h5, two layers would have one place in it: give layers names without /"
+            ) from error
         with h5py.File(path, "w") as file:
             architecture = json.loads(keras_file.attrs["model_config"])
             architecture["config"]["name"] = name
@@ -96,8 +109,8 @@ def save_keras(model: "keras.Model", path: Path, name: str) -> None:
             copy_attributes({**keras_file.attrs, "model_config": json.dumps(architecture).encode()}, file)
             weights = file.create_group("model_weights")
             copy_attributes(keras_file["model_weights"].attrs, weights)
-            for layer, group in keras_file["model_weights"].items():
-                _copy_weights(group, weights.create_group(layer), layer)
+            for layer in sorted(model.layers, key=lambda layer: str(layer.name)):
+                _write_weights(layer, weights.require_group(layer.name))
 
 
 def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
@@ -116,10 +129,15 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
         file.attrs["model_config"] = json.dumps(architecture).encode()
 
 
-def _copy_weights(source: h5py.Group, target: h5py.Group, layer: str) -> None:
-    """Copy a layer's arrays as `<layer>/<array>`, without the number Keras adds to a name it has met before."""
-    names = [name.decode() for name in source.attrs["weight_names"]]
-    renamed = [f"{layer}/{name.rsplit('/', 1)[1]}" for name in names]
-    target.attrs["weight_names"] = np.array([name.encode() for name in renamed])
-    for old, new in zip(names, renamed):
-        write_array(target, new, source[old][()])
+def _write_weights(layer: "keras.layers.Layer", target: h5py.Group) -> None:
+    """Write a layer's arrays as `<layer>/<array>`, without the number Keras adds to a name it has met before.
+
+    A model inside the model has several arrays of one name: there, their place in Keras's order comes between.
+    """
+    variables = [*layer.trainable_weights, *layer.non_trainable_weights]  # the order in which Keras reads them
+    lasts = [variable.name.rsplit("/", 1)[-1] for variable in variables]
+    single = len(set(lasts)) == len(lasts)
+    names = [f"{layer.name}/{last}" if single else f"{layer.name}/{i}/{last}" for i, last in enumerate(lasts)]
+    target.attrs["weight_names"] = np.array([name.encode() for name in names])
+    for name, variable in zip(names, variables):
+        write_array(target, name, variable.numpy())

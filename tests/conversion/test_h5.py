@@ -23,6 +23,43 @@ def test_saving_twice_gives_equal_bytes_and_keras_reads_them(small, pixels, tmp_
     assert load_keras(tmp_path / "first.h5").name == "net"
 
 
+@pytest.mark.parametrize("names", [["conv1/conv", "conv1/bn"], ["a/b", "a"], ["a/../b", "c//d"], ["f/g/h", "f/g", "i"]])
+def test_names_with_a_slash_as_those_of_keras_densenet(names, randomise, tmp_path):
+    from tensorflow import keras
+
+    model = keras.Sequential([keras.layers.Dense(3, name=name, input_shape=(3,)) for name in names])
+    randomise(model)
+    save_keras(model, tmp_path / "net.h5", "net")
+    x = np.random.default_rng(1).random((4, 3)).astype(np.float32)
+    for load in (load_keras, lambda path: keras.models.load_model(str(path))):
+        again = load(tmp_path / "net.h5")
+        assert [layer.name for layer in again.layers] == names
+        np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+def test_two_names_that_are_one_place_in_hdf5_are_refused_in_one_line(tmp_path):
+    from tensorflow import keras
+
+    names = ["only_here", "only_here/only_here"]  # a name of another test would get a number
+    model = keras.Sequential([keras.layers.Dense(3, name=name, input_shape=(3,)) for name in names])
+    with pytest.raises(InputError, match=r"^Keras cannot save net as h5, .*: give layers names without /$"):
+        save_keras(model, tmp_path / "net.h5", "net")
+    assert not (tmp_path / "net.h5").exists()
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_model_inside_the_model(trainable, randomise, tmp_path):
+    from tensorflow import keras
+
+    inside = [keras.layers.Conv2D(2, 3, input_shape=(6, 6, 1)), keras.layers.BatchNormalization(trainable=trainable)]
+    inside += [keras.layers.Conv2D(2, 1), keras.layers.BatchNormalization()]
+    model = keras.Sequential([keras.Sequential(inside, name="base"), keras.layers.Flatten(), keras.layers.Dense(2)])
+    randomise(model)
+    save_keras(model, tmp_path / "net.h5", "net")
+    x = np.random.default_rng(1).random((4, 6, 6, 1)).astype(np.float32)
+    np.testing.assert_array_equal(load_keras(tmp_path / "net.h5").predict(x), model.predict(x))
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"net\.h5 is missing; train it again"):
         read_architecture(tmp_path / "net.h5")
