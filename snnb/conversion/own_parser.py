@@ -6,6 +6,7 @@ activation, an `Add` and an activation; a single term becomes the layer that snn
 
 import json
 from dataclasses import replace
+from math import prod
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
@@ -52,6 +53,9 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
         if not reasons:
             raise
         raise refused(reasons) from None  # what is behind a layer that is not understood may be anything
+
+
+IMAGE = ("height", "width", "channels")
 
 
 class _Parser:
@@ -177,10 +181,20 @@ class _Parser:
         if isinstance(value, Node):
             if activation == "linear" or (activation == "relu" and limit is None and value.rectified):
                 return value
-            if activation == "softmax":
-                raise NotComposableError("no layer with weights directly before it: put a Dense layer there")
+            if activation == "softmax" and prod(value.shape) != value.shape[-1]:
+                raise NotComposableError("softmax over positions: put Flatten and a Dense layer before it")
+            if activation == "softmax" and len(value.shape) != len(IMAGE):
+                return self._softmax_before(value)
             value = identity(value, self._position)
         return population(value, activation, limit, self._position)
+
+    def _softmax_before(self, value: Node) -> Node:
+        """Put the softmax of a vector before what flattened it: one synapse a class, from the mean of its map."""
+        if value.kind not in ("Flatten", "Reshape") or prod(value.inputs[0].shape) != value.inputs[0].shape[-1]:
+            raise NotComposableError(
+                f"softmax over {value.kind}, which has no weights of its own: put a Dense layer between the two"
+            )
+        return replace(value, inputs=(self._activated(value.inputs[0], "softmax", None),), activation="softmax")
 
     def _activated_before(self, value: Waiting, activation: str, limit: Optional[float]) -> Node:
         if activation == "softmax" and not all(part.shape[-1] == np.prod(value.shape) for part in value.inputs):
