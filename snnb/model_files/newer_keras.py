@@ -9,7 +9,7 @@ import inspect
 from typing import Dict, List, Set, Tuple
 
 from snnb.errors import InputError
-from snnb.keras_file import LAYERS, check_layers, not_loaded, size_up
+from snnb.keras_file import LAYERS, MODELS, check_layers, not_loaded, size_up
 from snnb.model_files.tell import Tell
 from snnb.text import JsonValue
 
@@ -88,7 +88,7 @@ def _model(description: Entry, tell: Tell) -> Tuple[Entry, List[str]]:
     last: Dict[str, str] = {}  # by layer, the one that gives its output now
     mixed: Set[str] = set()
     for entry in config["layers"]:
-        own, *added = _layer(entry, mixed)
+        own, *added = [_inside(entry, tell)] if entry["class_name"] in MODELS else _layer(entry, mixed)
         if not sequential:
             own["inbound_nodes"] = _connections(entry, last)
             for before, after in zip([own, *added], added):
@@ -128,6 +128,20 @@ def _fill_in_channels(model: Entry, name: str, where: str, remedy: str) -> None:
 def _as_list(ends: List[JsonValue]) -> List[JsonValue]:
     """Keras 3 writes a single input as `[name, node, tensor]`, others a list of these."""
     return [ends] if isinstance(ends[0], str) else ends
+
+
+def _inside(entry: Entry, tell: Tell) -> Entry:
+    """Return a model that is a layer of another one."""
+    name, kind = (str(value)[:100] for value in (entry["config"]["name"], entry["class_name"]))
+    if any("module" in layer for layer in entry["config"]["layers"]):
+        raise _RefusedError(
+            f"layer {name} ({kind}) is a model inside the model, which is not read from what Keras 3 writes: "
+            "build the model of its layers one by one, or export it as .onnx"
+        )
+    model, unfinished = _model(entry, tell)
+    if unfinished:
+        raise _RefusedError(f"layer {name} ({kind}) is a model inside the model with keepdims=True, which is not read")
+    return {**model, "name": entry["config"]["name"]}
 
 
 def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:

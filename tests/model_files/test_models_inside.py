@@ -1,9 +1,14 @@
 """A model inside a model, as transfer learning saves it: what is frozen decides the order of the weights in a file."""
 
+import json
+import zipfile
+
+import h5py
 import numpy as np
 import pytest
 from tensorflow import keras
 
+from snnb.errors import InputError
 from snnb.model_files.read import read_model
 
 L = keras.layers
@@ -29,3 +34,55 @@ def test_weights_of_a_model_inside_a_model_come_back(tmp_path, frozen):
     assert told == []
     pictures = random.random((5, 6, 6, 3)).astype(np.float32)
     np.testing.assert_array_equal(read.predict(pictures), model.predict(pictures))
+
+
+def _as_newer(entry, **more):
+    """Add to a layer, and to those of a model inside, what newer versions of Keras write."""
+    for layer in entry["config"].get("layers", []):
+        _as_newer(layer, **more)
+    if entry["class_name"] == "Model":
+        entry["class_name"] = "Functional"
+    if "kernel_size" in entry["config"]:
+        entry["config"]["groups"] = 1
+    entry.update(more)
+
+
+@pytest.mark.parametrize("sequential", [True, False])
+def test_a_model_inside_a_model_of_keras_2_4_and_later(tmp_path, sequential):
+    layers = [L.Conv2D(3, 3, input_shape=(6, 6, 3)), L.BatchNormalization(), L.ReLU(max_value=6)]
+    base = keras.Sequential(layers, name="base")
+    if not sequential:
+        base = keras.Model(base.inputs, base.outputs, name="base")
+    x = L.Input((6, 6, 3))
+    model = keras.Model(x, L.Dense(4, activation="softmax")(L.GlobalAveragePooling2D()(base(x))))
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.1, 1, weights.shape) for weights in model.get_weights()])
+    model.save(str(tmp_path / "model.h5"))
+    with h5py.File(str(tmp_path / "model.h5"), "r+") as file:
+        description = json.loads(file.attrs["model_config"])
+        _as_newer(description)
+        file.attrs["model_config"] = json.dumps(description).encode()
+    pictures = random.random((5, 6, 6, 3)).astype(np.float32)
+    read = read_model(tmp_path / "model.h5", len)
+    np.testing.assert_array_equal(read.predict(pictures), model.predict(pictures))
+
+
+@pytest.mark.parametrize("kind", ["Functional", "Sequential"])
+def test_a_model_inside_a_keras_file_is_refused_by_its_name(recorded, tmp_path, kind):
+    with zipfile.ZipFile(str(recorded("residual_keras3.keras")[0])) as whole:
+        content = {name: whole.read(name) for name in whole.namelist()}
+    description = json.loads(content["config.json"])
+    inside = json.loads(content["config.json"])
+    inside.update(class_name=kind, module="keras.src.models.functional", name="base", inbound_nodes=[])
+    inside["config"]["name"] = "base"
+    description["config"]["layers"].append(inside)
+    content["config.json"] = json.dumps(description).encode()
+    path = tmp_path / "net.keras"
+    with zipfile.ZipFile(str(path), "w") as file:
+        for name, data in content.items():
+            file.writestr(name, data)
+    with pytest.raises(
+        InputError, match=rf"layer base \({kind}\) is a model inside the model.*or export it as"
+    ) as raised:
+        read_model(path, len)
+    assert len(str(raised.value).splitlines()) == 1
