@@ -101,9 +101,9 @@ docs: setup ## write the command reference and the keywords of snnb.Run anew
 	$(UV) pip sync --quiet --require-hashes --python .venv-site/bin/python requirements-site.lock
 	touch $@
 
-# The variable silences what the theme's authors tell about a coming version of mkdocs.
+# Not quietly: then mkdocs counts no warnings. The variable silences what the theme's authors tell about a coming version of mkdocs.
 site: .venv-site/ready ## write the documentation as a site to site/; a warning fails it
-	NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --strict
 	@echo "site/index.html"
 
 record-fixtures: setup ## record anew the small run that the pipeline tests start from
