@@ -106,6 +106,9 @@ site: .venv-site/ready ## write the documentation as a site to site/; a warning 
 	NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --strict
 	@echo "site/index.html"
 
+picture: setup ## write the picture of the README from the demo's report; needs Chromium
+	$(BIN)/python docs/make_picture.py runs/demo
+
 record-fixtures: setup ## record anew the small run that the pipeline tests start from
 	$(BIN)/python -m tests.fixtures.record
 
