@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-all test-browser test-newest test-privileged image image-test lint format docs record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-all test-browser test-newest test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -96,6 +96,19 @@ docs: setup ## write the command reference and the keywords of snnb.Run anew
 	$(BIN)/python docs/make_cli_reference.py
 	$(BIN)/python docs/make_keywords.py
 
+.venv-site/ready: requirements-site.lock | $(filter .tools/bin/uv,$(UV))
+	$(UV) venv --quiet --allow-existing .venv-site
+	$(UV) pip sync --quiet --require-hashes --python .venv-site/bin/python requirements-site.lock
+	touch $@
+
+# Not quietly: then mkdocs counts no warnings. The variable silences what the theme's authors tell about a coming version of mkdocs.
+site: .venv-site/ready ## write the documentation as a site to site/; a warning fails it
+	NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --strict
+	@echo "site/index.html"
+
+picture: setup ## write the picture of the README from the demo's report; needs Chromium
+	$(BIN)/python docs/make_picture.py runs/demo
+
 record-fixtures: setup ## record anew the small run that the pipeline tests start from
 	$(BIN)/python -m tests.fixtures.record
 
@@ -116,13 +129,14 @@ model-matrix: setup ## run every model at full size and write the table of docs/
 mapping-matrix: setup ## map every model at full size and write docs/mapping-results.md; takes hours
 	$(BIN)/python benchmarks/mapping_matrix.py
 
-locks: | $(filter .tools/bin/uv,$(UV)) ## write the three lock files anew
+locks: | $(filter .tools/bin/uv,$(UV)) ## write the four lock files anew
 	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx \
 		pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx \
 		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
 	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra dev \
 		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --group site -o requirements-site.lock
 
 clean: ## remove the environment and caches; run directories stay
-	rm -rf .venv .venv-newest .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf .venv .venv-newest .venv-site .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build site *.egg-info

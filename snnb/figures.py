@@ -5,15 +5,35 @@ from pathlib import Path
 from typing import Dict, List, Sequence
 
 import matplotlib
+import matplotlib.style
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
+from snnb.colours import HUES
 from snnb.text import printable
 
 DPI = 120
 UNSTATED = {".svg": "Date", ".pdf": "CreationDate"}  # what would make equal plots differ
+# How every picture looks, whatever a person's own matplotlibrc says; a function that draws one is decorated with it.
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=HUES),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": "medium",
+    "figure.titlesize": "large",
+    "figure.titleweight": "bold",
+    "font.size": 10.0,
+    "grid.color": "#e4e4e4",
+    "legend.fontsize": "small",
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+}
+styled = matplotlib.style.context(["default", STYLE])
 LABEL = 0.16  # inches that the label of a row needs
 
 

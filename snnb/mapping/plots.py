@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
-from snnb.figures import label_rows, save
+from snnb.figures import label_rows, save, styled
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mesh import link_loads
 
@@ -46,6 +46,7 @@ class View(NamedTuple):
     height: int
 
 
+@styled
 def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
     """Draw which layer sits where.
 
@@ -64,12 +65,13 @@ def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
     figure = Figure(figsize=(WIDTH, float(np.clip(2 + ROW * len(names), LOWEST, HIGHEST))))
     axes, legend = figure.subplots(1, 2, gridspec_kw={"width_ratios": (30, 1)})
     _show(axes, _layers_raster(mapped, view, colours), view)
-    axes.set_title(_title("layers", mapped, view), fontsize="medium")
+    axes.set_title(_title("layers", mapped, view))
     legend.imshow(colours[:, None], aspect="auto")
     legend.set_xticks([])
     save_with_rows(figure, legend, names, path)
 
 
+@styled
 def plot_traffic(path: Path, mapped: MappedNetwork) -> None:
     """Draw the spikes that each core sends and receives, and those over each link, both directions together.
 
@@ -86,7 +88,7 @@ def plot_traffic(path: Path, mapped: MappedNetwork) -> None:
     figure = Figure(figsize=(WIDTH, LOWEST + 1))
     axes, left, right = figure.subplots(1, 3, gridspec_kw={"width_ratios": (30, 1, 1)})
     _show(axes, raster, view, margin)
-    axes.set_title(_title("spikes a sample", mapped, view), fontsize="medium")
+    axes.set_title(_title("spikes a sample", mapped, view))
     figure.colorbar(ScalarMappable(scales[0], LOADS), cax=left, label="into and out of a core")
     figure.colorbar(ScalarMappable(scales[1], LINKS), cax=right, label="over a link, both ways")
     save(figure, path)

@@ -8,9 +8,10 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from snnb.figures import plain, save
+from snnb.colours import HUES
+from snnb.figures import plain, save, styled
 
-FEW = 10  # simulations whose colours are told apart by hue; of more, the colours run from the first to the last
+FEW = len(HUES)  # simulations whose colours are told apart by hue; of more, the colours run from the first to the last
 MOST_ROWS = 40  # of a column of the legend
 
 
@@ -32,6 +33,7 @@ class Course:
     analogue: float
 
 
+@styled
 def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
     """Plot the courses of simulations, the analogue network's value dashed in the same colour; the legend is beside.
 
@@ -47,12 +49,13 @@ def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
     rows = min(len(courses), MOST_ROWS)
     figure = Figure(figsize=(6.5 + 2.6 * columns, max(4.0, 0.9 + 0.19 * rows)))
     axes = figure.subplots()
-    hues = matplotlib.colormaps["tab10" if len(courses) <= FEW else "viridis"]
-    colours = hues(np.arange(len(courses)) if len(courses) <= FEW else np.linspace(0, 0.95, len(courses)))
+    along = matplotlib.colormaps["viridis"](np.linspace(0, 0.95, len(courses)))
+    colours = HUES[: len(courses)] if len(courses) <= FEW else along
     for course, colour in zip(courses, colours):
         axes.plot(np.arange(1, len(course.steps) + 1), course.steps, color=colour, label=plain(course.name))
         axes.axhline(course.analogue, color=colour, linestyle="dashed", linewidth=0.8)
     axes.set_xlabel("time (ms)")
     axes.set_ylabel(f"{label} (dashed: analogue network)")
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns, fontsize="small", frameon=False)
+    axes.grid()
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
     save(figure, path)

@@ -8,12 +8,12 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 from markupsafe import Markup, escape
 
+from snnb.colours import HUES
 from snnb.text import printable
 
 LEFT, BOTTOM, TOP, RIGHT = 54, 34, 8, 26
 WIDTH = 500.0  # so that two stand side by side
 INK, SOFT = "#1f2933", "#cbd2d9"
-HUES = ("#2364aa", "#d1495b", "#3d8b5a", "#b8860b", "#6a4c93", "#0e7c7b")
 MOST_POINTS = 260  # of a cloud; evenly spaced among all
 
 

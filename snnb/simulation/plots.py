@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from snnb.figures import label_rows, plain, save
+from snnb.colours import HUES
+from snnb.figures import label_rows, plain, save, styled
 from snnb.network.network import Network
 
 # Populations whose histograms are lines with colours and a legend of their own; of more, each is a row.
@@ -20,6 +21,7 @@ MOST_NEURONS, LEAST_NEURONS, RASTER_NEURONS = 200, 10, 2400
 ROW, HIGHEST = 0.12, 16.0
 
 
+@styled
 def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: str) -> None:
     """Plot the spiking network's accuracy (or error) after each step, and the analogue network's as a line.
 
@@ -40,10 +42,12 @@ def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: s
     axes.axhline(analogue, color="black", linestyle="dashed", label="analogue network")
     axes.set_xlabel("time (ms)")
     axes.set_ylabel(label)
+    axes.grid()
     axes.legend()
     save(figure, path)
 
 
+@styled
 def plot_rates(path: Path, rates: Dict[str, np.ndarray]) -> None:
     """Plot how many neurons of each population have which firing rate, in the mean over samples.
 
@@ -71,6 +75,7 @@ def _rate_lines(axes: Axes, names: List[str], neurons: np.ndarray, means: List[f
     for name, counted, mean in zip(names, neurons, means):
         axes.stairs(counted, bins, baseline=None, linewidth=1.5, label=f"{mean:.3f}  {plain(name)}")
     axes.set_yscale("log")
+    axes.grid()
     axes.set_ylabel("neurons")
     axes.legend(title="mean, population", fontsize="x-small", title_fontsize="x-small")
 
@@ -79,13 +84,14 @@ def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[flo
     edges = np.arange(len(names) + 1) - 0.5
     shown = np.ma.masked_equal(neurons, 0)
     drawn = axes.pcolormesh(bins, edges, shown, norm=LogNorm(1, max(2, neurons.max())), cmap="viridis_r")
-    axes.plot(means, np.arange(len(names)), color="tab:red", marker=".", linewidth=0.8, clip_on=False, label="mean")
+    axes.plot(means, np.arange(len(names)), color=HUES[1], marker=".", linewidth=0.8, clip_on=False, label="mean")
     axes.invert_yaxis()
     label_rows(axes, np.arange(len(names)), names)
     axes.figure.colorbar(drawn, ax=axes, label="neurons", fraction=0.04, aspect=4 * axes.figure.get_figheight())
-    axes.legend(fontsize="x-small", loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
+    axes.legend(fontsize="x-small", loc="lower right", bbox_to_anchor=(1, 1))
 
 
+@styled
 def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], steps: int) -> None:
     """Plot the spikes of sample 0, the populations that spike above each other, the first at the bottom.
 

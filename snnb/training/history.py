@@ -8,10 +8,11 @@ from typing import Dict, Mapping, Optional, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnb.figures import plain, save
+from snnb.colours import HUES
+from snnb.figures import plain, save, styled
 from snnb.training.checkpoint_state import EpochMetrics
 
-_TRAINING, _VALIDATION, _TEST = "#1f5a94", "#d9762b", "#555555"
+_TRAINING, _VALIDATION, _TEST = HUES[0], HUES[1], "#555555"
 _MEASURES = ("loss", "accuracy")
 
 
@@ -44,6 +45,7 @@ def write_metrics(content: Mapping[str, object], path: Path) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
+@styled
 def plot_history(
     history: Sequence[EpochMetrics], saved_epoch: int, test: Dict[str, float], title: str, path: Path
 ) -> None:
@@ -70,17 +72,14 @@ def plot_history(
         for column, label, colour in [(name, "training", _TRAINING), (f"val_{name}", "validation", _VALIDATION)]:
             if column in history[0]:
                 values = [metrics[column] for metrics in history]
-                axis.plot(epochs, values, color=colour, label=label, marker="o", markersize=3, linewidth=1.6)
+                axis.plot(epochs, values, color=colour, label=label, marker="o", markersize=3)
         axis.plot(
             [saved_epoch + 1], [test[name]], color=_TEST, marker="D", linestyle="none", label=f"test {test[name]:.4g}"
         )
         axis.set_xlabel("epoch")
-        axis.set_title(name, loc="left", fontsize=11)
+        axis.set_title(name)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.grid(color="#e4e4e4", linewidth=0.8)
-        axis.set_axisbelow(True)
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
-        axis.legend(frameon=False, fontsize=9)
-    figure.suptitle(plain(title, 22 * len(measures)), x=0.01, ha="left", fontsize=12, fontweight="bold")
+        axis.grid()
+        axis.legend()
+    figure.suptitle(plain(title, 22 * len(measures)), x=0.01, ha="left")
     save(figure, path)

@@ -4,6 +4,7 @@ import struct
 import warnings
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -118,3 +119,12 @@ def test_the_same_picture_is_the_same_bytes(tmp_path):
     for name in ("one.png", "two.png"):
         plots.plot_rates(tmp_path / name, rates)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_a_persons_own_settings_change_no_picture(tmp_path):
+    for name, own in [("a", {}), ("b", {"lines.linewidth": 9, "axes.facecolor": "red", "savefig.bbox": "tight"})]:
+        with matplotlib.rc_context(own):
+            before = dict(matplotlib.rcParams)
+            plots.plot_quality(tmp_path / f"{name}.png", [0.1, 0.5, 0.9], 0.95, "accuracy")
+            assert dict(matplotlib.rcParams) == before
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,0 +1,60 @@
+"""What the README tells to type exists: commands with their options, targets of make, extras; and its Python runs."""
+
+import re
+import shlex
+from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
+import typer
+
+from snnb.architectures import names
+from snnb.cli.main import commands
+from snnb.mapping.hardware import hardware_names
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = [
+    line for block in re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE) for line in block.splitlines()
+]
+COMMANDS = typer.main.get_command(commands).commands
+TYPED = [re.sub(r"^\S*snnb ", "", line) for line in LINES if re.match(r"(\.venv/bin/)?snnb ", line)]
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_a_command_is_one(line):
+    name, *words = shlex.split(line, comments=True)
+    context = COMMANDS[name].make_context(name, words)
+    assert context.params.get("model") in {None, *names()}
+    assert context.params.get("hardware") in {None, *hardware_names()}
+
+
+def test_targets_of_make_are_there():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    wanted = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
+    assert {"demo", "test", "train", "image"} <= wanted
+    stages = re.search(r"^STAGES := (.*)$", makefile, re.MULTILINE)[1].split()
+    assert wanted <= {*stages, *re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)}
+
+
+def test_the_extras_are_the_packages():
+    head = README.split("## First steps")[0]
+    named = {word for row in re.findall(r"^\| `.*?\|", head, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)}
+    assert named == {*metadata("snnb").get_all("Provides-Extra")} - {"dev", "newest"}
+    assert {word for words in re.findall(r"pip install '\.\[(.*?)\]'", README) for word in words.split(",")} <= named
+
+
+def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    left = {}
+    exec(compile(block.replace("epochs=10", "epochs=1"), "README.md", "exec"), left)
+    assert left["graph"].number_of_edges() == int(re.search(r"number_of_edges\(\) +# (\d+)", block)[1])
+    assert sum(len(batch.source) for batch in left["graph"].edge_batches(1_000_000)) == left["graph"].number_of_edges()
+
+
+def test_the_picture_is_small():
+    (picture,) = re.findall(r"!\[.+?\]\((.*?)\)", README, re.DOTALL)
+    content = (ROOT / picture).read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) < 150_000
