@@ -39,7 +39,7 @@ def exports(tmp_path_factory):
     """The recorded run in the formats that the programs read, and the number of its synapses and their weights' sum."""
     folder = tmp_path_factory.mktemp("exports")
     run = open_run(Path(shutil.copytree(RECORDED, folder / "run")))
-    for format in ("sonata", "pynn", "parquet", "parts", "npz", "csv", "networkx"):
+    for format in ("sonata", "pynn", "parquet", "parts", "npz", "csv", "networkx", "sanafe"):
         export_graph(run, format, ExportOptions(exact=format == "pynn"), output=folder / format)
     for name, program in PROGRAMS.items():
         (folder / name).write_text(program)
@@ -56,7 +56,7 @@ def test_the_page_has_all_programs():
 @pytest.mark.parametrize("simulator", ["brian2", "nest", "bmtk", "pynn", "sanafe"])
 def test_no_spike_count_differs(python, exports, simulator):
     """704 = 2 samples × (256 + 64 + 32 neurons)."""
-    command = [python, f"with_{simulator}.py", "run", "sonata", "2", "pynn"]
+    command = [python, f"with_{simulator}.py", "run", "sonata", "2", "pynn", "sanafe"]
     done = subprocess.run(command, cwd=exports, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines()[-1] == "0 of 704 pairs of sample and neuron differ"

@@ -17,6 +17,7 @@ from snnb.rundir.verification import verify_run
 from snnb.stages.exports import export_graph, stale_exports
 from snnb.stages.runs import open_run
 from snnb.synapses import store
+from snnb.synapses.export.write import FORMATS
 
 
 def content(folder):
@@ -172,7 +173,7 @@ def test_exports_of_a_graph_that_is_there_no_longer(run):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--format", "gexf"], 2, "networkx, csv, npz, parquet, sonata, spinemap, pynn, metis, hmetis, snn, graphml"),
+        (["--format", "gexf"], 2, ", ".join(FORMATS)),
         (["--format", "metis", "--scale", "nan"], 2, "--scale nan: input should be a finite number"),
         (["--format", "csv", "--rate-unit", "kHz"], 2, "'kHz' is not one of 'step', 'hz', 'sample'"),
         (["--format", "csv", "--output", "missing/x.csv"], 2, "missing: no such directory; make it"),
