@@ -11,7 +11,6 @@ passed over. The same seed gives the same table, seconds and memory apart.
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -20,10 +19,9 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 import psutil
-from model_matrix import ROOT, make_run, run_stage
+from model_matrix import ROOT, make_run, map_on_the_first
 
 from snnb.architectures import find, names
-from snnb.mapping.hardware import descriptions
 from snnb.mapping.write import COST
 from snnb.stages.runs import open_run
 
@@ -31,7 +29,6 @@ PAGE = ROOT / "docs" / "mapping-results.md"
 RESULTS = ROOT / "benchmarks" / "results" / "mapping_matrix.json"
 KEPT = ("method", "cores", "connectivity", "sequential", "hops_unicast", "energy_pj", "reuse", "neurons", "samples")
 FULL = ("neurons_per_core", "axons_per_core")
-DOES_NOT_FIT = 3  # exit code
 HEAD = """# Every model on the smallest hardware that holds it
 
 Written by `make mapping-matrix` (`benchmarks/mapping_matrix.py`), on {cores} cores of a machine with {memory:.0f} GiB.
@@ -113,15 +110,7 @@ def measure(model: str, scratch: Path, there: Optional[Path] = None) -> Dict[str
         make_run(model, scratch)
     else:
         shutil.copytree(there, scratch / "run")
-    *others, last = descriptions()
-    for hardware in (*others, last):
-        before = _processor_seconds()
-        try:
-            run_stage(scratch, "map", ["--hardware", hardware])
-            break
-        except subprocess.CalledProcessError as error:
-            if error.returncode != DOES_NOT_FIT or hardware == last:
-                raise
+    hardware, seconds = map_on_the_first(scratch)
     run = open_run(scratch / "run")
     (stamp, record), *_ = sorted(run.records_of("map").items(), reverse=True)
     stated = json.loads((run.path / "maps" / stamp / COST).read_text())
@@ -129,7 +118,7 @@ def measure(model: str, scratch: Path, there: Optional[Path] = None) -> Dict[str
         "hardware": hardware,
         **{name: stated[name] for name in (*KEPT, *FULL)},
         "wall_s": record.timing.wall_s,
-        "processor_s": _processor_seconds() - before,
+        "processor_s": seconds,
         "peak_rss_bytes": record.timing.peak_rss_bytes,
         "trained": there is not None,
         "machine_cores": len(os.sched_getaffinity(0)),
@@ -145,12 +134,6 @@ def write_page(page: Path, measured: Dict[str, Any]) -> None:
     cores = " or ".join(str(number) for number in sorted({result["machine_cores"] for result in measured.values()}))
     head = HEAD.format(cores=cores, memory=psutil.virtual_memory().total / 2**30)
     page.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
-
-
-def _processor_seconds() -> float:
-    """Return what the processes that this one has started, and theirs, have taken."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _cells(result: Dict[str, Any]) -> list:

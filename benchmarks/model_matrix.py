@@ -11,12 +11,13 @@ other models on the page stay as they are.
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 import psutil
@@ -84,7 +85,7 @@ def measure(model: str, scratch: Path, *, mapped: bool = False) -> Dict[str, Any
     subprocess.CalledProcessError : a stage failed; its `stderr` says why.
     """
     run = make_run(model, scratch)
-    hardware = _mapped(scratch) if mapped else None
+    hardware = map_on_the_first(scratch)[0] if mapped else None
     records = {stage: open_run(run).record_of(stage) for stage in (*STAGES, *(["map"] if mapped else []))}
     details = records["graph"].details
     costs = {stage: record.timing.model_dump(exclude={"started_utc"}) for stage, record in records.items()}
@@ -94,18 +95,16 @@ def measure(model: str, scratch: Path, *, mapped: bool = False) -> Dict[str, Any
     return {**counts, "stages": costs, "cores": cores, "hardware": hardware}
 
 
-def _mapped(scratch: Path) -> str:
-    """Map the run below `scratch` on the first hardware that holds it, which is returned."""
+def map_on_the_first(scratch: Path) -> Tuple[str, float]:
+    """Map the run below `scratch` on the first hardware that holds it; return that, and the processor's seconds."""
     *smaller, largest = descriptions()
     for hardware in smaller:
         try:
-            run_stage(scratch, "map", ["--hardware", hardware])
-            return hardware
+            return hardware, run_stage(scratch, "map", ["--hardware", hardware])
         except subprocess.CalledProcessError as error:
             if error.returncode != DOES_NOT_FIT:
                 raise
-    run_stage(scratch, "map", ["--hardware", largest])
-    return largest
+    return largest, run_stage(scratch, "map", ["--hardware", largest])
 
 
 def make_run(model: str, scratch: Path) -> Path:
@@ -117,12 +116,25 @@ def make_run(model: str, scratch: Path) -> Path:
     return scratch / "run"
 
 
-def run_stage(scratch: Path, stage: str, options: List[str]) -> None:
-    """Run one stage of the run below `scratch` in a process of its own; `CalledProcessError` where it fails."""
+def run_stage(scratch: Path, stage: str, options: List[str]) -> float:
+    """Run one stage of the run below `scratch` in a process of its own; `CalledProcessError` where it fails.
+
+    Returns
+    -------
+    Seconds of the processor that it and the processes that it started have taken.
+    """
+    before = _processor_seconds()
     command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, *options]
     command += ["--run-dir", str(scratch / "run"), "--no-upstream", "--quiet"]
     environment = {**os.environ, "SNNB_DATA": str(scratch / "data"), "TF_CPP_MIN_LOG_LEVEL": "2"}
     subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
+    return _processor_seconds() - before
+
+
+def _processor_seconds() -> float:
+    """Return what the processes that this one has started, and theirs, have taken."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def write_section(page: Path, measured: Dict[str, Any]) -> None:

@@ -293,7 +293,9 @@ def test_sonata_indices_are_those_that_libsonata_writes(model):
     assume(graph.number_of_edges())
     with tempfile.TemporaryDirectory() as folder:
         export(graph, "sonata", Path(folder) / "net")
-        assert_indexed_as_by_libsonata(Path(folder) / "net" / "edges.h5", graph.number_of_nodes(), Path(folder))
+        inputs = graph.populations[0].size
+        others = graph.number_of_nodes() - inputs
+        assert_indexed_as_by_libsonata(Path(folder) / "net" / "edges.h5", inputs, others, Path(folder))
 
 
 def list_edges(graph, max_edges):

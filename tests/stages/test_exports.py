@@ -173,7 +173,7 @@ def test_exports_of_a_graph_that_is_there_no_longer(run):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--format", "gexf"], 2, ", ".join(FORMATS)),
+        (["--format", "gexf"], 2, f"use one of {', '.join(FORMATS)}\n"),
         (["--format", "metis", "--scale", "nan"], 2, "--scale nan: input should be a finite number"),
         (["--format", "csv", "--rate-unit", "kHz"], 2, "'kHz' is not one of 'step', 'hz', 'sample'"),
         (["--format", "csv", "--output", "missing/x.csv"], 2, "missing: no such directory; make it"),
