@@ -98,7 +98,7 @@ def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:
 def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one_core.yaml"
-        path.write_text(yaml.safe_dump({"architecture": _one_core(_neurons(network))}))
+        path.write_text(yaml.safe_dump({"architecture": one_core(_neurons(network))}))
         architecture = sanafe.load_arch(str(path))
     core = architecture.tiles[0].cores[0]
     built = sanafe.Network()
@@ -150,7 +150,8 @@ def _neurons(network: ExportedNetwork) -> int:
     return depth * sum(population.size for population in network.simulated)
 
 
-def _one_core(neurons: int) -> Dict[str, object]:
+def one_core(neurons: int) -> Dict[str, object]:
+    """Return SANA-FE's description of a chip with one core for so many neurons, whose every cost is 0."""
     units = {
         unit: [{"name": unit, "attributes": {**dict.fromkeys(costs, 0.0), **_model(unit)}}]
         for unit, costs in UNITS.items()

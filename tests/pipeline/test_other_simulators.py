@@ -17,7 +17,7 @@ from tests.pipeline.conftest import RECORDED
 PAGE = (Path(__file__).parents[2] / "docs" / "other-simulators.md").read_text()
 PROGRAMS = dict(re.findall(r"^`(\w+\.py)`[^\n]*\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 PACKAGES = ("nest-simulator", "brian2", "bmtk", "pynn", "sanafe==2.1.1", "h5py", "pandas", "pyarrow", "scipy")
-PACKAGES += ("duckdb", "polars", "libsonata", "networkx")
+PACKAGES += ("duckdb", "polars", "libsonata", "networkx", "nir")
 pytestmark = pytest.mark.slow
 
 
@@ -39,7 +39,7 @@ def exports(tmp_path_factory):
     """The recorded run in the formats that the programs read, and the number of its synapses and their weights' sum."""
     folder = tmp_path_factory.mktemp("exports")
     run = open_run(Path(shutil.copytree(RECORDED, folder / "run")))
-    for format in ("sonata", "pynn", "parquet", "parts", "npz", "csv", "networkx"):
+    for format in ("sonata", "pynn", "parquet", "parts", "npz", "csv", "networkx", "sanafe", "nir"):
         export_graph(run, format, ExportOptions(exact=format == "pynn"), output=folder / format)
     for name, program in PROGRAMS.items():
         (folder / name).write_text(program)
@@ -56,7 +56,7 @@ def test_the_page_has_all_programs():
 @pytest.mark.parametrize("simulator", ["brian2", "nest", "bmtk", "pynn", "sanafe"])
 def test_no_spike_count_differs(python, exports, simulator):
     """704 = 2 samples × (256 + 64 + 32 neurons)."""
-    command = [python, f"with_{simulator}.py", "run", "sonata", "2", "pynn"]
+    command = [python, f"with_{simulator}.py", "run", "sonata", "2", "pynn", "sanafe"]
     done = subprocess.run(command, cwd=exports, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines()[-1] == "0 of 704 pairs of sample and neuron differ"
@@ -90,3 +90,11 @@ def test_totals_by_todays_readers(python, exports, reader):
         assert int(edges) == sum(projection.edges for projection in summary)
         expected = sum(float(p.to_scipy("edge").data.astype(float).sum()) for p in graph.projections)
         assert float(total) == pytest.approx(expected, rel=1e-6)
+
+
+def test_todays_nir_reads_the_layers(python, exports):
+    """And finds their shapes to fit: 256 + 64 + 32 neurons and the softmax layer's ten."""
+    program = "import nir; g = nir.read('nir'); print(*sorted(n.r.size for n in g.nodes.values() if hasattr(n, 'r')))"
+    done = subprocess.run([python, "-c", program], cwd=exports, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == ["10", "32", "64", "256"]

@@ -64,6 +64,8 @@ def describe(
     )
     if simulated is not None:
         stated["simulation"] = asdict(simulated)
+    if described.stated is not None:
+        stated.update(described.stated(graph, request))
     offset = populations[0].first
     inputs = graph.populations[0].size if described.input_apart else 0
     stated["populations"] = [_population(p, offset, inputs, first_steps[p.name]) for p in populations]

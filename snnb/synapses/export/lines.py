@@ -170,3 +170,24 @@ def connection_lines(
         at = put_number(out, at + 1, weight[i], exact)
         at = put_bytes(out, at, tail)
     return at
+
+
+@compiled
+def arrow_lines(
+    out: np.ndarray,
+    source: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    head: np.ndarray,
+    arrow: np.ndarray,
+    tail: np.ndarray,
+) -> int:
+    """Write `head`source`arrow`target`tail`weight for each edge; weights are the same number in float64."""
+    at = 0
+    for i in range(source.size):
+        at = put_integer(out, put_bytes(out, at, head), source[i])
+        at = put_integer(out, put_bytes(out, at, arrow), target[i])
+        at = put_number(out, put_bytes(out, at, tail), weight[i], True)
+        out[at] = NEWLINE
+        at += 1
+    return at

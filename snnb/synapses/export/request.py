@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import Callable, Dict, List, Optional
 
 from snnb.errors import UsageError
 from snnb.progress import Progress, Throttle, silent
@@ -142,6 +142,8 @@ class Format:
         Whether the input's neurons and the others are numbered apart, both from 0.
     nodes_beside : bool
         Whether a table of nodes stands in a file of its own beside it (`target.nodes_beside`).
+    stated : callable or None
+        What the description says of this format alone, from graph and request.
     """
 
     title: str
@@ -156,3 +158,4 @@ class Format:
     simulates: bool = False
     input_apart: bool = False
     nodes_beside: bool = False
+    stated: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None

@@ -10,7 +10,22 @@ from typing import Dict, Mapping, Optional
 from snnb.errors import ResourceError, UsageError
 from snnb.files import flushed_meanwhile, written_whole
 from snnb.progress import Progress, silent
-from snnb.synapses.export import csv, graphml, hmetis, metis, networkx, npz, parquet, parts, pynn, snn, sonata, spinemap
+from snnb.synapses.export import (
+    csv,
+    graphml,
+    hmetis,
+    metis,
+    networkx,
+    nir,
+    npz,
+    parquet,
+    parts,
+    pynn,
+    sanafe,
+    snn,
+    sonata,
+    spinemap,
+)
 from snnb.synapses.export.description import describe
 from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 from snnb.synapses.export.nodes import COLUMNS, write_node_csv
@@ -27,7 +42,9 @@ FORMATS: Dict[str, Format] = {
     "parts": parts.FORMAT,
     "sonata": sonata.FORMAT,
     "spinemap": spinemap.FORMAT,
+    "nir": nir.FORMAT,
     "pynn": pynn.FORMAT,
+    "sanafe": sanafe.FORMAT,
     "metis": metis.FORMAT,
     "hmetis": hmetis.FORMAT,
     "snn": snn.FORMAT,

@@ -1,0 +1,34 @@
+"""A residual network whose sums are exact in any order and precision."""
+
+import numpy as np
+import pytest
+
+from tests.synapses.networks import LAYERS, save
+from tests.synapses.recorded import TF as tf  # noqa: N811
+
+
+def residual():
+    """A sum whose shortcut skips two layers, one that begins at the input, branches that meet, pooling."""
+    source = LAYERS.Input((6, 5, 2), name="input")
+    one = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
+    two = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="two")(one)
+    terms = [
+        LAYERS.Conv2D(3, 3, padding="same", name="long")(two),
+        LAYERS.DepthwiseConv2D(1, name="short")(one),
+        LAYERS.Conv2D(3, 1, name="from_input")(source),
+    ]
+    total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
+    both = LAYERS.Concatenate(name="both")([total, one])
+    pooled = LAYERS.AveragePooling2D(2, name="pool")(both)
+    hidden = LAYERS.Dense(7, activation="relu", name="hidden")(LAYERS.Flatten(name="flat")(pooled))
+    return tf.keras.Model(source, LAYERS.Dense(3, activation="softmax", name="out")(hidden))
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory):
+    """Weights are multiples of 2⁻⁸, so that sums are exact in any order and precision."""
+    model, rng = residual(), np.random.default_rng(5)
+    shapes = [w.shape for w in model.get_weights()]
+    weights = [rng.normal(0.2, 1, s) / np.sqrt(np.prod(s[:-1]) if len(s) > 1 else 8) for s in shapes]
+    model.set_weights([np.rint(w * 256) / 256 for w in weights])
+    return save(model, tmp_path_factory.mktemp("parse") / "net_parsed.h5")

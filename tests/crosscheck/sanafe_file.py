@@ -1,0 +1,17 @@
+"""A file of the format `sanafe`, read by SANA-FE."""
+
+import contextlib
+import io
+
+import sanafe
+import yaml
+
+from snnb.crosscheck.sanafe import one_core
+
+
+def load(path, folder):
+    """Return an architecture of one core, and the network."""
+    (folder / "one_core.yaml").write_text(yaml.safe_dump({"architecture": one_core(10_000)}))
+    architecture = sanafe.load_arch(str(folder / "one_core.yaml"))
+    with contextlib.redirect_stdout(io.StringIO()):
+        return architecture, sanafe.load_net(str(path), architecture, use_netlist_format=True)
