@@ -51,7 +51,7 @@ def partition(tmp_path):
 
 def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     face = Run(path=run.path)
-    first = face.map(hardware="spinemap_5x5")
+    first = face.map(hardware="spinemap_5x5", method="sequential")
     assert {path.name for path in first.directory.iterdir()} == FILES
     record = first.record
     assert [file.path for file in record.inputs] == [f"graphs/{stamp_of(run)}/mini_network_graph.h5"]
@@ -59,7 +59,7 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     assert record.details.cores == len(np.unique(Mapping.open(first.directory).core))
     assert verify_run(open_run(run.path)).problems == []
     assert stale(run) == {}
-    again = face.map(hardware="spinemap_5x5")
+    again = face.map(hardware="spinemap_5x5", method="sequential")
     assert again.record.timing == record.timing
     assert face.map().record.timing == record.timing  # the hardware is the recorded one
     face.graph(pool_weight="mean")
@@ -74,9 +74,12 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
 
 def test_other_options_make_another_mapping_and_each_is_found_again(run):
     face = Run(path=run.path)
-    small, large = face.map(hardware="spinemap_5x5"), face.map(hardware="loihi", seed=4)
+    small, large = (
+        face.map(hardware="spinemap_5x5", method="sequential"),
+        face.map(hardware="loihi", method="sequential", seed=4),
+    )
     assert small.directory != large.directory
-    assert face.map(hardware="spinemap_5x5").directory == small.directory
+    assert face.map(hardware="spinemap_5x5", method="sequential").directory == small.directory
     assert face.map().record.params.seed == 4
     assert sorted(open_run(run.path).records_of("map")) == sorted([small.directory.name, large.directory.name])
 
@@ -131,8 +134,8 @@ def test_a_partition_holds_for_one_time(run, partition):
 
 def test_a_damaged_mapping_is_made_again_by_the_command_that_verify_names(run):
     face = Run(path=run.path)
-    stamp = face.map(hardware="spinemap_5x5", seed=2).directory.name
-    face.map(hardware="loihi", seed=3)
+    stamp = face.map(hardware="spinemap_5x5", method="sequential", seed=2).directory.name
+    face.map(hardware="loihi", method="sequential", seed=3)
     (run.path / "maps" / stamp / "cores.csv").write_text("")
     changed = open_run(run.path)
     assert verify_run(changed).problems
@@ -147,7 +150,7 @@ def test_a_damaged_mapping_is_made_again_by_the_command_that_verify_names(run):
 def test_the_graph_is_that_of_the_latest_simulation_or_the_one_named(run):
     face = Run(path=run.path)
     face.graph(weights_only=True)
-    assert face.map(hardware="spinemap_5x5").record.details.graph == stamp_of(run)
+    assert face.map(hardware="spinemap_5x5", method="sequential").record.details.graph == stamp_of(run)
     assert face.map(graph=stamp_of(run)).record.details.graph == stamp_of(run)
     with pytest.raises(UsageError, match="--graph weights: it has no spike counts"):
         face.map(graph="weights")
