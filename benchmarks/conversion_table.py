@@ -105,9 +105,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     size = SIZES[kind]
     model = getattr(keras.applications, kind)(weights=None, input_shape=(size, size, 3), classes=10)
     x = np.random.default_rng(0).random((SAMPLES, size, size, 3)).astype(np.float32)
-    _settle(model, x[:16])
-    if name.endswith(PERMITTED):
-        _permit(model.get_layer(FIRST_NORM))
+    _settle(model, x[:16], permitted=name.endswith(PERMITTED))
     model.save(str(scratch / "net.h5"))
     row: Dict[str, Any] = {"size": size, "weights": model.count_params()}
     del model
@@ -127,7 +125,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     return {**row, "neurons": neurons, "synapses": synapses, **_cost()}
 
 
-def _settle(model: Any, x: np.ndarray) -> None:
+def _settle(model: Any, x: np.ndarray, *, permitted: bool) -> None:
     """Give batch normalisation random scales and shifts, and the statistics of these pictures; scale logits to 1."""
     from tensorflow import keras
 
@@ -140,6 +138,9 @@ def _settle(model: Any, x: np.ndarray) -> None:
             variable.assign(random.normal(0, 0.3, variable.shape))
         layer.momentum = 0.0
     model(x, training=True)
+    if permitted:
+        _permit(model.get_layer(FIRST_NORM))
+        model(x, training=True)  # what is behind it has other statistics now
     last = [layer for layer in model.layers if layer.weights][-1]
     last.activation, softmax = keras.activations.linear, last.activation
     last.kernel.assign(last.kernel / keras.Model(model.input, last.output)(x).numpy().std())
