@@ -1,4 +1,4 @@
-"""The exported network in SANA-FE, on one core that is large enough, with TrueNorth's neuron, whose sums are float64.
+"""The exported network in SANA-FE, on as many cores as it takes, with TrueNorth's neuron, whose sums are float64.
 
 A synapse takes a time step there, so populations begin at their `first_step`, and spikes that skip layers wait in
 relays, neurons that spike a step after their only source. The attributes of a neuron are float32 in it. (Boyle et al.,
@@ -8,6 +8,7 @@ IEEE TCAD 44(8), 2025.)
 import contextlib
 import io
 import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
@@ -34,6 +35,7 @@ UNITS: Dict[str, Sequence[str]] = {
     "axon_out": ("energy_message_out", "latency_message_out"),
 }
 MODELS = {"synapse": "current_based", "dendrite": "accumulator", "soma": "truenorth"}
+CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.1 writes over its end without a check
 RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mode": "none"}
 RESETS = {False: "soft", True: "hard"}
 
@@ -97,10 +99,10 @@ def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:
 
 def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "one_core.yaml"
-        path.write_text(yaml.safe_dump({"architecture": one_core(_neurons(network))}))
+        path = Path(folder) / "one_tile.yaml"
+        path.write_text(yaml.safe_dump({"architecture": one_tile(_neurons(network))}))
         architecture = sanafe.load_arch(str(path))
-    core = architecture.tiles[0].cores[0]
+    cores = architecture.tiles[0].cores
     built = sanafe.Network()
     soma = {
         "threshold": network.threshold,
@@ -136,9 +138,8 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
             # One by one: connect_neurons_sparse of version 2.1.1 gives synapses the weights of others.
             for i, j, weight in zip(weights.col.tolist(), weights.row.tolist(), values):
                 sources[i].connect_to_neuron(targets[j], {"weight": weight})
-    for neurons in cells.values():
-        for neuron in neurons:
-            neuron.map_to_core(core)
+    for number, neuron in enumerate(chain.from_iterable(cells.values())):
+        neuron.map_to_core(cores[number // CORE])
     chip = sanafe.SpikingChip(architecture)
     chip.load(built)
     return chip
@@ -150,18 +151,18 @@ def _neurons(network: ExportedNetwork) -> int:
     return depth * sum(population.size for population in network.simulated)
 
 
-def one_core(neurons: int) -> Dict[str, object]:
-    """Return SANA-FE's description of a chip with one core for so many neurons, whose every cost is 0."""
+def one_tile(neurons: int) -> Dict[str, object]:
+    """Return SANA-FE's description of a chip with cores for so many neurons, whose every cost is 0."""
     units = {
         unit: [{"name": unit, "attributes": {**dict.fromkeys(costs, 0.0), **_model(unit)}}]
         for unit, costs in UNITS.items()
     }
     hops = [f"{cost}_{way}_hop" for cost in ("energy", "latency") for way in ("north", "east", "south", "west")]
-    attributes = {"buffer_position": "soma", "buffer_inside_unit": False, "max_neurons_supported": max(1, neurons)}
-    core = {"name": "core", "attributes": attributes, **units}
+    attributes = {"buffer_position": "soma", "buffer_inside_unit": False, "max_neurons_supported": CORE}
+    core = {"name": f"core[0..{neurons // CORE + 1}]", "attributes": attributes, **units}
     tile = {"name": "tile", "attributes": dict.fromkeys(hops, 0.0), "core": [core]}
     mesh = {"link_buffer_size": 1, "topology": "mesh", "width": 1, "height": 1}
-    return {"name": "one_core", "attributes": mesh, "tile": [tile]}
+    return {"name": "one_tile", "attributes": mesh, "tile": [tile]}
 
 
 def _model(unit: str) -> Dict[str, str]:

@@ -6,12 +6,12 @@ import io
 import sanafe
 import yaml
 
-from snnb.crosscheck.sanafe import one_core
+from snnb.crosscheck.sanafe import one_tile
 
 
 def load(path, folder):
-    """Return an architecture of one core, and the network."""
-    (folder / "one_core.yaml").write_text(yaml.safe_dump({"architecture": one_core(10_000)}))
-    architecture = sanafe.load_arch(str(folder / "one_core.yaml"))
+    """Return an architecture of some cores, and the network."""
+    (folder / "one_tile.yaml").write_text(yaml.safe_dump({"architecture": one_tile(10_000)}))
+    architecture = sanafe.load_arch(str(folder / "one_tile.yaml"))
     with contextlib.redirect_stdout(io.StringIO()):
         return architecture, sanafe.load_net(str(path), architecture, use_netlist_format=True)

@@ -90,7 +90,7 @@ def test_exact_digits_of_csv_and_spinemap(graph, tmp_path, spike_times):
     sources, weights = (
         np.concatenate([getattr(batch, name).copy() for batch in graph.edge_batches()]) for name in ("source", "weight")
     )
-    assert any(float(repr(w)) != float(w) for w in weights)  # the short digits are those of another float64
+    assert any(float(str(w)) != float(w) for w in weights)  # the short digits are those of another float64
     assert [float(row["weight"]) for row in rows_of(tmp_path / "csv")] == weights.astype(float).tolist()
     found = {}
     for line in (tmp_path / "spinemap" / "weight_info.txt").read_text().splitlines():

@@ -1,12 +1,18 @@
 """What SANA-FE reads from its file: neurons, synapses, weights, biases (tests/crosscheck runs it)."""
 
+import json
+
 import numpy as np
 import pytest
+import sanafe
 import yaml
 
 from snnb.errors import ResourceError
+from snnb.synapses.build import build_graph
 from snnb.synapses.export.write import export
 from tests.crosscheck.sanafe_file import load
+from tests.synapses.networks import LAYERS, save
+from tests.synapses.recorded import TF as tf  # noqa: N811
 
 
 def test_neurons_edges_weights_and_biases(graph, tmp_path):
@@ -42,3 +48,19 @@ def test_too_many_edges_are_one_line(graph, tmp_path, monkeypatch):
     with pytest.raises(ResourceError, match=r"edges are more than SANA-FE holds .*take a smaller network"):
         export(graph, "sanafe", tmp_path / "net")
     assert not list(tmp_path.iterdir())
+
+
+def test_more_neurons_than_a_core_holds(tmp_path):
+    """SANA-FE ends with a segmentation fault where more than 1024 stand on one."""
+    source = LAYERS.Input((30, 30, 2), name="input")
+    out = LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(LAYERS.Conv2D(2, 3, name="conv")(source)))
+    model = tf.keras.Model(source, out)
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        export(graph, "sanafe", tmp_path / "net", origin={"stamp": "s", "sha256": "0"})
+    architecture, network = load(tmp_path / "net", tmp_path)
+    chip = sanafe.SpikingChip(architecture)
+    chip.load(network)
+    chip.sim(2, timing_model="simple")
+    lines = [line.split("@0.") for line in (tmp_path / "net").read_text().splitlines() if line.startswith("&")]
+    assert np.bincount([int(core) for _, core in lines]).tolist() == [1024, 1024, 1024, 298]  # 1800 + 1568 + 2
+    assert json.loads((tmp_path / "net.json").read_text())["sanafe"]["cores"] == 4

@@ -3,7 +3,8 @@
 Group k (`g`) is population k; neurons count from 0 in each. Behind the populations stand groups of relays: a synapse
 takes a time step there, so the spikes of a connection that skips layers wait in neurons that spike a step after their
 only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds to
-1/64. Everything is in units of the threshold, which is 1. Every neuron stands on core 0.0 until it is mapped elsewhere.
+1/64. Everything is in units of the threshold, which is 1. Each core of tile 0 has the next 1024 neurons until they
+are mapped elsewhere.
 (Boyle et al., IEEE TCAD 44(8), 2025; SLAM-Lab/SANA-FE, netlist format.)
 """
 
@@ -20,6 +21,7 @@ from snnb.synapses.population import GraphPopulation
 from snnb.synapses.projection import GraphProjection
 
 LIMIT = 50_000_000  # edges; SANA-FE 2.1.1 takes some 760 bytes of memory for each: 38 GB
+CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.1 writes over its end without a check
 UNITS = "synapse_hw_name=synapse dendrite_hw_name=dendrite soma_hw_name=soma"
 SOMA = "threshold=1 reset=0 reverse_reset_mode=none reset_mode"
 RESETS = {"subtraction": "soft", "zero": "hard"}
@@ -52,8 +54,10 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             # A spike of the input is 1, all others are one threshold high.
             unit = threshold if projection.source is graph.populations[0] else 1.0
             _write_edges(file, projection, (source, number[projection.target.name]), unit, counter)
+        placed = 0
         for group, size in enumerate(sizes):
-            file.writelines(b"& %d.%d@0.0\n" % (group, i) for i in range(size))
+            file.writelines(b"& %d.%d@0.%d\n" % (group, i, (placed + i) // CORE) for i in range(size))
+            placed += size
 
 
 def relays_of(graph: SynapseGraph) -> Relays:
@@ -110,7 +114,10 @@ def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
         for (name, steps), group in relays_of(graph).items()
     ]
     added = sum(sizes[name] for name, _ in relays_of(graph))
-    return {"sanafe": {"threshold": 1.0, "relays": relays, "added_neurons": added, "added_edges": added}}
+    cores = -(-(graph.number_of_nodes() + added) // CORE)
+    return {
+        "sanafe": {"threshold": 1.0, "cores": cores, "relays": relays, "added_neurons": added, "added_edges": added}
+    }
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
