@@ -39,7 +39,12 @@ def _with_random_statistics(model):
             layer.set_weights([*spread, random.normal(0, 0.3, size), random.uniform(0.5, 1.5, size)])
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+SLOW = ("resnet50_imagenet", "mobilenet_v2_imagenet")
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NETWORKS]
+)
 def converted(request, tmp_path_factory):
     """The trained model, its closed form, the parsed file, and pictures."""
     shape, settings, counted = NETWORKS[request.param]

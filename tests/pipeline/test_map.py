@@ -20,7 +20,8 @@ def snnb(*arguments):
 
 
 def mapped(run, *arguments):
-    result = snnb("map", "--run-dir", run.path, "--hardware", "spinemap_5x5", *arguments)
+    method = [] if "--partition" in arguments else ["--method", "sequential"]  # quick
+    result = snnb("map", "--run-dir", run.path, "--hardware", "spinemap_5x5", *method, *arguments)
     assert result.returncode == 0, result.stderr
     return result
 
