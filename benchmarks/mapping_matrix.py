@@ -36,7 +36,7 @@ Hardware is the first of `snnb hardware` on which `snnb map` finds room, with `-
 per sample, as [mapping.md](mapping.md) defines them. Behind the number of cores stands, in brackets, that of the
 mapping in the order of the neurons' ids; *beside sequential* is the connectivity divided by that mapping's. Seconds
 are those of the command, and those of the processor that it and Mt-KaHyPar took, which other work on the machine does
-not change much.
+not change much. The first mapping on a machine, here that of the smallest network, compiles the loops too.
 
 All networks have their full size. Those without † are trained for two batches of random pictures and simulated for 20
 steps with two more: their spikes are not those of a network that has learned, and the proportions between mappings
