@@ -1,7 +1,13 @@
-"""How long work tells how far it is: a plain callable, so that no room depends on how it is shown."""
+"""How work tells a person something, or how far it is: plain callables, so that no room depends on how it is shown."""
 
 import time
-from typing import Optional, Protocol
+from typing import Callable, Optional, Protocol
+
+Say = Callable[[str], None]  # called with a line for a person
+
+
+def say_nothing(message: str) -> None:
+    """Say nothing."""
 
 
 class Progress(Protocol):

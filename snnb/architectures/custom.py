@@ -17,7 +17,7 @@ from snnb.architectures.trained import load_trained, usable_model
 from snnb.errors import InputError, UsageError, out_of_memory
 from snnb.files import open_regular
 from snnb.model_files.kinds import is_model_file, refuse_other_kinds
-from snnb.model_files.tell import Tell, tell_nobody
+from snnb.progress import Say, say_nothing
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def own_model(model: str) -> OwnModel:
     path = _file(match["path"] if match else model)
     if match is None:
 
-        def load(input_shape: InputShape, num_classes: Optional[int], tell: Tell = tell_nobody) -> "Model":
+        def load(input_shape: InputShape, num_classes: Optional[int], tell: Say = say_nothing) -> "Model":
             return load_trained(path, tell)
 
         return OwnModel(_own_name(path.stem), path, None, load)

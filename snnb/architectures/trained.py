@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from snnb.errors import InputError
 from snnb.model_files.read import read_model
-from snnb.model_files.tell import Tell, tell_nobody
+from snnb.progress import Say, say_nothing
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
 
 
-def load_trained(path: Path, tell: Tell = tell_nobody) -> "Model":
+def load_trained(path: Path, tell: Say = say_nothing) -> "Model":
     """Load a model with its weights, uncompiled; `tell` is called with what it has that the file has not.
 
     Raises

@@ -11,13 +11,14 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from snnb.errors import InputError
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.limits import Limits
+from snnb.progress import Say
 
 LARGEST_SUM = 1 << 30  # of all weights: what it computes with has 32 bits
 MANY_BLOCKS = 1024
@@ -147,7 +148,7 @@ def _node_weights(net: Contracted, limits: Limits) -> Tuple[np.ndarray, int]:
 
 
 def partitions(
-    graph: Hypergraph, jobs: Sequence[Job], warn: Callable[[str], None], processes: int = 2
+    graph: Hypergraph, jobs: Sequence[Job], warn: Say, processes: int = 2
 ) -> Iterator[Tuple[Job, np.ndarray]]:
     """Partition a hypergraph for each of several jobs.
 

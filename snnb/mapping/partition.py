@@ -18,7 +18,7 @@ from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.search import Search
 from snnb.mapping.sequential import sequential
 from snnb.mapping.traffic import connectivity, usage
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, silent
 
 MOST_NEURONS = 100_000  # that are placed one by one
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
@@ -35,7 +35,6 @@ MORE_CORES_FOR_AXONS = 0.10
 WITHOUT = (
     "Mt-KaHyPar is not installed, so only snnb's own moves were tried: pip install 'snnb[mapping]' for better mappings"
 )
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +175,7 @@ def _by_groups(
     most: int,
     first: np.ndarray,
     seed: int,
-    warn: Warn,
+    warn: Say,
     progress: Progress,
 ) -> Optional[np.ndarray]:
     """Partition groups; then let single neurons move where there are few enough."""
@@ -196,7 +195,7 @@ def _by_groups(
 
 
 def _searched(
-    net: Contracted, limits: Limits, most: int, first: np.ndarray, seed: int, warn: Warn, progress: Progress
+    net: Contracted, limits: Limits, most: int, first: np.ndarray, seed: int, warn: Say, progress: Progress
 ) -> Optional[np.ndarray]:
     """Return the best legal mapping of groups that the search finds from several starts; None when there is none."""
     best: Optional[np.ndarray] = None
@@ -222,7 +221,7 @@ def _numbers_of_cores(net: Contracted, limits: Limits, most: int, used: int) -> 
 
 
 def _starts(
-    net: Contracted, limits: Limits, numbers: Sequence[int], first: np.ndarray, seed: int, warn: Warn
+    net: Contracted, limits: Limits, numbers: Sequence[int], first: np.ndarray, seed: int, warn: Say
 ) -> Iterator[Tuple[int, np.ndarray]]:
     """Yield numbers of cores and mappings to start from, Mt-KaHyPar's and the sequential one; they may break limits."""
     seeds = range(seed, seed + (2 if net.groups <= FEW_GROUPS else 1))

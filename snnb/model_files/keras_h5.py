@@ -10,13 +10,13 @@ from snnb.errors import InputError
 from snnb.hdf5 import json_attribute, numbers_stored, reading
 from snnb.model_files.keras_weights import build, require_weights
 from snnb.model_files.newer_keras import as_tensorflow_22
-from snnb.model_files.tell import Tell
+from snnb.progress import Say
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
 
 
-def read_keras_h5(path: Path, remedy: str, tell: Tell) -> "Model":
+def read_keras_h5(path: Path, remedy: str, tell: Say) -> "Model":
     """Read a model with its weights, uncompiled.
 
     Raises

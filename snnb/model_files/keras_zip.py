@@ -24,7 +24,7 @@ from snnb.files import FULL, open_regular, require_disk
 from snnb.hdf5 import numbers_stored, reading
 from snnb.model_files.keras_weights import build, require_weights
 from snnb.model_files.newer_keras import as_tensorflow_22
-from snnb.model_files.tell import Tell
+from snnb.progress import Say
 from snnb.text import LONGEST, JsonValue, decoded, parse_json
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ BYTES_A_WEIGHT = 32
 BYTES_BESIDE = 64 << 20
 
 
-def read_keras_zip(path: Path, remedy: str, tell: Tell) -> "Model":
+def read_keras_zip(path: Path, remedy: str, tell: Say) -> "Model":
     """Read a model with its weights, uncompiled.
 
     Raises

@@ -10,7 +10,7 @@ from typing import Dict, List, Set, Tuple
 
 from snnb.errors import InputError
 from snnb.keras_file import LAYERS, MODELS, check_layers, not_loaded, size_up
-from snnb.model_files.tell import Tell
+from snnb.progress import Say
 from snnb.text import JsonValue
 
 Entry = Dict[str, JsonValue]
@@ -38,7 +38,7 @@ MIXED = ("mixed_float16", "mixed_bfloat16")
 RENAMED = {"batch_shape": "batch_input_shape"}  # from Keras 3
 
 
-def as_tensorflow_22(description: JsonValue, where: str, remedy: str, tell: Tell) -> JsonValue:
+def as_tensorflow_22(description: JsonValue, where: str, remedy: str, tell: Say) -> JsonValue:
     """Return the description of a model as TensorFlow 2.2 would have written it.
 
     Parameters
@@ -77,7 +77,7 @@ class _RefusedError(Exception):
     """What the file says cannot be done here; the text tells which layer and what."""
 
 
-def _model(description: Entry, tell: Tell) -> Tuple[Entry, List[str]]:
+def _model(description: Entry, tell: Say) -> Tuple[Entry, List[str]]:
     """Return the model, and the names of the reshaping layers that were added and have no channels yet."""
     config = description["config"]
     if isinstance(config, list):  # a Sequential of Keras before 2.2.3
@@ -130,7 +130,7 @@ def _as_list(ends: List[JsonValue]) -> List[JsonValue]:
     return [ends] if isinstance(ends[0], str) else ends
 
 
-def _inside(entry: Entry, tell: Tell) -> Entry:
+def _inside(entry: Entry, tell: Say) -> Entry:
     """Return a model that is a layer of another one."""
     name, kind = (str(value)[:100] for value in (entry["config"]["name"], entry["class_name"]))
     if any("module" in layer for layer in entry["config"]["layers"]):

@@ -12,7 +12,7 @@ from snnb.model_files import onnx_operators as operators
 from snnb.model_files import onnx_pictures as pictures
 from snnb.model_files.onnx_graph import EXPORT, Graph, Node, read_graph
 from snnb.model_files.onnx_values import Given, Layers, NotReadError, Value, vector
-from snnb.model_files.tell import Tell
+from snnb.progress import Say
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
@@ -52,7 +52,7 @@ WITH_GRAPH = ("LogSoftmax", "Reshape", "Softmax")
 ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 
 
-def read_onnx(path: Path, tell: Tell) -> "Model":
+def read_onnx(path: Path, tell: Say) -> "Model":
     """Read a model with its weights, uncompiled.
 
     Raises
@@ -102,7 +102,7 @@ def read_onnx(path: Path, tell: Tell) -> "Model":
     return keras.Model(picture, output.tensor)
 
 
-def _operator(node: Node, graph: Graph, tell: Tell) -> Operator:
+def _operator(node: Node, graph: Graph, tell: Say) -> Operator:
     if node.kind == "Reshape":
         return partial(operators.reshape, batch=graph.input_shape[0])
     if node.kind == "LogSoftmax":
@@ -115,7 +115,7 @@ def _operator(node: Node, graph: Graph, tell: Tell) -> Operator:
 
 
 def _channels_last(graph: Graph) -> bool:
-    """Tell whether the input has its channels last, as in models that were made of TensorFlow's.
+    """Say whether the input has its channels last, as in models that were made of TensorFlow's.
 
     They move the channels before anything looks at neighbouring pixels. PyTorch's pictures have them first.
     """

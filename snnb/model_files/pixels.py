@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
 import numpy as np
 
 from snnb.errors import InputError
-from snnb.model_files.tell import Tell
+from snnb.progress import Say
 
 if TYPE_CHECKING:
     from tensorflow import keras
@@ -80,7 +80,7 @@ def parse_pixels(text: str) -> Pixels:
     return Pixels(1 / std, -mean / std)
 
 
-def fold_pixels(model: "keras.Model", text: str, tell: Tell) -> "keras.Model":
+def fold_pixels(model: "keras.Model", text: str, tell: Say) -> "keras.Model":
     """Return a model that makes of pixels in [0, 1] what the given one makes of its own.
 
     Parameters
@@ -154,7 +154,7 @@ def _of_channels(layer: "keras.layers.Layer") -> bool:
 
 
 def _pads(layer: "keras.layers.Layer") -> bool:
-    """Tell whether `same` pads anything."""
+    """Say whether `same` pads anything."""
     sizes = zip(layer.input_shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate)
     return any((-(-n // stride) - 1) * stride + (taps - 1) * dilation + 1 > n for n, taps, stride, dilation in sizes)
 

@@ -7,7 +7,7 @@ from snnb.errors import InputError
 from snnb.model_files.kinds import HDF5_FILE, ZIP, content_of, refuse_other_kinds
 from snnb.model_files.onnx_graph import EXPORT, external_files
 from snnb.model_files.onnx_model import read_onnx
-from snnb.model_files.tell import Tell
+from snnb.progress import Say
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 RESAVE = "build the model of Keras's own layers and save it again with model.save"
 
 
-def read_model(path: Path, tell: Tell) -> "Model":
+def read_model(path: Path, tell: Say) -> "Model":
     """Read a trained model with its weights.
 
     Parameters
@@ -60,7 +60,7 @@ def files_of(path: Path) -> List[Path]:
     return [path, *external_files(path)] if path.suffix.lower() == ".onnx" else [path]
 
 
-def _with_softmax(model: "Model", tell: Tell) -> "Model":
+def _with_softmax(model: "Model", tell: Say) -> "Model":
     """Add the softmax to a classifier that ends in logits, that is, in a vector without an activation."""
     from tensorflow import keras
 

@@ -5,11 +5,12 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Dict, Iterator, List, Optional, Sequence, Union
 
 from snnb.errors import InputError, UpstreamError, UsageError
 from snnb.files import describe_os_error, disk_full_told, sync_tree
 from snnb.options import Options
+from snnb.progress import Say, say_nothing
 from snnb.rundir import lock, manifest, removal, replacing
 from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
 from snnb.rundir.hashes import HASHES, HashMemory
@@ -131,7 +132,7 @@ class RunDirectory:
             time.sleep(0.1)
 
     @contextmanager
-    def locked(self, *, wait: bool = True, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    def locked(self, *, wait: bool = True, say: Say = say_nothing) -> Iterator[None]:
         """Hold the run for writing: wait for the lock, read the manifest again, remove what a killed stage has left."""
         with lock.locked(self.path, wait=wait, say=say):
             self.manifest = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
@@ -214,7 +215,7 @@ class RunDirectory:
         manifest.save_manifest(content, self.path / manifest.NAME)
         self.manifest = content
 
-    def remove(self, directories: Sequence[str], say: Callable[[str], None] = lambda _: None) -> None:
+    def remove(self, directories: Sequence[str], say: Say = say_nothing) -> None:
         """Take results out of the run, which is locked; after an error nothing has changed.
 
         Parameters
@@ -253,12 +254,12 @@ class RunDirectory:
             self.recover(say)
         self.hashes.save()
 
-    def recover(self, say: Callable[[str], None] = lambda _: None) -> None:
+    def recover(self, say: Say = say_nothing) -> None:
         """Undo what a killed stage has left, so that the directories are those that the manifest names."""
         removal.settle_removals(self.path, self.records(), self.kinds, say)
         replacing.recover(self.path, self.records(), self.kinds, self.hashes, say)
 
-    def settle(self, say: Callable[[str], None]) -> None:
+    def settle(self, say: Say) -> None:
         """Recover before a command that only reads, if it can be done at once; else say why not."""
         if not any(
             (

@@ -12,10 +12,11 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Iterator
 
 from snnb.errors import InputError, UpstreamError
 from snnb.files import remove, write_text_atomically
+from snnb.progress import Say
 from snnb.rundir.environment import now_utc
 from snnb.text import load_json, printable
 
@@ -36,7 +37,7 @@ def holder_of(directory: Path) -> str:
 
 
 @contextmanager
-def locked(directory: Path, *, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
+def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
     """Hold the run directory's lock.
 
     Parameters

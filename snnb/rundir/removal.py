@@ -11,10 +11,11 @@ any folder: the files behind it are removed by the command alone, which has comp
 import os
 import re
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from snnb.errors import InputError, UsageError
 from snnb.files import remove, sync_directory
+from snnb.progress import Say, say_nothing
 from snnb.rundir.records import AnyKind, AnyRecord
 
 REMOVED = ".removed-"
@@ -103,9 +104,7 @@ def half_removed(root: Path, recorded: Recorded, kinds: Sequence[AnyKind]) -> Di
     }
 
 
-def settle_removals(
-    root: Path, recorded: Recorded, kinds: Sequence[AnyKind], say: Callable[[str], None] = lambda _: None
-) -> None:
+def settle_removals(root: Path, recorded: Recorded, kinds: Sequence[AnyKind], say: Say = say_nothing) -> None:
     """Put back what a killed removal has set aside, or finish it, as the manifest says."""
     for relative, aside in list(removals_left(root, kinds)):
         if relative not in recorded:

@@ -12,10 +12,11 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, Set, Tuple
 
 from snnb.errors import InputError
 from snnb.files import PARTIAL, remove, sha256_of, sync_directory
+from snnb.progress import Say, say_nothing
 from snnb.rundir import manifest
 from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.records import AnyKind, AnyRecord
@@ -104,9 +105,7 @@ def moved_aside(root: Path, recorded: Recorded, kinds: Kinds, hashes: HashMemory
     }
 
 
-def recover(
-    root: Path, recorded: Recorded, kinds: Kinds, hashes: HashMemory, say: Callable[[str], None] = lambda _: None
-) -> None:
+def recover(root: Path, recorded: Recorded, kinds: Kinds, hashes: HashMemory, say: Say = say_nothing) -> None:
     """Undo what a killed stage has left, so that the directories are those that the manifest names.
 
     Parameters
@@ -151,9 +150,7 @@ def _directories(root: Path, recorded: Recorded, kinds: Kinds) -> List[str]:
     return found
 
 
-def _put_right(
-    root: Path, relative: str, aside: Path, recorded: Recorded, hashes: HashMemory, say: Callable[[str], None]
-) -> None:
+def _put_right(root: Path, relative: str, aside: Path, recorded: Recorded, hashes: HashMemory, say: Say) -> None:
     """Keep the recorded one of what lies in place and what was renamed aside; afterwards nothing lies aside.
 
     An empty directory aside says that nothing was in place before. Where the manifest has the stage, the directory

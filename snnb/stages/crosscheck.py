@@ -13,12 +13,11 @@ from snnb.crosscheck.exported import ExportedNetwork
 from snnb.errors import InputError, UsageError, VerificationError
 from snnb.files import sha256_of
 from snnb.numpy_file import load_archive
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.dataset import dataset_array
 from snnb.stages.exports import PICTURES, chosen_graph, graph_file, simulated_by
 from snnb.stages.graph import WEIGHTS
-from snnb.stages.stage import Say, say_nothing
 from snnb.synapses import SynapseGraph
 from snnb.synapses.export.simulated import Simulated
 from snnb.synapses.export.spinemap import spikes_of

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from snnb.errors import UpstreamError, UsageError
 from snnb.files import open_regular, sha256_of
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.staleness import stale_reason
 from snnb.stages import prepare, simulate
 from snnb.stages.graph import WEIGHTS
-from snnb.stages.stage import Say, recorded, say_nothing
+from snnb.stages.stage import recorded
 from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 
 if TYPE_CHECKING:

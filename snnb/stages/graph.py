@@ -9,12 +9,12 @@ from snnb.errors import InputError, UsageError
 from snnb.files import require_disk
 from snnb.memory import COMPILED
 from snnb.options import Options
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 from snnb.rundir.staleness import stale_reason
 from snnb.stages.log_file import write_log
-from snnb.stages.stage import Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
+from snnb.stages.stage import Stage, StageResult, params_in_force, recorded, result_of
 from snnb.synapses.export.export_options import ExportOptions, RateUnit
 from snnb.text import load_json
 

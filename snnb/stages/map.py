@@ -14,24 +14,14 @@ from snnb.files import require_disk
 from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
 from snnb.memory import COMPILED
 from snnb.options import Flag, Options, Seed
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.stages import graph
 from snnb.stages.log_file import write_log
-from snnb.stages.stage import (
-    PlannedRun,
-    Say,
-    Stage,
-    StageResult,
-    params_in_force,
-    record_to_repair,
-    recorded,
-    result_of,
-    say_nothing,
-)
+from snnb.stages.stage import PlannedRun, Stage, StageResult, params_in_force, record_to_repair, recorded, result_of
 
 if TYPE_CHECKING:
     from snnb.mapping.map_network import MappedNetwork

@@ -8,11 +8,11 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.errors import InputError
 from snnb.files import require_disk
 from snnb.memory import TENSORFLOW
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 from snnb.stages import train
-from snnb.stages.stage import PlannedRun, Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
+from snnb.stages.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, result_of
 
 VERIFIED_SAMPLES = 100
 

@@ -10,13 +10,13 @@ from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Opti
 from snnb.errors import InputError, UpstreamError
 from snnb.memory import require_address_space
 from snnb.options import fitting, over, refuse_bad_values
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
 from snnb.rundir.staleness import stale_reason, version_warnings
 from snnb.stages.all import STAGES
 from snnb.stages.differences import in_words
-from snnb.stages.stage import AnyStage, Given, PlannedRun, Say, StageResult, recorded_params, result_of, say_nothing
+from snnb.stages.stage import AnyStage, Given, PlannedRun, StageResult, recorded_params, result_of
 
 TENSORFLOW_PYTHON = "3.8"  # the newest for which TensorFlow 2.2 was built
 

@@ -12,11 +12,11 @@ from typing_extensions import Annotated
 
 from snnb.memory import ARRAY_LIBRARIES
 from snnb.options import Count, Flag, Options, Seed, typed
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record
-from snnb.stages.stage import Say, Stage, StageResult, params_in_force, recorded, result_of, say_nothing
+from snnb.stages.stage import Stage, StageResult, params_in_force, recorded, result_of
 
 NORM_SAMPLES = 1000
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import List, Sequence
 
 from snnb.errors import UsageError
+from snnb.progress import Say, say_nothing
 from snnb.rundir import removal
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.exports import exports_of
-from snnb.stages.stage import Say, say_nothing
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """`Run`: the stages as methods, for use in a Python program."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 
 from typing_extensions import Unpack
 
 from snnb.options import validated
+from snnb.progress import Say, say_nothing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verification import Verification, verify_run
 from snnb.stages.all import STAGES
@@ -63,7 +64,7 @@ class Run:
         *,
         dataset: Optional[str] = None,
         shape: Optional[Tuple[int, int, int]] = None,
-        say: Callable[[str], None] = lambda _: None,
+        say: Say = say_nothing,
     ) -> None:
         self.directory: RunDirectory = open_or_create(model, Path(path) if path is not None else None, dataset)
         self._say = say

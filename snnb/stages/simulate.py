@@ -11,7 +11,7 @@ from snnb.errors import UsageError
 from snnb.files import copy_file, require_disk
 from snnb.memory import TENSORFLOW
 from snnb.options import Flag
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import D, Kind, P, Record, StageRecord
 from snnb.rundir.staleness import stale_reason
@@ -22,7 +22,6 @@ from snnb.stages.log_file import write_log
 from snnb.stages.parse import ParseParams
 from snnb.stages.stage import (
     PlannedRun,
-    Say,
     Stage,
     StageResult,
     params_in_force,
@@ -30,7 +29,6 @@ from snnb.stages.stage import (
     recorded,
     recorded_details,
     result_of,
-    say_nothing,
 )
 from snnb.stages.train import TrainParams
 from snnb.text import LONGEST_NAME, is_name

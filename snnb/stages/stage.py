@@ -6,18 +6,13 @@ from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tu
 
 from snnb.errors import UsageError
 from snnb.options import fitting, option_name, over, validated
-from snnb.progress import Progress
+from snnb.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
 from snnb.rundir.staleness import stale_reason
 
 Given = Mapping[str, Mapping[str, object]]
-Say = Callable[[str], None]
 Follow = Callable[[Mapping[str, object], Mapping[str, "StageResult"]], Mapping[str, object]]
-
-
-def say_nothing(message: str) -> None:
-    """Say nothing."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
 from snnb.model_files.pixels import AS_THEY_ARE, fold_pixels, parse_pixels
 from snnb.model_files.read import files_of
-from snnb.model_files.tell import Tell, tell_nobody
 from snnb.options import Count, Flag, Seed, fitting, from_pairs, typed
-from snnb.progress import Progress, silent
+from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import file_record
@@ -22,7 +21,6 @@ from snnb.rundir.records import Kind, Record
 from snnb.stages import prepare
 from snnb.stages.stage import (
     PlannedRun,
-    Say,
     Stage,
     StageResult,
     params_in_force,
@@ -30,7 +28,6 @@ from snnb.stages.stage import (
     recorded_details,
     recorded_params,
     result_of,
-    say_nothing,
 )
 from snnb.training.recipe import Recipe
 
@@ -145,7 +142,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
 
 
 def builder(
-    run: RunDirectory, model: "Model", params: TrainParams, tell: Tell = tell_nobody
+    run: RunDirectory, model: "Model", params: TrainParams, tell: Say = say_nothing
 ) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the run's model for its data set.
 
