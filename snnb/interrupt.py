@@ -1,10 +1,11 @@
 """Ctrl-C during work that spends seconds or minutes inside compiled code, where Python receives no signals."""
 
-import os
 import threading
 from collections import deque
 from concurrent.futures import Future
 from typing import Callable, Deque, Iterable, Iterator, TypeVar
+
+from snnb.processors import processors
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ def interruptible(call: Callable[[], T]) -> T:
 
 
 def in_parallel(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
-    """Compute as many calls at a time as there are cores, each as `interruptible` does.
+    """Compute as many calls at a time as there are processors, each as `interruptible` does.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def in_parallel(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
     begun: Deque[Future[T]] = deque()
     for call in calls:
         begun.append(_begin(call))
-        if len(begun) >= (os.cpu_count() or 1):
+        if len(begun) >= processors():
             yield begun.popleft().result()
     while begun:
         yield begun.popleft().result()

@@ -1,10 +1,10 @@
 """Check that there is enough memory before it is needed: native code ends the process when it gets none."""
 
-import os
 import resource
 from pathlib import Path
 
 from snnb.errors import ResourceError
+from snnb.processors import processors
 
 TENSORFLOW = 1_750_000_000  # bytes of address space to import it and run a small network, beside its threads
 ARRAY_LIBRARIES = 120_000_000  # bytes of address space for numpy, Pillow and scikit-learn
@@ -22,7 +22,7 @@ def require_address_space(size: int, what: str) -> None:
         return
     pages = int(Path("/proc/self/statm").read_text().split()[0])  # proc(5): of the whole address space
     left = limit - pages * resource.getpagesize()
-    needed = size + EACH_THREAD * len(os.sched_getaffinity(0))
+    needed = size + EACH_THREAD * processors()
     if left < needed:
         raise ResourceError(
             f"{what} needs {needed / 1e9:.1f} GB of address space to start, the limit leaves {max(left, 0) / 1e9:.1f}; "

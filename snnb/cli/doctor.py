@@ -7,6 +7,7 @@ from typing import Dict, List, Tuple
 
 from snnb.cli import output
 from snnb.cli.parameters import Json, Quiet, Verbose
+from snnb.processors import processors
 from snnb.text import JsonValue
 
 
@@ -23,7 +24,7 @@ def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -
         **current_environment().model_dump(exclude={"device"}),
         "tensorflow_imports": tensorflow,
         "gpus": gpus,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": processors(),
         "memory_bytes": psutil.virtual_memory().total,
         "memory_available_bytes": psutil.virtual_memory().available,
         "runs": _place(Path(os.environ.get("SNNB_RUNS") or "runs")),

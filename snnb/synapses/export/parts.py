@@ -4,13 +4,13 @@ The loops that generate edges and Arrow's writer both work without Python's lock
 """
 
 import csv
-import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
+from snnb.processors import processors
 from snnb.synapses.adjacency import ranges
 from snnb.synapses.export.parquet import (
     OPTIONS,
@@ -55,7 +55,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         projection.edges_of(0, 1)
     stopped = threading.Event()
     counter = request.counter(graph.number_of_edges())
-    with ThreadPoolExecutor(request.options.workers or len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(request.options.workers or processors()) as pool:
         pending: Dict[Future[None], _Part] = {
             pool.submit(_write_part, graph, path, part, request, stopped): part
             for part in sorted(parts, key=lambda part: -part.edges)

@@ -6,7 +6,6 @@ spike that comes a step earlier shifts others: in ResNet-20 nearly 1 % differ af
 are exact, none does.
 """
 
-import os
 import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import Iterator, Tuple
 import numpy as np
 
 from snnb.network.network import Network
+from snnb.processors import processors
 from snnb.simulation.block import BlockCounts, Observe
 from snnb.simulation.engines.event.network import EventNetwork
 from snnb.simulation.engines.event.scratch import Scratch
@@ -37,8 +37,7 @@ class EventEngine:
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self._settings = settings
         self._prepared = EventNetwork(network, settings)
-        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._threads = max(1, processors // settings.workers)
+        self._threads = max(1, processors() // settings.workers)
         self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
         for _ in range(self._threads):
             self._scratch.put(Scratch(self._prepared.train_steps))
