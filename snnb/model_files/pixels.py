@@ -1,83 +1,23 @@
 """Pixels as a pretrained network expects them, folded into its first layers: its input stays a current in [0, 1].
 
-The presets are those of `keras.applications.imagenet_utils.preprocess_input`, whose pixels are 0 to 255:
-
-- `caffe`: blue, green, red; less the mean of ImageNet (103.939, 116.779, 123.68); not divided.
-- `torch`: to [0, 1], less the mean (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225), as torchvision's networks.
-- `tf`: to [-1, 1].
-
 A pixel x of channel c in [0, 1] becomes a_c x + b_c. A layer that weighs its input sum by sum, w · (a x + b), computes
 the same with the weights a w and the further bias Σ w b.
 """
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from snnb.errors import InputError
+from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
 from snnb.progress import Say
 
 if TYPE_CHECKING:
     from tensorflow import keras
 
-AS_THEY_ARE = "0-1"
-_IMAGENET_MEAN, _IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-_GIVEN = re.compile(r"mean=(?P<mean>[-+.\deE,]+),std=(?P<std>[-+.\deE,]+)")
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 # What hands each channel on as it is, or averages it, or takes the highest: scaling by a positive number can wait.
 PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "Dropout")
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """How a network's pixels follow from those in [0, 1].
-
-    Attributes
-    ----------
-    factor, shift : ndarray of float64, shape (1,) or (channels,)
-        What a pixel is multiplied by, and what is then added, in the order of the network's channels.
-    reversed : bool
-        Whether the network's channels are blue, green, red.
-    """
-
-    factor: np.ndarray
-    shift: np.ndarray
-    reversed: bool = False
-
-
-def parse_pixels(text: str) -> Pixels:
-    """Read `caffe`, `torch`, `tf`, `0-1`, `0-255`, or `mean=0.5,std=0.5` with one number or one for each channel.
-
-    Mean and standard deviation are those of pixels in [0, 1], as torchvision's `Normalize` has them.
-
-    Raises
-    ------
-    ValueError
-        The text is none of these.
-    """
-    one = np.ones(1)
-    presets = {
-        AS_THEY_ARE: Pixels(one, 0 * one),
-        "0-255": Pixels(255 * one, 0 * one),
-        "tf": Pixels(2 * one, -one),
-        "torch": Pixels(1 / _IMAGENET_STD, -_IMAGENET_MEAN / _IMAGENET_STD),
-        "caffe": Pixels(255 * np.ones(3), -np.array([103.939, 116.779, 123.68]), reversed=True),
-    }
-    if text in presets:
-        return presets[text]
-    match = _GIVEN.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is none of {', '.join(presets)}, and not like mean=0.5,std=0.25")
-    mean, std = (np.array([float(number) for number in match[name].split(",")]) for name in ("mean", "std"))
-    if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
-        raise ValueError(f"{text!r}: a standard deviation is above 0")
-    if 1 not in (len(mean), len(std)) and len(mean) != len(std):
-        raise ValueError(f"{text!r} has {len(mean)} means and {len(std)} standard deviations")
-    if np.abs(mean).max() > 1:
-        raise ValueError(f"{text!r}: mean and std are those of pixels in [0, 1]; divide both by 255")
-    return Pixels(1 / std, -mean / std)
 
 
 def fold_pixels(model: "keras.Model", text: str, tell: Say) -> "keras.Model":

@@ -10,8 +10,7 @@ from typing_extensions import Annotated
 
 from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
-from snnb.model_files.pixels import AS_THEY_ARE, fold_pixels, parse_pixels
-from snnb.model_files.read import files_of
+from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
 from snnb.options import Count, Flag, Seed, fitting, from_pairs, typed
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir import manifest
@@ -120,6 +119,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     An interrupted training is continued from its last complete epoch: always if `params.resume` is true, never if it is
     false, and if it is None, only when the checkpoint was made with these parameters. The result is the same each time.
     """
+    from snnb.model_files.read import files_of
     from snnb.stages.model import model_of
 
     model = model_of(run)
@@ -160,6 +160,8 @@ def builder(
     )
 
     def build() -> "keras.Model":
+        from snnb.model_files.pixels import fold_pixels
+
         return fold_pixels(own(), params.pixels, tell)
 
     return build

@@ -12,9 +12,10 @@ from tests.pipeline.conftest import RECORDED
 
 FORBID = """
 import sys
+FORBIDDEN = ("tensorflow", "snntoolbox")
 class Forbidden:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tensorflow", "snntoolbox"):
+        if name.split(".")[0] in FORBIDDEN:
             raise ImportError(name + " is forbidden here")
 sys.meta_path.insert(0, Forbidden())
 from snnb.cli.main import main
@@ -31,6 +32,14 @@ def snnb(*arguments, cwd=None, code="from snnb.cli.app import app; app()"):
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["models"], ["datasets"], ["--version"]])
 def test_what_needs_no_tensorflow_starts_without_it(arguments):
     result = snnb(*arguments, code=FORBID)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_waits_for_no_large_library(arguments):
+    large = ("numpy", "scipy", "h5py", "numba", "matplotlib", "jinja2", "onnx", "networkx", "tensorflow", "snntoolbox")
+    result = snnb(*arguments, code=FORBID.replace('("tensorflow", "snntoolbox")', repr(large)))
     assert result.returncode == 0, result.stderr
     assert result.stdout
 
