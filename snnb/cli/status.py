@@ -51,7 +51,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
                 f"{timing.wall_s:,.1f} s" if timing else "",
                 figures["label"] or "",
                 f"{figures['samples']:,}" if found else "",
-                _quality(figures),
+                found.quality if found else "",
                 in_words(figures["differs"]),
             ]
         )
@@ -68,13 +68,6 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
     table = _filled(rows)
     right = [column for column, name in enumerate(table[0]) if name in ("took", "samples")]
     console.result([*head, *output.table_lines(table, right=right)], stated)
-
-
-def _quality(figures: Dict[str, JsonValue]) -> str:
-    if figures["snn_accuracy"] is not None:
-        return f"{figures['snn_accuracy']:.2%}"
-    error = figures["snn_mean_squared_error"]
-    return "" if error is None else f"error {error:.4g}"
 
 
 def _filled(rows: List[List[str]]) -> List[List[str]]:

@@ -83,11 +83,10 @@ class Search:
     def mend(self) -> None:
         """Move groups from cores that hold too much to where it costs least and keeps the limits, while that helps."""
         for mending in (1, 2):
-            while self._excess:
+            before = self._excess + 1
+            while 0 < self._excess < before:
                 before = self._excess
                 self._pass(mending)
-                if self._excess >= before:
-                    break
 
     @property
     def _excess(self) -> int:

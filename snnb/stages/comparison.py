@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
-from snnb.errors import InputError, UsageError
+from snnb.errors import UsageError
 from snnb.numpy_file import load_archive
 from snnb.rundir import manifest
 from snnb.rundir.directory import STAMP, RunDirectory
@@ -13,6 +13,7 @@ from snnb.simulation.quality import wilson_interval
 from snnb.stages import map as mapping
 from snnb.stages.runs import open_run
 from snnb.stages.simulations import SimulationRecord, apart
+from snnb.stages.stage import unaltered
 from snnb.text import JsonValue, load_json
 
 Interval = Tuple[float, float]
@@ -170,14 +171,13 @@ def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue]
         One is not as the simulation wrote it.
     """
     folder = run.directory_of("simulate", stamp)
-    written = {file.path: file for file in run.records_of("simulate")[stamp].outputs}
     remedy = f"`snnb simulate --repair {stamp} --run-dir {run.path}` makes it again"
-    paths = [f"{folder}/{name}" for name in ("sim_accuracies.json", "spike_rate_sums.npz")]
-    for path in paths:
-        if path not in written or not run.hashes.matches(written[path]):
-            raise InputError(f"{run.path / path} is not as the simulation wrote it; {remedy}")
-    stated = load_json(run.path / paths[0], remedy)
-    arrays = load_archive(run.path / paths[1], remedy, must=["num_samples"])
+    accuracies, sums = (
+        unaltered(run, run.record_of("simulate", stamp), f"{folder}/{name}", "the simulation wrote it", remedy)
+        for name in ("sim_accuracies.json", "spike_rate_sums.npz")
+    )
+    stated = load_json(accuracies, remedy)
+    arrays = load_archive(sums, remedy, must=["num_samples"])
     counts = {name: values for name, values in arrays.items() if values.ndim and name != "input"}
     return stated, counts
 

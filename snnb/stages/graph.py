@@ -14,7 +14,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 from snnb.rundir.staleness import stale_reason
 from snnb.stages.log_file import write_log
-from snnb.stages.stage import Stage, StageResult, params_in_force, recorded, result_of
+from snnb.stages.stage import Stage, StageResult, params_in_force, recorded, result_of, unaltered
 from snnb.synapses.export.export_options import ExportOptions, RateUnit
 from snnb.text import load_json
 
@@ -143,13 +143,9 @@ def _refuse_damaged(run: RunDirectory, params: GraphParams, read: Sequence[str])
     """Raise `InputError` when a file of a simulation is not as that simulation wrote it."""
     if params.simulation is None:
         return
-    written = {file.path: file for file in run.records_of("simulate")[params.simulation].outputs}
+    record, remedy = run.record_of("simulate", params.simulation), f"`snnb simulate --repair {params.simulation}`"
     for path in read:
-        if path not in written or not run.hashes.matches(written[path]):
-            raise InputError(
-                f"{run.path / path} is not as the simulation wrote it; "
-                f"`snnb simulate --repair {params.simulation}` makes it again"
-            )
+        unaltered(run, record, path, "the simulation wrote it", f"{remedy} makes it again")
 
 
 def _coding(path: Path) -> Mapping[str, str]:

@@ -21,7 +21,16 @@ from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.stages import graph
 from snnb.stages.log_file import write_log
-from snnb.stages.stage import PlannedRun, Stage, StageResult, params_in_force, record_to_repair, recorded, result_of
+from snnb.stages.stage import (
+    PlannedRun,
+    Stage,
+    StageResult,
+    params_in_force,
+    record_to_repair,
+    recorded,
+    result_of,
+    unaltered,
+)
 
 if TYPE_CHECKING:
     from snnb.mapping.map_network import MappedNetwork
@@ -192,8 +201,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     named = _hardware_of(params)
     hardware, described = read_hardware(named)
     read = f"{run.directory_of(graph.KIND.name, params.graph)}/{run.model}_graph.h5"
-    _refuse_damaged(run, params, read)
-    with run.stage("map", params, inputs=[read], name=stamp) as output, SynapseGraph.open(run.path / read) as opened:
+    remedy = f"`snnb graph --simulation {params.graph}` makes it again"
+    path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, "`snnb graph` wrote it", remedy)
+    with run.stage("map", params, inputs=[read], name=stamp) as output, SynapseGraph.open(path) as opened:
         network = PlacedNetwork.of(opened)
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
@@ -254,16 +264,6 @@ def _metrics(mapped: "MappedNetwork") -> Dict[str, Union[int, float, None]]:
     found = figures(mapped)
     chosen = {name: found[name] for name in ("cores", "connectivity", "hops_unicast", "energy_pj")}
     return {**chosen, "sequential_connectivity": mapped.sequential.connectivity}
-
-
-def _refuse_damaged(run: RunDirectory, params: MapParams, read: str) -> None:
-    """Raise `InputError` when the graph is not as it was written."""
-    written = {file.path: file for file in run.records_of(graph.KIND.name)[str(params.graph)].outputs}
-    if read not in written or not run.hashes.matches(written[read]):
-        raise InputError(
-            f"{run.path / read} is not as `snnb graph` wrote it; "
-            f"`snnb graph --simulation {params.graph}` makes it again"
-        )
 
 
 STAGE = Stage(

@@ -19,7 +19,7 @@ from snnb.stages import prepare
 from snnb.stages.differences import in_words
 from snnb.stages.exports import refuse_files_of_runs
 from snnb.stages.provenance import provenance_section
-from snnb.stages.report_simulation import Part, simulation_part, unaltered
+from snnb.stages.report_simulation import Part, as_written, simulation_part
 from snnb.stages.simulations import Simulation, simulations_of
 from snnb.stages.stage import recorded
 from snnb.text import JsonValue, read_text
@@ -132,7 +132,7 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
             one.stamp + (" (this page)" if one is found else ""),
             one.label or "",
             f"{one.record.params.samples:,}",
-            _quality(one),
+            one.quality,
             in_words(one.differs),
         )
         for one in there
@@ -143,11 +143,6 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
     return Section("overview", "The run", [*words, *warnings], tables=tables)
 
 
-def _quality(one: Simulation) -> str:
-    accuracy, error = one.metric("snn_accuracy"), one.metric("snn_mean_squared_error")
-    return f"{accuracy:.2%}" if accuracy is not None else ("" if error is None else f"error {error:.4g}")
-
-
 def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     from snnb.report.graph_facts import graph_facts
     from snnb.report.network_sections import network_sections
@@ -156,7 +151,7 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     if graph is None:
         words = [f"There is no graph of this simulation: `snnb graph --run-dir {run.path}` makes it."]
         return Part([Section("network", "The network", words)])
-    with SynapseGraph.open(unaltered(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
+    with SynapseGraph.open(as_written(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
         facts: GraphFacts = graph_facts(opened)
     figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
     return Part(network_sections(facts), figures)
@@ -179,7 +174,7 @@ def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
     """Read the columns of a training history; none where no such file was written."""
     if path not in {file.path for record in run.records().values() for file in record.outputs}:
         return {}
-    content = read_text(unaltered(run, path), "`snnb train --force` makes it again")
+    content = read_text(as_written(run, path), "`snnb train --force` makes it again")
     rows = list(csv.DictReader(io.StringIO(content)))
     try:
         return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
@@ -199,7 +194,7 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         )
     record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
     for file in record.outputs:
-        unaltered(run, file.path)
+        as_written(run, file.path)
     opened, details = PlacedMapping.open(run.path / run.directory_of("map", stamp)), record.details
     rows = [(name.replace("_", " "), f"{value:,.6g}", UNITS.get(name, "")) for name, value in opened.cost.items()]
     words = (

@@ -5,7 +5,6 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError
 from snnb.network.read import read_network
 from snnb.progress import Progress
 from snnb.report.page import Section
@@ -14,7 +13,7 @@ from snnb.stages import prepare
 from snnb.stages.comparison import by_step, simulated_files
 from snnb.stages.dataset import dataset_array
 from snnb.stages.simulations import Simulation
-from snnb.stages.stage import recorded_details
+from snnb.stages.stage import recorded_details, unaltered
 from snnb.text import JsonValue
 
 
@@ -25,14 +24,10 @@ class Part(NamedTuple):
     figures: Sequence[Tuple[str, str]] = ()
 
 
-def unaltered(run: RunDirectory, path: str) -> Path:
+def as_written(run: RunDirectory, path: str) -> Path:
     """Return the place of a file of the run; raise `InputError` when it is not as it was written."""
-    written = {file.path: file for record in run.records().values() for file in record.outputs}
-    if path not in written or not run.hashes.matches(written[path]):
-        raise InputError(
-            f"{run.path / path} is not as it was written; `snnb verify {run.path}` says what makes it again"
-        )
-    return run.path / path
+    record = next((one for one in run.records().values() if any(file.path == path for file in one.outputs)), None)
+    return unaltered(run, record, path, "it was written", f"`snnb verify {run.path}` says what makes it again")
 
 
 def simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -> Part:
@@ -87,7 +82,7 @@ def _activations(run: RunDirectory, found: Simulation, progress: Progress) -> Tu
     pictures = read.get("dataset/x_test.npy")
     if pictures is None or not run.hashes.matches(pictures):
         return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
-    network = read_network(unaltered(run, parsed))
+    network = read_network(as_written(run, parsed))
     samples = samples_within(network, params.samples)
     x, scale = dataset_array(run, "x_test")[:samples], recorded_details(run, prepare.KIND).scale
     activations = mean_activations(network, x, scale, progress)

@@ -38,6 +38,14 @@ class Simulation:
         """Return a recorded figure, such as `snn_accuracy`; None where the network has none."""
         return self.record.metrics.get(name)
 
+    @property
+    def quality(self) -> str:
+        """How good it is, in words: the accuracy, or the error of a network that reproduces its input."""
+        accuracy, error = self.metric("snn_accuracy"), self.metric("snn_mean_squared_error")
+        if accuracy is not None:
+            return f"{accuracy:.2%}"
+        return "" if error is None else f"error {error:.4g}"
+
 
 def simulations_of(run: RunDirectory) -> List[Simulation]:
     """Return all simulations of a run, the oldest first."""

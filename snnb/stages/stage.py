@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, cast
 
-from snnb.errors import UsageError
+from snnb.errors import InputError, UsageError
 from snnb.options import fitting, option_name, over, validated
 from snnb.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
@@ -203,6 +203,32 @@ def record_to_repair(
             f"--repair makes {what} again with its recorded options; leave out {option_name(kind.params, others[0])}"
         )
     return cast(StageRecord[P, D], records[stamp])
+
+
+def unaltered(run: RunDirectory, record: Optional[AnyRecord], path: str, wrote: str, remedy: str) -> Path:
+    """Return the place of a file of the run, which is as it was recorded.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    record : StageRecord or None
+        Of the result that the file is an output of.
+    path : str
+        Relative to the run.
+    wrote : str
+        Who wrote it, for the message: "the simulation wrote it".
+    remedy : str
+        What to do about it.
+
+    Raises
+    ------
+    InputError
+        It is not among the outputs, missing or altered.
+    """
+    written = next((file for file in record.outputs if file.path == path), None) if record is not None else None
+    if written is None or not run.hashes.matches(written):
+        raise InputError(f"{run.path / path} is not as {wrote}; {remedy}")
+    return run.path / path
 
 
 def recorded_params(record: Optional[AnyRecord]) -> Dict[str, object]:
