@@ -102,6 +102,9 @@ def crosscheck(
         network = read_exported(folder)
     say(f"crosscheck: {simulator}, {expected.samples} samples, {simulated.duration} steps")
     counts = step(network, expected.inputs, simulated.duration, expected.counted_from, progress)
+    random = [population.name for population in network.populations if population.coding == "random"]
+    if random:
+        say(f"crosscheck: the spikes of {', '.join(random)} are drawn at random, and not compared")
     populations = tuple(compare(counts, expected.counts, expected.samples))
     _refuse_difference(populations, simulator)
     return Crosscheck(stamp, expected.samples, populations)

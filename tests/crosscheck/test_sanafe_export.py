@@ -5,16 +5,14 @@ import io
 import json
 
 import numpy as np
-import pytest
 import sanafe
 
-from snnb.simulation.simulate import SimulationSettings, simulate
 from snnb.synapses.build import build_graph
-from snnb.synapses.export.simulated import Simulated
 from snnb.synapses.export.write import export
 from tests.crosscheck.sanafe_file import load
+from tests.crosscheck.simulated import STEPS, simulated_graph, ways_to_simulate
 
-SAMPLES, STEPS, WARM_UP = 2, 25, 4
+SAMPLES = 2
 
 
 def set_biases(chip, group, biases):
@@ -44,28 +42,10 @@ def spikes_of(chip, stated, currents, pixels, steps):
     return found
 
 
-@pytest.mark.parametrize(
-    ("reset", "threshold", "coding"),
-    [("subtraction", 1.0, "constant"), ("zero", 0.5, "constant"), ("subtraction", 0.5, "poisson")],
-)
+@ways_to_simulate
 def test_it_spikes_as_the_simulation_did(parsed, tmp_path, reset, threshold, coding):
-    settings = SimulationSettings(
-        engine="tensorflow",
-        samples=SAMPLES,
-        duration=STEPS,
-        warm_up=WARM_UP,
-        reset=reset,
-        threshold=threshold,
-        input=coding,
-        record_spikes=SAMPLES,
-    )
-    x = np.random.default_rng(2).integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)
-    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
-    simulate(parsed, tmp_path, name="net", x=x, y=np.arange(SAMPLES), scale=256.0, settings=settings, **names)
-    codings = {"input": "spikes" if coding == "poisson" else "current", "out": "random"}
-    simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, SAMPLES, 0)
-    counts = tmp_path / "spike_rate_sums.npz"
-    with build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, coding=codings) as graph:
+    x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, threshold, coding)
+    with built as graph:
         assert graph.attributes["pool_weight"] == "one"
         export(graph, "sanafe", tmp_path / "net", simulated=simulated, origin={"stamp": "s", "sha256": "0"})
         biases = [population.bias.ravel() / threshold for population in graph.populations]

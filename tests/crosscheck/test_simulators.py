@@ -7,39 +7,20 @@ from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.compare import compare
 from snnb.crosscheck.exported import read_exported
 from snnb.errors import UsageError
-from snnb.simulation.simulate import SimulationSettings, simulate
 from snnb.synapses.build import build_graph
-from snnb.synapses.export.simulated import Simulated
 from snnb.synapses.export.write import export
+from tests.crosscheck.simulated import STEPS, WARM_UP, simulated_graph, ways_to_simulate
 from tests.synapses.networks import LAYERS, save
 from tests.synapses.recorded import TF as tf  # noqa: N811
 
-SAMPLES, STEPS, WARM_UP = 3, 25, 4
+SAMPLES = 3
 
 
 @pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
-@pytest.mark.parametrize(
-    ("reset", "threshold", "coding"),
-    [("subtraction", 1.0, "constant"), ("zero", 0.5, "constant"), ("subtraction", 0.5, "poisson")],
-)
+@ways_to_simulate
 def test_spikes_of_a_residual_network(parsed, tmp_path, simulator, reset, threshold, coding):
-    settings = SimulationSettings(
-        engine="tensorflow",
-        samples=SAMPLES,
-        duration=STEPS,
-        warm_up=WARM_UP,
-        reset=reset,
-        threshold=threshold,
-        input=coding,
-        record_spikes=SAMPLES,
-    )
-    x = np.random.default_rng(2).integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)
-    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
-    simulate(parsed, tmp_path, name="net", x=x, y=np.arange(3), scale=256.0, settings=settings, **names)
-    codings = {"input": "spikes" if coding == "poisson" else "current", "out": "random"}
-    simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, SAMPLES, 0)
-    counts = tmp_path / "spike_rate_sums.npz"
-    with build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, coding=codings) as graph:
+    x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, threshold, coding)
+    with built as graph:
         export(graph, "sonata", tmp_path / "net", simulated=simulated)
     inputs = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     with np.load(tmp_path / "spike_times.npz") as times:

@@ -1,0 +1,35 @@
+"""The residual network of conftest.py simulated, its spikes recorded, and its graph built."""
+
+import numpy as np
+import pytest
+
+from snnb.simulation.simulate import SimulationSettings, simulate
+from snnb.synapses.build import build_graph
+from snnb.synapses.export.simulated import Simulated
+
+STEPS, WARM_UP = 25, 4
+ways_to_simulate = pytest.mark.parametrize(
+    ("reset", "threshold", "coding"),
+    [("subtraction", 1.0, "constant"), ("zero", 0.5, "constant"), ("subtraction", 0.5, "poisson")],
+)
+
+
+def simulated_graph(parsed, folder, samples, reset, threshold, coding):
+    """Return the pictures, what another simulator must know, and the graph; the simulation's files are in `folder`."""
+    settings = SimulationSettings(
+        engine="tensorflow",
+        samples=samples,
+        duration=STEPS,
+        warm_up=WARM_UP,
+        reset=reset,
+        threshold=threshold,
+        input=coding,
+        record_spikes=samples,
+    )
+    x = np.random.default_rng(2).integers(0, 256, (samples, 6, 5, 2)).astype(np.uint8)
+    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
+    simulate(parsed, folder, name="net", x=x, y=np.arange(samples), scale=256.0, settings=settings, **names)
+    codings = {"input": "spikes" if coding == "poisson" else "current", "out": "random"}
+    counts = folder / "spike_rate_sums.npz"
+    simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, samples, 0)
+    return x, simulated, build_graph(parsed, folder / "net_graph.h5", counts=counts, coding=codings)
