@@ -5,13 +5,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
 
 from snnb.errors import InputError
-from snnb.keras_file import MODELS, first_use
+from snnb.keras_file import MODELS, MOST_LAYERS, first_use
 from snnb.text import JsonValue
 
 if TYPE_CHECKING:
     from tensorflow import keras
 
-MOST_LAYERS = 10_000  # models inside models can multiply
 Origin = Tuple[str, ...]  # names of the models around a layer, from outside, and its own
 Entry = Dict[str, JsonValue]
 

@@ -38,8 +38,7 @@ def describe(
     placed = PlacedNeurons(graph, request) if described.partial else None
     populations = list(graph.populations) if placed is None else placed.populations
     projections = list(graph.projections) if placed is None else placed.projections
-    threshold = 1.0 if simulated is None else simulated.threshold
-    first_steps = first_steps_of(graph)
+    first_steps, delays = first_steps_of(graph), delay_steps_of(graph)
     stated: Dict[str, object] = {"format": format, "schema": SCHEMA, "snnb": __version__}
     if origin is not None:
         stated["graph"] = dict(origin)
@@ -50,10 +49,10 @@ def describe(
         weight_unit="added to the membrane potential, whose threshold the weights are normalised to, by a spike of 1",
         neuron={
             "model": "integrate and fire, without leak",
-            "threshold": threshold,
+            "threshold": request.threshold,
             "spikes_at": "membrane potential >= threshold",
-            "reset": "subtraction" if simulated is None else simulated.reset,
-            "spike_amplitude": threshold,
+            "reset": request.reset,
+            "spike_amplitude": request.threshold,
             "initial_potential": 0.0,
             "refractory_steps": 0,
             "bias_unit": "added to the membrane potential in every time step",
@@ -69,7 +68,7 @@ def describe(
     offset = populations[0].first
     inputs = graph.populations[0].size if described.input_apart else 0
     stated["populations"] = [_population(p, offset, inputs, first_steps[p.name]) for p in populations]
-    stated["projections"] = [_projection(p, first_steps) for p in projections]
+    stated["projections"] = [_projection(p, delays[p]) for p in projections]
     return stated
 
 
@@ -87,14 +86,14 @@ def _population(population: GraphPopulation, offset: int, inputs: int, first_ste
     }
 
 
-def _projection(projection: GraphProjection, first_steps: Mapping[str, int]) -> Dict[str, object]:
+def _projection(projection: GraphProjection, delay_steps: int) -> Dict[str, object]:
     return {
         "source": projection.source.name,
         "target": projection.target.name,
         "rule": projection.rule,
         "weights": weighting_of(projection),
         "edges": projection.number_of_edges,
-        "delay_steps": first_steps[projection.target.name] - first_steps[projection.source.name],
+        "delay_steps": delay_steps,
     }
 
 
@@ -124,3 +123,11 @@ def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
     for population in graph.populations[1:]:
         steps[population.name] = 1 + max(steps[name] for name in inbound[population.name])
     return steps
+
+
+def delay_steps_of(graph: SynapseGraph) -> Dict[GraphProjection, int]:
+    """Return the delay of each projection in such a simulator, in time steps: see `first_steps_of`."""
+    steps = first_steps_of(graph)
+    return {
+        projection: steps[projection.target.name] - steps[projection.source.name] for projection in graph.projections
+    }

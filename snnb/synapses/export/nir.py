@@ -65,7 +65,7 @@ def _convolutions(projection: GraphProjection) -> List[Linear]:
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: a node a population, and one or more a projection; see `Format`."""
     nir, layers, names = load_library(), Layers(graph), node_names(graph)
-    threshold, counter = _threshold(request), request.counter(graph.number_of_edges())
+    threshold, counter = request.threshold, request.counter(graph.number_of_edges())
     first = graph.populations[0]
     nodes: Dict[str, Node] = {names[first.name]: nir.Input(np.array(_shape(first, layers)))}
     edges: List[Tuple[str, str]] = []
@@ -181,20 +181,15 @@ def _channels_first(shape: Sequence[int]) -> Tuple[int, ...]:
     return (shape[2], shape[0], shape[1])
 
 
-def _threshold(request: Request) -> float:
-    return 1.0 if request.simulated is None else request.simulated.threshold
-
-
 def _last(graph: SynapseGraph) -> List[GraphPopulation]:
     sources = {projection.source.name for projection in graph.projections}
     return [population for population in graph.populations if population.name not in sources]
 
 
 def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
-    reset = "subtraction" if request.simulated is None else request.simulated.reset
     losses = [
-        f"reset: the neurons of this network reset by {reset}; nir up to 1.0.1 defines IF with reset by subtraction, "
-        "later ones with reset to v_reset, 0, and files have no word for the former",
+        f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
+        "subtraction, later ones with reset to v_reset, 0, and files have no word for the former",
         "threshold: a neuron spikes when its potential is at least 1, NIR's when it is above 1",
         "time: NIR's dv/dt = r I; a step here adds r I once, and a spike passes all layers in the same step",
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.synapses.export.description import first_steps_of
+from snnb.synapses.export.description import delay_steps_of
 from snnb.synapses.export.nodes import NODES_FILE, write_node_csv
 from snnb.synapses.export.request import TEXT_BATCH, Format, Request, file_name
 from snnb.synapses.graph import SynapseGraph
@@ -27,10 +27,10 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     counter = request.counter(graph.number_of_edges())
     write_node_csv(path / NODES_FILE, graph.populations)
     step = max(1.0, 1.0 if graph.recording is None else graph.recording.dt_ms)
-    steps = first_steps_of(graph)
+    delays = delay_steps_of(graph)
     out = np.empty(TEXT_BATCH * 5 * NUMBER, np.uint8)
     for number, projection in enumerate(graph.projections):
-        delay = step * (steps[projection.target.name] - steps[projection.source.name])
+        delay = step * delays[projection]
         tail = np.frombuffer(f" {delay}\n".encode(), np.uint8)
         name = file_name(number, projection)
         lists = [path / f"{name}_excitatory.txt", path / f"{name}_inhibitory.txt"]

@@ -42,6 +42,16 @@ class Request:
     progress: Progress = silent
     simulated: Optional[Simulated] = None
 
+    @property
+    def threshold(self) -> float:
+        """The membrane potential at which a neuron spikes; 1, which weights are normalised to, if none is known."""
+        return 1.0 if self.simulated is None else self.simulated.threshold
+
+    @property
+    def reset(self) -> str:
+        """What follows a spike, `subtraction` or `zero`; the former where no simulation is known."""
+        return "subtraction" if self.simulated is None else self.simulated.reset
+
     def rate_scale(self, graph: SynapseGraph) -> float:
         """Return the factor from spikes per time step to the unit of rates."""
         return 1.0 if graph.recording is None else graph.recording.rate_scale(self.options.rate_unit)

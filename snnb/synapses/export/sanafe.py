@@ -14,7 +14,7 @@ from typing import BinaryIO, Dict, List, Tuple
 import numpy as np
 
 from snnb.errors import ResourceError
-from snnb.synapses.export.description import first_steps_of
+from snnb.synapses.export.description import delay_steps_of
 from snnb.synapses.export.request import TEXT_BATCH, Counter, Format, Request
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import GraphPopulation
@@ -30,8 +30,8 @@ Relays = Dict[Tuple[str, int], int]
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: groups, biases, synapses, mapping; see `Format`."""
-    relays, threshold = relays_of(graph), 1.0 if request.simulated is None else request.simulated.threshold
-    reset = RESETS["subtraction" if request.simulated is None else request.simulated.reset]
+    relays, threshold = relays_of(graph), request.threshold
+    reset = RESETS[request.reset]
     number = {population.name: k for k, population in enumerate(graph.populations)}
     by_name = {population.name: population for population in graph.populations}
     sizes = [population.size for population in graph.populations] + [by_name[name].size for name, _ in relays]
@@ -48,7 +48,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             before = relays.get((name, steps - 1), number[name])
             for i in range(by_name[name].size):
                 file.write(b"e %d.%d->%d.%d weight=1\n" % (before, i, group, i))
-        steps_of = _delays(graph)
+        steps_of = delay_steps_of(graph)
         for projection in graph.projections:
             source = relays.get((projection.source.name, steps_of[projection] - 1), number[projection.source.name])
             # A spike of the input is 1, all others are one threshold high.
@@ -66,7 +66,7 @@ def relays_of(graph: SynapseGraph) -> Relays:
     A constant input needs none: its current is there at once, wherever it goes.
     """
     longest: Dict[str, int] = {}
-    for projection, steps in _delays(graph).items():
+    for projection, steps in delay_steps_of(graph).items():
         name = projection.source.name
         longest[name] = max(longest.get(name, 1), steps)
     found: Relays = {}
@@ -74,11 +74,6 @@ def relays_of(graph: SynapseGraph) -> Relays:
         for steps in range(1, longest.get(population.name, 1)):
             found[population.name, steps] = len(graph.populations) + len(found)
     return found
-
-
-def _delays(graph: SynapseGraph) -> Dict[GraphProjection, int]:
-    steps = first_steps_of(graph)
-    return {p: steps[p.target.name] - steps[p.source.name] for p in graph.projections}
 
 
 def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, threshold: float) -> None:

@@ -14,7 +14,7 @@ from typing import Dict, List, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.synapses.export.description import first_steps_of
+from snnb.synapses.export.description import delay_steps_of
 from snnb.synapses.export.nodes import node_table
 from snnb.synapses.export.request import BATCH, Counter, Format, Request
 from snnb.synapses.graph import SynapseGraph
@@ -56,10 +56,6 @@ def _write_json(path: Path, values: Dict[str, object]) -> None:
     path.write_text(json.dumps(values, indent=2) + "\n")
 
 
-def _reset(request: Request) -> str:
-    return "subtraction" if request.simulated is None else request.simulated.reset
-
-
 def _neuron_parameters(request: Request) -> Dict[str, object]:
     """Return parameters with which NEST's neuron adds up the weights of what arrives.
 
@@ -74,7 +70,7 @@ def _neuron_parameters(request: Request) -> Dict[str, object]:
         "I_e": 0.0,
         "t_ref": 0.0,
     }
-    return shared if _reset(request) == "subtraction" else {**shared, "V_reset": 0.0}
+    return shared if request.reset == "subtraction" else {**shared, "V_reset": 0.0}
 
 
 def _create(path: Path) -> h5py.File:
@@ -104,7 +100,7 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 group.create_dataset(column, data=values, track_times=False)
     lines = ["node_type_id pop_name layer model_type model_template dynamics_params coding"]
     for number, population in enumerate(graph.populations):
-        model = f"point_neuron {MODELS[_reset(request)]} {NEURON}" if number else "virtual virtual NULL"
+        model = f"point_neuron {MODELS[request.reset]} {NEURON}" if number else "virtual virtual NULL"
         coding = population.coding or "none"
         lines.append(f"{number} {_quoted(population.name)} {population.layer} {model} {coding}")
     (path / "node_types.csv").write_text("\n".join(lines) + "\n")
@@ -125,11 +121,11 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]
                 group = file.create_group(f"edges/{written[-1]}")
                 nodes = ((source, sources), (NODES, own[1]))
                 _write_edge_population(group, nodes, projections, graph, request, counter)
-    steps, dt = first_steps_of(graph), 1.0 if graph.recording is None else graph.recording.dt_ms
+    delays, dt = delay_steps_of(graph), 1.0 if graph.recording is None else graph.recording.dt_ms
     lines = ["edge_type_id source target rule model_template dynamics_params delay"]
     for number, projection in numbered:
         names = " ".join(_quoted(p.name) for p in (projection.source, projection.target))
-        delay = dt * (steps[projection.target.name] - steps[projection.source.name])
+        delay = dt * delays[projection]
         rule = _quoted(projection.rule) if " " in projection.rule else projection.rule
         lines.append(f"{number} {names} {rule} static_synapse {SYNAPSE} {delay}")
     (path / "edge_types.csv").write_text("\n".join(lines) + "\n")
