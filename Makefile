@@ -130,9 +130,9 @@ mapping-matrix: setup ## map every model at full size and write docs/mapping-res
 	$(BIN)/python benchmarks/mapping_matrix.py
 
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the four lock files anew
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx --extra cluster \
 		pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx --extra cluster \
 		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
 	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra dev \
 		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock

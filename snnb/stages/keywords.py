@@ -66,6 +66,7 @@ class SimulateKeywords(TypedDict, total=False):
     threshold: float
     reset: Literal["subtraction", "zero"]
     workers: int
+    scheduler: Optional[str]
     record_spikes: int
     seed: int
     repair: Optional[str]

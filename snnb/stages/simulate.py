@@ -119,7 +119,10 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 def _to_repair(
     run: RunDirectory, given: Mapping[str, object], say: Say
 ) -> StageRecord[SimulateParams, SimulateDetails]:
-    record, stamp = record_to_repair(run, KIND, given, "a simulation", ["workers", "label"]), given["repair"]
+    record, stamp = (
+        record_to_repair(run, KIND, given, "a simulation", ["workers", "scheduler", "label"]),
+        given["repair"],
+    )
     if not all(run.hashes.matches(file) for file in record.inputs):
         if all(run.hashes.matches(file) for file in record.outputs):
             raise UsageError(
