@@ -222,7 +222,7 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     if name == "event":
         from snnb.simulation.engines.event.engine import EventEngine as Engine
     else:
-        from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine as Engine
+        from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine as Engine
     engine, block = Engine(network, settings), Job(folder / PARSED, network, settings, name, 1.0, True, 1.0).block
 
     def run() -> Iterator[Dict[str, np.ndarray]]:

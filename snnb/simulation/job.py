@@ -152,6 +152,6 @@ def _engine(job: Job, progress: Progress) -> Engine:
         from snnb.simulation.engines.event.engine import EventEngine  # numba takes a second to import
 
         return EventEngine(job.network, job.settings)
-    from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+    from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 
     return TensorFlowEngine(job.network, job.settings)

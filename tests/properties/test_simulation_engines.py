@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from snnb.network.read import read_network
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.synapses.build import build_graph
 

@@ -9,7 +9,7 @@ import pytest
 
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
