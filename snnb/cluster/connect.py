@@ -212,7 +212,7 @@ def connected(workers: int, scheduler: Optional[str]) -> Iterator[Cluster]:
     ResourceError
         The cluster has no worker.
     """
-    if (workers, scheduler) in [asked for asked, _ in _open]:
+    if is_open(workers, scheduler):
         yield next(cluster for asked, cluster in _open if asked == (workers, scheduler))
         return
     require_dask("--workers" if scheduler is None else "--scheduler")
@@ -228,6 +228,11 @@ def connected(workers: int, scheduler: Optional[str]) -> Iterator[Cluster]:
             yield cluster
         finally:
             _open.remove(((workers, scheduler), cluster))
+
+
+def is_open(workers: int, scheduler: Optional[str]) -> bool:
+    """Whether a block of `connected` with these arguments is at work."""
+    return any(asked == (workers, scheduler) for asked, _ in _open)
 
 
 _open: List[Tuple[Tuple[int, Optional[str]], Cluster]] = []

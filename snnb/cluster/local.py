@@ -112,7 +112,9 @@ class LocalWorkers:
 
     def _last_words(self, code: int) -> str:
         lines = (self._folder / "said").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return (f"exit code {code}" if code >= 0 else f"signal {-code}") + "".join(f", {line.strip()}" for line in lines[-1:])
+        return (f"exit code {code}" if code >= 0 else f"signal {-code}") + "".join(
+            f", {line.strip()}" for line in lines[-1:]
+        )
 
 
 def _close_pipe(process: "subprocess.Popen[str]") -> None:

@@ -78,7 +78,7 @@ Samples = Tuple[int, np.ndarray, np.ndarray]
 def _shared(job: Job, x: np.ndarray, y: np.ndarray) -> Iterator[Totals]:
     with connected(job.settings.workers, job.settings.scheduler) as cluster:
         blocks = job.blocks(cluster.size, cluster.threads)
-        work = Work(job, Runner, _simulated, ("tensorflow", "numba", "llvmlite"))
+        work = Work(job, Runner, _simulated, ("tensorflow", "numba", "llvmlite", "torch"))
         yield from cluster.results(work, ((b.start, np.array(x[b]), np.array(y[b])) for b in blocks))
 
 

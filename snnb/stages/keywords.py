@@ -56,7 +56,7 @@ class ParseKeywords(TypedDict, total=False):
 class SimulateKeywords(TypedDict, total=False):
     """Options of `snnb simulate`."""
 
-    engine: Literal["auto", "event", "tensorflow", "toolbox"]
+    engine: Literal["auto", "event", "tensorflow", "torch", "toolbox"]
     samples: int
     duration: int
     warm_up: int
@@ -105,4 +105,5 @@ class ExportKeywords(TypedDict, total=False):
     exact: bool
     scale: Optional[float]
     workers: Optional[int]
+    scheduler: Optional[str]
     idx64: bool
