@@ -92,8 +92,8 @@ def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[flo
 
 
 @styled
-def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], steps: int) -> None:
-    """Plot the spikes of sample 0, the populations that spike above each other, the first at the bottom.
+def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], sample: int, steps: int) -> None:
+    """Plot the spikes of one sample, the populations that spike above each other, the first at the bottom.
 
     Parameters
     ----------
@@ -102,10 +102,11 @@ def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], ste
     network : Network
     spikes : dict of str to ndarray of int32, shape (spikes, 3)
         As in `spike_times.npz`: by population, rows of sample, neuron, step.
+    sample : int
     steps : int
         Of the simulation, 1 ms each.
     """
-    first = {name: table[table[:, 0] == 0] for name, table in spikes.items()}
+    first = {name: table[table[:, 0] == sample] for name, table in spikes.items()}
     volumes = [volume for volume in (network.input, *network.populations) if len(first[volume.name])]
     neurons = int(np.clip(RASTER_NEURONS // max(1, len(volumes)), LEAST_NEURONS, MOST_NEURONS))
     figure = Figure(figsize=(8, np.clip(2 + ROW * len(volumes), 6, HIGHEST)))

@@ -169,7 +169,9 @@ def _pixels(run: RunDirectory, simulated: Simulated, samples: int) -> np.ndarray
         raise InputError(
             f"{pictures} is not what was simulated; prepare the data set as it was then, or simulate again"
         )
-    values = np.asarray(dataset_array(run, "x_test")[:samples], np.float32) / np.float32(simulated.pixel_scale)
+    first = simulated.first_sample
+    values = np.asarray(dataset_array(run, "x_test")[first : first + samples], np.float32)
+    values /= np.float32(simulated.pixel_scale)
     return values.reshape(samples, -1).astype(np.float64)
 
 

@@ -130,6 +130,7 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
         pixel_scale=None if prepared is None else prepared.details.scale,
         samples_file=None if pictures is None else pictures.path,
         samples_sha256=None if pictures is None else pictures.sha256,
+        first_sample=params.first,
         duration=params.duration,
         recorded_samples=params.record_spikes,
         seed=params.seed,

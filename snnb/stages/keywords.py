@@ -58,6 +58,7 @@ class SimulateKeywords(TypedDict, total=False):
 
     engine: Literal["auto", "event", "tensorflow", "toolbox"]
     samples: int
+    first: int
     duration: int
     warm_up: int
     batch_size: int
@@ -67,6 +68,8 @@ class SimulateKeywords(TypedDict, total=False):
     reset: Literal["subtraction", "zero"]
     workers: int
     record_spikes: int
+    by: Literal["all", "class"]
+    bins: int
     seed: int
     repair: Optional[str]
     label: Optional[str]

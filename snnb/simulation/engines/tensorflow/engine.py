@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from snnb.interrupt import interruptible
 from snnb.network.network import Network
-from snnb.simulation.block import BlockCounts, Observe, late_quarters, spike_table
+from snnb.simulation.block import BinCounts, BlockCounts, Observe, late_quarters, recorded_of, spike_table
 from snnb.simulation.engines.tensorflow.batch import batch_of, padded
 from snnb.simulation.engines.tensorflow.loop import Loop, State
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
@@ -39,7 +39,7 @@ class TensorFlowEngine:
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         n, source, warm_up = len(x), self._network.input.name, self._settings.warm_up
-        recorded = max(0, min(n, self._settings.record_spikes - first))
+        recorded, bins = recorded_of(self._settings, first, n), BinCounts(self._settings)
         draws = self._draws(x, first)
         constants = interruptible(lambda: self._loop.constants(tf.constant(padded(x, self._batch))))
         state = self._loop.rest()
@@ -65,12 +65,14 @@ class TensorFlowEngine:
                 tables[name].append(np.stack([sample + first, neuron, step + start], axis=1).astype(np.int32))
             if source in drawn and start >= warm_up:
                 input_spikes += drawn[source].sum(axis=1)
-        counts = {name: counted.numpy()[:n].astype(np.int64) for name, counted in state["counts"].items()}
+            sent = {source: input_spikes} if source in draws else {}
+            bins.take(start + steps, partial(_counts, state, n, sent))
         return BlockCounts(
-            counts={source: input_spikes, **counts} if source in draws else counts,
+            counts=_counts(state, n, sent),
             readout=state["readout"][self._network.output.name].numpy()[:n].reshape(n, -1),
             late=late,
             spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
+            by_bin=bins.counted(),
         )
 
     def _draws(self, x: np.ndarray, first: int) -> Dict[str, Callable[[int], np.ndarray]]:
@@ -92,7 +94,7 @@ class TensorFlowEngine:
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
         """Yield the first step and the number of steps of each call, which is to take half a second."""
         duration, warm_up = self._settings.duration, self._settings.warm_up
-        ends = sorted({warm_up, *late_quarters(duration), duration})  # of what is counted apart
+        ends = sorted({warm_up, *late_quarters(duration), *self._settings.bin_edges, duration})  # of what is apart
         fed = self._batch * self._network.input.size * 5 if self._settings.input == "poisson" else 0
         most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
         start = 0
@@ -103,6 +105,12 @@ class TensorFlowEngine:
             expected = int(steps * CALL_SECONDS / (time.perf_counter() - began))
             self._pace = max(1, min(expected, 4 * self._pace))
             start += steps
+
+
+def _counts(state: State, samples: int, sent: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Return what the input `sent`, and the spikes counted so far in the first `samples` of the batch: int64."""
+    counted = {name: counts.numpy()[:samples].astype(np.int64) for name, counts in state["counts"].items()}
+    return {**sent, **counted}
 
 
 def _spikes(state: State, samples: int) -> np.ndarray:
