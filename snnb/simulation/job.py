@@ -34,7 +34,7 @@ class Job:
     network : Network
         What stands in it.
     settings : SimulationSettings
-    engine : {"toolbox", "tensorflow", "event"}
+    engine : {"toolbox", "tensorflow", "torch", "event"}
     scale : float
         A pixel is value / scale.
     classifies : bool
@@ -164,6 +164,10 @@ def _engine(job: Job, progress: Progress) -> Engine:
         from snnb.simulation.engines.event.engine import EventEngine  # numba takes a second to import
 
         return EventEngine(job.network, job.settings)
-    from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+    if job.engine == "torch":
+        from snnb.simulation.engines.torch.loop import TorchEngine
+
+        return TorchEngine(job.network, job.settings)
+    from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 
     return TensorFlowEngine(job.network, job.settings)

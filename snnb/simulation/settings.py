@@ -11,7 +11,7 @@ from snnb.options import MOST, Count, Options, Seed, ToolboxKey
 LONGEST_DURATION = 10_000_000
 
 
-Engine = Literal["auto", "event", "tensorflow", "toolbox"]
+Engine = Literal["auto", "event", "tensorflow", "torch", "toolbox"]
 
 
 InputCoding = Literal["constant", "poisson"]
