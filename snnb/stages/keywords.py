@@ -80,6 +80,7 @@ class GraphKeywords(TypedDict, total=False):
     """Options of `snnb graph`."""
 
     simulation: Optional[str]
+    class_name: Optional[str]
     weights_only: bool
     pool_weight: Literal["one", "mean"]
     rate_unit: Literal["step", "hz", "sample"]

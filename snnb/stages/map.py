@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple, Union
@@ -21,6 +22,7 @@ from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.stages import graph
 from snnb.stages.log_file import write_log
+from snnb.stages.map_bins import counts_by_bin, loads_by_bin
 from snnb.stages.stage import (
     PlannedRun,
     Stage,
@@ -33,6 +35,7 @@ from snnb.stages.stage import (
 )
 
 if TYPE_CHECKING:
+    from snnb.mapping.bins import BinLoads
     from snnb.mapping.map_network import MappedNetwork
     from snnb.mapping.neurons import PlacedNetwork
 
@@ -112,7 +115,8 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
-    stamp = max(known, default=None) if params.graph is None else params.graph
+    of_all = [stamp for stamp in known if graph.recorded_class(run, stamp) is None]
+    stamp = max(of_all, default=None) if params.graph is None else params.graph
     if stamp == graph.WEIGHTS:
         raise UsageError("--graph weights: it has no spike counts, and a mapping is about spikes; give a simulation's")
     if stamp not in known:
@@ -201,18 +205,20 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     named = _hardware_of(params)
     hardware, described = read_hardware(named)
     read = f"{run.directory_of(graph.KIND.name, params.graph)}/{run.model}_graph.h5"
-    remedy = f"`snnb graph --simulation {params.graph}` makes it again"
+    remedy = f"`snnb graph {shlex.join(graph.again(run, str(params.graph)))}` makes it again"
     path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, "`snnb graph` wrote it", remedy)
-    with run.stage("map", params, inputs=[read], name=stamp) as output, SynapseGraph.open(path) as opened:
+    bins, said = counts_by_bin(run, str(params.graph))
+    with run.stage("map", params, inputs=[read, *bins], name=stamp) as output, SynapseGraph.open(path) as opened:
         network = PlacedNetwork.of(opened)
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
         if is_file(named):
             files[Path(named)] = described
-        _write(run, output.directory, params, mapped, began)
+        peak = loads_by_bin(run, mapped, bins, progress)
+        _write(run, output.directory, params, mapped, peak, said if peak is None else [peak.in_words()], began)
         digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
         output.external = external_records(digests, {}, {})
-        output.metrics, output.warnings = _metrics(mapped), list(mapped.warnings)
+        output.metrics, output.warnings = _metrics(mapped, peak), list(mapped.warnings)
         output.details = MapDetails(
             graph=str(params.graph),
             hardware=hardware.name,
@@ -240,17 +246,27 @@ def _mapped(
     return mapped, {}
 
 
-def _write(run: RunDirectory, directory: Path, params: MapParams, mapped: "MappedNetwork", began: float) -> None:
+def _write(
+    run: RunDirectory,
+    directory: Path,
+    params: MapParams,
+    mapped: "MappedNetwork",
+    peak: "Optional[BinLoads]",
+    said: List[str],
+    began: float,
+) -> None:
     from snnb.mapping.log import lines
     from snnb.mapping.plots import plot_mapping, plot_traffic
     from snnb.mapping.write import write_mapping
 
     plot_mapping(directory / "mapping.png", mapped)
     plot_traffic(directory / "traffic.png", mapped)
-    write_log(directory / "log.txt", run, params, lines(mapped, params.objective), dated=False)
+    write_log(directory / "log.txt", run, params, [*lines(mapped, params.objective), *said], dated=False)
     stated = {
         "model": run.model,
         "graph": params.graph,
+        **({} if mapped.network.graph.class_name is None else {"class_name": mapped.network.graph.class_name}),
+        **({} if peak is None else {"by_bin": peak.described()}),
         "objective": params.objective,
         "seed": params.seed,
         "seconds": round(time.monotonic() - began, 3),
@@ -258,12 +274,13 @@ def _write(run: RunDirectory, directory: Path, params: MapParams, mapped: "Mappe
     write_mapping(directory, mapped, stated)
 
 
-def _metrics(mapped: "MappedNetwork") -> Dict[str, Union[int, float, None]]:
+def _metrics(mapped: "MappedNetwork", peak: "Optional[BinLoads]") -> Dict[str, Union[int, float, None]]:
     from snnb.mapping.write import figures
 
     found = figures(mapped)
     chosen = {name: found[name] for name in ("cores", "connectivity", "hops_unicast", "energy_pj")}
-    return {**chosen, "sequential_connectivity": mapped.sequential.connectivity}
+    by_bin = {} if peak is None else {"link_load_peak": peak.loads[peak.peak]}
+    return {**chosen, **by_bin, "sequential_connectivity": mapped.sequential.connectivity}
 
 
 STAGE = Stage(
@@ -274,7 +291,7 @@ STAGE = Stage(
     run,
     serves=_serves,
     why=_why_run,
-    again=lambda stamp: ("--repair", stamp),
+    again=lambda run, stamp: ("--repair", stamp),
     check=_check,
     follow=lambda options, results: (
         {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options

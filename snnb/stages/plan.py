@@ -244,6 +244,6 @@ def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
     for damage in damaged:
         key, _, name = damage.partition("/")
         stage = by_key[key]
-        words = " ".join([stage.name, *stage.again(name)])
+        words = shlex.join([stage.name, *stage.again(run, name)])
         commands.append(f"`snnb {words} --run-dir {shlex.quote(str(run.path))}`")
     return commands

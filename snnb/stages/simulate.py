@@ -260,7 +260,7 @@ STAGE = Stage(
     run,
     serves=latest_matching,
     why=_why_run,
-    again=lambda stamp: ("--repair", stamp),
+    again=lambda run, stamp: ("--repair", stamp),
     made_with=_made_with,
     check=_check,
     always_new=True,

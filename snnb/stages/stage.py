@@ -68,7 +68,7 @@ class Stage(Generic[P, D]):
     why : callable, optional
         From its options, why it must run; None when it is up to date.
     again : callable
-        From the name of one of many results, the command-line options that make that one again.
+        From the run and the name of one of many results, the command-line options that make that one again.
     made_with : callable
         From the record of one of many results, by stage before it, the parameters that it was made with where those of
         the run's present result are others.
@@ -91,7 +91,7 @@ class Stage(Generic[P, D]):
     run: Callable[[RunDirectory, P, Progress], StageResult]
     serves: Callable[[RunDirectory, Mapping[str, object]], Optional[str]] = lambda run, options: None
     why: Optional[Callable[[RunDirectory, Mapping[str, object]], Optional[str]]] = None
-    again: Callable[[str], Sequence[str]] = lambda name: ()
+    again: Callable[[RunDirectory, str], Sequence[str]] = lambda run, name: ()
     made_with: Callable[[RunDirectory, AnyRecord], Dict[str, Dict[str, object]]] = lambda run, record: {}
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
     follow: Follow = lambda options, results: options

@@ -89,6 +89,11 @@ def _there(path: Optional[Path]) -> Path:
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
+    if graph.class_name is not None:
+        raise UsageError(
+            f"spinemap writes the spike times of samples of all classes, and this graph is of {graph.class_name} only; "
+            "export the graph of all samples"
+        )
     for population in PlacedNeurons(graph, request).populations:
         spikes_of(_there(request.spike_times), population)
 
