@@ -15,7 +15,7 @@ from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 from snnb.rundir.staleness import stale_reason
-from snnb.stages import simulate
+from snnb.stages import prepare, simulate
 from snnb.stages.log_file import write_log
 from snnb.stages.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, result_of, unaltered
 from snnb.synapses.export.export_options import ExportOptions, RateUnit
@@ -111,7 +111,9 @@ def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str)
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Before a network is trained: a class needs a simulation that counts classes apart."""
+    """Before a network is trained: a class needs a simulation that counts classes apart, and has to be one."""
+    from snnb.synapses.classes import SampleClass, choose_class
+
     given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
     if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:
         return
@@ -120,6 +122,10 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if simulated in planned.stages:
         params = params_in_force(simulate.KIND, {}, recorded(run, simulate.KIND), planned.given.get(simulated, {}))
         _refuse_without_classes(run, str(given["class_name"]), params.by, "has, or would have,")
+        prepared = None if planned.given.get(prepare.KIND.name) else recorded(run, prepare.KIND)
+        if prepared is not None:
+            names = enumerate(prepared.details.class_names)
+            choose_class([SampleClass(number, name, 1) for number, name in names], str(given["class_name"]))
 
 
 def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:

@@ -5,7 +5,7 @@ import os
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
@@ -21,8 +21,7 @@ from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.stages import graph
-from snnb.stages.log_file import write_log
-from snnb.stages.map_bins import counts_by_bin, loads_by_bin
+from snnb.stages.map_files import counts_by_bin, loads_by_bin, metrics, write_files
 from snnb.stages.stage import (
     PlannedRun,
     Stage,
@@ -35,7 +34,6 @@ from snnb.stages.stage import (
 )
 
 if TYPE_CHECKING:
-    from snnb.mapping.bins import BinLoads
     from snnb.mapping.map_network import MappedNetwork
     from snnb.mapping.neurons import PlacedNetwork
 
@@ -107,7 +105,7 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
     Raises
     ------
     UsageError
-        No hardware or no such graph; or no such mapping is there to be repaired.
+        No hardware, no such graph, or no such mapping to repair.
     """
     if given.get("repair") is not None:
         record = record_to_repair(run, KIND, given, "a mapping", ["graph"])
@@ -115,8 +113,8 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
-    of_all = [stamp for stamp in known if graph.recorded_class(run, stamp) is None]
-    stamp = max(of_all, default=None) if params.graph is None else params.graph
+    latest = max((stamp for stamp in known if graph.recorded_class(run, stamp) is None), default=None)
+    stamp = latest if params.graph is None else params.graph
     if stamp == graph.WEIGHTS:
         raise UsageError("--graph weights: it has no spike counts, and a mapping is about spikes; give a simulation's")
     if stamp not in known:
@@ -215,10 +213,26 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         if is_file(named):
             files[Path(named)] = described
         peak = loads_by_bin(run, mapped, bins, progress)
-        _write(run, output.directory, params, mapped, peak, said if peak is None else [peak.in_words()], began)
+        stated = {
+            "model": run.model,
+            "graph": params.graph,
+            "objective": params.objective,
+            "seed": params.seed,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        write_files(
+            run,
+            output.directory,
+            mapped,
+            peak,
+            params=params,
+            objective=params.objective,
+            said=said,
+            stated=stated,
+        )
         digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
         output.external = external_records(digests, {}, {})
-        output.metrics, output.warnings = _metrics(mapped, peak), list(mapped.warnings)
+        output.metrics, output.warnings = metrics(mapped, peak), list(mapped.warnings)
         output.details = MapDetails(
             graph=str(params.graph),
             hardware=hardware.name,
@@ -244,43 +258,6 @@ def _mapped(
         network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
     )
     return mapped, {}
-
-
-def _write(
-    run: RunDirectory,
-    directory: Path,
-    params: MapParams,
-    mapped: "MappedNetwork",
-    peak: "Optional[BinLoads]",
-    said: List[str],
-    began: float,
-) -> None:
-    from snnb.mapping.log import lines
-    from snnb.mapping.plots import plot_mapping, plot_traffic
-    from snnb.mapping.write import write_mapping
-
-    plot_mapping(directory / "mapping.png", mapped)
-    plot_traffic(directory / "traffic.png", mapped)
-    write_log(directory / "log.txt", run, params, [*lines(mapped, params.objective), *said], dated=False)
-    stated = {
-        "model": run.model,
-        "graph": params.graph,
-        **({} if mapped.network.graph.class_name is None else {"class_name": mapped.network.graph.class_name}),
-        **({} if peak is None else {"by_bin": peak.described()}),
-        "objective": params.objective,
-        "seed": params.seed,
-        "seconds": round(time.monotonic() - began, 3),
-    }
-    write_mapping(directory, mapped, stated)
-
-
-def _metrics(mapped: "MappedNetwork", peak: "Optional[BinLoads]") -> Dict[str, Union[int, float, None]]:
-    from snnb.mapping.write import figures
-
-    found = figures(mapped)
-    chosen = {name: found[name] for name in ("cores", "connectivity", "hops_unicast", "energy_pj")}
-    by_bin = {} if peak is None else {"link_load_peak": peak.loads[peak.peak]}
-    return {**chosen, **by_bin, "sequential_connectivity": mapped.sequential.connectivity}
 
 
 STAGE = Stage(
