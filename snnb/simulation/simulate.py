@@ -9,6 +9,7 @@ import numpy as np
 from snnb.errors import InputError
 from snnb.network.network import Network
 from snnb.network.read import read_network
+from snnb.options import FigureFormat
 from snnb.progress import Progress, silent
 from snnb.simulation.apart import BY_BIN, BY_CLASS, require_room, write_by_bin, write_by_class
 from snnb.simulation.block import spike_table
@@ -86,11 +87,12 @@ def simulate(
     num_classes: Optional[int],
     settings: SimulationSettings,
     output_scale: float = 1.0,
+    figures: FigureFormat = "png",
     progress: Progress = silent,
 ) -> SimulationResult:
     """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` and plots into `target`.
 
-    With `record_spikes` also `spike_times.npz` and `raster.png`, with `by="class"` and `bins` their counts apart.
+    With `record_spikes` also `spike_times.npz` and `raster.*`, with `by="class"` and `bins` their counts apart.
 
     Parameters
     ----------
@@ -112,6 +114,8 @@ def simulate(
     settings : SimulationSettings
     output_scale : float
         For a reconstruction: the output layer's scale factor, the activation that a rate of 1 stands for.
+    figures : {"png", "svg", "pdf"}
+        Format of the plots.
     progress : Progress
 
     Raises
@@ -142,11 +146,11 @@ def simulate(
     classes = _class_counts(y, class_names) if job.classifies else {}
     values: Dict[str, Any] = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
     write_json(target / "sim_accuracies.json", values)
-    _plot(target, job, totals)
+    _plot(target, job, totals, figures)
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
         write_spike_times(target / SPIKE_TIMES, job, spikes)
-        plot_raster(target / "raster.png", network, spikes, settings.first, settings.duration)
+        plot_raster(target / f"raster.{figures}", network, spikes, settings.duration, settings.first)
     return SimulationResult(
         metrics={key: values[key] for key in METRICS if values.get(key) is not None},
         engine=engine,
@@ -169,12 +173,12 @@ def _check(network: Network, x: np.ndarray, settings: SimulationSettings, num_cl
         raise InputError(f"layer {network.output.name} has {network.output.size} neurons, not {outputs}: train again")
 
 
-def _plot(target: Path, job: Job, totals: Totals) -> None:
+def _plot(target: Path, job: Job, totals: Totals, figures: str) -> None:
     by_step, ann = totals.quality.by_step / totals.samples, totals.quality.ann / totals.samples
     label = "accuracy" if job.classifies else "mean squared error"
-    plot_quality(target / f"{label.replace(' ', '_')}_by_timestep.png", by_step.tolist(), ann, label)
+    plot_quality(target / f"{label.replace(' ', '_')}_by_timestep.{figures}", by_step.tolist(), ann, label)
     most = totals.samples * job.settings.counted_steps
-    plot_rates(target / "rate_histogram.png", {name: counts / most for name, counts in totals.counts.items()})
+    plot_rates(target / f"rate_histogram.{figures}", {name: counts / most for name, counts in totals.counts.items()})
 
 
 def _class_counts(y: np.ndarray, class_names: Sequence[str]) -> Dict[str, int]:

@@ -38,6 +38,7 @@ class TrainKeywords(TypedDict, total=False):
     steps_per_epoch: Optional[int]
     resume: Optional[bool]
     pixels: str
+    figures: Optional[Literal["png", "svg", "pdf"]]
     seed: int
 
 
@@ -73,6 +74,7 @@ class SimulateKeywords(TypedDict, total=False):
     seed: int
     repair: Optional[str]
     label: Optional[str]
+    figures: Optional[Literal["png", "svg", "pdf"]]
     spike_code: str
 
 
@@ -97,6 +99,7 @@ class MapKeywords(TypedDict, total=False):
     placement: Optional[Union[str, Path]]
     graph: Optional[str]
     seed: int
+    figures: Optional[Literal["png", "svg", "pdf"]]
     repair: Optional[str]
 
 

@@ -14,7 +14,7 @@ from snnb.errors import InputError, UsageError
 from snnb.files import require_disk
 from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
 from snnb.memory import COMPILED
-from snnb.options import Flag, Options, Seed
+from snnb.options import FigureFormat, Flag, Options, Seed, figures_field
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.external import external_records
@@ -26,6 +26,7 @@ from snnb.stages.stage import (
     PlannedRun,
     Stage,
     StageResult,
+    figure_format,
     params_in_force,
     record_to_repair,
     recorded,
@@ -65,6 +66,7 @@ class MapParams(Options):
         default=None, description="Stamp of a graph of the run; by default that of the latest simulation."
     )
     seed: Seed = Field(default=0, description="Seed of everything random.")
+    figures: Optional[FigureFormat] = figures_field()
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
         exclude=True,
@@ -108,8 +110,8 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
         No hardware, no such graph, or no such mapping to repair.
     """
     if given.get("repair") is not None:
-        record = record_to_repair(run, KIND, given, "a mapping", ["graph"])
-        return params_in_force(KIND, {}, record, {"repair": given["repair"]}, say)
+        record = record_to_repair(run, KIND, given, "a mapping", ["graph", "figures"])
+        return params_in_force(KIND, {}, record, {k: given[k] for k in ("repair", "figures") if k in given}, say)
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
@@ -228,6 +230,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             params=params,
             objective=params.objective,
             said=said,
+            figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
             stated=stated,
         )
         digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}

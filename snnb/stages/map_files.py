@@ -52,6 +52,7 @@ def write_files(
     params: Options,
     objective: str,
     said: Sequence[str],
+    figures: str,
     stated: Mapping[str, object],
 ) -> None:
     """Write the files of a mapping.
@@ -68,6 +69,7 @@ def write_files(
         What was looked for.
     said : sequence of str
         Further lines of the log.
+    figures : {"png", "svg", "pdf"}
     stated : mapping
         What cost.json says beside the figures.
     """
@@ -75,8 +77,8 @@ def write_files(
     from snnb.mapping.plots import plot_mapping, plot_traffic
     from snnb.mapping.write import write_mapping
 
-    plot_mapping(directory / "mapping.png", mapped)
-    plot_traffic(directory / "traffic.png", mapped)
+    plot_mapping(directory / f"mapping.{figures}", mapped)
+    plot_traffic(directory / f"traffic.{figures}", mapped)
     busiest = said if peak is None else [peak.in_words(), *said]
     write_log(directory / "log.txt", run, params, [*lines(mapped, objective), *busiest], dated=False)
     of_class = mapped.network.graph.class_name

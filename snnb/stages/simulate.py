@@ -8,7 +8,7 @@ from typing_extensions import Annotated
 from snnb.errors import UsageError
 from snnb.files import copy_file, require_disk
 from snnb.memory import TENSORFLOW
-from snnb.options import Flag
+from snnb.options import FIGURE_ENDINGS, FigureFormat, Flag, figures_field
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import D, Kind, P, Record, StageRecord
@@ -23,6 +23,7 @@ from snnb.stages.stage import (
     PlannedRun,
     Stage,
     StageResult,
+    figure_format,
     params_in_force,
     record_to_repair,
     recorded,
@@ -46,8 +47,9 @@ class SimulateParams(SimulationSettings):
         description="Make this simulation of the run again, in its place and with its options.",
     )
     label: Annotated[Optional[str], Flag(metavar="TEXT")] = Field(
-        default=None, exclude=True, description="A name for this simulation, shown by `snnb status` and `snnb compare`."
+        default=None, exclude=True, description="A name, shown by `snnb status` and `snnb compare`."
     )
+    figures: Optional[FigureFormat] = figures_field()
     spike_code: str = Field(
         default="temporal_mean_rate",
         exclude=True,
@@ -123,7 +125,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 def _to_repair(
     run: RunDirectory, given: Mapping[str, object], say: Say
 ) -> StageRecord[SimulateParams, SimulateDetails]:
-    record, stamp = record_to_repair(run, KIND, given, "a simulation", ["workers", "label"]), given["repair"]
+    record, stamp = record_to_repair(run, KIND, given, "a simulation", ["workers", "label", "figures"]), given["repair"]
     if not all(run.hashes.matches(file) for file in record.inputs):
         if all(run.hashes.matches(file) for file in record.outputs):
             raise UsageError(
@@ -136,7 +138,8 @@ def _to_repair(
 
 def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
     """Return the paths of the converted and the trained network with its history, and of the test set."""
-    history = ("training_history.csv", "training_metrics.json", "training_plot.png")
+    plots = (f"training_plot{ending}" for ending in FIGURE_ENDINGS)
+    history = ("training_history.csv", "training_metrics.json", *plots)
     return [
         f"train/{run.model}.h5",
         *(f"train/{name}" for name in history if (run.path / "train" / name).exists()),
@@ -203,6 +206,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             num_classes=class_count(run.manifest.run, details.class_names),
             output_scale=_output_scale(run),
             settings=params,
+            figures=figure_format(params.figures, recorded(run, KIND, params.repair), "rate_histogram"),
             progress=progress,
         )
         parameters = toolbox_parameters(run, params)
