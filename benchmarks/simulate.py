@@ -9,8 +9,8 @@ sample and neuron by neuron, with the toolbox's where it can simulate the networ
 DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
 the same size, whose rates are similar. `--runs DIR` takes the converted networks of `benchmarks/results.py` instead.
 `--processor` counts seconds of the processors in place of those of the clock: on a machine with other work, on one core
-(`taskset -c 0`), since threads that wait for each other use the processor meanwhile. Where torch can be imported, the
-engine `torch` and a plain dense loop in PyTorch are rows more.
+(`taskset -c 0`), since threads that wait for each other use the processor meanwhile. The engine `torch`
+and a plain dense loop in PyTorch are rows more where torch can be imported.
 """
 
 import argparse

@@ -6,7 +6,7 @@ The command line, `snnb.Run`, the manifest and the settings of the domain are al
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Callable, ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
@@ -18,6 +18,8 @@ LARGEST_SEED = 2**32 - 1  # numpy's legacy generator, which TensorFlow and the t
 MOST = 2**31 - 1
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+FigureFormat = Literal["png", "svg", "pdf"]
+FIGURE_ENDINGS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class Options(BaseModel):
     def changed(self: "Opts", **values: object) -> "Opts":
         """Return a copy with other values of some fields; raise `UsageError` for a value that is not valid."""
         return validated(type(self), {**dict(self), **values})
+
+
+def figures_field() -> Any:
+    """Return the field `figures` of a stage that draws: it does not change the results, so it makes no stage stale."""
+    return Field(default=None, exclude=True, description="Format of figures; by default that of before, or png.")
 
 
 Opts = TypeVar("Opts", bound=Options)

@@ -21,6 +21,7 @@ from snnb.cli.parameters import (
     stage_options,
 )
 from snnb.errors import SnnbError
+from snnb.options import FIGURE_ENDINGS
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import STAGES
 
@@ -125,7 +126,10 @@ def carry_out(
         for o in shown
     ]
     drawn = {
-        f.sha256: run.path / f.path for o in reversed(shown) for f in o.result.record.outputs if f.path[-4:] == ".png"
+        f.sha256: run.path / f.path
+        for o in reversed(shown)
+        for f in o.result.record.outputs
+        if f.path.endswith(FIGURE_ENDINGS)
     }
     pictures = sorted(drawn.values())  # each picture once, though a simulation holds copies
     document = _document(run, outcomes)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable, Dict, List
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class Runner:
         Parameters
         ----------
         first : int
-            Number of the block's first sample.
+            Number of the block's first sample in the job.
         values : ndarray, shape (samples, height, width, channels)
             Its pictures, before they are scaled.
         y : ndarray of int64, shape (samples,)
@@ -126,21 +126,33 @@ class Runner:
         tick : callable
             Told each number of steps that were just done.
         """
-        pixels = self._job.pixels(values, first)
+        settings = self._job.settings
+        number = settings.first + first
+        pixels = self._job.pixels(values, number)
         scorer = self._job.scorer(pixels, y)
 
         def observe(spikes: np.ndarray) -> None:
             scorer.observe(spikes)
             tick(spikes.shape[1])
 
-        counted = self._engine.simulate(pixels, first, observe)
+        counted = self._engine.simulate(pixels, number, observe)
         return Totals(
             samples=len(pixels),
             counts={name: counts.sum(axis=0, dtype=np.int64) for name, counts in counted.counts.items()},
             quality=scorer.quality(self._analogue.outputs(pixels), counted.readout),
             late=counted.late,
             spikes={name: [table] for name, table in counted.spikes.items()},
+            by_class=_by_class(counted.counts, y) if settings.by == "class" else {},
+            by_bin=counted.by_bin,
         )
+
+
+def _by_class(counts: Dict[str, np.ndarray], y: np.ndarray) -> Dict[int, Dict[str, np.ndarray]]:
+    """Return by class of those in `y` the counts, summed over its samples."""
+    return {
+        int(of): {name: counted[y == of].sum(axis=0, dtype=np.int64) for name, counted in counts.items()}
+        for of in np.unique(y)
+    }
 
 
 def _engine(job: Job, threads: int, progress: Progress) -> Engine:

@@ -1,11 +1,12 @@
 """What is simulated, and how."""
 
-from typing import Literal, Optional
+from typing import List, Literal, Optional
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.cluster.settings import checked_address
+from snnb.errors import UsageError
 from snnb.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
@@ -20,6 +21,9 @@ InputCoding = Literal["constant", "poisson"]
 Reset = Literal["subtraction", "zero"]
 
 
+By = Literal["all", "class"]
+
+
 class SimulationSettings(Options):
     """How a converted network is simulated; time steps of dt = 1 ms.
 
@@ -29,13 +33,12 @@ class SimulationSettings(Options):
     """
 
     engine: Engine = Field(default="auto", description="Engine; the toolbox is the reference, and slow.")
-    samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(
-        default=100, description="Test samples, from the first."
-    )
+    samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(default=100, description="Test samples.")
+    first: int = Field(default=0, ge=0, le=MOST, description="Number of the first of them.")
     duration: Annotated[int, ToolboxKey("simulation", "duration")] = Field(
         default=100, ge=1, le=LONGEST_DURATION, description="Time steps of 1 ms for each sample."
     )
-    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps, whose spikes are not counted.")
+    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps, not counted.")
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples at a time in the engine toolbox."
     )
@@ -43,10 +46,10 @@ class SimulationSettings(Options):
         Field(default="constant", description="Input: a current, every step; or Poisson spikes.")
     )
     input_rate: Annotated[Count, ToolboxKey("input", "input_rate")] = Field(
-        default=1000, description="Poisson rate in Hz of a pixel of value 1."
+        default=1000, description="Poisson rate in Hz of a pixel of 1."
     )
     threshold: Annotated[float, ToolboxKey("cell", "v_thresh")] = Field(
-        default=1.0, gt=0, description="Membrane potential at which a neuron spikes."
+        default=1.0, gt=0, description="Potential at which a neuron spikes."
     )
     reset: Annotated[
         Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
@@ -55,8 +58,25 @@ class SimulationSettings(Options):
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
         default=None, exclude=True, description="Scheduler of a Dask cluster whose workers share the samples."
     )
-    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep the spike times of this many samples.")
+    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep spike times of this many samples.")
+    by: By = Field(default="all", description="Count spikes of all samples together, or by class too.")
+    bins: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="Count in this many bins of time, too.")
     seed: Seed = Field(default=0, description="Seed of everything random.")
+
+    @property
+    def counted_steps(self) -> int:
+        """Steps behind the warm-up."""
+        return self.duration - self.warm_up
+
+    @property
+    def bin_edges(self) -> List[int]:
+        """The first step of each bin, and the end of the last: the counted steps, divided as evenly as they can be.
+
+        Bin i begins at warm_up + floor(i · counted steps / bins): bins differ by at most a step. Empty without bins.
+        """
+        if not self.bins:
+            return []
+        return [self.warm_up + i * self.counted_steps // self.bins for i in range(self.bins + 1)]
 
     @field_validator("warm_up")
     @classmethod
@@ -85,9 +105,33 @@ class SimulationSettings(Options):
             raise ValueError("not with --workers: the workers are those of the cluster")
         return checked_address(scheduler)
 
-    @field_validator("record_spikes", "workers")
+    @field_validator("bins")
+    @classmethod
+    def _has_a_step_for_each(cls, bins: int, others: ValidationInfo) -> int:
+        duration, warm_up = others.data.get("duration"), others.data.get("warm_up")
+        if duration is not None and warm_up is not None and bins > duration - warm_up:
+            raise ValueError(f"only {duration - warm_up} steps are counted; give at most that many")
+        return bins
+
+    @field_validator("record_spikes", "workers", "bins")
     @classmethod
     def _not_in_the_toolbox(cls, value: int, others: ValidationInfo) -> int:
         if others.data.get("engine") == "toolbox" and value > (1 if others.field_name == "workers" else 0):
             raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
         return value
+
+
+def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
+    """Raise `UsageError` when the test set, of `there` samples, does not have those that are asked for."""
+    first, left = settings.first, there - settings.first
+    if left < 1:
+        raise UsageError(f"--first {first}: the test set has {there}, numbered from 0: give at most {there - 1}")
+    if settings.samples > left:
+        behind = f" and {left} from --first {first} on" if first else ""
+        raise UsageError(f"--samples {settings.samples}: the test set has {there}{behind}; give at most that many")
+
+
+def refuse_classes(settings: SimulationSettings, classes: Optional[int]) -> None:
+    """Raise `UsageError` when the counts of each class are asked for, and `classes` is None: there are none."""
+    if settings.by == "class" and classes is None:
+        raise UsageError("--by class: a network that reproduces its input has no classes; leave it out")

@@ -99,6 +99,9 @@ def _present(run: RunDirectory, stage: AnyStage, options: Mapping[str, object], 
     """Return the result of a stage that is up to date."""
     tell("up to date")
     result = result_of(run, stage.name, stage.serves(run, options))
+    figures = options.get("figures")
+    if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
+        tell(f"its figures stay as they are; --force makes it again, with figures as {figures}")
     for warning in version_warnings(result.record):
         tell(f"made with another version: {warning}")
     return result
@@ -248,6 +251,6 @@ def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
     for damage in damaged:
         key, _, name = damage.partition("/")
         stage = by_key[key]
-        words = " ".join([stage.name, *stage.again(name)])
+        words = shlex.join([stage.name, *stage.again(run, name)])
         commands.append(f"`snnb {words} --run-dir {shlex.quote(str(run.path))}`")
     return commands
