@@ -2,8 +2,8 @@
 
     python benchmarks/graph.py [generate] [networks] [exports] [parts] [large]
 
-Without a section the first three run; `parts` is in `exports` too. `large` writes AlexNet's 921 million synapses as text
-and takes 22 GB of disk.
+Without a section the first three run; `parts` is in `exports` too. `large` writes AlexNet's 921 million synapses as
+text and takes 22 GB of disk.
 """
 
 import argparse
