@@ -9,8 +9,8 @@ sample and neuron by neuron, with the toolbox's where it can simulate the networ
 DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
 the same size, whose rates are similar. `--runs DIR` takes the converted networks of `benchmarks/results.py` instead.
 `--processor` counts seconds of the processors in place of those of the clock: on a machine with other work, on one core
-(`taskset -c 0`), since threads that wait for each other use the processor meanwhile. Where torch can be imported, the engine
-`torch` and a plain dense loop in PyTorch are rows more.
+(`taskset -c 0`), since threads that wait for each other use the processor meanwhile. The engine `torch`
+and a plain dense loop in PyTorch are rows more where torch can be imported.
 """
 
 import argparse
@@ -216,6 +216,7 @@ def _enlarged_digits(shape: Tuple[int, ...]) -> Tuple[np.ndarray, np.ndarray]:
 def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[], Iterator[Dict[str, np.ndarray]]]:
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
     from snnb.network.read import read_network
+    from snnb.processors import processors
     from snnb.simulation.job import Job
     from snnb.simulation.settings import SimulationSettings
 
@@ -226,7 +227,8 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
         from snnb.simulation.engines.torch.loop import TorchEngine as Engine
     else:
         from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine as Engine
-    engine, block = Engine(network, settings), Job(folder / PARSED, network, settings, name, 1.0, True, 1.0).block
+    engine = Engine(network, settings)
+    block = Job(folder / PARSED, network, settings, name, 1.0, True, 1.0).block(1, processors())
 
     def run() -> Iterator[Dict[str, np.ndarray]]:
         for first in range(0, len(x), block):

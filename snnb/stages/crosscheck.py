@@ -19,7 +19,7 @@ from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.dataset import dataset_array
 from snnb.stages.exports import PICTURES, chosen_graph, graph_file, simulated_by
-from snnb.stages.graph import WEIGHTS
+from snnb.stages.graph import WEIGHTS, recorded_class, simulation_of
 from snnb.synapses import SynapseGraph
 from snnb.synapses.export.simulated import Simulated
 from snnb.synapses.export.spinemap import spikes_of
@@ -86,6 +86,11 @@ def crosscheck(
     simulated = simulated_by(run, stamp)
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
+    if recorded_class(run, stamp) is not None:
+        raise UsageError(
+            f"graph {stamp} has the spikes of class {recorded_class(run, stamp)} only, and all samples are compared; "
+            f"give --graph {simulation_of(run, stamp)}"
+        )
     path = run.path / graph_file(run, stamp)
     build = _builder(simulator)
     with tempfile.TemporaryDirectory() as scratch, SynapseGraph.open(path) as opened:
@@ -167,5 +172,7 @@ def _pixels(run: RunDirectory, simulated: Simulated, samples: int) -> np.ndarray
         raise InputError(
             f"{pictures} is not what was simulated; prepare the data set as it was then, or simulate again"
         )
-    values = np.asarray(dataset_array(run, "x_test")[:samples], np.float32) / np.float32(simulated.pixel_scale)
+    first = simulated.first_sample
+    values = np.asarray(dataset_array(run, "x_test")[first : first + samples], np.float32)
+    values /= np.float32(simulated.pixel_scale)
     return values.reshape(samples, -1).astype(np.float64)

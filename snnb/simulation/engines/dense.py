@@ -9,7 +9,7 @@ import numpy as np
 from snnb.interrupt import interruptible
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Network, Population, Reindexed
-from snnb.simulation.block import BlockCounts, Observe, late_quarters, spike_table
+from snnb.simulation.block import BinCounts, BlockCounts, Observe, late_quarters, recorded_of, spike_table
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 from snnb.simulation.settings import SimulationSettings
 
@@ -83,7 +83,7 @@ class DenseEngine:
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         n, source, warm_up, loop = len(x), self._network.input.name, self._settings.warm_up, self._loop
-        recorded = max(0, min(n, self._settings.record_spikes - first))
+        recorded, bins = recorded_of(self._settings, first, n), BinCounts(self._settings)
         draws = self._draws(x, first)
         interruptible(lambda: loop.begin(padded(x, loop.batch)))
         names = [population.name for population in self._network.populations]
@@ -109,12 +109,14 @@ class DenseEngine:
                 tables[name].append(np.stack([sample + first, neuron, step + start], axis=1).astype(np.int32))
             if source in drawn and start >= warm_up:
                 input_spikes += drawn[source].sum(axis=1)
-        counts = {name: counted[:n].astype(np.int64) for name, counted in loop.counts().items()}
+            sent = {source: input_spikes} if source in draws else {}
+            bins.take(start + steps, partial(self._counts, n, sent))
         return BlockCounts(
-            counts={source: input_spikes, **counts} if source in draws else counts,
+            counts=self._counts(n, sent),
             readout=loop.readout()[:n].reshape(n, -1),
             late=late,
             spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
+            by_bin=bins.counted(),
         )
 
     def _draws(self, x: np.ndarray, first: int) -> Dict[str, Callable[[int], np.ndarray]]:
@@ -133,6 +135,11 @@ class DenseEngine:
         """Turn `(samples, steps, ...)` into `(steps, batch, ...)`."""
         return np.ascontiguousarray(padded(drawn, self._loop.batch).swapaxes(0, 1))
 
+    def _counts(self, samples: int, sent: Arrays) -> Arrays:
+        """Return what the input `sent`, and the spikes counted so far in the first `samples` of the batch: int64."""
+        counted = {name: counts[:samples].astype(np.int64) for name, counts in self._loop.counts().items()}
+        return {**sent, **counted}
+
     def _spikes(self, samples: int) -> np.ndarray:
         """Return the spikes of each population counted so far, in the first `samples` of the batch: int64."""
         return np.array([counts[:samples].sum(dtype=np.int64) for counts in self._loop.counts().values()])
@@ -140,7 +147,7 @@ class DenseEngine:
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
         """Yield the first step and the number of steps of each call, which is to take half a second."""
         duration, warm_up = self._settings.duration, self._settings.warm_up
-        ends = sorted({warm_up, *late_quarters(duration), duration})  # of what is counted apart
+        ends = sorted({warm_up, *late_quarters(duration), *self._settings.bin_edges, duration})  # of what is apart
         fed = self._loop.batch * self._network.input.size * 5 if self._settings.input == "poisson" else 0
         most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
         start = 0

@@ -127,6 +127,8 @@ def export(
     """
     described = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
+    if options.scheduler is not None and not described.shared:
+        raise UsageError(f"--scheduler: a cluster does not write {format}; leave it out, or give --format parts")
     sidecar = not described.directory and (described.sidecar or origin is not None)
     nodes_head = ",".join(COLUMNS) if described.nodes_beside else None
     check_target(target, FORMATS, force=force, sidecar=sidecar, nodes_head=nodes_head)

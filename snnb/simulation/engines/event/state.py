@@ -5,7 +5,7 @@ from typing import Dict, List, Tuple
 import numpy as np
 
 from snnb.network.network import Population, Reindexed
-from snnb.simulation.block import BlockCounts, late_quarters, spike_table
+from snnb.simulation.block import BlockCounts, late_quarters, recorded_of, spike_table
 from snnb.simulation.engines.event import spike_trains
 from snnb.simulation.engines.event.arrays import aligned
 from snnb.simulation.engines.event.network import EventNetwork
@@ -28,14 +28,14 @@ class BlockState:
     prepared : EventNetwork
     x : ndarray of float32, shape (n, ...)
     first : int
-        Number of the first sample in the run.
+        Number of the first sample in the test set.
     """
 
     def __init__(self, prepared: EventNetwork, x: np.ndarray, first: int) -> None:
         self._prepared, self._x, self._first = prepared, x, first
         network, settings = prepared.network, prepared.settings
         n, self._populations = len(x), network.populations
-        self._recorded = max(0, min(n, settings.record_spikes - first))
+        self._recorded = recorded_of(settings, first, n)
         self._base, self._constant = prepared.without_spikes(x)
         self._potential: Dict[str, np.ndarray] = {}
         self._counts: Dict[str, np.ndarray] = {}
