@@ -40,7 +40,7 @@ SIMULATORS: Dict[str, Tuple[Tuple[str, ...], List[str]]] = {
         ["torch_network.py", "{parsed}", "{samples}", "{result}", "{steps}", "SpikingJelly"],
     ),
     "NEST": (("nest-simulator", *READS), ["nest_network.py", "{sonata}", "{samples}", "{result}"]),
-    "Brian2, C++": (
+    "Brian2, C++": (  # of numpy, what its newest version for older Pythons takes
         ("brian2", "setuptools", *READS),
         ["brian2_standalone.py", "{sonata}", "{samples}", "{result}"],
     ),
