@@ -25,18 +25,10 @@ def cluster(docker):
     def start(name):
         service = services[name]
         words = [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in service["entrypoint"]]
-        options = [
-            "--read-only",
-            "--tmpfs",
-            service["tmpfs"],
-            "--user",
-            "12345:12345",
-            "--add-host",
-            "scheduler:127.0.0.1",
-        ]
         assert service["read_only"] is True
-        run = ("run", "--detach", "--network", "host", *options, "--entrypoint", words[0], service["image"], *words[1:])
-        begun.append(docker(*run).stdout.strip())
+        options = ("--read-only", "--tmpfs", service["tmpfs"], "--user", "12345:12345", *NETWORK)
+        container = ("--entrypoint", words[0], service["image"], *words[1:])
+        begun.append(docker("run", "--detach", *options, *container).stdout.strip())
         return begun[-1]
 
     start("scheduler")
@@ -55,22 +47,9 @@ def test_two_workers_in_containers_count_what_one_process_counts(docker, image, 
     own = ("--read-only", "--tmpfs", "/tmp", "--user", "12345:12345", "--volume", f"{runs}:/runs")
 
     def snnb(*words, network=("--network", "none")):
-        docker(
-            "run",
-            "--rm",
-            *own,
-            *network,
-            image,
-            *words,
-            "--run-dir",
-            "/runs/x",
-            "--input",
-            "poisson",
-            "--samples",
-            "200",
-        )
+        same = ("--run-dir", "/runs/x", "--input", "poisson", "--samples", "200")
+        docker("run", "--rm", *own, *network, image, *words, *same)
 
-    there = ("--network", "host", "--add-host", "scheduler:127.0.0.1")
     snnb("simulate", "--model", "mini_network", "--label", "alone")
     snnb("simulate", "--scheduler", ADDRESS, "--label", "shared", network=NETWORK)
     docker("kill", cluster[-1])
