@@ -139,11 +139,11 @@ mapping-matrix: setup ## map every model at full size and write docs/mapping-res
 	$(BIN)/python benchmarks/mapping_matrix.py
 
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the lock files anew
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx --extra cluster \
 		pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx --extra cluster \
 		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx --extra torch \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx --extra cluster --extra torch \
 		--override overrides-cpu.txt pyproject.toml -o requirements-torch.lock
 	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra dev \
 		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock

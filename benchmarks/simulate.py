@@ -216,6 +216,7 @@ def _enlarged_digits(shape: Tuple[int, ...]) -> Tuple[np.ndarray, np.ndarray]:
 def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[], Iterator[Dict[str, np.ndarray]]]:
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
     from snnb.network.read import read_network
+    from snnb.processors import processors
     from snnb.simulation.job import Job
     from snnb.simulation.settings import SimulationSettings
 
@@ -226,7 +227,8 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
         from snnb.simulation.engines.torch.loop import TorchEngine as Engine
     else:
         from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine as Engine
-    engine, block = Engine(network, settings), Job(folder / PARSED, network, settings, name, 1.0, True, 1.0).block
+    engine = Engine(network, settings)
+    block = Job(folder / PARSED, network, settings, name, 1.0, True, 1.0).block(1, processors())
 
     def run() -> Iterator[Dict[str, np.ndarray]]:
         for first in range(0, len(x), block):

@@ -117,12 +117,23 @@ def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]
         An option does not exist, or does not take its value.
     """
     refuse_bad_values(kind, given)
-    values: Dict[str, object] = {}
-    for name, value in given.items():
-        field = kind.model_fields[name]
-        annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-        values[name] = TypeAdapter(annotation).validate_python(value)
-    return values
+    return {name: value_of(kind, name, value) for name, value in given.items()}
+
+
+def value_of(kind: Type[Options], name: str, value: object) -> object:
+    """Return a value of one option with its field's type, whatever the others are: the text `"3"` becomes 3.
+
+    Raises
+    ------
+    UsageError
+        It is not of that type, or outside its bounds.
+    """
+    field = kind.model_fields[name]
+    annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+    except ValidationError as error:
+        raise _usage_error(kind, {**error.errors()[0], "loc": (name,)}) from None
 
 
 def over(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:

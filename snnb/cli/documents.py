@@ -158,6 +158,34 @@ class Doctor(TypedDict):
     data: Place
 
 
+class PointOfSweep(TypedDict):
+    """A point of the grid, and what its simulation gave."""
+
+    __pydantic_config__ = CLOSED  # type: ignore[misc]
+    values: Dict[str, JsonValue]
+    ran: bool
+    simulation: str
+    samples: int
+    ann_accuracy: Optional[float]
+    snn_accuracy: Optional[float]
+    snn_accuracy_low: Optional[float]
+    snn_accuracy_high: Optional[float]
+    ann_mean_squared_error: Optional[float]
+    snn_mean_squared_error: Optional[float]
+    spikes_per_step_and_neuron: Optional[float]
+    synaptic_operations_per_sample: Optional[float]
+
+
+class Sweep(TypedDict):
+    """`snnb sweep`."""
+
+    __pydantic_config__ = CLOSED  # type: ignore[misc]
+    run_dir: Path
+    table: Path
+    figure: Path
+    points: List[PointOfSweep]
+
+
 def _stage(name: str) -> Any:
     """Return the type of a stage's part of the document: its parameters and details are its own."""
     kind = STAGES[name].kind
@@ -190,6 +218,7 @@ _HARDWARE: Any = create_model("HardwareOfList", __base__=Record, cores=(int, ...
 DOCUMENTS: Dict[str, Any] = {
     **{name: _run_of(list(STAGES)[: i + 1]) for i, name in enumerate(STAGES)},
     "run": _run_of(CHAIN, report=(Optional[Path], ...)),
+    "sweep": Sweep,
     "export": Export,
     "status": Status,
     "report": Report,

@@ -5,8 +5,9 @@ from typing import List, Literal, Optional
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
+from snnb.cluster.settings import checked_address
 from snnb.errors import UsageError
-from snnb.options import MOST, Count, Options, Seed, ToolboxKey
+from snnb.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
 
@@ -27,7 +28,8 @@ class SimulationSettings(Options):
     """How a converted network is simulated; time steps of dt = 1 ms.
 
     With `poisson` input, a pixel spikes with amplitude 1 and probability min(1, pixel * input_rate * dt / 1000) a step.
-    The threshold is also the amplitude of a neuron's spike, as in the toolbox. The results do not depend on `workers`.
+    The threshold is also the amplitude of a neuron's spike, as in the toolbox. The results do not depend on
+    `workers` and `scheduler`.
     """
 
     engine: Engine = Field(default="auto", description="Engine; the toolbox is the reference, and slow.")
@@ -53,6 +55,9 @@ class SimulationSettings(Options):
         Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
     ] = Field(default="subtraction", description="After a spike: by subtraction of the threshold, or to zero.")
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
+    scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
+        default=None, exclude=True, description="Scheduler of a Dask cluster whose workers share the samples."
+    )
     record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep spike times of this many samples.")
     by: By = Field(default="all", description="Count spikes of all samples together, or by class too.")
     bins: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="Count in this many bins of time, too.")
@@ -88,6 +93,17 @@ class SimulationSettings(Options):
         if samples is not None and record_spikes > samples:
             raise ValueError(f"only --samples {samples} are simulated; record at most that many")
         return record_spikes
+
+    @field_validator("scheduler")
+    @classmethod
+    def _is_an_address(cls, scheduler: Optional[str], others: ValidationInfo) -> Optional[str]:
+        if scheduler is None:
+            return None
+        if others.data.get("engine") == "toolbox":
+            raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
+        if others.data.get("workers", 1) > 1:
+            raise ValueError("not with --workers: the workers are those of the cluster")
+        return checked_address(scheduler)
 
     @field_validator("bins")
     @classmethod

@@ -20,10 +20,10 @@ from snnb.simulation.ini_file import write_ini
 from snnb.simulation.job import Job
 from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
+from snnb.simulation.samples import run_job
 from snnb.simulation.settings import SimulationSettings, refuse_classes, refuse_missing_samples
 from snnb.simulation.spikes import SPIKE_TIMES
 from snnb.simulation.totals import Totals
-from snnb.simulation.workers import run_job
 
 __all__ = ["SimulationResult", "SimulationSettings", "simulate"]
 

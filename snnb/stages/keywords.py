@@ -68,6 +68,7 @@ class SimulateKeywords(TypedDict, total=False):
     threshold: float
     reset: Literal["subtraction", "zero"]
     workers: int
+    scheduler: Optional[str]
     record_spikes: int
     by: Literal["all", "class"]
     bins: int
@@ -111,4 +112,5 @@ class ExportKeywords(TypedDict, total=False):
     exact: bool
     scale: Optional[float]
     workers: Optional[int]
+    scheduler: Optional[str]
     idx64: bool

@@ -125,7 +125,8 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 def _to_repair(
     run: RunDirectory, given: Mapping[str, object], say: Say
 ) -> StageRecord[SimulateParams, SimulateDetails]:
-    record, stamp = record_to_repair(run, KIND, given, "a simulation", ["workers", "label", "figures"]), given["repair"]
+    free, stamp = ["workers", "scheduler", "label", "figures"], given["repair"]
+    record = record_to_repair(run, KIND, given, "a simulation", free)
     if not all(run.hashes.matches(file) for file in record.inputs):
         if all(run.hashes.matches(file) for file in record.outputs):
             raise UsageError(

@@ -10,7 +10,7 @@ import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Iterator, Tuple
+from typing import Iterator, Optional, Tuple
 
 import numpy as np
 
@@ -27,18 +27,20 @@ CHUNK_STEPS = 250
 
 
 class EventEngine:
-    """Simulates with as many threads as there are processors for this process, each with one sample at a time.
+    """Simulates with several threads, each with one sample at a time.
 
     Parameters
     ----------
     network : Network
     settings : SimulationSettings
+    threads : int, optional
+        How many; by default one for each processor for this process.
     """
 
-    def __init__(self, network: Network, settings: SimulationSettings) -> None:
+    def __init__(self, network: Network, settings: SimulationSettings, threads: Optional[int] = None) -> None:
         self._settings = settings
         self._prepared = EventNetwork(network, settings)
-        self._threads = max(1, processors() // settings.workers)
+        self._threads = threads or processors()
         self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
         for _ in range(self._threads):
             self._scratch.put(Scratch(self._prepared.train_steps))
