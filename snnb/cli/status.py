@@ -58,7 +58,6 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
         )
     exports = stale_exports(run)
     rows += [[path, "stale: made from a graph that has changed", *[""] * 6] for path in exports]
-    head = [f"{run.path}: {run.model} on {run.manifest.run.dataset}"]
     stated = {
         "run_dir": run.path,
         "model": run.model,
@@ -68,7 +67,9 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
     }
     table = _filled(rows)
     right = [column for column, name in enumerate(table[0]) if name in ("took", "samples")]
-    console.result([*head, *output.table_lines(table, right=right)], stated)
+    console.result(
+        [f"{run.path}: {run.model} on {run.manifest.run.dataset}", *output.table_lines(table, right=right)], stated
+    )
 
 
 def _filled(rows: List[List[str]]) -> List[List[str]]:
