@@ -26,7 +26,9 @@ def build(network: ExportedNetwork, dtype: type = np.float64) -> Simulate:
         currents: Dict[str, np.ndarray] = {
             p.name: network.constant_current(p, pixels).astype(dtype) for p in network.simulated
         }
-        potential: Dict[str, np.ndarray] = {p.name: np.zeros((p.size, samples), dtype) for p in network.simulated}
+        potential: Dict[str, np.ndarray] = {
+            p.name: np.full((p.size, samples), network.initial_potential, dtype) for p in network.simulated
+        }
         found: Dict[str, List[np.ndarray]] = {name: [np.empty((0, 3), np.int64)] for name in potential}
         spikes: Dict[str, np.ndarray] = {}
         for step in range(steps):

@@ -5,7 +5,7 @@ from typing import Dict, List, Optional
 import numpy as np
 
 from snnb.network.network import Population, Reindexed
-from snnb.simulation.block import BlockCounts, late_quarters, recorded_of, spike_table
+from snnb.simulation.block import BlockCounts, initial_potential, late_quarters, recorded_of, spike_table
 from snnb.simulation.engines.event import spikes
 from snnb.simulation.engines.event.arrays import filled_up, zeros
 from snnb.simulation.engines.event.network import EventNetwork
@@ -46,6 +46,7 @@ class BlockState:
         for population in self._populations:
             name, size = population.name, filled_up(population.size)
             self._potential[name] = zeros((n, size), np.float32)
+            self._potential[name] += initial_potential(population, settings)
             self._counts[name] = zeros((n, size), np.int32)
             if name in prepared.remembering:
                 inputs = network.volume(population.only.input).size
