@@ -159,14 +159,14 @@ def test_says_what_it_cannot_do(branched, pooled):
 def test_what_is_kept_compiled_knows_the_files_of_all_that_it_calls():
     from snnb.simulation.engines.event import kernels, pooling
 
-    for kept in (kernels.dense._cache, pooling.average._cache):
+    for kept in (kernels.weighted._cache, pooling.maximum._cache):
         files = {name for name, *_ in kept._cache_file._source_stamp}
-        assert {"kernels.py", "llvm.py", "neurons.py", "pooling.py"} <= files
+        assert {"kernels.py", "llvm_rows.py", "neurons.py", "pooling.py", "spikes.py"} <= files
 
 
 def test_a_read_only_installation_works_without_a_compilation_cache(tmp_path):
     (tmp_path / "file").touch()
-    code = "from snnb.simulation.engines.event.spike_trains import merged; print(type(merged._cache).__name__)"
+    code = "from snnb.simulation.engines.event.spikes import listed; print(type(listed._cache).__name__)"
     nowhere = str(tmp_path / "file" / "below")  # a directory that nobody can make, whoever runs the test
     script = (
         "import numba.core.caching as c\n"
