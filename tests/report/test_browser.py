@@ -57,7 +57,7 @@ def page(request, tmp_path_factory):
         run.train(epochs=1, steps_per_epoch=1)
         run.simulate(samples=3, duration=30, by="class", bins=3)
         run.graph()
-        run.map(hardware="spinnaker2", method="sequential")
+        run.map(hardware="jin_84x84", method="sequential")
         return run.report().read_text()
     run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("seen") / "run"))
     run.simulate(engine="event", samples=60, duration=60, record_spikes=0, label="a label of some words " * 8)
