@@ -40,7 +40,7 @@ EXAMPLES: Dict[str, Sequence[str]] = {
     "run": ("snnb run --model mini_network", "snnb run --model lenet_mnist --epochs 5 --samples 200 --duration 100"),
     "sweep": (
         "snnb sweep --model lenet_mnist --grid percentile=99,99.9 --grid duration=50,100,200",
-        "snnb sweep --model lenet_mnist --input poisson --grid seed=0,1,2 --dir runs/lenet_mnist --workers 2",
+        "snnb sweep --model lenet_mnist --input poisson --grid seed=0,1,2 --workers 2",
     ),
     "export": (
         "snnb export runs/lenet_mnist --format hmetis --output lenet.hgr",
