@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Tuple
 
@@ -19,6 +19,7 @@ from snnb.errors import ResourceError
 from snnb.processors import processors
 
 if TYPE_CHECKING:
+    from distributed import LocalCluster
     from distributed.security import Security
 
 COMMAND = "import sys; sys.path.pop(0); from snnb.cluster.local_worker import main; main()"
@@ -125,6 +126,11 @@ def _close_pipe(process: "subprocess.Popen[str]") -> None:
         return
 
 
+def _close(cluster: "LocalCluster") -> None:
+    with suppress(Exception):  # its workers have ended already
+        cluster.close(timeout=1)
+
+
 @contextmanager
 def local_cluster(number: int) -> "Iterator[Tuple[str, Security, LocalWorkers]]":
     """Start a scheduler and so many workers; end them behind the block.
@@ -155,7 +161,7 @@ def local_cluster(number: int) -> "Iterator[Tuple[str, Security, LocalWorkers]]"
                 security=security,
                 silence_logs=False,
             )
-        stack.callback(cluster.close, timeout=1)
+        stack.callback(_close, cluster)
         sys.path[:] = path
         workers = LocalWorkers(number, cluster.scheduler_address, security, folder)
         stack.callback(workers.end)

@@ -40,7 +40,7 @@ async def _work(told: Dict[str, str]) -> None:
         tls_client_key=secret,
         tls_client_cert=certificate,
     )
-    dask.config.set({"distributed.worker.http.routes": []})
+    dask.config.set({"distributed.worker.http.routes": [], "distributed.worker.profile.enabled": False})
     worker = await Worker(
         told["address"],
         nthreads=int(told["threads"]),

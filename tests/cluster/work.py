@@ -54,3 +54,7 @@ def _die_once(mark, now):
 
 def shared(folder="", size=1):
     return {"factor": np.full(size, 3), "folder": str(folder)}
+
+
+def nap(kept, number, stopped):
+    time.sleep(6)
