@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-all test-browser test-newest test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-all test-browser test-newest test-torch test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -71,6 +71,15 @@ NEWEST_BIN := .venv-newest/bin
 test-newest: .venv-newest/ready ## the tests of the half that needs no TensorFlow, on the newest Python here
 	$(NEWEST_BIN)/python --version
 	$(NEWEST_BIN)/python -m pytest -n 2 --dist worksteal tests/network tests/synapses tests/mapping tests/rundir tests/newest
+
+.venv-torch/ready: requirements-dev.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
+	$(UV) venv --quiet --allow-existing .venv-torch
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv-torch/bin/python requirements-dev.lock
+	$(UV) pip install --quiet --constraints requirements-dev.lock --python .venv-torch/bin/python --editable '.[torch]'
+	touch $@
+
+test-torch: .venv-torch/ready ## the tests of the engine torch, in an environment of its own of 7 GB
+	.venv-torch/bin/python -m pytest -n 2 tests/simulation/test_torch_engine.py tests/properties/test_simulation_engines.py
 
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged
@@ -129,14 +138,16 @@ model-matrix: setup ## run every model at full size and write the table of docs/
 mapping-matrix: setup ## map every model at full size and write docs/mapping-results.md; takes hours
 	$(BIN)/python benchmarks/mapping_matrix.py
 
-locks: | $(filter .tools/bin/uv,$(UV)) ## write the four lock files anew
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx \
+locks: | $(filter .tools/bin/uv,$(UV)) ## write the lock files anew
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx --extra cluster \
 		pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx \
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx --extra cluster \
 		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
+	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx --extra cluster --extra torch \
+		--override overrides-cpu.txt pyproject.toml -o requirements-torch.lock
 	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra dev \
 		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock
 	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --group site -o requirements-site.lock
 
 clean: ## remove the environment and caches; run directories stay
-	rm -rf .venv .venv-newest .venv-site .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build site *.egg-info
+	rm -rf .venv .venv-newest .venv-torch .venv-site .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build site *.egg-info

@@ -1,8 +1,9 @@
 """How fast the synapse graph is built, generated and exported on one core, beside the same work done the usual ways.
 
-    python benchmarks/graph.py [generate] [networks] [exports] [large]
+    python benchmarks/graph.py [generate] [networks] [exports] [parts] [large]
 
-Without a section the first three run. `large` writes AlexNet's 921 million synapses as text and takes 22 GB of disk.
+Without a section the first three run; `parts` is in `exports` too. `large` writes AlexNet's 921 million synapses as
+text and takes 22 GB of disk.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from snnb.synapses.export.export_options import ExportOptions
 from snnb.synapses.export.write import FORMATS, export
 from snnb.synapses.projection import GraphProjection
 
+CORES = os.sched_getaffinity(0)  # of which only one is used but where it says otherwise
 SAMPLE = 2_000_000  # edges that the slow ways are measured on
 
 
@@ -213,20 +215,32 @@ def exports(folder: Path) -> None:
         rounds = 5 if name in ("npz", "parquet", "parts", "sonata", "snn") else 1
         print_export(folder, chosen, name, f"({name})" if tiny else name, rounds)
     print_export(folder, small, "csv", "(csv.gz)", 1, "out.csv.gz")
-    print_parts(folder, graph)
+    parts(folder)
 
 
-def print_parts(folder: Path, graph: SynapseGraph, rounds: int = 5) -> None:
-    """The time of `parquet` over that of `parts` with two workers, in turn."""
-    ratios = []
-    for _ in range(rounds):
+def parts(folder: Path, rounds: int = 7) -> None:
+    """The time of `parquet` over that of `parts` with two workers on all cores, in turn with each other and with dd."""
+    graph = build(folder, "hundred_million", (12, 12, 384), [convolution(256, 3)])
+    pinned = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CORES)
+    measured = []
+    for number in range(rounds + 1):
         seconds = []
         for format, workers in (("parquet", 1), ("parts", 2)):
             settle(folder)
-            seconds.append(export(graph, format, folder / "out", ExportOptions(workers=workers)).seconds)
-        ratios.append(seconds[0] / seconds[1])
+            done = export(graph, format, folder / "out", ExportOptions(workers=workers))
+            seconds.append(done.seconds)
+        settle(folder)
+        rate = done.size_bytes / done.seconds
+        row = seconds[0] / seconds[1], rate / 1e6, rate / dd_rate(folder, done.size_bytes >> 20)
+        measured += [row] if number else []  # the first round compiles and warms up
     settle(folder)
-    print(f"parts with two workers: {np.median(ratios):.2f} × parquet, median of {rounds} rounds")
+    os.sched_setaffinity(0, pinned)
+    ratio, speed, share = np.median(measured, axis=0)
+    print(
+        f"parts with two workers: {ratio:.2f} × parquet ({', '.join(f'{row[0]:.2f}' for row in measured)}), "
+        f"{speed:,.0f} MB/s, {share:.2f} of dd; medians of {rounds} rounds"
+    )
 
 
 def print_export(folder: Path, graph: SynapseGraph, format: str, title: str, rounds: int, file: str = "out") -> None:
@@ -284,7 +298,7 @@ def large(folder: Path) -> None:
             print(f"{name:22}{done.size_bytes / 1e9:8.1f} GB {done.seconds / 60:8.1f} minutes", flush=True)
 
 
-SECTIONS = {"generate": generation, "networks": networks, "exports": exports, "large": large}
+SECTIONS = {"generate": generation, "networks": networks, "exports": exports, "parts": parts, "large": large}
 
 
 def main() -> None:

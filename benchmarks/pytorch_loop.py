@@ -10,10 +10,13 @@ from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D
 from snnb.network.network import Network, Population, Projection, Reindexed
 from snnb.network.read import read_network
 
+Neurons = Callable[[bool], Callable[[Any], Any]]
 Step = Callable[[Sequence[Any]], Any]  # from what a volume reads to its current, or to what it passes on
 
 
-def torch_loop(parsed: Path, x: np.ndarray, duration: int, batch: int) -> Optional[Callable[[], Iterator[Any]]]:
+def torch_loop(
+    parsed: Path, x: np.ndarray, duration: int, batch: int, neurons: "Optional[Neurons]" = None
+) -> Optional[Callable[[], Iterator[Any]]]:
     """Prepare the loop; None where torch is missing.
 
     Parameters
@@ -24,6 +27,8 @@ def torch_loop(parsed: Path, x: np.ndarray, duration: int, batch: int) -> Option
     duration : int
     batch : int
         Samples at a time.
+    neurons : callable, optional
+        For each batch and population, what makes spikes, 0 or 1, of its current; plain operations otherwise.
 
     Returns
     -------
@@ -36,25 +41,28 @@ def torch_loop(parsed: Path, x: np.ndarray, duration: int, batch: int) -> Option
         return None
     network = read_network(parsed)
     steps = {volume.name: _step(volume, network) for volume in network.volumes[1:]}
+    make = neurons or partial(_plain, torch)
 
     def run() -> Iterator[Any]:
         with torch.no_grad():
             for first in range(0, len(x), batch):
                 pictures = torch.from_numpy(x[first : first + batch].transpose(0, 3, 1, 2).copy())
-                yield list(_simulated(torch, network, steps, pictures, duration).values())
+                fire = {p.name: make(p is network.output) for p in network.populations}
+                yield list(_simulated(network, steps, fire, pictures, duration).values())
 
     return run
 
 
-def _simulated(torch: Any, network: Network, steps: Dict[str, Step], pictures: Any, duration: int) -> Dict[str, Any]:
+def _simulated(
+    network: Network, steps: Dict[str, Step], fire: Dict[str, Any], pictures: Any, duration: int
+) -> Dict[str, Any]:
     values, constant = {network.input.name: pictures}, {}
     for volume in network.volumes[1:]:
         if set(volume.inputs) <= set(values):
             values[volume.name] = constant[volume.name] = steps[volume.name]([values[name] for name in volume.inputs])
         if isinstance(volume, Population):
             values.pop(volume.name, None)
-    potentials: Dict[str, Any] = {population.name: 0.0 for population in network.populations}
-    counts = dict(potentials)
+    counts: Dict[str, Any] = {population.name: 0.0 for population in network.populations}
     for _ in range(duration):
         for volume in network.volumes[1:]:
             name = volume.name
@@ -62,15 +70,27 @@ def _simulated(torch: Any, network: Network, steps: Dict[str, Step], pictures: A
             if isinstance(volume, Reindexed):
                 values[name] = current
                 continue
-            potential = potentials[name] + current
-            if volume is network.output:
-                values[name] = (torch.rand_like(potential) <= potential.softmax(1)).float()
-                potentials[name] = potential * (1 - values[name])
-            else:
-                values[name] = (potential >= 1).float()
-                potentials[name] = potential - values[name]
+            values[name] = fire[name](current)
             counts[name] = counts[name] + values[name]
     return counts
+
+
+def _plain(torch: Any, softmax: bool) -> Callable[[Any], Any]:
+    """Neurons as a user would write them: reset by subtraction; of the softmax layer, random and to zero."""
+    potential: Any = 0.0
+
+    def fire(current: Any) -> Any:
+        nonlocal potential
+        potential = potential + current
+        if softmax:
+            spikes = (torch.rand_like(potential) <= potential.softmax(1)).float()
+            potential = potential * (1 - spikes)
+        else:
+            spikes = (potential >= 1).float()
+            potential = potential - spikes
+        return spikes
+
+    return fire
 
 
 def _step(volume: Any, network: Network) -> Step:

@@ -9,8 +9,8 @@ sample and neuron by neuron, with the toolbox's where it can simulate the networ
 DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
 the same size, whose rates are similar. `--runs DIR` takes the converted networks of `benchmarks/results.py` instead.
 `--processor` counts seconds of the processors in place of those of the clock: on a machine with other work, on one core
-(`taskset -c 0`), since threads that wait for each other use the processor meanwhile. A plain dense loop in PyTorch is a
-row more where torch can be imported.
+(`taskset -c 0`), since threads that wait for each other use the processor meanwhile. The engine `torch`
+and a plain dense loop in PyTorch are rows more where torch can be imported.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import time
 import warnings
 from collections import deque
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
@@ -40,7 +41,7 @@ NETWORKS = {
 }
 SUMMED = ("resnet20_cifar10",)  # the toolbox knows no sums of layers
 TORCH = "PyTorch loop"
-ENGINES = ("tensorflow", "event")
+ENGINES = ("tensorflow", "event", *(["torch"] if find_spec("torch") else []))
 PARSED = "model_parsed.h5"
 TOOLBOX_BATCH = 50
 EPOCHS = 2
@@ -215,15 +216,19 @@ def _enlarged_digits(shape: Tuple[int, ...]) -> Tuple[np.ndarray, np.ndarray]:
 def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[], Iterator[Dict[str, np.ndarray]]]:
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
     from snnb.network.read import read_network
+    from snnb.processors import processors
     from snnb.simulation.job import Job
     from snnb.simulation.settings import SimulationSettings
 
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
     if name == "event":
         from snnb.simulation.engines.event.engine import EventEngine as Engine
+    elif name == "torch":
+        from snnb.simulation.engines.torch.loop import TorchEngine as Engine
     else:
-        from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine as Engine
-    engine, block = Engine(network, settings), Job(folder / PARSED, network, settings, name, 1.0, True, 1.0).block
+        from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine as Engine
+    engine = Engine(network, settings)
+    block = Job(folder / PARSED, network, settings, name, 1.0, True, 1.0).block(1, processors())
 
     def run() -> Iterator[Dict[str, np.ndarray]]:
         for first in range(0, len(x), block):

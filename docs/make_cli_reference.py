@@ -1,18 +1,25 @@
-"""Write docs/cli.md from the commands themselves; a test fails when the file is old. Run by `make docs`."""
+"""Write docs/cli.md and docs/schemas/ from the commands themselves; tests fail when they are old. By `make docs`."""
 
+import json
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 import typer
 from click import Choice, Command, Context, Group, Option, Parameter
 
+from snnb.cli.documents import DOCUMENTS, schema_of
 from snnb.cli.main import commands
 
 TARGET = Path(__file__).with_name("cli.md")
+SCHEMAS = Path(__file__).with_name("schemas")
 HEAD = """# Commands
 
 Written by `make docs` from the commands themselves. Every option is also an environment variable, named in the table;
 an option on the command line wins.
+
+With `--json` a command prints one JSON document on stdout. Below the options of each command are the document's keys
+and its JSON schema (2020-12); a test holds what every command prints against it. A command that fails prints an object
+with `error`, the line that is also on stderr, and `exit_code` instead.
 """
 
 
@@ -39,7 +46,22 @@ def section(name: str, command: Command) -> List[str]:
         for p in command.get_params(context)
         if p.name != "help"
     ]
-    return [f"\n## snnb {name}\n", f"{command.help}\n", "| option | variable | meaning |", "|---|---|---|", *rows]
+    head = [f"\n## snnb {name}\n", f"{command.help}\n", "| option | variable | meaning |", "|---|---|---|", *rows]
+    return [*head, *(printed(name) if any(p.name == "json" for p in command.params) else [])]
+
+
+def printed(name: str) -> List[str]:
+    """Return what is said of the document of `--json`: its keys, and where the whole schema is."""
+    schema = schema_of(name)
+    of = schema["$defs"][schema["items"]["$ref"].split("/")[-1]] if "items" in schema else schema
+    keys = ", ".join(f"`{key}`" for key in of["properties"])
+    many = "a list, each with" if "items" in schema else "an object with"
+    return [f"\n`--json` prints {many} {keys}: [schema](schemas/{name}.json)."]
+
+
+def schemas() -> Dict[str, str]:
+    """Return the schema of every command that prints JSON, as text, by the name of its file."""
+    return {f"{name}.json": json.dumps(schema_of(name), indent=1, ensure_ascii=False) + "\n" for name in DOCUMENTS}
 
 
 def reference() -> str:
@@ -49,4 +71,9 @@ def reference() -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(reference())
+    TARGET.write_text(reference(), encoding="utf-8")
+    SCHEMAS.mkdir(exist_ok=True)
+    for old in SCHEMAS.glob("*.json"):
+        old.unlink()
+    for name, text in schemas().items():
+        (SCHEMAS / name).write_text(text, encoding="utf-8")

@@ -48,6 +48,8 @@ WORDS_OF_NO_MEMORY = (
     "bad_alloc",
     "annot allocate memory",
     "failed to map segment",
+    "allocate memory",  # PyTorch
+    "CUDA out of memory",
     "start new thread",
     "Resource temporarily unavailable",  # a thread's stack
 )

@@ -56,9 +56,9 @@ def plain(name: str, longest: int = 32) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, SVG or PDF, by the ending of the name; equal plots give equal bytes."""
+    """Write a figure as PNG, SVG (its text is text) or PDF, by the ending of the name; equal plots give equal bytes."""
     figure.tight_layout()
-    with matplotlib.rc_context({"svg.hashsalt": "snnb"}):
+    with matplotlib.rc_context({"svg.hashsalt": "snnb", "svg.fonttype": "none"}):
         figure.savefig(path, dpi=DPI, metadata={UNSTATED.get(path.suffix.lower(), "Software"): None})
 
 

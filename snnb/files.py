@@ -9,7 +9,7 @@ import stat
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, FrozenSet, Iterator, List, Tuple
+from typing import BinaryIO, FrozenSet, Iterator, List, Sequence, Tuple
 
 from snnb.errors import InputError, ResourceError, UsageError
 
@@ -112,7 +112,7 @@ def sha256_of(path: Path) -> str:
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Write a file so that at any moment it has either the old or the new content. A link at `path` is replaced."""
-    partial = path.with_name(f".{path.name}{PARTIAL}")
+    partial = partial_of(path)
     partial.unlink(missing_ok=True)  # left by a killed process, or a link to another place
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(str(partial), flags, 0o666), "w", encoding="utf-8") as file:
@@ -123,8 +123,13 @@ def write_text_atomically(path: Path, text: str) -> None:
     sync_directory(path.parent)
 
 
+def partial_of(path: Path) -> Path:
+    """Return where a file or directory is written before it is moved to `path`: beside it, hidden."""
+    return path.with_name(f".{path.name}{PARTIAL}")
+
+
 @contextmanager
-def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
+def written_whole(target: Path, *, force: bool, beside: Sequence[Path] = ()) -> Iterator[Path]:
     """Give a name to write a file or directory under; move it to `target` when the block ends without an error.
 
     Parameters
@@ -133,14 +138,17 @@ def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
         Where the file or directory will be.
     force : bool
         Whether it may replace what is there.
+    beside : sequence of Path
+        Files beside `target` that belong to it: the block writes them under their names beside the name given.
 
     Raises
     ------
     UsageError
         `target` exists and `force` is not set, its directory does not exist, or another process writes it.
     """
-    refuse_existing(target, force=force)
-    scratch = target.with_name(f".{target.name}{PARTIAL}")
+    for path in (target, *beside):
+        refuse_existing(path, force=force)
+    scratch = partial_of(target)
     _refuse_at_work(scratch, target)
     remove(scratch)  # left by a killed process
     scratch.mkdir(mode=0o700)  # nobody else can put a link there that would be followed
@@ -149,7 +157,9 @@ def written_whole(target: Path, *, force: bool) -> Iterator[Path]:
     try:
         fcntl.flock(at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
-        sync_tree(temporary)
+        sync_tree(scratch)
+        for path in beside:
+            temporary.with_name(path.name).replace(path)
         # A directory cannot replace another file or directory in one operation.
         if (temporary.is_dir() or target.is_dir()) and (target.exists() or target.is_symlink()):
             target.replace(aside)
@@ -269,12 +279,14 @@ def require_disk(directory: Path, size_bytes: int, what: str) -> None:
 def disk_full_told(directory: Path) -> Iterator[None]:
     """Turn any error that a full disk causes in a library into a `ResourceError`.
 
-    numpy and HDF5 report an incomplete write without its error number, so the free space of the disk is compared.
+    numpy and HDF5 report an incomplete write without its error number, or in their text, so the free space of the disk
+    is compared.
     """
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        if getattr(error, "errno", None) in FULL or shutil.disk_usage(directory).free < BLOCK:
+        told = getattr(error, "errno", None) in FULL or any(f"errno = {number}," in str(error) for number in FULL)
+        if told or shutil.disk_usage(directory).free < BLOCK:
             raise ResourceError(f"{directory.parent}: {ADVICE[errno.ENOSPC]}") from error
         raise
 

@@ -30,11 +30,16 @@ def require_address_space(size: int, what: str) -> None:
         )
 
 
-def require_memory(numbers: int, what: str) -> None:
-    """Raise `ResourceError` when this machine's memory cannot hold so many numbers of 8 bytes."""
+def memory_of_this_machine() -> int:
+    """Return its size in bytes."""
     import psutil
 
-    need, there = 8 * numbers, psutil.virtual_memory().total
+    return int(psutil.virtual_memory().total)
+
+
+def require_memory(numbers: int, what: str) -> None:
+    """Raise `ResourceError` when this machine's memory cannot hold so many numbers of 8 bytes."""
+    need, there = 8 * numbers, memory_of_this_machine()
     if need > there:
         raise ResourceError(
             f"{what} has {numbers:,} neurons, which take {need / 1e9:,.0f} GB for one number each; this machine has "

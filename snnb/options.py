@@ -6,7 +6,7 @@ The command line, `snnb.Run`, the manifest and the settings of the domain are al
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Callable, ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
@@ -18,6 +18,8 @@ LARGEST_SEED = 2**32 - 1  # numpy's legacy generator, which TensorFlow and the t
 MOST = 2**31 - 1
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+FigureFormat = Literal["png", "svg", "pdf"]
+FIGURE_ENDINGS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ class Options(BaseModel):
         return validated(type(self), {**dict(self), **values})
 
 
+def figures_field() -> Any:
+    """Return the field `figures` of a stage that draws: it does not change the results, so it makes no stage stale."""
+    return Field(default=None, exclude=True, description="Format of figures; by default that of before, or png.")
+
+
 Opts = TypeVar("Opts", bound=Options)
 
 
@@ -110,12 +117,23 @@ def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]
         An option does not exist, or does not take its value.
     """
     refuse_bad_values(kind, given)
-    values: Dict[str, object] = {}
-    for name, value in given.items():
-        field = kind.model_fields[name]
-        annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-        values[name] = TypeAdapter(annotation).validate_python(value)
-    return values
+    return {name: value_of(kind, name, value) for name, value in given.items()}
+
+
+def value_of(kind: Type[Options], name: str, value: object) -> object:
+    """Return a value of one option with its field's type, whatever the others are: the text `"3"` becomes 3.
+
+    Raises
+    ------
+    UsageError
+        It is not of that type, or outside its bounds.
+    """
+    field = kind.model_fields[name]
+    annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+    except ValidationError as error:
+        raise _usage_error(kind, {**error.errors()[0], "loc": (name,)}) from None
 
 
 def over(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:

@@ -11,11 +11,10 @@ from snnb.cli import output
 from snnb.cli.parameters import Json, Quiet, SomePath, Verbose
 from snnb.errors import UsageError
 from snnb.files import refuse_existing, written_whole
+from snnb.options import FIGURE_ENDINGS
 
 if TYPE_CHECKING:
     from snnb.stages.comparison import Compared, Interval
-
-FORMATS = (".png", ".svg", ".pdf")
 
 
 def compare(
@@ -45,8 +44,8 @@ def compare(
     from snnb.stages.comparison import compare as compared_simulations
 
     if figure is not None:
-        if figure.suffix.lower() not in FORMATS:
-            raise UsageError(f"--figure {figure}: give a name that ends in {', '.join(FORMATS)}")
+        if figure.suffix.lower() not in FIGURE_ENDINGS:
+            raise UsageError(f"--figure {figure}: give a name that ends in {', '.join(FIGURE_ENDINGS)}")
         if figure.is_dir():
             raise UsageError(f"--figure {figure} is a directory; give the name of a file")
         refuse_existing(figure, force=force)

@@ -11,6 +11,7 @@ from snnb.stages.all import CHAIN, STAGES
 COMMON = "Common"
 _COMMON = ("force", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")
 _WHERE, _WHERE_FROM = "Where", ("run_dir", "source", "data_dir", "output_path")
+_FIRST_OF_SWEEP = ("grid", "model", "dataset", "run_dir", "samples", "duration", "workers", "scheduler")
 _FIRST_OF_RUN = (
     "model",
     "dataset",
@@ -37,6 +38,10 @@ EXAMPLES: Dict[str, Sequence[str]] = {
         "snnb map --run-dir runs/lenet_mnist --hardware my_chip.yaml --partition cores.txt",
     ),
     "run": ("snnb run --model mini_network", "snnb run --model lenet_mnist --epochs 5 --samples 200 --duration 100"),
+    "sweep": (
+        "snnb sweep --model lenet_mnist --grid percentile=99,99.9 --grid duration=50,100,200",
+        "snnb sweep --model lenet_mnist --input poisson --grid seed=0,1,2 --workers 2",
+    ),
     "export": (
         "snnb export runs/lenet_mnist --format hmetis --output lenet.hgr",
         "snnb export runs/lenet_mnist --format csv",
@@ -93,12 +98,13 @@ def _joined(parameter: click.Parameter) -> click.Parameter:
 
 def _panel(command: str, option: str) -> Optional[str]:
     """Return the title of the panel that an option stands in; None for the first one."""
-    if command == "run" and option in _FIRST_OF_RUN:
+    first = {"run": _FIRST_OF_RUN, "sweep": _FIRST_OF_SWEEP}.get(command)
+    if first is not None and option in first:
         return None
     if option in _COMMON:
         return COMMON
     if command in STAGES and option in _WHERE_FROM:
         return _WHERE
-    if command == "run":
+    if first is not None:
         return next((f"Of {stage}" for stage in CHAIN if option in STAGES[stage].kind.params.model_fields), None)
     return None

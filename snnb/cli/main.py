@@ -22,6 +22,7 @@ from snnb.cli.remove import remove
 from snnb.cli.report import report
 from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
+from snnb.cli.sweep import sweep
 from snnb.cli.verify import verify
 from snnb.errors import InputError, ResourceError, SnnbError, out_of_memory
 from snnb.stages.all import CHAIN, STAGES
@@ -66,7 +67,20 @@ for _name, _stage in STAGES.items():
 commands.command("run", cls=HelpfulCommand)(
     stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False)
 )
-for _command in (models, datasets, hardware, status, verify, report, compare, export, crosscheck, remove, doctor):
+for _command in (
+    models,
+    datasets,
+    hardware,
+    status,
+    verify,
+    report,
+    compare,
+    sweep,
+    export,
+    crosscheck,
+    remove,
+    doctor,
+):
     commands.command(cls=HelpfulCommand)(_command)
 
 

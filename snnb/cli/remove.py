@@ -43,7 +43,7 @@ def remove(
     planned = plan_removal(run, stamps, with_dependents=with_dependents)
     what = f"{', '.join(planned.directories)} ({decimal(planned.size_bytes)})"
     if not yes and not _agreed(f"remove {what} from {run.path}?"):
-        console.result(["nothing is removed"], {"run_dir": run.path, "removed": [], "exports": []})
+        console.result(["nothing is removed"], {"run_dir": run.path, "removed": [], "size_bytes": 0, "exports": []})
         return
     carry_out(run, planned, wait=not no_wait, say=console.say)
     for path in planned.exports:

@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from snnb.cli import output
 from snnb.cli.parameters import (
@@ -21,6 +21,7 @@ from snnb.cli.parameters import (
     stage_options,
 )
 from snnb.errors import SnnbError
+from snnb.options import FIGURE_ENDINGS
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import STAGES
 
@@ -46,6 +47,22 @@ def _common(
 DATA_LOCATION = ("source", "data_dir")
 
 
+def options_of(stages: Sequence[str]) -> Tuple[Dict[str, inspect.Parameter], Dict[str, List[str]]]:
+    """Return the options of several stages by name, and the names of each stage's own; one can be of several."""
+    options: Dict[str, inspect.Parameter] = {}
+    names: Dict[str, List[str]] = {}
+    for stage in stages:
+        own = stage_options(STAGES[stage].kind.params)
+        names[stage] = [parameter.name for parameter in own]
+        for parameter in own:
+            options.setdefault(parameter.name, parameter)
+    if "prepare" not in stages:
+        where = [p for p in stage_options(STAGES["prepare"].kind.params) if p.name in DATA_LOCATION]
+        names["prepare"] = list(DATA_LOCATION)
+        options.update({parameter.name: parameter for parameter in where})
+    return options, names
+
+
 def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: bool) -> Callable[..., None]:
     """Make the command that brings `target` up to date.
 
@@ -60,17 +77,7 @@ def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: boo
     by_name : bool
         Whether the one stage is asked for, rather than the whole chain.
     """
-    options: Dict[str, inspect.Parameter] = {}
-    names: Dict[str, List[str]] = {}
-    for stage in stages:
-        own = stage_options(STAGES[stage].kind.params)
-        names[stage] = [parameter.name for parameter in own]
-        for parameter in own:
-            options.setdefault(parameter.name, parameter)
-    if "prepare" not in stages:
-        where = [p for p in stage_options(STAGES["prepare"].kind.params) if p.name in DATA_LOCATION]
-        names["prepare"] = list(DATA_LOCATION)
-        options.update({parameter.name: parameter for parameter in where})
+    options, names = options_of(stages)
     common = common_options(_common)
 
     def call(**values: Any) -> None:
@@ -119,7 +126,10 @@ def carry_out(
         for o in shown
     ]
     drawn = {
-        f.sha256: run.path / f.path for o in reversed(shown) for f in o.result.record.outputs if f.path[-4:] == ".png"
+        f.sha256: run.path / f.path
+        for o in reversed(shown)
+        for f in o.result.record.outputs
+        if f.path.endswith(FIGURE_ENDINGS)
     }
     pictures = sorted(drawn.values())  # each picture once, though a simulation holds copies
     document = _document(run, outcomes)

@@ -27,6 +27,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
         found = simulations.get(state.name)
         figures: Dict[str, JsonValue] = {
             "label": found.label if found else None,
+            "class_name": getattr(state.record.details, "class_name", None) if state.record is not None else None,
             "samples": found.record.params.samples if found else None,
             "snn_accuracy": found.metric("snn_accuracy") if found else None,
             "snn_mean_squared_error": found.metric("snn_mean_squared_error") if found else None,
@@ -49,7 +50,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
                 state.in_words,
                 timing.started_utc if timing else "",
                 f"{timing.wall_s:,.1f} s" if timing else "",
-                figures["label"] or "",
+                figures["label"] or (f"class {figures['class_name']}" if figures["class_name"] is not None else ""),
                 f"{figures['samples']:,}" if found else "",
                 found.quality if found else "",
                 in_words(figures["differs"]),

@@ -9,14 +9,18 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 
 from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation
+from snnb.crosscheck.spikes import Simulate
 from snnb.errors import UsageError
-from snnb.progress import Progress, silent
 
 
-def simulate(
-    network: ExportedNetwork, inputs: np.ndarray, steps: int, counted_from: int, progress: Progress = silent
-) -> Dict[str, np.ndarray]:
-    """Count spikes: parameters and result as in `snnb.crosscheck.scipy.simulate`."""
+def build(network: ExportedNetwork) -> Simulate:
+    """Return what simulates a network.
+
+    Raises
+    ------
+    UsageError
+        Brian2 is not installed.
+    """
     try:
         import brian2
     except ImportError as error:
@@ -24,29 +28,31 @@ def simulate(
     brian2.prefs.codegen.target = "numpy"  # it needs no compiler
     brian2.prefs.core.default_float_dtype = np.float64
     groups, monitors, built, generator = _build(brian2, network)
-    samples, ms = len(inputs), brian2.ms
-    counts = {p.name: np.zeros((samples, p.size), np.int64) for p in network.simulated}
-    run_steps = steps + max(population.first_step for population in network.simulated)
-    constant = network.input.coding == "current"
-    nothing = np.zeros((network.input.size, 1))
     built.store()
-    for sample, values in enumerate(inputs):
-        built.restore()
-        pixels = values[:, None] if constant else nothing
-        for population in network.simulated:
-            groups[population.name].current = network.constant_current(population, pixels)[:, 0]
-            groups[population.name].last = population.first_step + steps
-        if generator is not None:
-            neurons, times = np.nonzero(values)
-            generator.set_spikes(neurons, times * ms)
-        built.run(run_steps * ms, namespace={})
-        for population in network.simulated:
-            monitor = monitors[population.name]
-            step = np.rint(np.asarray(monitor.t / ms)).astype(np.int64) - population.first_step
-            counted = np.asarray(monitor.i)[step >= counted_from]
-            counts[population.name][sample] = np.bincount(counted, minlength=population.size)
-        progress(sample + 1, samples)
-    return counts
+    ms, constant = brian2.ms, network.input.coding == "current"
+    last_step = max(population.first_step for population in network.simulated)
+    nothing = np.zeros((network.input.size, 1))
+
+    def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
+        found: Dict[str, List[np.ndarray]] = {population.name: [] for population in network.simulated}
+        for sample, values in enumerate(inputs):
+            built.restore()
+            pixels = values[:, None] if constant else nothing
+            for population in network.simulated:
+                groups[population.name].current = network.constant_current(population, pixels)[:, 0]
+                groups[population.name].last = population.first_step + steps
+            if generator is not None:
+                neurons, times = np.nonzero(values)
+                generator.set_spikes(neurons, times * ms)
+            built.run((steps + last_step) * ms, namespace={})
+            for population in network.simulated:
+                monitor = monitors[population.name]
+                step = np.rint(np.asarray(monitor.t / ms)).astype(np.int64) - population.first_step
+                rows = np.stack([np.full_like(step, sample), np.asarray(monitor.i, np.int64), step], axis=1)
+                found[population.name].append(rows)
+        return {name: np.concatenate(rows) for name, rows in found.items()}
+
+    return simulate
 
 
 def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[str, Any], Any, Any]:

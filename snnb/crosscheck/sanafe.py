@@ -10,14 +10,14 @@ import io
 import tempfile
 from itertools import chain
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 import yaml
 
 from snnb.crosscheck.exported import ExportedNetwork
+from snnb.crosscheck.spikes import Simulate
 from snnb.errors import UsageError
-from snnb.progress import Progress, silent
 
 # Every unit with what it costs, which is not asked for here but must be stated.
 UNITS: Dict[str, Sequence[str]] = {
@@ -40,10 +40,8 @@ RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mo
 RESETS = {False: "soft", True: "hard"}
 
 
-def simulate(
-    network: ExportedNetwork, inputs: np.ndarray, steps: int, counted_from: int, progress: Progress = silent
-) -> Dict[str, np.ndarray]:
-    """Count spikes: parameters and result as in `snnb.crosscheck.scipy.simulate`.
+def build(network: ExportedNetwork) -> Simulate:
+    """Return what simulates a network.
 
     Raises
     ------
@@ -56,38 +54,44 @@ def simulate(
         raise UsageError("--with sanafe needs SANA-FE; install snnb with its extra `crosscheck`") from error
     if network.input.coding != "current":
         raise UsageError("--with sanafe takes a constant input only; give --with brian2 or scipy")
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
+    with contextlib.redirect_stdout(io.StringIO()):
         chip = _chip(sanafe, network)
-        counts = {p.name: np.zeros((len(inputs), p.size), np.int64) for p in network.simulated}
-        for sample, pixels in enumerate(inputs):
-            for name, found in _spikes(chip, network, pixels, steps, counted_from).items():
-                counts[name][sample] = found
-            progress(sample + 1, len(inputs))
-    return counts
+
+    def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
+        found: Dict[str, List[Tuple[int, int, int]]] = {population.name: [] for population in network.simulated}
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
+            for sample, pixels in enumerate(inputs):
+                _simulate_one(chip, network, sample, pixels, steps, found)
+        return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in found.items()}
+
+    return simulate
 
 
-def _spikes(
-    chip: Any, network: ExportedNetwork, pixels: np.ndarray, steps: int, counted_from: int
-) -> Dict[str, np.ndarray]:
-    """Simulate one sample, and count."""
+def _simulate_one(
+    chip: Any,
+    network: ExportedNetwork,
+    sample: int,
+    pixels: np.ndarray,
+    steps: int,
+    found: Dict[str, List[Tuple[int, int, int]]],
+) -> None:
+    """Simulate one sample, and add its spikes to those found."""
     chip.reset()
-    counts = {p.name: np.zeros(p.size, np.int64) for p in network.simulated}
+    firsts = {population.name: population.first_step for population in network.simulated}
     for population in network.simulated:
         _set_biases(chip, population.name, np.zeros(population.size))
-    last = max(population.first_step for population in network.simulated)
+    last = max(firsts.values())
     for begin in range(last + 1):
         for population in network.simulated:
             if population.first_step == begin:
                 current = network.constant_current(population, pixels[:, None])[:, 0]
                 _set_biases(chip, population.name, current)
         trace = chip.sim(steps if begin == last else 1, timing_model="simple", spike_trace=True)["spike_trace"]
-        for step, fired in enumerate(trace, begin):
+        for now, fired in enumerate(trace, begin):
             for address in fired:
-                name = address.group_name
-                first = network.population(name).first_step
-                if first + counted_from <= step < first + steps:
-                    counts[name][address.neuron_offset] += 1
-    return counts
+                step = now - firsts[address.group_name]
+                if 0 <= step < steps:
+                    found[address.group_name].append((sample, address.neuron_offset, step))
 
 
 def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:

@@ -1,66 +1,49 @@
-"""The exported network stepped with scipy's sparse matrices, all populations in each step, in float64."""
+"""The exported network stepped with scipy's sparse matrices, all populations in each step."""
 
-from typing import Dict
+from typing import Dict, List
 
 import numpy as np
 
 from snnb.crosscheck.exported import ExportedNetwork
-from snnb.progress import Progress, silent
+from snnb.crosscheck.spikes import Simulate
 
 
-def simulate(
-    network: ExportedNetwork, inputs: np.ndarray, steps: int, counted_from: int, progress: Progress = silent
-) -> Dict[str, np.ndarray]:
-    """Count spikes.
+def build(network: ExportedNetwork, dtype: type = np.float64) -> Simulate:
+    """Return what simulates a network, in float64 or float32."""
+    inbound = {
+        population.name: [
+            (projection.source, (projection.weights * network.amplitude_of(projection.source)).astype(dtype))
+            for projection in network.spiking_inbound(population.name)
+        ]
+        for population in network.simulated
+    }
+    threshold = dtype(network.threshold)
 
-    Parameters
-    ----------
-    network : ExportedNetwork
-    inputs : ndarray
-        Of a constant input: float64, shape (samples, inputs). Of one that spikes: bool, shape (samples, inputs, steps).
-    steps : int
-    counted_from : int
-        The first step whose spikes are counted.
-    progress : Progress
-        Told of the samples done.
+    def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
+        samples = len(inputs)
+        constant = network.input.coding == "current"
+        pixels = inputs.T if constant else np.zeros((network.input.size, samples))
+        currents: Dict[str, np.ndarray] = {
+            p.name: network.constant_current(p, pixels).astype(dtype) for p in network.simulated
+        }
+        potential: Dict[str, np.ndarray] = {p.name: np.zeros((p.size, samples), dtype) for p in network.simulated}
+        found: Dict[str, List[np.ndarray]] = {name: [np.empty((0, 3), np.int64)] for name in potential}
+        spikes: Dict[str, np.ndarray] = {}
+        for step in range(steps):
+            if not constant:
+                spikes[network.input.name] = inputs[:, :, step].T.astype(dtype)
+            for name, membrane in potential.items():
+                membrane += currents[name]
+                for source, weights in inbound[name]:
+                    membrane += weights @ spikes[source]
+                fired = membrane >= threshold
+                if network.resets_to_zero:
+                    membrane[fired] = 0
+                else:
+                    membrane[fired] -= threshold
+                spikes[name] = fired.astype(dtype)
+                sample, neuron = np.nonzero(fired.T)
+                found[name].append(np.stack([sample, neuron, np.full_like(sample, step)], axis=1))
+        return {name: np.concatenate(rows) for name, rows in found.items()}
 
-    Returns
-    -------
-    dict of str to ndarray of int64, shape (samples, neurons)
-        Of each population that follows from the network.
-    """
-    samples, block = len(inputs), 64
-    counts = {p.name: np.zeros((samples, p.size), np.int64) for p in network.simulated}
-    for begin in range(0, samples, block):
-        part = slice(begin, min(begin + block, samples))
-        for name, found in _block(network, inputs[part], steps, counted_from).items():
-            counts[name][part] = found
-        progress(part.stop, samples)
-    return counts
-
-
-def _block(network: ExportedNetwork, inputs: np.ndarray, steps: int, counted_from: int) -> Dict[str, np.ndarray]:
-    samples = len(inputs)
-    constant = network.input.coding == "current"
-    pixels = inputs.T if constant else np.zeros((network.input.size, samples))
-    currents = {p.name: network.constant_current(p, pixels) for p in network.simulated}
-    inbound = {p.name: network.spiking_inbound(p.name) for p in network.simulated}
-    potential = {p.name: np.zeros((p.size, samples)) for p in network.simulated}
-    counts = {p.name: np.zeros((samples, p.size), np.int64) for p in network.simulated}
-    spikes: Dict[str, np.ndarray] = {}
-    for step in range(steps):
-        if not constant:
-            spikes[network.input.name] = inputs[:, :, step].T.astype(np.float64)
-        for name, membrane in potential.items():
-            membrane += currents[name]
-            for projection in inbound[name]:
-                membrane += projection.weights @ spikes[projection.source]
-            fired = membrane >= network.threshold
-            if network.resets_to_zero:
-                membrane[fired] = 0
-            else:
-                membrane[fired] -= network.threshold
-            spikes[name] = fired * network.amplitude_of(name)
-            if step >= counted_from:
-                counts[name] += fired.T
-    return counts
+    return simulate

@@ -21,7 +21,9 @@ def lines(mapped: MappedNetwork, objective: str) -> List[str]:
     """
     hardware, cost = mapped.hardware, mapped.cost
     used, empty = np.count_nonzero(cost.neurons), len(cost.neurons) - np.count_nonzero(cost.neurons)
+    only = mapped.network.graph.class_name
     text = [
+        *([] if only is None else [f"spikes of the samples of one class only: {only}"]),
         f"{mapped.network.neurons:,} neurons on {used:,} of the {hardware.cores:,} cores of {hardware.name}, "
         f"{hardware.mesh[0]}×{hardware.mesh[1]}",
         f"source of its figures: {hardware.source}",

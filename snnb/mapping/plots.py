@@ -56,7 +56,7 @@ def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
     Parameters
     ----------
     path : Path
-        PNG file.
+        PNG, SVG or PDF file, by its ending.
     mapped : MappedNetwork
     """
     view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
@@ -78,7 +78,7 @@ def plot_traffic(path: Path, mapped: MappedNetwork) -> None:
     Parameters
     ----------
     path : Path
-        PNG file.
+        PNG, SVG or PDF file, by its ending.
     mapped : MappedNetwork
     """
     view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)

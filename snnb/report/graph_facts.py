@@ -90,6 +90,8 @@ class GraphFacts:
         their synapses.
     half, most : float or None
         Share of the spiking nodes that carries 50 and 90 % of the traffic; None where nothing spikes.
+    class_name : str or None
+        The class whose samples the spikes are of; None for all samples.
     """
 
     populations: List[PopulationFacts]
@@ -101,6 +103,7 @@ class GraphFacts:
     traffic: Distribution
     half: Optional[float]
     most: Optional[float]
+    class_name: Optional[str] = None
 
 
 def graph_facts(graph: SynapseGraph) -> GraphFacts:
@@ -150,6 +153,7 @@ def graph_facts(graph: SynapseGraph) -> GraphFacts:
         traffic=distribution(traffic),
         half=share_that_carries(traffic, 0.5),
         most=share_that_carries(traffic, 0.9),
+        class_name=graph.class_name,
     )
 
 

@@ -31,7 +31,8 @@ def _network(facts: GraphFacts) -> Section:
         "A box is a population of neurons, an arrow a projection. The wider the arrow, the more spikes its synapses "
         f"carry in a time step; a grey one carries none. Boxes: {OF_RATE}."
     )
-    return Section("network", "The network", [words], [Figure(diagram(boxes, arrows))])
+    only = [] if facts.class_name is None else [f"Spikes of the samples of class {facts.class_name} only."]
+    return Section("network", "The network", [*only, words], [Figure(diagram(boxes, arrows))])
 
 
 def _box_words(population: PopulationFacts) -> str:

@@ -1,9 +1,11 @@
 """What passes between an engine and the rest: a block of samples in, what was counted out."""
 
-from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Protocol, Tuple
+from dataclasses import dataclass, field
+from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
 import numpy as np
+
+from snnb.simulation.settings import SimulationSettings
 
 # Is given the output layer's spikes of the next steps, bool `(samples, steps, units)`.
 Observe = Callable[[np.ndarray], None]
@@ -25,12 +27,15 @@ class BlockCounts:
         neurons; None where the engine does not say.
     spikes : dict of str to ndarray of int32, shape (spikes, 3)
         Of the recorded samples, by population, the input included; see `spike_table`.
+    by_bin : dict of str to ndarray of int64, shape (bins, *shape)
+        Spikes in each bin of time, summed over the samples, of the populations in `counts`; empty without bins.
     """
 
     counts: Dict[str, np.ndarray]
     readout: Optional[np.ndarray]
     late: Optional[np.ndarray]
     spikes: Dict[str, np.ndarray]
+    by_bin: Dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -44,7 +49,7 @@ class Engine(Protocol):
         x : ndarray of float32, shape (samples, height, width, channels)
             Pictures, in [0, 1].
         first : int
-            Number of the first of them in the run.
+            Number of the first of them in the test set.
         observe : callable
             Given the output layer's spikes, part by part.
         """
@@ -60,3 +65,37 @@ def spike_table(parts: List[np.ndarray]) -> np.ndarray:
     """Join tables of spikes, int32 `(spikes, 3)` with the columns sample, neuron, step: by sample, step, neuron."""
     table = np.concatenate([np.zeros((0, 3), np.int32), *parts])
     return table[np.lexsort((table[:, 1], table[:, 2], table[:, 0]))]
+
+
+def recorded_of(settings: SimulationSettings, first: int, samples: int) -> int:
+    """Return of how many of a block's samples every spike is kept: of those among the first of the simulation."""
+    return max(0, min(samples, settings.first + settings.record_spikes - first))
+
+
+class BinCounts:
+    """Spikes in each bin of time, from what is counted up to the end of each.
+
+    Parameters
+    ----------
+    settings : SimulationSettings
+    """
+
+    def __init__(self, settings: SimulationSettings) -> None:
+        self._number = {end: i for i, end in enumerate(settings.bin_edges[1:])}
+        self._by_bin: Dict[str, np.ndarray] = {}
+        self._before: Dict[str, np.ndarray] = {}
+
+    def take(self, step: int, counts: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Take the counts before a step, arrays of shape (samples, *shape), if a bin ends there."""
+        if step not in self._number:
+            return
+        for name, counted in counts().items():
+            total = counted.sum(axis=0, dtype=np.int64)
+            if name not in self._by_bin:
+                self._by_bin[name] = np.zeros((len(self._number), *total.shape), np.int64)
+            self._by_bin[name][self._number[step]] = total - self._before.get(name, 0)
+            self._before[name] = total
+
+    def counted(self) -> Dict[str, np.ndarray]:
+        """Return by population the counts of all bins, int64 of shape (bins, *shape)."""
+        return self._by_bin

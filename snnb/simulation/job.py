@@ -1,9 +1,8 @@
 """A simulation as blocks of samples, each of which any process can work on."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Dict, List
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class Job:
     network : Network
         What stands in it.
     settings : SimulationSettings
-    engine : {"toolbox", "tensorflow", "event"}
+    engine : {"toolbox", "tensorflow", "torch", "event"}
     scale : float
         A pixel is value / scale.
     classifies : bool
@@ -51,20 +50,19 @@ class Job:
     classifies: bool
     output_scale: float
 
-    @property
-    def block(self) -> int:
-        """Samples in a block (fewer in the last)."""
+    def block(self, workers: int, threads: int) -> int:
+        """Return how many samples are a block (fewer in the last) for so many workers, each with so many threads."""
         if self.engine == "toolbox":
             return self.settings.samples
         block = batch_of(self.network)
         if self.engine == "event":
-            block = max(block, min(EVENT_SAMPLES * (os.cpu_count() or 1), EVENT_NEURONS // self.network.neurons))
-        return min(block, -(-self.settings.samples // self.settings.workers))
+            block = max(block, min(EVENT_SAMPLES * threads, EVENT_NEURONS // self.network.neurons))
+        return min(block, -(-self.settings.samples // workers))
 
-    @property
-    def blocks(self) -> range:
-        """The first sample of each block."""
-        return range(0, self.settings.samples, self.block)
+    def blocks(self, workers: int, threads: int) -> List[slice]:
+        """Return the samples of each block."""
+        block, samples = self.block(workers, threads), self.settings.samples
+        return [slice(first, min(first + block, samples)) for first in range(0, samples, block)]
 
     def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
         """Return pictures as float32.
@@ -103,14 +101,16 @@ class Runner:
     Parameters
     ----------
     job : Job
+    threads : int
+        How many the engine may use, if it shares samples among threads.
     progress : Progress, optional
         For an engine that tells by itself how many samples are done.
     """
 
-    def __init__(self, job: Job, progress: Progress = silent) -> None:
+    def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
         self._job = job
         self._analogue = AnalogueNetwork(job.network)
-        self._engine = _engine(job, progress)
+        self._engine = _engine(job, threads, progress)
 
     def run(self, first: int, values: np.ndarray, y: np.ndarray, tick: Callable[[int], None]) -> Totals:
         """Simulate a block.
@@ -118,7 +118,7 @@ class Runner:
         Parameters
         ----------
         first : int
-            Number of the block's first sample.
+            Number of the block's first sample in the job.
         values : ndarray, shape (samples, height, width, channels)
             Its pictures, before they are scaled.
         y : ndarray of int64, shape (samples,)
@@ -126,24 +126,36 @@ class Runner:
         tick : callable
             Told each number of steps that were just done.
         """
-        pixels = self._job.pixels(values, first)
+        settings = self._job.settings
+        number = settings.first + first
+        pixels = self._job.pixels(values, number)
         scorer = self._job.scorer(pixels, y)
 
         def observe(spikes: np.ndarray) -> None:
             scorer.observe(spikes)
             tick(spikes.shape[1])
 
-        counted = self._engine.simulate(pixels, first, observe)
+        counted = self._engine.simulate(pixels, number, observe)
         return Totals(
             samples=len(pixels),
             counts={name: counts.sum(axis=0, dtype=np.int64) for name, counts in counted.counts.items()},
             quality=scorer.quality(self._analogue.outputs(pixels), counted.readout),
             late=counted.late,
             spikes={name: [table] for name, table in counted.spikes.items()},
+            by_class=_by_class(counted.counts, y) if settings.by == "class" else {},
+            by_bin=counted.by_bin,
         )
 
 
-def _engine(job: Job, progress: Progress) -> Engine:
+def _by_class(counts: Dict[str, np.ndarray], y: np.ndarray) -> Dict[int, Dict[str, np.ndarray]]:
+    """Return by class of those in `y` the counts, summed over its samples."""
+    return {
+        int(of): {name: counted[y == of].sum(axis=0, dtype=np.int64) for name, counted in counts.items()}
+        for of in np.unique(y)
+    }
+
+
+def _engine(job: Job, threads: int, progress: Progress) -> Engine:
     if job.engine == "toolbox":
         from snnb.simulation.engines.toolbox import ToolboxEngine
 
@@ -151,7 +163,11 @@ def _engine(job: Job, progress: Progress) -> Engine:
     if job.engine == "event":
         from snnb.simulation.engines.event.engine import EventEngine  # numba takes a second to import
 
-        return EventEngine(job.network, job.settings)
-    from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+        return EventEngine(job.network, job.settings, threads)
+    if job.engine == "torch":
+        from snnb.simulation.engines.torch.loop import TorchEngine
+
+        return TorchEngine(job.network, job.settings)
+    from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 
     return TensorFlowEngine(job.network, job.settings)

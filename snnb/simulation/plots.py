@@ -28,7 +28,7 @@ def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: s
     Parameters
     ----------
     path : Path
-        PNG file.
+        PNG, SVG or PDF file, by its ending.
     by_step : sequence of float
         Accuracy, from 0 to 1, or mean squared error, after each step of 1 ms.
     analogue : float
@@ -56,7 +56,7 @@ def plot_rates(path: Path, rates: Dict[str, np.ndarray]) -> None:
     Parameters
     ----------
     path : Path
-        PNG file.
+        PNG, SVG or PDF file, by its ending.
     rates : dict of str to ndarray of float
         By population, in network order, an array of any shape: spikes per 1 ms step, from 0 to 1.
     """
@@ -92,20 +92,21 @@ def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[flo
 
 
 @styled
-def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], steps: int) -> None:
-    """Plot the spikes of sample 0, the populations that spike above each other, the first at the bottom.
+def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], steps: int, sample: int = 0) -> None:
+    """Plot the spikes of one sample, the populations that spike above each other, the first at the bottom.
 
     Parameters
     ----------
     path : Path
-        PNG file.
+        PNG, SVG or PDF file, by its ending.
     network : Network
     spikes : dict of str to ndarray of int32, shape (spikes, 3)
         As in `spike_times.npz`: by population, rows of sample, neuron, step.
     steps : int
         Of the simulation, 1 ms each.
+    sample : int
     """
-    first = {name: table[table[:, 0] == 0] for name, table in spikes.items()}
+    first = {name: table[table[:, 0] == sample] for name, table in spikes.items()}
     volumes = [volume for volume in (network.input, *network.populations) if len(first[volume.name])]
     neurons = int(np.clip(RASTER_NEURONS // max(1, len(volumes)), LEAST_NEURONS, MOST_NEURONS))
     figure = Figure(figsize=(8, np.clip(2 + ROW * len(volumes), 6, HIGHEST)))

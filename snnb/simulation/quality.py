@@ -8,6 +8,8 @@ import numpy as np
 
 TOP = 5
 TOP_FROM_CLASSES = 100
+# Errors are rounded to multiples of it, so that their sums are exact up to 130,000, in any order and any blocks.
+UNIT = 2.0**-36
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ class Reconstruction:
         )
 
     def _error(self, reconstruction: np.ndarray) -> float:
-        return float(((reconstruction - self._x) ** 2).mean(axis=1).sum())
+        errors = ((reconstruction - self._x) ** 2).mean(axis=1)
+        return float(np.rint(errors / UNIT).sum() * UNIT)
 
 
 def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ class Streams:
     ----------
     seed : int
     samples : range
-        Their numbers in the run.
+        Their numbers in the test set.
     use : int
         `INPUT` for Poisson input; `SOFTMAX` + i for the i-th softmax layer.
     """

@@ -27,19 +27,27 @@ def write_sums(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
     totals : Totals
         Of all its samples.
     x : ndarray, shape (samples, height, width, channels)
-        Pictures, before they are scaled.
+        Their pictures, before they are scaled.
     """
-    settings, source = job.settings, job.network.input.name
-    steps = settings.duration - settings.warm_up
-    if settings.input == "poisson":
-        inputs = totals.counts[source].astype(np.float64)
+    if job.settings.input == "poisson":
+        inputs = totals.counts[job.network.input.name].astype(np.float64)
     else:
         inputs = np.zeros(job.network.input.shape)
-        for values in x[: settings.samples]:
-            inputs += job.pixels(values, 0).astype(np.float64) * steps
+        for values in x:
+            inputs += job.pixels(values, 0).astype(np.float64) * job.settings.counted_steps
     populations = {p.name: totals.counts[p.name] for p in job.network.populations}
-    scalars = {"num_samples": totals.samples, "num_timesteps": steps, "warm_up": settings.warm_up, "dt_ms": DT_MS}
-    np.savez(path, input=inputs, **populations, **scalars)
+    np.savez(path, input=inputs, **populations, **scalars(job, totals))
+
+
+def scalars(job: Job, totals: Totals) -> Dict[str, float]:
+    """Return what every file of counts states: how many samples and steps were counted, after which warm-up."""
+    settings = job.settings
+    return {
+        "num_samples": totals.samples,
+        "num_timesteps": settings.counted_steps,
+        "warm_up": settings.warm_up,
+        "dt_ms": DT_MS,
+    }
 
 
 def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:
@@ -52,7 +60,14 @@ def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> No
     spikes : dict of str to ndarray of int32, shape (spikes, 3)
         By population, with the columns sample, neuron, step.
     """
-    np.savez(path, **spikes, num_samples=job.settings.record_spikes, num_steps=job.settings.duration)
+    settings = job.settings
+    np.savez(
+        path,
+        **spikes,
+        num_samples=settings.record_spikes,
+        num_steps=settings.duration,
+        **({"first_sample": settings.first} if settings.first else {}),
+    )
 
 
 def accuracies(
@@ -75,7 +90,8 @@ def accuracies(
     settings, network = job.settings, job.network
     return {
         "num_samples": totals.samples,
-        "num_timesteps": settings.duration - settings.warm_up,
+        "first_sample": settings.first,
+        "num_timesteps": settings.counted_steps,
         "duration": settings.duration,
         "warm_up": settings.warm_up,
         "dt_ms": DT_MS,

@@ -1,16 +1,18 @@
 """What is simulated, and how."""
 
-from typing import Literal
+from typing import List, Literal, Optional
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from snnb.options import MOST, Count, Options, Seed, ToolboxKey
+from snnb.cluster.settings import checked_address
+from snnb.errors import UsageError
+from snnb.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
 
 
-Engine = Literal["auto", "event", "tensorflow", "toolbox"]
+Engine = Literal["auto", "event", "tensorflow", "torch", "toolbox"]
 
 
 InputCoding = Literal["constant", "poisson"]
@@ -19,21 +21,24 @@ InputCoding = Literal["constant", "poisson"]
 Reset = Literal["subtraction", "zero"]
 
 
+By = Literal["all", "class"]
+
+
 class SimulationSettings(Options):
     """How a converted network is simulated; time steps of dt = 1 ms.
 
     With `poisson` input, a pixel spikes with amplitude 1 and probability min(1, pixel * input_rate * dt / 1000) a step.
-    The threshold is also the amplitude of a neuron's spike, as in the toolbox. The results do not depend on `workers`.
+    The threshold is also the amplitude of a neuron's spike, as in the toolbox. The results do not depend on
+    `workers` and `scheduler`.
     """
 
     engine: Engine = Field(default="auto", description="Engine; the toolbox is the reference, and slow.")
-    samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(
-        default=100, description="Test samples, from the first."
-    )
+    samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(default=100, description="Test samples.")
+    first: int = Field(default=0, ge=0, le=MOST, description="Number of the first of them.")
     duration: Annotated[int, ToolboxKey("simulation", "duration")] = Field(
         default=100, ge=1, le=LONGEST_DURATION, description="Time steps of 1 ms for each sample."
     )
-    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps, whose spikes are not counted.")
+    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps, not counted.")
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples at a time in the engine toolbox."
     )
@@ -41,17 +46,37 @@ class SimulationSettings(Options):
         Field(default="constant", description="Input: a current, every step; or Poisson spikes.")
     )
     input_rate: Annotated[Count, ToolboxKey("input", "input_rate")] = Field(
-        default=1000, description="Poisson rate in Hz of a pixel of value 1."
+        default=1000, description="Poisson rate in Hz of a pixel of 1."
     )
     threshold: Annotated[float, ToolboxKey("cell", "v_thresh")] = Field(
-        default=1.0, gt=0, description="Membrane potential at which a neuron spikes."
+        default=1.0, gt=0, description="Potential at which a neuron spikes."
     )
     reset: Annotated[
         Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
     ] = Field(default="subtraction", description="After a spike: by subtraction of the threshold, or to zero.")
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
-    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep the spike times of this many samples.")
+    scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
+        default=None, exclude=True, description="Scheduler of a Dask cluster whose workers share the samples."
+    )
+    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep spike times of this many samples.")
+    by: By = Field(default="all", description="Count spikes of all samples together, or by class too.")
+    bins: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="Count in this many bins of time, too.")
     seed: Seed = Field(default=0, description="Seed of everything random.")
+
+    @property
+    def counted_steps(self) -> int:
+        """Steps behind the warm-up."""
+        return self.duration - self.warm_up
+
+    @property
+    def bin_edges(self) -> List[int]:
+        """The first step of each bin, and the end of the last: the counted steps, divided as evenly as they can be.
+
+        Bin i begins at warm_up + floor(i · counted steps / bins): bins differ by at most a step. Empty without bins.
+        """
+        if not self.bins:
+            return []
+        return [self.warm_up + i * self.counted_steps // self.bins for i in range(self.bins + 1)]
 
     @field_validator("warm_up")
     @classmethod
@@ -69,9 +94,44 @@ class SimulationSettings(Options):
             raise ValueError(f"only --samples {samples} are simulated; record at most that many")
         return record_spikes
 
-    @field_validator("record_spikes", "workers")
+    @field_validator("scheduler")
+    @classmethod
+    def _is_an_address(cls, scheduler: Optional[str], others: ValidationInfo) -> Optional[str]:
+        if scheduler is None:
+            return None
+        if others.data.get("engine") == "toolbox":
+            raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
+        if others.data.get("workers", 1) > 1:
+            raise ValueError("not with --workers: the workers are those of the cluster")
+        return checked_address(scheduler)
+
+    @field_validator("bins")
+    @classmethod
+    def _has_a_step_for_each(cls, bins: int, others: ValidationInfo) -> int:
+        duration, warm_up = others.data.get("duration"), others.data.get("warm_up")
+        if duration is not None and warm_up is not None and bins > duration - warm_up:
+            raise ValueError(f"only {duration - warm_up} steps are counted; give at most that many")
+        return bins
+
+    @field_validator("record_spikes", "workers", "bins")
     @classmethod
     def _not_in_the_toolbox(cls, value: int, others: ValidationInfo) -> int:
         if others.data.get("engine") == "toolbox" and value > (1 if others.field_name == "workers" else 0):
             raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
         return value
+
+
+def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
+    """Raise `UsageError` when the test set, of `there` samples, does not have those that are asked for."""
+    first, left = settings.first, there - settings.first
+    if left < 1:
+        raise UsageError(f"--first {first}: the test set has {there}, numbered from 0: give at most {there - 1}")
+    if settings.samples > left:
+        behind = f" and {left} from --first {first} on" if first else ""
+        raise UsageError(f"--samples {settings.samples}: the test set has {there}{behind}; give at most that many")
+
+
+def refuse_classes(settings: SimulationSettings, classes: Optional[int]) -> None:
+    """Raise `UsageError` when the counts of each class are asked for, and `classes` is None: there are none."""
+    if settings.by == "class" and classes is None:
+        raise UsageError("--by class: a network that reproduces its input has no classes; leave it out")

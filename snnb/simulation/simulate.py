@@ -6,10 +6,12 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from snnb.errors import InputError, UsageError
+from snnb.errors import InputError
 from snnb.network.network import Network
 from snnb.network.read import read_network
+from snnb.options import FigureFormat
 from snnb.progress import Progress, silent
+from snnb.simulation.apart import BY_BIN, BY_CLASS, require_room, write_by_bin, write_by_class
 from snnb.simulation.block import spike_table
 from snnb.simulation.energy import energy
 from snnb.simulation.engines.choose import choose_engine
@@ -18,10 +20,10 @@ from snnb.simulation.ini_file import write_ini
 from snnb.simulation.job import Job
 from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.samples import run_job
+from snnb.simulation.settings import SimulationSettings, refuse_classes, refuse_missing_samples
 from snnb.simulation.spikes import SPIKE_TIMES
 from snnb.simulation.totals import Totals
-from snnb.simulation.workers import run_job
 
 __all__ = ["SimulationResult", "SimulationSettings", "simulate"]
 
@@ -85,11 +87,12 @@ def simulate(
     num_classes: Optional[int],
     settings: SimulationSettings,
     output_scale: float = 1.0,
+    figures: FigureFormat = "png",
     progress: Progress = silent,
 ) -> SimulationResult:
     """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` and plots into `target`.
 
-    With `record_spikes` also `spike_times.npz` and `raster.png`.
+    With `record_spikes` also `spike_times.npz` and `raster.*`, with `by="class"` and `bins` their counts apart.
 
     Parameters
     ----------
@@ -111,32 +114,43 @@ def simulate(
     settings : SimulationSettings
     output_scale : float
         For a reconstruction: the output layer's scale factor, the activation that a rate of 1 stands for.
+    figures : {"png", "svg", "pdf"}
+        Format of the plots.
     progress : Progress
 
     Raises
     ------
     UsageError
-        More samples than there are; options that the engine does not have.
+        More samples than there are; options that the engine does not have; classes of a reconstruction.
     InputError
         The model cannot be simulated or does not fit the pictures; a pixel is outside [0, 1].
+    ResourceError
+        Memory or disk cannot hold the counts of so many classes or bins.
     """
     network = read_network(parsed)
     engine, reason = choose_engine(network, settings)
     _check(network, x, settings, num_classes)
     job = Job(parsed, network, settings, engine, scale, num_classes is not None, output_scale)
+    require_room(job, num_classes, target)
+    samples = slice(settings.first, settings.first + settings.samples)
+    x, y = x[samples], y[samples]
     totals = run_job(job, x, y, progress)
-    found = findings(network, totals, settings.duration - settings.warm_up)
+    found = findings(network, totals, settings.counted_steps)
     operations = energy(network, totals)
     write_ini(network, target / f"{name}_INI.h5", threshold=settings.threshold, reset=settings.reset)
     write_sums(target / "spike_rate_sums.npz", job, totals, x)
-    classes = _class_counts(y[: settings.samples], class_names) if job.classifies else {}
+    if settings.by == "class":
+        write_by_class(target / BY_CLASS, job, totals, x, y, class_names)
+    if settings.bins:
+        write_by_bin(target / BY_BIN, job, totals, x)
+    classes = _class_counts(y, class_names) if job.classifies else {}
     values: Dict[str, Any] = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
     write_json(target / "sim_accuracies.json", values)
-    _plot(target, job, totals)
+    _plot(target, job, totals, figures)
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
         write_spike_times(target / SPIKE_TIMES, job, spikes)
-        plot_raster(target / "raster.png", network, spikes, settings.duration)
+        plot_raster(target / f"raster.{figures}", network, spikes, settings.duration, settings.first)
     return SimulationResult(
         metrics={key: values[key] for key in METRICS if values.get(key) is not None},
         engine=engine,
@@ -148,8 +162,8 @@ def simulate(
 
 
 def _check(network: Network, x: np.ndarray, settings: SimulationSettings, num_classes: Optional[int]) -> None:
-    if settings.samples > len(x):
-        raise UsageError(f"--samples {settings.samples}: the test set has {len(x)}: give at most that many")
+    refuse_missing_samples(settings, len(x))
+    refuse_classes(settings, num_classes)
     if x.shape[1:] != network.input.shape:
         raise InputError(
             f"the model reads pictures of {network.input.shape}, the test set has {x.shape[1:]}: parse again"
@@ -159,12 +173,12 @@ def _check(network: Network, x: np.ndarray, settings: SimulationSettings, num_cl
         raise InputError(f"layer {network.output.name} has {network.output.size} neurons, not {outputs}: train again")
 
 
-def _plot(target: Path, job: Job, totals: Totals) -> None:
+def _plot(target: Path, job: Job, totals: Totals, figures: str) -> None:
     by_step, ann = totals.quality.by_step / totals.samples, totals.quality.ann / totals.samples
     label = "accuracy" if job.classifies else "mean squared error"
-    plot_quality(target / f"{label.replace(' ', '_')}_by_timestep.png", by_step.tolist(), ann, label)
-    most = totals.samples * (job.settings.duration - job.settings.warm_up)
-    plot_rates(target / "rate_histogram.png", {name: counts / most for name, counts in totals.counts.items()})
+    plot_quality(target / f"{label.replace(' ', '_')}_by_timestep.{figures}", by_step.tolist(), ann, label)
+    most = totals.samples * job.settings.counted_steps
+    plot_rates(target / f"rate_histogram.{figures}", {name: counts / most for name, counts in totals.counts.items()})
 
 
 def _class_counts(y: np.ndarray, class_names: Sequence[str]) -> Dict[str, int]:

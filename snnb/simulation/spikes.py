@@ -10,6 +10,7 @@ from snnb.numpy_file import load_archive
 
 SPIKE_TIMES = "spike_times.npz"
 _SCALARS = ("num_samples", "num_steps")
+_FIRST = "first_sample"  # stated where it is not 0
 
 
 def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> Dict[str, np.ndarray]:
@@ -20,7 +21,7 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
     simulation : str or Path
         Directory of a simulation, as in `run.simulate(record_spikes=3).directory`.
     sample : int, optional
-        One sample; by default all that were recorded.
+        Number of one sample in the test set; by default all that were recorded.
 
     Returns
     -------
@@ -37,10 +38,10 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
     if not path.exists():
         raise InputError(f"{path}: no such file; simulate with --record-spikes K, or record_spikes=K, to have it")
     found = load_archive(path, "`snnb simulate --record-spikes K` makes another", must=_SCALARS)
-    recorded = int(found["num_samples"])
-    populations = {name: spikes for name, spikes in found.items() if name not in _SCALARS}
+    recorded, first = int(found["num_samples"]), int(found.get(_FIRST, 0))
+    populations = {name: spikes for name, spikes in found.items() if name not in (*_SCALARS, _FIRST)}
     if sample is None:
         return populations
-    if not 0 <= sample < recorded:
-        raise InputError(f"sample {sample}: {path} holds the samples 0 to {recorded - 1}")
+    if not first <= sample < first + recorded:
+        raise InputError(f"sample {sample}: {path} holds the samples {first} to {first + recorded - 1}")
     return {name: spikes[spikes[:, 0] == sample] for name, spikes in populations.items()}

@@ -111,7 +111,7 @@ def compare(places: Sequence[str]) -> List[Compared]:
         for name in records if stamp is None else [stamp]:
             found.setdefault((path.resolve(), name), (run, records[name]))
     told = apart([record for _, record in found.values()])
-    compared = [_compared(run, name, record) for (_, name), (run, record) in found.items()]
+    compared = [compared_one(run, name, record) for (_, name), (run, record) in found.items()]
     return [replace(one, differs=differs) for one, differs in zip(compared, told)]
 
 
@@ -123,7 +123,8 @@ def split_place(text: str) -> Tuple[Path, Optional[str]]:
     return Path(text), None
 
 
-def _compared(run: RunDirectory, stamp: str, record: SimulationRecord) -> Compared:
+def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Compared:
+    """Return what is compared of one simulation; its `differs` is empty."""
     stated, sums = simulated_files(run, stamp)
     samples, metrics = record.params.samples, record.metrics
     ann, snn = metrics.get("ann_accuracy"), metrics.get("snn_accuracy")

@@ -3,27 +3,28 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Mapping, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 import numpy as np
 from typing_extensions import Literal
 
-from snnb.crosscheck.compare import ONE_IN, Compared, compare
+from snnb.crosscheck.check import Expected, check, samples_at_a_time
+from snnb.crosscheck.compare import Compared
 from snnb.crosscheck.exported import ExportedNetwork
-from snnb.errors import InputError, UsageError, VerificationError
+from snnb.crosscheck.spikes import Simulate, in_order
+from snnb.errors import InputError, UsageError
 from snnb.files import sha256_of
 from snnb.numpy_file import load_archive
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.dataset import dataset_array
 from snnb.stages.exports import PICTURES, chosen_graph, graph_file, simulated_by
-from snnb.stages.graph import WEIGHTS
+from snnb.stages.graph import WEIGHTS, recorded_class, simulation_of
 from snnb.synapses import SynapseGraph
 from snnb.synapses.export.simulated import Simulated
 from snnb.synapses.export.spinemap import spikes_of
 
 Simulator = Literal["brian2", "sanafe", "scipy"]
-Run = Callable[[ExportedNetwork, np.ndarray, int, int, Progress], Dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,15 @@ class Crosscheck:
     stamp : str
         Of the graph.
     samples : int
+    recorded : bool
+        Whether the spikes of each sample were known; else only their sums over all samples.
     populations : tuple of Compared
     """
 
     stamp: str
     samples: int
+    recorded: bool
     populations: Tuple[Compared, ...]
-
-
-@dataclass(frozen=True)
-class _Expected:
-    """Spike counts of the simulation, and what it was fed with: see `compare` and the simulators."""
-
-    counts: Mapping[str, np.ndarray]
-    samples: int
-    counted_from: int
-    inputs: np.ndarray
 
 
 def crosscheck(
@@ -79,7 +73,7 @@ def crosscheck(
     Raises
     ------
     VerificationError
-        A population differs in more than one of a thousand pairs of sample and neuron, or by more than a spike.
+        Spikes differ by more than rounding explains: see `snnb.crosscheck.check.check`.
     UsageError
         The graph has no spikes; so many samples cannot be compared; the simulator is not installed.
     InputError
@@ -92,41 +86,47 @@ def crosscheck(
     simulated = simulated_by(run, stamp)
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
+    if recorded_class(run, stamp) is not None:
+        raise UsageError(
+            f"graph {stamp} has the spikes of class {recorded_class(run, stamp)} only, and all samples are compared; "
+            f"give --graph {simulation_of(run, stamp)}"
+        )
     path = run.path / graph_file(run, stamp)
-    step = _simulator(simulator)
+    build = _builder(simulator)
     with tempfile.TemporaryDirectory() as scratch, SynapseGraph.open(path) as opened:
         expected = _expected(run, stamp, simulated, opened, samples)
         folder = Path(scratch) / "graph"
         origin = {"stamp": stamp, "sha256": sha256_of(path)}
         export(opened, "sonata", folder, origin=origin, simulated=simulated)
         network = read_exported(folder)
-    say(f"crosscheck: {simulator}, {expected.samples} samples, {simulated.duration} steps")
-    counts = step(network, expected.inputs, simulated.duration, expected.counted_from, progress)
+    compared = len(expected.inputs)
+    say(f"crosscheck: {simulator}, {compared} samples, {expected.steps} steps")
     random = [population.name for population in network.populations if population.coding == "random"]
     if random:
         say(f"crosscheck: the spikes of {', '.join(random)} are drawn at random, and not compared")
-    populations = tuple(compare(counts, expected.counts, expected.samples))
-    _refuse_difference(populations, simulator)
-    return Crosscheck(stamp, expected.samples, populations)
+    at_a_time = samples_at_a_time(network) if simulator == "scipy" else 1
+    step = build(network)
+    populations = check(network, step, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
+    return Crosscheck(stamp, compared, expected.spikes is not None, populations)
 
 
-def _simulator(name: Simulator) -> Run:
+def _builder(name: Simulator) -> Callable[[ExportedNetwork], Simulate]:
     if name == "scipy":
         from snnb.crosscheck import scipy
 
-        return scipy.simulate
+        return scipy.build
     if name == "brian2":
         from snnb.crosscheck import brian2
 
-        return brian2.simulate
+        return brian2.build
     from snnb.crosscheck import sanafe
 
-    return sanafe.simulate
+    return sanafe.build
 
 
 def _expected(
     run: RunDirectory, stamp: str, simulated: Simulated, graph: SynapseGraph, wanted: Optional[int]
-) -> _Expected:
+) -> Expected:
     """Return what the simulation counted, of the recorded samples one by one, or of all in one sum."""
     assert graph.recording is not None
     there, recorded = graph.recording.num_samples, simulated.recorded_samples
@@ -144,22 +144,25 @@ def _expected(
         )
     folder = run.path / run.directory_of("simulate", stamp)
     pixels = _pixels(run, simulated, samples)
+    counted_from, duration = graph.recording.warm_up, simulated.duration
     if samples > recorded:
         names, again = [p.name for p in graph.populations[1:]], f"`snnb simulate --repair {stamp}` makes it again"
         sums = load_archive(folder / "spike_rate_sums.npz", again, names=names, must=names)
-        counts = {name: sums[name].ravel() for name in names}
-        return _Expected(counts, samples, graph.recording.warm_up, pixels)
-    per_sample: Dict[str, np.ndarray] = {}
+        return Expected(duration, counted_from, pixels, sums={name: sums[name].ravel() for name in names})
+    spikes: Dict[str, np.ndarray] = {}
     for population in graph.populations:
-        spikes = spikes_of(folder / "spike_times.npz", population)[0]
-        spikes = spikes[spikes[:, 0] < samples]
+        rows, _ = spikes_of(folder / "spike_times.npz", population)
+        rows = in_order(rows[rows[:, 0] < samples])
+        if (rows[1:] == rows[:-1]).all(axis=1).any():
+            raise InputError(
+                f"{folder / 'spike_times.npz'}: {population.name} has a spike twice; "
+                f"`snnb simulate --repair {stamp}` makes it again"
+            )
         if population.first == 0 and simulated.input == "poisson":
-            pixels = np.zeros((samples, population.size, simulated.duration), bool)
-            pixels[tuple(spikes.T)] = True
-        counted = spikes[spikes[:, 2] >= graph.recording.warm_up]
-        per_sample[population.name] = np.zeros((samples, population.size), np.int64)
-        np.add.at(per_sample[population.name], (counted[:, 0], counted[:, 1]), 1)
-    return _Expected(per_sample, samples, graph.recording.warm_up, pixels)
+            pixels = np.zeros((samples, population.size, duration), bool)
+            pixels[tuple(rows.T)] = True
+        spikes[population.name] = rows
+    return Expected(duration, counted_from, pixels, spikes)
 
 
 def _pixels(run: RunDirectory, simulated: Simulated, samples: int) -> np.ndarray:
@@ -169,15 +172,7 @@ def _pixels(run: RunDirectory, simulated: Simulated, samples: int) -> np.ndarray
         raise InputError(
             f"{pictures} is not what was simulated; prepare the data set as it was then, or simulate again"
         )
-    values = np.asarray(dataset_array(run, "x_test")[:samples], np.float32) / np.float32(simulated.pixel_scale)
+    first = simulated.first_sample
+    values = np.asarray(dataset_array(run, "x_test")[first : first + samples], np.float32)
+    values /= np.float32(simulated.pixel_scale)
     return values.reshape(samples, -1).astype(np.float64)
-
-
-def _refuse_difference(populations: Tuple[Compared, ...], simulator: str) -> None:
-    for compared in populations:
-        if not compared.within:
-            raise VerificationError(
-                f"{compared.population} differs in {simulator}: {compared.differing:,} of {compared.pairs:,} pairs of "
-                f"sample and neuron, by up to {compared.largest:,} spikes; at most one in {ONE_IN:,} by one spike may. "
-                "`snnb verify` tells whether a file was altered; if none was, please report it"
-            )

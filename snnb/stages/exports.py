@@ -10,7 +10,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.staleness import stale_reason
 from snnb.stages import prepare, simulate
-from snnb.stages.graph import WEIGHTS
+from snnb.stages.graph import recorded_class, simulation_of
 from snnb.stages.stage import recorded
 from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 
@@ -92,7 +92,7 @@ def _write(
         expected = estimate(opened, format, options)
         target = output or _own_place(run, stamp) / f"{run.model}{find_format(format).suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
-        times = run.path / run.directory_of("simulate", stamp) / "spike_times.npz"
+        times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / "spike_times.npz"
         return export(
             opened,
             format,
@@ -117,7 +117,8 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     """
     from snnb.synapses.export.simulated import Simulated
 
-    record = None if stamp == WEIGHTS else recorded(run, simulate.KIND, stamp)
+    simulation = simulation_of(run, stamp)
+    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
     if record is None:
         return None
     prepared, params = recorded(run, prepare.KIND), record.params
@@ -130,6 +131,7 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
         pixel_scale=None if prepared is None else prepared.details.scale,
         samples_file=None if pictures is None else pictures.path,
         samples_sha256=None if pictures is None else pictures.sha256,
+        first_sample=params.first,
         duration=params.duration,
         recorded_samples=params.record_spikes,
         seed=params.seed,
@@ -144,10 +146,11 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
     stamp = graph or max(records, key=lambda key: records[key].timing.started_utc)
     if stamp not in records:
         raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records)}")
-    others = [name for name in records if name != stamp]
+    others, of_class = [name for name in records if name != stamp], recorded_class(run, stamp)
     say(
         f"export: graph {stamp}"
         + (", made of the weights only" if stamp == "weights" else "")
+        + (f", of the samples of class {of_class} only" if of_class is not None else "")
         + (f"; there are also {', '.join(others)}: choose with --graph" if others and graph is None else "")
     )
     stale = stale_reason(run, records[stamp], {})

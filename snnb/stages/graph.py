@@ -1,23 +1,30 @@
 """`graph`: the converted network and its spike counts become the synapse graph."""
 
+import shlex
 from pathlib import Path
-from typing import List, Literal, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Literal, Mapping, Optional, Sequence, Tuple
 
 from pydantic import Field
+from typing_extensions import Annotated
 
 from snnb.errors import InputError, UsageError
 from snnb.files import require_disk
 from snnb.memory import COMPILED
-from snnb.options import Options
+from snnb.options import Flag, Options
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 from snnb.rundir.staleness import stale_reason
+from snnb.stages import prepare, simulate
 from snnb.stages.log_file import write_log
-from snnb.stages.stage import Stage, StageResult, params_in_force, recorded, result_of, unaltered
+from snnb.stages.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, result_of, unaltered
 from snnb.synapses.export.export_options import ExportOptions, RateUnit
 from snnb.text import load_json
 
+if TYPE_CHECKING:
+    from snnb.synapses.classes import SampleClass
+
+SUMS, BY_CLASS = "spike_rate_sums.npz", "spike_counts_by_class.npz"
 PoolWeight = Literal["one", "mean"]
 WEIGHTS = "weights"  # name of the graph without spike counts
 
@@ -27,6 +34,9 @@ class GraphParams(Options):
 
     simulation: Optional[str] = Field(
         default=None, description="Stamp or path of a simulation of this run; by default the latest."
+    )
+    class_name: Annotated[Optional[str], Flag(name="--class", metavar="NAME")] = Field(
+        default=None, description="Weight edges with the spikes of one class only: its name, or its number from 0."
     )
     weights_only: bool = Field(default=False, description="Use the weights as edges; no simulation is needed.")
     pool_weight: PoolWeight = Field(
@@ -39,16 +49,18 @@ class GraphParams(Options):
 
 
 class GraphDetails(Record):
-    """The graph's size, and whether the networkx file was written."""
+    """The graph's size, and whether the networkx file was written; the class whose spikes it has, if not all."""
 
     simulation: Optional[str]
+    class_name: Optional[str] = None
     neurons: int
     nodes: int
     synapses: int
     networkx: bool
 
 
-KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=rf"^([0-9]{{8}}T[0-9]{{6}}Z|{WEIGHTS})$")
+NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z(-class-[0-9]{{1,9}})?|{WEIGHTS})$"
+KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
@@ -57,19 +69,63 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     Raises
     ------
     UsageError
-        No such simulation is in the run.
+        No such simulation is in the run, or in it no counts of that class.
     """
-    params = params_in_force(KIND, {}, recorded(run, KIND), {"simulation": None, "weights_only": False, **given}, say)
+    once = {"simulation": None, "class_name": None, "weights_only": False}
+    params = params_in_force(KIND, {}, recorded(run, KIND), {**once, **given}, say)
     if params.weights_only:
         if params.simulation is not None:
             raise UsageError("--weights-only uses no simulation; leave out --simulation")
+        if params.class_name is not None:
+            raise UsageError("--weights-only uses no spikes; leave out --class")
         return params
     records = run.records_of("simulate")
     stamp = max(records, default=None) if params.simulation is None else _stamp_in(run, params.simulation)
     if stamp not in records:
         there = ", ".join(records) or "none yet"
         raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {there}")
-    return params.model_copy(update={"simulation": stamp})
+    params = params.model_copy(update={"simulation": stamp})
+    found = _class_of(run, params)
+    return params if found is None else params.model_copy(update={"class_name": found.name})
+
+
+def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]":
+    """Return the class whose spikes are asked for, of a simulation that is there; None for all samples."""
+    from snnb.synapses.classes import choose_class, read_classes
+
+    if params.class_name is None:
+        return None
+    stamp, record = params.simulation, recorded(run, simulate.KIND, params.simulation)
+    _refuse_without_classes(run, params.class_name, "all" if record is None else record.params.by, f"{stamp} has")
+    remedy = f"`snnb simulate --repair {stamp}` makes it again"
+    path = unaltered(run, record, f"simulations/{stamp}/{BY_CLASS}", "the simulation wrote it", remedy)
+    return choose_class(read_classes(path, remedy), params.class_name)
+
+
+def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str) -> None:
+    if by != "class":
+        raise UsageError(
+            f"--class {wanted}: the simulation {which} no counts of classes; "
+            f"`snnb simulate --by class --run-dir {shlex.quote(str(run.path))}` makes one that has"
+        )
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Before a network is trained: a class needs a simulation that counts classes apart, and has to be one."""
+    from snnb.synapses.classes import SampleClass, choose_class
+
+    given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
+    if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:
+        return
+    if given.get("weights_only"):
+        raise UsageError("--weights-only uses no spikes; leave out --class")
+    if simulated in planned.stages:
+        params = params_in_force(simulate.KIND, {}, recorded(run, simulate.KIND), planned.given.get(simulated, {}))
+        _refuse_without_classes(run, str(given["class_name"]), params.by, "has, or would have,")
+        prepared = None if planned.given.get(prepare.KIND.name) else recorded(run, prepare.KIND)
+        if prepared is not None:
+            names = enumerate(prepared.details.class_names)
+            choose_class([SampleClass(number, name, 1) for number, name in names], str(given["class_name"]))
 
 
 def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
@@ -80,9 +136,31 @@ def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
     return path.name if path.resolve().parent == (run.path / "simulations").resolve() else None
 
 
-def stamp_of(params: GraphParams) -> str:
-    """Return the name of the graph's directory: that of its simulation, or `weights`."""
-    return params.simulation or WEIGHTS
+def name_of(run: RunDirectory, params: GraphParams) -> str:
+    """Return the name of the graph's directory: its simulation's, with the number of the class if any; or `weights`."""
+    found = _class_of(run, params)
+    return (params.simulation or WEIGHTS) + (f"-class-{found.number}" if found is not None else "")
+
+
+def recorded_class(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the class whose spikes a graph of the run has; None for all samples."""
+    record = recorded(run, KIND, name)
+    return None if record is None else record.details.class_name
+
+
+def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the stamp of the simulation that a graph of the run was made of."""
+    record = recorded(run, KIND, name)
+    return None if record is None else record.details.simulation
+
+
+def again(run: RunDirectory, name: str) -> Sequence[str]:
+    """Return the options that make a graph again."""
+    record = recorded(run, KIND, name)
+    if name == WEIGHTS or record is None:
+        return ("--weights-only",) if name == WEIGHTS else ("--simulation", name)
+    chosen = record.params.class_name
+    return ("--simulation", str(record.details.simulation), *(() if chosen is None else ("--class", chosen)))
 
 
 def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
@@ -90,7 +168,8 @@ def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
     if params.simulation is None:
         return [f"parse/{run.model}_parsed.h5"]
     folder = f"simulations/{params.simulation}"
-    return [f"{folder}/{run.model}_parsed.h5", f"{folder}/spike_rate_sums.npz", f"{folder}/sim_accuracies.json"]
+    counts = SUMS if params.class_name is None else BY_CLASS
+    return [f"{folder}/{run.model}_parsed.h5", f"{folder}/{counts}", f"{folder}/sim_accuracies.json"]
 
 
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
@@ -107,12 +186,14 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     require_disk(
         run.path, sum((run.path / path).stat().st_size for path in read if (run.path / path).exists()), "graph"
     )
-    with run.stage("graph", params, inputs=read, name=stamp_of(params)) as output:
+    of_class, name = _class_of(run, params), name_of(run, params)
+    with run.stage("graph", params, inputs=read, name=name) as output:
         graph = build_graph(
             parsed,
             output.directory / f"{run.model}_graph.h5",
             counts=counts,
             coding=_coding(accuracies) if accuracies else {},
+            of_class=of_class,
             pool_weight=params.pool_weight,
             progress=progress,
         )
@@ -131,12 +212,13 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
         output.metrics = {"neurons": neurons, "synapses": edges}
         output.details = GraphDetails(
             simulation=params.simulation,
+            class_name=None if of_class is None else of_class.shown,
             neurons=neurons,
             nodes=nodes,
             synapses=edges,
             networkx=writable,
         )
-    return result_of(run, "graph", stamp_of(params))
+    return result_of(run, "graph", name)
 
 
 def _refuse_damaged(run: RunDirectory, params: GraphParams, read: Sequence[str]) -> None:
@@ -170,8 +252,8 @@ def _follow(options: Mapping[str, object], results: Mapping[str, StageResult]) -
 
 def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
     params = resolve(run, options)
-    record = run.records_of(KIND.name).get(stamp_of(params))
-    return stale_reason(run, record, {**options, "simulation": params.simulation})
+    record = run.records_of(KIND.name).get(name_of(run, params))
+    return stale_reason(run, record, {**options, "simulation": params.simulation, "class_name": params.class_name})
 
 
 STAGE = Stage(
@@ -180,9 +262,10 @@ STAGE = Stage(
     _needs,
     resolve,
     run,
-    serves=lambda run, options: stamp_of(resolve(run, options)),
+    serves=lambda run, options: name_of(run, resolve(run, options)),
     why=_why_run,
-    again=lambda name: ("--weights-only",) if name == WEIGHTS else ("--simulation", name),
+    again=again,
+    check=_check,
     follow=_follow,
     address_space=COMPILED,
 )

@@ -38,6 +38,7 @@ class TrainKeywords(TypedDict, total=False):
     steps_per_epoch: Optional[int]
     resume: Optional[bool]
     pixels: str
+    figures: Optional[Literal["png", "svg", "pdf"]]
     seed: int
 
 
@@ -56,8 +57,9 @@ class ParseKeywords(TypedDict, total=False):
 class SimulateKeywords(TypedDict, total=False):
     """Options of `snnb simulate`."""
 
-    engine: Literal["auto", "event", "tensorflow", "toolbox"]
+    engine: Literal["auto", "event", "tensorflow", "torch", "toolbox"]
     samples: int
+    first: int
     duration: int
     warm_up: int
     batch_size: int
@@ -66,10 +68,14 @@ class SimulateKeywords(TypedDict, total=False):
     threshold: float
     reset: Literal["subtraction", "zero"]
     workers: int
+    scheduler: Optional[str]
     record_spikes: int
+    by: Literal["all", "class"]
+    bins: int
     seed: int
     repair: Optional[str]
     label: Optional[str]
+    figures: Optional[Literal["png", "svg", "pdf"]]
     spike_code: str
 
 
@@ -77,6 +83,7 @@ class GraphKeywords(TypedDict, total=False):
     """Options of `snnb graph`."""
 
     simulation: Optional[str]
+    class_name: Optional[str]
     weights_only: bool
     pool_weight: Literal["one", "mean"]
     rate_unit: Literal["step", "hz", "sample"]
@@ -93,6 +100,7 @@ class MapKeywords(TypedDict, total=False):
     placement: Optional[Union[str, Path]]
     graph: Optional[str]
     seed: int
+    figures: Optional[Literal["png", "svg", "pdf"]]
     repair: Optional[str]
 
 
@@ -104,4 +112,5 @@ class ExportKeywords(TypedDict, total=False):
     exact: bool
     scale: Optional[float]
     workers: Optional[int]
+    scheduler: Optional[str]
     idx64: bool

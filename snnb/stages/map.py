@@ -2,9 +2,10 @@
 
 import hashlib
 import os
+import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
@@ -13,18 +14,19 @@ from snnb.errors import InputError, UsageError
 from snnb.files import require_disk
 from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
 from snnb.memory import COMPILED
-from snnb.options import Flag, Options, Seed
+from snnb.options import FigureFormat, Flag, Options, Seed, figures_field
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.stages import graph
-from snnb.stages.log_file import write_log
+from snnb.stages.map_files import counts_by_bin, loads_by_bin, metrics, write_files
 from snnb.stages.stage import (
     PlannedRun,
     Stage,
     StageResult,
+    figure_format,
     params_in_force,
     record_to_repair,
     recorded,
@@ -64,6 +66,7 @@ class MapParams(Options):
         default=None, description="Stamp of a graph of the run; by default that of the latest simulation."
     )
     seed: Seed = Field(default=0, description="Seed of everything random.")
+    figures: Optional[FigureFormat] = figures_field()
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
         exclude=True,
@@ -104,15 +107,16 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
     Raises
     ------
     UsageError
-        No hardware or no such graph; or no such mapping is there to be repaired.
+        No hardware, no such graph, or no such mapping to repair.
     """
     if given.get("repair") is not None:
-        record = record_to_repair(run, KIND, given, "a mapping", ["graph"])
-        return params_in_force(KIND, {}, record, {"repair": given["repair"]}, say)
+        record = record_to_repair(run, KIND, given, "a mapping", ["graph", "figures"])
+        return params_in_force(KIND, {}, record, {k: given[k] for k in ("repair", "figures") if k in given}, say)
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
-    stamp = max(known, default=None) if params.graph is None else params.graph
+    latest = max((stamp for stamp in known if graph.recorded_class(run, stamp) is None), default=None)
+    stamp = latest if params.graph is None else params.graph
     if stamp == graph.WEIGHTS:
         raise UsageError("--graph weights: it has no spike counts, and a mapping is about spikes; give a simulation's")
     if stamp not in known:
@@ -201,18 +205,37 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     named = _hardware_of(params)
     hardware, described = read_hardware(named)
     read = f"{run.directory_of(graph.KIND.name, params.graph)}/{run.model}_graph.h5"
-    remedy = f"`snnb graph --simulation {params.graph}` makes it again"
+    remedy = f"`snnb graph {shlex.join(graph.again(run, str(params.graph)))}` makes it again"
     path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, "`snnb graph` wrote it", remedy)
-    with run.stage("map", params, inputs=[read], name=stamp) as output, SynapseGraph.open(path) as opened:
+    bins, said = counts_by_bin(run, str(params.graph))
+    with run.stage("map", params, inputs=[read, *bins], name=stamp) as output, SynapseGraph.open(path) as opened:
         network = PlacedNetwork.of(opened)
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
         if is_file(named):
             files[Path(named)] = described
-        _write(run, output.directory, params, mapped, began)
+        peak = loads_by_bin(run, mapped, bins, progress)
+        stated = {
+            "model": run.model,
+            "graph": params.graph,
+            "objective": params.objective,
+            "seed": params.seed,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        write_files(
+            run,
+            output.directory,
+            mapped,
+            peak,
+            params=params,
+            objective=params.objective,
+            said=said,
+            figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
+            stated=stated,
+        )
         digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
         output.external = external_records(digests, {}, {})
-        output.metrics, output.warnings = _metrics(mapped), list(mapped.warnings)
+        output.metrics, output.warnings = metrics(mapped, peak), list(mapped.warnings)
         output.details = MapDetails(
             graph=str(params.graph),
             hardware=hardware.name,
@@ -240,32 +263,6 @@ def _mapped(
     return mapped, {}
 
 
-def _write(run: RunDirectory, directory: Path, params: MapParams, mapped: "MappedNetwork", began: float) -> None:
-    from snnb.mapping.log import lines
-    from snnb.mapping.plots import plot_mapping, plot_traffic
-    from snnb.mapping.write import write_mapping
-
-    plot_mapping(directory / "mapping.png", mapped)
-    plot_traffic(directory / "traffic.png", mapped)
-    write_log(directory / "log.txt", run, params, lines(mapped, params.objective), dated=False)
-    stated = {
-        "model": run.model,
-        "graph": params.graph,
-        "objective": params.objective,
-        "seed": params.seed,
-        "seconds": round(time.monotonic() - began, 3),
-    }
-    write_mapping(directory, mapped, stated)
-
-
-def _metrics(mapped: "MappedNetwork") -> Dict[str, Union[int, float, None]]:
-    from snnb.mapping.write import figures
-
-    found = figures(mapped)
-    chosen = {name: found[name] for name in ("cores", "connectivity", "hops_unicast", "energy_pj")}
-    return {**chosen, "sequential_connectivity": mapped.sequential.connectivity}
-
-
 STAGE = Stage(
     KIND,
     "Map the graph's neurons onto the cores of a chip: a directory in maps/.",
@@ -274,7 +271,7 @@ STAGE = Stage(
     run,
     serves=_serves,
     why=_why_run,
-    again=lambda stamp: ("--repair", stamp),
+    again=lambda run, stamp: ("--repair", stamp),
     check=_check,
     follow=lambda options, results: (
         {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options

@@ -74,9 +74,7 @@ def bring_up_to_date(
         One for each stage that the target needs, in order.
     """
     outcomes: Dict[str, Outcome] = {}
-    names = needed(target, given)
-    _refuse_bad_options(run, names, given)
-    _check_plan(run, PlannedRun(names, given, None, say_nothing))
+    names = check_options(run, target, given)
     for name in names:
         stage, tell = STAGES[name], partial(_tell, say, name)
         results = {done: outcome.result for done, outcome in outcomes.items()}
@@ -101,6 +99,9 @@ def _present(run: RunDirectory, stage: AnyStage, options: Mapping[str, object], 
     """Return the result of a stage that is up to date."""
     tell("up to date")
     result = result_of(run, stage.name, stage.serves(run, options))
+    figures = options.get("figures")
+    if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
+        tell(f"its figures stay as they are; --force makes it again, with figures as {figures}")
     for warning in version_warnings(result.record):
         tell(f"made with another version: {warning}")
     return result
@@ -144,13 +145,19 @@ def _extra_named(stage: str) -> Iterator[None]:
         ) from error
 
 
-def _refuse_bad_options(run: RunDirectory, names: Sequence[str], given: Given) -> None:
-    """Raise `UsageError` before any stage runs, since the last stage may run hours later."""
+def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
+    """Raise `UsageError` before any stage runs, since the last may run hours later; return the stages that are needed.
+
+    The arguments are those of `bring_up_to_date`.
+    """
+    names = needed(target, given)
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
         refuse_bad_values(kind.params, options)
         fits, _ = fitting(kind.params, recorded_params(run.record_of(name)), options)
         refuse_bad_values(kind.params, over(fits, options))
+    _check_plan(run, PlannedRun(names, given, None, say_nothing))
+    return names
 
 
 def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
@@ -244,6 +251,6 @@ def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
     for damage in damaged:
         key, _, name = damage.partition("/")
         stage = by_key[key]
-        words = " ".join([stage.name, *stage.again(name)])
+        words = shlex.join([stage.name, *stage.again(run, name)])
         commands.append(f"`snnb {words} --run-dir {shlex.quote(str(run.path))}`")
     return commands

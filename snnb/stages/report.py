@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, cast
 
@@ -18,6 +19,7 @@ from snnb.stages import map as mapping
 from snnb.stages import prepare
 from snnb.stages.differences import in_words
 from snnb.stages.exports import refuse_files_of_runs
+from snnb.stages.graph import recorded_class, simulation_of
 from snnb.stages.provenance import provenance_section
 from snnb.stages.report_simulation import Part, as_written, simulation_part
 from snnb.stages.simulations import Simulation, simulations_of
@@ -90,7 +92,8 @@ def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
 
 def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], progress: Progress) -> Page:
     found = next((one for one in there if one.stamp == stamp), None)
-    graph, mapped = _graph_of(run, stamp), _mapping_of(run, stamp)
+    graph = _graph_of(run, stamp)
+    mapped = _mapping_of(run, graph or stamp)
     parts = [_network_part(run, graph), Part([_training_part(run, found)])]
     if found is not None:
         parts.append(simulation_part(run, found, progress))
@@ -110,10 +113,14 @@ def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], prog
 
 
 def _graph_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
-    """Return the name of the graph that is shown: that of the simulation, or without any simulation the weights'."""
+    """Return the name of the graph that is shown: that of the simulation, or without any simulation the weights'.
+
+    Where a simulation has graphs of single classes only, the latest of these.
+    """
     graphs = run.records_of("graph")
     wanted = stamp if stamp is not None else "weights"
-    return wanted if wanted in graphs else None
+    of_classes = [name for name in graphs if stamp is not None and simulation_of(run, name) == stamp != name]
+    return wanted if wanted in graphs else _latest({name: graphs[name] for name in of_classes})
 
 
 def _mapping_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
@@ -154,7 +161,17 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     with SynapseGraph.open(as_written(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
         facts: GraphFacts = graph_facts(opened)
     figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
-    return Part(network_sections(facts), figures)
+    network, *others = network_sections(facts)
+    of_classes = [f"{recorded_class(run, name)} (graphs/{name})" for name in _beside(run, graph)]
+    if of_classes:
+        network = replace(network, words=[*network.words, f"Graphs of single classes: {', '.join(of_classes)}."])
+    return Part([network, *others], figures)
+
+
+def _beside(run: RunDirectory, graph: str) -> List[str]:
+    """Return the other graphs of the same simulation that are of one class."""
+    same = [name for name in run.records_of("graph") if simulation_of(run, name) == simulation_of(run, graph)]
+    return [name for name in same if name != graph and recorded_class(run, name) is not None]
 
 
 def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
@@ -197,10 +214,15 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         as_written(run, file.path)
     opened, details = PlacedMapping.open(run.path / run.directory_of("map", stamp)), record.details
     rows = [(name.replace("_", " "), f"{value:,.6g}", UNITS.get(name, "")) for name, value in opened.cost.items()]
+    peak, only = record.metrics.get("link_load_peak"), recorded_class(run, details.graph)
+    if peak is not None:
+        unit = "spikes a sample and time step over a link in one direction, in the busiest bin of time"
+        rows.append(("link load peak", f"{peak:,.6g}", unit))
     words = (
         f"maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {opened.hardware.name} "
         f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. A core is filled as far as it holds neurons, "
         "from blue (the first layers) to red (the last)."
+        + ("" if only is None else f" Spikes of the samples of class {only} only.")
     )
     tables = [Table(("cost", "value", "unit"), rows, right=(1,))]
     figures = [(f"cores of {opened.hardware.name}", f"{details.cores:,}")]

@@ -84,7 +84,8 @@ def _activations(run: RunDirectory, found: Simulation, progress: Progress) -> Tu
         return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
     network = read_network(as_written(run, parsed))
     samples = samples_within(network, params.samples)
-    x, scale = dataset_array(run, "x_test")[:samples], recorded_details(run, prepare.KIND).scale
+    x = dataset_array(run, "x_test")[params.first : params.first + samples]
+    scale = recorded_details(run, prepare.KIND).scale
     activations = mean_activations(network, x, scale, progress)
     of = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
     return activations, [

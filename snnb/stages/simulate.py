@@ -1,8 +1,6 @@
 """`simulate`: the converted network is simulated on the first test samples, and its spikes are counted."""
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
+from typing import ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
@@ -10,20 +8,22 @@ from typing_extensions import Annotated
 from snnb.errors import UsageError
 from snnb.files import copy_file, require_disk
 from snnb.memory import TENSORFLOW
-from snnb.options import Flag
+from snnb.options import FIGURE_ENDINGS, FigureFormat, Flag, figures_field
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import D, Kind, P, Record, StageRecord
 from snnb.rundir.staleness import stale_reason
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings, refuse_classes, refuse_missing_samples
 from snnb.stages import parse, prepare, train
 from snnb.stages.differences import differing
 from snnb.stages.log_file import write_log
 from snnb.stages.parse import ParseParams
+from snnb.stages.simulation_files import network_lines, toolbox_batch, toolbox_parameters
 from snnb.stages.stage import (
     PlannedRun,
     Stage,
     StageResult,
+    figure_format,
     params_in_force,
     record_to_repair,
     recorded,
@@ -32,9 +32,6 @@ from snnb.stages.stage import (
 )
 from snnb.stages.train import TrainParams
 from snnb.text import LONGEST_NAME, is_name
-
-if TYPE_CHECKING:
-    from configparser import ConfigParser
 
 DEFAULT_SAMPLES = 1000
 
@@ -50,8 +47,9 @@ class SimulateParams(SimulationSettings):
         description="Make this simulation of the run again, in its place and with its options.",
     )
     label: Annotated[Optional[str], Flag(metavar="TEXT")] = Field(
-        default=None, exclude=True, description="A name for this simulation, shown by `snnb status` and `snnb compare`."
+        default=None, exclude=True, description="A name, shown by `snnb status` and `snnb compare`."
     )
+    figures: Optional[FigureFormat] = figures_field()
     spike_code: str = Field(
         default="temporal_mean_rate",
         exclude=True,
@@ -100,26 +98,35 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     Raises
     ------
     UsageError
-        More samples are asked for than there are, or no such simulation is there to be repaired.
+        Samples are asked for that are not there, classes of a network that has none, or a repair of no simulation.
     """
+    from snnb.stages.model import class_count
+
     record = recorded(run, KIND)
     if given.get("repair") is not None:
         record = _to_repair(run, given, say)
-    available = recorded_details(run, prepare.KIND).splits["test"].shape[0]
-    defaults = {"samples": min(DEFAULT_SAMPLES, available)}
+    details = recorded_details(run, prepare.KIND)
+    available = details.splits["test"].shape[0]
+    first = params_in_force(KIND, {}, record, given).first
+    if first >= available and "first" not in given:
+        say(f"--first {first} was recorded, but the test set has {available}; 0 is used")
+        given, first = {**given, "first": 0}, 0
+    defaults = {"samples": max(1, min(DEFAULT_SAMPLES, available - first))}
     params = params_in_force(KIND, defaults, record, given, say)
-    if params.samples <= available:
-        return params
-    if "samples" in given:
-        raise UsageError(f"--samples {params.samples}: the test set has {available}; give at most that many")
-    say(f"--samples {params.samples} was recorded, but the test set has {available}; {defaults['samples']} are used")
-    return params_in_force(KIND, {}, record, {**given, **defaults}, say)
+    if params.samples > available - first and "samples" not in given and first < available:
+        there = f"{available - first}" + (f" from --first {first} on" if first else "")
+        say(f"--samples {params.samples} was recorded, but the test set has {there}; {defaults['samples']} are used")
+        params = params_in_force(KIND, {}, record, {**given, **defaults}, say)
+    refuse_missing_samples(params, available)
+    refuse_classes(params, class_count(run.manifest.run, details.class_names))
+    return params
 
 
 def _to_repair(
     run: RunDirectory, given: Mapping[str, object], say: Say
 ) -> StageRecord[SimulateParams, SimulateDetails]:
-    record, stamp = record_to_repair(run, KIND, given, "a simulation", ["workers", "label"]), given["repair"]
+    free, stamp = ["workers", "scheduler", "label", "figures"], given["repair"]
+    record = record_to_repair(run, KIND, given, "a simulation", free)
     if not all(run.hashes.matches(file) for file in record.inputs):
         if all(run.hashes.matches(file) for file in record.outputs):
             raise UsageError(
@@ -132,7 +139,8 @@ def _to_repair(
 
 def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
     """Return the paths of the converted and the trained network with its history, and of the test set."""
-    history = ("training_history.csv", "training_metrics.json", "training_plot.png")
+    plots = (f"training_plot{ending}" for ending in FIGURE_ENDINGS)
+    history = ("training_history.csv", "training_metrics.json", *plots)
     return [
         f"train/{run.model}.h5",
         *(f"train/{name}" for name in history if (run.path / "train" / name).exists()),
@@ -185,7 +193,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     with run.stage("simulate", params, inputs=read, name=stamp) as output:
         for path in copied:
             if path == parsed:
-                copy_for_toolbox(path, output.directory / path.name, _toolbox_batch(params))
+                copy_for_toolbox(path, output.directory / path.name, toolbox_batch(params))
             else:
                 copy_file(path, output.directory / path.name)
         result = simulate(
@@ -199,12 +207,13 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             num_classes=class_count(run.manifest.run, details.class_names),
             output_scale=_output_scale(run),
             settings=params,
+            figures=figure_format(params.figures, recorded(run, KIND, params.repair), "rate_histogram"),
             progress=progress,
         )
-        parameters = _toolbox_parameters(run, params)
+        parameters = toolbox_parameters(run, params)
         write_changes(parameters, output.directory / "config")
         write_all(parameters, output.directory / ".config")
-        write_log(output.directory / "log.txt", run, params, [*_network_lines(output.directory), "", *result.lines])
+        write_log(output.directory / "log.txt", run, params, [*network_lines(output.directory), "", *result.lines])
         output.metrics = dict(result.metrics)
         output.warnings = list(result.warnings)
         output.details = SimulateDetails(
@@ -248,33 +257,6 @@ def _output_scale(run: RunDirectory) -> float:
     return list(recorded_details(run, parse.KIND).scale_factors.values())[-1]
 
 
-def _toolbox_batch(params: SimulateParams) -> int:
-    """Return the largest batch size up to the one asked for that divides the samples: the toolbox drops the rest."""
-    return max(size for size in range(1, min(params.batch_size, params.samples) + 1) if params.samples % size == 0)
-
-
-def _toolbox_parameters(run: RunDirectory, params: SimulateParams) -> "ConfigParser":
-    from snnb.conversion.toolbox_config import configuration
-
-    record = recorded(run, parse.KIND)
-    if record is None:
-        raise KeyError("parse is not complete")
-    simulated = params.changed(batch_size=_toolbox_batch(params))
-    return configuration(run.model, [record.params, simulated])
-
-
-def _network_lines(directory: Path) -> List[str]:
-    """Return lines with shape and neurons of each population, and the synapses, one per multiply-accumulate."""
-    import numpy as np
-
-    with np.load(directory / "spike_rate_sums.npz") as sums:
-        shapes = {name: sums[name].shape for name in sums.files if sums[name].ndim}
-    sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
-    lines = [f"{name} {'×'.join(map(str, shape))}: {sizes[name]:,} neurons" for name, shape in shapes.items()]
-    synapses = json.loads((directory / "sim_accuracies.json").read_text())["ann_multiply_accumulates_per_sample"]
-    return [*lines, f"neurons, without the input: {sum(sizes.values()) - sizes['input']:,}", f"synapses: {synapses:,}"]
-
-
 STAGE = Stage(
     KIND,
     "Simulate the converted network and count its spikes: a new directory in simulations/.",
@@ -283,7 +265,7 @@ STAGE = Stage(
     run,
     serves=latest_matching,
     why=_why_run,
-    again=lambda stamp: ("--repair", stamp),
+    again=lambda run, stamp: ("--repair", stamp),
     made_with=_made_with,
     check=_check,
     always_new=True,

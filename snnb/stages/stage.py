@@ -1,11 +1,11 @@
 """What a stage is: the kind of its result, what it needs, how its options become parameters, how it runs."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.errors import InputError, UsageError
-from snnb.options import fitting, option_name, over, validated
+from snnb.options import FIGURE_ENDINGS, FigureFormat, fitting, option_name, over, validated
 from snnb.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
@@ -68,7 +68,7 @@ class Stage(Generic[P, D]):
     why : callable, optional
         From its options, why it must run; None when it is up to date.
     again : callable
-        From the name of one of many results, the command-line options that make that one again.
+        From the run and the name of one of many results, the command-line options that make that one again.
     made_with : callable
         From the record of one of many results, by stage before it, the parameters that it was made with where those of
         the run's present result are others.
@@ -91,7 +91,7 @@ class Stage(Generic[P, D]):
     run: Callable[[RunDirectory, P, Progress], StageResult]
     serves: Callable[[RunDirectory, Mapping[str, object]], Optional[str]] = lambda run, options: None
     why: Optional[Callable[[RunDirectory, Mapping[str, object]], Optional[str]]] = None
-    again: Callable[[str], Sequence[str]] = lambda name: ()
+    again: Callable[[RunDirectory, str], Sequence[str]] = lambda run, name: ()
     made_with: Callable[[RunDirectory, AnyRecord], Dict[str, Dict[str, object]]] = lambda run, record: {}
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
     follow: Follow = lambda options, results: options
@@ -169,6 +169,13 @@ def params_in_force(
         option, used = option_name(kind.params, name), getattr(params, name)
         say(f"{option} {value} was recorded, but is not valid with these options; {used} is used")
     return params
+
+
+def figure_format(asked: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:
+    """Return the format of figures that is asked for; else that of the figure `stem` of the result before; else PNG."""
+    paths = [PurePosixPath(file.path) for file in record.outputs] if record is not None else []
+    endings = [path.suffix for path in paths if path.stem == stem and path.suffix in FIGURE_ENDINGS]
+    return asked or cast(FigureFormat, endings[0][1:] if endings else "png")
 
 
 def record_to_repair(

@@ -11,7 +11,7 @@ from typing_extensions import Annotated
 from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
 from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
-from snnb.options import Count, Flag, Seed, fitting, from_pairs, typed
+from snnb.options import Count, FigureFormat, Flag, Seed, figures_field, fitting, from_pairs, typed
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -22,6 +22,7 @@ from snnb.stages.stage import (
     PlannedRun,
     Stage,
     StageResult,
+    figure_format,
     params_in_force,
     recorded,
     recorded_details,
@@ -66,6 +67,7 @@ class TrainParams(Recipe):
         description="Pixels that a trained model expects, for --model FILE: caffe, torch, tf, 0-1, 0-255 or "
         "mean=0.5,std=0.25; what makes them is folded into its first layers.",
     )
+    figures: Optional[FigureFormat] = figures_field()
     seed: Seed = Field(default=0, description="Seed of everything random.")
 
     @field_validator("pixels")
@@ -133,7 +135,9 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         if model.trained:
             result = _evaluate(build, test_set, params, model_file, progress)
         else:
-            result = _fit(build, training_set, test_set, params, model_file, run.path / ".checkpoint", progress)
+            figures = figure_format(params.figures, recorded(run, KIND), "training_plot")
+            checkpoint = run.path / ".checkpoint"
+            result = _fit(build, training_set, test_set, params, model_file, checkpoint, figures, progress)
         output.metrics = dict(result.metrics)
         output.warnings += [*told, *result.warnings]
         output.details = TrainDetails(epochs_run=result.epochs_run)
@@ -193,6 +197,7 @@ def _fit(
     params: TrainParams,
     model_file: Path,
     checkpoint: Path,
+    figures: FigureFormat,
     progress: Progress,
 ) -> "TrainingResult":
     """Train, from the checkpoint if there is one and `params.resume` allows it."""
@@ -210,6 +215,7 @@ def _fit(
             model_file=model_file,
             checkpoint=checkpoint,
             resume=resume,
+            figures=figures,
             progress=progress,
         )
 

@@ -15,6 +15,7 @@ from snnb.network.read import open_network
 from snnb.network.reindexing import PADDING
 from snnb.progress import Progress, silent
 from snnb.synapses import store
+from snnb.synapses.classes import SampleClass
 from snnb.synapses.counts import Counts, read_counts
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import POOL_WEIGHTS
@@ -28,6 +29,7 @@ def build_graph(
     *,
     counts: Optional[Path] = None,
     coding: Optional[Mapping[str, str]] = None,
+    of_class: Optional[SampleClass] = None,
     pool_weight: str = "one",
     progress: Progress = silent,
 ) -> SynapseGraph:
@@ -44,6 +46,8 @@ def build_graph(
     coding : mapping of str to str, optional
         How populations code (`sim_accuracies.json`): `spikes` (which goes without saying), `current` or `random`. The
         input's default is `current`.
+    of_class : SampleClass, optional
+        The class whose spikes are taken; `counts` is a spike_counts_by_class.npz then.
     pool_weight : {"one", "mean"}
         Weight of average-pooling synapses: 1, or 1 / (taps in the window).
     progress : Progress
@@ -67,7 +71,7 @@ def build_graph(
         raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
     with open_network(parsed) as network:
         shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
-        recorded = None if counts is None else read_counts(counts, shapes, coding or {})
+        recorded = None if counts is None else read_counts(counts, shapes, coding or {}, of_class)
         nodes = network.input.size + network.neurons
         _refuse_full_disk(target, parsed.stat().st_size + NODE_BYTES * nodes)
         sums = any(len(population.projections) > 1 for population in network.populations)
@@ -108,6 +112,9 @@ def _write_head(
         file.attrs["num_timesteps"] = recorded.recording.num_timesteps
         file.attrs["warm_up"] = recorded.recording.warm_up
         file.attrs["dt_ms"] = recorded.recording.dt_ms
+        if recorded.of_class is not None:
+            file.attrs["class_number"] = recorded.of_class.number
+            file.attrs["class_name"] = recorded.of_class.shown
 
 
 def _write_populations(

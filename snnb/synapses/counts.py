@@ -1,8 +1,8 @@
-"""Read and check the spike counts of a simulation (spike_rate_sums.npz)."""
+"""Read and check the counts of a simulation, `spike_rate_sums.npz`; or of a class, `spike_counts_by_class.npz`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, Mapping, Set, Tuple
+from typing import Dict, Mapping, Optional, Set, Tuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from snnb.errors import InputError
 from snnb.network.geometry import Shape
 from snnb.network.network import INPUT
 from snnb.numpy_file import load_archive
+from snnb.synapses.classes import SampleClass
 from snnb.synapses.fields import LARGEST, LONGEST_STEP, SHORTEST_STEP
 from snnb.synapses.population import CODINGS, Recording
 
@@ -29,20 +30,27 @@ class Counts:
         How each population codes.
     arrays : dict of str to ndarray
         Summed spikes (int64), or summed current of the input (float64), in each population's shape.
+    of_class : SampleClass or None
+        Whose samples they are of; None for all.
     """
 
     path: Path
     recording: Recording
     coding: Dict[str, str]
     arrays: Dict[str, np.ndarray]
+    of_class: Optional[SampleClass] = None
 
     def read(self, name: str) -> np.ndarray:
         """Return the counts of a population."""
         return self.arrays[name]
 
 
-def read_counts(path: Path, shapes: Mapping[str, Shape], coding: Mapping[str, str]) -> Counts:
+def read_counts(
+    path: Path, shapes: Mapping[str, Shape], coding: Mapping[str, str], of_class: Optional[SampleClass] = None
+) -> Counts:
     """Read the counts and compare them with the shapes of the model's populations, by name.
+
+    Of a class its row is read, one population after the other.
 
     Raises
     ------
@@ -51,8 +59,10 @@ def read_counts(path: Path, shapes: Mapping[str, Shape], coding: Mapping[str, st
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; write it with `snnb simulate`")
-    arrays = load_archive(path, REMEDY)
+    arrays = load_archive(path, REMEDY) if of_class is None else _of_class(path, shapes, of_class.number)
     recording = _recording(path, arrays)
+    if of_class is not None:
+        recording = replace(recording, num_samples=of_class.samples)
     _compare_names(path, "counts", set(arrays) - set(SCALARS), set(shapes))
     unknown = sorted(set(coding) - set(shapes))
     if unknown:
@@ -65,7 +75,18 @@ def read_counts(path: Path, shapes: Mapping[str, Shape], coding: Mapping[str, st
             raise InputError(f"coding of {name} is {code!r}; it must be one of {', '.join(CODINGS)}")
         _check(path, name, arrays[name], shapes[name], code)
     checked = {name: arrays[name].astype(np.float64 if name == INPUT else np.int64, copy=False) for name in shapes}
-    return Counts(path, recording, codes, checked)
+    return Counts(path, recording, codes, checked, of_class)
+
+
+def _of_class(path: Path, shapes: Mapping[str, Shape], number: int) -> Dict[str, np.ndarray]:
+    """Read the scalars and the row of a class, one population at a time in memory."""
+    rows = load_archive(path, REMEDY, names=list(SCALARS))
+    for name in shapes:
+        for by_class in load_archive(path, REMEDY, names=[name]).values():
+            if by_class.ndim < 1 or len(by_class) <= number:
+                raise InputError(f"{path}: {name} has no counts of class {number}; {REMEDY}")
+            rows[name] = by_class[number].copy()
+    return rows
 
 
 def _recording(path: Path, arrays: Dict[str, np.ndarray]) -> Recording:

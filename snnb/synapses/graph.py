@@ -51,7 +51,8 @@ class SynapseGraph:
     recording : Recording or None
         What the spike counts were recorded over; None if the graph holds weights only.
     attributes : dict
-        The file's own: pool_weight, parsed_sha256, counts_sha256, units.
+        The file's own: pool_weight, parsed_sha256, counts_sha256, units; class_number and class_name where the spikes
+        are those of one class.
     """
 
     def __init__(self, path: Path, file: h5py.File, pool_weight: Optional[str] = None) -> None:
@@ -127,6 +128,12 @@ class SynapseGraph:
 
     def __repr__(self) -> str:
         return f"<SynapseGraph {self.path.name}: {self.number_of_nodes():,} nodes, {self.number_of_edges():,} edges>"
+
+    @property
+    def class_name(self) -> Optional[str]:
+        """The class whose samples the spikes are of; None for all samples."""
+        name = self.attributes.get("class_name")
+        return None if name is None else str(name)
 
     def number_of_nodes(self) -> int:
         """Count the nodes, the input's too."""

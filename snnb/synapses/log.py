@@ -41,6 +41,7 @@ def _provenance(graph: SynapseGraph) -> List[str]:
     return [
         *text,
         f"SHA-256 of the spike counts: {graph.attributes['counts_sha256']}",
+        *([] if graph.class_name is None else [f"spikes of the samples of one class only: {graph.class_name}"]),
         f"rates: spikes per time step of {recording.dt_ms:g} ms, over {recording.num_samples:,} samples of "
         f"{recording.num_timesteps:,} steps counted after a warm-up of {recording.warm_up:,}",
         "edge = rate of the source × weight, in thresholds per time step",

@@ -40,6 +40,9 @@ def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
         return dict(sorted(attributes.items())), None
     attributes["counts_sha256"] = _digest(file, "counts_sha256")
     attributes["rate_unit"] = fields.text(file, "rate_unit", ["spikes per time step"])
+    if fields.has(file, "class_number"):
+        attributes["class_number"] = fields.integer(file, "class_number")
+        attributes["class_name"] = fields.text(file, "class_name")
     recording = Recording(
         fields.integer(file, "num_samples", 1),
         fields.integer(file, "num_timesteps", 1),

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from snnb.errors import InputError, UsageError
+from snnb.options import FigureFormat
 from snnb.progress import Progress, silent
 from snnb.training.batches import LabelledPictures, split_rows
 from snnb.training.checkpoint import (
@@ -102,9 +103,10 @@ def train(
     model_file: Path,
     checkpoint: Path,
     resume: bool = False,
+    figures: FigureFormat = "png",
     progress: Progress = silent,
 ) -> TrainingResult:
-    """Train a model and write `model_file`, and training_history.csv, training_metrics.json and training_plot.png.
+    """Train a model and write `model_file`, and training_history.csv, training_metrics.json and training_plot.*.
 
     The same seed gives the same files on the same machine with the same number of threads, whether or not the training
     was interrupted and resumed.
@@ -123,6 +125,8 @@ def train(
         Directory for the state after each complete epoch. The caller removes it once the results are safe.
     resume : bool
         Continue from `checkpoint`. When there is none, the training starts from the beginning with a warning.
+    figures : {"png", "svg", "pdf"}
+        Format of the plot.
     progress : Progress
         Called with the batches done, of all batches of all epochs, and with loss and accuracy.
 
@@ -151,7 +155,7 @@ def train(
     training = _Training(model.to_json(), training_set, *rows, setup, checkpoint, identity)
     state, warnings = _first_state(training, model, resume)
     state = _run_epochs(training, state, progress)
-    metrics = _write_results(training, state, test_set, model_file)
+    metrics = _write_results(training, state, test_set, model_file, figures)
     return TrainingResult(metrics, len(state.history), warnings)
 
 
@@ -226,7 +230,7 @@ def _model_after(training: _Training, state: Checkpoint, epochs_done: int, seed:
 
 
 def _write_results(
-    training: _Training, state: Checkpoint, test_set: LabelledPictures, model_file: Path
+    training: _Training, state: Checkpoint, test_set: LabelledPictures, model_file: Path, figures: str
 ) -> Dict[str, float]:
     """Test the weights of the best epoch (with early stopping) or the last one, and write all files; return metrics."""
     history, recipe, num_classes = state.history, training.setup.recipe, training.pictures.num_classes
@@ -251,7 +255,7 @@ def _write_results(
         "validation_pictures": len(training.validation_rows),
     }
     write_metrics(summary, model_file.parent / "training_metrics.json")
-    plot_history(history, saved, test, model_file.stem, model_file.parent / "training_plot.png")
+    plot_history(history, saved, test, model_file.stem, model_file.parent / f"training_plot.{figures}")
     return metrics
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 from tensorflow import keras
 
-from snnb.errors import ResourceError
+from snnb.errors import InputError, ResourceError
 from snnb.hdf5 import copy_without_times
 
 _HDF5_BYTES_BESIDE_AN_ARRAY = 8192
@@ -51,6 +51,28 @@ def write_model(model: keras.Model, path: Path) -> None:
     with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
         copy_without_times(old, new)
     stamped.unlink()
+
+
+def check_names(model: keras.Model) -> None:
+    """Refuse a model that Keras could not save as h5, before time is spent on it.
+
+    Raises
+    ------
+    InputError
+        A layer would have the place of another's arrays: `a/a` that of `a/kernel` in the group of layer `a`, since
+        HDF5 takes `/` for a group in a group.
+    """
+    with h5py.File("names.h5", "w", driver="core", backing_store=False) as file:
+        for layer in sorted(model.layers, key=lambda layer: str(layer.name)):  # as Keras writes them
+            try:
+                group = file.create_group(layer.name)
+                for weight in layer.weights:
+                    group.create_group(weight.name)
+            except ValueError as error:
+                raise InputError(
+                    f"layer {layer.name}: Keras cannot save the model, since in its h5 file another layer's weights "
+                    "have the place of this name: give the layer a name without /"
+                ) from error
 
 
 def _require_room(size: int, directory: Path) -> None:

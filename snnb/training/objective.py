@@ -9,6 +9,7 @@ from tensorflow import keras
 from snnb.errors import InputError, VerificationError
 from snnb.training.batches import LabelledPictures, batches
 from snnb.training.keras_interruption import end_when, run_interruptibly
+from snnb.training.modelfile import check_names
 from snnb.training.recipe import Recipe
 
 
@@ -95,7 +96,7 @@ def check_data(pictures: LabelledPictures, split: str) -> None:
 
 
 def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int]) -> None:
-    """Refuse a model that does not fit the pictures.
+    """Refuse a model that does not fit the pictures, or that could not be saved.
 
     Parameters
     ----------
@@ -109,8 +110,10 @@ def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes:
     Raises
     ------
     InputError
-        The input does not have the shape of a picture, or the output does not have one value for each class.
+        The input does not have the shape of a picture, the output does not have one value for each class, or Keras
+        could not save the model.
     """
+    check_names(model)
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
         raise InputError(
             f"layer {model.layers[0].name}: the model takes inputs of shape {model.input_shape[1:]}, "

@@ -12,7 +12,7 @@ from snnb.conversion.h5 import save_keras
 from snnb.conversion.own_parser import parse_own
 from snnb.network.read import read_network
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.synapses.build import build_graph
 from tests.synapses.test_dynamics import step_by_graph

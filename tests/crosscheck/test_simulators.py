@@ -4,16 +4,25 @@ import numpy as np
 import pytest
 
 from snnb.crosscheck import brian2, sanafe, scipy
-from snnb.crosscheck.compare import compare
+from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import read_exported
+from snnb.crosscheck.spikes import counts_of, in_order
 from snnb.errors import UsageError
 from snnb.synapses.build import build_graph
 from snnb.synapses.export.write import export
-from tests.crosscheck.simulated import STEPS, WARM_UP, simulated_graph, ways_to_simulate
+from tests.crosscheck.simulated import STEPS, simulated_graph, ways_to_simulate
 from tests.synapses.networks import LAYERS, save
 from tests.synapses.recorded import TF as tf  # noqa: N811
 
 SAMPLES = 3
+
+
+def inputs_of(x, times, coding):
+    if coding == "constant":
+        return (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
+    inputs = np.zeros((SAMPLES, 60, STEPS), bool)
+    inputs[tuple(times["input"].T)] = True
+    return inputs
 
 
 @pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
@@ -22,23 +31,40 @@ def test_spikes_of_a_residual_network(parsed, tmp_path, simulator, reset, thresh
     x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, threshold, coding)
     with built as graph:
         export(graph, "sonata", tmp_path / "net", simulated=simulated)
-    inputs = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     with np.load(tmp_path / "spike_times.npz") as times:
-        if coding == "poisson":
-            inputs = np.zeros((SAMPLES, 60, STEPS), bool)
-            inputs[tuple(times["input"].T)] = True
+        inputs = inputs_of(x, times, coding)
         if (simulator, coding) == (sanafe, "poisson"):
             with pytest.raises(UsageError, match="takes a constant input only"):
-                simulator.simulate(read_exported(tmp_path / "net"), inputs, STEPS, WARM_UP)
+                simulator.build(read_exported(tmp_path / "net"))
             return
-        found = simulator.simulate(read_exported(tmp_path / "net"), inputs, STEPS, WARM_UP)
+        found = simulator.build(read_exported(tmp_path / "net"))(inputs, STEPS)
         assert list(found) == ["one", "two", "sum", "pool", "hidden"]
-        for name, values in found.items():
-            expected = np.zeros_like(values)
-            spikes = times[name][times[name][:, 2] >= WARM_UP]
-            np.add.at(expected, (spikes[:, 0], spikes[:, 1]), 1)
-            assert expected.sum() > 0, name
-            np.testing.assert_array_equal(values, expected, err_msg=name)
+        for name, spikes in found.items():
+            assert spikes.size > 0, name
+            rows = [np.array(sorted(map(tuple, each.tolist()))) for each in (spikes, times[name])]
+            np.testing.assert_array_equal(rows[0], rows[1], err_msg=name)
+
+
+@ways_to_simulate
+def test_each_spike_follows_and_without_one_the_others_do_not(parsed, tmp_path, reset, threshold, coding):
+    x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, threshold, coding)
+    with built as graph:
+        export(graph, "sonata", tmp_path / "net", simulated=simulated)
+    network = read_exported(tmp_path / "net")
+    with np.load(tmp_path / "spike_times.npz") as times:
+        spikes = {name: in_order(times[name].astype(int)) for name in ("one", "two", "sum", "pool", "hidden")}
+        inputs = inputs_of(x, times, coding)
+    assert first_inconsistent(network, inputs, spikes, STEPS) is None
+    missing = spikes["two"][40]
+    found = first_inconsistent(network, inputs, {**spikes, "two": np.delete(spikes["two"], 40, axis=0)}, STEPS)
+    assert (found.population, found.sample, found.neuron, found.step) == ("two", *missing)
+    assert not found.spiked
+    assert found.potential >= threshold + found.rounding
+
+
+def test_spikes_are_counted_behind_the_warm_up():
+    spikes = np.array([[0, 1, 3], [0, 1, 4], [1, 0, 7], [1, 0, 8]])
+    np.testing.assert_array_equal(counts_of(spikes, 3, 2, 4), [[0, 1], [2, 0], [0, 0]])
 
 
 def test_max_pooling_is_refused(tmp_path):
@@ -49,25 +75,3 @@ def test_max_pooling_is_refused(tmp_path):
         export(graph, "sonata", tmp_path / "net")
     with pytest.raises(UsageError, match="highest takes the maximum of each window"):
         read_exported(tmp_path / "net")
-
-
-def test_the_tolerance():
-    """One pair in a thousand, by one spike; in a small population one pair."""
-    counts = np.zeros((10, 200), np.int64)
-
-    def within(*changes, wanted=counts):
-        found = counts.copy()
-        for sample, neuron, by in changes:
-            found[sample, neuron] += by
-        (compared,) = compare({"a": found}, {"a": wanted}, 10)
-        return compared.within, compared.differing, compared.largest
-
-    assert within() == (True, 0, 0)
-    assert within((0, 0, 1), (3, 5, -1)) == (True, 2, 1)
-    assert within((0, 0, 1), (3, 5, -1), (3, 6, 1)) == (False, 3, 1)
-    assert within((0, 0, 2)) == (False, 1, 2)
-    sums = counts.sum(axis=0)
-    assert within((0, 0, 1), (1, 0, 1), wanted=sums) == (True, 2, 2)
-    assert within((0, 0, 3), wanted=sums) == (False, 3, 3)
-    (small,) = compare({"a": np.ones((1, 3), int)}, {"a": np.array([[1, 1, 2]])}, 1)
-    assert (small.pairs, small.within) == (3, True)

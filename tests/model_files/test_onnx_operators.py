@@ -5,9 +5,13 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import convert
+from snnb.conversion.h5 import load_keras
 from snnb.errors import InputError
 from snnb.model_files.onnx_graph import read_graph
 from snnb.model_files.onnx_model import read_onnx
+from snnb.model_files.read import read_model
 from tests.model_files.conftest import RECORDED
 
 onnx = pytest.importorskip("onnx")
@@ -38,13 +42,18 @@ def written(path, nodes, shape=(3, 9, 8), opset=13, batch="batch", **constants):
     return path
 
 
-def compare(path, shape):
-    """Both results for random pictures, some numbers below 0, in ONNX's order."""
+def onnxruntime_outputs(path, x):
     import onnxruntime
 
-    x = RANDOM.uniform(-1, 1, (3, *shape)).astype(np.float32)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    [expected] = session.run(None, {"x": x})
+    [outputs] = session.run(None, {"x": x})
+    return outputs
+
+
+def compare(path, shape):
+    """Both results for random pictures, some numbers below 0, in ONNX's order."""
+    x = RANDOM.uniform(-1, 1, (3, *shape)).astype(np.float32)
+    expected = onnxruntime_outputs(path, x)
     found = read_onnx(path, len).predict(x if shape[-1] == 3 else x.transpose(0, 2, 3, 1))
     if found.ndim == 4 and shape[-1] != 3:
         found = found.transpose(0, 3, 1, 2)
@@ -196,6 +205,36 @@ def test_what_changed_between_the_opsets(tmp_path, opset):
         "axes": ints(2, 3),
     }
     compare(written(tmp_path / "net.onnx", nodes, opset=opset, **constants), (3, 9, 8))
+
+
+def test_a_squeezenet_as_torchvision_exports_it_is_converted(tmp_path):
+    """Its end is the mean of a rectified map, of which the class's probability is a softmax; no weights lie between."""
+    nodes = [
+        node("Conv", "x,w,b", "c", pads=[1, 1, 1, 1]),
+        node("Relu", "c", "r"),
+        node("MaxPool", "r", "p", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
+        node("Conv", "p,left", "l"),
+        node("Conv", "p,right", "q", pads=[1, 1, 1, 1]),
+        node("Relu", "l", "lr"),
+        node("Relu", "q", "qr"),
+        node("Concat", "lr,qr", "fire", axis=1),
+        node("Conv", "fire,last", "m"),
+        node("Relu", "m", "mr"),
+        node("GlobalAveragePool", "mr", "g"),
+        node("Flatten", "g"),
+    ]
+    kernels = {"left": numbers(3, 4, 1, 1), "right": numbers(2, 4, 3, 3), "last": numbers(4, 5, 1, 1)}
+    path, told = written(tmp_path / "net.onnx", nodes, **CONV, **kernels), []
+    pictures = RANDOM.random((10, 9, 8, 3)).astype(np.float32)
+    read_model(path, told.append).save(str(tmp_path / "net.h5"))
+    settings = ConversionSettings(max_pool="spiking")
+    convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=pictures, x_check=pictures, settings=settings)
+    logits = onnxruntime_outputs(path, pictures.transpose(0, 3, 1, 2))
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    [message] = told
+    assert "ends in logits" in message
+    assert expected.std() > 0.05
+    np.testing.assert_allclose(load_keras(tmp_path / "net_parsed.h5").predict(pictures), expected, atol=1e-4)
 
 
 REFUSED = {

@@ -84,3 +84,17 @@ def test_on_a_read_only_mount_a_run_that_was_interrupted_is_told_and_compared_wh
     remount(disk, "rw")
     assert snnb("prepare", disk).returncode == 0
     assert verify_run(open_run(disk / "run")).problems == []
+
+
+@pytest.mark.parametrize("format", ["csv", "npz", "parts", "sonata", "nir", "snn"])
+def test_a_disk_that_becomes_full_during_an_export(disk, format):
+    """The estimate found room for it; then others wrote to the disk. A process each: HDF5 does not survive this."""
+    remount(disk, f"size={shutil.disk_usage(disk).used // 1024 + 8}k")
+    unchecked = "from snnb.synapses.export import write; write._refuse_full_disk = lambda *arguments: None; "
+    command = [sys.executable, "-c", unchecked + "from snnb.cli.app import app; app()", "export", str(disk / "run")]
+    command += ["--format", format, "--output", str(disk / "out"), "--quiet"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 6, result.stderr
+    assert "the disk is full" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert [path.name for path in disk.iterdir()] == ["run"]

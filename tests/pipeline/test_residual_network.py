@@ -76,7 +76,7 @@ def test_the_graph_has_the_neurons_and_synapses_of_a_closed_form(run):
 
 def test_both_engines_count_the_same_spikes(run):
     from snnb.simulation.engines.event.engine import EventEngine
-    from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+    from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 
     directory, _ = run
     [parsed] = (directory / "parse").glob("*_parsed.h5")

@@ -8,18 +8,23 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from snnb import Run
 
 
-def test_the_toolbox_counts_the_same_spikes_of_all_samples(run):
+@pytest.mark.parametrize(("first", "samples"), [(0, 60), pytest.param(7, 53, marks=pytest.mark.slow)])
+def test_the_toolbox_counts_the_same_spikes_of_all_samples(run, first, samples):
     """60 samples at 50 a time: the toolbox itself would leave out the last ten."""
-    made = Run(path=run.path).simulate(samples=60, duration=30, batch_size=50, engine="tensorflow")
+    made = Run(path=run.path).simulate(
+        samples=samples, first=first, duration=30, batch_size=50, engine="tensorflow", by="class", bins=4
+    )
     assert made.record.params.batch_size == 50
     copy = Path(shutil.copytree(made.directory, made.directory.parent / "copy"))
     config = configparser.ConfigParser()
     config.read(copy / "config")
-    assert config["simulation"]["batch_size"] == "30"
+    batch = int(config["simulation"]["batch_size"])
+    assert (batch, samples % batch) == (30 if first == 0 else 1, 0)
     config["output"] = {"log_vars": "{'spiketrains_n_b_l_t'}"}
     with (copy / "config").open("w") as file:
         config.write(file)
@@ -34,7 +39,7 @@ def test_the_toolbox_counts_the_same_spikes_of_all_samples(run):
     )
     assert done.returncode == 0, done.stdout[-2000:]
     logged = sorted((copy / "log" / "gui" / "test" / "log_vars").glob("*.npz"))
-    assert len(logged) == 2
+    assert len(logged) == samples / batch
     counts = {}
     for path in logged:
         with np.load(path, allow_pickle=True) as found:  # what the toolbox has written a moment ago

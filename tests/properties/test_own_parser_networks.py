@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tensorflow import keras
 
@@ -116,11 +116,17 @@ def linear_networks(draw):
         x = L.Activation("relu")(x)
     x = L.Dense(3, activation=draw(st.sampled_from(["linear", "softmax"])))(x) if not _waits(x) else x
     model = keras.Model(first, x)
+    assume(any(isinstance(layer, (L.Dense, L.Conv2D, L.SeparableConv2D)) for layer in _layers(model)))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     for layer in model.layers:
         layer.set_weights([_values(weight, random) for weight in layer.weights])
     samples = random.random((10, *first.shape[1:])) * (random.random((10, *first.shape[1:])) < 0.8)
     return model, samples.astype(np.float32)
+
+
+def _layers(model):
+    for layer in model.layers:
+        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]
 
 
 def _waits(x):

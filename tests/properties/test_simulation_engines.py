@@ -1,5 +1,6 @@
 """Random small networks: the engines against the toolbox, each other, and neurons stepped by the graph alone."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from snnb.network.read import read_network
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.synapses.build import build_graph
 
@@ -289,6 +290,16 @@ def _flat(counts):
     return {name: values.reshape(SAMPLES, -1) for name, values in counts.items()}
 
 
+def _others(network, options):
+    """The engines but `tensorflow` that can simulate it; `torch` where PyTorch is installed (`make test-torch`)."""
+    engines = [EventEngine] if unsupported(network, options) is None else []
+    if find_spec("torch") is not None:
+        from snnb.simulation.engines.torch.loop import TorchEngine
+
+        engines.append(TorchEngine)
+    return engines
+
+
 @settings(max_examples=3, **OPTIONS)
 @given(architectures([kind for kind in KINDS if kind != "MaxPooling2D"]), st.booleans())
 def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
@@ -329,8 +340,8 @@ def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, archite
         by_graph = _step_by_graph(Path(folder) / "r_parsed.h5", frames, options)
     expected = _flat(one.counts)
     _assert_alike(by_graph, {name: expected[name] for name in by_graph}, exact=True)
-    if unsupported(network, options) is None:
-        two = EventEngine(network, options).simulate(pictures, 0, lambda s: None)
+    for engine in _others(network, options):
+        two = engine(network, options).simulate(pictures, 0, lambda s: None)
         _assert_alike(two.counts, one.counts, exact=True)
         np.testing.assert_array_equal(one.late, two.late)
         for name, spikes in one.spikes.items():

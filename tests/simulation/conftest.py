@@ -1,5 +1,6 @@
 """Networks to simulate: one trained on the digits and parsed as in a run, one with every kind of layer."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,3 +94,15 @@ def pooled():
         Entry("pool", "MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2]}, ("joined",), {}),
     ]
     return assemble(Path("pooled"), entries)
+
+
+@pytest.fixture(scope="session")
+def exact(branched, tmp_path_factory):
+    """The branched network with weights, and pixels, that float32 adds without rounding, in whatever order."""
+    from snnb.conversion.h5 import save_keras
+
+    model = branched.keras
+    model.set_weights([np.round(weight * 256) / 256 for weight in model.get_weights()])
+    parsed = tmp_path_factory.mktemp("exact") / "exact_parsed.h5"
+    save_keras(model, parsed, "exact")
+    return dataclasses.replace(branched, parsed=parsed, x=np.round(branched.x * 16) / 16)

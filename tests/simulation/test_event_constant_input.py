@@ -5,7 +5,7 @@ import pytest
 
 from snnb.network.read import read_network
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 
 SAMPLES, STEPS = 12, 40

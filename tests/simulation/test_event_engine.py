@@ -1,6 +1,5 @@
 """The event-driven engine against the engine `tensorflow` (which is held against the toolbox) and plain Python."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ import pytest
 
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
@@ -27,18 +26,6 @@ def _run(engine, case, settings):
     spikes = []
     counted = engine(case.network, settings).simulate(case.x[:70], 0, spikes.append)
     return counted, np.concatenate(spikes, axis=1)
-
-
-@pytest.fixture(scope="module")
-def exact(branched, tmp_path_factory):
-    """The branched network with weights, and pixels, that float32 adds without rounding, in whatever order."""
-    from snnb.conversion.h5 import save_keras
-
-    model = branched.keras
-    model.set_weights([np.round(weight * 256) / 256 for weight in model.get_weights()])
-    parsed = tmp_path_factory.mktemp("exact") / "exact_parsed.h5"
-    save_keras(model, parsed, "exact")
-    return dataclasses.replace(branched, parsed=parsed, x=np.round(branched.x * 16) / 16)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)

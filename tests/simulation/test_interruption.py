@@ -39,7 +39,7 @@ def test_ctrl_c_with_several_processes(trained, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         _simulate(trained, tmp_path, ENDLESS.changed(workers=2))
     interrupt.join()
-    assert [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())] == []
+    assert [child for child in psutil.Process().children() if "local_worker" in " ".join(child.cmdline())] == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,7 +15,7 @@ from snnb.simulation.energy import energy
 from snnb.simulation.engines.event import network as event_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
-from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
+from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.ini_file import read_ini, write_ini
 from snnb.simulation.quality import Quality
 from snnb.simulation.randomness import INPUT, Streams

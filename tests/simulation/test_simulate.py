@@ -1,15 +1,20 @@
 """A whole simulation: its files, what may not change them, and what is refused."""
 
 import dataclasses
+import functools
 import json
+import operator
 
 import numpy as np
 import pytest
 
+from snnb.cluster.connect import connected
 from snnb.errors import InputError, UsageError
 from snnb.simulation.ini_file import read_ini
+from snnb.simulation.quality import Reconstruction
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
+from tests.cluster.processes import Scheduler
 
 SETTINGS = SimulationSettings(engine="event", samples=60, duration=40, warm_up=10, seed=2)
 FILES = ("n_INI.h5", "spike_rate_sums.npz", "sim_accuracies.json", "accuracy_by_timestep.png", "rate_histogram.png")
@@ -103,6 +108,7 @@ def test_equal_files_from_several_processes(branched, tmp_path):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_an_error_in_a_process_arrives_as_it_was(branched, tmp_path):
     x = branched.x.copy()
     x[45, 2, 3, 1] = 1.5
@@ -188,6 +194,72 @@ def test_refusals(trained, tmp_path):
         with pytest.raises(kind, match=message) as refused:
             _simulate(trained, tmp_path, **changes)
         assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sums_of_errors_do_not_depend_on_what_is_a_block():
+    random = np.random.default_rng(1)
+    x, spikes = random.random((37, 5, 5, 1), np.float32), random.random((37, 30, 25)) < 0.3
+    ann, readout = random.random((37, 25), np.float32), 30 * random.random((37, 25), np.float32)
+
+    def quality(*parts):
+        found = []
+        for part in parts:
+            scorer = Reconstruction(x[part], 1.0, 1.0)
+            scorer.observe(spikes[part])
+            found.append(scorer.quality(ann[part], readout[part]))
+        return functools.reduce(operator.add, found)
+
+    whole = quality(slice(0, 37))
+    expected = ((ann - x.reshape(37, 25).astype(np.float64)) ** 2).mean(axis=1).sum()
+    assert whole.ann == pytest.approx(expected, abs=1e-9)
+    for parts in ([slice(0, 20), slice(20, 37)], [slice(i, i + 1) for i in range(37)]):
+        again = quality(*parts)
+        assert (again.ann, again.readout) == (whole.ann, whole.readout)
+        assert again.by_step.tolist() == whole.by_step.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["event", "tensorflow"])
+@pytest.mark.parametrize("source", ["constant", "poisson"])
+def test_equal_files_from_a_cluster_that_loses_a_worker(trained, tmp_path, engine, source):
+    settings = SETTINGS.changed(engine=engine, input=source, samples=200, duration=150, record_spikes=40)
+    _simulate(trained, tmp_path / "alone", settings)
+    with Scheduler(tmp_path) as scheduler:
+        scheduler.add_workers(2)
+
+        def kill(done, total, note=""):
+            if done < total and scheduler.workers[0].poll() is None:
+                scheduler.workers[0].kill()
+
+        shared = settings.changed(scheduler=scheduler.address)
+        with connected(1, scheduler.address) as cluster:
+            cluster._wait_for_workers(2)
+            cluster.size = 8  # so that there are more blocks than workers
+            _simulate(trained, tmp_path / "shared", shared, progress=kill)
+        assert scheduler.workers[0].poll() is not None
+    for name in (*FILES, *RECORDED):
+        assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"scheduler": "nowhere"}, "--scheduler 'nowhere': is no address"),
+        ({"scheduler": "tcp://h:1", "workers": 2}, "--scheduler 'tcp://h:1': not with --workers"),
+        ({"scheduler": "tcp://h:1", "engine": "toolbox"}, "not with --engine toolbox"),
+    ],
+)
+def test_clusters_that_cannot_be_meant(given, message):
+    with pytest.raises(UsageError, match=message):
+        SETTINGS.changed(**given)
+
+
+def test_without_dask_one_line_says_how_to_get_it(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for settings in (SETTINGS.changed(workers=2), SETTINGS.changed(scheduler="tcp://127.0.0.1:1")):
+        with pytest.raises(InputError, match=r"needs Dask.*pip install 'snnb\[cluster\]'"):
+            _simulate(trained, tmp_path, settings)
     assert list(tmp_path.iterdir()) == []
 
 

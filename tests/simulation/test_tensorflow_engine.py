@@ -5,8 +5,7 @@ import pytest
 import tensorflow as tf
 
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.engine import TensorFlowEngine
-from snnb.simulation.engines.tensorflow.loop import _reached
+from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine, _reached
 from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.settings import SimulationSettings
 

@@ -25,7 +25,9 @@ class Worker:
         self.process = None
 
     def use(self, path):
+        patience = PATIENCE
         if self.process is None:
+            patience = 10 * PATIENCE  # it imports, and compiles where nobody has
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.synapses.altered"],
                 stdin=subprocess.PIPE,
@@ -35,7 +37,7 @@ class Worker:
             )
         self.process.stdin.write(f"{path}\n")
         self.process.stdin.flush()
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        ready, _, _ = select.select([self.process.stdout], [], [], patience)
         line = self.process.stdout.readline() if ready else ""
         if line:
             return json.loads(line)
@@ -48,8 +50,9 @@ class Worker:
 def worker():
     started = Worker()
     yield started
-    started.process.kill()
-    started.process.wait()
+    if started.process is not None:
+        started.process.kill()
+        started.process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,11 @@ import pyarrow.parquet
 import pytest
 import scipy.sparse
 
-from snnb.errors import ResourceError, UsageError
+from snnb.errors import InputError, ResourceError, UsageError
+from snnb.options import validated
 from snnb.synapses.export.export_options import ExportOptions
 from snnb.synapses.export.write import export
+from tests.cluster.processes import Scheduler
 from tests.synapses.edges import all_edges, names_of
 
 
@@ -163,8 +165,8 @@ def test_graphml_is_for_small_graphs(graph, tmp_path, monkeypatch):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch, workers):
     """In the order of the index; each part has the sources that the index says."""
-    monkeypatch.setattr("snnb.synapses.export.parts.PART", 150)
-    monkeypatch.setattr("snnb.synapses.export.parts.ROWS", 40)
+    monkeypatch.setattr("snnb.synapses.export.part.PART", 150)
+    monkeypatch.setattr("snnb.synapses.export.part.ROWS", 40)
     options = ExportOptions(rate_unit="sample", workers=workers)
     written = export(graph, "parts", tmp_path / "parts", options=options)
     export(graph, "parquet", tmp_path / "parquet", options=options)
@@ -185,15 +187,46 @@ def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch, workers):
 
 def test_a_part_that_fails_stops_the_others(graph, tmp_path, monkeypatch):
     """The error of the thread is the error of the export, and nothing stays."""
-    from snnb.synapses.export import parts
+    from snnb.synapses.export import part
 
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(parts, "_write_part", fail)
+    monkeypatch.setattr(part, "_write_part", fail)
     with pytest.raises(OSError, match="No space left"):
         export(graph, "parts", tmp_path / "parts")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_parts_from_a_cluster_are_the_same_files(graph, tmp_path):
+    with Scheduler(tmp_path) as scheduler:
+        scheduler.add_workers(2)
+        options = ExportOptions(scheduler=scheduler.address)
+        there = export(graph, "parts", tmp_path / "there", options=options)
+        here = export(graph, "parts", tmp_path / "here")
+        assert (there.edges, there.size_bytes) == (here.edges, here.size_bytes)
+        names = sorted(path.name for path in (tmp_path / "here").iterdir())
+        assert sorted(path.name for path in (tmp_path / "there").iterdir()) == names
+        for name in names:
+            assert (tmp_path / "there" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_see_the_folder_is_told(graph, tmp_path):
+    hidden = "import snnb.synapses.export.parts_shared as s; s.SIGN = 'elsewhere'; "
+    with Scheduler(tmp_path) as scheduler:
+        scheduler.add_workers(1, before=hidden)
+        with pytest.raises(InputError, match=f"does not see {tmp_path}; give --output in a folder that all workers"):
+            export(graph, "parts", tmp_path / "out", options=ExportOptions(scheduler=scheduler.address))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cluster_writes_parts_only(graph, tmp_path):
+    with pytest.raises(UsageError, match="--scheduler: a cluster does not write csv"):
+        export(graph, "csv", tmp_path / "x", options=ExportOptions(scheduler="tcp://127.0.0.1:1"))
+    with pytest.raises(UsageError, match="not with --workers"):
+        validated(ExportOptions, {"scheduler": "tcp://127.0.0.1:1", "workers": 2})
 
 
 @pytest.mark.parametrize("format", ["parquet", "parts"])

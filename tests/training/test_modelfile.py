@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find
-from snnb.errors import ResourceError
+from snnb.errors import InputError, ResourceError
 from snnb.training import modelfile
-from snnb.training.modelfile import bytes_needed, save_model, write_model
+from snnb.training.modelfile import bytes_needed, check_names, save_model, write_model
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,18 @@ def test_a_disk_without_room_is_an_error_before_anything_is_written(model, tmp_p
     with pytest.raises(ResourceError, match=r"has no room for the .* MB of the model: free some"):
         save_model(model, tmp_path / "model.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("names", ["a a/b", "a/b a", "a/b a/c", "a/b/c a/b", "a ab", "a a/a", "a/a a", "a/a/a a/a"])
+def test_refuses_before_training_the_names_that_keras_cannot_save(names, tmp_path):
+    from tensorflow import keras
+
+    keras.backend.clear_session()
+    model = keras.Sequential([keras.layers.Input((2,)), *(keras.layers.Dense(2, name=name) for name in names.split())])
+    try:
+        model.save(str(tmp_path / "model.h5"))
+    except (RuntimeError, ValueError):
+        with pytest.raises(InputError, match=r"layer a/a.* cannot save"):
+            check_names(model)
+    else:
+        check_names(model)

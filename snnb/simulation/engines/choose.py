@@ -1,6 +1,7 @@
 """Which engine simulates a network, and why."""
 
-from typing import Tuple
+from importlib.util import find_spec
+from typing import Optional, Tuple
 
 import tensorflow as tf
 
@@ -10,6 +11,9 @@ from snnb.network.network import Network, Population
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.supported import check_supported
 from snnb.simulation.settings import SimulationSettings
+
+# The compute capability (of CUDA) of the newest cards that TensorFlow 2.2's libraries, of CUDA 10.1, have code for.
+NEWEST_OF_TENSORFLOW = (7, 5)
 
 
 def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, str]:
@@ -24,18 +28,35 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     if settings.engine == "toolbox":
         for population in network.populations:
             _check_toolbox(population)
-    if settings.engine in ("toolbox", "tensorflow"):
+    if settings.engine == "torch" and find_spec("torch") is None:
+        raise InputError("--engine torch needs PyTorch, which is not installed: pip install 'snnb[torch]'")
+    if settings.engine in ("toolbox", "tensorflow", "torch"):
         return settings.engine, "asked for"
     reason = unsupported(network, settings)
     if settings.engine == "event":
         if reason is not None:
             raise InputError(f"{reason}: --engine event cannot simulate that; use --engine tensorflow")
         return "event", "asked for"
+    card = _card_of_pytorch_alone()
+    if card is not None:
+        return "torch", f"TensorFlow 2.2 cannot use the GPU {card}"
     if tf.config.list_physical_devices("GPU"):
         return "tensorflow", "there is a GPU"
     if reason is not None:
         return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
     return "event", "the fastest without a GPU"
+
+
+def _card_of_pytorch_alone() -> Optional[str]:
+    """Name the first GPU, if PyTorch is there and can use it, while TensorFlow cannot or is too old for it."""
+    if find_spec("torch") is None:
+        return None
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    known = tf.config.list_physical_devices("GPU") and torch.cuda.get_device_capability() <= NEWEST_OF_TENSORFLOW
+    return None if known else torch.cuda.get_device_name()
 
 
 def _check_toolbox(population: Population) -> None:

@@ -29,11 +29,11 @@ class ToolboxEngine:
         self._parsed, self._settings, self._progress = parsed, settings, progress
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
-        """See `Engine`; the counts are those of all samples together, and there is no read-out."""
+        """See `Engine`; there is no read-out, and the counts are of all samples together unless by class."""
         from snnb.conversion.toolbox import run_toolbox
 
         settings = self._settings
-        poisson = settings.input == "poisson"
+        poisson, by_class = settings.input == "poisson", settings.by == "class"
         run = run_toolbox(
             self._parsed,
             x,
@@ -43,21 +43,21 @@ class ToolboxEngine:
             batch_size=settings.batch_size,
             seed=settings.seed,
             options=[settings],
-            frames=_PoissonFrames(x, settings) if poisson else None,
+            frames=_PoissonFrames(x, first, settings) if poisson else None,
+            per_sample=by_class,
             progress=self._progress,
         )
         observe(np.diff(run.output, axis=2, prepend=0).swapaxes(1, 2) > 0)
         counts = {INPUT_NAME: run.input_sum.astype(np.int64), **run.counts} if poisson else run.counts
-        return BlockCounts(
-            counts={name: spikes[np.newaxis] for name, spikes in counts.items()}, readout=None, late=None, spikes={}
-        )
+        apart = {name: spikes if by_class else spikes[np.newaxis] for name, spikes in counts.items()}
+        return BlockCounts(counts=apart, readout=None, late=None, spikes={})
 
 
 class _PoissonFrames:
     """The other engines' Poisson input, batch by batch and step by step, as the toolbox asks for it."""
 
-    def __init__(self, pixels: np.ndarray, settings: SimulationSettings) -> None:
-        self._pixels, self._settings = pixels, settings
+    def __init__(self, pixels: np.ndarray, number: int, settings: SimulationSettings) -> None:
+        self._pixels, self._number, self._settings = pixels, number, settings
         self._batch = min(settings.batch_size, len(pixels))
 
     def __call__(self, first: int, step: int) -> np.ndarray:
@@ -69,7 +69,8 @@ class _PoissonFrames:
         """
         x = self._pixels[first : first + self._batch]
         if step == 0:
-            self._streams = Streams(self._settings.seed, range(first, first + len(x)), INPUT)
+            number = self._number + first
+            self._streams = Streams(self._settings.seed, range(number, number + len(x)), INPUT)
         spikes = self._streams.poisson(x, self._settings.input_rate, 1)[:, 0].astype(np.float32)
         filled: np.ndarray = spikes[np.minimum(np.arange(self._batch), len(x) - 1)]
         return filled

@@ -2,9 +2,11 @@
 
 from typing import Literal, Optional
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from typing_extensions import Annotated
 
-from snnb.options import Options
+from snnb.cluster.settings import checked_address
+from snnb.options import Flag, Options
 
 RateUnit = Literal["step", "hz", "sample"]
 
@@ -29,7 +31,18 @@ class ExportOptions(Options):
     workers: Optional[int] = Field(
         default=None, ge=1, le=256, description="Threads that write the format parts; by default one a core."
     )
+    scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
+        default=None,
+        description="Scheduler of a Dask cluster that writes the format parts, into a folder that its workers share.",
+    )
     idx64: bool = Field(default=False, description="The program that reads a metis file is built with 64-bit indices.")
+
+    @field_validator("scheduler")
+    @classmethod
+    def _is_an_address(cls, scheduler: Optional[str], others: ValidationInfo) -> Optional[str]:
+        if scheduler is not None and others.data.get("workers") is not None:
+            raise ValueError("not with --workers: the workers are those of the cluster")
+        return scheduler if scheduler is None else checked_address(scheduler)
 
 
 DEFAULTS = ExportOptions()

@@ -152,6 +152,8 @@ class Format:
         Whether the input's neurons and the others are numbered apart, both from 0.
     nodes_beside : bool
         Whether a table of nodes stands in a file of its own beside it (`target.nodes_beside`).
+    shared : bool
+        Whether the workers of a cluster can write it.
     stated : callable or None
         What the description says of this format alone, from graph and request.
     """
@@ -168,4 +170,5 @@ class Format:
     simulates: bool = False
     input_apart: bool = False
     nodes_beside: bool = False
+    shared: bool = False
     stated: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None

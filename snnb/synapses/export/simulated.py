@@ -19,14 +19,15 @@ class Simulated:
     pixel_scale : float or None
         A pixel is value / scale, in float32.
     samples_file : str or None
-        Path in the run of the pictures, float or integer, shape (samples, height, width, channels); the first are
-        simulated.
+        Path in the run of the pictures, float or integer, shape (samples, height, width, channels).
     samples_sha256 : str or None
     duration : int
         Time steps of a sample.
     recorded_samples : int
         Samples whose spike times were kept.
     seed : int
+    first_sample : int
+        Number in the file of the first picture that is simulated; the others follow it.
     """
 
     threshold: float
@@ -39,3 +40,4 @@ class Simulated:
     duration: int
     recorded_samples: int
     seed: int
+    first_sample: int = 0

@@ -20,6 +20,7 @@ from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import GraphPopulation
 
 LENGTHS = ("num_samples", "num_steps")
+FIRST = "first_sample"  # stated where it is not 0
 AGAIN = "simulate again with --record-spikes"
 
 
@@ -63,17 +64,18 @@ def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndar
 def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
     """Read a population's spikes, int64 of shape (spikes, 3): sample, neuron, step; and how many steps a sample has.
 
-    A constant input has no spikes.
+    Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.
     """
     if population.coding == "current":
         return np.empty((0, 3), np.int64), 1
-    found = load_archive(path, AGAIN, names=[population.name, *LENGTHS], must=[population.name, *LENGTHS])
-    samples, steps = (found[name] for name in LENGTHS)
+    found = load_archive(path, AGAIN, names=[population.name, *LENGTHS, FIRST], must=[population.name, *LENGTHS])
+    samples, steps, first = (found.get(name, np.array(0)) for name in (*LENGTHS, FIRST))
     spikes = found[population.name]
-    whole = all(values.dtype.kind in "iu" for values in (spikes, samples, steps)) and samples.shape == steps.shape == ()
+    whole = all(values.dtype.kind in "iu" for values in (spikes, samples, steps, first))
+    whole = whole and samples.shape == steps.shape == first.shape == ()
     if not whole or spikes.ndim != 2 or spikes.shape[1] != 3 or int(samples) * int(steps) > LARGEST:
         raise InputError(f"{path}: {population.name} is no list of spikes; {AGAIN}")
-    spikes = spikes.astype(np.int64)
+    spikes = spikes.astype(np.int64) - [int(first), 0, 0]
     if (spikes < 0).any() or (spikes >= [int(samples), population.size, int(steps)]).any():
         raise InputError(f"{path}: spikes of {population.name} do not fit its {population.size} neurons; {AGAIN}")
     return spikes, int(steps)
@@ -87,6 +89,11 @@ def _there(path: Optional[Path]) -> Path:
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
+    if graph.class_name is not None:
+        raise UsageError(
+            f"spinemap writes the spike times of samples of all classes, and this graph is of {graph.class_name} only; "
+            "export the graph of all samples"
+        )
     for population in PlacedNeurons(graph, request).populations:
         spikes_of(_there(request.spike_times), population)
 

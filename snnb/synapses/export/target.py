@@ -4,10 +4,10 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Collection, Dict, Optional
+from typing import Collection, Dict, Optional, Sequence
 
 from snnb.errors import InputError, UsageError
-from snnb.files import KINDS, open_regular
+from snnb.files import KINDS, open_regular, partial_of
 from snnb.text import load_json
 
 DESCRIPTION = "description.json"
@@ -55,11 +55,23 @@ def check_target(
         raise UsageError(f"{parent}: {what}; make it, as with `mkdir -p`, or give --output in another one")
     if not os.access(str(parent), os.W_OK | os.X_OK):
         raise UsageError(f"{parent}: cannot be written; give --output in a directory of your own")
+    _check_length(target, [beside(target)] * sidecar + [nodes_beside(target)] * (nodes_head is not None))
     _check_replaced(target, formats, force)
     if sidecar and os.path.lexists(str(beside(target))):
         _check_sidecar(target, formats, force)
     if nodes_head is not None and os.path.lexists(str(nodes_beside(target))):
         _check_nodes(nodes_beside(target), nodes_head, force)
+
+
+def _check_length(target: Path, others: Sequence[Path]) -> None:
+    """Refuse a name that is too long for the disk with what stands around it while it is written, or beside it."""
+    longest = max(len(os.fsencode(path.name)) for path in (partial_of(target), *others))
+    excess = longest - os.pathconf(str(target.parent), "PC_NAME_MAX")
+    if excess > 0:
+        raise UsageError(
+            f"{target}: the name is too long by {excess} bytes, with what an export adds to it; "
+            "give a shorter one with --output"
+        )
 
 
 def _check_replaced(target: Path, formats: Collection[str], force: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Dict, Mapping, Optional
 
 from snnb.errors import ResourceError, UsageError
-from snnb.files import flushed_meanwhile, written_whole
+from snnb.files import disk_full_told, flushed_meanwhile, written_whole
 from snnb.progress import Progress, silent
 from snnb.synapses.export import (
     csv,
@@ -127,6 +127,8 @@ def export(
     """
     described = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
+    if options.scheduler is not None and not described.shared:
+        raise UsageError(f"--scheduler: a cluster does not write {format}; leave it out, or give --format parts")
     sidecar = not described.directory and (described.sidecar or origin is not None)
     nodes_head = ",".join(COLUMNS) if described.nodes_beside else None
     check_target(target, FORMATS, force=force, sidecar=sidecar, nodes_head=nodes_head)
@@ -138,28 +140,25 @@ def export(
     _refuse_full_disk(expected.size_bytes, format, target)
     stated = describe(graph, format, described, request, origin=origin)
     begin = time.monotonic()
-    _write(graph, described, request, target, stated, force=force)
-    if described.nodes_beside:
-        with written_whole(nodes_beside(target), force=force) as temporary:
-            write_node_csv(temporary, graph.populations)
-    if sidecar:
-        with written_whole(beside(target), force=force) as temporary:
-            temporary.write_text(_json(stated))
+    others = [nodes_beside(target)] * described.nodes_beside + [beside(target)] * sidecar
+    with written_whole(target, force=force, beside=others) as temporary, disk_full_told(temporary.parent):
+        _write(graph, described, request, temporary, stated)
+        if described.nodes_beside:
+            write_node_csv(nodes_beside(temporary), graph.populations)
+        if sidecar:
+            beside(temporary).write_text(_json(stated))
     files_written = target.iterdir() if described.directory else [target]
     size = sum(path.stat().st_size for path in files_written)
     return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
 
 
-def _write(
-    graph: SynapseGraph, described: Format, request: Request, target: Path, stated: Mapping[str, object], *, force: bool
-) -> None:
+def _write(graph: SynapseGraph, described: Format, request: Request, path: Path, stated: Mapping[str, object]) -> None:
     """Write file or directory; a directory with its description."""
-    with written_whole(target, force=force) as temporary:
-        with flushed_meanwhile(temporary):
-            described.write(graph, temporary, request)
-        if described.directory:
-            files = sorted(path.name for path in temporary.iterdir())
-            (temporary / DESCRIPTION).write_text(_json({**stated, "files": files}))
+    with flushed_meanwhile(path):
+        described.write(graph, path, request)
+    if described.directory:
+        files = sorted(entry.name for entry in path.iterdir())
+        (path / DESCRIPTION).write_text(_json({**stated, "files": files}))
 
 
 def find_format(name: str) -> Format:

@@ -9,13 +9,14 @@ are exact, none does.
 import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Iterator, Tuple
+from dataclasses import replace
+from typing import Iterator, Optional, Tuple
 
 import numpy as np
 
 from snnb.network.network import Network
 from snnb.processors import processors
-from snnb.simulation.block import BlockCounts, Observe
+from snnb.simulation.block import BinCounts, BlockCounts, Observe
 from snnb.simulation.engines.event.network import EventNetwork
 from snnb.simulation.engines.event.scratch import Scratch
 from snnb.simulation.engines.event.state import BlockState
@@ -29,18 +30,20 @@ GROUPS, GROUP_BYTES = 4, 1 << 20
 
 
 class EventEngine:
-    """Simulates with as many threads as there are processors for this process, each with one sample at a time.
+    """Simulates with several threads, each with one sample at a time.
 
     Parameters
     ----------
     network : Network
     settings : SimulationSettings
+    threads : int, optional
+        How many; by default one for each processor for this process.
     """
 
-    def __init__(self, network: Network, settings: SimulationSettings) -> None:
+    def __init__(self, network: Network, settings: SimulationSettings, threads: Optional[int] = None) -> None:
         self._settings = settings
         self._prepared = EventNetwork(network, settings)
-        self._threads = max(1, processors() // settings.workers)
+        self._threads = threads or processors()
         self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
         for _ in range(self._threads):
             self._scratch.put(Scratch())
@@ -48,7 +51,7 @@ class EventEngine:
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         block = BlockState(self._prepared, x, first, self._at_once(len(x)))
-        stopped = threading.Event()
+        bins, stopped = BinCounts(self._settings), threading.Event()
 
         def work(group: int, start: int, output: np.ndarray) -> None:
             scratch, at_once = self._scratch.get(), self._prepared.train_steps
@@ -70,10 +73,11 @@ class EventEngine:
                     for future in futures:
                         future.result()
                     observe(output)
+                    bins.take(start + steps, lambda: block.counted().counts)
             except BaseException:  # Ctrl-C among them: what still waits or works in the pool ends soon
                 stopped.set()
                 raise
-        return block.counted()
+        return replace(block.counted(), by_bin=bins.counted())
 
     def _at_once(self, samples: int) -> int:
         """Return how many samples a thread takes at a time, so that little is left to Python, and no thread idle."""
@@ -81,8 +85,9 @@ class EventEngine:
         return max(1, min(samples // (GROUPS * self._threads), fitting))
 
     def _chunks(self) -> Iterator[Tuple[int, int]]:
-        """Yield the first step and the number of steps of each chunk; counting starts at the beginning of one."""
-        warm_up, duration = self._settings.warm_up, self._settings.duration
-        for begin, end in ((0, warm_up), (warm_up, duration)):
+        """Yield the first step and the number of steps of each chunk; counting, and each bin, starts with one."""
+        settings = self._settings
+        cuts = sorted({0, settings.warm_up, *settings.bin_edges, settings.duration})
+        for begin, end in zip(cuts, cuts[1:]):
             for start in range(begin, end, CHUNK_STEPS):
                 yield start, min(CHUNK_STEPS, end - start)

@@ -5,7 +5,7 @@ from typing import Dict, List, Optional
 import numpy as np
 
 from snnb.network.network import Population, Reindexed
-from snnb.simulation.block import BlockCounts, late_quarters, spike_table
+from snnb.simulation.block import BlockCounts, late_quarters, recorded_of, spike_table
 from snnb.simulation.engines.event import spikes
 from snnb.simulation.engines.event.arrays import filled_up, zeros
 from snnb.simulation.engines.event.network import EventNetwork
@@ -26,7 +26,7 @@ class BlockState:
     prepared : EventNetwork
     x : ndarray of float32, shape (n, ...)
     first : int
-        Number of the first sample in the run.
+        Number of the first sample in the test set.
     at_once : int
         Samples that `advance` takes, or fewer at the end.
     """
@@ -36,7 +36,7 @@ class BlockState:
         network, settings = prepared.network, prepared.settings
         n, self._populations = len(x), network.populations
         self.groups = [slice(i, min(i + at_once, n)) for i in range(0, n, at_once)]
-        self._recorded = max(0, min(n, settings.record_spikes - first))
+        self._recorded = recorded_of(settings, first, n)
         self._base, self._constant = prepared.without_spikes(x)
         self._potential: Dict[str, np.ndarray] = {}
         self._counts: Dict[str, np.ndarray] = {}

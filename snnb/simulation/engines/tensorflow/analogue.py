@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from snnb.interrupt import interruptible
 from snnb.network.network import Network, Population, Reindexed
-from snnb.simulation.engines.tensorflow.batch import batch_of, padded
+from snnb.simulation.engines.dense import padded
+from snnb.simulation.engines.tensorflow.batch import batch_of
 from snnb.simulation.engines.tensorflow.currents import Currents, reindexed
 
 ACTIVATE = {"relu": tf.nn.relu, "softmax": tf.nn.softmax, "linear": tf.identity}

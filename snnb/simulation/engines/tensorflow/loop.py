@@ -4,12 +4,14 @@ Compilation with XLA would be faster, but rounds differently: it stays off.
 """
 
 from functools import partial
-from typing import Any, Dict, NamedTuple, Set, Tuple
+from typing import Any, Dict, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from snnb.network.network import Network, Population, Reindexed, Volume
+from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accumulates, constant_volumes
+from snnb.simulation.engines.tensorflow.batch import batch_of
 from snnb.simulation.engines.tensorflow.currents import ACCUMULATING, Currents, reindexed
 from snnb.simulation.settings import SimulationSettings
 
@@ -17,19 +19,17 @@ Tensors = Dict[str, tf.Tensor]
 State = Dict[str, Tensors]
 
 
-class StepRecord(NamedTuple):
-    """What is taken down of each step.
+class TensorFlowEngine(DenseEngine):
+    """Counts spikes as the toolbox does, identically in every layer but the random softmax one; on CPU and GPU.
 
-    Attributes
+    Parameters
     ----------
-    output : Tensor of bool, shape (steps, batch, units)
-        The output layer's spikes.
-    spikes : dict of str to Tensor of bool, shape (steps, recorded, neurons)
-        By population.
+    network : Network
+    settings : SimulationSettings
     """
 
-    output: tf.Tensor
-    spikes: Tensors
+    def __init__(self, network: Network, settings: SimulationSettings) -> None:
+        super().__init__(network, settings, Loop(network, settings, batch_of(network)))
 
 
 class Loop:
@@ -47,24 +47,23 @@ class Loop:
     """
 
     def __init__(self, network: Network, settings: SimulationSettings, batch: int) -> None:
-        self._network, self._settings, self._batch = network, settings, batch
+        self._network, self._settings, self.batch = network, settings, batch
         self._currents = Currents(network.populations)
-        self._constant = _constant(network) if settings.input == "constant" else set()
+        self._constant = constant_volumes(network) if settings.input == "constant" else set()
         self._traced: Dict[int, Any] = {}
+        self._constants: Tensors = {}
+        self._state: State = {}
 
-    def rest(self) -> State:
-        """Return the state before the first step."""
+    def begin(self, x: np.ndarray) -> None:
+        """See `dense.Loop`. What constant input alone decides is computed here: currents, and what is passed on."""
         populations = self._network.populations
-        accumulating = [p for p in populations if _accumulates(p)]
-        return {
+        accumulating = [population for population in populations if accumulates(population)]
+        self._state = {
             "potentials": {population.name: self._zeros(population) for population in populations},
             "counts": {population.name: self._zeros(population) for population in populations},
             "readout": {self._network.output.name: self._zeros(self._network.output)},
             "accumulated": {p.name: self._zeros(self._network.volume(p.only.input)) for p in accumulating},
         }
-
-    def constants(self, x: tf.Tensor) -> Tensors:
-        """Compute what constant input alone decides: currents of populations, and what other volumes pass on."""
         tensors: Tensors = {}
         for volume in self._network.volumes:
             if volume.name not in self._constant:
@@ -72,42 +71,39 @@ class Loop:
             if isinstance(volume, Population):
                 tensors[volume.name] = self._currents.of(volume, tensors)
             else:
-                tensors[volume.name] = reindexed(volume, tensors) if isinstance(volume, Reindexed) else x
-        return tensors
+                tensors[volume.name] = reindexed(volume, tensors) if isinstance(volume, Reindexed) else tf.constant(x)
+        self._constants = tensors
 
-    def run(
-        self, constants: Tensors, feed: Tensors, state: State, steps: int, recorded: int
-    ) -> Tuple[State, StepRecord]:
-        """Go on from a state.
-
-        Parameters
-        ----------
-        constants : dict of str to Tensor
-            See the method `constants`.
-        feed : dict of str to Tensor, shape (steps, batch, ...)
-            For each step: the input's spikes if it is Poisson, bool; uniform random numbers of each softmax layer.
-        state : dict
-        steps : int
-        recorded : int
-            The first so many samples whose every spike is returned.
-
-        Returns
-        -------
-        state : dict
-            The state after `steps`.
-        record : StepRecord
-        """
+    def run(self, feed: Arrays, steps: int, recorded: int) -> StepRecord:
+        """See `dense.Loop`."""
+        tensors = {name: tf.constant(numbers) for name, numbers in feed.items()}
         if recorded not in self._traced:  # once for any number of steps
-            of_any_steps = {name: tf.TensorSpec((None, *draws.shape[1:]), draws.dtype) for name, draws in feed.items()}
-            signature = [_specs(constants), of_any_steps, _specs(state), tf.TensorSpec((), tf.int32)]
+            of_any_steps = {
+                name: tf.TensorSpec((None, *draws.shape[1:]), draws.dtype) for name, draws in tensors.items()
+            }
+            signature = [_specs(self._constants), of_any_steps, _specs(self._state), tf.TensorSpec((), tf.int32)]
             self._traced[recorded] = tf.function(
                 partial(self._run, recorded=recorded), input_signature=signature, autograph=False
             )
-        after, record = self._traced[recorded](constants, feed, state, tf.constant(steps))
-        return after, StepRecord(**record)
+        self._state, record = self._traced[recorded](self._constants, tensors, self._state, tf.constant(steps))
+        return StepRecord(**tf.nest.map_structure(lambda tensor: tensor.numpy(), record))
+
+    def counts(self) -> Arrays:
+        """See `dense.Loop`."""
+        return {name: counts.numpy() for name, counts in self._state["counts"].items()}
+
+    def forget_counts(self) -> None:
+        """See `dense.Loop`."""
+        zeros = {population.name: self._zeros(population) for population in self._network.populations}
+        self._state = {**self._state, "counts": zeros}
+
+    def readout(self) -> np.ndarray:
+        """See `dense.Loop`."""
+        readout: np.ndarray = self._state["readout"][self._network.output.name].numpy()
+        return readout
 
     def _zeros(self, volume: Volume) -> tf.Tensor:
-        return tf.zeros((self._batch, *volume.shape))
+        return tf.zeros((self.batch, *volume.shape))
 
     def _run(
         self, constants: Tensors, feed: Tensors, state: State, steps: tf.Tensor, *, recorded: int
@@ -120,7 +116,7 @@ class Loop:
 
         def body(t: tf.Tensor, state: State, arrays: Dict[str, Any]) -> Tuple[tf.Tensor, State, Dict[str, Any]]:
             state, spikes = self._step(constants, {name: draws[t] for name, draws in feed.items()}, state)
-            flat = {name: tf.reshape(s > 0, (self._batch, -1)) for name, s in spikes.items()}
+            flat = {name: tf.reshape(s > 0, (self.batch, -1)) for name, s in spikes.items()}
             written = {
                 "output": arrays["output"].write(t, flat[self._network.output.name]),
                 "spikes": {name: array.write(t, flat[name][:recorded]) for name, array in arrays["spikes"].items()},
@@ -156,7 +152,7 @@ class Loop:
     ) -> tf.Tensor:
         """Integrate a population's current, and return the spikes that follow."""
         name = population.name
-        if _accumulates(population):
+        if accumulates(population):
             projection = population.only
             state["accumulated"][name] += tensors[projection.input]
             leading = ACCUMULATING[type(projection.layer)]
@@ -196,20 +192,3 @@ def _reached(potential: tf.Tensor, threshold: float) -> tf.Tensor:
 
 def _specs(tensors: Any) -> Any:
     return tf.nest.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), tensors)
-
-
-def _accumulates(population: Population) -> bool:
-    return any(type(projection.layer) in ACCUMULATING for projection in population.projections)
-
-
-def _constant(network: Network) -> Set[str]:
-    """Names of the volumes whose input does not change from step to step when the network's does not."""
-    constant, passing = {network.input.name}, {network.input.name}
-    for volume in network.volumes:
-        if isinstance(volume, (Population, Reindexed)) and passing.issuperset(volume.inputs):
-            if isinstance(volume, Reindexed):
-                passing.add(volume.name)
-            elif _accumulates(volume):
-                continue
-            constant.add(volume.name)
-    return constant

@@ -1,0 +1,207 @@
+"""The spikes of a simulation against those of another simulator, and what their differences mean."""
+
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from snnb.crosscheck import scipy
+from snnb.crosscheck.compare import Compared, as_rounding, compare, few
+from snnb.crosscheck.consistency import Inconsistent, first_inconsistent
+from snnb.crosscheck.exported import ExportedNetwork
+from snnb.crosscheck.spikes import Simulate, Spikes, counts_of, in_order
+from snnb.errors import VerificationError
+from snnb.progress import Progress, Say, say_nothing, silent
+
+AT_A_TIME = 1 << 21  # neurons times samples that are stepped at once
+ALTERED = "`snnb verify` tells whether a file was altered; if none was, please report it"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a simulation did, and what it was fed with.
+
+    Attributes
+    ----------
+    steps : int
+        Of a sample.
+    counted_from : int
+        The first step whose spikes are counted.
+    inputs : ndarray
+        As in `Simulate`.
+    spikes : Spikes or None
+        In order, where they were recorded.
+    sums : mapping of str to ndarray of int64, shape (neurons,), or None
+        Counts over all samples, where they were not.
+    """
+
+    steps: int
+    counted_from: int
+    inputs: np.ndarray
+    spikes: Optional[Spikes] = None
+    sums: Optional[Mapping[str, np.ndarray]] = None
+
+
+def samples_at_a_time(network: ExportedNetwork) -> int:
+    """Return how many samples scipy's matrices are multiplied with at once, at most 64."""
+    return int(np.clip(AT_A_TIME // sum(population.size for population in network.simulated), 1, 64))
+
+
+def check(
+    network: ExportedNetwork,
+    simulate: Simulate,
+    expected: Expected,
+    *,
+    name: str,
+    at_a_time: int = 1,
+    say: Say = say_nothing,
+    progress: Progress = silent,
+) -> Tuple[Compared, ...]:
+    """Simulate, and compare all spike counts.
+
+    Parameters
+    ----------
+    network : ExportedNetwork
+    simulate : Simulate
+        The other simulator.
+    expected : Expected
+    name : str
+        What the other simulator is called in messages.
+    at_a_time : int
+        Samples that the simulator takes at once.
+    say : callable
+        Told how much differs, and why that is no error.
+    progress : Progress
+        Told of the samples done.
+
+    Raises
+    ------
+    VerificationError
+        With recorded spikes: some differ, and one of either simulator does not follow from the exported weights within
+        the rounding of float32. With sums: they differ in more than one in a thousand pairs of sample and neuron, and
+        by more than three times what float32 and float64 make of the same network differ by.
+    """
+    if expected.spikes is not None:
+        return _check_spikes(network, simulate, expected, expected.spikes, name, at_a_time, say, progress)
+    assert expected.sums is not None
+    return _check_sums(network, simulate, expected, expected.sums, name, at_a_time, say, progress)
+
+
+def _parts(
+    simulate: Simulate, expected: Expected, at_a_time: int, progress: Progress
+) -> Iterator[Tuple[slice, Dict[str, np.ndarray]]]:
+    """Simulate some samples after others: which they are, and their spikes, samples counted from the first of them."""
+    total = len(expected.inputs)
+    for begin in range(0, total, at_a_time):
+        part = slice(begin, min(begin + at_a_time, total))
+        yield part, simulate(expected.inputs[part], expected.steps)
+        progress(part.stop, total)
+
+
+def _check_spikes(
+    network: ExportedNetwork,
+    simulate: Simulate,
+    expected: Expected,
+    recorded: Spikes,
+    name: str,
+    at_a_time: int,
+    say: Say,
+    progress: Progress,
+) -> Tuple[Compared, ...]:
+    counts: Dict[str, Tuple[List[np.ndarray], List[np.ndarray]]] = {p.name: ([], []) for p in network.simulated}
+    for part, spikes in _parts(simulate, expected, at_a_time, progress):
+        found = {population: in_order(rows) for population, rows in spikes.items()}
+        wanted = {population: _of_samples(recorded[population], part) for population in found}
+        for population, pair in counts.items():
+            size = network.population(population).size
+            for rows, one in zip(pair, (found[population], wanted[population])):
+                rows.append(counts_of(one, part.stop - part.start, size, expected.counted_from))
+        if any(not np.array_equal(found[population], wanted[population]) for population in found):
+            for who, trains in (("the simulation", wanted), (name, found)):
+                wrong = first_inconsistent(network, expected.inputs[part], trains, expected.steps)
+                if wrong is not None:
+                    there, here = (rows[-1] for rows in counts[wrong.population])
+                    raise VerificationError(_described(wrong, there != here, name, who, part.start, network.threshold))
+    joined = [{name: np.concatenate(pair[i]) for name, pair in counts.items()} for i in (0, 1)]
+    compared = compare(joined[0], joined[1], _pairs(network, len(expected.inputs)))
+    _say_difference(
+        compared,
+        "the two round otherwise where a membrane potential all but meets the threshold, and one spike shifts others; "
+        "each follows from the exported weights and the spikes before it",
+        say,
+    )
+    return tuple(compared)
+
+
+def _check_sums(
+    network: ExportedNetwork,
+    simulate: Simulate,
+    expected: Expected,
+    sums: Mapping[str, np.ndarray],
+    name: str,
+    at_a_time: int,
+    say: Say,
+    progress: Progress,
+) -> Tuple[Compared, ...]:
+    samples = len(expected.inputs)
+    found = _sums(network, simulate, expected, at_a_time, progress)
+    pairs = _pairs(network, samples)
+    compared = compare(found, sums, pairs)
+    if all(few(one, samples) for one in compared):
+        return tuple(compared)
+    say("crosscheck: counts differ; simulating in float32 as well, to see what rounding does to this network")
+    other = _sums(network, scipy.build(network, np.float32), expected, samples_at_a_time(network), progress)
+    for one, rounding in zip(compared, compare(found, other, pairs)):
+        if not as_rounding(one, rounding, samples):
+            raise VerificationError(
+                f"{one.population} differs in {name}: by {one.differing:,} spikes, {one.largest:,} of one neuron; "
+                f"float32 and float64 differ by {rounding.differing:,} and {rounding.largest:,}. {ALTERED}"
+            )
+    _say_difference(
+        compared,
+        "about as much as float32 and float64 of the same network differ; whether each spike is right only recorded "
+        "ones tell: `snnb simulate --record-spikes`",
+        say,
+    )
+    return tuple(compared)
+
+
+def _sums(
+    network: ExportedNetwork, simulate: Simulate, expected: Expected, at_a_time: int, progress: Progress
+) -> Dict[str, np.ndarray]:
+    sums = {p.name: np.zeros(p.size, np.int64) for p in network.simulated}
+    for part, spikes in _parts(simulate, expected, at_a_time, progress):
+        for name, total in sums.items():
+            total += counts_of(spikes[name], part.stop - part.start, total.size, expected.counted_from).sum(axis=0)
+    return sums
+
+
+def _pairs(network: ExportedNetwork, samples: int) -> Dict[str, int]:
+    return {population.name: samples * population.size for population in network.simulated}
+
+
+def _of_samples(spikes: np.ndarray, part: slice) -> np.ndarray:
+    """Return the spikes of some samples, these counted from their first."""
+    chosen = spikes[(spikes[:, 0] >= part.start) & (spikes[:, 0] < part.stop)]
+    return chosen - [part.start, 0, 0]
+
+
+def _described(wrong: Inconsistent, differing: np.ndarray, name: str, who: str, first: int, threshold: float) -> str:
+    did = "spikes" if wrong.spiked else "does not spike"
+    return (
+        f"{wrong.population} differs in {name}: {np.count_nonzero(differing):,} of {differing.size:,} pairs of sample "
+        f"and neuron; in {who}, neuron {wrong.neuron} {did} in step {wrong.step} of sample {first + wrong.sample}, "
+        f"where the exported weights give a membrane potential of {wrong.potential:.9g} (threshold {threshold:g}; "
+        f"rounding may move it by {wrong.rounding:.1g}). {ALTERED}"
+    )
+
+
+def _say_difference(compared: List[Compared], why: str, say: Say) -> None:
+    differing = sum(one.differing for one in compared)
+    if differing:
+        largest = max(one.largest for one in compared)
+        most = max(compared, key=lambda one: one.differing / one.pairs)
+        say(
+            f"crosscheck: {differing / sum(one.pairs for one in compared):.3%} of pairs of sample and neuron differ "
+            f"({most.differing / most.pairs:.3%} in {most.population}), by up to {largest} spikes: {why}"
+        )

@@ -1,0 +1,108 @@
+"""Whether spikes follow from the exported weights, each from those before it.
+
+Two simulators of one deep network differ in many spikes: they add in another order, or in float32 and float64, so that
+a membrane potential which meets the threshold but for its last digits spikes a step earlier in one of them, and shifts
+others behind it. Whole counts therefore say little. But given the spikes that a neuron received and its own before, its
+membrane potential is one sum, and it spiked rightly where that reaches the threshold, up to the rounding of this sum.
+"""
+
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation
+from snnb.crosscheck.spikes import Spikes, StepByStep
+
+UNIT = 2.0**-24  # the largest relative error of a rounding to float32
+
+
+@dataclass(frozen=True)
+class Inconsistent:
+    """A spike, or its absence, that does not follow.
+
+    Attributes
+    ----------
+    population : str
+    sample, neuron, step : int
+    spiked : bool
+    potential : float
+        The membrane potential by the exported weights.
+    rounding : float
+        By how much float32 may have computed another.
+    """
+
+    population: str
+    sample: int
+    neuron: int
+    step: int
+    spiked: bool
+    potential: float
+    rounding: float
+
+
+def first_inconsistent(
+    network: ExportedNetwork, inputs: np.ndarray, spikes: Spikes, steps: int
+) -> Optional[Inconsistent]:
+    """Return the first spike, or absence of one, that does not follow from the weights, in the order of populations.
+
+    Parameters
+    ----------
+    network : ExportedNetwork
+    inputs : ndarray
+        As in `Simulate`.
+    spikes : Spikes
+        Of one simulator, in order.
+    steps : int
+    """
+    trains = StepByStep(network, inputs, spikes)
+    for population in network.simulated:
+        found = _of_population(network, population, inputs, trains, steps)
+        if found is not None:
+            return found
+    return None
+
+
+def _of_population(
+    network: ExportedNetwork, population: ExportedPopulation, inputs: np.ndarray, trains: StepByStep, steps: int
+) -> Optional[Inconsistent]:
+    """Step through a population, given the spikes of all.
+
+    Notes
+    -----
+    A sum of n numbers of magnitude a in all is rounded by about sqrt(n) · a units (Higham and Mary, SIAM J. Sci.
+    Comput. 41(5), 2019), one added to a potential v by at most v; these are summed up over the steps.
+    """
+    constant = inputs.T if network.input.coding == "current" else np.zeros((network.input.size, len(inputs)))
+    current = network.constant_current(population, constant)
+    inbound = network.spiking_inbound(population.name)
+    received = [np.zeros((projection.weights.shape[1], len(inputs))) for projection in inbound]
+    terms = np.sqrt(1 + sum(np.diff(p.weights.indptr) for p in network.inbound(population.name)))
+    membrane, passed = np.zeros_like(current), np.zeros_like(current)
+    for step in range(steps):
+        membrane += current
+        for projection, so_far in zip(inbound, received):
+            arrived = trains.at(projection.source, step) * network.amplitude_of(projection.source)
+            so_far += arrived
+            membrane += projection.weights @ arrived
+        passed += np.abs(membrane) + network.threshold
+        fired = trains.at(population.name, step)
+        beyond = np.where(fired, network.threshold - membrane, membrane - network.threshold)
+        right = np.where(fired, beyond <= 0, beyond < 0)  # neither of what is no number
+        doubtful = np.flatnonzero(~right.all(axis=1))
+        if doubtful.size:
+            summed = (step + 1) * np.abs(current[doubtful])
+            for projection, so_far in zip(inbound, received):
+                summed += abs(projection.weights[doubtful]) @ so_far
+            rounding = UNIT * (passed[doubtful] + terms[doubtful, None] * summed)
+            wrong = np.argwhere(~right[doubtful] & ~(beyond[doubtful] <= rounding))
+            if wrong.size:
+                row, sample = wrong[0].tolist()
+                at = int(doubtful[row]), sample
+                potential, bound = float(membrane[at]), float(rounding[row, sample])
+                return Inconsistent(population.name, sample, at[0], step, bool(fired[at]), potential, bound)
+        if network.resets_to_zero:
+            membrane[fired] = 0
+        else:
+            membrane[fired] -= network.threshold
+    return None

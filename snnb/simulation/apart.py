@@ -1,0 +1,125 @@
+"""The spike counts of each class, and of each bin of time: what the sums of a simulation are made of."""
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Dict, Iterator, Optional, Sequence, Tuple
+
+import numpy as np
+
+from snnb.errors import ResourceError
+from snnb.memory import memory_of_this_machine
+from snnb.simulation.job import Job
+from snnb.simulation.results import scalars
+from snnb.simulation.totals import Totals
+
+BY_CLASS, BY_BIN = "spike_counts_by_class.npz", "spike_counts_by_bin.npz"
+Arrays = Iterator[Tuple[str, np.ndarray]]
+
+
+def require_room(job: Job, classes: Optional[int], target: Path) -> None:
+    """Raise `ResourceError` where memory or disk cannot hold the counts of `classes` classes, or of the bins.
+
+    In memory are the counts of all classes that have samples, or of all bins, and those of a population once more.
+    """
+    settings, nodes = job.settings, job.network.neurons + job.network.input.size
+    rows = {
+        "--by class": classes or 0 if settings.by == "class" else 0,
+        f"--bins {settings.bins}": settings.bins,
+    }
+    free = {"memory": memory_of_this_machine(), "free disk": shutil.disk_usage(str(target)).free}
+    for option, number in rows.items():
+        need = 8 * number * nodes
+        for where, there in free.items():
+            if need > there:
+                raise ResourceError(
+                    f"{option}: {number:,} counts of each of {nodes:,} neurons take {need / 1e9:,.1f} GB, there are "
+                    f"{there / 1e9:,.1f} GB of {where}: leave it out, or ask for fewer"
+                )
+
+
+def write_by_class(
+    path: Path, job: Job, totals: Totals, x: np.ndarray, y: np.ndarray, class_names: Sequence[str]
+) -> None:
+    """Write `spike_counts_by_class.npz`: what `write_sums` writes, with the classes as the first axis of each array.
+
+    Beside them stand `class_names` and `samples_by_class`, int64, shape (classes,).
+
+    Parameters
+    ----------
+    path : Path
+    job : Job
+    totals : Totals
+        Of all its samples, with the sums of each class.
+    x : ndarray, shape (samples, height, width, channels)
+        Their pictures, before they are scaled.
+    y : ndarray of int64, shape (samples,)
+        Their class ids.
+    class_names : sequence of str
+        Of all classes. One without samples has zeros.
+    """
+    classes, steps = len(class_names), job.settings.counted_steps
+
+    def arrays() -> Arrays:
+        source = job.network.input
+        inputs = np.zeros((classes, *source.shape))
+        if job.settings.input == "constant":
+            for values, of in zip(x, y):
+                inputs[of] += job.pixels(values, 0).astype(np.float64) * steps
+        else:
+            for of, counts in totals.by_class.items():
+                inputs[of] = counts[source.name]
+        yield source.name, inputs
+        for population in job.network.populations:
+            by_class = np.zeros((classes, *population.shape), np.int64)
+            for of, counts in totals.by_class.items():
+                by_class[of] = counts[population.name]
+            yield population.name, by_class
+
+    stated = {"class_names": np.array(class_names, np.str_), "samples_by_class": np.bincount(y, minlength=classes)}
+    _write(path, arrays(), {**scalars(job, totals), **stated})
+
+
+def write_by_bin(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
+    """Write `spike_counts_by_bin.npz`: what `write_sums` writes, with the bins of time as the first axis of each array.
+
+    Beside them stands `bin_edges`, int64, shape (bins + 1,): bin i has the steps from edge i up to the next edge.
+
+    Parameters
+    ----------
+    path : Path
+    job : Job
+    totals : Totals
+        Of all its samples, with the sums of each bin.
+    x : ndarray, shape (samples, height, width, channels)
+        Their pictures, before they are scaled.
+    """
+    edges = np.array(job.settings.bin_edges)
+
+    def arrays() -> Arrays:
+        source = job.network.input
+        if job.settings.input == "constant":
+            current = np.zeros(source.shape)
+            for values in x:
+                current += job.pixels(values, 0)
+            yield source.name, np.multiply.outer(np.diff(edges).astype(np.float64), current)
+        else:
+            yield source.name, totals.by_bin[source.name].astype(np.float64)
+        for population in job.network.populations:
+            yield population.name, totals.by_bin[population.name]
+
+    _write(path, arrays(), {**scalars(job, totals), "bin_edges": edges})
+
+
+def _write(path: Path, arrays: Arrays, stated: Dict[str, object]) -> None:
+    """Write the format of `numpy.savez`, one array in memory at a time."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, values in _all(arrays, stated):
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, values, allow_pickle=False)
+
+
+def _all(arrays: Arrays, stated: Dict[str, object]) -> Arrays:
+    yield from arrays
+    for name, value in stated.items():
+        yield name, np.asarray(value)

@@ -1,0 +1,183 @@
+"""What the engines share that compute every synapse in every step: random numbers, calls of some steps, sums."""
+
+import time
+from functools import partial
+from typing import Callable, Dict, Iterator, List, NamedTuple, Protocol, Set, Tuple
+
+import numpy as np
+
+from snnb.interrupt import interruptible
+from snnb.network.layers import MaxPooling2D
+from snnb.network.network import Network, Population, Reindexed
+from snnb.simulation.block import BinCounts, BlockCounts, Observe, late_quarters, recorded_of, spike_table
+from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
+from snnb.simulation.settings import SimulationSettings
+
+# A call is aimed at half a second, so that Ctrl-C and progress answer ...
+CALL_SECONDS = 0.5
+# ... and at so many bytes of Poisson input and recorded spikes, which are kept for all its steps.
+CALL_BYTES = 64_000_000
+
+Arrays = Dict[str, np.ndarray]
+
+
+class StepRecord(NamedTuple):
+    """What is taken down of each step.
+
+    Attributes
+    ----------
+    output : ndarray of bool, shape (steps, batch, units)
+        The output layer's spikes.
+    spikes : dict of str to ndarray of bool, shape (steps, recorded, neurons)
+        By population.
+    """
+
+    output: np.ndarray
+    spikes: Arrays
+
+
+class Loop(Protocol):
+    """The dynamics of a batch of samples, and their state."""
+
+    batch: int
+
+    def begin(self, x: np.ndarray) -> None:
+        """Take pictures, float32 (batch, height, width, channels), and the state before the first step."""
+
+    def run(self, feed: Arrays, steps: int, recorded: int) -> StepRecord:
+        """Go on.
+
+        Parameters
+        ----------
+        feed : dict of str to ndarray, shape (steps, batch, ...)
+            For each step: the input's spikes if it is Poisson, bool; uniform random numbers of each softmax layer.
+        steps : int
+        recorded : int
+            The first so many samples whose every spike is returned.
+        """
+
+    def counts(self) -> Arrays:
+        """Return the spikes of each population's neurons so far: float32 (batch, *shape)."""
+
+    def forget_counts(self) -> None:
+        """Count from zero."""
+
+    def readout(self) -> np.ndarray:
+        """Return the output layer's accumulated input: float32 (batch, *shape)."""
+
+
+class DenseEngine:
+    """Simulates batches of one size with a loop over the steps.
+
+    Parameters
+    ----------
+    network : Network
+    settings : SimulationSettings
+    loop : Loop
+    """
+
+    def __init__(self, network: Network, settings: SimulationSettings, loop: Loop) -> None:
+        self._network, self._settings, self._loop = network, settings, loop
+        self._pace = 1
+
+    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+        """See `Engine`."""
+        n, source, warm_up, loop = len(x), self._network.input.name, self._settings.warm_up, self._loop
+        recorded, bins = recorded_of(self._settings, first, n), BinCounts(self._settings)
+        draws = self._draws(x, first)
+        interruptible(lambda: loop.begin(padded(x, loop.batch)))
+        names = [population.name for population in self._network.populations]
+        input_spikes = np.zeros(x.shape, np.int64)
+        late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._settings.duration)
+        tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *names]}
+        for start, steps in self._calls(recorded):
+            if start == warm_up:
+                loop.forget_counts()
+            if start >= quarters[0]:
+                late[:, int(start >= quarters[1])] -= self._spikes(n)
+            drawn = {name: draw(steps) for name, draw in draws.items()}
+            feed = {name: self._by_step(numbers) for name, numbers in drawn.items()}
+            record = interruptible(partial(loop.run, feed, steps, recorded))
+            observe(record.output.swapaxes(0, 1)[:n])
+            if start >= quarters[0]:
+                late[:, int(start >= quarters[1])] += self._spikes(n)
+            spikes = dict(record.spikes)
+            if source in drawn:
+                spikes[source] = drawn[source].swapaxes(0, 1)[:, :recorded].reshape(steps, recorded, x[0].size)
+            for name, of_samples in spikes.items():
+                step, sample, neuron = np.nonzero(of_samples)
+                tables[name].append(np.stack([sample + first, neuron, step + start], axis=1).astype(np.int32))
+            if source in drawn and start >= warm_up:
+                input_spikes += drawn[source].sum(axis=1)
+            sent = {source: input_spikes} if source in draws else {}
+            bins.take(start + steps, partial(self._counts, n, sent))
+        return BlockCounts(
+            counts=self._counts(n, sent),
+            readout=loop.readout()[:n].reshape(n, -1),
+            late=late,
+            spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
+            by_bin=bins.counted(),
+        )
+
+    def _draws(self, x: np.ndarray, first: int) -> Dict[str, Callable[[int], np.ndarray]]:
+        """Return what is random: by volume, a function from a number of steps to `(samples, steps, ...)`."""
+        seed, samples = self._settings.seed, range(first, first + len(x))
+        draws: Dict[str, Callable[[int], np.ndarray]] = {}
+        if self._settings.input == "poisson":
+            spikes = Streams(seed, samples, INPUT)
+            draws[self._network.input.name] = lambda steps: spikes.poisson(x, self._settings.input_rate, steps)
+        softmax = [population for population in self._network.populations if population.activation == "softmax"]
+        for i, population in enumerate(softmax):
+            draws[population.name] = partial(Streams(seed, samples, SOFTMAX + i).uniform, shape=population.shape)
+        return draws
+
+    def _by_step(self, drawn: np.ndarray) -> np.ndarray:
+        """Turn `(samples, steps, ...)` into `(steps, batch, ...)`."""
+        return np.ascontiguousarray(padded(drawn, self._loop.batch).swapaxes(0, 1))
+
+    def _counts(self, samples: int, sent: Arrays) -> Arrays:
+        """Return what the input `sent`, and the spikes counted so far in the first `samples` of the batch: int64."""
+        counted = {name: counts[:samples].astype(np.int64) for name, counts in self._loop.counts().items()}
+        return {**sent, **counted}
+
+    def _spikes(self, samples: int) -> np.ndarray:
+        """Return the spikes of each population counted so far, in the first `samples` of the batch: int64."""
+        return np.array([counts[:samples].sum(dtype=np.int64) for counts in self._loop.counts().values()])
+
+    def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
+        """Yield the first step and the number of steps of each call, which is to take half a second."""
+        duration, warm_up = self._settings.duration, self._settings.warm_up
+        ends = sorted({warm_up, *late_quarters(duration), *self._settings.bin_edges, duration})  # of what is apart
+        fed = self._loop.batch * self._network.input.size * 5 if self._settings.input == "poisson" else 0
+        most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
+        start = 0
+        while start < duration:
+            steps = min(self._pace, most, next(end for end in ends if end > start) - start)
+            began = time.perf_counter()
+            yield start, steps
+            expected = int(steps * CALL_SECONDS / (time.perf_counter() - began))
+            self._pace = max(1, min(expected, 4 * self._pace))
+            start += steps
+
+
+def padded(x: np.ndarray, batch: int) -> np.ndarray:
+    """Add samples of zeros to `x`, shape `(samples, ...)`, until it is a whole batch."""
+    return np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), x.dtype)])
+
+
+def constant_volumes(network: Network) -> Set[str]:
+    """Names of the volumes whose input does not change from step to step when the network's does not."""
+    constant, passing = {network.input.name}, {network.input.name}
+    for volume in network.volumes:
+        if isinstance(volume, (Population, Reindexed)) and passing.issuperset(volume.inputs):
+            if isinstance(volume, Reindexed):
+                passing.add(volume.name)
+            elif accumulates(volume):
+                continue
+            constant.add(volume.name)
+    return constant
+
+
+def accumulates(population: Population) -> bool:
+    """Whether its current depends on what its inputs have accumulated, as that of spiking max pooling does."""
+    return any(isinstance(projection.layer, MaxPooling2D) for projection in population.projections)

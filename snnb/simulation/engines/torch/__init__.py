@@ -1,0 +1,1 @@
+"""The engine `torch`: every synapse in every step, in PyTorch."""

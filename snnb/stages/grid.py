@@ -1,0 +1,134 @@
+"""A grid of options: which option of which stage takes which values, and the points that they make."""
+
+import itertools
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Dict, List, Mapping, Sequence, Tuple
+
+from snnb.errors import UsageError
+from snnb.options import flag_of, option_name, own_flags, value_of
+from snnb.stages.all import STAGES
+from snnb.stages.stage import Given
+
+SWEPT = ("train", "parse", "simulate")  # whose options can be in a grid; the data set is one for all points
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An option and its values.
+
+    Attributes
+    ----------
+    title : str
+        As it was typed: `percentile`, or `train.seed` where the stage matters.
+    stage, name : str
+    values : tuple
+    """
+
+    title: str
+    stage: str
+    name: str
+    values: Tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of each axis.
+
+    Attributes
+    ----------
+    values : dict
+        By title of the axis.
+    given : dict of str to dict
+        All options, by stage: those of the grid, and those that are the same for all points.
+    """
+
+    values: Dict[str, object]
+    given: Dict[str, Dict[str, object]]
+
+
+def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
+    """Read axes from texts such as `percentile=99,99.9`.
+
+    An option that several stages have is that of the last of them, unless the stage stands before it: `train.seed=0,1`.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    given : mapping of str to mapping
+        The options outside the grid, by stage.
+
+    Raises
+    ------
+    UsageError
+        No such option, no value or one that the option does not take, one twice; or an option that is given outside the
+        grid too.
+    """
+    if not texts:
+        raise UsageError("give --grid OPTION=VALUE,VALUE at least once, as in --grid duration=50,100")
+    axes: List[Axis] = []
+    for text in texts:
+        axis = _read_axis(text)
+        if any((axis.stage, axis.name) == (other.stage, other.name) for other in axes):
+            raise UsageError(f"--grid {text}: {axis.name} is in the grid twice; give all of its values at once")
+        if axis.name in given.get(axis.stage, {}):
+            option = option_name(STAGES[axis.stage].kind.params, axis.name)
+            raise UsageError(f"--grid {text}: {option} is also given outside the grid; give it in one place")
+        axes.append(axis)
+    return axes
+
+
+def _read_axis(text: str) -> Axis:
+    title, equals, values = text.partition("=")
+    if not equals or not title:
+        raise UsageError(f"--grid {text}: write it as OPTION=VALUE,VALUE")
+    before, dot, name = title.replace("-", "_").rpartition(".")
+    if dot and before not in SWEPT:
+        raise UsageError(f"--grid {text}: the options of {', '.join(SWEPT)} can be in a grid, not those of {before!r}")
+    stage = _stage_of(text, name, (before,) if dot else SWEPT)
+    kind = STAGES[stage].kind.params
+    if kind.model_fields[name].exclude:
+        raise UsageError(f"--grid {text}: {name} does not change the results; give it outside the grid")
+    if flag_of(kind, name).repeated:
+        raise UsageError(f"--grid {text}: {option_name(kind, name)} cannot be in a grid")
+    read = [value_of(kind, name, value.strip()) for value in values.split(",")]
+    twice = next((value for i, value in enumerate(read) if value in read[:i]), None)
+    if twice is not None:
+        raise UsageError(f"--grid {text}: {twice} is there twice")
+    return Axis(title.replace("-", "_"), stage, name, tuple(read))
+
+
+def _stage_of(text: str, name: str, stages: Sequence[str]) -> str:
+    there = {stage: own_flags(STAGES[stage].kind.params) for stage in stages}
+    found = [stage for stage, flags in there.items() if name in flags]
+    if found:
+        return found[-1]
+    names = {option for flags in there.values() for option in flags}
+    near = get_close_matches(name, names, n=1)
+    raise UsageError(
+        f"--grid {text}: no such option; "
+        + (f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}")
+    )
+
+
+def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:
+    """Return all points, the last axis first to change."""
+    points = []
+    for values in itertools.product(*(axis.values for axis in axes)):
+        options: Dict[str, Dict[str, object]] = {stage: dict(own) for stage, own in given.items()}
+        for axis, value in zip(axes, values):
+            options.setdefault(axis.stage, {})[axis.name] = value
+        points.append(Point({axis.title: value for axis, value in zip(axes, values)}, options))
+    return points
+
+
+def in_order_of_stages(points: Sequence[Point], axes: Sequence[Axis]) -> List[int]:
+    """Return the numbers of the points in an order in which each stage runs once for each set of its options."""
+
+    def place(number: int) -> Tuple[int, ...]:
+        by_stage: Mapping[str, List[int]] = {stage: [] for stage in SWEPT}
+        for axis in axes:
+            by_stage[axis.stage].append(axis.values.index(points[number].values[axis.title]))
+        return tuple(index for stage in SWEPT for index in by_stage[stage])
+
+    return sorted(range(len(points)), key=place)

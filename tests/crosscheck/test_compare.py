@@ -1,0 +1,39 @@
+"""When sums of spike counts are held for the same."""
+
+import numpy as np
+
+from snnb.crosscheck.compare import as_rounding, compare, few
+
+SAMPLES = 10
+PAIRS = {"a": 2000}
+
+
+def differ(*changes):
+    """Two hundred neurons' sums over ten samples, of which these differ by so much."""
+    found = np.full(200, 7)
+    for neuron, by in changes:
+        found[neuron] += by
+    (compared,) = compare({"a": found}, {"a": np.full(200, 7)}, PAIRS)
+    return compared
+
+
+def test_pairs_are_counted_where_each_sample_is_known():
+    (compared,) = compare({"a": np.array([[1, 1, 4], [0, 0, 0]])}, {"a": np.array([[1, 2, 2], [0, 0, 0]])}, {"a": 6})
+    assert (compared.pairs, compared.differing, compared.largest, compared.spikes) == (6, 2, 2, 5)
+
+
+def test_a_spike_in_a_thousand_pairs_may_differ():
+    assert few(differ(), SAMPLES)
+    assert few(differ((0, 1), (1, -1)), SAMPLES)
+    assert not few(differ((0, 1), (1, -1), (2, 1)), SAMPLES)
+    (small,) = compare({"a": np.ones(3, int)}, {"a": np.array([1, 1, 2])}, {"a": 3})
+    assert few(small, 1)
+    assert not few(differ((0, 2)), 1)
+
+
+def test_three_times_what_rounding_makes_may_differ():
+    rounding = differ((0, 2), (1, 1))
+    assert as_rounding(differ((5, 11)), rounding, 11)
+    assert not as_rounding(differ((5, 12)), rounding, 12)
+    assert not as_rounding(differ((5, 11)), rounding, 10)
+    assert as_rounding(differ((5, 11)), differ((0, 4)), 10)

@@ -1,0 +1,125 @@
+"""In a deep network rounding shifts spikes, which is no error; one altered weight is one, in any layer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from snnb.crosscheck import scipy
+from snnb.crosscheck.check import Expected, check
+from snnb.crosscheck.consistency import first_inconsistent
+from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, ExportedProjection, read_exported
+from snnb.crosscheck.spikes import counts_of, in_order
+from snnb.errors import VerificationError
+from tests.crosscheck.deep import SAMPLES, STEPS, simulated
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """The exported network, its inputs, and its spikes in the simulation."""
+    folder = tmp_path_factory.mktemp("deep")
+    pixels, spikes = simulated(folder)
+    return read_exported(folder / "net"), pixels, {name: in_order(rows) for name, rows in spikes.items()}
+
+
+def altered(network, target, synapse, by):
+    """Another network, in which one synapse to a population weighs more or less."""
+    projections = list(network.projections)
+    number = next(i for i, projection in enumerate(projections) if projection.target == target)
+    weights = projections[number].weights.copy()
+    weights.data[synapse] += by
+    projections[number] = replace(projections[number], weights=weights)
+    return replace(network, projections=tuple(projections))
+
+
+def synapse_of(network, target, pixels, spikes):
+    """Number of a synapse that carries spikes, or a pixel, to a neuron that spikes."""
+    projection = next(p for p in network.projections if p.target == target)
+    fired = counts_of(spikes[target], SAMPLES, network.population(target).size, 0)
+    arrived = (
+        pixels
+        if projection.source == "input"
+        else counts_of(spikes[projection.source], *pixels.shape[:1], fired.shape[1], 0)
+    )
+    neuron, source = np.nonzero(projection.weights.toarray())
+    useful = (fired[:, neuron] > 20) & (fired[:, neuron] < 60) & (arrived[:, source] > 0.5)
+    assert useful.any()
+    return int(np.flatnonzero(useful.any(axis=0))[0])
+
+
+def test_shifted_spikes_are_no_error(deep):
+    network, pixels, spikes = deep
+    said = []
+    compared = check(
+        network, scipy.build(network), Expected(STEPS, 0, pixels, spikes), name="scipy", at_a_time=3, say=said.append
+    )
+    last = compared[-1]
+    assert last.differing > last.pairs / 1000  # by more than that, and nothing is wrong
+    assert f"({max(c.differing / c.pairs for c in compared):.3%} in " in said[-1]
+    assert "each follows from the exported weights" in said[-1]
+
+
+@pytest.mark.parametrize("population", ["conv", "first0", "first4", "sum7"])
+def test_one_synapse_altered_in_any_layer(deep, population):
+    network, pixels, spikes = deep
+    synapse = synapse_of(network, population, pixels, spikes)
+    other = altered(network, population, synapse, 0.1)
+    with pytest.raises(VerificationError, match=rf"{population} differs in scipy: .* in the simulation, neuron"):
+        check(other, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", at_a_time=4)
+
+
+def test_a_simulator_that_errs_is_named(deep):
+    network, pixels, spikes = deep
+    other = altered(network, "first4", synapse_of(network, "first4", pixels, spikes), 0.1)
+    with pytest.raises(VerificationError, match=r"first4 differs in scipy: .* in scipy, neuron"):
+        check(network, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", at_a_time=4)
+
+
+@pytest.mark.parametrize("weight", [np.nan, np.inf, -np.inf])
+def test_a_weight_that_is_no_number(deep, weight):
+    network, pixels, spikes = deep
+    other = altered(network, "first4", synapse_of(network, "first4", pixels, spikes), weight)
+    assert first_inconsistent(other, pixels, spikes, STEPS).population == "first4"
+
+
+def test_of_sums_as_much_may_differ_as_rounding_makes(deep):
+    network, pixels, spikes = deep
+    sums = {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 10).sum(axis=0) for p in network.simulated}
+    expected, said = Expected(STEPS, 10, pixels, sums=sums), []
+    compared = check(network, scipy.build(network), expected, name="scipy", at_a_time=4, say=said.append)
+    assert sum(c.differing for c in compared) > 10
+    assert "only recorded ones tell" in said[-1]
+    other = altered(network, "first0", synapse_of(network, "first0", pixels, spikes), 0.5)
+    with pytest.raises(VerificationError, match=r"differs in scipy: by [\d,]+ spikes"):
+        check(other, scipy.build(other), expected, name="scipy", at_a_time=4)
+
+
+def one_neuron(bias, weight=0.0):
+    """A neuron with a bias, and a pixel of that weight."""
+    populations = (
+        ExportedPopulation("pixel", 1, "current", -1, np.zeros(1)),
+        ExportedPopulation("neuron", 1, "spikes", 0, np.array([bias])),
+    )
+    return ExportedNetwork(
+        populations, (ExportedProjection("pixel", "neuron", csr_matrix([[weight]]), 1),), 1.0, 1.0, False
+    )
+
+
+def steps_to_spikes(*steps):
+    return {"neuron": np.array([[0, 0, step] for step in steps]).reshape(-1, 3)}
+
+
+@pytest.mark.parametrize("steps", [(3, 6, 9), (3, 6)])
+def test_a_constant_current_that_all_but_meets_the_threshold(steps):
+    """0.3, 0.6, 0.9, 1.2: a spike, 0.5, 0.8, 1.1: a spike, 0.4, 0.7, and 1 or a little less: a spike or none."""
+    assert first_inconsistent(one_neuron(0.1, 0.2), np.ones((1, 1)), steps_to_spikes(*steps), 10) is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"), [((2, 6, 9), (2, True, 0.9)), ((3, 9), (6, False, 1.1)), ((3, 6, 8), (8, True, 0.7))]
+)
+def test_a_spike_too_early_or_missing(steps, expected):
+    found = first_inconsistent(one_neuron(0.1, 0.2), np.ones((1, 1)), steps_to_spikes(*steps), 10)
+    assert (found.step, found.spiked, found.potential) == (*expected[:2], pytest.approx(expected[2]))
+    assert 1e-7 < found.rounding < 1e-5

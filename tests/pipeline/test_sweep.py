@@ -1,0 +1,161 @@
+"""`sweep` on the recorded run: what runs, what is there already, what is written; killed and resumed."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snnb.errors import UsageError
+from snnb.rundir.verification import verify_run
+from snnb.stages.comparison import compare
+from snnb.stages.grid import read_grid
+from snnb.stages.plan import state_of_stages
+from snnb.stages.runs import open_run
+from snnb.stages.sweep import sweep
+
+FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
+
+
+def _sweep(run, *grid, given=FIXED, said=None):
+    with run.locked():
+        return sweep(run, read_grid(grid, given), given, say=(said.append if said is not None else lambda line: None))
+
+
+def _table(run):
+    with (run.path / "sweep.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_points_run_once_and_what_they_share_too(run):
+    said = []
+    before = set(run.records_of("simulate"))
+    swept = _sweep(run, "percentile=99,99.9", "threshold=0.9,1", said=said)
+    assert [one.ran for one in swept] == [True] * 4
+    assert [line for line in said if line.startswith("train")] == []
+    assert len([line for line in said if line.startswith("parse: running")]) == 2  # the run has 99.9
+    after = open_run(run.path)
+    made = after.records_of("simulate")
+    assert set(made) == before | {one.stamp for one in swept}
+    rows = _table(run)
+    for one, row in zip(swept, rows):
+        record = made[one.stamp]
+        assert record.details.conversion.percentile == float(row["percentile"]) == one.point.values["percentile"]
+        assert record.params.threshold == float(row["threshold"])
+        assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
+        assert float(row["snn_accuracy_low"]) <= float(row["snn_accuracy"]) <= float(row["snn_accuracy_high"])
+        assert row["simulation"] == one.stamp
+    assert [(row["percentile"], row["threshold"]) for row in rows] == [
+        ("99.0", "0.9"),
+        ("99.0", "1.0"),
+        ("99.9", "0.9"),
+        ("99.9", "1.0"),
+    ]
+    with Image.open(run.path / "sweep.png") as picture:
+        assert picture.width > 400
+    # What other commands say of the run.
+    assert verify_run(after).problems == []
+    states = {state.name: state.in_words for state in state_of_stages(after) if state.name.startswith("simulations")}
+    assert [states[f"simulations/{one.stamp}"] for one in swept] == ["made with percentile 99"] * 2 + ["up to date"] * 2
+    assert {one.stamp for one in swept} <= {one.stamp for one in compare([str(run.path)])}
+    # The same again makes nothing; a larger grid makes what is new.
+    said.clear()
+    again = _sweep(after, "percentile=99,99.9", "threshold=0.9,1", said=said)
+    assert [(one.ran, one.stamp) for one in again] == [(False, one.stamp) for one in swept]
+    assert [line for line in said if "running" in line] == []
+
+
+def test_a_simulation_that_is_damaged_or_of_other_data_is_made_again(run):
+    (one,) = _sweep(run, "duration=6", given={"simulate": {"samples": 12}})
+    sums = run.path / "simulations" / one.stamp / "spike_rate_sums.npz"
+    sums.write_bytes(sums.read_bytes()[:-1])
+    (again,) = _sweep(open_run(run.path), "duration=6", given={"simulate": {"samples": 12}})
+    assert again.ran
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (["samples=10,361"], "--samples 361: the test set has 360"),
+        (["duration=3,9", "warm_up=4"], "--warm-up 4: leaves no step of --duration 3"),
+    ],
+)
+def test_a_point_that_cannot_be_is_refused_before_anything_runs(run, grid, message):
+    manifest = (run.path / "manifest.yaml").read_bytes()
+    with pytest.raises(UsageError, match=message):
+        _sweep(run, *grid, given={})
+    assert (run.path / "manifest.yaml").read_bytes() == manifest
+    assert not (run.path / "sweep.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["sweep.csv", "sweep.png"])
+def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
+    (run.path / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"{name} was not written by a sweep"):
+        _sweep(run, "seed=1")
+    assert (run.path / name).read_text() == "mine"
+    (run.path / name).unlink()
+    (run.path / name).symlink_to(run.path / "manifest.yaml")
+    with pytest.raises(UsageError, match="no plain file"):
+        _sweep(run, "seed=1")
+
+
+GRID = ("--grid", "percentile=99,99.9", "--grid", "duration=4,5,6", "--grid", "seed=0,1,2")
+
+
+@pytest.mark.slow
+def test_killed_twice_and_resumed_equals_one_that_was_not(run, tmp_path):
+    whole = tmp_path / "whole"
+    shutil.copytree(run.path, whole)
+    _finished(whole)
+    for at in (3, 11):
+        process = _begin(run.path)
+        while process.poll() is None and len(open_run(run.path).records_of("simulate")) <= at:
+            time.sleep(0.05)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -9
+    done = _finished(run.path)
+    assert 0 < sum(point["ran"] for point in done["points"]) < 18 - 11 + 1
+    assert len(open_run(run.path).records_of("simulate")) == 1 + 18
+    tables = [_table(open_run(path)) for path in (whole, run.path)]
+    assert len(tables[0]) == 18
+    for one, other in zip(*tables):
+        stamps = one.pop("simulation"), other.pop("simulation")
+        assert one == other
+        sums = [path / "simulations" / stamp / "spike_rate_sums.npz" for path, stamp in zip((whole, run.path), stamps)]
+        assert sums[0].read_bytes() == sums[1].read_bytes()
+    assert (whole / "sweep.png").read_bytes() == (run.path / "sweep.png").read_bytes()
+    assert verify_run(open_run(run.path)).problems == []
+    seeds = [row for row in tables[0] if (row["percentile"], row["duration"]) == ("99.0", "6")]
+    assert len({row["snn_accuracy"] + row["spikes_per_step_and_neuron"] for row in seeds}) > 1  # Poisson input
+    assert np.ptp([float(row["ann_accuracy"]) for row in seeds]) == 0
+
+
+def _begin(path):
+    code = "from snnb.cli.app import app; app()"
+    words = [sys.executable, "-c", code, "sweep", "--dir", str(path), "--samples", "10", "--input", "poisson", *GRID]
+    return subprocess.Popen([*words, "--json", "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _finished(path):
+    process = _begin(path)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    return json.loads(out)
+
+
+@pytest.mark.slow
+def test_a_sweep_on_workers_equals_one_without(run, tmp_path):
+    alone = open_run(shutil.copytree(run.path, tmp_path / "alone"))
+    given = {"simulate": {**FIXED["simulate"], "samples": 30}}
+    rows = []
+    for where, options in ((alone, {}), (run, {"workers": 2})):
+        _sweep(where, "duration=5,6,7", given={"simulate": {**given["simulate"], **options}})
+        rows.append([{name: value for name, value in row.items() if name != "simulation"} for row in _table(where)])
+    assert rows[0] == rows[1]
