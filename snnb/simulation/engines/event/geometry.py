@@ -85,7 +85,7 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     sequences = [tuple(taps.tolist()) for taps in np.split(columns.tap, begins[1:])] if len(begins) else []
     placed, kept = _placed(sequences, embedded=filters % WIDTH == 0)
     sizes = [_filled_up(len(sequence) * filters) for sequence in kept]
-    blocks = [np.zeros((rows.taps, channels, size), np.float32) for size in sizes]
+    blocks = [np.zeros((rows.taps, channels, size), np.float32) for size in (*sizes, 0)]
     for block, sequence in zip(blocks, kept):
         of_taps = weights.reshape(rows.taps, columns.taps, channels, filters)[:, list(sequence)]
         block[..., : len(sequence) * filters] = of_taps.transpose(0, 2, 1, 3).reshape(rows.taps, channels, -1)
@@ -95,7 +95,7 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     length = np.array([len(sequence) for sequence in sequences], np.int64)
     position = (rows.input[:, np.newaxis] * columns.size + columns.input[begins]).ravel()
     target = (rows.output[:, np.newaxis] * columns.outputs + columns.output[begins]).ravel() * filters
-    stride = np.tile(np.array(sizes)[of_block], len(rows.input))
+    stride = np.tile(np.array(sizes, np.int64)[of_block], len(rows.input))
     first = (rows.tap[:, np.newaxis] * origin[-1] + origin[of_block] + offset).ravel() - position * channels * stride
     parts = np.tile(-(-length * filters // WIDTH), len(rows.input))
     # Those that are too long are cut.
@@ -161,8 +161,10 @@ def reach_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
         positions, channels = positions * channels, 1
     order = np.lexsort((target, position))
     start, target, tap = np.searchsorted(position[order], np.arange(positions + 1)), target[order], tap[order]
-    places = np.arange(positions)
-    if np.array_equal(start[:-1], places) and np.array_equal(target, places * channels):
+    places, each = np.arange(positions), np.array_equal(start, np.arange(positions + 1))
+    if each and channels == 1:
+        start = start[:0]
+    if each and np.array_equal(target, places * channels):
         # A shortcut: one weight for each neuron saves the way over position and channel.
         weights = weights.ravel()[tap[:, np.newaxis] + np.arange(channels)]
         channels = 0

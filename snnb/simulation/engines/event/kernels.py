@@ -102,6 +102,10 @@ def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, ro
         for word in range(bits.size):
             if bits[word]:
                 add_where(bits[word], currents, at + word * GROUP, reach.weights, word * GROUP, GROUP // WIDTH)
+    elif reach.start.size == 0:
+        for e in range(listed(bits, room, 0)):
+            i = element(room, e)
+            currents[at + element(reach.target, i)] += reach.weights[element(reach.tap, i)]
     elif channels == 1:
         for e in range(listed(bits, room, 0)):
             i = element(room, e)
@@ -158,7 +162,7 @@ def weighted(
                 bits, projection = sources[i][sample, start : start + steps], projections[i]
                 if projection.windows.filters:
                     _add_windows(bits, currents, size, projection.windows, room)
-                elif projection.runs.target.size:
+                elif projection.runs.bounds.size:
                     for step in range(steps):
                         _add_runs(bits[step], currents, step * size, projection.runs, room)
                 else:

@@ -136,12 +136,13 @@ class Reach(NamedTuple):
     weights : ndarray of float32, flat
         With `GROUP` numbers behind them.
     start : ndarray of int32, shape (positions + 1,)
+        Of shape (0,) where each neuron is a position, of one window.
     target : ndarray of int32
         The first neuron of the window.
     tap : ndarray of int32
         Where the weights of the window's tap that is at the position begin.
     channels : int
-        Of the image. Where it is 0, each neuron has but one window, that in its own place.
+        Of the image; 1 where each neuron is a position; 0 where each has but one window, that in its own place.
     """
 
     weights: np.ndarray
