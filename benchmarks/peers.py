@@ -40,8 +40,8 @@ SIMULATORS: Dict[str, Tuple[Tuple[str, ...], List[str]]] = {
         ["torch_network.py", "{parsed}", "{samples}", "{result}", "{steps}", "SpikingJelly"],
     ),
     "NEST": (("nest-simulator", *READS), ["nest_network.py", "{sonata}", "{samples}", "{result}"]),
-    "Brian2, C++": (  # of numpy, what its newest version for older Pythons takes
-        ("brian2", "setuptools", *READS),
+    "Brian2, C++": (
+        ("brian2", "numpy<2.4", "setuptools", *READS),
         ["brian2_standalone.py", "{sonata}", "{samples}", "{result}"],
     ),
 }

@@ -20,6 +20,11 @@ Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 FigureFormat = Literal["png", "svg", "pdf"]
 FIGURE_ENDINGS = (".png", ".svg", ".pdf")
+# Of a stage that draws: it does not change the results, so it is not recorded and makes no stage stale.
+Figures = Annotated[
+    Optional[FigureFormat],
+    Field(exclude=True, description="Format of figures; by default that of before, or png."),
+]
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,6 @@ class Options(BaseModel):
     def changed(self: "Opts", **values: object) -> "Opts":
         """Return a copy with other values of some fields; raise `UsageError` for a value that is not valid."""
         return validated(type(self), {**dict(self), **values})
-
-
-def figures_field() -> Any:
-    """Return the field `figures` of a stage that draws: it does not change the results, so it makes no stage stale."""
-    return Field(default=None, exclude=True, description="Format of figures; by default that of before, or png.")
 
 
 Opts = TypeVar("Opts", bound=Options)

@@ -233,7 +233,7 @@ DOCUMENTS: Dict[str, Any] = {
 }
 
 
-def schema_of(command: str) -> Dict[str, Any]:
+def schema_of(command: str) -> Dict[str, JsonValue]:
     """Return the JSON schema of what a command prints with `--json` when it succeeds; see `Failure` for the rest."""
     title = f"What `snnb {command} --json` prints"
     return {"title": title, **TypeAdapter(DOCUMENTS[command]).json_schema(mode="serialization")}

@@ -1,10 +1,14 @@
 """`snnb status`: the stages, up to date or stale and why; the simulations, and what tells them apart."""
 
-from typing import Dict, List
+from typing import TYPE_CHECKING, Dict, List, Optional
 
 from snnb.cli import output
 from snnb.cli.parameters import Directory, Json, Quiet, Verbose
 from snnb.text import JsonValue
+
+if TYPE_CHECKING:
+    from snnb.rundir.records import AnyRecord
+    from snnb.stages.simulations import Simulation
 
 
 def status(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
@@ -25,14 +29,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
     for state in state_of_stages(run):
         timing = state.record.timing if state.record is not None else None
         found = simulations.get(state.name)
-        figures: Dict[str, JsonValue] = {
-            "label": found.label if found else None,
-            "class_name": getattr(state.record.details, "class_name", None) if state.record is not None else None,
-            "samples": found.record.params.samples if found else None,
-            "snn_accuracy": found.metric("snn_accuracy") if found else None,
-            "snn_mean_squared_error": found.metric("snn_mean_squared_error") if found else None,
-            "differs": found.differs if found else {},
-        }
+        figures = _figures(state.record, found)
         document.append(
             {
                 "stage": state.name,
@@ -58,7 +55,6 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
         )
     exports = stale_exports(run)
     rows += [[path, "stale: made from a graph that has changed", *[""] * 6] for path in exports]
-    head = [f"{run.path}: {run.model} on {run.manifest.run.dataset}"]
     stated = {
         "run_dir": run.path,
         "model": run.model,
@@ -68,7 +64,21 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
     }
     table = _filled(rows)
     right = [column for column, name in enumerate(table[0]) if name in ("took", "samples")]
-    console.result([*head, *output.table_lines(table, right=right)], stated)
+    console.result(
+        [f"{run.path}: {run.model} on {run.manifest.run.dataset}", *output.table_lines(table, right=right)], stated
+    )
+
+
+def _figures(record: "Optional[AnyRecord]", found: "Optional[Simulation]") -> Dict[str, JsonValue]:
+    """Return what tells a result from others of its stage: of a simulation, and of a graph its class."""
+    return {
+        "label": found.label if found else None,
+        "class_name": getattr(record.details, "class_name", None) if record is not None else None,
+        "samples": found.record.params.samples if found else None,
+        "snn_accuracy": found.metric("snn_accuracy") if found else None,
+        "snn_mean_squared_error": found.metric("snn_mean_squared_error") if found else None,
+        "differs": found.differs if found else {},
+    }
 
 
 def _filled(rows: List[List[str]]) -> List[List[str]]:

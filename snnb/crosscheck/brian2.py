@@ -97,5 +97,6 @@ def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation
         namespace={"theta": network.threshold},
     )
     group.first = population.first_step
+    group.v = network.initial_potential
     group.run_regularly("v += current * int(t_in_timesteps >= first)", when="groups")
     return group

@@ -56,10 +56,3 @@ def compare(
 def few(compared: Compared, samples: int) -> bool:
     """Whether sums differ by at most a spike in a thousand pairs, or by one; of a neuron, by at most one a sample."""
     return compared.differing <= max(1, compared.pairs // ONE_IN) and compared.largest <= samples
-
-
-def as_rounding(compared: Compared, rounding: Compared, samples: int) -> bool:
-    """Whether sums differ by at most three times what float32 and float64 make of the same network differ by."""
-    return compared.differing <= max(1, compared.pairs // ONE_IN) + 3 * rounding.differing and compared.largest <= max(
-        samples, 3 * rounding.largest
-    )

@@ -78,7 +78,7 @@ def _of_population(
     inbound = network.spiking_inbound(population.name)
     received = [np.zeros((projection.weights.shape[1], len(inputs))) for projection in inbound]
     terms = np.sqrt(1 + sum(np.diff(p.weights.indptr) for p in network.inbound(population.name)))
-    membrane, passed = np.zeros_like(current), np.zeros_like(current)
+    membrane, passed = np.full_like(current, network.initial_potential), np.zeros_like(current)
     for step in range(steps):
         membrane += current
         for projection, so_far in zip(inbound, received):

@@ -66,6 +66,8 @@ class ExportedNetwork:
         Potential at which a neuron spikes, and what its spike is multiplied by. Spikes of the input are 1.
     resets_to_zero : bool
         After a spike; else the threshold is subtracted.
+    initial_potential : float
+        Membrane potential before the first step.
     """
 
     populations: Tuple[ExportedPopulation, ...]
@@ -73,6 +75,7 @@ class ExportedNetwork:
     threshold: float
     amplitude: float
     resets_to_zero: bool
+    initial_potential: float = 0.0
 
     @property
     def input(self) -> ExportedPopulation:
@@ -148,6 +151,7 @@ def read_exported(folder: Path) -> ExportedNetwork:
         float(neuron["threshold"]),
         float(neuron["spike_amplitude"]),
         neuron["reset"] == "zero",
+        float(neuron["initial_potential"]),
     )
 
 

@@ -80,16 +80,19 @@ def _simulate_one(
     firsts = {population.name: population.first_step for population in network.simulated}
     for population in network.simulated:
         _set_biases(chip, population.name, np.zeros(population.size))
-    last = max(firsts.values())
+    last = max(firsts.values()) + 1
     for begin in range(last + 1):
         for population in network.simulated:
-            if population.first_step == begin:
-                current = network.constant_current(population, pixels[:, None])[:, 0]
+            current = network.constant_current(population, pixels[:, None])[:, 0]
+            if population.first_step == begin:  # SANA-FE's neurons are at 0 before
+                _set_biases(chip, population.name, current + network.initial_potential)
+            elif population.first_step == begin - 1:
                 _set_biases(chip, population.name, current)
-        trace = chip.sim(steps if begin == last else 1, timing_model="simple", spike_trace=True)["spike_trace"]
-        for now, fired in enumerate(trace, begin):
+        now = steps - 1 if begin == last else 1
+        trace = chip.sim(now, timing_model="simple", spike_trace=True)["spike_trace"] if now else []
+        for at, fired in enumerate(trace, begin):
             for address in fired:
-                step = now - firsts[address.group_name]
+                step = at - firsts[address.group_name]
                 if 0 <= step < steps:
                     found[address.group_name].append((sample, address.neuron_offset, step))
 

@@ -1,4 +1,4 @@
-"""The exported network stepped with scipy's sparse matrices, all populations in each step."""
+"""The exported network stepped with scipy's sparse matrices, all populations in each step, in float64."""
 
 from typing import Dict, List
 
@@ -8,40 +8,39 @@ from snnb.crosscheck.exported import ExportedNetwork
 from snnb.crosscheck.spikes import Simulate
 
 
-def build(network: ExportedNetwork, dtype: type = np.float64) -> Simulate:
-    """Return what simulates a network, in float64 or float32."""
+def build(network: ExportedNetwork) -> Simulate:
+    """Return what simulates a network."""
     inbound = {
         population.name: [
-            (projection.source, (projection.weights * network.amplitude_of(projection.source)).astype(dtype))
+            (projection.source, projection.weights * network.amplitude_of(projection.source))
             for projection in network.spiking_inbound(population.name)
         ]
         for population in network.simulated
     }
-    threshold = dtype(network.threshold)
 
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
         samples = len(inputs)
         constant = network.input.coding == "current"
         pixels = inputs.T if constant else np.zeros((network.input.size, samples))
-        currents: Dict[str, np.ndarray] = {
-            p.name: network.constant_current(p, pixels).astype(dtype) for p in network.simulated
+        currents: Dict[str, np.ndarray] = {p.name: network.constant_current(p, pixels) for p in network.simulated}
+        potential: Dict[str, np.ndarray] = {
+            p.name: np.full((p.size, samples), network.initial_potential) for p in network.simulated
         }
-        potential: Dict[str, np.ndarray] = {p.name: np.zeros((p.size, samples), dtype) for p in network.simulated}
         found: Dict[str, List[np.ndarray]] = {name: [np.empty((0, 3), np.int64)] for name in potential}
         spikes: Dict[str, np.ndarray] = {}
         for step in range(steps):
             if not constant:
-                spikes[network.input.name] = inputs[:, :, step].T.astype(dtype)
+                spikes[network.input.name] = inputs[:, :, step].T.astype(np.float64)
             for name, membrane in potential.items():
                 membrane += currents[name]
                 for source, weights in inbound[name]:
                     membrane += weights @ spikes[source]
-                fired = membrane >= threshold
+                fired = membrane >= network.threshold
                 if network.resets_to_zero:
                     membrane[fired] = 0
                 else:
-                    membrane[fired] -= threshold
-                spikes[name] = fired.astype(dtype)
+                    membrane[fired] -= network.threshold
+                spikes[name] = fired.astype(np.float64)
                 sample, neuron = np.nonzero(fired.T)
                 found[name].append(np.stack([sample, neuron, np.full_like(sample, step)], axis=1))
         return {name: np.concatenate(rows) for name, rows in found.items()}

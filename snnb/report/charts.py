@@ -43,16 +43,35 @@ def svg(width: float, height: float, parts: Sequence[str], what: str) -> Markup:
 
 
 def line_chart(
-    lines: Sequence[Line], x_label: str, y_label: str, *, y_limits: Optional[Tuple[float, float]] = None
+    lines: Sequence[Line],
+    x_label: str,
+    y_label: str,
+    *,
+    y_limits: Optional[Tuple[float, float]] = None,
+    whole_x: bool = False,
+    log_y: bool = False,
 ) -> Markup:
-    """Draw lines over each other, with a legend above."""
+    """Draw lines over each other, with a legend above.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+    x_label, y_label : str
+    y_limits : tuple of float, optional
+    whole_x : bool
+        Whether x counts something, so that no fraction is marked.
+    log_y : bool
+        Whether y, all of it above 0, is drawn by its logarithm.
+    """
     width, height = WIDTH, 280.0
+    if log_y:
+        lines = [line._replace(y=np.log10(line.y).tolist()) for line in lines]
     frame = _Frame(
         _limits([value for line in lines for value in line.x]),
         y_limits or _limits([value for line in lines for value in line.y]),
         (LEFT, TOP + 22.0, width - RIGHT, height - BOTTOM),
     )
-    parts = frame.axes(x_label, y_label)
+    parts = frame.axes(x_label, y_label, whole_x=whole_x, log_y=log_y)
     place = float(LEFT)
     for line, hue in zip(lines, HUES * (1 + len(lines) // len(HUES))):
         dash = ' stroke-dasharray="6 4"' if line.dashed else ""
@@ -200,14 +219,16 @@ class _Frame:
     def path(self, x: Sequence[float], y: Sequence[float]) -> str:
         every = np.linspace(0, len(x) - 1, min(600, len(x))).astype(int)
         across, up = self.across(np.asarray(x)[every]), self.up(np.asarray(y)[every])
-        if len(across) == 1:  # a single value is a mark, since a line of no length is not drawn
-            return f"M{across[0] - 3:.1f} {up[0]:.1f}h6"
+        if len(across) == 1:  # a single value is a cross, since a line of no length is not drawn
+            return f"M{across[0] - 4:.1f} {up[0]:.1f}h8m-4 -4v8"
         return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(across, up))
 
-    def axes(self, x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False) -> List[str]:
+    def axes(
+        self, x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False, whole_x: bool = False
+    ) -> List[str]:
         frame = f"M{self._left:.1f} {self._top:.1f}V{self._bottom:.1f}H{self._right:.1f}"
         parts = [f'<path d="{frame}" fill="none" stroke="{SOFT}"/>']
-        for value in _ticks(*self._x, whole=log_x):
+        for value in _ticks(*self._x, whole=log_x or whole_x):
             x = float(self.across(np.array([value]))[0])
             parts.append(text(x, self._bottom + 14, _power(value) if log_x else f"{value:g}", anchor="middle", size=10))
         for value in _ticks(*self._y, whole=log_y):

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from snnb.report.charts import INK, SOFT, svg, text
 from snnb.text import printable
 
-BOX, TALL, GAP, BETWEEN = 190.0, 34.0, 26.0, 22.0  # width and height of a box, room below and beside it
+BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, room below and beside it
 WIDEST, NARROWEST = 12.0, 1.2  # arrows
 MARGIN, BEND = 12.0, 150.0
 SIDE_BY_SIDE = 5  # bent arrows beside one row that are drawn at full width

@@ -123,7 +123,9 @@ def _zero(found: Distribution, words: str) -> str:
 
 
 def _number(value: Optional[float]) -> str:
-    return "" if value is None else f"{value:,.4g}"
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _share(value: Optional[float]) -> str:

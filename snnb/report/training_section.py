@@ -7,6 +7,7 @@ from snnb.report.page import Figure, Section, Table, settings_table
 from snnb.text import JsonValue
 
 ACCURACY, LOSS = "accuracy", "loss"
+FAR = 20
 
 
 def training_section(
@@ -29,7 +30,9 @@ def training_section(
     if len(epochs) < 1:
         words.append("There is no history: the network was trained elsewhere.")
     figures = [
-        Figure(line_chart(lines, "epoch", name)) for name, lines in _lines(history).items() if lines and len(epochs) > 0
+        Figure(line_chart(lines, "epoch", name, whole_x=True, log_y=_falls_far(lines)))
+        for name, lines in _lines(history).items()
+        if lines and len(epochs) > 0
     ]
     last = {name: [f"{values[-1]:.4g}"] for name, values in history.items() if len(values)}
     tables = (
@@ -37,6 +40,12 @@ def training_section(
     )
     folded = {"Parameters of the training": settings_table(parameters)}
     return Section("training", "Training", words, figures, tables=tables, folded=folded)
+
+
+def _falls_far(lines: Sequence[Line]) -> bool:
+    """Whether the first values are so high, as a validation loss can be, that the others could not be told apart."""
+    values = [value for line in lines for value in line.y]
+    return min(values) > 0 and max(values) > FAR * min(values)
 
 
 def _lines(history: Mapping[str, Sequence[float]]) -> Dict[str, List[Line]]:

@@ -5,6 +5,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
 import numpy as np
 
+from snnb.network.network import Population
 from snnb.simulation.settings import SimulationSettings
 
 # Is given the output layer's spikes of the next steps, bool `(samples, steps, units)`.
@@ -70,6 +71,12 @@ def spike_table(parts: List[np.ndarray]) -> np.ndarray:
 def recorded_of(settings: SimulationSettings, first: int, samples: int) -> int:
     """Return of how many of a block's samples every spike is kept: of those among the first of the simulation."""
     return max(0, min(samples, settings.first + settings.record_spikes - first))
+
+
+def initial_potential(population: Population, settings: SimulationSettings) -> np.float32:
+    """Return the membrane potential of a population's neurons before the first step."""
+    start = 0.0 if population.activation == "softmax" else settings.initial_potential * settings.threshold
+    return np.float32(start)
 
 
 class BinCounts:

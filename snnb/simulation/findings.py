@@ -12,6 +12,7 @@ from snnb.simulation.totals import Totals
 SATURATED = 0.99
 # A rate that is in the last quarter of the time above that of the quarter before by this factor still rises.
 RISING = 1.05
+FEW = 5
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,20 @@ def findings(network: Network, totals: Totals, steps: int) -> Findings:
     mean_rates = {name: float(counts.mean() / most) for name, counts in totals.counts.items()}
     rising = _rising(network, totals)
     warnings = []
+    silent = [population.name for population in network.populations if mean_rates[population.name] == 0]
+    never = (
+        [f"layer {name} never spikes" for name in silent] if len(silent) <= FEW else [f"{_named(silent)} never spike"]
+    )
+    warnings += [f"{which}: simulate longer (--duration), or parse with a lower --percentile" for which in never]
     for population in network.populations:
-        if mean_rates[population.name] == 0:
-            warnings.append(
-                f"layer {population.name} never spikes: simulate longer (--duration), or parse with a lower "
-                "--percentile"
-            )
-        elif mean_rates[population.name] > SATURATED and population is not network.output:
+        if mean_rates[population.name] > SATURATED and population is not network.output:
             warnings.append(
                 f"layer {population.name} spikes nearly every step: raise --threshold, or parse with a higher "
                 "--percentile"
             )
     if rising:
         warnings.append(
-            f"the rate still rises at the end in {', '.join(rising)}: simulate longer (--duration), "
+            f"the rate still rises at the end in {_named(rising).rstrip(',')}: simulate longer (--duration), "
             "and leave the start out of the counts (--warm-up)"
         )
     return Findings(
@@ -68,6 +69,11 @@ def findings(network: Network, totals: Totals, steps: int) -> Findings:
         rising,
         warnings,
     )
+
+
+def _named(names: List[str]) -> str:
+    """Name a few; of many the first, the last and the number: `sim_accuracies.json` has all."""
+    return ", ".join(names) if len(names) <= FEW else f"{len(names)} layers, first {names[0]} and last {names[-1]},"
 
 
 def _rising(network: Network, totals: Totals) -> List[str]:

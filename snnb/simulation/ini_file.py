@@ -22,7 +22,7 @@ VERSION = 2
 REMEDY = "make it again with `snnb simulate`"
 
 
-def write_ini(network: Network, path: Path, *, threshold: float, reset: str) -> None:
+def write_ini(network: Network, path: Path, *, threshold: float, reset: str, initial_potential: float = 0.0) -> None:
     """Write a network.
 
     Parameters
@@ -31,11 +31,13 @@ def write_ini(network: Network, path: Path, *, threshold: float, reset: str) -> 
     path : Path
     threshold : float
     reset : {"subtraction", "zero"}
-        These two hold for all its neurons; see `SimulationSettings`.
+    initial_potential : float
+        As a share of the threshold. These three hold for all its neurons; see `SimulationSettings`.
     """
     entries = described(network)
     with h5py.File(path, "w") as file:
         file.attrs.update(format=FORMAT, version=VERSION, threshold=threshold, reset=reset, dt_ms=1.0)
+        file.attrs["initial_potential"] = initial_potential
         file.attrs["layers"] = json.dumps([entry.name for entry in entries])
         for entry in entries:
             group = file.create_group(entry.name)

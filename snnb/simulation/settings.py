@@ -28,7 +28,9 @@ class SimulationSettings(Options):
     """How a converted network is simulated; time steps of dt = 1 ms.
 
     With `poisson` input, a pixel spikes with amplitude 1 and probability min(1, pixel * input_rate * dt / 1000) a step.
-    The threshold is also the amplitude of a neuron's spike, as in the toolbox. The results do not depend on
+    The threshold is also the amplitude of a spike, as in the toolbox. Half of it as initial potential makes the
+    expected error of a rate smallest (Bu, Ding, Yu, Huang 2022, Optimized potential initialization for low-latency
+    spiking neural networks, AAAI); a softmax layer, which has no threshold, starts at 0. The results do not depend on
     `workers` and `scheduler`.
     """
 
@@ -54,6 +56,12 @@ class SimulationSettings(Options):
     reset: Annotated[
         Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
     ] = Field(default="subtraction", description="After a spike: by subtraction of the threshold, or to zero.")
+    initial_potential: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Potential at the start, of the threshold; 0.5 rounds rates where 0 rounds them down.",
+    )
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
         default=None, exclude=True, description="Scheduler of a Dask cluster whose workers share the samples."
@@ -85,6 +93,13 @@ class SimulationSettings(Options):
         if duration is not None and warm_up >= duration:
             raise ValueError(f"leaves no step of --duration {duration} to count; make it shorter")
         return warm_up
+
+    @field_validator("initial_potential")
+    @classmethod
+    def _is_zero_in_the_toolbox(cls, initial_potential: float, others: ValidationInfo) -> float:
+        if initial_potential and others.data.get("engine") == "toolbox":
+            raise ValueError("not with --engine toolbox, which starts at 0; use --engine tensorflow or event")
+        return initial_potential
 
     @field_validator("record_spikes")
     @classmethod

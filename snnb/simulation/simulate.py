@@ -137,7 +137,8 @@ def simulate(
     totals = run_job(job, x, y, progress)
     found = findings(network, totals, settings.counted_steps)
     operations = energy(network, totals)
-    write_ini(network, target / f"{name}_INI.h5", threshold=settings.threshold, reset=settings.reset)
+    dynamics = {"threshold": settings.threshold, "initial_potential": settings.initial_potential}
+    write_ini(network, target / f"{name}_INI.h5", reset=settings.reset, **dynamics)
     write_sums(target / "spike_rate_sums.npz", job, totals, x)
     if settings.by == "class":
         write_by_class(target / BY_CLASS, job, totals, x, y, class_names)

@@ -132,6 +132,7 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
         samples_file=None if pictures is None else pictures.path,
         samples_sha256=None if pictures is None else pictures.sha256,
         first_sample=params.first,
+        initial_potential=params.initial_potential,
         duration=params.duration,
         recorded_samples=params.record_spikes,
         seed=params.seed,

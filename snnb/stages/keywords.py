@@ -67,6 +67,7 @@ class SimulateKeywords(TypedDict, total=False):
     input_rate: int
     threshold: float
     reset: Literal["subtraction", "zero"]
+    initial_potential: float
     workers: int
     scheduler: Optional[str]
     record_spikes: int

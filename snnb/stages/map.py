@@ -14,7 +14,7 @@ from snnb.errors import InputError, UsageError
 from snnb.files import require_disk
 from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
 from snnb.memory import COMPILED
-from snnb.options import FigureFormat, Flag, Options, Seed, figures_field
+from snnb.options import Figures, Flag, Options, Seed
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.external import external_records
@@ -66,7 +66,7 @@ class MapParams(Options):
         default=None, description="Stamp of a graph of the run; by default that of the latest simulation."
     )
     seed: Seed = Field(default=0, description="Seed of everything random.")
-    figures: Optional[FigureFormat] = figures_field()
+    figures: Figures = None
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
         exclude=True,

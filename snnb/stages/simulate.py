@@ -8,7 +8,7 @@ from typing_extensions import Annotated
 from snnb.errors import UsageError
 from snnb.files import copy_file, require_disk
 from snnb.memory import TENSORFLOW
-from snnb.options import FIGURE_ENDINGS, FigureFormat, Flag, figures_field
+from snnb.options import FIGURE_ENDINGS, Figures, Flag
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import D, Kind, P, Record, StageRecord
@@ -49,7 +49,7 @@ class SimulateParams(SimulationSettings):
     label: Annotated[Optional[str], Flag(metavar="TEXT")] = Field(
         default=None, exclude=True, description="A name, shown by `snnb status` and `snnb compare`."
     )
-    figures: Optional[FigureFormat] = figures_field()
+    figures: Figures = None
     spike_code: str = Field(
         default="temporal_mean_rate",
         exclude=True,

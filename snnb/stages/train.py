@@ -11,7 +11,7 @@ from typing_extensions import Annotated
 from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
 from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
-from snnb.options import Count, FigureFormat, Flag, Seed, figures_field, fitting, from_pairs, typed
+from snnb.options import Count, FigureFormat, Figures, Flag, Seed, fitting, from_pairs, typed
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -67,7 +67,7 @@ class TrainParams(Recipe):
         description="Pixels that a trained model expects, for --model FILE: caffe, torch, tf, 0-1, 0-255 or "
         "mean=0.5,std=0.25; what makes them is folded into its first layers.",
     )
-    figures: Optional[FigureFormat] = figures_field()
+    figures: Figures = None
     seed: Seed = Field(default=0, description="Seed of everything random.")
 
     @field_validator("pixels")

@@ -14,10 +14,11 @@ ways_to_simulate = pytest.mark.parametrize(
 )
 
 
-def simulated_graph(parsed, folder, samples, reset, threshold, coding):
+def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0):
     """Return the pictures, what another simulator must know, and the graph; the simulation's files are in `folder`."""
     settings = SimulationSettings(
         engine="tensorflow",
+        initial_potential=start,
         samples=samples,
         duration=STEPS,
         warm_up=WARM_UP,
@@ -31,5 +32,5 @@ def simulated_graph(parsed, folder, samples, reset, threshold, coding):
     simulate(parsed, folder, name="net", x=x, y=np.arange(samples), scale=256.0, settings=settings, **names)
     codings = {"input": "spikes" if coding == "poisson" else "current", "out": "random"}
     counts = folder / "spike_rate_sums.npz"
-    simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, samples, 0)
+    simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, samples, 0, initial_potential=start)
     return x, simulated, build_graph(parsed, folder / "net_graph.h5", counts=counts, coding=codings)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snnb.crosscheck.compare import as_rounding, compare, few
+from snnb.crosscheck.compare import compare, few
 
 SAMPLES = 10
 PAIRS = {"a": 2000}
@@ -29,11 +29,3 @@ def test_a_spike_in_a_thousand_pairs_may_differ():
     (small,) = compare({"a": np.ones(3, int)}, {"a": np.array([1, 1, 2])}, {"a": 3})
     assert few(small, 1)
     assert not few(differ((0, 2)), 1)
-
-
-def test_three_times_what_rounding_makes_may_differ():
-    rounding = differ((0, 2), (1, 1))
-    assert as_rounding(differ((5, 11)), rounding, 11)
-    assert not as_rounding(differ((5, 12)), rounding, 12)
-    assert not as_rounding(differ((5, 11)), rounding, 10)
-    assert as_rounding(differ((5, 11)), differ((0, 4)), 10)

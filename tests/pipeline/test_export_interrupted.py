@@ -11,7 +11,7 @@ from tensorflow import keras
 from snnb.stages.runs import open_run
 from snnb.synapses.build import build_graph
 
-FORMATS = ["csv", "sonata", "npz"]
+FORMATS = ["csv", "sonata", "npz", "parts"]
 
 
 @pytest.fixture(scope="module")

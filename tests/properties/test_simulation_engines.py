@@ -205,7 +205,8 @@ def _step_by_graph(parsed, frames, options):
         source, *populations = graph.populations[:-1]
         currents = {p.name: _current(p, [q for q in graph.projections if q.target is p]) for p in populations}
     samples, threshold = frames.shape[2], np.float32(options.threshold)
-    potential = {p.name: np.zeros((p.size, samples), np.float32) for p in populations}
+    start = np.float32(options.initial_potential * options.threshold)
+    potential = {p.name: np.full((p.size, samples), start) for p in populations}
     counts = {p.name: np.zeros((samples, p.size), np.int64) for p in populations}
     for step, frame in enumerate(frames):
         active = {source.name: frame}
@@ -329,6 +330,7 @@ def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, archite
         warm_up=5,
         threshold=threshold,
         reset=reset,
+        initial_potential=architecture[-1] % 4 / 4,
         input=source,
         seed=architecture[-1],
         record_spikes=SAMPLES,

@@ -24,6 +24,7 @@ QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+MOST_BYTES = 3_000_000
 # The page stands in a frame of a given width; what is measured is written into the document around it.
 FRAME = """<body style="margin:0">
 <iframe id="page" style="border:0;width:{width}px;height:{height}px" srcdoc="{page}"></iframe>
@@ -46,10 +47,18 @@ onload = () => {{
 }}</script>"""
 
 
-@pytest.fixture(scope="module", params=["complete", "deep"])
+@pytest.fixture(scope="module", params=["complete", "deep", "squeezenet"])
 def page(request, tmp_path_factory):
     if request.param == "deep":
         return deep_page()
+    if request.param == "squeezenet":
+        run = Run("squeezenet_mnist224", path=tmp_path_factory.mktemp("squeezed"), dataset="digits", shape=(64, 64, 1))
+        run.prepare(limit=40)
+        run.train(epochs=1, steps_per_epoch=1)
+        run.simulate(samples=3, duration=30, by="class", bins=3)
+        run.graph()
+        run.map(hardware="jin_84x84", method="sequential")
+        return run.report().read_text()
     run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("seen") / "run"))
     run.simulate(engine="event", samples=60, duration=60, record_spikes=0, label="a label of some words " * 8)
     run.graph()
@@ -60,6 +69,7 @@ def page(request, tmp_path_factory):
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; `apt-get install chromium`")
 @pytest.mark.parametrize("width", [1280, 400])
 def test_nothing_is_wider_than_the_page_and_every_section_can_be_seen(page, tmp_path, width, request):
+    assert len(page.encode()) < MOST_BYTES
     around = tmp_path / "around.html"
     around.write_text(FRAME.format(page=html.escape(page), width=width, height=3000))
     chromium = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},3000"]

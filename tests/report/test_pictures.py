@@ -11,6 +11,8 @@ from snnb.report.activations import mean_activations, samples_within
 from snnb.report.charts import Line, histogram, line_chart, matrix, small_histogram, small_points
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 from snnb.report.graph_facts import distribution, share_that_carries
+from snnb.report.network_sections import _number
+from snnb.report.training_section import training_section
 from tests.report.deep import deep_page
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -139,7 +141,7 @@ def test_a_line_ends_at_its_values():
 
 def test_a_single_value_is_a_mark_that_can_be_seen():
     root, _ = drawn(line_chart([Line("loss", [1], [0.5])], "epoch", "loss"))
-    assert any(re.fullmatch(r"M[\d.]+ [\d.]+h6", path.get("d")) for path in root.iter(f"{SVG}path"))
+    assert any(re.fullmatch(r"M[\d.]+ [\d.]+h8m-4 -4v8", path.get("d")) for path in root.iter(f"{SVG}path"))
 
 
 def test_the_share_that_carries_is_the_smallest():
@@ -199,3 +201,38 @@ def test_the_page_of_150_layers_is_below_three_megabytes(document):
     page = document(text)
     assert page.sections["rates"]["svg"] == page.sections["activations"]["svg"] == 150
     assert len(page.sections["projections"]["rows"]) == 1 + 150 + 49
+
+
+def ticks_of(chart):
+    root, _ = drawn(chart)
+    return [text.text for text in root.iter(f"{SVG}text")]
+
+
+def test_epochs_are_marked_by_whole_numbers_and_a_loss_that_falls_far_by_its_powers_of_ten():
+    one = training_section({"epoch": [1], "accuracy": [0.5]}, {}, {})
+    assert ticks_of(one.figures[0].picture)[0] == "1"
+    history = {"epoch": [1, 2, 3], "accuracy": [0.1, 0.2, 0.3], "loss": [1.5, 1.0, 0.7], "val_loss": [33.0, 3.0, 0.9]}
+    accuracy, loss = training_section(history, {}, {}).figures
+    assert {"1", "2", "3"} <= set(ticks_of(accuracy.picture))
+    assert "1.5" not in ticks_of(accuracy.picture)
+    assert {"1", "10"} <= set(ticks_of(loss.picture))
+    assert "20" not in ticks_of(loss.picture)
+    root, _ = drawn(loss.picture)
+    heights = [
+        float(path.get("d").split("L")[0].split(" ")[1]) for path in root.iter(f"{SVG}path") if "L" in path.get("d")
+    ]
+    highest, lowest = 30.0, 246.0  # of the frame; 33 is the highest value, 0.7 the lowest
+    assert heights[1] == pytest.approx(highest, abs=0.1)
+    share = np.log(33 / 1.5) / np.log(33 / 0.7)
+    assert heights[0] == pytest.approx(highest + share * (lowest - highest), abs=0.1)
+
+
+def test_large_numbers_have_separators_and_small_ones_their_digits():
+    assert [_number(value) for value in (None, 0, 0.00012346, 12.3456, 1000.4, 115200)] == [
+        "",
+        "0",
+        "0.0001235",
+        "12.35",
+        "1,000",
+        "115,200",
+    ]

@@ -17,6 +17,7 @@ CHANGES = [
     {"warm_up": 23},
     {"threshold": 0.5},
     {"reset": "zero"},
+    {"initial_potential": 0.5, "threshold": 2.0},
     {"input": "poisson", "input_rate": 700.0},
     {"input": "poisson", "threshold": 0.5, "reset": "zero"},
 ]
@@ -89,6 +90,57 @@ def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
 
 
+@pytest.mark.parametrize("shape", [(9, 11, 2), (1, 1, 2), (1, 6, 3)])
+def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
+    """Few filters and many, such as fill no vector; windows at edges, beyond them, and far from each other."""
+    from tensorflow.keras import Input, Model, layers
+
+    from snnb.conversion.h5 import save_keras
+    from snnb.network.read import read_network
+
+    options = {"padding": "same", "activation": "relu"}
+    x = Input(shape, name="input")
+    first = layers.Conv2D(5, 1, name="00Conv2D_5", **options)(x)
+    ends = [
+        layers.Conv2D(filters, kernel, strides=stride, dilation_rate=dilation, name=f"{i:02d}Conv2D_{i}", **options)(
+            first
+        )
+        for i, (filters, kernel, stride, dilation) in enumerate(
+            [(3, (2, 5), 1, 1), (48, 3, 2, 1), (97, (3, 2), 1, 1), (20, 2, 1, 2), (16, 3, 1, 3), (70, 2, 3, 1)], start=1
+        )
+    ]
+    y = layers.Concatenate(name="10Concatenate")([layers.Flatten(name=f"f{i}")(end) for i, end in enumerate(ends)])
+    y = layers.Dense(130, activation="relu", name="11Dense_130")(y)
+    model = Model(x, layers.Dense(7, activation="softmax", name="12Dense_7")(y))
+    random = np.random.default_rng(0)
+    weights = [
+        random.normal(0.1, 0.5, w.shape) / max(1, np.prod(w.shape[:-1]) / 20) ** 0.5 for w in model.get_weights()
+    ]
+    model.set_weights([np.round(w * 256) / 256 for w in weights])
+    save_keras(model, tmp_path / "w_parsed.h5", "w")
+    network = read_network(tmp_path / "w_parsed.h5")
+    pictures = np.round(random.random((5, *shape)) * 16).astype(np.float32) / 16
+    settings = SETTINGS.changed(samples=5, duration=30, record_spikes=0)
+    one, two = (e(network, settings).simulate(pictures, 0, lambda s: None) for e in (TensorFlowEngine, EventEngine))
+    for name, counts in one.counts.items():
+        np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
+
+
+def test_blocks_of_weights_leave_no_trace(trained, monkeypatch):
+    """Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one."""
+    from snnb.simulation.engines.event import geometry, layer_loops
+
+    whole, _ = _run(EventEngine, trained, SETTINGS)
+    monkeypatch.setattr(layer_loops, "MOST_FILTERS", 0)
+    monkeypatch.setattr(layer_loops, "MOST_UNITS", 0)
+    for size in (256, 5 * 256, 100_000):
+        monkeypatch.setattr(geometry, "BLOCK_BYTES", size)
+        parts, _ = _run(EventEngine, trained, SETTINGS)
+        for name, counts in whole.counts.items():
+            np.testing.assert_array_equal(parts.counts[name], counts, err_msg=f"{name} {size}")
+        np.testing.assert_array_equal(parts.readout, whole.readout)
+
+
 def _max_pooled(spikes, pool, stride, padding):
     """Spikes `(steps, height, width, channels)` through spiking max pooling, by its definition, window by window."""
     height, width = spikes.shape[1:3]
@@ -159,14 +211,14 @@ def test_says_what_it_cannot_do(branched, pooled):
 def test_what_is_kept_compiled_knows_the_files_of_all_that_it_calls():
     from snnb.simulation.engines.event import kernels, pooling
 
-    for kept in (kernels.dense._cache, pooling.average._cache):
+    for kept in (kernels.weighted._cache, pooling.maximum._cache):
         files = {name for name, *_ in kept._cache_file._source_stamp}
-        assert {"kernels.py", "llvm.py", "neurons.py", "pooling.py"} <= files
+        assert {"kernels.py", "llvm_rows.py", "neurons.py", "pooling.py", "spikes.py"} <= files
 
 
 def test_a_read_only_installation_works_without_a_compilation_cache(tmp_path):
     (tmp_path / "file").touch()
-    code = "from snnb.simulation.engines.event.spike_trains import merged; print(type(merged._cache).__name__)"
+    code = "from snnb.simulation.engines.event.spikes import listed; print(type(listed._cache).__name__)"
     nowhere = str(tmp_path / "file" / "below")  # a directory that nobody can make, whoever runs the test
     script = (
         "import numba.core.caching as c\n"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.simulation.block import late_quarters
-from snnb.simulation.findings import findings
+from snnb.simulation.findings import _named, findings
 from snnb.simulation.quality import Quality
 from snnb.simulation.totals import Totals
 
@@ -47,3 +47,9 @@ def test_shares_of_silent_and_saturated_neurons(branched):
     assert found.saturated[first.name] == 0.5
     assert found.mean_rates[first.name] == pytest.approx((5 / 4 + 20 / 2) / 20)
     assert found.warnings == []
+
+
+def test_many_rising_layers_are_counted_and_a_few_named():
+    names = [f"layer{number}" for number in range(7)]
+    assert _named(names[:5]) == "layer0, layer1, layer2, layer3, layer4"
+    assert _named(names) == "7 layers, first layer0 and last layer6,"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from snnb.errors import UsageError
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine, _reached
 from snnb.simulation.randomness import INPUT, Streams
@@ -131,3 +132,20 @@ def test_what_reaches_the_threshold(threshold):
     drawn = np.random.default_rng(0).normal(threshold, threshold, 10_000)
     potential = np.array([*near, 0, -0.0, -reached, 1e30, -1e30, *drawn], np.float32)
     np.testing.assert_array_equal(_reached(tf.constant(potential), threshold).numpy(), potential >= reached)
+
+
+@pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
+@pytest.mark.parametrize("start", [0, 0.25, 0.5, 0.75])
+def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_and_what_it_got(exact, engine, start):
+    settings = SETTINGS.changed(initial_potential=start)
+    counted = engine(exact.network, settings).simulate(exact.x[:70], 0, lambda spikes: None)
+    layer = next(layer for layer in exact.keras.layers if layer.name.startswith("00Conv2D"))
+    kernel, bias = (values.astype(np.float64) for values in layer.get_weights())
+    current = tf.nn.conv2d(exact.x[:70].astype(np.float64), kernel, 1, "SAME").numpy() + bias
+    expected = np.floor(start + settings.duration * np.clip(current, 0, 1))
+    np.testing.assert_array_equal(counted.counts[layer.name], expected)
+
+
+def test_the_toolbox_starts_at_zero():
+    with pytest.raises(UsageError, match=r"--initial-potential 0\.5: not with --engine toolbox"):
+        SETTINGS.changed(engine="toolbox", initial_potential=0.5)

@@ -15,6 +15,7 @@ CHANGES = [
     {"warm_up": 23},
     {"threshold": 0.5},
     {"reset": "zero"},
+    {"initial_potential": 0.5, "threshold": 2.0},
     {"input": "poisson", "input_rate": 700.0},
     {"input": "poisson", "threshold": 0.5, "reset": "zero"},
 ]

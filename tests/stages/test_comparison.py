@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 
 import matplotlib.pyplot
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from scipy.optimize import brentq
 
 from snnb import Run
+from snnb.cli.main import main
 from snnb.errors import InputError, UsageError
 from snnb.stages.comparison import compare, split_place
 from snnb.stages.runs import open_run
@@ -86,11 +88,34 @@ def test_table_json_and_figure(five, tmp_path):
     assert "model" not in lines  # one run
     assert sum(line.startswith("samples ") for line in result.stdout.splitlines()) == 1
     assert lines[f"picture: {figure}"]
-    assert figure.read_text().startswith("<?xml")
+    drawn = "".join(ElementTree.parse(figure).getroot().itertext())
+    assert "short & <quick>" in drawn
+    assert all(stamp in drawn for stamp in list(five.records_of("simulate"))[2:])  # its text is text
     document = json.loads(snnb_compare(five.path, "--json").stdout)
     assert [one["stamp"] for one in document["simulations"]] == list(five.records_of("simulate"))
     again = snnb_compare(five.path, "--figure", figure)
     assert (again.returncode, "exists" in again.stderr) == (2, True)
+
+
+def test_status_names_what_differs(five, capsys):
+    assert main(["status", str(five.path), "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    simulations = [stage for stage in stages if stage["stage"].startswith("simulations/")]
+    told = [{key: one["differs"].get(key) for key in ("percentile", "duration", "input")} for one in simulations]
+    assert told == [
+        {"percentile": None, "duration": 60, "input": "constant"},
+        {"percentile": 99.9, "duration": 50, "input": "constant"},
+        {"percentile": 99.0, "duration": 50, "input": "constant"},
+        {"percentile": 99.0, "duration": 100, "input": "constant"},
+        {"percentile": 99.0, "duration": 100, "input": "poisson"},
+    ]
+    assert [one["made_with"] for one in simulations] == [{}, {"percentile": 99.9}, {}, {}, {}]
+    assert all("threshold" not in one["differs"] for one in simulations)
+    assert main(["status", str(five.path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "short & <quick>" in line]
+    assert "made with percentile 99.9" in line
+    assert "duration 50" in line
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf"])

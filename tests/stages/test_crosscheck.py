@@ -3,13 +3,14 @@
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
 from snnb.cli.main import main
-from snnb.errors import InputError, UsageError, VerificationError
+from snnb.errors import InputError, ResourceError, UsageError, VerificationError
 from snnb.stages.crosscheck import crosscheck
 from snnb.synapses import store
 from tests.pipeline.conftest import RECORDED
@@ -76,3 +77,15 @@ def test_without_the_simulator(run, monkeypatch, simulator):
     monkeypatch.setitem(sys.modules, simulator, None)
     with pytest.raises(UsageError, match="extra `crosscheck`"):
         crosscheck(run, simulator)
+
+
+def test_too_little_memory_or_disk(run, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2_000_000, total=1 << 34))
+    with pytest.raises(
+        ResourceError, match=r"sanafe takes about 2\.6 MB of memory for 3,664 synapses, 2\.0 MB are free"
+    ):
+        crosscheck(run, "sanafe")
+    assert crosscheck(run, "scipy").samples == 2
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(ResourceError, match=r"of the 1\.0 kB that are free there; set TMPDIR"):
+        crosscheck(run, "scipy")

@@ -15,7 +15,7 @@ from snnb.synapses import store
 from snnb.synapses.build import build_graph
 from tests.synapses.networks import counts_of, save, save_counts, set_random_weights, varied
 
-PATIENCE = 60  # seconds for one file
+PATIENCE = 300  # seconds for one file: a copy of the process computes for up to 20 on one that HDF5 reads in circles
 
 
 class Worker:

@@ -53,7 +53,7 @@ def describe(
             "spikes_at": "membrane potential >= threshold",
             "reset": request.reset,
             "spike_amplitude": request.threshold,
-            "initial_potential": 0.0,
+            "initial_potential": request.initial_potential,
             "refractory_steps": 0,
             "bias_unit": "added to the membrane potential in every time step",
             "delay_steps": 0,

@@ -193,6 +193,11 @@ def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
         "threshold: a neuron spikes when its potential is at least 1, NIR's when it is above 1",
         "time: NIR's dv/dt = r I; a step here adds r I once, and a spike passes all layers in the same step",
     ]
+    if request.initial_potential:
+        losses.append(
+            f"start: neurons start at {request.initial_potential / request.threshold:g} of their threshold; "
+            "NIR's have no initial potential"
+        )
     losses += [
         f"random: the softmax layer {population.name} is written as IF; its spikes are drawn from softmax of its input"
         for population in graph.populations

@@ -52,6 +52,11 @@ class Request:
         """What follows a spike, `subtraction` or `zero`; the former where no simulation is known."""
         return "subtraction" if self.simulated is None else self.simulated.reset
 
+    @property
+    def initial_potential(self) -> float:
+        """The membrane potential of a neuron before the first step."""
+        return 0.0 if self.simulated is None else self.simulated.initial_potential * self.threshold
+
     def rate_scale(self, graph: SynapseGraph) -> float:
         """Return the factor from spikes per time step to the unit of rates."""
         return 1.0 if graph.recording is None else graph.recording.rate_scale(self.options.rate_unit)

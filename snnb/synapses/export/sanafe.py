@@ -13,7 +13,7 @@ from typing import BinaryIO, Dict, List, Tuple
 
 import numpy as np
 
-from snnb.errors import ResourceError
+from snnb.errors import ResourceError, UsageError
 from snnb.synapses.export.description import delay_steps_of
 from snnb.synapses.export.request import TEXT_BATCH, Counter, Format, Request
 from snnb.synapses.graph import SynapseGraph
@@ -30,6 +30,11 @@ Relays = Dict[Tuple[str, int], int]
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: groups, biases, synapses, mapping; see `Format`."""
+    if request.initial_potential:
+        raise UsageError(
+            "format sanafe has no word for neurons that do not start at 0, as this simulation's with "
+            "--initial-potential: simulate without it, or use `snnb crosscheck --with sanafe`"
+        )
     relays, threshold = relays_of(graph), request.threshold
     reset = RESETS[request.reset]
     number = {population.name: k for k, population in enumerate(graph.populations)}

@@ -26,6 +26,8 @@ class Simulated:
     recorded_samples : int
         Samples whose spike times were kept.
     seed : int
+    initial_potential : float
+        Membrane potential of neurons with a threshold before the first step, as a share of it.
     first_sample : int
         Number in the file of the first picture that is simulated; the others follow it.
     """
@@ -41,3 +43,4 @@ class Simulated:
     recorded_samples: int
     seed: int
     first_sample: int = 0
+    initial_potential: float = 0.0

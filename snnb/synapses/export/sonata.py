@@ -64,7 +64,7 @@ def _neuron_parameters(request: Request) -> Dict[str, object]:
     shared: Dict[str, object] = {
         "C_m": 1.0,
         "E_L": 0.0,
-        "V_m": 0.0,
+        "V_m": request.initial_potential / request.threshold,
         "V_th": 1.0,
         "tau_m": NO_LEAK_MS,
         "I_e": 0.0,

@@ -24,6 +24,9 @@ from snnb.simulation.settings import SimulationSettings
 
 # After so many steps of all samples the output is handed on.
 CHUNK_STEPS = 250
+# A thread does some samples at a time: a block's are made at least so many groups for each thread, and the spikes of a
+# group's neurons take at most so many bytes.
+GROUPS, GROUP_BYTES = 4, 1 << 20
 
 
 class EventEngine:
@@ -43,30 +46,30 @@ class EventEngine:
         self._threads = threads or processors()
         self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
         for _ in range(self._threads):
-            self._scratch.put(Scratch(self._prepared.train_steps))
+            self._scratch.put(Scratch())
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
-        block = BlockState(self._prepared, x, first)
+        block = BlockState(self._prepared, x, first, self._at_once(len(x)))
         bins, stopped = BinCounts(self._settings), threading.Event()
 
-        def work(sample: int, start: int, output: np.ndarray) -> None:
+        def work(group: int, start: int, output: np.ndarray) -> None:
             scratch, at_once = self._scratch.get(), self._prepared.train_steps
             try:
-                for step in range(0, len(output), at_once):
+                for step in range(0, output.shape[1], at_once):
                     if stopped.is_set():
                         return
-                    block.advance(scratch, sample, start + step, output[step : step + at_once])
+                    block.advance(scratch, group, start + step, output[:, step : step + at_once])
             finally:
                 self._scratch.put(scratch)
 
         with ThreadPoolExecutor(self._threads) as pool:
             try:
                 for start, steps in self._chunks():
-                    if start == self._settings.warm_up:
+                    if start == self._settings.warm_up > 0:
                         block.forget_counts()
                     output = np.zeros((len(x), steps, self._prepared.network.output.size), np.bool_)
-                    futures = [pool.submit(work, i, start, output[i]) for i in range(len(x))]
+                    futures = [pool.submit(work, i, start, output[group]) for i, group in enumerate(block.groups)]
                     for future in futures:
                         future.result()
                     observe(output)
@@ -75,6 +78,11 @@ class EventEngine:
                 stopped.set()
                 raise
         return replace(block.counted(), by_bin=bins.counted())
+
+    def _at_once(self, samples: int) -> int:
+        """Return how many samples a thread takes at a time, so that little is left to Python, and no thread idle."""
+        fitting = GROUP_BYTES // (self._prepared.network.neurons // 8 * self._prepared.train_steps + 1)
+        return max(1, min(samples // (GROUPS * self._threads), fitting))
 
     def _chunks(self) -> Iterator[Tuple[int, int]]:
         """Yield the first step and the number of steps of each chunk; counting, and each bin, starts with one."""

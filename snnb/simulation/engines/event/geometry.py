@@ -1,44 +1,194 @@
-"""The tables that the compiled loops walk through, made of a projection's geometry."""
+"""The tables that the compiled loops walk through, made of a projection's geometry and weights."""
 
-from typing import Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 
 from snnb.network.geometry import Geometry
-from snnb.simulation.engines.event.types import Reach, Segments
+from snnb.simulation.engines.event.arrays import aligned, zeros
+from snnb.simulation.engines.event.types import GROUP, PARTS, WIDTH, WIDTHS, Reach, Runs, Weighted, Windows
+
+# Bytes of a block of weights, which stays in the second-level cache.
+BLOCK_BYTES = 128 << 10
+
+_NO_NUMBERS, _NO_INDICES, _NO_BOUNDS = np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.int64)
+_NO_WINDOWS = Windows(_NO_NUMBERS, _NO_BOUNDS, _NO_INDICES, _NO_INDICES, _NO_INDICES, _NO_INDICES, _NO_INDICES, 0, 0)
+_NO_RUNS = Runs(_NO_NUMBERS, _NO_BOUNDS, _NO_INDICES, _NO_INDICES, _NO_BOUNDS, _NO_INDICES, _NO_INDICES)
+_NO_REACH = Reach(_NO_NUMBERS, _NO_INDICES, _NO_INDICES, _NO_INDICES, 0)
 
 
-def reach_of(geometry: Geometry) -> Reach:
-    """List the windows of each position of the input."""
+def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
+    """List what the windows read: by block of weights, window, and range.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of a projection whose windows read all channels.
+    weights : ndarray of float32, shape `geometry.kernel_shape`
+    """
+    filters, channels = _filled_up(geometry.filters), geometry.channels
+    most = max(1, BLOCK_BYTES // (WIDTHS[0] * weights.itemsize))
+    parts = -(-channels // most)  # of the channels of a position
+    edges = np.linspace(0, channels, parts + 1).astype(np.int64)
+    taps_of_block = max(1, min(most // channels, geometry.columns.taps))
+    triples = _triples(geometry)
+    # A piece is a part of the channels of one position, under one tap of one window.
+    position, window, tap = (np.repeat(values, parts) for values in triples)
+    part = np.tile(np.arange(parts), len(triples[0]))
+    of_row = geometry.columns.taps
+    blocks_of_row = -(-of_row // taps_of_block)
+    block = (tap // of_row * blocks_of_row + tap % of_row // taps_of_block) * parts + part
+    row, unit = tap * channels + edges[part], position * parts + part
+    windows = geometry.rows.outputs * geometry.columns.outputs
+    order = np.lexsort((row, block * windows + window))
+    row, unit, cell = row[order], unit[order], (block * windows + window)[order]
+    units = geometry.rows.size * geometry.columns.size
+    bounds = np.append((np.arange(units)[:, np.newaxis] * channels + edges[:-1]).ravel(), units * channels)
+    shift = row - bounds[unit]
+    # A piece that follows the one before it, of the same window and block, goes on with its range.
+    begins = np.flatnonzero(
+        (np.diff(cell, prepend=-1) != 0) | (np.diff(unit, prepend=-2) != 1) | (np.diff(shift, prepend=0) != 0)
+    )
+    blocks = int(block.max()) + 1 if len(block) else 0
+    rows = geometry.rows.taps * geometry.columns.taps * channels
+    found = Windows(
+        weights=_by_width(weights.reshape(rows, -1), filters),
+        bounds=bounds,
+        target=(np.arange(windows) * geometry.filters).astype(np.int32),
+        start=np.searchsorted(cell[begins], np.arange(blocks * windows + 1)).astype(np.int32),
+        first=unit[begins].astype(np.int32),
+        stop=(np.append(unit[begins[1:] - 1], unit[-1:]) + 1).astype(np.int32),
+        shift=shift[begins].astype(np.int32),
+        rows=rows,
+        filters=filters,
+    )
+    return Weighted(found, _NO_RUNS, _NO_REACH)
+
+
+def _by_width(rows: np.ndarray, filters: int) -> np.ndarray:
+    """Put the weights of filters that are added at once next to each other; zeros for those that there are not."""
+    flat, done = zeros((len(rows) * filters,), np.float32), 0
+    while done < filters:
+        width = next(width for width in WIDTHS if width <= filters - done)
+        group = flat[len(rows) * done : len(rows) * (done + width)].reshape(len(rows), width)
+        there = rows[:, done : done + width]
+        group[:, : there.shape[1]] = there
+        done += width
+    return flat
+
+
+def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
+    """List where the spikes of each position arrive; see `windows_of`."""
+    rows, columns, filters, channels = geometry.rows, geometry.columns, geometry.filters, geometry.channels
+    # Along a row of the image, a run is one position with outputs next to each other.
+    begins = np.flatnonzero((np.diff(columns.input, prepend=-1) != 0) | (np.diff(columns.output, prepend=-2) != 1))
+    sequences = [tuple(taps.tolist()) for taps in np.split(columns.tap, begins[1:])] if len(begins) else []
+    placed, kept = _placed(sequences, embedded=filters % WIDTH == 0)
+    sizes = [_filled_up(len(sequence) * filters) for sequence in kept]
+    blocks = [np.zeros((rows.taps, channels, size), np.float32) for size in (*sizes, 0)]
+    for block, sequence in zip(blocks, kept):
+        of_taps = weights.reshape(rows.taps, columns.taps, channels, filters)[:, list(sequence)]
+        block[..., : len(sequence) * filters] = of_taps.transpose(0, 2, 1, 3).reshape(rows.taps, channels, -1)
+    origin = np.cumsum([0, *(channels * size for size in sizes)])  # of the blocks in a row of the kernel
+    of_block = np.array([block for block, _ in placed], np.int64)
+    offset = np.array([taps * filters for _, taps in placed], np.int64)
+    length = np.array([len(sequence) for sequence in sequences], np.int64)
+    position = (rows.input[:, np.newaxis] * columns.size + columns.input[begins]).ravel()
+    target = (rows.output[:, np.newaxis] * columns.outputs + columns.output[begins]).ravel() * filters
+    stride = np.tile(np.array(sizes, np.int64)[of_block], len(rows.input))
+    first = (rows.tap[:, np.newaxis] * origin[-1] + origin[of_block] + offset).ravel() - position * channels * stride
+    parts = np.tile(-(-length * filters // WIDTH), len(rows.input))
+    # Those that are too long are cut.
+    pieces = -(-parts // PARTS)
+    piece = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    position, target, stride, first, parts = (np.repeat(a, pieces) for a in (position, target, stride, first, parts))
+    target, first = target + piece * PARTS * WIDTH, first + piece * PARTS * WIDTH
+    parts = np.minimum(parts - piece * PARTS, PARTS)
+    order = np.lexsort((target, position))
+    found = Runs(
+        weights=aligned(np.concatenate([block.reshape(rows.taps, -1) for block in blocks], axis=1).ravel()),
+        bounds=np.arange(rows.size * columns.size + 1) * channels,
+        start=np.searchsorted(position[order], np.arange(rows.size * columns.size + 1)).astype(np.int32),
+        target=target[order].astype(np.int32),
+        first=first[order],
+        stride=stride[order].astype(np.int32),
+        parts=parts[order].astype(np.int32),
+    )
+    return Weighted(_NO_WINDOWS, found, _NO_REACH)
+
+
+def _placed(sequences: List[Tuple[int, ...]], embedded: bool) -> Tuple[List[Tuple[int, int]], List[Tuple[int, ...]]]:
+    """Return where each sequence of taps is found, as which of those that are kept and from which of its taps on.
+
+    Where `embedded`, one that is a part of another, as at the edge of an image, is not kept.
+    """
+    kept: List[Tuple[int, ...]] = []
+    place: Dict[Tuple[int, ...], Tuple[int, int]] = {}
+    for sequence in sorted(set(sequences), key=lambda sequence: (-len(sequence), sequence)):
+        length = len(sequence)
+        place[sequence] = next(
+            (
+                (i, first)
+                for i, longer in enumerate(kept if embedded else [])
+                for first in range(len(longer) - length + 1)
+                if longer[first : first + length] == sequence
+            ),
+            (len(kept), 0),
+        )
+        if place[sequence] == (len(kept), 0):
+            kept.append(sequence)
+    return [place[sequence] for sequence in sequences], kept
+
+
+def reach_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
+    """List the windows of each position, or of each neuron where there are few channels.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of a projection whose windows read one channel each.
+    weights : ndarray of float32, shape (taps, filters) or (1, filters)
+        By tap, or the same for all taps.
+    """
+    channels, filters, positions = geometry.channels, geometry.filters, geometry.rows.size * geometry.columns.size
+    position, window, tap = _triples(geometry)
+    tap = tap * filters if len(weights) > 1 else np.zeros_like(tap)
+    target = window * filters
+    if filters > channels or channels < GROUP // 2:
+        filter_ = np.arange(filters)
+        position = (position[:, np.newaxis] * channels + filter_ // geometry.multiplier).ravel()
+        target, tap = ((first[:, np.newaxis] + filter_).ravel() for first in (target, tap))
+        positions, channels = positions * channels, 1
+    order = np.lexsort((target, position))
+    start, target, tap = np.searchsorted(position[order], np.arange(positions + 1)), target[order], tap[order]
+    places, each = np.arange(positions), np.array_equal(start, np.arange(positions + 1))
+    if each and channels == 1:
+        start = start[:0]
+    if each and np.array_equal(target, places * channels):
+        # A shortcut: one weight for each neuron saves the way over position and channel.
+        weights = weights.ravel()[tap[:, np.newaxis] + np.arange(channels)]
+        channels = 0
+    found = Reach(
+        weights=aligned(np.append(weights.ravel(), np.zeros(GROUP, np.float32))),
+        start=start.astype(np.int32),
+        target=target.astype(np.int32),
+        tap=tap.astype(np.int32),
+        channels=channels,
+    )
+    return Weighted(_NO_WINDOWS, _NO_RUNS, found)
+
+
+def _filled_up(filters: int) -> int:
+    return -(-filters // WIDTH) * WIDTH
+
+
+def _triples(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return position in the image, window and tap wherever they meet: each pair of a row's and a column's triples."""
     rows, columns = geometry.rows, geometry.columns
-    # Each pair of a row's and a column's (input, output, tap) is one of the image's.
     position = (rows.input[:, np.newaxis] * columns.size + columns.input).ravel()
     window = (rows.output[:, np.newaxis] * columns.outputs + columns.output).ravel()
     tap = (rows.tap[:, np.newaxis] * columns.taps + columns.tap).ravel()
-    order = np.lexsort((window, position))
-    start = np.searchsorted(position[order], np.arange(rows.size * columns.size + 1))
-    return Reach(start, (window[order] * geometry.filters).astype(np.int32), tap[order].astype(np.int32))
-
-
-def segments_of(geometry: Geometry) -> Segments:
-    """List what the windows read: by row of the kernel, row of windows, window, and position."""
-    rows, columns = geometry.rows, geometry.columns
-    across, _ = columns.by_output()
-    position, window, tap = (values[across] for values in (columns.input, columns.output, columns.tap))
-    # A column that follows the one before it, in the same window, goes on with its segment.
-    begins = np.flatnonzero((np.diff(window, prepend=-1) != 0) | (np.diff(position, prepend=-2) != 1))
-    length = np.diff(begins, append=len(position))
-    down = np.lexsort((rows.output, rows.tap))
-    first = (rows.input[down, np.newaxis] * columns.size + position[begins]).ravel()
-    output = (rows.output[down, np.newaxis] * columns.outputs + window[begins]).ravel()
-    taps = (rows.tap[down, np.newaxis] * columns.taps + tap[begins]).ravel()
-    return Segments(
-        target=(output * geometry.filters).astype(np.int32),
-        first=first.astype(np.int32),
-        stop=(first + np.tile(length, len(down))).astype(np.int32),
-        shift=(taps - first) * geometry.channels * geometry.filters,
-        positions=rows.size * columns.size,
-    )
+    return position, window, tap
 
 
 def pooling_windows(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray]:
@@ -50,11 +200,17 @@ def pooling_windows(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray]:
         Neurons; -1 where an input is in fewer windows.
     inputs : ndarray of float32, shape (neurons,)
     """
-    reach, channels = reach_of(geometry), geometry.channels
-    number = np.diff(reach.start)
-    position = np.repeat(np.arange(len(number)), number)
+    channels, (position, window, _) = geometry.channels, _triples(geometry)
+    order = np.lexsort((window, position))
+    start = np.searchsorted(position[order], np.arange(geometry.rows.size * geometry.columns.size + 1))
+    number = np.diff(start)
     windows = np.full((number.max(), len(number)), -1, np.int32)
-    windows[np.arange(len(position)) - reach.start[position], position] = reach.target
+    windows[np.arange(len(position)) - start[position[order]], position[order]] = window[order] * geometry.filters
     each = windows[..., np.newaxis] + np.arange(channels, dtype=np.int32)
     table = np.where(windows[..., np.newaxis] < 0, np.int32(-1), each).reshape(len(windows), -1)
-    return table, np.repeat(geometry.taps().ravel(), channels).astype(np.float32)
+    return table, inputs_of(geometry)
+
+
+def inputs_of(geometry: Geometry) -> np.ndarray:
+    """Count the inputs of each neuron of a pooling layer: float32, shape (neurons,)."""
+    return np.repeat(geometry.taps().ravel(), geometry.filters).astype(np.float32)

@@ -1,256 +1,175 @@
 """The compiled work of populations with weights, which are added only where there are spikes.
 
-A `SpikeTrain` lists the neurons that spike, step after step, in rising order. So a neuron's contributions arrive in the
-order of its inputs, and its current is a sequential float32 sum. What makes it fast:
+The spikes of a step are listed in rising order. So a neuron's contributions arrive in the order of its inputs, and its
+current is a sequential float32 sum. What makes it fast:
 
-- what a window of a convolution reads of a row of the image are consecutive events, whose weights are summed in
-  registers before they are stored (`add_rows`); one kernel row after the other, so that its weights stay in the cache;
-- the membrane update is a flat loop that the compiler vectorises, and spikes are found 64 at a time (`fire`).
+- where there are many filters, the rows of weights that a window of a convolution reads are summed in registers before
+  they are stored; a block of rows stays in the cache while all windows of some steps pass (`Windows`);
+- where there are few, what the spikes of a position add to all windows of a row is one run of numbers (`Runs`);
+- where a neuron reads few others, 64 neurons are added to at once, and bits choose which of them change (`Reach`).
 
-For each kind of connection there is a function that adds the spikes of one step to a current; a loop over steps that
-also fires, for a population with one projection (`dense`, `convolution`, `depthwise`); and one that adds the spikes of
-some steps to a buffer, for a population that sums several projections (`deposit_dense` and so on).
+A population is simulated some steps at a time: first the currents of all of them, one projection after the other, then
+the neurons. All samples of a call are done one after the other, without Python between them.
 """
+
+from typing import Tuple
 
 import numpy as np
 
 from snnb.compiled import compiled
-from snnb.simulation.engines.event.llvm import add_rows
-from snnb.simulation.engines.event.neurons import fire, settle
-from snnb.simulation.engines.event.types import Neurons, Reach, Segments, SpikeTrain
+from snnb.simulation.engines.event.llvm import copy, divide, element
+from snnb.simulation.engines.event.llvm_rows import add_ranges, add_run, add_where
+from snnb.simulation.engines.event.neurons import base_of, count, fire
+from snnb.simulation.engines.event.spikes import counted_below, listed
+from snnb.simulation.engines.event.types import GROUP, WIDTH, WIDTHS, Neurons, Reach, Runs, Weighted, Windows
 
-# A Dense layer's rows are read so many at a time: each of them from its beginning to its end, as memory likes it.
-DENSE_ROWS = 8
-
-
-@compiled
-def _add_dense(source: SpikeTrain, step: int, current: np.ndarray, weights: np.ndarray, units: int) -> None:
-    end = source.start[step + 1]
-    for e in range(source.start[step], end, DENSE_ROWS):
-        add_rows(current, 0, weights, 0, source.events, e, min(e + DENSE_ROWS, end), units)
+# All bits of a word, and what a number is shifted by to get that of its word: numba's division is a slow one.
+ALL, SHIFT = np.uint64(0xFFFFFFFFFFFFFFFF), 6
 
 
 @compiled
-def dense(steps: int, source: SpikeTrain, neurons: Neurons, train: SpikeTrain, weights: np.ndarray, units: int) -> None:
-    """Simulate a population that reads all inputs.
+def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: Windows, room: np.ndarray) -> None:
+    """Add what windows that read all channels receive, in some steps.
 
-    Parameters
-    ----------
-    steps : int
-    source : SpikeTrain
-        What it reads.
-    neurons : Neurons
-    train : SpikeTrain
-        Where its spikes go.
-    weights : ndarray of float32, flat
-        By input and unit.
-    units : int
+    bits : ndarray of uint64, shape (steps, words)
+    currents : ndarray of float32, flat; those of step i begin at i * stride
+    room : ndarray of int32
     """
-    n = 0
+    steps, number, bounds = bits.shape[0], windows.target.size, windows.bounds.size
+    begins = np.empty(steps * bounds, np.int32)
+    end = 0
     for step in range(steps):
-        train.start[step] = n
-        _add_dense(source, step, neurons.current, weights, units)
-        n = fire(neurons, neurons.current, step, train, n)
-        settle(neurons)
-    train.start[steps] = n
+        counted_below(bits[step], windows.bounds, begins[step * bounds : (step + 1) * bounds], end)
+        end = listed(bits[step], room, end)
+    blocks, done = (windows.start.size - 1) // number, 0
+    while done < windows.filters:
+        width = WIDTHS[0]
+        while width > windows.filters - done:
+            width //= 2
+        for block in range(blocks):
+            for step in range(steps):
+                of_step = begins[step * bounds :]
+                last = element(windows.start, block * number)
+                for window in range(number):
+                    first, last = last, element(windows.start, block * number + window + 1)
+                    if first < last:
+                        at = step * stride + element(windows.target, window) + done
+                        add_ranges(
+                            currents, at, windows.weights, windows.rows * done, room, of_step,
+                            windows.first, windows.stop, windows.shift, first, last, width,
+                        )  # fmt: skip
+        done += width
 
 
 @compiled
-def deposit_dense(start: int, source: SpikeTrain, currents: np.ndarray, weights: np.ndarray, units: int) -> None:
-    """Add the spikes of the steps from `start` on to `currents`, shape (steps, neurons); see `dense`."""
-    for i in range(currents.shape[0]):
-        _add_dense(source, start + i, currents[i], weights, units)
+def _add_runs(bits: np.ndarray, currents: np.ndarray, at: int, runs: Runs, room: np.ndarray) -> None:
+    """Add what windows that read all channels receive in a step.
 
-
-@compiled
-def _index_positions(source: SpikeTrain, step: int, channels: int, begins: np.ndarray) -> None:
-    """Set begins[p] to the index of the first event of this step that is at position p of the image or behind it."""
-    first, end = source.start[step], source.start[step + 1]
-    for p in range(begins.size):
-        begins[p] = first
-    for e in range(first, end):  # the last event of each position remains; no integer division, which is slow
-        begins[int((source.events[e] + 0.5) * (1 / channels)) + 1] = e + 1
-    for p in range(1, begins.size):
-        begins[p] = max(begins[p], begins[p - 1])
-
-
-@compiled
-def _add_convolution(
-    source: SpikeTrain,
-    step: int,
-    current: np.ndarray,
-    weights: np.ndarray,
-    filters: int,
-    channels: int,
-    segments: Segments,
-    begins: np.ndarray,
-) -> None:
-    _index_positions(source, step, channels, begins)
-    for k in range(segments.target.size):
-        begin, end = begins[segments.first[k]], begins[segments.stop[k]]
+    bits : ndarray of uint64, shape (words,)
+    currents : ndarray of float32, flat; those of the step begin at `at`, with room for a group behind all
+    room : ndarray of int32
+    """
+    positions = runs.bounds.size - 1
+    begins = np.empty(positions + 1, np.int32)
+    counted_below(bits, runs.bounds, begins, 0)
+    listed(bits, room, 0)
+    end = 0
+    for position in range(positions):
+        begin, end = end, element(begins, position + 1)
         if begin < end:
-            add_rows(current, segments.target[k], weights, segments.shift[k], source.events, begin, end, filters)
+            for k in range(element(runs.start, position), element(runs.start, position + 1)):
+                add_run(
+                    currents, at + element(runs.target, k), runs.weights, element(runs.first, k),
+                    element(runs.stride, k), room, begin, end, element(runs.parts, k),
+                )  # fmt: skip
 
 
 @compiled
-def convolution(
-    steps: int,
-    source: SpikeTrain,
+def _part_of(bits: np.ndarray, begin: int, end: int) -> np.uint64:
+    """Return the bits from `begin` to before `end`, at most 64 of them, as the lowest bits of a number."""
+    word, offset = begin >> SHIFT, np.uint64(begin & (GROUP - 1))
+    part = element(bits, word) >> offset
+    if offset and word + 1 < bits.size:
+        part |= element(bits, word + 1) << (np.uint64(GROUP) - offset)
+    return part & (ALL >> np.uint64(GROUP - (end - begin)))
+
+
+@compiled
+def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, room: np.ndarray) -> None:
+    """Add what windows that read one channel each receive in a step; see `_add_runs`."""
+    channels = reach.channels
+    if channels == 0:
+        for word in range(bits.size):
+            if bits[word]:
+                add_where(bits[word], currents, at + word * GROUP, reach.weights, word * GROUP, GROUP // WIDTH)
+    elif reach.start.size == 0:
+        for e in range(listed(bits, room, 0)):
+            i = element(room, e)
+            currents[at + element(reach.target, i)] += reach.weights[element(reach.tap, i)]
+    elif channels == 1:
+        for e in range(listed(bits, room, 0)):
+            i = element(room, e)
+            for k in range(element(reach.start, i), element(reach.start, i + 1)):
+                currents[at + element(reach.target, k)] += reach.weights[element(reach.tap, k)]
+    else:
+        for position in range(reach.start.size - 1):
+            for first in range(0, channels, GROUP):
+                begin, parts = position * channels + first, 2 if channels - first <= 2 * WIDTH else 4
+                part = _part_of(bits, begin, begin + min(GROUP, channels - first))
+                if part:
+                    for k in range(element(reach.start, position), element(reach.start, position + 1)):
+                        target, tap = at + element(reach.target, k) + first, element(reach.tap, k) + first
+                        add_where(part, currents, target, reach.weights, tap, parts)
+
+
+@compiled
+def weighted(
+    sources: Tuple[np.ndarray, ...],
+    projections: Tuple[Weighted, ...],
     neurons: Neurons,
-    train: SpikeTrain,
-    weights: np.ndarray,
-    filters: int,
-    channels: int,
-    segments: Segments,
-) -> None:
-    """Simulate a population whose windows read all channels.
-
-    Parameters
-    ----------
-    steps, source, neurons, train
-        See `dense`.
-    weights : ndarray of float32, flat
-        By kernel row, kernel column, channel and filter.
-    filters, channels : int
-    segments : Segments
-    """
-    begins = np.zeros(segments.positions + 1, np.int64)
-    n = 0
-    for step in range(steps):
-        train.start[step] = n
-        _add_convolution(source, step, neurons.current, weights, filters, channels, segments, begins)
-        n = fire(neurons, neurons.current, step, train, n)
-        settle(neurons)
-    train.start[steps] = n
-
-
-@compiled
-def deposit_convolution(
-    start: int,
-    source: SpikeTrain,
+    spikes: np.ndarray,
+    divisors: np.ndarray,
     currents: np.ndarray,
-    weights: np.ndarray,
-    filters: int,
-    channels: int,
-    segments: Segments,
+    room: np.ndarray,
 ) -> None:
-    """Add the spikes of the steps from `start` on to `currents`, shape (steps, neurons); see `convolution`."""
-    begins = np.zeros(segments.positions + 1, np.int64)
-    for i in range(currents.shape[0]):
-        _add_convolution(source, start + i, currents[i], weights, filters, channels, segments, begins)
-
-
-@compiled
-def _position(neuron: int, channels: int) -> int:
-    """Position of a neuron in the image; 32-bit unsigned division is the fast one."""
-    return np.int64(np.uint32(neuron) // np.uint32(channels))  # type: ignore[return-value]
-
-
-@compiled
-def _add_depthwise(
-    source: SpikeTrain,
-    step: int,
-    current: np.ndarray,
-    weights: np.ndarray,
-    multiplier: int,
-    channels: int,
-    reach: Reach,
-) -> None:
-    e, end = source.start[step], source.start[step + 1]
-    while e < end:  # the events of one position at a time: to each of its windows, all of them
-        position = _position(source.events[e], channels)
-        first, last = position * channels, e + 1
-        while last < end and source.events[last] < first + channels:
-            last += 1
-        for k in range(reach.start[position], reach.start[position + 1]):
-            target, tap = reach.target[k], reach.tap[k]
-            if multiplier == 1:
-                for i in range(e, last):
-                    channel = source.events[i] - first
-                    current[target + channel] += weights[tap + channel]
-            else:
-                for i in range(e, last):
-                    channel = (source.events[i] - first) * multiplier
-                    for m in range(channel, channel + multiplier):
-                        current[target + m] += weights[tap + m]
-        e = last
-
-
-@compiled
-def depthwise(
-    steps: int,
-    source: SpikeTrain,
-    neurons: Neurons,
-    train: SpikeTrain,
-    weights: np.ndarray,
-    multiplier: int,
-    channels: int,
-    reach: Reach,
-) -> None:
-    """Simulate a population whose windows read one channel each.
+    """Simulate a population that sums projections with weights.
 
     Parameters
     ----------
-    steps, source, neurons, train
-        See `dense`.
-    weights : ndarray of float32, flat
-        By kernel row, kernel column, channel and one of the `multiplier` filters of that channel.
-    multiplier, channels : int
-    reach : Reach
-        `tap` is the index of the tap's first element in the weights.
+    sources : tuple of ndarray of uint64, shape (samples, steps, words)
+        What the projections read.
+    projections : tuple of Weighted
+        As many.
+    neurons : Neurons
+    spikes : ndarray of uint64, shape (samples, steps, words)
+        Where the spikes go.
+    divisors : ndarray of float32, shape (neurons,), filled up
+        What the sums are divided by at last; of shape (0,) where they are not.
+    currents : ndarray of float32, flat
+        Room for the currents of the steps that are done at a time, and `GROUP` numbers.
+    room : ndarray of int32
+        Room for two lists of all neurons of a source: for each step that is done at a time, and for one more.
     """
-    n = 0
-    for step in range(steps):
-        train.start[step] = n
-        _add_depthwise(source, step, neurons.current, weights, multiplier, channels, reach)
-        n = fire(neurons, neurons.current, step, train, n)
-        settle(neurons)
-    train.start[steps] = n
-
-
-@compiled
-def deposit_depthwise(
-    start: int,
-    source: SpikeTrain,
-    currents: np.ndarray,
-    weights: np.ndarray,
-    multiplier: int,
-    channels: int,
-    reach: Reach,
-) -> None:
-    """Add the spikes of the steps from `start` on to `currents`, shape (steps, neurons); see `depthwise`."""
-    for i in range(currents.shape[0]):
-        _add_depthwise(source, start + i, currents[i], weights, multiplier, channels, reach)
-
-
-@compiled
-def _add_one_to_one(source: SpikeTrain, step: int, current: np.ndarray, weights: np.ndarray) -> None:
-    for e in range(source.start[step], source.start[step + 1]):
-        current[source.events[e]] += weights[source.events[e]]
-
-
-@compiled
-def one_to_one(steps: int, source: SpikeTrain, neurons: Neurons, train: SpikeTrain, weights: np.ndarray) -> None:
-    """Simulate a population whose neurons read the one in their own place each.
-
-    Parameters
-    ----------
-    steps, source, neurons, train
-        See `dense`.
-    weights : ndarray of float32
-        By neuron.
-    """
-    n = 0
-    for step in range(steps):
-        train.start[step] = n
-        _add_one_to_one(source, step, neurons.current, weights)
-        n = fire(neurons, neurons.current, step, train, n)
-        settle(neurons)
-    train.start[steps] = n
-
-
-@compiled
-def deposit_one_to_one(start: int, source: SpikeTrain, currents: np.ndarray, weights: np.ndarray) -> None:
-    """Add the spikes of the steps from `start` on to `currents`, shape (steps, neurons); see `one_to_one`."""
-    for i in range(currents.shape[0]):
-        _add_one_to_one(source, start + i, currents[i], weights)
+    size = neurons.potential.shape[1]
+    at_once = (currents.size - GROUP) // size
+    for sample in range(spikes.shape[0]):
+        base = base_of(neurons, sample)
+        for start in range(0, spikes.shape[1], at_once):
+            steps = min(at_once, spikes.shape[1] - start)
+            for step in range(steps):
+                copy(currents, step * size, base)
+            for i in range(len(projections)):
+                bits, projection = sources[i][sample, start : start + steps], projections[i]
+                if projection.windows.filters:
+                    _add_windows(bits, currents, size, projection.windows, room)
+                elif projection.runs.bounds.size:
+                    for step in range(steps):
+                        _add_runs(bits[step], currents, step * size, projection.runs, room)
+                else:
+                    for step in range(steps):
+                        _add_reach(bits[step], currents, step * size, projection.reach, room)
+            if divisors.size:
+                for step in range(steps):
+                    divide(currents, step * size, divisors)
+            fire(neurons, sample, currents, size, steps, start, spikes[sample])
+        count(neurons, sample, spikes[sample])

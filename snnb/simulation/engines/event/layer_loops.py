@@ -1,6 +1,7 @@
 """Which compiled loops simulate which layer kind, and on what tables.
 
-To simulate a layer kind with the engine `event`, write its loop in `kernels` or `pooling`, and a line in `LAYER_LOOPS`.
+To simulate a layer kind with the engine `event`, write a line in `LAYER_LOOPS`: what makes its tables for
+`kernels.weighted`, or where its currents are no sums over spikes, what makes a loop of its own, in `pooling`.
 """
 
 from typing import Callable, Mapping, NamedTuple, Optional, Type
@@ -9,30 +10,16 @@ import numpy as np
 
 from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D
 from snnb.network.network import Projection
-from snnb.simulation.engines.event import kernels, pooling
-from snnb.simulation.engines.event.arrays import aligned
-from snnb.simulation.engines.event.geometry import pooling_windows, reach_of, segments_of
-from snnb.simulation.engines.event.types import Neurons, SpikeTrain
+from snnb.simulation.engines.event import pooling
+from snnb.simulation.engines.event.geometry import pooling_windows, reach_of, runs_of, windows_of
+from snnb.simulation.engines.event.types import Neurons, Weighted
 
-# Steps, the spikes that are read, the neurons, and where their spikes go.
-Loop = Callable[[int, SpikeTrain, Neurons, SpikeTrain], None]
-# The first step, the spikes that are read, and the currents of some steps, `(steps, neurons)`, which they are added to.
-Deposit = Callable[[int, SpikeTrain, np.ndarray], None]
+# Runs of windows pay for convolutions with up to so many filters, and for Dense layers, of one window, with so many
+# units; beyond them, a window has numbers enough of its own.
+MOST_FILTERS, MOST_UNITS = 63, 96
 
-
-class ProjectionLoops(NamedTuple):
-    """The compiled loops of a projection.
-
-    Attributes
-    ----------
-    alone : Loop
-        Simulates a population that has no other.
-    deposit : Deposit or None
-        Adds its part to the currents of a population that sums several; None for a kind that is never summed.
-    """
-
-    alone: Loop
-    deposit: Optional[Deposit]
+# The spikes that are read, the neurons, where their spikes go, and room for a list of spikes.
+Loop = Callable[[np.ndarray, Neurons, np.ndarray, np.ndarray], None]
 
 
 class LayerLoops(NamedTuple):
@@ -40,71 +27,66 @@ class LayerLoops(NamedTuple):
 
     Attributes
     ----------
-    loops : callable
-        From a projection, what a spike adds (float32), and whether constant input arrives beside the spikes.
-    sums : bool
-        Whether the current is what the constant input contributes, plus what spikes add to that. It is not where
-        numbers are divided or compared after they were added.
+    tables : callable or None
+        From a projection and what a spike adds (float32), its tables for `kernels.weighted`; None where it has a loop
+        in every case.
+    loop : callable, optional
+        From a projection, what a spike adds, and whether constant input arrives beside the spikes, a loop of its own;
+        None where `kernels.weighted` does it.
+    divides : bool
+        Whether the sum of what arrives is divided by the number of inputs.
     remembers : bool
         Whether the current depends on earlier steps, so that constant input does not make a constant current.
     """
 
-    loops: Callable[[Projection, np.float32, bool], ProjectionLoops]
-    sums: bool = True
+    tables: Optional[Callable[[Projection, np.float32], Weighted]]
+    loop: Callable[[Projection, np.float32, bool], Optional[Loop]] = lambda projection, amplitude, constant: None
+    divides: bool = False
     remembers: bool = False
 
+    @property
+    def sums(self) -> bool:
+        """Whether the current is what the constant input contributes, plus what spikes add to that.
 
-def _with(alone: Callable[..., None], deposit: Optional[Callable[..., None]], *tables: object) -> ProjectionLoops:
-    return ProjectionLoops(
-        lambda steps, source, neurons, train: alone(steps, source, neurons, train, *tables),
-        None if deposit is None else lambda start, source, currents: deposit(start, source, currents, *tables),
+        It is not where numbers are divided or compared after they were added.
+        """
+        return not (self.divides or self.remembers)
+
+
+def _all_channels(projection: Projection, amplitude: np.float32) -> Weighted:
+    geometry, weights = projection.geometry, projection.weights() * amplitude
+    most = MOST_FILTERS if geometry.rows.outputs * geometry.columns.outputs > 1 else MOST_UNITS
+    return runs_of(geometry, weights) if geometry.filters <= most else windows_of(geometry, weights)
+
+
+def _depthwise(projection: Projection, amplitude: np.float32) -> Weighted:
+    weights = projection.weights() * amplitude
+    return reach_of(projection.geometry, weights.reshape(-1, projection.geometry.filters))
+
+
+def _average(projection: Projection, amplitude: np.float32) -> Weighted:
+    return reach_of(projection.geometry, np.full((1, projection.geometry.filters), amplitude, np.float32))
+
+
+def _average_loop(projection: Projection, amplitude: np.float32, constant: bool) -> Optional[Loop]:
+    if not constant:
+        return None
+    windows, inputs = pooling_windows(projection.geometry)
+    return lambda source, neurons, spikes, room: pooling.average_with_constant(
+        source, neurons, spikes, room, windows, amplitude, inputs
     )
 
 
-def _weights(projection: Projection, amplitude: np.float32) -> np.ndarray:
-    return aligned((projection.weights() * amplitude).ravel())
-
-
-def _dense(projection: Projection, amplitude: np.float32, constant: bool) -> ProjectionLoops:
-    geometry = projection.geometry
-    if geometry.input_volume[:2] != (1, 1):  # at each of several positions
-        return _convolution(projection, amplitude, constant)
-    return _with(kernels.dense, kernels.deposit_dense, _weights(projection, amplitude), geometry.filters)
-
-
-def _convolution(projection: Projection, amplitude: np.float32, constant: bool) -> ProjectionLoops:
-    geometry = projection.geometry
-    tables = _weights(projection, amplitude), geometry.filters, geometry.channels, segments_of(geometry)
-    return _with(kernels.convolution, kernels.deposit_convolution, *tables)
-
-
-def _depthwise(projection: Projection, amplitude: np.float32, constant: bool) -> ProjectionLoops:
-    geometry, reach = projection.geometry, reach_of(projection.geometry)
-    places = np.arange(len(reach.target))
-    alone = np.array_equal(reach.start[:-1], places) and np.array_equal(reach.target, places * geometry.filters)
-    if alone and geometry.multiplier == 1:
-        # A shortcut: one weight for each neuron saves the way over position and channel.
-        weights = (projection.weights() * amplitude).reshape(-1, geometry.filters)[reach.tap]
-        return _with(kernels.one_to_one, kernels.deposit_one_to_one, aligned(weights.ravel()))
-    placed = reach._replace(tap=reach.tap * np.int32(geometry.filters))
-    tables = _weights(projection, amplitude), geometry.multiplier, geometry.channels, placed
-    return _with(kernels.depthwise, kernels.deposit_depthwise, *tables)
-
-
-def _average(projection: Projection, amplitude: np.float32, constant: bool) -> ProjectionLoops:
-    windows, inputs = pooling_windows(projection.geometry)
-    return _with(pooling.average_with_constant if constant else pooling.average, None, windows, amplitude, inputs)
-
-
-def _maximum(projection: Projection, amplitude: np.float32, constant: bool) -> ProjectionLoops:
+def _maximum_loop(projection: Projection, amplitude: np.float32, constant: bool) -> Loop:
     windows, _ = pooling_windows(projection.geometry)
-    return _with(pooling.maximum_with_constant if constant else pooling.maximum, None, windows, amplitude)
+    loop = pooling.maximum_with_constant if constant else pooling.maximum
+    return lambda source, neurons, spikes, room: loop(source, neurons, spikes, room, windows, amplitude)
 
 
 LAYER_LOOPS: Mapping[Type[Layer], LayerLoops] = {
-    Dense: LayerLoops(_dense),
-    Conv2D: LayerLoops(_convolution),
+    Dense: LayerLoops(_all_channels),
+    Conv2D: LayerLoops(_all_channels),
     DepthwiseConv2D: LayerLoops(_depthwise),
-    AveragePooling2D: LayerLoops(_average, sums=False),
-    MaxPooling2D: LayerLoops(_maximum, sums=False, remembers=True),
+    AveragePooling2D: LayerLoops(_average, _average_loop, divides=True),
+    MaxPooling2D: LayerLoops(None, _maximum_loop, remembers=True),
 }

@@ -6,19 +6,24 @@ import numpy as np
 
 from snnb.network.network import Network, Population, Reindexed
 from snnb.network.reindexing import PADDING
+from snnb.simulation.engines.event import kernels
 from snnb.simulation.engines.event.amplitudes import spike_amplitudes
 from snnb.simulation.engines.event.arrays import aligned, filled_up, neurons_of
 from snnb.simulation.engines.event.constant_input import ConstantInput
-from snnb.simulation.engines.event.layer_loops import LAYER_LOOPS, ProjectionLoops
-from snnb.simulation.engines.event.neurons import fire_each
-from snnb.simulation.engines.event.types import Neurons, SpikeTrain
+from snnb.simulation.engines.event.geometry import inputs_of
+from snnb.simulation.engines.event.layer_loops import LAYER_LOOPS, Loop
+from snnb.simulation.engines.event.scratch import Scratch
+from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons, Weighted
 from snnb.simulation.settings import SimulationSettings
 
-# A population's spikes are gathered for so many steps, or for as few as can hold so many of them if all its neurons
-# spiked, before the next population reads them: meanwhile its weights and neurons stay in the cache.
-TRAIN_STEPS, TRAIN_SPIKES = 100, 4_000_000
-# Bytes of the currents of several projections: they stay in the second-level cache.
-CURRENTS_BYTES = 256 << 10
+# A population does so many steps before the next one reads its spikes, or fewer, so that Ctrl-C need not wait long for
+# the largest one: meanwhile its weights and neurons stay in the cache.
+TRAIN_STEPS, TRAIN_NEURONS = 100, 30_000_000
+# Bytes of the currents of the steps that are computed at a time: they stay in the second-level cache. There may be more
+# where weights take more than so many times as many.
+CURRENTS_BYTES, WEIGHTS_SHARE = 256 << 10, 8
+# Numbers of the lists of spikes of these steps, at most, but for one step.
+MOST_LISTED = 4_000_000
 
 
 class Work(NamedTuple):
@@ -29,11 +34,11 @@ class Work(NamedTuple):
     inputs : tuple of str
         Names of the volumes whose spikes it reads.
     run : callable
-        Is given the number of steps, the spikes of these volumes, the neurons, and where their spikes go.
+        Is given the spikes of these volumes, the neurons, where their spikes go, and what the thread works with.
     """
 
     inputs: Tuple[str, ...]
-    run: Callable[[int, Sequence[SpikeTrain], Neurons, SpikeTrain], None]
+    run: Callable[[Sequence[np.ndarray], Neurons, np.ndarray, Scratch], None]
 
 
 class EventNetwork:
@@ -53,7 +58,7 @@ class EventNetwork:
     tables : dict of str to list of ndarray of int32 or None
         By volume without neurons: for each input, see `index_tables`.
     base : dict of str to ndarray of float32
-        By population, its current without spikes and without constant input: the bias.
+        By population, its current without spikes and without constant input, the bias: shape (1, neurons).
     unsummed : set of str
         Populations that read the constant input one by one, beside spikes: an average is divided once, after adding,
         and a maximum follows one of all inputs, so that neither is the sum of a current without spikes and of spikes.
@@ -64,7 +69,7 @@ class EventNetwork:
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self.network, self.settings = network, settings
         sizes = [volume.size for volume in network.volumes]
-        self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_SPIKES // max(sizes)))
+        self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(sizes)))
         self._constant_input = ConstantInput(network) if settings.input == "constant" else None
         passing = self._constant_input.passing if self._constant_input is not None else set()
         self.unsummed: Set[str] = set()
@@ -75,10 +80,10 @@ class EventNetwork:
         amplitudes = spike_amplitudes(network, settings)
         for population in network.populations:
             kinds = [LAYER_LOOPS[type(projection.layer)] for projection in population.projections]
-            self.base[population.name] = neurons_of(_bias(population))
+            self.base[population.name] = neurons_of(_bias(population)[np.newaxis])
             if any(kind.remembers for kind in kinds):
                 self.remembering.add(population.name)
-            work = _work(population, amplitudes, passing)
+            work = _work(network, population, amplitudes, passing)
             if work is not None:
                 self.work[population.name] = work
                 if passing.intersection(population.inputs) and not all(kind.sums for kind in kinds):
@@ -116,7 +121,6 @@ def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarra
         there = np.flatnonzero(element != PADDING)
         table = np.empty(numbered[read].size, np.int32)
         table[element[there]] = there
-        assert (np.diff(table) > 0).all()  # a spike train stays in rising order
         tables.append(None if np.array_equal(table, numbered[read].ravel()) else table)
     return tables
 
@@ -127,39 +131,46 @@ def _bias(population: Population) -> np.ndarray:
     return np.tile(population.bias, population.size // len(population.bias))
 
 
-def _work(population: Population, amplitudes: Dict[str, Set[float]], passing: Set[str]) -> Optional[Work]:
+def _work(
+    network: Network, population: Population, amplitudes: Dict[str, Set[float]], passing: Set[str]
+) -> Optional[Work]:
     """Return what reads the spikes that reach a population; None when its current is the same in every step."""
-    inputs, loops = [], []
+    inputs, tables = [], []
     for projection in population.projections:
         kind, spikes = LAYER_LOOPS[type(projection.layer)], amplitudes[projection.input]
-        if spikes or kind.remembers:
-            inputs.append(projection.input)
-            amplitude = np.float32(max(spikes, default=0.0))
-            loops.append(kind.loops(projection, amplitude, projection.input in passing))
-    if not loops:
+        if not (spikes or kind.remembers):
+            continue
+        inputs.append(projection.input)
+        amplitude = np.float32(max(spikes, default=0.0))
+        loop = kind.loop(projection, amplitude, projection.input in passing)
+        if loop is not None:
+            return _looped(projection.input, loop, network.volume(projection.input).size + SLACK)
+        assert kind.tables is not None
+        tables.append(kind.tables(projection, amplitude))
+    if not inputs:
         return None
-    if len(loops) == 1:
-        alone = loops[0].alone
-        return Work(tuple(inputs), lambda steps, read, neurons, train: alone(steps, read[0], neurons, train))
-    return Work(tuple(inputs), _summed(loops, population.size))
+    divisors = np.zeros(0, np.float32)
+    if LAYER_LOOPS[type(population.projections[0].layer)].divides:
+        divisors = neurons_of(inputs_of(population.only.geometry))
+        divisors[population.size :] = 1
+    return _summed(inputs, tuple(tables), divisors, population.size, max(network.volume(name).size for name in inputs))
 
 
-def _summed(
-    loops: Sequence[ProjectionLoops], neurons: int
-) -> Callable[[int, Sequence[SpikeTrain], Neurons, SpikeTrain], None]:
-    """Return what adds the spikes of several projections, a few steps at a time, one projection after the other."""
-    size, deposits = filled_up(neurons), [loop.deposit for loop in loops]
-    at_once = max(1, CURRENTS_BYTES // (size * np.dtype(np.float32).itemsize))
+def _looped(name: str, loop: Loop, room: int) -> Work:
+    """Return the work of a loop of its own, which needs room for so many numbers."""
+    return Work((name,), lambda read, neurons, spikes, scratch: loop(read[0], neurons, spikes, scratch.room(room)))
 
-    def run(steps: int, read: Sequence[SpikeTrain], neurons: Neurons, train: SpikeTrain) -> None:
-        currents = aligned(np.zeros((min(at_once, steps), size), np.float32))
-        train.start[0] = 0
-        for start in range(0, steps, at_once):
-            part = currents[: steps - start]
-            part[:] = neurons.base
-            for deposit, source in zip(deposits, read):
-                assert deposit is not None
-                deposit(start, source, part)
-            fire_each(part, start, neurons, train)
 
-    return run
+def _summed(inputs: Sequence[str], tables: Tuple[Weighted, ...], divisors: np.ndarray, neurons: int, most: int) -> Work:
+    """Return what sums projections, none of which reads more than `most` neurons."""
+    size = filled_up(neurons)
+    # Weights that do not fit into the cache are read from memory once for all these steps.
+    room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
+    at_once = max(1, min(room_for_currents // (size * np.dtype(np.float32).itemsize), MOST_LISTED // most))
+
+    def run(read: Sequence[np.ndarray], neurons: Neurons, spikes: np.ndarray, scratch: Scratch) -> None:
+        steps = min(at_once, spikes.shape[1])
+        currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (most + SLACK))
+        kernels.weighted(tuple(read), tables, neurons, spikes, divisors, currents, room)
+
+    return Work(tuple(inputs), run)

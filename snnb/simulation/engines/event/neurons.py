@@ -1,108 +1,102 @@
-"""A step of a population's neurons, compiled: potentials, spikes, and the current back to its base."""
+"""Steps of a population's neurons, compiled: potentials, spikes and counts, given the currents."""
 
 import numpy as np
 
 from snnb.compiled import compiled
-from snnb.simulation.engines.event.llvm import lowest_bit, nonzero_bits
-from snnb.simulation.engines.event.types import GROUP, Neurons, SpikeTrain
+from snnb.simulation.engines.event.llvm import count_each, integrate
+from snnb.simulation.engines.event.types import GROUP, Neurons
+
+# The most bytes of the currents of some steps: they stay in the second-level cache.
+CURRENTS_BYTES = 256 << 10
 
 
 @compiled
-def _integrate(neurons: Neurons, current: np.ndarray) -> None:
-    """Add the current, spike at the threshold, reset."""
-    potential, spikes = neurons.potential, neurons.spikes
-    for i in range(potential.size):
-        m = potential[i] + current[i]
-        fires = m >= neurons.threshold
-        spikes[i] = fires
-        down = m if neurons.to_zero else neurons.threshold
-        potential[i] = m - (down if fires else np.float32(0))
-
-
-@compiled
-def _softmax(neurons: Neurons, current: np.ndarray, step: int) -> None:
+def _softmax(
+    potential: np.ndarray, current: np.ndarray, uniforms: np.ndarray, powers: np.ndarray, bits: np.ndarray
+) -> None:
     """Spike where the random number is at most the softmax of the potential; such a neuron is reset to zero."""
-    potential = neurons.potential
-    for first in range(0, neurons.uniforms.shape[1], neurons.classes):
+    bits[:] = 0
+    for first in range(0, uniforms.size, powers.size):  # the softmax is taken over so many neurons
         highest, total = np.float32(-np.inf), np.float32(0)
-        for i in range(first, first + neurons.classes):
+        for i in range(first, first + powers.size):
             potential[i] += current[i]
             highest = max(highest, potential[i])
-        for i in range(first, first + neurons.classes):
-            total += np.exp(potential[i] - highest)
-        for i in range(first, first + neurons.classes):
-            fires = neurons.uniforms[step, i] <= np.exp(potential[i] - highest) / total
-            neurons.spikes[i] = fires
-            if fires:
-                potential[i] = 0
+        for i in range(powers.size):
+            powers[i] = np.exp(potential[first + i] - highest)
+            total += powers[i]
+        for i in range(powers.size):
+            if uniforms[first + i] <= powers[i] / total:
+                bits[(first + i) // GROUP] |= np.uint64(1) << np.uint64((first + i) % GROUP)
+                potential[first + i] = 0
 
 
 @compiled
-def fire(neurons: Neurons, current: np.ndarray, step: int, train: SpikeTrain, n: int) -> int:
-    """Do one step of the neurons, given their current.
+def fire(
+    neurons: Neurons, sample: int, currents: np.ndarray, stride: int, steps: int, start: int, bits: np.ndarray
+) -> None:
+    """Do some consecutive steps of a sample, given the current of each.
 
     Parameters
     ----------
     neurons : Neurons
-    current : ndarray of float32, shape (neurons,)
-    step : int
-    train : SpikeTrain
-        Where the spikes go.
-    n : int
-        Number of spikes that are in it.
-
-    Returns
-    -------
-    int
-        Number of spikes that are in it now.
-    """
-    for i in range(neurons.readout.size):
-        neurons.readout[i] += current[i]
-    if neurons.uniforms.size:
-        _softmax(neurons, current, step)
-    else:
-        _integrate(neurons, current)
-    for first in range(0, neurons.spikes.size, GROUP):
-        left = nonzero_bits(neurons.spikes, first)
-        while left:
-            i = first + lowest_bit(left)
-            train.events[n] = i
-            neurons.counts[i] += 1
-            n += 1
-            left &= left - np.uint64(1)
-    return n
-
-
-@compiled
-def settle(neurons: Neurons) -> None:
-    """Return the current to its base."""
-    for i in range(neurons.current.size):
-        neurons.current[i] = neurons.base[i]
-
-
-@compiled
-def unchanging(steps: int, neurons: Neurons, train: SpikeTrain) -> None:
-    """Do some steps of a population whose current never changes."""
-    n = 0
-    for step in range(steps):
-        train.start[step] = n
-        n = fire(neurons, neurons.current, step, train, n)
-    train.start[steps] = n
-
-
-@compiled
-def fire_each(currents: np.ndarray, start: int, neurons: Neurons, train: SpikeTrain) -> None:
-    """Do some consecutive steps of a population, from step `start` on, given the current of each.
-
-    Parameters
-    ----------
-    currents : ndarray of float32, shape (steps, neurons)
+    sample : int
+    currents : ndarray of float32, flat
+        Those of the i-th step begin at index i × stride.
+    stride, steps : int
     start : int
-        The spikes before this step are in the train.
-    neurons : Neurons
-    train : SpikeTrain
+        The first step.
+    bits : ndarray of uint64, shape (steps, words)
+        Where the spikes go.
     """
-    n = train.start[start]
-    for step in range(start, start + currents.shape[0]):
-        n = fire(neurons, currents[step - start], step, train, n)
-        train.start[step + 1] = n
+    words, readout = bits.shape[1], neurons.readout[sample]
+    for i in range(readout.size):
+        for step in range(steps):
+            readout[i] += currents[step * stride + i]
+    potential, flat = neurons.potential[sample], bits.reshape(-1)
+    if neurons.uniforms.shape[2]:
+        powers = np.empty(neurons.classes, np.float32)
+        for step in range(steps):
+            current, uniforms = currents[step * stride :], neurons.uniforms[sample, start + step]
+            _softmax(potential, current, uniforms, powers, bits[start + step])
+        return
+    for word in range(words):
+        at = word * GROUP
+        integrate(
+            potential, at, currents, at, stride, flat, start * words + word, words, steps, neurons.threshold,
+            neurons.to_zero,
+        )  # fmt: skip
+
+
+@compiled
+def count(neurons: Neurons, sample: int, bits: np.ndarray) -> None:
+    """Count the spikes of a sample.
+
+    Parameters
+    ----------
+    neurons : Neurons
+    sample : int
+    bits : ndarray of uint64, shape (steps, words)
+    """
+    counts, flat, words = neurons.counts[sample], bits.reshape(-1), bits.shape[1]
+    for word in range(words):
+        count_each(counts, word * GROUP, flat, word, words, bits.shape[0])
+
+
+@compiled
+def base_of(neurons: Neurons, sample: int) -> np.ndarray:
+    """Return the current of a sample's neurons without spikes: that of each sample, or one for all."""
+    return neurons.base[min(sample, neurons.base.shape[0] - 1)]
+
+
+@compiled
+def unchanging(neurons: Neurons, spikes: np.ndarray) -> None:
+    """Do all steps of a population whose current never changes.
+
+    Parameters
+    ----------
+    neurons : Neurons
+    spikes : ndarray of uint64, shape (samples, steps, words)
+    """
+    for sample in range(spikes.shape[0]):
+        fire(neurons, sample, base_of(neurons, sample), 0, spikes.shape[1], 0, spikes[sample])
+        count(neurons, sample, spikes[sample])

@@ -1,39 +1,35 @@
-"""What a thread of the event-driven engine works with while it is at a sample."""
+"""What a thread of the event-driven engine works with while it is at some samples."""
 
-from typing import Dict, Tuple
+from typing import Dict
 
 import numpy as np
 
-from snnb.network.network import Volume
-from snnb.simulation.engines.event.arrays import aligned
-from snnb.simulation.engines.event.types import SpikeTrain
+from snnb.simulation.engines.event.arrays import zeros
 
 
 class Scratch:
-    """Arrays that a thread uses again for every sample; they are made when they are first asked for.
+    """Arrays that a thread uses again for other samples; they are made, or made larger, when they are asked for."""
 
-    Parameters
-    ----------
-    steps : int
-        The most steps that a spike train has.
-    """
+    def __init__(self) -> None:
+        self._spikes: Dict[str, np.ndarray] = {}
+        self._currents = np.zeros(0, np.float32)
+        self._room = np.zeros(0, np.int32)
 
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-        self._trains: Dict[Tuple[str, int], SpikeTrain] = {}
-        self._currents: Dict[str, Tuple[np.ndarray, np.ndarray]] = {}
+    def spikes(self, name: str, samples: int, steps: int, words: int) -> np.ndarray:
+        """Return room for the spikes of a volume: uint64, shape (samples, steps, words)."""
+        size = samples * steps * words
+        if name not in self._spikes or self._spikes[name].size < size:
+            self._spikes[name] = np.empty(size, np.uint64)
+        return self._spikes[name][:size].reshape(samples, steps, words)
 
-    def spike_train(self, volume: Volume, number: int = 0) -> SpikeTrain:
-        """Return room for the spikes of all neurons of a volume in all steps; `number` tells several of one apart."""
-        if (volume.name, number) not in self._trains:
-            events = np.empty(self._steps * volume.size, np.int32)
-            self._trains[volume.name, number] = SpikeTrain(events, np.zeros(self._steps + 1, np.int64))
-        return self._trains[volume.name, number]
+    def currents(self, size: int) -> np.ndarray:
+        """Return room for currents: float32."""
+        if self._currents.size < size:
+            self._currents = zeros((size,), np.float32)
+        return self._currents[:size]
 
-    def current(self, name: str, base: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-        """Return the current of a population, set to its base, and its spikes of a step."""
-        if name not in self._currents:
-            self._currents[name] = aligned(base), aligned(np.zeros(len(base), np.uint8))
-        current, spikes = self._currents[name]
-        current[:] = base
-        return current, spikes
+    def room(self, size: int) -> np.ndarray:
+        """Return room for lists of neurons: int32."""
+        if self._room.size < size:
+            self._room = np.empty(size, np.int32)
+        return self._room[:size]

@@ -1,23 +1,21 @@
-"""The state of a block of samples in the event-driven engine, and a sample's way through some steps."""
+"""The state of a block of samples in the event-driven engine, and the way of some of them through some steps."""
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional
 
 import numpy as np
 
 from snnb.network.network import Population, Reindexed
-from snnb.simulation.block import BlockCounts, late_quarters, recorded_of, spike_table
-from snnb.simulation.engines.event import spike_trains
-from snnb.simulation.engines.event.arrays import aligned
+from snnb.simulation.block import BlockCounts, initial_potential, late_quarters, recorded_of, spike_table
+from snnb.simulation.engines.event import spikes
+from snnb.simulation.engines.event.arrays import filled_up, zeros
 from snnb.simulation.engines.event.network import EventNetwork
 from snnb.simulation.engines.event.neurons import unchanging
 from snnb.simulation.engines.event.scratch import Scratch
-from snnb.simulation.engines.event.types import Neurons, SpikeTrain
+from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 
-NO_NUMBERS = np.zeros(0, np.float32)
-NOT_ACCUMULATED = NO_NUMBERS, np.zeros(0, np.int32)
-NO_SPIKES = np.zeros(0, np.int32)
-NO_UNIFORMS = np.zeros((0, 0), np.float32)
+# Random numbers of Poisson input that are drawn at a time.
+DRAWN = 1_000_000
 
 
 class BlockState:
@@ -29,32 +27,39 @@ class BlockState:
     x : ndarray of float32, shape (n, ...)
     first : int
         Number of the first sample in the test set.
+    at_once : int
+        Samples that `advance` takes, or fewer at the end.
     """
 
-    def __init__(self, prepared: EventNetwork, x: np.ndarray, first: int) -> None:
+    def __init__(self, prepared: EventNetwork, x: np.ndarray, first: int, at_once: int) -> None:
         self._prepared, self._x, self._first = prepared, x, first
         network, settings = prepared.network, prepared.settings
         n, self._populations = len(x), network.populations
+        self.groups = [slice(i, min(i + at_once, n)) for i in range(0, n, at_once)]
         self._recorded = recorded_of(settings, first, n)
         self._base, self._constant = prepared.without_spikes(x)
         self._potential: Dict[str, np.ndarray] = {}
         self._counts: Dict[str, np.ndarray] = {}
-        self._accumulated: Dict[str, Tuple[np.ndarray, np.ndarray]] = {}
+        self._accumulated: Dict[str, np.ndarray] = {}
+        self._leader: Dict[str, np.ndarray] = {}
+        self._nothing, self._no_leader = np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int32)
         for population in self._populations:
-            name, size = population.name, len(prepared.base[population.name])
-            self._potential[name] = aligned(np.zeros((n, size), np.float32))
-            self._counts[name] = np.zeros((n, size), np.int32)
+            name, size = population.name, filled_up(population.size)
+            self._potential[name] = zeros((n, size), np.float32)
+            self._potential[name] += initial_potential(population, settings)
+            self._counts[name] = zeros((n, size), np.int32)
             if name in prepared.remembering:
                 inputs = network.volume(population.only.input).size
-                self._accumulated[name] = np.zeros((n, inputs), np.float32), np.full((n, population.size), -1, np.int32)
-        self._late = np.zeros((n, len(self._populations), 2), np.int64)
+                self._accumulated[name] = np.zeros((n, inputs), np.float32)
+                self._leader[name] = np.full((n, population.size), -1, np.int32)
+        self._late = np.zeros((len(self.groups), len(self._populations), 2), np.int64)
         self._readout = np.zeros((n, network.output.size), np.float32)
         self._input_counts = np.zeros((n, network.input.size), np.int64)
-        each = [range(first + i, first + i + 1) for i in range(n)]
+        each = [range(first + group.start, first + group.stop) for group in self.groups]
         softmax = [population.name for population in self._populations if population.activation == "softmax"]
-        self._inputs = [Streams(settings.seed, sample, INPUT) for sample in each]
+        self._inputs = [Streams(settings.seed, samples, INPUT) for samples in each if settings.input == "poisson"]
         self._uniforms = {
-            name: [Streams(settings.seed, sample, SOFTMAX + i) for sample in each] for i, name in enumerate(softmax)
+            name: [Streams(settings.seed, samples, SOFTMAX + i) for samples in each] for i, name in enumerate(softmax)
         }
         names = [network.input.name, *self._potential]
         self._tables: Dict[str, List[np.ndarray]] = {name: [] for name in names} if self._recorded else {}
@@ -64,37 +69,43 @@ class BlockState:
         for counts in (self._input_counts, *self._counts.values()):
             counts[:] = 0
 
-    def advance(self, scratch: Scratch, sample: int, start: int, output: np.ndarray) -> None:
-        """Simulate some steps of one sample.
+    def advance(self, scratch: Scratch, number: int, start: int, output: np.ndarray) -> None:
+        """Simulate some steps of a group of samples.
 
         Parameters
         ----------
         scratch : Scratch
             Of this thread.
-        sample : int
-            Which of the block.
+        number : int
+            Which of `groups`.
         start : int
             The first step.
-        output : ndarray of bool, shape (steps, units)
-            False; becomes the spikes of the output layer.
+        output : ndarray of bool, shape (samples, steps, units)
+            Becomes the spikes of the output layer.
         """
-        network, steps = self._prepared.network, len(output)
-        trains: Dict[str, SpikeTrain] = {}
+        network, samples, steps = self._prepared.network, *output.shape[:2]
+        found: Dict[str, np.ndarray] = {}
         for volume in network.volumes:
+            words = filled_up(volume.size) // GROUP
             if isinstance(volume, Population):
-                trains[volume.name] = self._spikes_of(volume, scratch, sample, steps, trains)
+                bits = found[volume.name] = scratch.spikes(volume.name, samples, steps, words)
+                self._simulate(volume, scratch, number, found, bits)
             elif isinstance(volume, Reindexed):
-                if any(name in trains for name in volume.inputs):
-                    trains[volume.name] = self._joined(volume, scratch, steps, trains)
+                if any(name in found for name in volume.inputs):
+                    found[volume.name] = self._joined(volume, scratch, found)
             elif self._prepared.settings.input == "poisson":
-                trains[volume.name] = self._input_spikes(sample, steps)
+                bits = found[volume.name] = scratch.spikes(volume.name, samples, steps, words)
+                self._draw_input(number, bits)
         bounds = np.clip([*late_quarters(self._prepared.settings.duration), start + steps], start, start + steps)
-        for late, population in zip(self._late[sample], self._populations):
-            late += np.diff(trains[population.name].start[bounds - start])
-        step, neuron = _steps_and_neurons(trains[network.output.name], steps)
-        output[step, neuron] = True
-        if sample < self._recorded:
-            self._record(sample, start, steps, trains)
+        for late, population in zip(self._late[number], self._populations):
+            for quarter, (begin, end) in enumerate(zip(bounds - start, bounds[1:] - start)):
+                if begin < end:
+                    late[quarter] += spikes.number_of(found[population.name], begin, end)
+        output[:] = _booleans(found[network.output.name], output.shape[2])
+        for sample in range(self.groups[number].start, min(self.groups[number].stop, self._recorded)):
+            self._record(
+                sample, start, {name: bits[sample - self.groups[number].start] for name, bits in found.items()}
+            )
 
     def counted(self) -> BlockCounts:
         """Return what was counted so far."""
@@ -112,84 +123,78 @@ class BlockState:
             spikes={name: spike_table(parts) for name, parts in self._tables.items()},
         )
 
-    def _spikes_of(
-        self, population: Population, scratch: Scratch, sample: int, steps: int, trains: Dict[str, SpikeTrain]
-    ) -> SpikeTrain:
-        """Simulate a population, given the spike trains of the volumes before it."""
-        train, neurons = scratch.spike_train(population), self._neurons(scratch, population, sample, steps)
-        work = self._prepared.work.get(population.name)
+    def _simulate(
+        self, population: Population, scratch: Scratch, number: int, found: Dict[str, np.ndarray], bits: np.ndarray
+    ) -> None:
+        """Simulate a population, given the spikes of the volumes before it."""
+        neurons, work = self._neurons(population, number, bits.shape[1]), self._prepared.work.get(population.name)
         if work is None:
-            unchanging(steps, neurons, train)
-        else:
-            read = [trains[name] if name in trains else _silent(steps) for name in work.inputs]
-            work.run(steps, read, neurons, train)
-        return train
+            unchanging(neurons, bits)
+            return
+        for name in work.inputs:
+            if name not in found:  # a constant input, which has no spikes
+                words = filled_up(self._prepared.network.volume(name).size) // GROUP
+                found[name] = np.zeros((*bits.shape[:2], words), np.uint64)
+        work.run([found[name] for name in work.inputs], neurons, bits, scratch)
 
-    def _neurons(self, scratch: Scratch, population: Population, sample: int, steps: int) -> Neurons:
-        name, settings = population.name, self._prepared.settings
-        base = self._base[name][sample] if name in self._base else self._prepared.base[name]
-        current, spikes = scratch.current(name, base)
-        is_output = population is self._prepared.network.output
+    def _neurons(self, population: Population, number: int, steps: int) -> Neurons:
+        name, settings, group = population.name, self._prepared.settings, self.groups[number]
         softmax = name in self._uniforms
-        accumulated, leader = (
-            (values[sample] for values in self._accumulated[name]) if name in self._accumulated else NOT_ACCUMULATED
-        )
+        shape = (population.size,) if softmax else (0,)
+        no_uniforms = np.zeros((group.stop - group.start, steps, 0), np.float32)
         return Neurons(
-            potential=self._potential[name][sample],
-            current=current,
-            base=base,
-            spikes=spikes,
-            counts=self._counts[name][sample],
-            readout=self._readout[sample] if is_output else NO_NUMBERS,
-            uniforms=self._uniforms[name][sample].uniform(steps, (population.size,))[0] if softmax else NO_UNIFORMS,
+            potential=self._potential[name][group],
+            base=self._base[name][group] if name in self._base else self._prepared.base[name],
+            counts=self._counts[name][group],
+            readout=(self._readout if population is self._prepared.network.output else self._nothing)[group],
+            uniforms=self._uniforms[name][number].uniform(steps, shape) if softmax else no_uniforms,
             classes=population.shape[-1],
-            constant=self._constant[name][sample] if name in self._constant else NO_NUMBERS,
-            accumulated=accumulated,
-            leader=leader,
+            constant=self._constant.get(name, self._nothing)[group],
+            accumulated=self._accumulated.get(name, self._nothing)[group],
+            leader=self._leader.get(name, self._no_leader)[group],
             threshold=np.float32(settings.threshold),
             to_zero=settings.reset == "zero",
         )
 
-    def _input_spikes(self, sample: int, steps: int) -> SpikeTrain:
-        """Return the Poisson input of the next steps."""
-        x, rate = self._x[sample : sample + 1], self._prepared.settings.input_rate
-        spikes = self._inputs[sample].poisson(x, rate, steps)[0].reshape(steps, -1)
-        self._input_counts[sample] += spikes.sum(axis=0)
-        start = np.concatenate([[0], np.cumsum(spikes.sum(axis=1))])
-        return SpikeTrain(np.nonzero(spikes)[1].astype(np.int32), start)
+    def _draw_input(self, number: int, bits: np.ndarray) -> None:
+        """Draw the Poisson input of the next steps."""
+        x, rate = self._x[self.groups[number]], self._prepared.settings.input_rate
+        samples, steps, words = bits.shape
+        at_once = max(1, DRAWN // x.size)
+        filled = np.zeros((samples, min(at_once, steps), words * GROUP), np.bool_)
+        for start in range(0, steps, at_once):
+            part = filled[:, : steps - start]
+            size = self._input_counts.shape[1]
+            part[..., :size] = self._inputs[number].poisson(x, rate, part.shape[1]).reshape(*part.shape[:2], size)
+            self._input_counts[self.groups[number]] += part[..., :size].sum(axis=1)
+            packed = np.packbits(part, axis=-1, bitorder="little")
+            bits[:, start : start + at_once] = packed.view("<u8")
 
-    def _joined(self, volume: Reindexed, scratch: Scratch, steps: int, trains: Dict[str, SpikeTrain]) -> SpikeTrain:
-        """Return the spikes that a volume reads under their new numbers, in rising order."""
-        joined: List[SpikeTrain] = []
-        for i, (name, table) in enumerate(zip(volume.inputs, self._prepared.tables[volume.name])):
-            if name not in trains:
-                continue
-            train = trains[name]
-            if table is not None:
-                renumbered = scratch.spike_train(volume, 2 * i)
-                spike_trains.renumbered(steps, train, table, renumbered)
-                train = renumbered
-            if joined:
-                both = scratch.spike_train(volume, 2 * i + 1)
-                spike_trains.merged(steps, joined.pop(), train, both)
-                train = both
-            joined.append(train)
-        return joined[0]
+    def _joined(self, volume: Reindexed, scratch: Scratch, found: Dict[str, np.ndarray]) -> np.ndarray:
+        """Return the spikes that a volume reads, under their new numbers."""
+        tables = self._prepared.tables[volume.name]
+        read = [(found[name], table) for name, table in zip(volume.inputs, tables) if name in found]
+        if len(read) == 1 and read[0][1] is None:
+            return read[0][0]
+        samples, steps, _ = read[0][0].shape
+        joined = scratch.spikes(volume.name, samples, steps, filled_up(volume.size) // GROUP)
+        joined[:] = 0
+        for bits, table in read:
+            if table is None:
+                joined[..., : bits.shape[2]] |= bits
+            else:
+                spikes.renumbered(bits, table, joined, scratch.room(len(table) + SLACK))
+        return joined
 
-    def _record(self, sample: int, start: int, steps: int, trains: Dict[str, SpikeTrain]) -> None:
+    def _record(self, sample: int, start: int, found: Dict[str, np.ndarray]) -> None:
         for name, table in self._tables.items():
-            if name in trains:
-                step, neuron = _steps_and_neurons(trains[name], steps)
+            if name in found:
+                step, neuron = np.nonzero(_booleans(found[name]))
                 column = np.full_like(step, self._first + sample)
                 table.append(np.stack([column, neuron, step + start], axis=1).astype(np.int32))
 
 
-def _silent(steps: int) -> SpikeTrain:
-    """Return a train without spikes: that of a constant input."""
-    return SpikeTrain(NO_SPIKES, np.zeros(steps + 1, np.int64))
-
-
-def _steps_and_neurons(train: SpikeTrain, steps: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Return the step and the neuron of each spike of a train."""
-    step = np.repeat(np.arange(steps), np.diff(train.start[: steps + 1]))
-    return step, train.events[: len(step)]
+def _booleans(bits: np.ndarray, neurons: Optional[int] = None) -> np.ndarray:
+    """Return spikes as one boolean for each neuron, all or the first ones."""
+    octets = bits.astype("<u8", copy=False).view(np.uint8)
+    return np.unpackbits(octets, axis=-1, count=neurons, bitorder="little").view(np.bool_)

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.network.network import Network, Population, Reindexed, Volume
+from snnb.simulation.block import initial_potential
 from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accumulates, constant_volumes
 from snnb.simulation.engines.tensorflow.batch import batch_of
 from snnb.simulation.engines.tensorflow.currents import ACCUMULATING, Currents, reindexed
@@ -59,7 +60,7 @@ class Loop:
         populations = self._network.populations
         accumulating = [population for population in populations if accumulates(population)]
         self._state = {
-            "potentials": {population.name: self._zeros(population) for population in populations},
+            "potentials": {p.name: self._zeros(p) + initial_potential(p, self._settings) for p in populations},
             "counts": {population.name: self._zeros(population) for population in populations},
             "readout": {self._network.output.name: self._zeros(self._network.output)},
             "accumulated": {p.name: self._zeros(self._network.volume(p.only.input)) for p in accumulating},

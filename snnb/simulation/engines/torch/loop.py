@@ -14,6 +14,7 @@ from torch import Tensor
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Network, Population, Reindexed
 from snnb.processors import processors
+from snnb.simulation.block import initial_potential
 from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accumulates, constant_volumes
 from snnb.simulation.engines.torch.currents import current_of, leading, reindexed
 from snnb.simulation.settings import SimulationSettings
@@ -71,7 +72,9 @@ class Loop:
     def begin(self, x: np.ndarray) -> None:
         """See `dense.Loop`. What constant input alone decides is computed here: currents, and what is passed on."""
         populations = self._network.populations
-        self._potentials = {population.name: self._zeros(population.shape) for population in populations}
+        self._potentials = {
+            p.name: self._zeros(p.shape) + float(initial_potential(p, self._settings)) for p in populations
+        }
         self._accumulated = {
             p.name: self._zeros(self._network.volume(p.only.input).shape) for p in populations if accumulates(p)
         }
