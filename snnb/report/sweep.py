@@ -59,15 +59,19 @@ def plot_sweep(path: Path, axes: Sequence[GridAxis], measured: np.ndarray, analo
     figure = Figure(figsize=(6.5 + (2.6 * columns if others else 0), max(4.0, 0.9 + 0.19 * rows)))
     plot = figure.subplots()
     places = _places(plot, axes[along])
+    joined = "-" if axes[along].is_number else ""  # between two words there is nothing
     colours = HUES if len(names) <= FEW else matplotlib.colormaps["viridis"](np.linspace(0, 0.95, len(names)))
     for name, line, colour in zip(names, values, colours):
-        plot.plot(places, line.mean(axis=0), color=colour, marker="o", markersize=4, label=plain(name, 60))
+        plot.plot(places, line.mean(axis=0), joined, color=colour, marker="o", markersize=4, label=plain(name, 60))
         if spread is not None:
             plot.fill_between(places, line.min(axis=0), line.max(axis=0), color=colour, alpha=0.15, linewidth=0)
     low, high = float(analogue.min()), float(analogue.max())
     plot.axhspan(low, high, color="black", alpha=0.6 if low == high else 0.12, linewidth=0.8, linestyle="dashed")
     plot.set_xlabel(plain(axes[along].title))
-    plot.set_ylabel(f"{label} (grey: analogue network)" + ("" if spread is None else "; mean and range over seeds"))
+    plot.set_ylabel(label)
+    plot.set_title(
+        "grey: analogue network" + ("" if spread is None else "; lines and bands: mean and range over seeds")
+    )
     plot.grid()
     if others:
         plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
@@ -93,12 +97,16 @@ def _names(axes: Sequence[GridAxis]) -> List[str]:
     return names
 
 
+def _text(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _places(plot: Axes, axis: GridAxis) -> np.ndarray:
     """Place the values along the horizontal axis: numbers where they are, others side by side."""
     if not axis.is_number:
         places = np.arange(len(axis.values))
         plot.set_xticks(places)
-        plot.set_xticklabels([plain(str(value)) for value in axis.values])
+        plot.set_xticklabels([plain(_text(value)) for value in axis.values])
         return places
     places = np.array(axis.values, float)
     if places.min() > 0 and places.max() / places.min() >= WIDE:

@@ -64,7 +64,7 @@ class SimulationSettings(Options):
     )
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
-        default=None, exclude=True, description="Scheduler of a Dask cluster whose workers share the samples."
+        default=None, exclude=True, description="Dask cluster whose workers share the samples."
     )
     record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep spike times of this many samples.")
     by: By = Field(default="all", description="Count spikes of all samples together, or by class too.")
