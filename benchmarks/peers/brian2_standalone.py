@@ -11,17 +11,17 @@ folder = tempfile.mkdtemp()
 b.set_device("cpp_standalone", directory=folder, build_on_run=False)
 b.defaultclock.dt = 1 * b.ms
 period = steps + last_step + 1
-current = b.TimedArray(currents(), dt=period * b.ms)  # a row for each sample
+drive = b.TimedArray(currents(), dt=period * b.ms)  # a row for each sample
 neurons = b.NeuronGroup(
-    current.values.shape[1],
+    drive.values.shape[1],
     """v : 1
     first : integer (constant)
     step = t_in_timesteps % period : integer""",
     threshold="v >= 1 and step < first + steps",
     reset="v -= 1",
-    namespace={"steps": steps, "period": period, "current": current},
+    namespace={"steps": steps, "period": period, "drive": drive},
 )
-neurons.run_regularly("v = v * int(step > 0) + current(t, i) * int(step >= first)", when="groups")
+neurons.run_regularly("v = v * int(step > 0) + drive(t, i) * int(step >= first)", when="groups")
 for population in populations:
     neurons.first[population["first_id"] : population["first_id"] + population["size"]] = population["first_step"]
 source, target, weight, delay = read("snn_snn")

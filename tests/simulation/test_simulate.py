@@ -101,10 +101,10 @@ def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_pa
 
 
 def test_equal_files_from_several_processes(branched, tmp_path):
-    settings = SETTINGS.changed(input="poisson", record_spikes=40)
+    settings = SETTINGS.changed(input="poisson", record_spikes=40, by="class", bins=3)
     _simulate(branched, tmp_path / "alone", settings)
     _simulate(branched, tmp_path / "shared", settings.changed(workers=2))
-    for name in (*FILES, *RECORDED):
+    for name in (*FILES, *RECORDED, "spike_counts_by_class.npz", "spike_counts_by_bin.npz"):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
 
 
