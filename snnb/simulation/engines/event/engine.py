@@ -30,7 +30,7 @@ GROUPS, GROUP_BYTES = 4, 1 << 20
 
 
 class EventEngine:
-    """Simulates with several threads, each with one sample at a time.
+    """Simulates with several threads, each with some samples at a time.
 
     Parameters
     ----------
