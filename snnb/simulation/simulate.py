@@ -158,7 +158,7 @@ def simulate(
         engine_reason=reason,
         mean_rates=found.mean_rates,
         lines=_lines(values, engine),
-        warnings=_input_warnings(settings) + found.warnings,
+        warnings=_input_warnings(settings) + found.warnings + _loss_warnings(values, settings),
     )
 
 
@@ -185,6 +185,19 @@ def _plot(target: Path, job: Job, totals: Totals, figures: str) -> None:
 def _class_counts(y: np.ndarray, class_names: Sequence[str]) -> Dict[str, int]:
     numbers = np.bincount(y, minlength=len(class_names))
     return {str(name): int(number) for name, number in zip(class_names, numbers)}
+
+
+def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings) -> List[str]:
+    """Say what to try where the conversion loses more than chance explains."""
+    if "snn_accuracy_interval_95" not in values or values["ann_accuracy"] <= values["snn_accuracy_interval_95"][1]:
+        return []
+    start = (
+        "" if settings.initial_potential else ", or let neurons start at half their threshold (--initial-potential 0.5)"
+    )
+    return [
+        f"the spiking network classifies {values['ann_accuracy'] - values['snn_accuracy']:.1%} of the samples fewer "
+        f"rightly than the trained one: simulate longer (--duration){start}"
+    ]
 
 
 def _input_warnings(settings: SimulationSettings) -> List[str]:

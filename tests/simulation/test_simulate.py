@@ -290,3 +290,16 @@ def test_the_toolbox_neither_shares_its_work_nor_records_spikes(option):
 def test_options_that_cannot_be_meant(option, value):
     with pytest.raises(UsageError, match="--" + option.replace("_", "-")):
         SETTINGS.changed(**{option: value})
+
+
+def test_it_says_what_to_try_where_the_conversion_loses_more_than_chance_explains(trained, tmp_path):
+    lines = {}
+    for duration in (2, 60):
+        settings = SimulationSettings(samples=100, duration=duration)
+        result = _simulate(trained, tmp_path / str(duration), settings)
+        lines[duration] = [line for line in result.warnings if "fewer rightly" in line]
+        lost = result.ann_accuracy - result.snn_accuracy
+        assert (lost > 0.2) == (duration == 2)
+    assert lines[60] == []
+    [line] = lines[2]
+    assert "--initial-potential 0.5" in line
