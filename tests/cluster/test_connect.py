@@ -29,12 +29,11 @@ def _left():
 
 
 @pytest.fixture
-def _nothing_left():
-    _, folders = _left()
+def _nothing_left(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     path = list(sys.path)
     yield
-    assert _left()[0] == []
-    assert set(_left()[1]) <= set(folders)
+    assert _left() == ([], [])
     assert sys.path == path
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,14 +20,23 @@ ENDLESS = ("--samples", "200", "--duration", "1000000")
 
 
 @pytest.fixture
-def begin(run):
+def temporary(tmp_path):
+    """A folder for the command's temporary files alone."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def begin(run, temporary):
     """Start `simulate`; it is ended with the test at the latest."""
     begun = []
 
     def start(*options):
         code = "from snnb.cli.app import app; app()"
         words = [sys.executable, "-c", code, "simulate", "--run-dir", str(run.path), "--no-upstream", *options]
-        begun.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        own = {**os.environ, "TMPDIR": str(temporary)}
+        begun.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own))
         return begun[-1]
 
     yield start
@@ -50,14 +58,14 @@ def _busy(processes):
 
 
 @pytest.fixture
-def _unchanged(run):
+def _unchanged(run, temporary):
     """The run is as it was, and no folder of a cluster is left."""
     manifest = (run.path / "manifest.yaml").read_bytes()
     yield
     assert (run.path / "manifest.yaml").read_bytes() == manifest
     assert verify_run(open_run(run.path)).problems == []
     assert list(run.path.rglob(".incomplete-*")) == []
-    assert list(Path(tempfile.gettempdir()).glob("snnb-workers-*")) == []
+    assert list(temporary.glob("snnb-workers-*")) == []
 
 
 @pytest.mark.usefixtures("_unchanged")
@@ -73,14 +81,14 @@ def test_ctrl_c_ends_the_command_and_its_workers(begin):
     assert [worker for worker in workers if worker.is_running()] == []
 
 
-def test_workers_end_with_a_command_that_is_killed(begin):
+def test_workers_end_with_a_command_that_is_killed(begin, temporary):
     process = begin("--workers", "2", *ENDLESS)
     _until(lambda: len(local_workers(process.pid)) == 2 and _busy(local_workers(process.pid)))
     workers = local_workers(process.pid)
     process.kill()
     process.communicate()
     _until(lambda: not any(worker.is_running() for worker in workers), 10)
-    _until(lambda: not list(Path(tempfile.gettempdir()).glob("snnb-workers-*")), 10)
+    _until(lambda: not list(temporary.glob("snnb-workers-*")), 10)
 
 
 @pytest.mark.usefixtures("_unchanged")
