@@ -42,31 +42,31 @@ class SimulationSettings(Options):
     )
     warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps, not counted.")
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
-        default=50, description="Samples at a time in the engine toolbox."
+        default=50, description="Samples at a time, toolbox only."
     )
     input: Annotated[InputCoding, ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"})] = (
         Field(default="constant", description="Input: a current, every step; or Poisson spikes.")
     )
     input_rate: Annotated[Count, ToolboxKey("input", "input_rate")] = Field(
-        default=1000, description="Poisson rate in Hz of a pixel of 1."
+        default=1000, description="Rate in Hz of a pixel of 1."
     )
     threshold: Annotated[float, ToolboxKey("cell", "v_thresh")] = Field(
         default=1.0, gt=0, description="Potential at which a neuron spikes."
     )
     reset: Annotated[
         Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
-    ] = Field(default="subtraction", description="After a spike: by subtraction of the threshold, or to zero.")
+    ] = Field(default="subtraction", description="After a spike: less the threshold, or to zero.")
     initial_potential: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="Potential at the start, of the threshold; 0.5 rounds rates where 0 rounds them down.",
+        description="Start, as a share of the threshold; 0.5 rounds rates to the nearest.",
     )
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
         default=None, exclude=True, description="Dask cluster whose workers share the samples."
     )
-    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep spike times of this many samples.")
+    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep spike times of so many.")
     by: By = Field(default="all", description="Count spikes of all samples together, or by class too.")
     bins: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="Count in this many bins of time, too.")
     seed: Seed = Field(default=0, description="Seed of everything random.")

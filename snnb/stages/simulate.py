@@ -44,10 +44,10 @@ class SimulateParams(SimulationSettings):
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
         exclude=True,
-        description="Make this simulation of the run again, in its place and with its options.",
+        description="Make this simulation again, as it was.",
     )
     label: Annotated[Optional[str], Flag(metavar="TEXT")] = Field(
-        default=None, exclude=True, description="A name, shown by `snnb status` and `snnb compare`."
+        default=None, exclude=True, description="A name for `snnb status` and `snnb compare`."
     )
     figures: Figures = None
     spike_code: str = Field(
