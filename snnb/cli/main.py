@@ -146,6 +146,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
             error, "traceback_text"
         ):  # the error is raised by the user's own code
             output.print_line(sys.stderr, error.traceback_text)
+        if isinstance(error, click.UsageError) and "--json" in (sys.argv[1:] if arguments is None else arguments):
+            output.configure(True, False, False)  # the command line was not understood, so nothing has configured it
         code = exit_code_of(error)
         output.current.error(message_of(error), code)
         failures.append(error)

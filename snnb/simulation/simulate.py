@@ -29,6 +29,7 @@ __all__ = ["SimulationResult", "SimulationSettings", "simulate"]
 
 # Below this rate a pixel of 1 gives less than the spike a step that its current would be, but biases act in full.
 FULL_RATE = 1000.0
+LEAST_LOSS = 0.001  # of the samples; the interval of 10 of 10 ends a rounding error below 1
 METRICS = (
     "ann_accuracy",
     "snn_accuracy",
@@ -189,13 +190,17 @@ def _class_counts(y: np.ndarray, class_names: Sequence[str]) -> Dict[str, int]:
 
 def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings) -> List[str]:
     """Say what to try where the conversion loses more than chance explains."""
-    if "snn_accuracy_interval_95" not in values or values["ann_accuracy"] <= values["snn_accuracy_interval_95"][1]:
+    if "snn_accuracy_interval_95" not in values:
+        return []
+    likely = (values["snn_accuracy"], values["snn_accuracy_interval_95"][1])
+    lost, above = (values["ann_accuracy"] - accuracy for accuracy in likely)
+    if lost < LEAST_LOSS or above <= 0:
         return []
     start = (
         "" if settings.initial_potential else ", or let neurons start at half their threshold (--initial-potential 0.5)"
     )
     return [
-        f"the spiking network classifies {values['ann_accuracy'] - values['snn_accuracy']:.1%} of the samples fewer "
+        f"the spiking network classifies {lost:.1%} of the samples fewer "
         f"rightly than the trained one: simulate longer (--duration){start}"
     ]
 

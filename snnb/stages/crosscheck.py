@@ -92,9 +92,11 @@ def crosscheck(
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
     if recorded_class(run, stamp) is not None:
+        whole = simulation_of(run, stamp)
+        there = f"give --graph {whole}"
         raise UsageError(
             f"graph {stamp} has the spikes of class {recorded_class(run, stamp)} only, and all samples are compared; "
-            f"give --graph {simulation_of(run, stamp)}"
+            + (there if whole in run.records_of("graph") else f"run `snnb graph --run-dir {run.path}`, then {there}")
         )
     path = run.path / graph_file(run, stamp)
     build = _builder(simulator)

@@ -1,6 +1,7 @@
 """A grid of options: which option of which stage takes which values, and the points that they make."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Dict, List, Mapping, Sequence, Tuple
@@ -10,6 +11,7 @@ from snnb.options import flag_of, option_name, own_flags, value_of
 from snnb.stages.all import STAGES
 from snnb.stages.stage import Given
 
+MOST_POINTS = 10_000  # each is a simulation of some seconds at least
 SWEPT = ("train", "parse", "simulate")  # whose options can be in a grid; the data set is one for all points
 
 
@@ -61,8 +63,8 @@ def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
     Raises
     ------
     UsageError
-        No such option, no value or one that the option does not take, one twice; or an option that is given outside the
-        grid too.
+        No such option, no value or one that the option does not take, one twice; an option that is given outside the
+        grid too; more than `MOST_POINTS` points.
     """
     if not texts:
         raise UsageError("give --grid OPTION=VALUE,VALUE at least once, as in --grid duration=50,100")
@@ -75,6 +77,9 @@ def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
             option = option_name(STAGES[axis.stage].kind.params, axis.name)
             raise UsageError(f"--grid {text}: {option} is also given outside the grid; give it in one place")
         axes.append(axis)
+    points = math.prod(len(axis.values) for axis in axes)
+    if points > MOST_POINTS:
+        raise UsageError(f"--grid: {points:,} points, each a simulation; give at most {MOST_POINTS:,}")
     return axes
 
 
@@ -91,6 +96,8 @@ def _read_axis(text: str) -> Axis:
         raise UsageError(f"--grid {text}: {name} does not change the results; give it outside the grid")
     if flag_of(kind, name).repeated:
         raise UsageError(f"--grid {text}: {option_name(kind, name)} cannot be in a grid")
+    if not values.strip():
+        raise UsageError(f"--grid {text}: no values; write it as OPTION=VALUE,VALUE")
     read = [value_of(kind, name, value.strip()) for value in values.split(",")]
     twice = next((value for i, value in enumerate(read) if value in read[:i]), None)
     if twice is not None:

@@ -1,5 +1,6 @@
 """`simulate`: the converted network is simulated on the first test samples, and its spikes are counted."""
 
+from contextlib import suppress
 from typing import ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import Field, field_validator
@@ -155,8 +156,9 @@ def latest_matching(run: RunDirectory, given: Mapping[str, object]) -> Optional[
     """Return the stamp of the latest simulation that is up to date with the given options; None without one."""
     records = run.records_of(KIND.name)
     for stamp in sorted(records, reverse=True):
-        if stale_reason(run, records[stamp], given) is None:
-            return stamp
+        with suppress(UsageError):  # not valid together with what this one was made with, so another one
+            if stale_reason(run, records[stamp], given) is None:
+                return stamp
     return None
 
 

@@ -119,6 +119,9 @@ def sweep(
     _write_table(run, axes, done)
     swept = [done[number] for number in range(len(points))]
     _draw(run, axes, swept)
+    if any(one.ran for one in swept):
+        last = max(run.records_of("simulate"))
+        say(f"sweep: later commands take options that they are not given from the last simulation, {last}")
     return swept
 
 

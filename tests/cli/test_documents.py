@@ -76,8 +76,12 @@ def test_every_command_that_prints_json_has_a_schema_as_it_is_now():
     assert found == made, "run `make docs`"
 
 
-def test_a_failure_is_a_document_too(tmp_path, capsys):
-    assert main(["status", str(tmp_path / "none"), "--json"]) == 3
+@pytest.mark.parametrize(
+    ("words", "code"), [(["status", "none"], 3), (["simulate", "--bins", "-1"], 2), (["status", "--nosuch"], 2)]
+)
+def test_a_failure_is_a_document_too(words, code, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert set(document) == set(Failure.__annotations__)
-    assert document["exit_code"] == 3
+    assert document["exit_code"] == code

@@ -65,3 +65,13 @@ def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
     spikes = face.export("spinemap", run.path.parent / "net").path / "spike_info.txt"
     steps = [int(word) for line in spikes.read_text().splitlines() for word in line.split()[1:]]
     assert 20 <= max(steps) < 40  # the second recorded sample begins at step 20
+
+
+def test_an_older_simulation_that_an_option_does_not_fit_is_just_another(run, capsys):
+    """Ten bins do not fit its five steps, nor an initial potential the toolbox."""
+    for words in (["--duration", "5"], ["--engine", "toolbox"], ["--duration", "20", "--engine", "event"]):
+        assert main(["simulate", "--run-dir", str(run.path), "--samples", "4", "--quiet", *words]) == 0
+    for words in (["--bins", "10"], ["--initial-potential", "0.5"]):
+        assert main(["run", "--run-dir", str(run.path), "--quiet", *words]) == 0, capsys.readouterr().err
+    params = open_run(run.path).record_of("simulate").params
+    assert (params.duration, params.bins, params.initial_potential) == (20, 10, 0.5)

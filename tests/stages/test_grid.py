@@ -73,3 +73,15 @@ def test_grids_that_cannot_be_meant(texts, message):
     with pytest.raises(UsageError, match=message) as refused:
         read_grid(texts, {"simulate": {"samples": 10}})
     assert "\n" not in str(refused.value)
+
+
+def test_more_points_than_anybody_waits_for_are_refused_at_once():
+    """A billion points would fill the memory before the first."""
+    values = ",".join(map(str, range(1, 1001)))
+    with pytest.raises(UsageError, match="1,000,000,000 points"):
+        read_grid([f"duration={values}", f"threshold={values}", f"input-rate={values}"], {})
+
+
+def test_no_values():
+    with pytest.raises(UsageError, match="--grid duration=: no values"):
+        read_grid(["duration="], {})
