@@ -10,56 +10,34 @@ from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
+from tests.simulation.alike import (
+    CHANGES,
+    SETTINGS,
+    assert_every_spike_is_the_same,
+    assert_of_a_thousand_counts_at_most_one_differs_by_one,
+    simulated,
+)
 
-SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
-CHANGES = [
-    {},
-    {"warm_up": 23},
-    {"threshold": 0.5},
-    {"reset": "zero"},
-    {"initial_potential": 0.5, "threshold": 2.0},
-    {"input": "poisson", "input_rate": 700.0},
-    {"input": "poisson", "threshold": 0.5, "reset": "zero"},
-]
-
-
-def _run(engine, case, settings):
-    spikes = []
-    counted = engine(case.network, settings).simulate(case.x[:70], 0, spikes.append)
-    return counted, np.concatenate(spikes, axis=1)
+ENGINES = (TensorFlowEngine, EventEngine)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_where_sums_are_exact_every_spike_is_the_same(exact, change):
-    settings = SETTINGS.changed(**change)
-    (one, one_spikes), (two, two_spikes) = (_run(e, exact, settings) for e in (TensorFlowEngine, EventEngine))
-    assert list(one.counts) == list(two.counts)
-    for name, counts in one.counts.items():
-        np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
-    np.testing.assert_array_equal(two_spikes, one_spikes)
-    np.testing.assert_array_equal(two.late, one.late)
-    np.testing.assert_allclose(two.readout, one.readout, atol=1e-4)
-    assert list(one.spikes) == list(two.spikes)
-    for name, table in one.spikes.items():
-        np.testing.assert_array_equal(two.spikes[name], table, err_msg=name)
+    assert_every_spike_is_the_same(ENGINES, exact, SETTINGS.changed(**change))
 
 
 @pytest.mark.parametrize("name", ["trained", "branched"])
 def test_of_a_thousand_counts_at_most_one_differs_by_one(request, name):
-    case = request.getfixturevalue(name)
-    (one, _), (two, _) = (_run(e, case, SETTINGS) for e in (TensorFlowEngine, EventEngine))
-    differences = np.concatenate([(two.counts[name] - one.counts[name]).ravel() for name in one.counts])
-    assert np.abs(differences).max() <= 1
-    assert (differences != 0).mean() <= 1e-3
+    assert_of_a_thousand_counts_at_most_one_differs_by_one(ENGINES, request.getfixturevalue(name))
 
 
 def test_long_trains_are_cut_into_parts_without_a_trace(trained, monkeypatch):
     from snnb.simulation.engines.event import engine, network
 
-    whole, spikes = _run(EventEngine, trained, SETTINGS)
+    whole, spikes = simulated(EventEngine, trained, SETTINGS)
     monkeypatch.setattr(network, "TRAIN_STEPS", 7)
     monkeypatch.setattr(engine, "CHUNK_STEPS", 16)
-    parts, part_spikes = _run(EventEngine, trained, SETTINGS)
+    parts, part_spikes = simulated(EventEngine, trained, SETTINGS)
     np.testing.assert_array_equal(part_spikes, spikes)
     for name, counts in whole.counts.items():
         np.testing.assert_array_equal(parts.counts[name], counts)
@@ -130,12 +108,12 @@ def test_blocks_of_weights_leave_no_trace(trained, monkeypatch):
     """Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one."""
     from snnb.simulation.engines.event import geometry, layer_loops
 
-    whole, _ = _run(EventEngine, trained, SETTINGS)
+    whole, _ = simulated(EventEngine, trained, SETTINGS)
     monkeypatch.setattr(layer_loops, "MOST_FILTERS", 0)
     monkeypatch.setattr(layer_loops, "MOST_UNITS", 0)
     for size in (256, 5 * 256, 100_000):
         monkeypatch.setattr(geometry, "BLOCK_BYTES", size)
-        parts, _ = _run(EventEngine, trained, SETTINGS)
+        parts, _ = simulated(EventEngine, trained, SETTINGS)
         for name, counts in whole.counts.items():
             np.testing.assert_array_equal(parts.counts[name], counts, err_msg=f"{name} {size}")
         np.testing.assert_array_equal(parts.readout, whole.readout)

@@ -6,30 +6,19 @@ import pytest
 from snnb.errors import InputError
 from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
-
-SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
-CHANGES = [
-    {},
-    {"warm_up": 23},
-    {"threshold": 0.5},
-    {"reset": "zero"},
-    {"initial_potential": 0.5, "threshold": 2.0},
-    {"input": "poisson", "input_rate": 700.0},
-    {"input": "poisson", "threshold": 0.5, "reset": "zero"},
-]
+from tests.simulation.alike import (
+    CHANGES,
+    SETTINGS,
+    assert_every_spike_is_the_same,
+    assert_of_a_thousand_counts_at_most_one_differs_by_one,
+    simulated,
+)
 
 
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch")
-
-
-def _run(engine, case, settings):
-    spikes = []
-    counted = engine(case.network, settings).simulate(case.x[:70], 0, spikes.append)
-    return counted, np.concatenate(spikes, axis=1)
 
 
 def _engines(torch):
@@ -40,32 +29,18 @@ def _engines(torch):
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_where_sums_are_exact_every_spike_is_tensorflows(torch, exact, change):
-    (one, one_spikes), (two, two_spikes) = (_run(e, exact, SETTINGS.changed(**change)) for e in _engines(torch))
-    assert list(one.counts) == list(two.counts)
-    for name, counts in one.counts.items():
-        assert counts.any()
-        np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
-    np.testing.assert_array_equal(two_spikes, one_spikes)
-    np.testing.assert_array_equal(two.late, one.late)
-    np.testing.assert_allclose(two.readout, one.readout, atol=1e-4)
-    assert list(one.spikes) == list(two.spikes)
-    for name, table in one.spikes.items():
-        np.testing.assert_array_equal(two.spikes[name], table, err_msg=name)
+    assert_every_spike_is_the_same(_engines(torch), exact, SETTINGS.changed(**change))
 
 
 @pytest.mark.parametrize("name", ["trained", "branched"])
 def test_of_a_thousand_counts_at_most_one_differs_by_one(torch, request, name):
-    case = request.getfixturevalue(name)
-    (one, _), (two, _) = (_run(e, case, SETTINGS) for e in _engines(torch))
-    differences = np.concatenate([(two.counts[name] - one.counts[name]).ravel() for name in one.counts])
-    assert np.abs(differences).max() <= 1
-    assert (differences != 0).mean() <= 1e-3
+    assert_of_a_thousand_counts_at_most_one_differs_by_one(_engines(torch), request.getfixturevalue(name))
 
 
 def test_a_sample_counts_the_same_in_any_batch(torch, trained, monkeypatch):
     from snnb.simulation.engines.torch import loop
 
-    whole, _ = _run(loop.TorchEngine, trained, SETTINGS)
+    whole, _ = simulated(loop.TorchEngine, trained, SETTINGS)
     monkeypatch.setattr(loop, "LARGEST_BATCH", 16)
     for start in range(0, 70, 16):
         part = loop.TorchEngine(trained.network, SETTINGS).simulate(

@@ -1,0 +1,44 @@
+"""Two engines on the same samples: what has to be the same, and what may differ by rounding."""
+
+import numpy as np
+
+from snnb.simulation.settings import SimulationSettings
+
+SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
+CHANGES = [
+    {},
+    {"warm_up": 23},
+    {"threshold": 0.5},
+    {"reset": "zero"},
+    {"initial_potential": 0.5, "threshold": 2.0},
+    {"input": "poisson", "input_rate": 700.0},
+    {"input": "poisson", "threshold": 0.5, "reset": "zero"},
+]
+
+
+def simulated(engine, case, settings):
+    """What an engine counts of the case's samples, and the spikes of the output."""
+    spikes = []
+    counted = engine(case.network, settings).simulate(case.x[:70], 0, spikes.append)
+    return counted, np.concatenate(spikes, axis=1)
+
+
+def assert_every_spike_is_the_same(engines, case, settings):
+    (one, one_spikes), (two, two_spikes) = (simulated(engine, case, settings) for engine in engines)
+    assert list(one.counts) == list(two.counts)
+    for name, counts in one.counts.items():
+        assert counts.any()
+        np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
+    np.testing.assert_array_equal(two_spikes, one_spikes)
+    np.testing.assert_array_equal(two.late, one.late)
+    np.testing.assert_allclose(two.readout, one.readout, atol=1e-4)
+    assert list(one.spikes) == list(two.spikes)
+    for name, table in one.spikes.items():
+        np.testing.assert_array_equal(two.spikes[name], table, err_msg=name)
+
+
+def assert_of_a_thousand_counts_at_most_one_differs_by_one(engines, case):
+    (one, _), (two, _) = (simulated(engine, case, SETTINGS) for engine in engines)
+    differences = np.concatenate([(two.counts[name] - one.counts[name]).ravel() for name in one.counts])
+    assert np.abs(differences).max() <= 1
+    assert (differences != 0).mean() <= 1e-3
