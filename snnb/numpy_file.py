@@ -109,6 +109,12 @@ def parse_archive(
     return _arrays(io.BytesIO(content), len(content), where, remedy, names, must)
 
 
+def write_member(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> None:
+    """Add an array to an npz file, as `numpy.savez` does: so one array at a time is in memory."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, values, allow_pickle=False)
+
+
 def _arrays(
     file: BinaryIO, size: int, where: str, remedy: str, names: Optional[Sequence[str]], must: Sequence[str]
 ) -> Dict[str, np.ndarray]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from snnb.errors import ResourceError
 from snnb.memory import memory_of_this_machine
+from snnb.numpy_file import write_member
 from snnb.simulation.job import Job
 from snnb.simulation.results import scalars
 from snnb.simulation.totals import Totals
 
-BY_CLASS, BY_BIN = "spike_counts_by_class.npz", "spike_counts_by_bin.npz"
 Arrays = Iterator[Tuple[str, np.ndarray]]
 
 
@@ -113,13 +113,8 @@ def write_by_bin(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
 
 def _write(path: Path, arrays: Arrays, stated: Dict[str, object]) -> None:
     """Write the format of `numpy.savez`, one array in memory at a time."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for name, values in _all(arrays, stated):
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, values, allow_pickle=False)
-
-
-def _all(arrays: Arrays, stated: Dict[str, object]) -> Arrays:
-    yield from arrays
-    for name, value in stated.items():
-        yield name, np.asarray(value)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, values in arrays:
+            write_member(archive, name, values)
+        for name, value in stated.items():
+            write_member(archive, name, np.asarray(value))

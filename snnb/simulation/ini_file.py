@@ -48,8 +48,8 @@ def write_ini(network: Network, path: Path, *, threshold: float, reset: str, ini
                 write_array(group, name, np.asarray(values))
 
 
-def read_ini(path: Path) -> Tuple[Network, float, str]:
-    """Read what `write_ini` wrote: network, threshold, reset.
+def read_ini(path: Path) -> Tuple[Network, float, str, float]:
+    """Read what `write_ini` wrote: network, threshold, reset, initial potential.
 
     Raises
     ------
@@ -62,10 +62,11 @@ def read_ini(path: Path) -> Tuple[Network, float, str]:
         try:
             entries = [_entry(str(name), file[name]) for name in json.loads(file.attrs["layers"])]
             threshold, reset = float(file.attrs["threshold"]), str(file.attrs["reset"])
+            start = float(file.attrs.get("initial_potential", 0.0))  # older files have none
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{path}: not a complete converted network ({line}); {REMEDY}") from None
-    return assemble(path, entries), threshold, reset
+    return assemble(path, entries), threshold, reset, start
 
 
 def _entry(name: str, group: h5py.Group) -> Entry:

@@ -11,10 +11,11 @@ from snnb.network.network import Network
 from snnb.network.read import read_network
 from snnb.options import FigureFormat
 from snnb.progress import Progress, silent
-from snnb.simulation.apart import BY_BIN, BY_CLASS, require_room, write_by_bin, write_by_class
+from snnb.simulation.apart import require_room, write_by_bin, write_by_class
 from snnb.simulation.block import spike_table
 from snnb.simulation.energy import energy
 from snnb.simulation.engines.choose import choose_engine
+from snnb.simulation.file_names import ACCURACIES, BY_BIN, BY_CLASS, SPIKE_TIMES, SUMS
 from snnb.simulation.findings import findings
 from snnb.simulation.ini_file import write_ini
 from snnb.simulation.job import Job
@@ -22,7 +23,6 @@ from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
 from snnb.simulation.samples import run_job
 from snnb.simulation.settings import SimulationSettings, refuse_classes, refuse_missing_samples
-from snnb.simulation.spikes import SPIKE_TIMES
 from snnb.simulation.totals import Totals
 
 __all__ = ["SimulationResult", "SimulationSettings", "simulate"]
@@ -140,14 +140,14 @@ def simulate(
     operations = energy(network, totals)
     dynamics = {"threshold": settings.threshold, "initial_potential": settings.initial_potential}
     write_ini(network, target / f"{name}_INI.h5", reset=settings.reset, **dynamics)
-    write_sums(target / "spike_rate_sums.npz", job, totals, x)
+    write_sums(target / SUMS, job, totals, x)
     if settings.by == "class":
         write_by_class(target / BY_CLASS, job, totals, x, y, class_names)
     if settings.bins:
         write_by_bin(target / BY_BIN, job, totals, x)
     classes = _class_counts(y, class_names) if job.classifies else {}
     values: Dict[str, Any] = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
-    write_json(target / "sim_accuracies.json", values)
+    write_json(target / ACCURACIES, values)
     _plot(target, job, totals, figures)
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
@@ -192,16 +192,13 @@ def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings) -> List
     """Say what to try where the conversion loses more than chance explains."""
     if "snn_accuracy_interval_95" not in values:
         return []
-    likely = (values["snn_accuracy"], values["snn_accuracy_interval_95"][1])
-    lost, above = (values["ann_accuracy"] - accuracy for accuracy in likely)
-    if lost < LEAST_LOSS or above <= 0:
+    trained, lost = values["ann_accuracy"], values["ann_accuracy"] - values["snn_accuracy"]
+    if lost < LEAST_LOSS or trained <= values["snn_accuracy_interval_95"][1]:
         return []
-    start = (
-        "" if settings.initial_potential else ", or let neurons start at half their threshold (--initial-potential 0.5)"
-    )
+    start = ", or let neurons start at half their threshold (--initial-potential 0.5)"
     return [
-        f"the spiking network classifies {lost:.1%} of the samples fewer "
-        f"rightly than the trained one: simulate longer (--duration){start}"
+        f"the spiking network classifies {lost:.1%} of the samples fewer rightly than the trained one: "
+        f"simulate longer (--duration){'' if settings.initial_potential else start}"
     ]
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from snnb.errors import InputError
 from snnb.numpy_file import load_archive
+from snnb.simulation.file_names import SPIKE_TIMES
 
-SPIKE_TIMES = "spike_times.npz"
 _SCALARS = ("num_samples", "num_steps")
 _FIRST = "first_sample"  # stated where it is not 0
 

@@ -9,6 +9,7 @@ from snnb.errors import UsageError
 from snnb.numpy_file import load_archive
 from snnb.rundir import manifest
 from snnb.rundir.directory import STAMP, RunDirectory
+from snnb.simulation.file_names import ACCURACIES, SUMS
 from snnb.simulation.quality import wilson_interval
 from snnb.stages import map as mapping
 from snnb.stages.runs import open_run
@@ -175,7 +176,7 @@ def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue]
     remedy = f"`snnb simulate --repair {stamp} --run-dir {run.path}` makes it again"
     accuracies, sums = (
         unaltered(run, run.record_of("simulate", stamp), f"{folder}/{name}", "the simulation wrote it", remedy)
-        for name in ("sim_accuracies.json", "spike_rate_sums.npz")
+        for name in (ACCURACIES, SUMS)
     )
     stated = load_json(accuracies, remedy)
     arrays = load_archive(sums, remedy, must=["num_samples"])

@@ -18,6 +18,7 @@ from snnb.files import sha256_of
 from snnb.numpy_file import load_archive
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
+from snnb.simulation.file_names import SPIKE_TIMES, SUMS
 from snnb.stages.dataset import dataset_array
 from snnb.stages.exports import PICTURES, chosen_graph, graph_file, simulated_by
 from snnb.stages.graph import WEIGHTS, recorded_class, simulation_of
@@ -176,15 +177,15 @@ def _expected(
     counted_from, duration = graph.recording.warm_up, simulated.duration
     if samples > recorded:
         names, again = [p.name for p in graph.populations[1:]], f"`snnb simulate --repair {stamp}` makes it again"
-        sums = load_archive(folder / "spike_rate_sums.npz", again, names=names, must=names)
+        sums = load_archive(folder / SUMS, again, names=names, must=names)
         return Expected(duration, counted_from, pixels, sums={name: sums[name].ravel() for name in names})
     spikes: Dict[str, np.ndarray] = {}
     for population in graph.populations:
-        rows, _ = spikes_of(folder / "spike_times.npz", population)
+        rows, _ = spikes_of(folder / SPIKE_TIMES, population)
         rows = in_order(rows[rows[:, 0] < samples])
         if (rows[1:] == rows[:-1]).all(axis=1).any():
             raise InputError(
-                f"{folder / 'spike_times.npz'}: {population.name} has a spike twice; "
+                f"{folder / SPIKE_TIMES}: {population.name} has a spike twice; "
                 f"`snnb simulate --repair {stamp}` makes it again"
             )
         if population.first == 0 and simulated.input == "poisson":

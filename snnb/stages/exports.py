@@ -9,6 +9,7 @@ from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.staleness import stale_reason
+from snnb.simulation.file_names import SPIKE_TIMES
 from snnb.stages import prepare, simulate
 from snnb.stages.graph import recorded_class, simulation_of
 from snnb.stages.stage import recorded
@@ -92,7 +93,7 @@ def _write(
         expected = estimate(opened, format, options)
         target = output or _own_place(run, stamp) / f"{run.model}{find_format(format).suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
-        times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / "spike_times.npz"
+        times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / SPIKE_TIMES
         return export(
             opened,
             format,

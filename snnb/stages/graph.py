@@ -15,6 +15,7 @@ from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 from snnb.rundir.staleness import stale_reason
+from snnb.simulation.file_names import ACCURACIES, BY_CLASS, SUMS
 from snnb.stages import prepare, simulate
 from snnb.stages.log_file import write_log
 from snnb.stages.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, result_of, unaltered
@@ -24,7 +25,6 @@ from snnb.text import load_json
 if TYPE_CHECKING:
     from snnb.synapses.classes import SampleClass
 
-SUMS, BY_CLASS = "spike_rate_sums.npz", "spike_counts_by_class.npz"
 PoolWeight = Literal["one", "mean"]
 WEIGHTS = "weights"  # name of the graph without spike counts
 
@@ -156,9 +156,11 @@ def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
 
 def again(run: RunDirectory, name: str) -> Sequence[str]:
     """Return the options that make a graph again."""
+    if name == WEIGHTS:
+        return ("--weights-only",)
     record = recorded(run, KIND, name)
-    if name == WEIGHTS or record is None:
-        return ("--weights-only",) if name == WEIGHTS else ("--simulation", name)
+    if record is None:
+        return ("--simulation", name)
     chosen = record.params.class_name
     return ("--simulation", str(record.details.simulation), *(() if chosen is None else ("--class", chosen)))
 
@@ -169,7 +171,7 @@ def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
         return [f"parse/{run.model}_parsed.h5"]
     folder = f"simulations/{params.simulation}"
     counts = SUMS if params.class_name is None else BY_CLASS
-    return [f"{folder}/{run.model}_parsed.h5", f"{folder}/{counts}", f"{folder}/sim_accuracies.json"]
+    return [f"{folder}/{run.model}_parsed.h5", f"{folder}/{counts}", f"{folder}/{ACCURACIES}"]
 
 
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:

@@ -208,13 +208,15 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     remedy = f"`snnb graph {shlex.join(graph.again(run, str(params.graph)))}` makes it again"
     path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, "`snnb graph` wrote it", remedy)
     bins, said = counts_by_bin(run, str(params.graph))
-    with run.stage("map", params, inputs=[read, *bins], name=stamp) as output, SynapseGraph.open(path) as opened:
+    with run.stage(
+        "map", params, inputs=[read] if bins is None else [read, bins], name=stamp
+    ) as output, SynapseGraph.open(path) as opened:
         network = PlacedNetwork.of(opened)
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
         if is_file(named):
             files[Path(named)] = described
-        peak = loads_by_bin(run, mapped, bins, progress)
+        peak = None if bins is None else loads_by_bin(run, mapped, bins, progress)
         stated = {
             "model": run.model,
             "graph": params.graph,

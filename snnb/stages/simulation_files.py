@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from snnb.rundir.directory import RunDirectory
+from snnb.simulation.file_names import ACCURACIES, SUMS
 from snnb.simulation.settings import SimulationSettings
 from snnb.stages import parse
 from snnb.stages.stage import recorded
@@ -36,9 +37,9 @@ def network_lines(directory: Path) -> List[str]:
     """Return lines with shape and neurons of each population, and the synapses, one per multiply-accumulate."""
     import numpy as np
 
-    with np.load(directory / "spike_rate_sums.npz") as sums:
+    with np.load(directory / SUMS) as sums:
         shapes = {name: sums[name].shape for name in sums.files if sums[name].ndim}
     sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
     lines = [f"{name} {'×'.join(map(str, shape))}: {sizes[name]:,} neurons" for name, shape in shapes.items()]
-    synapses = json.loads((directory / "sim_accuracies.json").read_text())["ann_multiply_accumulates_per_sample"]
+    synapses = json.loads((directory / ACCURACIES).read_text())["ann_multiply_accumulates_per_sample"]
     return [*lines, f"neurons, without the input: {sum(sizes.values()) - sizes['input']:,}", f"synapses: {synapses:,}"]

@@ -1,7 +1,6 @@
 """`sweep`: a simulation for each point of a grid of options, in one run, where stages that points share run once."""
 
 import csv
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Optional, Sequence, cast
@@ -163,12 +162,8 @@ def _simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
     return None
 
 
-def _same(one: Optional[Options], other: Optional[Options]) -> bool:
-    return None not in (one, other) and _dumped(one) == _dumped(other)
-
-
-def _dumped(params: Optional[Options]) -> str:
-    return "" if params is None else json.dumps(params.model_dump(mode="json"), sort_keys=True)
+def _same(one: Options, other: Optional[Options]) -> bool:
+    return other is not None and one.model_dump(mode="json") == other.model_dump(mode="json")
 
 
 def _is_whole(run: RunDirectory, record: SimulationRecord, asked: Sequence[Options]) -> bool:

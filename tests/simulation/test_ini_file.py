@@ -15,10 +15,10 @@ from snnb.simulation.settings import SimulationSettings
 @pytest.mark.parametrize("name", ["trained", "branched"])
 def test_what_is_loaded_spikes_as_what_was_written(request, tmp_path, name):
     case = request.getfixturevalue(name)
-    write_ini(case.network, tmp_path / "n_INI.h5", threshold=0.75, reset="zero")
-    network, threshold, reset = read_ini(tmp_path / "n_INI.h5")
-    assert (threshold, reset) == (0.75, "zero")
-    settings = SimulationSettings(samples=5, duration=40, threshold=threshold, reset=reset)
+    write_ini(case.network, tmp_path / "n_INI.h5", threshold=0.75, reset="zero", initial_potential=0.5)
+    network, threshold, reset, start = read_ini(tmp_path / "n_INI.h5")
+    assert (threshold, reset, start) == (0.75, "zero", 0.5)
+    settings = SimulationSettings(samples=5, duration=40, threshold=threshold, reset=reset, initial_potential=start)
     one, two = (EventEngine(n, settings).simulate(case.x[:5], 0, lambda s: None) for n in (case.network, network))
     for layer, counts in one.counts.items():
         np.testing.assert_array_equal(two.counts[layer], counts)

@@ -279,7 +279,7 @@ def _ones(layers, shape):
 def test_the_ini_file_holds_the_sums(case, tmp_path):
     _, network, pictures, connected = _built(case)
     write_ini(network, tmp_path / "s_INI.h5", threshold=1.0, reset="subtraction")
-    read, _, _ = read_ini(tmp_path / "s_INI.h5")
+    read, *_ = read_ini(tmp_path / "s_INI.h5")
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
     expected, readout = _stepped(connected, _frames(pictures, settings), settings)
     _assert_counts(_simulate(EventEngine, read, pictures, settings), read, expected, readout)

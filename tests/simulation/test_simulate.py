@@ -81,9 +81,9 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
 
 
 def test_the_ini_file_is_the_network_that_was_simulated(trained, tmp_path):
-    _simulate(trained, tmp_path, SETTINGS.changed(threshold=0.9, reset="zero"))
-    network, threshold, reset = read_ini(tmp_path / "n_INI.h5")
-    assert (threshold, reset) == (0.9, "zero")
+    _simulate(trained, tmp_path, SETTINGS.changed(threshold=0.9, reset="zero", initial_potential=0.25))
+    network, threshold, reset, start = read_ini(tmp_path / "n_INI.h5")
+    assert (threshold, reset, start) == (0.9, "zero", 0.25)
     assert [volume.name for volume in network.volumes] == [volume.name for volume in trained.network.volumes]
 
 

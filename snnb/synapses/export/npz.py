@@ -1,12 +1,12 @@
 """`npz`: a directory of scipy CSR matrices, one a projection, for `scipy.sparse.load_npz`; and the table of nodes."""
 
-import io
 import zipfile
 from pathlib import Path
 from typing import Callable, Iterable, Tuple
 
 import numpy as np
 
+from snnb.numpy_file import write_member
 from snnb.synapses.export.nodes import node_table
 from snnb.synapses.export.request import BATCH, Format, Request, file_name
 from snnb.synapses.graph import SynapseGraph
@@ -25,9 +25,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         indptr = np.concatenate([[0], np.cumsum(projection.out_degrees)]).astype(dtype)
         shape = np.array([projection.source.size, projection.target.size])
         with zipfile.ZipFile(str(path / f"{file_name(number, projection)}.npz"), "w") as archive:
-            _store(archive, "format", np.array(b"csr"))
-            _store(archive, "shape", shape)
-            _store(archive, "indptr", indptr)
+            write_member(archive, "format", np.array(b"csr"))
+            write_member(archive, "shape", shape)
+            write_member(archive, "indptr", indptr)
             for name, kind in (("indices", dtype), ("data", np.dtype(np.float32)), ("edge", np.dtype(np.float32))):
                 _stream(archive, name, kind, edges, _values(projection, name, scale, counter.add))
     with (path / "nodes.npz").open("wb") as file:
@@ -41,12 +41,6 @@ def _values(projection: GraphProjection, name: str, scale: float, done: Callable
             yield batch.target - projection.target.first
         else:
             yield batch.weight if name == "data" else batch.edge
-
-
-def _store(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> None:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, values, allow_pickle=False)
-    archive.writestr(zipfile.ZipInfo(f"{name}.npy"), file.getvalue())
 
 
 def _stream(archive: zipfile.ZipFile, name: str, dtype: np.dtype, size: int, parts: Iterable[np.ndarray]) -> None:
