@@ -138,16 +138,16 @@ model-matrix: setup ## run every model at full size and write the table of docs/
 mapping-matrix: setup ## map every model at full size and write docs/mapping-results.md; takes hours
 	$(BIN)/python benchmarks/mapping_matrix.py
 
+COMPILE = $(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url
+OF_IMAGES := --extra parquet --extra mapping --extra onnx --extra cluster
+CPU_ONLY := --override overrides-cpu.txt
+
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the lock files anew
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra gpu --extra parquet --extra mapping --extra onnx --extra cluster \
-		pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx --extra cluster \
-		--override overrides-cpu.txt pyproject.toml -o requirements-cpu.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra cpu --extra parquet --extra mapping --extra onnx --extra cluster --extra torch \
-		--override overrides-cpu.txt pyproject.toml -o requirements-torch.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --extra dev \
-		--override overrides-cpu.txt pyproject.toml -o requirements-dev.lock
-	$(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url --group site -o requirements-site.lock
+	$(COMPILE) --extra gpu $(OF_IMAGES) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra cpu $(OF_IMAGES) $(CPU_ONLY) pyproject.toml -o requirements-cpu.lock
+	$(COMPILE) --extra cpu $(OF_IMAGES) --extra torch $(CPU_ONLY) pyproject.toml -o requirements-torch.lock
+	$(COMPILE) --extra dev $(CPU_ONLY) pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --group site -o requirements-site.lock
 
 clean: ## remove the environment and caches; run directories stay
 	rm -rf .venv .venv-newest .venv-torch .venv-site .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build site *.egg-info
