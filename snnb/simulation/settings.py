@@ -1,12 +1,13 @@
 """What is simulated, and how."""
 
+from importlib.util import find_spec
 from typing import List, Literal, Optional
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from snnb.cluster.settings import checked_address
-from snnb.errors import UsageError
+from snnb.cluster.settings import checked_address, require_dask
+from snnb.errors import InputError, UsageError
 from snnb.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
@@ -144,6 +145,14 @@ def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
     if settings.samples > left:
         behind = f" and {left} from --first {first} on" if first else ""
         raise UsageError(f"--samples {settings.samples}: the test set has {there}{behind}; give at most that many")
+
+
+def refuse_missing_packages(settings: SimulationSettings) -> None:
+    """Raise `InputError` when a package is not installed that the settings ask for."""
+    if settings.engine == "torch" and find_spec("torch") is None:
+        raise InputError("--engine torch needs PyTorch, which is not installed: pip install 'snnb[torch]'")
+    if settings.scheduler is not None or settings.workers > 1:
+        require_dask("--workers" if settings.scheduler is None else "--scheduler")
 
 
 def refuse_classes(settings: SimulationSettings, classes: Optional[int]) -> None:

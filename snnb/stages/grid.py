@@ -4,7 +4,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from snnb.errors import UsageError
 from snnb.options import flag_of, option_name, own_flags, value_of
@@ -50,13 +50,28 @@ class Point:
 
 
 def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
-    """Read axes from texts such as `percentile=99,99.9`.
+    """Read axes from texts such as `percentile=99,99.9`; further as `axes_of`."""
+    if not texts:
+        raise UsageError("give --grid OPTION=VALUE,VALUE at least once, as in --grid duration=50,100")
+    return axes_of([_split(text) for text in texts], given)
 
-    An option that several stages have is that of the last of them, unless the stage stands before it: `train.seed=0,1`.
+
+def _split(text: str) -> Tuple[str, List[str]]:
+    title, equals, values = text.partition("=")
+    if not equals or not title:
+        raise UsageError(f"--grid {text}: write it as OPTION=VALUE,VALUE")
+    return title, [value.strip() for value in values.split(",")] if values.strip() else []
+
+
+def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[Axis]:
+    """Return an axis for each option and its values.
+
+    An option that several stages have is that of the last of them, unless the stage stands before it: `train.seed`.
 
     Parameters
     ----------
-    texts : sequence of str
+    grid : iterable of (str, iterable)
+        Names of options, with values as they are or as text.
     given : mapping of str to mapping
         The options outside the grid, by stage.
 
@@ -66,11 +81,13 @@ def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
         No such option, no value or one that the option does not take, one twice; an option that is given outside the
         grid too; more than `MOST_POINTS` points.
     """
-    if not texts:
-        raise UsageError("give --grid OPTION=VALUE,VALUE at least once, as in --grid duration=50,100")
     axes: List[Axis] = []
-    for text in texts:
-        axis = _read_axis(text)
+    for title, values in grid:
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise UsageError(f"grid: {title}: {values!r} is no list of values; give one as in [{values!r}]")
+        asked = list(values)
+        text = f"{title}={','.join(map(str, asked))}"
+        axis = _axis(text, title, asked)
         if any((axis.stage, axis.name) == (other.stage, other.name) for other in axes):
             raise UsageError(f"--grid {text}: {axis.name} is in the grid twice; give all of its values at once")
         if axis.name in given.get(axis.stage, {}):
@@ -83,10 +100,7 @@ def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
     return axes
 
 
-def _read_axis(text: str) -> Axis:
-    title, equals, values = text.partition("=")
-    if not equals or not title:
-        raise UsageError(f"--grid {text}: write it as OPTION=VALUE,VALUE")
+def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
     before, dot, name = title.replace("-", "_").rpartition(".")
     if dot and before not in SWEPT:
         raise UsageError(f"--grid {text}: the options of {', '.join(SWEPT)} can be in a grid, not those of {before!r}")
@@ -96,9 +110,9 @@ def _read_axis(text: str) -> Axis:
         raise UsageError(f"--grid {text}: {name} does not change the results; give it outside the grid")
     if flag_of(kind, name).repeated:
         raise UsageError(f"--grid {text}: {option_name(kind, name)} cannot be in a grid")
-    if not values.strip():
+    if not values:
         raise UsageError(f"--grid {text}: no values; write it as OPTION=VALUE,VALUE")
-    read = [value_of(kind, name, value.strip()) for value in values.split(",")]
+    read = [value_of(kind, name, value) for value in values]
     twice = next((value for i, value in enumerate(read) if value in read[:i]), None)
     if twice is not None:
         raise UsageError(f"--grid {text}: {twice} is there twice")

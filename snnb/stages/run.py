@@ -1,7 +1,7 @@
 """`Run`: the stages as methods, for use in a Python program."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 from typing_extensions import Unpack
 
@@ -11,6 +11,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verification import Verification, verify_run
 from snnb.stages.all import STAGES
 from snnb.stages.exports import export_graph
+from snnb.stages.grid import axes_of
 from snnb.stages.keywords import (
     ExportKeywords,
     GraphKeywords,
@@ -25,6 +26,7 @@ from snnb.stages.removal import Removal, carry_out, plan_removal
 from snnb.stages.runs import open_or_create
 from snnb.stages.signatures import with_options_of
 from snnb.stages.stage import StageResult
+from snnb.stages.sweep import Swept, sweep
 from snnb.synapses.export.export_options import ExportOptions
 
 if TYPE_CHECKING:
@@ -128,6 +130,36 @@ class Run:
             force=force,
             say=self._say,
         )
+
+    def sweep(
+        self,
+        grid: Mapping[str, Iterable[object]],
+        *,
+        train: Optional[TrainKeywords] = None,
+        parse: Optional[ParseKeywords] = None,
+        simulate: Optional[SimulateKeywords] = None,
+    ) -> List[Swept]:
+        """Make a simulation for each point of a grid of options, as in `run.sweep({"percentile": [99, 99.9]})`.
+
+        What the run has already is not made again. The rows are in `sweep.csv` of the run, a figure in `sweep.png`.
+
+        Parameters
+        ----------
+        grid : mapping of str to iterable
+            Options of train, parse or simulate and their values. An option that several of them have is that of the
+            last, unless the stage stands before it, as in `"train.seed"`.
+        train, parse, simulate : dict, optional
+            Options that are the same for all points, as keywords of the methods of these names.
+
+        Returns
+        -------
+        list of Swept
+            In the order of the grid, the last option first to change.
+        """
+        given = {"prepare": self._prepare, "train": train or {}, "parse": parse or {}, "simulate": simulate or {}}
+        axes = axes_of(grid.items(), given)
+        with self.directory.locked(say=self._say):
+            return sweep(self.directory, axes, given, say=self._say)
 
     def remove(self, *names: str, with_dependents: bool = False) -> Removal:
         """Take simulations, graphs or mappings out of the run: by stamp, or as `graphs/<stamp>`."""

@@ -14,7 +14,7 @@ from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import D, Kind, P, Record, StageRecord
 from snnb.rundir.staleness import stale_reason
-from snnb.simulation.settings import SimulationSettings, refuse_classes, refuse_missing_samples
+from snnb.simulation.settings import SimulationSettings, refuse_classes, refuse_missing_packages, refuse_missing_samples
 from snnb.stages import parse, prepare, train
 from snnb.stages.differences import differing
 from snnb.stages.log_file import write_log
@@ -171,10 +171,9 @@ def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check the options before a network is trained: the test set exists by then, and may be too small."""
-    asked = planned.given.get(KIND.name)
-    if planned.next == "train" and KIND.name in planned.stages and asked:
-        resolve(run, asked)
+    """Check the options before a network is trained or converted: the test set, and what is installed."""
+    if planned.next in (train.KIND.name, parse.KIND.name) and KIND.name in planned.stages:
+        refuse_missing_packages(resolve(run, planned.given.get(KIND.name, {})))
 
 
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:

@@ -12,6 +12,7 @@ from snnb.files import open_regular, written_whole
 from snnb.options import Options
 from snnb.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
+from snnb.simulation.settings import refuse_missing_packages
 from snnb.stages import parse, simulate, train
 from snnb.stages.comparison import Compared, compared_one
 from snnb.stages.differences import in_words
@@ -101,7 +102,9 @@ def sweep(
         check_options(run, simulate.KIND.name, point.given)
     bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=_without_up_to_date(say), bar=bar)
     for point in points:
-        simulate.resolve(run, point.given.get(simulate.KIND.name, {}))
+        params = simulate.resolve(run, point.given.get(simulate.KIND.name, {}))
+        if _simulation_of(run, point) is None:
+            refuse_missing_packages(params)
     done: Dict[int, Swept] = {}
     with ExitStack() as stack:
         for turn, number in enumerate(in_order_of_stages(points, axes), 1):

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snnb.errors import UsageError
+from snnb import Run
+from snnb.errors import InputError, UsageError
 from snnb.rundir.verification import verify_run
 from snnb.stages.comparison import compare
 from snnb.stages.grid import read_grid
-from snnb.stages.plan import state_of_stages
+from snnb.stages.plan import bring_up_to_date, state_of_stages
 from snnb.stages.runs import open_run
 from snnb.stages.sweep import sweep
 
@@ -66,6 +67,33 @@ def test_points_run_once_and_what_they_share_too(run):
     again = _sweep(after, "percentile=99,99.9", "threshold=0.9", said=said)
     assert [(one.ran, one.stamp) for one in again] == [(False, one.stamp) for one in swept]
     assert [line for line in said if "running" in line] == []
+
+
+def test_a_program_sweeps_as_the_command_does(run):
+    made = _sweep(run, "percentile=99,99.9", "threshold=0.9")
+    said = []
+    swept = Run(path=run.path, say=said.append).sweep(
+        {"percentile": (99, 99.9), "threshold": [0.9, 0.8]}, simulate={"samples": 12, "duration": 6, "engine": "event"}
+    )
+    assert [one.stamp for one in swept if not one.ran] == [one.stamp for one in made]
+    assert [(one.row["percentile"], one.row["threshold"]) for one in swept if one.ran] == [(99.0, 0.8), (99.9, 0.8)]
+    assert [row["simulation"] for row in _table(run)] == [one.stamp for one in swept]
+    assert sum("simulate: running" in line for line in said) == 2
+    with pytest.raises(UsageError, match="--duration is also given outside the grid"):
+        Run(path=run.path).sweep({"duration": [5]}, simulate={"duration": 6})
+
+
+def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
+    """Not after the network was converted, or trained, for the point that needs it."""
+    monkeypatch.setattr("snnb.simulation.settings.find_spec", lambda name: None)
+    said = []
+    with pytest.raises(InputError, match=r"pip install 'snnb\[torch\]'"):
+        _sweep(run, "percentile=98", "engine=event,torch", given={"simulate": {"samples": 12}}, said=said)
+    with pytest.raises(InputError, match=r"pip install 'snnb\[torch\]'"), run.locked():
+        given = {"parse": {"percentile": 98}, "simulate": {"engine": "torch"}}
+        bring_up_to_date(run, "graph", given, say=said.append)
+    assert open_run(run.path).record_of("parse").params.percentile == 99.9
+    assert not (run.path / "sweep.csv").exists()
 
 
 def test_a_simulation_that_is_damaged_or_of_other_data_is_made_again(run):

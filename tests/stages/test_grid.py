@@ -3,7 +3,7 @@
 import pytest
 
 from snnb.errors import UsageError
-from snnb.stages.grid import in_order_of_stages, points_of, read_grid
+from snnb.stages.grid import axes_of, in_order_of_stages, points_of, read_grid
 
 
 def test_values_have_the_types_of_their_options():
@@ -17,6 +17,20 @@ def test_values_have_the_types_of_their_options():
         ("parse", "exact_clip", (True, False)),
     ]
     assert [axis.title for axis in axes] == ["percentile", "duration", "train.seed", "exact_clip"]
+
+
+def test_values_of_a_program_are_those_of_the_text():
+    values = {"percentile": (99, 99.9), "train.seed": range(2), "reset": iter(["zero"]), "exact_clip": [True, False]}
+    assert axes_of(values.items(), {}) == read_grid(
+        ["percentile=99,99.9", "train.seed=0,1", "reset=zero", "exact-clip=true,false"], {}
+    )
+
+
+@pytest.mark.parametrize("values", ["zero", 50, None])
+def test_what_is_no_list_of_values(values):
+    """The letters of a text are no values, and a value alone is no list."""
+    with pytest.raises(UsageError, match=f"grid: reset: {values!r} is no list of values"):
+        axes_of([("reset", values)], {})
 
 
 def test_an_option_of_several_stages_is_that_of_the_last():

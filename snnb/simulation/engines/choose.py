@@ -10,7 +10,7 @@ from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import Network, Population
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.supported import check_supported
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings, refuse_missing_packages
 
 # The compute capability (of CUDA) of the newest cards that TensorFlow 2.2's libraries, of CUDA 10.1, have code for.
 NEWEST_OF_TENSORFLOW = (7, 5)
@@ -28,8 +28,7 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     if settings.engine == "toolbox":
         for population in network.populations:
             _check_toolbox(population)
-    if settings.engine == "torch" and find_spec("torch") is None:
-        raise InputError("--engine torch needs PyTorch, which is not installed: pip install 'snnb[torch]'")
+    refuse_missing_packages(settings)
     if settings.engine in ("toolbox", "tensorflow", "torch"):
         return settings.engine, "asked for"
     reason = unsupported(network, settings)
