@@ -226,7 +226,7 @@ def parts(folder: Path, rounds: int = 7) -> None:
     measured = []
     for number in range(rounds + 1):
         seconds = []
-        for format, workers in (("parquet", 1), ("parts", 2)):
+        for format, workers in (("parquet", None), ("parts", 2)):
             settle(folder)
             done = export(graph, format, folder / "out", ExportOptions(workers=workers))
             seconds.append(done.seconds)

@@ -15,7 +15,7 @@ SCHEMAS = Path(__file__).with_name("schemas")
 HEAD = """# Commands
 
 Written by `make docs` from the commands themselves. Every option is also an environment variable, named in the table;
-an option on the command line wins.
+an option on the command line wins. A variable that begins with a command's name and is no option of it is refused.
 
 With `--json` a command prints one JSON document on stdout. Below the options of each command are the document's keys
 and its JSON schema (2020-12); a test holds what every command prints against it. A command that fails prints an object

@@ -1,11 +1,12 @@
 """How the help of a command looks: options in panels, examples below, environment variables left to docs/cli.md."""
 
 from copy import copy
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import click
 from typer.core import TyperCommand, TyperOption
 
+from snnb.cli.environment import refuse_unknown_variables
 from snnb.stages.all import CHAIN, STAGES
 
 COMMON = "Common"
@@ -70,6 +71,13 @@ class HelpfulCommand(TyperCommand):
             if isinstance(parameter, TyperOption):
                 parameter.show_envvar = False
                 parameter.rich_help_panel = _panel(self.name or "", parameter.name or "") or parameter.rich_help_panel
+
+    def parse_args(self, context: click.Context, arguments: List[str]) -> List[str]:
+        """Read the options; a variable in place of one that the command does not have is refused."""
+        left = super().parse_args(context, arguments)
+        if not context.resilient_parsing:
+            refuse_unknown_variables(context)
+        return left
 
     def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help, with `--[no-]flag` for a flag and its opposite, which else take two wide columns."""

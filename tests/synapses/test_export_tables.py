@@ -167,8 +167,8 @@ def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch, workers):
     """In the order of the index; each part has the sources that the index says."""
     monkeypatch.setattr("snnb.synapses.export.part.PART", 150)
     monkeypatch.setattr("snnb.synapses.export.part.ROWS", 40)
-    options = ExportOptions(rate_unit="sample", workers=workers)
-    written = export(graph, "parts", tmp_path / "parts", options=options)
+    options = ExportOptions(rate_unit="sample")
+    written = export(graph, "parts", tmp_path / "parts", options=options.changed(workers=workers))
     export(graph, "parquet", tmp_path / "parquet", options=options)
     assert written.edges == graph.number_of_edges()
     expected = pyarrow.parquet.read_table(tmp_path / "parquet" / "edges.parquet")
@@ -222,9 +222,22 @@ def test_a_worker_that_does_not_see_the_folder_is_told(graph, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_cluster_writes_parts_only(graph, tmp_path):
-    with pytest.raises(UsageError, match="--scheduler: a cluster does not write csv"):
-        export(graph, "csv", tmp_path / "x", options=ExportOptions(scheduler="tcp://127.0.0.1:1"))
+@pytest.mark.parametrize(
+    ("format", "options", "message"),
+    [
+        ("csv", {"scheduler": "tcp://127.0.0.1:1"}, "--scheduler is for --format parts, not for csv; leave it out"),
+        ("parquet", {"workers": 2}, "--workers is for --format parts, not for parquet; leave it out"),
+        ("hmetis", {"idx64": True}, "--idx64 is for --format metis, not for hmetis; leave it out"),
+        ("snn", {"scale": 3.0}, "--scale is for --format metis and hmetis, not for snn; leave it out"),
+    ],
+)
+def test_what_only_other_formats_can_do_is_refused(graph, tmp_path, format, options, message):
+    with pytest.raises(UsageError, match=f"^{message}$"):
+        export(graph, format, tmp_path / "x", options=ExportOptions(**options))
+    assert list(tmp_path.glob("x*")) == []
+
+
+def test_the_workers_are_either_threads_or_a_cluster_s():
     with pytest.raises(UsageError, match="not with --workers"):
         validated(ExportOptions, {"scheduler": "tcp://127.0.0.1:1", "workers": 2})
 

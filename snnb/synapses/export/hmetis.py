@@ -63,4 +63,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return (len(str(placed.nodes)) + 1) * placed.edges + 16 * placed.nodes
 
 
-FORMAT = Format("hMETIS, KaHyPar, Mt-KaHyPar", ".hgr", write, _size, 2e7, _check, partial=True)
+FORMAT = Format("hMETIS, KaHyPar, Mt-KaHyPar", ".hgr", write, _size, 2e7, _check, partial=True, own_options=("scale",))

@@ -65,4 +65,6 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 2 * (len(str(placed.nodes)) + 5) * placed.edges + placed.nodes
 
 
-FORMAT = Format("METIS, KaHIP, NetworKit", ".graph", write, _size, 8e6, _check, partial=True)
+FORMAT = Format(
+    "METIS, KaHIP, NetworKit", ".graph", write, _size, 8e6, _check, partial=True, own_options=("scale", "idx64")
+)

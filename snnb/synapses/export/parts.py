@@ -35,5 +35,12 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 FORMAT = Format(
-    "DuckDB, Spark, Dask, Polars", "_parts", write, parquet_size, 8e7, check_library, directory=True, shared=True
+    "DuckDB, Spark, Dask, Polars",
+    "_parts",
+    write,
+    parquet_size,
+    8e7,
+    check_library,
+    directory=True,
+    own_options=("workers", "scheduler"),
 )

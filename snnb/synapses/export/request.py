@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Tuple
 
 from snnb.errors import UsageError
 from snnb.progress import Progress, Throttle, silent
@@ -157,8 +157,8 @@ class Format:
         Whether the input's neurons and the others are numbered apart, both from 0.
     nodes_beside : bool
         Whether a table of nodes stands in a file of its own beside it (`target.nodes_beside`).
-    shared : bool
-        Whether the workers of a cluster can write it.
+    own_options : tuple of str
+        Options that only some formats have, this one among them.
     stated : callable or None
         What the description says of this format alone, from graph and request.
     """
@@ -175,5 +175,5 @@ class Format:
     simulates: bool = False
     input_apart: bool = False
     nodes_beside: bool = False
-    shared: bool = False
+    own_options: Tuple[str, ...] = ()
     stated: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None

@@ -9,6 +9,7 @@ from typing import Dict, Mapping, Optional
 
 from snnb.errors import ResourceError, UsageError
 from snnb.files import disk_full_told, flushed_meanwhile, written_whole
+from snnb.options import option_name
 from snnb.progress import Progress, silent
 from snnb.synapses.export import (
     csv,
@@ -127,8 +128,7 @@ def export(
     """
     described = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
-    if options.scheduler is not None and not described.shared:
-        raise UsageError(f"--scheduler: a cluster does not write {format}; leave it out, or give --format parts")
+    _refuse_foreign_options(format, options)
     sidecar = not described.directory and (described.sidecar or origin is not None)
     nodes_head = ",".join(COLUMNS) if described.nodes_beside else None
     check_target(target, FORMATS, force=force, sidecar=sidecar, nodes_head=nodes_head)
@@ -166,6 +166,15 @@ def find_format(name: str) -> Format:
     if name not in FORMATS:
         raise UsageError(f"format {name!r} is unknown; use one of {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def _refuse_foreign_options(format: str, options: ExportOptions) -> None:
+    """Refuse what only other formats can do, rather than leave it out in silence."""
+    for name in ExportOptions.model_fields:
+        having = [other for other, described in FORMATS.items() if name in described.own_options]
+        if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
+            option = option_name(ExportOptions, name)
+            raise UsageError(f"{option} is for --format {' and '.join(having)}, not for {format}; leave it out")
 
 
 def _json(stated: Mapping[str, object]) -> str:

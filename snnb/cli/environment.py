@@ -1,0 +1,21 @@
+"""Environment variables in place of options: one that names no option is said, since it would be left out in silence."""
+
+import os
+from difflib import get_close_matches
+
+import click
+
+
+def refuse_unknown_variables(context: click.Context) -> None:
+    """Raise `click.UsageError` for a variable such as SNNB_TRAIN_EPOCH where the command, `train`, has no such option."""
+    prefix = f"{context.auto_envvar_prefix}_"
+    known = {(parameter.name or "").upper() for parameter in context.command.get_params(context)}
+    for variable in sorted(os.environ):
+        name = variable[len(prefix) :]
+        if variable.startswith(prefix) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise click.UsageError(
+                f"the environment variable {variable} is no option of {context.info_name}; "
+                + (f"did you mean {prefix}{near[0]}?" if near else "docs/cli.md lists them"),
+                context,
+            )

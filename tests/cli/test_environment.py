@@ -1,0 +1,45 @@
+"""Environment variables in place of options: those of docs/cli.md are taken, one that names no option is refused."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from snnb.cli.main import main
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+OF_COMMAND = {
+    section.split("\n", 1)[0]: re.findall(r"\bSNNB_[A-Z_0-9]+\b", section) for section in PAGE.split("\n## snnb ")[1:]
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("SNNB_STATUS_JSN", "did you mean SNNB_STATUS_JSON?"), ("SNNB_STATUS_9", "docs/cli.md lists")]
+)
+def test_a_variable_that_is_no_option_is_refused(monkeypatch, capsys, name, near):
+    monkeypatch.setenv(name, "1")
+    assert main(["status", "nowhere"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert f"{name} is no option of status; {near}" in said.err
+    assert main(["status", "--help"]) == 0
+
+
+def test_variables_of_other_commands_and_programs_are_left_alone(monkeypatch, capsys):
+    for name in ("SNNB_STATUS_JSN", "SNNB_MODELSHOP", "SNNB_THREADS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("SNNB_MODELS_JSON", "1")
+    assert main(["models"]) == 0
+    assert json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", OF_COMMAND)
+def test_every_variable_of_the_page_is_known(monkeypatch, capsys, command):
+    """Whatever is said of its value: it is not said that there is no such option."""
+    names = [name for name in OF_COMMAND[command] if name.startswith(f"SNNB_{command.upper()}_")]
+    assert len(names) >= 3
+    for name in names:
+        monkeypatch.setenv(name, "")
+    main([command])
+    assert "is no option of" not in capsys.readouterr().err
