@@ -1,4 +1,4 @@
-"""Environment variables in place of options: one that names no option is said, since it would be left out in silence."""
+"""Environment variables in place of options: one that names no option is not left out in silence."""
 
 import os
 from difflib import get_close_matches
@@ -7,7 +7,7 @@ import click
 
 
 def refuse_unknown_variables(context: click.Context) -> None:
-    """Raise `click.UsageError` for a variable such as SNNB_TRAIN_EPOCH where the command, `train`, has no such option."""
+    """Raise `click.UsageError` for a variable such as SNNB_TRAIN_EPOCH: the command `train` has no such option."""
     prefix = f"{context.auto_envvar_prefix}_"
     known = {(parameter.name or "").upper() for parameter in context.command.get_params(context)}
     for variable in sorted(os.environ):
