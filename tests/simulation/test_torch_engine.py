@@ -41,7 +41,7 @@ def test_a_sample_counts_the_same_in_any_batch(torch, trained, monkeypatch):
     from snnb.simulation.engines.torch import loop
 
     whole, _ = simulated(loop.TorchEngine, trained, SETTINGS)
-    monkeypatch.setattr(loop, "LARGEST_BATCH", 16)
+    monkeypatch.setattr(loop, "LARGEST_BATCH", {"cpu": 16, "cuda": 16})
     for start in range(0, 70, 16):
         part = loop.TorchEngine(trained.network, SETTINGS).simulate(
             trained.x[start : start + 16][: 70 - start], start, len

@@ -6,7 +6,6 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Protocol, Set, Tu
 
 import numpy as np
 
-from snnb.interrupt import interruptible
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Network, Population, Reindexed
 from snnb.simulation.block import BinCounts, BlockCounts, Observe, late_quarters, recorded_of, spike_table
@@ -37,7 +36,7 @@ class StepRecord(NamedTuple):
 
 
 class Loop(Protocol):
-    """The dynamics of a batch of samples, and their state."""
+    """The dynamics of a batch of samples, and their state. What it computes must let Ctrl-C through."""
 
     batch: int
 
@@ -85,7 +84,7 @@ class DenseEngine:
         n, source, warm_up, loop = len(x), self._network.input.name, self._settings.warm_up, self._loop
         recorded, bins = recorded_of(self._settings, first, n), BinCounts(self._settings)
         draws = self._draws(x, first)
-        interruptible(lambda: loop.begin(padded(x, loop.batch)))
+        loop.begin(padded(x, loop.batch))
         names = [population.name for population in self._network.populations]
         input_spikes = np.zeros(x.shape, np.int64)
         late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._settings.duration)
@@ -97,7 +96,7 @@ class DenseEngine:
                 late[:, int(start >= quarters[1])] -= self._spikes(n)
             drawn = {name: draw(steps) for name, draw in draws.items()}
             feed = {name: self._by_step(numbers) for name, numbers in drawn.items()}
-            record = interruptible(partial(loop.run, feed, steps, recorded))
+            record = loop.run(feed, steps, recorded)
             observe(record.output.swapaxes(0, 1)[:n])
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] += self._spikes(n)

@@ -4,6 +4,7 @@ Every array has its axes in Keras's order, channels last. PyTorch's operations o
 channels in front, which they call memory format channels_last.
 """
 
+from functools import partial
 from typing import Callable, List, Mapping, Sequence, Tuple, Type, Union
 
 import numpy as np
@@ -42,8 +43,10 @@ def current_of(population: Population, device: str) -> Callable[[Mapping[str, Te
         (name, term), *others = terms
         total = term(read[name])
         for name, term in others:
-            total = total + term(read[name])
-        return total if bias is None else total + bias
+            total += term(read[name])
+        if bias is not None:
+            total += bias
+        return total
 
     return current
 
@@ -58,12 +61,21 @@ def _convolution(projection: Projection, device: str) -> Current:
     assert isinstance(layer, (Conv2D, DepthwiseConv2D))
     if isinstance(layer, DepthwiseConv2D):  # (height, width, channels, multiplier): each channel is a group of its own
         kernel, groups = kernel.reshape(*kernel.shape[:2], 1, -1), kernel.shape[2]
-    weight = _tensor(kernel.transpose(3, 2, 0, 1), device)
-    padding = _padding(layer, layer.kernel_size, layer.dilation_rate, projection.geometry.input_volume)
-    strides, dilation = layer.strides, layer.dilation_rate
-    return lambda x: _last(
-        functional.conv2d(_padded(x, padding), weight, stride=strides, dilation=dilation, groups=groups)
+    weight = _tensor(kernel.transpose(3, 2, 0, 1), device).to(memory_format=torch.channels_last)
+    left, right, above, below = _padding(
+        layer, layer.kernel_size, layer.dilation_rate, projection.geometry.input_volume
     )
+    within = (above, left) if (above, left) == (below, right) else (0, 0)  # by the convolution itself, without a copy
+    before = (0, 0, 0, 0) if any(within) else (left, right, above, below)
+    convolution = partial(
+        functional.conv2d,
+        weight=weight,
+        stride=layer.strides,
+        padding=within,
+        dilation=layer.dilation_rate,
+        groups=groups,
+    )
+    return lambda x: _last(convolution(_padded(x, before)))
 
 
 def _average(projection: Projection, device: str) -> Current:

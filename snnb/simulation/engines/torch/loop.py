@@ -1,7 +1,7 @@
 """Time steps of a network in PyTorch: float32 without TensorFloat-32, deterministic, on a GPU where there is one."""
 
 import os
-from typing import Callable, Dict, List, Mapping
+from typing import Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accum
 from snnb.simulation.engines.torch.currents import current_of, leading, reindexed
 from snnb.simulation.settings import SimulationSettings
 
-# Neurons of a batch of samples: enough for a card's thousands of cores, and arrays of at most hundreds of megabytes.
-BATCH_NEURONS, LARGEST_BATCH = 30_000_000, 1000
+# Neurons and samples of a batch: enough for a card's thousands of cores, arrays of at most hundreds of megabytes.
+BATCH_NEURONS, LARGEST_BATCH = {"cuda": 30_000_000, "cpu": 3_000_000}, {"cuda": 1000, "cpu": 100}
 Tensors = Dict[str, Tensor]
 
 
@@ -35,16 +35,19 @@ class TorchEngine(DenseEngine):
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        super().__init__(network, settings, Loop(network, settings, batch_of(network), device))
+        super().__init__(network, settings, Loop(network, settings, batch_of(network, device), device))
 
 
-def batch_of(network: Network) -> int:
-    """Return the samples that are computed at a time: always so many, so that results depend on nothing else."""
-    return max(1, min(LARGEST_BATCH, BATCH_NEURONS // network.neurons))
+def batch_of(network: Network, device: str) -> int:
+    """Return the samples that a device computes at a time: always so many, so that results depend on nothing else."""
+    return max(1, min(LARGEST_BATCH[device], BATCH_NEURONS[device] // network.neurons))
 
 
 class Loop:
     """The network's dynamics, see `dense.Loop`.
+
+    It computes in the thread that calls it, where Ctrl-C comes through between two operations: in a thread beside it,
+    where PyTorch's own threads wait for each other asleep, small operations take twice as long.
 
     Parameters
     ----------
@@ -129,8 +132,7 @@ class Loop:
         for volume in self._network.volumes:
             name = volume.name
             if isinstance(volume, Population):
-                spikes[name] = self._spikes(volume, tensors, feed)
-                tensors[name] = spikes[name] * self._settings.threshold
+                spikes[name], tensors[name] = self._spikes(volume, tensors, feed)
             elif name in self._constants:
                 continue
             elif isinstance(volume, Reindexed):
@@ -139,8 +141,8 @@ class Loop:
                 tensors[name] = feed[name].float()
         return spikes
 
-    def _spikes(self, population: Population, tensors: Tensors, feed: Tensors) -> Tensor:
-        """Integrate a population's current, tell which neurons spike, and reset their potentials."""
+    def _spikes(self, population: Population, tensors: Tensors, feed: Tensors) -> Tuple[Tensor, Tensor]:
+        """Integrate a population's current and reset who spikes; return who does, bool, and what they send, float32."""
         name, potential = population.name, self._potentials[population.name]
         current = self._current(population, tensors)
         potential += current
@@ -150,12 +152,15 @@ class Loop:
             spikes = feed[name].reshape(potential.shape) <= potential.softmax(-1)
         else:
             spikes = potential >= self._settings.threshold
+        sent = spikes.float()
+        self._counts[name] += sent
+        if self._settings.threshold != 1:
+            sent *= self._settings.threshold
         if population.activation == "softmax" or self._settings.reset == "zero":
             potential.masked_fill_(spikes, 0)
         else:
-            potential -= spikes * self._settings.threshold
-        self._counts[name] += spikes
-        return spikes
+            potential -= sent
+        return spikes, sent
 
     def _current(self, population: Population, tensors: Tensors) -> Tensor:
         name = population.name
@@ -178,5 +183,6 @@ def _compute_exactly_and_equally(workers: int) -> None:
     """Set what PyTorch keeps for the whole process: no shorter mantissas, no algorithm that depends on timing."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads any
     torch.backends.cudnn.benchmark = False
     torch.set_num_threads(max(1, processors() // workers))
