@@ -70,6 +70,8 @@ def main() -> None:
             _exhaust(prepare(Path(folder), x, options.duration))
         print(_peak_mib())
         return
+    if options.samples % TOOLBOX_BATCH and set(options.networks or NETWORKS) - set(SUMMED):
+        parser.error(f"--samples {options.samples}: not a multiple of the toolbox's batch of {TOOLBOX_BATCH}")
     for network in options.networks or NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
             if options.runs is None:
