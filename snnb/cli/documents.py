@@ -151,6 +151,8 @@ class Doctor(TypedDict):
     snntoolbox: Optional[str]
     tensorflow_imports: str
     gpus: List[str]
+    torch: Optional[str]
+    torch_gpus: List[str]
     cores: int
     memory_bytes: int
     memory_available_bytes: int

@@ -26,9 +26,11 @@ def version_of(*distributions: str) -> Optional[str]:
 
 
 def device() -> Literal["cpu", "gpu"]:
-    """Return `gpu` when TensorFlow, if this process has imported it, sees one, else `cpu`."""
-    tensorflow = sys.modules.get("tensorflow")
-    return "gpu" if tensorflow is not None and tensorflow.config.list_physical_devices("GPU") else "cpu"
+    """Return `gpu` when TensorFlow or PyTorch, if this process has imported it, sees one, else `cpu`."""
+    tensorflow, torch = sys.modules.get("tensorflow"), sys.modules.get("torch")
+    if tensorflow is not None and tensorflow.config.list_physical_devices("GPU"):
+        return "gpu"
+    return "gpu" if torch is not None and torch.cuda.is_available() else "cpu"
 
 
 def current_environment() -> Environment:
@@ -39,6 +41,7 @@ def current_environment() -> Environment:
         numpy=version_of("numpy") or "unknown",
         tensorflow=version_of("tensorflow", "tensorflow-cpu"),
         snntoolbox=version_of("snntoolbox"),
+        torch=version_of("torch") if "torch" in sys.modules else None,
         device=device(),
     )
 

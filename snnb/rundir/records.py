@@ -71,13 +71,17 @@ class FileRecord(Record):
 
 
 class Environment(Record):
-    """Versions and device that computed the stage. Other versions later are a warning, but no reason to run again."""
+    """Versions and device that computed the stage. Other versions later are a warning, but no reason to run again.
+
+    `torch` is there if the stage has used it.
+    """
 
     python: str
     snnb: str
     numpy: str
     tensorflow: Optional[str] = None
     snntoolbox: Optional[str] = None
+    torch: Optional[str] = None
     device: Literal["cpu", "gpu"]
 
 

@@ -5,7 +5,7 @@ from typing import List, Mapping, Optional
 
 from snnb.options import fitting, over, validated
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.environment import current_environment
+from snnb.rundir.environment import current_environment, version_of
 from snnb.rundir.external import changed
 from snnb.rundir.records import AnyRecord
 
@@ -68,9 +68,9 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
 
 def version_warnings(record: AnyRecord) -> List[str]:
     """Return a line for each package that has another version now than when it computed the stage."""
-    then, now = record.environment.model_dump(), current_environment().model_dump()
+    then, now = record.environment.model_dump(), {**current_environment().model_dump(), "torch": version_of("torch")}
     return [
         f"{name} {then[name]} then, {now[name]} now"
-        for name in ("python", "snnb", "numpy", "tensorflow", "snntoolbox")
+        for name in ("python", "snnb", "numpy", "tensorflow", "snntoolbox", "torch")
         if now[name] is not None and then[name] is not None and then[name] != now[name]
     ]

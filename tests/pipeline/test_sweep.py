@@ -179,9 +179,8 @@ def _finished(path):
 @pytest.mark.slow
 def test_a_sweep_on_workers_equals_one_without(run, tmp_path):
     alone = open_run(shutil.copytree(run.path, tmp_path / "alone"))
-    given = {"simulate": {**FIXED["simulate"], "samples": 30}}
     rows = []
     for where, options in ((alone, {}), (run, {"workers": 2})):
-        _sweep(where, "duration=5,6,7", given={"simulate": {**given["simulate"], **options}})
+        _sweep(where, "duration=5,6,7", given={"simulate": {"samples": 30, "engine": "event", **options}})
         rows.append([{name: value for name, value in row.items() if name != "simulation"} for row in _table(where)])
     assert rows[0] == rows[1]

@@ -1,9 +1,12 @@
 """The engine `torch` against `tensorflow`; where PyTorch is installed, as by `make test-torch`."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from snnb.errors import InputError
+from snnb.rundir.environment import current_environment
 from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.simulate import simulate
@@ -81,3 +84,13 @@ def test_without_pytorch_it_says_what_to_install(trained, monkeypatch):
     with pytest.raises(InputError, match=r"pip install 'snnb\[torch\]'"):
         choose_engine(trained.network, SETTINGS.changed(engine="torch"))
     assert choose_engine(trained.network, SETTINGS)[0] == "event"
+
+
+def test_its_version_and_its_gpu_are_recorded(torch, trained, monkeypatch):
+    choose_engine(trained.network, SETTINGS.changed(engine="torch"))
+    found = current_environment()
+    assert (found.torch, found.device) == (torch.__version__.split("+")[0], "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert current_environment().device == "gpu"  # though TensorFlow sees none
+    monkeypatch.delitem(sys.modules, "torch")
+    assert (current_environment().torch, current_environment().device) == (None, "cpu")

@@ -29,6 +29,8 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
         for population in network.populations:
             _check_toolbox(population)
     refuse_missing_packages(settings)
+    if settings.engine == "torch":
+        import torch  # noqa: F401  # here too when workers simulate: its version is recorded
     if settings.engine in ("toolbox", "tensorflow", "torch"):
         return settings.engine, "asked for"
     reason = unsupported(network, settings)
