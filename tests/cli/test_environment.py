@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from snnb.cli.main import main
+from tests.cli.test_app import snnb
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 OF_COMMAND = {
@@ -17,13 +18,12 @@ OF_COMMAND = {
 @pytest.mark.parametrize(
     ("name", "near"), [("SNNB_STATUS_JSN", "did you mean SNNB_STATUS_JSON?"), ("SNNB_STATUS_9", "docs/cli.md lists")]
 )
-def test_a_variable_that_is_no_option_is_refused(monkeypatch, capsys, name, near):
+def test_a_variable_that_is_no_option_is_refused(monkeypatch, name, near):
     monkeypatch.setenv(name, "1")
-    assert main(["status", "nowhere"]) == 2
-    said = capsys.readouterr()
-    assert (said.out, said.err.count("\n")) == ("", 1)
-    assert f"{name} is no option of status; {near}" in said.err
-    assert main(["status", "--help"]) == 0
+    result = snnb("status", "nowhere")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert f"{name} is no option of status; {near}" in result.stderr
+    assert snnb("status", "--help").returncode == 0
 
 
 def test_variables_of_other_commands_and_programs_are_left_alone(monkeypatch, capsys):
