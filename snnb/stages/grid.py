@@ -94,6 +94,8 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
             option = option_name(STAGES[axis.stage].kind.params, axis.name)
             raise UsageError(f"--grid {text}: {option} is also given outside the grid; give it in one place")
         axes.append(axis)
+    if not axes:
+        raise UsageError("the grid is empty; give an option and its values, as in {'duration': [50, 100]}")
     points = math.prod(len(axis.values) for axis in axes)
     if points > MOST_POINTS:
         raise UsageError(f"--grid: {points:,} points, each a simulation; give at most {MOST_POINTS:,}")

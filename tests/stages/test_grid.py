@@ -33,6 +33,11 @@ def test_what_is_no_list_of_values(values):
         axes_of([("reset", values)], {})
 
 
+def test_an_empty_grid_is_no_single_point():
+    with pytest.raises(UsageError, match="the grid is empty"):
+        axes_of([], {})
+
+
 def test_an_option_of_several_stages_is_that_of_the_last():
     (axis,) = read_grid(["seed=3"], {"train": {"seed": 7}})
     assert (axis.stage, axis.values) == ("simulate", (3,))
