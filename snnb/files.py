@@ -15,6 +15,7 @@ from snnb.errors import InputError, ResourceError, UsageError
 
 BLOCK = 1 << 20
 PARTIAL = ".partial"
+REPLACED = ".replaced"  # in a partial directory, what its target was
 FULL = (errno.ENOSPC, errno.EDQUOT)
 ROOM = "make room or choose another disk, then run the same command again"
 ADVICE = {
@@ -129,7 +130,9 @@ def partial_of(path: Path) -> Path:
 
 
 @contextmanager
-def written_whole(target: Path, *, force: bool, beside: Sequence[Path] = ()) -> Iterator[Path]:
+def written_whole(
+    target: Path, *, force: bool, beside: Sequence[Path] = (), outdated: Sequence[Path] = ()
+) -> Iterator[Path]:
     """Give a name to write a file or directory under; move it to `target` when the block ends without an error.
 
     Parameters
@@ -140,36 +143,57 @@ def written_whole(target: Path, *, force: bool, beside: Sequence[Path] = ()) -> 
         Whether it may replace what is there.
     beside : sequence of Path
         Files beside `target` that belong to it: the block writes them under their names beside the name given.
+    outdated : sequence of Path
+        Files beside `target` that belong to what it replaces: they are removed with that.
 
     Raises
     ------
     UsageError
         `target` exists and `force` is not set, its directory does not exist, or another process writes it.
     """
+    remove_partial(target)
     for path in (target, *beside):
         refuse_existing(path, force=force)
     scratch = partial_of(target)
-    _refuse_at_work(scratch, target)
-    remove(scratch)  # left by a killed process
     scratch.mkdir(mode=0o700)  # nobody else can put a link there that would be followed
-    temporary, aside = scratch / target.name, scratch / ".replaced"
+    temporary, aside = scratch / target.name, scratch / REPLACED
     at_work = os.open(str(scratch), os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         sync_tree(scratch)
-        for path in beside:
+        replaced = target.exists() or target.is_symlink()
+        for path in (*beside, *outdated) if replaced else ():  # killed from here on, nothing old is beside what is new
+            remove(path)
+        for path in beside if not replaced else ():
             temporary.with_name(path.name).replace(path)
         # A directory cannot replace another file or directory in one operation.
-        if (temporary.is_dir() or target.is_dir()) and (target.exists() or target.is_symlink()):
+        if replaced and (temporary.is_dir() or target.is_dir()):
             target.replace(aside)
         temporary.replace(target)
+        for path in beside if replaced else ():
+            temporary.with_name(path.name).replace(path)
         sync_directory(target.parent)
     finally:
         if aside.exists() and not target.exists():
             aside.replace(target)
         remove(scratch)
         os.close(at_work)
+
+
+def remove_partial(target: Path) -> None:
+    """Remove what a killed process has left of writing `target`, and put back what it was about to replace.
+
+    Raises
+    ------
+    UsageError
+        Another process is writing it.
+    """
+    scratch = partial_of(target)
+    _refuse_at_work(scratch, target)
+    if not scratch.is_symlink() and (scratch / REPLACED).exists() and not os.path.lexists(str(target)):
+        (scratch / REPLACED).replace(target)
+    remove(scratch)
 
 
 def _refuse_at_work(scratch: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from snnb.files import (
     open_regular,
     read_regular,
     remove,
+    remove_partial,
     write_text_atomically,
     written_whole,
 )
@@ -183,3 +184,15 @@ def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
     write_text_atomically(tmp_path / "manifest.yaml", "new")
     assert victim.read_text() == "precious"
     assert (tmp_path / "manifest.yaml").read_text() == "new"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_was_about_to_be_replaced_when_its_writer_was_killed_is_put_back(tmp_path, there):
+    target, aside = tmp_path / "net", tmp_path / ".net.partial" / ".replaced"
+    aside.mkdir(parents=True)
+    (aside / "old").write_text("x")
+    if there:
+        target.mkdir()
+    remove_partial(target)
+    assert not aside.parent.exists()
+    assert [path.name for path in target.iterdir()] == ([] if there else ["old"])

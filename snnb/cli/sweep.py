@@ -91,7 +91,9 @@ def _sweep(**values: Any) -> None:
 
 
 def _results(row: Mapping[str, object], axes: "Sequence[Axis]") -> Dict[str, object]:
-    titles = {axis.title for axis in axes}
+    from snnb.stages.sweep import COLUMNS
+
+    titles = {axis.title for axis in axes} - set(COLUMNS)
     return {name: value for name, value in row.items() if name not in titles}
 
 

@@ -250,8 +250,14 @@ _open: List[Tuple[Tuple[int, Optional[str]], Cluster]] = []
 
 
 def _client(address: str, security: "Optional[Security]") -> "Client":
+    import dask
     from distributed import Client
 
+    if security is None and address.startswith("tls://") and not dask.config.get("distributed.comm.tls.client.cert"):
+        raise InputError(
+            f"{address} needs a certificate, and Dask's configuration names none: set distributed.comm.tls.ca-file, "
+            "distributed.comm.tls.client.cert and distributed.comm.tls.client.key"
+        )
     try:
         return Client(address, security=security, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, asyncio.TimeoutError) as error:

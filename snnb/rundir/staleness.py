@@ -7,7 +7,7 @@ from snnb.options import fitting, over, validated
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import current_environment, version_of
 from snnb.rundir.external import changed
-from snnb.rundir.records import AnyRecord
+from snnb.rundir.records import AnyRecord, FileRecord
 
 
 def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
@@ -50,20 +50,26 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
     if options:
         return ", ".join(options)
     for file in record.inputs:
-        if file.external and Path(file.path).is_file():
-            if not run.hashes.matches(file):  # remembered, as those of the run's own files
-                return f"{file.path} has changed"
-        elif file.external:
-            difference = changed(file)  # None also if it is not on this machine
-            if difference:
-                return f"{file.path} {difference}"
-        elif not run.hashes.matches(file):
-            return f"{file.path} has changed" if (run.path / file.path).exists() else f"{file.path} is missing"
+        difference = input_difference(run, file)
+        if difference is not None:
+            return f"{file.path} {difference}"
     for file in record.outputs:
         if not run.hashes.matches(file):
             there = (run.path / file.path).exists()
             return f"{file.path} is not as it was written" if there else f"{file.path} is missing"
     return None
+
+
+def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
+    """Say how a file that was read differs from what it was; None where it does not.
+
+    One outside the run that is not on this machine does not differ.
+    """
+    if file.external and not Path(file.path).is_file():
+        return changed(file)
+    if run.hashes.matches(file):  # remembered, also of a file outside
+        return None
+    return "has changed" if file.external or (run.path / file.path).exists() else "is missing"
 
 
 def version_warnings(record: AnyRecord) -> List[str]:

@@ -13,14 +13,14 @@ from snnb.crosscheck.check import Expected, check, samples_at_a_time
 from snnb.crosscheck.compare import Compared
 from snnb.crosscheck.exported import ExportedNetwork
 from snnb.crosscheck.spikes import Simulate, in_order
-from snnb.errors import InputError, ResourceError, UsageError
+from snnb.errors import InputError, ResourceError, UsageError, VerificationError
 from snnb.files import sha256_of
 from snnb.numpy_file import load_archive
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import SPIKE_TIMES, SUMS
 from snnb.stages.dataset import dataset_array
-from snnb.stages.exports import PICTURES, chosen_graph, graph_file, simulated_by
+from snnb.stages.exports import PICTURES, altered, chosen_graph, graph_file, recorded_hash, simulated_by
 from snnb.stages.graph import WEIGHTS, recorded_class, simulation_of
 from snnb.synapses import SynapseGraph
 from snnb.synapses.export.simulated import Simulated
@@ -116,6 +116,8 @@ def crosscheck(
     at_a_time = samples_at_a_time(network) if simulator == "scipy" else 1
     step = build(network)
     populations = check(network, step, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
+    if origin["sha256"] != recorded_hash(run, stamp):
+        raise VerificationError(f"the spikes agree, as far as they tell, but {altered(run, stamp)}")
     return Crosscheck(stamp, compared, expected.spikes is not None, populations)
 
 

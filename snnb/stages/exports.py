@@ -1,10 +1,11 @@
 """`export`: the run's graph in another program's format."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
-from snnb.errors import UpstreamError, UsageError
-from snnb.files import open_regular, sha256_of
+from snnb.errors import InputError, UpstreamError, UsageError
+from snnb.files import PARTIAL, open_regular, remove_partial, sha256_of
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -63,9 +64,11 @@ def export_graph(
         There is no such graph or format; the target is, contains or is inside a run; it exists and `force` is false; or
         it is a directory that no export has made.
     """
-    from snnb.synapses.export.write import find_format
+    from snnb.synapses.export.write import find_format, refuse_foreign_options
 
     find_format(format)
+    refuse_foreign_options(format, options)
+    remove_partials(run)
     stamp = chosen_graph(run, graph, say)
     if output is not None:
         refuse_files_of_runs(output, run)
@@ -90,6 +93,8 @@ def _write(
     path = run.path / graph_file(run, stamp)
     with SynapseGraph.open(path) as opened:
         digest = sha256_of(path)
+        if digest != recorded_hash(run, stamp):
+            raise InputError(altered(run, stamp))
         expected = estimate(opened, format, options)
         target = output or _own_place(run, stamp) / f"{run.model}{find_format(format).suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
@@ -145,7 +150,7 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
     records = run.records_of("graph")
     if not records:
         raise UpstreamError(f"{run.path} has no graph yet; `snnb graph --run-dir {run.path}` makes it")
-    stamp = graph or max(records, key=lambda key: records[key].timing.started_utc)
+    stamp = graph if graph is not None else max(records, key=lambda key: records[key].timing.started_utc)
     if stamp not in records:
         raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records)}")
     others, of_class = [name for name in records if name != stamp], recorded_class(run, stamp)
@@ -181,6 +186,16 @@ def _own_place(run: RunDirectory, stamp: str) -> Path:
     return place
 
 
+def remove_partials(run: RunDirectory) -> None:
+    """Remove what killed exports have left in the run; what another process writes stays."""
+    if not (run.path / EXPORTS).is_symlink():
+        for left in (run.path / EXPORTS).glob(f"*/.*{PARTIAL}"):
+            if left.parent.is_symlink():
+                continue
+            with suppress(UsageError, OSError):  # at work, or not ours to remove
+                remove_partial(left.with_name(left.name[1 : -len(PARTIAL)]))
+
+
 def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
     """Raise `UsageError` for a target that is, contains or is inside a run, except in its exports."""
     here = run.path.resolve()
@@ -207,7 +222,13 @@ def graph_file(run: RunDirectory, stamp: str) -> str:
     return f"{run.directory_of('graph', stamp)}/{run.model}_graph.h5"
 
 
-def _hash_of(run: RunDirectory, stamp: str) -> Optional[str]:
+def altered(run: RunDirectory, stamp: str) -> str:
+    """Say that a graph's file is not the recorded one, and what to do."""
+    path = run.path / graph_file(run, stamp)
+    return f"{path} is not as it was written; `snnb graph --run-dir {run.path}` makes it again"
+
+
+def recorded_hash(run: RunDirectory, stamp: str) -> Optional[str]:
     """Return the recorded SHA-256 of a graph's file; None when there is no such graph."""
     record = run.records_of("graph").get(stamp)
     outputs = record.outputs if record is not None else []
@@ -216,7 +237,7 @@ def _hash_of(run: RunDirectory, stamp: str) -> Optional[str]:
 
 def stale_exports(run: RunDirectory) -> List[str]:
     """Return the paths of exports in the run whose graph has changed or does not exist any more."""
-    return [path for path, stamp, sha256 in _exports(run) if sha256 != _hash_of(run, stamp)]
+    return [path for path, stamp, sha256 in _exports(run) if sha256 != recorded_hash(run, stamp)]
 
 
 def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
@@ -83,9 +84,9 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
     """
     axes: List[Axis] = []
     for title, values in grid:
-        if isinstance(values, str) or not isinstance(values, Iterable):
-            raise UsageError(f"grid: {title}: {values!r} is no list of values; give one as in [{values!r}]")
-        asked = list(values)
+        if not isinstance(title, str):
+            raise UsageError(f"grid: {title!r} is no name of an option")
+        asked = _listed(title, values)
         text = f"{title}={','.join(map(str, asked))}"
         axis = _axis(text, title, asked)
         if any((axis.stage, axis.name) == (other.stage, other.name) for other in axes):
@@ -100,6 +101,13 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
     if points > MOST_POINTS:
         raise UsageError(f"--grid: {points:,} points, each a simulation; give at most {MOST_POINTS:,}")
     return axes
+
+
+def _listed(title: str, values: Iterable[object]) -> List[object]:
+    with suppress(TypeError):
+        if not isinstance(values, (str, bytes)):
+            return list(values)
+    raise UsageError(f"grid: {title}: {values!r} is no list of values; give one as in [{values!r}]")
 
 
 def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
@@ -126,12 +134,21 @@ def _stage_of(text: str, name: str, stages: Sequence[str]) -> str:
     found = [stage for stage, flags in there.items() if name in flags]
     if found:
         return found[-1]
-    names = {option for flags in there.values() for option in flags}
+    for stage in stages:
+        kind = STAGES[stage].kind.params
+        if f"--{name}" in {option_name(kind, field) for field in there[stage] if flag_of(kind, field).repeated}:
+            raise UsageError(f"--grid {text}: --{name} cannot be in a grid")
+    names = {option for stage in stages for option in there[stage] if _can_vary(stage, option)}
     near = get_close_matches(name, names, n=1)
     raise UsageError(
         f"--grid {text}: no such option; "
         + (f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}")
     )
+
+
+def _can_vary(stage: str, name: str) -> bool:
+    kind = STAGES[stage].kind.params
+    return not kind.model_fields[name].exclude and not flag_of(kind, name).repeated
 
 
 def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:

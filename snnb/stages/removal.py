@@ -7,7 +7,7 @@ from snnb.errors import UsageError
 from snnb.progress import Say, say_nothing
 from snnb.rundir import removal
 from snnb.rundir.directory import RunDirectory
-from snnb.stages.exports import exports_of
+from snnb.stages.exports import exports_of, remove_partials
 
 
 @dataclass(frozen=True)
@@ -74,3 +74,4 @@ def carry_out(run: RunDirectory, planned: Removal, *, wait: bool = True, say: Sa
         if gone or removal.dependents(records, planned.directories):
             raise UsageError(f"{run.path} was changed by another process meanwhile; run the command again")
         run.remove(planned.directories, say)
+        remove_partials(run)

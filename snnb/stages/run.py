@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, 
 
 from typing_extensions import Unpack
 
+from snnb.errors import UsageError
 from snnb.options import validated
 from snnb.progress import Say, say_nothing
 from snnb.rundir.directory import RunDirectory
@@ -157,6 +158,9 @@ class Run:
             In the order of the grid, the last option first to change.
         """
         given = {"prepare": self._prepare, "train": train or {}, "parse": parse or {}, "simulate": simulate or {}}
+        for name, options in {"grid": grid, **given}.items():
+            if not isinstance(options, Mapping):
+                raise UsageError(f"sweep: {name} is a {type(options).__name__}; give a dict of options")
         axes = axes_of(grid.items(), given)
         with self.directory.locked(say=self._say):
             return sweep(self.directory, axes, given, say=self._say)

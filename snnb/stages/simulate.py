@@ -12,7 +12,7 @@ from snnb.memory import TENSORFLOW
 from snnb.options import FIGURE_ENDINGS, Figures, Flag
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.rundir.records import D, Kind, P, Record, StageRecord
+from snnb.rundir.records import D, FileRecord, Kind, P, Record, StageRecord
 from snnb.rundir.staleness import stale_reason
 from snnb.simulation.settings import SimulationSettings, refuse_classes, refuse_missing_packages, refuse_missing_samples
 from snnb.stages import parse, prepare, train
@@ -78,8 +78,9 @@ class SimulateParams(SimulationSettings):
 class SimulateDetails(Record):
     """The engine, why it was chosen, the mean firing rate of each population in spikes per step and neuron, the label.
 
-    `training` and `conversion` are the parameters that the simulated network was made with: those of `train` and
-    `parse` may be others by now. They are None in a record that was written before they were recorded.
+    `training` and `conversion` are the parameters that the simulated network was made with, `sources` the files outside
+    the run that the training has read, such as the model's: those of `train` and `parse` may be others by now. They are
+    None in a record that was written before they were recorded.
     """
 
     engine: str
@@ -88,6 +89,7 @@ class SimulateDetails(Record):
     label: Optional[str] = Field(default=None, max_length=LONGEST_NAME)
     training: Optional[TrainParams] = None
     conversion: Optional[ParseParams] = None
+    sources: Optional[List[FileRecord]] = None
 
 
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
@@ -224,6 +226,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             label=_label(run, params),
             training=_params_of(run, train.KIND),
             conversion=_params_of(run, parse.KIND),
+            sources=_sources(run),
         )
     return result_of(run, "simulate", stamp)
 
@@ -232,6 +235,11 @@ def _label(run: RunDirectory, params: SimulateParams) -> Optional[str]:
     """Return the label that is given; a simulation that is repaired keeps its own."""
     before = recorded(run, KIND, params.repair) if params.repair is not None else None
     return before.details.label if params.label is None and before is not None else params.label
+
+
+def _sources(run: RunDirectory) -> Optional[List[FileRecord]]:
+    record = recorded(run, train.KIND)
+    return [file for file in record.inputs if file.external] if record is not None else None
 
 
 def _params_of(run: RunDirectory, kind: Kind[P, D]) -> Optional[P]:

@@ -12,6 +12,7 @@ from snnb.files import open_regular, written_whole
 from snnb.options import Options
 from snnb.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.staleness import input_difference, stale_reason
 from snnb.simulation.settings import refuse_missing_packages
 from snnb.stages import parse, simulate, train
 from snnb.stages.comparison import Compared, compared_one
@@ -172,17 +173,21 @@ def _same(one: Options, other: Optional[Options]) -> bool:
 def _is_whole(run: RunDirectory, record: SimulationRecord, asked: Sequence[Options]) -> bool:
     """Whether a simulation's files are as they were written, and it was made of what the run holds now.
 
-    Of a network that was trained or converted with other options than the run's present one, only that the data set is
-    the present one can be told.
+    Of a network that was trained or converted with other options than the run's present one, only that the data set and
+    the model's own file are the present ones can be told.
     """
     present = ["dataset/"]
     for name, params in (("train", asked[0]), ("parse", asked[1])):
         now = run.record_of(name)
         if now is None or not _same(now.params, params):
             break
+        if stale_reason(run, now, {}) is not None:
+            return False
         present.append(f"{run.directory_of(name)}/")
     read = [file for file in record.inputs if file.path.startswith(tuple(present))]
-    return all(run.hashes.matches(file) for file in (*record.outputs, *read))
+    if any(input_difference(run, file) for file in (*read, *(record.details.sources or ()))):
+        return False
+    return all(run.hashes.matches(file) for file in record.outputs)
 
 
 def _row(run: RunDirectory, point: Point, stamp: str) -> Dict[str, JsonValue]:
@@ -219,7 +224,8 @@ def _refuse_foreign_files(run: RunDirectory) -> None:
 
 def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]) -> None:
     with written_whole(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
-        rows = csv.DictWriter(file, [*(axis.title for axis in axes), *COLUMNS], lineterminator="\n")
+        titles = [axis.title for axis in axes if axis.title not in COLUMNS]
+        rows = csv.DictWriter(file, [*titles, *COLUMNS], lineterminator="\n")
         rows.writeheader()
         rows.writerows(done[number].row for number in sorted(done))
 

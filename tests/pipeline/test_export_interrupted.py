@@ -1,5 +1,7 @@
 """Ctrl-C, SIGTERM and kill -9 in the middle of an export: nothing half-written under its name, nothing left behind."""
 
+import hashlib
+import json
 import signal
 import subprocess
 import sys
@@ -8,7 +10,6 @@ import time
 import pytest
 from tensorflow import keras
 
-from snnb.stages.runs import open_run
 from snnb.synapses.build import build_graph
 
 FORMATS = ["csv", "sonata", "npz", "parts"]
@@ -30,7 +31,13 @@ def large(tmp_path_factory):
 def start(run, large, tmp_path):
     """Start an export of the large graph, and wait until it has begun to write."""
     stamp = next(iter(run.records_of("graph")))
-    (run.path / "graphs" / stamp / "mini_network_graph.h5").write_bytes(large.read_bytes())
+    path = run.path / "graphs" / stamp / "mini_network_graph.h5"
+    written = (run.path / "manifest.yaml").read_text()
+    for of in (lambda found: hashlib.sha256(found.read_bytes()).hexdigest(), lambda found: f"{found.stat().st_size}\n"):
+        assert written.count(of(path)) >= 1
+        written = written.replace(of(path), of(large))
+    (run.path / "manifest.yaml").write_text(written)
+    path.write_bytes(large.read_bytes())
     folder = tmp_path / "out"
     folder.mkdir()
 
@@ -81,8 +88,45 @@ def test_what_a_killed_export_left_is_cleared_away_by_the_next(run, start):
     process.kill()
     process.communicate()
     assert [path.name for path in folder.iterdir()] == [".net.partial"]
+    manifest = (run.path / "manifest.yaml").read_bytes()
     process, _ = start("npz")
     process.communicate()
     assert process.returncode == 0
     assert [path.name for path in folder.iterdir()] == ["net"]
-    assert open_run(run.path).manifest == run.manifest
+    assert (run.path / "manifest.yaml").read_bytes() == manifest
+
+
+KILLED_AT_A_RENAME = """
+import os, sys
+from pathlib import Path
+left, rename = int(sys.argv.pop(1)), Path.replace
+def replace(self, target):
+    global left
+    if ".net.partial" in str(self):
+        if left == 0:
+            os._exit(137)
+        left -= 1
+    return rename(self, target)
+Path.replace = replace
+from snnb.cli.app import app
+app()
+"""
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2, 3])
+def test_killed_between_its_renames_it_leaves_nothing_old_beside_what_is_new(run, tmp_path, renames):
+    def export(format, *options, code="from snnb.cli.app import app; app()", before=()):
+        words = ["export", str(run.path), "--format", format, "--output", str(tmp_path / "net"), *options]
+        return subprocess.run([sys.executable, "-c", code, *before, *words], capture_output=True).returncode
+
+    assert export("csv") == 0
+    old = (tmp_path / "net").read_bytes()
+    code = export("csv", "--rate-unit", "hz", "--force", code=KILLED_AT_A_RENAME, before=[str(renames)])
+    assert code == (137 if renames < 3 else 0)
+    described, new = tmp_path / "net.json", (tmp_path / "net").read_bytes() != old
+    if described.exists():
+        assert ("per second" in json.loads(described.read_text())["rate_unit"]) == new
+    assert described.exists() == (renames == 3)
+    assert export("csv", "--force") == 0
+    assert (tmp_path / "net").read_bytes() == old
+    assert {path.name for path in tmp_path.glob("*net*")} == {"net", "net.json", "net.nodes.csv"}

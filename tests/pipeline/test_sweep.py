@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from snnb import Run
+from snnb.cli.main import main
 from snnb.errors import InputError, UsageError
 from snnb.rundir.verification import verify_run
 from snnb.stages.comparison import compare
@@ -81,6 +82,58 @@ def test_a_program_sweeps_as_the_command_does(run):
     assert sum("simulate: running" in line for line in said) == 2
     with pytest.raises(UsageError, match="--duration is also given outside the grid"):
         Run(path=run.path).sweep({"duration": [5]}, simulate={"duration": 6})
+
+
+MODEL = """
+from tensorflow import keras
+
+def small(input_shape, num_classes, units: int = 4):
+    source = keras.layers.Input(input_shape)
+    x = keras.layers.Flatten()(source)
+    x = keras.layers.Dense(units, activation="relu")(x)
+    return keras.Model(source, keras.layers.Dense(num_classes, activation="softmax")(x))
+"""
+
+
+def test_a_model_file_that_has_changed_makes_every_point_anew(tmp_path):
+    """Also those of another training than the run's present one."""
+    model = tmp_path / "net.py"
+
+    def swept():
+        run = Run(f"{model}:small", path=tmp_path / "run", dataset="digits")
+        return run.sweep({"train.seed": [0, 1]}, train={"epochs": 1}, simulate={"samples": 5, "duration": 3})
+
+    model.write_text(MODEL)
+    first = swept()
+    assert [one.ran for one in swept()] == [False, False]
+    model.write_text(MODEL.replace("= 4", "= 6"))
+    again = swept()
+    assert [one.ran for one in again] == [True, True]
+    assert len({one.stamp for one in (*first, *again)}) == 4
+    assert [one.ran for one in swept()] == [False, False]
+
+
+def test_an_axis_that_is_a_column_too_is_one_column(run):
+    assert main(["sweep", "--dir", str(run.path), "--grid", "samples=5,7", "--duration", "3", "--json"]) == 0
+    with (run.path / "sweep.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head.count("samples") == 1
+    assert [row[head.index("samples")] for row in rows] == ["5", "7"]
+
+
+@pytest.mark.parametrize(
+    ("grid", "options", "message"),
+    [
+        (None, {}, "sweep: grid is a NoneType; give a dict of options"),
+        ([("duration", [2, 3])], {}, "sweep: grid is a list"),
+        ({3: [3]}, {}, "grid: 3 is no name of an option"),
+        ({"seed": [3]}, {"simulate": [3]}, "sweep: simulate is a list"),
+        ({}, {}, "the grid is empty"),
+    ],
+)
+def test_what_a_program_cannot_mean(run, grid, options, message):
+    with pytest.raises(UsageError, match=f"^{message}"):
+        Run(path=run.path).sweep(grid, **options)
 
 
 def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):

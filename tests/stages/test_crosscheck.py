@@ -55,6 +55,28 @@ def test_all_samples_are_compared_by_their_sums(run):
         crosscheck(run, "scipy", samples=60)
 
 
+def test_a_small_error_adds_up_over_the_samples(run):
+    """One bias, in a way that moves no potential of a sample by more than a few thresholds, but all of them up."""
+    path = run.path / "graphs" / STAMP / "mini_network_graph.h5"
+    steps = run.records_of("simulate")[STAMP].params.duration
+    with h5py.File(path, "r+") as file:
+        name = next(name for name in file["populations"] if file["populations"][name].attrs["name"] == "02Conv2D_2x2x8")
+        bias = file["populations"][name]["bias"]
+        bias[...] = bias[...] + 1.0 / steps
+    store.seal(path, store.VERSION)
+    with pytest.raises(VerificationError, match="02Conv2D_2x2x8 differs in scipy"):
+        crosscheck(run, "scipy", samples=60)
+
+
+def test_a_file_that_is_not_the_recorded_one_is_said_though_its_spikes_agree(run):
+    path = run.path / "graphs" / STAMP / "mini_network_graph.h5"
+    with h5py.File(path, "r+") as file:
+        file.attrs["note"] = "x"
+    store.seal(path, store.VERSION)
+    with pytest.raises(VerificationError, match=r"spikes agree, as far as they tell, but .* is not as it was written"):
+        crosscheck(run, "scipy")
+
+
 def test_what_cannot_be_compared(run, tmp_path):
     with pytest.raises(UsageError, match="--samples 7: spike times were recorded of 2 samples; compare 2 samples or"):
         crosscheck(run, "scipy", samples=7)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from snnb import Run
-from snnb.errors import UsageError
+from snnb.errors import InputError, UsageError
 from snnb.rundir.verification import verify_run
 from snnb.stages.exports import export_graph, stale_exports
 from snnb.stages.runs import open_run
@@ -146,19 +146,41 @@ def test_beside_the_manifest_of_another_program(run, tmp_path):
     assert export_graph(run, "csv", output=tmp_path / "graph.csv").path.exists()
 
 
-def test_it_states_the_hash_of_the_file_it_has_read(run, tmp_path):
-    """Which is not the recorded one where the file has been altered and sealed again; it says that, too."""
+def test_it_states_the_hash_of_the_graph(run):
+    stamp = next(iter(run.records_of("graph")))
+    digest = hashlib.sha256((run.path / "graphs" / stamp / "mini_network_graph.h5").read_bytes()).hexdigest()
+    written = export_graph(run, "csv").path
+    stated = json.loads(written.with_name(written.name + ".json").read_text())
+    assert stated["graph"] == {"stamp": stamp, "sha256": digest}
+
+
+def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
     stamp = next(iter(run.records_of("graph")))
     path = run.path / "graphs" / stamp / "mini_network_graph.h5"
     with h5py.File(path, "r+") as file:
         file["connections/0001/kernel"][0, 0, 0, 0] = 5
     store.seal(path, store.VERSION)
-    said = []
-    written = export_graph(open_run(run.path), "csv", say=said.append).path
-    assert any("this graph is stale" in line and "is not as it was written" in line for line in said)
-    stated = json.loads(written.with_name(written.name + ".json").read_text())
-    assert stated["graph"] == {"stamp": stamp, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    assert stale_exports(run) == [written.relative_to(run.path).as_posix()]
+    with pytest.raises(InputError, match=f"{path} is not as it was written; `snnb graph --run-dir {run.path}` makes"):
+        export_graph(open_run(run.path), "csv")
+    assert list(run.path.glob("exports/*/*")) == []
+    Run(path=run.path).graph()
+    assert export_graph(open_run(run.path), "csv").edges > 0
+
+
+def test_an_empty_name_is_no_graph(run):
+    """As an empty variable of a script is one, which would export another graph than it means."""
+    with pytest.raises(UsageError, match="--graph : not in"):
+        export_graph(run, "csv", graph="")
+
+
+def test_what_killed_exports_have_left_in_the_run_is_removed(run):
+    stamp = next(iter(run.records_of("graph")))
+    left = run.path / "exports" / stamp / ".mini_network_npz.partial"
+    for again in (lambda: export_graph(run, "csv"), lambda: Run(path=run.path).remove(f"graphs/{stamp}")):
+        left.mkdir(parents=True)
+        (left / "half").write_bytes(b"x")
+        again()
+        assert not left.exists()
 
 
 def test_exports_of_a_graph_that_is_there_no_longer(run):

@@ -1,5 +1,8 @@
 """What a grid of options is read as, and what is refused before anything runs."""
 
+import re
+
+import numpy as np
 import pytest
 
 from snnb.errors import UsageError
@@ -26,10 +29,10 @@ def test_values_of_a_program_are_those_of_the_text():
     )
 
 
-@pytest.mark.parametrize("values", ["zero", 50, None])
+@pytest.mark.parametrize("values", ["zero", 50, None, np.array(2)])
 def test_what_is_no_list_of_values(values):
     """The letters of a text are no values, and a value alone is no list."""
-    with pytest.raises(UsageError, match=f"grid: reset: {values!r} is no list of values"):
+    with pytest.raises(UsageError, match=re.escape(f"grid: reset: {values!r} is no list of values")):
         axes_of([("reset", values)], {})
 
 
@@ -84,7 +87,7 @@ def test_points_and_the_order_in_which_each_stage_runs_once():
         (["samples=5,6"], "--samples is also given outside the grid"),
         (["workers=1,2"], "workers does not change the results"),
         (["label=a,b"], "label does not change the results"),
-        (["set=dropout"], "no such option"),
+        (["set=dropout"], "--set cannot be in a grid"),
         (["settings=dropout"], "--set cannot be in a grid"),
     ],
 )
@@ -104,3 +107,13 @@ def test_more_points_than_anybody_waits_for_are_refused_at_once():
 def test_no_values():
     with pytest.raises(UsageError, match="--grid duration=: no values"):
         read_grid(["duration="], {})
+
+
+def test_what_is_offered_can_be_in_a_grid():
+    with pytest.raises(UsageError) as refused:
+        read_grid(["zzz=1"], {})
+    offered = str(refused.value).split("there are ")[1].split(", ")
+    assert {"percentile", "duration", "seed", "engine"} <= set(offered)
+    for name in offered:
+        with pytest.raises(UsageError, match=f"--grid {name}=: no values"):
+            read_grid([f"{name}="], {})

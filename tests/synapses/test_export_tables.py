@@ -3,6 +3,7 @@
 import csv
 import gzip
 import pickle
+import shutil
 import sys
 
 import networkx
@@ -228,13 +229,35 @@ def test_a_worker_that_does_not_see_the_folder_is_told(graph, tmp_path):
         ("csv", {"scheduler": "tcp://127.0.0.1:1"}, "--scheduler is for --format parts, not for csv; leave it out"),
         ("parquet", {"workers": 2}, "--workers is for --format parts, not for parquet; leave it out"),
         ("hmetis", {"idx64": True}, "--idx64 is for --format metis, not for hmetis; leave it out"),
-        ("snn", {"scale": 3.0}, "--scale is for --format metis and hmetis, not for snn; leave it out"),
+        ("pynn", {"rate_unit": "hz"}, "--rate-unit is for --format networkx, csv, .*, not for pynn; leave it out"),
+        ("snn", {"scale": 3.0}, "--scale is for --format metis, hmetis, not for snn; leave it out"),
     ],
 )
 def test_what_only_other_formats_can_do_is_refused(graph, tmp_path, format, options, message):
     with pytest.raises(UsageError, match=f"^{message}$"):
         export(graph, format, tmp_path / "x", options=ExportOptions(**options))
     assert list(tmp_path.glob("x*")) == []
+
+
+def test_another_format_in_its_place_leaves_nothing_of_the_first(graph, tmp_path):
+    """Neither a table of nodes that are numbered otherwise, nor a description."""
+    (tmp_path / "net.nodes.csv.txt").write_text("somebody's")
+    export(graph, "csv", tmp_path / "net")
+    assert (tmp_path / "net.nodes.csv").exists()
+    export(graph, "hmetis", tmp_path / "net", force=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"net", "net.nodes.csv.txt"}
+    export(graph, "csv", tmp_path / "net", force=True)
+    (tmp_path / "net.nodes.csv").write_text("somebody's")
+    export(graph, "npz", tmp_path / "net", force=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"net", "net.nodes.csv", "net.nodes.csv.txt"}
+
+
+def test_what_a_killed_export_left_takes_no_room_from_the_next(graph, tmp_path, monkeypatch):
+    left = tmp_path / ".net.partial"
+    left.mkdir()
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=0 if left.exists() else 10**9))
+    assert export(graph, "csv", tmp_path / "net").edges == graph.number_of_edges()
 
 
 def test_the_workers_are_either_threads_or_a_cluster_s():

@@ -78,4 +78,13 @@ def parquet_size(graph: SynapseGraph, request: Request) -> float:
     return 16.0 * graph.number_of_edges() + 45.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("DuckDB, Spark, Dask, Polars", "_parquet", write, parquet_size, 4e7, check_library, directory=True)
+FORMAT = Format(
+    "DuckDB, Spark, Dask, Polars",
+    "_parquet",
+    write,
+    parquet_size,
+    4e7,
+    check_library,
+    directory=True,
+    own_options=("rate_unit",),
+)

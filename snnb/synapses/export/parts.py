@@ -42,5 +42,5 @@ FORMAT = Format(
     8e7,
     check_library,
     directory=True,
-    own_options=("workers", "scheduler"),
+    own_options=("rate_unit", "workers", "scheduler"),
 )

@@ -76,4 +76,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 8 + 4 * placed.edges + 12 * placed.nodes
 
 
-FORMAT = Format("AxonCUDA", ".snn", write, _size, 5e7, _check, partial=True)
+FORMAT = Format("AxonCUDA", ".snn", write, _size, 5e7, _check, partial=True, own_options=("rate_unit",))

@@ -209,4 +209,14 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 51.0 * graph.number_of_edges() + 100.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("libsonata, bmtk", "_sonata", write, _size, 2e7, directory=True, simulates=True, input_apart=True)
+FORMAT = Format(
+    "libsonata, bmtk",
+    "_sonata",
+    write,
+    _size,
+    2e7,
+    directory=True,
+    simulates=True,
+    input_apart=True,
+    own_options=("rate_unit",),
+)

@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Collection, Dict, Optional, Sequence
+from typing import Collection, Dict, List, Optional, Sequence
 
 from snnb.errors import InputError, UsageError
 from snnb.files import KINDS, open_regular, partial_of
@@ -108,12 +108,36 @@ def _check_sidecar(target: Path, formats: Collection[str], force: bool) -> None:
         raise UsageError(f"{path} exists; give another path, or --force to replace it")
 
 
+def made_beside(target: Path, formats: Collection[str], nodes_head: str) -> List[Path]:
+    """Return what an export has written beside the target that is there now: description, table of nodes.
+
+    Parameters
+    ----------
+    target : Path
+    formats : collection of str
+        The names of all formats.
+    nodes_head : str
+        First line of a table of nodes.
+    """
+    if not os.path.lexists(str(target)) or described(beside(target), formats) is None:
+        return []
+    nodes = nodes_beside(target)
+    return (
+        [beside(target), nodes]
+        if os.path.lexists(str(nodes)) and _is_node_table(nodes, nodes_head)
+        else [beside(target)]
+    )
+
+
+def _is_node_table(path: Path, head: str) -> bool:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return False
+    with open_regular(path, follow_links=False) as file:
+        return file.read(len(head) + 1) == f"{head}\n".encode()
+
+
 def _check_nodes(path: Path, head: str, force: bool) -> None:
-    mine = stat.S_ISREG(path.lstat().st_mode)
-    if mine:
-        with open_regular(path, follow_links=False) as file:
-            mine = file.read(len(head) + 1) == f"{head}\n".encode()
-    if not mine:
+    if not _is_node_table(path, head):
         raise UsageError(f"{path} was not made by an export, so it is not replaced; {ELSEWHERE}")
     if not force:
         raise UsageError(f"{path} exists; give another path, or --force to replace it")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Dict, Mapping, Optional
 
 from snnb.errors import ResourceError, UsageError
-from snnb.files import disk_full_told, flushed_meanwhile, written_whole
+from snnb.files import disk_full_told, flushed_meanwhile, remove_partial, written_whole
 from snnb.options import option_name
 from snnb.progress import Progress, silent
 from snnb.synapses.export import (
@@ -32,7 +32,7 @@ from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
 from snnb.synapses.export.nodes import COLUMNS, write_node_csv
 from snnb.synapses.export.request import Format, PlacedNeurons, Request
 from snnb.synapses.export.simulated import Simulated
-from snnb.synapses.export.target import DESCRIPTION, beside, check_target, nodes_beside
+from snnb.synapses.export.target import DESCRIPTION, beside, check_target, made_beside, nodes_beside
 from snnb.synapses.graph import SynapseGraph
 
 FORMATS: Dict[str, Format] = {
@@ -128,10 +128,11 @@ def export(
     """
     described = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
-    _refuse_foreign_options(format, options)
+    refuse_foreign_options(format, options)
     sidecar = not described.directory and (described.sidecar or origin is not None)
     nodes_head = ",".join(COLUMNS) if described.nodes_beside else None
     check_target(target, FORMATS, force=force, sidecar=sidecar, nodes_head=nodes_head)
+    remove_partial(target)
     if described.simulates:
         graph = graph.with_pool_weight("mean")
     if described.check is not None:
@@ -141,7 +142,9 @@ def export(
     stated = describe(graph, format, described, request, origin=origin)
     begin = time.monotonic()
     others = [nodes_beside(target)] * described.nodes_beside + [beside(target)] * sidecar
-    with written_whole(target, force=force, beside=others) as temporary, disk_full_told(temporary.parent):
+    outdated = [path for path in made_beside(target, FORMATS, ",".join(COLUMNS)) if path not in others]
+    whole = written_whole(target, force=force, beside=others, outdated=outdated)
+    with whole as temporary, disk_full_told(temporary.parent):
         _write(graph, described, request, temporary, stated)
         if described.nodes_beside:
             write_node_csv(nodes_beside(temporary), graph.populations)
@@ -168,13 +171,13 @@ def find_format(name: str) -> Format:
     return FORMATS[name]
 
 
-def _refuse_foreign_options(format: str, options: ExportOptions) -> None:
+def refuse_foreign_options(format: str, options: ExportOptions) -> None:
     """Refuse what only other formats can do, rather than leave it out in silence."""
     for name in ExportOptions.model_fields:
         having = [other for other, described in FORMATS.items() if name in described.own_options]
         if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
             option = option_name(ExportOptions, name)
-            raise UsageError(f"{option} is for --format {' and '.join(having)}, not for {format}; leave it out")
+            raise UsageError(f"{option} is for --format {', '.join(having)}, not for {format}; leave it out")
 
 
 def _json(stated: Mapping[str, object]) -> str:
@@ -182,9 +185,11 @@ def _json(stated: Mapping[str, object]) -> str:
 
 
 def _refuse_full_disk(size: int, format: str, target: Path) -> None:
+    from rich.filesize import decimal
+
     free = shutil.disk_usage(str(target.parent)).free
     if size > free:
         raise ResourceError(
-            f"{target}: {format} will take about {size / 1e9:,.1f} GB, the disk has {free / 1e9:,.1f} GB free; "
+            f"{target}: {format} will take about {decimal(size)}, the disk has {decimal(free)} free; "
             "give --output on another disk, or another format"
         )
