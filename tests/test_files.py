@@ -5,16 +5,8 @@ from pathlib import Path
 import pytest
 
 from snnb.errors import InputError
-from snnb.files import (
-    files_below,
-    listing_of,
-    open_regular,
-    read_regular,
-    remove,
-    remove_partial,
-    write_text_atomically,
-    written_whole,
-)
+from snnb.files import files_below, listing_of, open_regular, read_regular, remove, write_text_atomically
+from snnb.whole import remove_partial, written_whole
 
 
 @pytest.fixture

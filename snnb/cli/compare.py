@@ -10,8 +10,8 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import Json, Quiet, SomePath, Verbose
 from snnb.errors import UsageError
-from snnb.files import refuse_existing, written_whole
 from snnb.options import FIGURE_ENDINGS
+from snnb.whole import refuse_existing, written_whole
 
 if TYPE_CHECKING:
     from snnb.stages.comparison import Compared, Interval

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from snnb.errors import InputError, UpstreamError, UsageError
-from snnb.files import PARTIAL, open_regular, remove_partial, sha256_of
+from snnb.files import PARTIAL, open_regular, sha256_of
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -15,6 +15,7 @@ from snnb.stages import prepare, simulate
 from snnb.stages.graph import recorded_class, simulation_of
 from snnb.stages.stage import recorded
 from snnb.synapses.export.export_options import DEFAULTS, ExportOptions
+from snnb.whole import remove_partial
 
 if TYPE_CHECKING:
     from snnb.synapses.export.simulated import Simulated

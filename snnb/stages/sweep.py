@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Optional
 import numpy as np
 
 from snnb.errors import UsageError
-from snnb.files import open_regular, written_whole
+from snnb.files import open_regular
 from snnb.options import Options
 from snnb.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
@@ -22,6 +22,7 @@ from snnb.stages.plan import bring_up_to_date, check_options, no_bar
 from snnb.stages.simulations import SimulationRecord
 from snnb.stages.stage import Given
 from snnb.text import JsonValue
+from snnb.whole import written_whole
 
 if TYPE_CHECKING:
     from snnb.report.sweep import Value

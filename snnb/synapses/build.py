@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from snnb.errors import ResourceError, UsageError
-from snnb.files import sha256_of, written_whole
+from snnb.files import sha256_of
 from snnb.hdf5 import write_array
 from snnb.network.network import Network, Population
 from snnb.network.read import open_network
@@ -19,6 +19,7 @@ from snnb.synapses.classes import SampleClass
 from snnb.synapses.counts import Counts, read_counts
 from snnb.synapses.graph import SynapseGraph
 from snnb.synapses.population import POOL_WEIGHTS
+from snnb.whole import written_whole
 
 NODE_BYTES = 16  # at most: a count of 8 bytes, an id of 4 or 8
 

@@ -295,7 +295,7 @@ def test_the_document_names_the_graph(run):
 
 
 def test_two_exports_at_once_do_not_mix(run, tmp_path):
-    from snnb.files import written_whole
+    from snnb.whole import written_whole
 
     target = tmp_path / "graph.csv"
     with written_whole(target, force=False) as temporary:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Dict, Mapping, Optional
 
 from snnb.errors import ResourceError, UsageError
-from snnb.files import disk_full_told, flushed_meanwhile, remove_partial, written_whole
+from snnb.files import disk_full_told
 from snnb.options import option_name
 from snnb.progress import Progress, silent
 from snnb.synapses.export import (
@@ -34,6 +34,7 @@ from snnb.synapses.export.request import Format, PlacedNeurons, Request
 from snnb.synapses.export.simulated import Simulated
 from snnb.synapses.export.target import DESCRIPTION, beside, check_target, made_beside, nodes_beside
 from snnb.synapses.graph import SynapseGraph
+from snnb.whole import flushed_meanwhile, remove_partial, written_whole
 
 FORMATS: Dict[str, Format] = {
     "networkx": networkx.FORMAT,
