@@ -46,17 +46,16 @@ def written_whole(
         fcntl.flock(at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         sync_tree(scratch)
-        replaced = target.exists() or target.is_symlink()
-        for path in (*beside, *outdated) if replaced else ():  # killed from here on, nothing old is beside what is new
-            remove(path)
-        for path in beside if not replaced else ():
-            temporary.with_name(path.name).replace(path)
-        # A directory cannot replace another file or directory in one operation.
-        if replaced and (temporary.is_dir() or target.is_dir()):
-            target.replace(aside)
-        temporary.replace(target)
-        for path in beside if replaced else ():
-            temporary.with_name(path.name).replace(path)
+        places = [*beside, target]
+        if os.path.lexists(str(target)):  # killed from here on, it leaves nothing old beside what is new
+            places = [target, *beside]
+            for path in (*beside, *outdated):
+                remove(path)
+            # A directory cannot replace another file or directory in one operation.
+            if temporary.is_dir() or target.is_dir():
+                target.replace(aside)
+        for place in places:
+            temporary.with_name(place.name).replace(place)
         sync_directory(target.parent)
     finally:
         if aside.exists() and not target.exists():

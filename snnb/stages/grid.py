@@ -114,7 +114,7 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
     before, dot, name = title.replace("-", "_").rpartition(".")
     if dot and before not in SWEPT:
         raise UsageError(f"--grid {text}: the options of {', '.join(SWEPT)} can be in a grid, not those of {before!r}")
-    stage = _stage_of(text, name, (before,) if dot else SWEPT)
+    stage, name = _option(text, name, (before,) if dot else SWEPT)
     kind = STAGES[stage].kind.params
     if kind.model_fields[name].exclude:
         raise UsageError(f"--grid {text}: {name} does not change the results; give it outside the grid")
@@ -129,26 +129,21 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
     return Axis(title.replace("-", "_"), stage, name, tuple(read))
 
 
-def _stage_of(text: str, name: str, stages: Sequence[str]) -> str:
-    there = {stage: own_flags(STAGES[stage].kind.params) for stage in stages}
-    found = [stage for stage, flags in there.items() if name in flags]
-    if found:
-        return found[-1]
-    for stage in stages:
+def _option(text: str, name: str, stages: Sequence[str]) -> Tuple[str, str]:
+    """Return stage and name of the option that is called so, or whose flag is, as `--set` is that of `settings`."""
+    names = set()
+    for stage in reversed(stages):
         kind = STAGES[stage].kind.params
-        if f"--{name}" in {option_name(kind, field) for field in there[stage] if flag_of(kind, field).repeated}:
-            raise UsageError(f"--grid {text}: --{name} cannot be in a grid")
-    names = {option for stage in stages for option in there[stage] if _can_vary(stage, option)}
+        for field in own_flags(kind):
+            if name in (field, option_name(kind, field)[2:]):
+                return stage, field
+            if not kind.model_fields[field].exclude and not flag_of(kind, field).repeated:
+                names.add(field)
     near = get_close_matches(name, names, n=1)
     raise UsageError(
         f"--grid {text}: no such option; "
         + (f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}")
     )
-
-
-def _can_vary(stage: str, name: str) -> bool:
-    kind = STAGES[stage].kind.params
-    return not kind.model_fields[name].exclude and not flag_of(kind, name).repeated
 
 
 def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Optional
 
 import numpy as np
 
-from snnb.errors import UsageError
+from snnb.errors import InputError, UsageError
 from snnb.files import open_regular
 from snnb.options import Options
 from snnb.progress import Progress, Say, say_nothing
@@ -105,8 +105,11 @@ def sweep(
     bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=_without_up_to_date(say), bar=bar)
     for point in points:
         params = simulate.resolve(run, point.given.get(simulate.KIND.name, {}))
-        if _simulation_of(run, point) is None:
+        try:
             refuse_missing_packages(params)
+        except InputError:
+            if _simulation_of(run, point) is None:
+                raise
     done: Dict[int, Swept] = {}
     with ExitStack() as stack:
         for turn, number in enumerate(in_order_of_stages(points, axes), 1):

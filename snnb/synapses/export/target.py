@@ -122,11 +122,8 @@ def made_beside(target: Path, formats: Collection[str], nodes_head: str) -> List
     if not os.path.lexists(str(target)) or described(beside(target), formats) is None:
         return []
     nodes = nodes_beside(target)
-    return (
-        [beside(target), nodes]
-        if os.path.lexists(str(nodes)) and _is_node_table(nodes, nodes_head)
-        else [beside(target)]
-    )
+    tables = [nodes] if os.path.lexists(str(nodes)) and _is_node_table(nodes, nodes_head) else []
+    return [beside(target), *tables]
 
 
 def _is_node_table(path: Path, head: str) -> bool:
