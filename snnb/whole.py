@@ -50,7 +50,7 @@ def written_whole(
         if os.path.lexists(str(target)):  # killed from here on, it leaves nothing old beside what is new
             places = [target, *beside]
             for path in (*beside, *outdated):
-                remove(path)
+                path.unlink(missing_ok=True)  # a folder there is somebody's
             # A directory cannot replace another file or directory in one operation.
             if temporary.is_dir() or target.is_dir():
                 target.replace(aside)

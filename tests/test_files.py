@@ -188,3 +188,24 @@ def test_what_was_about_to_be_replaced_when_its_writer_was_killed_is_put_back(tm
     remove_partial(target)
     assert not aside.parent.exists()
     assert [path.name for path in target.iterdir()] == ([] if there else ["old"])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_in_place_of_a_file_beside_is_left_alone(tmp_path, there):
+    target, folder = tmp_path / "net", tmp_path / "net.json"
+    folder.mkdir()
+    (folder / "mine").write_text("x")
+    if there:
+        target.write_text("old")
+
+    def write():
+        with written_whole(target, force=True, beside=[folder]) as temporary:
+            temporary.write_text("new")
+            temporary.with_name("net.json").write_text("{}")
+
+    with pytest.raises(OSError, match=r"net\.json"):
+        write()
+    assert (folder / "mine").read_text() == "x"
+    assert target.exists() == there
+    assert not there or target.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net"] * there + ["net.json"]
