@@ -1,7 +1,9 @@
 """Read text, JSON and YAML from files with limits; and make text safe for a terminal."""
 
 import json
+import re
 import unicodedata
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from snnb.files import read_regular
 
 LONGEST = 32 << 20  # bytes
 DEEPEST_YAML = 32  # levels of YAML
+DEEPEST_JSON = 100  # levels of JSON; a Keras model in a model has four more
 LONGEST_NAME = 200
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
-RAISED_BY_PARSERS = (ValueError, OverflowError, RecursionError, TypeError, AttributeError, LookupError)
+RAISED_BY_PARSERS = (ValueError, OverflowError, TypeError, AttributeError, LookupError)
 
 
 def read_text(path: Path, remedy: str, *, longest: int = LONGEST) -> str:
@@ -42,12 +45,32 @@ def load_json(path: Path, remedy: str, *, longest: int = LONGEST) -> JsonValue:
 
 
 def parse_json(text: str, where: str, remedy: str) -> JsonValue:
-    """Read JSON text that was found in `where`; raise `InputError` when it is no JSON, or has too many levels."""
+    """Read JSON text that was found in `where`, after a look at its structure.
+
+    More than `DEEPEST_JSON` levels are refused. Python's own limit cannot be relied on: it is the caller's, who may
+    have raised it so far that the stack overflows, and garbage that is collected near it ends Python 3.8 ("Cannot
+    recover from stack overflow").
+
+    Raises
+    ------
+    InputError
+        The text is no JSON, or has too many levels.
+    """
+    if _json_levels(text) > DEEPEST_JSON:
+        raise InputError(f"{where} is not valid JSON (more than {DEEPEST_JSON} levels deep); {remedy}")
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = str(error).splitlines()[0] if isinstance(error, ValueError) else "too many levels"
-        raise InputError(f"{where} is not valid JSON ({line}); {remedy}") from None
+    except ValueError as error:
+        raise InputError(f"{where} is not valid JSON ({str(error).splitlines()[0]}); {remedy}") from None
+
+
+def _json_levels(text: str) -> int:
+    """Return how many lists and mappings are open at most, up to where the text is no JSON any more."""
+    if text.count("[") + text.count("{") <= DEEPEST_JSON:
+        return 0
+    unescaped = text.replace("\\\\", "").replace('\\"', "")
+    brackets = re.sub(r"[^][{}]+", "", re.sub('"[^"]*"', "", unescaped))
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
 
 
 def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> JsonValue:

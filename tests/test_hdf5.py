@@ -215,7 +215,7 @@ def test_json_in_an_attribute(path):
         assert json_attribute(file, "none", path, REMEDY) is None
         for name, message in (
             ("no", "not valid JSON"),
-            ("deep", r"not valid JSON \(too many levels"),
+            ("deep", r"not valid JSON \(more than 100 levels"),
             ("number", "is no text"),
         ):
             with pytest.raises(InputError, match=f"some.h5: the attribute {name} is.*{message[-8:]}.*make it again"):

@@ -1,4 +1,7 @@
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -44,8 +47,8 @@ def test_json_is_read(file):
     [
         ("", "Expecting value: line 1"),
         ("{", "Expecting property name"),
-        ("[" * 100_000, "too many levels"),
-        ('{"a":' * 100_000, "too many levels"),
+        ("[" * 100_000, "more than 100 levels deep"),
+        ('{"a":' * 100_000, "more than 100 levels deep"),
         ("[" + "9" * 100_000 + "]", "4300"),
         ("\ufeff{}", "BOM"),
     ],
@@ -57,6 +60,34 @@ def test_what_is_no_json_is_named(file, content, message):
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="the attribute is not valid JSON"):
         parse_json(content, "the attribute", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100 + "]" * 100,
+        '{"a":' * 98 + "[1, {}]" + "}" * 98,
+        "[" + ", ".join(["[]", '{"a": 1}'] * 1000) + "]",
+        json.dumps(["[" * 200, '"' + "{" * 200, "\\" + "[" * 200, '\\"' + "[" * 200, "\\\\" * 3 + '"[' * 200]),
+    ],
+    ids=range(4),
+)
+def test_100_levels_of_json_are_read_and_brackets_in_a_text_are_none(content):
+    assert parse_json(content, "", "") == json.loads(content)
+    with pytest.raises(InputError, match="more than 100 levels deep"):
+        parse_json(f'["\\\\", "\\"", {"[" * 100}{content}{"]" * 100}]', "", "")
+
+
+def test_deep_json_ends_no_process_whatever_python_allows():
+    """Its stack holds 60,000 levels, and json.loads goes as deep as the caller's limit lets it."""
+    program = (
+        "import sys; from snnb.text import parse_json; from snnb.errors import InputError\n"
+        "sys.setrecursionlimit(10**6)\n"
+        "try: parse_json('[' * 10**6, 'it', 'x')\n"
+        "except InputError as error: print(error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "it is not valid JSON (more than 100 levels deep); x\n")
 
 
 def test_yaml_is_read(file):

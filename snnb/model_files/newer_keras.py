@@ -66,7 +66,7 @@ def as_tensorflow_22(description: JsonValue, where: str, remedy: str, tell: Say)
         translated, unfinished = _model(description, tell)
     except _RefusedError as refused:
         raise InputError(f"{where}: {refused}; {remedy}") from None
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError, RecursionError):
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError):
         return description
     for name in unfinished:
         _fill_in_channels(translated, name, where, remedy)

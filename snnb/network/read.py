@@ -16,7 +16,7 @@ from snnb.network.network import INPUT, Network
 from snnb.text import is_name
 
 REMEDY = "write the model again with `snnb parse --force`"
-BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError, RecursionError)
+BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError)
 
 
 def read_network(path: Path) -> Network:

@@ -16,6 +16,7 @@ from snnb.errors import InputError
 from snnb.hdf5 import reading, write_array
 from snnb.network.assemble import Entry, assemble, described
 from snnb.network.network import Network
+from snnb.text import parse_json
 
 FORMAT = "snnb converted network"
 VERSION = 2
@@ -60,19 +61,20 @@ def read_ini(path: Path) -> Tuple[Network, float, str, float]:
         if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
             raise InputError(f"{path}: no converted network of version {VERSION}; {REMEDY}")
         try:
-            entries = [_entry(str(name), file[name]) for name in json.loads(file.attrs["layers"])]
+            names = parse_json(file.attrs["layers"], f"{path}: the list of layers", REMEDY)
+            entries = [_entry(str(name), file[name], path) for name in names]
             threshold, reset = float(file.attrs["threshold"]), str(file.attrs["reset"])
             start = float(file.attrs.get("initial_potential", 0.0))  # older files have none
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{path}: not a complete converted network ({line}); {REMEDY}") from None
     return assemble(path, entries), threshold, reset, start
 
 
-def _entry(name: str, group: h5py.Group) -> Entry:
+def _entry(name: str, group: h5py.Group, path: Path) -> Entry:
     attributes = dict(group.attrs)
     kind, config, inputs = attributes.pop("kind"), attributes.pop("config"), attributes.pop("inputs")
-    config, inputs = json.loads(config), json.loads(inputs)
+    config, inputs = (parse_json(text, f"{path}: layer {name}", REMEDY) for text in (config, inputs))
     if attributes or not isinstance(kind, str) or not isinstance(config, dict) or not isinstance(inputs, list):
         raise ValueError(f"layer {name} is described in another way")
     return Entry(name, kind, config, tuple(str(source) for source in inputs), _arrays(name, group))

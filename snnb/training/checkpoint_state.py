@@ -40,7 +40,7 @@ def parse_state(content: JsonValue, columns: AbstractSet[str]) -> Optional[Check
     try:
         if not isinstance(state, dict) or content["sha256"] != state_digest(state):
             return None
-    except (KeyError, RecursionError):
+    except KeyError:
         return None
     identity, history, arrays = (state.get(name) for name in ("identity", "history", "arrays"))
     if not isinstance(identity, dict) or not isinstance(history, list) or not isinstance(arrays, dict):
