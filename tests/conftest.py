@@ -10,6 +10,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell starts its back
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name a long text by its length: the name of a test stands in its environment and in every report of it."""
+    return f"{argname}-{len(val)}-long" if isinstance(val, (str, bytes)) and len(val) > 100 else None
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_caller(monkeypatch, tmp_path_factory):
     for name in [name for name in os.environ if name.startswith("SNNB_")]:

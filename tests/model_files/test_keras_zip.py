@@ -173,9 +173,7 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "[]", "7", "{}", "no JSON", '{"class_name": "Functional"}', "[" * 100_000, "\x00\xff"],
-    ids=range(8),
+    "text", ["", "[]", "7", "{}", "no JSON", '{"class_name": "Functional"}', "[" * 100_000, "\x00\xff"]
 )
 def test_a_description_of_nothing(archive, text):
     refused(archive({CONFIG: text.encode("latin-1")}), "config.json|not a Keras model's")
