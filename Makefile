@@ -49,10 +49,12 @@ else
 	$(BIN)/snnb $@ $(OPTIONS)
 endif
 
-test: setup ## the tests, on two cores
-	$(BIN)/pytest -n 2 --dist worksteal
+GATE := -n 2 --dist worksteal --hypothesis-profile=gate
 
-test-all: setup ## the tests and the slow ones
+test: setup ## the tests, on two cores; what is drawn at random is the same each time
+	$(BIN)/pytest $(GATE)
+
+test-all: setup ## the tests and the slow ones, drawn anew each time
 	$(BIN)/pytest -n 2 --dist worksteal -m "not gpu and not network and not container and not browser"
 
 test-browser: setup ## the tests that look at pages in headless Chromium
@@ -70,7 +72,7 @@ NEWEST_BIN := .venv-newest/bin
 
 test-newest: .venv-newest/ready ## the tests of the half that needs no TensorFlow, on the newest Python here
 	$(NEWEST_BIN)/python --version
-	$(NEWEST_BIN)/python -m pytest -n 2 --dist worksteal tests/network tests/synapses tests/mapping tests/rundir tests/newest
+	$(NEWEST_BIN)/python -m pytest $(GATE) tests/network tests/synapses tests/mapping tests/rundir tests/newest
 
 .venv-torch/ready: requirements-dev.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv-torch

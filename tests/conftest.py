@@ -4,10 +4,14 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell starts its background jobs so; tests send Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+settings.register_profile("gate", derandomize=True)  # a gate judges the change, not the luck of the draw
 
 
 def pytest_make_parametrize_id(val, argname):
