@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
 STAGES_BEFORE = ("train", "parse", "simulate")
 NOT_HERE = ("repair",)
-SHARE = ("ann_accuracy", "snn_accuracy")
+HEADS = {
+    "ann_accuracy": "ANN",
+    "snn_accuracy": "SNN (95 %)",
+    "ann_mean_squared_error": "ANN error",
+    "snn_mean_squared_error": "SNN error",
+    "spikes_per_step_and_neuron": "spikes",
+    "synaptic_operations_per_sample": "operations",
+}
+NOT_SHOWN = ("snn_accuracy_low", "snn_accuracy_high")
 
 
 def _common(
@@ -76,9 +84,7 @@ def _sweep(**values: Any) -> None:
     output.answer_signals()
     with run.locked(wait=not values["no_wait"], say=console.say):
         swept = sweep(run, axes, given, say=console.say, bar=console.bar)
-    rows = [list(swept[0].row), *([_shown(name, value) for name, value in one.row.items()] for one in swept)]
-    kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
-    lines = output.table_lines([[row[i] for i in kept] for row in rows], right=range(len(kept)))
+    lines = [*_table([one.row for one in swept]), "spikes: a step and neuron; operations: synaptic, a sample"]
     console.result(
         [*lines, f"table: {run.path / TABLE}", f"picture: {run.path / FIGURE}"],
         {
@@ -97,11 +103,21 @@ def _results(row: Mapping[str, object], axes: "Sequence[Axis]") -> Dict[str, obj
     return {name: value for name, value in row.items() if name not in titles}
 
 
-def _shown(name: str, value: object) -> str:
+def _table(points: Sequence[Mapping[str, object]]) -> List[str]:
+    """Lay the points out in columns, without those that are empty; the table in the run has all of them."""
+    names = [name for name in points[0] if name not in NOT_SHOWN and any(point[name] is not None for point in points)]
+    rows = [[HEADS.get(name, name) for name in names], *([_shown(point, name) for name in names] for point in points)]
+    return output.table_lines(rows, right=range(len(names)))
+
+
+def _shown(point: Mapping[str, object], name: str) -> str:
+    value = point[name]
     if value is None:
         return ""
-    if name.startswith(SHARE) and isinstance(value, float):
+    if name == "ann_accuracy":
         return f"{value:.2%}"
+    if name == "snn_accuracy":
+        return f"{value:.2%} ({point['snn_accuracy_low']:.2%} to {point['snn_accuracy_high']:.2%})"
     return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 

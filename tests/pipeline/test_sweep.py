@@ -121,6 +121,19 @@ def test_an_axis_that_is_a_column_too_is_one_column(run):
     assert [row[head.index("samples")] for row in rows] == ["5", "7"]
 
 
+def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
+    arguments = ["sweep", "--dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
+    assert main(arguments) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == "samples duration simulation ANN SNN (95 %) spikes operations".split()
+    assert max(map(len, [head, *lines[:2]])) < 110
+    for row, line in zip(_table(run), lines):
+        low, share, high = (f"{float(row[f'snn_accuracy{end}']):.2%}" for end in ("_low", "", "_high"))
+        assert line.split()[:3] == [row["samples"], row["duration"], row["simulation"]]
+        assert f"  {share} ({low} to {high})  " in line
+        assert float(line.split()[-1].replace(",", "")) == pytest.approx(float(row["synaptic_operations_per_sample"]))
+
+
 @pytest.mark.parametrize(
     ("grid", "options", "message"),
     [
