@@ -39,10 +39,10 @@ def written_whole(
     for path in (target, *beside):
         refuse_existing(path, force=force)
     scratch = partial_of(target)
+    temporary, aside, at_work = scratch / target.name, scratch / REPLACED, -1
     scratch.mkdir(mode=0o700)  # nobody else can put a link there that would be followed
-    temporary, aside = scratch / target.name, scratch / REPLACED
-    at_work = os.open(str(scratch), os.O_RDONLY | os.O_CLOEXEC)
     try:
+        at_work = os.open(str(scratch), os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         sync_tree(scratch)
@@ -61,7 +61,8 @@ def written_whole(
         if aside.exists() and not target.exists():
             aside.replace(target)
         remove(scratch)
-        os.close(at_work)
+        if at_work != -1:
+            os.close(at_work)
 
 
 def remove_partial(target: Path) -> None:

@@ -137,7 +137,11 @@ class RunDirectory:
         with lock.locked(self.path, wait=wait, say=say):
             self.manifest = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
             self.recover(say)
-            yield
+            try:
+                yield
+            except BaseException:
+                self.recover()  # an interruption may have come in the middle of a stage's own
+                raise
 
     @contextmanager
     def stage(
@@ -168,11 +172,11 @@ class RunDirectory:
         replacing.refuse_foreign_files(self.path, relative, self.records(), self.hashes)
         input_records = [self.hashes.read(path) for path in inputs]
         target = place.with_name(replacing.INCOMPLETE + place.name)
-        target.mkdir(parents=True)
         started, clock = now_utc(), time.monotonic()
         reset_peak_memory()
         output = StageOutput(target)
         try:
+            target.mkdir(parents=True)
             with disk_full_told(target):
                 yield output
             self._refuse_changed(input_records)

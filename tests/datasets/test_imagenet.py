@@ -56,7 +56,7 @@ def test_more_or_fewer_classes_than_the_index_names_are_told(run_prepare, imagen
     ("content", "message"),
     [
         (b"{", "not valid JSON"),
-        (b'{"0":' * 100_000, r"not valid JSON \(too many levels\)"),
+        (b'{"0":' * 100_000, r"not valid JSON \(more than 100 levels deep\)"),
         (b'{"0": ["n01440764", "caf\xe9"]}', "not text"),
         (b" " * (2**20 + 1), "longer than 1 MiB"),
         (b"[1, 2]", "not a class index"),

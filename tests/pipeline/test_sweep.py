@@ -125,7 +125,7 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
     arguments = ["sweep", "--dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
     assert main(arguments) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split() == "samples duration simulation ANN SNN (95 %) spikes operations".split()
+    assert head.split() == ["samples", "duration", "simulation", "ANN", "SNN", "(95", "%)", "spikes", "operations"]
     assert max(map(len, [head, *lines[:2]])) < 110
     for row, line in zip(_table(run), lines):
         low, share, high = (f"{float(row[f'snn_accuracy{end}']):.2%}" for end in ("_low", "", "_high"))

@@ -48,6 +48,41 @@ def test_a_stage_that_fails_changes_nothing(run, write, params):
     assert hidden(run) == []
 
 
+def interrupted_at(line):
+    """Raise KeyboardInterrupt at the `line`-th line that `RunDirectory.stage` begins, as a signal would."""
+    seen = [0]
+
+    def trace_lines(_frame, event, _argument):
+        seen[0] += event == "line"
+        if seen[0] == line:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace_lines
+
+    sys.settrace(lambda frame, *_: trace_lines if frame.f_code is RunDirectory.stage.__wrapped__.__code__ else None)
+
+
+def test_interrupted_at_any_line_a_stage_has_happened_or_has_not_and_nothing_is_left(run, write):
+    for line in range(1, 100):
+        before = content(run)
+        manifest = (run.path / "manifest.yaml").read_bytes()
+        try:
+            with run.locked():
+                interrupted_at(line)
+                write(run, f"new{line}")
+                break
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        assert hidden(run) == []
+        assert content(run) in (before, f"new{line}")
+        assert (content(run) == before) == ((run.path / "manifest.yaml").read_bytes() == manifest)
+        assert verify_run(RunDirectory.open(run.path, KINDS)).problems == []
+    assert line > 20
+    assert content(run) == f"new{line}"
+
+
 def events_until_exit(run, write, content, crash_at):
     """Run a stage in a child that dies without a word at its `crash_at`-th file operation; True when it lived."""
     child = os.fork()
