@@ -62,7 +62,7 @@ def app() -> None:
     _require_memory()
     _ready_streams()
     try:
-        from snnb.cli import output
+        from snnb.cli import output, signals
         from snnb.cli.main import main
     except (ImportError, MemoryError, OSError) as error:  # with a limit below what the imports take
         from snnb.errors import ResourceError, out_of_memory
@@ -73,5 +73,5 @@ def app() -> None:
         os._exit(ResourceError.exit_code)
 
     sys.excepthook = sys.unraisablehook = _hide
-    output.ended_by_signals = True
+    signals.ended_by_signals = True
     os._exit(output.closed(main()))

@@ -6,7 +6,7 @@ from typing import List, Optional
 import typer
 from typing_extensions import Annotated, get_args
 
-from snnb.cli import output
+from snnb.cli import output, signals
 from snnb.cli.parameters import Json, Quiet, RunDir, Verbose
 from snnb.errors import UsageError
 
@@ -42,7 +42,7 @@ def crosscheck(
     from snnb.stages.runs import open_run
 
     run = open_run(run_dir)
-    output.answer_signals()
+    signals.answer()
     run.settle(console.say)
     with console.bar("crosscheck") as progress:
         checked = stage.crosscheck(

@@ -6,7 +6,7 @@ from typing import List, Mapping, Optional
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output
+from snnb.cli import output, signals
 from snnb.cli.parameters import (
     Directory,
     Json,
@@ -78,7 +78,7 @@ def _export(
     from snnb.stages.runs import open_run
 
     run = open_run(directory)
-    output.answer_signals()
+    signals.answer()
     run.settle(console.say)
     given = validated(ExportOptions, chosen(options, ExportOptions, list(options)))
     with console.bar("export") as progress:

@@ -8,7 +8,7 @@ import click
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output
+from snnb.cli import output, signals
 from snnb.cli.compare import compare
 from snnb.cli.crosscheck import crosscheck
 from snnb.cli.datasets import datasets
@@ -138,7 +138,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         error = raised
         if isinstance(error, SystemExit):
             raise
-        if output.interrupted.is_set():  # whatever a library has made of it
+        if signals.interrupted.is_set():  # whatever a library has made of it
             error = KeyboardInterrupt()
         if output.current.verbose:
             output.print_line(sys.stderr, traceback.format_exc())

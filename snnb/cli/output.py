@@ -5,14 +5,13 @@ import io
 import json
 import logging
 import os
-import signal
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Event
 from typing import Iterator, List, Optional, Sequence, TextIO
 
+from snnb.cli import signals
 from snnb.errors import ResourceError
 from snnb.progress import Progress, Throttle
 from snnb.text import printable
@@ -60,7 +59,6 @@ class Output:
             yield _answering(line_a_while(label))
 
 
-interrupted = Event()
 at_work: Optional[str] = None  # the stage whose bar is shown, or was last
 lost: List[OSError] = []  # errors of results that could not be written to stdout, though its reader is still there
 
@@ -97,29 +95,9 @@ def closed(code: int) -> int:
     return code
 
 
-def interrupt(*_: object) -> None:
-    """Answer a signal: raise `KeyboardInterrupt`, and again at the next progress if a library has ignored that."""
-    interrupted.set()
-    raise KeyboardInterrupt
-
-
-def answer_signals() -> None:
-    """From now on let SIGINT and SIGTERM raise `KeyboardInterrupt`, since there may be half-written files to remove.
-
-    Before that, while modules are imported, they end the process (`snnb.cli.app`), because pydantic, which is imported
-    then, would crash on the exception.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if signal.getsignal(number) not in (signal.SIG_IGN, None) and ended_by_signals:
-            signal.signal(number, interrupt)
-
-
-ended_by_signals = False  # whether this process is the command `snnb`, not a program that uses it
-
-
 def _answering(progress: Progress) -> Progress:
     def show(done: int, total: int, note: str = "") -> None:
-        if interrupted.is_set():
+        if signals.interrupted.is_set():
             raise KeyboardInterrupt
         progress(done, total, note)
 

@@ -6,7 +6,7 @@ from typing import List
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output
+from snnb.cli import output, signals
 from snnb.cli.parameters import Directory, Json, NoWait, Quiet, Verbose
 from snnb.errors import UsageError
 
@@ -38,7 +38,7 @@ def remove(
     from snnb.stages.runs import open_run
 
     run = open_run(directory)
-    output.answer_signals()
+    signals.answer()
     run.settle(console.say)
     planned = plan_removal(run, stamps, with_dependents=with_dependents)
     what = f"{', '.join(planned.directories)} ({decimal(planned.size_bytes)})"

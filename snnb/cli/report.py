@@ -6,7 +6,7 @@ from typing import Optional
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output
+from snnb.cli import output, signals
 from snnb.cli.parameters import Directory, Json, Quiet, SomePath, Verbose
 
 
@@ -35,7 +35,7 @@ def report(
     from snnb.stages.runs import open_run
 
     run = open_run(directory)
-    output.answer_signals()
+    signals.answer()
     run.settle(console.say)
     with console.bar("report") as progress:
         path = write_report(run, simulation=simulation, output=output_path, force=force, progress=progress)

@@ -4,7 +4,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from snnb.cli import output
+from snnb.cli import output, signals
 from snnb.cli.parameters import (
     DatasetOption,
     Force,
@@ -108,7 +108,7 @@ def carry_out(
     from snnb.stages.runs import open_or_create
 
     run = open_or_create(model, run_dir, dataset)
-    output.answer_signals()
+    signals.answer()
     with run.locked(wait=not no_wait, say=console.say):
         outcomes = bring_up_to_date(
             run,

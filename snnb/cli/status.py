@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Dict, List, Optional
 
-from snnb.cli import output
+from snnb.cli import output, signals
 from snnb.cli.parameters import Directory, Json, Quiet, Verbose
 from snnb.text import JsonValue
 
@@ -21,7 +21,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
     from snnb.stages.simulations import simulations_of
 
     run = open_run(directory)
-    output.answer_signals()
+    signals.answer()
     run.settle(console.say)
     simulations = {run.directory_of("simulate", found.stamp): found for found in simulations_of(run)}
     document: List[Dict[str, JsonValue]] = []

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from snnb.cli import output
+from snnb.cli import output, signals
 from snnb.cli.parameters import Directory, Json, Quiet, Verbose
 from snnb.errors import VerificationError
 
@@ -15,7 +15,7 @@ def verify(directory: Directory, json: Json = False, verbose: Verbose = False, q
     from snnb.stages.runs import open_run
 
     run = open_run(directory)
-    output.answer_signals()
+    signals.answer()
     run.settle(console.say)
     with console.bar("verify") as progress:
         found = verify_run(run, progress)
