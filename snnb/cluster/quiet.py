@@ -11,7 +11,10 @@ NOTHING = logging.CRITICAL + 1
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let the loggers of Dask say nothing in the block, unless debug messages are wanted (`--verbose`)."""
+    """Let the loggers of Dask say nothing in the block, unless debug messages are wanted (`--verbose`).
+
+    After an interruption they go on saying nothing.
+    """
     import distributed  # noqa: F401 - which sets the levels of its loggers
 
     if logging.getLogger().isEnabledFor(logging.DEBUG):
@@ -24,6 +27,9 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except KeyboardInterrupt:
+        loggers.clear()  # threads of Dask that are still there tell of the connections that were closed
+        raise
     finally:
         for logger, level in loggers.items():
             logger.setLevel(level)

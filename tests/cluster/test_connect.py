@@ -1,6 +1,7 @@
 """Calls on a cluster: order, losses, refusals; what they compute is done by real workers in processes."""
 
 import ast
+import logging
 import os
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import pytest
 import snnb
 from snnb.cluster import connect, versions
 from snnb.cluster.connect import connected
+from snnb.cluster.quiet import quiet
 from snnb.cluster.settings import checked_address
 from snnb.cluster.work import Work
 from snnb.errors import InputError, ResourceError, UpstreamError
@@ -186,3 +188,18 @@ def test_versions_are_compared_one_by_one():
     for name in here:
         with pytest.raises(InputError, match=f"worker w has {name} 7, this is {name} {here[name]}"):
             versions.refuse_others("w", {**here, name: "7"}, here)
+
+
+def test_dask_speaks_again_behind_the_block_but_not_after_an_interruption():
+    names = ("distributed", "distributed.client", "tornado")
+    before = {name: logging.getLogger(name).level for name in names}
+    with quiet():
+        assert not logging.getLogger("distributed.batched").isEnabledFor(logging.CRITICAL)
+    assert {name: logging.getLogger(name).level for name in names} == before
+    try:
+        with pytest.raises(KeyboardInterrupt), quiet():
+            raise KeyboardInterrupt
+        assert not logging.getLogger("distributed.batched").isEnabledFor(logging.CRITICAL)
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
