@@ -13,7 +13,7 @@ NOTHING = logging.CRITICAL + 1
 def quiet() -> Iterator[None]:
     """Let the loggers of Dask say nothing in the block, unless debug messages are wanted (`--verbose`).
 
-    After an interruption they go on saying nothing.
+    After an error or an interruption they go on saying nothing.
     """
     import distributed  # noqa: F401 - which sets the levels of its loggers
 
@@ -27,7 +27,7 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except KeyboardInterrupt:
+    except BaseException:
         loggers.clear()  # threads of Dask that are still there tell of the connections that were closed
         raise
     finally:

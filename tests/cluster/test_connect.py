@@ -190,15 +190,17 @@ def test_versions_are_compared_one_by_one():
             versions.refuse_others("w", {**here, name: "7"}, here)
 
 
-def test_dask_speaks_again_behind_the_block_but_not_after_an_interruption():
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, ResourceError])
+def test_dask_speaks_again_behind_the_block_but_not_after_an_error(error):
+    pytest.importorskip("distributed")  # which sets the levels
     names = ("distributed", "distributed.client", "tornado")
     before = {name: logging.getLogger(name).level for name in names}
     with quiet():
         assert not logging.getLogger("distributed.batched").isEnabledFor(logging.CRITICAL)
     assert {name: logging.getLogger(name).level for name in names} == before
     try:
-        with pytest.raises(KeyboardInterrupt), quiet():
-            raise KeyboardInterrupt
+        with pytest.raises(error), quiet():
+            raise error
         assert not logging.getLogger("distributed.batched").isEnabledFor(logging.CRITICAL)
     finally:
         for name, level in before.items():
