@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Callable, Deque, Iterable, Iterator, TypeVar
 
 from snnb.processors import processors
@@ -27,6 +28,12 @@ def interruptible(call: Callable[[], T]) -> T:
         What `call` returns. What it raises is raised here.
     """
     return _begin(call).result()
+
+
+def at_most(seconds: float, call: Callable[[], object]) -> None:
+    """Compute in a thread and wait for it so long at most; it may fail, or go on without anybody who waits."""
+    with suppress(Exception):
+        _begin(call).result(seconds)
 
 
 def in_parallel(calls: Iterable[Callable[[], T]]) -> Iterator[T]:

@@ -3,16 +3,17 @@
 import asyncio
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 from snnb.cluster.calls import Calls
-from snnb.cluster.local import LocalWorkers, local_cluster
+from snnb.cluster.local import CLOSING_SECONDS, LocalWorkers, local_cluster
 from snnb.cluster.quiet import quiet
 from snnb.cluster.settings import require_dask
 from snnb.cluster.versions import refuse_others, versions
 from snnb.cluster.work import Work, forget
 from snnb.errors import InputError, ResourceError, UpstreamError
+from snnb.interrupt import at_most, interruptible
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -237,8 +238,7 @@ def connected(workers: int, scheduler: Optional[str]) -> Iterator[Cluster]:
 
 def _close(client: "Client") -> None:
     """Disconnect; what is computed is here already, so a scheduler that does not answer is no error any more."""
-    with suppress(Exception):
-        client.close(timeout=1)
+    at_most(CLOSING_SECONDS, lambda: client.close(timeout=1))
 
 
 def is_open(workers: int, scheduler: Optional[str]) -> bool:
@@ -259,7 +259,8 @@ def _client(address: str, security: "Optional[Security]") -> "Client":
             "distributed.comm.tls.client.cert and distributed.comm.tls.client.key"
         )
     try:
-        return Client(address, security=security, timeout=CONNECT_SECONDS, set_as_default=False)
+        # In the main thread, an interrupted client would wait in its __del__ for a scheduler that does not answer.
+        return interruptible(lambda: Client(address, security=security, timeout=CONNECT_SECONDS, set_as_default=False))
     except (OSError, asyncio.TimeoutError) as error:
         reason = " ".join(str(error).split())
         raise UpstreamError(

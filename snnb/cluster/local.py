@@ -11,18 +11,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Tuple
 
 from snnb.errors import ResourceError
+from snnb.interrupt import at_most, interruptible
 from snnb.processors import processors
 
 if TYPE_CHECKING:
-    from distributed import LocalCluster
     from distributed.security import Security
 
 COMMAND = "import sys; sys.path.pop(0); from snnb.cluster.local_worker import main; main()"
+CLOSING_SECONDS = 0.8
 DEATHS = 3  # for each worker; then the machine is not able to do the work
 
 
@@ -126,11 +127,6 @@ def _close_pipe(process: "subprocess.Popen[str]") -> None:
         return
 
 
-def _close(cluster: "LocalCluster") -> None:
-    with suppress(Exception):  # its workers have ended already
-        cluster.close(timeout=1)
-
-
 @contextmanager
 def local_cluster(number: int) -> "Iterator[Tuple[str, Security, LocalWorkers]]":
     """Start a scheduler and so many workers; end them behind the block.
@@ -153,15 +149,17 @@ def local_cluster(number: int) -> "Iterator[Tuple[str, Security, LocalWorkers]]"
         security, path = Security.temporary(), list(sys.path)
         # No pages; and files of the scheduler's, which it also puts first where modules are looked for, in the folder.
         with dask.config.set({"distributed.scheduler.http.routes": [], "temporary-directory": str(folder)}):
-            cluster = LocalCluster(
-                n_workers=0,
-                host="127.0.0.1",
-                protocol="tls://",
-                dashboard_address="127.0.0.1:0",
-                security=security,
-                silence_logs=False,
+            cluster = interruptible(
+                lambda: LocalCluster(
+                    n_workers=0,
+                    host="127.0.0.1",
+                    protocol="tls://",
+                    dashboard_address="127.0.0.1:0",
+                    security=security,
+                    silence_logs=False,
+                )
             )
-        stack.callback(_close, cluster)
+        stack.callback(at_most, CLOSING_SECONDS, lambda: cluster.close(timeout=1))
         sys.path[:] = path
         workers = LocalWorkers(number, cluster.scheduler_address, security, folder)
         stack.callback(workers.end)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -99,6 +100,19 @@ def test_a_scheduler_that_is_not_there_is_one_line(begin):
     assert (process.returncode, out) == (4, "")
     assert err.count("\n") == 1
     assert err.startswith(f"snnb: no Dask scheduler answers at {address}")
+
+
+@pytest.mark.usefixtures("_unchanged")
+def test_ctrl_c_before_a_scheduler_answers(begin):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = begin("--scheduler", f"tcp://127.0.0.1:{silent.getsockname()[1]}", "--quiet")
+        _held = silent.accept()
+        time.sleep(0.5)
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert time.monotonic() - sent < 2
+    assert (process.returncode, out, err.count("\n")) == (130, "", 1)
 
 
 @pytest.mark.usefixtures("_unchanged")
