@@ -52,7 +52,7 @@ def _caller_of_tensorflow(frame: Optional[FrameType]) -> Optional[FrameType]:
     """Return the frame that has called TensorFlow; None outside of TensorFlow."""
     caller = None
     while frame is not None:
-        if frame.f_globals.get("__name__", "").split(".")[0] == "tensorflow":
+        if str(frame.f_globals.get("__name__")).split(".")[0] == "tensorflow":
             caller = frame.f_back
         frame = frame.f_back
     return caller
