@@ -181,6 +181,8 @@ def configure(as_json: bool, verbose: bool, quiet: bool) -> Output:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s: %(message)s", force=True)
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(level)  # a library that has set its own logger's level, as Dask does, says no more for that
     for chatty in ("matplotlib", "PIL", "numba", "h5py", "tensorflow", "filelock"):
         logging.getLogger(chatty).setLevel(logging.WARNING if verbose else logging.ERROR)
     return current

@@ -1,5 +1,9 @@
 """What progress says in a log file."""
 
+import logging
+
+import pytest
+
 from snnb.cli import output
 
 
@@ -20,3 +24,15 @@ def test_a_table_is_never_wrapped_and_takes_text_as_it_is():
         "a [red]b\\x1b[2J" + " " * 485 + "  1,234",
         long + "      5",
     ]
+
+
+@pytest.mark.parametrize(("verbose", "shown"), [(False, ["library.part: trouble"]), (True, ["library.part: hello"])])
+def test_a_library_that_sets_its_own_level_says_no_more_for_that(capsys, verbose, shown):
+    output.configure(False, verbose, False)
+    library = logging.getLogger("library")
+    library.setLevel(logging.INFO)
+    logging.getLogger("library.part").info("hello")
+    if not verbose:
+        logging.getLogger("library.part").warning("trouble")
+    output.configure(False, False, False)
+    assert capsys.readouterr().err.splitlines() == shown
