@@ -227,18 +227,14 @@ def connected(workers: int, scheduler: Optional[str]) -> Iterator[Cluster]:
         if scheduler is None:
             address, security, local = stack.enter_context(local_cluster(workers))
         client = _client(address, security)
-        stack.callback(_close, client)
+        # What is computed is here by then, so a scheduler that does not answer is no error any more.
+        stack.callback(at_most, CLOSING_SECONDS, lambda: client.close(timeout=CLOSING_SECONDS))
         cluster = Cluster(client, address, local)
         _open.append(((workers, scheduler), cluster))
         try:
             yield cluster
         finally:
             _open.remove(((workers, scheduler), cluster))
-
-
-def _close(client: "Client") -> None:
-    """Disconnect; what is computed is here already, so a scheduler that does not answer is no error any more."""
-    at_most(CLOSING_SECONDS, lambda: client.close(timeout=1))
 
 
 def is_open(workers: int, scheduler: Optional[str]) -> bool:

@@ -159,7 +159,7 @@ def local_cluster(number: int) -> "Iterator[Tuple[str, Security, LocalWorkers]]"
                     silence_logs=False,
                 )
             )
-        stack.callback(at_most, CLOSING_SECONDS, lambda: cluster.close(timeout=1))
+        stack.callback(at_most, CLOSING_SECONDS, lambda: cluster.close(timeout=CLOSING_SECONDS))
         sys.path[:] = path
         workers = LocalWorkers(number, cluster.scheduler_address, security, folder)
         stack.callback(workers.end)

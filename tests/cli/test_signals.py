@@ -36,6 +36,7 @@ for work, times in ((build, 20), (compute_long, 1), (compute_elsewhere, 1)):
         assert sys.gettrace() is None
         assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
         assert signals.interrupted.is_set()
+        signals.interrupted.clear()
         print(work.__name__, inside, "late" if delay > 5 else "waited" if delay > 0.9 else "soon")
 """
 
