@@ -115,7 +115,7 @@ def _python(environments: Path, name: str) -> str:
 def _simulated(name: str, python: str, places: Dict[str, str]) -> Tuple[float, Dict[str, np.ndarray]]:
     program, *arguments = SIMULATORS[name][1]
     one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-    environment = {**os.environ, **one_thread, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = {**os.environ, **one_thread, "PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "2"}
     command = [python, str(PEERS / program), *(argument.format(**places) for argument in arguments)]
     subprocess.run(["taskset", "-c", "0", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
     with np.load(places["result"]) as file:

@@ -1,4 +1,4 @@
-"""Write snnb/stages/keywords.py from the options themselves; a test fails when the file is old. Run by `make docs`."""
+"""Write src/snnb/stages/keywords.py from the options; a test fails when the file is out of date. Run by `make docs`."""
 
 from pathlib import Path
 from typing import Any, List, Type
@@ -9,7 +9,7 @@ from snnb.options import Options
 from snnb.stages.all import STAGES
 from snnb.synapses.export.export_options import ExportOptions
 
-TARGET = Path(__file__).resolve().parents[1] / "snnb" / "stages" / "keywords.py"
+TARGET = Path(__file__).resolve().parents[1] / "src" / "snnb" / "stages" / "keywords.py"
 HEAD = '''"""The options of the stages as keywords of `snnb.Run`, for type checkers; written by `make docs`.
 
 Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)` shows them.

@@ -1,8 +1,11 @@
 """The licence and the version are written in several files, which have to agree."""
 
+import subprocess
+import sys
 from importlib.metadata import metadata
 from pathlib import Path
 
+import pytest
 import yaml
 
 import snnb
@@ -23,3 +26,11 @@ def test_the_package_says_the_same():
     assert installed["Version"] == snnb.__version__
     assert installed["License"] == "MIT"
     assert "License :: OSI Approved :: MIT License" in installed.get_all("Classifier")
+
+
+@pytest.mark.parametrize("command", [["-c", "from snnb import Run; print(Run.__name__)"], ["-m", "snnb", "--version"]])
+def test_imports_from_the_folder_that_holds_the_clone(tmp_path, command):
+    """Python would take a folder `snnb` without a package in it as a namespace package."""
+    (tmp_path / "snnb").symlink_to(REPOSITORY)
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip() in ("Run", f"snnb {snnb.__version__}"), done.stderr

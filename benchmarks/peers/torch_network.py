@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
+BENCHMARKS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS.parent / "src")]
 from pytorch_loop import torch_loop  # noqa: E402
 
 from snnb.network.read import read_network  # noqa: E402

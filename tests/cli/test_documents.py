@@ -70,7 +70,7 @@ def test_every_command_that_prints_json_has_a_schema_as_it_is_now():
         for name, command in typer.main.get_command(commands).commands.items()
         if any(parameter.name == "json" for parameter in command.params)
     ]
-    assert set(printing) == set(DOCUMENTS) == set(LINES), "add it to snnb/cli/documents.py and to LINES here"
+    assert set(printing) == set(DOCUMENTS) == set(LINES), "add it to src/snnb/cli/documents.py and to LINES here"
     made = runpy.run_path(str(DOCS / "make_cli_reference.py"))["schemas"]()
     found = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "schemas").glob("*.json")}
     assert found == made, "run `make docs`"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-ROOT = str(Path(__file__).parents[2])
+ROOT = str(Path(__file__).parents[2] / "src")
 # A worker of a machine where another version of the package is installed.
 OTHER_VERSION = "import snnb.version; snnb.version.__version__ = '0.0.9'; "
 

@@ -145,7 +145,7 @@ def test_a_script_without_a_main_guard_runs_once(run, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
     )
     assert done.returncode == 0, done.stderr
     begun, accuracy = done.stdout.splitlines()
@@ -157,7 +157,7 @@ def test_a_script_without_a_main_guard_runs_once(run, tmp_path):
             capture_output=True,
             text=True,
             check=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
         ).stdout
     )["stages"][-1:]
     assert alone["metrics"]["snn_accuracy"] == float(accuracy)

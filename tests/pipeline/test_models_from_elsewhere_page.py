@@ -22,7 +22,7 @@ COMMANDS = [line for language, text in BLOCKS if not language for line in text.s
 
 
 def snnb(line, folder):
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     command = [sys.executable, "-c", "from snnb.cli.app import app; app()", *shlex.split(line)[1:]]
     return subprocess.run(command, cwd=str(folder), env=environment, capture_output=True, text=True)
 

@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
                 Image.fromarray(pixels).save(place / "pictures" / split / name / f"{number}.jpg")
     for name, text in FILES:
         (place / name).write_text(text, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     for line in COMMANDS:
         command = shlex.split(line)
         if command[0] == "snnb":

@@ -76,7 +76,7 @@ def test_recorded_spikes_are_those_that_were_counted(said):
 
 def test_the_keywords_are_those_of_the_options():
     made = runpy.run_path(str(ROOT / "docs" / "make_keywords.py"))["module"]()
-    assert (ROOT / "snnb" / "stages" / "keywords.py").read_text() == made, "run `make docs`"
+    assert (ROOT / "src" / "snnb" / "stages" / "keywords.py").read_text() == made, "run `make docs`"
 
 
 @pytest.mark.parametrize("stage", STAGES)

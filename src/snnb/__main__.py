@@ -1,0 +1,5 @@
+"""`python -m snnb`: the command line."""
+
+from snnb.cli.app import app
+
+app()
