@@ -1,5 +1,6 @@
 """A residual network of the user's own: trained, parsed by our own parser, simulated by both engines, counted."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -7,8 +8,13 @@ import sys
 import numpy as np
 import pytest
 
+from snnb import Run
 from snnb.network.read import read_network
 from snnb.simulation.settings import SimulationSettings
+from snnb.stages.comparison import compare
+from snnb.stages.report import write_report
+from snnb.stages.runs import open_run
+from snnb.synapses import SynapseGraph
 
 NET = """
 from tensorflow import keras
@@ -24,6 +30,8 @@ def residual(input_shape, num_classes, filters=6):
         if stride > 1:
             x = L.BatchNormalization()(L.Conv2D(wide, 1, strides=stride, use_bias=False)(x))
         x = L.ReLU()(L.Add()([y, x]))
+    y = L.BatchNormalization()(L.Conv2D(wide, 3, padding="same", use_bias=False)(x))
+    x = L.ReLU()(L.Add()([y, x]))
     return keras.Model(image, L.Dense(num_classes, activation="softmax")(L.GlobalAveragePooling2D()(x)))
 """
 SAMPLES = 20
@@ -58,7 +66,8 @@ def test_our_parser_takes_it_and_computes_the_same(run):
         "06Activation_8x8x6",
         "08ReLU_4x4x12",
         "12Activation_4x4x12",
-        "15Dense_10",
+        "16Activation_4x4x12",
+        "19Dense_10",
     ]
     assert 0 < factors["02ReLU_8x8x6"] <= 6
 
@@ -70,8 +79,31 @@ def test_the_graph_has_the_neurons_and_synapses_of_a_closed_form(run):
     full, halved, small = 22**2, 11**2, 10**2
     first = full * 6 + full * 36 + full * 36 + 64 * 6
     second = halved * 72 + small * 144 + 16 * 72
-    assert metrics["synapses"] == first + second + 16 * 12 + 12 * 10
-    assert metrics["neurons"] == 3 * 384 + 2 * 192 + 12 + 10
+    third = small * 144  # the shortcut connects what the middle tap does
+    assert metrics["synapses"] == first + second + third + 16 * 12 + 12 * 10
+    assert metrics["neurons"] == 3 * 384 + 3 * 192 + 12 + 10
+
+
+def test_every_place_states_the_same_synapses_and_operations(run, tmp_path):
+    directory, stages = run
+    synapses = stages["graph"]["metrics"]["synapses"]
+    with SynapseGraph.open(next(directory.glob("graphs/*/*_graph.h5"))) as graph:
+        assert graph.number_of_edges() == graph.to_scipy().nnz == synapses
+        spikes = [(p, 0 if p.coding == "current" else p.spike_count.ravel() / SAMPLES) for p in graph.populations]
+        operations = sum((graph.to_scipy().getnnz(axis=1)[p.first : p.first + p.size] * n).sum() for p, n in spikes)
+    assert f"synapses            {synapses:,}" in next(directory.glob("graphs/*/log.txt")).read_text()
+    log = next(directory.glob("simulations/*/log.txt")).read_text()
+    assert f"synapses: {synapses:,}\n" in log
+    assert f"synaptic operations a sample: {operations:.6g}\n" in log
+    assert f"multiply-accumulates of the analogue network: {synapses}\n" in log
+    (compared,) = compare([str(directory)])
+    assert (compared.synapses, compared.synaptic_operations) == (synapses, pytest.approx(operations))
+    mapped = Run(path=directory).map(hardware="loihi", method="sequential").directory
+    with (mapped / "cores.csv").open() as cores:
+        assert sum(int(row["synapses"]) for row in csv.DictReader(cores)) == synapses
+    page = write_report(open_run(directory), output=tmp_path / "report.html").read_text()
+    assert f"{synapses:,}" in page
+    assert f"{operations:,.0f}" in page
 
 
 def test_both_engines_count_the_same_spikes(run):

@@ -252,15 +252,18 @@ def test_fewer_bytes_than_a_step_needs(monkeypatch):
 
 @pytest.mark.parametrize("case", CASES)
 def test_operations_are_the_weights_that_spikes_meet(case):
-    """A term's connections are counted for themselves, also where two terms connect the same neurons."""
+    """Where two terms connect the same neurons, that is one synapse."""
     _, network, pictures, _ = _built(case)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input="poisson")
     counts = {n: c.sum(axis=0) for n, c in _simulate(EventEngine, network, pictures, settings).counts.items()}
     found = energy(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}))
     synapses, operations = 0, 0
     for terms in CASES[case]().values():
+        weights = {}
         for source, *behind in terms:
-            connections = np.count_nonzero(_ones(behind, network.volume(source).shape), axis=1)
+            weights[source] = weights.get(source, 0) + _ones(behind, network.volume(source).shape)
+        for source, summed in weights.items():
+            connections = np.count_nonzero(summed, axis=1)
             synapses += connections.sum()
             operations += (counts[source].ravel() * connections).sum()
     assert found.synapses == synapses

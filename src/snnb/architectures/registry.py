@@ -37,7 +37,7 @@ class ModelSpec:
     neurons : int
         Units of all layers except the input, Flatten and other layers that only rearrange.
     synapses : int
-        Connections between neurons. Connections to the zeros of a padding are not counted.
+        Pairs of neurons that are connected, as docs/graph-format.md defines them.
     source : str
         Publication that the architecture comes from.
     recipe : Recipe

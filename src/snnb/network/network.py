@@ -6,6 +6,7 @@ from typing import Dict, Iterator, List, Optional, Protocol, Tuple
 
 import numpy as np
 
+from snnb.network.degrees import Reading, count_synapses
 from snnb.network.geometry import Geometry, Shape
 from snnb.network.layers import Layer
 from snnb.network.reindexing import PADDING, Reindexing
@@ -176,18 +177,17 @@ class Network:
             first += volume.size
 
     def fan_out(self) -> Dict[str, np.ndarray]:
-        """Count the connections that leave each neuron, by name of the input or population: int64, in its shape.
+        """Count the synapses that leave each neuron, by name of the input or population: int64, in its shape.
 
-        Two connections between the same neurons are counted as two: each is an operation.
+        All connections of the same two neurons are one synapse.
         """
         leaving = np.zeros(self.input.size + self.neurons, np.int64)
         for volume, ids in self.ids():
-            for projection, read in zip(volume.projections if isinstance(volume, Population) else (), ids):
-                counts = np.broadcast_to(projection.geometry.fan_out()[:, :, np.newaxis], read.shape)
-                real = read != PADDING
-                first = int(read[real].min()) if real.any() else 0
-                found = np.bincount(read[real] - first, weights=counts[real])  # in float64, exact below 2**53
-                leaving[first : first + len(found)] += found.astype(np.int64)
+            if isinstance(volume, Population):
+                first = min(int(read[read != PADDING].min(initial=leaving.size - 1)) for read in ids)
+                last = max(first, *(int(read.max()) for read in ids))
+                readings = [Reading(read, p.geometry) for read, p in zip(ids, volume.projections)]
+                leaving[first : last + 1] += count_synapses(readings, first, last + 1 - first).out
         neurons = [self.input, *self.populations]
         ends = np.cumsum([volume.size for volume in neurons]).tolist()
         return {v.name: leaving[end - v.size : end].reshape(v.shape) for v, end in zip(neurons, ends)}

@@ -13,7 +13,7 @@ class Energy:
     Attributes
     ----------
     synapses : int
-        Synapses that end at a spiking layer; the analogue network multiplies and accumulates once for each.
+        Synapses, those from the input included; the analogue network multiplies and accumulates once for each.
     synaptic_operations : float
         Sum over neurons of spikes (in the counted steps) times out-degree. The input's neurons count if they spike.
     """

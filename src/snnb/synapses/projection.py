@@ -1,10 +1,11 @@
 """One projection: all synapses from one population to another, generated from kernels and geometry when asked for."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Iterator, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 import numpy as np
 
+from snnb.network.degrees import Degrees, Reading, count_synapses
 from snnb.synapses.connection import Connection, Neighbours
 from snnb.synapses.edges import EdgeBatch
 from snnb.synapses.generate import fill
@@ -48,12 +49,12 @@ class GraphProjection:
     @cached_property
     def out_degrees(self) -> np.ndarray:
         """Synapses of each source: int64, shape (sources,)."""
-        return self._counted[0] if self.merged else self.connections[0].out_degrees()
+        return self._counted.out if self.merged else self.connections[0].out_degrees()
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
         """Synapses onto each target: int64, shape (targets,)."""
-        return self._counted[1] if self.merged else self.connections[0].in_degrees()
+        return self._counted.into if self.merged else self.connections[0].in_degrees()
 
     @cached_property
     def number_of_edges(self) -> int:
@@ -61,14 +62,10 @@ class GraphProjection:
         return int(self.out_degrees.sum())
 
     @cached_property
-    def _counted(self) -> Tuple[np.ndarray, np.ndarray]:
-        """Degrees counted edge by edge: merged connections have no closed form."""
-        out = np.zeros(self.source.size, np.int64)
-        into = np.zeros(self.target.size, np.int64)
-        for batch in self.edge_batches():
-            out += np.bincount(batch.source - self.source.first, minlength=out.size)
-            into += np.bincount(batch.target - self.target.first, minlength=into.size)
-        return out, into
+    def _counted(self) -> Degrees:
+        """Degrees where connections of the same two neurons are one synapse."""
+        readings = [Reading(connection.positions.ids, connection.geometry) for connection in self.connections]
+        return count_synapses(readings, self.source.first, self.source.size)
 
     def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
         """Generate the synapses, ordered by source, then target.
