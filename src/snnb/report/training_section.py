@@ -38,7 +38,7 @@ def training_section(
     tables = (
         [Table(("after the last epoch", "value"), [(name, *value) for name, value in last.items()])] if last else []
     )
-    folded = {"Parameters of the training": settings_table(parameters)}
+    folded = {"Parameters of the training": settings_table(parameters)} if len(epochs) > 0 else {}
     return Section("training", "Training", words, figures, tables=tables, folded=folded)
 
 

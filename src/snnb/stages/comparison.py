@@ -12,8 +12,9 @@ from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.simulation.file_names import ACCURACIES, SUMS
 from snnb.simulation.quality import wilson_interval
 from snnb.stages import map as mapping
+from snnb.stages.differences import differing
 from snnb.stages.runs import open_run
-from snnb.stages.simulations import SimulationRecord, apart
+from snnb.stages.simulations import SimulationRecord, parameters_of
 from snnb.stages.stage import unaltered
 from snnb.text import JsonValue, load_json
 
@@ -58,6 +59,7 @@ class Compared:
     synaptic_operations : float
         A sample: spikes times out-degree.
     neurons, synapses : int
+        As in the graph.
     mappings : list of MappingCost
     by_step : list of float
         Accuracy or error after each step.
@@ -111,7 +113,7 @@ def compare(places: Sequence[str]) -> List[Compared]:
             raise UsageError(f"{place}: no such simulation; there are: {', '.join(records)}")
         for name in records if stamp is None else [stamp]:
             found.setdefault((path.resolve(), name), (run, records[name]))
-    told = apart([record for _, record in found.values()])
+    told = differing([parameters_of(run, record) for run, record in found.values()])
     compared = [compared_one(run, name, record) for (_, name), (run, record) in found.items()]
     return [replace(one, differs=differs) for one, differs in zip(compared, told)]
 

@@ -4,15 +4,18 @@ import shlex
 from typing import Dict, List, Mapping, Tuple
 
 from snnb.report.page import Section, Table, settings_table
+from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, FileRecord
+from snnb.stages.train import shown_params
 from snnb.text import JsonValue
 
 
-def provenance_section(records: Mapping[str, AnyRecord], origin: Mapping[str, JsonValue]) -> Section:
+def provenance_section(run: RunDirectory, records: Mapping[str, AnyRecord], origin: Mapping[str, JsonValue]) -> Section:
     """Return the section.
 
     Parameters
     ----------
+    run : RunDirectory
     records : mapping of str to StageRecord
         By directory of the run.
     origin : mapping
@@ -21,7 +24,7 @@ def provenance_section(records: Mapping[str, AnyRecord], origin: Mapping[str, Js
     folded: Dict[str, Table] = {}
     for directory, record in records.items():
         folded[f"{directory}: how it was made"] = Table(("", ""), _made(record))
-        folded[f"{directory}: parameters"] = settings_table(record.params.model_dump(mode="json"))
+        folded[f"{directory}: parameters"] = settings_table(shown_params(run, record.params))
         folded[f"{directory}: files and their SHA-256"] = _files(record)
     rows = [
         (directory, record.timing.started_utc, f"{record.timing.wall_s:,.1f} s", shlex.join(record.command))

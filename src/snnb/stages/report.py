@@ -24,6 +24,7 @@ from snnb.stages.provenance import provenance_section
 from snnb.stages.report_simulation import Part, as_written, simulation_part
 from snnb.stages.simulations import Simulation, simulations_of
 from snnb.stages.stage import recorded
+from snnb.stages.train import shown_params
 from snnb.text import JsonValue, read_text
 from snnb.version import __version__
 
@@ -184,7 +185,7 @@ def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
     folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
     params = record.params if found is None or found.record.details.training is None else found.record.details.training
     history = _history(run, f"{folder}/training_history.csv")
-    return training_section(history, record.metrics, params.model_dump(mode="json"))
+    return training_section(history, record.metrics, shown_params(run, params))
 
 
 def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
@@ -246,4 +247,4 @@ def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[st
         origin = {"name": details.dataset, "version": details.version, "licence": details.licence}
         origin.update({"source": details.source, "classes": len(details.class_names)})
         origin.update({f"{name} samples": split.shape[0] for name, split in details.splits.items()})
-    return provenance_section(records, origin)
+    return provenance_section(run, records, origin)

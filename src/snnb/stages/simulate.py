@@ -256,7 +256,7 @@ def _made_with(run: RunDirectory, record: StageRecord[SimulateParams, SimulateDe
     made: Dict[str, Dict[str, object]] = {}
     for stage, (then, now) in pairs.items():
         if then is not None and now is not None:
-            told = differing([{stage: params.model_dump(mode="json")} for params in (then, now)])[0]
+            told = differing([{stage: train.shown_params(run, params)} for params in (then, now)])[0]
             made.update({stage: told} if told else {})
     return made
 

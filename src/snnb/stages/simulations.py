@@ -1,13 +1,14 @@
 """The simulations of a run beside each other: with what parameters each was made, and what came out."""
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, cast
+from typing import Dict, List, Optional, cast
 
 from snnb.options import Options
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import StageRecord
 from snnb.stages import simulate
 from snnb.stages.differences import ByStage, differing
+from snnb.stages.train import shown_params
 from snnb.text import JsonValue
 
 SimulationRecord = StageRecord[simulate.SimulateParams, simulate.SimulateDetails]
@@ -50,20 +51,15 @@ class Simulation:
 def simulations_of(run: RunDirectory) -> List[Simulation]:
     """Return all simulations of a run, the oldest first."""
     records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
-    told = apart(list(records.values()))
+    told = differing([parameters_of(run, record) for record in records.values()])
     return [Simulation(stamp, record, differs) for (stamp, record), differs in zip(records.items(), told)]
 
 
-def apart(records: Sequence[SimulationRecord]) -> List[Dict[str, JsonValue]]:
-    """Return for each simulation the parameters that are not the same in all."""
-    return differing([parameters_of(record) for record in records])
-
-
-def parameters_of(record: SimulationRecord) -> ByStage:
+def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
     """Return the parameters of a simulation, and those of the stages before as far as they are recorded."""
     made: Dict[str, Optional[Options]] = {
         "train": record.details.training,
         "parse": record.details.conversion,
         simulate.KIND.name: record.params,
     }
-    return {stage: params.model_dump(mode="json") for stage, params in made.items() if params is not None}
+    return {stage: shown_params(run, params) for stage, params in made.items() if params is not None}

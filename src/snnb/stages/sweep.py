@@ -98,6 +98,10 @@ def sweep(
     UsageError
         A point's options are not valid together. Nothing has run then.
     """
+    for axis in axes:
+        if axis.stage == "train" and axis.name not in train.ELSEWHERE and train.is_trained_elsewhere(run):
+            source = run.manifest.run.model_source
+            raise UsageError(f"--grid {axis.title}: {source} is trained already, so this changes nothing; leave it out")
     points = points_of(axes, given)
     _refuse_foreign_files(run)
     for point in points:

@@ -11,7 +11,8 @@ from typing_extensions import Annotated
 from snnb.errors import InputError, UsageError
 from snnb.memory import TENSORFLOW
 from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
-from snnb.options import Count, FigureFormat, Figures, Flag, Seed, fitting, from_pairs, typed
+from snnb.model_files.kinds import is_model_file
+from snnb.options import Count, FigureFormat, Figures, Flag, Options, Seed, fitting, from_pairs, typed
 from snnb.progress import Progress, Say, say_nothing, silent
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -29,6 +30,7 @@ from snnb.stages.stage import (
     recorded_params,
     result_of,
 )
+from snnb.text import JsonValue
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from snnb.training.fit import TrainingResult
 
 DATASET_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+ELSEWHERE = {"pixels"}  # the parameters that change a network which was trained elsewhere
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
@@ -104,6 +107,18 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
         raise UsageError("--pixels is for a model in a file of yours; those of this package take pixels in [0, 1]")
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
     return params_in_force(KIND, defaults, record, given, say)
+
+
+def is_trained_elsewhere(run: RunDirectory) -> bool:
+    """Return whether the model is from a file that holds its weights, so that `train` only evaluates it."""
+    source = run.manifest.run.model_source
+    return source is not None and is_model_file(source)
+
+
+def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
+    """Return the parameters of a stage to show; of a model trained elsewhere, `train` has only those in `ELSEWHERE`."""
+    only = ELSEWHERE if isinstance(params, TrainParams) and is_trained_elsewhere(run) else None
+    return params.model_dump(mode="json", include=only)
 
 
 def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
