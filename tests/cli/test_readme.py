@@ -42,6 +42,19 @@ def test_the_extras_are_the_packages():
     named = {word for row in re.findall(r"^\| `.*?\|", head, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)}
     assert named == {*metadata("snnb").get_all("Provides-Extra")} - {"dev", "newest"}
     assert {word for words in re.findall(r"pip install '\.\[(.*?)\]'", README) for word in words.split(",")} <= named
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    needed = set(re.findall(r"how_to_install\('(\w+)'\)", code))
+    assert {"cpu", "onnx", "cluster"} <= needed <= named
+
+
+def test_no_page_or_message_installs_a_package_that_is_on_no_index():
+    texts = [
+        *(ROOT / "src").rglob("*.py"),
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "docker" / "README.md",
+        ROOT / "README.md",
+    ]
+    assert [str(path) for path in texts if re.search(r"snnb\[", path.read_text(encoding="utf-8"))] == []
 
 
 def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
