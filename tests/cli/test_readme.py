@@ -1,32 +1,11 @@
-"""What the README tells to type exists: commands with their options, targets of make, extras; and its Python runs."""
+"""What the README tells to type exists: targets of make and extras; and its Python runs."""
 
 import re
-import shlex
 from importlib.metadata import metadata
 from pathlib import Path
 
-import pytest
-import typer
-
-from snnb.architectures import names
-from snnb.cli.main import commands
-from snnb.mapping.hardware import hardware_names
-
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LINES = [
-    line for block in re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE) for line in block.splitlines()
-]
-COMMANDS = typer.main.get_command(commands).commands
-TYPED = [re.sub(r"^\S*snnb ", "", line) for line in LINES if re.match(r"(\.venv/bin/)?snnb ", line)]
-
-
-@pytest.mark.parametrize("line", TYPED)
-def test_a_command_is_one(line):
-    name, *words = shlex.split(line, comments=True)
-    context = COMMANDS[name].make_context(name, words)
-    assert context.params.get("model") in {None, *names()}
-    assert context.params.get("hardware") in {None, *hardware_names()}
 
 
 def test_targets_of_make_are_there():
