@@ -1,6 +1,7 @@
 """What the README tells to type exists: targets of make and extras; and its Python runs."""
 
 import re
+import runpy
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -43,6 +44,16 @@ def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
     exec(compile(block.replace("epochs=10", "epochs=1"), "README.md", "exec"), left)
     assert left["graph"].number_of_edges() == int(re.search(r"number_of_edges\(\) +# (\d+)", block)[1])
     assert sum(len(batch.source) for batch in left["graph"].edge_batches(1_000_000)) == left["graph"].number_of_edges()
+
+
+def test_the_table_of_speed_is_that_of_the_pages():
+    made = runpy.run_path(str(ROOT / "docs" / "make_readme_figures.py"))["readme"]()
+    assert made == README, "run `make docs`"
+    # By hand, from what docs/simulation.md says of LeNet.
+    page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
+    [row] = re.findall(r"^\| `lenet_mnist` \| toolbox.*?^\| \| `event` \| ([\d.]+) \| ([\d.]+) \|", page, re.M | re.S)
+    assert f"100 steps a sample | {row[0]} ms" in README
+    assert f"| {row[1]} ×, " in README
 
 
 def test_the_picture_is_small():
