@@ -6,7 +6,7 @@ from typing import List
 
 DOCS = Path(__file__).resolve().parent
 TARGET = DOCS.parent / "README.md"
-BEGIN, END = "<!-- speed: written by `make docs` from the tables of docs/ -->\n", "<!-- end of speed -->\n"
+BEGIN, END = "<!-- speed: written by `make docs` from the tables of docs/ -->\n", "<!-- end of speed -->"
 HEAD = "| what | snnb | the usual way | faster by | measured in |\n|---|---|---|---|---|\n"
 LENET, CIFAR = "`lenet_mnist`", "`rueckauer_cifar10`"
 EVENT, TOOLBOX, TOOLBOX_RUN = "`event`", "toolbox, `simulate`", "toolbox, whole `run`"
@@ -81,7 +81,7 @@ def readme() -> str:
     before, rest = TARGET.read_text(encoding="utf-8").split(BEGIN)
     rows = [simulated(LENET), simulated_by_one_thread(), simulated(CIFAR), normalised(), *generated()]
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return before + BEGIN + HEAD + table + END + rest.split(END)[1]
+    return before + BEGIN + "\n" + HEAD + table + "\n" + END + rest.split(END)[1]
 
 
 if __name__ == "__main__":
