@@ -103,9 +103,10 @@ format: setup ## put the code into the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup ## write the command reference and the keywords of snnb.Run anew
+docs: setup ## write the command reference, the keywords of snnb.Run and the README's table of speed anew
 	$(BIN)/python docs/make_cli_reference.py
 	$(BIN)/python docs/make_keywords.py
+	$(BIN)/python docs/make_readme_figures.py
 
 .venv-site/ready: requirements-site.lock | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv-site

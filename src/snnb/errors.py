@@ -44,6 +44,11 @@ class ResourceError(SnnbError):
     exit_code = 6
 
 
+def how_to_install(extra: str) -> str:
+    """Return the command that installs an extra of the package, which is on no package index."""
+    return f"pip install '.[{extra}]' in a checkout of snnb"
+
+
 WORDS_OF_NO_MEMORY = (
     "bad_alloc",
     "annot allocate memory",

@@ -87,7 +87,7 @@ def test_without_an_extra_a_stage_that_needs_one_names_it(tmp_path, stage):
     )
     result = snnb(stage, "--run-dir", run, "--force", "--quiet", code=missing)
     assert result.returncode == 3, result.stderr
-    assert "pip install 'snnb[cpu]'" in result.stderr
+    assert "pip install '.[cpu]'" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
 

@@ -1,32 +1,12 @@
-"""What the README tells to type exists: commands with their options, targets of make, extras; and its Python runs."""
+"""What the README tells to type exists: targets of make and extras; and its Python runs."""
 
 import re
-import shlex
+import runpy
 from importlib.metadata import metadata
 from pathlib import Path
 
-import pytest
-import typer
-
-from snnb.architectures import names
-from snnb.cli.main import commands
-from snnb.mapping.hardware import hardware_names
-
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LINES = [
-    line for block in re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE) for line in block.splitlines()
-]
-COMMANDS = typer.main.get_command(commands).commands
-TYPED = [re.sub(r"^\S*snnb ", "", line) for line in LINES if re.match(r"(\.venv/bin/)?snnb ", line)]
-
-
-@pytest.mark.parametrize("line", TYPED)
-def test_a_command_is_one(line):
-    name, *words = shlex.split(line, comments=True)
-    context = COMMANDS[name].make_context(name, words)
-    assert context.params.get("model") in {None, *names()}
-    assert context.params.get("hardware") in {None, *hardware_names()}
 
 
 def test_targets_of_make_are_there():
@@ -42,6 +22,19 @@ def test_the_extras_are_the_packages():
     named = {word for row in re.findall(r"^\| `.*?\|", head, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)}
     assert named == {*metadata("snnb").get_all("Provides-Extra")} - {"dev", "newest"}
     assert {word for words in re.findall(r"pip install '\.\[(.*?)\]'", README) for word in words.split(",")} <= named
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    needed = set(re.findall(r"how_to_install\('(\w+)'\)", code))
+    assert {"cpu", "onnx", "cluster"} <= needed <= named
+
+
+def test_no_page_or_message_installs_a_package_that_is_on_no_index():
+    texts = [
+        *(ROOT / "src").rglob("*.py"),
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "docker" / "README.md",
+        ROOT / "README.md",
+    ]
+    assert [str(path) for path in texts if re.search(r"snnb\[", path.read_text(encoding="utf-8"))] == []
 
 
 def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
@@ -51,6 +44,16 @@ def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
     exec(compile(block.replace("epochs=10", "epochs=1"), "README.md", "exec"), left)
     assert left["graph"].number_of_edges() == int(re.search(r"number_of_edges\(\) +# (\d+)", block)[1])
     assert sum(len(batch.source) for batch in left["graph"].edge_batches(1_000_000)) == left["graph"].number_of_edges()
+
+
+def test_the_table_of_speed_is_that_of_the_pages():
+    made = runpy.run_path(str(ROOT / "docs" / "make_readme_figures.py"))["readme"]()
+    assert made == README, "run `make docs`"
+    # By hand, from what docs/simulation.md says of LeNet.
+    page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
+    [row] = re.findall(r"^\| `lenet_mnist` \| toolbox.*?^\| \| `event` \| ([\d.]+) \| ([\d.]+) \|", page, re.M | re.S)
+    assert f"100 steps a sample | {row[0]} ms" in README
+    assert f"| {row[1]} ×, " in README
 
 
 def test_the_picture_is_small():

@@ -89,7 +89,7 @@ def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, monkey
 
 def test_hypergraph_without_mt_kahypar_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(kahypar, "available", lambda: False)
-    with pytest.raises(InputError, match=r"needs Mt-KaHyPar, .*snnb\[mapping\]"):
+    with pytest.raises(InputError, match=r"needs Mt-KaHyPar, .*'\.\[mapping\]'"):
         partition(_placed(_convolutional(), tmp_path), on((8, 8), 30, 150, None), method="hypergraph")
 
 

@@ -67,6 +67,6 @@ def test_a_stage_that_needs_tensorflow_says_which_python_and_extra(run, stage):
     assert done.returncode == 3
     line = done.stderr.strip().splitlines()[-1]
     assert line.startswith(f"snnb: {stage} needs ")
-    assert "pip install 'snnb[cpu]'" in line
+    assert "pip install '.[cpu]'" in line
     assert ("in Python 3.8" in line) == (sys.version_info[:2] != (3, 8))
     assert "Traceback" not in done.stderr

@@ -153,10 +153,10 @@ def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
     """Not after the network was converted, or trained, for the point that needs it."""
     monkeypatch.setattr("snnb.simulation.settings.find_spec", lambda name: None)
     said = []
-    with pytest.raises(InputError, match=r"pip install 'snnb\[torch\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
         _sweep(run, "percentile=98", "engine=event,torch", given={"simulate": {"samples": 12}}, said=said)
     given = {"parse": {"percentile": 98}, "simulate": {"engine": "torch"}}
-    with run.locked(), pytest.raises(InputError, match=r"pip install 'snnb\[torch\]'"):
+    with run.locked(), pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
         bring_up_to_date(run, "graph", given)
     assert open_run(run.path).record_of("parse").params.percentile == 99.9
     assert not (run.path / "sweep.csv").exists()

@@ -258,7 +258,7 @@ def test_clusters_that_cannot_be_meant(given, message):
 def test_without_dask_one_line_says_how_to_get_it(trained, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for settings in (SETTINGS.changed(workers=2), SETTINGS.changed(scheduler="tcp://127.0.0.1:1")):
-        with pytest.raises(InputError, match=r"needs Dask.*pip install 'snnb\[cluster\]'"):
+        with pytest.raises(InputError, match=r"needs Dask.*pip install '\.\[cluster\]'"):
             _simulate(trained, tmp_path, settings)
     assert list(tmp_path.iterdir()) == []
 

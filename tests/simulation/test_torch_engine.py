@@ -81,7 +81,7 @@ def test_it_is_taken_where_tensorflow_cannot_use_the_card(torch, trained, monkey
 def test_without_pytorch_it_says_what_to_install(trained, monkeypatch):
     for place in ("snnb.simulation.engines.choose", "snnb.simulation.settings"):
         monkeypatch.setattr(f"{place}.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'snnb\[torch\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
         choose_engine(trained.network, SETTINGS.changed(engine="torch"))
     assert choose_engine(trained.network, SETTINGS)[0] == "event"
 

@@ -3,7 +3,7 @@
 import importlib.util
 import re
 
-from snnb.errors import InputError
+from snnb.errors import InputError, how_to_install
 
 ADDRESS = re.compile(r"(?:(tcp|tls|ws|wss)://)?[^\s/:]+:[0-9]{1,5}|(tcp|tls)://\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
 
@@ -19,6 +19,6 @@ def require_dask(option: str) -> None:
     """Raise `InputError` when Dask is not installed, which `option` needs."""
     if any(importlib.util.find_spec(name) is None for name in ("distributed", "cryptography")):
         raise InputError(
-            f"{option} needs Dask, which is not installed: pip install 'snnb[cluster]'; "
+            f"{option} needs Dask, which is not installed: {how_to_install('cluster')}; "
             "without --workers and --scheduler this process does the work"
         )

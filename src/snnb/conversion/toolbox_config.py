@@ -10,7 +10,7 @@ from configparser import ConfigParser
 from pathlib import Path
 from typing import Sequence
 
-from snnb.errors import InputError, UsageError
+from snnb.errors import InputError, UsageError, how_to_install
 from snnb.options import Options, toolbox_keys
 
 
@@ -24,7 +24,7 @@ def defaults() -> ConfigParser:
     """
     spec = importlib.util.find_spec("snntoolbox")
     if spec is None or spec.origin is None:
-        raise InputError("snntoolbox is not installed: install snnb with the extra `cpu` or `gpu`")
+        raise InputError(f"snntoolbox is not installed: {how_to_install('cpu')}, or '.[gpu]' for CUDA")
     parser = _parser()
     parser.read_string(Path(spec.origin).with_name("config_defaults").read_text())
     return parser

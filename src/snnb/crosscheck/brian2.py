@@ -10,7 +10,7 @@ import numpy as np
 
 from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation
 from snnb.crosscheck.spikes import Simulate
-from snnb.errors import UsageError
+from snnb.errors import UsageError, how_to_install
 
 
 def build(network: ExportedNetwork) -> Simulate:
@@ -24,7 +24,7 @@ def build(network: ExportedNetwork) -> Simulate:
     try:
         import brian2
     except ImportError as error:
-        raise UsageError("--with brian2 needs Brian2; install snnb with its extra `crosscheck`") from error
+        raise UsageError(f"--with brian2 needs Brian2: {how_to_install('crosscheck')}") from error
     brian2.prefs.codegen.target = "numpy"  # it needs no compiler
     brian2.prefs.core.default_float_dtype = np.float64
     groups, monitors, built, generator = _build(brian2, network)

@@ -17,7 +17,7 @@ import yaml
 
 from snnb.crosscheck.exported import ExportedNetwork
 from snnb.crosscheck.spikes import Simulate
-from snnb.errors import UsageError
+from snnb.errors import UsageError, how_to_install
 
 # Every unit with what it costs, which is not asked for here but must be stated.
 UNITS: Dict[str, Sequence[str]] = {
@@ -51,7 +51,7 @@ def build(network: ExportedNetwork) -> Simulate:
     try:
         import sanafe
     except ImportError as error:
-        raise UsageError("--with sanafe needs SANA-FE; install snnb with its extra `crosscheck`") from error
+        raise UsageError(f"--with sanafe needs SANA-FE: {how_to_install('crosscheck')}") from error
     if network.input.coding != "current":
         raise UsageError("--with sanafe takes a constant input only; give --with brian2 or scipy")
     with contextlib.redirect_stdout(io.StringIO()):

@@ -15,7 +15,7 @@ from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.errors import InputError, how_to_install
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.limits import Limits
 from snnb.progress import Say
@@ -74,7 +74,7 @@ def require() -> None:
     """Raise `InputError` when the package mtkahypar is not installed."""
     if not available():
         raise InputError(
-            "--method hypergraph needs Mt-KaHyPar, which is not installed: pip install 'snnb[mapping]'; "
+            f"--method hypergraph needs Mt-KaHyPar, which is not installed: {how_to_install('mapping')}; "
             "--method groups does without it"
         )
 

@@ -6,7 +6,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.errors import InputError, how_to_install
 from snnb.interrupt import in_parallel, interruptible
 from snnb.mapping import kahypar
 from snnb.mapping.contracted import Contracted, contract
@@ -32,9 +32,7 @@ HEAT = 0.3  # of the first epoch, in costs of a group
 PENALTY = 10.0  # for broken limits in the first epoch, in costs of a core; ten times as much in each one after
 MORE_CORES = 0.05
 MORE_CORES_FOR_AXONS = 0.10
-WITHOUT = (
-    "Mt-KaHyPar is not installed, so only snnb's own moves were tried: pip install 'snnb[mapping]' for better mappings"
-)
+WITHOUT = f"Mt-KaHyPar is not installed: only snnb's own moves were tried; better with {how_to_install('mapping')}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.errors import InputError, how_to_install
 from snnb.files import open_regular, read_regular
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _parsed(path: Path) -> "onnx.ModelProto":
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError:
-        raise InputError(f"{path} can be read with the extra `onnx` only: pip install 'snnb[onnx]'") from None
+        raise InputError(f"{path} can be read with the package onnx only: {how_to_install('onnx')}") from None
     model = onnx.ModelProto()
     try:
         with warnings.catch_warnings(record=True) as warned:  # protobuf's, when a part of the file is no message

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.cluster.settings import checked_address, require_dask
-from snnb.errors import InputError, UsageError
+from snnb.errors import InputError, UsageError, how_to_install
 from snnb.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
@@ -150,7 +150,7 @@ def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
 def refuse_missing_packages(settings: SimulationSettings) -> None:
     """Raise `InputError` when a package is not installed that the settings ask for."""
     if settings.engine == "torch" and find_spec("torch") is None:
-        raise InputError("--engine torch needs PyTorch, which is not installed: pip install 'snnb[torch]'")
+        raise InputError(f"--engine torch needs PyTorch, which is not installed: {how_to_install('torch')}")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
 

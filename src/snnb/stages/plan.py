@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from snnb.errors import InputError, UpstreamError
+from snnb.errors import InputError, UpstreamError, how_to_install
 from snnb.memory import require_address_space
 from snnb.options import fitting, over, refuse_bad_values
 from snnb.progress import Progress, Say, say_nothing, silent
@@ -138,10 +138,10 @@ def _extra_named(stage: str) -> Iterator[None]:
         if error.name is None or error.name.split(".")[0] not in ("tensorflow", "snntoolbox"):
             raise
         here = ".".join(map(str, sys.version_info[:2]))
-        install = "install snnb with the extra `cpu` or `gpu`, as in pip install 'snnb[cpu]'"
         raise InputError(
             f"{stage} needs {error.name.split('.')[0]}, which is not installed; "
-            + (install if here == TENSORFLOW_PYTHON else f"in Python {TENSORFLOW_PYTHON} (this is {here}), {install}")
+            + ("" if here == TENSORFLOW_PYTHON else f"in Python {TENSORFLOW_PYTHON} (this is {here}), ")
+            + f"{how_to_install('cpu')}, or '.[gpu]' for CUDA"
         ) from error
 
 

@@ -12,7 +12,7 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
 import h5py
 import numpy as np
 
-from snnb.errors import ResourceError, UsageError
+from snnb.errors import ResourceError, UsageError, how_to_install
 from snnb.synapses.export.description import weighting_of
 from snnb.synapses.export.nir_layers import Convolution, WindowSum, convolution_of, window_sum_of
 from snnb.synapses.export.request import UNSAFE, Format, Request
@@ -129,7 +129,7 @@ def load_library() -> ModuleType:
     try:
         import nir
     except ImportError as error:
-        raise UsageError("format nir needs the library nir; install snnb with its extra `nir`") from error
+        raise UsageError(f"format nir needs the library nir: {how_to_install('nir')}") from error
     return nir
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Tuple
 
-from snnb.errors import UsageError
+from snnb.errors import UsageError, how_to_install
 from snnb.synapses.export.nodes import node_table
 from snnb.synapses.export.request import Format, Request
 from snnb.synapses.graph import SynapseGraph
@@ -64,7 +64,7 @@ def load_library() -> Tuple[ModuleType, ModuleType]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise UsageError("parquet needs pyarrow; install snnb with its extra `parquet`") from error
+        raise UsageError(f"parquet needs pyarrow: {how_to_install('parquet')}") from error
     return pyarrow, parquet
 
 
