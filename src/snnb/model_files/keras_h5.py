@@ -24,8 +24,8 @@ def read_keras_h5(path: Path, remedy: str, tell: Say) -> Tuple["Model", Optional
     Raises
     ------
     InputError
-        The file is no whole Keras model, a layer could run code or has a setting that TensorFlow 2.2 does not know, or
-        the weights do not fit.
+        The file is not a complete Keras model, a layer could run code or has a setting that TensorFlow 2.2 does not
+        know, or the weights do not fit.
     """
     with reading(path, remedy) as file:
         description = json_attribute(file, "model_config", path, remedy)

@@ -78,7 +78,7 @@ def _archive(path: Path, remedy: str) -> Iterator[zipfile.ZipFile]:
         if getattr(error, "errno", None) in FULL:
             raise
         line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is no whole .keras file ({line[:200]}); {remedy}") from error
+        raise InputError(f"{path} is not a complete .keras file ({line[:200]}); {remedy}") from error
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path, remedy: str) -> zipfile.ZipInfo:

@@ -55,12 +55,12 @@ def _read(path: Path, tell: Say) -> Tuple["Model", Optional["Preprocessing"]]:
         return read_keras_zip(path, RESAVE, tell)
     if ending == ".onnx":
         if content:
-            raise InputError(f"{path} is no whole .onnx file, but {content}; {EXPORT}")
+            raise InputError(f"{path} is not an .onnx file but {content}; {EXPORT}")
         return read_onnx(path, tell), None
     if content not in (HDF5_FILE, ""):
         remedy = "if Keras wrote it, give it a name that ends in .keras" if content == ZIP else RESAVE
         raise InputError(
-            f"{path} is no whole {'HDF5' if ending != '.keras' else '.keras'} file, but {content}; {remedy}"
+            f"{path} is not {'an HDF5' if ending != '.keras' else 'a .keras'} file but {content}; {remedy}"
         )
     from snnb.model_files.keras_h5 import read_keras_h5  # until version 2.11, Keras wrote .keras files in HDF5 too
 

@@ -64,9 +64,8 @@ class TrainParams(Recipe):
     )
     pixels: Annotated[Optional[str], Flag(metavar="PIXELS")] = Field(
         default=None,
-        description="Pixels that a trained model expects, for --model FILE: caffe, torch, tf, 0-1, 0-255 or "
-        "mean=0.5,std=0.25; what makes them is folded into its first layers. By default 0-1, or what a Rescaling or "
-        "Normalization layer of the model takes.",
+        description="Pixels that the model in a file expects: caffe, torch, tf, 0-1, 0-255 or mean=0.5,std=0.25; "
+        "by default 0-1, or what its Rescaling layer takes.",
     )
     figures: Figures = None
     seed: Seed = Field(default=0, description="Seed of everything random.")
