@@ -128,7 +128,7 @@ def test_data_behind_the_end_of_the_file_are_refused(path):
 @pytest.mark.parametrize("content", [b"", b"not at all", b"\x89HDF\r\n\x1a\n"])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "some.h5").write_bytes(content)
-    refused(tmp_path / "some.h5", "is no whole HDF5 file")
+    refused(tmp_path / "some.h5", "is not a complete HDF5 file")
 
 
 def test_a_missing_file_a_directory_a_fifo_and_a_device_are_refused_at_once(tmp_path):

@@ -68,7 +68,7 @@ def open_hdf5(path: Path, remedy: str) -> h5py.File:
     try:
         opened = h5py.File(str(path), "r") if _can_be_read(path) else None
     except OSError:
-        raise InputError(f"{path} is no whole HDF5 file; {remedy}") from None
+        raise InputError(f"{path} is not a complete HDF5 file; {remedy}") from None
     if opened is None:
         raise InputError(f"{path} is damaged (HDF5 cannot read it); {remedy}")
     try:

@@ -64,8 +64,8 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
     Raises
     ------
     InputError
-        The file is no whole Keras model, names a layer or function that is not listed here, declares more weights than
-        it holds, or has data in another file; or Keras cannot build it.
+        The file is not a complete Keras model, names a layer or function that is not listed here, declares more weights
+        than it holds, or has data in another file; or Keras cannot build it.
     """
     from tensorflow import keras
 

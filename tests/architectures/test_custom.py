@@ -264,8 +264,8 @@ def test_files_that_are_no_model_are_refused(saved, tmp_path):
         file.attrs["model_config"] = file.attrs["model_config"].replace(b'"Dense"', b'"Thick"')
     for name, message in [
         ("weights.h5", "holds no model, at most its weights"),
-        ("half.h5", "is no whole HDF5 file"),
-        ("text.h5", "is no whole HDF5 file"),
+        ("half.h5", "is not a complete HDF5 file"),
+        ("text.h5", "is not an HDF5 file but a text"),
         ("lambda.h5", r"layer mine \(Lambda\) is not loaded from a file, since it may run code"),
         (path.name, r"layer \w+ \(Thick\) is not loaded from a file"),
     ]:

@@ -68,7 +68,7 @@ def test_missing_file(tmp_path):
 def test_file_cut_in_half(small, save):
     path = save(small)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(InputError, match="is no whole HDF5 file; train it again") as raised:
+    with pytest.raises(InputError, match="is not a complete HDF5 file; train it again") as raised:
         load_keras(path)
     assert "\n" not in str(raised.value)
 

@@ -166,7 +166,7 @@ def pack_both_parts(pets):
         (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
         (lambda pets: (pets / "test").rename(pets / "validation"), r"pets lacks test/\. Make DIR/train/"),
         (pack_both_parts, r"pets/test\.zip is still packed: unpack it"),
-        (lambda pets: pets.rename(pets.with_name("gone")), "pets is not a folder.*Make DIR/train/"),
+        (lambda pets: pets.rename(pets.with_name("gone")), "pets does not exist.*Make DIR/train/"),
     ],
 )
 def test_a_folder_that_is_not_as_expected_is_told_before_any_work(run_prepare, pets, tmp_path, change, message):

@@ -1,7 +1,10 @@
 """Models that other programs have written, with what these make of some pictures: `tests/fixtures/model_files`."""
 
+import json
+import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -17,3 +20,19 @@ def recorded():
             return RECORDED / name, arrays["x"], arrays["y"]
 
     return find
+
+
+@pytest.fixture
+def altered(recorded, tmp_path):
+    """Copy a recorded file with another description of its model."""
+
+    def alter(name, change):
+        path = tmp_path / "net.h5"
+        shutil.copy(str(recorded(name)[0]), str(path))
+        with h5py.File(str(path), "r+") as file:
+            description = json.loads(file.attrs["model_config"])
+            change({layer["config"]["name"]: layer for layer in description["config"]["layers"]}, description)
+            file.attrs["model_config"] = json.dumps(description).encode()
+        return path
+
+    return alter

@@ -1,9 +1,7 @@
 """h5 files of other versions of Keras: as that version computes, or refused by layer and setting."""
 
 import json
-import shutil
 
-import h5py
 import numpy as np
 import pytest
 
@@ -29,22 +27,6 @@ def test_a_file_of_another_keras_computes_what_that_keras_does(recorded, name):
     assert y.std() > 0.05
     np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
     assert told == []
-
-
-@pytest.fixture
-def altered(recorded, tmp_path):
-    """Copy a recorded file with another description of its model."""
-
-    def alter(name, change):
-        path = tmp_path / "net.h5"
-        shutil.copy(str(recorded(name)[0]), str(path))
-        with h5py.File(str(path), "r+") as file:
-            description = json.loads(file.attrs["model_config"])
-            change({layer["config"]["name"]: layer for layer in description["config"]["layers"]}, description)
-            file.attrs["model_config"] = json.dumps(description).encode()
-        return path
-
-    return alter
 
 
 def setting(layer, **values):

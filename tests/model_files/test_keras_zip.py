@@ -75,7 +75,7 @@ def test_a_compressed_archive_is_read_too(recorded, archive):
 def test_a_truncated_archive(archive, part):
     path = archive()
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
-    refused(path, "is no whole .keras file")
+    refused(path, "is not a complete .keras file")
 
 
 def test_a_byte_that_changed_on_the_way(archive):
@@ -83,7 +83,7 @@ def test_a_byte_that_changed_on_the_way(archive):
     content = bytearray(path.read_bytes())
     content[content.index(b"HDF") + 30_000] ^= 1
     path.write_bytes(bytes(content))
-    refused(path, r"is no whole .keras file \(Bad CRC-32")
+    refused(path, r"is not a complete .keras file \(Bad CRC-32")
 
 
 def test_a_member_that_is_missing_or_there_twice(archive, tmp_path):
@@ -125,7 +125,7 @@ def test_members_packed_in_other_ways(archive):
 
 
 def test_weights_that_do_not_fit_or_are_none(archive, config, tmp_path):
-    refused(archive({WEIGHTS: b"not at all" * 100}), "model.weights.h5 is no whole HDF5 file")
+    refused(archive({WEIGHTS: b"not at all" * 100}), "model.weights.h5 is not a complete HDF5 file")
     layers = {layer["config"]["name"]: layer["config"] for layer in config["config"]["layers"]}
     layers["hidden"]["units"] = 7
     refused(

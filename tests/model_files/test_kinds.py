@@ -86,14 +86,14 @@ def test_the_content_tells_what_a_file_is(tmp_path, kind, contents):
 def test_a_wrong_content_is_named(tmp_path, ending, content, kind):
     path = tmp_path / f"net.{ending}"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=f"is no whole .* file, but {kind}; ") as raised:
+    with pytest.raises(InputError, match=f"is not an? .* file but {kind}; ") as raised:
         read_model(path, len)
     assert str(path) in str(raised.value)
 
 
 def test_a_keras_archive_called_h5_needs_another_name(recorded, tmp_path):
     (tmp_path / "net.h5").write_bytes(recorded("residual_keras3.keras")[0].read_bytes())
-    with pytest.raises(InputError, match=r"is no whole HDF5 file, but a zip archive; if Keras wrote it, .* in .keras"):
+    with pytest.raises(InputError, match=r"is not an HDF5 file but a zip archive; if Keras wrote it, .* in .keras"):
         read_model(tmp_path / "net.h5", len)
 
 

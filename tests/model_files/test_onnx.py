@@ -59,7 +59,7 @@ def test_a_truncated_file(tmp_path, part):
     content = (RECORDED / "residual_torch_13.onnx").read_bytes()
     path = tmp_path / "net.onnx"
     path.write_bytes(content[: int(len(content) * part)])
-    assert str(path) in refused(path, "is no whole .onnx file")
+    assert str(path) in refused(path, "is not a complete .onnx file")
 
 
 def test_files_of_other_kinds_under_this_name(tmp_path):
@@ -72,9 +72,9 @@ def test_files_of_other_kinds_under_this_name(tmp_path):
         (b"", "empty"),
     ):
         path.write_bytes(content)
-        refused(path, f"is no whole .onnx file, but {kind}; export it again")
+        refused(path, f"is not an .onnx file but {kind}; export it again")
     path.write_bytes(bytes(range(256)))
-    refused(path, "is no whole .onnx file")
+    refused(path, "is not a complete .onnx file")
 
 
 @pytest.fixture

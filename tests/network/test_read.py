@@ -55,7 +55,7 @@ def test_a_missing_file(tmp_path):
 def test_a_truncated_file(copy, keep):
     data = copy.read_bytes()
     copy.write_bytes(data[: int(keep * len(data)) if keep < 1 else keep])
-    refused(copy, "is no whole HDF5 file; write the model again")
+    refused(copy, "is not a complete HDF5 file; write the model again")
 
 
 def test_a_file_of_another_kind(copy):

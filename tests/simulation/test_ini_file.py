@@ -45,7 +45,7 @@ def test_other_files_are_refused(trained, tmp_path):
     with pytest.raises(InputError, match="no converted network of version 2; make it again"):
         read_ini(path)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="is no whole HDF5 file; make it again"):
+    with pytest.raises(InputError, match="is not a complete HDF5 file; make it again"):
         read_ini(path)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from snnb.cli.main import main
+from snnb.crosscheck.compare import Compared
 from snnb.errors import InputError, ResourceError, UsageError, VerificationError
-from snnb.stages.crosscheck import crosscheck
+from snnb.stages.crosscheck import Crosscheck, crosscheck
 from snnb.synapses import store
 from tests.pipeline.conftest import RECORDED
 
@@ -31,6 +32,7 @@ def alter_one_weight(run):
 def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, capfd):
     assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator, "--json"]) == 0
     checked = json.loads(capfd.readouterr().out)
+    assert checked["passed"] is True
     assert (checked["simulator"], checked["stamp"], checked["samples"]) == (simulator, STAMP, 2)
     assert [p["population"] for p in checked["populations"]] == [
         "00Conv2D_8x8x4",
@@ -41,7 +43,27 @@ def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, cap
     alter_one_weight(run)
     assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator]) == 5
     said = capfd.readouterr().err.strip().splitlines()[-1]
-    assert f"02Conv2D_2x2x8 differs in {simulator}" in said
+    assert f"crosscheck: failed (02Conv2D_2x2x8 differs in {simulator}" in said
+
+
+@pytest.mark.parametrize(
+    ("recorded", "differing", "largest", "verdict"),
+    [
+        (True, 0, 0, "all 126,720 counts agree"),
+        (True, 1, 1, "1 of 126,720 counts differ, by 1 spike; rounding explains it"),
+        (True, 7, 2, "7 of 126,720 counts differ, by at most 2 spikes; rounding explains it"),
+        (False, 0, 0, "the sums of 126,720 counts agree"),
+        (False, 7, 2, "the sums of 126,720 counts differ by 7 in all; rounding can explain it"),
+    ],
+)
+def test_the_last_line_is_the_verdict(run, monkeypatch, capfd, recorded, differing, largest, verdict):
+    """With the counts of a larger network, since nothing differs in the recorded run."""
+    populations = (Compared("a", 126_000, differing, largest, 9_000), Compared("b", 720, 0, 0, 10))
+    monkeypatch.setattr(
+        "snnb.stages.crosscheck.crosscheck", lambda *_, **__: Crosscheck(STAMP, 2, recorded, populations)
+    )
+    assert main(["crosscheck", "--run-dir", str(run.path)]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == f"crosscheck: passed ({verdict})"
 
 
 def test_all_samples_are_compared_by_their_sums(run):

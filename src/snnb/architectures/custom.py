@@ -63,7 +63,7 @@ class OwnModel:
     build : callable
         `build(input_shape=, num_classes=, **settings)` as for a model of this package. The user's function is given
         those of the first two that it has parameters for. A trained model is loaded with its weights; its further
-        keyword `tell` is called with what it has that the file has not.
+        keywords are `tell` and `pixels` of `load_trained`.
     takes_shape : bool
         Whether the function has a parameter `input_shape`. If not, the model determines the shape of the pictures.
     settings : mapping of str to Hyperparameter
@@ -133,8 +133,13 @@ def own_model(model: str) -> OwnModel:
     path = _file(match["path"] if match else model)
     if match is None:
 
-        def load(input_shape: InputShape, num_classes: Optional[int], tell: Say = say_nothing) -> "Model":
-            return load_trained(path, tell)
+        def load(
+            input_shape: InputShape,
+            num_classes: Optional[int],
+            tell: Say = say_nothing,
+            pixels: Optional[str] = None,
+        ) -> "Model":
+            return load_trained(path, tell, pixels)
 
         return OwnModel(_own_name(path.stem), path, None, load)
 

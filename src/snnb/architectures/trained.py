@@ -1,7 +1,7 @@
 """Models of the user: loading a trained one, and checking that a model can be used by the other stages."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from snnb.errors import InputError
 from snnb.model_files.read import read_model
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from tensorflow.keras import Model
 
 
-def load_trained(path: Path, tell: Say = say_nothing) -> "Model":
-    """Load a model with its weights, uncompiled; `tell` is called with what it has that the file has not.
+def load_trained(path: Path, tell: Say = say_nothing, pixels: Optional[str] = None) -> "Model":
+    """Load a model with its weights, uncompiled. The parameters are those of `snnb.model_files.read.read_model`.
 
     Raises
     ------
     InputError
         The file is damaged or holds no model, a layer in it could run code, or the model cannot be used.
     """
-    return usable_model(read_model(path, tell), path.name)
+    return usable_model(read_model(path, tell, pixels), path.name)
 
 
 def usable_model(model: object, origin: str) -> "Model":

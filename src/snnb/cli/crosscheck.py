@@ -1,14 +1,17 @@
 """`snnb crosscheck`: the exported graph alone, in another simulator."""
 
 from dataclasses import asdict
-from typing import List, Optional
+from typing import TYPE_CHECKING, List, Optional
 
 import typer
 from typing_extensions import Annotated, get_args
 
 from snnb.cli import output, signals
 from snnb.cli.parameters import Json, Quiet, RunDir, Verbose
-from snnb.errors import UsageError
+from snnb.errors import UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from snnb.stages.crosscheck import Crosscheck
 
 
 def _simulators() -> List[str]:
@@ -44,15 +47,31 @@ def crosscheck(
     run = open_run(run_dir)
     signals.answer()
     run.settle(console.say)
-    with console.bar("crosscheck") as progress:
-        checked = stage.crosscheck(
-            run,
-            simulator,  # type: ignore[arg-type]
-            samples=samples,
-            graph=graph,
-            say=console.say,
-            progress=progress,
-        )
+    try:
+        with console.bar("crosscheck") as progress:
+            checked = stage.crosscheck(
+                run,
+                simulator,  # type: ignore[arg-type]
+                samples=samples,
+                graph=graph,
+                say=console.say,
+                progress=progress,
+            )
+    except VerificationError as error:
+        raise VerificationError(f"crosscheck: failed ({error})") from error
     rows = [["population", "pairs", "differing", "spikes"]]
     rows += [[p.population, f"{p.pairs:,}", f"{p.differing:,}", f"{p.spikes:,}"] for p in checked.populations]
-    console.result(output.table_lines(rows, right=(1, 2, 3)), {"simulator": simulator, **asdict(checked)})
+    lines = [*output.table_lines(rows, right=(1, 2, 3)), f"crosscheck: passed ({_agreement(checked)})"]
+    console.result(lines, {"passed": True, "simulator": simulator, **asdict(checked)})
+
+
+def _agreement(checked: "Crosscheck") -> str:
+    """Return how far the spike counts agree."""
+    counts, differing = (sum(getattr(p, name) for p in checked.populations) for name in ("pairs", "differing"))
+    if not differing:
+        return f"all {counts:,} counts agree" if checked.recorded else f"the sums of {counts:,} counts agree"
+    largest = max(p.largest for p in checked.populations)
+    spikes = "1 spike" if largest == 1 else f"at most {largest:,} spikes"
+    if checked.recorded:
+        return f"{differing:,} of {counts:,} counts differ, by {spikes}; rounding explains it"
+    return f"the sums of {counts:,} counts differ by {differing:,} in all; rounding can explain it"

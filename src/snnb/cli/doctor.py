@@ -11,6 +11,8 @@ from snnb.cli.parameters import Json, Quiet, Verbose
 from snnb.processors import processors
 from snnb.text import JsonValue
 
+NO_TOOLBOX = "not installed: train, parse and simulate need it, all other commands work"
+
 
 def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Show what this machine offers: Python, TensorFlow, GPU, memory, disk."""
@@ -37,7 +39,7 @@ def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -
     rows: List[Tuple[str, str]] = [
         ("snnb", f"{found['snnb']}, Python {found['python']}, numpy {found['numpy']}"),
         ("tensorflow", f"{found['tensorflow'] or 'not installed'}, {tensorflow}"),
-        ("snntoolbox", found["snntoolbox"] or "not installed: prepare, graph and export work, the other stages do not"),
+        ("snntoolbox", found["snntoolbox"] or NO_TOOLBOX),
         ("gpu", ", ".join(gpus) or "none that TensorFlow can use"),
         ("torch", "not installed" if torch is None else f"{torch}, GPU {', '.join(cards) or 'none'}"),
         ("cores", str(found["cores"])),

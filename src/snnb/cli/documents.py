@@ -100,6 +100,7 @@ class Crosscheck(TypedDict):
     """`snnb crosscheck`."""
 
     __pydantic_config__ = CLOSED  # type: ignore[misc]
+    passed: bool
     simulator: str
     stamp: str
     samples: int

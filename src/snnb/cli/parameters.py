@@ -38,7 +38,7 @@ def _datasets() -> Sequence[str]:
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Name of a model (`snnb models` lists them), path/file.py:function, or path/model.h5.",
+        help="Name of a model (`snnb models`), FILE.py:FUNCTION, or a trained model: FILE.h5, .keras or .onnx.",
         show_default=False,
         autocompletion=beginning(_models),
     ),

@@ -73,7 +73,7 @@ def load_keras(path: Path) -> "keras.Model":
     Raises
     ------
     InputError
-        The file is no whole Keras model, or has weights that are not finite.
+        The file is not a complete Keras model, or has weights that are not finite.
     """
     model = load_model(path, RETRAIN)
     for layer in model.layers:

@@ -33,7 +33,9 @@ def folder_dataset(name: str) -> Dataset:
 
 
 def locate(folder: Path) -> Path:
-    """Return `folder`; `InputError` unless it holds train/ and test/."""
+    """Return `folder`; raise `InputError` if it does not hold train/ and test/."""
+    if not folder.exists():
+        raise InputError(f"{folder} does not exist.")
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.")
     missing = [f"{part}/" for part in ("train", "test") if not (folder / part).is_dir()]

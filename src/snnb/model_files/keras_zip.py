@@ -14,16 +14,17 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, List
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 import h5py
-from tensorflow import keras
 
 from snnb.errors import InputError
 from snnb.files import FULL, open_regular, require_disk
 from snnb.hdf5 import numbers_stored, reading
 from snnb.model_files.keras_weights import build, require_weights
 from snnb.model_files.newer_keras import as_tensorflow_22
+from snnb.model_files.pixels import Preprocessing
+from snnb.model_files.preprocessing import affine, without_preprocessing
 from snnb.progress import Say
 from snnb.text import LONGEST, JsonValue, decoded, parse_json
 
@@ -38,8 +39,8 @@ BYTES_A_WEIGHT = 32
 BYTES_BESIDE = 64 << 20
 
 
-def read_keras_zip(path: Path, remedy: str, tell: Say) -> "Model":
-    """Read a model with its weights, uncompiled.
+def read_keras_zip(path: Path, remedy: str, tell: Say) -> Tuple["Model", Optional[Preprocessing]]:
+    """Read a model with its weights, uncompiled, and what its preprocessing layers computed.
 
     Raises
     ------
@@ -52,15 +53,18 @@ def read_keras_zip(path: Path, remedy: str, tell: Say) -> "Model":
         if config.file_size > LONGEST:
             raise InputError(f"{path}: {CONFIG} is longer than {LONGEST >> 20} MiB; {remedy}")
         text = decoded(archive.read(config), f"{path}: {CONFIG}", remedy)
-    description = as_tensorflow_22(parse_json(text, f"{path}: {CONFIG}", remedy), str(path), remedy, tell)
+    original = parse_json(text, f"{path}: {CONFIG}", remedy)
+    description, steps = without_preprocessing(original, str(path))
+    description = as_tensorflow_22(description, str(path), remedy, tell)
     with tempfile.TemporaryDirectory(prefix="snnb-") as folder:
         with _archive(path, remedy) as archive:
             weights = _unpack(archive, description, Path(folder), path, remedy)
         try:
             with reading(weights, remedy) as stored:
                 require_weights(description, numbers_stored(stored), str(path), remedy)
-                groups = _groups(description, stored)
-                return build(description, lambda layer: _arrays(groups, layer), str(path), remedy)
+                groups = _groups(original, stored)
+                model = build(description, lambda layer: _arrays(groups, layer.name), str(path), remedy)
+                return model, affine(steps, lambda name: _arrays(groups, name), str(path))
         except InputError as error:
             raise InputError(str(error).replace(str(weights), f"{path}: {WEIGHTS}")) from error
 
@@ -74,7 +78,7 @@ def _archive(path: Path, remedy: str) -> Iterator[zipfile.ZipFile]:
         if getattr(error, "errno", None) in FULL:
             raise
         line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is no whole .keras file ({line[:200]}); {remedy}") from error
+        raise InputError(f"{path} is not a complete .keras file ({line[:200]}); {remedy}") from error
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path, remedy: str) -> zipfile.ZipInfo:
@@ -122,8 +126,8 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _arrays(groups: Dict[str, object], layer: keras.layers.Layer) -> List[h5py.Dataset]:
-    group = groups.get(layer.name)
+def _arrays(groups: Dict[str, object], layer: str) -> List[h5py.Dataset]:
+    group = groups.get(layer)
     if not isinstance(group, h5py.Group):
         return []
     arrays = [group.get(str(number)) for number in range(len(group))]

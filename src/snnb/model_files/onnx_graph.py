@@ -125,9 +125,9 @@ def _parsed(path: Path) -> "onnx.ModelProto":
     except (DecodeError, RuntimeError, ValueError):
         whole = False
     if not whole:
-        raise InputError(f"{path} is no whole .onnx file; {EXPORT}") from None
+        raise InputError(f"{path} is not a complete .onnx file; {EXPORT}") from None
     if not model.graph.node or not model.opset_import:
-        raise InputError(f"{path} is no whole .onnx file: it has no operators; {EXPORT}")
+        raise InputError(f"{path} is not a complete .onnx file: it has no operators; {EXPORT}")
     return model
 
 

@@ -4,12 +4,13 @@ A pixel x of channel c in [0, 1] becomes a_c x + b_c. A layer that weighs its in
 the same with the weights a w and the further bias Σ w b.
 """
 
-from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.errors import InputError
-from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
+from snnb.model_files.expected_pixels import AS_THEY_ARE, Pixels, parse_pixels
 from snnb.progress import Say
 
 if TYPE_CHECKING:
@@ -20,51 +21,98 @@ WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "Dropout")
 
 
-def fold_pixels(model: "keras.Model", text: str, tell: Say) -> "keras.Model":
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a model's own layers compute of its input x before anything else: `factor * x + shift`.
+
+    Attributes
+    ----------
+    factor, shift : ndarray of float64, shape (1,) or (channels,)
+    layers : str
+        The layers, for messages.
+    """
+
+    factor: np.ndarray
+    shift: np.ndarray
+    layers: str
+
+    @property
+    def takes(self) -> str:
+        """`0-255` or `0-1`: the pixels that it is for.
+
+        Of pixels in [0, 1], a factor below 0.2 would leave nearly nothing, and the pixel that becomes 0 is at most 1.
+        """
+        return "0-255" if self.factor.max() < 0.2 or (-self.shift / self.factor).max() > 1.5 else AS_THEY_ARE
+
+
+def fold_pixels(
+    model: "keras.Model", text: Optional[str], tell: Say, preprocessing: Optional[Preprocessing] = None
+) -> "keras.Model":
     """Return a model that makes of pixels in [0, 1] what the given one makes of its own.
 
     Parameters
     ----------
     model : keras.Model
         The model; it may be changed.
-    text : str
-        What its pixels are, as `parse_pixels` reads it.
+    text : str or None
+        What its pixels are, as `parse_pixels` reads it. None for the pixels that the preprocessing takes, without one
+        for pixels in [0, 1].
     tell : callable
         Called with what is not exact: where a first layer pads with zeros, its border sees black instead of them.
+    preprocessing : Preprocessing, optional
+        What layers that were removed from the model computed of its input.
 
     Raises
     ------
     InputError
-        The channels do not fit, or a layer that reads the input cannot take the change; the message names it.
+        The channels do not fit, a layer that reads the input cannot take the change, or the pixels are not those that
+        the preprocessing takes; the message names it.
     """
-    pixels = parse_pixels(text)
-    channels = int(model.input_shape[-1])
-    if text == AS_THEY_ARE:
+    what, pixels = _together(text, tell, preprocessing)
+    factor, shift = (np.array(numbers, np.float64) for numbers in (pixels.factor, pixels.shift))
+    if not pixels.reversed and np.allclose(factor, 1, atol=1e-6) and np.allclose(shift, 0, atol=1e-6):
         return model
-    if len({1, channels, len(pixels.factor), len(pixels.shift)}) > (1 if channels == 1 else 2):
-        raise InputError(f"--pixels {text} is for other pictures: the model takes {channels} channels")
-    factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (pixels.factor, pixels.shift))
+    channels = int(model.input_shape[-1])
+    if len({1, channels, len(factor), len(shift)}) > (1 if channels == 1 else 2):
+        raise InputError(f"{what} is for other pictures: the model takes {channels} channels")
+    factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
     order = np.arange(channels)[::-1] if pixels.reversed else np.arange(channels)
-    readers, padded = _readers(model, text)
+    readers, padded = _readers(model, what)
     if np.any(shift != 0):
         for layer in padded:
             tell(
-                f"--pixels {text}: layer {layer.name} pads with zeros, which are not black to the model, but are here: "
+                f"{what}: layer {layer.name} pads with zeros, which are not black to the model, but are here: "
                 "what it computes of the pictures' border is not exact"
             )
     model = _with_biases(model, [layer.name for layer in readers if not getattr(layer, "use_bias", True)])
     for layer in readers:
         new = model.get_layer(layer.name)
-        new.set_weights(_folded(new, new.get_weights(), factor, shift, order, text))
+        new.set_weights(_folded(new, new.get_weights(), factor, shift, order, what))
     return model
 
 
-def _readers(model: "keras.Model", text: str) -> Tuple[List["keras.layers.Layer"], List["keras.layers.Layer"]]:
+def _together(text: Optional[str], tell: Say, preprocessing: Optional[Preprocessing]) -> Tuple[str, Pixels]:
+    """Return the change of pixels in [0, 1] by `--pixels` and by the model's own layers, and its name for messages."""
+    if preprocessing is None:
+        return f"--pixels {text}", parse_pixels(text or AS_THEY_ARE)
+    takes = preprocessing.takes
+    if text is None:
+        tell(f"{preprocessing.layers}: folded into the first weights; the model takes pixels of {takes}")
+    elif text not in (AS_THEY_ARE, "0-255") or (text == AS_THEY_ARE and takes != text):
+        raise InputError(
+            f"--pixels {text}: the model has {preprocessing.layers}, which takes pixels of {takes}; leave out --pixels"
+        )
+    scale = parse_pixels(text or takes).factor[0]
+    factor, shift = (np.atleast_1d(n).tolist() for n in (preprocessing.factor * scale, preprocessing.shift))
+    return preprocessing.layers, Pixels(tuple(factor), tuple(shift))
+
+
+def _readers(model: "keras.Model", what: str) -> Tuple[List["keras.layers.Layer"], List["keras.layers.Layer"]]:
     """Return the layers that weigh the input, and those that pad it with zeros."""
     consumers: Dict[str, List[keras.layers.Layer]] = {}
     for layer in model.layers:
         if sum(node.outbound_layer is layer for nodes in model._nodes_by_depth.values() for node in nodes) > 1:
-            raise InputError(f"--pixels {text}: layer {layer.name} is used several times: use each layer once")
+            raise InputError(f"{what}: layer {layer.name} is used several times: use each layer once")
         for tensor in layer.input if isinstance(layer.input, list) else [layer.input]:
             consumers.setdefault(tensor.name, []).append(layer)
     readers: Dict[str, keras.layers.Layer] = {}
@@ -83,7 +131,7 @@ def _readers(model: "keras.Model", text: str) -> Tuple[List["keras.layers.Layer"
                 padded += [layer] if getattr(layer, "padding", "valid") == "same" and _pads(layer) else []
             else:
                 raise InputError(
-                    f"--pixels {text}: layer {layer.name} ({kind}) reads the input, and cannot take the change of the "
+                    f"{what}: layer {layer.name} ({kind}) reads the input, and cannot take the change of the "
                     "pixels into weights: begin with a convolution, a dense layer or a batch normalisation"
                 )
     return list(readers.values()), padded
@@ -127,19 +175,19 @@ def _folded(
     factor: np.ndarray,
     shift: np.ndarray,
     order: np.ndarray,
-    text: str,
+    what: str,
 ) -> List[np.ndarray]:
     """Return the weights of a layer for pixels in [0, 1]; `order` has the picture's channel for each of the layer's."""
     kind = type(layer).__name__
     moved = not np.array_equal(order, np.arange(len(order)))
     if moved and kind in ("DepthwiseConv2D", "BatchNormalization"):
         raise InputError(
-            f"--pixels {text}: layer {layer.name} ({kind}) keeps the channels apart, and they cannot change their "
+            f"{what}: layer {layer.name} ({kind}) keeps the channels apart, and they cannot change their "
             "order in it: begin with a convolution over all channels"
         )
     exact = [np.asarray(array, np.float64) for array in weights]
     if kind == "BatchNormalization":
-        return _normalising(layer, exact, factor, shift)
+        return _normalising(layer, exact, factor, shift, what)
     if kind == "Dense":  # of a flattened picture, or of the means of its channels
         kernel = exact[0].reshape(-1, len(order), exact[0].shape[-1])
         bias = exact[1] + np.einsum("pcu,c->u", kernel, shift)
@@ -158,7 +206,7 @@ def _folded(
 
 
 def _normalising(
-    layer: "keras.layers.Layer", weights: List[np.ndarray], factor: np.ndarray, shift: np.ndarray
+    layer: "keras.layers.Layer", weights: List[np.ndarray], factor: np.ndarray, shift: np.ndarray, what: str
 ) -> List[np.ndarray]:
     """Return gamma, beta, mean and variance: with (a x + b − μ) / √(σ² + ε), x has the mean (μ − b) / a."""
     *learnt, mean, variance = weights
@@ -166,7 +214,7 @@ def _normalising(
         return [learnt[0] * factor, *learnt[1:], (mean - shift) / factor, variance]
     wide = (variance + layer.epsilon) / factor**2 - layer.epsilon
     if np.any(wide < 0):
-        raise InputError(f"--pixels: layer {layer.name} (BatchNormalization) has too small a variance to be scaled")
+        raise InputError(f"{what}: layer {layer.name} (BatchNormalization) has too small a variance to be scaled")
     return [*learnt, (mean - shift) / factor, wide]
 
 

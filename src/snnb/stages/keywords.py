@@ -37,7 +37,7 @@ class TrainKeywords(TypedDict, total=False):
     validation_split: float
     steps_per_epoch: Optional[int]
     resume: Optional[bool]
-    pixels: str
+    pixels: Optional[str]
     figures: Optional[Literal["png", "svg", "pdf"]]
     seed: int
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Tuple
 from snnb import datasets
 from snnb.architectures import OwnModel, find, is_own, own_model
 from snnb.architectures.registry import Hyperparameter
+from snnb.datasets.catalogue import find_dataset
 from snnb.errors import InputError, UsageError
-from snnb.model_files.kinds import is_model_file
+from snnb.model_files.kinds import READ, is_model_file
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
 from snnb.stages.trust import trust, trusted
@@ -51,6 +52,8 @@ class Model:
 def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str]]:
     """Name, data set and source (of a user's own model, else None) for what was given as --model and --dataset."""
     if not is_own(model):
+        if "/" in model or Path(model).suffix:  # no name of a model of this package has either
+            raise UsageError(f"--model {model} is not a model file; give FILE.py:FUNCTION, or a {', '.join(READ)} file")
         spec = find(model).spec
         return spec.name, _named(dataset or spec.dataset), None
     if dataset is None:
@@ -95,11 +98,14 @@ def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
     if info.model_source is None:
         spec = find(info.model).spec
         return asked or spec.input_shape, "resize" if asked else spec.fit
-    described = datasets.describe(info.dataset)
+    dataset = find_dataset(info.dataset)
+    described = dataset.spec
     own = _recorded_own_model(info.model_source)
     pictures = asked or described.shape
     if pictures is None and own.takes_shape:
-        raise UsageError(f"the pictures of {info.dataset} have no size of their own; give --shape, as in 64x64x3")
+        if dataset.place is not None:
+            dataset.locate(dataset.place)  # raises for a folder that does not exist
+        raise UsageError(f"the pictures of {info.dataset} have no fixed size; give --shape, as in 64x64x3")
     shape = own.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
     if asked and asked != shape:
         raise InputError(f"the model takes pictures of {_times(shape)}, not {_times(asked)}: leave out --shape")

@@ -65,18 +65,19 @@ class TrainParams(Recipe):
         description="Continue an interrupted training after its last complete epoch; "
         "by default, if that training had the same options.",
     )
-    pixels: Annotated[str, Flag(metavar="PIXELS")] = Field(
-        default=AS_THEY_ARE,
-        description="Pixels that a trained model expects, for --model FILE: caffe, torch, tf, 0-1, 0-255 or "
-        "mean=0.5,std=0.25; what makes them is folded into its first layers.",
+    pixels: Annotated[Optional[str], Flag(metavar="PIXELS")] = Field(
+        default=None,
+        description="Pixels that the model in a file expects: caffe, torch, tf, 0-1, 0-255 or mean=0.5,std=0.25; "
+        "by default 0-1, or what its Rescaling layer takes.",
     )
     figures: Figures = None
     seed: Seed = Field(default=0, description="Seed of everything random.")
 
     @field_validator("pixels")
     @classmethod
-    def _can_be_read(cls, pixels: str) -> str:
-        parse_pixels(pixels)
+    def _can_be_read(cls, pixels: Optional[str]) -> Optional[str]:
+        if pixels is not None:
+            parse_pixels(pixels)
         return pixels
 
 
@@ -103,7 +104,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     except UsageError as error:
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
-    if model.file is None and given.get("pixels", AS_THEY_ARE) != AS_THEY_ARE:
+    if model.file is None and given.get("pixels") not in (None, AS_THEY_ARE):
         raise UsageError("--pixels is for a model in a file of yours; those of this package take pixels in [0, 1]")
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
     return params_in_force(KIND, defaults, record, given, say)
@@ -175,8 +176,10 @@ def builder(
         input_shape=tuple(details.splits["train"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
-        **({"tell": tell} if model.trained else {}),
+        **({"tell": tell, "pixels": params.pixels} if model.trained else {}),
     )
+    if model.trained:
+        return own
 
     def build() -> "keras.Model":
         from snnb.model_files.pixels import fold_pixels

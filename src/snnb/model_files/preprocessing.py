@@ -1,0 +1,257 @@
+"""Keras's preprocessing layers in a model's description: removed from it, and returned as an affine change of pixels.
+
+`Rescaling` computes `x * scale + offset`, `Normalization` computes `(x - mean) / max(sqrt(variance), 1e-7)`
+(`keras/src/layers/preprocessing/`). TensorFlow 2.2 has neither under these names. Layers that augment pictures are the
+identity at inference.
+"""
+
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.errors import InputError
+from snnb.keras_file import MODELS
+from snnb.model_files.pixels import Preprocessing
+from snnb.text import JsonValue
+
+Entry = Dict[str, JsonValue]
+_AUGMENTATION = """
+RandomBrightness RandomContrast RandomFlip RandomHeight RandomRotation RandomTranslation RandomWidth RandomZoom
+"""
+AUGMENTATION = frozenset(_AUGMENTATION.split())
+AFFINE = frozenset(["Normalization", "Rescaling"])
+RESIZING = frozenset(["CenterCrop", "RandomCrop", "Resizing"])
+REMEDY = "remove it, save the model again, and give --pixels 0-255"
+SMALLEST_DEVIATION = 1e-7  # epsilon of Keras
+
+
+@dataclass(frozen=True)
+class Step:
+    """A `Rescaling` or `Normalization` at the start of a model.
+
+    Attributes
+    ----------
+    kind : str
+        Its class.
+    config : dict
+        Its configuration.
+    nested : bool
+        Whether it is in a Sequential inside the model.
+    """
+
+    kind: str
+    config: Entry
+    nested: bool
+
+    @property
+    def label(self) -> str:
+        """Name and class, for messages."""
+        return f"layer {str(self.config['name'])[:100]} ({self.kind})"
+
+
+class _RefusedError(Exception):
+    """A layer cannot be removed; the text says which and why."""
+
+
+def without_preprocessing(description: JsonValue, where: str) -> Tuple[JsonValue, List[Step]]:
+    """Remove the preprocessing layers from the description of a model.
+
+    Parameters
+    ----------
+    description : object
+        The model as any Keras describes it, parsed from JSON.
+    where : str
+        The file; the beginning of each message.
+
+    Returns
+    -------
+    object, list of Step
+        The description without these layers, and those that change the pixels, in order. A description that is not a
+        model's is returned unchanged, for `snnb.keras_file.check_layers` to refuse.
+
+    Raises
+    ------
+    InputError
+        Such a layer is not at the start of the model, or changes the size of the pictures.
+    """
+    try:
+        return _removed(description)
+    except _RefusedError as refused:
+        raise InputError(f"{where}: {refused}") from None
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError):
+        return description, []
+
+
+def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
+    config = description["config"]
+    entries = config if isinstance(config, list) else config["layers"]
+    sequential = description["class_name"] == "Sequential"
+    kept: List[Entry] = []
+    steps_to: Dict[str, List[Step]] = {"": []}  # by layer, what has changed the pixels that it returns
+    replaced: Dict[str, List[JsonValue]] = {}  # by removed layer, [layer, node, tensor] that its consumers read instead
+    read: List[List[Step]] = []
+    first_shape, before = None, ""
+    for entry in entries:
+        name, kind = entry["config"]["name"], entry["class_name"]
+        sources: List[List[JsonValue]] = [[before, 0, 0]] if sequential else _sources(entry["inbound_nodes"])
+        members = _members(entry)
+        if members is None:
+            _refuse_inside(entry)
+            if kind == "InputLayer":
+                steps_to[name] = steps_to[before] if sequential else []
+            else:
+                read += [steps_to[source[0]] for source in sources if source[0] in steps_to]
+            kept.append(
+                entry if sequential else {**entry, "inbound_nodes": _redirect(entry["inbound_nodes"], replaced)}
+            )
+        else:
+            _require_simple(entry, sources)
+            own = [Step(layer["class_name"], layer["config"], layer is not entry) for layer in members]
+            own = [step for step in own if step.kind in AFFINE]
+            source = sources[0]
+            if source[0] in steps_to:
+                steps_to[name] = [*steps_to[source[0]], *own]
+            elif own:
+                raise _RefusedError(f"{own[0].label} is not at the start of the model: {REMEDY}")
+            replaced[name] = replaced.get(source[0], source)
+            first_shape = first_shape or _first(entry)["config"].get("batch_input_shape")
+        before = name
+    if not replaced:
+        return description, []
+    steps = read[0] if read else []
+    if any(other != steps for other in read):
+        raise _RefusedError(f"{max(read, key=len)[0].label} is skipped by another layer: {REMEDY}")
+    if sequential and first_shape and kept and kept[0]["class_name"] != "InputLayer":
+        kept[0] = {**kept[0], "config": {"batch_input_shape": first_shape, **kept[0]["config"]}}
+    if isinstance(config, list):
+        return {**description, "config": kept}, steps
+    ends = {} if sequential else {"output_layers": _redirect(config["output_layers"], replaced)}
+    return {**description, "config": {**config, "layers": kept, **ends}}, steps
+
+
+def _members(entry: Entry) -> Optional[List[Entry]]:
+    """Return the preprocessing layers that an entry stands for; None for one that is kept."""
+    kind = entry["class_name"]
+    if kind in RESIZING:
+        raise _RefusedError(
+            f"layer {str(entry['config']['name'])[:100]} ({kind}) changes the size of pictures: remove it, and save "
+            "the model again with the size of its pictures as input"
+        )
+    if kind in AUGMENTATION or kind in AFFINE:
+        return [entry]
+    if kind != "Sequential":
+        return None
+    members = [layer for layer in entry["config"]["layers"] if layer["class_name"] != "InputLayer"]
+    plain = all(layer["class_name"] in AUGMENTATION or layer["class_name"] in AFFINE for layer in members)
+    return members if members and plain else None
+
+
+def _refuse_inside(entry: Entry) -> None:
+    for layer in entry["config"]["layers"] if entry["class_name"] in MODELS else []:
+        if layer["class_name"] in AUGMENTATION | AFFINE | RESIZING:
+            label = f"layer {str(layer['config']['name'])[:100]} ({layer['class_name']})"
+            raise _RefusedError(f"{label} is in a model inside the model: {REMEDY}")
+        _refuse_inside(layer)
+
+
+def _first(entry: Entry) -> Entry:
+    """Return the layer of an entry that may have the shape of its input."""
+    first: Entry = entry["config"]["layers"][0] if entry["class_name"] == "Sequential" else entry
+    return first
+
+
+def _require_simple(entry: Entry, sources: Sequence[Sequence[JsonValue]]) -> None:
+    label = f"layer {str(entry['config']['name'])[:100]} ({entry['class_name']})"
+    nodes = entry.get("inbound_nodes", [None])
+    if len(nodes) != 1 or len(sources) != 1:
+        raise _RefusedError(f"{label} is used several times: {REMEDY}")
+    # Keras 2 applies `training=True` of a call in predictions too; Keras 3 writes it always, and does not.
+    if isinstance(nodes[0], list) and any(source[3:] and source[3].get("training") for source in nodes[0]):
+        raise _RefusedError(f"{label} is called with training=True: remove it, and save the model again")
+
+
+def _is_tensor(value: JsonValue) -> bool:
+    """Return whether a value is `[layer, node, tensor, …]`."""
+    return isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int)
+
+
+def _sources(nodes: JsonValue) -> List[List[JsonValue]]:
+    """Return the [layer, node, tensor] that are anywhere in the connections of a layer."""
+    if _is_tensor(nodes):
+        return [nodes[:3]]
+    values = nodes.values() if isinstance(nodes, dict) else nodes if isinstance(nodes, list) else []
+    return [source for value in values for source in _sources(value)]
+
+
+def _redirect(nodes: JsonValue, replaced: Dict[str, List[JsonValue]]) -> JsonValue:
+    """Return connections that read, in the place of removed layers, what these read."""
+    if _is_tensor(nodes):
+        return [*replaced.get(nodes[0], nodes[:3]), *nodes[3:]]
+    if isinstance(nodes, dict):
+        return {key: _redirect(value, replaced) for key, value in nodes.items()}
+    return [_redirect(value, replaced) for value in nodes] if isinstance(nodes, list) else nodes
+
+
+def affine(
+    steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Dataset]], where: str
+) -> Optional[Preprocessing]:
+    """Return what the steps make of a pixel; None without any.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+    arrays_of : callable
+        From the name of a layer to its arrays in the file; the first two of a `Normalization` are mean and variance.
+    where : str
+        The file; the beginning of each message.
+
+    Raises
+    ------
+    InputError
+        The numbers of a layer are missing, not finite, or not one for each channel.
+    """
+    if not steps:
+        return None
+    factor, shift = np.ones(1), np.zeros(1)
+    for step in steps:
+        try:
+            scale, offset = _rescaling(step.config) if step.kind == "Rescaling" else _normalization(step, arrays_of)
+            factor, shift = factor * scale, shift * scale + offset
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise InputError(f"{where}: {step.label} cannot be folded into the first weights: {REMEDY}") from None
+        # A pooling before the first weights keeps the order of pixels only if the factor is positive.
+        if not (np.isfinite(factor).all() and np.isfinite(shift).all() and factor.min() > 0):
+            raise InputError(f"{where}: {step.label} does not multiply by positive numbers: {REMEDY}")
+    factor, shift = np.broadcast_arrays(factor, shift)
+    return Preprocessing(factor, shift, ", ".join(step.label for step in steps))
+
+
+def _rescaling(config: Entry) -> Tuple[np.ndarray, np.ndarray]:
+    return _numbers(config["scale"]), _numbers(config.get("offset", 0.0))
+
+
+def _normalization(step: Step, arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Tuple[np.ndarray, np.ndarray]:
+    config = step.config
+    axis = config.get("axis", -1)
+    if config.get("invert") or axis not in (-1, 3, [-1], [3], None, []):
+        raise ValueError
+    if config.get("mean") is not None:
+        mean, variance = _numbers(config["mean"]), _numbers(config["variance"])
+    elif step.nested:
+        raise ValueError
+    else:
+        mean, variance = (np.asarray(array[()], np.float64).reshape(-1) for array in arrays_of(config["name"])[:2])
+    scale = 1 / np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
+    return scale, -mean * scale
+
+
+def _numbers(value: JsonValue) -> np.ndarray:
+    """Return a number, or one for each channel, as float64 of shape (1 or channels,)."""
+    if isinstance(value, dict):  # an array, as Keras 3 writes it
+        value = value["config"]["value"]
+    numbers = np.asarray(value, np.float64)
+    if numbers.size != max((1, *numbers.shape)):
+        raise ValueError
+    return numbers.reshape(-1)

@@ -1,0 +1,144 @@
+"""Files that begin with Keras's preprocessing layers: folded, they predict what the Keras that wrote them does."""
+
+import numpy as np
+import pytest
+
+from snnb.errors import InputError
+from snnb.model_files.pixels import Preprocessing, fold_pixels
+from snnb.model_files.read import read_model
+
+NEWER = ["preprocessed_keras3.h5", "preprocessed_keras3.keras", "augmented_keras3.h5", "augmented_keras3.keras"]
+PREPROCESSED, AUGMENTED = "preprocessed_keras28.h5", "augmented_keras28.h5"
+RESCALING = r"layer rescaling \(Rescaling\)"
+
+
+@pytest.mark.parametrize("name", [PREPROCESSED, AUGMENTED, *NEWER])
+def test_pixels_in_0_to_1_give_what_keras_predicts_of_0_to_255(recorded, name):
+    path, x, y = recorded(name)
+    assert x.max() > 200
+    assert y.std(axis=0).max() > 0.3
+    told = []
+    model = read_model(path, told.append)
+    np.testing.assert_allclose(model.predict(x / np.float32(255)), y, atol=2e-6)
+    [message] = told
+    assert message.endswith(": folded into the first weights; the model takes pixels of 0-255")
+    assert message.startswith("layer rescaling (Rescaling)")
+    assert ("layer statistics (Normalization)" in message) == name.startswith("preprocessed")
+
+
+def setting(layer, **values):
+    return lambda layers, model: layers[layer]["config"].update(values)
+
+
+def fixed(mean, variance):
+    return setting("statistics", mean=mean, variance=variance)
+
+
+def as_array(values):
+    return {"class_name": "__numpy__", "config": {"value": values, "dtype": "float32"}}
+
+
+@pytest.mark.parametrize("write", [list, as_array, lambda values: [[[values]]]])
+def test_statistics_in_the_description(recorded, altered, write):
+    """With the statistics that the file has as weights, so that Keras's own prediction is the reference."""
+    import h5py
+
+    path, x, y = recorded(PREPROCESSED)
+    with h5py.File(str(path), "r") as file:
+        stored = file["model_weights/statistics"]
+        mean, variance = (stored[f"{name}:0"][()].tolist() for name in ("mean", "variance"))
+    assert len(mean) == 3
+    model = read_model(altered(PREPROCESSED, fixed(write(mean), write(variance))), len)
+    np.testing.assert_allclose(model.predict(x / np.float32(255)), y, atol=2e-6)
+    other = read_model(altered(PREPROCESSED, fixed(write([0.9, 0.9, 0.9]), write(variance))), len)
+    assert np.abs(other.predict(x / np.float32(255)) - y).max() > 0.1
+
+
+def test_a_factor_for_each_channel(recorded, altered):
+    _, x, y = recorded(AUGMENTED)
+    scale, offset = np.array([0.02, 0.03, 0.04]), np.array([0.5, -1, 0])
+    model = read_model(altered(AUGMENTED, setting("rescaling", scale=scale.tolist(), offset=offset.tolist())), len)
+    # The recorded network computes x / 127.5 - 1 first, so it is given what becomes the same.
+    like = ((x * (1 / 127.5) - 1 - offset) / scale / 255).astype(np.float32)
+    np.testing.assert_allclose(model.predict(like), y, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scale", "pixels", "brightest"),
+    [(1 / 255, "0-255", 255), (1.0, "0-1", 255), (1.0, None, 255), (1.0, "0-255", 255**2)],
+)
+def test_the_pixels_given_come_before_the_layers(recorded, altered, scale, pixels, brightest):
+    """The altered network computes of x / 255 what the recorded one computes of x."""
+    _, x, y = recorded(PREPROCESSED)
+    model = read_model(altered(PREPROCESSED, setting("rescaling", scale=scale)), len, pixels)
+    np.testing.assert_allclose(model.predict(x / np.float32(brightest)), y, atol=2e-6)
+
+
+@pytest.mark.parametrize("pixels", ["0-1", "torch", "caffe", "mean=0.5,std=0.5"])
+def test_other_pixels_than_the_layers_take_are_refused(recorded, pixels):
+    with pytest.raises(InputError, match=rf"^--pixels {pixels}: the model has {RESCALING}.*; leave out --pixels"):
+        read_model(recorded(PREPROCESSED)[0], len, pixels)
+
+
+def moved(layers, model):
+    """Let the convolution read the picture, and the rescaling its output."""
+    layers["conv"]["inbound_nodes"][0][0][0] = "picture"
+    layers["rescaling"]["inbound_nodes"][0][0][0] = "conv"
+    layers["flipped"]["inbound_nodes"][0][0][0] = "statistics"
+    order = ["picture", "contrast", "shifted", "conv", "rescaling", "statistics", "flipped", "flat", "classes"]
+    model["config"]["layers"] = [layers[name] for name in order]
+
+
+def skipped(layers, model):
+    layers["flat"]["inbound_nodes"][0].append(["picture", 0, 0, {}])
+
+
+def called_for_training(layers, model):
+    layers["contrast"]["inbound_nodes"][0][0][3]["training"] = True
+
+
+def resized(layers, model):
+    layers["contrast"]["class_name"] = "Resizing"
+
+
+def inside(layers, model):
+    layers["augmentation"]["config"]["layers"].append(layers["conv2d_2"])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (PREPROCESSED, moved, rf"{RESCALING} is not at the start of the model: remove it, .* give --pixels 0-255"),
+        (PREPROCESSED, skipped, rf"{RESCALING} is skipped by another layer: remove it"),
+        (
+            PREPROCESSED,
+            called_for_training,
+            r"layer contrast \(RandomContrast\) is called with training=True: remove it",
+        ),
+        (PREPROCESSED, resized, r"layer contrast \(Resizing\) changes the size of pictures: remove it"),
+        (PREPROCESSED, setting("rescaling", scale=-1 / 255), rf"{RESCALING} does not multiply by positive numbers"),
+        (PREPROCESSED, setting("rescaling", scale="1/255"), rf"{RESCALING} cannot be folded .* give --pixels 0-255"),
+        (PREPROCESSED, setting("statistics", axis=[1, 2, 3]), r"layer statistics \(Normalization\) cannot be folded"),
+        (PREPROCESSED, setting("statistics", invert=True), r"layer statistics \(Normalization\) cannot be folded"),
+        (PREPROCESSED, fixed([1, 2], [1, 1]), "is for other pictures: the model takes 3 channels"),
+        (AUGMENTED, inside, r"layer random_flip\w* \(RandomFlip\) is in a model inside the model: remove it"),
+    ],
+)
+def test_what_cannot_be_folded_is_named(altered, name, change, message):
+    with pytest.raises(InputError, match=message) as raised:
+        read_model(altered(name, change), len)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_where_the_first_layer_pads_the_border_differs_and_the_layers_are_named():
+    from tensorflow import keras
+
+    model = keras.Sequential([keras.layers.Conv2D(4, 3, padding="same", input_shape=(9, 8, 3))])
+    x = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3)).astype(np.float32)
+    expected, told = model.predict(x / 127.5 - 1), []
+    layers = Preprocessing(np.array([1 / 127.5]), np.array([-1.0]), "layer r (Rescaling)")
+    found = fold_pixels(model, None, told.append, layers).predict(x / 255)
+    np.testing.assert_allclose(found[:, 1:-1, 1:-1], expected[:, 1:-1, 1:-1], atol=1e-5)
+    assert np.abs(found - expected).max() > 0.1
+    assert "layer r (Rescaling): layer conv2d" in told[1]
+    assert "pads with zeros" in told[1]
