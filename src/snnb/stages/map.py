@@ -230,7 +230,6 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             mapped,
             peak,
             params=params,
-            objective=params.objective,
             said=said,
             figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
             stated=stated,
