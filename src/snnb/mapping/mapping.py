@@ -99,14 +99,18 @@ class Mapping:
 
     def neurons_of(self, core: int) -> np.ndarray:
         """Return the ids in the graph of the neurons of a core: int64, ascending."""
-        if not 0 <= core < self.cores:
-            raise IndexError(f"core {core} is not there; there are 0 to {self.cores - 1}")
+        self._check_core(core)
         return np.flatnonzero(self.core == core) + self.first
 
     def place_of(self, core: int) -> Tuple[int, int]:
         """Return x and y of a core."""
+        self._check_core(core)
         x, y = self.place[core]
         return int(x), int(y)
+
+    def _check_core(self, core: int) -> None:
+        if not 0 <= core < self.cores:
+            raise IndexError(f"no core {core}: the mapping has {self.cores} cores, numbered from 0")
 
 
 def _read_cost(path: Path) -> Tuple[Hardware, Dict[str, Number], int, int]:
