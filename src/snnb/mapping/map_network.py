@@ -38,9 +38,9 @@ class MappedNetwork:
         Spikes from core to core a sample.
     cost : Cost
     method : str
-        How the neurons came to their cores: `sequential`, `groups`, `hypergraph`, or `file`.
+        Method that made the partition: `sequential`, `groups`, `hypergraph`, or `file`.
     tried : tuple of Tried
-        What each method gave; empty for a partition from a file.
+        The partition of each method; empty for a partition from a file.
     sequential : Tried
         The mapping in the order of ids, to compare with.
     warnings : tuple of str
@@ -76,8 +76,8 @@ def map_network(
     hardware : Hardware
     method : {"auto", "sequential", "groups", "hypergraph"}
     objective : {"spikes", "hops"}
-        `spikes`: the partition with the least connectivity is placed. `hops`: what each method gives is placed, and
-        the one with the fewest hops taken.
+        `spikes`: place the partition with the lowest connectivity. `hops`: place the partition of each method, and
+        keep the one with the fewest hops.
     seed : int
         Of everything random; the same seed gives the same mapping.
     progress : Progress
@@ -156,7 +156,7 @@ def _placed(
 def _fewest_hops(
     network: PlacedNetwork, hardware: Hardware, seed: int, progress: Progress
 ) -> Tuple[Partition, "csr_matrix", np.ndarray]:
-    """Place what each method gives, and take the one with the fewest hops."""
+    """Place the partition of each method, and keep the one with the fewest hops."""
     found = partition(network, hardware, seed=seed, progress=progress)
     placed = [(one, *_placed(network, hardware, one.core, seed, progress)) for one in found.tried]
     taken, between, places = min(placed, key=lambda of: total_hops(*of[1:]))

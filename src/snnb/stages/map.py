@@ -1,4 +1,4 @@
-"""`map`: the neurons of a graph come onto the cores of a chip, and what that costs is counted."""
+"""Stage `map`: assign the neurons of a graph to the cores of a chip, and compute the cost of the traffic."""
 
 import hashlib
 import os
@@ -44,33 +44,35 @@ Given = Mapping[str, object]
 
 
 class MapParams(Options):
-    """Which graph comes onto which hardware, and how."""
+    """Parameters of a mapping: graph, hardware, method and objective."""
 
     hardware: Annotated[Optional[str], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
-        default=None, description="Name of a description (`snnb hardware` lists them), or a YAML file of your own."
+        default=None, description="Name of a hardware description (`snnb hardware` lists them), or path of a YAML file."
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
-        default="auto", description="How neurons come to cores; auto takes the best of all."
+        default="auto", description="Partitioning method; auto tries all methods and keeps the best partition."
     )
     objective: Literal["spikes", "hops"] = Field(
         default="spikes",
-        description="Fewest spikes between cores, or fewest hops on the mesh among what the methods give.",
+        description="Criterion of auto: fewest spikes between cores, or fewest hops on the mesh after placement.",
     )
     partition: Optional[Path] = Field(
-        default=None, description="Cost this partition, a core number a line; it holds for this time only."
+        default=None,
+        description="Partition to cost: a file with the core number of a neuron per line. Not kept for later mappings.",
     )
     placement: Optional[Path] = Field(
-        default=None, description="Where the cores of --partition are, x y a line; by default they are placed."
+        default=None,
+        description="Positions of the cores of --partition: a file with x y per line. By default snnb places them.",
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
-        default=None, description="Stamp of a graph of the run; by default that of the latest simulation."
+        default=None, description="Stamp of the graph to map; by default that of the latest simulation."
     )
-    seed: Seed = Field(default=0, description="Seed of everything random.")
+    seed: Seed = Field(default=0, description="Random seed.")
     figures: Figures = None
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
         exclude=True,
-        description="Make this mapping of the run again, in its place and with its options.",
+        description="Stamp of a mapping to compute again, in place and with its recorded options.",
     )
 
     @field_validator("hardware")
@@ -85,7 +87,7 @@ class MapParams(Options):
 
 
 class MapDetails(Record):
-    """What was mapped onto what, and by which method in the end."""
+    """Recorded result of a mapping: graph, hardware, the method chosen, and sizes."""
 
     graph: str
     hardware: str
@@ -125,7 +127,7 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
 
 
 def _once(given: Given) -> Dict[str, object]:
-    """Put nothing in the place of the options whose recorded value is not used again, unless they are given."""
+    """Reset one-shot options to their defaults unless they are given."""
     return {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), **given}
 
 
@@ -136,7 +138,7 @@ def _hardware_of(params: MapParams) -> str:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Before a network is trained: what the options say of the mapping, and files that they name, may be wrong."""
+    """Check the options and the files that they name before earlier stages run."""
     if planned.next is not None or KIND.name not in planned.stages:
         return
     given = planned.given.get(KIND.name, {})
@@ -266,7 +268,7 @@ def _mapped(
 
 STAGE = Stage(
     KIND,
-    "Map the graph's neurons onto the cores of a chip: a directory in maps/.",
+    "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
     _needs,
     resolve,
     run,
