@@ -131,7 +131,11 @@ def cut(path):
         (lambda folder: changed(folder / "cost.json", '"mesh"', '"mash"'), "describes no hardware"),
         (lambda folder: changed(folder / "cost.json", '"cut": ', '"cut": -'), "cut is no number from 0"),
         (lambda folder: changed(folder / "cost.json", '"cut": ', '"cut": NaN, "x": '), "cut is no number from 0"),
-        (lambda folder: changed(folder / "cost.json", '"first_id": ', '"first_id": -'), "the first one's id"),
+        (lambda folder: changed(folder / "cost.json", '"first_id": ', '"first_id": -'), "the id of the first neuron"),
+        (
+            lambda folder: changed(folder / "cost.json", '"layers": {', '"layers": {"x": 1.5, '),
+            "the neurons of each layer",
+        ),
         (lambda folder: changed(folder / "cost.json", '"connectivity": ', '"connectivity": 9'), "traffic.npz and"),
         (lambda folder: cut(folder / "traffic.npz"), "not a whole npz file"),
         (lambda folder: np.savez(folder / "traffic.npz", data=[1.0]), "has no array indices"),

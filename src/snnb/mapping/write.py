@@ -94,6 +94,7 @@ def describe(mapped: MappedNetwork) -> Dict[str, object]:
         "neurons": mapped.network.neurons,
         "first_id": mapped.network.first,
         "samples": mapped.network.samples,
+        "layers": {population.name: population.size for population in mapped.network.populations},
         **figures(mapped),
         **{f"{held}_per_core": fullness(mapped, held) for held in HELD},
         "sequential": _tried(mapped.sequential),
