@@ -4,6 +4,7 @@ from typing import List
 
 import numpy as np
 
+from snnb.mapping.limits import Limits
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.write import HELD, UNITS, figures, fullness
 
@@ -36,6 +37,7 @@ def lines(mapped: MappedNetwork) -> List[str]:
         one = mapped.sequential
         text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}  for comparison")
     text += [f"taken: {mapped.method}, {_beside(mapped)}", *mapped.warnings]
+    text += [_overfull(mapped, core) for core in mapped.overfull_cores.tolist()]
     return text
 
 
@@ -43,6 +45,14 @@ def _filled(mapped: MappedNetwork, held: str) -> str:
     full = fullness(mapped, held)
     limit = "any number" if full["limit"] is None else f"{full['limit']:,}: {full['share']:.0%} full"
     return f"  {held:<18}{full['mean']:>12,.1f}{full['max']:>12,}   {limit} (core {full['core']:,} has most)"
+
+
+def _overfull(mapped: MappedNetwork, core: int) -> str:
+    limits = Limits.of(mapped.hardware)
+    exceeded = [held for held, cores in mapped.overfull.items() if core in cores]
+    return f"  core {core:,}: " + ", ".join(
+        f"{getattr(mapped.cost, held)[core]:,} {held} of {getattr(limits, held):,}" for held in exceeded
+    )
 
 
 def _beside(mapped: MappedNetwork) -> str:

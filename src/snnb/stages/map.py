@@ -64,6 +64,9 @@ class MapParams(Options):
         default=None,
         description="Positions of the cores of --partition: a file with x y per line. By default snnb places them.",
     )
+    allow_overfull: bool = Field(
+        default=False, description="Cost a --partition that exceeds limits of the cores; the mapping is marked invalid."
+    )
     graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None, description="Stamp of the graph to map; by default that of the latest simulation."
     )
@@ -95,6 +98,7 @@ class MapDetails(Record):
     method: str
     neurons: int
     cores: int
+    overfull_cores: int = 0
 
 
 KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
@@ -128,7 +132,7 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
 
 def _once(given: Given) -> Dict[str, object]:
     """Reset one-shot options to their defaults unless they are given."""
-    return {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), **given}
+    return {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), "allow_overfull": False, **given}
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -146,6 +150,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         return
     if given.get("placement") is not None and given.get("partition") is None:
         raise UsageError("--placement says where the cores of a partition are; give --partition too")
+    if given.get("allow_overfull") and given.get("partition") is None:
+        raise UsageError("--allow-overfull applies to a partition from a file; give --partition too")
     if given.get("partition") is not None and given.get("method", "auto") != "auto":
         raise UsageError("--partition brings the cores of the neurons; leave out --method")
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
@@ -246,6 +252,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             method=mapped.method,
             neurons=network.neurons,
             cores=int(output.metrics["cores"] or 0),
+            overfull_cores=mapped.overfull_cores.size,
         )
     return result_of(run, "map", stamp)
 
@@ -258,7 +265,13 @@ def _mapped(
 
     if params.partition is not None:
         return cost_partition(
-            network, hardware, params.partition, params.placement, seed=params.seed, progress=progress
+            network,
+            hardware,
+            params.partition,
+            params.placement,
+            allow_overfull=params.allow_overfull,
+            seed=params.seed,
+            progress=progress,
         )
     mapped = map_network(
         network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
