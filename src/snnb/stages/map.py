@@ -293,5 +293,6 @@ STAGE = Stage(
         {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options
     ),
     optional=True,
+    time_left=False,
     address_space=COMPILED,
 )
