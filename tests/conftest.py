@@ -5,8 +5,11 @@ import signal
 
 import pytest
 from hypothesis import settings
+from platformdirs import user_cache_path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+# The user's own, which the tests would otherwise not see, as they have another $XDG_CACHE_HOME.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(user_cache_path("snnb") / "numba"))
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell starts its background jobs so; tests send Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,7 +1,7 @@
 """How work tells a person something, or how far it is: plain callables, so that no room depends on how it is shown."""
 
 import time
-from typing import Callable, Optional, Protocol
+from typing import Callable, List, Optional, Protocol, Tuple
 
 Say = Callable[[str], None]  # called with a line for a person
 
@@ -41,3 +41,92 @@ class Throttle:
             return False
         self._shown = now
         return True
+
+
+class Compilation:
+    """State of the compilation of loops in this process, which delays the work that progress is shown of.
+
+    Attributes
+    ----------
+    show : callable
+        Called with a remark when compilation begins, and with an empty one when it ends.
+    """
+
+    def __init__(self) -> None:
+        self.show: Say = say_nothing
+        self._depth, self._began, self._seconds = 0, 0.0, 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on compilation so far."""
+        return self._seconds + (time.monotonic() - self._began if self._depth else 0.0)
+
+    def begin(self, *, cached: bool) -> None:
+        """Note that a function is being compiled; `cached` is whether the machine code will be cached on disk."""
+        self._depth += 1
+        if self._depth == 1:  # not on behalf of a function that is being compiled
+            self._began = time.monotonic()
+            self.show("compiling (once per machine)" if cached else "compiling")
+
+    def end(self) -> None:
+        """Note that it has been compiled."""
+        if self._depth == 1:
+            self._seconds += time.monotonic() - self._began
+            self.show("")
+        self._depth -= 1
+
+
+compilation = Compilation()
+
+
+class Pace:
+    """Pace of work, and an estimate of the time left once the pace is steady; compilation is excluded from both."""
+
+    STEPS = 4  # fewest advances for an estimate
+    SECONDS = 2.0  # least time for an estimate
+    STEADY = 1.5  # most by which the paces of the first and the second half of the time differ
+    MOST = 64  # observations that are kept
+
+    def __init__(self) -> None:
+        self._started, self._compiled = time.monotonic(), compilation.seconds
+        self._seen: List[Tuple[float, int]] = []  # seconds and units done
+        self._advances, self._total, self._restarted = 0, 0, False
+
+    def update(self, done: int, total: int) -> None:
+        """Observe that `done` of `total` units are done."""
+        now = time.monotonic() - self._started - (compilation.seconds - self._compiled)
+        last = self._seen[-1][1] if self._seen else 0
+        self._restarted |= done < last or (last > 0 and total != self._total)
+        self._total = total
+        if not self._seen or done > last:
+            self._advances += bool(self._seen)
+            self._seen.append((now, done))
+        if len(self._seen) > self.MOST:
+            del self._seen[1:-1:2]
+
+    @property
+    def per_second(self) -> float:
+        """Units done per second."""
+        seconds, done = self._seen[-1] if self._seen else (0.0, 0)
+        return done / max(seconds, 1e-3)
+
+    @property
+    def seconds_left(self) -> Optional[float]:
+        """Estimate of the time left; None while the pace is not steady, or if the count was started again."""
+        if self._restarted or self._advances < self.STEPS:
+            return None
+        (begin, first), (end, last) = self._seen[0], self._seen[-1]
+        if end - begin < self.SECONDS:
+            return None
+        middle = self._done_at((begin + end) / 2)
+        before, after = middle - first, last - middle
+        if not after / self.STEADY <= before <= after * self.STEADY:
+            return None
+        return (self._total - last) * (end - begin) / 2 / after
+
+    def _done_at(self, moment: float) -> float:
+        """Interpolate the units done."""
+        for (t0, n0), (t1, n1) in zip(self._seen, self._seen[1:]):
+            if t0 <= moment <= t1:
+                return n0 + (n1 - n0) * (moment - t0) / max(t1 - t0, 1e-9)
+        return self._seen[-1][1]

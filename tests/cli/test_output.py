@@ -4,16 +4,48 @@ import logging
 
 import pytest
 
+from snnb import progress
 from snnb.cli import output
+from snnb.progress import compilation
+
+
+def shown_of(steps, monkeypatch, capsys, time_left=True):
+    """The lines for (seconds, samples done) of 100."""
+    clock = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    show = output.line_a_while("simulate", time_left, seconds=10)
+    for seconds, done in steps:
+        clock[0] = 100.0 + seconds
+        show(done, 100, "accuracy so far 0.9000")
+    return capsys.readouterr().err.splitlines()
+
+
+STEADY = [(0, 0), (5, 10), (10, 20), (15, 30), (20, 40)]
 
 
 def test_a_line_a_while_tells_pace_and_time_left(monkeypatch, capsys):
-    clock = [100.0]
-    monkeypatch.setattr(output.time, "monotonic", lambda: clock[0])
+    first, second = shown_of(STEADY, monkeypatch, capsys)
+    assert first == "simulate: 20 of 100, 2.0/s accuracy so far 0.9000"  # not known yet
+    assert second == "simulate: 40 of 100, 2.0/s, 30 s left accuracy so far 0.9000"
+    assert shown_of(STEADY, monkeypatch, capsys, time_left=False)[1] == second.replace(", 30 s left", "")
+
+
+def test_compilation_is_said_once_and_is_no_part_of_the_pace(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     show = output.line_a_while("simulate", seconds=10)
-    for clock[0], done in ((105.0, 10), (120.0, 40), (125.0, 55)):
-        show(done, 100, "accuracy so far 0.9000")
-    assert capsys.readouterr().err == "simulate: 40 of 100, 2.0/s, 30 s left accuracy so far 0.9000\n"
+    show(0, 100)
+    for seconds in (20, 40):  # two functions, 20 seconds each
+        compilation.begin(cached=True)
+        clock[0] = seconds
+        compilation.end()
+    for seconds, done in [*STEADY[1:], (25, 50)]:
+        clock[0] = 40.0 + seconds
+        show(done, 100)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "simulate: compiling (once per machine)"
+    assert lines[-1] == "simulate: 50 of 100, 2.0/s, 25 s left"
+    assert len([line for line in lines if "compiling" in line]) == 1
 
 
 def test_a_table_is_never_wrapped_and_takes_text_as_it_is():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnb.mapping import moves
-from snnb.mapping.contracted import contract
+from snnb.mapping.contract import contract
 from snnb.mapping.groups import grouped
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.search import Search

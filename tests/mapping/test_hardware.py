@@ -64,10 +64,10 @@ def test_a_file_of_ones_own(tmp_path):
         ({"axons_per_core": None}, "axons_per_core: None: input should be a valid integer"),
         ({"synapses_per_core": 0}, "synapses_per_core: 0: input should be greater"),
         ({"mesh": [0, 4]}, "mesh.0: 0: input should be greater"),
-        ({"mesh": [4]}, "the key mesh.1 is missing; add it"),
-        ({"mesh": [4, 4, 4]}, "mesh: [4, 4, 4]: tuple should have at most 2 items"),
+        ({"mesh": [4]}, "mesh: [4]: give the cores along x and along y, as in [4, 4]"),
+        ({"mesh": [4, 4, 4]}, "mesh: [4, 4, 4]: give the cores along x and along y, as in [4, 4]"),
         ({"mesh": [40_000, 40_000]}, "mesh.0: 40000: input should be less than or equal to 32768"),
-        ({"mesh": "4x4"}, "mesh: '4x4': input should be a valid tuple"),
+        ({"mesh": "4x4"}, "mesh: '4x4': give the cores along x and along y, as in [4, 4]"),
         ({"neurons": 10}, "there is no key neurons; did you mean neurons_per_core?"),
         ({"colour": "red"}, "there is no key colour; the keys are name, mesh, neurons_per_core"),
         (

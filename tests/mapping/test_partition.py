@@ -7,7 +7,7 @@ import pytest
 
 from snnb.errors import InputError
 from snnb.mapping import kahypar
-from snnb.mapping.contracted import contract
+from snnb.mapping.contract import contract
 from snnb.mapping.groups import grouped
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.neurons import PlacedNetwork

@@ -2,18 +2,27 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import Mapping
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.plots import View, _layers_raster
 from snnb.report.activations import mean_activations, samples_within
 from snnb.report.charts import Line, histogram, line_chart, matrix, small_histogram, small_points
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 from snnb.report.graph_facts import distribution, share_that_carries
+from snnb.report.mesh import mesh
 from snnb.report.network_sections import _number
 from snnb.report.training_section import training_section
+from tests.mapping.conftest import graphs
 from tests.report.deep import deep_page
+
+__all__ = ["graphs"]
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -163,7 +172,6 @@ def test_distributions_count_everything_once():
 
 def test_the_mesh_has_a_core_for_each_in_use(run, tmp_path):
     from snnb import Run
-    from snnb.report.mesh import mesh
 
     chip = tmp_path / "long.yaml"
     chip.write_text(
@@ -177,6 +185,33 @@ def test_the_mesh_has_a_core_for_each_in_use(run, tmp_path):
         held = np.bincount(mapping.core, minlength=mapping.cores)
         told = [int(title.text.split(" ")[0]) for title in root.iter(f"{SVG}title")]
         assert sorted(told) == sorted(held[held > 0])
+
+
+def test_a_core_has_the_same_colours_in_the_report_as_in_mapping_png(graphs):
+    network = PlacedNetwork.of(graphs("chained", "current")[0])
+    mapped = map_network(network, read_hardware("spinemap_5x5")[0], method="sequential")
+    raster = np.rint(255 * _layers_raster(mapped, View(0, 0, *mapped.hardware.mesh))).astype(int)
+    layers = {population.name: population.size for population in network.populations}
+    root, _ = drawn(mesh(Mapping(Path(), mapped.hardware, mapped.core, mapped.place, mapped.traffic, {}, 0, layers)))
+    cores = list(root.iter(f"{SVG}g"))
+    pixels, side = len(raster) // 5, 44
+    seen = {}
+    for core in cores:
+        bars = core.findall(f"{SVG}rect")
+        x = int((float(bars[0].get("x")) - 2) // side)
+        y = 4 - int((float(bars[0].get("y")) - 2) // side)
+        lowest = raster[y * pixels, x * pixels : (x + 1) * pixels - 1]
+        seen[x, y] = [tuple(int(bar.get("fill")[i : i + 2], 16) for i in (1, 3, 5)) for bar in bars]
+        assert seen[x, y] == [tuple(colour) for colour in unique_in_order(lowest)]
+    assert set(seen) == {tuple(place) for place in mapped.place.tolist()}
+    first = seen[tuple(mapped.place[0])][0]
+    assert first[2] > max(first[:2])  # blue
+    last = seen[tuple(mapped.place[mapped.core[-1]])][-1]
+    assert last[0] > 3 * max(last[1:])  # red
+
+
+def unique_in_order(pixels):
+    return dict.fromkeys(map(tuple, pixels.tolist()))
 
 
 def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(recorded, monkeypatch):

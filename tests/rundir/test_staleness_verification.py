@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 
 from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.rundir.verification import verify_run
+from snnb.stages.map import MapParams
 
 
 @pytest.fixture
@@ -16,6 +19,11 @@ def test_an_option_that_is_not_given_keeps_its_recorded_value(prepared):
     assert changed_options(record, {}) == []
     assert changed_options(record, {"seed": 0, "norm_samples": 3}) == []
     assert changed_options(record, {"seed": 1}) == ["seed: 0 → 1"]
+
+
+def test_an_option_without_a_value_is_shown_as_not_given():
+    record = SimpleNamespace(params=MapParams(hardware="loihi"))
+    assert changed_options(record, {"partition": "/parts"}) == ["partition: not given → /parts"]
 
 
 def test_how_to_work_is_no_reason_to_run_again(prepared, tmp_path):

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from snnb import Run
+from snnb.cli.main import main
 from snnb.errors import InputError, UsageError
 from snnb.mapping.mapping import Mapping
 from snnb.rundir.verification import verify_run
 from snnb.stages.plan import repairs, state_of_stages
+from snnb.stages.report import write_report
 from snnb.stages.runs import open_run
 
 NEURONS = 362
@@ -132,6 +134,36 @@ def test_a_partition_holds_for_one_time(run, partition):
     assert own.record.metrics["connectivity"] <= own.record.metrics["sequential_connectivity"]
 
 
+def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_path, partition, capsys):
+    """Of the 13 cores, 12 have 30 neurons, and the last has 2."""
+    face = Run(path=run.path)
+    (tmp_path / "chip.yaml").write_text(CHIP)
+    large = face.map(hardware=str(tmp_path / "chip.yaml"), partition=partition)
+    (tmp_path / "small.yaml").write_text(CHIP.replace("64", "29").replace("name: chip", "name: small"))
+    options = {"hardware": str(tmp_path / "small.yaml"), "partition": partition}
+    with pytest.raises(
+        InputError, match=r"core 0 has 30 neurons of 29 \(and 11 cores more than 29\).*--allow-overfull"
+    ):
+        face.map(**options)
+    small = face.map(**options, allow_overfull=True)
+    stated, valid = (json.loads((one.directory / "cost.json").read_text()) for one in (small, large))
+    assert (stated["valid"], stated["overfull"]) == (False, {"neurons": list(range(12)), "axons": [], "synapses": []})
+    assert (valid["valid"], valid["overfull"]) == (True, {"neurons": [], "axons": [], "synapses": []})
+    assert stated["connectivity"] == valid["connectivity"]
+    assert (small.record.details.overfull_cores, large.record.details.overfull_cores) == (12, 0)
+    log = (small.directory / "log.txt").read_text()
+    assert "invalid mapping, it breaks limits of small: core 0 has 30 neurons of 29" in log
+    assert [f"  core {core}: 30 neurons of 29" in log for core in range(13)] == [True] * 12 + [False]
+    assert "invalid mapping" not in (large.directory / "log.txt").read_text()
+    assert "Warning: invalid mapping, it breaks limits of small" in write_report(open_run(run.path)).read_text()
+    for command in ("status", "compare"):
+        assert main([command, str(run.path)]) == 0
+    shown = capsys.readouterr().out
+    assert "up to date, invalid: 12 overfull cores" in shown
+    assert "13 (invalid: 12 overfull)" in shown
+    assert face.map(hardware="loihi").record.params.allow_overfull is False
+
+
 def test_a_damaged_mapping_is_made_again_by_the_command_that_verify_names(run):
     face = Run(path=run.path)
     stamp = face.map(hardware="spinemap_5x5", method="sequential", seed=2).directory.name
@@ -210,6 +242,7 @@ def test_a_run_without_a_mapping_is_complete(run):
         (["--hardware", "loihi", "--partition", "zero", "--placement", "empty"], 3, "has 0 lines, and the partition"),
         (["--hardware", "loihi", "--placement", "twice"], 2, "give --partition too"),
         (["--hardware", "loihi", "--partition", "zero", "--method", "groups"], 2, "leave out --method"),
+        (["--hardware", "loihi", "--allow-overfull"], 2, "--allow-overfull applies to a partition from a file"),
     ],
 )
 def test_bad_input_is_one_line_with_its_exit_code_and_changes_nothing(run, tmp_path, arguments, code, message):

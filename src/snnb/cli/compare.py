@@ -14,7 +14,7 @@ from snnb.options import FIGURE_ENDINGS
 from snnb.whole import refuse_existing, written_whole
 
 if TYPE_CHECKING:
-    from snnb.stages.comparison import Compared, Interval
+    from snnb.stages.comparison import Compared, Interval, MappingCost
 
 
 def compare(
@@ -93,11 +93,15 @@ def _cost_rows(found: "List[Compared]", pair: Tuple[str, str]) -> List[List[str]
     ]
     where = " ".join(pair)
     return [
-        [f"{where}: cores", *("" if cost is None else f"{cost.cores:,}" for cost in costs)],
+        [f"{where}: cores", *("" if cost is None else _cores(cost) for cost in costs)],
         [f"{where}: spikes between cores", *("" if cost is None else f"{cost.connectivity:,.1f}" for cost in costs)],
         [f"{where}: hops", *("" if cost is None else f"{cost.hops_unicast:,.1f}" for cost in costs)],
         [f"{where}: energy (pJ)", *("" if cost is None else f"{cost.energy_pj:,.1f}" for cost in costs)],
     ]
+
+
+def _cores(cost: "MappingCost") -> str:
+    return f"{cost.cores:,}" + (f" (invalid: {cost.overfull_cores:,} overfull)" if cost.overfull_cores else "")
 
 
 def _share(share: Optional[float], interval: "Optional[Interval]") -> str:

@@ -40,6 +40,7 @@ class StageOfStatus(TypedDict):
     wall_s: Optional[float]
     label: Optional[str]
     class_name: Optional[str]
+    overfull_cores: Optional[int]
     samples: Optional[int]
     snn_accuracy: Optional[float]
     snn_mean_squared_error: Optional[float]

@@ -6,14 +6,13 @@ import json
 import logging
 import os
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Sequence, TextIO
+from typing import Iterator, List, Optional, Sequence, Set, TextIO
 
 from snnb.cli import signals
 from snnb.errors import ResourceError
-from snnb.progress import Progress, Throttle
+from snnb.progress import Pace, Progress, Throttle, compilation, say_nothing
 from snnb.text import printable
 
 WIDEST = 100_000  # columns of a table that is never wrapped
@@ -43,20 +42,29 @@ class Output:
             print_line(sys.stdout, json.dumps({"error": message, "exit_code": exit_code}, indent=2))
 
     @contextmanager
-    def bar(self, label: str) -> Iterator[Progress]:
+    def bar(self, label: str, time_left: bool = True) -> Iterator[Progress]:
         """Show a progress bar on a terminal, and elsewhere a line every ten seconds.
 
         Work that reports progress also learns here of an interruption that a library has caught and ignored.
+
+        Parameters
+        ----------
+        label : str
+        time_left : bool
+            Whether to estimate the time left: not for work whose totals are bounds, or that counts several parts.
         """
         global at_work
         at_work = label
-        if self.quiet:
-            yield _answering(lambda done, total, note="": None)
-        elif sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty():
-            with terminal_bar(label) as progress:
-                yield _answering(progress)
-        else:
-            yield _answering(line_a_while(label))
+        try:
+            if self.quiet:
+                yield _answering(lambda done, total, note="": None)
+            elif sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty():
+                with terminal_bar(label, time_left) as progress:
+                    yield _answering(progress)
+            else:
+                yield _answering(line_a_while(label, time_left))
+        finally:
+            compilation.show = say_nothing
 
 
 at_work: Optional[str] = None  # the stage whose bar is shown, or was last
@@ -105,10 +113,10 @@ def _answering(progress: Progress) -> Progress:
 
 
 @contextmanager
-def terminal_bar(label: str) -> Iterator[Progress]:
-    """Show a progress bar of rich with pace, time left and a remark."""
+def terminal_bar(label: str, time_left: bool = True) -> Iterator[Progress]:
+    """Show a progress bar of rich with pace, time left once it is known, and a remark."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
     from rich.table import Column
 
@@ -121,35 +129,43 @@ def terminal_bar(label: str) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[pace]}", table_column=figure),
         *([TimeElapsedColumn()] if roomy else []),
-        TimeRemainingColumn(compact=not roomy),
         TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     with Bars(*columns, console=console, transient=True) as bars:
-        started, task = time.monotonic(), bars.add_task(label, total=None, pace="", note="")
+        pace, task = Pace(), bars.add_task(label, total=None, pace="", note="")
+        compilation.show = lambda note: bars.update(task, note=note)
 
         def show(done: int, total: int, note: str = "") -> None:
-            bars.update(task, completed=done, total=total, pace=_pace(done, started), note=note)
+            pace.update(done, total)
+            bars.update(task, completed=done, total=total, pace=_pace(pace, time_left), note=note)
 
         yield show
 
 
-def _pace(done: int, started: float) -> str:
-    """Return how many samples, batches or edges are done in a second."""
-    pace = done / max(time.monotonic() - started, 1e-3)
-    return f"{pace:,.0f}/s" if pace >= 100 else f"{pace:.1f}/s"
+def _pace(pace: Pace, time_left: bool) -> str:
+    """Return how many samples, batches or edges are done in a second, and the time left where it is known."""
+    left = pace.seconds_left if time_left else None
+    per_second = f"{pace.per_second:,.0f}/s" if pace.per_second >= 100 else f"{pace.per_second:.1f}/s"
+    return per_second if left is None else f"{per_second}, {left:,.0f} s left"
 
 
-def line_a_while(label: str, seconds: float = 10.0) -> Progress:
-    """Show progress for log files: a line every `seconds`, with pace and time left."""
-    started, throttle = time.monotonic(), Throttle(seconds)
+def line_a_while(label: str, time_left: bool = True, seconds: float = 10.0) -> Progress:
+    """Show progress for log files: a line every `seconds`, with pace, and time left once it is known."""
+    pace, throttle = Pace(), Throttle(seconds)
     throttle.due()  # the first line comes after `seconds`
+    shown: Set[str] = {""}
+
+    def compiling(note: str) -> None:
+        if note not in shown:  # of many functions, say it once
+            shown.add(note)
+            print_line(sys.stderr, f"{label}: {note}")
+
+    compilation.show = compiling
 
     def show(done: int, total: int, note: str = "") -> None:
-        if not done or not throttle.due():
-            return
-        left = (time.monotonic() - started) * (total - done) / done
-        pace = _pace(done, started)
-        print_line(sys.stderr, f"{label}: {done:,} of {total:,}, {pace}, {left:,.0f} s left {note}".rstrip())
+        pace.update(done, total)
+        if done and throttle.due():
+            print_line(sys.stderr, f"{label}: {done:,} of {total:,}, {_pace(pace, time_left)} {note}".rstrip())
 
     return show
 

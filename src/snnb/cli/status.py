@@ -30,6 +30,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
         timing = state.record.timing if state.record is not None else None
         found = simulations.get(state.name)
         figures = _figures(state.record, found)
+        overfull = figures["overfull_cores"]
         document.append(
             {
                 "stage": state.name,
@@ -44,7 +45,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
         rows.append(
             [
                 state.name,
-                state.in_words,
+                state.in_words + (f", invalid: {overfull:,} overfull cores" if overfull else ""),
                 timing.started_utc if timing else "",
                 f"{timing.wall_s:,.1f} s" if timing else "",
                 figures["label"] or (f"class {figures['class_name']}" if figures["class_name"] is not None else ""),
@@ -70,10 +71,11 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
 
 
 def _figures(record: "Optional[AnyRecord]", found: "Optional[Simulation]") -> Dict[str, JsonValue]:
-    """Return what tells a result from others of its stage: of a simulation, and of a graph its class."""
+    """Return the properties that distinguish results of one stage, and the number of overfull cores of a mapping."""
     return {
         "label": found.label if found else None,
         "class_name": getattr(record.details, "class_name", None) if record is not None else None,
+        "overfull_cores": getattr(record.details, "overfull_cores", None) if record is not None else None,
         "samples": found.record.params.samples if found else None,
         "snn_accuracy": found.metric("snn_accuracy") if found else None,
         "snn_mean_squared_error": found.metric("snn_mean_squared_error") if found else None,

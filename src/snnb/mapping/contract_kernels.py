@@ -1,16 +1,11 @@
 """The compiled loop that finds equal sets. Importing this module imports numba."""
 
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 
 from snnb.compiled import compiled
 
-FILES = [Path(__file__)]
 
-
-@partial(compiled, files=FILES)
+@compiled
 def number_distinct(start: np.ndarray, label: np.ndarray, table: np.ndarray, number: np.ndarray) -> int:
     """Give sets numbers in the order in which they are first met, equal ones the same; empty ones get −1.
 

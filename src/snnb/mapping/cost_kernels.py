@@ -1,18 +1,15 @@
 """The compiled loops that add up what spikes between cores cost. Importing this module imports numba."""
 
-from functools import partial
-from pathlib import Path
 from typing import Tuple
 
 import numpy as np
 
 from snnb.compiled import compiled
 
-FILES = [Path(__file__)]
 MOST_WORK = 1 << 27  # labels looked at in one call: a fraction of a second
 
 
-@partial(compiled, files=FILES)
+@compiled
 def count_axons(sources: np.ndarray, start: np.ndarray, label: np.ndarray, axons: np.ndarray) -> None:
     """Add to each core's axons the number of sources of every set that reaches it."""
     for this in range(sources.size):
@@ -20,7 +17,7 @@ def count_axons(sources: np.ndarray, start: np.ndarray, label: np.ndarray, axons
             axons[label[k]] += sources[this]
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _tree(
     core: int, x: np.ndarray, y: np.ndarray, cores: np.ndarray, low: np.ndarray, high: np.ndarray, used: np.ndarray
 ) -> int:
@@ -48,7 +45,7 @@ def _tree(
     return links
 
 
-@partial(compiled, files=FILES)
+@compiled
 def add_up(
     order: np.ndarray,
     begin: int,

@@ -5,13 +5,13 @@ one for each core. Numbers of cores keep their meaning: a number that no neuron 
 """
 
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Tuple
 
 import numpy as np
 
 from snnb.errors import InputError
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.limits import NO_LIMIT, Limits
+from snnb.mapping.limits import exceeded_limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.number_lines import read_number_lines
 from snnb.mapping.traffic import usage
@@ -108,7 +108,7 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
 
 
 def check_limits(path: Path, network: PlacedNetwork, core: np.ndarray, cores: int, hardware: Hardware) -> None:
-    """Refuse a partition that breaks a limit; the message names each limit that is broken, and the fullest core.
+    """Refuse a partition that exceeds limits of the cores.
 
     Parameters
     ----------
@@ -122,27 +122,11 @@ def check_limits(path: Path, network: PlacedNetwork, core: np.ndarray, cores: in
     Raises
     ------
     InputError
-        A core holds more than it can.
+        A core exceeds a limit. The message names each limit exceeded, and the fullest core.
     """
-    held, limits = usage(network, core, cores), Limits.of(hardware)
-    broken: List[str] = [
-        text
-        for text in (
-            _broken(name, numbers, limit)
-            for name, numbers, limit in zip(("neurons", "axons", "synapses"), held, limits)
-        )
-        if text is not None
-    ]
-    if broken:
+    exceeded = exceeded_limits(usage(network, core, cores), hardware)
+    if exceeded:
         raise InputError(
-            f"{path} breaks limits of {hardware.name}: {'; '.join(broken)}; choose larger hardware or more parts"
+            f"{path} breaks limits of {hardware.name}: {exceeded}; choose larger hardware or more parts, or give "
+            "--allow-overfull to cost it as an invalid mapping"
         )
-
-
-def _broken(name: str, numbers: np.ndarray, limit: int) -> Optional[str]:
-    fullest = int(np.argmax(numbers))
-    if limit == NO_LIMIT or numbers[fullest] <= limit:
-        return None
-    others = int((numbers > limit).sum()) - 1
-    more = f" (and {others:,} cores more than {limit:,})" if others else ""
-    return f"core {fullest:,} has {numbers[fullest]:,} {name} of {limit:,}{more}"

@@ -157,6 +157,8 @@ def _wrong(first: Mapping[str, object]) -> str:
         near = get_close_matches(parts[-1], model.model_fields, n=1, cutoff=0.52)
         hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(model.model_fields)}"
         return f"there is no key {key}; {hint}"
+    if (key == "mesh" and kind != "missing") or (parts[:1] == ["mesh"] and kind == "missing" and len(parts) > 1):
+        return f"mesh: {value}: give the cores along x and along y, as in [4, 4]"
     if kind == "missing":
         return f"the key {key} is missing; add it"
     return f"{key}: {value}: {str(first['msg'])[:1].lower()}{str(first['msg'])[1:120]}"

@@ -1,6 +1,6 @@
 """What a core of the hardware holds, and whether a network can be on it at all."""
 
-from typing import NamedTuple, Optional, Sequence
+from typing import Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -33,6 +33,44 @@ class Limits(NamedTuple):
         """
         synapses = NO_LIMIT if hardware.synapses_per_core is None else hardware.synapses_per_core
         return cls(hardware.neurons_per_core, hardware.axons_per_core, synapses)
+
+
+def overfull_cores(held: Sequence[np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
+    """Return the cores that exceed each limit.
+
+    Parameters
+    ----------
+    held : sequence of ndarray of int64, shape (cores,)
+        Neurons, axons and synapses of each core.
+    hardware : Hardware
+
+    Returns
+    -------
+    dict of str to ndarray
+        Core numbers by `neurons`, `axons` and `synapses`.
+    """
+    return {
+        name: np.flatnonzero(numbers > limit) for name, numbers, limit in zip(Limits._fields, held, Limits.of(hardware))
+    }
+
+
+def exceeded_limits(held: Sequence[np.ndarray], hardware: Hardware) -> str:
+    """Describe each limit that is exceeded by its fullest core; the empty string where none is.
+
+    Parameters
+    ----------
+    held : sequence of ndarray of int64, shape (cores,)
+        Neurons, axons and synapses of each core.
+    hardware : Hardware
+    """
+    texts, overfull = [], overfull_cores(held, hardware)
+    for name, numbers, limit in zip(Limits._fields, held, Limits.of(hardware)):
+        others = overfull[name].size - 1
+        if others >= 0:
+            fullest = int(np.argmax(numbers))
+            more = f" (and {others:,} cores more than {limit:,})" if others else ""
+            texts.append(f"core {fullest:,} has {numbers[fullest]:,} {name} of {limit:,}{more}")
+    return "; ".join(texts)
 
 
 def check_possible(network: PlacedNetwork, hardware: Hardware, others: Sequence[Hardware] = ()) -> None:

@@ -4,20 +4,17 @@ from typing import List
 
 import numpy as np
 
-from snnb.mapping.hardware import descriptions
-from snnb.mapping.map_network import FROM_A_FILE, MappedNetwork
+from snnb.mapping.limits import Limits
+from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.write import HELD, UNITS, figures, fullness
 
-FULL, ROOMY = 0.95, 0.7
 
-
-def lines(mapped: MappedNetwork, objective: str) -> List[str]:
-    """Return the lines of a mapping's log: the limits, how full the cores are, what it costs, and what to try.
+def lines(mapped: MappedNetwork) -> List[str]:
+    """Return the lines of a mapping's log: the limits, how full the cores are, and what it costs.
 
     Parameters
     ----------
     mapped : MappedNetwork
-    objective : {"spikes", "hops"}
     """
     hardware, cost = mapped.hardware, mapped.cost
     used, empty = np.count_nonzero(cost.neurons), len(cost.neurons) - np.count_nonzero(cost.neurons)
@@ -39,7 +36,8 @@ def lines(mapped: MappedNetwork, objective: str) -> List[str]:
     if all(one.method != "sequential" for one in mapped.tried):
         one = mapped.sequential
         text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}  for comparison")
-    text += [f"taken: {mapped.method}, {_beside(mapped)}", *mapped.warnings, "", *_advice(mapped, objective)]
+    text += [f"taken: {mapped.method}, {_beside(mapped)}", *mapped.warnings]
+    text += [_overfull(mapped, core) for core in mapped.overfull_cores.tolist()]
     return text
 
 
@@ -49,30 +47,16 @@ def _filled(mapped: MappedNetwork, held: str) -> str:
     return f"  {held:<18}{full['mean']:>12,.1f}{full['max']:>12,}   {limit} (core {full['core']:,} has most)"
 
 
+def _overfull(mapped: MappedNetwork, core: int) -> str:
+    limits = Limits.of(mapped.hardware)
+    exceeded = [held for held, cores in mapped.overfull.items() if core in cores]
+    return f"  core {core:,}: " + ", ".join(
+        f"{getattr(mapped.cost, held)[core]:,} {held} of {getattr(limits, held):,}" for held in exceeded
+    )
+
+
 def _beside(mapped: MappedNetwork) -> str:
     least, yardstick = mapped.cost.connectivity, mapped.sequential.connectivity
     if not yardstick:
         return "and in the order of ids no spikes travel between cores either"
     return f"{least / yardstick:.2f} × the connectivity of the sequential mapping"
-
-
-def _advice(mapped: MappedNetwork, objective: str) -> List[str]:
-    """Say what to try."""
-    text, full = [], {held: fullness(mapped, held) for held in HELD}
-    neurons, axons = full["neurons"], full["axons"]
-    if (axons["share"] or 0) > FULL and (neurons["mean"] or 0) < ROOMY * (neurons["limit"] or 0):
-        text.append("axons fill the cores, not neurons: hardware with more axons a core would need fewer cores")
-    if mapped.method == "sequential" and len(mapped.tried) <= 1:
-        text.append("--method auto looks for a partition with fewer spikes between cores")
-    if mapped.method == FROM_A_FILE:
-        text.append("without --partition, snnb looks for a partition of its own to compare this one with")
-    if objective == "spikes" and mapped.method != FROM_A_FILE and mapped.cost.connectivity:
-        text.append("--objective hops takes the partition with the fewest hops on the mesh instead")
-    others = [
-        chip.name
-        for chip in descriptions().values()
-        if chip.name != mapped.hardware.name and chip.neurons_per_core > mapped.hardware.neurons_per_core
-    ]
-    if mapped.cost.cores > 1 and others:
-        text.append(f"hardware with larger cores, which has fewer spikes between them: {', '.join(others)}")
-    return [f"to try: {line}" for line in text]

@@ -1,6 +1,7 @@
 """From a network and hardware to cores, places and costs."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from snnb.mapping.cost import Cost, cost
 from snnb.mapping.foreign import check_limits, read_partition, read_placement
 from snnb.mapping.hardware import Hardware, descriptions
-from snnb.mapping.limits import Limits, check_possible, too_few_cores
+from snnb.mapping.limits import Limits, check_possible, exceeded_limits, overfull_cores, too_few_cores
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import Partition, Tried, partition
 from snnb.mapping.placement import place, total_hops
@@ -38,13 +39,13 @@ class MappedNetwork:
         Spikes from core to core a sample.
     cost : Cost
     method : str
-        How the neurons came to their cores: `sequential`, `groups`, `hypergraph`, or `file`.
+        Method that made the partition: `sequential`, `groups`, `hypergraph`, or `file`.
     tried : tuple of Tried
-        What each method gave; empty for a partition from a file.
+        The partition of each method; empty for a partition from a file.
     sequential : Tried
         The mapping in the order of ids, to compare with.
     warnings : tuple of str
-        What could not be tried, and why.
+        Limits that are exceeded; methods that could not be tried, and why.
     """
 
     network: PlacedNetwork
@@ -57,6 +58,16 @@ class MappedNetwork:
     tried: Tuple[Tried, ...]
     sequential: Tried
     warnings: Tuple[str, ...]
+
+    @cached_property
+    def overfull(self) -> Dict[str, np.ndarray]:
+        """Cores that exceed each limit, by `neurons`, `axons` and `synapses`; all empty where the mapping is valid."""
+        return overfull_cores((self.cost.neurons, self.cost.axons, self.cost.synapses), self.hardware)
+
+    @property
+    def overfull_cores(self) -> np.ndarray:
+        """Cores that exceed at least one limit, ascending."""
+        return np.unique(np.concatenate(list(self.overfull.values())))
 
 
 def map_network(
@@ -76,8 +87,8 @@ def map_network(
     hardware : Hardware
     method : {"auto", "sequential", "groups", "hypergraph"}
     objective : {"spikes", "hops"}
-        `spikes`: the partition with the least connectivity is placed. `hops`: what each method gives is placed, and
-        the one with the fewest hops taken.
+        `spikes`: place the partition with the lowest connectivity. `hops`: place the partition of each method, and
+        keep the one with the fewest hops.
     seed : int
         Of everything random; the same seed gives the same mapping.
     progress : Progress
@@ -104,6 +115,7 @@ def cost_partition(
     partition_file: Path,
     placement_file: Optional[Path] = None,
     *,
+    allow_overfull: bool = False,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Tuple[MappedNetwork, Dict[Path, bytes]]:
@@ -115,6 +127,8 @@ def cost_partition(
     hardware : Hardware
     partition_file : Path
     placement_file : Path, optional
+    allow_overfull : bool
+        Accept cores that exceed limits; the mapping is then invalid.
     seed : int
         Of the placement, where no file has it.
     progress : Progress
@@ -128,14 +142,15 @@ def cost_partition(
     Raises
     ------
     InputError
-        A file is not as it should be, or the partition breaks a limit.
+        A file is not valid, or the partition exceeds limits and `allow_overfull` is False.
     """
     core, content = read_partition(partition_file, network, hardware)
     cores, read = int(core.max(initial=-1)) + 1, {partition_file: content}
     if placement_file is not None:
         places, read[placement_file] = read_placement(placement_file, cores, hardware)
         cores = len(places)
-    check_limits(partition_file, network, core, cores, hardware)
+    if not allow_overfull:
+        check_limits(partition_file, network, core, cores, hardware)
     between = traffic(network, core, cores)
     if placement_file is None:
         places = place(between, hardware, seed, progress)
@@ -156,7 +171,7 @@ def _placed(
 def _fewest_hops(
     network: PlacedNetwork, hardware: Hardware, seed: int, progress: Progress
 ) -> Tuple[Partition, "csr_matrix", np.ndarray]:
-    """Place what each method gives, and take the one with the fewest hops."""
+    """Place the partition of each method, and keep the one with the fewest hops."""
     found = partition(network, hardware, seed=seed, progress=progress)
     placed = [(one, *_placed(network, hardware, one.core, seed, progress)) for one in found.tried]
     taken, between, places = min(placed, key=lambda of: total_hops(*of[1:]))
@@ -172,6 +187,8 @@ def _costed(
     progress: Progress,
 ) -> MappedNetwork:
     found = cost(network, parts.core, hardware, places)
+    exceeded = exceeded_limits((found.neurons, found.axons, found.synapses), hardware)
+    invalid = [f"invalid mapping, it breaks limits of {hardware.name}: {exceeded}"] if exceeded else []
     return MappedNetwork(
         network,
         hardware,
@@ -182,7 +199,7 @@ def _costed(
         parts.method,
         parts.tried,
         _yardstick(network, hardware, parts.tried, progress),
-        parts.warnings,
+        (*invalid, *parts.warnings),
     )
 
 

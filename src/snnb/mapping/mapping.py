@@ -3,7 +3,7 @@
 import csv
 from io import StringIO
 from pathlib import Path
-from typing import Dict, Tuple, Union
+from typing import Dict, Tuple, Union, cast
 from typing import Mapping as Figures
 
 import numpy as np
@@ -41,6 +41,8 @@ class Mapping:
         The figures of cost.json: `connectivity`, `hops_unicast`, `energy_pj` and so on.
     first : int
         Id in the graph of the first placed neuron.
+    layers : mapping of str to int
+        Number of neurons of each placed layer by its name, in the order of the graph's ids.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class Mapping:
         traffic: csr_matrix,
         cost: Figures[str, Number],
         first: int,
+        layers: Figures[str, int],
     ) -> None:
         self.path, self.hardware, self.core, self.place = path, hardware, core, place
-        self.traffic, self.cost, self.first = traffic, cost, first
+        self.traffic, self.cost, self.first, self.layers = traffic, cost, first, layers
 
     @classmethod
     def open(cls, path: Union[str, Path]) -> "Mapping":
@@ -73,15 +76,15 @@ class Mapping:
         for name in (PARTITION, CORES, COST, TRAFFIC):
             if not (directory / name).exists():
                 raise InputError(f"{directory / name}: no such file; give a directory maps/STAMP of a run")
-        hardware, cost, neurons, first = _read_cost(directory / COST)
-        core = _read_core(directory / PARTITION, neurons)
+        hardware, cost, first, layers = _read_cost(directory / COST)
+        core = _read_core(directory / PARTITION, sum(layers.values()))
         place, held = _read_cores(directory / CORES, hardware)
         if core.max(initial=-1) >= len(place) or (np.bincount(core, minlength=len(place)) != held).any():
             raise InputError(f"{directory}: {PARTITION} and {CORES} are not of the same mapping; {REMEDY}")
         traffic = _read_traffic(directory / TRAFFIC, len(place))
         if not np.isclose(traffic.sum(), cost["connectivity"], rtol=TOLERANCE):
             raise InputError(f"{directory}: {TRAFFIC} and {COST} are not of the same mapping; {REMEDY}")
-        return cls(directory, hardware, core, place, traffic, cost, first)
+        return cls(directory, hardware, core, place, traffic, cost, first, layers)
 
     def __repr__(self) -> str:
         return f"<Mapping {self.path.name}: {self.core.size:,} neurons on {self.cores:,} cores of {self.hardware.name}>"
@@ -99,17 +102,21 @@ class Mapping:
 
     def neurons_of(self, core: int) -> np.ndarray:
         """Return the ids in the graph of the neurons of a core: int64, ascending."""
-        if not 0 <= core < self.cores:
-            raise IndexError(f"core {core} is not there; there are 0 to {self.cores - 1}")
+        self._check_core(core)
         return np.flatnonzero(self.core == core) + self.first
 
     def place_of(self, core: int) -> Tuple[int, int]:
         """Return x and y of a core."""
+        self._check_core(core)
         x, y = self.place[core]
         return int(x), int(y)
 
+    def _check_core(self, core: int) -> None:
+        if not 0 <= core < self.cores:
+            raise IndexError(f"no core {core}: the mapping has {self.cores} cores, numbered from 0")
 
-def _read_cost(path: Path) -> Tuple[Hardware, Dict[str, Number], int, int]:
+
+def _read_cost(path: Path) -> Tuple[Hardware, Dict[str, Number], int, Dict[str, int]]:
     content = load_json(path, REMEDY, longest=LONGEST)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no figures; {REMEDY}")
@@ -123,11 +130,14 @@ def _read_cost(path: Path) -> Tuple[Hardware, Dict[str, Number], int, int]:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
             raise InputError(f"{path}: {name} is no number from 0; {REMEDY}")
         cost[name] = value
-    counts = [content.get(name) for name in ("neurons", "first_id")]
-    neurons, first = (value if type(value) is int and 0 <= value < 2**53 else -1 for value in counts)
-    if neurons < 0 or first < 0:
-        raise InputError(f"{path} does not say how many neurons there are, and the first one's id; {REMEDY}")
-    return hardware, cost, neurons, first
+    first, layers = content.get("first_id"), content.get("layers")
+    if not isinstance(layers, dict) or not all(_is_count(count) for count in (first, *layers.values())):
+        raise InputError(f"{path} does not state the id of the first neuron and the neurons of each layer; {REMEDY}")
+    return hardware, cost, cast("int", first), layers
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**53
 
 
 def _read_core(path: Path, neurons: int) -> np.ndarray:

@@ -5,16 +5,12 @@ first target of the set, unless they are on it themselves, and no longer when it
 spikes pay for the cores that hold targets of its sets, except the one that it is on.
 """
 
-from functools import partial
-from pathlib import Path
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
 from snnb.compiled import compiled
 from snnb.mapping.contracted import Contracted
-
-FILES = [Path(__file__)]
 
 
 class State(NamedTuple):
@@ -51,7 +47,7 @@ class State(NamedTuple):
     size: np.ndarray
 
 
-@partial(compiled, files=FILES)
+@compiled
 def find(cores: np.ndarray, start: int, length: int, core: int) -> int:
     """Return where a core stands among `length` cores from index `start` on; −1 where it does not."""
     for k in range(start, start + length):
@@ -60,20 +56,20 @@ def find(cores: np.ndarray, start: int, length: int, core: int) -> int:
     return -1
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _hit(state: State, this: int, core: int) -> int:
     """Where the core stands among those that hold targets of a set, or -1."""
     return find(state.hit_core, state.hit_start[this], state.hit_length[this], core)
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _fed(state: State, this: int, core: int) -> int:
     """Spikes of the sources of a set that are on the core."""
     at = find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
     return 0 if at < 0 else state.fed_weight[at]
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _hit_more(net: Contracted, state: State, this: int, core: int) -> None:
     at = _hit(state, this, core)
     if at < 0:
@@ -84,7 +80,7 @@ def _hit_more(net: Contracted, state: State, this: int, core: int) -> None:
     state.hit_count[at] += 1
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _hit_less(net: Contracted, state: State, this: int, core: int) -> None:
     at = _hit(state, this, core)
     state.hit_count[at] -= 1
@@ -95,7 +91,7 @@ def _hit_less(net: Contracted, state: State, this: int, core: int) -> None:
         state.load[core, 1] -= net.axons[this]
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _feed_more(state: State, this: int, core: int, weight: int) -> None:
     at = find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
     if at < 0:
@@ -106,7 +102,7 @@ def _feed_more(state: State, this: int, core: int, weight: int) -> None:
     state.fed_weight[at] += weight
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _feed_less(state: State, this: int, core: int, weight: int) -> None:
     at = find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
     state.fed_count[at] -= 1
@@ -118,7 +114,7 @@ def _feed_less(state: State, this: int, core: int, weight: int) -> None:
         state.fed_weight[at] = state.fed_weight[last]
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _put(net: Contracted, state: State, group: int, core: int) -> None:
     state.core[group] = core
     state.load[core, 0] += net.neurons[group]
@@ -132,7 +128,7 @@ def _put(net: Contracted, state: State, group: int, core: int) -> None:
         _feed_more(state, net.from_set[k], core, net.from_weight[k])
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _take(net: Contracted, state: State, group: int) -> None:
     core = state.core[group]
     state.load[core, 0] -= net.neurons[group]
@@ -147,21 +143,21 @@ def _take(net: Contracted, state: State, group: int) -> None:
         _feed_less(state, net.from_set[k], core, net.from_weight[k])
 
 
-@partial(compiled, files=FILES)
+@compiled
 def put_all(net: Contracted, state: State, core: np.ndarray) -> None:
     """Put every group on its core; the state is empty before."""
     for group in range(core.size):
         _put(net, state, group, core[group])
 
 
-@partial(compiled, files=FILES)
+@compiled
 def move(net: Contracted, state: State, group: int, core: int) -> None:
     """Move a group to a core."""
     _take(net, state, group)
     _put(net, state, group, core)
 
 
-@partial(compiled, files=FILES)
+@compiled
 def cost_of(net: Contracted, state: State) -> int:
     """Return the spikes that travel between cores, over all samples."""
     cost = 0
@@ -172,7 +168,7 @@ def cost_of(net: Contracted, state: State) -> int:
     return cost
 
 
-@partial(compiled, files=FILES)
+@compiled
 def change(net: Contracted, state: State, group: int, core: int) -> Tuple[int, int, int]:
     """Return what a move would add to the cost, to the axons of the core it leaves, and of the one it comes to."""
     here, cost, left, found = state.core[group], 0, 0, 0

@@ -9,7 +9,8 @@ import numpy as np
 from snnb.errors import InputError, how_to_install
 from snnb.interrupt import in_parallel, interruptible
 from snnb.mapping import kahypar
-from snnb.mapping.contracted import Contracted, contract
+from snnb.mapping.contract import contract
+from snnb.mapping.contracted import Contracted
 from snnb.mapping.groups import grouped
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.kahypar import Job

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
+from snnb.colours import layer_colours
 from snnb.figures import label_rows, save, styled
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mesh import link_loads
@@ -25,7 +26,7 @@ MOST_PIXELS = 640  # along a side of a raster
 LARGEST_CORE = 48  # pixels of a core along a side
 DETAILED, FILLED = 8, 24  # pixels of a core from which all its layers are shown, and how full it is
 EMPTY, UNUSED, LINE = (0.93, 0.93, 0.93), (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)
-LAYERS, LOADS, LINKS = "turbo", "Blues", "OrRd"  # maps of colours
+LOADS, LINKS = "Blues", "OrRd"  # maps of colours
 ROW, LOWEST, HIGHEST, WIDTH = 0.12, 5.0, 16.0, 9.0  # inches
 MOST_TICKS = 12
 
@@ -61,12 +62,11 @@ def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
     """
     view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
     names = [population.name for population in mapped.network.populations]
-    colours = matplotlib.colormaps[LAYERS](np.linspace(0.03, 0.97, len(names)))[:, :3]
     figure = Figure(figsize=(WIDTH, float(np.clip(2 + ROW * len(names), LOWEST, HIGHEST))))
     axes, legend = figure.subplots(1, 2, gridspec_kw={"width_ratios": (30, 1)})
-    _show(axes, _layers_raster(mapped, view, colours), view)
+    _show(axes, _layers_raster(mapped, view), view)
     axes.set_title(_title("layers", mapped, view))
-    legend.imshow(colours[:, None], aspect="auto")
+    legend.imshow(layer_colours(len(names))[:, None], aspect="auto")
     legend.set_xticks([])
     save_with_rows(figure, legend, names, path)
 
@@ -137,12 +137,13 @@ def _members(mapped: MappedNetwork) -> csr_matrix:
     return csr_matrix((np.ones(of.size, np.int64), (mapped.core, of)), shape=shape)
 
 
-def _layers_raster(mapped: MappedNetwork, view: View, colours: np.ndarray) -> np.ndarray:
+def _layers_raster(mapped: MappedNetwork, view: View) -> np.ndarray:
     """Pixels of the cores: shape (height, width, 3)."""
     pixels = max(1, min(LARGEST_CORE, MOST_PIXELS // max(view.width, view.height)))
     raster = np.empty((view.height * pixels, view.width * pixels, 3))
     raster[:] = UNUSED if pixels == 1 else EMPTY
     members, limit = _members(mapped), mapped.hardware.neurons_per_core
+    colours = layer_colours(members.shape[1])
     inside = pixels - 1 if pixels >= DETAILED else pixels
     for core in np.flatnonzero(mapped.cost.neurons):
         row = slice(members.indptr[core], members.indptr[core + 1])

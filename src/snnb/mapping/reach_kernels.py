@@ -5,17 +5,12 @@ counts, so that it is called twice: once to learn how long `label` must be. `see
 call needs marks that no call before has left there, from `mark` on.
 """
 
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 
 from snnb.compiled import compiled
 
-FILES = [Path(__file__)]
 
-
-@partial(compiled, files=FILES)
+@compiled
 def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int) -> int:
     """Write a label behind the `filled` ones, unless it has the mark already; return how many there are then."""
     if seen[this] != mark:
@@ -26,7 +21,7 @@ def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int
     return filled
 
 
-@partial(compiled, files=FILES)
+@compiled
 def at_positions(
     of: np.ndarray, filters: int, seen: np.ndarray, mark: int, start: np.ndarray, label: np.ndarray
 ) -> int:
@@ -40,7 +35,7 @@ def at_positions(
     return filled
 
 
-@partial(compiled, files=FILES)
+@compiled
 def in_windows(
     row_start: np.ndarray,
     row_output: np.ndarray,
@@ -69,7 +64,7 @@ def in_windows(
     return filled
 
 
-@partial(compiled, files=FILES)
+@compiled
 def by_channel(
     row_start: np.ndarray,
     row_output: np.ndarray,
@@ -101,7 +96,7 @@ def by_channel(
     return filled
 
 
-@partial(compiled, files=FILES)
+@compiled
 def united(
     unit_start: np.ndarray,
     unit: np.ndarray,
@@ -123,7 +118,7 @@ def united(
     return filled
 
 
-@partial(compiled, files=FILES)
+@compiled
 def runs_of_units(unit_start: np.ndarray, unit: np.ndarray, run: np.ndarray) -> int:
     """Write which run of sources with the same units each source is in, and return how many runs there are."""
     number = -1

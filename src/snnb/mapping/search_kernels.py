@@ -1,20 +1,15 @@
 """The compiled loops that search for a better mapping: descent, and simulated annealing. Importing imports numba."""
 
-from functools import partial
-from pathlib import Path
 from typing import Tuple
 
 import numpy as np
 
 from snnb.compiled import compiled
-from snnb.mapping import moves
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.moves import State, change, find, move
 
-FILES = [Path(__file__), Path(moves.__file__)]
 
-
-@partial(compiled, files=FILES)
+@compiled
 def _over(load: np.ndarray, limits: np.ndarray, core: int, neurons: int, axons: int, synapses: int) -> float:
     """By how much of its limits a core holds too much, with so much more on it."""
     over = max(load[core, 0] + neurons - limits[0], 0) / limits[0]
@@ -22,7 +17,7 @@ def _over(load: np.ndarray, limits: np.ndarray, core: int, neurons: int, axons: 
     return over + max(load[core, 2] + synapses - limits[2], 0) / limits[2]
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _meet(seen: np.ndarray, touched: np.ndarray, count: int, core: int) -> int:
     """Put a core on a list unless it is there, and return how many there are on it."""
     if not seen[core]:
@@ -32,7 +27,7 @@ def _meet(seen: np.ndarray, touched: np.ndarray, count: int, core: int) -> int:
     return count
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _gather(
     net: Contracted,
     state: State,
@@ -90,7 +85,7 @@ def _gather(
     return count, base, stay, axons, freed
 
 
-@partial(compiled, files=FILES)
+@compiled
 def descend(
     net: Contracted,
     state: State,
@@ -145,7 +140,7 @@ def descend(
     return total
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _random(random: np.ndarray, below: int) -> int:
     """Return a number from 0 to below − 1 (xorshift64*: Vigna, ACM TOMS 42, 2016)."""
     value = random[0]
@@ -157,7 +152,7 @@ def _random(random: np.ndarray, below: int) -> int:
     return np.int64(drawn % np.uint64(below))  # type: ignore[return-value]
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _neighbour(net: Contracted, state: State, random: np.ndarray, group: int) -> int:
     """Draw a core that holds a target or a source of a set of the group; now and then any core."""
     into = net.into_start[group + 1] - net.into_start[group]
@@ -174,7 +169,7 @@ def _neighbour(net: Contracted, state: State, random: np.ndarray, group: int) ->
     return state.hit_core[state.hit_start[this] + _random(random, state.hit_length[this])]
 
 
-@partial(compiled, files=FILES)
+@compiled
 def _accepts(added: float, temperature: float, random: np.ndarray) -> bool:
     if added <= 0:
         return True
@@ -183,7 +178,7 @@ def _accepts(added: float, temperature: float, random: np.ndarray) -> bool:
     return _random(random, 1 << 30) < np.exp(-added / temperature) * (1 << 30)
 
 
-@partial(compiled, files=FILES)
+@compiled
 def anneal(
     net: Contracted,
     state: State,

@@ -1,16 +1,11 @@
 """The compiled loop that fills cores in order. Importing this module imports numba."""
 
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 
 from snnb.compiled import compiled
 
-FILES = [Path(__file__)]
 
-
-@partial(compiled, files=FILES)
+@compiled
 def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
     """Count the sources that the core had not seen, and note that it has."""
     new = 0
@@ -21,7 +16,7 @@ def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
     return new
 
 
-@partial(compiled, files=FILES)
+@compiled
 def fill_cores(
     state: np.ndarray,
     limits: np.ndarray,

@@ -90,10 +90,13 @@ def describe(mapped: MappedNetwork) -> Dict[str, object]:
     return {
         "hardware": hardware.model_dump(mode="json"),
         "limits": {held: fullness(mapped, held)["limit"] for held in HELD},
+        "valid": not mapped.overfull_cores.size,
+        "overfull": {held: cores.tolist() for held, cores in mapped.overfull.items()},
         "method": mapped.method,
         "neurons": mapped.network.neurons,
         "first_id": mapped.network.first,
         "samples": mapped.network.samples,
+        "layers": {population.name: population.size for population in mapped.network.populations},
         **figures(mapped),
         **{f"{held}_per_core": fullness(mapped, held) for held in HELD},
         "sequential": _tried(mapped.sequential),

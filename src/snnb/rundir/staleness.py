@@ -20,8 +20,12 @@ def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]
             then, now = recorded[name], asked[name]
             if isinstance(now, dict):  # only the keys that differ
                 then, now = ({key: side.get(key) for key in now if now[key] != then.get(key)} for side in (then, now))
-            differences.append(f"{name}: {then} → {now}")
+            differences.append(f"{name}: {_shown(then)} → {_shown(now)}")
     return differences
+
+
+def _shown(value: object) -> object:
+    return "not given" if value is None else value
 
 
 def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:

@@ -32,6 +32,7 @@ class MappingCost:
     connectivity: float
     hops_unicast: float
     energy_pj: float
+    overfull_cores: int
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ def _mappings(run: RunDirectory, stamp: str) -> List[MappingCost]:
             record.details.hardware,
             record.details.method,
             record.details.cores,
-            *(float(record.metrics[key] or 0) for key in ("connectivity", "hops_unicast", "energy_pj")),
+            **{key: float(record.metrics[key] or 0) for key in ("connectivity", "hops_unicast", "energy_pj")},
+            overfull_cores=record.details.overfull_cores,
         )
         for name, record in records.items()
         if record.details.graph == stamp

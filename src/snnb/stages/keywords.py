@@ -99,6 +99,7 @@ class MapKeywords(TypedDict, total=False):
     objective: Literal["spikes", "hops"]
     partition: Optional[Union[str, Path]]
     placement: Optional[Union[str, Path]]
+    allow_overfull: bool
     graph: Optional[str]
     seed: int
     figures: Optional[Literal["png", "svg", "pdf"]]

@@ -1,4 +1,4 @@
-"""`map`: the neurons of a graph come onto the cores of a chip, and what that costs is counted."""
+"""Stage `map`: assign the neurons of a graph to the cores of a chip, and compute the cost of the traffic."""
 
 import hashlib
 import os
@@ -44,33 +44,38 @@ Given = Mapping[str, object]
 
 
 class MapParams(Options):
-    """Which graph comes onto which hardware, and how."""
+    """Parameters of a mapping: graph, hardware, method and objective."""
 
     hardware: Annotated[Optional[str], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
-        default=None, description="Name of a description (`snnb hardware` lists them), or a YAML file of your own."
+        default=None, description="Name of a hardware description (`snnb hardware` lists them), or path of a YAML file."
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
-        default="auto", description="How neurons come to cores; auto takes the best of all."
+        default="auto", description="Partitioning method; auto tries all methods and keeps the best partition."
     )
     objective: Literal["spikes", "hops"] = Field(
         default="spikes",
-        description="Fewest spikes between cores, or fewest hops on the mesh among what the methods give.",
+        description="Criterion of auto: fewest spikes between cores, or fewest hops on the mesh after placement.",
     )
     partition: Optional[Path] = Field(
-        default=None, description="Cost this partition, a core number a line; it holds for this time only."
+        default=None,
+        description="Partition to cost: a file with the core number of a neuron per line. Not kept for later mappings.",
     )
     placement: Optional[Path] = Field(
-        default=None, description="Where the cores of --partition are, x y a line; by default they are placed."
+        default=None,
+        description="Positions of the cores of --partition: a file with x y per line. By default snnb places them.",
+    )
+    allow_overfull: bool = Field(
+        default=False, description="Cost a --partition that exceeds limits of the cores; the mapping is marked invalid."
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
-        default=None, description="Stamp of a graph of the run; by default that of the latest simulation."
+        default=None, description="Stamp of the graph to map; by default that of the latest simulation."
     )
-    seed: Seed = Field(default=0, description="Seed of everything random.")
+    seed: Seed = Field(default=0, description="Random seed.")
     figures: Figures = None
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
         exclude=True,
-        description="Make this mapping of the run again, in its place and with its options.",
+        description="Stamp of a mapping to compute again, in place and with its recorded options.",
     )
 
     @field_validator("hardware")
@@ -85,7 +90,7 @@ class MapParams(Options):
 
 
 class MapDetails(Record):
-    """What was mapped onto what, and by which method in the end."""
+    """Recorded result of a mapping: graph, hardware, the method chosen, and sizes."""
 
     graph: str
     hardware: str
@@ -93,6 +98,7 @@ class MapDetails(Record):
     method: str
     neurons: int
     cores: int
+    overfull_cores: int = 0
 
 
 KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
@@ -125,8 +131,8 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
 
 
 def _once(given: Given) -> Dict[str, object]:
-    """Put nothing in the place of the options whose recorded value is not used again, unless they are given."""
-    return {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), **given}
+    """Reset one-shot options to their defaults unless they are given."""
+    return {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), "allow_overfull": False, **given}
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -136,7 +142,7 @@ def _hardware_of(params: MapParams) -> str:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Before a network is trained: what the options say of the mapping, and files that they name, may be wrong."""
+    """Check the options and the files that they name before earlier stages run."""
     if planned.next is not None or KIND.name not in planned.stages:
         return
     given = planned.given.get(KIND.name, {})
@@ -144,6 +150,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         return
     if given.get("placement") is not None and given.get("partition") is None:
         raise UsageError("--placement says where the cores of a partition are; give --partition too")
+    if given.get("allow_overfull") and given.get("partition") is None:
+        raise UsageError("--allow-overfull applies to a partition from a file; give --partition too")
     if given.get("partition") is not None and given.get("method", "auto") != "auto":
         raise UsageError("--partition brings the cores of the neurons; leave out --method")
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
@@ -230,7 +238,6 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             mapped,
             peak,
             params=params,
-            objective=params.objective,
             said=said,
             figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
             stated=stated,
@@ -245,6 +252,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             method=mapped.method,
             neurons=network.neurons,
             cores=int(output.metrics["cores"] or 0),
+            overfull_cores=mapped.overfull_cores.size,
         )
     return result_of(run, "map", stamp)
 
@@ -257,7 +265,13 @@ def _mapped(
 
     if params.partition is not None:
         return cost_partition(
-            network, hardware, params.partition, params.placement, seed=params.seed, progress=progress
+            network,
+            hardware,
+            params.partition,
+            params.placement,
+            allow_overfull=params.allow_overfull,
+            seed=params.seed,
+            progress=progress,
         )
     mapped = map_network(
         network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
@@ -267,7 +281,7 @@ def _mapped(
 
 STAGE = Stage(
     KIND,
-    "Map the graph's neurons onto the cores of a chip: a directory in maps/.",
+    "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
     _needs,
     resolve,
     run,
@@ -279,5 +293,6 @@ STAGE = Stage(
         {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options
     ),
     optional=True,
+    time_left=False,
     address_space=COMPILED,
 )

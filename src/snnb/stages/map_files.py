@@ -45,7 +45,6 @@ def write_files(
     peak: "Optional[BinLoads]",
     *,
     params: Options,
-    objective: str,
     said: Sequence[str],
     figures: str,
     stated: Mapping[str, object],
@@ -60,8 +59,6 @@ def write_files(
     peak : BinLoads or None
     params : Options
         For the log.
-    objective : str
-        What was looked for.
     said : sequence of str
         Further lines of the log.
     figures : {"png", "svg", "pdf"}
@@ -75,7 +72,7 @@ def write_files(
     plot_mapping(directory / f"mapping.{figures}", mapped)
     plot_traffic(directory / f"traffic.{figures}", mapped)
     busiest = said if peak is None else [peak.in_words(), *said]
-    write_log(directory / "log.txt", run, params, [*lines(mapped, objective), *busiest], dated=False)
+    write_log(directory / "log.txt", run, params, [*lines(mapped), *busiest], dated=False)
     of_class = mapped.network.graph.class_name
     apart: Dict[str, object] = {} if of_class is None else {"class_name": of_class}
     if peak is not None:

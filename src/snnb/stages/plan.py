@@ -30,7 +30,7 @@ class Outcome:
 
 
 @contextmanager
-def no_bar(stage: str) -> Iterator[Progress]:
+def no_bar(stage: str, time_left: bool = True) -> Iterator[Progress]:
     """Show no progress."""
     yield silent
 
@@ -44,7 +44,7 @@ def bring_up_to_date(
     upstream: bool = True,
     asked_by_name: bool = True,
     say: Say = say_nothing,
-    bar: Callable[[str], ContextManager[Progress]] = no_bar,
+    bar: Callable[..., ContextManager[Progress]] = no_bar,
 ) -> List[Outcome]:
     """Run `target` and whatever it needs first.
 
@@ -112,13 +112,13 @@ def _run_stage(
     stage: AnyStage,
     options: Mapping[str, object],
     planned: PlannedRun,
-    bar: Callable[[str], ContextManager[Progress]],
+    bar: Callable[..., ContextManager[Progress]],
 ) -> StageResult:
     require_address_space(stage.address_space, stage.name)
     with _extra_named(stage.name):
         _check_plan(run, planned)
         params = stage.resolve(run, options, planned.say)
-        with bar(stage.name) as progress:
+        with bar(stage.name, stage.time_left) as progress:
             result = stage.run(run, params, progress)
     for warning in result.record.warnings:
         planned.say(warning)

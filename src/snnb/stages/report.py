@@ -225,9 +225,10 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         "from blue (the first layers) to red (the last)."
         + ("" if only is None else f" Spikes of the samples of class {only} only.")
     )
+    warnings = [f"Warning: {warning}." for warning in record.warnings]
     tables = [Table(("cost", "value", "unit"), rows, right=(1,))]
     figures = [(f"cores of {opened.hardware.name}", f"{details.cores:,}")]
-    return Part([Section("mapping", title, [words], [Figure(mesh(opened))], tables=tables)], figures)
+    return Part([Section("mapping", title, [*warnings, words], [Figure(mesh(opened))], tables=tables)], figures)
 
 
 def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]) -> Section:

@@ -82,6 +82,9 @@ class Stage(Generic[P, D]):
         Whether it runs only when it is asked for by name: `snnb run` leaves it out.
     address_space : int
         Bytes of address space that its libraries need.
+    time_left : bool
+        Whether the time left may be estimated from its progress: not where totals are bounds, or several parts are
+        counted one after another.
     """
 
     kind: Kind[P, D]
@@ -98,6 +101,7 @@ class Stage(Generic[P, D]):
     always_new: bool = False
     optional: bool = False
     address_space: int = 0
+    time_left: bool = True
 
     @property
     def name(self) -> str:

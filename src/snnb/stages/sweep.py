@@ -69,7 +69,7 @@ def sweep(
     given: Given,
     *,
     say: Say = say_nothing,
-    bar: Callable[[str], ContextManager[Progress]] = no_bar,
+    bar: Callable[..., ContextManager[Progress]] = no_bar,
 ) -> List[Swept]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
@@ -145,7 +145,7 @@ def _without_up_to_date(say: Say) -> Say:
 
 
 def _made(
-    run: RunDirectory, point: Point, stack: ExitStack, say: Say, bar: Callable[[str], ContextManager[Progress]]
+    run: RunDirectory, point: Point, stack: ExitStack, say: Say, bar: Callable[..., ContextManager[Progress]]
 ) -> str:
     """Make the simulation of a point; the cluster, if there is to be one, stays for the next."""
     from snnb.cluster.connect import connected, is_open

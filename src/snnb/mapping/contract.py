@@ -1,0 +1,103 @@
+"""Contract a network to groups of neurons."""
+
+from functools import partial
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from snnb.interrupt import interruptible
+from snnb.mapping.contracted import Contracted
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.reach import Marks, Reached, reached
+
+
+class _Part(NamedTuple):
+    """The sets of one source population."""
+
+    axons: np.ndarray
+    degrees: np.ndarray
+    target: np.ndarray
+    source_set: np.ndarray
+    source: np.ndarray
+    weight: np.ndarray
+
+
+def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contracted:
+    """Contract neurons into groups.
+
+    Parameters
+    ----------
+    network : PlacedNetwork
+    group : ndarray of int32, shape (neurons,)
+        Group of each placed neuron.
+    groups : int
+        How many there are.
+
+    Returns
+    -------
+    Contracted
+    """
+    parts, marks, sets = [_nothing()], Marks(groups), 0
+    for population in network.sources:
+        connections = [c for projection in network.projections_from(population) for c in projection.connections]
+        if not connections:
+            continue
+        found = interruptible(partial(reached, connections, group, network.first, marks))
+        placed = population.first >= network.first
+        own = group[network.part(population)] if placed else np.empty(0, np.int32)
+        counts = network.counts[network.part(population)] if placed else np.empty(0, np.int64)
+        part = interruptible(partial(_part, found, own, counts, groups))
+        parts.append(part._replace(source_set=part.source_set + sets))
+        sets += part.axons.size
+    axons, degrees, target, source_set, source, weight = (np.concatenate(values) for values in zip(*parts))
+    synapses = np.bincount(group, network.in_degrees, minlength=groups).astype(np.int64)
+    target_set = np.repeat(np.arange(sets, dtype=np.int32), degrees)
+    into_start, into_order = _sorted_by(target, groups)
+    from_start, from_order = _sorted_by(source, groups)
+    return Contracted(
+        neurons=np.bincount(group, minlength=groups),
+        synapses=synapses,
+        axons=axons,
+        total=np.bincount(source_set, weight, minlength=sets).astype(np.int64),
+        target_start=np.concatenate([[0], np.cumsum(degrees)]),
+        target=target,
+        source_start=np.searchsorted(source_set, np.arange(sets + 1)),
+        source=source,
+        source_weight=weight,
+        into_start=into_start,
+        into=target_set[into_order],
+        from_start=from_start,
+        from_set=source_set[from_order].astype(np.int32),
+        from_weight=weight[from_order],
+    )
+
+
+def _nothing() -> _Part:
+    ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
+    return _Part(numbers, numbers, ids, numbers, ids, numbers)
+
+
+def _part(found: Reached, own: np.ndarray, counts: np.ndarray, groups: int) -> _Part:
+    """Merge equal sets, leave out empty ones, and sum up the spikes of each group in each set."""
+    from snnb.mapping.contract_kernels import number_distinct
+
+    number = np.empty(found.start.size - 1, np.int64)
+    table = np.full(1 << int(2 * number.size).bit_length(), -1, np.int64)
+    sets = number_distinct(found.start, found.label, table, number)
+    kept = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
+    degrees = np.diff(found.start)[kept]
+    start = np.concatenate([[0], np.cumsum(degrees)])
+    target = found.label[np.repeat(found.start[kept] - start[:-1], degrees) + np.arange(start[-1])]
+    set_of = number[found.set_of]
+    axons = np.bincount(set_of[set_of >= 0], minlength=sets)
+    spiking = np.flatnonzero((set_of[: own.size] >= 0) & (counts > 0))
+    key = set_of[spiking] * groups + own[spiking]
+    order = np.argsort(key, kind="stable")
+    key, begins = np.unique(key[order], return_index=True)
+    weight = np.add.reduceat(counts[spiking][order], begins) if key.size else np.empty(0, np.int64)
+    return _Part(axons, degrees, target, key // groups, (key % groups).astype(np.int32), weight)
+
+
+def _sorted_by(group: np.ndarray, groups: int) -> Tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(group, kind="stable")
+    return np.concatenate([[0], np.cumsum(np.bincount(group, minlength=groups))]), order
