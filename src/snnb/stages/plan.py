@@ -11,13 +11,15 @@ from snnb.errors import InputError, UpstreamError
 from snnb.memory import require_address_space
 from snnb.options import fitting, over, refuse_bad_values
 from snnb.progress import Progress, Say, say_nothing, silent
+from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
-from snnb.rundir.staleness import stale_reason, version_warnings
+from snnb.rundir.staleness import other_versions, stale_reason
 from snnb.stages.all import STAGES
 from snnb.stages.differences import in_words
 from snnb.stages.stage import AnyStage, Given, PlannedRun, StageResult, recorded_params, result_of
 
+OTHER_VERSIONS = "results that are up to date were made with other versions of"
 TENSORFLOW_PYTHON = "3.8"  # the newest for which TensorFlow 2.2 was built
 
 
@@ -92,6 +94,10 @@ def bring_up_to_date(
         tell(f"running ({reason})")
         result = _run_stage(run, stage, options, PlannedRun(names, given, name, tell), bar)
         outcomes[name] = Outcome(result, reason)
+    there = [outcome.result.record for outcome in outcomes.values() if outcome.reason is None]
+    others = dict.fromkeys(package for record in there for package in other_versions(record))
+    if others:
+        say(f"{OTHER_VERSIONS} {', '.join(others)}; see {run.path / manifest.NAME}")
     return list(outcomes.values())
 
 
@@ -102,8 +108,6 @@ def _present(run: RunDirectory, stage: AnyStage, options: Mapping[str, object], 
     figures = options.get("figures")
     if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
         tell(f"its figures stay as they are; --force makes it again, with figures as {figures}")
-    for warning in version_warnings(result.record):
-        tell(f"made with another version: {warning}")
     return result
 
 
