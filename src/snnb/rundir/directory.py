@@ -65,6 +65,8 @@ class RunDirectory:
     def create(cls, path: Path, info: RunInfo, kinds: Kinds) -> "RunDirectory":
         """Make a run directory with an empty manifest, or open the one that is there.
 
+        A run without a complete stage, which a failed first command leaves, is given to any model and data set.
+
         Raises
         ------
         UsageError
@@ -72,10 +74,16 @@ class RunDirectory:
         """
         if os.path.lexists(path / manifest.NAME):
             run = cls.open(path, kinds)
-            for field in ("model", "dataset", "model_source"):
-                there, wanted = getattr(run.manifest.run, field), getattr(info, field)
-                if there != wanted:
-                    raise UsageError(f"{path} is a run of {field} {there}, not {wanted}; give another --run-dir")
+            different = _different(run.manifest.run, info)
+            if different is None:
+                return run
+            if run.records():
+                raise UsageError(f"{path} is a run of {different}; give another --run-dir")
+            try:
+                with run.locked(wait=False):
+                    run._take_over(info)
+            except UpstreamError:
+                raise UsageError(f"{path} is becoming a run of {different}; give another --run-dir") from None
             return run
         others = (
             sorted(entry.name for entry in path.iterdir() if entry.name not in HOUSEKEEPING) if path.is_dir() else []
@@ -89,6 +97,13 @@ class RunDirectory:
         content = manifest_type(kinds)(run=info)
         manifest.save_manifest(content, path / manifest.NAME)
         return cls(path, content, kinds)
+
+    def _take_over(self, info: RunInfo) -> None:
+        """Give a run, which is locked, to a model and a data set; refuse one that has got a result meanwhile."""
+        if self.records():
+            raise UsageError(f"{self.path} was changed by another process meanwhile; run the command again")
+        self.manifest = self.manifest.model_copy(update={"run": info})
+        manifest.save_manifest(self.manifest, self.path / manifest.NAME)
 
     @property
     def model(self) -> str:
@@ -135,7 +150,10 @@ class RunDirectory:
     def locked(self, *, wait: bool = True, say: Say = say_nothing) -> Iterator[None]:
         """Hold the run for writing: wait for the lock, read the manifest again, remove what a killed stage has left."""
         with lock.locked(self.path, wait=wait, say=say):
-            self.manifest = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
+            content = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
+            if _different(content.run, self.manifest.run) is not None:
+                raise UsageError(f"{self.path} was given to another model meanwhile; run the command again")
+            self.manifest = content
             self.recover(say)
             try:
                 yield
@@ -278,11 +296,9 @@ class RunDirectory:
         except UpstreamError:
             holder = lock.holder_of(self.path)
             say(f"{self.path} is in use by {holder}; what follows may describe a stage that is not complete")
-        except OSError as error:
-            say(
-                "a stage was interrupted; the next `snnb` command that may write here puts it back "
-                f"({describe_os_error(error)})"
-            )
+        except (OSError, InputError) as error:
+            reason = describe_os_error(error) if isinstance(error, OSError) else error
+            say(f"a stage was interrupted; the next `snnb` command that may write here puts it back ({reason})")
 
     def interrupted(self) -> Dict[str, Path]:
         """Return the directories that were replaced or removed when interrupted, and where the recorded ones are."""
@@ -290,3 +306,11 @@ class RunDirectory:
             **replacing.moved_aside(self.path, self.records(), self.kinds, self.hashes),
             **removal.half_removed(self.path, self.records(), self.kinds),
         }
+
+
+def _different(there: RunInfo, wanted: RunInfo) -> Optional[str]:
+    """Say in which field two runs differ, as `model a, not b`; None where they are of one model and data set."""
+    for field in ("model", "dataset", "model_source"):
+        if getattr(there, field) != getattr(wanted, field):
+            return f"{field} {getattr(there, field)}, not {getattr(wanted, field)}"
+    return None
