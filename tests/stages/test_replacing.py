@@ -84,7 +84,7 @@ def test_a_run_directory_with_other_files_is_refused(tmp_path):
 
 
 def test_a_damaged_simulation_is_repaired_in_place_by_the_command_that_verify_names(run):
-    from snnb.stages.plan import repairs
+    from snnb.stages.verify import repairs
 
     stamp = next(iter(run.records_of("simulate")))
     sums = run.path / "simulations" / stamp / "spike_rate_sums.npz"

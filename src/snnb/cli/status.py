@@ -33,7 +33,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
         document.append(
             {
                 "stage": state.name,
-                "up_to_date": state.reason is None and not state.made_with,
+                "up_to_date": state.up_to_date,
                 "reason": state.reason,
                 "made_with": dict(state.made_with),
                 "started_utc": timing.started_utc if timing else None,

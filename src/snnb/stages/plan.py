@@ -1,6 +1,5 @@
 """Find out which stages must run and why, by following what each stage needs; and run them."""
 
-import shlex
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
 from snnb.rundir.staleness import other_versions, stale_reason
+from snnb.rundir.verification import INTERRUPTED
 from snnb.stages.all import STAGES
 from snnb.stages.differences import in_words
 from snnb.stages.stage import AnyStage, Given, PlannedRun, StageResult, recorded_params, result_of
@@ -198,6 +198,11 @@ class StageState:
     made_with: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    def up_to_date(self) -> bool:
+        """Whether it is complete, not stale, and made with the present parameters."""
+        return self.reason is None and not self.made_with
+
+    @property
     def in_words(self) -> str:
         """The state as a person reads it."""
         if self.record is None:
@@ -218,7 +223,7 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
 
     def state(stage: AnyStage, shown: str, directory: str, record: Optional[AnyRecord]) -> StageState:
         if directory in aside:
-            return StageState(shown, record, "interrupted while it was replaced; the next stage command puts it back")
+            return StageState(shown, record, INTERRUPTED)
         before = stage.made_with(run, record) if record is not None else {}
         if record is not None and before:
             made_with = {name: value for params in before.values() for name, value in params.items()}
@@ -246,15 +251,3 @@ def _without_inputs_of(record: AnyRecord, stages: Sequence[str]) -> AnyRecord:
     """Leave out the inputs that the stages make of which a run has one result each."""
     folders = tuple(f"{STAGES[name].kind.directory}/" for name in stages if STAGES[name].kind.names is None)
     return record.model_copy(update={"inputs": [file for file in record.inputs if not file.path.startswith(folders)]})
-
-
-def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
-    """Return commands that make damaged results again, in order; `damaged` is that of a `Verification`."""
-    by_key = {stage.kind.key: stage for stage in STAGES.values()}
-    commands = []
-    for damage in damaged:
-        key, _, name = damage.partition("/")
-        stage = by_key[key]
-        words = shlex.join([stage.name, *stage.again(run, name)])
-        commands.append(f"`snnb {words} --run-dir {shlex.quote(str(run.path))}`")
-    return commands

@@ -20,6 +20,7 @@ from snnb.stages import prepare
 from snnb.stages.differences import in_words
 from snnb.stages.exports import refuse_files_of_runs
 from snnb.stages.graph import recorded_class, simulation_of
+from snnb.stages.plan import state_of_stages
 from snnb.stages.provenance import provenance_section
 from snnb.stages.report_simulation import Part, as_written, simulation_part
 from snnb.stages.simulations import Simulation, simulations_of
@@ -134,6 +135,7 @@ def _latest(records: Mapping[str, AnyRecord]) -> Optional[str]:
 
 
 def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Simulation]) -> Section:
+    states = {state.name: state.in_words for state in state_of_stages(run)}
     rows = [
         (
             one.stamp + (" (this page)" if one is found else ""),
@@ -141,10 +143,12 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
             f"{one.record.params.samples:,}",
             one.quality,
             in_words(one.differs),
+            states[run.directory_of("simulate", one.stamp)],
         )
         for one in there
     ]
-    tables = [Table(("simulation", "label", "samples", "SNN", "differs in"), rows, right=(2, 3))] if rows else []
+    heads = ("simulation", "label", "samples", "SNN", "differs in", "state")
+    tables = [Table(heads, rows, right=(2, 3))] if rows else []
     words = [f"Created {run.manifest.run.created_utc} with snnb {run.manifest.run.snnb_version}."]
     warnings = [] if found is None else [f"Warning: {warning}." for warning in found.record.warnings]
     return Section("overview", "The run", [*words, *warnings], tables=tables)
