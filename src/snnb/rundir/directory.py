@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Union
 
 from snnb.errors import InputError, UpstreamError, UsageError
-from snnb.files import describe_os_error, disk_full_told, sync_tree
+from snnb.files import disk_full_told, sync_tree
 from snnb.options import Options
 from snnb.progress import Say, say_nothing
 from snnb.rundir import lock, manifest, removal, replacing
@@ -74,7 +74,7 @@ class RunDirectory:
         """
         if os.path.lexists(path / manifest.NAME):
             run = cls.open(path, kinds)
-            different = _different(run.manifest.run, info)
+            different = run.manifest.run.difference(info)
             if different is None:
                 return run
             if run.records():
@@ -151,7 +151,7 @@ class RunDirectory:
         """Hold the run for writing: wait for the lock, read the manifest again, remove what a killed stage has left."""
         with lock.locked(self.path, wait=wait, say=say):
             content = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
-            if _different(content.run, self.manifest.run) is not None:
+            if content.run.difference(self.manifest.run) is not None:
                 raise UsageError(f"{self.path} was given to another model meanwhile; run the command again")
             self.manifest = content
             self.recover(say)
@@ -218,7 +218,7 @@ class RunDirectory:
                 warnings=output.warnings,
                 details=output.details,
             )
-            self._save(stage, name, record)
+            self.save_record(stage, name, record)
         finally:
             self.recover()
         self.hashes.save()
@@ -230,7 +230,8 @@ class RunDirectory:
                     f"{self.path / record.path} was changed while the stage read it; run the command again"
                 )
 
-    def _save(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
+    def save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
+        """Record a result whose directory is in place."""
         stages, kind = self.manifest.stages, self.kind(stage)
         changed = record if kind.names is None else dict(sorted({**self.records_of(stage), str(name): record}.items()))
         content = self.manifest.model_copy(update={"stages": stages.model_copy(update={kind.key: changed})})
@@ -281,36 +282,9 @@ class RunDirectory:
         removal.settle_removals(self.path, self.records(), self.kinds, say)
         replacing.recover(self.path, self.records(), self.kinds, self.hashes, say)
 
-    def settle(self, say: Say) -> None:
-        """Recover before a command that only reads, if it can be done at once; else say why not."""
-        if not any(
-            (
-                *replacing.left_behind(self.path, self.records(), self.kinds),
-                *removal.removals_left(self.path, self.kinds),
-            )
-        ):
-            return
-        try:
-            with self.locked(wait=False):
-                return
-        except UpstreamError:
-            holder = lock.holder_of(self.path)
-            say(f"{self.path} is in use by {holder}; what follows may describe a stage that is not complete")
-        except (OSError, InputError) as error:
-            reason = describe_os_error(error) if isinstance(error, OSError) else error
-            say(f"a stage was interrupted; the next `snnb` command that may write here puts it back ({reason})")
-
     def interrupted(self) -> Dict[str, Path]:
         """Return the directories that were replaced or removed when interrupted, and where the recorded ones are."""
         return {
             **replacing.moved_aside(self.path, self.records(), self.kinds, self.hashes),
             **removal.half_removed(self.path, self.records(), self.kinds),
         }
-
-
-def _different(there: RunInfo, wanted: RunInfo) -> Optional[str]:
-    """Say in which field two runs differ, as `model a, not b`; None where they are of one model and data set."""
-    for field in ("model", "dataset", "model_source"):
-        if getattr(there, field) != getattr(wanted, field):
-            return f"{field} {getattr(there, field)}, not {getattr(wanted, field)}"
-    return None
