@@ -19,6 +19,7 @@ from snnb.stages.all import STAGES
 from snnb.stages.differences import in_words
 from snnb.stages.stage import AnyStage, Given, PlannedRun, StageResult, recorded_params, result_of
 
+UP_TO_DATE = "up to date"
 OTHER_VERSIONS = "results that are up to date were made with other versions of"
 TENSORFLOW_PYTHON = "3.8"  # the newest for which TensorFlow 2.2 was built
 
@@ -103,7 +104,7 @@ def bring_up_to_date(
 
 def _present(run: RunDirectory, stage: AnyStage, options: Mapping[str, object], tell: Say) -> StageResult:
     """Return the result of a stage that is up to date."""
-    tell("up to date")
+    tell(UP_TO_DATE)
     result = result_of(run, stage.name, stage.serves(run, options))
     figures = options.get("figures")
     if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):

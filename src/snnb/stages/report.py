@@ -23,6 +23,7 @@ from snnb.stages.graph import recorded_class, simulation_of
 from snnb.stages.plan import state_of_stages
 from snnb.stages.provenance import provenance_section
 from snnb.stages.report_simulation import Part, as_written, simulation_part
+from snnb.stages.simulate import in_force
 from snnb.stages.simulations import Simulation, simulations_of
 from snnb.stages.stage import recorded
 from snnb.text import JsonValue, read_text
@@ -70,7 +71,7 @@ def write_report(
     there = {found.stamp: found for found in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
-    stamp = simulation or _latest({name: found.record for name, found in there.items()})
+    stamp = simulation or in_force(run) or max(there, default=None)
     write_text_atomically(target, render(_page(run, list(there.values()), stamp, progress)))
     return target
 

@@ -5,12 +5,11 @@ from typing import Dict, List, Optional, Sequence, cast
 
 from snnb.options import Options
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import StageRecord
 from snnb.stages import simulate
 from snnb.stages.differences import ByStage, differing
 from snnb.text import JsonValue
 
-SimulationRecord = StageRecord[simulate.SimulateParams, simulate.SimulateDetails]
+SimulationRecord = simulate.SimulationRecord
 
 
 @dataclass(frozen=True)
