@@ -44,7 +44,7 @@ def section(name: str, command: Command) -> List[str]:
     rows = [
         f"| {spelling(p)} | {variable(name, p)} | {getattr(p, 'help', None) or ''} |"
         for p in command.get_params(context)
-        if p.name != "help"
+        if p.name != "help" and not (isinstance(p, Option) and p.hidden)
     ]
     head = [f"\n## snnb {name}\n", f"{command.help}\n", "| option | variable | meaning |", "|---|---|---|", *rows]
     return [*head, *(printed(name) if any(p.name == "json" for p in command.params) else [])]

@@ -57,6 +57,7 @@ def test_on_a_read_only_mount_a_stage_says_so_and_the_run_still_verifies(disk, s
     result = snnb(stage, disk)
     assert result.returncode == 3, result.stderr
     assert "read-only" in result.stderr
+    assert "copy the run" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     for command in ("status", "verify"):
         checked = subprocess.run(

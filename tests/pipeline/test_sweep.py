@@ -40,7 +40,7 @@ def test_points_run_once_and_what_they_share_too(run):
     swept = _sweep(run, "percentile=99,99.9", "threshold=0.9", said=said)
     assert [one.ran for one in swept] == [True] * 2
     assert [line for line in said if line.startswith("train")] == []
-    assert len([line for line in said if line.startswith("parse: running")]) == 2  # the run has 99.9
+    assert len([line for line in said if line.startswith("parse: running")]) == 1  # the run has 99.9
     after = open_run(run.path)
     made = after.records_of("simulate")
     assert set(made) == before | {one.stamp for one in swept}
@@ -68,6 +68,59 @@ def test_points_run_once_and_what_they_share_too(run):
     again = _sweep(after, "percentile=99,99.9", "threshold=0.9", said=said)
     assert [(one.ran, one.stamp) for one in again] == [(False, one.stamp) for one in swept]
     assert [line for line in said if "running" in line] == []
+
+
+def _own_results(run):
+    """What a sweep must leave as it was: the files of training and conversion, and the records of them."""
+    files = [path for name in ("train", "parse") for path in (run.path / name).rglob("*")]
+    stages = run.manifest.stages
+    return {path: path.read_bytes() for path in files}, stages.prepare, stages.train, stages.parse
+
+
+def test_the_options_in_force_are_those_of_before_the_sweep(run):
+    face = Run(path=run.path)
+    own = face.simulate(**FIXED["simulate"], threshold=1.1).directory.name
+    before = _own_results(open_run(run.path))
+    swept = _sweep(open_run(run.path), "train.seed=1", "percentile=99,99.9")
+    assert all(one.ran for one in swept)
+    after = open_run(run.path)
+    assert _own_results(after) == before
+    assert not (run.path / ".sweep").exists()
+    assert face.graph().directory.name == own
+    assert face.map(hardware="loihi").record.details.graph == own
+    assert f"simulation {own}" in face.report().read_text()
+    params = face.simulate().record.params
+    assert (params.threshold, params.duration, params.samples) == (1.1, 6, 12)
+    # With its options, that of a sweep serves.
+    wanted = next(one.stamp for one in _sweep(open_run(run.path), "duration=8", given={"simulate": {"samples": 9}}))
+    with after.locked():
+        options = {"simulate": {"samples": 9, "duration": 8}}
+        assert bring_up_to_date(after, "graph", options)[-1].result.directory.name == wanted
+
+
+def test_a_run_without_results_has_those_of_the_first_point(tmp_path):
+    run = Run("mini_network", tmp_path / "run")
+    swept = run.sweep({"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"])
+    after = open_run(run.path)
+    assert after.record_of("parse").params.percentile == 99
+    assert [after.records_of("simulate")[one.stamp].details.swept for one in swept] == [False, True]
+    assert Run(path=run.path).graph().directory.name == swept[0].stamp
+
+
+def test_an_interrupted_sweep_leaves_the_options_and_goes_on(run):
+    def stop(message):
+        if message.startswith("sweep: 2 of 3"):
+            raise KeyboardInterrupt
+
+    before, grid = _own_results(run), ("percentile=98,99", "duration=6")
+    with run.locked(), pytest.raises(KeyboardInterrupt):
+        sweep(run, read_grid(["percentile=98,97,99"], FIXED), FIXED, say=stop)
+    after = open_run(run.path)
+    assert _own_results(after) == before
+    assert len(after.records_of("simulate")) == 2
+    given = {"simulate": {"samples": 12, "engine": "event"}}
+    assert [one.ran for one in _sweep(after, *grid, given=given)] == [False, True]
+    assert verify_run(open_run(run.path)).problems == []
 
 
 def test_a_program_sweeps_as_the_command_does(run):
@@ -114,7 +167,7 @@ def test_a_model_file_that_has_changed_makes_every_point_anew(tmp_path):
 
 
 def test_an_axis_that_is_a_column_too_is_one_column(run):
-    assert main(["sweep", "--dir", str(run.path), "--grid", "samples=5,7", "--duration", "3", "--json"]) == 0
+    assert main(["sweep", str(run.path), "--grid", "samples=5,7", "--duration", "3", "--json"]) == 0
     with (run.path / "sweep.csv").open(newline="") as file:
         head, *rows = csv.reader(file)
     assert head.count("samples") == 1

@@ -142,12 +142,6 @@ def test_a_folder_with_other_things_does_not_become_a_run(tmp_path):
     assert not (tmp_path / "manifest.yaml").exists()
 
 
-def test_a_run_is_of_one_model(run):
-    info = RunInfo(model="lenet_mnist", dataset="mnist", created_utc="", snnb_version="0")
-    with pytest.raises(UsageError, match="mini_network, not lenet_mnist"):
-        RunDirectory.create(run.path, info, KINDS)
-
-
 def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_path):
     with run.locked():
         write(run, "first")
@@ -155,3 +149,17 @@ def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_
     before = sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*"))
     assert verify_run(RunDirectory.open(moved, KINDS)).problems == []
     assert sorted((p, p.stat().st_mtime_ns) for p in moved.rglob("*")) == before
+
+
+def test_a_run_without_a_complete_stage_is_taken_by_another_data_set_and_one_with_a_stage_is_not(run, write):
+    other = run.manifest.run.model_copy(update={"dataset": "mnist"})
+    with run.locked(), pytest.raises(UsageError, match="is becoming a run of dataset digits, not mnist"):
+        RunDirectory.create(run.path, other, KINDS)  # another process may be in its first stage
+    taken = RunDirectory.create(run.path, other, KINDS)
+    assert RunDirectory.open(run.path, KINDS).manifest.run.dataset == taken.manifest.run.dataset == "mnist"
+    with pytest.raises(UsageError, match="was given to another model meanwhile"), run.locked():
+        pass
+    with taken.locked():
+        write(taken, "first")
+    with pytest.raises(UsageError, match="is a run of dataset mnist, not digits"):
+        RunDirectory.create(run.path, run.manifest.run, KINDS)

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from snnb.errors import InputError, UpstreamError
+from snnb.rundir.settle import settle
 
 
 @pytest.fixture
@@ -84,6 +85,6 @@ def test_reading_beside_a_running_stage_says_who_works_there(run, write, held_el
     child, _ = held_elsewhere
     (run.path / ".incomplete-dataset").mkdir()
     said = []
-    run.settle(said.append)
+    settle(run, said.append)
     assert f"in use by process {child}" in said[0]
     assert (run.path / ".incomplete-dataset").is_dir()

@@ -14,9 +14,10 @@ from snnb.cli.main import main
 from snnb.errors import InputError, UsageError
 from snnb.mapping.mapping import Mapping
 from snnb.rundir.verification import verify_run
-from snnb.stages.plan import repairs, state_of_stages
+from snnb.stages.plan import state_of_stages
 from snnb.stages.report import write_report
 from snnb.stages.runs import open_run
+from snnb.stages.verify import repairs
 
 NEURONS = 362
 FILES = {"partition.txt", "cores.csv", "cost.json", "traffic.npz", "mapping.png", "traffic.png", "log.txt"}

@@ -13,6 +13,7 @@ import yaml
 import snnb.rundir.manifest
 from snnb import Run
 from snnb.errors import InputError, UpstreamError, UsageError
+from snnb.rundir.settle import settle
 from snnb.rundir.verification import verify_run
 from snnb.stages.removal import carry_out, plan_removal
 from snnb.stages.runs import open_run
@@ -242,7 +243,7 @@ def test_a_link_left_aside_in_a_run_of_somebody_else_removes_nothing_behind_it(r
     victim.mkdir()
     (victim / "thesis.tex").write_text("mine")
     (run.path / "simulations" / ".removed-20200101T000000Z").symlink_to(victim)
-    open_run(run.path).settle(print)
+    settle(open_run(run.path), print)
     assert (victim / "thesis.tex").read_text() == "mine"
     assert whole(run)
 
@@ -296,7 +297,7 @@ def test_killed_at_every_step_of_a_removal_all_of_it_is_done_or_nothing(run, tmp
             seen.append([process.stdout.readline().strip() for _ in range(step + 1)][-1])
             process.kill()
         assert verify_run(open_run(path)).problems == []
-        open_run(path).settle(print)
+        settle(open_run(path), print)
         assert whole(open_run(path))
         left = set(open_run(path).records())
         done = step > seen.index("save_manifest before") if "save_manifest before" in seen else False

@@ -8,6 +8,7 @@ import pytest
 
 from snnb import Run
 from snnb.errors import InputError, UsageError
+from snnb.rundir.settle import settle
 from snnb.rundir.verification import verify_run
 from snnb.stages.runs import open_run
 
@@ -42,7 +43,7 @@ def test_killed_behind_a_link_the_next_start_puts_it_right(run, on_another_disk)
         [],
         ["dataset: interrupted while it was replaced; the next stage command puts it back"],
     )
-    opened.settle(print)
+    settle(opened, print)
     assert opened.interrupted() == {}
     assert verify_run(opened).notes == []
     assert sorted(entry.name for entry in on_another_disk.parent.iterdir()) == ["arrays"]
@@ -84,7 +85,7 @@ def test_a_run_directory_with_other_files_is_refused(tmp_path):
 
 
 def test_a_damaged_simulation_is_repaired_in_place_by_the_command_that_verify_names(run):
-    from snnb.stages.plan import repairs
+    from snnb.stages.verify import repairs
 
     stamp = next(iter(run.records_of("simulate")))
     sums = run.path / "simulations" / stamp / "spike_rate_sums.npz"
@@ -121,7 +122,7 @@ def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, dam
     if damaged:
         (run.path / "train" / "training_plot.png").write_bytes(b"edited")
     model = (run.path / "train" / "mini_network.h5").read_bytes()
-    open_run(run.path).settle(print)
+    settle(open_run(run.path), print)
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
     assert not os.path.lexists(aside)
     assert len(verify_run(open_run(run.path)).problems) == damaged
@@ -133,7 +134,7 @@ def test_what_was_replaced_long_ago_is_not_put_back_over_what_is_recorded(run):
     (run.path / ".replaced-train" / "training_metrics.json").write_bytes(b"the one before")
     (run.path / "train" / "training_plot.png").write_bytes(b"edited")
     model = (run.path / "train" / "mini_network.h5").read_bytes()
-    open_run(run.path).settle(print)
+    settle(open_run(run.path), print)
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
 
 

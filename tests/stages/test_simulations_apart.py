@@ -80,6 +80,9 @@ def test_simulations_of_several_percentiles_and_durations(run):
     assert "made with percentile 99.9" in line
     assert "short, $low$ <b>" in line
     assert "duration 20" in line
+    notes = [note for note in face.verify().notes if low in note or high in note]
+    assert notes == [f"simulations/{low}: made with percentile 99.9"]
+    assert "<td>made with percentile 99.9</td>" in face.report().read_text()
 
     (run.path / "simulations" / low / "log.txt").write_text("altered")
     damaged = states(run)[f"simulations/{low}"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 
 import pytest
@@ -174,3 +175,13 @@ def test_what_the_toolbox_does_not_have_is_refused_first_and_a_recorded_one_give
     said = []
     assert resolve_simulation(run, {"engine": "toolbox"}, said.append).record_spikes == 0
     assert said == ["--record-spikes 2 was recorded, but is not valid with these options; 0 is used"]
+
+
+def test_other_versions_are_one_line_for_all_stages(run):
+    path = run.path / "manifest.yaml"
+    path.write_text(re.sub("numpy: .*", "numpy: 0.0.1", re.sub("python: 3.*", "python: 3.0.1", path.read_text())))
+    said = []
+    with run.locked():
+        bring_up_to_date(run, "graph", {}, say=said.append)
+    (line,) = [line for line in said if "version" in line]
+    assert line.endswith(f"made with other versions of python, numpy; see {path}")

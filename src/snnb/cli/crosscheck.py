@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, List, Optional
 import typer
 from typing_extensions import Annotated, get_args
 
-from snnb.cli import output, signals
-from snnb.cli.parameters import Json, Quiet, RunDir, Verbose
+from snnb.cli import output
+from snnb.cli.opened import opened
+from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
 from snnb.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def _simulators() -> List[str]:
 
 
 def crosscheck(
-    run_dir: RunDir = None,
+    run_dir: ExistingRun = None,
     simulator: Annotated[
         str,
         typer.Option("--with", help="The simulator: brian2, sanafe or scipy.", autocompletion=_simulators),
@@ -37,16 +38,11 @@ def crosscheck(
 ) -> None:
     """Simulate the exported graph in another simulator, and compare the spikes of every neuron."""
     console = output.configure(json, verbose, quiet)
-    if run_dir is None:
-        raise UsageError("give --run-dir of a run that has a graph")
     if simulator not in _simulators():
         raise UsageError(f"--with {simulator}: there is no such simulator; give one of {', '.join(_simulators())}")
     from snnb.stages import crosscheck as stage
-    from snnb.stages.runs import open_run
 
-    run = open_run(run_dir)
-    signals.answer()
-    run.settle(console.say)
+    run = opened(run_dir, console.say)
     try:
         with console.bar("crosscheck") as progress:
             checked = stage.crosscheck(

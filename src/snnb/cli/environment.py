@@ -9,7 +9,8 @@ import click
 def refuse_unknown_variables(context: click.Context) -> None:
     """Raise `click.UsageError` for a variable such as SNNB_TRAIN_EPOCH: the command `train` has no such option."""
     prefix = f"{context.auto_envvar_prefix}_"
-    known = {(parameter.name or "").upper() for parameter in context.command.get_params(context)}
+    parameters = context.command.get_params(context)
+    known = {(parameter.name or "").upper() for parameter in parameters if isinstance(parameter, click.Option)}
     for variable in sorted(os.environ):
         name = variable[len(prefix) :]
         if variable.startswith(prefix) and name not in known:

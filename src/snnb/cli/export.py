@@ -6,9 +6,10 @@ from typing import List, Mapping, Optional
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output, signals
+from snnb.cli import output
+from snnb.cli.opened import opened
 from snnb.cli.parameters import (
-    Directory,
+    ExistingRun,
     Json,
     Quiet,
     SomePath,
@@ -30,7 +31,6 @@ def _formats() -> List[str]:
 
 
 def _common(
-    directory: Directory,
     format: Annotated[
         str,
         typer.Option(
@@ -40,6 +40,7 @@ def _common(
             show_default=False,
         ),
     ],
+    run_dir: ExistingRun = None,
     output_path: Annotated[
         Optional[Path],
         typer.Option(
@@ -61,7 +62,7 @@ def _common(
 
 
 def _export(
-    directory: Path,
+    run_dir: Optional[Path],
     format: str,
     output_path: Optional[Path],
     graph: Optional[str],
@@ -75,11 +76,8 @@ def _export(
     from rich.filesize import decimal
 
     from snnb.stages.exports import export_graph
-    from snnb.stages.runs import open_run
 
-    run = open_run(directory)
-    signals.answer()
-    run.settle(console.say)
+    run = opened(run_dir, console.say)
     given = validated(ExportOptions, chosen(options, ExportOptions, list(options)))
     with console.bar("export") as progress:
         written = export_graph(

@@ -7,6 +7,7 @@ import click
 from typer.core import TyperCommand, TyperOption
 
 from snnb.cli.environment import refuse_unknown_variables
+from snnb.cli.run_argument import RUN_DIR, run_argument, take_run
 from snnb.stages.all import CHAIN, STAGES
 
 COMMON = "Common"
@@ -27,16 +28,16 @@ _FIRST_OF_RUN = (
 )
 EXAMPLES: Dict[str, Sequence[str]] = {
     "prepare": ("snnb prepare --model lenet_mnist", "snnb prepare --model lenet_cifar10 --source ~/cifar --limit 1000"),
-    "train": ("snnb train --model lenet_mnist --epochs 5", "snnb train --run-dir runs/lenet_mnist --set dropout=0.3"),
-    "parse": ("snnb parse --model lenet_mnist", "snnb parse --run-dir runs/lenet_mnist --percentile 99"),
+    "train": ("snnb train --model lenet_mnist --epochs 5", "snnb train runs/lenet_mnist --set dropout=0.3"),
+    "parse": ("snnb parse --model lenet_mnist", "snnb parse runs/lenet_mnist --percentile 99"),
     "simulate": (
         "snnb simulate --model lenet_mnist --samples 100 --duration 50",
-        "snnb simulate --run-dir runs/lenet_mnist --input poisson --input-rate 200",
+        "snnb simulate runs/lenet_mnist --input poisson --input-rate 200",
     ),
-    "graph": ("snnb graph --model lenet_mnist", "snnb graph --run-dir runs/lenet_mnist --pool-weight mean"),
+    "graph": ("snnb graph --model lenet_mnist", "snnb graph runs/lenet_mnist --pool-weight mean"),
     "map": (
-        "snnb map --run-dir runs/lenet_mnist --hardware loihi",
-        "snnb map --run-dir runs/lenet_mnist --hardware my_chip.yaml --partition cores.txt",
+        "snnb map runs/lenet_mnist --hardware loihi",
+        "snnb map runs/lenet_mnist --hardware my_chip.yaml --partition cores.txt",
     ),
     "run": ("snnb run --model mini_network", "snnb run --model lenet_mnist --epochs 5 --samples 200 --duration 100"),
     "sweep": (
@@ -51,8 +52,8 @@ EXAMPLES: Dict[str, Sequence[str]] = {
     "report": ("snnb report runs/lenet_mnist", "snnb report runs/lenet_mnist --output lenet.html"),
     "compare": ("snnb compare runs/lenet_mnist", "snnb compare runs/lenet_mnist runs/lenet_cifar10 --figure both.svg"),
     "crosscheck": (
-        "snnb crosscheck --run-dir runs/lenet_mnist --with scipy",
-        "snnb crosscheck --run-dir runs/lenet_mnist --with brian2 --samples 5",
+        "snnb crosscheck runs/lenet_mnist --with scipy",
+        "snnb crosscheck runs/lenet_mnist --with brian2 --samples 5",
     ),
     "remove": ("snnb remove runs/lenet_mnist 20260102T030405Z", "snnb remove runs/lenet_mnist 20260102T030405Z --yes"),
     "verify": ("snnb verify runs/lenet_mnist", "snnb verify runs/lenet_mnist --json"),
@@ -71,10 +72,13 @@ class HelpfulCommand(TyperCommand):
             if isinstance(parameter, TyperOption):
                 parameter.show_envvar = False
                 parameter.rich_help_panel = _panel(self.name or "", parameter.name or "") or parameter.rich_help_panel
+        if any(parameter.name == RUN_DIR for parameter in self.params):
+            self.params.insert(0, run_argument())
 
     def parse_args(self, context: click.Context, arguments: List[str]) -> List[str]:
         """Read the options; a variable in place of one that the command does not have is refused."""
         left = super().parse_args(context, arguments)
+        take_run(context)
         if not context.resilient_parsing:
             refuse_unknown_variables(context)
         return left

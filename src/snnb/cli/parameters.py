@@ -68,10 +68,14 @@ class SomePath(click.ParamType):
 RunDir = Annotated[
     Optional[Path],
     typer.Option(
-        help="Run directory; by default $SNNB_RUNS/MODEL or runs/MODEL.",
+        help="Same as RUN; by default $SNNB_RUNS/MODEL or runs/MODEL.",
         click_type=SomePath(),
         show_default=False,
     ),
+]
+ExistingRun = Annotated[
+    Optional[Path],
+    typer.Option("--run-dir", help="Run directory; the same as RUN.", click_type=SomePath(), show_default=False),
 ]
 Directory = Annotated[Path, typer.Argument(help="A run directory.", click_type=SomePath(), show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]

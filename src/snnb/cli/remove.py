@@ -6,7 +6,8 @@ from typing import List
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output, signals
+from snnb.cli import output
+from snnb.cli.opened import opened
 from snnb.cli.parameters import Directory, Json, NoWait, Quiet, Verbose
 from snnb.errors import UsageError
 
@@ -35,11 +36,8 @@ def remove(
     from rich.filesize import decimal
 
     from snnb.stages.removal import carry_out, plan_removal
-    from snnb.stages.runs import open_run
 
-    run = open_run(directory)
-    signals.answer()
-    run.settle(console.say)
+    run = opened(directory, console.say)
     planned = plan_removal(run, stamps, with_dependents=with_dependents)
     what = f"{', '.join(planned.directories)} ({decimal(planned.size_bytes)})"
     if not yes and not _agreed(f"remove {what} from {run.path}?"):

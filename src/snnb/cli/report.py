@@ -6,12 +6,13 @@ from typing import Optional
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output, signals
-from snnb.cli.parameters import Directory, Json, Quiet, SomePath, Verbose
+from snnb.cli import output
+from snnb.cli.opened import opened
+from snnb.cli.parameters import ExistingRun, Json, Quiet, SomePath, Verbose
 
 
 def report(
-    directory: Directory,
+    run_dir: ExistingRun = None,
     simulation: Annotated[
         Optional[str], typer.Option(metavar="STAMP", help="Stamp of a simulation; by default the latest.")
     ] = None,
@@ -32,11 +33,8 @@ def report(
     """Write one HTML page about a run: network, training, accuracy, rates, traffic, mapping, how it was made."""
     console = output.configure(json, verbose, quiet)
     from snnb.stages.report import write_report
-    from snnb.stages.runs import open_run
 
-    run = open_run(directory)
-    signals.answer()
-    run.settle(console.say)
+    run = opened(run_dir, console.say)
     with console.bar("report") as progress:
         path = write_report(run, simulation=simulation, output=output_path, force=force, progress=progress)
     console.result([f"report: {path}"], {"report": path, "size_bytes": path.stat().st_size})

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Dict, List, Optional
 
-from snnb.cli import output, signals
-from snnb.cli.parameters import Directory, Json, Quiet, Verbose
+from snnb.cli import output
+from snnb.cli.opened import opened
+from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
 from snnb.text import JsonValue
 
 if TYPE_CHECKING:
@@ -11,18 +12,15 @@ if TYPE_CHECKING:
     from snnb.stages.simulations import Simulation
 
 
-def status(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+def status(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Show the stages of a run, up to date or stale and why, and what tells its simulations apart."""
     console = output.configure(json, verbose, quiet)
     from snnb.stages.differences import in_words
     from snnb.stages.exports import stale_exports
     from snnb.stages.plan import state_of_stages
-    from snnb.stages.runs import open_run
     from snnb.stages.simulations import simulations_of
 
-    run = open_run(directory)
-    signals.answer()
-    run.settle(console.say)
+    run = opened(run_dir, console.say)
     simulations = {run.directory_of("simulate", found.stamp): found for found in simulations_of(run)}
     document: List[Dict[str, JsonValue]] = []
     rows: List[List[str]] = [["stage", "state", "when", "took", "label", "samples", "SNN", "differs in"]]
@@ -34,7 +32,7 @@ def status(directory: Directory, json: Json = False, verbose: Verbose = False, q
         document.append(
             {
                 "stage": state.name,
-                "up_to_date": state.reason is None and not state.made_with,
+                "up_to_date": state.up_to_date,
                 "reason": state.reason,
                 "made_with": dict(state.made_with),
                 "started_utc": timing.started_utc if timing else None,

@@ -2,23 +2,20 @@
 
 from dataclasses import asdict
 
-from snnb.cli import output, signals
-from snnb.cli.parameters import Directory, Json, Quiet, Verbose
+from snnb.cli import output
+from snnb.cli.opened import opened
+from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
 from snnb.errors import VerificationError
 
 
-def verify(directory: Directory, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+def verify(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Compare all files with the hashes that the manifest records."""
     console = output.configure(json, verbose, quiet)
-    from snnb.rundir.verification import verify_run
-    from snnb.stages.plan import repairs
-    from snnb.stages.runs import open_run
+    from snnb.stages.verify import repairs, verification_of
 
-    run = open_run(directory)
-    signals.answer()
-    run.settle(console.say)
+    run = opened(run_dir, console.say)
     with console.bar("verify") as progress:
-        found = verify_run(run, progress)
+        found = verification_of(run, progress)
     for note in found.notes:
         console.say(note)
     for problem in found.problems:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Union
 
 from snnb.errors import InputError, UpstreamError, UsageError
-from snnb.files import describe_os_error, disk_full_told, sync_tree
+from snnb.files import disk_full_told, sync_tree
 from snnb.options import Options
 from snnb.progress import Say, say_nothing
 from snnb.rundir import lock, manifest, removal, replacing
@@ -65,6 +65,8 @@ class RunDirectory:
     def create(cls, path: Path, info: RunInfo, kinds: Kinds) -> "RunDirectory":
         """Make a run directory with an empty manifest, or open the one that is there.
 
+        A run without a complete stage, which a failed first command leaves, is given to any model and data set.
+
         Raises
         ------
         UsageError
@@ -72,10 +74,16 @@ class RunDirectory:
         """
         if os.path.lexists(path / manifest.NAME):
             run = cls.open(path, kinds)
-            for field in ("model", "dataset", "model_source"):
-                there, wanted = getattr(run.manifest.run, field), getattr(info, field)
-                if there != wanted:
-                    raise UsageError(f"{path} is a run of {field} {there}, not {wanted}; give another --run-dir")
+            different = run.manifest.run.difference(info)
+            if different is None:
+                return run
+            if run.records():
+                raise UsageError(f"{path} is a run of {different}; give another --run-dir")
+            try:
+                with run.locked(wait=False):
+                    run._take_over(info)
+            except UpstreamError:
+                raise UsageError(f"{path} is becoming a run of {different}; give another --run-dir") from None
             return run
         others = (
             sorted(entry.name for entry in path.iterdir() if entry.name not in HOUSEKEEPING) if path.is_dir() else []
@@ -89,6 +97,13 @@ class RunDirectory:
         content = manifest_type(kinds)(run=info)
         manifest.save_manifest(content, path / manifest.NAME)
         return cls(path, content, kinds)
+
+    def _take_over(self, info: RunInfo) -> None:
+        """Give a run, which is locked, to a model and a data set; refuse one that has got a result meanwhile."""
+        if self.records():
+            raise UsageError(f"{self.path} was changed by another process meanwhile; run the command again")
+        self.manifest = self.manifest.model_copy(update={"run": info})
+        manifest.save_manifest(self.manifest, self.path / manifest.NAME)
 
     @property
     def model(self) -> str:
@@ -135,7 +150,10 @@ class RunDirectory:
     def locked(self, *, wait: bool = True, say: Say = say_nothing) -> Iterator[None]:
         """Hold the run for writing: wait for the lock, read the manifest again, remove what a killed stage has left."""
         with lock.locked(self.path, wait=wait, say=say):
-            self.manifest = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
+            content = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
+            if content.run.difference(self.manifest.run) is not None:
+                raise UsageError(f"{self.path} was given to another model meanwhile; run the command again")
+            self.manifest = content
             self.recover(say)
             try:
                 yield
@@ -200,7 +218,7 @@ class RunDirectory:
                 warnings=output.warnings,
                 details=output.details,
             )
-            self._save(stage, name, record)
+            self.save_record(stage, name, record)
         finally:
             self.recover()
         self.hashes.save()
@@ -212,7 +230,8 @@ class RunDirectory:
                     f"{self.path / record.path} was changed while the stage read it; run the command again"
                 )
 
-    def _save(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
+    def save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
+        """Record a result whose directory is in place."""
         stages, kind = self.manifest.stages, self.kind(stage)
         changed = record if kind.names is None else dict(sorted({**self.records_of(stage), str(name): record}.items()))
         content = self.manifest.model_copy(update={"stages": stages.model_copy(update={kind.key: changed})})
@@ -262,27 +281,6 @@ class RunDirectory:
         """Undo what a killed stage has left, so that the directories are those that the manifest names."""
         removal.settle_removals(self.path, self.records(), self.kinds, say)
         replacing.recover(self.path, self.records(), self.kinds, self.hashes, say)
-
-    def settle(self, say: Say) -> None:
-        """Recover before a command that only reads, if it can be done at once; else say why not."""
-        if not any(
-            (
-                *replacing.left_behind(self.path, self.records(), self.kinds),
-                *removal.removals_left(self.path, self.kinds),
-            )
-        ):
-            return
-        try:
-            with self.locked(wait=False):
-                return
-        except UpstreamError:
-            holder = lock.holder_of(self.path)
-            say(f"{self.path} is in use by {holder}; what follows may describe a stage that is not complete")
-        except OSError as error:
-            say(
-                "a stage was interrupted; the next `snnb` command that may write here puts it back "
-                f"({describe_os_error(error)})"
-            )
 
     def interrupted(self) -> Dict[str, Path]:
         """Return the directories that were replaced or removed when interrupted, and where the recorded ones are."""

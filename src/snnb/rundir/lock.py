@@ -3,6 +3,7 @@
 The lock is flock(2) on `RUN/.lock`. A link there is not followed, since a run directory may come from somebody else.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +23,7 @@ from snnb.text import load_json, printable
 
 LOCK, HOLDER = ".lock", ".lock-holder"
 POLL_SECONDS = 0.2
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def holder_of(directory: Path) -> str:
@@ -54,13 +56,15 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
     UpstreamError
         Another process holds it and `wait` is false.
     InputError
-        `.lock` is a link or no regular file.
-    OSError
-        The directory cannot be written.
+        `.lock` is a link or no regular file, or the directory is read-only.
     """
-    descriptor = os.open(
-        str(directory / LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666
-    )
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(str(directory / LOCK), flags, 0o666)
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        raise InputError(f"{directory} is read-only ({error.strerror}); copy the run and work on the copy") from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputError(f"{directory / LOCK} is no regular file; remove it")

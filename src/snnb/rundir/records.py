@@ -120,6 +120,13 @@ class RunInfo(Record):
     created_utc: str
     snnb_version: str
 
+    def difference(self, wanted: "RunInfo") -> Optional[str]:
+        """Say in what another run differs, as `model a, not b`; None where it is of the same model and data set."""
+        for field in ("model", "dataset", "model_source"):
+            if getattr(self, field) != getattr(wanted, field):
+                return f"{field} {getattr(self, field)}, not {getattr(wanted, field)}"
+        return None
+
 
 @dataclass(frozen=True)
 class Kind(Generic[P, D]):

@@ -76,11 +76,8 @@ def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
     return "has changed" if file.external or (run.path / file.path).exists() else "is missing"
 
 
-def version_warnings(record: AnyRecord) -> List[str]:
-    """Return a line for each package that has another version now than when it computed the stage."""
+def other_versions(record: AnyRecord) -> List[str]:
+    """Return the packages that have another version now than when they computed the stage."""
     then, now = record.environment.model_dump(), {**current_environment().model_dump(), "torch": version_of("torch")}
-    return [
-        f"{name} {then[name]} then, {now[name]} now"
-        for name in ("python", "snnb", "numpy", "tensorflow", "snntoolbox", "torch")
-        if now[name] is not None and then[name] is not None and then[name] != now[name]
-    ]
+    names = ("python", "snnb", "numpy", "tensorflow", "snntoolbox", "torch")
+    return [name for name in names if None not in (now[name], then[name]) and then[name] != now[name]]

@@ -11,6 +11,8 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import changed
 from snnb.rundir.records import FileRecord
 
+INTERRUPTED = "interrupted while it was replaced; the next stage command puts it back"
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -38,8 +40,8 @@ class Verification:
 def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     """Hash every recorded file again and compare.
 
-    Outputs must exist as recorded. An input that has changed makes its stage stale, and a file outside the run may have
-    changed or be on another machine: both are notes.
+    Outputs must exist as recorded. A file outside the run may have changed or be on another machine, which is a note.
+    Whether a stage is up to date is not examined: see `snnb.stages.plan.state_of_stages`.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     hashes: Dict[str, str] = {}
     damaged: Dict[str, None] = {}  # in order
     aside = run.interrupted()
-    notes += [f"{path}: interrupted while it was replaced; the next stage command puts it back" for path in aside]
+    notes += [f"{path}: {INTERRUPTED}" for path in aside]
     single = {kind.directory: kind.name for kind in run.kinds if kind.names is None}
     records = {single.get(directory, directory): record for directory, record in run.records().items()}
     total = sum(file.size_bytes for record in records.values() for file in record.outputs)
@@ -75,9 +77,8 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     for stage, record in records.items():
         for file in record.inputs:
             if not file.external:
-                if hashes.get(file.path) != file.sha256:
-                    notes.append(f"{stage}: stale, made from another {file.path}")
-            elif not Path(file.path).exists():
+                continue
+            if not Path(file.path).exists():
                 notes.append(f"{stage}: {file.path} (outside the run) is not on this machine")
             else:
                 difference = _outside(file)

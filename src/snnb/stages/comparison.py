@@ -120,9 +120,13 @@ def compare(places: Sequence[str]) -> List[Compared]:
 
 
 def split_place(text: str) -> Tuple[Path, Optional[str]]:
-    """Return run and stamp of `RUN:STAMP`; no stamp for the path of a run, which may itself have a colon."""
+    """Return run and stamp of `RUN:STAMP`; no stamp for the path of a run, which may itself have a colon.
+
+    What follows a run's path and a colon counts as a stamp even where it has not the form of one.
+    """
     path, _, stamp = text.rpartition(":")
-    if path and re.fullmatch(STAMP, stamp) and not (Path(text) / manifest.NAME).exists():
+    named = re.fullmatch(STAMP, stamp) or (Path(path) / manifest.NAME).exists()
+    if path and named and not (Path(text) / manifest.NAME).exists():
         return Path(path), stamp
     return Path(text), None
 

@@ -80,7 +80,8 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
             raise UsageError("--weights-only uses no spikes; leave out --class")
         return params
     records = run.records_of("simulate")
-    stamp = max(records, default=None) if params.simulation is None else _stamp_in(run, params.simulation)
+    latest = simulate.in_force(run) or max(records, default=None)
+    stamp = latest if params.simulation is None else _stamp_in(run, params.simulation)
     if stamp not in records:
         there = ", ".join(records) or "none yet"
         raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {there}")
@@ -120,7 +121,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if given.get("weights_only"):
         raise UsageError("--weights-only uses no spikes; leave out --class")
     if simulated in planned.stages:
-        params = params_in_force(simulate.KIND, {}, recorded(run, simulate.KIND), planned.given.get(simulated, {}))
+        record, options = simulate.record_in_force(run), planned.given.get(simulated, {})
+        params = params_in_force(simulate.KIND, {}, record, options)
         _refuse_without_classes(run, str(given["class_name"]), params.by, "has, or would have,")
         prepared = None if planned.given.get(prepare.KIND.name) else recorded(run, prepare.KIND)
         if prepared is not None:

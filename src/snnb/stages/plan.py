@@ -1,6 +1,5 @@
 """Find out which stages must run and why, by following what each stage needs; and run them."""
 
-import shlex
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,13 +10,17 @@ from snnb.errors import InputError, UpstreamError, how_to_install
 from snnb.memory import require_address_space
 from snnb.options import fitting, over, refuse_bad_values
 from snnb.progress import Progress, Say, say_nothing, silent
+from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
-from snnb.rundir.staleness import stale_reason, version_warnings
+from snnb.rundir.staleness import other_versions, stale_reason
+from snnb.rundir.verification import INTERRUPTED
 from snnb.stages.all import STAGES
 from snnb.stages.differences import in_words
 from snnb.stages.stage import AnyStage, Given, PlannedRun, StageResult, recorded_params, result_of
 
+UP_TO_DATE = "up to date"
+OTHER_VERSIONS = "results that are up to date were made with other versions of"
 TENSORFLOW_PYTHON = "3.8"  # the newest for which TensorFlow 2.2 was built
 
 
@@ -92,18 +95,20 @@ def bring_up_to_date(
         tell(f"running ({reason})")
         result = _run_stage(run, stage, options, PlannedRun(names, given, name, tell), bar)
         outcomes[name] = Outcome(result, reason)
+    there = [outcome.result.record for outcome in outcomes.values() if outcome.reason is None]
+    others = dict.fromkeys(package for record in there for package in other_versions(record))
+    if others:
+        say(f"{OTHER_VERSIONS} {', '.join(others)}; see {run.path / manifest.NAME}")
     return list(outcomes.values())
 
 
 def _present(run: RunDirectory, stage: AnyStage, options: Mapping[str, object], tell: Say) -> StageResult:
     """Return the result of a stage that is up to date."""
-    tell("up to date")
+    tell(UP_TO_DATE)
     result = result_of(run, stage.name, stage.serves(run, options))
     figures = options.get("figures")
     if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
         tell(f"its figures stay as they are; --force makes it again, with figures as {figures}")
-    for warning in version_warnings(result.record):
-        tell(f"made with another version: {warning}")
     return result
 
 
@@ -194,6 +199,11 @@ class StageState:
     made_with: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    def up_to_date(self) -> bool:
+        """Whether it is complete, not stale, and made with the present parameters."""
+        return self.reason is None and not self.made_with
+
+    @property
     def in_words(self) -> str:
         """The state as a person reads it."""
         if self.record is None:
@@ -214,7 +224,7 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
 
     def state(stage: AnyStage, shown: str, directory: str, record: Optional[AnyRecord]) -> StageState:
         if directory in aside:
-            return StageState(shown, record, "interrupted while it was replaced; the next stage command puts it back")
+            return StageState(shown, record, INTERRUPTED)
         before = stage.made_with(run, record) if record is not None else {}
         if record is not None and before:
             made_with = {name: value for params in before.values() for name, value in params.items()}
@@ -242,15 +252,3 @@ def _without_inputs_of(record: AnyRecord, stages: Sequence[str]) -> AnyRecord:
     """Leave out the inputs that the stages make of which a run has one result each."""
     folders = tuple(f"{STAGES[name].kind.directory}/" for name in stages if STAGES[name].kind.names is None)
     return record.model_copy(update={"inputs": [file for file in record.inputs if not file.path.startswith(folders)]})
-
-
-def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
-    """Return commands that make damaged results again, in order; `damaged` is that of a `Verification`."""
-    by_key = {stage.kind.key: stage for stage in STAGES.values()}
-    commands = []
-    for damage in damaged:
-        key, _, name = damage.partition("/")
-        stage = by_key[key]
-        words = shlex.join([stage.name, *stage.again(run, name)])
-        commands.append(f"`snnb {words} --run-dir {shlex.quote(str(run.path))}`")
-    return commands

@@ -20,8 +20,10 @@ from snnb.stages import prepare
 from snnb.stages.differences import in_words
 from snnb.stages.exports import refuse_files_of_runs
 from snnb.stages.graph import recorded_class, simulation_of
+from snnb.stages.plan import state_of_stages
 from snnb.stages.provenance import provenance_section
 from snnb.stages.report_simulation import Part, as_written, simulation_part
+from snnb.stages.simulate import in_force
 from snnb.stages.simulations import Simulation, simulations_of
 from snnb.stages.stage import recorded
 from snnb.stages.train import shown_params
@@ -70,7 +72,7 @@ def write_report(
     there = {found.stamp: found for found in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
-    stamp = simulation or _latest({name: found.record for name, found in there.items()})
+    stamp = simulation or in_force(run) or max(there, default=None)
     write_text_atomically(target, render(_page(run, list(there.values()), stamp, progress)))
     return target
 
@@ -135,6 +137,7 @@ def _latest(records: Mapping[str, AnyRecord]) -> Optional[str]:
 
 
 def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Simulation]) -> Section:
+    states = {state.name: state.in_words for state in state_of_stages(run)}
     rows = [
         (
             one.stamp + (" (this page)" if one is found else ""),
@@ -142,10 +145,12 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
             f"{one.record.params.samples:,}",
             one.quality,
             in_words(one.differs),
+            states[run.directory_of("simulate", one.stamp)],
         )
         for one in there
     ]
-    tables = [Table(("simulation", "label", "samples", "SNN", "differs in"), rows, right=(2, 3))] if rows else []
+    heads = ("simulation", "label", "samples", "SNN", "differs in", "state")
+    tables = [Table(heads, rows, right=(2, 3))] if rows else []
     words = [f"Created {run.manifest.run.created_utc} with snnb {run.manifest.run.snnb_version}."]
     warnings = [] if found is None else [f"Warning: {warning}." for warning in found.record.warnings]
     return Section("overview", "The run", [*words, *warnings], tables=tables)

@@ -9,7 +9,7 @@ from snnb.errors import UsageError
 from snnb.options import validated
 from snnb.progress import Say, say_nothing
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.verification import Verification, verify_run
+from snnb.rundir.verification import Verification
 from snnb.stages.all import STAGES
 from snnb.stages.exports import export_graph
 from snnb.stages.grid import axes_of
@@ -28,6 +28,7 @@ from snnb.stages.runs import open_or_create
 from snnb.stages.signatures import with_options_of
 from snnb.stages.stage import StageResult
 from snnb.stages.sweep import Swept, sweep
+from snnb.stages.verify import verification_of
 from snnb.synapses.export.export_options import ExportOptions
 
 if TYPE_CHECKING:
@@ -181,8 +182,8 @@ class Run:
         return write_report(self.directory, simulation=simulation, output=target, force=force)
 
     def verify(self) -> Verification:
-        """Hash everything that the manifest records again."""
-        return verify_run(self.directory)
+        """Hash everything that the manifest records again, and note which results are not up to date."""
+        return verification_of(self.directory)
 
     def _stage(self, name: str, force: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}

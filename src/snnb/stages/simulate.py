@@ -80,7 +80,7 @@ class SimulateDetails(Record):
 
     `training` and `conversion` are the parameters that the simulated network was made with, `sources` the files outside
     the run that the training has read, such as the model's: those of `train` and `parse` may be others by now. They are
-    None in a record that was written before they were recorded.
+    None in a record that was written before they were recorded. `swept`: a sweep made it, so its options are not kept.
     """
 
     engine: str
@@ -90,13 +90,26 @@ class SimulateDetails(Record):
     training: Optional[TrainParams] = None
     conversion: Optional[ParseParams] = None
     sources: Optional[List[FileRecord]] = None
+    swept: bool = False
 
 
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
+SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
+
+
+def in_force(run: RunDirectory) -> Optional[str]:
+    """Return the stamp of the latest simulation that no sweep has made; None without one."""
+    return max((s for s, record in run.records_of(KIND.name).items() if not record.details.swept), default=None)
+
+
+def record_in_force(run: RunDirectory) -> Optional[SimulationRecord]:
+    """Return the record of the simulation whose options are kept for the next; None without one."""
+    stamp = in_force(run)
+    return None if stamp is None else recorded(run, KIND, stamp)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> SimulateParams:
-    """Return the parameters in force: those of the latest simulation, or of the repaired one, unless others are given.
+    """Return the parameters in force: those of `in_force`, or of the repaired simulation, unless others are given.
 
     Raises
     ------
@@ -105,7 +118,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     """
     from snnb.stages.model import class_count
 
-    record = recorded(run, KIND)
+    record = record_in_force(run)
     if given.get("repair") is not None:
         record = _to_repair(run, given, say)
     details = recorded_details(run, prepare.KIND)
@@ -125,11 +138,9 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     return params
 
 
-def _to_repair(
-    run: RunDirectory, given: Mapping[str, object], say: Say
-) -> StageRecord[SimulateParams, SimulateDetails]:
-    free, stamp = ["workers", "scheduler", "label", "figures"], given["repair"]
-    record = record_to_repair(run, KIND, given, "a simulation", free)
+def _to_repair(run: RunDirectory, given: Mapping[str, object], say: Say) -> SimulationRecord:
+    stamp = given["repair"]
+    record = record_to_repair(run, KIND, given, "a simulation", ["workers", "scheduler", "label", "figures"])
     if not all(run.hashes.matches(file) for file in record.inputs):
         if all(run.hashes.matches(file) for file in record.outputs):
             raise UsageError(
@@ -155,11 +166,17 @@ def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
 
 
 def latest_matching(run: RunDirectory, given: Mapping[str, object]) -> Optional[str]:
-    """Return the stamp of the latest simulation that is up to date with the given options; None without one."""
+    """Return the stamp of the latest simulation that is up to date with the given options; None without one.
+
+    One that a sweep has made must have all of the parameters in force.
+    """
     records = run.records_of(KIND.name)
-    for stamp in sorted(records, reverse=True):
+    for stamp in sorted(records, key=lambda stamp: (not records[stamp].details.swept, stamp), reverse=True):
+        record = records[stamp]
         with suppress(UsageError):  # not valid together with what this one was made with, so another one
-            if stale_reason(run, records[stamp], given) is None:
+            if record.details.swept and record.params.model_dump() != resolve(run, given).model_dump():
+                continue
+            if stale_reason(run, record, given) is None:
                 return stamp
     return None
 
@@ -169,7 +186,7 @@ def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
         return f"repairs {resolve(run, options).repair}"
     if latest_matching(run, options) is not None:
         return None
-    return stale_reason(run, run.record_of(KIND.name), options)
+    return stale_reason(run, record_in_force(run), options)
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
@@ -189,6 +206,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     progress(0, params.samples)
     details = recorded_details(run, prepare.KIND)
     stamp = params.repair or run.new_stamp(KIND.name)
+    before = recorded(run, KIND, params.repair) if params.repair is not None else None
     read = inputs(run, params)
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
     copied = [run.path / path for path in read if not path.startswith("dataset/")]
@@ -223,17 +241,17 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             engine=result.engine,
             engine_reason=result.engine_reason,
             mean_rates=dict(result.mean_rates),
-            label=_label(run, params),
+            label=_label(params, before),
             training=_params_of(run, train.KIND),
             conversion=_params_of(run, parse.KIND),
             sources=_sources(run),
+            swept=before is not None and before.details.swept,
         )
     return result_of(run, "simulate", stamp)
 
 
-def _label(run: RunDirectory, params: SimulateParams) -> Optional[str]:
+def _label(params: SimulateParams, before: Optional[SimulationRecord]) -> Optional[str]:
     """Return the label that is given; a simulation that is repaired keeps its own."""
-    before = recorded(run, KIND, params.repair) if params.repair is not None else None
     return before.details.label if params.label is None and before is not None else params.label
 
 
@@ -247,7 +265,7 @@ def _params_of(run: RunDirectory, kind: Kind[P, D]) -> Optional[P]:
     return record.params if record is not None else None
 
 
-def _made_with(run: RunDirectory, record: StageRecord[SimulateParams, SimulateDetails]) -> Dict[str, Dict[str, object]]:
+def _made_with(run: RunDirectory, record: SimulationRecord) -> Dict[str, Dict[str, object]]:
     """Return by stage the parameters of the simulated network where those of the present network are others."""
     pairs = {
         train.KIND.name: (record.details.training, _params_of(run, train.KIND)),

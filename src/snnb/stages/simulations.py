@@ -5,13 +5,12 @@ from typing import Dict, List, Optional, cast
 
 from snnb.options import Options
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import StageRecord
 from snnb.stages import simulate
 from snnb.stages.differences import ByStage, differing
 from snnb.stages.train import shown_params
 from snnb.text import JsonValue
 
-SimulationRecord = StageRecord[simulate.SimulateParams, simulate.SimulateDetails]
+SimulationRecord = simulate.SimulationRecord
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,23 @@
 import csv
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Optional, Sequence, cast
+from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Sequence, cast
 
 import numpy as np
 
 from snnb.errors import InputError, UsageError
-from snnb.files import open_regular
-from snnb.options import Options
+from snnb.files import open_regular, remove
 from snnb.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.staleness import input_difference, stale_reason
 from snnb.simulation.settings import refuse_missing_packages
-from snnb.stages import parse, simulate, train
+from snnb.stages import simulate, train
 from snnb.stages.comparison import Compared, compared_one
 from snnb.stages.differences import in_words
 from snnb.stages.grid import Axis, Point, in_order_of_stages, points_of
-from snnb.stages.plan import bring_up_to_date, check_options, no_bar
+from snnb.stages.plan import OTHER_VERSIONS, UP_TO_DATE, bring_up_to_date, check_options, no_bar
 from snnb.stages.simulations import SimulationRecord
 from snnb.stages.stage import Given
+from snnb.stages.sweep_points import SCRATCH, simulate_point, simulation_of
 from snnb.text import JsonValue
 from snnb.whole import written_whole
 
@@ -73,6 +72,9 @@ def sweep(
 ) -> List[Swept]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
+    The training, the conversion and the options that later commands keep stay as they were before. Only in a run
+    without any of its own they are those of the first point.
+
     Interrupted, it goes on where it was: a simulation of the run with the options of a point, made of the present data
     set and training, is that point's. The table has the rows of the points that are done.
 
@@ -106,96 +108,43 @@ def sweep(
     _refuse_foreign_files(run)
     for point in points:
         check_options(run, simulate.KIND.name, point.given)
-    bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=_without_up_to_date(say), bar=bar)
+    tell = _news(say, UP_TO_DATE)
+    bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=tell, bar=bar)
     for point in points:
         params = simulate.resolve(run, point.given.get(simulate.KIND.name, {}))
         try:
             refuse_missing_packages(params)
         except InputError:
-            if _simulation_of(run, point) is None:
+            if simulation_of(run, point) is None:
                 raise
     done: Dict[int, Swept] = {}
     with ExitStack() as stack:
         for turn, number in enumerate(in_order_of_stages(points, axes), 1):
             point = points[number]
-            stamp = _simulation_of(run, point)
+            stamp = simulation_of(run, point)
             told = f"sweep: {turn} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
             say(told + (f": there, {stamp}" if stamp is not None else ""))
             ran = stamp is None
             if stamp is None:
-                stamp = _made(run, point, stack, _without_up_to_date(say), bar)
+                stamp = simulate_point(run, point, stack, say=_news(say, UP_TO_DATE, OTHER_VERSIONS), bar=bar)
             done[number] = Swept(point, stamp, ran, _row(run, point, stamp))
             if ran:
                 _write_table(run, axes, done)
     _write_table(run, axes, done)
     swept = [done[number] for number in range(len(points))]
     _draw(run, axes, swept)
-    if any(one.ran for one in swept):
-        last = max(run.records_of("simulate"))
-        say(f"sweep: later commands take options that they are not given from the last simulation, {last}")
+    remove(run.path / SCRATCH)
     return swept
 
 
-def _without_up_to_date(say: Say) -> Say:
+def _news(say: Say, *left_out: str) -> Say:
+    """Return a function that passes on all messages but those that contain one of some texts."""
+
     def tell(message: str) -> None:
-        if not message.endswith(": up to date"):
+        if not any(text in message for text in left_out):
             say(message)
 
     return tell
-
-
-def _made(
-    run: RunDirectory, point: Point, stack: ExitStack, say: Say, bar: Callable[..., ContextManager[Progress]]
-) -> str:
-    """Make the simulation of a point; the cluster, if there is to be one, stays for the next."""
-    from snnb.cluster.connect import connected, is_open
-
-    bring_up_to_date(run, parse.KIND.name, point.given, say=say, bar=bar)
-    params = simulate.resolve(run, point.given.get(simulate.KIND.name, {}))
-    shared = params.workers, params.scheduler
-    if shared != (1, None) and not is_open(*shared):
-        stack.enter_context(connected(*shared))
-    return bring_up_to_date(run, simulate.KIND.name, point.given, say=say, bar=bar)[-1].result.directory.name
-
-
-def _simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
-    """Return the stamp of the run's latest simulation with the options of a point; None without one."""
-    asked = [
-        train.resolve(run, point.given.get("train", {})),
-        parse.resolve(run, point.given.get("parse", {})),
-        simulate.resolve(run, point.given.get("simulate", {})),
-    ]
-    records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
-    for stamp in sorted(records, reverse=True):
-        record = records[stamp]
-        made = [record.details.training, record.details.conversion, record.params]
-        if all(_same(one, other) for one, other in zip(asked, made)) and _is_whole(run, record, asked):
-            return stamp
-    return None
-
-
-def _same(one: Options, other: Optional[Options]) -> bool:
-    return other is not None and one.model_dump(mode="json") == other.model_dump(mode="json")
-
-
-def _is_whole(run: RunDirectory, record: SimulationRecord, asked: Sequence[Options]) -> bool:
-    """Whether a simulation's files are as they were written, and it was made of what the run holds now.
-
-    Of a network that was trained or converted with other options than the run's present one, only that the data set and
-    the model's own file are the present ones can be told.
-    """
-    present = ["dataset/"]
-    for name, params in (("train", asked[0]), ("parse", asked[1])):
-        now = run.record_of(name)
-        if now is None or not _same(now.params, params):
-            break
-        if stale_reason(run, now, {}) is not None:
-            return False
-        present.append(f"{run.directory_of(name)}/")
-    read = [file for file in record.inputs if file.path.startswith(tuple(present))]
-    if any(input_difference(run, file) for file in (*read, *(record.details.sources or ()))):
-        return False
-    return all(run.hashes.matches(file) for file in record.outputs)
 
 
 def _row(run: RunDirectory, point: Point, stamp: str) -> Dict[str, JsonValue]:

@@ -1,0 +1,32 @@
+"""Open the run that a command works on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from snnb.cli import signals
+from snnb.errors import UsageError
+from snnb.progress import Say
+
+if TYPE_CHECKING:
+    from snnb.rundir.directory import RunDirectory
+
+
+def opened(run_dir: Optional[Path], say: Say) -> "RunDirectory":
+    """Open an existing run, and recover what a killed stage has left.
+
+    Parameters
+    ----------
+    run_dir : Path or None
+        What was given as the run; without it `UsageError` is raised.
+    say : callable
+        Called with what cannot be recovered now.
+    """
+    if run_dir is None:
+        raise UsageError("give the directory of a run, as in `snnb status runs/lenet_mnist`")
+    from snnb.rundir.settle import settle
+    from snnb.stages.runs import open_run
+
+    run = open_run(run_dir)
+    signals.answer()
+    settle(run, say)
+    return run

@@ -1,0 +1,49 @@
+"""The run as first argument, as `--run-dir`, and under the former name `--dir`."""
+
+import json
+import shutil
+
+import pytest
+
+from snnb.cli.main import main
+from tests.pipeline.conftest import RECORDED
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(shutil.copytree(RECORDED, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "report", "parse"])
+def test_the_run_is_the_first_argument_or_an_option(path, command, capsys):
+    for words in ([path], ["--run-dir", path], [path, "--run-dir", f"{path}/"]):
+        assert main([command, *words, "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert str(document.get("run_dir") or document["report"]).startswith(path)
+
+
+def test_the_former_name_of_the_option_of_sweep_is_taken_and_not_shown(path, capsys):
+    grid = ["--grid", "samples=3", "--duration", "2", "--json"]
+    for words in (["--dir", path], [path]):
+        assert main(["sweep", *words, *grid]) == 0
+        assert json.loads(capsys.readouterr().out)["run_dir"] == path
+    assert main(["sweep", "--help"]) == 0
+    assert "--dir " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["status", "map", "train", "crosscheck", "export", "sweep"])
+def test_two_runs_are_refused(path, command, capsys):
+    more = {"export": ["--format", "csv"], "sweep": ["--grid", "samples=3"]}.get(command, [])
+    assert main([command, path, "--run-dir", "elsewhere", *more]) == 2
+    assert f"two runs are given, {path} and elsewhere; give one" in capsys.readouterr().err
+
+
+def test_an_argument_wins_over_the_environment(path, capsys, monkeypatch):
+    monkeypatch.setenv("SNNB_STATUS_RUN_DIR", "elsewhere")
+    assert main(["status", path]) == 0
+    assert main(["status"]) == 3
+    monkeypatch.delenv("SNNB_STATUS_RUN_DIR")
+    assert main(["status"]) == 2
+    assert "give the directory of a run" in capsys.readouterr().err
+    monkeypatch.setenv("SNNB_STATUS_RUN", path)  # an argument has no variable
+    assert main(["status", path]) == 2
