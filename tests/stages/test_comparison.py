@@ -84,7 +84,9 @@ def test_table_json_and_figure(five, tmp_path):
     lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
     assert "short & <quick>" in lines["label"]
     assert lines["percentile"].split() == ["percentile", "99.9", "99", "99", "99"]
-    assert "spinemap_5x5 sequential: energy (pJ)" in lines
+    (mapped,) = [line.split() for line in result.stdout.splitlines() if "spinemap_5x5" in line]
+    (cost,) = compare([str(five.path)])[-1].mappings
+    assert mapped[:5] == [cost.graph, cost.stamp, "spinemap_5x5", "sequential", str(cost.cores)]
     assert "model" not in lines  # one run
     assert sum(line.startswith("samples ") for line in result.stdout.splitlines()) == 1
     assert lines[f"picture: {figure}"]
@@ -114,8 +116,9 @@ def test_status_names_what_differs(five, capsys):
     assert main(["status", str(five.path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (line,) = [line for line in lines if "short & <quick>" in line]
-    assert "made with percentile 99.9" in line
+    assert "percentile 99.9" in line
     assert "duration 50" in line
+    assert sum("made with percentile 99.9" in line for line in lines) == 1
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf"])
