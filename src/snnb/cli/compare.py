@@ -136,12 +136,14 @@ def _number(value: Optional[float]) -> str:
 
 def _draw(path: Path, found: "List[Compared]", force: bool) -> None:
     from snnb.report.accuracies import Course, plot_courses
+    from snnb.stages.comparison import names_apart
 
     errors = [one.ann_error for one in found if one.ann_error is not None]
     if errors and len(errors) < len(found):
         raise UsageError("--figure: classifiers and networks that reproduce their input have no common axis")
     courses = [
-        Course(one.name, one.by_step, float((one.ann_error if errors else one.ann_accuracy) or 0)) for one in found
+        Course(name, one.by_step, float((one.ann_error if errors else one.ann_accuracy) or 0))
+        for name, one in zip(names_apart(found), found)
     ]
     with written_whole(path, force=force) as temporary:
         plot_courses(temporary, courses, "mean squared error" if errors else "accuracy")

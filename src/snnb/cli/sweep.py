@@ -22,6 +22,7 @@ from snnb.cli.parameters import (
 from snnb.cli.stage_command import options_of
 from snnb.formatting import accuracy, quantity
 from snnb.stages.all import STAGES
+from snnb.text import JsonValue
 
 if TYPE_CHECKING:
     from snnb.stages.grid import Axis
@@ -105,7 +106,7 @@ def _results(row: Mapping[str, object], axes: "Sequence[Axis]") -> Dict[str, obj
     return {name: value for name, value in row.items() if name not in titles}
 
 
-def _table(points: Sequence[Mapping[str, object]]) -> List[str]:
+def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
     """Lay the points out in columns, without those that are empty; the table in the run has all of them."""
     names = [name for name in points[0] if name not in NOT_SHOWN and any(point[name] is not None for point in points)]
     rows = [[HEADS.get(name, name) for name in names], *([_shown(point, name) for name in names] for point in points)]
@@ -113,7 +114,7 @@ def _table(points: Sequence[Mapping[str, object]]) -> List[str]:
     return output.table_lines(rows, right=range(len(names)), drop=drop)
 
 
-def _shown(point: Mapping[str, object], name: str) -> str:
+def _shown(point: Mapping[str, JsonValue], name: str) -> str:
     value = point[name]
     if value is None:
         return ""

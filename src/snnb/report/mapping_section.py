@@ -13,11 +13,11 @@ from snnb.report.page import Figure, Section, Table
 TITLE = "Mapping"
 FEW_CORES, MOST_CORES = 25, 256  # that are listed openly, and at all
 Layers = Sequence[Tuple[str, int]]  # names and sizes of the populations on cores, in the order of ids
-Rows = List[Tuple[str, ...]]
+Row = Tuple[str, ...]
 
 
 def mapping_section(
-    mapping: Mapping, layers: Layers, every: Table, words: List[str], further: Rows, sequential: float
+    mapping: Mapping, layers: Layers, every: Table, words: List[str], further: Sequence[Row], sequential: float
 ) -> Section:
     """Return the section.
 
@@ -31,7 +31,7 @@ def mapping_section(
         All mappings of the run.
     words : list of str
         About the latest.
-    further : list of tuple of str
+    further : sequence of tuple of str
         Further rows of the table of costs: cost, value, unit.
     sequential : float
         Spikes between cores per sample of the sequential mapping.
@@ -79,9 +79,9 @@ def cores_table(mapping: Mapping, layers: Layers) -> Table:
     return Table(("core", "x, y", *HELD, "layers (neurons)"), rows, right=(0, 2, 3, 4))
 
 
-def cost_table(mapping: Mapping, further: Rows, sequential: float) -> Table:
+def cost_table(mapping: Mapping, further: Sequence[Row], sequential: float) -> Table:
     """Return the costs; first the spikes between cores beside those of the sequential mapping."""
-    rows: Rows = []
+    rows: List[Row] = []
     for name, value in mapping.cost.items():
         if name == "energy_pj":
             rows.append(("energy", energy(value), "per sample"))

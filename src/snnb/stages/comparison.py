@@ -14,6 +14,7 @@ from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.simulation.file_names import ACCURACIES, SUMS
 from snnb.simulation.quality import wilson_interval
 from snnb.stages import map as mapping
+from snnb.stages.differences import in_words
 from snnb.stages.runs import open_run
 from snnb.stages.simulations import SimulationRecord, apart
 from snnb.stages.stage import unaltered
@@ -129,10 +130,20 @@ class Compared:
     mappings: List[MappingCost]
     by_step: List[float]
 
-    @property
-    def name(self) -> str:
-        """Its label, or run and stamp."""
-        return self.label or f"{self.run.name}:{self.stamp}"
+
+def names_apart(compared: Sequence[Compared]) -> List[str]:
+    """Return a name for each simulation: its label, or else the parameters that differ.
+
+    The stamp is added where these are equal, and of several runs the run's name.
+    """
+    several = len({one.run for one in compared}) > 1
+    names = [
+        ": ".join(filter(None, [one.run.name if several else "", one.label or in_words(one.differs)]))
+        for one in compared
+    ]
+    return [
+        name if name and names.count(name) == 1 else f"{name} {one.stamp}".strip() for name, one in zip(names, compared)
+    ]
 
 
 def compare(places: Sequence[str]) -> List[Compared]:

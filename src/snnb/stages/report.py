@@ -228,8 +228,8 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     unit = "spikes a sample and time step over a link in one direction, in the busiest bin of time"
     further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
     words = [
-        "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is that "
-        "of the spikes to those of the sequential mapping.",
+        "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "
+        "that of the spikes to those of the sequential mapping.",
         f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {latest.row[2]} "
         f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. A core is filled as far as it holds neurons, "
         "from blue (the first layers) to red (the last)."
