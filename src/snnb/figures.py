@@ -55,6 +55,11 @@ def plain(name: str, longest: int = 32) -> str:
     return drawn.replace("$", r"\$")
 
 
+def legend_width(names: Sequence[str], columns: int) -> float:
+    """Return the width in inches of a legend with so many columns."""
+    return columns * max(2.6, 0.5 + 0.08 * max(map(len, names), default=0))
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, SVG (its text is text) or PDF, by the ending of the name; equal plots give equal bytes."""
     figure.tight_layout()

@@ -31,9 +31,10 @@ def test_map_status_again_and_after_another_graph(run):
     assert "map: running (has not run)" in first.stderr
     stamp = next(iter(open_run(run.path).records_of("map")))
     directory = run.path / "maps" / stamp
-    assert first.stdout.splitlines()[0].startswith(f"map  ran  {directory}  cores ")
+    assert first.stdout.splitlines()[0] == f"map  ran  {directory}"
     pictures = [f"picture: {directory / name}" for name in ("mapping.png", "traffic.png")]
-    assert first.stdout.splitlines()[1:] == pictures
+    assert first.stdout.splitlines()[1].split()[0] == "cores"
+    assert first.stdout.splitlines()[-2:] == pictures
     assert f"maps/{stamp}" in snnb("status", run.path).stdout
     again = mapped(run)
     assert "map: up to date" in again.stderr
@@ -115,8 +116,8 @@ def test_hardware_lists_what_map_knows_by_name():
     assert {chip["name"]: chip["cores"] for chip in chips}["loihi"] == 128
     assert all(chip["source"] for chip in chips)
     lines = snnb("hardware").stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == [chip["name"] for chip in chips]
-    assert "65,536" in lines[-1]
+    assert [line.split()[0] for line in lines[1:-1]] == [chip["name"] for chip in chips]
+    assert "65,536" in lines[-2]
 
 
 def test_it_needs_no_tensorflow(run):

@@ -20,7 +20,7 @@ from snnb.synapses import SynapseGraph
 from tests.pipeline.conftest import RECORDED
 
 SECTIONS = [
-    "overview", "network", "populations", "projections", "degrees", "traffic", "training", "accuracy", "confusion",
+    "overview", "training", "network", "populations", "projections", "degrees", "traffic", "accuracy", "confusion",
     "rates", "activations", "mapping", "provenance",
 ]  # fmt: skip
 LABEL = '<script>alert("label")</script> & $x$'
@@ -270,3 +270,31 @@ def test_a_changed_test_set_gives_no_activations(run, document):
     x = np.load(run.path / "dataset" / "x_test.npy")
     np.save(run.path / "dataset" / "x_test.npy", x[::-1])
     assert "has changed since the simulation" in document(write_report(run).read_text()).text("activations")
+
+
+def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tmp_path, document):
+    face = Run(path=run.path)
+    chip = tmp_path / "small.yaml"
+    chip.write_text(
+        "name: chip\nmesh: [4, 4]\nneurons_per_core: 100\naxons_per_core: 300\n"
+        "energy_pj: {router: 1, link: 2}\nlatency_ns: {router: 1, link: 2}\nsource: a test\n"
+    )
+    first = face.map(hardware="spinemap_5x5", method="sequential").directory
+    last = face.map(hardware=str(chip), method="sequential").directory
+    page = document(face.report().read_text())
+    costs = [json.loads((path / "cost.json").read_text()) for path in (first, last)]
+    assert page.rows("mapping", first.name)[1:4] == ["spinemap_5x5", "sequential", str(costs[0]["cores"])]
+    assert page.rows("mapping", f"{last.name} (below)")[1] == "chip (small.yaml)"
+    for held in ("neurons", "axons", "synapses"):
+        stated = costs[1][f"{held}_per_core"]
+        limit = "any number" if stated["limit"] is None else f"{stated['limit']:,}"
+        assert page.rows("mapping", held)[:3] == [f"{stated['mean']:,.1f}", f"{stated['max']:,}", limit]
+    (graph,) = run.path.glob("graphs/*/mini_network_graph.h5")
+    core = [int(line) for line in (last / "partition.txt").read_text().split()]
+    with SynapseGraph.open(graph) as opened:
+        placed = opened.populations[1:]
+        layer = [p.name for p in placed for _ in range(p.size)]
+    for number in set(core):
+        here = [name for name, at in zip(layer, core) if at == number]
+        told = ", ".join(f"{name} ({here.count(name):,})" for name in dict.fromkeys(here))
+        assert page.rows("mapping", str(number))[-1] == told

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import matplotlib.pyplot
 import numpy as np
@@ -14,7 +15,8 @@ from scipy.optimize import brentq
 from snnb import Run
 from snnb.cli.main import main
 from snnb.errors import InputError, UsageError
-from snnb.stages.comparison import compare, split_place
+from snnb.stages.comparison import compare, names_apart, split_place
+from snnb.stages.differences import in_words
 from snnb.stages.runs import open_run
 
 COMMAND = [sys.executable, "-c", "from snnb.cli.app import app; app()", "compare"]
@@ -84,17 +86,31 @@ def test_table_json_and_figure(five, tmp_path):
     lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
     assert "short & <quick>" in lines["label"]
     assert lines["percentile"].split() == ["percentile", "99.9", "99", "99", "99"]
-    assert "spinemap_5x5 sequential: energy (pJ)" in lines
+    (mapped,) = [line.split() for line in result.stdout.splitlines() if "spinemap_5x5" in line]
+    (cost,) = compare([str(five.path)])[-1].mappings
+    assert mapped[:5] == [cost.graph, cost.stamp, "spinemap_5x5", "sequential", str(cost.cores)]
     assert "model" not in lines  # one run
     assert sum(line.startswith("samples ") for line in result.stdout.splitlines()) == 1
     assert lines[f"picture: {figure}"]
-    drawn = "".join(ElementTree.parse(figure).getroot().itertext())
+    drawn = " ".join(" ".join(ElementTree.parse(figure).getroot().itertext()).split())
     assert "short & <quick>" in drawn
-    assert all(stamp in drawn for stamp in list(five.records_of("simulate"))[2:])  # its text is text
+    for one in compare([str(five.path)])[2:]:
+        assert in_words(one.differs) in drawn  # its text is text
+    assert not any(stamp in drawn for stamp in five.records_of("simulate"))
     document = json.loads(snnb_compare(five.path, "--json").stdout)
     assert [one["stamp"] for one in document["simulations"]] == list(five.records_of("simulate"))
     again = snnb_compare(five.path, "--figure", figure)
     assert (again.returncode, "exists" in again.stderr) == (2, True)
+
+
+def test_simulations_without_a_difference_are_named_by_their_stamps(five, tmp_path):
+    other = shutil.copytree(five.path, tmp_path / "other")
+    stamp = max(five.records_of("simulate"))
+    found = compare([f"{five.path}:{stamp}", f"{other}:{stamp}"])
+    assert names_apart(found) == ["run", "other"]
+    twice = [replace(one, run=five.path, stamp=str(i)) for i, one in enumerate(found)]
+    assert names_apart(twice) == ["0", "1"]
+    assert names_apart([replace(one, label="a") for one in twice]) == ["a 0", "a 1"]
 
 
 def test_status_names_what_differs(five, capsys):
@@ -114,8 +130,9 @@ def test_status_names_what_differs(five, capsys):
     assert main(["status", str(five.path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (line,) = [line for line in lines if "short & <quick>" in line]
-    assert "made with percentile 99.9" in line
+    assert "percentile 99.9" in line
     assert "duration 50" in line
+    assert sum("made with percentile 99.9" in line for line in lines) == 1
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf"])

@@ -1,20 +1,23 @@
 """`snnb compare`: simulations side by side."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional
 
 import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output, signals
 from snnb.cli.parameters import Json, Quiet, SomePath, Verbose
+from snnb.cli.status import mapping_lines
 from snnb.errors import UsageError
 from snnb.options import FIGURE_ENDINGS
 from snnb.whole import refuse_existing, written_whole
 
 if TYPE_CHECKING:
-    from snnb.stages.comparison import Compared, Interval, MappingCost
+    from snnb.stages.comparison import Compared, Interval
+
+LONGEST_CELL = 24  # characters of a value on a terminal
 
 
 def compare(
@@ -55,8 +58,41 @@ def compare(
     if figure is not None:
         _draw(figure, found, force)
     document = {"figure": figure, "simulations": [asdict(one) for one in found]}
-    lines = output.table_lines(rows, right=range(1, len(rows[0])))
-    console.result([*lines, *([f"picture: {figure}"] if figure is not None else [])], document)
+    several = len({one.run for one in found}) > 1
+    costs = [
+        replace(cost, graph=f"{one.run.name}:{cost.graph}") if several else cost
+        for one in found
+        for cost in one.mappings
+    ]
+    picture = [f"picture: {figure}"] if figure is not None else []
+    console.result([*_blocks(rows), *mapping_lines(costs, by_graph=True), *picture], document)
+
+
+def _blocks(rows: List[List[str]]) -> List[str]:
+    """Lay the simulations out as columns; those that do not fit the terminal follow below."""
+    room = output.terminal_width()
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    if room is not None:
+        widths = [min(width, max(len(head), LONGEST_CELL)) for width, head in zip(widths, rows[0])]
+        widths[0] = max(map(len, next(zip(*rows))))
+    lines: List[str] = []
+    first = 1
+    while first < len(widths):
+        last = first + 1
+        while last < len(widths) and (
+            room is None or sum(widths[first : last + 1]) + widths[0] + 2 * (last - first + 1) <= room
+        ):
+            last += 1
+        block = [
+            [row[0], *(_cut(cell, width) for cell, width in zip(row[first:last], widths[first:last]))] for row in rows
+        ]
+        lines += [*([""] if lines else []), *output.table_lines(block, right=range(1, len(block[0])))]
+        first = last
+    return lines
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _rows(found: "List[Compared]") -> List[List[str]]:
@@ -67,47 +103,31 @@ def _rows(found: "List[Compared]") -> List[List[str]]:
     shown = [
         [in_words({"": one.differs[name]}).strip() if name in one.differs else "" for one in found] for name in names
     ]
-    hardware = list(dict.fromkeys((cost.hardware, cost.method) for one in found for cost in one.mappings))
     return [
         ["", *(f"{one.run.name}:{one.stamp}" if several else one.stamp for one in found)],
         ["label", *(one.label or "" for one in found)],
         *([["model", *(one.model for one in found)], ["data set", *(one.dataset for one in found)]] if several else []),
         *([name, *values] for name, values in zip(names, shown)),
         ["samples", *(f"{one.samples:,}" for one in found)],
-        ["ANN accuracy", *(_share(one.ann_accuracy, one.ann_interval) for one in found)],
-        ["SNN accuracy", *(_share(one.snn_accuracy, one.snn_interval) for one in found)],
+        ["ANN accuracy", *(_share(one.ann_accuracy) for one in found)],
+        ["  95 % interval", *(_interval(one.ann_interval) for one in found)],
+        ["SNN accuracy", *(_share(one.snn_accuracy) for one in found)],
+        ["  95 % interval", *(_interval(one.snn_interval) for one in found)],
         ["ANN error", *(_number(one.ann_error) for one in found)],
         ["SNN error", *(_number(one.snn_error) for one in found)],
-        ["spikes a step and neuron", *(_number(one.mean_rate) for one in found)],
-        ["synaptic operations a sample", *(f"{one.synaptic_operations:,.0f}" for one in found)],
+        ["spikes/step and neuron", *(_number(one.mean_rate) for one in found)],
+        ["synaptic operations/sample", *(f"{one.synaptic_operations:,.0f}" for one in found)],
         ["synapses", *(f"{one.synapses:,}" for one in found)],
         ["neurons", *(f"{one.neurons:,}" for one in found)],
-        *(row for pair in hardware for row in _cost_rows(found, pair)),
     ]
 
 
-def _cost_rows(found: "List[Compared]", pair: Tuple[str, str]) -> List[List[str]]:
-    """Rows for one hardware and method: of several such mappings of a graph the latest is shown."""
-    costs = [
-        next((cost for cost in reversed(one.mappings) if (cost.hardware, cost.method) == pair), None) for one in found
-    ]
-    where = " ".join(pair)
-    return [
-        [f"{where}: cores", *("" if cost is None else _cores(cost) for cost in costs)],
-        [f"{where}: spikes between cores", *("" if cost is None else f"{cost.connectivity:,.1f}" for cost in costs)],
-        [f"{where}: hops", *("" if cost is None else f"{cost.hops_unicast:,.1f}" for cost in costs)],
-        [f"{where}: energy (pJ)", *("" if cost is None else f"{cost.energy_pj:,.1f}" for cost in costs)],
-    ]
+def _share(share: Optional[float]) -> str:
+    return "" if share is None else f"{share:.2%}"
 
 
-def _cores(cost: "MappingCost") -> str:
-    return f"{cost.cores:,}" + (f" (invalid: {cost.overfull_cores:,} overfull)" if cost.overfull_cores else "")
-
-
-def _share(share: Optional[float], interval: "Optional[Interval]") -> str:
-    if share is None or interval is None:
-        return ""
-    return f"{share:.2%} ({interval[0]:.2%} to {interval[1]:.2%})"
+def _interval(interval: "Optional[Interval]") -> str:
+    return "" if interval is None else f"{interval[0]:.2%}–{interval[1]:.2%}"
 
 
 def _number(value: Optional[float]) -> str:
@@ -116,12 +136,14 @@ def _number(value: Optional[float]) -> str:
 
 def _draw(path: Path, found: "List[Compared]", force: bool) -> None:
     from snnb.report.accuracies import Course, plot_courses
+    from snnb.stages.comparison import names_apart
 
     errors = [one.ann_error for one in found if one.ann_error is not None]
     if errors and len(errors) < len(found):
         raise UsageError("--figure: classifiers and networks that reproduce their input have no common axis")
     courses = [
-        Course(one.name, one.by_step, float((one.ann_error if errors else one.ann_accuracy) or 0)) for one in found
+        Course(name, one.by_step, float((one.ann_error if errors else one.ann_accuracy) or 0))
+        for name, one in zip(names_apart(found), found)
     ]
     with written_whole(path, force=force) as temporary:
         plot_courses(temporary, courses, "mean squared error" if errors else "accuracy")

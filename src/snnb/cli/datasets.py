@@ -40,7 +40,7 @@ def datasets(
     ]
     head = ["data set", "shape", "classes", "on this machine", "what"]
     document = [{**asdict(spec), "path": place} for spec, place in zip(specs, places)]
-    console.result(output.table_lines([head, *rows], right=(2,)), document)
+    console.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), document)
 
 
 def _where(place: Optional[Path], download: bool) -> str:

@@ -47,7 +47,7 @@ def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -
         ("runs", _in_words(found["runs"])),
         ("data sets", _in_words(found["data"])),
     ]
-    console.result(output.table_lines(rows), found)
+    console.result(output.table_lines(rows, head=False), found)
 
 
 def _tensorflow() -> Tuple[str, List[str]]:

@@ -14,7 +14,7 @@ from snnb.datasets.definition import DatasetSpec
 from snnb.mapping.hardware import Hardware
 from snnb.rundir.records import Record, Timing
 from snnb.stages.all import CHAIN, STAGES
-from snnb.stages.comparison import Compared
+from snnb.stages.comparison import Compared, MappingCost
 from snnb.text import JsonValue
 
 CLOSED = ConfigDict(extra="forbid")
@@ -56,6 +56,7 @@ class Status(TypedDict):
     dataset: str
     stale_exports: List[str]
     stages: List[StageOfStatus]
+    mappings: List[MappingCost]
 
 
 class Verify(TypedDict):

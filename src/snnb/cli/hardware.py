@@ -12,15 +12,14 @@ def hardware(json: Json = False, verbose: Verbose = False, quiet: Quiet = False)
     from snnb.mapping.hardware import descriptions
 
     chips = descriptions().values()
-    rows: List[List[str]] = [
-        ["hardware", "mesh", "cores", "neurons a core", "axons a core", "synapses a core", "pJ a router, link"]
-    ]
+    rows: List[List[str]] = [["hardware", "mesh", "cores", "neurons", "axons", "synapses", "energy"]]
     for chip in chips:
         limits = map(_limit, (chip.cores, chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core))
         energy = f"{chip.energy_pj.router:g}, {chip.energy_pj.link:g}"
         rows.append([chip.name, "×".join(map(str, chip.mesh)), *limits, energy])
     document = [{**chip.model_dump(mode="json"), "cores": chip.cores} for chip in chips]
-    console.result(output.table_lines(rows, right=(2, 3, 4, 5)), document)
+    lines = output.table_lines(rows, right=(2, 3, 4, 5), drop=(1, 5))
+    console.result([*lines, "limits: of a core; energy: pJ that a spike takes in a router, on a link"], document)
 
 
 def _limit(most: Optional[int]) -> str:

@@ -25,4 +25,4 @@ def models(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -
         }
         for s in specs
     ]
-    console.result(output.table_lines([head, *rows], right=(3, 4)), document)
+    console.result(output.table_lines([head, *rows], right=(3, 4), drop=(2, 1)), document)

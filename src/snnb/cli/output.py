@@ -1,10 +1,10 @@
 """What a person sees: results on stdout (one JSON document with --json), messages and progress on stderr."""
 
 import errno
-import io
 import json
 import logging
 import os
+import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from snnb.errors import ResourceError
 from snnb.progress import Pace, Progress, Throttle, compilation, say_nothing
 from snnb.text import printable
 
-WIDEST = 100_000  # columns of a table that is never wrapped
+SHORTEST = 14  # characters to which a column is cut at most
 
 
 @dataclass(frozen=True)
@@ -116,20 +116,29 @@ def _answering(progress: Progress) -> Progress:
 def terminal_bar(label: str, time_left: bool = True) -> Iterator[Progress]:
     """Show a progress bar of rich with pace, time left once it is known, and a remark."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
     from rich.table import Column
+    from rich.text import Text
+
+    class Note(ProgressColumn):
+        """The only column that is cut where the terminal is narrow."""
+
+        def render(self, task: Task) -> Text:
+            return Text(printable(str(task.fields["note"])), no_wrap=True, overflow="ellipsis")
+
+    def whole(min_width: Optional[int] = None) -> Column:
+        return Column(no_wrap=True, min_width=min_width)
 
     console = Console(stderr=True)
     roomy = console.width >= 110
-    figure = Column(no_wrap=True, min_width=8)
     columns = (
-        TextColumn("{task.description}", table_column=figure),
-        BarColumn(bar_width=40 if roomy else 8),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[pace]}", table_column=figure),
-        *([TimeElapsedColumn()] if roomy else []),
-        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        TextColumn("{task.description}", table_column=whole(8)),
+        BarColumn(bar_width=40 if roomy else 8, table_column=whole()),
+        MofNCompleteColumn(table_column=whole()),
+        TextColumn("{task.fields[pace]}", table_column=whole(8)),
+        *([TimeElapsedColumn(table_column=whole())] if roomy else []),
+        Note(),
     )
     with Bars(*columns, console=console, transient=True) as bars:
         pace, task = Pace(), bars.add_task(label, total=None, pace="", note="")
@@ -170,21 +179,66 @@ def line_a_while(label: str, time_left: bool = True, seconds: float = 10.0) -> P
     return show
 
 
-def table_lines(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> List[str]:
-    """Lay rows out in columns, those numbered in `right` aligned to the right; the first row is the head."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def terminal_width() -> Optional[int]:
+    """Return the number of columns of the terminal that stdout is; None for a file or pipe, where nothing is cut."""
+    if sys.stdout is None or sys.stdout.closed or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
 
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in range(len(rows[0])):
-        table.add_column(justify="right" if column in right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(printable(str(cell))) for cell in row))
-    console = Console(width=WIDEST, color_system=None, file=io.StringIO())
-    with console.capture() as printed:
-        console.print(table)
-    return [line.rstrip() for line in printed.get().split("\n")[:-1]]
+
+def table_lines(
+    rows: Sequence[Sequence[object]],
+    right: Sequence[int] = (),
+    *,
+    drop: Sequence[int] = (),
+    shorten: Sequence[int] = (),
+    head: bool = True,
+) -> List[str]:
+    """Lay rows out in columns that fit the terminal. Columns without values are left out.
+
+    Parameters
+    ----------
+    rows : sequence of sequence
+    right : sequence of int
+        Numbers of the columns that are aligned to the right.
+    drop : sequence of int
+        Columns that are left out where the terminal is too narrow, the least important first. A last line names them.
+    shorten : sequence of int
+        Columns whose text is cut where the terminal is too narrow, the least important first.
+    head : bool
+        Whether the first row names the columns.
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    if not rows:
+        return []
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells)]
+    least = [min(width, SHORTEST) if i in shorten else width for i, width in enumerate(widths)]
+    filled = [i for i in range(len(widths)) if any(row[i] for row in cells[head:])] or list(range(len(widths)))
+    kept, room, dropped = list(filled), terminal_width(), [i for i in drop if i in filled]
+    while room is not None and dropped and _line_width(kept, least) > room:
+        kept.remove(dropped.pop(0))
+    for column in shorten if room is not None else ():
+        excess = max(0, _line_width(kept, widths) - (room or 0))
+        if column in kept and excess:
+            widths[column] = max(least[column], widths[column] - excess)
+            for row in cells:
+                if cell_len(row[column]) > widths[column]:
+                    row[column] = set_cell_size(row[column], widths[column] - 1) + "…"
+    lines = []
+    for row in cells:
+        padded = (
+            " " * (widths[i] - cell_len(row[i])) + row[i] if i in right else set_cell_size(row[i], widths[i])
+            for i in kept
+        )
+        lines.append("  ".join(padded).rstrip())
+    left_out = [cells[0][i] for i in filled if i not in kept]
+    return [*lines, *([f"too narrow for: {', '.join(left_out)}"] if left_out else [])]
+
+
+def _line_width(columns: Sequence[int], widths: Sequence[int]) -> int:
+    return sum(widths[i] for i in columns) + 2 * (len(columns) - 1)
 
 
 current = Output()

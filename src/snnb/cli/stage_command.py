@@ -1,10 +1,12 @@
 """A command for a stage: its own options and the common ones, the plan carried out, the outcome printed."""
 
 import inspect
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from snnb.cli import output, signals
+from snnb.cli.metrics import metric_rows
 from snnb.cli.parameters import (
     DatasetOption,
     Force,
@@ -121,10 +123,6 @@ def carry_out(
             bar=console.bar,
         )
     shown = outcomes[-1:] if by_name else outcomes
-    rows = [
-        [o.result.stage, "ran" if o.reason else "up to date", o.result.directory, figures(o.result.record.metrics)]
-        for o in shown
-    ]
     drawn = {
         f.sha256: run.path / f.path
         for o in reversed(shown)
@@ -133,12 +131,27 @@ def carry_out(
     }
     pictures = sorted(drawn.values())  # each picture once, though a simulation holds copies
     document = _document(run, outcomes)
-    lines = [*output.table_lines(rows), *(f"picture: {path}" for path in pictures)]
+    lines = [*_results(shown), *(f"picture: {path}" for path in pictures)]
     if not by_name:
         page = _report(run, console, anew=any(o.reason is not None for o in outcomes))
         document["report"] = page
         lines += [f"report: {page}"] if page is not None else []
     console.result(lines, document)
+
+
+def _results(shown: "Sequence[Outcome]") -> List[str]:
+    """Return a line for each stage, with its metrics below."""
+    heads = output.table_lines(
+        [[o.result.stage, "ran" if o.reason else "up to date", o.result.directory] for o in shown], head=False
+    )
+    metrics = [metric_rows(o.result.record.metrics) for o in shown]
+    table = output.table_lines(
+        [(f"  {words}", *value) for rows in metrics for words, *value in rows], right=(1,), head=False
+    )
+    lines, below = [], iter(table)
+    for head, rows in zip(heads, metrics):
+        lines += [head, *islice(below, len(rows))]
+    return lines
 
 
 def _document(run: RunDirectory, outcomes: "Sequence[Outcome]") -> Dict[str, object]:
@@ -174,12 +187,3 @@ def _report(run: RunDirectory, console: output.Output, *, anew: bool) -> Optiona
     except (SnnbError, OSError, MemoryError) as error:
         console.say(f"report: not written: {error}")
         return None
-
-
-def figures(metrics: Mapping[str, object]) -> str:
-    """Return metrics in one line: counts with thousands separators, shares with four digits."""
-    return "  ".join(
-        f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:.4g}"
-        for name, value in metrics.items()
-        if value is not None
-    )

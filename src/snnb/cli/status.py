@@ -1,21 +1,24 @@
 """`snnb status`: the stages, up to date or stale and why; the simulations, and what tells them apart."""
 
-from typing import TYPE_CHECKING, Dict, List, Optional
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from snnb.cli import output
 from snnb.cli.opened import opened
 from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
+from snnb.formatting import local_time
 from snnb.text import JsonValue
 
 if TYPE_CHECKING:
     from snnb.rundir.records import AnyRecord
+    from snnb.stages.comparison import MappingCost
     from snnb.stages.simulations import Simulation
 
 
 def status(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Show the stages of a run, up to date or stale and why, and what tells its simulations apart."""
     console = output.configure(json, verbose, quiet)
-    from snnb.stages.differences import in_words
+    from snnb.stages.comparison import mappings_of
     from snnb.stages.exports import stale_exports
     from snnb.stages.plan import state_of_stages
     from snnb.stages.simulations import simulations_of
@@ -23,7 +26,7 @@ def status(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = F
     run = opened(run_dir, console.say)
     simulations = {run.directory_of("simulate", found.stamp): found for found in simulations_of(run)}
     document: List[Dict[str, JsonValue]] = []
-    rows: List[List[str]] = [["stage", "state", "when", "took", "label", "samples", "SNN", "differs in"]]
+    rows: List[List[str]] = [["stage", "state", "when", "took", "class"]]
     for state in state_of_stages(run):
         timing = state.record.timing if state.record is not None else None
         found = simulations.get(state.name)
@@ -44,28 +47,56 @@ def status(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = F
             [
                 state.name,
                 state.in_words + (f", invalid: {overfull:,} overfull cores" if overfull else ""),
-                timing.started_utc if timing else "",
+                local_time(timing.started_utc) if timing else "",
                 f"{timing.wall_s:,.1f} s" if timing else "",
-                figures["label"] or (f"class {figures['class_name']}" if figures["class_name"] is not None else ""),
-                f"{figures['samples']:,}" if found else "",
-                found.quality if found else "",
-                in_words(figures["differs"]),
+                str(figures["class_name"] or ""),
             ]
         )
     exports = stale_exports(run)
-    rows += [[path, "stale: made from a graph that has changed", *[""] * 6] for path in exports]
+    rows += [[path, "stale: made from a graph that has changed", *[""] * 3] for path in exports]
+    costs = mappings_of(run)
     stated = {
         "run_dir": run.path,
         "model": run.model,
         "dataset": run.manifest.run.dataset,
         "stale_exports": exports,
         "stages": document,
+        "mappings": [asdict(cost) for cost in costs],
     }
-    table = _filled(rows)
-    right = [column for column, name in enumerate(table[0]) if name in ("took", "samples")]
-    console.result(
-        [f"{run.path}: {run.model} on {run.manifest.run.dataset}", *output.table_lines(table, right=right)], stated
-    )
+    lines = output.table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
+    head = f"{run.path}: {run.model} on {run.manifest.run.dataset}"
+    console.result([head, *lines, *_simulation_lines(list(simulations.values())), *mapping_lines(costs)], stated)
+
+
+def _simulation_lines(simulations: "Sequence[Simulation]") -> List[str]:
+    from snnb.stages.differences import in_words
+
+    if not simulations:
+        return []
+    rows = [
+        [one.stamp, one.label or "", f"{one.record.params.samples:,}", one.quality, in_words(one.differs)]
+        for one in simulations
+    ]
+    table = [["simulation", "label", "samples", "SNN", "differs in"], *rows]
+    return ["", *output.table_lines(table, right=(2, 3), drop=(2,), shorten=(4, 1))]
+
+
+def mapping_lines(costs: "Sequence[MappingCost]", *, by_graph: bool = False) -> List[str]:
+    """Lay mappings out in a table, after an empty line; nothing without any.
+
+    Parameters
+    ----------
+    costs : sequence of MappingCost
+    by_graph : bool
+        Whether the graph comes first and is kept on a narrow terminal, rather than the mapping's stamp.
+    """
+    from snnb.stages.comparison import MAPPING_HEAD, MAPPING_UNITS
+
+    if not costs:
+        return []
+    table = [MAPPING_HEAD, *(cost.row for cost in costs)]
+    rows = [(row[1], row[0], *row[2:]) if by_graph else row for row in table]
+    return ["", *output.table_lines(rows, right=(4, 5, 6, 7), drop=(1,), shorten=(2,)), MAPPING_UNITS]
 
 
 def _figures(record: "Optional[AnyRecord]", found: "Optional[Simulation]") -> Dict[str, JsonValue]:
@@ -79,9 +110,3 @@ def _figures(record: "Optional[AnyRecord]", found: "Optional[Simulation]") -> Di
         "snn_mean_squared_error": found.metric("snn_mean_squared_error") if found else None,
         "differs": found.differs if found else {},
     }
-
-
-def _filled(rows: List[List[str]]) -> List[List[str]]:
-    """Leave out the columns behind the fourth that are empty but for their head, since most runs have no labels."""
-    kept = [column for column in range(len(rows[0])) if column < 4 or any(row[column] for row in rows[1:])]
-    return [[row[column] for column in kept] for row in rows]

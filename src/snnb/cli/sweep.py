@@ -21,7 +21,9 @@ from snnb.cli.parameters import (
     common_options,
 )
 from snnb.cli.stage_command import options_of
+from snnb.formatting import accuracy, quantity
 from snnb.stages.all import STAGES
+from snnb.text import JsonValue
 
 if TYPE_CHECKING:
     from snnb.stages.grid import Axis
@@ -36,6 +38,7 @@ HEADS = {
     "spikes_per_step_and_neuron": "spikes",
     "synaptic_operations_per_sample": "operations",
 }
+LESS_IMPORTANT = ("samples", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample")
 NOT_SHOWN = ("snn_accuracy_low", "snn_accuracy_high")
 
 
@@ -78,7 +81,7 @@ def _sweep(**values: Any) -> None:
     signals.answer()
     with run.locked(wait=not values["no_wait"], say=console.say):
         swept = sweep(run, axes, given, say=console.say, bar=console.bar)
-    lines = [*_table([one.row for one in swept]), "spikes: a step and neuron; operations: synaptic, a sample"]
+    lines = [*_table([one.row for one in swept]), "spikes: per step and neuron; operations: synaptic, per sample"]
     console.result(
         [*lines, f"table: {run.path / TABLE}", f"picture: {run.path / FIGURE}"],
         {
@@ -97,22 +100,25 @@ def _results(row: Mapping[str, object], axes: "Sequence[Axis]") -> Dict[str, obj
     return {name: value for name, value in row.items() if name not in titles}
 
 
-def _table(points: Sequence[Mapping[str, object]]) -> List[str]:
+def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
     """Lay the points out in columns, without those that are empty; the table in the run has all of them."""
     names = [name for name in points[0] if name not in NOT_SHOWN and any(point[name] is not None for point in points)]
     rows = [[HEADS.get(name, name) for name in names], *([_shown(point, name) for name in names] for point in points)]
-    return output.table_lines(rows, right=range(len(names)))
+    drop = [names.index(name) for name in LESS_IMPORTANT if name in names]
+    return output.table_lines(rows, right=range(len(names)), drop=drop)
 
 
-def _shown(point: Mapping[str, object], name: str) -> str:
+def _shown(point: Mapping[str, JsonValue], name: str) -> str:
     value = point[name]
     if value is None:
         return ""
     if name == "ann_accuracy":
-        return f"{value:.2%}"
+        return accuracy(value)
     if name == "snn_accuracy":
-        return f"{value:.2%} ({point['snn_accuracy_low']:.2%} to {point['snn_accuracy_high']:.2%})"
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+        return accuracy(value, point["snn_accuracy_low"], point["snn_accuracy_high"])
+    if not isinstance(value, float):
+        return str(value)
+    return quantity(value) if name in HEADS else f"{value:g}"
 
 
 sweep = as_command(

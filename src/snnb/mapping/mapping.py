@@ -35,6 +35,8 @@ class Mapping:
         Core of each placed neuron, in the order of the graph's ids.
     place : ndarray of int32, shape (cores, 2)
         x and y of each core.
+    held : ndarray of int64, shape (cores, 3)
+        Neurons, axons and synapses of each core.
     traffic : csr_matrix of float64, shape (cores, cores)
         Spikes a sample from core (row) to core (column).
     cost : mapping of str to number
@@ -51,13 +53,14 @@ class Mapping:
         hardware: Hardware,
         core: np.ndarray,
         place: np.ndarray,
+        held: np.ndarray,
         traffic: csr_matrix,
         cost: Figures[str, Number],
         first: int,
         layers: Figures[str, int],
     ) -> None:
         self.path, self.hardware, self.core, self.place = path, hardware, core, place
-        self.traffic, self.cost, self.first, self.layers = traffic, cost, first, layers
+        self.held, self.traffic, self.cost, self.first, self.layers = held, traffic, cost, first, layers
 
     @classmethod
     def open(cls, path: Union[str, Path]) -> "Mapping":
@@ -79,12 +82,12 @@ class Mapping:
         hardware, cost, first, layers = _read_cost(directory / COST)
         core = _read_core(directory / PARTITION, sum(layers.values()))
         place, held = _read_cores(directory / CORES, hardware)
-        if core.max(initial=-1) >= len(place) or (np.bincount(core, minlength=len(place)) != held).any():
+        if core.max(initial=-1) >= len(place) or (np.bincount(core, minlength=len(place)) != held[:, 0]).any():
             raise InputError(f"{directory}: {PARTITION} and {CORES} are not of the same mapping; {REMEDY}")
         traffic = _read_traffic(directory / TRAFFIC, len(place))
         if not np.isclose(traffic.sum(), cost["connectivity"], rtol=TOLERANCE):
             raise InputError(f"{directory}: {TRAFFIC} and {COST} are not of the same mapping; {REMEDY}")
-        return cls(directory, hardware, core, place, traffic, cost, first, layers)
+        return cls(directory, hardware, core, place, held, traffic, cost, first, layers)
 
     def __repr__(self) -> str:
         return f"<Mapping {self.path.name}: {self.core.size:,} neurons on {self.cores:,} cores of {self.hardware.name}>"
@@ -148,19 +151,19 @@ def _read_core(path: Path, neurons: int) -> np.ndarray:
 
 
 def _read_cores(path: Path, hardware: Hardware) -> Tuple[np.ndarray, np.ndarray]:
-    """Places, and neurons of each core."""
+    """Return places, and neurons, axons and synapses of each core."""
     rows = csv.reader(StringIO(read_text(path, REMEDY, longest=LONGEST)))
     if tuple(next(rows, ())) != CORE_COLUMNS:
         raise InputError(f"{path} has not the columns {','.join(CORE_COLUMNS)}; {REMEDY}")
     try:
-        numbers = np.array([[int(word) for word in row[:4]] for row in rows], np.int64).reshape(-1, 4)
+        numbers = np.array([[int(word) for word in row[:6]] for row in rows], np.int64).reshape(-1, 6)
     except (ValueError, OverflowError):
         raise InputError(f"{path} holds what is no number; {REMEDY}") from None
     place = numbers[:, 1:3]
     good = len(numbers) <= hardware.cores and (numbers[:, 0] == np.arange(len(numbers))).all()
     if not good or (place < 0).any() or (place >= hardware.mesh).any() or len(np.unique(place, axis=0)) != len(place):
         raise InputError(f"{path} does not give each core a place of its own on the mesh; {REMEDY}")
-    return place.astype(np.int32), numbers[:, 3]
+    return place.astype(np.int32), numbers[:, 3:]
 
 
 def _read_traffic(path: Path, cores: int) -> csr_matrix:

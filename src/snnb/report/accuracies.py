@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Sequence
 
 import matplotlib
@@ -9,10 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from snnb.colours import HUES
-from snnb.figures import plain, save, styled
+from snnb.figures import legend_width, plain, save, styled
 
 FEW = len(HUES)  # simulations whose colours are told apart by hue; of more, the colours run from the first to the last
 MOST_ROWS = 40  # of a column of the legend
+LONGEST, LINE = 200, 44  # characters of a name in the legend, and of a line of it
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,16 @@ def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
     label : str
         What is plotted.
     """
-    columns = -(-len(courses) // MOST_ROWS)
-    rows = min(len(courses), MOST_ROWS)
-    figure = Figure(figsize=(6.5 + 2.6 * columns, max(4.0, 0.9 + 0.19 * rows)))
+    names = ["\n".join(wrap(plain(course.name, LONGEST), LINE)) for course in courses]
+    lines = [line for name in names for line in name.split("\n")]
+    columns = -(-len(lines) // MOST_ROWS)
+    rows = min(len(lines), MOST_ROWS)
+    figure = Figure(figsize=(6.5 + legend_width(lines, columns), max(4.0, 0.9 + 0.19 * rows)))
     axes = figure.subplots()
     along = matplotlib.colormaps["viridis"](np.linspace(0, 0.95, len(courses)))
     colours = HUES[: len(courses)] if len(courses) <= FEW else along
-    for course, colour in zip(courses, colours):
-        axes.plot(np.arange(1, len(course.steps) + 1), course.steps, color=colour, label=plain(course.name))
+    for course, name, colour in zip(courses, names, colours):
+        axes.plot(np.arange(1, len(course.steps) + 1), course.steps, color=colour, label=name)
         axes.axhline(course.analogue, color=colour, linestyle="dashed", linewidth=0.8)
     axes.set_xlabel("time (ms)")
     axes.set_ylabel(f"{label} (dashed: analogue network)")

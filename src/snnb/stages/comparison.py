@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.errors import UsageError
+from snnb.formatting import energy, quantity
+from snnb.mapping.hardware import is_file
 from snnb.numpy_file import load_archive
 from snnb.rundir import manifest
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.simulation.file_names import ACCURACIES, SUMS
 from snnb.simulation.quality import wilson_interval
 from snnb.stages import map as mapping
-from snnb.stages.differences import differing
+from snnb.stages.differences import differing, in_words
 from snnb.stages.runs import open_run
 from snnb.stages.simulations import SimulationRecord, parameters_of
 from snnb.stages.stage import unaltered
@@ -21,9 +23,33 @@ from snnb.text import JsonValue, load_json
 Interval = Tuple[float, float]
 
 
+MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy")
+MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
+
+
 @dataclass(frozen=True)
 class MappingCost:
-    """What a mapping of a simulation's graph costs."""
+    """What a mapping of a simulation's graph costs.
+
+    Attributes
+    ----------
+    stamp : str
+    hardware : str
+        Name of the chip.
+    method : str
+    cores : int
+        Cores with neurons.
+    connectivity, hops_unicast : float
+        Spikes between cores and links that they cross, per sample.
+    energy_pj : float
+        Per sample.
+    graph : str
+        Stamp of the graph.
+    hardware_file : str or None
+        Path of the description; None for one of the package.
+    sequential_connectivity : float
+        Spikes between cores of the sequential mapping, per sample.
+    """
 
     stamp: str
     hardware: str
@@ -32,7 +58,26 @@ class MappingCost:
     connectivity: float
     hops_unicast: float
     energy_pj: float
+    graph: str
+    hardware_file: Optional[str]
+    sequential_connectivity: float
     overfull_cores: int
+
+    @property
+    def row(self) -> Tuple[str, ...]:
+        """The cells of a table for people, whose head is `MAPPING_HEAD`."""
+        file = "" if self.hardware_file is None else f" ({Path(self.hardware_file).name})"
+        ratio = f"{self.connectivity / self.sequential_connectivity:.3f}" if self.sequential_connectivity else ""
+        return (
+            self.stamp,
+            self.graph,
+            f"{self.hardware}{file}",
+            self.method,
+            f"{self.cores:,}" + (f" (invalid: {self.overfull_cores:,} overfull)" if self.overfull_cores else ""),
+            quantity(self.connectivity),
+            ratio,
+            energy(self.energy_pj),
+        )
 
 
 @dataclass(frozen=True)
@@ -87,10 +132,20 @@ class Compared:
     mappings: List[MappingCost]
     by_step: List[float]
 
-    @property
-    def name(self) -> str:
-        """Its label, or run and stamp."""
-        return self.label or f"{self.run.name}:{self.stamp}"
+
+def names_apart(compared: Sequence[Compared]) -> List[str]:
+    """Return a name for each simulation: its label, or else the parameters that differ.
+
+    The stamp is added where these are equal, and of several runs the run's name.
+    """
+    several = len({one.run for one in compared}) > 1
+    names = [
+        ": ".join(filter(None, [one.run.name if several else "", one.label or in_words(one.differs)]))
+        for one in compared
+    ]
+    return [
+        name if name and names.count(name) == 1 else f"{name} {one.stamp}".strip() for name, one in zip(names, compared)
+    ]
 
 
 def compare(places: Sequence[str]) -> List[Compared]:
@@ -158,7 +213,7 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         synaptic_operations=float(stated["synaptic_operations_per_sample"]),
         neurons=neurons,
         synapses=int(stated["ann_multiply_accumulates_per_sample"]),
-        mappings=_mappings(run, stamp),
+        mappings=mappings_of(run, stamp),
         by_step=by_step(stated),
     )
 
@@ -191,18 +246,32 @@ def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue]
     return stated, counts
 
 
-def _mappings(run: RunDirectory, stamp: str) -> List[MappingCost]:
-    """Return the costs of all mappings of the simulation's graph."""
+def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingCost]:
+    """Return the costs of the mappings of a graph, or of all graphs of the run, the oldest first."""
     records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
     return [
-        MappingCost(
-            name,
-            record.details.hardware,
-            record.details.method,
-            record.details.cores,
-            **{key: float(record.metrics[key] or 0) for key in ("connectivity", "hops_unicast", "energy_pj")},
-            overfull_cores=record.details.overfull_cores,
-        )
+        _mapping_cost(name, record)
         for name, record in records.items()
-        if record.details.graph == stamp
+        if graph is None or record.details.graph == graph
     ]
+
+
+def _mapping_cost(stamp: str, record: mapping.MapRecord) -> MappingCost:
+    named, details = str(record.params.hardware), record.details
+    connectivity, hops, energy_pj, sequential = (
+        float(record.metrics.get(key) or 0)
+        for key in ("connectivity", "hops_unicast", "energy_pj", "sequential_connectivity")
+    )
+    return MappingCost(
+        stamp=stamp,
+        hardware=details.hardware,
+        method=details.method,
+        cores=details.cores,
+        connectivity=connectivity,
+        hops_unicast=hops,
+        energy_pj=energy_pj,
+        graph=details.graph,
+        hardware_file=named if is_file(named) else None,
+        sequential_connectivity=sequential,
+        overfull_cores=details.overfull_cores,
+    )

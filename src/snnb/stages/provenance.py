@@ -3,6 +3,7 @@
 import shlex
 from typing import Dict, List, Mapping, Tuple
 
+from snnb.formatting import local_time
 from snnb.report.page import Section, Table, settings_table
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, FileRecord
@@ -27,7 +28,7 @@ def provenance_section(run: RunDirectory, records: Mapping[str, AnyRecord], orig
         folded[f"{directory}: parameters"] = settings_table(shown_params(run, record.params))
         folded[f"{directory}: files and their SHA-256"] = _files(record)
     rows = [
-        (directory, record.timing.started_utc, f"{record.timing.wall_s:,.1f} s", shlex.join(record.command))
+        (directory, local_time(record.timing.started_utc), f"{record.timing.wall_s:,.1f} s", shlex.join(record.command))
         for directory, record in records.items()
     ]
     tables = [Table(("directory", "made", "took", "command"), rows, right=(2,))]

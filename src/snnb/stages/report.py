@@ -9,14 +9,16 @@ from typing import Dict, List, Mapping, Optional, Sequence, cast
 
 from snnb.errors import InputError, UsageError
 from snnb.files import open_regular, write_text_atomically
+from snnb.formatting import local_time
 from snnb.progress import Progress, silent
 from snnb.report.graph_facts import GraphFacts
-from snnb.report.page import GENERATOR, Figure, Page, Section, Table, render
+from snnb.report.page import GENERATOR, Page, Section, Table, render
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.environment import now_utc
 from snnb.rundir.records import AnyRecord
 from snnb.stages import map as mapping
 from snnb.stages import prepare
+from snnb.stages.comparison import MAPPING_HEAD, mappings_of
 from snnb.stages.differences import in_words
 from snnb.stages.exports import refuse_files_of_runs
 from snnb.stages.graph import recorded_class, simulation_of
@@ -97,7 +99,7 @@ def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], prog
     found = next((one for one in there if one.stamp == stamp), None)
     graph = _graph_of(run, stamp)
     mapped = _mapping_of(run, graph or stamp)
-    parts = [_network_part(run, graph), Part([_training_part(run, found)])]
+    parts = [Part([_training_part(run, found)]), _network_part(run, graph)]
     if found is not None:
         parts.append(simulation_part(run, found, progress))
     else:
@@ -111,7 +113,7 @@ def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], prog
         subtitle=f"{run.path.resolve()}" + (f", simulation {stamp}{label}" if stamp else ""),
         figures=[figure for part in parts for figure in part.figures],
         sections=[_overview(run, there, found), *(section for part in parts for section in part.sections)],
-        made=f"Written by snnb {__version__} on {now_utc().isoformat(timespec='seconds')}.",
+        made=f"Written by snnb {__version__} on {local_time(now_utc().isoformat())}.",
     )
 
 
@@ -149,9 +151,11 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
         )
         for one in there
     ]
-    heads = ("simulation", "label", "samples", "SNN", "differs in", "state")
-    tables = [Table(heads, rows, right=(2, 3))] if rows else []
-    words = [f"Created {run.manifest.run.created_utc} with snnb {run.manifest.run.snnb_version}."]
+    head = ("simulation", "label", "samples", "SNN", "differs in", "state")
+    shown = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    right = [shown.index(i) for i in (2, 3) if i in shown]
+    tables = [Table([head[i] for i in shown], [[row[i] for i in shown] for row in rows], right)] if rows else []
+    words = [f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}."]
     warnings = [] if found is None else [f"Warning: {warning}." for warning in found.record.warnings]
     return Section("overview", "The run", [*words, *warnings], tables=tables)
 
@@ -206,34 +210,34 @@ def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
 
 
 def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
-    from snnb.mapping.mapping import Mapping as PlacedMapping
-    from snnb.mapping.write import UNITS
-    from snnb.report.mesh import mesh
-
-    title = "Mapping"
+    costs = mappings_of(run)
+    rows = [(cost.stamp + (" (below)" if cost.stamp == stamp else ""), *cost.row[1:]) for cost in costs]
+    every = Table(MAPPING_HEAD, rows, right=(4, 5, 6, 7))
     if stamp is None:
-        return Part(
-            [Section("mapping", title, [f"None yet: `snnb map --run-dir {run.path} --hardware NAME` makes one."])]
-        )
+        words = [f"None of this graph yet: `snnb map --run-dir {run.path} --hardware NAME` makes one."]
+        return Part([Section("mapping", "Mapping", words, tables=[every] if rows else [])])
+    from snnb.mapping.mapping import Mapping as PlacedMapping
+    from snnb.report.mapping_section import mapping_section
+
+    (latest,) = (cost for cost in costs if cost.stamp == stamp)
     record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
     for file in record.outputs:
         as_written(run, file.path)
     opened, details = PlacedMapping.open(run.path / run.directory_of("map", stamp)), record.details
-    rows = [(name.replace("_", " "), f"{value:,.6g}", UNITS.get(name, "")) for name, value in opened.cost.items()]
     peak, only = record.metrics.get("link_load_peak"), recorded_class(run, details.graph)
-    if peak is not None:
-        unit = "spikes a sample and time step over a link in one direction, in the busiest bin of time"
-        rows.append(("link load peak", f"{peak:,.6g}", unit))
-    words = (
-        f"maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {opened.hardware.name} "
+    unit = "spikes a sample and time step over a link in one direction, in the busiest bin of time"
+    further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
+    words = [
+        "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "
+        "that of the spikes to those of the sequential mapping.",
+        f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {latest.row[2]} "
         f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. A core is filled as far as it holds neurons, "
         "from blue (the first layers) to red (the last)."
-        + ("" if only is None else f" Spikes of the samples of class {only} only.")
-    )
+        + ("" if only is None else f" Spikes of the samples of class {only} only."),
+    ]
     warnings = [f"Warning: {warning}." for warning in record.warnings]
-    tables = [Table(("cost", "value", "unit"), rows, right=(1,))]
-    figures = [(f"cores of {opened.hardware.name}", f"{details.cores:,}")]
-    return Part([Section("mapping", title, [*warnings, words], [Figure(mesh(opened))], tables=tables)], figures)
+    section = mapping_section(opened, every, [*warnings, *words], further, latest.sequential_connectivity)
+    return Part([section], [(f"cores of {opened.hardware.name}", f"{details.cores:,}")])
 
 
 def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]) -> Section:

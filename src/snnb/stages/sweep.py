@@ -195,6 +195,10 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
     measured, analogue = (
         np.array([one.row[f"{network}_{kind}"] for one in swept], float).reshape(shape) for network in ("snn", "ann")
     )
+    intervals = None
+    if kind == "accuracy":
+        ends = [[one.row["snn_accuracy_low"], one.row["snn_accuracy_high"]] for one in swept]
+        intervals = np.array(ends, float).reshape(*shape, 2)
     shown = [GridAxis(axis.title, cast("Sequence[Value]", axis.values)) for axis in axes]
     with written_whole(run.path / FIGURE, force=True) as temporary:
-        plot_sweep(temporary, shown, measured, analogue, kind.replace("_", " "))
+        plot_sweep(temporary, shown, measured, analogue, kind.replace("_", " "), intervals)

@@ -1,0 +1,31 @@
+"""How numbers and times are written in tables for people."""
+
+from datetime import datetime
+from typing import Optional
+
+
+def local_time(utc: str) -> str:
+    """Return an ISO 8601 time in the local time zone, to the minute: `2026-11-26 14:16`."""
+    return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def energy(picojoules: float) -> str:
+    """Return an energy with four digits and the prefix that suits it: `4.483 nJ`."""
+    if not picojoules:
+        return "0 pJ"
+    for unit in ("pJ", "nJ", "µJ", "mJ"):
+        if float(f"{picojoules:.4g}") < 1000:
+            return f"{picojoules:#.4g} {unit}"
+        picojoules /= 1000
+    return f"{picojoules:,.4g} J"
+
+
+def quantity(value: float) -> str:
+    """Return a number with four digits, or all digits before the point, with thousands separators."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def accuracy(share: float, low: Optional[float] = None, high: Optional[float] = None) -> str:
+    """Return a share in percent, with its 95 % interval if given: `97.50% (95.3–98.7)`."""
+    interval = "" if low is None or high is None else f" ({100 * low:.1f}–{100 * high:.1f})"
+    return f"{share:.2%}{interval}"

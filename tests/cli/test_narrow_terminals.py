@@ -1,0 +1,139 @@
+"""What commands print on a terminal of 80 columns, and to a file."""
+
+import io
+import json
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import rich.console
+from rich.cells import cell_len
+from rich.console import Console
+
+from snnb import Run
+from snnb.cli import output
+from snnb.cli.main import main
+from tests.pipeline.conftest import recorded, run
+
+__all__ = ["recorded", "run"]
+CHIP = """
+name: chip
+mesh: [4, 4]
+neurons_per_core: 64
+axons_per_core: 300
+energy_pj: {router: 1, link: 2}
+latency_ns: {router: 1, link: 2}
+source: a test
+"""
+
+
+@pytest.fixture
+def mapped(run, tmp_path, monkeypatch):
+    """A run in the working directory with two mappings, the second on a chip from a file."""
+    monkeypatch.chdir(run.path.parent)
+    (run.path.parent / "chip_of_a_long_file_name.yaml").write_text(CHIP)
+    face = Run(path=run.path.name)
+    face.map(hardware="spinemap_5x5", method="sequential")
+    face.map(hardware="./chip_of_a_long_file_name.yaml", method="sequential")
+    return run.path.name
+
+
+def printed(capsys, *arguments):
+    """Run a command and return the lines on stdout."""
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    monkeypatch.setattr(output, "terminal_width", lambda: 80)
+
+
+def test_status_fits_and_tells_mappings_apart(mapped, narrow, capsys):
+    lines = printed(capsys, "status", mapped)
+    assert max(map(cell_len, lines)) <= 80
+    stages = json.loads("\n".join(printed(capsys, "status", mapped, "--json")))
+    for stage in stages["stages"]:
+        assert any(line.startswith(f"{stage['stage']} ") and "up to date" in line for line in lines)
+    one, other = stages["mappings"]
+    for cost in (one, other):
+        stated = json.loads(Path(f"{mapped}/maps/{cost['stamp']}/cost.json").read_text())
+        (line,) = [line for line in lines if line.startswith(cost["stamp"])]
+        ratio = stated["connectivity"] / stated["sequential"]["connectivity"]
+        assert line.endswith(" nJ")
+        assert float(line.split()[-2]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
+        assert f" {stated['cores']} " in line
+        assert f" {stated['connectivity']:,.0f} " in line
+        assert f" {ratio:.3f} " in line
+    assert other["hardware_file"].endswith("/chip_of_a_long_file_name.yaml")
+    assert any("chip (chip_of" in line for line in lines)
+
+
+def test_nothing_is_cut_in_a_file_and_times_are_local_to_the_minute(mapped, capsys, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")  # 5:45 ahead of UTC
+    time.tzset()
+    lines = printed(capsys, "status", mapped)
+    monkeypatch.undo()
+    time.tzset()
+    assert any("chip (chip_of_a_long_file_name.yaml)" in line for line in lines)
+    (training,) = [line for line in lines if line.startswith("train ")]
+    assert "  2026-11-25 06:56  " in training  # the recorded fixture says 2026-11-25T01:11:03+00:00
+    assert "too narrow" not in "\n".join(lines)
+
+
+def test_simulations_that_do_not_fit_side_by_side_follow_below(mapped, narrow, capsys):
+    for name in ("a", "b", "c", "d"):
+        shutil.copytree(mapped, name)
+    lines = printed(capsys, "compare", "a", "b", "c", "d")
+    assert max(map(cell_len, lines)) <= 80
+    stamps = [word for line in lines if line.startswith(" ") for word in re.findall(r"\b[abcd]:\w+", line)]
+    assert [stamp[0] for stamp in stamps] == ["a", "b", "c", "d"]
+    accuracies = [line for line in lines if line.startswith("SNN accuracy")]
+    assert sum(line.count("%") for line in accuracies) == 4
+    assert sum("chip (chip" in line for line in lines) == 4
+
+
+@pytest.mark.parametrize("command", ["hardware", "models", "datasets", "doctor"])
+def test_lists_fit(command, narrow, capsys, monkeypatch):
+    monkeypatch.setattr("snnb.cli.doctor._tensorflow", lambda: ("imports", []))
+    lines = printed(capsys, command)
+    assert len(lines) > 3
+    assert max(map(cell_len, lines)) <= 80
+
+
+def test_results_are_a_table_with_units(mapped, narrow, capsys):
+    lines = printed(capsys, "map", "--run-dir", mapped, "--hardware", "spinemap_5x5", "--method", "sequential")
+    assert max(map(cell_len, lines)) <= 80
+    stated = json.loads(Path(lines[0].split()[-1], "cost.json").read_text())
+    rows = [line.split() for line in lines if line.startswith("  ")]
+    assert ["connectivity", f"{stated['connectivity']:,.0f}", "spikes/sample"] in rows
+    (shown,) = [row[1:] for row in rows if row[0] == "energy"]
+    assert shown[1] == "nJ/sample"
+    assert float(shown[0]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
+
+
+def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):
+    rows = [["name", "state", "when", "n"], ["x" * 20, "because of 日本語 and so on", "today", 5]]
+    assert output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))[1].endswith("日本語 and so on  today  5")
+    monkeypatch.setattr(output, "terminal_width", lambda: 45)
+    lines = output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))
+    assert lines[1:] == ["x" * 20 + "  because of 日本語 a…  5", "too narrow for: when"]
+    assert len({cell_len(line) for line in lines[:2]}) == 1
+
+
+def test_the_progress_bar_is_one_line(monkeypatch):
+    console = Console(width=80, force_terminal=True, color_system=None, file=io.StringIO())
+    monkeypatch.setattr(rich.console, "Console", lambda **options: console)
+    with output.terminal_bar("simulate") as show:
+        show(1_140_000, 1_234_567, "epoch 10/15  loss 0.0225  accuracy [0.98] and more that does not fit")
+    drawn = [
+        line
+        for line in re.split(r"[\r\n]", re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", console.file.getvalue()))
+        if line.strip()
+    ]
+    assert all(cell_len(line) <= 80 for line in drawn)
+    last = [line for line in drawn if "1140000/1234567" in line][-1]
+    assert re.search(r"epoch 10/15 .*…", last)
+    assert all("simulate" in line for line in drawn)
