@@ -1,4 +1,4 @@
-"""Read files that may be gzipped. Their names do not show it, since some tools decompress a file without renaming it."""
+"""Read files that may be gzipped. Names do not tell, since some tools decompress a file without renaming it."""
 
 import gzip
 import zlib

@@ -1,86 +1,76 @@
-"""One epoch of training with Keras."""
+"""The Keras callback of a training: learning rate, progress, history, checkpoints and early stopping."""
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 from tensorflow import keras
 
 from snnb.progress import Progress, Throttle
-from snnb.training.batches import LabelledPictures, batches
-from snnb.training.checkpoint_state import EpochMetrics
-from snnb.training.keras_interruption import end_when, run_interruptibly
+from snnb.training.history import EpochMetrics
 from snnb.training.objective import check_finite, shortest
 from snnb.training.recipe import Recipe
 
 
-def train_epoch(
-    model: keras.Model,
-    pictures: LabelledPictures,
-    rows: Tuple[np.ndarray, np.ndarray],
-    recipe: Recipe,
-    *,
-    seed: int,
-    epoch: int,
-    steps: int,
-    progress: Progress,
-) -> EpochMetrics:
-    """Train a compiled model for one epoch.
+def best_epoch(history: Sequence[EpochMetrics]) -> int:
+    """Return the index, from 0, of the epoch with the lowest validation loss, or training loss without validation."""
+    monitor = "val_loss" if "val_loss" in history[0] else "loss"
+    return min(range(len(history)), key=lambda epoch: history[epoch][monitor])
+
+
+def is_finished(history: Sequence[EpochMetrics], recipe: Recipe) -> bool:
+    """Return whether a training is complete.
 
     Parameters
     ----------
-    model : keras.Model
-        Changed in place.
-    pictures : LabelledPictures
-        Pictures to train on and to validate with.
-    rows : tuple of two np.ndarray
-        Indices of the pictures to train on, and of those to validate with. Without any of the second there is no
-        validation.
+    history : sequence of EpochMetrics
+        Metrics of each complete epoch.
     recipe : Recipe
-        Its batch size, learning rate and augmentation are used.
-    seed, epoch : int
-        Together they determine the order of the pictures and their augmentation. Epochs are counted from 0.
-    steps : int
-        Batches in the epoch.
-    progress : Progress
-        Called with the batches done, of all batches of all epochs.
-
-    Returns
-    -------
-    EpochMetrics
-        What Keras measured in this epoch, and `lr`, the learning rate at its beginning.
-
-    Raises
-    ------
-    VerificationError
-        A loss is not finite.
+        `epochs` and `early_stopping` are used.
     """
-    rng = np.random.default_rng([seed, epoch])
-    training_rows, validation_rows = rows
-    order = rng.permutation(training_rows)[: steps * recipe.batch_size]
-    augmentation = (recipe, rng) if recipe.flip or recipe.shift else None
-    target_shape = tuple(model.output_shape[1:])
-    training = batches(pictures, order, recipe.batch_size, target_shape, augmentation)
-    validation = batches(pictures, validation_rows, recipe.batch_size, target_shape) if len(validation_rows) else None
-    each_batch = _EachBatch(recipe, epoch, steps, progress)
-    logs = run_interruptibly(
-        lambda abandoned: (
-            model.fit(
-                training, validation_data=validation, verbose=0, callbacks=[each_batch, end_when(abandoned)]
-            ).history
-        )
-    )
-    metrics = {name: shortest(values[0]) for name, values in logs.items()}
-    check_finite(metrics, epoch)
-    return {**metrics, "lr": float(recipe.learning_rate_at(epoch))}
+    if len(history) >= recipe.epochs:
+        return True
+    if not history or recipe.early_stopping is None:
+        return False
+    return len(history) - 1 - best_epoch(history) >= recipe.early_stopping
 
 
-class _EachBatch(keras.callbacks.Callback):
-    """Set the learning rate before each batch; after it report progress, and end the training if the loss diverged."""
+class FitCallback(keras.callbacks.Callback):
+    """Control a call of `keras.Model.fit`.
 
-    def __init__(self, recipe: Recipe, epoch: int, steps: int, progress: Progress) -> None:
+    Parameters
+    ----------
+    recipe : Recipe
+        Learning rate, epochs and early stopping.
+    steps : int
+        Batches per epoch.
+    history : list of EpochMetrics
+        Metrics of earlier epochs; those of each new epoch are appended.
+    best_weights : list of np.ndarray
+        Weights after the best earlier epoch; used with early stopping only.
+    save : callable
+        Called after each epoch, when `history` and `best_weights` are up to date.
+    progress : Progress
+        Called with the number of batches done and the batches of all epochs.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        steps: int,
+        history: List[EpochMetrics],
+        best_weights: List[np.ndarray],
+        save: Callable[[], None],
+        progress: Progress,
+    ) -> None:
         super().__init__()
-        self._recipe, self._epoch, self._steps, self._progress = recipe, epoch, steps, progress
+        self.history, self.best_weights = history, best_weights
+        self._recipe, self._steps, self._save, self._progress = recipe, steps, save, progress
         self._throttle = Throttle()
+        self._epoch = len(history)
+
+    def on_epoch_begin(self, epoch: int, logs: Optional[Dict[str, Any]] = None) -> None:
+        """Store the index of the epoch."""
+        self._epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Optional[Dict[str, Any]] = None) -> None:
         """Set the learning rate."""
@@ -88,7 +78,7 @@ class _EachBatch(keras.callbacks.Callback):
         keras.backend.set_value(self.model.optimizer.learning_rate, rate)
 
     def on_train_batch_end(self, batch: int, logs: Dict[str, Any]) -> None:
-        """Report progress at most ten times a second, and refuse a loss that is not finite."""
+        """Report progress at most ten times a second; raise `VerificationError` if the loss is not finite."""
         if not self._throttle.due(last=batch + 1 == self._steps):
             return
         figures = {name: float(value) for name, value in logs.items()}
@@ -96,3 +86,14 @@ class _EachBatch(keras.callbacks.Callback):
         note = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
         done, total = self._epoch * self._steps + batch + 1, self._recipe.epochs * self._steps
         self._progress(done, total, f"epoch {self._epoch + 1}/{self._recipe.epochs}  {note}")
+
+    def on_epoch_end(self, epoch: int, logs: Dict[str, Any]) -> None:
+        """Record the metrics, save a checkpoint, and stop early."""
+        metrics = {name: shortest(value) for name, value in logs.items()}
+        check_finite(metrics, epoch)
+        self.history.append({**metrics, "lr": float(self._recipe.learning_rate_at(epoch))})
+        if self._recipe.early_stopping and best_epoch(self.history) == epoch:
+            self.best_weights = self.model.get_weights()
+        self._save()
+        if is_finished(self.history, self._recipe):
+            self.model.stop_training = True
