@@ -160,7 +160,7 @@ def test_spec_states_the_neurons_and_synapses_of_the_network(name):
 @pytest.mark.parametrize("name", [name for name in names() if name not in IMAGENET])
 def test_pictures_that_are_too_small_are_refused_in_one_line(name):
     spec = find(name).spec
-    for side in (1, 2, 3, 5, 8):
+    for side in (2, 5):
         shape = (side, side, spec.input_shape[2])
         try:
             find(name).build(input_shape=shape, num_classes=spec.num_classes)

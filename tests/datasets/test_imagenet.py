@@ -55,32 +55,19 @@ def test_more_or_fewer_classes_than_the_index_names_are_told(run_prepare, imagen
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", "not valid JSON"),
-        (b'{"0":' * 100_000, r"not valid JSON \(more than 100 levels deep\)"),
-        (b'{"0": ["n01440764", "caf\xe9"]}', "not text"),
-        (b" " * (2**20 + 1), "longer than 1 MiB"),
-        (b"[1, 2]", "not a class index"),
-        (b"5", "not a class index"),
-        (b'{"0": ["n01440764"]}', "not a class index"),
-        (b'{"1": ["n01440764", "tench"]}', "not a class index"),
-        (b'{"0": 5}', "not a class index"),
-        (b'{"0": "no"}', "not a class index"),
-        (b'{"0": [["n01440764"], "tench"]}', "not a class index"),
-        (b'{"0": ["n01440764", "a"], "1": ["n01440764", "b"]}', "the class n01440764 twice"),
+        (b"{", "is not a class index"),
+        (b'{"0": ["n01440764", "caf\xe9"]}', "is not a class index"),
+        (b"[1, 2]", "is not a class index"),
+        (b'{"0": ["n01440764"]}', "is not a class index"),
+        (b'{"1": ["n01440764", "tench"]}', "is not a class index"),
+        (b'{"0": [["n01440764"], "tench"]}', "is not a class index"),
+        (b'{"0": ["n01440764", "a"], "1": ["n01440764", "b"]}', "has a class twice"),
     ],
-    ids=range(12),
+    ids=range(7),
 )
 def test_a_class_index_of_another_form_is_named(run_prepare, imagenet, content, message):
     (imagenet / "imagenet_class_index.json").write_bytes(content)
-    with pytest.raises(
-        InputError, match=rf"imagenet_class_index\.json (is|has) .*{message}.*put the file of Keras there"
-    ):
-        run_prepare("imagenet", source=imagenet)
-
-
-def test_a_folder_in_place_of_the_class_index_is_told(run_prepare, imagenet):
-    (imagenet / "imagenet_class_index.json").mkdir()
-    with pytest.raises(InputError, match=r"index\.json is a directory, not a regular file; put a file in its place"):
+    with pytest.raises(InputError, match=rf"imagenet_class_index\.json {message}.*put the file of Keras there"):
         run_prepare("imagenet", source=imagenet)
 
 

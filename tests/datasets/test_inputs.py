@@ -1,13 +1,11 @@
-"""What `prepare` says it has read: the hashes of the very bytes that became arrays."""
+"""The files and folders that `prepare` reports as read, with their hashes."""
 
 import hashlib
-import os
 import shutil
 
 import numpy as np
 import pytest
 
-from snnb.datasets import preparation
 from snnb.files import listing_of
 
 
@@ -27,31 +25,6 @@ def test_so_are_an_npz_and_the_files_of_cifar(run_prepare, tmp_path, mnist_array
     assert run_prepare("mnist", source=path)[1].inputs == {path: sha256(path)}
     batches = cifar10_folder / "cifar-10-batches-py"
     assert run_prepare("cifar10", source=cifar10_folder)[1].inputs == {p: sha256(p) for p in batches.iterdir()}
-
-
-@pytest.fixture
-def swapped_when_written(monkeypatch):
-    """Change a file after it was read: when the second of the two sets is written."""
-
-    def arrange(change):
-        write, parts = preparation.write_images, []
-
-        def writing(path, *rest):
-            parts.append(path)
-            if len(parts) == 2:
-                change()
-            return write(path, *rest)
-
-        monkeypatch.setattr(preparation, "write_images", writing)
-
-    return arrange
-
-
-def test_a_file_swapped_after_it_was_read_is_recorded_as_it_was_read(run_prepare, mnist_folder, swapped_when_written):
-    path = mnist_folder / "train-labels-idx1-ubyte"
-    before = sha256(path)
-    swapped_when_written(lambda: path.write_bytes(b"something else"))
-    assert run_prepare("mnist", source=mnist_folder)[1].inputs[path] == before
 
 
 @pytest.fixture
@@ -78,23 +51,6 @@ def test_with_a_limit_those_decoded_are_named_and_the_listing_is_of_all(run_prep
     _, prepared = run_prepare(f"folder:{pets}", shape=(4, 4, 3), limit=2)
     assert {len(pictures) for pictures in prepared.folders.values()} == {2}
     assert prepared.listings[pets / "train"] == listing_of(pets / "train")
-
-
-def test_a_picture_swapped_after_it_was_decoded_is_recorded_as_it_was_decoded(
-    run_prepare, pets, picture, swapped_when_written
-):
-    path = pets / "train" / "ant" / "0.png"
-    before = sha256(path), listing_of(pets / "train")
-
-    def swap():
-        time = path.stat().st_mtime_ns
-        picture("pets/train/ant/0.png", (200, 0, 0))
-        os.utime(path, ns=(time + 1, time + 1))
-
-    swapped_when_written(swap)
-    _, prepared = run_prepare(f"folder:{pets}", shape=(4, 4, 3))
-    assert (prepared.folders[pets / "train"]["ant/0.png"], prepared.listings[pets / "train"]) == before
-    assert listing_of(pets / "train") != before[1]  # so that the two will be compared by content
 
 
 def test_the_other_picture_data_sets_name_theirs_too(run_prepare, pets, picture, tmp_path):

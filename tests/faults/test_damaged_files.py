@@ -75,7 +75,7 @@ def record_checkpoint(path):
 
     def progress(*_):
         done.append(1)
-        if (other / ".checkpoint" / "state.json").exists():
+        if (other / ".checkpoint" / "state.npz").exists():
             raise KeyboardInterrupt
 
     import snnb.stages.train as train

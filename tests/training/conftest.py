@@ -7,7 +7,7 @@ from snnb.training.recipe import Recipe
 
 
 def _small_model():
-    """A network with everything that has a state of its own: dropout, batch normalisation."""
+    """A network with dropout and batch normalisation, which have a state besides their weights."""
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten
 
@@ -24,9 +24,28 @@ def _small_model():
     )
 
 
+def _plain_model(units=7):
+    """A network without randomness and batch statistics, which an independent loop can reproduce."""
+    from tensorflow.keras import Input, Sequential
+    from tensorflow.keras.layers import Dense, Flatten
+
+    layers = [
+        Input((6, 5, 1), name="input"),
+        Flatten(),
+        Dense(units, activation="relu"),
+        Dense(3, activation="softmax"),
+    ]
+    return Sequential(layers)
+
+
 @pytest.fixture(scope="session")
 def small_model():
     return _small_model
+
+
+@pytest.fixture(scope="session")
+def plain_model():
+    return _plain_model
 
 
 @pytest.fixture(scope="session")

@@ -1,27 +1,21 @@
-"""An interrupted training, resumed, against one that was left alone: the same files, bit by bit."""
+"""Interrupted trainings: what a checkpoint holds, and how a training continues from it."""
 
-import inspect
 import os
-import signal
-import stat
-import subprocess
-import sys
+import pickle
 
 import numpy as np
 import pytest
 
-from snnb.errors import UsageError
+from snnb import files
+from snnb.errors import InputError, ResourceError, UsageError
+from snnb.training.batches import split_rows
+from snnb.training.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from snnb.training.recipe import Recipe
+from snnb.training.training_setup import identity_of
 
-RECIPES = {
-    "adam with early stopping and augmentation": Recipe(
-        epochs=5, batch_size=16, learning_rate=0.1, early_stopping=2, flip=True, shift=0.2
-    ),
-    "sgd with momentum and cosine": Recipe(
-        optimizer="sgd", momentum=0.9, nesterov=True, schedule="cosine", epochs=3, batch_size=16, learning_rate=0.1
-    ),
-    "rmsprop in cycles": Recipe(optimizer="rmsprop", schedule="cycle", epochs=4, batch_size=16),
-}
+SGD = Recipe(optimizer="sgd", momentum=0.9, schedule="cosine", epochs=3, batch_size=16, learning_rate=0.1, flip=True)
+STEPS = 6  # batches per epoch
+EARLY = Recipe(epochs=40, batch_size=16, learning_rate=0.5, early_stopping=2)
 
 
 def interrupt_at(batch):
@@ -32,128 +26,182 @@ def interrupt_at(batch):
     return progress
 
 
-def assert_same_files(folder, other):
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == sorted(path.name for path in other.iterdir())
-    assert len(names) == 4
-    for name in names:
-        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+def weights(path):
+    from tensorflow import keras
+
+    return keras.models.load_model(str(path)).get_weights()
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_a_training_interrupted_twice_and_resumed_equals_one_left_alone(training, tmp_path, recipe):
-    training(recipe, folder="whole", checkpoint=tmp_path / "other")
-    # Six batches an epoch: in the middle of the first epoch, and at the end of the third, before its checkpoint.
-    for batch in (3, 18):
-        with pytest.raises(KeyboardInterrupt):
-            training(recipe, resume=batch > 3, progress=interrupt_at(batch))
-    result = training(recipe, resume=True)
-    assert_same_files(tmp_path / "whole", tmp_path / "train")
-    assert result.warnings == []
+def test_a_resumed_training_continues_with_the_optimizer_and_the_batches_of_its_epoch(training, plain_model, tmp_path):
+    training(SGD, build=plain_model, folder="uninterrupted", checkpoint=tmp_path / "other")
+    with pytest.raises(KeyboardInterrupt):
+        training(SGD, build=plain_model, progress=interrupt_at(STEPS + 3))
+    assert len(load_checkpoint(tmp_path / "checkpoint").history) == 1
+    result = training(SGD, build=plain_model, resume=True)
+    assert (result.epochs_run, result.warnings) == (3, [])
+    resumed, uninterrupted = (weights(tmp_path / folder / "small.h5") for folder in ("train", "uninterrupted"))
+    for ours, theirs in zip(resumed, uninterrupted):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(training, tmp_path, monkeypatch):
-    """Writing takes four synchronised steps: the arrays, the directory, the state that names them, the directory."""
-    recipe = Recipe(optimizer="sgd", momentum=0.9, epochs=1, batch_size=16, learning_rate=0.1)
-    training(recipe, folder="whole", checkpoint=tmp_path / "other")
-    real = os.fsync
-    for last in range(8):
-        steps = []
+def test_early_stopping_counts_the_epochs_before_an_interruption_and_keeps_their_best_weights(training, data, tmp_path):
+    from tensorflow import keras
 
-        def dying(descriptor, steps=steps, last=last):
-            if len(steps) == last:
-                if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    os.truncate(descriptor, os.fstat(descriptor).st_size // 2)
-                raise KeyboardInterrupt
-            steps.append(descriptor)
-            real(descriptor)
-
-        checkpoint = tmp_path / f"checkpoint-{last}"
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", dying)
-            with pytest.raises(KeyboardInterrupt):
-                training(recipe, checkpoint=checkpoint)
-        training(recipe, resume=True, checkpoint=checkpoint)
-        assert_same_files(tmp_path / "whole", tmp_path / "train")
-
-
-def test_a_process_that_is_killed_leaves_what_another_can_resume(training, tmp_path, data, small_model):
-    recipe = RECIPES["adam with early stopping and augmentation"]
-    training(recipe, folder="whole", checkpoint=tmp_path / "other")
-    np.savez(tmp_path / "data.npz", **vars(data))
-    script = tmp_path / "killed.py"
-    script.write_text(
-        f"""
-import os, signal
-from pathlib import Path
-import numpy as np
-from snnb.training.batches import LabelledPictures
-from snnb.training.fit import train
-from snnb.training.training_setup import TrainingSetup
-from snnb.training.recipe import Recipe
-
-{inspect.getsource(small_model)}
-
-def progress(done, total, note=""):
-    if done >= 15:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-here = Path({str(tmp_path)!r})
-(here / "train").mkdir()
-data = np.load(here / "data.npz")
-training_set = LabelledPictures(data["x_train"], data["y_train"], 255.0, 3)
-test_set = LabelledPictures(data["x_test"], data["y_test"], 255.0, 3)
-train(_small_model, training_set, test_set, TrainingSetup({recipe!r}, 0.25, 5), model_file=here / "train" / "small.h5",
-      checkpoint=here / "checkpoint", progress=progress)
-"""
+    training(EARLY, folder="first")
+    state = load_checkpoint(tmp_path / "checkpoint")
+    losses = [row["val_loss"] for row in state.history]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 3
+    # As it was one epoch before the end: the best weights are those of an earlier epoch than the last.
+    save_checkpoint(
+        tmp_path / "checkpoint",
+        Checkpoint(state.identity, state.history[:-1], state.weights, state.optimizer, state.best_weights),
     )
-    (tmp_path / "tmp").mkdir()
-    here = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONDONTWRITEBYTECODE": ""}
-    ended = subprocess.run([sys.executable, script], check=False, env=here)
-    assert ended.returncode == -signal.SIGKILL
-    assert list((tmp_path / "tmp").iterdir()) == []  # where TensorFlow keeps code that it makes
-    training(recipe, resume=True)
-    assert_same_files(tmp_path / "whole", tmp_path / "train")
+    result = training(EARLY, resume=True)
+    history = load_checkpoint(tmp_path / "checkpoint").history
+    assert result.epochs_run == len(history) == len(losses)
+    _, rows = split_rows(120, 0.25, 5)
+    model = keras.models.load_model(str(tmp_path / "train/small.h5"))
+    loss = model.evaluate(data.x_train[rows] / np.float32(255), np.eye(3)[data.y_train[rows]], verbose=0)[0]
+    assert loss == pytest.approx(min(row["val_loss"] for row in history), rel=1e-5)
 
 
-def test_only_the_models_that_are_needed_are_kept(training, tmp_path):
-    recipe = Recipe(epochs=40, batch_size=16, learning_rate=0.5, early_stopping=2)
-    done = training(recipe).epochs_run
-    assert done < 40
-    kept = sorted(path.name[:10] for path in (tmp_path / "checkpoint").iterdir())
-    assert kept == [f"epoch-{done - 2:04d}", f"epoch-{done:04d}", "state.json"]
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_previous_one(training, plain_model, tmp_path, monkeypatch):
+    recipe = SGD.model_copy(update={"epochs": 2})
+    real, calls = os.fsync, []
+
+    def die(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            os.truncate(descriptor, 100)
+            raise KeyboardInterrupt
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", die)
+        with pytest.raises(KeyboardInterrupt):
+            training(recipe, build=plain_model)
+    assert len(load_checkpoint(tmp_path / "checkpoint").history) == 1
+    assert training(recipe, build=plain_model, resume=True).epochs_run == 2
+    assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == [FILE]
 
 
-def test_more_epochs_go_on_where_fewer_ended(training, tmp_path):
-    long = Recipe(epochs=2, batch_size=16)
-    training(long, folder="whole", checkpoint=tmp_path / "other")
-    training(long.model_copy(update={"epochs": 1}), folder="short")
-    training(long, resume=True)
-    assert_same_files(tmp_path / "whole", tmp_path / "train")
-    with pytest.raises(UsageError, match="holds 2 epochs, more than the 1 asked for"):
-        training(long.model_copy(update={"epochs": 1}), resume=True)
-
-
-def test_with_nothing_to_resume_the_training_begins_and_says_so(training):
-    assert training(resume=True).warnings == ["there was no checkpoint to resume from: trained from the beginning"]
-
-
-def test_a_checkpoint_of_another_training_is_refused(training, data):
-    def wider():
-        from tensorflow.keras import Input, Sequential
-        from tensorflow.keras.layers import Dense, Flatten
-
-        return Sequential([Input((6, 5, 1), name="input"), Flatten(), Dense(3, activation="softmax")])
+def test_a_checkpoint_of_another_training_is_refused_or_by_default_not_used(
+    training, arguments, plain_model, data, tmp_path
+):
+    from tensorflow import keras
 
     recipe = Recipe(epochs=1, batch_size=16)
-    training(recipe)
-    for changes, what in [
-        ({"seed": 6}, "seed"),
-        ({"recipe": recipe.model_copy(update={"learning_rate": 0.5, "batch_size": 8})}, "batch size and learning rate"),
-        ({"validation_split": 0.5}, "validation split"),
-        ({"build": wider}, "model"),
-        ({"y_train": 2 - data.y_train}, "data set"),
-        ({"x_train": 255 - data.x_train}, "data set"),
+    given = arguments(tmp_path, recipe=recipe)
+    keras.backend.clear_session()
+    model = keras.models.model_from_json(plain_model().to_json())
+    identity = identity_of(model, given["training_set"], given["setup"])
+    save_checkpoint(tmp_path / "checkpoint", Checkpoint(identity, [{"loss": 0.5}] * 2, [], [], []))
+    for changes, message in [
+        ({"seed": 6}, "another seed: .*without --resume"),
+        ({"recipe": Recipe(epochs=1, batch_size=8, learning_rate=0.5)}, "another batch size and learning rate"),
+        ({"validation_split": 0.5}, "another validation split"),
+        ({"build": lambda: plain_model(8)}, "another model"),
+        ({"y_train": 2 - data.y_train}, "another data set"),
+        ({"x_train": 255 - data.x_train}, "another data set"),
+        ({}, "holds 2 epochs, more than the 1 requested"),
     ]:
-        with pytest.raises(UsageError, match=f"made with another {what}: .*without --resume"):
-            training(**{"recipe": recipe, **changes}, resume=True)
+        with pytest.raises(UsageError, match=message):
+            training(**{"recipe": recipe, "build": plain_model, **changes}, resume=True)
+    assert training(recipe, build=plain_model, resume=None).epochs_run == 1
+
+
+def test_without_a_checkpoint_the_training_begins_and_says_so(training, plain_model):
+    result = training(Recipe(epochs=1), build=plain_model, resume=True)
+    assert result.warnings == ["there was no checkpoint to resume from: trained from the beginning"]
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A checkpoint of one epoch, written without Keras."""
+    arrays = [np.arange(12, dtype=np.float32).reshape(3, 4), np.ones(4, np.float32)]
+    checkpoint = Checkpoint({"seed": "5"}, [{"loss": 0.5, "lr": 0.01}], arrays, [np.int64(7), *arrays], arrays)
+    save_checkpoint(tmp_path / "checkpoint", checkpoint)
+    return checkpoint
+
+
+def test_a_checkpoint_is_read_as_it_was_written(recorded, tmp_path):
+    found = load_checkpoint(tmp_path / "checkpoint")
+    assert (found.identity, found.history) == (recorded.identity, recorded.history)
+    for group in ("weights", "optimizer", "best_weights"):
+        for ours, theirs in zip(getattr(found, group), getattr(recorded, group)):
+            np.testing.assert_array_equal(ours, theirs)
+            assert ours.dtype == theirs.dtype
+
+
+class Harmful:
+    def __reduce__(self):
+        return os.mkdir, ("harm",)
+
+
+DAMAGE = {
+    "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("text"),
+    "a pickle": lambda path: path.write_bytes(pickle.dumps(Harmful())),
+    "objects": lambda path: np.savez(path, described=np.array([Harmful()], dtype=object)),
+    "other arrays": lambda path: np.savez(path, x=np.ones(3)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_checkpoint_is_refused_in_one_line_and_runs_no_code(recorded, tmp_path, monkeypatch, damage):
+    monkeypatch.chdir(tmp_path)
+    damage(tmp_path / "checkpoint" / FILE)
+    with pytest.raises(InputError, match=rf"{FILE} is damaged .*snnb train --no-resume.*from the beginning") as caught:
+        load_checkpoint(tmp_path / "checkpoint")
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 3
+    assert not (tmp_path / "harm").exists()
+
+
+def test_no_flipped_bit_changes_what_is_read(recorded, tmp_path):
+    path = tmp_path / "checkpoint" / FILE
+    content = path.read_bytes()
+    for position in range(0, len(content), 41):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :])
+        try:
+            found = load_checkpoint(tmp_path / "checkpoint")
+        except InputError:
+            continue
+        assert (found.identity, found.history) == (recorded.identity, recorded.history)
+        np.testing.assert_array_equal(found.weights[0], recorded.weights[0])
+
+
+def test_a_checkpoint_that_does_not_fit_the_model_is_refused(recorded, plain_model):
+    from snnb.training.fit import _restore
+    from snnb.training.objective import compile_model, new_optimizer
+
+    model = plain_model()
+    compile_model(model, new_optimizer(Recipe()), 3)
+    with pytest.raises(InputError, match=r"does not fit the model; `snnb train --no-resume`"):
+        _restore(model, recorded, seed=0)
+
+
+def test_nothing_is_written_through_a_link(training, plain_model, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "checkpoint").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="checkpoint is a symbolic link"):
+        training(build=plain_model)
+    (tmp_path / "checkpoint").unlink()
+    target = tmp_path / "target"
+    target.write_text("mine")
+    (tmp_path / "checkpoint").mkdir()
+    for name in (FILE, f".{FILE}.partial"):
+        (tmp_path / "checkpoint" / name).symlink_to(target)
+    training(Recipe(epochs=1), build=plain_model)
+    assert target.read_text() == "mine"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_too_little_disk_is_an_error_before_the_training(training, plain_model, tmp_path, monkeypatch):
+    usage = files.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(ResourceError, match="the checkpoint needs"):
+        training(build=plain_model)
+    assert not (tmp_path / "checkpoint").exists()

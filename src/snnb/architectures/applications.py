@@ -1,6 +1,6 @@
-"""Networks as tensorflow.keras.applications builds them, so that files of weights made for those fit.
+"""Networks of tensorflow.keras.applications, compatible with weight files made for them.
 
-Their max poolings become average poolings, as in the other models. Layers with weights keep their names.
+Max pooling is replaced by average pooling, as in the other models. Layers with weights keep their names.
 """
 
 from typing import TYPE_CHECKING, Dict
@@ -13,23 +13,25 @@ if TYPE_CHECKING:
 
 
 def application(kind: str, name: str, input_shape: InputShape, num_classes: int, **options: float) -> "Model":
-    """Build a network of Keras's own collection, with random weights.
+    """Build a network of Keras's collection, with random weights.
 
     Parameters
     ----------
     kind : str
-        Its function in `tensorflow.keras.applications`.
+        Name of the function in `tensorflow.keras.applications`.
     name : str
-        What the model is to be called.
+        Name of the model.
     input_shape : tuple of three int
+        (height, width, channels).
     num_classes : int
+        Units of the classifier.
     **options : float
-        What else that function takes.
+        Further arguments of the function.
 
     Raises
     ------
     ValueError
-        The picture is too small.
+        The input is too small.
     """
     from tensorflow.keras import Input, Model, applications
     from tensorflow.keras.models import clone_model
@@ -48,5 +50,5 @@ def _averaging(layer: "Layer") -> "Layer":
     if isinstance(layer, MaxPooling2D):
         return AveragePooling2D.from_config(config)
     if isinstance(layer, GlobalAveragePooling2D):
-        config["name"] = "avg_pool"  # some leave it to Keras, which counts over all models of a process
+        config["name"] = "avg_pool"  # some networks leave the name to Keras, which numbers layers per process
     return type(layer).from_config(config)

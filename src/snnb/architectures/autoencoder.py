@@ -25,9 +25,18 @@ if TYPE_CHECKING:
 def autoencoder_mnist(
     input_shape: InputShape, num_classes: None = None, units: Tuple[int, int, int] = (1500, 1000, 500), code: int = 10
 ) -> "Model":
-    """Build an encoder to a code of a few numbers, and a decoder from the code to the flattened picture.
+    """Build an encoder to a code of a few units, and a decoder from the code to the flattened picture.
 
-    The model has no classes; the parameter `num_classes` only makes its signature that of the other models.
+    Parameters
+    ----------
+    input_shape : tuple of three int
+        (height, width, channels).
+    num_classes : None
+        Not used; present because all models have this parameter.
+    units : tuple of three int
+        Units of the encoder's layers; the decoder has them in reverse order.
+    code : int
+        Units of the code.
     """
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Dense, Flatten

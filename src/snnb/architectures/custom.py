@@ -1,4 +1,4 @@
-"""A model of the user: a function in a Python file, or a trained model in a file."""
+"""Models of the user: a function in a Python file, or a trained model in a file."""
 
 import importlib.util
 import inspect
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Option
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.architectures.trained import load_trained, usable_model
 from snnb.errors import InputError, UsageError, out_of_memory
-from snnb.files import open_regular
 from snnb.model_files.kinds import is_model_file, refuse_other_kinds
 from snnb.progress import Say, say_nothing
 from snnb.training.recipe import Recipe
@@ -37,10 +36,7 @@ class OwnCodeError(InputError):
     """
 
     def __init__(self, what: str, path: Path, error: BaseException) -> None:
-        try:
-            reason = str(error).strip().splitlines()[:1]
-        except Exception:  # to make the text of the error can fail too
-            reason = []
+        reason = str(error).strip().splitlines()[:1]
         super().__init__(f"{what} raised {type(error).__name__}{': ' + reason[0] if reason else ''}")
         first = error.__traceback__
         while first is not None and first.tb_frame.f_code.co_filename != str(path):
@@ -50,26 +46,26 @@ class OwnCodeError(InputError):
 
 @dataclass(frozen=True)
 class OwnModel:
-    """A model in a file of the user.
+    """A model in a file of the user's.
 
     Attributes
     ----------
     name : str
-        Snake case, from the names of file and function; never the name of a model of this package.
+        Name in snake case, made from those of file and function; never the name of a model of this package.
     path : Path
-        The file, absolute.
+        Absolute path of the file.
     function : str or None
         Name of the function that returns the model; None for a trained model.
     build : callable
-        `build(input_shape=, num_classes=, **settings)` as for a model of this package. The user's function is given
-        those of the first two that it has parameters for. A trained model is loaded with its weights; its further
+        `build(input_shape=, num_classes=, **settings)` as for a model of this package. The first two are passed to the
+        user's function only if it has these parameters. A trained model is loaded with its weights; its additional
         keywords are `tell` and `pixels` of `load_trained`.
     takes_shape : bool
-        Whether the function has a parameter `input_shape`. If not, the model determines the shape of the pictures.
+        Whether the function has a parameter `input_shape`. Otherwise the model determines the shape of the pictures.
     settings : mapping of str to Hyperparameter
-        The function's other parameters whose defaults are numbers or tuples of numbers; they can be overridden.
+        Hyper-parameters: the function's other parameters whose defaults are numbers or tuples of numbers.
     recipe : Recipe
-        How it is trained by default.
+        Default training recipe.
     """
 
     name: str
@@ -83,14 +79,14 @@ class OwnModel:
     def input_shape(self, picture_shape: InputShape, num_classes: int) -> InputShape:
         """Return the shape that the pictures must have.
 
-        Unless the function has a parameter `input_shape`, the model is built to learn it, which imports TensorFlow.
+        Unless the function has a parameter `input_shape`, the model is built to find out, which imports TensorFlow.
 
         Parameters
         ----------
         picture_shape : tuple of three int
             (height, width, channels) of the data set's pictures; returned if the function has the parameter.
         num_classes : int
-            Classes of the data set.
+            Number of classes of the data set.
 
         Raises
         ------
@@ -111,9 +107,9 @@ def is_own(model: str) -> bool:
 
 
 def own_model(model: str) -> OwnModel:
-    """Find the user's model in its file.
+    """Load the definition of the user's model.
 
-    A Python file is run, as an import would run it. The model is not built yet.
+    A Python file is executed, as by an import. The model is not built yet.
 
     Parameters
     ----------
@@ -125,7 +121,7 @@ def own_model(model: str) -> OwnModel:
     UsageError
         The function is not named, or it is not in the file.
     InputError
-        The file is missing, or the function has a parameter without a default that does not come from the data set.
+        The file is missing, or the function has a parameter without a default other than those from the data set.
     OwnCodeError
         The file raised an error.
     """
@@ -167,33 +163,25 @@ def _file(text: str) -> Path:
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path given with --model")
     refuse_other_kinds(path)
-    with open_regular(path):
-        return path
+    return path
 
 
 @contextmanager
 def _own_code(what: str, path: Path) -> Iterator[None]:
-    """Run the user's code: what it raises becomes an `OwnCodeError`, and what it prints goes to stderr."""
+    """Run the user's code: errors become `OwnCodeError`, and output goes to stderr."""
     writes_bytecode = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # no __pycache__ beside the user's file
+    sys.dont_write_bytecode = True  # no __pycache__ in the user's folder
     try:
         with redirect_stdout(sys.stderr):
             yield
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too
-        if _is_about_memory(error):
+        if out_of_memory(error):
             raise
         raise OwnCodeError(what, path, error) from error
     finally:
         sys.dont_write_bytecode = writes_bytecode
-
-
-def _is_about_memory(error: BaseException) -> bool:
-    try:
-        return out_of_memory(error)
-    except Exception:  # to make the text of the error can fail too
-        return False
 
 
 def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
@@ -218,25 +206,20 @@ def _run(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise InputError(f"{path} cannot be read as Python: give it a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
-    # As when Python runs it as a program, the file may import the files beside it.
-    before = list(sys.path)
-    sys.path.insert(0, str(path.parent))
+    folder = str(path.parent)
+    sys.path.insert(0, folder)  # the file may import modules of its folder, as a script can
     try:
         with _own_code(str(path), path):
             spec.loader.exec_module(module)
     finally:
-        added = [entry for entry in sys.path if entry not in before and entry != str(path.parent)]
-        sys.path[:] = [*before, *added]
+        if folder in sys.path:
+            sys.path.remove(folder)
     return module
 
 
 def _parameters(function: Callable[..., Any], label: str) -> Dict[str, Any]:
     parameters = {}
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the parameters of {label} cannot be read ({error}): write it as a plain function") from None
-    for parameter in signature.parameters.values():
+    for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if parameter.name not in _FROM_DATA_SET and parameter.default is parameter.empty:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tensorflow import Tensor
     from tensorflow.keras import Model
 
-# Keras's; files of its weights are to give the same network.
+# As in Keras, for its weight files.
 EPSILON = 1.001e-5
 
 
@@ -39,14 +39,25 @@ EPSILON = 1.001e-5
 def densenet121_imagenet(
     input_shape: InputShape, num_classes: int, blocks: Tuple[int, int, int, int] = (6, 12, 24, 16), growth: int = 32
 ) -> "Model":
-    """Build 2·growth c7/2 – A3/2 – dense blocks of so many layers, transitions between – global average – classes.
+    """Build 2·growth c7/2 – A3/2 – dense blocks with transitions between them – global average – classes.
 
-    A layer of a block is BN – ReLU – 4·growth c1 – BN – ReLU – growth c3 `same`, and reads what all layers before it in
-    the block have computed, each time normalised anew. A transition is BN – ReLU – c1 with half the channels – A2.
-    Layers stand in the order in which Keras has them, so that files of weights made for its network fit
-    (`Model.load_weights`). Only the classifier has a bias.
+    A layer of a block is BN – ReLU – 4·growth c1 – BN – ReLU – growth c3 `same`; its input is the concatenation of the
+    outputs of all earlier layers of the block. A transition is BN – ReLU – c1 with half the channels – A2. The order of
+    the layers is that of Keras, so that weight files made for its network fit (`Model.load_weights`). Only the
+    classifier has a bias.
 
-    What a layer's last convolution computes has no activation: it becomes neurons once for each layer that reads it.
+    A layer's last convolution has no activation: its output becomes neurons once for each layer that reads it.
+
+    Parameters
+    ----------
+    input_shape : tuple of three int
+        (height, width, channels).
+    num_classes : int
+        Units of the classifier.
+    blocks : tuple of four int
+        Layers of each dense block.
+    growth : int
+        Channels that each layer of a block adds (the paper's growth rate).
     """
     from tensorflow.keras import Input, Model
     from tensorflow.keras.layers import AveragePooling2D, Concatenate, Dense, GlobalAveragePooling2D, ZeroPadding2D
@@ -73,7 +84,7 @@ def densenet121_imagenet(
 def _convolution(x: "Tensor", filters: int, size: int, name: str, stride: int = 1) -> "Tensor":
     from tensorflow.keras.layers import Conv2D
 
-    # The picture is padded beforehand, as Keras has it: 3 on each side, where `same` would pad 2 and 3.
+    # With stride 2 the input is padded beforehand, as in Keras: 3 on each side, where `same` pads 2 and 3.
     padding = "same" if stride == 1 else "valid"
     return Conv2D(filters, size, strides=stride, padding=padding, use_bias=False, name=name)(x)
 

@@ -1,4 +1,4 @@
-"""Checking the hyper-parameters of a model, which come from `--set key=value`, a manifest or a program."""
+"""Check the hyper-parameters of a model, given by `--set key=value`, a manifest or a Python program."""
 
 import math
 from difflib import get_close_matches
@@ -15,17 +15,17 @@ _SHARES = ("dropout", "dropout_rate")
 def checked_hyperparameters(
     values: Mapping[str, object], settings: Mapping[str, Hyperparameter], *, own: bool = False
 ) -> Dict[str, Hyperparameter]:
-    """Check hyper-parameters of a model against their defaults.
+    """Check hyper-parameters against the type, length and range of their defaults.
 
     Parameters
     ----------
     values : mapping of str to object
-        Hyper-parameters to check, by name; not all have to be there.
+        Hyper-parameters to check, by name.
     settings : mapping of str to Hyperparameter
-        All hyper-parameters of the model, with their defaults: a value must have the type and length of its default.
+        Defaults of all hyper-parameters of the model.
     own : bool
-        Whether the model is a function of the user, which may take any whole number. The whole numbers of this
-        package's models are counts, from 1 to `LARGEST_COUNT`.
+        Whether the model is a function of the user, which may take any integer. The integers of this package's models
+        are counts, from 1 to `LARGEST_COUNT`.
 
     Returns
     -------
@@ -62,19 +62,12 @@ def _checked_number(where: str, key: str, value: object, like: float, own: bool)
             bounds = "" if own else f" from 1 to {LARGEST_COUNT:,}"
             raise UsageError(f"{where}: '{_written(value)}' is not a whole number{bounds}")
         return value
-    number = _as_float(value)
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     if key in _SHARES and not 0 <= number < 1:
         raise UsageError(f"{where}: '{_written(value)}' is not a number from 0 up to but not including 1")
     if not math.isfinite(number):
         raise UsageError(f"{where}: '{_written(value)}' is not a number")
     return number
-
-
-def _as_float(value: object) -> float:
-    try:
-        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
-    except OverflowError:
-        return math.inf
 
 
 def _no_such_setting(key: str, settings: Mapping[str, Hyperparameter]) -> str:

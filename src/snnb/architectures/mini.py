@@ -1,4 +1,4 @@
-"""The smallest convolutional network that shows all five stages within seconds."""
+"""A small convolutional network that runs through all five stages within seconds."""
 
 from typing import TYPE_CHECKING, Tuple
 

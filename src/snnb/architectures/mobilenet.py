@@ -82,7 +82,7 @@ def _rectified(x: "Tensor", name: str) -> "Tensor":
 def mobilenet_v2_imagenet(input_shape: InputShape, num_classes: int, alpha: float = 1.0) -> "Model":
     """Build 32c3/2 – 17 inverted residual blocks – 1280c1 – global average – classes.
 
-    A block is a 1×1 convolution, a depthwise 3×3 one, and a 1×1 one without activation, whose result has no neurons: it
-    is composed into the next layer's synapses. `alpha` is the paper's width multiplier. Activations are ReLU6.
+    A block is a 1×1 convolution, a depthwise 3×3 one, and a 1×1 one without activation, whose output has no neurons: it
+    is composed into the synapses of the next layer. `alpha` is the paper's width multiplier. Activations are ReLU6.
     """
     return application("MobileNetV2", "mobilenet_v2_imagenet", input_shape, num_classes, alpha=alpha)

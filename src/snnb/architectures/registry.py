@@ -1,4 +1,4 @@
-"""The table of models. A model is a plain function that builds it, beside a specification; it is found by its name."""
+"""Registry of models: each is a function that builds it, with a specification, found by name."""
 
 import inspect
 from dataclasses import dataclass, field, replace
@@ -20,33 +20,33 @@ InputShape = Tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Description of a model that can be read without building the model.
+    """Description of a model, available without building it.
 
     Attributes
     ----------
     name : str
-        Snake case; the model is found by it.
+        Name in snake case.
     historical_name : str
-        Class name that the model had in the tool that this package follows.
+        Class name of the model in the predecessor of this package.
     dataset : str
         Name of the data set it is trained on by default.
     input_shape : tuple of three int
         (height, width, channels).
     num_classes : int or None
-        Units of the softmax layer; None for a model that reproduces its input.
+        Units of the softmax layer; None for an autoencoder.
     neurons : int
-        Units of all layers except the input, Flatten and other layers that only rearrange.
+        Number of units of all layers except the input, Flatten and other layers that only rearrange values.
     synapses : int
-        Pairs of neurons that are connected, as docs/graph-format.md defines them.
+        Number of connected pairs of neurons, as docs/graph-format.md defines them.
     source : str
-        Publication that the architecture comes from.
+        Publication of the architecture.
     recipe : Recipe
-        How it is trained by default.
+        Default training recipe.
     fit : str
-        How the pictures of the data set get the shape of the input: "exact" (they already have it), "pad" (zeros are
-        added around them) or "resize" (they are scaled).
+        How the pictures of the data set are converted to the input shape: "exact" (they already have it), "pad"
+        (surrounded by zeros) or "resize".
     settings : mapping of str to Hyperparameter
-        Hyper-parameters that can be overridden, with their defaults: the other parameters of the build function.
+        Hyper-parameters with their defaults: the other parameters of the build function.
     """
 
     name: str
@@ -63,7 +63,7 @@ class ModelSpec:
 
     @property
     def task(self) -> str:
-        """Return "classification", or "reconstruction" for a model that reproduces its input."""
+        """Return "classification", or "reconstruction" for an autoencoder."""
         return "reconstruction" if self.num_classes is None else "classification"
 
 
@@ -77,8 +77,7 @@ class Architecture:
         Its description.
     build : callable
         `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
-        `keras.Model`. `num_classes` is None for a model that reproduces its input. It raises `UsageError` for pictures
-        that are too small.
+        `keras.Model`. `num_classes` is None for an autoencoder. It raises `UsageError` for pictures that are too small.
     """
 
     spec: ModelSpec
@@ -94,7 +93,7 @@ def architecture(spec: ModelSpec) -> Callable[[Build], Build]:
     Parameters
     ----------
     spec : ModelSpec
-        Description of the model; its `settings` are taken from the signature of the build function.
+        Description of the model, without `settings`: they are taken from the signature of the build function.
 
     Raises
     ------

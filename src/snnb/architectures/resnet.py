@@ -94,7 +94,7 @@ def _normalised(x: "Tensor", filters: int, size: int, stride: int, name: str) ->
 def resnet50_imagenet(input_shape: InputShape, num_classes: int) -> "Model":
     """Build 64c7/2 – A3/2 – 16 residual blocks of 1×1, 3×3 and 1×1 convolutions – global average – classes.
 
-    Keras's network strides in the first convolution of a block, has biases, and pads before the first convolution and
-    the first pooling, which is an average here and a maximum there.
+    As in Keras's network, the first convolution of a block has the stride, convolutions have biases, and the input of
+    the first convolution and the first pooling is padded. Max pooling is replaced by average pooling.
     """
     return application("ResNet50", "resnet50_imagenet", input_shape, num_classes)

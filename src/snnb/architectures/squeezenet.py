@@ -93,8 +93,8 @@ def squeezenet_mnist224(input_shape: InputShape, num_classes: int, dropout: floa
 def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: float) -> "Model":
     """Build the network.
 
-    The global average is written as a pooling over the whole map and a Flatten, since the conversion would turn it into
-    these two. The paper ends in the softmax of the averages; this package adds the dense classifier after them.
+    Global averaging is a pooling over the entire feature map and a Flatten, as the conversion would replace it. The
+    paper ends in the softmax of the averages; this package adds a dense classifier.
     """
     from tensorflow.keras import Input, Model
     from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Dropout, Flatten
@@ -119,7 +119,7 @@ def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: f
 
 
 def _fire(x: Any, squeeze: int, name: str) -> Any:
-    """Add a fire module: 1×1 kernels to few channels, then 1×1 and 3×3 kernels side by side, concatenated."""
+    """Add a fire module: 1×1 kernels to few channels, then parallel 1×1 and 3×3 kernels, concatenated."""
     from tensorflow.keras.layers import Concatenate, Conv2D
 
     def convolution(filters: int, size: int, part: str) -> Conv2D:

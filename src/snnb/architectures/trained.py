@@ -1,4 +1,4 @@
-"""Models of the user: loading a trained one, and checking that a model can be used by the other stages."""
+"""Load a trained model of the user, and check that the other stages can use a model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 
 
 def load_trained(path: Path, tell: Say = say_nothing, pixels: Optional[str] = None) -> "Model":
-    """Load a model with its weights, uncompiled. The parameters are those of `snnb.model_files.read.read_model`.
+    """Load a model with its weights, uncompiled.
+
+    Parameters
+    ----------
+    path : Path
+        File of the model: .h5, .keras or .onnx.
+    tell : Say
+        Called with a message for each difference of the model from its file.
+    pixels : str, optional
+        Range of the pixels that the model expects, as of `snnb.model_files.read.read_model`.
 
     Raises
     ------
@@ -23,12 +32,12 @@ def load_trained(path: Path, tell: Say = say_nothing, pixels: Optional[str] = No
 
 
 def usable_model(model: object, origin: str) -> "Model":
-    """Return the model if it is sequential or functional, with one output and one input for pictures of one size.
+    """Return the model if it is sequential or functional, with one output and one input for pictures of fixed size.
 
     Parameters
     ----------
     model : object
-        What a user's function returned or a file held.
+        Return value of a user's function or content of a file.
     origin : str
         Name of that function or file, for the message.
 

@@ -90,8 +90,8 @@ def vgg11_cifar10(
 ) -> "Model":
     """Build the eight convolutions of configuration A, with batch normalisation, and one hidden dense layer.
 
-    What Liu & Deng made of configuration D for CIFAR-10, made of A: their batch normalisation and their classifier of
-    512 units in place of two of 4096.
+    Follows the variant of configuration D for CIFAR-10 of Liu & Deng: batch normalisation, and a classifier with 512
+    units instead of two layers of 4096.
     """
     from tensorflow.keras import Input, Model
     from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Dropout, Flatten

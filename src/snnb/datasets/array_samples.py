@@ -1,4 +1,4 @@
-"""Data sets that are arrays in memory: bringing their images to the shape that a model takes."""
+"""Data sets that are arrays in memory, and the conversion of their images to the shape that a model takes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarra
     Parameters
     ----------
     labels : np.ndarray
-        Whole numbers of any type, (n,).
+        Integers of any dtype, (n,).
     num_classes : int
         Class numbers go from 0 to `num_classes - 1`.
     path : Path
@@ -72,7 +72,7 @@ def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarra
     InputError
         The labels are not whole numbers, or one is not a class number.
     """
-    if labels.dtype.kind not in "iuO":
+    if labels.dtype.kind not in "iu":
         raise InputError(f"{path}: the labels are {labels.dtype}, not whole numbers; download it again.")
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if wrong.size:
@@ -85,7 +85,7 @@ def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarra
 
 
 def _padded(images: np.ndarray, shape: ImageShape) -> np.ndarray:
-    """Put images into the middle of zeros; of an odd number, the extra row or column is at the bottom or right."""
+    """Centre images in zeros; an odd extra row or column is at the bottom or right."""
     count, height, width, _ = images.shape
     top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
     framed = np.zeros((count, *shape), dtype=images.dtype)
@@ -99,7 +99,7 @@ def _resized(images: np.ndarray, shape: ImageShape) -> np.ndarray:
 
     resized = np.empty((len(images), *shape), dtype=np.uint8)
     for image, out in zip(images, resized):
-        # Pillow takes a grey image only without its channel axis.
+        # Pillow accepts a grey image only without a channel axis.
         picture = Image.fromarray(image[..., 0] if shape[2] == 1 else image)
         out[...] = np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).reshape(shape)
     return resized

@@ -1,4 +1,4 @@
-"""The list of data sets, and finding one by its name."""
+"""The list of data sets, and look-up by name."""
 
 import difflib
 from importlib import import_module
@@ -9,13 +9,13 @@ from snnb.datasets.definition import Dataset, DatasetSpec
 from snnb.datasets.folder import PREFIX, folder_dataset
 from snnb.errors import InputError, UsageError
 
-# A data set is the constant DATASET in the file of its name. A new data set is added to this list; the smallest first.
+# Each module has a constant DATASET. The order is that of `snnb datasets`: smallest first.
 _NAMES = ("digits", "mnist", "cifar10", "cifar100", "fruits360", "catsvsdogs", "imagenet")
 _DATASETS: Dict[str, Dataset] = {name: import_module(f"snnb.datasets.{name}").DATASET for name in _NAMES}
 
 
 def dataset_names() -> List[str]:
-    """Return the names of all data sets, the smallest first; folders of pictures (`folder:DIR`) are not among them."""
+    """Return the names of all data sets, smallest first, without folders of pictures (`folder:DIR`)."""
     return list(_DATASETS)
 
 
@@ -45,19 +45,19 @@ def find_dataset(name: str) -> Dataset:
 
 
 def describe(name: str) -> DatasetSpec:
-    """Return the description of a data set without opening its files; `UsageError` if there is no such data set."""
+    """Return the description of a data set without opening its files; raise `UsageError` if it does not exist."""
     return find_dataset(name).spec
 
 
 def available(name: str, data_dir: Path) -> Optional[Path]:
-    """Return where the files of a data set are on this machine, or None if they are not there.
+    """Return the path of a data set's files, or None if they are not on this machine.
 
     Parameters
     ----------
     name : str
         Name of a data set, or `folder:DIR`.
     data_dir : Path
-        Folder of all data sets: the files are expected in `data_dir/name`.
+        Folder of all data sets; the files are in `data_dir/name`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What CIFAR-10 and CIFAR-100 have in common: archives of pickled batches with one image in each row."""
+"""The common format of CIFAR-10 and CIFAR-100: archives of pickled batches with one image per row."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ SITE = "https://www.cs.toronto.edu/~kriz/"
 def locate_batches(folder: Path, name: str, files: Sequence[str]) -> Path:
     """Return the folder that holds all batch files: `folder/name` or `folder`.
 
+    Parameters
+    ----------
+    folder : Path
+        Folder to search.
+    name : str
+        Folder that the official archive contains.
+    files : sequence of str
+        Names of the batch files.
+
     Raises
     ------
     InputError
@@ -37,31 +46,31 @@ def locate_batches(folder: Path, name: str, files: Sequence[str]) -> Path:
 def fetch_batches(
     folder: Path, archive: str, sha256: str, size: int, top: str, files: Sequence[str], progress: Progress
 ) -> None:
-    """Download the official archive into a folder and unpack the batch files from it.
+    """Download the official archive and unpack its batch files.
 
     Parameters
     ----------
     folder : Path
-        Where the archive is downloaded to; made if it is missing.
+        Folder for the archive; created if it is missing.
     archive, sha256, size : str, str, int
-        File name, SHA-256 and bytes of the archive.
+        File name, SHA-256 and size in bytes of the archive.
     top, files : str, sequence of str
-        The files `top/file` in the archive are unpacked to `folder/top/file`; each appears there only when complete.
+        The files `top/file` of the archive are unpacked to `folder/top/file`; each appears only when it is complete.
     progress : Progress
-        Called with bytes.
+        Called with numbers of bytes.
 
     Raises
     ------
     InputError
         The archive cannot be downloaded, or it is not the official one.
     ResourceError
-        The disk has no room for it.
+        The disk has too little free space.
     """
     from snnb.datasets.download import download
 
     path = folder / archive
     was_there = path.exists()
-    # Unpacked, the batches take a little more than the archive, which is removed afterwards.
+    # The unpacked batches take slightly more space than the archive, which is removed afterwards.
     download([SITE + archive], path, sha256=sha256, size=3 * size, unpacked=False, progress=progress)
     with tarfile.open(path) as tar:
         for member in tar:
@@ -97,7 +106,7 @@ def read_images(path: Path, label_key: str, num_classes: int) -> Tuple[np.ndarra
     labels : np.ndarray
         Class numbers, int64 (n,).
     sha256 : str
-        That of the file.
+        SHA-256 of the file.
 
     Raises
     ------
@@ -116,5 +125,4 @@ def read_images(path: Path, label_key: str, num_classes: int) -> Tuple[np.ndarra
     if not isinstance(labels, list) or len(labels) != len(data) or not all(isinstance(label, int) for label in labels):
         raise InputError(f"{path}: `{label_key}` is not a list of {len(data)} class numbers; download it again.")
     images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # each row: all red values, all green, all blue
-    # As Python's numbers, since a damaged file may hold a number that is too large for numpy's integers.
-    return images, class_numbers(np.array(labels, dtype=object), num_classes, path), sha256
+    return images, class_numbers(np.array(labels), num_classes, path), sha256

@@ -1,7 +1,6 @@
-"""What a data set is: its description, where its files are, and how they are read.
+"""Definition of a data set: description, location of its files, and how they are read.
 
-Neither this file nor the top level of a data set's own file imports numpy, so that all data sets can be listed within
-milliseconds.
+Neither this module nor the top level of a data set's module imports numpy, so that listing all data sets is fast.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ ImageShape = Tuple[int, int, int]
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Description of a data set that can be read without opening its files.
+    """Description of a data set, available without opening its files.
 
     Attributes
     ----------
     name : str
-        The name that `--dataset` takes.
+        Name for `--dataset`.
     title : str
-        What a person calls it.
+        Name in prose.
     shape : tuple of three int, or None
-        (height, width, channels) of the prepared images unless another shape is asked for; None if the images have
+        (height, width, channels) of the prepared images unless another shape is requested; None if the images have
         no common size.
     num_classes : int or None
         None if the files on disk determine the classes.
@@ -42,13 +41,13 @@ class DatasetSpec:
     samples : tuple of two int, or None
         Numbers of training and test samples in the official release; None if there is no official release.
     version, licence, source : str
-        Which release it is, under which licence, and where it comes from (address and publication).
+        Release, licence, and origin (URL and publication).
     layout : str
-        The files that are expected in its folder; empty if it is part of an installed package.
+        Files that its folder must contain; empty if it is part of an installed package.
     download : bool
-        Whether it is downloaded when it is not on this machine.
+        Whether it can be downloaded.
     how_to_get : str
-        One sentence for a person who does not have it.
+        Instructions for users who do not have it, one sentence.
     """
 
     name: str
@@ -67,7 +66,7 @@ class DatasetSpec:
 
 
 class Samples(Protocol):
-    """The training or the test samples of a data set. Images are read when they are needed."""
+    """Training or test samples of a data set. Images are read when they are needed."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -82,7 +81,7 @@ class Samples(Protocol):
         Parameters
         ----------
         positions : np.ndarray
-            int64 (k,), in the order in which the images are returned.
+            int64 (k,); determines the order of the images.
         shape : tuple of three int
             (height, width, channels) of the images returned.
         fit : str
@@ -97,12 +96,12 @@ class Samples(Protocol):
         """
 
     def read_below(self, folder: Path) -> Dict[str, str]:
-        """Return the files in `folder` that `read` has read, by relative path, with the SHA-256 of their bytes."""
+        """Return the SHA-256 of the files in `folder` that `read` has read, by relative path."""
 
 
 @dataclass(frozen=True)
 class LoadedDataset:
-    """A data set on disk. Its labels have been read, its images perhaps not yet.
+    """A data set on disk. Its labels have been read; images may be read later.
 
     Attributes
     ----------
@@ -111,15 +110,15 @@ class LoadedDataset:
     train, test : Samples
         The two parts of the data set.
     official_order : bool
-        Whether the order on disk is the published one; if so, it is not changed.
+        Whether the order on disk is the published one, which is kept.
     version : str
-        Which release the files are.
+        Release of the files.
     inputs : mapping of Path to str
-        Files that were read, with the SHA-256 of the bytes that were used.
+        SHA-256 of each file that was read.
     listings : mapping of Path to str
-        Folders of pictures, with their `snnb.files.listing_of` from before any picture was read.
+        `snnb.files.listing_of` each folder of pictures, before the first picture is read.
     warnings : list of str
-        What the user should know about the files.
+        Messages for the user.
     """
 
     class_names: List[str]
@@ -141,15 +140,15 @@ class Dataset:
     spec : DatasetSpec
         Its description.
     locate : callable
-        `locate(folder)` returns the place of the files in a folder, or raises `InputError` that names missing files.
+        `locate(folder)` returns the path of the files in a folder, or raises `InputError` that names missing files.
     load : callable
-        `load(place)` opens the files at the place that `locate` returned.
+        `load(path)` opens the files at the path that `locate` returned.
     fetch : callable or None
         `fetch(folder, progress)` downloads the files into a folder; None if they cannot be downloaded.
     no_source : str
-        Why `--source` cannot be given; empty if it can.
+        Reason why `--source` is not accepted; empty if it is.
     place : Path or None
-        Where the files are, for a data set whose name says it.
+        Path of the files, for a data set whose name contains it.
     """
 
     spec: DatasetSpec
@@ -161,14 +160,14 @@ class Dataset:
 
 
 def require_utf8(name: str, what: str) -> None:
-    """Refuse a name that the run's manifest, a UTF-8 file, cannot hold.
+    """Refuse a name that cannot be written to the manifest, a UTF-8 file.
 
     Parameters
     ----------
     name : str
         Name of a class or a path.
     what : str
-        How the message calls it.
+        Description of the name, for the message.
 
     Raises
     ------

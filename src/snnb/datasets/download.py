@@ -1,5 +1,6 @@
-"""Downloads over HTTP: they continue where an interrupted one ended, and the SHA-256 must be the published one."""
+"""Download files over HTTP, resume interrupted downloads, and compare the SHA-256 with the published one."""
 
+import hashlib
 import logging
 import shutil
 from pathlib import Path
@@ -8,42 +9,43 @@ from typing import Sequence
 import requests
 from filelock import FileLock
 
-from snnb.datasets.compressed import BROKEN_STREAM, content_sha256
+from snnb.datasets.compressed import decompressed
 from snnb.errors import InputError, ResourceError
+from snnb.files import sha256_of
 from snnb.progress import Progress, Throttle
 
-BLOCK_BYTES = 2**16  # a broken connection loses at most so much
+BLOCK_BYTES = 2**16  # the most that is lost when a connection breaks
 TIMEOUT_S = (10, 60)
 
 log = logging.getLogger(__name__)
 
 
 def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, unpacked: bool, progress: Progress) -> None:
-    """Download a file from the first of several addresses that has it.
+    """Download a file from the first of several URLs that has it.
 
-    An interrupted download is continued. The file `path` appears only when it is complete and has the right SHA-256.
+    An interrupted download is resumed. The file `path` appears only when it is complete and has the right SHA-256.
 
     Parameters
     ----------
     urls : sequence of str
-        Addresses, tried in this order.
+        URLs, tried in this order.
     path : Path
         The file to write; if it exists, only its SHA-256 is checked.
     sha256 : str
-        The published one.
+        Published SHA-256.
     size : int
-        Bytes that must be free on the disk.
+        Number of bytes that must be free on the disk.
     unpacked : bool
-        Whether `sha256` is that of the unpacked content of a gzipped file.
+        Whether `sha256` is that of the decompressed content of a gzipped file.
     progress : Progress
-        Called with bytes.
+        Called with numbers of bytes.
 
     Raises
     ------
     InputError
-        No address has the file, its SHA-256 is not the published one, or the folder cannot be written.
+        No URL has the file, its SHA-256 is not the published one, or the folder is not writable.
     ResourceError
-        The disk has no room for the file.
+        The disk has too little free space.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,7 @@ def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, unpacke
         with FileLock(str(path.with_name(f".{path.name}.lock"))):
             if not path.exists():
                 _download(urls, path, sha256, unpacked, progress)
-            elif content_sha256(path, unpacked) != sha256:
+            elif _sha256(path, unpacked) != sha256:
                 raise InputError(f"{path} is not the published file, by its SHA-256: remove it to download it again.")
     except PermissionError as error:
         raise InputError(f"{path.parent} cannot be written ({error.strerror}): give another --data-dir.") from None
@@ -63,12 +65,12 @@ def _download(urls: Sequence[str], path: Path, sha256: str, unpacked: bool, prog
     for url in urls:
         try:
             _fetch(url, part, progress)
-            found = content_sha256(part, unpacked)
+            found = _sha256(part, unpacked)
         except requests.RequestException as error:
             failures.append(f"{url}: {_reason(error)}")
             continue
-        except BROKEN_STREAM:
-            found = "of a broken gzip stream"
+        except InputError:
+            found = "of a damaged gzip stream"
         if found == sha256:
             part.replace(path)
             return
@@ -81,8 +83,12 @@ def _download(urls: Sequence[str], path: Path, sha256: str, unpacked: bool, prog
     )
 
 
+def _sha256(path: Path, unpacked: bool) -> str:
+    return hashlib.sha256(decompressed(path.read_bytes(), path)).hexdigest() if unpacked else sha256_of(path)
+
+
 def _fetch(url: str, part: Path, progress: Progress) -> None:
-    """Complete the file `part`. After a broken connection try again, unless it brought no new bytes."""
+    """Complete the file `part`. Retry after a broken connection, unless the last attempt transferred nothing."""
     while True:
         have = part.stat().st_size if part.exists() else 0
         try:
@@ -93,13 +99,13 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
 
 
 def _continue(url: str, part: Path, have: int, progress: Progress) -> None:
-    # Without `identity` a server may compress the file again, and the byte positions would be other ones.
+    # Without `identity` a server may compress the file again, which changes the byte positions.
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
         if have and answer.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # the file is complete; if not, its hash will show it
+            return  # the file is complete, or its hash is wrong
         answer.raise_for_status()
         resumed = answer.status_code == requests.codes.partial_content
         have = have if resumed else 0

@@ -1,4 +1,4 @@
-"""A folder of the user's own pictures, of any size: `DIR/train/<class>/` and `DIR/test/<class>/`."""
+"""A folder of the user's pictures, of any size: `DIR/train/<class>/` and `DIR/test/<class>/`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PREFIX = "folder:"
 
 
 def folder_dataset(name: str) -> Dataset:
-    """Return the data set for a name `folder:DIR`; the name in its description has the absolute path.
+    """Return the data set for a name `folder:DIR`; its description contains the absolute path.
 
     Raises
     ------

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
-from typing import Any, Dict, List, Tuple, Type, TypeVar
+from typing import Dict, List, Tuple
 
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.errors import InputError
-from snnb.files import read_regular
-from snnb.text import decoded, parse_json
 
 CLASS_INDEX = "imagenet_class_index.json"
-LONGEST_INDEX = 1 << 20  # bytes; that of Keras has 35 kB
 REMEDY = "put the file of Keras there."
-T = TypeVar("T")
 
 SPEC = DatasetSpec(
     name="imagenet",
@@ -76,29 +73,20 @@ def _read_index(path: Path) -> Tuple[List[str], List[str], str]:
     Returns the wnids and the names in the order of the class numbers, and the SHA-256 of the file. A name begins with
     the wnid, since a few words name two classes.
     """
-    content = read_regular(path, LONGEST_INDEX, REMEDY)
-    entries = parse_json(decoded(content, str(path), REMEDY), str(path), REMEDY)
+    content = path.read_bytes()
     try:
-        ordered = [entries[str(number)] for number in range(len(entries))]
-        pairs = [
-            (_require_type(str, wnid), f"{wnid} {_require_type(str, word)}")
-            for wnid, word in (_require_type(list, entry) for entry in ordered)
-        ]
-    except (ValueError, KeyError, TypeError):
+        entries = json.loads(content.decode("utf-8"))
+        pairs = [tuple(entries[str(number)]) for number in range(len(entries))]
+        if not all(isinstance(text, str) for pair in pairs for text in pair):
+            raise TypeError
+        names = {wnid: f"{wnid} {word}" for wnid, word in pairs}
+    except (ValueError, LookupError, TypeError):
         raise InputError(
             f'{path} is not a class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {REMEDY}'
         ) from None
-    wnids = [wnid for wnid, _ in pairs]
-    twice = next((wnid for number, wnid in enumerate(wnids) if wnid in wnids[:number]), None)
-    if twice is not None:
-        raise InputError(f"{path} has the class {twice} twice; {REMEDY}")
-    return wnids, [name for _, name in pairs], hashlib.sha256(content).hexdigest()
-
-
-def _require_type(kind: Type[T], value: Any) -> T:
-    if not isinstance(value, kind):
-        raise TypeError
-    return value
+    if len(names) < len(pairs):
+        raise InputError(f"{path} has a class twice; {REMEDY}")
+    return list(names), list(names.values()), hashlib.sha256(content).hexdigest()
 
 
 DATASET = Dataset(SPEC, locate, load)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.errors import InputError
-from snnb.files import read_regular
 from snnb.progress import Progress
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ SPEC = DatasetSpec(
 
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
 
-# SHA-256 of the unpacked content (the packed files differ from mirror to mirror), and bytes to download.
+# SHA-256 of the decompressed content (mirrors compress differently), and number of bytes to download.
 FILES: Dict[str, Tuple[str, int]] = {
     "train-images-idx3-ubyte": ("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 9_912_422),
     "train-labels-idx1-ubyte": ("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 28_881),
@@ -40,12 +39,11 @@ FILES: Dict[str, Tuple[str, int]] = {
     "t10k-labels-idx1-ubyte": ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 4_542),
 }
 NPZ = "mnist.npz"
-LONGEST_NPZ = 1 << 28  # bytes; that of Keras has 11 MB
 REMEDY = "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
 
 
 def locate(folder: Path) -> Path:
-    """Return `folder` if it holds the four IDX files, else the mnist.npz in it; `folder` may also be an npz file."""
+    """Return `folder` if it holds the four IDX files, else its mnist.npz; `folder` may also be an npz file."""
     if folder.is_file() and folder.suffix == ".npz":
         return folder
     missing = [name for name in FILES if _on_disk(folder, name) is None]
@@ -57,7 +55,7 @@ def locate(folder: Path) -> Path:
 
 
 def fetch(folder: Path, progress: Progress) -> None:
-    """Download those of the four files that are missing; they are gzipped, as published."""
+    """Download the missing ones of the four gzipped files."""
     from snnb.datasets.download import download
 
     for name, (sha256, size) in FILES.items():
@@ -101,22 +99,29 @@ def load(where: Path) -> LoadedDataset:
 
 
 def _on_disk(folder: Path, name: str) -> Optional[Path]:
-    """Return the file, packed or not; None if it is missing. Some tools turn the hyphen in its name into a dot."""
+    """Return the file, gzipped or not; None if it is missing. Some tools replace the hyphen in its name by a dot."""
     dotted = name.replace("-idx", ".idx")
     candidates = (folder / f"{stem}{suffix}" for stem in (name, dotted) for suffix in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)
 
 
 def _read_npz(path: Path) -> Tuple[Dict[str, np.ndarray], str]:
-    """Return the arrays of Keras' file under the names of the IDX files, and the SHA-256 of the file."""
+    """Return the arrays of Keras's file under the names of the IDX files, and the SHA-256 of the file."""
     import hashlib
+    import io
 
-    from snnb.numpy_file import parse_archive
+    import numpy as np
 
     keys = dict(zip(FILES, ("x_train", "y_train", "x_test", "y_test")))
-    content = read_regular(path, LONGEST_NPZ, REMEDY)
-    arrays = parse_archive(content, str(path), REMEDY, names=list(keys.values()), must=list(keys.values()))
-    return {name: arrays[key] for name, key in keys.items()}, hashlib.sha256(content).hexdigest()
+    content = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[key] for name, key in keys.items()}
+    except MemoryError:
+        raise
+    except Exception as error:  # numpy and zipfile report damage by errors of many types
+        raise InputError(f"{path} is not a readable npz file ({str(error).splitlines()[0]}); {REMEDY}") from None
+    return arrays, hashlib.sha256(content).hexdigest()
 
 
 def _check_pair(images: np.ndarray, labels: np.ndarray, images_path: Path, labels_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The order of the samples: every prefix holds the classes in proportion, or the same number of each."""
+"""Orders of samples in which every prefix contains the classes in proportion, or the same number of each."""
 
 from typing import Optional, Tuple
 
@@ -6,18 +6,17 @@ import numpy as np
 
 
 def proportional_order(labels: np.ndarray, rng: Optional[np.random.Generator] = None) -> np.ndarray:
-    """Return an order of which every prefix holds the classes in proportion.
+    """Return an order in which every prefix contains the classes in proportion.
 
-    The j-th of a class's n samples is placed at the fraction (j + 1/2) / n of the whole. A prefix that ends at the
-    fraction t then holds n·t samples of each class, rounded. A class differs from its share by at most half a sample
-    plus its part of the other classes' halves.
+    The j-th of a class's n samples is placed at the fraction (j + 1/2) / n of the order. A prefix that ends at the
+    fraction t then contains n·t samples of each class, rounded.
 
     Parameters
     ----------
     labels : np.ndarray
         Class numbers, int64 (n,).
     rng : np.random.Generator, optional
-        Shuffles the samples of a class, and samples at the same fraction; without it they keep the given order.
+        Shuffles the samples of a class and samples at the same fraction; without it they keep the given order.
 
     Returns
     -------
@@ -30,7 +29,7 @@ def proportional_order(labels: np.ndarray, rng: Optional[np.random.Generator] = 
 
 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return an order of which every prefix holds the same number of each class (±1) until a class has none left.
+    """Return an order in which every prefix contains the same number of each class (±1) until a class is exhausted.
 
     Parameters
     ----------

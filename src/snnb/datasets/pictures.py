@@ -1,53 +1,25 @@
-"""Data sets that are folders of picture files: they are listed by class, and each is decoded once, when needed."""
+"""Data sets that are folders of picture files, listed by class. Each picture is decoded once, when it is needed."""
 
-import ctypes
 import hashlib
 import io
 import os
-import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snnb.datasets.definition import ImageShape, LoadedDataset, require_utf8
+from snnb.datasets.definition import ImageShape, LoadedDataset
 from snnb.errors import InputError
-from snnb.files import listing_of, read_regular
+from snnb.files import listing_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # for others Pillow may start programs
-LARGEST_PIXELS = 50_000_000  # of one picture, and of all pictures that are decoded at the same time
-LARGE_PIXELS = 4_000_000  # after a picture with more pixels, memory is returned to the system
-LARGEST_BYTES = 1 << 28  # of one file, and of all files that are in memory at the same time
+PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow runs programs for some others
 _MODES = {1: "L", 3: "RGB"}
-
-
-class _Budget:
-    """A limit of what may be in use at the same time; a thread that needs more waits."""
-
-    def __init__(self, total: int) -> None:
-        self.left = total
-        self.changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, amount: int) -> Iterator[None]:
-        with self.changed:
-            self.changed.wait_for(lambda: self.left >= amount)
-            self.left -= amount
-        try:
-            yield
-        finally:
-            with self.changed:
-                self.left += amount
-                self.changed.notify_all()
-
-
-_bytes, _pixels = _Budget(LARGEST_BYTES), _Budget(LARGEST_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -59,11 +31,11 @@ class PictureSamples:
     labels : np.ndarray
         Class numbers, int64 (n,).
     folder : Path
-        Folder that holds all files, perhaps in folders of their own.
+        Folder that holds all files, possibly in subfolders.
     files : list of str
         Names relative to `folder`.
     hashes : dict of str to str
-        By name, the SHA-256 of each file that has been read; `read` adds to it.
+        SHA-256 by name of each file that has been read; filled by `read`.
     """
 
     labels: np.ndarray
@@ -79,36 +51,33 @@ class PictureSamples:
             )
 
     def read(self, positions: np.ndarray, shape: ImageShape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
-        """Decode the pictures at some positions; the arguments and results are those of `Samples.read`."""
+        """Decode the pictures at some positions; see `Samples.read`."""
         images = np.empty((len(positions), *shape), dtype=np.uint8)
 
         def decode(index: int) -> Optional[str]:
             name = self.files[positions[index]]
             path = self.folder / name
             try:
-                with _bytes.taken(min(path.stat().st_size, LARGEST_BYTES)):
-                    content = read_regular(path, LARGEST_BYTES, "give a smaller picture")
-                    self.hashes[name] = hashlib.sha256(content).hexdigest()
-                    images[index] = _decoded(content, shape)
+                content = path.read_bytes()
+                self.hashes[name] = hashlib.sha256(content).hexdigest()
+                images[index] = _decoded(content, shape)
             except MemoryError:
                 raise
-            except InputError as error:
-                return str(error)
             except UnidentifiedImageError:
                 return f"{path}: not a picture"
             except Exception as error:  # a damaged picture can fail in any way
                 return f"{path}: {getattr(error, 'strerror', None) or error}"
             return None
 
-        # Pillow decodes and resizes without holding the interpreter's lock.
+        # Pillow releases the interpreter lock while it decodes and resizes.
         with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-            warnings.simplefilter("ignore")  # Pillow warns of unusual metadata, which are not used
+            warnings.simplefilter("ignore")  # Pillow warns about unusual metadata, which are not used
             reasons = pool.map(decode, range(len(positions)))
             unreadable = {index: reason for index, reason in enumerate(reasons) if reason is not None}
         return np.delete(images, list(unreadable), axis=0) if unreadable else images, unreadable
 
     def read_below(self, folder: Path) -> Dict[str, str]:
-        """Return the pictures in `folder` that have been read, by relative path, with the SHA-256 of their bytes."""
+        """Return the SHA-256 of the pictures in `folder` that have been read, by relative path."""
         if self.folder not in (folder, *folder.parents):
             return {}
         prefix = "" if folder == self.folder else f"{folder.relative_to(self.folder).as_posix()}/"
@@ -116,57 +85,37 @@ class PictureSamples:
 
 
 def _decoded(content: bytes, shape: ImageShape) -> np.ndarray:
-    """Decode a picture, turn it upright, and resize it bilinearly to `shape`, whatever its proportions; uint8."""
+    """Decode a picture, apply its EXIF orientation, and resize it bilinearly to `shape`; uint8."""
     with Image.open(io.BytesIO(content), formats=PILLOW_FORMATS) as picture:
         if picture.mode.startswith(("I", "F")):
-            raise ValueError(f"more than 8 bits a channel (Pillow's mode {picture.mode}); convert it to 8 bits")
-        pixels = picture.width * picture.height
-        if pixels > LARGEST_PIXELS:
-            raise ValueError(f"{pixels / 1e6:,.0f} megapixels, more than {LARGEST_PIXELS / 1e6:.0f}; make it smaller")
-        with _pixels.taken(pixels):
-            resized = _upright(picture, shape)
-            picture.close()
-            if pixels > LARGE_PIXELS:
-                _return_memory()
-    return resized
-
-
-def _upright(picture: Image.Image, shape: ImageShape) -> np.ndarray:
-    picture.load()
-    with suppress(Exception):  # the metadata may be wrong in any way although the picture can be decoded
-        ImageOps.exif_transpose(picture, in_place=True)
-    mode = _MODES[shape[2]]
-    whole = picture if picture.mode == mode else picture.convert(mode)
-    resized = whole.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    return np.asarray(resized, dtype=np.uint8).reshape(shape)
-
-
-def _return_memory() -> None:
-    """Make glibc return freed memory to the system: it would keep the memory of one large picture for each thread."""
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
+            raise ValueError(f"more than 8 bits per channel (Pillow's mode {picture.mode}); convert it to 8 bits")
+        picture.load()
+        with suppress(Exception):  # damaged metadata of a picture that can be decoded
+            ImageOps.exif_transpose(picture, in_place=True)
+        mode = _MODES[shape[2]]
+        converted = picture if picture.mode == mode else picture.convert(mode)
+        resized = converted.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+        return np.asarray(resized, dtype=np.uint8).reshape(shape)
 
 
 def picture_names(folder: Path) -> List[str]:
-    """Return the sorted names of the picture files in a folder; hidden files and files of other kinds are left out."""
+    """Return the sorted names of the picture files in a folder, without hidden files."""
     with os.scandir(folder) as entries:
         found = [e.name for e in entries if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")]
     return sorted(found)
 
 
 def class_folders(folder: Path) -> List[str]:
-    """Return the sorted names of the folders in a folder: there is one for each class.
+    """Return the sorted names of the class folders in a folder.
 
     Raises
     ------
     InputError
-        `folder` is missing, there are no folders in it, or the name of one is not valid UTF-8.
+        `folder` is missing, or it contains no folders.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is missing: it should hold a folder of pictures for each class.")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    for name in names:
-        require_utf8(name, f"the class folder {folder}/{name}")
     if not names:
         loose = len(picture_names(folder))
         held = f"{loose} pictures but no class folders" if loose else "no class folders"
@@ -175,7 +124,15 @@ def class_folders(folder: Path) -> List[str]:
 
 
 def labelled(folder: Path, files: Sequence[List[str]]) -> PictureSamples:
-    """Return the samples of which `files[i]`, names relative to `folder`, have the class number i."""
+    """Return samples with class numbers.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder that holds all files.
+    files : sequence of list of str
+        For each class number, the names of its files relative to `folder`.
+    """
     labels = np.repeat(np.arange(len(files), dtype=np.int64), [len(names) for names in files])
     return PictureSamples(labels, folder, [name for names in files for name in names])
 
@@ -213,7 +170,18 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
 
 
 def loaded_by_class(train_folder: Path, test_folder: Path) -> LoadedDataset:
-    """List a data set whose classes are the folders in `train_folder`, in alphabetical order, and in `test_folder`."""
+    """List a data set whose classes are the folders in `train_folder`, in alphabetical order.
+
+    Parameters
+    ----------
+    train_folder, test_folder : Path
+        Folders that hold the same class folders.
+
+    Raises
+    ------
+    InputError
+        A folder is missing or empty, or the two do not have the same class folders.
+    """
     classes = class_folders(train_folder)
     train, test = samples_by_class(train_folder, classes), samples_by_class(test_folder, classes)
     return LoadedDataset(
@@ -227,7 +195,7 @@ def loaded_by_class(train_folder: Path, test_folder: Path) -> LoadedDataset:
 
 
 def listings(*folders: Path) -> Dict[Path, str]:
-    """Return `listing_of` each folder. It must be taken before pictures are read, so that later changes are noticed."""
+    """Return `listing_of` each folder."""
     return {folder: listing_of(folder) for folder in folders}
 
 

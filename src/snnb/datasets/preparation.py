@@ -1,4 +1,4 @@
-"""From a data set's own files to the arrays that the other stages read."""
+"""Convert the files of a data set to the arrays that the other stages read."""
 
 import shutil
 from functools import partial
@@ -23,7 +23,7 @@ from snnb.progress import Progress, silent
 from snnb.text import printable
 
 FITS = ("exact", "pad", "resize")
-UNREADABLE_NAMED = 20  # so many unreadable pictures a warning names
+UNREADABLE_NAMED = 20  # most unreadable pictures that a warning names
 
 
 def prepare(
@@ -40,12 +40,12 @@ def prepare(
     limit: Optional[int] = None,
     progress: Progress = silent,
 ) -> PreparedDataset:
-    """Write a data set as arrays into an empty folder.
+    """Write a data set as arrays to an empty folder.
 
     The files are x_train.npy and x_test.npy (uint8, (n, height, width, channels)), y_train.npy and y_test.npy (int64,
     (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (float32 in [0, 1]) and y_test.npz (one-hot,
-    float32). A data set with a published order of samples keeps it. In any other, every prefix of the training and the
-    test set holds the classes in proportion. `x_norm` is a class-balanced part of the training set.
+    float32). A published order of samples is kept. Otherwise every prefix of the training and the test set contains
+    the classes in proportion. `x_norm` is a class-balanced subset of the training set.
 
     Parameters
     ----------
@@ -56,36 +56,36 @@ def prepare(
     data_dir : Path
         Folder of all data sets, each in a folder of its name. Downloads are stored there.
     norm_samples : int
-        Number of samples in `x_norm`; the whole training set if it is smaller.
+        Number of samples in `x_norm`; at most the size of the training set.
     seed : int
-        Seed of the order of the samples and of the choice of `x_norm`.
+        Seed of the order of the samples and of the selection for `x_norm`.
     source : Path, optional
         Folder (or file) to read instead of `data_dir/name`.
     shape : tuple of three int, optional
-        (height, width, channels) that the model takes; by default the data set's own.
+        (height, width, channels) of the model's input; by default the data set's own.
     fit : str
-        How images of another shape are brought to it: "exact" (they are refused), "pad" (zeros are added around them)
-        or "resize". Picture files are always resized.
+        How images of another shape are converted: "exact" (refused), "pad" (surrounded by zeros) or "resize".
+        Picture files are always resized.
     num_classes : int, optional
         Classes of the model; a data set with another number of classes is refused.
     limit : int, optional
-        Keep at most this many training samples and this many test samples, with the classes in proportion.
+        Largest number of training samples and of test samples; the classes stay in proportion.
     progress : Progress
-        Called with the samples done and the number of all samples; during a download, with bytes.
+        Called with the numbers of processed and of all samples; during a download, with numbers of bytes.
 
     Returns
     -------
     PreparedDataset
-        What was written and read.
+        Description of what was written and read.
 
     Raises
     ------
     UsageError
-        There is no such data set, or a parameter is out of its range.
+        There is no such data set, or a parameter is out of range.
     InputError
         Files are missing or damaged, or the model does not take such images or classes.
     ResourceError
-        The disk has no room for the arrays.
+        The disk has too little free space.
     """
     dataset = find_dataset(name)
     wanted = _wanted_shape(dataset.spec, shape, fit, norm_samples, limit)
@@ -110,7 +110,7 @@ def prepare(
 def _wanted_shape(
     spec: DatasetSpec, shape: Optional[ImageShape], fit: str, norm_samples: int, limit: Optional[int]
 ) -> ImageShape:
-    """Check the parameters of `prepare`, and return the shape that the images get."""
+    """Check the parameters of `prepare`, and return the shape of the prepared images."""
     if fit not in FITS:
         raise UsageError(f"fit {fit} is none of {', '.join(FITS)}.")
     if norm_samples < 1:
@@ -124,7 +124,7 @@ def _wanted_shape(
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
-    """Return the place of the files, which are downloaded if they are missing and can be downloaded."""
+    """Return the path of the files, after a download if they are missing and can be downloaded."""
     spec = dataset.spec
     if source is not None and dataset.no_source:
         raise UsageError(f"leave out --source for {spec.name}: {dataset.no_source}.")
@@ -189,7 +189,7 @@ def _require_room(target: Path, needed: int) -> None:
 
 
 def _counted(progress: Progress, total: int) -> Callable[[str, int], None]:
-    """Return a function that adds a number of samples to those done, and reports the sum with a note."""
+    """Return a function that adds to the number of processed samples and reports progress."""
     done = 0
 
     def advance(note: str, samples: int) -> None:

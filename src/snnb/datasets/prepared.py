@@ -1,4 +1,4 @@
-"""A prepared data set: its description, and its files, which are written in pieces so that memory does not grow."""
+"""A prepared data set: its description, and its files, which are written in chunks to bound memory use."""
 
 import io
 import zipfile
@@ -12,12 +12,12 @@ from snnb.datasets.definition import ImageShape, Samples
 from snnb.errors import InputError
 
 CHUNK_BYTES = 16 * 2**20
-MOST_UNREADABLE = 0.01  # share of the images; with more of them, nothing is prepared
+MOST_UNREADABLE = 0.01  # fraction of the images; more of them are an error
 
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """One array of prepared images.
+    """Description of an array of prepared images.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class PreparedSplit:
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """What `prepare` wrote and read, for the manifest.
+    """Description of what `prepare` wrote and read, for the manifest.
 
     Attributes
     ----------
@@ -49,13 +49,13 @@ class PreparedDataset:
     splits : dict of str to PreparedSplit
         By "train", "test" and "norm".
     inputs : mapping of Path to str
-        Files that were read, with the SHA-256 of the bytes that were used.
+        SHA-256 of each file that was read.
     folders : mapping of Path to mapping of str to str
-        Folders whose pictures were read: by relative path of a picture, the SHA-256 of the bytes that were decoded.
+        For each folder of pictures, the SHA-256 of those that were read, by relative path.
     listings : mapping of Path to str
-        The same folders, with their `snnb.files.listing_of` from before any picture was read.
+        `snnb.files.listing_of` the same folders, before the first picture was read.
     warnings : list of str
-        What the user should know.
+        Messages for the user.
     """
 
     dataset: str
@@ -74,31 +74,31 @@ class PreparedDataset:
 def write_images(
     path: Path, samples: Samples, positions: np.ndarray, shape: ImageShape, fit: str, advance: Callable[[int], None]
 ) -> Tuple[np.ndarray, List[str]]:
-    """Write the images at some positions as a .npy file, uint8 (k, height, width, channels).
+    """Write the images at some positions to a .npy file, uint8 (k, height, width, channels).
 
-    The file is not mapped into memory, since mapped pages count as memory of the process.
+    The file is not memory-mapped, since mapped pages count as memory of the process.
 
     Parameters
     ----------
     path : Path
-        The file to write.
+        File to write.
     samples : Samples
-        Where the images come from.
+        Source of the images.
     positions : np.ndarray
-        int64, in the order in which the images are written.
+        int64 (n,); determines the order of the images.
     shape : tuple of three int
-        (height, width, channels) that the images get.
+        (height, width, channels) of the written images.
     fit : str
         How images of another shape are brought to it: "exact", "pad" or "resize".
     advance : callable
-        Called with the number of samples done since the last call.
+        Called with the number of samples processed since the last call.
 
     Returns
     -------
     written : np.ndarray
         The positions that were written, int64 (k,).
     unreadable : list of str
-        The reason for each image that cannot be read, which is left out.
+        Reason for each image that cannot be read and is left out.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def write_images(
             written.append(np.delete(batch, list(reasons)))
             advance(len(batch))
         if unreadable:
-            # The header is padded to 128 bytes for any number of images, so the true number fits in its place.
+            # The header is padded to 128 bytes for any number of images, so it can be overwritten.
             stream.seek(0)
             _write_header(stream, np.dtype(np.uint8), (total - len(unreadable), *shape))
     return np.concatenate(written), unreadable
@@ -134,7 +134,7 @@ def write_scaled(path: Path, images: Path, positions: np.ndarray, scale: float, 
     Parameters
     ----------
     path : Path
-        The file to write.
+        File to write.
     images : Path
         A .npy file of uint8 (n, height, width, channels).
     positions : np.ndarray
@@ -142,25 +142,41 @@ def write_scaled(path: Path, images: Path, positions: np.ndarray, scale: float, 
     scale : float
         The stored value that means 1.0.
     advance : callable
-        Called with the number of samples done since the last call.
+        Called with the number of samples processed since the last call.
     """
     shape = np.load(images, mmap_mode="r").shape[1:]
     with zipfile.ZipFile(path, "w") as archive, archive.open("arr_0.npy", "w", force_zip64=True) as stream:
         _write_header(stream, np.dtype(np.float32), (len(positions), *shape))
         for batch in _chunks(positions, 4 * int(np.prod(shape))):
-            # Mapped again for each piece, so that the pages of earlier pieces leave the memory of this process.
+            # Mapped again for each chunk, so that the pages of earlier chunks are released.
             pixels = np.load(images, mmap_mode="r")[batch].astype(np.float32) / np.float32(scale)
             stream.write(pixels.data.cast("B"))  # zipfile takes len() for the number of bytes
             advance(len(batch))
 
 
 def size_on_disk(shape: ImageShape, train: int, test: int, norm: int) -> int:
-    """Return the bytes of the prepared images: of `train` and `test` as uint8, of `test` and `norm` as float32."""
+    """Return the size of the prepared images in bytes.
+
+    Parameters
+    ----------
+    shape : tuple of three int
+        (height, width, channels).
+    train, test, norm : int
+        Numbers of samples. Training and test samples are stored as uint8, test and normalisation samples as float32.
+    """
     return int(np.prod(shape)) * (train + test + 4 * (test + norm))
 
 
 def class_counts(labels: np.ndarray, class_names: List[str]) -> Dict[str, int]:
-    """Return the number of samples of each class by name; classes without samples are included."""
+    """Return the number of samples of each class by name, including classes without samples.
+
+    Parameters
+    ----------
+    labels : np.ndarray
+        Class numbers, int64 (n,).
+    class_names : list of str
+        Names of the classes in the order of their numbers.
+    """
     counts = np.bincount(labels, minlength=len(class_names))
     return {name: int(count) for name, count in zip(class_names, counts)}
 

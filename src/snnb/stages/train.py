@@ -135,7 +135,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     """Train and write `train/`.
 
     An interrupted training is continued from its last complete epoch: always if `params.resume` is true, never if it is
-    false, and if it is None, only when the checkpoint was made with these parameters. The result is the same each time.
+    false, and if it is None, only when the checkpoint was made with these parameters.
     """
     from snnb.model_files.read import files_of
     from snnb.stages.model import model_of
@@ -218,34 +218,22 @@ def _fit(
     figures: FigureFormat,
     progress: Progress,
 ) -> "TrainingResult":
-    """Train, from the checkpoint if there is one and `params.resume` allows it."""
+    """Train, from the checkpoint if `params.resume` allows it."""
     from snnb.training.fit import train
     from snnb.training.training_setup import TrainingSetup
 
     setup = TrainingSetup(params, params.validation_split, params.seed, params.steps_per_epoch)
-
-    def fit(resume: bool) -> "TrainingResult":
-        return train(
-            build,
-            training_set,
-            test_set,
-            setup,
-            model_file=model_file,
-            checkpoint=checkpoint,
-            resume=resume,
-            figures=figures,
-            progress=progress,
-        )
-
-    resume: Optional[bool] = params.resume
-    if resume is not None:
-        return fit(resume)
-    try:
-        return fit(checkpoint.exists())
-    except UsageError:
-        if not checkpoint.exists():
-            raise
-        return fit(False)
+    return train(
+        build,
+        training_set,
+        test_set,
+        setup,
+        model_file=model_file,
+        checkpoint=checkpoint,
+        resume=params.resume,
+        figures=figures,
+        progress=progress,
+    )
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:

@@ -1,7 +1,8 @@
-"""From memory-mapped pictures to the batches that Keras trains on, one batch at a time so that memory stays flat."""
+"""Batches of memory-mapped pictures for Keras. One batch at a time is converted, so that memory use is constant."""
 
+import itertools
 from dataclasses import dataclass
-from typing import Iterator, Optional, Tuple
+from typing import Callable, Iterator, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,18 +13,18 @@ from snnb.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """Pictures and the class of each.
+    """Pictures and their class numbers.
 
     Attributes
     ----------
     x : np.ndarray
         (n, height, width, channels), any number type; the pixels are `x / scale`, computed in float32.
     y : np.ndarray
-        (n,) class numbers from 0; not used by a model that reproduces its input.
+        (n,) class numbers from 0; not used by an autoencoder.
     scale : float
         The stored value that means 1.0: 255 for uint8 pictures.
     num_classes : int or None
-        Number of classes; None for a model that reproduces its input.
+        Number of classes; None for an autoencoder.
     """
 
     x: np.ndarray
@@ -33,16 +34,16 @@ class LabelledPictures:
 
 
 def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Draw at random which pictures are trained on and which are used for validation.
+    """Split pictures at random into a training set and a validation set.
 
     Parameters
     ----------
     count : int
         Number of pictures.
     share : float
-        Share of the pictures for validation, in [0, 1). A share above 0 gives at least one picture.
+        Fraction of the pictures used for validation, in [0, 1). A fraction above 0 gives at least one picture.
     seed : int
-        Seed of the random choice.
+        Seed of the split.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndar
     Raises
     ------
     UsageError
-        The share is out of its range, or no picture is left to train on.
+        The share is out of range, or no picture is left to train on.
     """
     if not 0 <= share < 1:
         raise UsageError(f"the validation split must lie in [0, 1), not {share}")
@@ -67,26 +68,20 @@ def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndar
 
 
 def batches(
-    pictures: LabelledPictures,
-    rows: np.ndarray,
-    batch_size: int,
-    target_shape: Tuple[int, ...],
-    augmentation: Optional[Tuple[Recipe, np.random.Generator]] = None,
+    pictures: LabelledPictures, rows: np.ndarray, batch_size: int, target_shape: Tuple[int, ...]
 ) -> tf.data.Dataset:
-    """Stream (pixels, target) pairs of float32.
+    """Return a dataset of (pixels, target) batches, float32, in the given order.
 
     Parameters
     ----------
     pictures : LabelledPictures
-        Where the pictures come from.
+        Source of the pictures.
     rows : np.ndarray
-        (m,) indices of the pictures, in the order in which they come.
+        (m,) indices of the pictures.
     batch_size : int
-        Pictures in a batch; the last one may hold fewer.
+        Pictures per batch; the last batch may hold fewer.
     target_shape : tuple of int
-        Shape of the model's output for one picture: (num_classes,), or that of the reproduced picture.
-    augmentation : tuple of Recipe and np.random.Generator, optional
-        How pictures are changed, and the source of the random numbers; without it they stay as they are.
+        Output shape of the model for one picture: (num_classes,), or that of the reconstructed picture.
 
     Returns
     -------
@@ -94,41 +89,98 @@ def batches(
         Pixels of shape (batch, height, width, channels) in [0, 1]; targets one-hot, (batch, num_classes), or the
         pixels in the shape of the output.
     """
+    return _dataset(pictures, lambda: _in_order(pictures, rows, batch_size, target_shape, None), target_shape)
+
+
+def training_batches(
+    pictures: LabelledPictures,
+    rows: np.ndarray,
+    recipe: Recipe,
+    target_shape: Tuple[int, ...],
+    *,
+    steps: int,
+    seed: int,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Return a dataset whose iterations are the epochs of a training: shuffled and augmented.
+
+    Parameters
+    ----------
+    pictures, target_shape
+        As for `batches`.
+    rows : np.ndarray
+        (m,) indices of the training pictures.
+    recipe : Recipe
+        Batch size and augmentation.
+    steps : int
+        Batches per epoch.
+    seed : int
+        Together with the index of the epoch, the seed of the order and the augmentation.
+    first_epoch : int
+        Index, from 0, of the epoch that the first iteration yields.
+
+    Returns
+    -------
+    tf.data.Dataset
+        As from `batches`.
+    """
+    epochs = itertools.count(first_epoch)
 
     def generate() -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-        for start in range(0, len(rows), batch_size):
-            chosen = rows[start : start + batch_size]
-            raw = pictures.x[chosen]
-            if augmentation is not None:
-                raw = augment(raw, *augmentation)
-            # In numpy, since TensorFlow's graph optimiser turns a division by a constant into a product, which rounds
-            # differently from the pixels that the simulation sees.
-            pixels = np.divide(raw, np.float32(pictures.scale), dtype=np.float32)
-            if pictures.num_classes is None:
-                yield pixels, pixels.reshape((len(pixels), *target_shape))
-            else:
-                yield pixels, np.eye(pictures.num_classes, dtype=np.float32)[pictures.y[chosen]]
+        rng = np.random.default_rng([seed, next(epochs)])
+        order = rng.permutation(rows)[: steps * recipe.batch_size]
+        augmentation = (recipe, rng) if recipe.flip or recipe.shift else None
+        return _in_order(pictures, order, recipe.batch_size, target_shape, augmentation)
 
+    return _dataset(pictures, generate, target_shape)
+
+
+def _dataset(
+    pictures: LabelledPictures,
+    generate: Callable[[], Iterator[Tuple[np.ndarray, np.ndarray]]],
+    target_shape: Tuple[int, ...],
+) -> tf.data.Dataset:
     shapes = ((None, *pictures.x.shape[1:]), (None, *target_shape))
     return tf.data.Dataset.from_generator(generate, (tf.float32, tf.float32), shapes).prefetch(2)
 
 
+def _in_order(
+    pictures: LabelledPictures,
+    rows: np.ndarray,
+    batch_size: int,
+    target_shape: Tuple[int, ...],
+    augmentation: Optional[Tuple[Recipe, np.random.Generator]],
+) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(rows), batch_size):
+        chosen = rows[start : start + batch_size]
+        raw = pictures.x[chosen]
+        if augmentation is not None:
+            raw = augment(raw, *augmentation)
+        # In numpy, since TensorFlow's graph optimiser turns a division by a constant into a product, which rounds
+        # differently from the pixels that the simulation uses.
+        pixels = np.divide(raw, np.float32(pictures.scale), dtype=np.float32)
+        if pictures.num_classes is None:
+            yield pixels, pixels.reshape((len(pixels), *target_shape))
+        else:
+            yield pixels, np.eye(pictures.num_classes, dtype=np.float32)[pictures.y[chosen]]
+
+
 def augment(raw: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """Mirror and move pictures at random, as the recipe says; a moved picture repeats its border.
+    """Flip pictures horizontally and shift them at random; the border pixels of a shifted picture are repeated.
 
     Parameters
     ----------
     raw : np.ndarray
-        (batch, height, width, channels) of any type; it is not changed.
+        (batch, height, width, channels), any number type; not modified.
     recipe : Recipe
-        Its `flip` and `shift` are used.
+        `flip` and `shift` are used.
     rng : np.random.Generator
         Source of the random numbers.
 
     Returns
     -------
     np.ndarray
-        The changed pictures, with the shape and type of `raw`.
+        The augmented pictures, with the shape and dtype of `raw`.
     """
     _, height, width, _ = raw.shape
     flipped = rng.random(len(raw)) < 0.5 if recipe.flip else np.zeros(len(raw), bool)

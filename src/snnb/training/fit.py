@@ -1,35 +1,30 @@
-"""Training: real epochs of Keras, each with a call of `fit` that starts from the checkpoint of the epoch before.
-
-This makes an interrupted and resumed training equal, bit by bit, to one that was not interrupted: both take the same
-path through the same files. The Keras session is cleared and the seed set for every epoch, since dropout draws from a
-generator whose state Keras does not save. The files hold arrays only: the layers of each epoch's model are those of the
-model that was built at the beginning.
-"""
+"""Train a Keras model with `keras.Model.fit`, with a checkpoint after each epoch."""
 
 import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
 from snnb.errors import InputError, UsageError
+from snnb.files import require_disk
 from snnb.options import FigureFormat
 from snnb.progress import Progress, silent
-from snnb.training.batches import LabelledPictures, split_rows
+from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
 from snnb.training.checkpoint import (
+    REMEDY,
+    Checkpoint,
     checkpoint_exists,
     load_checkpoint,
-    refuse_other_than_directory,
-    restore_arrays,
+    refuse_link,
     save_checkpoint,
 )
-from snnb.training.checkpoint_state import Checkpoint, EpochMetrics
-from snnb.training.epoch import train_epoch
-from snnb.training.history import named_metrics, plot_history, write_history, write_metrics
+from snnb.training.fit_callback import FitCallback, best_epoch, is_finished
+from snnb.training.history import EpochMetrics, named_metrics, plot_history, write_history, write_metrics
 from snnb.training.modelfile import write_model
 from snnb.training.objective import (
     check_data,
@@ -50,48 +45,16 @@ class TrainingResult:
     Attributes
     ----------
     metrics : dict of str to float
-        `test_loss` and `test_accuracy` of the saved weights; for a model that reproduces its input
-        `test_mean_squared_error`.
+        `test_loss` and `test_accuracy` of the saved weights; for an autoencoder `test_mean_squared_error`.
     epochs_run : int
-        Complete epochs, those before an interruption included.
+        Complete epochs, including those before an interruption.
     warnings : list of str
-        Whole sentences for the user.
+        Messages for the user.
     """
 
     metrics: Dict[str, float]
     epochs_run: int
     warnings: List[str]
-
-
-@dataclass(frozen=True)
-class _Training:
-    """What stays the same from the first epoch to the last; `layers` is the model's description in Keras's JSON."""
-
-    layers: str
-    pictures: LabelledPictures
-    training_rows: np.ndarray
-    validation_rows: np.ndarray
-    setup: TrainingSetup
-    checkpoint: Path
-    identity: Mapping[str, str]
-
-    @property
-    def monitor(self) -> str:
-        """Name of the loss that decides which epoch is the best."""
-        return "val_loss" if len(self.validation_rows) else "loss"
-
-    def best(self, history: Sequence[EpochMetrics]) -> int:
-        """Return the number, from 0, of the epoch with the lowest loss."""
-        return min(range(len(history)), key=lambda epoch: history[epoch][self.monitor])
-
-    def is_over(self, history: Sequence[EpochMetrics]) -> bool:
-        """Return whether all epochs are done, or early stopping ends the training."""
-        recipe = self.setup.recipe
-        if len(history) >= recipe.epochs:
-            return True
-        if not history or recipe.early_stopping is None:
-            return False
-        return len(history) - 1 - self.best(history) >= recipe.early_stopping
 
 
 def train(
@@ -102,33 +65,35 @@ def train(
     *,
     model_file: Path,
     checkpoint: Path,
-    resume: bool = False,
+    resume: Optional[bool] = False,
     figures: FigureFormat = "png",
     progress: Progress = silent,
 ) -> TrainingResult:
-    """Train a model and write `model_file`, and training_history.csv, training_metrics.json and training_plot.*.
+    """Train a model and write `model_file`, training_history.csv, training_metrics.json and training_plot.*.
 
-    The same seed gives the same files on the same machine with the same number of threads, whether or not the training
-    was interrupted and resumed.
+    The same seed gives the same files on the same machine with the same number of threads. A resumed training draws
+    the same batches as an uninterrupted one, but other dropout masks.
 
     Parameters
     ----------
     build : callable
-        Returns the untrained model; called once the seed is set.
+        Returns the untrained model; called after the seed is set.
     training_set, test_set : LabelledPictures
         Pictures to train on, and pictures for the final test. Their arrays may be memory-mapped.
     setup : TrainingSetup
-        How the model is trained.
+        Options of the training.
     model_file : Path
-        The HDF5 file, in an existing directory; the other three files are written beside it.
+        HDF5 file to write, in an existing directory; the other three files are written to the same directory.
     checkpoint : Path
-        Directory for the state after each complete epoch. The caller removes it once the results are safe.
-    resume : bool
-        Continue from `checkpoint`. When there is none, the training starts from the beginning with a warning.
+        Directory of the checkpoint, which is replaced after each epoch. The caller removes it when the results are
+        safe.
+    resume : bool or None
+        Whether to continue from the checkpoint. None continues only from a checkpoint of a training with the same
+        options, data set and model.
     figures : {"png", "svg", "pdf"}
         Format of the plot.
     progress : Progress
-        Called with the batches done, of all batches of all epochs, and with loss and accuracy.
+        Called with the number of batches done, the batches of all epochs, and loss and accuracy.
 
     Returns
     -------
@@ -144,119 +109,43 @@ def train(
     VerificationError
         The loss is no longer finite.
     ResourceError
-        The disk has no room for the model or its checkpoint.
+        The disk has too little free space.
     """
-    refuse_other_than_directory(checkpoint)
+    refuse_link(checkpoint)
     check_data(training_set, "train")
     check_data(test_set, "test")
     model = _initial_model(build, training_set, setup)
-    rows = split_rows(len(training_set.x), setup.validation_split, setup.seed)
     identity = identity_of(model, training_set, setup)
-    training = _Training(model.to_json(), training_set, *rows, setup, checkpoint, identity)
-    state, warnings = _first_state(training, model, resume)
-    state = _run_epochs(training, state, progress)
-    metrics = _write_results(training, state, test_set, model_file, figures)
-    return TrainingResult(metrics, len(state.history), warnings)
+    state = _resumed_state(checkpoint, identity, setup, resume)
+    warnings = ["there was no checkpoint to resume from: trained from the beginning"] if resume and not state else []
+    if state is None:
+        state = Checkpoint(identity, [], [], [], [])
+    else:
+        _restore(model, state, setup.seed)
+    # The weights are saved twice with early stopping, and for a moment there are two checkpoints.
+    variables = [*model.weights, *model.weights, *model.optimizer.weights]
+    require_disk(checkpoint.parent, 2 * sum(v.shape.num_elements() * v.dtype.size for v in variables), "the checkpoint")
+    rows = split_rows(len(training_set.x), setup.validation_split, setup.seed)
+    history, best_weights = _fit(model, training_set, rows, setup, state, checkpoint, progress)
+    if setup.recipe.early_stopping:
+        model.set_weights(best_weights)
+    metrics = _write_results(model, history, training_set, rows, test_set, setup, model_file, figures)
+    return TrainingResult(metrics, len(history), warnings)
 
 
 def _initial_model(
     build: Callable[[], keras.Model], training_set: LabelledPictures, setup: TrainingSetup
 ) -> keras.Model:
-    """Build the model, refuse one that does not fit the pictures, and compile it."""
+    """Build and compile the model; refuse one that does not fit the pictures."""
     _reset(setup.seed)
     model = build()
     check_model(model, training_set.x.shape[1:], training_set.num_classes)
     if training_set.num_classes is not None:
         check_ends_in_softmax(model)
+    model = _rebuilt(model, setup.seed)
     compile_model(model, new_optimizer(setup.recipe), training_set.num_classes)
+    model.optimizer._create_all_weights(model.trainable_variables)  # Keras creates them in the first step only
     return model
-
-
-def _first_state(training: _Training, model: keras.Model, resume: bool) -> Tuple[Checkpoint, List[str]]:
-    """Load the checkpoint of an interrupted training, or write that of the untrained model; the second is warnings."""
-    if resume and checkpoint_exists(training.checkpoint):
-        columns = _columns(training.pictures.num_classes, len(training.validation_rows) > 0)
-        state = load_checkpoint(training.checkpoint, training.identity, columns)
-        done, asked = len(state.history), training.setup.recipe.epochs
-        if done > asked:
-            raise UsageError(
-                f"the checkpoint holds {done} epochs, more than the {asked} asked for: "
-                "give more --epochs, or --no-resume to train from the beginning"
-            )
-        return state, []
-    warnings = ["there was no checkpoint to resume from: trained from the beginning"] if resume else []
-    return save_checkpoint(training.checkpoint, training.identity, [], model, earlier={}), warnings
-
-
-def _run_epochs(training: _Training, state: Checkpoint, progress: Progress) -> Checkpoint:
-    """Train epoch after epoch, with a checkpoint after each, until the training is over."""
-    setup = training.setup
-    steps = math.ceil(len(training.training_rows) / setup.recipe.batch_size)
-    if setup.steps_per_epoch is not None:
-        steps = min(steps, setup.steps_per_epoch)
-    while not training.is_over(state.history):
-        epoch = len(state.history)
-        model = _model_after(training, state, epoch, setup.seed + epoch)
-        metrics = train_epoch(
-            model,
-            training.pictures,
-            (training.training_rows, training.validation_rows),
-            setup.recipe,
-            seed=setup.seed,
-            epoch=epoch,
-            steps=steps,
-            progress=progress,
-        )
-        history = (*state.history, metrics)
-        needed = [training.best(history) + 1] if setup.recipe.early_stopping else []
-        earlier = {epochs: digest for epochs, digest in state.arrays.items() if epochs in needed}
-        state = save_checkpoint(training.checkpoint, training.identity, history, model, earlier)
-    return state
-
-
-def _model_after(training: _Training, state: Checkpoint, epochs_done: int, seed: int) -> keras.Model:
-    """Build the model again, with the weights and the optimiser's state that a checkpoint holds for that epoch."""
-    _reset(seed)
-    try:
-        model = keras.models.model_from_json(training.layers)
-    except ValueError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"Keras cannot build the model again ({reason}): use only its own layers and functions"
-        ) from error
-    compile_model(model, new_optimizer(training.setup.recipe), training.pictures.num_classes)
-    restore_arrays(training.checkpoint, state, epochs_done, model)
-    return model
-
-
-def _write_results(
-    training: _Training, state: Checkpoint, test_set: LabelledPictures, model_file: Path, figures: str
-) -> Dict[str, float]:
-    """Test the weights of the best epoch (with early stopping) or the last one, and write all files; return metrics."""
-    history, recipe, num_classes = state.history, training.setup.recipe, training.pictures.num_classes
-    best = training.best(history)
-    saved = best if recipe.early_stopping else len(history) - 1
-    model = _model_after(training, state, saved + 1, training.setup.seed)
-    # The state of the optimiser is of no use to the stages that follow, and twice the size of the weights.
-    compile_model(model, new_optimizer(recipe), num_classes)
-    test = evaluate(model, test_set, recipe.batch_size)
-    check_finite(test, saved)
-    metrics = named_metrics(test, num_classes)
-    write_model(model, model_file)
-    write_history(history, model_file.parent / "training_history.csv")
-    summary = {
-        **metrics,
-        "epochs_run": len(history),
-        "kept_epoch": saved + 1,
-        "best_epoch": best + 1,
-        "final": history[-1],
-        "best": history[best],
-        "training_pictures": len(training.training_rows),
-        "validation_pictures": len(training.validation_rows),
-    }
-    write_metrics(summary, model_file.parent / "training_metrics.json")
-    plot_history(history, saved, test, model_file.stem, model_file.parent / f"training_plot.{figures}")
-    return metrics
 
 
 def _reset(seed: int) -> None:
@@ -266,7 +155,125 @@ def _reset(seed: int) -> None:
     tf.random.set_seed(seed)
 
 
-def _columns(num_classes: Optional[int], validates: bool) -> Set[str]:
-    """Return the names of what Keras measures in an epoch, and `lr`."""
-    measured = {"loss"} if num_classes is None else {"loss", "accuracy"}
-    return {*measured, *(f"val_{name}" for name in measured if validates), "lr"}
+def _rebuilt(model: keras.Model, seed: int) -> keras.Model:
+    """Return the model as the later stages load it: a layer that Keras cannot load is reported before the training."""
+    weights, description = model.get_weights(), model.to_json()
+    _reset(seed)
+    try:
+        rebuilt = keras.models.model_from_json(description)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"Keras cannot load the model from its description ({reason}): use only Keras's own layers and functions"
+        ) from error
+    rebuilt.set_weights(weights)
+    return rebuilt
+
+
+def _resumed_state(
+    directory: Path, identity: Dict[str, str], setup: TrainingSetup, resume: Optional[bool]
+) -> Optional[Checkpoint]:
+    """Return the checkpoint to continue from; None to start from the beginning."""
+    if resume is False or not checkpoint_exists(directory):
+        return None
+    state = load_checkpoint(directory)
+    different = [key for key, value in identity.items() if state.identity.get(key) != value]
+    done, asked = len(state.history), setup.recipe.epochs
+    if resume is None and (different or done > asked):
+        return None
+    if different:
+        raise UsageError(
+            f"the checkpoint was made with another {' and '.join(different)}: "
+            "give the same options as before, or train without --resume"
+        )
+    if done > asked:
+        raise UsageError(
+            f"the checkpoint holds {done} epochs, more than the {asked} requested: "
+            "give more --epochs, or --no-resume to train from the beginning"
+        )
+    return state
+
+
+def _restore(model: keras.Model, state: Checkpoint, seed: int) -> None:
+    """Set weights and optimizer state of a compiled model."""
+    tf.random.set_seed(seed + len(state.history))  # else dropout repeats the masks of the first epochs
+    try:
+        model.set_weights(list(state.weights))
+        model.optimizer.set_weights(list(state.optimizer))
+    except ValueError as error:
+        raise InputError(f"the checkpoint does not fit the model; {REMEDY}") from error
+
+
+def _fit(
+    model: keras.Model,
+    pictures: LabelledPictures,
+    rows: Tuple[np.ndarray, np.ndarray],
+    setup: TrainingSetup,
+    state: Checkpoint,
+    checkpoint: Path,
+    progress: Progress,
+) -> Tuple[List[EpochMetrics], List[np.ndarray]]:
+    """Train for the remaining epochs; return the history, and the best weights if the recipe stops early."""
+    recipe = setup.recipe
+    training_rows, validation_rows = rows
+    steps = math.ceil(len(training_rows) / recipe.batch_size)
+    if setup.steps_per_epoch is not None:
+        steps = min(steps, setup.steps_per_epoch)
+    done = len(state.history)
+    target_shape = tuple(model.output_shape[1:])
+
+    def save() -> None:
+        weights, optimizer = model.get_weights(), model.optimizer.get_weights()
+        saved = Checkpoint(state.identity, callback.history, weights, optimizer, callback.best_weights)
+        save_checkpoint(checkpoint, saved)
+
+    callback = FitCallback(recipe, steps, list(state.history), list(state.best_weights), save, progress)
+    if not is_finished(state.history, recipe):
+        model.fit(
+            training_batches(
+                pictures, training_rows, recipe, target_shape, steps=steps, seed=setup.seed, first_epoch=done
+            ),
+            validation_data=(
+                batches(pictures, validation_rows, recipe.batch_size, target_shape) if len(validation_rows) else None
+            ),
+            initial_epoch=done,
+            epochs=recipe.epochs,
+            callbacks=[callback],
+            verbose=0,
+        )
+    return callback.history, callback.best_weights
+
+
+def _write_results(
+    model: keras.Model,
+    history: List[EpochMetrics],
+    training_set: LabelledPictures,
+    rows: Tuple[np.ndarray, np.ndarray],
+    test_set: LabelledPictures,
+    setup: TrainingSetup,
+    model_file: Path,
+    figures: str,
+) -> Dict[str, float]:
+    """Test the model, write all files, and return the test metrics."""
+    best = best_epoch(history)
+    saved = best if setup.recipe.early_stopping else len(history) - 1
+    # Later stages do not use the state of the optimizer, which is up to twice the size of the weights.
+    compile_model(model, new_optimizer(setup.recipe), training_set.num_classes)
+    test = evaluate(model, test_set, setup.recipe.batch_size)
+    check_finite(test, saved)
+    metrics = named_metrics(test, training_set.num_classes)
+    write_model(model, model_file)
+    write_history(history, model_file.parent / "training_history.csv")
+    summary = {
+        **metrics,
+        "epochs_run": len(history),
+        "kept_epoch": saved + 1,
+        "best_epoch": best + 1,
+        "final": history[-1],
+        "best": history[best],
+        "training_pictures": len(rows[0]),
+        "validation_pictures": len(rows[1]),
+    }
+    write_metrics(summary, model_file.parent / "training_metrics.json")
+    plot_history(history, saved, test, model_file.stem, model_file.parent / f"training_plot.{figures}")
+    return metrics

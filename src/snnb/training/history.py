@@ -1,4 +1,4 @@
-"""The files that describe a training: its history as CSV, its metrics as JSON, and a plot."""
+"""Result files of a training: history as CSV, metrics as JSON, and a plot."""
 
 import csv
 import json
@@ -10,21 +10,22 @@ from matplotlib.ticker import MaxNLocator
 
 from snnb.colours import HUES
 from snnb.figures import plain, save, styled
-from snnb.training.checkpoint_state import EpochMetrics
+
+EpochMetrics = Dict[str, float]
 
 _TRAINING, _VALIDATION, _TEST = HUES[0], HUES[1], "#555555"
 _MEASURES = ("loss", "accuracy")
 
 
 def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[str, float]:
-    """Return the test metrics under the names in the results.
+    """Return the test metrics under the names used in result files.
 
     Parameters
     ----------
     test : dict of str to float
         `loss` and, for a classifier, `accuracy`, as Keras names them.
     num_classes : int or None
-        None for a model that reproduces its input: its loss is the mean squared error.
+        None for an autoencoder, whose loss is the mean squared error.
     """
     if num_classes is None:
         return {"test_mean_squared_error": test["loss"]}
@@ -32,7 +33,15 @@ def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[st
 
 
 def write_history(history: Sequence[EpochMetrics], path: Path) -> None:
-    """Write a CSV file with one row for each epoch, counted from 1, and one column for each metric."""
+    """Write a CSV file with one row per epoch.
+
+    Parameters
+    ----------
+    history : sequence of EpochMetrics
+        Metrics of each epoch, all with the same names.
+    path : Path
+        File to write. Its columns are `epoch`, counted from 1, and the metrics.
+    """
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["epoch", *history[0]], lineterminator="\n")
         writer.writeheader()
@@ -41,7 +50,15 @@ def write_history(history: Sequence[EpochMetrics], path: Path) -> None:
 
 
 def write_metrics(content: Mapping[str, object], path: Path) -> None:
-    """Write metrics as JSON, in the order given."""
+    """Write metrics as a JSON object.
+
+    Parameters
+    ----------
+    content : mapping of str to object
+        Metrics by name; their order is kept.
+    path : Path
+        File to write.
+    """
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
@@ -49,20 +66,20 @@ def write_metrics(content: Mapping[str, object], path: Path) -> None:
 def plot_history(
     history: Sequence[EpochMetrics], saved_epoch: int, test: Dict[str, float], title: str, path: Path
 ) -> None:
-    """Draw loss and, for a classifier, accuracy over the epochs.
+    """Plot the loss and, for a classifier, the accuracy against the epoch.
 
     Parameters
     ----------
     history : sequence of EpochMetrics
         Metrics of each epoch.
     saved_epoch : int
-        The epoch, counted from 0, whose weights were saved.
+        Index, from 0, of the epoch whose weights were saved.
     test : dict of str to float
         `loss` and `accuracy` of these weights on the test set.
     title : str
-        Text above the plot.
+        Title of the figure.
     path : Path
-        PNG file to write.
+        File to write; its suffix determines the format.
     """
     measures = [name for name in _MEASURES if name in history[0]]
     figure = Figure(figsize=(5.2 * len(measures), 3.8))

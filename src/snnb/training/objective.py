@@ -1,4 +1,4 @@
-"""The loss that a model is trained with, and checks that the model and the pictures fit each other."""
+"""Loss and optimizer of a training, and checks that model and pictures fit each other."""
 
 import math
 from typing import Dict, Mapping, Optional, Tuple
@@ -8,13 +8,12 @@ from tensorflow import keras
 
 from snnb.errors import InputError, VerificationError
 from snnb.training.batches import LabelledPictures, batches
-from snnb.training.keras_interruption import end_when, run_interruptibly
 from snnb.training.modelfile import check_names
 from snnb.training.recipe import Recipe
 
 
 def new_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """Make the optimiser of a recipe, in its initial state."""
+    """Return a new optimizer for a recipe."""
     if recipe.optimizer == "sgd":
         return keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
     kinds = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
@@ -22,9 +21,18 @@ def new_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
 
 
 def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, num_classes: Optional[int]) -> None:
-    """Compile a model with its loss: cross entropy, or mean squared error for a model that reproduces its input.
+    """Compile a model with cross entropy as its loss, or mean squared error for an autoencoder.
 
-    The targets of the cross entropy are one-hot, as snntoolbox's own loader of data sets expects.
+    The targets of the cross entropy are one-hot, as snntoolbox's data set loader expects.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Modified in place.
+    optimizer : keras.optimizers.Optimizer
+        A new optimizer.
+    num_classes : int or None
+        None for an autoencoder.
     """
     if num_classes is None:
         model.compile(optimizer, "mean_squared_error")
@@ -33,33 +41,46 @@ def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, num
 
 
 def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> Dict[str, float]:
-    """Return `loss` and, for a classifier, `accuracy` (0 to 1) of a compiled model on the pictures."""
+    """Evaluate a compiled model.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Model to evaluate.
+    pictures : LabelledPictures
+        Pictures to evaluate it on.
+    batch_size : int
+        Pictures per batch.
+
+    Returns
+    -------
+    dict of str to float
+        `loss` and, for a classifier, `accuracy` in [0, 1].
+    """
     streamed = batches(pictures, np.arange(len(pictures.x)), batch_size, tuple(model.output_shape[1:]))
-    logs = run_interruptibly(
-        lambda abandoned: model.evaluate(streamed, verbose=0, return_dict=True, callbacks=[end_when(abandoned)])
-    )
+    logs = model.evaluate(streamed, verbose=0, return_dict=True)
     return {name: shortest(value) for name, value in logs.items()}
 
 
 def shortest(value: float) -> float:
-    """Round to the fewest digits that still give the same float32: 0.9816 for 0.9815999865531921."""
+    """Round to the fewest digits that give the same float32: 0.9816 for 0.9815999865531921."""
     return float(str(np.float32(value)))
 
 
 def check_finite(figures: Mapping[str, float], epoch: int) -> None:
-    """Refuse to continue from a loss that is infinite or NaN.
+    """Raise an error if a metric is infinite or NaN.
 
     Parameters
     ----------
     figures : mapping of str to float
-        Loss, and what else was measured.
+        Metrics by name.
     epoch : int
-        Counted from 0.
+        Index of the epoch, from 0.
 
     Raises
     ------
     VerificationError
-        One of the figures is not finite.
+        A metric is not finite.
     """
     for name, value in figures.items():
         if not math.isfinite(value):
@@ -69,19 +90,19 @@ def check_finite(figures: Mapping[str, float], epoch: int) -> None:
 
 
 def check_data(pictures: LabelledPictures, split: str) -> None:
-    """Refuse pictures and class numbers that do not belong together.
+    """Refuse pictures and class numbers that do not match.
 
     Parameters
     ----------
     pictures : LabelledPictures
-        What is checked.
+        Pictures and labels to check.
     split : str
         "train" or "test", for the message.
 
     Raises
     ------
     InputError
-        There are no pictures, there is not one class number for each picture, or one is out of range.
+        There are no pictures, the number of labels differs from that of pictures, or a label is out of range.
     """
     x, y, num_classes = pictures.x, pictures.y, pictures.num_classes
     if len(x) == 0:
@@ -91,27 +112,27 @@ def check_data(pictures: LabelledPictures, split: str) -> None:
     if num_classes is not None and not 0 <= y.min() <= y.max() < num_classes:
         raise InputError(
             f"y_{split} holds labels from {y.min()} to {y.max()}, but with {num_classes} classes "
-            f"they go from 0 to {num_classes - 1}: prepare the data set again, or give the model more classes"
+            f"labels range from 0 to {num_classes - 1}: prepare the data set again, or give the model more classes"
         )
 
 
 def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int]) -> None:
-    """Refuse a model that does not fit the pictures, or that could not be saved.
+    """Refuse a model that does not fit the pictures, or that Keras cannot save.
 
     Parameters
     ----------
     model : keras.Model
-        What is checked.
+        Model to check.
     picture_shape : tuple of int
         (height, width, channels).
     num_classes : int or None
-        None for a model that reproduces its input.
+        None for an autoencoder.
 
     Raises
     ------
     InputError
-        The input does not have the shape of a picture, the output does not have one value for each class, or Keras
-        could not save the model.
+        The input does not have the shape of a picture, the output does not have one value per class, or Keras cannot
+        save the model.
     """
     check_names(model)
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
@@ -133,7 +154,7 @@ def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes:
 
 
 def check_ends_in_softmax(model: keras.Model) -> None:
-    """Refuse to train a classifier that does not end in softmax: cross entropy is defined for probabilities only.
+    """Refuse to train a classifier that does not end in softmax: the cross entropy needs probabilities.
 
     Raises
     ------

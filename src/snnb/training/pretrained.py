@@ -1,4 +1,4 @@
-"""A model that is already trained is only evaluated."""
+"""Evaluate a model that is already trained."""
 
 import math
 from pathlib import Path
@@ -24,32 +24,32 @@ def evaluate_pretrained(
     model_file: Path,
     progress: Progress = silent,
 ) -> TrainingResult:
-    """Evaluate a trained model on the test set, and write `model_file` and training_metrics.json beside it.
+    """Evaluate a trained model on the test set; write `model_file`, and training_metrics.json to its directory.
 
     Parameters
     ----------
     load : callable
         Returns the model with its weights.
     test_set : LabelledPictures
-        Pictures of the test; with `num_classes` None the model is one that reproduces its input.
+        Test pictures; `num_classes` is None for an autoencoder.
     batch_size : int
-        Pictures in a batch.
+        Pictures per batch.
     model_file : Path
-        The HDF5 file, in an existing directory.
+        HDF5 file to write, in an existing directory.
     progress : Progress
-        Called at the beginning and at the end.
+        Called before and after the evaluation.
 
     Returns
     -------
     TrainingResult
-        Metrics on the test set, after no epochs.
+        Metrics on the test set; no epochs.
 
     Raises
     ------
     InputError
         The model does not fit the pictures, or its loss is not finite.
     ResourceError
-        The disk has no room for the model.
+        The disk has too little free space.
     """
     check_data(test_set, "test")
     keras.backend.clear_session()

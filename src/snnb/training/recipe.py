@@ -1,4 +1,4 @@
-"""How a model is trained. The file of each model states its recipe; the options of `snnb train` override it."""
+"""Hyper-parameters of a training: defaults for each model, which the options of `snnb train` override."""
 
 import math
 from typing import Literal, Optional
@@ -12,30 +12,30 @@ Schedule = Literal["constant", "cosine", "cycle"]
 
 
 class Recipe(Options):
-    """Hyper-parameters of a training; each field describes itself.
+    """Hyper-parameters of a training.
 
-    The schedule `cosine` lowers the learning rate to zero along half a cosine over all epochs (Loshchilov & Hutter
-    2017, arXiv 1608.03983, without restarts). `cycle` alternates between a tenth of the learning rate and the whole,
-    with two epochs each.
+    The schedule `cosine` decreases the learning rate to zero along half a cosine over all epochs (Loshchilov & Hutter
+    2017, arXiv 1608.03983, without restarts). `cycle` alternates between a tenth of the learning rate and the full
+    learning rate every two epochs.
     """
 
     epochs: Count = Field(default=10, description="Passes over the training set.")
-    batch_size: Count = Field(default=50, description="Samples at a time.")
+    batch_size: Count = Field(default=50, description="Samples per batch.")
     optimizer: Optimizer = Field(default="adam", description="Keras optimizer.")
-    learning_rate: float = Field(default=1e-3, gt=0, description="Largest step size of the optimizer.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Largest learning rate of the optimizer.")
     schedule: Schedule = Field(default="constant", description="How the learning rate changes over the epochs.")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="Momentum of the optimizer sgd.")
     nesterov: bool = Field(default=False, description="Whether the momentum is Nesterov's.")
-    flip: bool = Field(default=False, description="Mirror half of the training pictures left to right.")
+    flip: bool = Field(default=False, description="Flip half of the training pictures horizontally.")
     shift: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="Move each training picture by up to this share of its size; the border is repeated.",
+        description="Shift each training picture by up to this fraction of its size; border pixels are repeated.",
     )
     early_stopping: Optional[Count] = Field(
         default=None,
-        description="Stop after this many epochs without a better validation loss, and keep the best epoch's weights.",
+        description="Stop after this number of epochs without a better validation loss, and restore the best weights.",
     )
 
     @field_validator("momentum", "nesterov")
@@ -43,11 +43,11 @@ class Recipe(Options):
     def _is_for_sgd(cls, value: float, others: ValidationInfo) -> float:
         optimizer = others.data.get("optimizer", "sgd")
         if value and optimizer != "sgd":
-            raise ValueError(f"momentum is for sgd, not for {optimizer}; leave it out or choose --optimizer sgd")
+            raise ValueError(f"momentum is for sgd, not for {optimizer}; omit it or choose --optimizer sgd")
         return value
 
     def learning_rate_at(self, epoch: float) -> float:
-        """Return the learning rate after `epoch` epochs, which may be a fraction: 0.5 is the middle of the first."""
+        """Return the learning rate after `epoch` epochs, which may be fractional: 0.5 is halfway through the first."""
         if self.schedule == "cosine":
             return self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
         if self.schedule == "cycle" and int(epoch) // 2 % 2 == 0:

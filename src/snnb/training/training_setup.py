@@ -1,4 +1,4 @@
-"""What decides the result of a training."""
+"""Options of a training, and the identity by which a checkpoint is recognised."""
 
 import zlib
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from snnb.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What, beside the model and the pictures, decides the result of a training.
+    """Options that, with model and pictures, determine the result of a training.
 
     Attributes
     ----------
     recipe : Recipe
-        Optimiser, learning rate, epochs, batch size and augmentation.
+        Optimizer, learning rate, epochs, batch size and augmentation.
     validation_split : float
-        Share of the training pictures, in [0, 1), on which the model is validated after each epoch and not trained.
+        Fraction of the training pictures, in [0, 1), used for validation after each epoch.
     seed : int
-        Seed of the initial weights, the choice and order of the pictures, dropout and augmentation.
+        Seed of the initial weights, split and order of the pictures, dropout and augmentation.
     steps_per_epoch : int or None
-        Batches after which an epoch ends early; None for all batches.
+        Largest number of batches per epoch; None for all batches.
     """
 
     recipe: Recipe
@@ -36,7 +36,21 @@ class TrainingSetup:
 def identity_of(model: keras.Model, pictures: LabelledPictures, setup: TrainingSetup) -> Dict[str, str]:
     """Return what a resumed training must have in common with the interrupted one.
 
-    The number of epochs only says when to end, unless the learning rate depends on it.
+    The number of epochs may differ, unless the learning rate depends on it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The untrained model.
+    pictures : LabelledPictures
+        Training set; 200 pictures and all labels are compared.
+    setup : TrainingSetup
+        Options of the training.
+
+    Returns
+    -------
+    dict of str to str
+        Values by name; a message names those that differ.
     """
     some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
     content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))
