@@ -115,7 +115,7 @@ def test_names_that_are_no_text_are_fine_for_pictures_and_refused_for_classes(pr
     assert reason(prepared()) is None
     for part in ("train", "test"):
         (pets / part / "bee").rename(pets / part / os.fsdecode(b"b\xe9e"))
-    with pytest.raises(InputError, match=r"the class folder .*/pets/train/b\\xe9e: the name is not UTF-8; rename it"):
+    with pytest.raises(InputError, match=r"the class b\\xe9e of folder:.*pets: the name is not UTF-8; rename it"):
         prepared()
 
 

@@ -1,6 +1,6 @@
 """The Keras callback of a training: learning rate, progress, history, checkpoints and early stopping."""
 
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 from tensorflow import keras
@@ -68,16 +68,16 @@ class FitCallback(keras.callbacks.Callback):
         self._throttle = Throttle()
         self._epoch = len(history)
 
-    def on_epoch_begin(self, epoch: int, logs: Optional[Dict[str, Any]] = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Optional[Dict[str, float]] = None) -> None:
         """Store the index of the epoch."""
         self._epoch = epoch
 
-    def on_train_batch_begin(self, batch: int, logs: Optional[Dict[str, Any]] = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Optional[Dict[str, float]] = None) -> None:
         """Set the learning rate."""
         rate = self._recipe.learning_rate_at(self._epoch + batch / self._steps)
         keras.backend.set_value(self.model.optimizer.learning_rate, rate)
 
-    def on_train_batch_end(self, batch: int, logs: Dict[str, Any]) -> None:
+    def on_train_batch_end(self, batch: int, logs: Dict[str, float]) -> None:
         """Report progress at most ten times a second; raise `VerificationError` if the loss is not finite."""
         if not self._throttle.due(last=batch + 1 == self._steps):
             return
@@ -87,7 +87,7 @@ class FitCallback(keras.callbacks.Callback):
         done, total = self._epoch * self._steps + batch + 1, self._recipe.epochs * self._steps
         self._progress(done, total, f"epoch {self._epoch + 1}/{self._recipe.epochs}  {note}")
 
-    def on_epoch_end(self, epoch: int, logs: Dict[str, Any]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Dict[str, float]) -> None:
         """Record the metrics, save a checkpoint, and stop early."""
         metrics = {name: shortest(value) for name, value in logs.items()}
         check_finite(metrics, epoch)
