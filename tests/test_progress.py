@@ -55,5 +55,6 @@ def test_nothing_is_known_of_work_that_counts_again_from_the_start(monkeypatch):
     assert pace.seconds_left == pytest.approx(11)
     for n in range(10):
         clock[0] += 1
-        pace.update(n, 500)
+        pace.update(10 * n, 500)
     assert pace.seconds_left is None
+    assert pace.per_second == pytest.approx(9)  # 90 units in 10 seconds

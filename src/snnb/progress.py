@@ -88,16 +88,18 @@ class Pace:
     MOST = 64  # observations that are kept
 
     def __init__(self) -> None:
-        self._started, self._compiled = time.monotonic(), compilation.seconds
+        self._started = self._now()
         self._seen: List[Tuple[float, int]] = []  # seconds and units done
         self._advances, self._total, self._restarted = 0, 0, False
 
     def update(self, done: int, total: int) -> None:
         """Observe that `done` of `total` units are done."""
-        now = time.monotonic() - self._started - (compilation.seconds - self._compiled)
         last = self._seen[-1][1] if self._seen else 0
-        self._restarted |= done < last or (last > 0 and total != self._total)
-        self._total = total
+        if done < last or (last > 0 and total != self._total):
+            self._restarted = True
+            self._started += self._seen[-1][0]
+            self._seen, last = [], 0
+        self._total, now = total, self._now() - self._started
         if not self._seen or done > last:
             self._advances += bool(self._seen)
             self._seen.append((now, done))
@@ -123,6 +125,10 @@ class Pace:
         if not after / self.STEADY <= before <= after * self.STEADY:
             return None
         return (self._total - last) * (end - begin) / 2 / after
+
+    @staticmethod
+    def _now() -> float:
+        return time.monotonic() - compilation.seconds
 
     def _done_at(self, moment: float) -> float:
         """Interpolate the units done."""
