@@ -26,7 +26,7 @@ def torch_loop(
         A constant current, so that the layers that read nothing else are computed once.
     duration : int
     batch : int
-        Samples at a time.
+        Samples per batch.
     neurons : callable, optional
         For each batch and population, what makes spikes, 0 or 1, of its current; plain operations otherwise.
 

@@ -23,7 +23,7 @@ FIGURE_ENDINGS = (".png", ".svg", ".pdf")
 # Of a stage that draws: it does not change the results, so it is not recorded and makes no stage stale.
 Figures = Annotated[
     Optional[FigureFormat],
-    Field(exclude=True, description="Format of figures; by default that of before, or png."),
+    Field(exclude=True, description="Format of figures; by default as before, or png."),
 ]
 
 

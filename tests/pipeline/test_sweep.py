@@ -192,7 +192,7 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
     [
         (None, {}, "sweep: grid is a NoneType; give a dict of options"),
         ([("duration", [2, 3])], {}, "sweep: grid is a list"),
-        ({3: [3]}, {}, "grid: 3 is no name of an option"),
+        ({3: [3]}, {}, "grid: 3 is not the name of an option"),
         ({"seed": [3]}, {"simulate": [3]}, "sweep: simulate is a list"),
         ({}, {}, "the grid is empty"),
     ],

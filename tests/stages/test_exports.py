@@ -217,7 +217,7 @@ def test_what_cannot_be_meant_is_one_line(run, tmp_path, arguments, code, messag
 def test_a_directory_that_cannot_be_written_is_named(run, tmp_path, monkeypatch):
     """Asked as the system is: tests may run as root, whom nothing is forbidden."""
     monkeypatch.setattr("os.access", lambda path, mode: str(path) != str(tmp_path))
-    with pytest.raises(UsageError, match=f"{tmp_path}: cannot be written; give --output in a directory of your own"):
+    with pytest.raises(UsageError, match=f"{tmp_path}: cannot be written; give --output in another directory"):
         export_graph(run, "csv", output=tmp_path / "x.csv")
 
 

@@ -115,7 +115,7 @@ def _rows(found: "List[Compared]") -> List[List[str]]:
         ["  95 % interval", *(_interval(one.snn_interval) for one in found)],
         ["ANN error", *(_number(one.ann_error) for one in found)],
         ["SNN error", *(_number(one.snn_error) for one in found)],
-        ["spikes/step and neuron", *(_number(one.mean_rate) for one in found)],
+        ["spikes/neuron and step", *(_number(one.mean_rate) for one in found)],
         ["synaptic operations/sample", *(f"{one.synaptic_operations:,.0f}" for one in found)],
         ["synapses", *(f"{one.synapses:,}" for one in found)],
         ["neurons", *(f"{one.neurons:,}" for one in found)],

@@ -14,7 +14,7 @@ from snnb.cli.parameters import Json, Quiet, Verbose
 def datasets(
     data_dir: Annotated[
         Optional[Path],
-        typer.Option(envvar="SNNB_DATA", help="Where data sets are kept; by default the user's cache directory."),
+        typer.Option(envvar="SNNB_DATA", help="Directory of the data sets; by default the user's cache directory."),
     ] = None,
     json: Json = False,
     verbose: Verbose = False,

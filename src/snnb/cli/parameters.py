@@ -38,7 +38,7 @@ def _datasets() -> Sequence[str]:
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Name of a model (`snnb models`), FILE.py:FUNCTION, or a trained model: FILE.h5, .keras or .onnx.",
+        help="Model name (`snnb models`), FILE.py:FUNCTION, or a trained .h5, .keras or .onnx file.",
         show_default=False,
         autocompletion=beginning(_models),
     ),
@@ -46,7 +46,7 @@ ModelOption = Annotated[
 DatasetOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Data set (`snnb datasets` lists them). A model of the package has a data set of its own.",
+        help="Data set (`snnb datasets` lists them). Built-in models have a default data set.",
         show_default=False,
         autocompletion=beginning(_datasets),
     ),
@@ -82,7 +82,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print debug messages and tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail when another process works on the run.")]
-Force = Annotated[bool, typer.Option("--force", help="Run again, although the results are up to date.")]
+Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are up to date.")]
 NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail when an earlier stage has to run first.")]
 
 

@@ -23,7 +23,7 @@ def remove(
         ),
     ],
     with_dependents: Annotated[
-        bool, typer.Option("--with-dependents", help="Also remove what was made of it: graphs and mappings.")
+        bool, typer.Option("--with-dependents", help="Also remove the graphs and mappings made from it.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
     no_wait: NoWait = False,
@@ -45,7 +45,7 @@ def remove(
         return
     carry_out(run, planned, wait=not no_wait, say=console.say)
     for path in planned.exports:
-        console.say(f"{path} was made of a graph that is gone; it stays")
+        console.say(f"{path} was made from a graph that was removed; it is kept")
     console.result(
         [f"removed {what}"],
         {
@@ -59,5 +59,5 @@ def remove(
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask at; give --yes to remove without being asked")
+        raise UsageError("there is no terminal for the question; give --yes to remove without confirmation")
     return typer.confirm(question, err=True)

@@ -25,7 +25,7 @@ def report(
             show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no report.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is not a report.")] = False,
     json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,

@@ -49,7 +49,7 @@ def _common(
             "--grid",
             metavar="OPTION=VALUE,VALUE",
             help="An option of simulate, parse or train and its values; can be given several times. "
-            "`train.seed=0,1` where several stages have it.",
+            "For an option of several stages: `train.seed=0,1`.",
             show_default=False,
         ),
     ],
@@ -81,7 +81,7 @@ def _sweep(**values: Any) -> None:
     signals.answer()
     with run.locked(wait=not values["no_wait"], say=console.say):
         swept = sweep(run, axes, given, say=console.say, bar=console.bar)
-    lines = [*_table([one.row for one in swept]), "spikes: per step and neuron; operations: synaptic, per sample"]
+    lines = [*_table([one.row for one in swept]), "spikes: per neuron and step; operations: synaptic, per sample"]
     console.result(
         [*lines, f"table: {run.path / TABLE}", f"picture: {run.path / FIGURE}"],
         {

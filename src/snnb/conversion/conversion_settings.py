@@ -21,14 +21,17 @@ class ConversionSettings(Options):
         description="Percentile of a layer's non-zero activations that becomes a rate of 1.",
     )
     normalization_schedule: Annotated[bool, ToolboxKey("normalization", "normalization_schedule")] = Field(
-        default=False, description="Lower the percentile with depth, as the toolbox can."
+        default=False, description="Lower the percentile with depth, as in the toolbox."
     )
     max_pool: Annotated[
         MaxPool,
         ToolboxKey("conversion", "max2avg_pool", {"error": "False", "average": "True", "spiking": "False"}),
-    ] = Field(default="error", description="What to do about max pooling: refuse it, replace it, or keep it spiking.")
+    ] = Field(
+        default="error",
+        description="Max pooling: refuse, replace by average pooling, or convert to spiking max pooling.",
+    )
     rectify_linear: bool = Field(
-        default=False, description="Accept hidden linear layers, whose negative activations spikes cut off."
+        default=False, description="Accept hidden linear layers; their negative activations become 0."
     )
     exact_clip: bool = Field(
         default=False,
@@ -36,8 +39,8 @@ class ConversionSettings(Options):
     )
     parser: Parser = Field(
         default="auto",
-        description="Who parses the trained network: the toolbox, our own parser, or the toolbox where it can.",
+        description="Parser: the toolbox's, that of snnb, or the toolbox's where it can read the model.",
     )
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
-        default=50, description="Samples at a time."
+        default=50, description="Samples per batch."
     )

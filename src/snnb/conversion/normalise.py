@@ -117,7 +117,7 @@ def measure(
     schedule : bool
         Take the percentile `int(percentile − 0.02 · i)` for the i-th layer, as the toolbox can.
     batch_size : int
-        Samples at a time. The last bits of activations depend on it.
+        Samples per batch. The last bits of activations depend on it.
     progress : Progress
         Called with the number of samples done.
     """

@@ -78,7 +78,7 @@ def run_toolbox(
     duration, warm_up : int
         Steps of dt = 1 ms, and how many of the first of them are left out of the counts.
     batch_size : int
-        Samples at a time.
+        Samples per batch.
     seed : int
         Of TensorFlow's generator, which the softmax layer draws from.
     options : sequence of Options

@@ -158,7 +158,7 @@ def _read_cores(path: Path, hardware: Hardware) -> Tuple[np.ndarray, np.ndarray]
     try:
         numbers = np.array([[int(word) for word in row[:6]] for row in rows], np.int64).reshape(-1, 6)
     except (ValueError, OverflowError):
-        raise InputError(f"{path} holds what is no number; {REMEDY}") from None
+        raise InputError(f"{path} holds a value that is not a number; {REMEDY}") from None
     place = numbers[:, 1:3]
     good = len(numbers) <= hardware.cores and (numbers[:, 0] == np.arange(len(numbers))).all()
     if not good or (place < 0).any() or (place >= hardware.mesh).any() or len(np.unique(place, axis=0)) != len(place):

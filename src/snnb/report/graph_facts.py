@@ -22,7 +22,7 @@ class PopulationFacts:
     neurons : int
     coding : str or None
     mean_rate, silent : float or None
-        Spikes a step and neuron; share of the neurons that never spiked. None without spikes.
+        Spikes per neuron and step; share of the neurons that never spiked. None without spikes.
     traffic : float
         Spikes a step over all synapses that leave it.
     """

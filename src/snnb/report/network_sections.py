@@ -24,7 +24,7 @@ def _network(facts: GraphFacts) -> Section:
         for population in facts.populations
     ]
     arrows = [
-        Arrow(p.source, p.target, p.traffic, f"{p.summary.edges:,} synapses, {p.traffic:,.4g} spikes a step")
+        Arrow(p.source, p.target, p.traffic, f"{p.summary.edges:,} synapses, {p.traffic:,.4g} spikes per step")
         for p in facts.projections
     ]
     words = (
@@ -56,8 +56,8 @@ def _populations(facts: GraphFacts) -> Section:
     ]
     head = ("population", "layer", "shape", "neurons", "coding", "rate", "silent", "traffic")
     words = (
-        f"{facts.neurons:,} neurons without the input. Rate: spikes a step and neuron. Silent: neurons that never "
-        "spiked. Traffic: spikes a step over all synapses that leave the population."
+        f"{facts.neurons:,} neurons without the input. Rate: spikes per neuron and step. Silent: neurons that never "
+        "spiked. Traffic: spikes per step over all synapses that leave the population."
     )
     return Section("populations", "Populations", [words], tables=[Table(head, rows, right=(3, 5, 6, 7))])
 
@@ -106,10 +106,10 @@ def _traffic(facts: GraphFacts) -> Section:
         )
     words = (
         f"Half of the traffic comes from {facts.half:.1%} of the neurons that have synapses to others, and 90 % of it "
-        f"from {facts.most:.1%}. Traffic of a neuron: its spikes a step times its synapses."
+        f"from {facts.most:.1%}. Traffic of a neuron: its spikes per step times its synapses."
     )
     figure = Figure(
-        _drawn(facts.traffic, "spikes a step over a neuron's synapses"), _zero(facts.traffic, "never spike")
+        _drawn(facts.traffic, "spikes per step over a neuron's synapses"), _zero(facts.traffic, "never spike")
     )
     return Section("traffic", "Traffic", [words], [figure])
 

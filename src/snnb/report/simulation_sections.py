@@ -60,7 +60,7 @@ def confusion_section(cells: Optional[Sequence[Tuple[int, int, int]]], names: Se
 
 
 def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
-    """Return a small histogram of firing rates a layer; `rates` are spikes a step of each neuron, by population."""
+    """Return a small histogram of firing rates a layer; `rates` are spikes per step of each neuron, by population."""
     small = []
     for name, values in rates.items():
         silent, full = float((values == 0).mean()), float((values >= 1).mean())

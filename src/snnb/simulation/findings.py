@@ -22,7 +22,7 @@ class Findings:
     Attributes
     ----------
     mean_rates : dict of str to float
-        Spikes a step and neuron.
+        Spikes per neuron and step.
     silent : dict of str to float
         Share of the neurons that never spiked.
     saturated : dict of str to float

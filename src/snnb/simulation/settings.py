@@ -37,40 +37,40 @@ class SimulationSettings(Options):
 
     engine: Engine = Field(default="auto", description="Engine; the toolbox is the reference, and slow.")
     samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(default=100, description="Test samples.")
-    first: int = Field(default=0, ge=0, le=MOST, description="Number of the first of them.")
+    first: int = Field(default=0, ge=0, le=MOST, description="Index of the first test sample.")
     duration: Annotated[int, ToolboxKey("simulation", "duration")] = Field(
         default=100, ge=1, le=LONGEST_DURATION, description="Time steps of 1 ms for each sample."
     )
-    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps, not counted.")
+    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps that are not counted.")
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
-        default=50, description="Samples at a time, toolbox only."
+        default=50, description="Samples per batch, toolbox only."
     )
     input: Annotated[InputCoding, ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"})] = (
-        Field(default="constant", description="Input: a current, every step; or Poisson spikes.")
+        Field(default="constant", description="Input: constant current, or Poisson spikes.")
     )
     input_rate: Annotated[Count, ToolboxKey("input", "input_rate")] = Field(
         default=1000, description="Rate in Hz of a pixel of 1."
     )
     threshold: Annotated[float, ToolboxKey("cell", "v_thresh")] = Field(
-        default=1.0, gt=0, description="Potential at which a neuron spikes."
+        default=1.0, gt=0, description="Firing threshold."
     )
     reset: Annotated[
         Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
-    ] = Field(default="subtraction", description="After a spike: less the threshold, or to zero.")
+    ] = Field(default="subtraction", description="Reset by subtraction of the threshold, or to zero.")
     initial_potential: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="Start, as a share of the threshold; 0.5 rounds rates to the nearest.",
+        description="Initial potential as a fraction of the threshold; 0.5 rounds rates.",
     )
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
         default=None, exclude=True, description="Dask cluster whose workers share the samples."
     )
-    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Keep spike times of so many.")
-    by: By = Field(default="all", description="Count spikes of all samples together, or by class too.")
-    bins: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="Count in this many bins of time, too.")
-    seed: Seed = Field(default=0, description="Seed of everything random.")
+    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Samples whose spike times are recorded.")
+    by: By = Field(default="all", description="Count spikes over all samples, or also for each class.")
+    bins: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="Time bins with separate counts.")
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")
 
     @property
     def counted_steps(self) -> int:

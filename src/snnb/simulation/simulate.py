@@ -51,7 +51,7 @@ class SimulationResult:
     engine, engine_reason : str
         The engine that ran, and why that one.
     mean_rates : dict of str to float
-        By population, spikes a step and neuron.
+        By population, spikes per neuron and step.
     lines : list of str
         For the log.
     warnings : list of str
@@ -197,7 +197,7 @@ def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings) -> List
         return []
     start = ", or let neurons start at half their threshold (--initial-potential 0.5)"
     return [
-        f"the spiking network classifies {lost:.1%} of the samples fewer rightly than the trained one: "
+        f"the spiking network is {100 * lost:.1f} points less accurate than the trained one: "
         f"simulate longer (--duration){'' if settings.initial_potential else start}"
     ]
 
@@ -221,9 +221,9 @@ def _lines(values: Dict[str, Any], engine: str) -> List[str]:
         low, high = values["snn_accuracy_interval_95"]
         lines.append(f"snn_accuracy, 95 % interval: {low:.4f} to {high:.4f}")
         lines.append(f"samples on which the two networks differ: {values['disagreements']} of {values['num_samples']}")
-    lines.append(f"synaptic operations a sample: {values['synaptic_operations_per_sample']:.6g}")
+    lines.append(f"synaptic operations per sample: {values['synaptic_operations_per_sample']:.6g}")
     lines.append(f"multiply-accumulates of the analogue network: {values['ann_multiply_accumulates_per_sample']}")
     for name, rate in values["mean_rates"].items():
         silent, saturated = values["silent_neurons"][name], values["saturated_neurons"][name]
-        lines.append(f"{name}: {rate:.5f} spikes a step; {silent:.1%} of neurons silent, {saturated:.1%} saturated")
+        lines.append(f"{name}: {rate:.5f} spikes per step; {silent:.1%} of neurons silent, {saturated:.1%} saturated")
     return lines

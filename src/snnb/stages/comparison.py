@@ -101,7 +101,7 @@ class Compared:
     ann_error, snn_error : float or None
         Mean squared errors of a network that reproduces its input.
     mean_rate : float
-        Spikes a step and neuron, the input's neurons not counted.
+        Spikes per neuron and step, the input's neurons not counted.
     synaptic_operations : float
         A sample: spikes times out-degree.
     neurons, synapses : int

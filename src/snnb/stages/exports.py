@@ -174,16 +174,12 @@ def _own_place(run: RunDirectory, stamp: str) -> Path:
         if directory.is_symlink():
             raise UsageError(f"{directory} is a link, which is not followed; remove it, or give --output")
         if directory.exists() and not directory.is_dir():
-            raise UsageError(
-                f"{directory} is a file, but the folder of the exports belongs there; move it away, or give --output"
-            )
+            raise UsageError(f"{directory} is a file, not the directory of the exports; move it away, or give --output")
         try:
             directory.mkdir(exist_ok=True)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise UsageError(
-                f"{directory} cannot be made ({reason}); give --output in a directory of your own"
-            ) from None
+            raise UsageError(f"{directory} cannot be made ({reason}); give --output in another directory") from None
     return place
 
 
@@ -202,7 +198,7 @@ def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
     here = run.path.resolve()
     place = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
     if place in (here, *here.parents, here / EXPORTS):
-        raise UsageError(f"{target} is the run {run.path} or holds it; give another path with --output")
+        raise UsageError(f"{target} is or contains the run {run.path}; give another path with --output")
     for directory in (place, *place.parents):
         inside = place.parts[len(directory.parts) :]
         if (directory == here or _is_run(directory, run)) and inside[:1] != (EXPORTS,):

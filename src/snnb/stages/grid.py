@@ -85,7 +85,7 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
     axes: List[Axis] = []
     for title, values in grid:
         if not isinstance(title, str):
-            raise UsageError(f"grid: {title!r} is no name of an option")
+            raise UsageError(f"grid: {title!r} is not the name of an option")
         asked = _listed(title, values)
         text = f"{title}={','.join(map(str, asked))}"
         axis = _axis(text, title, asked)
@@ -107,7 +107,7 @@ def _listed(title: str, values: Iterable[object]) -> List[object]:
     with suppress(TypeError):
         if not isinstance(values, (str, bytes)):
             return list(values)
-    raise UsageError(f"grid: {title}: {values!r} is no list of values; give one as in [{values!r}]")
+    raise UsageError(f"grid: {title}: {values!r} is not a list of values; give one as in [{values!r}]")
 
 
 def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
@@ -125,7 +125,7 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
     read = [value_of(kind, name, value) for value in values]
     twice = next((value for i, value in enumerate(read) if value in read[:i]), None)
     if twice is not None:
-        raise UsageError(f"--grid {text}: {twice} is there twice")
+        raise UsageError(f"--grid {text}: {twice} is given twice")
     return Axis(title.replace("-", "_"), stage, name, tuple(read))
 
 

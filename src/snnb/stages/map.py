@@ -70,7 +70,7 @@ class MapParams(Options):
     graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None, description="Stamp of the graph to map; by default that of the latest simulation."
     )
-    seed: Seed = Field(default=0, description="Random seed.")
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")
     figures: Figures = None
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
@@ -124,7 +124,7 @@ def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParam
     latest = max((stamp for stamp in known if graph.recorded_class(run, stamp) is None), default=None)
     stamp = latest if params.graph is None else params.graph
     if stamp == graph.WEIGHTS:
-        raise UsageError("--graph weights: it has no spike counts, and a mapping is about spikes; give a simulation's")
+        raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
     if stamp not in known:
         raise UsageError(f"--graph {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
     return params.model_copy(update={"graph": stamp})
@@ -137,7 +137,7 @@ def _once(given: Given) -> Dict[str, object]:
 
 def _hardware_of(params: MapParams) -> str:
     if params.hardware is None:
-        raise UsageError(f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file of your own")
+        raise UsageError(f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file")
     return params.hardware
 
 
@@ -149,11 +149,11 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if given.get("repair") is not None:
         return
     if given.get("placement") is not None and given.get("partition") is None:
-        raise UsageError("--placement says where the cores of a partition are; give --partition too")
+        raise UsageError("--placement needs --partition")
     if given.get("allow_overfull") and given.get("partition") is None:
-        raise UsageError("--allow-overfull applies to a partition from a file; give --partition too")
+        raise UsageError("--allow-overfull needs --partition")
     if given.get("partition") is not None and given.get("method", "auto") != "auto":
-        raise UsageError("--partition brings the cores of the neurons; leave out --method")
+        raise UsageError("--partition and --method exclude each other; leave out one")
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
     read_hardware(_hardware_of(params))
     if params.method == "hypergraph" and params.partition is None:

@@ -108,7 +108,7 @@ def _present(run: RunDirectory, stage: AnyStage, options: Mapping[str, object], 
     result = result_of(run, stage.name, stage.serves(run, options))
     figures = options.get("figures")
     if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
-        tell(f"its figures stay as they are; --force makes it again, with figures as {figures}")
+        tell(f"its figures are unchanged; --force runs it again with figures as {figures}")
     return result
 
 

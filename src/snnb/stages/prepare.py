@@ -37,7 +37,7 @@ class PrepareParams(Options):
         default=None, description="Folder with the data set's own files, instead of a download."
     )
     data_dir: Annotated[Optional[Path], Flag(environment="SNNB_DATA")] = Field(
-        default=None, exclude=True, description="Where data sets are kept; by default the user's cache directory."
+        default=None, exclude=True, description="Directory of the data sets; by default the user's cache directory."
     )
     shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
         description="Size of the pictures, as 64x64x3; by default that of the model."
@@ -49,7 +49,7 @@ class PrepareParams(Options):
     limit: Optional[Count] = Field(
         default=None, description="Keep at most this many training and as many test samples."
     )
-    seed: Seed = Field(default=0, description="Seed of everything random.")
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")
 
     @field_validator("source")
     @classmethod
@@ -134,7 +134,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
 
 STAGE = Stage(
     KIND,
-    "Make a data set's files into arrays: dataset/.",
+    "Convert a data set to arrays: dataset/.",
     lambda options: (),
     resolve,
     run,

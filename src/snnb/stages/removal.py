@@ -50,8 +50,8 @@ def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bo
     others = removal.dependents(records, asked)
     if others and not with_dependents:
         raise UsageError(
-            f"{', '.join(asked)}: {', '.join(others)} {'was' if len(others) == 1 else 'were'} made of it; "
-            "give --with-dependents to remove all of them, or remove those first"
+            f"{', '.join(asked)}: {', '.join(others)} {'was' if len(others) == 1 else 'were'} made from it; "
+            "give --with-dependents to remove them too, or remove them first"
         )
     directories = [directory for directory in records if directory in (*asked, *others)]
     size = sum(file.size_bytes for directory in directories for file in records[directory].outputs)
@@ -72,6 +72,6 @@ def carry_out(run: RunDirectory, planned: Removal, *, wait: bool = True, say: Sa
         records = run.records()
         gone = [directory for directory in planned.directories if directory not in records]
         if gone or removal.dependents(records, planned.directories):
-            raise UsageError(f"{run.path} was changed by another process meanwhile; run the command again")
+            raise UsageError(f"{run.path} was changed by another process; run the command again")
         run.remove(planned.directories, say)
         remove_partials(run)

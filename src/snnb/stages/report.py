@@ -53,7 +53,7 @@ def write_report(
     output : Path, optional
         Where to write; by default `report.html` of the run.
     force : bool
-        Replace a file that is no report.
+        Replace a file that is not a report.
     progress : Progress
         Called while activations are computed.
 
@@ -92,7 +92,7 @@ def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
         with open_regular(target) as file:
             if GENERATOR.encode() in file.read(2048):
                 return
-    raise UsageError(f"{target} is there and is no report of snnb; give --force to replace it, or another --output")
+    raise UsageError(f"{target} exists and is not a report of snnb; give --force to replace it, or another --output")
 
 
 def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], progress: Progress) -> Page:
@@ -206,7 +206,9 @@ def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
     try:
         return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
     except (TypeError, ValueError):
-        raise InputError(f"{run.path / path} holds what is no number; `snnb train --force` makes it again") from None
+        raise InputError(
+            f"{run.path / path} holds a value that is not a number; `snnb train --force` makes it again"
+        ) from None
 
 
 def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
@@ -225,7 +227,7 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         as_written(run, file.path)
     opened, details = PlacedMapping.open(run.path / run.directory_of("map", stamp)), record.details
     peak, only = record.metrics.get("link_load_peak"), recorded_class(run, details.graph)
-    unit = "spikes a sample and time step over a link in one direction, in the busiest bin of time"
+    unit = "spikes per sample and time step over a link in one direction, in the busiest time bin"
     further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
     words = [
         "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "

@@ -48,7 +48,7 @@ def simulation_part(run: RunDirectory, found: Simulation, progress: Progress) ->
         low, high = wilson_interval(value * params.samples, params.samples) if classifies else (0.0, 0.0)
         words.append(f"{name}: {shown}" + (f" (95 % interval {low:.2%} to {high:.2%})" if classifies else ""))
         figures.append((f"{side.upper()} {kind.replace('_', ' ')}", shown))
-    figures.append(("synaptic operations a sample", f"{float(stated['synaptic_operations_per_sample']):,.0f}"))
+    figures.append(("synaptic operations per sample", f"{float(stated['synaptic_operations_per_sample']):,.0f}"))
     label = kind.replace("_", " ")
     said = [f"{'; '.join(words)}; {params.samples:,} samples of {params.duration:,} ms, input {params.input}."]
     names = [str(name) for name in stated.get("class_counts", {})]
@@ -90,5 +90,5 @@ def _activations(run: RunDirectory, found: Simulation, progress: Progress) -> Tu
     of = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
     return activations, [
         f"Across: mean activation of a neuron of the analogue network over {of} simulated samples. Up: its firing rate "
-        "in spikes a step. On the grey line both are equal. The correlation is Pearson's over the layer's neurons."
+        "in spikes per step. On the grey line both are equal. The correlation is Pearson's over the layer's neurons."
     ]

@@ -43,7 +43,7 @@ def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optio
             return open_run(run_dir)
         if any((run_dir / directory).is_dir() for directory in (kind.directory for kind in KINDS)):
             raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
-        raise UsageError(f"{run_dir} is no run yet; give --model NAME to make one")
+        raise UsageError(f"{run_dir} is not a run directory; give --model NAME to create a run")
     name, on, source = identify_model(model, dataset)
     info = RunInfo(
         model=name,

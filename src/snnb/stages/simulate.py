@@ -45,10 +45,10 @@ class SimulateParams(SimulationSettings):
     repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
         exclude=True,
-        description="Make this simulation again, as it was.",
+        description="Recompute this simulation with its options.",
     )
     label: Annotated[Optional[str], Flag(metavar="TEXT")] = Field(
-        default=None, exclude=True, description="A name for `snnb status` and `snnb compare`."
+        default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`."
     )
     figures: Figures = None
     spike_code: str = Field(
@@ -76,7 +76,7 @@ class SimulateParams(SimulationSettings):
 
 
 class SimulateDetails(Record):
-    """The engine, why it was chosen, the mean firing rate of each population in spikes per step and neuron, the label.
+    """The engine, why it was chosen, the mean firing rate of each population in spikes per neuron and step, the label.
 
     `training` and `conversion` are the parameters that the simulated network was made with, `sources` the files outside
     the run that the training has read, such as the model's: those of `train` and `parse` may be others by now. They are

@@ -170,7 +170,7 @@ def _refuse_foreign_files(run: RunDirectory) -> None:
     table, figure = run.path / TABLE, run.path / FIGURE
     for path in (table, figure):
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise UsageError(f"{path} is no plain file, so it is not replaced; move it away")
+            raise UsageError(f"{path} is not a regular file and is not replaced; move it away")
     written = False
     if table.exists():
         with open_regular(table, follow_links=False) as file:

@@ -54,11 +54,9 @@ class TrainParams(Recipe):
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
     ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
     validation_split: float = Field(
-        default=0.1, gt=0, lt=1, description="Share of the training set that is used for validation and not trained on."
+        default=0.1, gt=0, lt=1, description="Fraction of the training set used for validation instead of training."
     )
-    steps_per_epoch: Optional[Count] = Field(
-        default=None, description="Batches after which an epoch ends; by default all."
-    )
+    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch; by default all.")
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
@@ -71,7 +69,7 @@ class TrainParams(Recipe):
         "by default 0-1, or what its Rescaling layer takes.",
     )
     figures: Figures = None
-    seed: Seed = Field(default=0, description="Seed of everything random.")
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")
 
     @field_validator("pixels")
     @classmethod
@@ -105,7 +103,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
     if model.file is None and given.get("pixels") not in (None, AS_THEY_ARE):
-        raise UsageError("--pixels is for a model in a file of yours; those of this package take pixels in [0, 1]")
+        raise UsageError("--pixels is for a model in a file; the built-in models take pixels in [0, 1]")
     defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
     return params_in_force(KIND, defaults, record, given, say)
 

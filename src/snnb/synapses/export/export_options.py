@@ -20,7 +20,7 @@ class ExportOptions(Options):
     )
     exact: bool = Field(
         default=False,
-        description="Numbers in text have the digits that give the same float64, not only float32.",
+        description="Write numbers with the digits of float64 instead of float32.",
     )
     scale: Optional[float] = Field(
         default=None,
@@ -29,13 +29,13 @@ class ExportOptions(Options):
         description="Factor from rates (metis) or spike counts (hmetis) to integer weights.",
     )
     workers: Optional[int] = Field(
-        default=None, ge=1, le=256, description="Threads that write the format parts; by default one a core."
+        default=None, ge=1, le=256, description="Threads that write the format parts; by default one per core."
     )
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
         default=None,
         description="Scheduler of a Dask cluster that writes the format parts, into a folder that its workers share.",
     )
-    idx64: bool = Field(default=False, description="The program that reads a metis file is built with 64-bit indices.")
+    idx64: bool = Field(default=False, description="Write metis files for a program with 64-bit indices.")
 
     @field_validator("scheduler")
     @classmethod

@@ -1,6 +1,6 @@
 """`metis`: the undirected graph for METIS, KaHIP, NetworKit; an edge weighs what its synapse carries.
 
-Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes a step of the source.
+Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes per step of the source.
 """
 
 from pathlib import Path

@@ -54,7 +54,7 @@ def check_target(
         what = "is not a directory" if parent.exists() else "no such directory"
         raise UsageError(f"{parent}: {what}; make it, as with `mkdir -p`, or give --output in another one")
     if not os.access(str(parent), os.W_OK | os.X_OK):
-        raise UsageError(f"{parent}: cannot be written; give --output in a directory of your own")
+        raise UsageError(f"{parent}: cannot be written; give --output in another directory")
     _check_length(target, [beside(target)] * sidecar + [nodes_beside(target)] * (nodes_head is not None))
     _check_replaced(target, formats, force)
     if sidecar and os.path.lexists(str(beside(target))):
