@@ -243,7 +243,7 @@ def test_a_run_without_a_mapping_is_complete(run):
         (["--hardware", "loihi", "--partition", "zero", "--placement", "empty"], 3, "has 0 lines, and the partition"),
         (["--hardware", "loihi", "--placement", "twice"], 2, "give --partition too"),
         (["--hardware", "loihi", "--partition", "zero", "--method", "groups"], 2, "leave out --method"),
-        (["--hardware", "loihi", "--allow-overfull"], 2, "--allow-overfull applies to a partition from a file"),
+        (["--hardware", "loihi", "--allow-overfull"], 2, "--allow-overfull needs --partition"),
     ],
 )
 def test_bad_input_is_one_line_with_its_exit_code_and_changes_nothing(run, tmp_path, arguments, code, message):
