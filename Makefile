@@ -72,7 +72,7 @@ NEWEST_BIN := .venv-newest/bin
 
 test-newest: .venv-newest/ready ## the tests of the half that needs no TensorFlow, on the newest Python here
 	$(NEWEST_BIN)/python --version
-	$(NEWEST_BIN)/python -m pytest $(GATE) tests/network tests/synapses tests/mapping tests/rundir tests/newest
+	$(NEWEST_BIN)/python -m pytest $(GATE) tests/network tests/graph tests/mapping tests/rundir tests/newest
 
 .venv-torch/ready: requirements-dev.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv-torch

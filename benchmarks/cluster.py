@@ -21,10 +21,10 @@ import numpy as np
 import psutil
 
 from snnb.cluster.connect import connected
-from snnb.network.read import read_network
+from snnb.network.read_network import read_network
 from snnb.simulation.job import Job
 from snnb.simulation.samples import run_job
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 
 def _workers():

@@ -97,8 +97,8 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     from snnb.conversion.conversion_settings import ConversionSettings
     from snnb.conversion.convert import convert
     from snnb.conversion.h5 import load_keras
-    from snnb.errors import InputError, VerificationError
-    from snnb.network.read import open_network
+    from snnb.core.errors import InputError, VerificationError
+    from snnb.network.read_network import open_network
 
     tf.random.set_seed(0)
     kind = name.replace(PERMITTED, "")

@@ -13,10 +13,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from snnb.network.read import read_network
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 
 def main() -> None:

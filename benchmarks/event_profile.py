@@ -14,14 +14,14 @@ from typing import Dict, Sequence
 import numba
 import numpy as np
 
-from snnb.network.read import read_network
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.arrays import aligned
+from snnb.simulation.engines.event.compiled_network import Work
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.event.llvm_rows import add_ranges
-from snnb.simulation.engines.event.network import Work
-from snnb.simulation.engines.event.spikes import number_of
+from snnb.simulation.engines.event.spike_bits import number_of
 from snnb.simulation.engines.tensorflow.batch import batch_of
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 BLOCKS = (16, 128, 1024)  # KiB
 WIDTH, ROWS, REPEATS = 64, 4096, 50

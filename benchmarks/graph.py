@@ -24,11 +24,11 @@ import numpy as np
 import scipy.sparse
 from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, write_network
 
-from snnb.synapses import SynapseGraph
-from snnb.synapses.build import build_graph
-from snnb.synapses.export.export_options import ExportOptions
-from snnb.synapses.export.write import FORMATS, export
-from snnb.synapses.projection import GraphProjection
+from snnb.graph import SynapseGraph
+from snnb.graph.build import build_graph
+from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.export.write_export import FORMATS, export
+from snnb.graph.projection import GraphProjection
 
 CORES = os.sched_getaffinity(0)  # of which only one is used but where it says otherwise
 SAMPLE = 2_000_000  # edges that the slow ways are measured on
@@ -185,7 +185,7 @@ def in_process(step: str, *paths: Path) -> Dict[str, Any]:
 def run_step(step: str, paths: List[Path]) -> None:
     result: Dict[str, Any] = {}
     if step == "stage":
-        from snnb.synapses.log import lines
+        from snnb.graph.graph_log import lines
 
         with build_graph(paths[0], paths[1], counts=paths[2]) as graph:
             result["lines"] = len(lines(graph))

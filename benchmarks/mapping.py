@@ -19,11 +19,11 @@ HEAD = "run                      neurons/axons method           cores           
 
 def measure(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]:
     """Map the latest graph of a run onto cores of these limits."""
-    from snnb.errors import InputError
+    from snnb.core.errors import InputError
+    from snnb.graph import SynapseGraph
     from snnb.mapping.hardware import read_hardware
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.mapping.partition import partition
-    from snnb.synapses import SynapseGraph
 
     described, _ = read_hardware("jin_84x84")
     hardware = described.model_copy(update={"neurons_per_core": limits[0], "axons_per_core": limits[1]})

@@ -22,8 +22,8 @@ import psutil
 from model_matrix import ROOT, make_run, map_on_the_first
 
 from snnb.architectures import find, names
-from snnb.mapping.write import COST
-from snnb.stages.runs import open_run
+from snnb.mapping.write_mapping import COST
+from snnb.pipeline.open_run import open_run
 
 PAGE = ROOT / "docs" / "mapping-results.md"
 RESULTS = ROOT / "benchmarks" / "results" / "mapping_matrix.json"

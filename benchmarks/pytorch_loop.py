@@ -8,7 +8,7 @@ import numpy as np
 
 from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D
 from snnb.network.network import Network, Population, Projection, Reindexed
-from snnb.network.read import read_network
+from snnb.network.read_network import read_network
 
 Neurons = Callable[[bool], Callable[[Any], Any]]
 Step = Callable[[Sequence[Any]], Any]  # from what a volume reads to its current, or to what it passes on

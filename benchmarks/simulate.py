@@ -158,7 +158,7 @@ def _compare(title: str, reference: Dict[str, np.ndarray], engines: Dict[str, Ca
 
 
 def _toolbox_counts(folder: Path, x: np.ndarray, duration: int) -> Dict[str, np.ndarray]:
-    from snnb.conversion.toolbox import run_toolbox
+    from snnb.conversion.toolbox_simulator import run_toolbox
 
     y = np.zeros(len(x), int)
     return run_toolbox(folder / PARSED, x, y, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
@@ -217,10 +217,10 @@ def _enlarged_digits(shape: Tuple[int, ...]) -> Tuple[np.ndarray, np.ndarray]:
 
 def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[], Iterator[Dict[str, np.ndarray]]]:
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
-    from snnb.network.read import read_network
-    from snnb.processors import processors
+    from snnb.core.processors import processors
+    from snnb.network.read_network import read_network
     from snnb.simulation.job import Job
-    from snnb.simulation.settings import SimulationSettings
+    from snnb.simulation.simulation_settings import SimulationSettings
 
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
     if name == "event":
@@ -244,9 +244,9 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int, clock: Callabl
     from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
     from tensorflow import keras
 
-    from snnb.conversion.quiet import quiet
+    from snnb.conversion.redirect_output import quiet
     from snnb.conversion.toolbox_config import configuration
-    from snnb.simulation.settings import SimulationSettings
+    from snnb.simulation.simulation_settings import SimulationSettings
 
     inside: List[float] = []
 

@@ -1,15 +1,15 @@
-"""Write src/snnb/stages/keywords.py from the options; a test fails when the file is out of date. Run by `make docs`."""
+"""Write src/snnb/run_keywords.py from the options; a test fails when the file is out of date. Run by `make docs`."""
 
 from pathlib import Path
 from typing import Any, List, Type
 
 from typing_extensions import Annotated, Literal, get_args, get_origin
 
-from snnb.options import Options
-from snnb.stages.all import STAGES
-from snnb.synapses.export.export_options import ExportOptions
+from snnb.core.options import Options
+from snnb.graph.export.export_options import ExportOptions
+from snnb.pipeline.all import STAGES
 
-TARGET = Path(__file__).resolve().parents[1] / "src" / "snnb" / "stages" / "keywords.py"
+TARGET = Path(__file__).resolve().parents[1] / "src" / "snnb" / "run_keywords.py"
 HEAD = '''"""The options of the stages as keywords of `snnb.Run`, for type checkers; written by `make docs`.
 
 Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)` shows them.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Sequence
 
 from snnb import Run
-from snnb.errors import SnnbError
+from snnb.core.errors import SnnbError
 
 KEPT = ("manifest.yaml", "train", "parse", "simulations", "graphs")
 

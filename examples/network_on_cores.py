@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from snnb import Run
+from snnb.graph import SynapseGraph
 from snnb.mapping.mapping import Mapping
-from snnb.synapses import SynapseGraph
 
 
 def main(path: Path, hardware: str) -> None:

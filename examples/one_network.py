@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from snnb import Run
-from snnb.synapses import SynapseGraph
+from snnb.graph import SynapseGraph
 
 
 def main(path: Path) -> None:

@@ -13,7 +13,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS.parent / "src")]
 from pytorch_loop import torch_loop  # noqa: E402
 
-from snnb.network.read import read_network  # noqa: E402
+from snnb.network.read_network import read_network  # noqa: E402
 
 
 def integrate_and_fire(softmax):

@@ -8,16 +8,16 @@ from snnb.version import __version__
 __all__ = ["Mapping", "Run", "SynapseGraph", "__version__", "read_spikes"]
 
 if TYPE_CHECKING:
+    from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.mapping import Mapping
-    from snnb.simulation.spikes import read_spikes
-    from snnb.stages.run import Run
-    from snnb.synapses.graph import SynapseGraph
+    from snnb.run import Run
+    from snnb.simulation.recorded_spikes import read_spikes
 
 _MODULES: Dict[str, str] = {
     "Mapping": "snnb.mapping.mapping",
-    "Run": "snnb.stages.run",
-    "SynapseGraph": "snnb.synapses.graph",
-    "read_spikes": "snnb.simulation.spikes",
+    "Run": "snnb.run",
+    "SynapseGraph": "snnb.graph.synapse_graph",
+    "read_spikes": "snnb.simulation.recorded_spikes",
 }
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from snnb.architectures.custom import OwnCodeError, is_own, own_model
-from snnb.errors import InputError, UsageError
+from snnb.core.errors import InputError, UsageError
 
 BRANCHED = """
     def branched(input_shape, num_classes, filters=3, rates=(0.1, 0.2), label="x"):

@@ -3,8 +3,8 @@ import pytest
 
 from snnb.architectures import find
 from snnb.architectures.hyperparameters import checked_hyperparameters
-from snnb.errors import UsageError
-from snnb.options import from_pairs
+from snnb.core.errors import UsageError
+from snnb.core.options import from_pairs
 
 
 def read(pairs, settings, *, own=False):

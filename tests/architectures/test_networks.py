@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find, names
-from snnb.errors import UsageError
+from snnb.core.errors import UsageError
 
 IMAGENET = [name for name in names() if find(name).spec.dataset == "imagenet"]
 REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormalization", "Activation", "ZeroPadding2D")

@@ -5,7 +5,7 @@ import pytest
 
 from snnb.architectures import find, names
 from snnb.architectures.registry import ModelSpec, architecture
-from snnb.errors import UsageError
+from snnb.core.errors import UsageError
 from snnb.training.recipe import Recipe
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from snnb.architectures.trained import load_trained
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 
 @pytest.fixture

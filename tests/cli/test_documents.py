@@ -11,7 +11,7 @@ import typer
 
 from snnb.cli.documents import DOCUMENTS, Failure
 from snnb.cli.main import commands, main
-from tests.pipeline.conftest import RECORDED
+from tests.end_to_end.conftest import RECORDED
 
 DOCS = Path(__file__).parents[2] / "docs"
 STAMP = next((RECORDED / "simulations").iterdir()).name

@@ -14,9 +14,9 @@ import typer
 from snnb.architectures import names
 from snnb.cli.help import EXAMPLES
 from snnb.cli.main import commands
+from snnb.core.options import flag_of
 from snnb.mapping.hardware import hardware_names
-from snnb.options import flag_of
-from snnb.stages.all import STAGES
+from snnb.pipeline.all import STAGES
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = typer.main.get_command(commands).commands

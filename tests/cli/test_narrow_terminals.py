@@ -15,7 +15,7 @@ from rich.console import Console
 from snnb import Run
 from snnb.cli import output
 from snnb.cli.main import main
-from tests.pipeline.conftest import recorded, run
+from tests.end_to_end.conftest import recorded, run
 
 __all__ = ["recorded", "run"]
 CHIP = """

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from snnb import progress
 from snnb.cli import output
-from snnb.progress import compilation
+from snnb.core import progress
+from snnb.core.progress import compilation
 
 
 def shown_of(steps, monkeypatch, capsys, time_left=True):

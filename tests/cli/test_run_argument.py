@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from snnb.cli.main import main
-from tests.pipeline.conftest import RECORDED
+from tests.end_to_end.conftest import RECORDED
 
 
 @pytest.fixture

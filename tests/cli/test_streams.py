@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from snnb.cli import output
-from snnb.text import printable
-from tests.pipeline.conftest import RECORDED
+from snnb.io.text import printable
+from tests.end_to_end.conftest import RECORDED
 
 SNNB = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
 

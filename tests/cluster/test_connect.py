@@ -12,11 +12,11 @@ import pytest
 
 import snnb
 from snnb.cluster import connect, versions
+from snnb.cluster.cluster_settings import checked_address
 from snnb.cluster.connect import connected
 from snnb.cluster.quiet import quiet
-from snnb.cluster.settings import checked_address
 from snnb.cluster.work import Work
-from snnb.errors import InputError, ResourceError, UpstreamError
+from snnb.core.errors import InputError, ResourceError, UpstreamError
 from tests.cluster import work
 from tests.cluster.processes import OTHER_VERSION, free_port, local_workers
 

@@ -11,7 +11,7 @@ from snnb.conversion.convert import to_parsed
 from snnb.conversion.h5 import read_architecture
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration
-from snnb.errors import InputError, SnnbError
+from snnb.core.errors import InputError, SnnbError
 
 L = keras.layers
 

@@ -11,8 +11,8 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert, to_parsed
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration
-from snnb.errors import InputError, SnnbError, VerificationError
-from snnb.network.read import read_network
+from snnb.core.errors import InputError, SnnbError, VerificationError
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.supported import check_supported
 
 L = keras.layers

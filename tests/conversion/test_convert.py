@@ -10,7 +10,7 @@ from tensorflow import keras
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras
-from snnb.errors import InputError, VerificationError
+from snnb.core.errors import InputError, VerificationError
 
 L = keras.layers
 

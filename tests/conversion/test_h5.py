@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnb.conversion.h5 import copy_for_toolbox, load_keras, read_architecture, save_keras
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 
 def test_saving_twice_gives_equal_bytes_and_keras_reads_them(small, pixels, tmp_path):

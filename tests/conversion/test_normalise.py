@@ -9,9 +9,9 @@ from tensorflow import keras
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
-from snnb.conversion.quiet import quiet
+from snnb.conversion.redirect_output import quiet
 from snnb.conversion.toolbox_config import configuration
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 L = keras.layers
 

@@ -6,7 +6,7 @@ from snnb.conversion.convert import convert
 from snnb.conversion.h5 import save_keras
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
-from snnb.errors import VerificationError
+from snnb.core.errors import VerificationError
 
 
 def test_a_weight_changed_by_little_is_found(small, pixels):

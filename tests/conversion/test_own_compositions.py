@@ -8,7 +8,7 @@ from scipy.signal import convolve2d
 from tensorflow import keras
 
 from snnb.conversion.own_parser import parse_own
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 L = keras.layers
 HEALTH = list(HealthCheck)

@@ -10,12 +10,12 @@ from tensorflow import keras
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.h5 import save_keras
 from snnb.conversion.own_parser import parse_own
-from snnb.network.read import read_network
+from snnb.graph.build import build_graph
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-from snnb.simulation.settings import SimulationSettings
-from snnb.synapses.build import build_graph
-from tests.synapses.test_dynamics import step_by_graph
+from snnb.simulation.simulation_settings import SimulationSettings
+from tests.graph.test_dynamics import step_by_graph
 
 L = keras.layers
 SAMPLES, STEPS = 5, 40

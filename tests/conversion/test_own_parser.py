@@ -13,11 +13,11 @@ from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
-from snnb.errors import InputError
-from snnb.network.read import read_network
+from snnb.core.errors import InputError
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 L = keras.layers
 MOST_WEIGHTS = 2_000_000

@@ -8,13 +8,13 @@ from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import save_keras
-from snnb.errors import InputError
-from snnb.network.read import read_network
+from snnb.core.errors import InputError
+from snnb.graph.build import build_graph
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-from snnb.simulation.settings import SimulationSettings
-from snnb.synapses.build import build_graph
+from snnb.simulation.simulation_settings import SimulationSettings
 
 L = keras.layers
 CLASSES, SAMPLES, STEPS = 3, 6, 300

@@ -7,8 +7,8 @@ from tensorflow import keras
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras
-from snnb.conversion.toolbox import run_toolbox
-from snnb.simulation.settings import SimulationSettings
+from snnb.conversion.toolbox_simulator import run_toolbox
+from snnb.simulation.simulation_settings import SimulationSettings
 
 L = keras.layers
 STEPS, SPIKING = 12, ["00Conv2D_8x8x4", "01AveragePooling2D_4x4x4", "02Conv2D_2x2x6", "04Dense_10"]

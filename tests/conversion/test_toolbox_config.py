@@ -10,9 +10,9 @@ import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
-from snnb.errors import UsageError
-from snnb.options import validated
-from snnb.simulation.settings import SimulationSettings
+from snnb.core.errors import UsageError
+from snnb.core.options import validated
+from snnb.simulation.simulation_settings import SimulationSettings
 
 
 def _in_the_toolbox(path, dataset_path, monkeypatch):

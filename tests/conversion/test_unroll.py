@@ -11,7 +11,7 @@ from snnb.conversion.h5 import load_keras, read_architecture
 from snnb.conversion.numeric_check import reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.unroll import unrolled, unrolled_model
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 L = keras.layers
 

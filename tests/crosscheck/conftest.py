@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.synapses.networks import LAYERS, save
-from tests.synapses.recorded import TF as tf  # noqa: N811
+from tests.graph.networks import LAYERS, save
+from tests.graph.recorded import TF as tf  # noqa: N811
 
 
 def residual():

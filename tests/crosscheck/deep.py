@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from snnb.graph.build import build_graph
+from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.write_export import export
 from snnb.simulation.simulate import SimulationSettings, simulate
-from snnb.synapses.build import build_graph
-from snnb.synapses.export.simulated import Simulated
-from snnb.synapses.export.write import export
-from tests.synapses.networks import LAYERS, save
-from tests.synapses.recorded import TF as tf  # noqa: N811
+from tests.graph.networks import LAYERS, save
+from tests.graph.recorded import TF as tf  # noqa: N811
 
 SAMPLES, STEPS, BLOCKS = 4, 100, 8
 

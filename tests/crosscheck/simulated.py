@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from snnb.graph.build import build_graph
+from snnb.graph.export.simulated import Simulated
 from snnb.simulation.simulate import SimulationSettings, simulate
-from snnb.synapses.build import build_graph
-from snnb.synapses.export.simulated import Simulated
 
 STEPS, WARM_UP = 25, 4
 ways_to_simulate = pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snnb.crosscheck.compare import compare, few
+from snnb.crosscheck.spike_differences import compare, few
 
 SAMPLES = 10
 PAIRS = {"a": 2000}

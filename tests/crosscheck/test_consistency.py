@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from snnb.core.errors import UsageError, VerificationError
 from snnb.crosscheck import scipy
 from snnb.crosscheck.check import Expected, check
 from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, ExportedProjection, read_exported
-from snnb.crosscheck.spikes import counts_of, in_order
-from snnb.errors import UsageError, VerificationError
+from snnb.crosscheck.spike_rows import counts_of, in_order
 from tests.crosscheck.deep import SAMPLES, STEPS, simulated
 
 

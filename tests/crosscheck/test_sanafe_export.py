@@ -7,8 +7,8 @@ import json
 import numpy as np
 import sanafe
 
-from snnb.synapses.build import build_graph
-from snnb.synapses.export.write import export
+from snnb.graph.build import build_graph
+from snnb.graph.export.write_export import export
 from tests.crosscheck.sanafe_file import load
 from tests.crosscheck.simulated import STEPS, simulated_graph, ways_to_simulate
 

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
+from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import read_exported
-from snnb.crosscheck.spikes import counts_of, in_order
-from snnb.errors import UsageError
-from snnb.synapses.build import build_graph
-from snnb.synapses.export.write import export
+from snnb.crosscheck.spike_rows import counts_of, in_order
+from snnb.graph.build import build_graph
+from snnb.graph.export.write_export import export
 from tests.crosscheck.simulated import STEPS, simulated_graph, ways_to_simulate
-from tests.synapses.networks import LAYERS, save
-from tests.synapses.recorded import TF as tf  # noqa: N811
+from tests.graph.networks import LAYERS, save
+from tests.graph.recorded import TF as tf  # noqa: N811
 
 SAMPLES = 3
 START = {"subtraction": 0.0, "zero": 0.5}  # not a way of its own, since each takes seconds

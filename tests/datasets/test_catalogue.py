@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
+from snnb.core.errors import UsageError
 from snnb.datasets import available, dataset_names, describe
-from snnb.errors import UsageError
 
 
 def test_every_data_set_is_described():

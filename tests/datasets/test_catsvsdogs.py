@@ -3,8 +3,8 @@ import zipfile
 import numpy as np
 import pytest
 
+from snnb.core.errors import InputError
 from snnb.datasets import available
-from snnb.errors import InputError
 
 CAT, DOG = (250, 0, 0), (0, 0, 250)
 

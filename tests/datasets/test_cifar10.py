@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from official_files import python2_batch
 
+from snnb.core.errors import InputError
 from snnb.datasets import available, cifar, cifar10
-from snnb.errors import InputError
 
 
 def check_arrays(target, entries):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from official_files import python2_batch
 
+from snnb.core.errors import InputError
 from snnb.datasets import available
-from snnb.errors import InputError
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import hashlib
 import numpy as np
 import pytest
 
+from snnb.core.errors import InputError, ResourceError
+from snnb.core.progress import silent
 from snnb.datasets import download as download_module
 from snnb.datasets.download import download
-from snnb.errors import InputError, ResourceError
-from snnb.progress import silent
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snnb.core.errors import InputError, UsageError
 from snnb.datasets import available, describe
-from snnb.errors import InputError, UsageError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from snnb.core.errors import InputError
 from snnb.datasets import available
-from snnb.errors import InputError
 
 
 @pytest.fixture

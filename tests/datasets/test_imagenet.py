@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 WNIDS = {"n02012849": (250, 0, 0), "n03126707": (0, 250, 0), "n01440764": (0, 0, 250)}
 

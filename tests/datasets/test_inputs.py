@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from snnb.files import listing_of
+from snnb.io.files import listing_of
 
 
 def sha256(path):

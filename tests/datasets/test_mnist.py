@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from official_files import MNIST_NAMES, idx_bytes
 
+from snnb.core.errors import InputError
 from snnb.datasets import available, mnist
-from snnb.errors import InputError
 
 
 def check_arrays(target, arrays):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 
 def decoded(run_prepare, tmp_path, shape):

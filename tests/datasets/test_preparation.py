@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from snnb.core.errors import InputError, ResourceError, UsageError
 from snnb.datasets import preparation
-from snnb.errors import InputError, ResourceError, UsageError
 
 
 def test_the_toolbox_files_hold_the_same_pixels_between_0_and_1(run_prepare):

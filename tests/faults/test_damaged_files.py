@@ -15,7 +15,7 @@ import pytest
 
 from snnb import Run
 from snnb.cli.main import main
-from snnb.stages.runs import open_run
+from snnb.pipeline.open_run import open_run
 
 pytestmark = pytest.mark.slow
 QUICK = {"limit": 60, "norm_samples": 30}
@@ -78,7 +78,7 @@ def record_checkpoint(path):
         if (other / ".checkpoint" / "state.npz").exists():
             raise KeyboardInterrupt
 
-    import snnb.stages.train as train
+    import snnb.pipeline.train as train
 
     run = open_run(other)
     shutil.rmtree(other / ".checkpoint")

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from snnb.synapses.export.write import export
+from snnb.graph.export.write_export import export
 
 
 def csv_edges(graph, folder):

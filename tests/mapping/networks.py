@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from snnb.graph.build import build_graph
 from snnb.mapping.hardware import EnergyPj, Hardware, LatencyNs
-from snnb.synapses.build import build_graph
-from tests.synapses.networks import LAYERS, branched, counts_of, save, save_counts, set_random_weights, varied
-from tests.synapses.recorded import TF as tf  # noqa: N811
-from tests.synapses.recorded import recorded, shape_of
+from tests.graph.networks import LAYERS, branched, counts_of, save, save_counts, set_random_weights, varied
+from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import recorded, shape_of
 
 
 @recorded

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.mapping.foreign import check_limits, read_partition, read_placement
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import cost_partition

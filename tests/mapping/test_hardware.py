@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from snnb.errors import InputError, UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.mapping.hardware import DESCRIPTIONS, descriptions, hardware_names, read_hardware
 
 CHIP = {

@@ -24,7 +24,7 @@ from pathlib import Path
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import partition
-from snnb.synapses import SynapseGraph
+from snnb.graph import SynapseGraph
 
 with open({marks!r}, "a") as marks:
     marks.write("run\\n")

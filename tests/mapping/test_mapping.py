@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 from scipy.sparse import load_npz
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.mapping.hardware import read_hardware
-from snnb.mapping.log import lines
 from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import Mapping
+from snnb.mapping.mapping_log import lines
+from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.placement import total_hops
-from snnb.mapping.plots import plot_mapping, plot_traffic
-from snnb.mapping.write import CORE_COLUMNS, write_mapping
+from snnb.mapping.write_mapping import CORE_COLUMNS, write_mapping
 from tests.mapping.brute_force import Expected
 from tests.mapping.test_foreign import chip
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.mapping import kahypar
 from snnb.mapping.contract import contract
 from snnb.mapping.groups import grouped
@@ -14,9 +14,9 @@ from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import partition
 from snnb.mapping.search import Search
 from snnb.mapping.traffic import connectivity, usage
+from tests.graph.networks import LAYERS
+from tests.graph.recorded import TF as tf  # noqa: N811
 from tests.mapping.networks import hardware, make_graph
-from tests.synapses.networks import LAYERS
-from tests.synapses.recorded import TF as tf  # noqa: N811
 
 
 def on(mesh, neurons, axons, synapses):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.mapping.curve import hilbert_curve
 from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.mapping.placement import place, total_hops

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
-from snnb.model_files.read import read_model
+from snnb.core.errors import InputError
+from snnb.model_files.read_model import read_model
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
-from snnb.model_files.read import read_model
+from snnb.core.errors import InputError
+from snnb.model_files.read_model import read_model
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 

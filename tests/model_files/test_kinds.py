@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from snnb.architectures import is_own, own_model
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.model_files.kinds import content_of
-from snnb.model_files.read import read_model
+from snnb.model_files.read_model import read_model
 
 
 @pytest.mark.parametrize(

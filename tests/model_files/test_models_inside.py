@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tensorflow import keras
 
-from snnb.errors import InputError
-from snnb.model_files.read import read_model
+from snnb.core.errors import InputError
+from snnb.model_files.read_model import read_model
 
 L = keras.layers
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from snnb.architectures import own_model
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.model_files.onnx_graph import external_files
-from snnb.model_files.read import read_model
+from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import RECORDED
 
 onnx = pytest.importorskip("onnx")

@@ -8,10 +8,10 @@ import pytest
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.model_files.onnx_graph import read_graph
 from snnb.model_files.onnx_model import read_onnx
-from snnb.model_files.read import read_model
+from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import RECORDED
 
 onnx = pytest.importorskip("onnx")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.model_files.expected_pixels import parse_pixels
 from snnb.model_files.pixels import fold_pixels
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.model_files.pixels import Preprocessing, fold_pixels
-from snnb.model_files.read import read_model
+from snnb.model_files.read_model import read_model
 
 NEWER = ["preprocessed_keras3.h5", "preprocessed_keras3.keras", "augmented_keras3.h5", "augmented_keras3.keras"]
 PREPROCESSED, AUGMENTED = "preprocessed_keras28.h5", "augmented_keras28.h5"

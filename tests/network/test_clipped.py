@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.network.assemble import Entry, assemble, described
 
 PATH = Path("network.h5")

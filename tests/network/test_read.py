@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.errors import InputError, ResourceError
-from snnb.network.read import read_network
-from tests.synapses.networks import LAYERS, branched, save, varied
-from tests.synapses.recorded import TF as tf  # noqa: N811
+from snnb.core.errors import InputError, ResourceError
+from snnb.network.read_network import read_network
+from tests.graph.networks import LAYERS, branched, save, varied
+from tests.graph.recorded import TF as tf  # noqa: N811
 
 DENSE = "model_weights/07Dense_4"
 

@@ -12,7 +12,7 @@ from snnb import Run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
 RECORDED = Path(__file__).parents[1] / "fixtures" / "mini_network"
-# They simulate, or read what the first simulation of the page has recorded. tests/stages/test_python.py runs them.
+# They simulate, or read what the first simulation of the page has recorded. tests/pipeline/test_python.py runs them.
 SIMULATED = (
     "snnb from Python",
     "Rates of each class",

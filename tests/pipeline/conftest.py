@@ -1,22 +1,5 @@
-"""A small complete run, recorded by `make record-fixtures`, that each stage is tested from."""
+"""The recorded run that the pipeline tests start from, here used through Python."""
 
-import shutil
-from pathlib import Path
+from tests.end_to_end.conftest import recorded, run
 
-import pytest
-
-from snnb.stages.runs import open_run
-
-RECORDED = Path(__file__).parents[1] / "fixtures" / "mini_network"
-
-
-@pytest.fixture
-def recorded():
-    """The recorded run, to be read only."""
-    return open_run(RECORDED)
-
-
-@pytest.fixture
-def run(tmp_path):
-    """A copy of the recorded run that may be changed."""
-    return open_run(Path(shutil.copytree(RECORDED, tmp_path / "run")))
+__all__ = ["recorded", "run"]

@@ -1,127 +1,297 @@
-"""From a recorded run to cores, typed as a person types it: map, status, again, stale, forced, interrupted."""
+"""`snnb map`: what runs again and what does not, what is recorded, and bad input in one line with its exit code."""
 
 import json
-import signal
+import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+import yaml
 
+from snnb import Run
+from snnb.cli.main import main
+from snnb.core.errors import InputError, UsageError
+from snnb.mapping.mapping import Mapping
+from snnb.pipeline.open_run import open_run
+from snnb.pipeline.plan import state_of_stages
+from snnb.results.report import write_report
+from snnb.results.verify import repairs
 from snnb.rundir.verification import verify_run
-from snnb.stages.runs import open_run
 
-COMMAND = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
-
-
-def snnb(*arguments):
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
-
-
-def mapped(run, *arguments):
-    method = [] if "--partition" in arguments else ["--method", "sequential"]  # quick
-    result = snnb("map", "--run-dir", run.path, "--hardware", "spinemap_5x5", *method, *arguments)
-    assert result.returncode == 0, result.stderr
-    return result
+NEURONS = 362
+FILES = {"partition.txt", "cores.csv", "cost.json", "traffic.npz", "mapping.png", "traffic.png", "log.txt"}
+CHIP = """
+name: chip
+mesh: [4, 4]
+neurons_per_core: 64
+axons_per_core: 300
+energy_pj: {router: 1, link: 2}
+latency_ns: {router: 1, link: 2}
+source: a test
+"""
 
 
-def test_map_status_again_and_after_another_graph(run):
-    first = mapped(run)
-    assert "map: running (has not run)" in first.stderr
-    stamp = next(iter(open_run(run.path).records_of("map")))
-    directory = run.path / "maps" / stamp
-    assert first.stdout.splitlines()[0] == f"map  ran  {directory}"
-    pictures = [f"picture: {directory / name}" for name in ("mapping.png", "traffic.png")]
-    assert first.stdout.splitlines()[1].split()[0] == "cores"
-    assert first.stdout.splitlines()[-2:] == pictures
-    assert f"maps/{stamp}" in snnb("status", run.path).stdout
-    again = mapped(run)
-    assert "map: up to date" in again.stderr
-    assert again.stdout == first.stdout.replace("  ran  ", "  up to date  ")
-    assert snnb("verify", run.path).returncode == 0
-    assert snnb("graph", "--run-dir", run.path, "--pool-weight", "mean", "--quiet").returncode == 0
-    stages = json.loads(snnb("status", run.path, "--json").stdout)["stages"]
-    (reason,) = [stage["reason"] for stage in stages if stage["stage"] == f"maps/{stamp}"]
-    assert reason.endswith("mini_network_graph.h5 has changed")
-    assert f"running ({reason})" in mapped(run).stderr
-    assert list(open_run(run.path).records_of("map")) == [stamp]
+def snnb(*arguments, cwd=None):
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
-def test_json_is_one_document(run):
-    document = json.loads(mapped(run, "--json", "--quiet").stdout)
-    stage = document["stages"][-1]
-    assert (stage["stage"], stage["ran"]) == ("map", True)
-    assert stage["details"]["hardware"] == "spinemap_5x5"
-    assert stage["metrics"]["connectivity"] <= stage["metrics"]["sequential_connectivity"]
-    forced = json.loads(mapped(run, "--json", "--quiet", "--force").stdout)["stages"][-1]
-    assert (forced["reason"], forced["directory"]) == ("forced", stage["directory"])
-    assert forced["metrics"] == stage["metrics"]
-    error = snnb("map", "--run-dir", run.path, "--hardware", "lohi", "--json", "--quiet")
-    assert json.loads(error.stdout)["exit_code"] == error.returncode == 2
+def stamp_of(run):
+    return next(iter(run.records_of("graph")))
 
 
-def test_a_partition_goes_out_and_comes_back(run, tmp_path):
-    """The numbering is that of the snn and hmetis exports."""
-    mapped(run)
-    (directory,) = (run.path / "maps").iterdir()
-    assert snnb("export", run.path, "--format", "snn", "--output", tmp_path / "net.snn").returncode == 0
-    nodes = int(np.fromfile(tmp_path / "net.snn", "<u4", 1)[0])
-    lines = (directory / "partition.txt").read_text().splitlines()
-    assert len(lines) == nodes == 362
-    (tmp_path / "partition").write_text("\n".join(lines))
-    stage = json.loads(mapped(run, "--partition", tmp_path / "partition", "--json", "--quiet").stdout)["stages"][-1]
-    here = open_run(run.path).record_of("map", directory.name)
-    assert stage["metrics"]["connectivity"] == here.metrics["connectivity"]
-    assert stage["metrics"]["cores"] == here.metrics["cores"]
+def stale(run):
+    return {state.name: state.reason for state in state_of_stages(open_run(run.path)) if state.reason}
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_answers_at_once_and_leaves_nothing(run, sent):
-    before = (run.path / "manifest.yaml").read_bytes()
-    process = subprocess.Popen(
-        [*COMMAND, "map", "--run-dir", str(run.path), "--hardware", "spinemap_5x5"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+@pytest.fixture
+def partition(tmp_path):
+    path = tmp_path / "partition.txt"
+    path.write_text("".join(f"{neuron // 30}\n" for neuron in range(NEURONS)))
+    return path
+
+
+def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
+    face = Run(path=run.path)
+    first = face.map(hardware="spinemap_5x5", method="sequential")
+    assert {path.name for path in first.directory.iterdir()} == FILES
+    record = first.record
+    assert [file.path for file in record.inputs] == [f"graphs/{stamp_of(run)}/mini_network_graph.h5"]
+    assert record.metrics["connectivity"] == Mapping.open(first.directory).cost["connectivity"]
+    assert record.details.cores == len(np.unique(Mapping.open(first.directory).core))
+    assert verify_run(open_run(run.path)).problems == []
+    assert stale(run) == {}
+    again = face.map(hardware="spinemap_5x5", method="sequential")
+    assert again.record.timing == record.timing
+    assert face.map().record.timing == record.timing  # the hardware is the recorded one
+    face.graph(pool_weight="mean")
+    (name, reason), *others = stale(run).items()
+    assert (name, reason) == (f"maps/{first.directory.name}", f"{record.inputs[0].path} has changed")
+    assert others == []
+    third = face.map()
+    assert third.directory == first.directory  # the one that was stale is replaced
+    assert third.record.timing != record.timing
+    assert stale(run) == {}
+
+
+def test_other_options_make_another_mapping_and_each_is_found_again(run):
+    face = Run(path=run.path)
+    small, large = (
+        face.map(hardware="spinemap_5x5", method="sequential"),
+        face.map(hardware="loihi", method="sequential", seed=4),
     )
-    while process.poll() is None and not list(run.path.rglob(".incomplete-*")):
-        time.sleep(0.005)
-    begin = time.monotonic()
-    process.send_signal(sent)
-    _, errors = process.communicate()
-    assert process.returncode == 130, errors
-    assert time.monotonic() - begin < 10  # a hang, not a measurement
-    assert "Traceback" not in errors
-    assert errors.splitlines()[-1].startswith("snnb: interrupted; half-written files are removed")
+    assert small.directory != large.directory
+    assert face.map(hardware="spinemap_5x5", method="sequential").directory == small.directory
+    assert face.map().record.params.seed == 4
+    assert sorted(open_run(run.path).records_of("map")) == sorted([small.directory.name, large.directory.name])
+
+
+def test_force_replaces_it_with_the_same_bytes_but_for_the_seconds(run):
+    face = Run(path=run.path)
+    first = face.map(hardware="spinemap_5x5")
+    before = {path.name: path.read_bytes() for path in first.directory.iterdir()}
+    again = face.map(force=True)
+    assert again.directory == first.directory
+    assert again.record.timing != first.record.timing
+    after = {path.name: path.read_bytes() for path in again.directory.iterdir()}
+    costs = [json.loads(content.pop("cost.json")) for content in (before, after)]
+    assert before == after
+    assert {**costs[0], "seconds": 0} == {**costs[1], "seconds": 0}
+
+
+def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition):
+    (tmp_path / "chip.yaml").write_text(CHIP)
+    placement = tmp_path / "placement.txt"
+    placement.write_text("".join(f"{core % 4} {core // 4}\n" for core in range(13)))
+    face = Run(path=run.path)
+    options = {"hardware": str(tmp_path / "chip.yaml"), "partition": partition, "placement": placement}
+    result = face.map(**options)
+    assert [file.path for file in result.record.inputs if file.external] == sorted(
+        str(tmp_path / name) for name in ("chip.yaml", "partition.txt", "placement.txt")
+    )
+    found = Mapping.open(result.directory)
+    assert found.core.tolist() == [neuron // 30 for neuron in range(NEURONS)]
+    assert (result.directory / "partition.txt").read_text() == partition.read_text()
+    assert found.place.tolist() == [[core % 4, core // 4] for core in range(13)]
+    assert found.hardware.name == result.record.details.hardware == "chip"
+    assert result.record.details.method == "file"
+    assert face.map(**options).record.timing == result.record.timing
+    placement.write_text(placement.read_text() + "3 3\n")
+    assert stale(run) == {f"maps/{result.directory.name}": f"{placement} has changed"}
+    longer = face.map(**options)
+    assert longer.directory == result.directory
+    assert len(Mapping.open(longer.directory).place) == 14
+    placement.unlink()
+    assert stale(run) == {}  # it may be on another machine
+
+
+def test_a_partition_holds_for_one_time(run, partition):
+    face = Run(path=run.path)
+    foreign = face.map(hardware="loihi", partition=partition)
+    own = face.map()
+    assert own.directory != foreign.directory
+    assert own.record.params.partition is None
+    assert own.record.metrics["connectivity"] <= own.record.metrics["sequential_connectivity"]
+
+
+def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_path, partition, capsys):
+    """Of the 13 cores, 12 have 30 neurons, and the last has 2."""
+    face = Run(path=run.path)
+    (tmp_path / "chip.yaml").write_text(CHIP)
+    large = face.map(hardware=str(tmp_path / "chip.yaml"), partition=partition)
+    (tmp_path / "small.yaml").write_text(CHIP.replace("64", "29").replace("name: chip", "name: small"))
+    options = {"hardware": str(tmp_path / "small.yaml"), "partition": partition}
+    with pytest.raises(
+        InputError, match=r"core 0 has 30 neurons of 29 \(and 11 cores more than 29\).*--allow-overfull"
+    ):
+        face.map(**options)
+    small = face.map(**options, allow_overfull=True)
+    stated, valid = (json.loads((one.directory / "cost.json").read_text()) for one in (small, large))
+    assert (stated["valid"], stated["overfull"]) == (False, {"neurons": list(range(12)), "axons": [], "synapses": []})
+    assert (valid["valid"], valid["overfull"]) == (True, {"neurons": [], "axons": [], "synapses": []})
+    assert stated["connectivity"] == valid["connectivity"]
+    assert (small.record.details.overfull_cores, large.record.details.overfull_cores) == (12, 0)
+    log = (small.directory / "log.txt").read_text()
+    assert "invalid mapping, it breaks limits of small: core 0 has 30 neurons of 29" in log
+    assert [f"  core {core}: 30 neurons of 29" in log for core in range(13)] == [True] * 12 + [False]
+    assert "invalid mapping" not in (large.directory / "log.txt").read_text()
+    assert "Warning: invalid mapping, it breaks limits of small" in write_report(open_run(run.path)).read_text()
+    for command in ("status", "compare"):
+        assert main([command, str(run.path)]) == 0
+    shown = capsys.readouterr().out
+    assert "up to date, invalid: 12 overfull cores" in shown
+    assert "13 (invalid: 12 overfull)" in shown
+    assert face.map(hardware="loihi").record.params.allow_overfull is False
+
+
+def test_a_damaged_mapping_is_made_again_by_the_command_that_verify_names(run):
+    face = Run(path=run.path)
+    stamp = face.map(hardware="spinemap_5x5", method="sequential", seed=2).directory.name
+    face.map(hardware="loihi", method="sequential", seed=3)
+    (run.path / "maps" / stamp / "cores.csv").write_text("")
+    changed = open_run(run.path)
+    assert verify_run(changed).problems
+    assert repairs(changed, [f"maps/{stamp}"]) == [f"`snnb map --repair {stamp} --run-dir {run.path}`"]
+    result = snnb("map", "--repair", stamp, "--run-dir", run.path, "--quiet")
+    assert result.returncode == 0, result.stderr
+    repaired = open_run(run.path)
+    assert verify_run(repaired).problems == []
+    assert repaired.record_of("map", stamp).params.seed == 2
+
+
+def test_the_graph_is_that_of_the_latest_simulation_or_the_one_named(run):
+    face = Run(path=run.path)
+    face.graph(weights_only=True)
+    assert face.map(hardware="spinemap_5x5", method="sequential").record.details.graph == stamp_of(run)
+    assert face.map(graph=stamp_of(run)).record.details.graph == stamp_of(run)
+    with pytest.raises(UsageError, match="--graph weights: it has no spike counts"):
+        face.map(graph="weights")
+    with pytest.raises(UsageError, match=f"--graph 2020: not in .*; there are: {stamp_of(run)}"):
+        face.map(graph="2020")
+
+
+def test_what_has_to_run_first_runs_first(run):
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    del manifest["stages"]["graphs"]
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    for path in sorted((run.path / "graphs").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    result = snnb("map", "--run-dir", run.path, "--hardware", "spinemap_5x5", "--no-upstream")
+    assert result.returncode == 4
+    assert "graph has to run before map" in result.stderr
+    result = snnb("map", "--run-dir", run.path, "--hardware", "spinemap_5x5")
+    assert result.returncode == 0, result.stderr
+    assert "graph: running" in result.stderr
+    assert "map: running" in result.stderr
+
+
+def test_a_run_without_a_mapping_is_complete(run):
+    assert [state.name for state in state_of_stages(run) if state.name.startswith("map")] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "give --hardware, one of jin_1024x1024, jin_84x84, loihi"),
+        (["--hardware", "lohi"], 2, "--hardware lohi: there is no such description, did you mean loihi?"),
+        (["--hardware", "no/such.yaml"], 3, "no/such.yaml: no such file"),
+        (["--hardware", "zero.yaml"], 3, "zero.yaml: axons_per_core: 0: input should be greater"),
+        (["--hardware", "key.yaml"], 3, "key.yaml: there is no key axons; did you mean axons_per_core?"),
+        (["--hardware", "alias.yaml"], 3, "alias.yaml: line 2 has an alias"),
+        (["--hardware", "narrow.yaml"], 3, "layer 02Conv2D_2x2x8 has a neuron with 36 sources of spikes"),
+        (["--hardware", "few.yaml"], 3, "has 2 cores, and the network needs at least 6"),
+        (["--hardware", "loihi", "--method", "best"], 2, "'best' is not one of"),
+        (["--hardware", "loihi", "--objective", "watts"], 2, "'watts' is not one of"),
+        (["--hardware", "loihi", "--seed", "-1"], 2, "--seed"),
+        (["--hardware", "loihi", "--graph", "20200101T000000Z"], 2, "--graph 20200101T000000Z: not in"),
+        (["--hardware", "loihi", "--graph", "weights"], 2, "it has no spike counts"),
+        (["--hardware", "loihi", "--graph", "../x"], 2, "--graph ../x: not in"),
+        (["--repair", "20200101T000000Z"], 2, "there are: none yet"),
+        (["--hardware", "loihi", "--partition", "missing"], 3, "missing: no such file"),
+        (["--hardware", "loihi", "--partition", "short"], 3, "has 361 lines, and the network has 362 placed neurons"),
+        (["--hardware", "loihi", "--partition", "long"], 3, "has 363 lines, and the network has 362 placed neurons"),
+        (["--hardware", "loihi", "--partition", "negative"], 3, "line 5, '-1', is negative"),
+        (["--hardware", "loihi", "--partition", "gap"], 3, "line 5, '', is empty"),
+        (["--hardware", "loihi", "--partition", "words"], 3, "line 5, 'core', is not a whole number"),
+        (["--hardware", "loihi", "--partition", "beyond"], 3, "line 5: core 128 is not one of the 128 of loihi"),
+        (["--hardware", "spinemap_5x5", "--partition", "zero"], 3, "core 0 has 362 neurons of 128; core 0 has 352 axo"),
+        (["--hardware", "loihi", "--partition", "."], 3, "is a directory"),
+        (["--hardware", "loihi", "--partition", "fifo"], 3, "fifo is a FIFO"),
+        (["--hardware", "loihi", "--partition", "zero", "--placement", "off"], 3, "line 1: 16 0 is not on the mesh"),
+        (["--hardware", "loihi", "--partition", "zero", "--placement", "twice"], 3, "cores 0 and 1 are both at 3 3"),
+        (["--hardware", "loihi", "--partition", "zero", "--placement", "empty"], 3, "has 0 lines, and the partition"),
+        (["--hardware", "loihi", "--placement", "twice"], 2, "give --partition too"),
+        (["--hardware", "loihi", "--partition", "zero", "--method", "groups"], 2, "leave out --method"),
+        (["--hardware", "loihi", "--allow-overfull"], 2, "--allow-overfull needs --partition"),
+    ],
+)
+def test_bad_input_is_one_line_with_its_exit_code_and_changes_nothing(run, tmp_path, arguments, code, message):
+    core = ["0"] * NEURONS
+    files = {
+        "zero.yaml": CHIP.replace("300", "0"),
+        "key.yaml": CHIP.replace("axons_per_core", "axons"),
+        "alias.yaml": "a: &x 1\nb: *x\n",
+        "narrow.yaml": CHIP.replace("300", "35"),
+        "few.yaml": CHIP.replace("[4, 4]", "[1, 2]"),
+        "short": "0\n" * (NEURONS - 1),
+        "long": "0\n" * (NEURONS + 1),
+        "zero": "0\n" * NEURONS,
+        **{
+            name: "\n".join([*core[:4], wrong, *core[5:]]) + "\n"
+            for name, wrong in (("negative", "-1"), ("gap", ""), ("words", "core"), ("beyond", "128"))
+        },
+        "off": "16 0\n",
+        "twice": "3 3\n3 3\n",
+        "empty": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    os.mkfifo(tmp_path / "fifo")
+    before = (run.path / "manifest.yaml").read_bytes()
+    result = snnb("map", "--run-dir", run.path, "--quiet", *arguments, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
     assert (run.path / "manifest.yaml").read_bytes() == before
     assert not (run.path / "maps").exists()
 
 
-def test_a_directory_that_is_a_link_stays_one(run, tmp_path):
-    mapped(run)
-    (directory,) = (run.path / "maps").iterdir()
-    elsewhere = tmp_path / "disk"
-    directory.rename(elsewhere)
-    directory.symlink_to(elsewhere)
-    old = (elsewhere / "cost.json").stat().st_mtime_ns
-    mapped(run, "--force")
-    assert directory.is_symlink()
-    assert (elsewhere / "cost.json").stat().st_mtime_ns > old
-    assert verify_run(open_run(run.path)).problems == []
+def test_what_could_hold_the_network_is_named(run, tmp_path):
+    (tmp_path / "narrow.yaml").write_text(CHIP.replace("300", "35"))
+    with pytest.raises(InputError, match=r"35 axons; spinemap_5x5, loihi, truenorth.* could hold it"):
+        Run(path=run.path).map(hardware=str(tmp_path / "narrow.yaml"))
 
 
-def test_hardware_lists_what_map_knows_by_name():
-    chips = json.loads(snnb("hardware", "--json").stdout)
-    assert {chip["name"]: chip["cores"] for chip in chips}["loihi"] == 128
-    assert all(chip["source"] for chip in chips)
-    lines = snnb("hardware").stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:-1]] == [chip["name"] for chip in chips]
-    assert "65,536" in lines[-2]
+def test_bad_options_are_refused_before_a_stage_before_it_runs(tmp_path):
+    result = snnb("map", "--model", "mini_network", "--run-dir", tmp_path / "run", "--hardware", "lohi")
+    assert result.returncode == 2
+    assert not (tmp_path / "run" / "dataset").exists()
 
 
-def test_it_needs_no_tensorflow(run):
-    forbid = "import sys; sys.modules['tensorflow'] = sys.modules['snntoolbox'] = None; "
-    command = [sys.executable, "-c", forbid + COMMAND[-1], "map", "--run-dir", str(run.path), "--hardware", "loihi"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+def test_a_graph_that_was_altered_is_refused_with_what_mends_it(run):
+    path = run.path / "graphs" / stamp_of(run) / "mini_network_graph.h5"
+    path.write_bytes(path.read_bytes()[:-100])
+    result = snnb("map", "--run-dir", run.path, "--hardware", "loihi", "--graph", stamp_of(run), "--quiet")
+    assert result.returncode == 3
+    assert f"`snnb graph --simulation {stamp_of(run)}` makes it again" in result.stderr

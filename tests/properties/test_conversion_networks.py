@@ -16,7 +16,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
-from snnb.conversion.quiet import quiet
+from snnb.conversion.redirect_output import quiet
 from snnb.conversion.toolbox_config import configuration
 
 L = keras.layers

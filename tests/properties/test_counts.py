@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from snnb.graph.build import build_graph
+from snnb.graph.graph_log import lines
 from snnb.mapping.cost import cost
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.network import degrees
@@ -15,8 +17,6 @@ from snnb.report.graph_facts import graph_facts
 from snnb.simulation.energy import energy
 from snnb.simulation.quality import Quality
 from snnb.simulation.totals import Totals
-from snnb.synapses.build import build_graph
-from snnb.synapses.log import lines
 from tests.mapping.networks import hardware
 from tests.properties.test_simulation_engines import KINDS, _network, architectures
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from snnb.network.read import read_network
+from snnb.graph.build import build_graph
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-from snnb.simulation.settings import SimulationSettings
-from snnb.synapses.build import build_graph
+from snnb.simulation.simulation_settings import SimulationSettings
 
 SAMPLES, STEPS = 12, 25
 POPULATIONS = ["Conv2D", "DepthwiseConv2D", "AveragePooling2D", "MaxPooling2D"]
@@ -304,7 +304,7 @@ def _others(network, options):
 @settings(max_examples=3, **OPTIONS)
 @given(architectures([kind for kind in KINDS if kind != "MaxPooling2D"]), st.booleans())
 def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
-    from snnb.conversion.toolbox import run_toolbox
+    from snnb.conversion.toolbox_simulator import run_toolbox
 
     options = SimulationSettings(samples=SAMPLES, duration=STEPS)
     with TemporaryDirectory() as folder:

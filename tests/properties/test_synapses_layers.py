@@ -9,10 +9,10 @@ import tensorflow as tf
 from hypothesis import HealthCheck, Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 
-from snnb.synapses import store
-from snnb.synapses.build import build_graph
-from snnb.synapses.export.write import export
-from tests.synapses.sonata import assert_indexed_as_by_libsonata
+from snnb.graph import store
+from snnb.graph.build import build_graph
+from snnb.graph.export.write_export import export
+from tests.graph.sonata import assert_indexed_as_by_libsonata
 
 LAYERS = tf.keras.layers
 fast = settings(

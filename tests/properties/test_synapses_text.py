@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from snnb.synapses.export.digits import NUMBER, put_exact, put_float32, put_integer
+from snnb.graph.export.digits import NUMBER, put_exact, put_float32, put_integer
 
 compiled_first = settings(deadline=None)  # the first call compiles
 

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.pipeline.conftest import recorded, run
+from tests.end_to_end.conftest import recorded, run
 
 __all__ = ["recorded", "run"]
 ALONE = ("meta", "br", "img", "link", "input", "hr")

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from snnb.graph.statistics import ProjectionSummary, Spread
 from snnb.report.graph_facts import GraphFacts, PopulationFacts, ProjectionFacts, distribution
 from snnb.report.network_sections import network_sections
 from snnb.report.page import Page, render
 from snnb.report.simulation_sections import activations_section, confusion_section, rates_section
-from snnb.synapses.statistics import ProjectionSummary, Spread
 
 
 def deep_page(layers=150, neurons=2000):

@@ -15,7 +15,7 @@ import matplotlib.pyplot
 import pytest
 
 from snnb import Run
-from tests.pipeline.conftest import RECORDED
+from tests.end_to_end.conftest import RECORDED
 from tests.report.deep import deep_page
 
 pytestmark = pytest.mark.browser

@@ -10,13 +10,13 @@ import pytest
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import Mapping
+from snnb.mapping.mapping_plots import View, _layers_raster
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.plots import View, _layers_raster
 from snnb.report.activations import mean_activations, samples_within
 from snnb.report.charts import Line, histogram, line_chart, matrix, small_histogram, small_points
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 from snnb.report.graph_facts import distribution, share_that_carries
-from snnb.report.mesh import mesh
+from snnb.report.mesh_figure import mesh
 from snnb.report.network_sections import _number
 from snnb.report.training_section import training_section
 from tests.mapping.conftest import graphs
@@ -215,7 +215,7 @@ def unique_in_order(pixels):
 
 
 def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(recorded, monkeypatch):
-    from snnb.network.read import read_network
+    from snnb.network.read_network import read_network
     from snnb.report import activations
 
     network = read_network(recorded.path / "parse" / "mini_network_parsed.h5")

@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from snnb import Run
-from snnb.errors import InputError, UsageError
+from snnb.core.errors import InputError, UsageError
+from snnb.graph import SynapseGraph
+from snnb.pipeline.open_run import open_run
+from snnb.results.report import write_report
 from snnb.rundir.verification import verify_run
-from snnb.stages.report import write_report
-from snnb.stages.runs import open_run
-from snnb.synapses import SynapseGraph
-from tests.pipeline.conftest import RECORDED
+from tests.end_to_end.conftest import RECORDED
 
 SECTIONS = [
     "overview", "training", "network", "populations", "projections", "degrees", "traffic", "accuracy", "confusion",

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.report import sweep
-from snnb.report.sweep import GridAxis, plot_sweep
+from snnb.report import sweep_figure as sweep
+from snnb.report.sweep_figure import GridAxis, plot_sweep
 
 
 @pytest.fixture

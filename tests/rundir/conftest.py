@@ -2,10 +2,10 @@
 
 import pytest
 
+from snnb.pipeline.all import KINDS
+from snnb.pipeline.prepare import PrepareDetails, PrepareParams, SplitRecord
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
-from snnb.stages.all import KINDS
-from snnb.stages.prepare import PrepareDetails, PrepareParams, SplitRecord
 
 
 @pytest.fixture

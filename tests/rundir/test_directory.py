@@ -3,11 +3,11 @@ import sys
 
 import pytest
 
-from snnb.errors import InputError, UsageError
+from snnb.core.errors import InputError, UsageError
+from snnb.pipeline.all import KINDS
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
 from snnb.rundir.verification import verify_run
-from snnb.stages.all import KINDS
 
 
 def content(run):

@@ -5,10 +5,10 @@ import shutil
 import pytest
 import yaml
 
-from snnb.files import listing_of
+from snnb.io.files import listing_of
+from snnb.pipeline.open_run import open_run
 from snnb.rundir.external import changed, external_records, file_record
 from snnb.rundir.records import FileRecord
-from snnb.stages.runs import open_run
 
 
 def sha256(content):

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from snnb.errors import InputError, UpstreamError
+from snnb.core.errors import InputError, UpstreamError
 from snnb.rundir.settle import settle
 
 

@@ -2,9 +2,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from snnb.pipeline.map import MapParams
 from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.rundir.verification import verify_run
-from snnb.stages.map import MapParams
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from snnb.network.assemble import Entry, assemble
-from snnb.network.read import read_network
+from snnb.network.read_network import read_network
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from snnb.errors import ResourceError, UsageError
-from snnb.simulation.settings import SimulationSettings
+from snnb.core.errors import ResourceError, UsageError
 from snnb.simulation.simulate import simulate
+from snnb.simulation.simulation_settings import SimulationSettings
 
 SETTINGS = SimulationSettings(engine="event", samples=60, duration=40, warm_up=7, seed=2, by="class", bins=5)
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "no sample", "été $x$ \n"]
@@ -70,7 +70,7 @@ def test_a_class_alone_has_the_same_counts(trained, tmp_path):
 
 def test_a_bin_is_a_simulation_that_counts_only_there(trained, tmp_path):
     """By the toolbox, which counts from the end of its warm-up on."""
-    from snnb.conversion.toolbox import run_toolbox
+    from snnb.conversion.toolbox_simulator import run_toolbox
 
     _, _, by_bin = _simulate(trained, tmp_path / "bins", SETTINGS.changed(engine="tensorflow", samples=20))
     start, stop = EDGES[2:4]
@@ -95,7 +95,7 @@ def test_samples_from_the_middle_spike_as_in_a_larger_run(branched, tmp_path, en
     settings = SETTINGS.changed(engine=engine, input="poisson", bins=0, by="all", record_spikes=60)
     _simulate(branched, tmp_path / "larger", settings)
     sums, _, _ = _simulate(branched, tmp_path / "middle", settings.changed(first=25, samples=20, record_spikes=20))
-    from snnb.simulation.spikes import read_spikes
+    from snnb.simulation.recorded_spikes import read_spikes
 
     larger, middle = (read_spikes(tmp_path / name) for name in ("larger", "middle"))
     for name, rows in larger.items():

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.network.assemble import Entry, assemble
 from snnb.simulation.engines.choose import choose_engine
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=10)
 

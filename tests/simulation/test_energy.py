@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.network.read import read_network
+from snnb.network.read_network import read_network
 
 
 def _synapses(model, path):

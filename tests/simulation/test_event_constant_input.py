@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from snnb.network.read import read_network
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 SAMPLES, STEPS = 12, 40
 
@@ -61,7 +61,7 @@ def _simulate(engine, network, pictures, **options):
 @pytest.mark.parametrize("axis", [1, 2, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_engine_counts_the_same(tmp_path, kind, axis):
-    from snnb.conversion.toolbox import run_toolbox
+    from snnb.conversion.toolbox_simulator import run_toolbox
 
     parsed, y = tmp_path / "c_parsed.h5", np.zeros(SAMPLES, int)
     network, pictures = _network(parsed, kind, axis)
@@ -110,7 +110,7 @@ def test_through_layers_that_only_re_index(tmp_path):
     from tensorflow.keras import Input, Model, layers
 
     from snnb.conversion.h5 import save_keras
-    from snnb.conversion.toolbox import run_toolbox
+    from snnb.conversion.toolbox_simulator import run_toolbox
 
     x = Input((4, 6, 2), name="input")
     y = layers.Conv2D(2, 3, padding="same", activation="relu", name="00Conv2D_4x6x2")(x)

@@ -9,7 +9,7 @@ import pytest
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 from tests.simulation.alike import (
     CHANGES,
     SETTINGS,
@@ -32,7 +32,8 @@ def test_of_a_thousand_counts_at_most_one_differs_by_one(request, name):
 
 
 def test_long_trains_are_cut_into_parts_without_a_trace(trained, monkeypatch):
-    from snnb.simulation.engines.event import engine, network
+    from snnb.simulation.engines.event import compiled_network as network
+    from snnb.simulation.engines.event import engine
 
     whole, spikes = simulated(EventEngine, trained, SETTINGS)
     monkeypatch.setattr(network, "TRAIN_STEPS", 7)
@@ -48,7 +49,7 @@ def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
     from tensorflow.keras import Input, Model, layers
 
     from snnb.conversion.h5 import save_keras
-    from snnb.network.read import read_network
+    from snnb.network.read_network import read_network
 
     x = Input((7, 8, 2), name="input")
     y = layers.Dense(5, activation="relu", name="00Dense_7x8x5")(x)
@@ -74,7 +75,7 @@ def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
     from tensorflow.keras import Input, Model, layers
 
     from snnb.conversion.h5 import save_keras
-    from snnb.network.read import read_network
+    from snnb.network.read_network import read_network
 
     options = {"padding": "same", "activation": "relu"}
     x = Input(shape, name="input")
@@ -106,7 +107,8 @@ def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
 
 def test_blocks_of_weights_leave_no_trace(trained, monkeypatch):
     """Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one."""
-    from snnb.simulation.engines.event import geometry, layer_loops
+    from snnb.simulation.engines.event import layer_loops
+    from snnb.simulation.engines.event import loop_geometry as geometry
 
     whole, _ = simulated(EventEngine, trained, SETTINGS)
     monkeypatch.setattr(layer_loops, "MOST_FILTERS", 0)
@@ -151,7 +153,7 @@ def test_max_pooling_passes_on_the_leading_input(tmp_path, engine, pool, stride,
     from tensorflow.keras import Input, Model, layers
 
     from snnb.conversion.h5 import save_keras
-    from snnb.network.read import read_network
+    from snnb.network.read_network import read_network
 
     x = Input((7, 6, 2), name="input")
     y = layers.Conv2D(3, 3, activation="relu", padding="same", name="00Conv2D_7x6x3")(x)
@@ -188,11 +190,11 @@ def test_says_what_it_cannot_do(branched, pooled):
 
 @pytest.mark.parametrize("changed", ["kernels.py", "llvm_rows.py", "neurons.py", "spikes.py", "types.py"])
 def test_the_cache_of_the_loops_depends_on_the_files_of_all_that_they_call(tmp_path, monkeypatch, changed):
-    from snnb import compiled
+    from snnb.core import compiled
 
     copy = Path(shutil.copytree(Path(compiled.__file__).parent, tmp_path / "snnb"))
     folder = copy / "simulation" / "engines" / "event"
-    name = "snnb.simulation.engines.event.kernels"
+    name = "snnb.simulation.engines.event.kernel_layout"
     before = compiled._digest(folder / "kernels.py", name)
     for cached in (compiled._digest, compiled._imported):
         cached.cache_clear()

@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.ini_file import read_ini, write_ini
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 
 @pytest.mark.parametrize("name", ["trained", "branched"])

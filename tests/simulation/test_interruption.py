@@ -7,9 +7,9 @@ import threading
 import psutil
 import pytest
 
-from snnb.interrupt import interruptible
-from snnb.simulation.settings import SimulationSettings
+from snnb.core.interrupt import interruptible
 from snnb.simulation.simulate import simulate
+from snnb.simulation.simulation_settings import SimulationSettings
 
 ENDLESS = SimulationSettings(samples=60, duration=1_000_000)
 
@@ -18,7 +18,7 @@ def _threads():
     return [thread for thread in threading.enumerate() if not thread.daemon]
 
 
-# Slow: on a busy machine the signal can come after the call and end the whole test run. tests/pipeline sends it to a
+# Slow: on a busy machine the signal can come after the call and end the whole test run. tests/end_to_end sends it to a
 # process of its own.
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["toolbox", "tensorflow", "event"])

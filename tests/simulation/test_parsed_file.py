@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.errors import InputError, ResourceError
-from snnb.network.read import read_network
+from snnb.core.errors import InputError, ResourceError
+from snnb.network.read_network import read_network
 
 
 def _saved(path, outputs, inputs):

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from snnb.network.assemble import Entry, assemble
-from snnb.simulation import plots
+from snnb.simulation import simulation_plots as plots
 
 NAMES = [
     "{:02d}Conv2D_8x8x16",

@@ -10,16 +10,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from snnb.network.read import read_network
+from snnb.network.read_network import read_network
 from snnb.simulation.energy import energy
-from snnb.simulation.engines.event import network as event_network
+from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.ini_file import read_ini, write_ini
 from snnb.simulation.quality import Quality
 from snnb.simulation.randomness import INPUT, Streams
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.totals import Totals
 
 SAMPLES, STEPS, SHAPE = 11, 40, (6, 7, 2)

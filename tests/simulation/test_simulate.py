@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from snnb.cluster.connect import connected
-from snnb.errors import InputError, UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.simulation.ini_file import read_ini
 from snnb.simulation.quality import Reconstruction
-from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
+from snnb.simulation.simulation_settings import SimulationSettings
 from tests.cluster.processes import Scheduler
 
 SETTINGS = SimulationSettings(engine="event", samples=60, duration=40, warm_up=10, seed=2)
@@ -32,7 +32,7 @@ def _json(target):
 
 
 def test_sums_are_those_of_the_toolbox(trained, tmp_path):
-    from snnb.conversion.toolbox import run_toolbox
+    from snnb.conversion.toolbox_simulator import run_toolbox
 
     reference = run_toolbox(trained.parsed, trained.x[:60], trained.y[:60], duration=40, warm_up=10)
     for engine in ("toolbox", "tensorflow"):

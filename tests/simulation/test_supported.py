@@ -2,8 +2,8 @@
 
 import pytest
 
-from snnb.errors import InputError
-from snnb.network.read import read_network
+from snnb.core.errors import InputError
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.supported import check_supported
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.errors import UsageError
+from snnb.core.errors import UsageError
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine, _reached
 from snnb.simulation.randomness import INPUT, Streams
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
 
@@ -21,7 +21,7 @@ def _simulate(case, settings=SETTINGS, samples=slice(0, 70)):
 
 
 def _toolbox(case, settings=SETTINGS, **options):
-    from snnb.conversion.toolbox import run_toolbox
+    from snnb.conversion.toolbox_simulator import run_toolbox
 
     return run_toolbox(
         case.parsed,

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
-from snnb.rundir.environment import current_environment
+from snnb.core.errors import InputError
+from snnb.rundir.versions import current_environment
 from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.simulate import simulate
@@ -79,7 +79,7 @@ def test_it_is_taken_where_tensorflow_cannot_use_the_card(torch, trained, monkey
 
 
 def test_without_pytorch_it_says_what_to_install(trained, monkeypatch):
-    for place in ("snnb.simulation.engines.choose", "snnb.simulation.settings"):
+    for place in ("snnb.simulation.engines.choose", "snnb.simulation.simulation_settings"):
         monkeypatch.setattr(f"{place}.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
         choose_engine(trained.network, SETTINGS.changed(engine="torch"))

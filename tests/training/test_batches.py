@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snnb.errors import UsageError
+from snnb.core.errors import UsageError
 from snnb.training.batches import LabelledPictures, augment, batches, split_rows
 from snnb.training.recipe import Recipe
 

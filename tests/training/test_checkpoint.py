@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from snnb import files
-from snnb.errors import InputError, ResourceError, UsageError
+from snnb.core.errors import InputError, ResourceError, UsageError
+from snnb.io import files
 from snnb.training.batches import split_rows
 from snnb.training.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from snnb.training.recipe import Recipe

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from snnb.errors import InputError, VerificationError
+from snnb.core.errors import InputError, VerificationError
 from snnb.training.batches import split_rows
 from snnb.training.recipe import Recipe
 

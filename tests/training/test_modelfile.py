@@ -3,8 +3,8 @@ import time
 import numpy as np
 import pytest
 
-from snnb import files
-from snnb.errors import InputError, ResourceError
+from snnb.core.errors import InputError, ResourceError
+from snnb.io import files
 from snnb.training.modelfile import bytes_needed, check_names, write_model
 
 

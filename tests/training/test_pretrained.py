@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.training.batches import LabelledPictures
 from snnb.training.pretrained import evaluate_pretrained
 

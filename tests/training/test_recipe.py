@@ -1,7 +1,7 @@
 import pytest
 
-from snnb.errors import UsageError
-from snnb.options import fitting, validated
+from snnb.core.errors import UsageError
+from snnb.core.options import fitting, validated
 from snnb.training.recipe import Recipe
 
 

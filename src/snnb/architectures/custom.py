@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Option
 
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.architectures.trained import load_trained, usable_model
-from snnb.errors import InputError, UsageError, out_of_memory
+from snnb.core.errors import InputError, UsageError, out_of_memory
+from snnb.core.progress import Say, say_nothing
 from snnb.model_files.kinds import is_model_file, refuse_other_kinds
-from snnb.progress import Say, say_nothing
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from typing import Dict, Mapping, Tuple
 
 from snnb.architectures.registry import Hyperparameter
-from snnb.errors import UsageError
+from snnb.core.errors import UsageError
 
 LARGEST_COUNT = 1_000_000
 _SHARES = ("dropout", "dropout_rate")

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
-from snnb.errors import UsageError
+from snnb.core.errors import UsageError
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:

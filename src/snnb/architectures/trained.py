@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from snnb.errors import InputError
-from snnb.model_files.read import read_model
-from snnb.progress import Say, say_nothing
+from snnb.core.errors import InputError
+from snnb.core.progress import Say, say_nothing
+from snnb.model_files.read_model import read_model
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
@@ -21,7 +21,7 @@ def load_trained(path: Path, tell: Say = say_nothing, pixels: Optional[str] = No
     tell : Say
         Called with a message for each difference of the model from its file.
     pixels : str, optional
-        Range of the pixels that the model expects, as of `snnb.model_files.read.read_model`.
+        Range of the pixels that the model expects, as of `snnb.model_files.read_model.read_model`.
 
     Raises
     ------

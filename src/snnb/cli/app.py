@@ -65,7 +65,7 @@ def app() -> None:
         from snnb.cli import output, signals
         from snnb.cli.main import main
     except (ImportError, MemoryError, OSError) as error:  # with a limit below what the imports take
-        from snnb.errors import ResourceError, out_of_memory
+        from snnb.core.errors import ResourceError, out_of_memory
 
         if not out_of_memory(error):
             raise

@@ -10,12 +10,12 @@ from typing_extensions import Annotated
 from snnb.cli import output, signals
 from snnb.cli.parameters import Json, Quiet, SomePath, Verbose
 from snnb.cli.status import mapping_lines
-from snnb.errors import UsageError
-from snnb.options import FIGURE_ENDINGS
-from snnb.whole import refuse_existing, written_whole
+from snnb.core.errors import UsageError
+from snnb.core.options import FIGURE_ENDINGS
+from snnb.io.atomic import refuse_existing, written_whole
 
 if TYPE_CHECKING:
-    from snnb.stages.comparison import Compared, Interval
+    from snnb.results.compare import Compared, Interval
 
 LONGEST_CELL = 24  # characters of a value on a terminal
 
@@ -44,7 +44,7 @@ def compare(
 ) -> None:
     """Show simulations side by side: parameters that differ, accuracies, rates, operations, mapping costs."""
     console = output.configure(json, verbose, quiet)
-    from snnb.stages.comparison import compare as compared_simulations
+    from snnb.results.compare import compare as compared_simulations
 
     if figure is not None:
         if figure.suffix.lower() not in FIGURE_ENDINGS:
@@ -98,7 +98,7 @@ def _cut(text: str, longest: int) -> str:
 def _rows(found: "List[Compared]") -> List[List[str]]:
     several = len({one.run for one in found}) > 1
     names = list(dict.fromkeys(name for one in found for name in one.differs if name != "samples"))
-    from snnb.stages.differences import in_words
+    from snnb.pipeline.differences import in_words
 
     shown = [
         [in_words({"": one.differs[name]}).strip() if name in one.differs else "" for one in found] for name in names
@@ -136,7 +136,7 @@ def _number(value: Optional[float]) -> str:
 
 def _draw(path: Path, found: "List[Compared]", force: bool) -> None:
     from snnb.report.accuracies import Course, plot_courses
-    from snnb.stages.comparison import names_apart
+    from snnb.results.compare import names_apart
 
     errors = [one.ann_error for one in found if one.ann_error is not None]
     if errors and len(errors) < len(found):

@@ -9,14 +9,14 @@ from typing_extensions import Annotated, get_args
 from snnb.cli import output
 from snnb.cli.opened import opened
 from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
-from snnb.errors import UsageError, VerificationError
+from snnb.core.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
-    from snnb.stages.crosscheck import Crosscheck
+    from snnb.results.crosscheck import Crosscheck
 
 
 def _simulators() -> List[str]:
-    from snnb.stages.crosscheck import Simulator
+    from snnb.results.crosscheck import Simulator
 
     return list(get_args(Simulator))
 
@@ -40,7 +40,7 @@ def crosscheck(
     console = output.configure(json, verbose, quiet)
     if simulator not in _simulators():
         raise UsageError(f"--with {simulator}: there is no such simulator; give one of {', '.join(_simulators())}")
-    from snnb.stages import crosscheck as stage
+    from snnb.results import crosscheck as stage
 
     run = opened(run_dir, console.say)
     try:

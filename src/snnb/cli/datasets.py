@@ -23,7 +23,7 @@ def datasets(
     """List the data sets and whether they are on this machine."""
     console = output.configure(json, verbose, quiet)
     from snnb import datasets as room
-    from snnb.stages.prepare import data_directory
+    from snnb.pipeline.prepare import data_directory
 
     folder = data_dir or data_directory()
     specs = [room.describe(name) for name in room.dataset_names()]

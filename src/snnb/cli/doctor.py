@@ -8,8 +8,8 @@ from typing import Dict, List, Optional, Tuple
 
 from snnb.cli import output
 from snnb.cli.parameters import Json, Quiet, Verbose
-from snnb.processors import processors
-from snnb.text import JsonValue
+from snnb.core.processors import processors
+from snnb.io.text import JsonValue
 
 NO_TOOLBOX = "not installed: train, parse and simulate need it, all other commands work"
 
@@ -19,8 +19,8 @@ def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -
     console = output.configure(json, verbose, quiet)
     import psutil
 
-    from snnb.rundir.environment import current_environment
-    from snnb.stages.prepare import data_directory
+    from snnb.pipeline.prepare import data_directory
+    from snnb.rundir.versions import current_environment
 
     tensorflow, gpus = _tensorflow()
     torch, cards = _torch()

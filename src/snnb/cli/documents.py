@@ -9,13 +9,13 @@ from typing import Any, Dict, List, Literal, Optional, Tuple, Union, get_type_hi
 from pydantic import ConfigDict, TypeAdapter, create_model
 from typing_extensions import TypedDict
 
-from snnb.crosscheck.compare import Compared as ComparedPopulation
+from snnb.crosscheck.spike_differences import Compared as ComparedPopulation
 from snnb.datasets.definition import DatasetSpec
+from snnb.io.text import JsonValue
 from snnb.mapping.hardware import Hardware
+from snnb.pipeline.all import CHAIN, STAGES
+from snnb.results.compare import Compared, MappingCost
 from snnb.rundir.records import Record, Timing
-from snnb.stages.all import CHAIN, STAGES
-from snnb.stages.comparison import Compared, MappingCost
-from snnb.text import JsonValue
 
 CLOSED = ConfigDict(extra="forbid")
 

@@ -20,12 +20,12 @@ from snnb.cli.parameters import (
     common_options,
     stage_options,
 )
-from snnb.options import validated
-from snnb.synapses.export.export_options import ExportOptions
+from snnb.core.options import validated
+from snnb.graph.export.export_options import ExportOptions
 
 
 def _formats() -> List[str]:
-    from snnb.synapses.export.write import FORMATS
+    from snnb.graph.export.write_export import FORMATS
 
     return list(FORMATS)
 
@@ -75,7 +75,7 @@ def _export(
     console = output.configure(json, verbose, quiet)
     from rich.filesize import decimal
 
-    from snnb.stages.exports import export_graph
+    from snnb.results.export import export_graph
 
     run = opened(run_dir, console.say)
     given = validated(ExportOptions, chosen(options, ExportOptions, list(options)))

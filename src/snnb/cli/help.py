@@ -6,9 +6,9 @@ from typing import Any, Dict, List, Optional, Sequence
 import click
 from typer.core import TyperCommand, TyperOption
 
-from snnb.cli.environment import refuse_unknown_variables
+from snnb.cli.environment_variables import refuse_unknown_variables
 from snnb.cli.run_argument import RUN_DIR, run_argument, take_run
-from snnb.stages.all import CHAIN, STAGES
+from snnb.pipeline.all import CHAIN, STAGES
 
 COMMON = "Common"
 _COMMON = ("force", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")

@@ -24,8 +24,8 @@ from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
 from snnb.cli.sweep import sweep
 from snnb.cli.verify import verify
-from snnb.errors import InputError, ResourceError, SnnbError, out_of_memory
-from snnb.stages.all import CHAIN, STAGES
+from snnb.core.errors import InputError, ResourceError, SnnbError, out_of_memory
+from snnb.pipeline.all import CHAIN, STAGES
 from snnb.version import __version__
 
 _ANEW = "; the same command keeps the results of the stages before {stage} and begins {stage} again"
@@ -95,7 +95,7 @@ def exit_code_of(error: BaseException) -> int:
     if out_of_memory(error):
         return ResourceError.exit_code
     if isinstance(error, OSError):
-        from snnb.files import FULL
+        from snnb.io.files import FULL
 
         return ResourceError.exit_code if error.errno in FULL else InputError.exit_code
     return InputError.exit_code if _is_of_the_model(error) else 1
@@ -108,7 +108,7 @@ def _is_of_the_model(error: BaseException) -> bool:
 
 def message_of(error: BaseException) -> str:
     """Return the error as one line for a person."""
-    from snnb.files import describe_os_error
+    from snnb.io.files import describe_os_error
 
     if isinstance(error, click.ClickException):
         return f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` list commands and options)"

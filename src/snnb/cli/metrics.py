@@ -2,7 +2,7 @@
 
 from typing import List, Mapping, Tuple
 
-from snnb.formatting import energy, quantity
+from snnb.core.formatting import energy, quantity
 
 # Names of metrics in the manifest whose words or unit the name itself does not give.
 IN_WORDS = {

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from snnb.cli import signals
-from snnb.errors import UsageError
-from snnb.progress import Say
+from snnb.core.errors import UsageError
+from snnb.core.progress import Say
 
 if TYPE_CHECKING:
     from snnb.rundir.directory import RunDirectory
@@ -23,8 +23,8 @@ def opened(run_dir: Optional[Path], say: Say) -> "RunDirectory":
     """
     if run_dir is None:
         raise UsageError("give the directory of a run, as in `snnb status runs/lenet_mnist`")
+    from snnb.pipeline.open_run import open_run
     from snnb.rundir.settle import settle
-    from snnb.stages.runs import open_run
 
     run = open_run(run_dir)
     signals.answer()

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Iterator, List, Optional, Sequence, Set, TextIO
 
 from snnb.cli import signals
-from snnb.errors import ResourceError
-from snnb.progress import Pace, Progress, Throttle, compilation, say_nothing
-from snnb.text import printable
+from snnb.core.errors import ResourceError
+from snnb.core.progress import Pace, Progress, Throttle, compilation, say_nothing
+from snnb.io.text import printable
 
 SHORTEST = 14  # characters to which a column is cut at most
 

@@ -9,7 +9,7 @@ import typer
 from annotated_types import Ge, Le
 from typing_extensions import Annotated, get_args, get_origin
 
-from snnb.options import MOST, Flag, Options, default_in_words, flag_of, own_flags
+from snnb.core.options import MOST, Flag, Options, default_in_words, flag_of, own_flags
 
 METAVARS = {int: "N", float: "X"}
 

@@ -9,7 +9,7 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.opened import opened
 from snnb.cli.parameters import Directory, Json, NoWait, Quiet, Verbose
-from snnb.errors import UsageError
+from snnb.core.errors import UsageError
 
 
 def remove(
@@ -35,7 +35,7 @@ def remove(
     console = output.configure(json, verbose, quiet)
     from rich.filesize import decimal
 
-    from snnb.stages.removal import carry_out, plan_removal
+    from snnb.results.remove import carry_out, plan_removal
 
     run = opened(directory, console.say)
     planned = plan_removal(run, stamps, with_dependents=with_dependents)

@@ -32,7 +32,7 @@ def report(
 ) -> None:
     """Write one HTML page about a run: network, training, accuracy, rates, traffic, mapping, how it was made."""
     console = output.configure(json, verbose, quiet)
-    from snnb.stages.report import write_report
+    from snnb.results.report import write_report
 
     run = opened(run_dir, console.say)
     with console.bar("report") as progress:

@@ -22,13 +22,13 @@ from snnb.cli.parameters import (
     common_options,
     stage_options,
 )
-from snnb.errors import SnnbError
-from snnb.options import FIGURE_ENDINGS
+from snnb.core.errors import SnnbError
+from snnb.core.options import FIGURE_ENDINGS
+from snnb.pipeline.all import STAGES
 from snnb.rundir.directory import RunDirectory
-from snnb.stages.all import STAGES
 
 if TYPE_CHECKING:
-    from snnb.stages.plan import Outcome
+    from snnb.pipeline.plan import Outcome
 
 
 def _common(
@@ -106,8 +106,8 @@ def carry_out(
 ) -> None:
     """Open or make the run directory, run what has to run, and print what there is now."""
     console = output.configure(json, verbose, quiet)
-    from snnb.stages.plan import bring_up_to_date
-    from snnb.stages.runs import open_or_create
+    from snnb.pipeline.open_run import open_or_create
+    from snnb.pipeline.plan import bring_up_to_date
 
     run = open_or_create(model, run_dir, dataset)
     signals.answer()
@@ -176,7 +176,7 @@ def _document(run: RunDirectory, outcomes: "Sequence[Outcome]") -> Dict[str, obj
 
 def _report(run: RunDirectory, console: output.Output, *, anew: bool) -> Optional[Path]:
     """Write the page about the run, or find the one that is there; what prevents it does not fail the run."""
-    from snnb.stages.report import REPORT, write_report
+    from snnb.results.report import REPORT, write_report
 
     page = run.path / REPORT
     if not anew and page.is_file():

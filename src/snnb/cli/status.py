@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 from snnb.cli import output
 from snnb.cli.opened import opened
 from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
-from snnb.formatting import local_time
-from snnb.text import JsonValue
+from snnb.core.formatting import local_time
+from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
+    from snnb.pipeline.simulations import Simulation
+    from snnb.results.compare import MappingCost
     from snnb.rundir.records import AnyRecord
-    from snnb.stages.comparison import MappingCost
-    from snnb.stages.simulations import Simulation
 
 
 def status(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Show the stages of a run, up to date or stale and why, and what tells its simulations apart."""
     console = output.configure(json, verbose, quiet)
-    from snnb.stages.comparison import mappings_of
-    from snnb.stages.exports import stale_exports
-    from snnb.stages.plan import state_of_stages
-    from snnb.stages.simulations import simulations_of
+    from snnb.pipeline.plan import state_of_stages
+    from snnb.pipeline.simulations import simulations_of
+    from snnb.results.compare import mappings_of
+    from snnb.results.export import stale_exports
 
     run = opened(run_dir, console.say)
     simulations = {run.directory_of("simulate", found.stamp): found for found in simulations_of(run)}
@@ -69,7 +69,7 @@ def status(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = F
 
 
 def _simulation_lines(simulations: "Sequence[Simulation]") -> List[str]:
-    from snnb.stages.differences import in_words
+    from snnb.pipeline.differences import in_words
 
     if not simulations:
         return []
@@ -90,7 +90,7 @@ def mapping_lines(costs: "Sequence[MappingCost]", *, by_graph: bool = False) -> 
     by_graph : bool
         Whether the graph comes first and is kept on a narrow terminal, rather than the mapping's stamp.
     """
-    from snnb.stages.comparison import MAPPING_HEAD, MAPPING_UNITS
+    from snnb.results.compare import MAPPING_HEAD, MAPPING_UNITS
 
     if not costs:
         return []

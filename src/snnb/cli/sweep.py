@@ -21,12 +21,12 @@ from snnb.cli.parameters import (
     common_options,
 )
 from snnb.cli.stage_command import options_of
-from snnb.formatting import accuracy, quantity
-from snnb.stages.all import STAGES
-from snnb.text import JsonValue
+from snnb.core.formatting import accuracy, quantity
+from snnb.io.text import JsonValue
+from snnb.pipeline.all import STAGES
 
 if TYPE_CHECKING:
-    from snnb.stages.grid import Axis
+    from snnb.results.grid import Axis
 
 STAGES_BEFORE = ("train", "parse", "simulate")
 NOT_HERE = ("repair",)
@@ -71,9 +71,9 @@ _parameters = common_options(_common)
 
 def _sweep(**values: Any) -> None:
     console = output.configure(values["json"], values["verbose"], values["quiet"])
-    from snnb.stages.grid import read_grid
-    from snnb.stages.runs import open_or_create
-    from snnb.stages.sweep import FIGURE, TABLE, sweep
+    from snnb.pipeline.open_run import open_or_create
+    from snnb.results.grid import read_grid
+    from snnb.results.sweep import FIGURE, TABLE, sweep
 
     given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in _names.items()}
     axes = read_grid(values["grid"], given)
@@ -94,7 +94,7 @@ def _sweep(**values: Any) -> None:
 
 
 def _results(row: Mapping[str, object], axes: "Sequence[Axis]") -> Dict[str, object]:
-    from snnb.stages.sweep import COLUMNS
+    from snnb.results.sweep import COLUMNS
 
     titles = {axis.title for axis in axes} - set(COLUMNS)
     return {name: value for name, value in row.items() if name not in titles}

@@ -5,13 +5,13 @@ from dataclasses import asdict
 from snnb.cli import output
 from snnb.cli.opened import opened
 from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
-from snnb.errors import VerificationError
+from snnb.core.errors import VerificationError
 
 
 def verify(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
     """Compare all files with the hashes that the manifest records."""
     console = output.configure(json, verbose, quiet)
-    from snnb.stages.verify import repairs, verification_of
+    from snnb.results.verify import repairs, verification_of
 
     run = opened(run_dir, console.say)
     with console.bar("verify") as progress:

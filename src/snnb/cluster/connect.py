@@ -7,13 +7,13 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 from snnb.cluster.calls import Calls
+from snnb.cluster.cluster_settings import require_dask
 from snnb.cluster.local import CLOSING_SECONDS, LocalWorkers, local_cluster
 from snnb.cluster.quiet import quiet
-from snnb.cluster.settings import require_dask
 from snnb.cluster.versions import refuse_others, versions
 from snnb.cluster.work import Work, forget
-from snnb.errors import InputError, ResourceError, UpstreamError
-from snnb.interrupt import at_most, interruptible
+from snnb.core.errors import InputError, ResourceError, UpstreamError
+from snnb.core.interrupt import at_most, interruptible
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -15,9 +15,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Tuple
 
-from snnb.errors import ResourceError
-from snnb.interrupt import at_most, interruptible
-from snnb.processors import processors
+from snnb.core.errors import ResourceError
+from snnb.core.interrupt import at_most, interruptible
+from snnb.core.processors import processors
 
 if TYPE_CHECKING:
     from distributed.security import Security

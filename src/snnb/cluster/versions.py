@@ -4,7 +4,7 @@ import platform
 from importlib import metadata
 from typing import Dict, Mapping, Optional, Sequence
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.version import __version__
 
 ALWAYS = ("numpy", "dask", "distributed")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Dict, Generic, Mapping, Sequence, Set, TypeVar
 
 from snnb.cluster.versions import refuse_others, versions
-from snnb.processors import processors
+from snnb.core.processors import processors
 
 S = TypeVar("S")
 T = TypeVar("T")

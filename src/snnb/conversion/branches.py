@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, List
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 if TYPE_CHECKING:
     from tensorflow import keras

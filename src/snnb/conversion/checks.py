@@ -8,9 +8,9 @@ from snnb.conversion.conversion_settings import Parser
 from snnb.conversion.keras_graph import read_keras_graph
 from snnb.conversion.layer_rules import own_reasons, refused
 from snnb.conversion.toolbox_rules import toolbox_reasons
-from snnb.errors import InputError
-from snnb.keras_file import LAYERS
-from snnb.text import JsonValue
+from snnb.core.errors import InputError
+from snnb.io.keras_file import LAYERS
+from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
     from tensorflow import keras

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import Annotated
 
-from snnb.options import Count, Options, ToolboxKey
+from snnb.core.options import Count, Options, ToolboxKey
 
 Parser = Literal["auto", "toolbox", "own"]
 MaxPool = Literal["error", "average", "spiking"]

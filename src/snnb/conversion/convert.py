@@ -11,17 +11,17 @@ import numpy as np
 from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
 from tensorflow import keras
 
-from snnb.autograph import keep_in_memory
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.h5 import load_keras, read_architecture, save_keras
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.quiet import quiet
+from snnb.conversion.redirect_output import quiet
 from snnb.conversion.toolbox_config import configuration, write_changes
-from snnb.errors import InputError
-from snnb.progress import Progress, silent
+from snnb.core.autograph import keep_in_memory
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 

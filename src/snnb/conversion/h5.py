@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Dict, cast
 import h5py
 import numpy as np
 
-from snnb.errors import InputError
-from snnb.files import copy_file
-from snnb.hdf5 import copy_attributes, json_attribute, reading, write_array
-from snnb.keras_file import load_model
-from snnb.text import JsonValue
+from snnb.core.errors import InputError
+from snnb.io.files import copy_file
+from snnb.io.hdf5 import copy_attributes, json_attribute, reading, write_array
+from snnb.io.keras_file import load_model
+from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
     from tensorflow import keras
@@ -68,7 +68,7 @@ def _is_layer(entry: JsonValue) -> bool:
 
 
 def load_keras(path: Path) -> "keras.Model":
-    """Load a model for inference. Nothing in the file can run code, see `snnb.keras_file`.
+    """Load a model for inference. Nothing in the file can run code, see `snnb.io.keras_file`.
 
     Raises
     ------

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from snnb.conversion.unroll import is_flat, unrolled
-from snnb.errors import InputError
-from snnb.text import JsonValue
+from snnb.core.errors import InputError
+from snnb.io.text import JsonValue
 
 
 @dataclass

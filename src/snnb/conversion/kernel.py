@@ -10,7 +10,7 @@ from typing import Dict, Tuple
 
 import numpy as np
 
-from snnb.text import JsonValue
+from snnb.io.text import JsonValue
 
 IDENTITY = "identity"
 Pair = Tuple[int, int]

@@ -3,7 +3,7 @@
 from typing import Dict, Iterator, List, Tuple
 
 from snnb.conversion.keras_graph import KerasGraph, KerasLayer
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 WEIGHTED = {"Dense", "Conv2D", "DepthwiseConv2D"}
 POOLING = {"AveragePooling2D", "MaxPooling2D", "GlobalAveragePooling2D"}

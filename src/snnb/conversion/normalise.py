@@ -15,8 +15,8 @@ from snntoolbox.conversion.utils import apply_normalization_schedule
 from tensorflow import keras
 
 from snnb.conversion.branches import origin_of_channels, reindexed
-from snnb.errors import InputError
-from snnb.progress import Progress, silent
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, silent
 
 # Layers without weights that belong to the population of the layer before them.
 PARTS = {"Add", "Activation", "ReLU"}

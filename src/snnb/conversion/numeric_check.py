@@ -7,7 +7,7 @@ import numpy as np
 from tensorflow import keras
 
 from snnb.conversion.unroll import unrolled_model
-from snnb.errors import VerificationError
+from snnb.core.errors import VerificationError
 
 SAMPLES = 100
 TOLERANCE = 1e-3

@@ -7,7 +7,7 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 from tensorflow import keras
 
-from snnb.text import JsonValue
+from snnb.io.text import JsonValue
 
 
 @dataclass(frozen=True, eq=False)

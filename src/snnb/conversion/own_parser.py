@@ -12,15 +12,15 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 from tensorflow import keras
 
+from snnb.conversion.deferred import Value, Waiting, node_of, padded, scaled_units
 from snnb.conversion.keras_graph import read_keras_graph
 from snnb.conversion.kernel import Kernel, NotComposableError
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
 from snnb.conversion.linear import Linear, identity
 from snnb.conversion.own_nodes import Node, built
 from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation, padding_before
-from snnb.conversion.population import population
+from snnb.conversion.parsed_population import population
 from snnb.conversion.unroll import unrolled_model
-from snnb.conversion.waiting import Value, Waiting, node_of, padded, scaled_units
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:

@@ -1,7 +1,7 @@
 """The toolbox's configuration: typed and checked options become the toolbox's own ini format.
 
 The toolbox keeps untyped strings and passes some of them through `eval`. Here an option states beside its type which
-parameter of the toolbox it is (`snnb.options.ToolboxKey`), and nothing that is read back is evaluated.
+parameter of the toolbox it is (`snnb.core.options.ToolboxKey`), and nothing that is read back is evaluated.
 """
 
 import importlib.util
@@ -10,8 +10,8 @@ from configparser import ConfigParser
 from pathlib import Path
 from typing import Sequence
 
-from snnb.errors import InputError, UsageError, how_to_install
-from snnb.options import Options, toolbox_keys
+from snnb.core.errors import InputError, UsageError, how_to_install
+from snnb.core.options import Options, toolbox_keys
 
 
 def defaults() -> ConfigParser:

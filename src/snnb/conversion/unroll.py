@@ -4,9 +4,9 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
 
-from snnb.errors import InputError
-from snnb.keras_file import MODELS, MOST_LAYERS, first_use
-from snnb.text import JsonValue
+from snnb.core.errors import InputError
+from snnb.io.keras_file import MODELS, MOST_LAYERS, first_use
+from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
     from tensorflow import keras

@@ -8,9 +8,9 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
+from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation
-from snnb.crosscheck.spikes import Simulate
-from snnb.errors import UsageError, how_to_install
+from snnb.crosscheck.spike_rows import Simulate
 
 
 def build(network: ExportedNetwork) -> Simulate:

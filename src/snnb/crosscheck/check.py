@@ -5,12 +5,12 @@ from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from snnb.crosscheck.compare import Compared, compare, few
+from snnb.core.errors import UsageError, VerificationError
+from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.consistency import Inconsistent, first_inconsistent
 from snnb.crosscheck.exported import ExportedNetwork
-from snnb.crosscheck.spikes import Simulate, Spikes, counts_of, in_order
-from snnb.errors import UsageError, VerificationError
-from snnb.progress import Progress, Say, say_nothing, silent
+from snnb.crosscheck.spike_differences import Compared, compare, few
+from snnb.crosscheck.spike_rows import Simulate, Spikes, counts_of, in_order
 
 AT_A_TIME = 1 << 21  # neurons times samples that are stepped at once
 FAR = 4.0  # thresholds by which a membrane potential at the end of a sample may differ, of n samples FAR √n in all

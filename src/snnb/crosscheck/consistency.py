@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 
 from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation
-from snnb.crosscheck.spikes import Spikes, StepByStep
+from snnb.crosscheck.spike_rows import Spikes, StepByStep
 
 UNIT = 2.0**-24  # the largest relative error of a rounding to float32
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.errors import UsageError
+from snnb.core.errors import UsageError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

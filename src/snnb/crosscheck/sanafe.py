@@ -15,9 +15,9 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 import yaml
 
+from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork
-from snnb.crosscheck.spikes import Simulate
-from snnb.errors import UsageError, how_to_install
+from snnb.crosscheck.spike_rows import Simulate
 
 # Every unit with what it costs, which is not asked for here but must be stated.
 UNITS: Dict[str, Sequence[str]] = {

@@ -5,7 +5,7 @@ from typing import Dict, List
 import numpy as np
 
 from snnb.crosscheck.exported import ExportedNetwork
-from snnb.crosscheck.spikes import Simulate
+from snnb.crosscheck.spike_rows import Simulate
 
 
 def build(network: ExportedNetwork) -> Simulate:

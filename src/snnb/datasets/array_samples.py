@@ -6,8 +6,8 @@ from typing import Dict, Tuple
 
 import numpy as np
 
+from snnb.core.errors import InputError
 from snnb.datasets.definition import ImageShape
-from snnb.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from snnb.core.errors import InputError, UsageError
 from snnb.datasets.definition import Dataset, DatasetSpec
 from snnb.datasets.folder import PREFIX, folder_dataset
-from snnb.errors import InputError, UsageError
 
 # Each module has a constant DATASET. The order is that of `snnb datasets`: smallest first.
 _NAMES = ("digits", "mnist", "cifar10", "cifar100", "fruits360", "catsvsdogs", "imagenet")

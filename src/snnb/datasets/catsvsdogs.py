@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import List, Optional
 
+from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-from snnb.errors import InputError
 
 CLASSES = ("cat", "dog")
 TEST_SHARE = 0.2

@@ -8,8 +8,8 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Sequence, Tuple
 
-from snnb.errors import InputError
-from snnb.progress import Progress
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np

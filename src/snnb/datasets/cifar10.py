@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from snnb.core.progress import Progress
 from snnb.datasets.cifar import fetch_batches, locate_batches, read_images
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-from snnb.progress import Progress
 
 FOLDER = "cifar-10-batches-py"
 TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import List, Tuple
 
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress
 from snnb.datasets.cifar import fetch_batches, locate_batches, read_images
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-from snnb.errors import InputError
-from snnb.progress import Progress
 
 FOLDER = "cifar-100-python"
 FILES = ("train", "test", "meta")

@@ -9,8 +9,8 @@ import pickle
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
-from snnb.errors import InputError
-from snnb.text import printable
+from snnb.core.errors import InputError
+from snnb.io.text import printable
 
 # What a pickled array of numbers names: in Python 2 and 3, with numpy 1 and 2.
 ALLOWED = {

@@ -4,7 +4,7 @@ import gzip
 import zlib
 from pathlib import Path
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
 

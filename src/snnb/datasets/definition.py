@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
-from snnb.errors import InputError
-from snnb.progress import Progress
-from snnb.text import printable
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress
+from snnb.io.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +116,7 @@ class LoadedDataset:
     inputs : mapping of Path to str
         SHA-256 of each file that was read.
     listings : mapping of Path to str
-        `snnb.files.listing_of` each folder of pictures, before the first picture is read.
+        `snnb.io.files.listing_of` each folder of pictures, before the first picture is read.
     warnings : list of str
         Messages for the user.
     """

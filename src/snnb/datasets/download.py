@@ -9,10 +9,10 @@ from typing import Sequence
 import requests
 from filelock import FileLock
 
+from snnb.core.errors import InputError, ResourceError
+from snnb.core.progress import Progress, Throttle
 from snnb.datasets.compressed import decompressed
-from snnb.errors import InputError, ResourceError
-from snnb.files import sha256_of
-from snnb.progress import Progress, Throttle
+from snnb.io.files import sha256_of
 
 BLOCK_BYTES = 2**16  # the most that is lost when a connection breaks
 TIMEOUT_S = (10, 60)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from snnb.core.errors import InputError, UsageError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset, require_utf8
-from snnb.errors import InputError, UsageError
 
 PREFIX = "folder:"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-from snnb.errors import InputError
 
 SPEC = DatasetSpec(
     name="fruits360",

@@ -12,8 +12,8 @@ from typing import Tuple
 
 import numpy as np
 
+from snnb.core.errors import InputError
 from snnb.datasets.compressed import decompressed
-from snnb.errors import InputError
 
 _UNSIGNED_BYTE = 0x08
 

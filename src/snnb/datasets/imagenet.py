@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Dict, List, Tuple
 
+from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-from snnb.errors import InputError
 
 CLASS_INDEX = "imagenet_class_index.json"
 REMEDY = "put the file of Keras there."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-from snnb.errors import InputError
-from snnb.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,6 +7,8 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from snnb.core.errors import InputError, ResourceError, UsageError
+from snnb.core.progress import Progress, silent
 from snnb.datasets.catalogue import find_dataset
 from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset, require_utf8
 from snnb.datasets.order import balanced_order, proportional_order
@@ -18,9 +20,7 @@ from snnb.datasets.prepared import (
     write_images,
     write_scaled,
 )
-from snnb.errors import InputError, ResourceError, UsageError
-from snnb.progress import Progress, silent
-from snnb.text import printable
+from snnb.io.text import printable
 
 FITS = ("exact", "pad", "resize")
 UNREADABLE_NAMED = 20  # most unreadable pictures that a warning names

@@ -8,8 +8,8 @@ from typing import IO, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
+from snnb.core.errors import InputError
 from snnb.datasets.definition import ImageShape, Samples
-from snnb.errors import InputError
 
 CHUNK_BYTES = 16 * 2**20
 MOST_UNREADABLE = 0.01  # fraction of the images; more of them are an error
@@ -53,7 +53,7 @@ class PreparedDataset:
     folders : mapping of Path to mapping of str to str
         For each folder of pictures, the SHA-256 of those that were read, by relative path.
     listings : mapping of Path to str
-        `snnb.files.listing_of` the same folders, before the first picture was read.
+        `snnb.io.files.listing_of` the same folders, before the first picture was read.
     warnings : list of str
         Messages for the user.
     """

@@ -6,12 +6,12 @@ from typing import Dict, List
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, silent
+from snnb.io.npy import load_archive
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mesh import link_loads
 from snnb.mapping.traffic import traffic
-from snnb.numpy_file import load_archive
-from snnb.progress import Progress, silent
 
 EDGES = "bin_edges"
 

@@ -5,7 +5,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.interrupt import interruptible
+from snnb.core.interrupt import interruptible
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach import Marks, Reached, reached

@@ -9,11 +9,11 @@ from typing import Tuple
 
 import numpy as np
 
+from snnb.graph import adjacency
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.mesh import distances, link_loads
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import Routes, add_up, loads
-from snnb.synapses import adjacency
 
 
 @dataclass(frozen=True)

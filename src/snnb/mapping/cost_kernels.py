@@ -4,7 +4,7 @@ from typing import Tuple
 
 import numpy as np
 
-from snnb.compiled import compiled
+from snnb.core.compiled import compiled
 
 MOST_WORK = 1 << 27  # labels looked at in one call: a fraction of a second
 

@@ -7,7 +7,7 @@ power of two. On a rectangle whose longer side is odd and whose shorter side is 
 
 import numpy as np
 
-from snnb.compiled import compiled
+from snnb.core.compiled import compiled
 
 
 def hilbert_curve(width: int, height: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Tuple
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import exceeded_limits
 from snnb.mapping.neurons import PlacedNetwork

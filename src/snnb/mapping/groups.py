@@ -4,10 +4,10 @@ from typing import Dict, Optional, Tuple
 
 import numpy as np
 
+from snnb.graph.populations import GraphPopulation
 from snnb.mapping.limits import Limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.sequential import SourceLists
-from snnb.synapses.population import GraphPopulation
 
 MOST_CHANNELS = 64
 THIN = 4  # channels of a group where channels are apart

@@ -10,9 +10,9 @@ from typing import Dict, Mapping, Optional, Tuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated
 
-from snnb.errors import InputError, UsageError
-from snnb.files import read_regular
-from snnb.text import decoded, parse_yaml
+from snnb.core.errors import InputError, UsageError
+from snnb.io.files import read_regular
+from snnb.io.text import decoded, parse_yaml
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
 ENDING = ".yaml"

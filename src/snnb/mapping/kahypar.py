@@ -15,10 +15,10 @@ from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError, how_to_install
+from snnb.core.errors import InputError, how_to_install
+from snnb.core.progress import Say
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.limits import Limits
-from snnb.progress import Say
 
 LARGEST_SUM = 1 << 30  # of all weights: what it computes with has 32 bits
 MANY_BLOCKS = 1024

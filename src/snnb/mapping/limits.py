@@ -4,7 +4,7 @@ from typing import Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.neurons import PlacedNetwork
 

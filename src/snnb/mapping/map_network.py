@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
 from snnb.mapping.foreign import check_limits, read_partition, read_placement
 from snnb.mapping.hardware import Hardware, descriptions
@@ -16,7 +17,6 @@ from snnb.mapping.partition import Partition, Tried, partition
 from snnb.mapping.placement import place, total_hops
 from snnb.mapping.sequential import sequential
 from snnb.mapping.traffic import traffic
-from snnb.progress import Progress, silent
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

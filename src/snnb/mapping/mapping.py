@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import ValidationError
 from scipy.sparse import csr_matrix
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
+from snnb.io.npy import load_archive
+from snnb.io.text import load_json, read_text
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.number_lines import read_number_lines
-from snnb.mapping.write import CORE_COLUMNS, CORES, COST, PARTITION, TRAFFIC, UNITS
-from snnb.numpy_file import load_archive
-from snnb.text import load_json, read_text
+from snnb.mapping.write_mapping import CORE_COLUMNS, CORES, COST, PARTITION, TRAFFIC, UNITS
 
 REMEDY = "`snnb map --force` makes the mapping again"
 LONGEST = 1 << 31  # bytes of a text file

@@ -9,7 +9,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.compiled import compiled
+from snnb.core.compiled import compiled
 from snnb.mapping.contracted import Contracted
 
 

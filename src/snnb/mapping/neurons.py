@@ -6,11 +6,11 @@ from typing import Optional, Tuple
 
 import numpy as np
 
-from snnb.errors import UsageError
-from snnb.synapses import adjacency
-from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.population import GraphPopulation
-from snnb.synapses.projection import GraphProjection
+from snnb.core.errors import UsageError
+from snnb.graph import adjacency
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import GraphProjection
+from snnb.graph.synapse_graph import SynapseGraph
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,9 @@ from typing import Tuple
 
 import numpy as np
 
-from snnb.compiled import compiled
-from snnb.errors import InputError
-from snnb.files import read_regular
+from snnb.core.compiled import compiled
+from snnb.core.errors import InputError
+from snnb.io.files import read_regular
 
 LONGEST_NUMBER = 24  # bytes of a number and what is around it
 ALWAYS_READ = 1 << 20  # bytes

@@ -6,8 +6,9 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError, how_to_install
-from snnb.interrupt import in_parallel, interruptible
+from snnb.core.errors import InputError, how_to_install
+from snnb.core.interrupt import in_parallel, interruptible
+from snnb.core.progress import Progress, Say, silent
 from snnb.mapping import kahypar
 from snnb.mapping.contract import contract
 from snnb.mapping.contracted import Contracted
@@ -19,7 +20,6 @@ from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.search import Search
 from snnb.mapping.sequential import sequential
 from snnb.mapping.traffic import connectivity, usage
-from snnb.progress import Progress, Say, silent
 
 MOST_NEURONS = 100_000  # that are placed one by one
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons

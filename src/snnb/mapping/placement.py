@@ -13,11 +13,11 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags, identity
 from scipy.sparse.linalg import ArpackError, eigsh
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.curve import hilbert_curve
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal, descend, hops
-from snnb.progress import Progress, Throttle, silent
 
 SWEEPS = 30  # times that cores are put in the order of their barycentres
 MOST_WORK = 1e9  # partners looked at in all trials together: a few seconds

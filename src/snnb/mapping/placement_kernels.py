@@ -4,7 +4,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.compiled import compiled
+from snnb.core.compiled import compiled
 
 NOBODY = -1
 MIX_1, MIX_2, MIX_3 = np.uint64(12), np.uint64(25), np.uint64(27)

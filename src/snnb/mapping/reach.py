@@ -10,8 +10,8 @@ from typing import Callable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from snnb.graph.connection import Connection
 from snnb.network.reindexing import PADDING
-from snnb.synapses.connection import Connection
 
 NOTHING = np.empty(0, np.int32)
 Sets = Tuple[np.ndarray, np.ndarray]  # where each set begins, and the labels

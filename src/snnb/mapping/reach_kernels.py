@@ -7,7 +7,7 @@ call needs marks that no call before has left there, from `mark` on.
 
 import numpy as np
 
-from snnb.compiled import compiled
+from snnb.core.compiled import compiled
 
 
 @compiled

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from snnb.interrupt import interruptible
+from snnb.core.interrupt import interruptible
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.limits import Limits
 

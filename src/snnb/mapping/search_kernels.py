@@ -4,7 +4,7 @@ from typing import Tuple
 
 import numpy as np
 
-from snnb.compiled import compiled
+from snnb.core.compiled import compiled
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.moves import State, change, find, move
 

@@ -4,12 +4,12 @@ from typing import List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.progress import Progress, Throttle, silent
+from snnb.graph.connection import Connection
+from snnb.graph.populations import GraphPopulation
 from snnb.mapping.limits import Limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.network.reindexing import PADDING
-from snnb.progress import Progress, Throttle, silent
-from snnb.synapses.connection import Connection
-from snnb.synapses.population import GraphPopulation
 
 MOST_SOURCES = 1 << 22  # listed at a time
 

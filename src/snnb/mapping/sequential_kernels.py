@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snnb.compiled import compiled
+from snnb.core.compiled import compiled
 
 
 @compiled

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.interrupt import interruptible
+from snnb.core.interrupt import interruptible
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import GraphProjection
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach import Marks, Reached, reached
-from snnb.synapses.population import GraphPopulation
-from snnb.synapses.projection import GraphProjection
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

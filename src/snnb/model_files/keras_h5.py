@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, List, Optional, Tuple
 import h5py
 from tensorflow import keras
 
-from snnb.errors import InputError
-from snnb.hdf5 import json_attribute, numbers_stored, reading
+from snnb.core.errors import InputError
+from snnb.core.progress import Say
+from snnb.io.hdf5 import json_attribute, numbers_stored, reading
 from snnb.model_files.keras_weights import build, require_weights
 from snnb.model_files.newer_keras import as_tensorflow_22
 from snnb.model_files.pixels import Preprocessing
 from snnb.model_files.preprocessing import affine, without_preprocessing
-from snnb.progress import Say
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model

@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 from tensorflow import keras
 
-from snnb.errors import InputError
-from snnb.keras_file import check_layers, not_loaded, size_up
-from snnb.text import JsonValue
+from snnb.core.errors import InputError
+from snnb.io.keras_file import check_layers, not_loaded, size_up
+from snnb.io.text import JsonValue
 
 
 def require_weights(description: JsonValue, stored: int, where: str, remedy: str) -> int:

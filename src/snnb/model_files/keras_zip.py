@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 import h5py
 
-from snnb.errors import InputError
-from snnb.files import FULL, open_regular, require_disk
-from snnb.hdf5 import numbers_stored, reading
+from snnb.core.errors import InputError
+from snnb.core.progress import Say
+from snnb.io.files import FULL, open_regular, require_disk
+from snnb.io.hdf5 import numbers_stored, reading
+from snnb.io.text import LONGEST, JsonValue, decoded, parse_json
 from snnb.model_files.keras_weights import build, require_weights
 from snnb.model_files.newer_keras import as_tensorflow_22
 from snnb.model_files.pixels import Preprocessing
 from snnb.model_files.preprocessing import affine, without_preprocessing
-from snnb.progress import Say
-from snnb.text import LONGEST, JsonValue, decoded, parse_json
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model

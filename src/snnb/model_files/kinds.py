@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Dict
 
-from snnb.errors import InputError
-from snnb.files import open_regular
+from snnb.core.errors import InputError
+from snnb.io.files import open_regular
 
 READ = (".h5", ".hdf5", ".keras", ".onnx")
 FROM_TORCH = (

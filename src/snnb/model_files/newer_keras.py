@@ -8,10 +8,10 @@ constraints matter only while a model is trained, and are left out.
 import inspect
 from typing import Dict, List, Set, Tuple
 
-from snnb.errors import InputError
-from snnb.keras_file import LAYERS, MODELS, check_layers, not_loaded, size_up
-from snnb.progress import Say
-from snnb.text import JsonValue
+from snnb.core.errors import InputError
+from snnb.core.progress import Say
+from snnb.io.keras_file import LAYERS, MODELS, check_layers, not_loaded, size_up
+from snnb.io.text import JsonValue
 
 Entry = Dict[str, JsonValue]
 ANY = "any"
@@ -55,7 +55,7 @@ def as_tensorflow_22(description: JsonValue, where: str, remedy: str, tell: Say)
     Returns
     -------
     object
-        Its description; one that is no model's comes back as it is, for `snnb.keras_file.check_layers` to refuse.
+        Its description; one that is no model's comes back as it is, for `snnb.io.keras_file.check_layers` to refuse.
 
     Raises
     ------

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError, how_to_install
-from snnb.files import open_regular, read_regular
+from snnb.core.errors import InputError, how_to_install
+from snnb.io.files import open_regular, read_regular
 
 if TYPE_CHECKING:
     import onnx

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Callable, Dict, List, Optional
 
 import numpy as np
 
-from snnb.errors import InputError, out_of_memory
+from snnb.core.errors import InputError, out_of_memory
+from snnb.core.progress import Say
 from snnb.model_files import onnx_operators as operators
 from snnb.model_files import onnx_pictures as pictures
 from snnb.model_files.onnx_graph import EXPORT, Graph, Node, read_graph
 from snnb.model_files.onnx_values import Given, Layers, NotReadError, Value, vector
-from snnb.progress import Say
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
+from snnb.core.progress import Say
 from snnb.model_files.expected_pixels import AS_THEY_ARE, Pixels, parse_pixels
-from snnb.progress import Say
 
 if TYPE_CHECKING:
     from tensorflow import keras

@@ -11,10 +11,10 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.errors import InputError
-from snnb.keras_file import MODELS
+from snnb.core.errors import InputError
+from snnb.io.keras_file import MODELS
+from snnb.io.text import JsonValue
 from snnb.model_files.pixels import Preprocessing
-from snnb.text import JsonValue
 
 Entry = Dict[str, JsonValue]
 _AUGMENTATION = """
@@ -69,7 +69,7 @@ def without_preprocessing(description: JsonValue, where: str) -> Tuple[JsonValue
     -------
     object, list of Step
         The description without these layers, and those that change the pixels, in order. A description that is not a
-        model's is returned unchanged, for `snnb.keras_file.check_layers` to refuse.
+        model's is returned unchanged, for `snnb.io.keras_file.check_layers` to refuse.
 
     Raises
     ------

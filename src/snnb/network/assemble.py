@@ -6,8 +6,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 
-from snnb.errors import InputError
-from snnb.memory import require_memory
+from snnb.core.errors import InputError
+from snnb.core.memory import require_memory
 from snnb.network.geometry import Geometry, Shape
 from snnb.network.layers import KINDS, Layer, Weighted, configured
 from snnb.network.network import INPUT, Array, Input, Network, Population, Projection, Reindexed, Volume

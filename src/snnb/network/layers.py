@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated, Literal
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.network.axis import Axis, repeated_axis, transposed_axis, whole_axis, window_axis
 from snnb.network.geometry import Geometry, Shape
 

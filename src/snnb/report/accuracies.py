@@ -9,8 +9,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from snnb.colours import HUES
-from snnb.figures import legend_width, plain, save, styled
+from snnb.io.colours import HUES
+from snnb.io.figures import legend_width, plain, save, styled
 
 FEW = len(HUES)  # simulations whose colours are told apart by hue; of more, the colours run from the first to the last
 MOST_ROWS = 40  # of a column of the legend

@@ -4,8 +4,8 @@ from typing import Dict, Iterator, Tuple
 
 import numpy as np
 
+from snnb.core.progress import Progress, silent
 from snnb.network.network import Network, Population, Projection
-from snnb.progress import Progress, silent
 
 BLOCK = 1 << 24  # activations that are held at a time
 OPERATIONS = 20_000_000_000  # multiplications after which no further sample is begun

@@ -8,8 +8,8 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 from markupsafe import Markup, escape
 
-from snnb.colours import HUES
-from snnb.text import printable
+from snnb.io.colours import HUES
+from snnb.io.text import printable
 
 LEFT, BOTTOM, TOP, RIGHT = 54, 34, 8, 26
 WIDTH = 500.0  # so that two stand side by side

@@ -10,8 +10,8 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
+from snnb.io.text import printable
 from snnb.report.charts import INK, SOFT, svg, text
-from snnb.text import printable
 
 BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, room below and beside it
 WIDEST, NARROWEST = 12.0, 1.2  # arrows

@@ -5,8 +5,8 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 
-from snnb.synapses.graph import SynapseGraph
-from snnb.synapses.statistics import ProjectionSummary
+from snnb.graph.statistics import ProjectionSummary
+from snnb.graph.synapse_graph import SynapseGraph
 
 BINS = 40
 

@@ -4,10 +4,10 @@ from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from snnb.formatting import energy
+from snnb.core.formatting import energy
 from snnb.mapping.mapping import Mapping
-from snnb.mapping.write import HELD, UNITS
-from snnb.report.mesh import mesh
+from snnb.mapping.write_mapping import HELD, UNITS
+from snnb.report.mesh_figure import mesh
 from snnb.report.page import Figure, Section, Table
 
 TITLE = "Mapping"

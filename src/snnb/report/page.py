@@ -6,7 +6,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from snnb.text import JsonValue, printable
+from snnb.io.text import JsonValue, printable
 
 GENERATOR = '<meta name="generator" content="snnb report">'  # by which a page is known as ours
 Rows = Sequence[Sequence[object]]

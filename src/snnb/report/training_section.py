@@ -2,9 +2,9 @@
 
 from typing import Dict, List, Mapping, Sequence
 
+from snnb.io.text import JsonValue
 from snnb.report.charts import Line, line_chart
 from snnb.report.page import Figure, Section, Table, settings_table
-from snnb.text import JsonValue
 
 ACCURACY, LOSS = "accuracy", "loss"
 FAR = 20

@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Union
 
-from snnb.errors import InputError, UpstreamError, UsageError
-from snnb.files import disk_full_told, sync_tree
-from snnb.options import Options
-from snnb.progress import Say, say_nothing
-from snnb.rundir import lock, manifest, removal, replacing
-from snnb.rundir.environment import current_environment, now_utc, peak_memory, reset_peak_memory
+from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.core.options import Options
+from snnb.core.progress import Say, say_nothing
+from snnb.io.files import disk_full_told, sync_tree
+from snnb.rundir import lock, manifest, replacing
+from snnb.rundir import remove_result as removal
 from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.records import AnyKind, AnyRecord, FileRecord, Manifest, Record, RunInfo, Timing, manifest_type
 from snnb.rundir.replacing import Kinds
+from snnb.rundir.versions import current_environment, now_utc, peak_memory, reset_peak_memory
 
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # form of the names of results of which a run can have many
 HOUSEKEEPING = (lock.LOCK, lock.HOLDER, HASHES, "lost+found")  # what an empty run directory may hold

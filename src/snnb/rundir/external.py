@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import List, Mapping, Optional
 
-from snnb.files import files_below, listing_of, sha256_of
-from snnb.progress import Progress, silent
+from snnb.core.progress import Progress, silent
+from snnb.io.files import files_below, listing_of, sha256_of
 from snnb.rundir.records import FileRecord
 
 

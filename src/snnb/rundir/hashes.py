@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Dict, Optional, Tuple
 
-from snnb.errors import InputError
-from snnb.files import sha256_of, write_text_atomically
+from snnb.core.errors import InputError
+from snnb.io.files import sha256_of, write_text_atomically
+from snnb.io.text import load_json
 from snnb.rundir.records import FileRecord
-from snnb.text import load_json
 
 HASHES = ".hashes.json"
 Stamp = Tuple[int, int, int, int]

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from snnb.errors import InputError, UpstreamError
-from snnb.files import remove, write_text_atomically
-from snnb.progress import Say
-from snnb.rundir.environment import now_utc
-from snnb.text import load_json, printable
+from snnb.core.errors import InputError, UpstreamError
+from snnb.core.progress import Say
+from snnb.io.files import remove, write_text_atomically
+from snnb.io.text import load_json, printable
+from snnb.rundir.versions import now_utc
 
 LOCK, HOLDER = ".lock", ".lock-holder"
 POLL_SECONDS = 0.2

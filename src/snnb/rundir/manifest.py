@@ -6,10 +6,10 @@ from typing import Dict, Sequence, Tuple
 import yaml
 from pydantic import ValidationError
 
-from snnb.errors import InputError
-from snnb.files import write_text_atomically
+from snnb.core.errors import InputError
+from snnb.io.files import write_text_atomically
+from snnb.io.text import load_yaml
 from snnb.rundir.records import SCHEMA_VERSION, AnyKind, AnyRecord, Manifest, manifest_type
-from snnb.text import load_yaml
 
 NAME = "manifest.yaml"
 REMEDY = "restore it from a copy, or start a new run directory"

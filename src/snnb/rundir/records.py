@@ -20,7 +20,7 @@ from pydantic import (
 )
 from typing_extensions import Annotated
 
-from snnb.options import Options
+from snnb.core.options import Options
 
 SCHEMA_VERSION = 1
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")

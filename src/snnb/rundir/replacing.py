@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Set, Tuple
 
-from snnb.errors import InputError
-from snnb.files import PARTIAL, remove, sha256_of, sync_directory
-from snnb.progress import Say, say_nothing
+from snnb.core.errors import InputError
+from snnb.core.progress import Say, say_nothing
+from snnb.io.files import PARTIAL, remove, sha256_of, sync_directory
 from snnb.rundir import manifest
 from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.records import AnyKind, AnyRecord

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Optional, Sequence
 
-from snnb.errors import InputError
-from snnb.files import copy_file, remove, sync_tree
+from snnb.core.errors import InputError
+from snnb.io.files import copy_file, remove, sync_tree
 from snnb.rundir import manifest, replacing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord

@@ -1,9 +1,10 @@
 """Recover a run before a command that only reads it."""
 
-from snnb.errors import InputError, UpstreamError
-from snnb.files import describe_os_error
-from snnb.progress import Say
-from snnb.rundir import lock, removal, replacing
+from snnb.core.errors import InputError, UpstreamError
+from snnb.core.progress import Say
+from snnb.io.files import describe_os_error
+from snnb.rundir import lock, replacing
+from snnb.rundir import remove_result as removal
 from snnb.rundir.directory import RunDirectory
 
 

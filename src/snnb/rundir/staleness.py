@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import List, Mapping, Optional
 
-from snnb.options import fitting, over, validated
+from snnb.core.options import fitting, over, validated
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.environment import current_environment, version_of
 from snnb.rundir.external import changed
 from snnb.rundir.records import AnyRecord, FileRecord
+from snnb.rundir.versions import current_environment, version_of
 
 
 def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping
 
-from snnb.errors import InputError
-from snnb.files import sha256_of
-from snnb.progress import Progress, silent
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, silent
+from snnb.io.files import sha256_of
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import changed
 from snnb.rundir.records import FileRecord
@@ -41,7 +41,7 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     """Hash every recorded file again and compare.
 
     Outputs must exist as recorded. A file outside the run may have changed or be on another machine, which is a note.
-    Whether a stage is up to date is not examined: see `snnb.stages.plan.state_of_stages`.
+    Whether a stage is up to date is not examined: see `snnb.pipeline.plan.state_of_stages`.
 
     Parameters
     ----------

@@ -7,9 +7,9 @@ from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.errors import ResourceError
-from snnb.memory import memory_of_this_machine
-from snnb.numpy_file import write_member
+from snnb.core.errors import ResourceError
+from snnb.core.memory import memory_of_this_machine
+from snnb.io.npy import write_member
 from snnb.simulation.job import Job
 from snnb.simulation.results import scalars
 from snnb.simulation.totals import Totals

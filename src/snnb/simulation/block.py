@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 import numpy as np
 
 from snnb.network.network import Population
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 # Is given the output layer's spikes of the next steps, bool `(samples, steps, units)`.
 Observe = Callable[[np.ndarray], None]

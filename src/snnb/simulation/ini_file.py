@@ -12,11 +12,11 @@ from typing import Dict, Tuple
 import h5py
 import numpy as np
 
-from snnb.errors import InputError
-from snnb.hdf5 import reading, write_array
+from snnb.core.errors import InputError
+from snnb.io.hdf5 import reading, write_array
+from snnb.io.text import parse_json
 from snnb.network.assemble import Entry, assemble, described
 from snnb.network.network import Network
-from snnb.text import parse_json
 
 FORMAT = "snnb converted network"
 VERSION = 2

@@ -6,14 +6,14 @@ from typing import Callable, Dict, List
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, silent
 from snnb.network.network import Network
-from snnb.progress import Progress, silent
 from snnb.simulation.block import Engine
 from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.engines.tensorflow.batch import batch_of
 from snnb.simulation.quality import Classification, Reconstruction, Scorer
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.totals import Totals
 
 # Threads of the engine `event` wait for each other at the end of a block, so each should have this many samples of it,

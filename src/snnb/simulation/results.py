@@ -11,7 +11,7 @@ from snnb.simulation.energy import Energy
 from snnb.simulation.findings import Findings
 from snnb.simulation.job import Job
 from snnb.simulation.quality import TOP_FROM_CLASSES, Quality, wilson_interval
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.totals import Totals
 
 DT_MS = 1.0

@@ -6,8 +6,8 @@ import numpy as np
 
 from snnb.cluster.connect import connected
 from snnb.cluster.work import Stopped, Work
-from snnb.processors import processors
-from snnb.progress import Progress, Throttle, silent
+from snnb.core.processors import processors
+from snnb.core.progress import Progress, Throttle, silent
 from snnb.simulation.job import Job, Runner
 from snnb.simulation.totals import Totals
 

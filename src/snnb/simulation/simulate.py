@@ -6,11 +6,11 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
+from snnb.core.options import FigureFormat
+from snnb.core.progress import Progress, silent
 from snnb.network.network import Network
-from snnb.network.read import read_network
-from snnb.options import FigureFormat
-from snnb.progress import Progress, silent
+from snnb.network.read_network import read_network
 from snnb.simulation.apart import require_room, write_by_bin, write_by_class
 from snnb.simulation.block import spike_table
 from snnb.simulation.energy import energy
@@ -19,10 +19,10 @@ from snnb.simulation.file_names import ACCURACIES, BY_BIN, BY_CLASS, SPIKE_TIMES
 from snnb.simulation.findings import findings
 from snnb.simulation.ini_file import write_ini
 from snnb.simulation.job import Job
-from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
 from snnb.simulation.samples import run_job
-from snnb.simulation.settings import SimulationSettings, refuse_classes, refuse_missing_samples
+from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
+from snnb.simulation.simulation_settings import SimulationSettings, refuse_classes, refuse_missing_samples
 from snnb.simulation.totals import Totals
 
 __all__ = ["SimulationResult", "SimulationSettings", "simulate"]

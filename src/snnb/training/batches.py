@@ -7,7 +7,7 @@ from typing import Callable, Iterator, Optional, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.errors import UsageError
+from snnb.core.errors import UsageError
 from snnb.training.recipe import Recipe
 
 

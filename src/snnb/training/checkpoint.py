@@ -12,7 +12,7 @@ from typing import List, Mapping, Sequence
 
 import numpy as np
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.training.history import EpochMetrics
 
 FILE = "state.npz"

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from snnb.errors import InputError, UsageError
-from snnb.files import require_disk
-from snnb.options import FigureFormat
-from snnb.progress import Progress, silent
+from snnb.core.errors import InputError, UsageError
+from snnb.core.options import FigureFormat
+from snnb.core.progress import Progress, silent
+from snnb.io.files import require_disk
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
 from snnb.training.checkpoint import (
     REMEDY,

@@ -5,7 +5,7 @@ from typing import Callable, Dict, List, Optional, Sequence
 import numpy as np
 from tensorflow import keras
 
-from snnb.progress import Progress, Throttle
+from snnb.core.progress import Progress, Throttle
 from snnb.training.history import EpochMetrics
 from snnb.training.objective import check_finite, shortest
 from snnb.training.recipe import Recipe

@@ -8,8 +8,8 @@ from typing import Dict, Mapping, Optional, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnb.colours import HUES
-from snnb.figures import plain, save, styled
+from snnb.io.colours import HUES
+from snnb.io.figures import plain, save, styled
 
 EpochMetrics = Dict[str, float]
 

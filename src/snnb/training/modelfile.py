@@ -5,9 +5,9 @@ from pathlib import Path
 import h5py
 from tensorflow import keras
 
-from snnb.errors import InputError
-from snnb.files import require_disk
-from snnb.hdf5 import copy_without_times
+from snnb.core.errors import InputError
+from snnb.io.files import require_disk
+from snnb.io.hdf5 import copy_without_times
 
 _BYTES_PER_ARRAY = 8192  # HDF5's own structures
 _BYTES_PER_FILE = 65536

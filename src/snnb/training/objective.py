@@ -6,7 +6,7 @@ from typing import Dict, Mapping, Optional, Tuple
 import numpy as np
 from tensorflow import keras
 
-from snnb.errors import InputError, VerificationError
+from snnb.core.errors import InputError, VerificationError
 from snnb.training.batches import LabelledPictures, batches
 from snnb.training.modelfile import check_names
 from snnb.training.recipe import Recipe

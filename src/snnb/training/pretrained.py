@@ -6,8 +6,8 @@ from typing import Callable
 
 from tensorflow import keras
 
-from snnb.errors import InputError
-from snnb.progress import Progress, silent
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, silent
 from snnb.training.batches import LabelledPictures
 from snnb.training.fit import TrainingResult
 from snnb.training.history import named_metrics, write_metrics

@@ -5,7 +5,7 @@ from typing import Literal, Optional
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from snnb.options import Count, Options
+from snnb.core.options import Count, Options
 
 Optimizer = Literal["adam", "rmsprop", "sgd"]
 Schedule = Literal["constant", "cosine", "cycle"]

@@ -5,12 +5,12 @@ from typing import Optional, Tuple
 
 import tensorflow as tf
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import Network, Population
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.supported import check_supported
-from snnb.simulation.settings import SimulationSettings, refuse_missing_packages
+from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 # The compute capability (of CUDA) of the newest cards that TensorFlow 2.2's libraries, of CUDA 10.1, have code for.
 NEWEST_OF_TENSORFLOW = (7, 5)

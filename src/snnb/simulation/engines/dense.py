@@ -10,7 +10,7 @@ from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Network, Population, Reindexed
 from snnb.simulation.block import BinCounts, BlockCounts, Observe, late_quarters, recorded_of, spike_table
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 # A call is aimed at half a second, so that Ctrl-C and progress answer ...
 CALL_SECONDS = 0.5

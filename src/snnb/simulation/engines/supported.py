@@ -2,7 +2,7 @@
 
 from typing import Tuple
 
-from snnb.errors import InputError
+from snnb.core.errors import InputError
 from snnb.network.network import Network, Population, Reindexed, Volume
 from snnb.simulation.engines.tensorflow.analogue import ACTIVATE
 from snnb.simulation.engines.tensorflow.currents import CURRENTS, REINDEXED

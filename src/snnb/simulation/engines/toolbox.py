@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from snnb.core.progress import Progress, silent
 from snnb.network.network import INPUT as INPUT_NAME
-from snnb.progress import Progress, silent
 from snnb.simulation.block import BlockCounts, Observe
 from snnb.simulation.randomness import INPUT, Streams
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 
 class ToolboxEngine:
@@ -30,7 +30,7 @@ class ToolboxEngine:
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`; there is no read-out, and the counts are of all samples together unless by class."""
-        from snnb.conversion.toolbox import run_toolbox
+        from snnb.conversion.toolbox_simulator import run_toolbox
 
         settings = self._settings
         poisson, by_class = settings.input == "poisson", settings.by == "class"

@@ -3,7 +3,7 @@
 from typing import Dict, Optional, Set
 
 from snnb.network.network import Network, Population, Reindexed
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 
 def spike_amplitudes(network: Network, settings: SimulationSettings) -> Dict[str, Set[float]]:

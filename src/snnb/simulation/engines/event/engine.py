@@ -14,13 +14,13 @@ from typing import Iterator, Optional, Tuple
 
 import numpy as np
 
+from snnb.core.processors import processors
 from snnb.network.network import Network
-from snnb.processors import processors
 from snnb.simulation.block import BinCounts, BlockCounts, Observe
-from snnb.simulation.engines.event.network import EventNetwork
+from snnb.simulation.engines.event.compiled_network import EventNetwork
 from snnb.simulation.engines.event.scratch import Scratch
 from snnb.simulation.engines.event.state import BlockState
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 # After so many steps of all samples the output is handed on.
 CHUNK_STEPS = 250

@@ -11,7 +11,7 @@ import numpy as np
 from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D
 from snnb.network.network import Projection
 from snnb.simulation.engines.event import pooling
-from snnb.simulation.engines.event.geometry import pooling_windows, reach_of, runs_of, windows_of
+from snnb.simulation.engines.event.loop_geometry import pooling_windows, reach_of, runs_of, windows_of
 from snnb.simulation.engines.event.types import Neurons, Weighted
 
 # Runs of windows pay for convolutions with up to so many filters, and for Dense layers, of one window, with so many

@@ -10,9 +10,9 @@ as in `kernels.weighted`.
 
 import numpy as np
 
-from snnb.compiled import compiled
-from snnb.simulation.engines.event.neurons import base_of, count, fire
-from snnb.simulation.engines.event.spikes import listed
+from snnb.core.compiled import compiled
+from snnb.simulation.engines.event.neuron_loops import base_of, count, fire
+from snnb.simulation.engines.event.spike_bits import listed
 from snnb.simulation.engines.event.types import Neurons
 
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from snnb.network.network import Population, Reindexed
 from snnb.simulation.block import BlockCounts, initial_potential, late_quarters, recorded_of, spike_table
-from snnb.simulation.engines.event import spikes
+from snnb.simulation.engines.event import spike_bits as spikes
 from snnb.simulation.engines.event.arrays import filled_up, zeros
-from snnb.simulation.engines.event.network import EventNetwork
-from snnb.simulation.engines.event.neurons import unchanging
+from snnb.simulation.engines.event.compiled_network import EventNetwork
+from snnb.simulation.engines.event.neuron_loops import unchanging
 from snnb.simulation.engines.event.scratch import Scratch
 from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from snnb.interrupt import interruptible
+from snnb.core.interrupt import interruptible
 from snnb.network.network import Network, Population, Reindexed
 from snnb.simulation.engines.dense import padded
 from snnb.simulation.engines.tensorflow.batch import batch_of

@@ -9,13 +9,13 @@ from typing import Any, Dict, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.interrupt import interruptible
+from snnb.core.interrupt import interruptible
 from snnb.network.network import Network, Population, Reindexed, Volume
 from snnb.simulation.block import initial_potential
 from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accumulates, constant_volumes
 from snnb.simulation.engines.tensorflow.batch import batch_of
 from snnb.simulation.engines.tensorflow.currents import ACCUMULATING, Currents, reindexed
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 Tensors = Dict[str, tf.Tensor]
 State = Dict[str, Tensors]

@@ -11,13 +11,13 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
 from torch import Tensor
 
+from snnb.core.processors import processors
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Network, Population, Reindexed
-from snnb.processors import processors
 from snnb.simulation.block import initial_potential
 from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accumulates, constant_volumes
 from snnb.simulation.engines.torch.currents import current_of, leading, reindexed
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings
 
 # Neurons and samples of a batch: enough for a card's thousands of cores, arrays of at most hundreds of megabytes.
 BATCH_NEURONS, LARGEST_BATCH = {"cuda": 30_000_000, "cpu": 3_000_000}, {"cuda": 1000, "cpu": 100}

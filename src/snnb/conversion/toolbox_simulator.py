@@ -1,0 +1,199 @@
+"""The toolbox's own INI simulator, `SNN.run`, as the reference for every other engine.
+
+What is added does not change the simulation. It counts the spikes that the toolbox copies out of each layer at each
+step, in place of the toolbox's own code, which would keep all of them in memory and on disk.
+"""
+
+import tempfile
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+
+import numpy as np
+import tensorflow as tf
+from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
+from snntoolbox.simulation.utils import is_spiking
+from tensorflow import keras
+
+from snnb.conversion.h5 import load_keras
+from snnb.conversion.redirect_output import quiet
+from snnb.conversion.toolbox_config import configuration
+from snnb.core.autograph import keep_in_memory
+from snnb.core.options import Options
+from snnb.core.progress import Progress, silent
+
+# (first sample of the batch, step) -> the input of that step, float32 in a batch's shape
+Frames = Callable[[int, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ToolboxRun:
+    """What the toolbox's simulation did.
+
+    Attributes
+    ----------
+    counts : dict of str to np.ndarray
+        Per spiking layer, in network order, the spikes summed over samples and the steps after the warm-up: int64 in
+        the layer's shape, or `(samples,)` + the layer's shape when counted per sample.
+    input_sum : np.ndarray
+        The network's input summed over samples and the steps after the warm-up: the current for constant input, the
+        number of spikes for Poisson input. float64, shaped as the counts are.
+    output : np.ndarray
+        Spikes of the last layer, cumulative over all steps (the warm-up included): int32 `(samples, units, steps)`.
+    """
+
+    counts: Dict[str, np.ndarray]
+    input_sum: np.ndarray
+    output: np.ndarray
+
+
+def run_toolbox(
+    parsed: Path,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    duration: int,
+    warm_up: int = 0,
+    batch_size: int = 50,
+    seed: int = 0,
+    options: Sequence[Options] = (),
+    frames: Optional[Frames] = None,
+    per_sample: bool = False,
+    progress: Progress = silent,
+) -> ToolboxRun:
+    """Simulate a parsed network with the toolbox's own `SNN.run`, in a scratch directory.
+
+    The toolbox drops the last batch when it is not full. Here it is filled up with copies of the last sample, whose
+    spikes are not counted, so that every sample goes through the same kernels.
+
+    Parameters
+    ----------
+    parsed : Path
+        Keras file of the parsed (normalised) model.
+    x : np.ndarray
+        float32 `(samples, ...)`, in [0, 1].
+    y : np.ndarray
+        int64 class ids `(samples,)`. The toolbox wants them for the accuracy it prints; no result depends on them.
+    duration, warm_up : int
+        Steps of dt = 1 ms, and how many of the first of them are left out of the counts.
+    batch_size : int
+        Samples per batch.
+    seed : int
+        Of TensorFlow's generator, which the softmax layer draws from.
+    options : sequence of Options
+        What else the toolbox is told, see `toolbox_config.configuration`: the threshold and the like.
+    frames : callable, optional
+        Gives the input of each step in place of a constant current, that is Poisson spikes. The toolbox's own are not
+        used: it scales them by the batch's maximum, so that a picture's spikes depend on the other pictures.
+    per_sample : bool
+        Keep the samples apart in the counts.
+    progress : Progress
+        Called with the number of samples done.
+    """
+    keep_in_memory()
+    batch_size = min(batch_size, len(x))
+    filled = np.minimum(np.arange(-(-len(x) // batch_size) * batch_size), len(x) - 1)
+    # The softmax layer's random numbers follow from the seed that Keras's graph is begun with: begin a new one.
+    tf.random.set_seed(seed)
+    keras.backend.clear_session()
+    model = load_keras(parsed)
+    recording = _Recording(len(x), warm_up, per_sample, progress)
+    with quiet(), tempfile.TemporaryDirectory() as scratch:
+        # As the toolbox compiles it: `run` evaluates the parsed model beside the spiking one.
+        model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
+        parameters = _parameters(options, len(filled), duration, batch_size, frames is not None, scratch)
+        snn = _RecordingSNN(parameters, recording, frames)
+        snn.build(model)
+        snn.run(x_test=x[filled], y_test=np.eye(snn.num_classes, dtype=np.float32)[y[filled]])
+    return recording.result()
+
+
+def _parameters(
+    options: Sequence[Options], samples: int, duration: int, batch_size: int, poisson: bool, scratch: str
+) -> ConfigParser:
+    parameters = configuration("network", options)
+    for key, number in (("num_to_test", samples), ("duration", duration), ("batch_size", batch_size)):
+        parameters.set("simulation", key, str(number))
+    parameters.set("input", "poisson_input", str(poisson))
+    parameters.set("paths", "log_dir_of_current_run", scratch)
+    parameters.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")  # makes each layer keep its last spikes
+    return parameters
+
+
+class _Recording:
+    """Sums over the batches, without the samples that only fill the last batch."""
+
+    def __init__(self, samples: int, warm_up: int, per_sample: bool, progress: Progress) -> None:
+        self.samples, self.warm_up, self.per_sample, self.progress = samples, warm_up, per_sample, progress
+        self.done = 0
+        self.sums: Dict[str, List[np.ndarray]] = {}
+        self.output: List[np.ndarray] = []
+
+    def add(self, batch: Dict[str, np.ndarray], cumulative: np.ndarray) -> None:
+        """Add a batch's counts `(batch, ...)` by layer and its output spikes `(batch, units, steps)`."""
+        keep = min(len(cumulative), self.samples - self.done)
+        for name, counts in batch.items():
+            parts = self.sums.setdefault(name, [])
+            if self.per_sample or not parts:
+                parts.append(counts[:keep] if self.per_sample else counts[:keep].sum(axis=0))
+            else:
+                parts[0] += counts[:keep].sum(axis=0)
+        self.output.append(cumulative[:keep].astype(np.int32))
+        self.done += keep
+        self.progress(self.done, self.samples)
+
+    def result(self) -> ToolboxRun:
+        sums = {name: np.concatenate(parts) if self.per_sample else parts[0] for name, parts in self.sums.items()}
+        input_sum = sums.pop("input")
+        return ToolboxRun(sums, input_sum, np.concatenate(self.output))
+
+
+class _Counter:
+    """Counts spikes in the place where the toolbox keeps a layer's spike train of shape `(batch, ..., steps)`."""
+
+    def __init__(self, shape: Tuple[int, ...], warm_up: int) -> None:
+        self.counts = np.zeros(shape, np.int64)
+        self.warm_up = warm_up
+
+    def __setitem__(self, index: Tuple[Any, int], spike_times: np.ndarray) -> None:
+        if index[-1] >= self.warm_up:
+            self.counts += spike_times != 0
+
+
+class _RecordingSNN(SNN):
+    """The toolbox's simulator with counters in place of spike trains, and with the Poisson input of this package."""
+
+    def __init__(self, parameters: ConfigParser, recording: _Recording, frames: Optional[Frames]) -> None:
+        super().__init__(parameters)
+        self._log_keys: Set[str] = set()  # quantities that `run` would keep and write
+        self._recording, self._frames = recording, frames
+
+    def simulate(self, **batch: np.ndarray) -> np.ndarray:
+        x = batch["x_b_l"]
+        spiking = [layer for layer in self.snn.layers if getattr(layer, "spiketrain", None) is not None]
+        counters = {layer.name: _Counter(layer.output_shape, self._recording.warm_up) for layer in spiking}
+        self.spiketrains_n_b_l_t: Optional[List[Tuple[_Counter, str]]] = [(c, name) for name, c in counters.items()]
+        self._step, self._input = 0, np.zeros(x.shape)
+        cumulative = super().simulate(**batch)
+        self.spiketrains_n_b_l_t = None
+        if self._frames is None:
+            self._input += x.astype(np.float64) * (self._num_timesteps - self._recording.warm_up)
+        counts = {name: counter.counts for name, counter in counters.items()}
+        self._recording.add({"input": self._input, **counts}, cumulative)
+        return cumulative
+
+    def get_poisson_frame_batch(self, x_b_l: np.ndarray) -> np.ndarray:
+        assert self._frames is not None
+        frame = self._frames(self._recording.done, self._step)
+        if self._step >= self._recording.warm_up:
+            self._input += frame
+        self._step += 1
+        return frame
+
+    def set_connectivity(self) -> None:
+        """Count neurons only. The toolbox would also count synapses, and fail at a strided convolution."""
+        shapes = [layer.output_shape for layer in self.parsed_model.layers if is_spiking(layer, self.config)]
+        self.num_neurons = [int(np.prod(shape[1:])) for shape in [self.parsed_model.input_shape, *shapes]]
+        self.fanin = self.fanout = self.num_neurons_with_bias = [0] * len(self.num_neurons)
+        self.num_synapses = 0

@@ -1,0 +1,255 @@
+"""How an option is declared: once, as a field of a pydantic model with type, bounds, default and help.
+
+The command line, `snnb.Run`, the manifest and the settings of the domain are all made from these fields. A field with
+`exclude=True` does not change the results: it is not recorded and never makes a stage stale.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticUndefined
+from typing_extensions import Annotated
+
+from snnb.core.errors import UsageError
+
+LARGEST_SEED = 2**32 - 1  # numpy's legacy generator, which TensorFlow and the toolbox use, takes 32 bits
+MOST = 2**31 - 1
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+FigureFormat = Literal["png", "svg", "pdf"]
+FIGURE_ENDINGS = (".png", ".svg", ".pdf")
+# Of a stage that draws: it does not change the results, so it is not recorded and makes no stage stale.
+Figures = Annotated[
+    Optional[FigureFormat],
+    Field(exclude=True, description="Format of figures; by default as before, or png."),
+]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What the command line must know about a field beside its type, bounds and help.
+
+    Attributes
+    ----------
+    name : str, optional
+        Name of the option where it is not that of the field.
+    metavar : str, optional
+        The word for its value in the help.
+    parse : callable, optional
+        Turns the text into the value; raises `ValueError` with the reason.
+    environment : str, optional
+        Environment variable, where it is not `SNNB_<COMMAND>_<OPTION>`.
+    repeated : bool
+        Whether the option can be given several times; `parse` is given the list of texts.
+    hidden : bool
+        Whether the command line does not have the option.
+    complete : callable, optional
+        Returns values that a shell may complete.
+    """
+
+    name: Optional[str] = None
+    metavar: Optional[str] = None
+    parse: Optional[Callable[[Any], Any]] = None
+    environment: Optional[str] = None
+    repeated: bool = False
+    hidden: bool = False
+    complete: Optional[Callable[[], Sequence[str]]] = None
+
+
+@dataclass(frozen=True)
+class ToolboxKey:
+    """Which parameter of the toolbox a field is; stands beside the field's type.
+
+    Attributes
+    ----------
+    section, key : str
+        Where the toolbox's configuration holds it.
+    words : mapping of str to str, optional
+        For a choice, the toolbox's word for each value.
+    """
+
+    section: str
+    key: str
+    words: Optional[Mapping[str, str]] = None
+
+
+class Options(BaseModel):
+    """Options of a stage or of the domain: typed and immutable; a name that is no field is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field, in words: where its default comes from
+
+    def changed(self: "Opts", **values: object) -> "Opts":
+        """Return a copy with other values of some fields; raise `UsageError` for a value that is not valid."""
+        return validated(type(self), {**dict(self), **values})
+
+
+Opts = TypeVar("Opts", bound=Options)
+
+
+def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
+    """Return options of a kind, with these values of its fields.
+
+    Raises
+    ------
+    UsageError
+        A value is not one that its option takes.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _usage_error(kind, error.errors()[0]) from None
+
+
+def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]:
+    """Return the options given, each with its field's type: the text `"3"` for a count becomes 3.
+
+    Raises
+    ------
+    UsageError
+        An option does not exist, or does not take its value.
+    """
+    refuse_bad_values(kind, given)
+    return {name: value_of(kind, name, value) for name, value in given.items()}
+
+
+def value_of(kind: Type[Options], name: str, value: object) -> object:
+    """Return a value of one option with its field's type, whatever the others are: the text `"3"` becomes 3.
+
+    Raises
+    ------
+    UsageError
+        It is not of that type, or outside its bounds.
+    """
+    field = kind.model_fields[name]
+    annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+    except ValidationError as error:
+        raise _usage_error(kind, {**error.errors()[0], "loc": (name,)}) from None
+
+
+def over(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
+    """Return recorded values, replaced by the given ones; in a mapping of settings each setting is replaced alone."""
+    together = {**recorded, **given}
+    for name, value in given.items():
+        before = recorded.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            together[name] = {**before, **value}
+    return together
+
+
+def fitting(
+    kind: Type[Options], recorded: Mapping[str, object], given: Mapping[str, object]
+) -> Tuple[Dict[str, object], Dict[str, object]]:
+    """Split recorded values into those that are valid together with the given ones, and those that are not.
+
+    A recorded `--record-spikes 50` is not valid together with `--samples 20`. Its default is used then.
+    """
+    valid, dropped = dict(recorded), {}
+    while True:
+        try:
+            kind.model_validate(over(valid, given))
+        except ValidationError as error:
+            names = {str(wrong["loc"][0]) for wrong in error.errors() if wrong["type"] != "missing"}
+            unfit = [name for name in names if name in valid and name not in given]
+            if unfit:
+                dropped.update({name: valid.pop(name) for name in unfit})
+                continue
+        return valid, dropped
+
+
+def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None:
+    """Raise `UsageError` for a value that its option does not take; others may still be missing."""
+    try:
+        kind.model_validate(values)
+    except ValidationError as error:
+        for wrong in error.errors():
+            if wrong["type"] != "missing":
+                raise _usage_error(kind, wrong) from None
+
+
+def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
+    """Read values from texts like `dropout=0.3` or `filters=8,16`.
+
+    Raises
+    ------
+    UsageError
+        A text has no `=`.
+    """
+    given: Dict[str, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair}: write it as key=value")
+        given[key] = tuple(_parsed(part) for part in text.split(",")) if "," in text else _parsed(text)
+    return given
+
+
+def _parsed(text: str) -> Any:
+    """Return a number if the text is one, else the text."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def default_in_words(kind: Type[Options], name: str) -> Optional[str]:
+    """Return what the help says of a field's default; None where the field is off or the help says it itself."""
+    default = kind.model_fields[name].default
+    if name in kind.defaults_elsewhere:
+        return kind.defaults_elsewhere[name]
+    if default is None or default is False or default is PydanticUndefined:
+        return None
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
+    """Return the fields that are options of the command line, in order, each with its `Flag`."""
+    flags = {name: flag_of(kind, name) for name in kind.model_fields}
+    return {name: flag for name, flag in flags.items() if not flag.hidden}
+
+
+def flag_of(kind: Type[Options], name: str) -> Flag:
+    """Return the `Flag` of a field; one of defaults where the field has none."""
+    return next((said for said in kind.model_fields[name].metadata if isinstance(said, Flag)), Flag())
+
+
+def toolbox_keys(kind: Type[Options]) -> Dict[str, ToolboxKey]:
+    """Return the fields that are parameters of the toolbox, in order."""
+    return {
+        name: said
+        for name, field in kind.model_fields.items()
+        for said in field.metadata
+        if isinstance(said, ToolboxKey)
+    }
+
+
+def option_name(kind: Type[Options], name: str) -> str:
+    """Return how a field is written on the command line, as in `--batch-size`."""
+    said = flag_of(kind, name).name if name in kind.model_fields else None
+    return said or f"--{name.replace('_', '-')}"
+
+
+def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
+    name, reason = str(wrong["loc"][0]), wrong["msg"]
+    option = option_name(kind, name)
+    if wrong["type"] == "extra_forbidden":
+        near = get_close_matches(name, kind.model_fields, n=1)
+        there = ", ".join(sorted(option_name(kind, field) for field in kind.model_fields))
+        return UsageError(
+            f"no such option: {option}; "
+            + (f"did you mean {option_name(kind, near[0])}?" if near else f"there are {there}")
+        )
+    if wrong["type"] == "value_error":  # raised by a validator; pydantic puts words before its message
+        reason = wrong["ctx"]["error"]
+    return UsageError(f"{option} {wrong.get('input')!r}: {str(reason)[:1].lower()}{str(reason)[1:]}")

@@ -1,0 +1,185 @@
+"""Build MODEL_graph.h5 from a parsed model and the spike counts of a simulation."""
+
+import shutil
+from pathlib import Path
+from typing import List, Mapping, Optional, Sequence, Set, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.core.errors import ResourceError, UsageError
+from snnb.core.progress import Progress, silent
+from snnb.graph import store
+from snnb.graph.classes import SampleClass
+from snnb.graph.counts import Counts, read_counts
+from snnb.graph.populations import POOL_WEIGHTS
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.atomic import written_whole
+from snnb.io.files import sha256_of
+from snnb.io.hdf5 import write_array
+from snnb.network.network import Network, Population
+from snnb.network.read_network import open_network
+from snnb.network.reindexing import PADDING
+
+NODE_BYTES = 16  # at most: a count of 8 bytes, an id of 4 or 8
+
+
+def build_graph(
+    parsed: Path,
+    target: Path,
+    *,
+    counts: Optional[Path] = None,
+    coding: Optional[Mapping[str, str]] = None,
+    of_class: Optional[SampleClass] = None,
+    pool_weight: str = "one",
+    progress: Progress = silent,
+) -> SynapseGraph:
+    """Write the graph of a parsed model's synapses.
+
+    Parameters
+    ----------
+    parsed : Path
+        MODEL_parsed.h5: weights and biases as they stand there, that is, normalised to thresholds.
+    target : Path
+        The MODEL_graph.h5 to write; it appears whole or not at all.
+    counts : Path, optional
+        spike_rate_sums.npz of a simulation. Without it the graph holds weights only (edge = weight).
+    coding : mapping of str to str, optional
+        How populations code (`sim_accuracies.json`): `spikes` (which goes without saying), `current` or `random`. The
+        input's default is `current`.
+    of_class : SampleClass, optional
+        The class whose spikes are taken; `counts` is a spike_counts_by_class.npz then.
+    pool_weight : {"one", "mean"}
+        Weight of average-pooling synapses: 1, or 1 / (taps in the window).
+    progress : Progress
+        Told of every population written.
+
+    Returns
+    -------
+    SynapseGraph
+        The graph, opened.
+
+    Raises
+    ------
+    UsageError
+        If `pool_weight` is neither.
+    InputError
+        If a layer has no rule, the files do not fit together, or values cannot be right.
+    ResourceError
+        If the disk is too small for the file.
+    """
+    if pool_weight not in POOL_WEIGHTS:
+        raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
+    with open_network(parsed) as network:
+        shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
+        recorded = None if counts is None else read_counts(counts, shapes, coding or {}, of_class)
+        nodes = network.input.size + network.neurons
+        _refuse_full_disk(target, parsed.stat().st_size + NODE_BYTES * nodes)
+        sums = any(len(population.projections) > 1 for population in network.populations)
+        version = store.VERSION_WITH_SUMS if sums else store.VERSION
+        with written_whole(target, force=True) as temporary:
+            with store.create(temporary) as file:
+                _write_head(file, version, parsed, counts, recorded, pool_weight)
+                _write_populations(file, network, recorded, pool_weight, progress)
+            store.seal(temporary, version)
+    return SynapseGraph.open(target)
+
+
+def _refuse_full_disk(target: Path, need: int) -> None:
+    free = shutil.disk_usage(str(target.parent)).free
+    if need > free:
+        raise ResourceError(
+            f"{target} will take up to {need / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free; make room on it"
+        )
+
+
+def _write_head(
+    file: h5py.File,
+    version: int,
+    parsed: Path,
+    counts: Optional[Path],
+    recorded: Optional[Counts],
+    pool_weight: str,
+) -> None:
+    file.attrs["format"] = store.FORMAT
+    file.attrs["version"] = version
+    file.attrs["pool_weight"] = pool_weight
+    file.attrs["parsed_sha256"] = sha256_of(parsed)
+    file.attrs["edge_unit"] = "thresholds" if recorded is None else "thresholds per time step"
+    if counts is not None and recorded is not None:
+        file.attrs["counts_sha256"] = sha256_of(counts)
+        file.attrs["rate_unit"] = "spikes per time step"
+        file.attrs["num_samples"] = recorded.recording.num_samples
+        file.attrs["num_timesteps"] = recorded.recording.num_timesteps
+        file.attrs["warm_up"] = recorded.recording.warm_up
+        file.attrs["dt_ms"] = recorded.recording.dt_ms
+        if recorded.of_class is not None:
+            file.attrs["class_number"] = recorded.of_class.number
+            file.attrs["class_name"] = recorded.of_class.shown
+
+
+def _write_populations(
+    file: h5py.File, network: Network, recorded: Optional[Counts], pool_weight: str, progress: Progress
+) -> None:
+    firsts = np.cumsum([0, network.input.size, *(population.size for population in network.populations)])
+    links: List[Tuple[int, int]] = []
+    total = 1 + len(network.populations)
+    for number, (volume, ids) in enumerate(network.ids()):
+        progress(number, total, volume.name)
+        group = file.create_group(f"populations/{number:04d}")
+        group.attrs["name"] = volume.name
+        group.attrs["layer"] = volume.kind if isinstance(volume, Population) else "InputLayer"
+        group.attrs["shape"] = np.array(volume.shape, np.int64)
+        group.attrs["first_id"] = int(firsts[number])
+        if recorded is not None:
+            group.attrs["coding"] = recorded.coding[volume.name]
+            write_array(group, "spike_count", recorded.read(volume.name))
+        if isinstance(volume, Population):
+            read = _write_connections(file, number, volume, ids, firsts, pool_weight)
+            links += [(source, number) for source in read]
+            if volume.bias is not None:
+                write_array(group, "bias", volume.bias)
+    write_array(file, "projections", np.array(links, np.int64).reshape(-1, 2))
+    progress(total, total)
+
+
+def _write_connections(
+    file: h5py.File,
+    number: int,
+    population: Population,
+    ids: Sequence[np.ndarray],
+    firsts: np.ndarray,
+    pool_weight: str,
+) -> List[int]:
+    """Write what a population is computed from; return the numbers of the populations that feed it, ascending."""
+    found: Set[int] = set()
+    for i, (projection, read) in enumerate(zip(population.projections, ids)):
+        group = file.create_group(store.connection_name(number, i))
+        sources = _sources(read, firsts)
+        if len(ids) > 1:
+            group.attrs["sources"] = np.array(sources, np.int64)
+        store.write_geometry(group, projection.layer, projection.geometry, pool_weight)
+        first = _consecutive(read)
+        if first is None:
+            store.write_packed(group, "ids", read.astype(store.index_dtype(int(firsts[-1]))))
+            group.attrs["parallel"] = bool((np.bincount(read[read != PADDING]) > 1).any())
+        else:
+            group.attrs["first_id"] = first
+            group.attrs["parallel"] = False
+        if projection.kernel is not None:
+            write_array(group, "kernel", projection.weights())
+        found.update(sources)
+    return sorted(found)
+
+
+def _consecutive(ids: np.ndarray) -> Optional[int]:
+    """Return the first id if `ids` counts up from it without a gap, else None."""
+    flat = ids.ravel()
+    return int(flat[0]) if (flat[0] != PADDING and (np.diff(flat) == 1).all()) else None
+
+
+def _sources(ids: np.ndarray, firsts: np.ndarray) -> List[int]:
+    """Tell which populations, given their first ids, have neurons among `ids`."""
+    flat = ids[ids != PADDING]
+    numbers: List[int] = np.unique(np.searchsorted(firsts, flat, side="right") - 1).tolist()
+    return numbers

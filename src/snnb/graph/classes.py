@@ -1,0 +1,81 @@
+"""The classes of which a simulation has counted the spikes apart (`spike_counts_by_class.npz`)."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import List, Sequence
+
+from snnb.core.errors import InputError, UsageError
+from snnb.io.npy import load_archive
+from snnb.io.text import LONGEST_NAME, printable
+
+NAMES, SAMPLES = "class_names", "samples_by_class"
+MOST_LISTED = 12
+
+
+@dataclass(frozen=True)
+class SampleClass:
+    """A class of samples.
+
+    Attributes
+    ----------
+    number : int
+        From 0: its row in the counts.
+    name : str
+    samples : int
+        Number of simulated samples of this class.
+    """
+
+    number: int
+    name: str
+    samples: int
+
+    @property
+    def shown(self) -> str:
+        """Its name as one line that can be printed."""
+        return printable(self.name).replace("\n", "\\n")[:LONGEST_NAME]
+
+
+def read_classes(path: Path, remedy: str) -> List[SampleClass]:
+    """Read which classes there are.
+
+    Raises
+    ------
+    InputError
+        The file is none with counts of classes, or damaged.
+    """
+    found = load_archive(path, remedy, names=[NAMES, SAMPLES], must=[NAMES, SAMPLES])
+    names, samples = found[NAMES], found[SAMPLES]
+    if names.ndim != 1 or names.dtype.kind != "U" or samples.shape != names.shape or samples.dtype.kind != "i":
+        raise InputError(f"{path} does not say which classes it has; {remedy}")
+    return [
+        SampleClass(number, name, count) for number, (name, count) in enumerate(zip(names.tolist(), samples.tolist()))
+    ]
+
+
+def choose_class(classes: Sequence[SampleClass], wanted: str) -> SampleClass:
+    """Return the class of that name, or else of that number.
+
+    Raises
+    ------
+    UsageError
+        There is no such class, or no sample of it was simulated.
+    """
+    found = next((one for one in classes if wanted in (one.name, one.shown)), None)
+    if found is None and wanted.isdecimal() and int(wanted) < len(classes):
+        found = classes[int(wanted)]
+    if found is None:
+        near = [one.shown for one in classes if wanted and wanted.casefold() in one.shown.casefold()]
+        near = near[:1] or get_close_matches(wanted, [one.shown for one in classes], n=1)
+        some = ", ".join(one.shown for one in classes[:MOST_LISTED]) + (", …" if len(classes) > MOST_LISTED else "")
+        raise UsageError(
+            f"--class {wanted}: there is no such class; "
+            + (f"did you mean {near[0]}? " if near else "")
+            + f"there are {len(classes)}, named or numbered from 0: {some}"
+        )
+    if found.samples < 1:
+        raise UsageError(
+            f"--class {found.shown}: none of the simulated samples is of this class; simulate more --samples, "
+            "or others with --first"
+        )
+    return found

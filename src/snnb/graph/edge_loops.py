@@ -1,0 +1,205 @@
+"""The compiled loops that write edges. Importing this module imports numba, which takes a third of a second."""
+
+from typing import Tuple
+
+import numpy as np
+
+from snnb.core.compiled import compiled
+from snnb.graph.edges import Stream
+
+# Only loops over slices become vector instructions: an index that is a sum might be negative, for all numba knows.
+
+
+@compiled
+def fill_dense(
+    stream: Stream,
+    rate: np.ndarray,
+    start: int,
+    source: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    edge: np.ndarray,
+) -> Tuple[int, int]:
+    """Every channel meets every filter: write a run of all filters for each output position."""
+    filled, filters, channels = 0, stream.filters, stream.channels
+    kernel = stream.kernel.reshape(-1)
+    while start < stream.position.size:
+        position = stream.position[start]
+        if position < 0:
+            start += 1
+            continue
+        channel = position % channels
+        column = position // channels % stream.width
+        row = position // (channels * stream.width)
+        row_from, row_to = stream.row_start[row], stream.row_start[row + 1]
+        column_from, column_to = stream.column_start[column], stream.column_start[column + 1]
+        if filled + (row_to - row_from) * (column_to - column_from) * filters > source.size:
+            break
+        node, value = stream.first_source + start, rate[start]
+        for i in range(row_from, row_to):
+            for j in range(column_from, column_to):
+                first = (stream.row_output[i] * stream.columns + stream.column_output[j]) * filters
+                first += stream.first_target
+                tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
+                elements = kernel[(tap * channels + channel) * filters :][:filters]
+                end = filled + filters
+                sources, targets = source[filled:end], target[filled:end]
+                weights, edges = weight[filled:end], edge[filled:end]
+                for f in range(filters):
+                    sources[f] = node
+                for f in range(filters):
+                    targets[f] = first + f
+                for f in range(filters):
+                    weights[f] = elements[f]
+                    edges[f] = value * elements[f]
+                filled = end
+        start += 1
+    return filled, start
+
+
+@compiled
+def _write_edges(
+    sources: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    edges: np.ndarray,
+    node: int,
+    first: int,
+    step: int,
+    values: np.ndarray,
+    elements: np.ndarray,
+) -> None:
+    """Write one edge for each channel: node + c to first + c × step, of weight elements[c], or all elements[0]."""
+    for c in range(values.size):
+        sources[c] = node + c
+    for c in range(values.size):
+        targets[c] = first + c * step
+    if elements.size == 1:
+        for c in range(values.size):
+            weights[c] = elements[0]
+            edges[c] = values[c] * elements[0]
+    else:
+        for c in range(values.size):
+            weights[c] = elements[c]
+            edges[c] = values[c] * elements[c]
+
+
+@compiled
+def _run(position: np.ndarray, start: int, most: int) -> int:
+    """Count the positions from index `start` on that follow upon each other, up to `most`."""
+    length = 1
+    while length < most and position[start + length] == position[start] + length:
+        length += 1
+    return length
+
+
+@compiled
+def _write_channels(
+    source: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    edge: np.ndarray,
+    at: int,
+    end: int,
+    degree: int,
+    node: int,
+    first: int,
+    step: int,
+    values: np.ndarray,
+    elements: np.ndarray,
+) -> None:
+    """Write an edge for each channel, `degree` apart: node + c to first + c × step, of weight elements[c] or [0]."""
+    if degree == 1:  # slices without a step become vector instructions
+        _write_edges(source[at:end], target[at:end], weight[at:end], edge[at:end], node, first, 1, values, elements)
+    else:
+        _write_edges(
+            source[at:end:degree],
+            target[at:end:degree],
+            weight[at:end:degree],
+            edge[at:end:degree],
+            node,
+            first,
+            step,
+            values,
+            elements,
+        )
+
+
+@compiled
+def fill_diagonal(
+    stream: Stream,
+    rate: np.ndarray,
+    start: int,
+    source: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    edge: np.ndarray,
+) -> Tuple[int, int]:
+    """Write all channels of a position at once, each of which meets its own filters only; their edges interleave."""
+    filled, multiplier, channels = 0, stream.multiplier, stream.channels
+    kernel, scale = stream.kernel.reshape(-1), stream.scale.reshape(-1)
+    while start < stream.position.size:
+        position = stream.position[start]
+        if position < 0:
+            start += 1
+            continue
+        channel = position % channels
+        column = position // channels % stream.width
+        row = position // (channels * stream.width)
+        row_from, row_to = stream.row_start[row], stream.row_start[row + 1]
+        column_from, column_to = stream.column_start[column], stream.column_start[column + 1]
+        degree = (row_to - row_from) * (column_to - column_from) * multiplier
+        together = min(channels - channel, stream.position.size - start)
+        if degree:
+            together = min(together, (source.size - filled) // degree)
+            if not together:
+                break
+        length = _run(stream.position, start, together)
+        node, values = stream.first_source + start, rate[start : start + length]
+        end = filled + length * degree
+        for i in range(row_from, row_to):
+            for j in range(column_from, column_to):
+                output = stream.row_output[i] * stream.columns + stream.column_output[j]
+                first = stream.first_target + output * stream.filters + channel * multiplier
+                tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
+                for f in range(multiplier):
+                    at = filled + ((i - row_from) * (column_to - column_from) + j - column_from) * multiplier + f
+                    if scale.size:
+                        elements = scale[output : output + 1]
+                    else:
+                        elements = kernel[(tap * channels + channel) * multiplier + f :][::multiplier]
+                    _write_channels(
+                        source, target, weight, edge, at, end, degree, node, first + f, multiplier, values, elements
+                    )
+        filled = end
+        start += length
+    return filled, start
+
+
+@compiled
+def list_sources(
+    ids: np.ndarray,
+    row_start: np.ndarray,
+    row_input: np.ndarray,
+    column_start: np.ndarray,
+    column_input: np.ndarray,
+    filters: int,
+    multiplier: int,
+    start: int,
+    stop: int,
+    source: np.ndarray,
+) -> None:
+    """Write the source ids of targets `start` to `stop`, target after target; `multiplier` is 0 for a dense pairing."""
+    filled = 0
+    columns = column_start.size - 1
+    for target in range(start, stop):
+        output, in_output = target // filters, target % filters
+        row, column = output // columns, output % columns
+        first, last = (in_output // multiplier, in_output // multiplier + 1) if multiplier else (0, ids.shape[2])
+        for i in range(row_start[row], row_start[row + 1]):
+            for j in range(column_start[column], column_start[column + 1]):
+                for k in range(first, last):
+                    node = ids[row_input[i], column_input[j], k]
+                    if node >= 0:
+                        source[filled] = node
+                        filled += 1

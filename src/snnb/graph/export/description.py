@@ -1,0 +1,133 @@
+"""What every export states of itself, in one schema (docs/exports.md): all that a simulator needs beside the edges."""
+
+from dataclasses import asdict
+from typing import Dict, List, Mapping, Optional
+
+from snnb.graph.export.request import Format, PlacedNeurons, Request
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import GraphProjection
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.version import __version__
+
+SCHEMA = 2
+
+
+def describe(
+    graph: SynapseGraph,
+    format: str,
+    described: Format,
+    request: Request,
+    *,
+    origin: Optional[Mapping[str, str]],
+) -> Dict[str, object]:
+    """Return the description of an export.
+
+    Parameters
+    ----------
+    graph : SynapseGraph
+        As it is written: with the weights of poolings that the format has.
+    format : str
+    described : Format
+    request : Request
+        Of a graph of weights only, or where nothing is known of the simulation, a threshold of 1 and reset by
+        subtraction are stated, which the weights are normalised to.
+    origin : mapping, optional
+        Stamp of the graph and SHA-256 of its file.
+    """
+    simulated = request.simulated
+    placed = PlacedNeurons(graph, request) if described.partial else None
+    populations = list(graph.populations) if placed is None else placed.populations
+    projections = list(graph.projections) if placed is None else placed.projections
+    first_steps, delays = first_steps_of(graph), delay_steps_of(graph)
+    stated: Dict[str, object] = {"format": format, "schema": SCHEMA, "snnb": __version__}
+    if origin is not None:
+        stated["graph"] = dict(origin)
+    stated.update(graph.describe(request.options.rate_unit))
+    stated.update(
+        nodes=sum(population.size for population in populations),
+        edges=sum(projection.number_of_edges for projection in projections),
+        weight_unit="added to the membrane potential, whose threshold the weights are normalised to, by a spike of 1",
+        neuron={
+            "model": "integrate and fire, without leak",
+            "threshold": request.threshold,
+            "spikes_at": "membrane potential >= threshold",
+            "reset": request.reset,
+            "spike_amplitude": request.threshold,
+            "initial_potential": request.initial_potential,
+            "refractory_steps": 0,
+            "bias_unit": "added to the membrane potential in every time step",
+            "delay_steps": 0,
+            "order": "all populations in every time step, in the order of the list",
+        },
+        input={"population": graph.populations[0].name, "coding": graph.populations[0].coding},
+    )
+    if simulated is not None:
+        stated["simulation"] = asdict(simulated)
+    if described.stated is not None:
+        stated.update(described.stated(graph, request))
+    offset = populations[0].first
+    inputs = graph.populations[0].size if described.input_apart else 0
+    stated["populations"] = [_population(p, offset, inputs, first_steps[p.name]) for p in populations]
+    stated["projections"] = [_projection(p, delays[p]) for p in projections]
+    return stated
+
+
+def _population(population: GraphPopulation, offset: int, inputs: int, first_step: int) -> Dict[str, object]:
+    first = population.first - offset
+    return {
+        "name": population.name,
+        "layer": population.layer,
+        "shape": list(population.shape),
+        "first_id": first - inputs if first >= inputs else first,
+        "size": population.size,
+        "coding": population.coding,
+        "has_bias": population.has_bias,
+        "first_step": first_step,
+    }
+
+
+def _projection(projection: GraphProjection, delay_steps: int) -> Dict[str, object]:
+    return {
+        "source": projection.source.name,
+        "target": projection.target.name,
+        "rule": projection.rule,
+        "weights": weighting_of(projection),
+        "edges": projection.number_of_edges,
+        "delay_steps": delay_steps,
+    }
+
+
+def weighting_of(projection: GraphProjection) -> str:
+    """Tell what the synapses weigh: `kernel`, `one`, `mean`, or `maximum` where the window's maximum is taken."""
+    (layer, *others), (connection, *_) = [c.layer for c in projection.connections], projection.connections
+    return "maximum" if layer.WEIGHTING == "maximum" and not others else connection.weighting
+
+
+def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
+    """Say when each population begins in a simulator that delays every synapse by a time step or more.
+
+    There the populations of a network of depth d begin one after the other; with a delay of `first_step` of the target
+    less `first_step` of the source, all spikes that meet in a simulator without delays meet there too, also those of
+    connections that skip populations. Biases, a constant input and the counting of spikes begin at `first_step`.
+
+    Returns
+    -------
+    dict of str to int
+        By population. The input begins at 0 if it spikes, at -1 if it is a current, which is there at once.
+    """
+    first = graph.populations[0]
+    steps: Dict[str, int] = {first.name: 0 if first.coding == "spikes" else -1}
+    inbound: Dict[str, List[str]] = {population.name: [] for population in graph.populations}
+    for projection in graph.projections:
+        inbound[projection.target.name].append(projection.source.name)
+    for population in graph.populations[1:]:
+        steps[population.name] = 1 + max(steps[name] for name in inbound[population.name])
+    return steps
+
+
+def delay_steps_of(graph: SynapseGraph) -> Dict[GraphProjection, int]:
+    """Return the delay of each projection in such a simulator, in time steps: see `first_steps_of`."""
+    steps = first_steps_of(graph)
+    return {
+        projection: steps[projection.target.name] - steps[projection.source.name] for projection in graph.projections
+    }

@@ -1,0 +1,48 @@
+"""The options of an export, declared once: for the command line, the Python face and the formats that use them."""
+
+from typing import Literal, Optional
+
+from pydantic import Field, ValidationInfo, field_validator
+from typing_extensions import Annotated
+
+from snnb.cluster.cluster_settings import checked_address
+from snnb.core.options import Flag, Options
+
+RateUnit = Literal["step", "hz", "sample"]
+
+
+class ExportOptions(Options):
+    """What is written, and in which units. Each format uses the options that concern it."""
+
+    rate_unit: RateUnit = Field(default="step", description="Unit of rates.")
+    with_input: bool = Field(
+        default=False, description="Keep an input that is a current in partition and spike formats."
+    )
+    exact: bool = Field(
+        default=False,
+        description="Write numbers with the digits of float64 instead of float32.",
+    )
+    scale: Optional[float] = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Factor from rates (metis) or spike counts (hmetis) to integer weights.",
+    )
+    workers: Optional[int] = Field(
+        default=None, ge=1, le=256, description="Threads that write the format parts; by default one per core."
+    )
+    scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
+        default=None,
+        description="Scheduler of a Dask cluster that writes the format parts, into a folder that its workers share.",
+    )
+    idx64: bool = Field(default=False, description="Write metis files for a program with 64-bit indices.")
+
+    @field_validator("scheduler")
+    @classmethod
+    def _is_an_address(cls, scheduler: Optional[str], others: ValidationInfo) -> Optional[str]:
+        if scheduler is not None and others.data.get("workers") is not None:
+            raise ValueError("not with --workers: the workers are those of the cluster")
+        return scheduler if scheduler is None else checked_address(scheduler)
+
+
+DEFAULTS = ExportOptions()

@@ -1,0 +1,38 @@
+"""`graphml`: for Gephi and the like; small graphs only. Nodes are named by id and carry population and index."""
+
+from pathlib import Path
+
+from snnb.core.errors import ResourceError
+from snnb.graph.export.request import Format, Request
+from snnb.graph.synapse_graph import NETWORKX_LIMIT, SynapseGraph
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: with all attributes; see `Format`."""
+    import networkx
+
+    edges = graph.number_of_edges()
+    request.progress(0, edges)
+    found = graph.to_networkx(rate_unit=request.options.rate_unit)
+    for (population, index), values in found.nodes(data=True):
+        values.update(population=population, index=str(index))
+        if "spike_count" in values:  # a current of the input is no whole number, and a key of GraphML has one type
+            values["spike_count"] = float(values["spike_count"])
+    numbered = networkx.convert_node_labels_to_integers(found)
+    networkx.write_graphml_xml(numbered, str(path), prettyprint=False)
+    request.progress(edges, edges)
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    if graph.number_of_edges() > NETWORKX_LIMIT:
+        raise ResourceError(
+            f"{graph.number_of_edges():,} edges are more than programs for graphml hold ({NETWORKX_LIMIT:,}); "
+            "take parquet, npz or csv"
+        )
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    return 260.0 * graph.number_of_edges() + 600.0 * graph.number_of_nodes()
+
+
+FORMAT = Format("Gephi and the like", ".graphml", write, _size, 2e4, _check, own_options=("rate_unit",))

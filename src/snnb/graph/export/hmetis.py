@@ -1,0 +1,66 @@
+"""`hmetis`: the hypergraph for hMETIS, KaHyPar, Mt-KaHyPar: a neuron and all its targets are one hyperedge.
+
+Nodes count from 1; a hyperedge weighs max(1, round(scale × spike count)), each node 1: one neuron to place.
+"""
+
+from pathlib import Path
+from typing import Tuple
+
+import numpy as np
+
+from snnb.core.errors import UsageError
+from snnb.graph.adjacency import out_degrees, ranges, targets
+from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
+from snnb.graph.export.weights import LARGEST_SUM, scaled
+from snnb.graph.synapse_graph import SynapseGraph
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a hyperedge a neuron; see `Format`."""
+    from snnb.graph.export.digits import NUMBER
+    from snnb.graph.export.lines import hyperedge_lines
+
+    placed = PlacedNeurons(graph, request)
+    weights, degrees, scale = _weights(placed, request)
+    counter = request.counter(placed.edges)
+    with path.open("wb") as file:
+        stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
+        file.write(f"% hyperedge weight max(1, round({scale!r} x spike count of the source)); {stated}\n".encode())
+        file.write(f"{np.count_nonzero(degrees)} {placed.nodes} 11\n".encode())
+        for population in placed.populations:
+            projections = placed.from_source(population)
+            for start, stop in ranges(out_degrees(projections, population), TEXT_BATCH):
+                indptr, target, _ = targets(projections, start, stop)
+                out = np.empty((target.size + 3 * (stop - start)) * NUMBER, np.uint8)
+                first = population.first + start
+                own = weights[first - placed.first : first - placed.first + stop - start]
+                file.write(out[: hyperedge_lines(out, first, indptr, target, placed.first - 1, own)].data)
+                counter.add(target.size)
+        file.write(b"1\n" * placed.nodes)
+
+
+def _weights(placed: PlacedNeurons, request: Request) -> Tuple[np.ndarray, np.ndarray, float]:
+    """Return the weight and the out-degree of each node, and the scale. A constant input has no spikes."""
+    counts = [
+        np.zeros(p.size) if p.coding == "current" or p.spike_count is None else p.spike_count.ravel().astype(np.float64)
+        for p in placed.populations
+    ]
+    degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
+    weights, scale = scaled(np.concatenate(counts), degrees > 0, request.options.scale, 1.0)
+    return weights, degrees, scale
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    need_counts(graph, request)
+    placed = PlacedNeurons(graph, request)
+    if placed.nodes > LARGEST_SUM:
+        raise UsageError(f"{placed.nodes:,} nodes are more than partitioners hold ({LARGEST_SUM:,})")
+    _weights(placed, request)
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    placed = PlacedNeurons(graph, request)
+    return (len(str(placed.nodes)) + 1) * placed.edges + 16 * placed.nodes
+
+
+FORMAT = Format("hMETIS, KaHyPar, Mt-KaHyPar", ".hgr", write, _size, 2e7, _check, partial=True, own_options=("scale",))

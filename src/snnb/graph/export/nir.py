@@ -1,0 +1,235 @@
+"""`nir`: a NIR graph of layers, written by its own library (Pedersen et al., Nature Communications 15:8122, 2024).
+
+A population is an `IF` node, images with channels first. Each projection is a node before it, `Conv2d`, `SumPool2d`
+(the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and NIR adds what arrives at a
+node. Thresholds are 1. `Flatten` stands before a matrix. What NIR cannot say is in the description (`nir.losses`).
+"""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
+
+import h5py
+import numpy as np
+
+from snnb.core.errors import ResourceError, UsageError, how_to_install
+from snnb.graph.export.description import weighting_of
+from snnb.graph.export.nir_layers import Convolution, WindowSum, convolution_of, window_sum_of
+from snnb.graph.export.request import UNSAFE, Format, Request
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import GraphProjection
+from snnb.graph.synapse_graph import SynapseGraph
+
+LARGEST_MATRIX = 1 << 28  # numbers: a GiB
+Linear = Union[Convolution, WindowSum, None]  # None: a matrix
+Node = object  # of the library, which has no types
+
+
+class Layers:
+    """How each projection is written, and which populations are images there.
+
+    Attributes
+    ----------
+    images : set of str
+    linear : list of list
+        For each projection, what its connections are; a matrix stands for all of them.
+    """
+
+    def __init__(self, graph: SynapseGraph) -> None:
+        self.images = {graph.populations[0].name} if len(graph.populations[0].shape) == 3 else set()
+        self.linear: List[List[Linear]] = [[None] for _ in graph.projections]
+        for population in graph.populations[1:]:
+            inbound = [k for k, p in enumerate(graph.projections) if p.target is population]
+            for k in inbound:
+                self.linear[k] = _linear(graph.projections[k], self.images)
+            sums = [k for k in inbound if isinstance(self.linear[k][0], WindowSum)]
+            if sums and len(inbound) > 1:  # the factor is the neuron's: all that arrives would be multiplied
+                for k in sums:
+                    self.linear[k] = _convolutions(graph.projections[k])
+            if all(None not in self.linear[k] for k in inbound):
+                self.images.add(population.name)
+
+
+def _linear(projection: GraphProjection, images: Set[str]) -> List[Linear]:
+    if projection.source.name not in images:
+        return [None]
+    pooling = window_sum_of(projection)
+    return _convolutions(projection) if pooling is None else [pooling]
+
+
+def _convolutions(projection: GraphProjection) -> List[Linear]:
+    found: List[Linear] = [convolution_of(connection) for connection in projection.connections]
+    return [None] if None in found else found
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a node a population, and one or more a projection; see `Format`."""
+    nir, layers, names = load_library(), Layers(graph), node_names(graph)
+    threshold, counter = request.threshold, request.counter(graph.number_of_edges())
+    first = graph.populations[0]
+    nodes: Dict[str, Node] = {names[first.name]: nir.Input(np.array(_shape(first, layers)))}
+    edges: List[Tuple[str, str]] = []
+    for population in graph.populations[1:]:
+        resistance = np.ones(_shape(population, layers), np.float32)
+        bias: Optional[np.ndarray] = population.bias.astype(np.float64) / threshold
+        for number, projection in enumerate(graph.projections):
+            if projection.target is not population:
+                continue
+            unit = (
+                threshold if projection.source is first else 1.0
+            )  # a spike of the input is 1, others a threshold high
+            for part, linear in enumerate(layers.linear[number]):
+                if isinstance(linear, WindowSum):
+                    mean = (linear.mean / unit).astype(np.float32)
+                    resistance = np.ascontiguousarray(np.broadcast_to(mean, resistance.shape))
+                chain = _chain(nir, projection, linear, unit, bias, layers)
+                bias = None  # added once
+                labels = [f"{number:04d}_{part}_{kind}" for kind in chain]
+                nodes.update(zip(labels, chain.values()))
+                way = [names[projection.source.name], *labels, names[population.name]]
+                edges.extend(zip(way, way[1:]))
+            counter.add(projection.number_of_edges)
+        nodes[names[population.name]] = nir.IF(r=resistance, v_threshold=np.ones(resistance.shape, np.float32))
+    for population in _last(graph):
+        name = f"{names[population.name]}_output"
+        nodes[name] = nir.Output(np.array(_shape(population, layers)))
+        edges.append((names[population.name], name))
+    written = nir.NIRGraph(nodes, edges)
+    if h5py.version.version_tuple[0] < 3:  # which does not take strings in lists; TensorFlow 2.2 needs it
+        written.edges = np.array(edges, h5py.string_dtype())
+    nir.write(str(path), written)
+
+
+def _chain(
+    nir: ModuleType,
+    projection: GraphProjection,
+    linear: Linear,
+    unit: float,
+    bias: Optional[np.ndarray],
+    layers: "Layers",
+) -> Dict[str, Node]:
+    """Return the nodes from a source to its target, one behind the other; weights and bias are in thresholds."""
+    source, target = projection.source, projection.target
+    if isinstance(linear, WindowSum):
+        size, stride, padding = (np.array(value) for value in (linear.size, linear.stride, linear.padding))
+        return {"sum": nir.SumPool2d(size, stride, padding)}
+    if linear is None:
+        flat = nir.Flatten({"input": np.array(_shape(source, layers))}, 0, -1)
+        before = {"flatten": flat} if source.name in layers.images else {}
+        return {**before, "matrix": _matrix(nir, projection, unit, bias)}
+    convolution = _conv2d(nir, projection, linear, unit, bias)
+    if target.name in layers.images:
+        return {"convolution": convolution}
+    flat = nir.Flatten({"input": np.array(_channels_first(target.shape))}, 0, -1)
+    return {"convolution": convolution, "flatten": flat}
+
+
+def load_library() -> ModuleType:
+    """Return `nir`; `UsageError` where it is not installed."""
+    try:
+        import nir
+    except ImportError as error:
+        raise UsageError(f"format nir needs the library nir: {how_to_install('nir')}") from error
+    return nir
+
+
+def node_names(graph: SynapseGraph) -> Dict[str, str]:
+    """Return the name of each population's node: names of populations may hold what names in HDF5 may not."""
+    return {p.name: f"{number:04d}_{UNSAFE.sub('_', p.name)}" for number, p in enumerate(graph.populations)}
+
+
+def _conv2d(
+    nir: ModuleType, projection: GraphProjection, linear: Convolution, unit: float, bias: Optional[np.ndarray]
+) -> Node:
+    filters = projection.target.shape[-1]
+    added = np.zeros(filters) if bias is None else bias.reshape(-1, filters)[0]  # the same at all positions
+    return nir.Conv2d(
+        input_shape=np.array(projection.source.shape[:2]),
+        weight=(linear.weight / unit).astype(np.float32),
+        stride=np.array(linear.stride),
+        padding=np.array(linear.padding),
+        dilation=np.array(linear.dilation),
+        groups=1,
+        bias=added.astype(np.float32),
+    )
+
+
+def _matrix(nir: ModuleType, projection: GraphProjection, unit: float, bias: Optional[np.ndarray]) -> Node:
+    columns, rows = node_order(projection.source), node_order(projection.target)
+    matrix = (projection.to_scipy().T.toarray()[rows][:, columns] / unit).astype(np.float32)
+    if bias is None or not bias.any():
+        return nir.Linear(weight=matrix)
+    return nir.Affine(weight=matrix, bias=bias.ravel()[rows].astype(np.float32))
+
+
+def node_order(population: GraphPopulation) -> np.ndarray:
+    """Return the indices of the population's neurons in the order that they have in NIR: channels first.
+
+    Returns
+    -------
+    ndarray of int64, shape (size,)
+    """
+    numbers = np.arange(population.size).reshape(population.shape)
+    return numbers.transpose(2, 0, 1).ravel() if len(population.shape) == 3 else numbers.ravel()
+
+
+def _shape(population: GraphPopulation, layers: Layers) -> Tuple[int, ...]:
+    return _channels_first(population.shape) if population.name in layers.images else (population.size,)
+
+
+def _channels_first(shape: Sequence[int]) -> Tuple[int, ...]:
+    return (shape[2], shape[0], shape[1])
+
+
+def _last(graph: SynapseGraph) -> List[GraphPopulation]:
+    sources = {projection.source.name for projection in graph.projections}
+    return [population for population in graph.populations if population.name not in sources]
+
+
+def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+    losses = [
+        f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
+        "subtraction, later ones with reset to v_reset, 0, and files have no word for the former",
+        "threshold: a neuron spikes when its potential is at least 1, NIR's when it is above 1",
+        "time: NIR's dv/dt = r I; a step here adds r I once, and a spike passes all layers in the same step",
+    ]
+    if request.initial_potential:
+        losses.append(
+            f"start: neurons start at {request.initial_potential / request.threshold:g} of their threshold; "
+            "NIR's have no initial potential"
+        )
+    losses += [
+        f"random: the softmax layer {population.name} is written as IF; its spikes are drawn from softmax of its input"
+        for population in graph.populations
+        if population.coding == "random"
+    ]
+    return {"nir": {"nodes": node_names(graph), "threshold": 1.0, "losses": losses}}
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    load_library()
+    for projection in graph.projections:
+        if weighting_of(projection) == "maximum":
+            raise UsageError(
+                f"{projection.target.name} takes the maximum of each window, for which NIR has no node; "
+                "`snnb parse --max-pool average` replaces it"
+            )
+    for projection, linear in zip(graph.projections, Layers(graph).linear):
+        if None in linear and projection.source.size * projection.target.size > LARGEST_MATRIX:
+            raise ResourceError(
+                f"{projection.source.name} → {projection.target.name} ({projection.rule}) is no layer of NIR, and as "
+                f"matrix it has {projection.source.size * projection.target.size:,} weights, more than "
+                f"{LARGEST_MATRIX:,}; take sonata or npz"
+            )
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    total = 8.0 * graph.number_of_nodes() + 4000 * (len(graph.populations) + len(graph.projections))
+    for projection, linear in zip(graph.projections, Layers(graph).linear):
+        if None in linear:
+            total += 4.0 * projection.source.size * projection.target.size
+        total += sum(layer.weight.nbytes for layer in linear if isinstance(layer, Convolution))
+    return total
+
+
+FORMAT = Format("what reads NIR", ".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, stated=_stated)

@@ -1,0 +1,59 @@
+"""`npz`: a directory of scipy CSR matrices, one a projection, for `scipy.sparse.load_npz`; and the table of nodes."""
+
+import zipfile
+from pathlib import Path
+from typing import Callable, Iterable, Tuple
+
+import numpy as np
+
+from snnb.graph.export.nodes import node_table
+from snnb.graph.export.request import BATCH, Format, Request, file_name
+from snnb.graph.projection import GraphProjection
+from snnb.graph.store import index_dtype
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.npy import write_member
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a sparse matrix a projection; see `Format`."""
+    path.mkdir()
+    counter = request.counter(3 * graph.number_of_edges())
+    scale = request.rate_scale(graph)
+    for number, projection in enumerate(graph.projections):
+        edges = projection.number_of_edges
+        dtype = index_dtype(max(edges, projection.target.size))
+        indptr = np.concatenate([[0], np.cumsum(projection.out_degrees)]).astype(dtype)
+        shape = np.array([projection.source.size, projection.target.size])
+        with zipfile.ZipFile(str(path / f"{file_name(number, projection)}.npz"), "w") as archive:
+            write_member(archive, "format", np.array(b"csr"))
+            write_member(archive, "shape", shape)
+            write_member(archive, "indptr", indptr)
+            for name, kind in (("indices", dtype), ("data", np.dtype(np.float32)), ("edge", np.dtype(np.float32))):
+                _stream(archive, name, kind, edges, _values(projection, name, scale, counter.add))
+    with (path / "nodes.npz").open("wb") as file:
+        np.savez(file, **node_table(graph, request))
+
+
+def _values(projection: GraphProjection, name: str, scale: float, done: Callable[[int], None]) -> Iterable[np.ndarray]:
+    for batch in projection.edge_batches(BATCH, scale):
+        done(batch.source.size)
+        if name == "indices":
+            yield batch.target - projection.target.first
+        else:
+            yield batch.weight if name == "data" else batch.edge
+
+
+def _stream(archive: zipfile.ZipFile, name: str, dtype: np.dtype, size: int, parts: Iterable[np.ndarray]) -> None:
+    """Write an array whose parts come one by one: npz is a zip of npy files, and npy a short head and the values."""
+    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+        head: Tuple[str, bool, Tuple[int, ...]] = (np.lib.format.dtype_to_descr(dtype), False, (size,))
+        np.lib.format.write_array_header_1_0(file, dict(zip(("descr", "fortran_order", "shape"), head)))
+        for part in parts:
+            file.write(part.astype(dtype, copy=False).data.cast("B"))  # zipfile counts items, it must count bytes
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    return 12.0 * graph.number_of_edges() + 60.0 * graph.number_of_nodes()
+
+
+FORMAT = Format("scipy", "_npz", write, _size, 6e7, directory=True, own_options=("rate_unit",))

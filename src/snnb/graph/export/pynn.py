@@ -1,0 +1,65 @@
+"""`pynn`: a directory of connection lists for PyNN's `FromFileConnector`, two a projection.
+
+Indices count inside each population. `…_excitatory.txt` holds the weights that are not negative, `…_inhibitory.txt` the
+negative ones with their sign, as PyNN wants them for current-based synapses; a list without synapses is left out. The
+delay is such that spikes of all paths meet (`first_steps_of`): a time step from layer to layer, more where a connection
+skips layers. Average poolings weigh the mean. `nodes.csv` has the biases.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from snnb.graph.export.description import delay_steps_of
+from snnb.graph.export.nodes import NODES_FILE, write_node_csv
+from snnb.graph.export.request import TEXT_BATCH, Format, Request, file_name
+from snnb.graph.synapse_graph import SynapseGraph
+
+HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a list of connections a projection; see `Format`."""
+    from snnb.graph.export.digits import NUMBER
+    from snnb.graph.export.lines import connection_lines
+
+    path.mkdir()
+    counter = request.counter(graph.number_of_edges())
+    write_node_csv(path / NODES_FILE, graph.populations)
+    step = max(1.0, 1.0 if graph.recording is None else graph.recording.dt_ms)
+    delays = delay_steps_of(graph)
+    out = np.empty(TEXT_BATCH * 5 * NUMBER, np.uint8)
+    for number, projection in enumerate(graph.projections):
+        delay = step * delays[projection]
+        tail = np.frombuffer(f" {delay}\n".encode(), np.uint8)
+        name = file_name(number, projection)
+        lists = [path / f"{name}_excitatory.txt", path / f"{name}_inhibitory.txt"]
+        with lists[0].open("wb") as excitatory, lists[1].open("wb") as inhibitory:
+            for file in (excitatory, inhibitory):
+                file.write(HEADER)
+            for batch in projection.edge_batches(TEXT_BATCH):
+                negative = batch.weight < 0
+                for file, which in ((excitatory, ~negative), (inhibitory, negative)):
+                    end = connection_lines(
+                        out,
+                        batch.source[which] - projection.source.first,
+                        batch.target[which] - projection.target.first,
+                        batch.weight[which],
+                        tail,
+                        request.options.exact,
+                    )
+                    file.write(out[:end].data)
+                counter.add(batch.source.size)
+        for empty in lists:
+            if empty.stat().st_size == len(HEADER):  # PyNN cannot read a list without lines
+                empty.unlink()
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    digits = [len(str(p.source.size)) + len(str(p.target.size)) for p in graph.projections]
+    edge = 27 if request.options.exact else 18
+    edges = sum(p.number_of_edges * (both + edge) for p, both in zip(graph.projections, digits))
+    return edges + 60 * graph.number_of_nodes()
+
+
+FORMAT = Format("PyNN", "_pynn", write, _size, 5e6, directory=True, simulates=True)

@@ -1,0 +1,136 @@
+"""`sanafe`: a network in SANA-FE's netlist, which its `load_net(path, arch, use_netlist_format=True)` reads.
+
+Group k (`g`) is population k; neurons count from 0 in each. Behind the populations stand groups of relays: a synapse
+takes a time step there, so the spikes of a connection that skips layers wait in neurons that spike a step after their
+only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds to
+1/64. Everything is in units of the threshold, which is 1. Each core of tile 0 has the next 1024 neurons until they
+are mapped elsewhere.
+(Boyle et al., IEEE TCAD 44(8), 2025; SLAM-Lab/SANA-FE, netlist format.)
+"""
+
+from pathlib import Path
+from typing import BinaryIO, Dict, List, Tuple
+
+import numpy as np
+
+from snnb.core.errors import ResourceError, UsageError
+from snnb.graph.export.description import delay_steps_of
+from snnb.graph.export.request import TEXT_BATCH, Counter, Format, Request
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import GraphProjection
+from snnb.graph.synapse_graph import SynapseGraph
+
+LIMIT = 50_000_000  # edges; SANA-FE 2.1.1 takes some 760 bytes of memory for each: 38 GB
+CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.1 writes over its end without a check
+UNITS = "synapse_hw_name=synapse dendrite_hw_name=dendrite soma_hw_name=soma"
+SOMA = "threshold=1 reset=0 reverse_reset_mode=none reset_mode"
+RESETS = {"subtraction": "soft", "zero": "hard"}
+Relays = Dict[Tuple[str, int], int]
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: groups, biases, synapses, mapping; see `Format`."""
+    if request.initial_potential:
+        raise UsageError(
+            "format sanafe has no word for neurons that do not start at 0, as this simulation's with "
+            "--initial-potential: simulate without it, or use `snnb crosscheck --with sanafe`"
+        )
+    relays, threshold = relays_of(graph), request.threshold
+    reset = RESETS[request.reset]
+    number = {population.name: k for k, population in enumerate(graph.populations)}
+    by_name = {population.name: population for population in graph.populations}
+    sizes = [population.size for population in graph.populations] + [by_name[name].size for name, _ in relays]
+    counter = request.counter(graph.number_of_edges())
+    with path.open("wb") as file:
+        for population in graph.populations:
+            mode = reset if number[population.name] else "hard"
+            file.write(f"g {population.size} {UNITS} log_spikes=1 {SOMA}={mode}\n".encode())
+        for name, _ in relays:
+            file.write(f"g {by_name[name].size} {UNITS} log_spikes=0 {SOMA}=hard\n".encode())
+        for population in graph.populations[1:]:
+            _write_biases(file, number[population.name], population, threshold)
+        for (name, steps), group in relays.items():
+            before = relays.get((name, steps - 1), number[name])
+            for i in range(by_name[name].size):
+                file.write(b"e %d.%d->%d.%d weight=1\n" % (before, i, group, i))
+        steps_of = delay_steps_of(graph)
+        for projection in graph.projections:
+            source = relays.get((projection.source.name, steps_of[projection] - 1), number[projection.source.name])
+            # A spike of the input is 1, all others are one threshold high.
+            unit = threshold if projection.source is graph.populations[0] else 1.0
+            _write_edges(file, projection, (source, number[projection.target.name]), unit, counter)
+        placed = 0
+        for group, size in enumerate(sizes):
+            file.writelines(b"& %d.%d@0.%d\n" % (group, i, (placed + i) // CORE) for i in range(size))
+            placed += size
+
+
+def relays_of(graph: SynapseGraph) -> Relays:
+    """Tell the groups of relays: of which population, how many steps late, and the number of the group.
+
+    A constant input needs none: its current is there at once, wherever it goes.
+    """
+    longest: Dict[str, int] = {}
+    for projection, steps in delay_steps_of(graph).items():
+        name = projection.source.name
+        longest[name] = max(longest.get(name, 1), steps)
+    found: Relays = {}
+    for population in graph.populations[0 if graph.populations[0].coding == "spikes" else 1 :]:
+        for steps in range(1, longest.get(population.name, 1)):
+            found[population.name, steps] = len(graph.populations) + len(found)
+    return found
+
+
+def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, threshold: float) -> None:
+    biases = population.bias.astype(np.float64).ravel() / threshold
+    for i in np.flatnonzero(biases).tolist():
+        file.write(f"n {group}.{i} bias={float(biases[i])!r}\n".encode())
+
+
+def _write_edges(
+    file: BinaryIO, projection: GraphProjection, groups: Tuple[int, int], unit: float, counter: Counter
+) -> None:
+    """Write a line a synapse; weights are divided by `unit`."""
+    from snnb.graph.export.digits import NUMBER
+    from snnb.graph.export.lines import arrow_lines
+
+    texts = [f"e {groups[0]}.", f"->{groups[1]}.", " weight="]
+    head, arrow, tail = (np.frombuffer(text.encode(), np.uint8) for text in texts)
+    out = np.empty(TEXT_BATCH * (3 * NUMBER + sum(map(len, texts)) + 1), np.uint8)
+    for batch in projection.edge_batches(TEXT_BATCH):
+        source, target = batch.source - projection.source.first, batch.target - projection.target.first
+        if unit == 1:
+            file.write(out[: arrow_lines(out, source, target, batch.weight, head, arrow, tail)].data)
+        else:  # float64, which the compiled writer does not take; only for the input at another threshold
+            for i, j, weight in zip(source.tolist(), target.tolist(), batch.weight.astype(np.float64) / unit):
+                file.write(f"{texts[0]}{i}{texts[1]}{j}{texts[2]}{float(weight)!r}\n".encode())
+        counter.add(batch.source.size)
+
+
+def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+    sizes = {population.name: population.size for population in graph.populations}
+    relays: List[Dict[str, object]] = [
+        {"group": group, "population": name, "steps_later": steps, "size": sizes[name]}
+        for (name, steps), group in relays_of(graph).items()
+    ]
+    added = sum(sizes[name] for name, _ in relays_of(graph))
+    cores = -(-(graph.number_of_nodes() + added) // CORE)
+    return {
+        "sanafe": {"threshold": 1.0, "cores": cores, "relays": relays, "added_neurons": added, "added_edges": added}
+    }
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    if graph.number_of_edges() > LIMIT:
+        raise ResourceError(
+            f"{graph.number_of_edges():,} edges are more than SANA-FE holds in usual memory ({LIMIT:,}); "
+            "take a smaller network, or npz"
+        )
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    edges = sum(p.number_of_edges * (40 + len(str(p.source.size)) + len(str(p.target.size))) for p in graph.projections)
+    return edges + 45.0 * graph.number_of_nodes() + 150 * len(graph.populations)
+
+
+FORMAT = Format("SANA-FE", "_sanafe.net", write, _size, 6e6, _check, simulates=True, stated=_stated)

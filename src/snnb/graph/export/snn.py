@@ -1,0 +1,79 @@
+"""`snn`: the binary hypergraph of AxonCUDA: a neuron and all its targets are one directed hyperedge.
+
+Little-endian: uint32 nodes, uint32 hyperedges; for each hyperedge uint32 number of targets, uint32 source, uint32
+targets, float32 weight: the rate of the source. Nodes count from 0. (EMJzero/AxonCUDA, includes/hgraph.hpp, "SNN binary
+hypergraph format".)
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from snnb.core.errors import UsageError
+from snnb.graph.adjacency import out_degrees, ranges, targets
+from snnb.graph.export.request import BATCH, Format, PlacedNeurons, Request, need_counts
+from snnb.graph.synapse_graph import SynapseGraph
+
+NUMBER = np.dtype("<u4")
+MOST_NODES = 2**32 - 1
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: a hyperedge for each neuron that has targets; see `Format`."""
+    placed, scale = PlacedNeurons(graph, request), request.rate_scale(graph)
+    degrees = [out_degrees(placed.from_source(population), population) for population in placed.populations]
+    counter = request.counter(placed.edges)
+    with path.open("wb") as file:
+        hyperedges = sum(int(np.count_nonzero(degree)) for degree in degrees)
+        file.write(np.array([placed.nodes, hyperedges], NUMBER).data)
+        for population, degree in zip(placed.populations, degrees):
+            projections, rate = placed.from_source(population), population.traffic() * scale
+            first = population.first - placed.first
+            for start, stop in ranges(degree, BATCH):
+                _, target, _ = targets(projections, start, stop)
+                file.write(_records(first + start, degree[start:stop], target - placed.first, rate[start:stop]).data)
+                counter.add(target.size)
+
+
+def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """Put the hyperedges of neurons `first`, `first` + 1 … one behind the other; those without targets have none.
+
+    Parameters
+    ----------
+    first : int
+    degree : ndarray of int64, shape (neurons,)
+    target : ndarray of int32 or int64
+        Of all of them, neuron after neuron.
+    rate : ndarray of float64, shape (neurons,)
+
+    Returns
+    -------
+    ndarray of uint32
+    """
+    sources = np.flatnonzero(degree)
+    number = degree[sources]
+    begin = np.cumsum(number + 3) - number - 3
+    records, is_target = np.empty(target.size + 3 * sources.size, NUMBER), np.ones(target.size + 3 * sources.size, bool)
+    for place, values in (
+        (begin, number),
+        (begin + 1, sources + first),
+        (begin + 2 + number, rate[sources].astype("<f4").view(NUMBER)),
+    ):
+        records[place], is_target[place] = values, False
+    records[is_target] = target
+    return records
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    need_counts(graph, request)
+    nodes = PlacedNeurons(graph, request).nodes
+    if nodes > MOST_NODES:
+        raise UsageError(f"{nodes:,} nodes are more than this format holds ({MOST_NODES:,}); take hmetis")
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    placed = PlacedNeurons(graph, request)
+    return 8 + 4 * placed.edges + 12 * placed.nodes
+
+
+FORMAT = Format("AxonCUDA", ".snn", write, _size, 5e7, _check, partial=True, own_options=("rate_unit",))

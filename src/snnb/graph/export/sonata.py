@@ -1,0 +1,222 @@
+"""`sonata`: a directory of SONATA files for libsonata and bmtk.
+
+The input is a population of virtual neurons, `input`, the others are point neurons, `snn`; ids count from 0 in each.
+(SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.) bmtk's PointNet builds it as it
+is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by subtraction, `iaf_psc_delta` one with
+reset to a value; neither leaks with this time constant. Average poolings weigh the mean, delays are those of
+`first_steps_of`.
+"""
+
+import json
+from pathlib import Path
+from typing import Dict, List, Sequence, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.graph.export.description import delay_steps_of
+from snnb.graph.export.nodes import node_table
+from snnb.graph.export.request import BATCH, Counter, Format, Request
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import GraphProjection
+from snnb.graph.synapse_graph import SynapseGraph
+
+INPUT, NODES = "input", "snn"
+NEURON, SYNAPSE = "neuron.json", "synapse.json"
+MODELS = {"subtraction": "nest:eprop_iaf", "zero": "nest:iaf_psc_delta"}
+NO_LEAK_MS = 1e18  # time constant with which exp(-dt / tau) is 1 in float64
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: nodes, edges and their indices; see `Format`."""
+    path.mkdir()
+    _write_nodes(graph, path, request)
+    edge_populations = _write_edges(graph, path, request)
+    _write_json(path / NEURON, _neuron_parameters(request))
+    _write_json(path / SYNAPSE, {})
+    nodes: Dict[str, object] = {INPUT: {"type": "virtual"}, NODES: {"type": "point_neuron"}}
+    circuit = {
+        "manifest": {"$BASE_DIR": "."},
+        "components": {"point_neuron_models_dir": "$BASE_DIR", "synaptic_models_dir": "$BASE_DIR"},
+        "networks": {
+            kind: [
+                {
+                    f"{kind}_file": f"$BASE_DIR/{kind}.h5",
+                    f"{kind[:-1]}_types_file": f"$BASE_DIR/{kind[:-1]}_types.csv",
+                    "populations": populations,
+                }
+            ]
+            for kind, populations in (("nodes", nodes), ("edges", {name: {} for name in edge_populations}))
+        },
+    }
+    _write_json(path / "circuit_config.json", circuit)
+
+
+def _write_json(path: Path, values: Dict[str, object]) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def _neuron_parameters(request: Request) -> Dict[str, object]:
+    """Return parameters with which NEST's neuron adds up the weights of what arrives.
+
+    A current (`I_e`) does nothing to a neuron without leak: biases arrive as spikes (docs/other-simulators.md).
+    """
+    shared: Dict[str, object] = {
+        "C_m": 1.0,
+        "E_L": 0.0,
+        "V_m": request.initial_potential / request.threshold,
+        "V_th": 1.0,
+        "tau_m": NO_LEAK_MS,
+        "I_e": 0.0,
+        "t_ref": 0.0,
+    }
+    return shared if request.reset == "subtraction" else {**shared, "V_reset": 0.0}
+
+
+def _create(path: Path) -> h5py.File:
+    file = h5py.File(str(path), "w")
+    file.attrs["magic"] = np.uint32(0x0A7A)
+    file.attrs["version"] = np.array([0, 1], np.uint32)
+    return file
+
+
+def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
+    table, inputs = node_table(graph, request), graph.populations[0].size
+    with _create(path / "nodes.h5") as file:
+        for name, part in ((INPUT, slice(0, inputs)), (NODES, slice(inputs, None))):
+            group = file.create_group(f"nodes/{name}")
+            types = table["population"][part].astype(np.uint64)
+            ids = np.arange(types.size, dtype=np.uint64)
+            index = table["index"][part]
+            columns: Dict[str, np.ndarray] = {
+                "node_id": ids,
+                "node_type_id": types,
+                "node_group_id": np.zeros(ids.size, np.uint64),
+                "node_group_index": ids,
+                **{f"0/index_{axis}": index[:, axis] for axis in range(index.shape[1])},
+                **{f"0/{name}": table[name][part] for name in ("bias", "rate", "spike_count") if name in table},
+            }
+            for column, values in columns.items():
+                group.create_dataset(column, data=values, track_times=False)
+    lines = ["node_type_id pop_name layer model_type model_template dynamics_params coding"]
+    for number, population in enumerate(graph.populations):
+        model = f"point_neuron {MODELS[request.reset]} {NEURON}" if number else "virtual virtual NULL"
+        coding = population.coding or "none"
+        lines.append(f"{number} {_quoted(population.name)} {population.layer} {model} {coding}")
+    (path / "node_types.csv").write_text("\n".join(lines) + "\n")
+
+
+def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]:
+    """Write the edges from the input, and those among the others; return the names of these populations."""
+    counter = request.counter(2 * graph.number_of_edges())
+    numbered = list(enumerate(graph.projections))
+    own = graph.populations[:1], graph.populations[1:]
+    written = []
+    with _create(path / "edges.h5") as file:
+        file.attrs.update(graph.describe(request.options.rate_unit))
+        for sources, source in zip(own, (INPUT, NODES)):
+            projections = [(number, p) for number, p in numbered if p.source in sources]
+            if projections:
+                written.append(f"{source}_{NODES}")
+                group = file.create_group(f"edges/{written[-1]}")
+                nodes = ((source, sources), (NODES, own[1]))
+                _write_edge_population(group, nodes, projections, graph, request, counter)
+    delays, dt = delay_steps_of(graph), 1.0 if graph.recording is None else graph.recording.dt_ms
+    lines = ["edge_type_id source target rule model_template dynamics_params delay"]
+    for number, projection in numbered:
+        names = " ".join(_quoted(p.name) for p in (projection.source, projection.target))
+        delay = dt * delays[projection]
+        rule = _quoted(projection.rule) if " " in projection.rule else projection.rule
+        lines.append(f"{number} {names} {rule} static_synapse {SYNAPSE} {delay}")
+    (path / "edge_types.csv").write_text("\n".join(lines) + "\n")
+    return written
+
+
+def _write_edge_population(
+    group: h5py.Group,
+    nodes: Tuple[Tuple[str, Sequence[GraphPopulation]], Tuple[str, Sequence[GraphPopulation]]],
+    projections: Sequence[Tuple[int, GraphProjection]],
+    graph: SynapseGraph,
+    request: Request,
+    counter: Counter,
+) -> None:
+    """Write the edges between two node populations, and their indices.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    nodes : pair of (str, sequence of GraphPopulation)
+        Names of the node populations of the sources and of the targets, and what is in them.
+    projections : sequence of (int, GraphProjection)
+        With their edge types.
+    graph : SynapseGraph
+    request : Request
+    counter : Counter
+        Told of each edge twice.
+    """
+    from snnb.graph.export.sonata_index import RunCounter, write_indices
+
+    edges, scale = sum(p.number_of_edges for _, p in projections), request.rate_scale(graph)
+    whole = np.dtype(np.uint32 if edges < 2**32 else np.uint64)
+    kinds: Dict[str, np.dtype] = {
+        "source_node_id": np.dtype(np.uint64),
+        "target_node_id": np.dtype(np.uint64),
+        "edge_type_id": np.dtype(np.uint16),
+        "edge_group_index": whole,
+        "0/syn_weight": np.dtype(np.float32),
+        "0/edge": np.dtype(np.float32),
+    }
+    if graph.recording is not None:
+        kinds["0/rate"] = np.dtype(np.float32)
+    columns = {name: group.create_dataset(name, (edges,), kind, track_times=False) for name, kind in kinds.items()}
+    # All edges are in group 0: a dataset that is all fill value and takes no room.
+    group.create_dataset("edge_group_id", (edges,), np.uint16, chunks=True, fillvalue=0, track_times=False)
+    for end, (name, _) in zip(("source_node_id", "target_node_id"), nodes):
+        columns[end].attrs["node_population"] = name
+    first_source, first_target = (populations[0].first for _, populations in nodes)
+    runs = RunCounter(), RunCounter()
+    done = 0
+    for number, projection in projections:
+        rate = projection.source.edge_rate(scale)
+        for batch in projection.edge_batches(BATCH, scale):
+            part = slice(done, done + batch.source.size)
+            values: Dict[str, np.ndarray] = {
+                "source_node_id": batch.source - first_source,
+                "target_node_id": batch.target - first_target,
+                "edge_type_id": np.full(batch.source.size, number),
+                "edge_group_index": np.arange(part.start, part.stop),
+                "0/syn_weight": batch.weight,
+                "0/edge": batch.edge,
+            }
+            if "0/rate" in columns:
+                values["0/rate"] = rate[batch.source - projection.source.first]
+            for name, column in columns.items():  # converted here: HDF5 does it slowly
+                column[part] = values[name].astype(kinds[name], copy=False)
+            runs[0].add(batch.source)
+            runs[1].add(batch.target)
+            done = part.stop
+            counter.add(batch.source.size)
+    counts = runs[0].runs, runs[1].runs
+    write_indices(group, nodes[0][1], nodes[1][1], [p for _, p in projections], counts, counter.add)
+
+
+def _quoted(name: str) -> str:
+    """Return a name as a field of a table whose fields are separated by spaces."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    return 51.0 * graph.number_of_edges() + 100.0 * graph.number_of_nodes()
+
+
+FORMAT = Format(
+    "libsonata, bmtk",
+    "_sonata",
+    write,
+    _size,
+    2e7,
+    directory=True,
+    simulates=True,
+    input_apart=True,
+    own_options=("rate_unit",),
+)

@@ -1,0 +1,143 @@
+"""The two indices of a SONATA edge file: the edges of each node, as ranges of consecutive edge ids.
+
+(SONATA data format, version 0.1, "Edges: indices": Dai et al., PLOS Computational Biology 16(2), 2020.)
+
+libsonata's own `write_indices` sorts all edges in memory, 45 bytes an edge. Here nothing is sorted: edges are in order
+of source and then target, so that those of a source follow from its degree, and, walking the targets in ascending
+order, a source that comes up for the k-th time does so by its k-th edge.
+"""
+
+from typing import Callable, Iterator, Sequence, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.core.compiled import compiled
+from snnb.graph.adjacency import in_degrees, out_degrees, ranges
+from snnb.graph.adjacency import sources as sources_of
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import GraphProjection
+
+CHUNK = 1 << 16  # edges indexed at a time
+
+Lists = Iterator[Tuple[np.ndarray, np.ndarray]]  # for neuron after neuron: indptr, and ranges [from, to) of edge ids
+
+
+class RunCounter:
+    """Count the runs of equal values in an array that comes in parts."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self._last = -1
+
+    def add(self, values: np.ndarray) -> None:
+        """Count on; `values` are not negative."""
+        if values.size:
+            self.runs += int(np.count_nonzero(values[1:] != values[:-1])) + int(values[0] != self._last)
+            self._last = int(values[-1])
+
+
+def write_indices(
+    group: h5py.Group,
+    sources: Sequence[GraphPopulation],
+    targets: Sequence[GraphPopulation],
+    projections: Sequence[GraphProjection],
+    runs: Tuple[int, int],
+    done: Callable[[int], None],
+) -> None:
+    """Write `indices/source_to_target` and `indices/target_to_source`, under libsonata's and bmtk's names.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        The edge population.
+    sources, targets : sequence of GraphPopulation
+        The two node populations.
+    projections : sequence of GraphProjection
+        From the ones to the others, in the order of their edges.
+    runs : (int, int)
+        The number of ranges: how often the source, and the target, changes from edge to edge, the first included.
+    done : callable
+        Told of the edges whose target is indexed.
+    """
+    offsets = np.cumsum([0] + [projection.number_of_edges for projection in projections]).tolist()
+    kinds = (
+        ("source_to_target", sources, runs[0], _by_source),
+        ("target_to_source", targets, runs[1], _by_target),
+    )
+    for name, populations, most, lists in kinds:
+        index, nodes = group.create_group(f"indices/{name}"), sum(population.size for population in populations)
+        of_node = index.create_dataset("node_id_to_ranges", (nodes, 2), np.uint64, track_times=False)
+        index["node_id_to_range"] = of_node  # bmtk's name for it, a hard link
+        of_range = index.create_dataset("range_to_edge_id", (most, 2), np.uint64, track_times=False)
+        node = written = 0
+        for population in populations:
+            for indptr, edges in lists(population, projections, offsets):
+                neurons = indptr.size - 1
+                first = np.empty(neurons + 1, np.int64)
+                merged = merge_adjacent(indptr, edges, first)
+                first += written
+                of_node[node : node + neurons] = np.stack([first[:-1], first[1:]], axis=1).astype(np.uint64)
+                of_range[written : written + merged] = edges[:merged]
+                node, written = node + neurons, written + merged
+                if lists is _by_target:
+                    done(int(indptr[-1]))
+
+
+def _by_source(population: GraphPopulation, projections: Sequence[GraphProjection], offsets: Sequence[int]) -> Lists:
+    """List the edges of each source, a range for each of its projections."""
+    own = [(p, offset) for p, offset in zip(projections, offsets) if p.source is population]
+    ends = [offset + np.cumsum(projection.out_degrees) for projection, offset in own]
+    begins = [end - projection.out_degrees for end, (projection, _) in zip(ends, own)]
+    for start, stop in ranges(out_degrees([p for p, _ in own], population), CHUNK):
+        edges = np.zeros((stop - start, len(own), 2), np.uint64)
+        for k, (begin, end) in enumerate(zip(begins, ends)):
+            edges[:, k, 0], edges[:, k, 1] = begin[start:stop], end[start:stop]
+        flat = edges.reshape(-1, 2)
+        some = flat[:, 0] < flat[:, 1]
+        indptr = np.concatenate([[0], np.cumsum(some.reshape(stop - start, -1).sum(axis=1))])
+        yield indptr, flat[some]
+
+
+def _by_target(population: GraphPopulation, projections: Sequence[GraphProjection], offsets: Sequence[int]) -> Lists:
+    """List the edges of each target one by one."""
+    own = [(p, offset) for p, offset in zip(projections, offsets) if p.target is population]
+    to = [projection for projection, _ in own]
+    following = np.zeros(max((p.source.first + p.source.size for p in to), default=0), np.int64)
+    for projection, offset in own:
+        nodes = slice(projection.source.first, projection.source.first + projection.source.size)
+        following[nodes] = offset + np.cumsum(projection.out_degrees) - projection.out_degrees
+    degrees = in_degrees(to, population)
+    buffer = np.empty((max(CHUNK, int(degrees.max(initial=0))), 2), np.uint64)
+    for start, stop in ranges(degrees, CHUNK):
+        indptr, source = sources_of(to, start, stop)
+        edges = buffer[: source.size]
+        next_edges(source, following, edges)
+        yield indptr, edges
+
+
+@compiled
+def next_edges(source: np.ndarray, following: np.ndarray, edges: np.ndarray) -> None:
+    """Write the next edge of each source as a range of one, and count it in `following`, int64 by node id."""
+    for k in range(source.size):
+        edge = following[source[k]]
+        following[source[k]] = edge + 1
+        edges[k, 0] = edge
+        edges[k, 1] = edge + 1
+
+
+@compiled
+def merge_adjacent(indptr: np.ndarray, edges: np.ndarray, first: np.ndarray) -> int:
+    """Merge ranges of a neuron that follow upon each other, in place; `first` receives where each neuron's begin."""
+    merged = 0
+    for neuron in range(indptr.size - 1):
+        first[neuron] = merged
+        for k in range(indptr[neuron], indptr[neuron + 1]):
+            if merged > first[neuron] and edges[merged - 1, 1] == edges[k, 0]:
+                edges[merged - 1, 1] = edges[k, 1]
+            else:
+                edges[merged, 0] = edges[k, 0]
+                edges[merged, 1] = edges[k, 1]
+                merged += 1
+    first[indptr.size - 1] = merged
+    return merged

@@ -1,0 +1,107 @@
+"""`spinemap`: the three text files of SpiNeMap and NeuroXplorer.
+
+`connection_info.txt` has a line `source target target …` for each neuron with synapses, `weight_info.txt` the line
+`source weight weight …` in the same order, `spike_info.txt` a line `neuron time time …` for each neuron: whole steps,
+sample k offset by k × the steps of a sample. `nodes.csv` has population, index, bias and spike count of each neuron.
+"""
+
+from pathlib import Path
+from typing import Optional, Tuple
+
+import numpy as np
+
+from snnb.core.errors import InputError, UsageError
+from snnb.graph.adjacency import out_degrees, ranges, targets
+from snnb.graph.export.nodes import NODES_FILE, write_node_csv
+from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
+from snnb.graph.fields import LARGEST
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.npy import load_archive
+
+LENGTHS = ("num_samples", "num_steps")
+FIRST = "first_sample"  # stated where it is not 0
+AGAIN = "simulate again with --record-spikes"
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph: connections, weights and spike times; see `Format`."""
+    from snnb.graph.export.digits import NUMBER
+    from snnb.graph.export.lines import neighbour_lines, weight_lines
+
+    path.mkdir()
+    placed, exact = PlacedNeurons(graph, request), request.options.exact
+    counter = request.counter(placed.edges)
+    write_node_csv(path / NODES_FILE, placed.populations, placed.first)
+    with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
+        for population in placed.populations:
+            projections = placed.from_source(population)
+            for start, stop in ranges(out_degrees(projections, population), TEXT_BATCH):
+                indptr, target, weight = targets(projections, start, stop)
+                out = np.empty((target.size + stop - start) * NUMBER, np.uint8)
+                first = population.first + start
+                connections.write(out[: neighbour_lines(out, first, indptr, target, placed.first)].data)
+                weights.write(out[: weight_lines(out, first, indptr, weight, placed.first, exact)].data)
+                counter.add(target.size)
+    with (path / "spike_info.txt").open("wb") as spikes:
+        for population in placed.populations:
+            spikes.write(_spike_lines(_there(request.spike_times), population, population.first - placed.first).data)
+
+
+def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndarray:
+    """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
+    from snnb.graph.export.digits import NUMBER
+    from snnb.graph.export.lines import number_lines
+
+    spikes, steps = spikes_of(path, population)
+    order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
+    times = (spikes[:, 0] * steps + spikes[:, 2])[order]
+    indptr = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
+    out = np.empty((times.size + population.size) * NUMBER, np.uint8)
+    return out[: number_lines(out, first, indptr, times)]
+
+
+def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
+    """Read a population's spikes, int64 of shape (spikes, 3): sample, neuron, step; and how many steps a sample has.
+
+    Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.
+    """
+    if population.coding == "current":
+        return np.empty((0, 3), np.int64), 1
+    found = load_archive(path, AGAIN, names=[population.name, *LENGTHS, FIRST], must=[population.name, *LENGTHS])
+    samples, steps, first = (found.get(name, np.array(0)) for name in (*LENGTHS, FIRST))
+    spikes = found[population.name]
+    whole = all(values.dtype.kind in "iu" for values in (spikes, samples, steps, first))
+    whole = whole and samples.shape == steps.shape == first.shape == ()
+    if not whole or spikes.ndim != 2 or spikes.shape[1] != 3 or int(samples) * int(steps) > LARGEST:
+        raise InputError(f"{path}: {population.name} is no list of spikes; {AGAIN}")
+    spikes = spikes.astype(np.int64) - [int(first), 0, 0]
+    if (spikes < 0).any() or (spikes >= [int(samples), population.size, int(steps)]).any():
+        raise InputError(f"{path}: spikes of {population.name} do not fit its {population.size} neurons; {AGAIN}")
+    return spikes, int(steps)
+
+
+def _there(path: Optional[Path]) -> Path:
+    if path is None or not path.exists():
+        raise UsageError("spinemap needs the times of spikes; simulate with --record-spikes K, and export that graph")
+    return path
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    need_counts(graph, request)
+    if graph.class_name is not None:
+        raise UsageError(
+            f"spinemap writes the spike times of samples of all classes, and this graph is of {graph.class_name} only; "
+            "export the graph of all samples"
+        )
+    for population in PlacedNeurons(graph, request).populations:
+        spikes_of(_there(request.spike_times), population)
+
+
+def _size(graph: SynapseGraph, request: Request) -> float:
+    placed = PlacedNeurons(graph, request)
+    times = 0 if request.spike_times is None else request.spike_times.stat().st_size
+    return (len(str(placed.nodes)) + (22 if request.options.exact else 13)) * placed.edges + 80 * placed.nodes + times
+
+
+FORMAT = Format("SpiNeMap, NeuroXplorer", "_spinemap", write, _size, 8e6, _check, partial=True, directory=True)

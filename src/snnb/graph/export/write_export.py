@@ -1,0 +1,196 @@
+"""Write a graph in another program's format: streamed, estimated first, whole or not at all."""
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Mapping, Optional
+
+from snnb.core.errors import ResourceError, UsageError
+from snnb.core.options import option_name
+from snnb.core.progress import Progress, silent
+from snnb.graph.export import (
+    csv,
+    graphml,
+    hmetis,
+    metis,
+    networkx,
+    nir,
+    npz,
+    parquet,
+    parts,
+    pynn,
+    sanafe,
+    snn,
+    sonata,
+    spinemap,
+)
+from snnb.graph.export.description import describe
+from snnb.graph.export.export_options import DEFAULTS, ExportOptions
+from snnb.graph.export.nodes import COLUMNS, write_node_csv
+from snnb.graph.export.request import Format, PlacedNeurons, Request
+from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.target import DESCRIPTION, beside, check_target, made_beside, nodes_beside
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.atomic import flushed_meanwhile, remove_partial, written_whole
+from snnb.io.files import disk_full_told
+
+FORMATS: Dict[str, Format] = {
+    "networkx": networkx.FORMAT,
+    "csv": csv.FORMAT,
+    "npz": npz.FORMAT,
+    "parquet": parquet.FORMAT,
+    "parts": parts.FORMAT,
+    "sonata": sonata.FORMAT,
+    "spinemap": spinemap.FORMAT,
+    "nir": nir.FORMAT,
+    "pynn": pynn.FORMAT,
+    "sanafe": sanafe.FORMAT,
+    "metis": metis.FORMAT,
+    "hmetis": hmetis.FORMAT,
+    "snn": snn.FORMAT,
+    "graphml": graphml.FORMAT,
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an export will take."""
+
+    edges: int
+    size_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export has written."""
+
+    path: Path
+    format: str
+    edges: int
+    size_bytes: int
+    seconds: float
+    origin: Optional[Mapping[str, str]] = None
+
+
+def estimate(graph: SynapseGraph, format: str, options: ExportOptions = DEFAULTS) -> Estimate:
+    """Estimate size and time of an export without writing anything."""
+    return _estimate(graph, find_format(format), Request(options))
+
+
+def _estimate(graph: SynapseGraph, described: Format, request: Request) -> Estimate:
+    edges = PlacedNeurons(graph, request).edges if described.partial else graph.number_of_edges()
+    return Estimate(edges, round(described.size(graph, request)), edges / described.edges_per_second)
+
+
+def export(
+    graph: SynapseGraph,
+    format: str,
+    target: Path,
+    options: ExportOptions = DEFAULTS,
+    *,
+    force: bool = False,
+    spike_times: Optional[Path] = None,
+    origin: Optional[Mapping[str, str]] = None,
+    simulated: Optional[Simulated] = None,
+    progress: Progress = silent,
+) -> Export:
+    """Write the graph in another program's format.
+
+    Parameters
+    ----------
+    graph : SynapseGraph
+    format : str
+        One of `FORMATS`.
+    target : Path
+        File or directory (as the format has it) to write; it appears under this name only when it is complete.
+    options : ExportOptions
+    force : bool
+        Replace a file, or a directory that an export has made.
+    spike_times : Path, optional
+        spike_times.npz of the simulation, which spinemap needs.
+    origin : mapping, optional
+        Which graph it is, for the description: its stamp and the SHA-256 of its file. Then a format that is a file has
+        a description too, `NAME.json` beside it.
+    simulated : Simulated, optional
+        The simulation that the spike counts are from, for the description.
+    progress : Progress
+        Told of the edges written.
+
+    Raises
+    ------
+    UsageError
+        For an unknown format, an option that the graph cannot meet, or a target that exists; with `force`, one that is
+        neither a file nor what an export has made.
+    ResourceError
+        If the estimated size does not fit on the disk, or a library's need not into memory.
+    """
+    described = find_format(format)
+    request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
+    refuse_foreign_options(format, options)
+    sidecar = not described.directory and (described.sidecar or origin is not None)
+    nodes_head = ",".join(COLUMNS) if described.nodes_beside else None
+    check_target(target, FORMATS, force=force, sidecar=sidecar, nodes_head=nodes_head)
+    remove_partial(target)
+    if described.simulates:
+        graph = graph.with_pool_weight("mean")
+    if described.check is not None:
+        described.check(graph, request)
+    expected = _estimate(graph, described, request)
+    _refuse_full_disk(expected.size_bytes, format, target)
+    stated = describe(graph, format, described, request, origin=origin)
+    begin = time.monotonic()
+    others = [nodes_beside(target)] * described.nodes_beside + [beside(target)] * sidecar
+    outdated = [path for path in made_beside(target, FORMATS, ",".join(COLUMNS)) if path not in others]
+    whole = written_whole(target, force=force, beside=others, outdated=outdated)
+    with whole as temporary, disk_full_told(temporary.parent):
+        _write(graph, described, request, temporary, stated)
+        if described.nodes_beside:
+            write_node_csv(nodes_beside(temporary), graph.populations)
+        if sidecar:
+            beside(temporary).write_text(_json(stated))
+    files_written = target.iterdir() if described.directory else [target]
+    size = sum(path.stat().st_size for path in files_written)
+    return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
+
+
+def _write(graph: SynapseGraph, described: Format, request: Request, path: Path, stated: Mapping[str, object]) -> None:
+    """Write file or directory; a directory with its description."""
+    with flushed_meanwhile(path):
+        described.write(graph, path, request)
+    if described.directory:
+        files = sorted(entry.name for entry in path.iterdir())
+        (path / DESCRIPTION).write_text(_json({**stated, "files": files}))
+
+
+def find_format(name: str) -> Format:
+    """Return the format of that name; `UsageError` where there is none."""
+    if name not in FORMATS:
+        raise UsageError(f"format {name!r} is unknown; use one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def refuse_foreign_options(format: str, options: ExportOptions) -> None:
+    """Refuse what only other formats can do, rather than leave it out in silence."""
+    for name in ExportOptions.model_fields:
+        having = [other for other, described in FORMATS.items() if name in described.own_options]
+        if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
+            option = option_name(ExportOptions, name)
+            raise UsageError(f"{option} is for --format {', '.join(having)}, not for {format}; leave it out")
+
+
+def _json(stated: Mapping[str, object]) -> str:
+    return json.dumps(stated, indent=2) + "\n"
+
+
+def _refuse_full_disk(size: int, format: str, target: Path) -> None:
+    from rich.filesize import decimal
+
+    free = shutil.disk_usage(str(target.parent)).free
+    if size > free:
+        raise ResourceError(
+            f"{target}: {format} will take about {decimal(size)}, the disk has {decimal(free)} free; "
+            "give --output on another disk, or another format"
+        )

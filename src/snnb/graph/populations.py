@@ -1,0 +1,175 @@
+"""Populations of neurons and what is known of each neuron."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Iterator, Optional, Sequence, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.graph import fields
+from snnb.io.text import is_name
+
+CODINGS = ("spikes", "current", "random")
+MOST_AXES = 8
+POOL_WEIGHTS = ("one", "mean")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What the spike counts were recorded over.
+
+    Attributes
+    ----------
+    num_samples, num_timesteps : int
+        Samples, and time steps counted in each.
+    warm_up : int
+        Time steps left out before them.
+    dt_ms : float
+        Length of a time step in milliseconds.
+    """
+
+    num_samples: int
+    num_timesteps: int
+    warm_up: int
+    dt_ms: float
+
+    @property
+    def steps(self) -> int:
+        """Time steps over all samples."""
+        return self.num_samples * self.num_timesteps
+
+    def rate_scale(self, unit: str) -> float:
+        """Return the factor from spikes per time step to `unit`: `step`, `hz`, or `sample`."""
+        return {"step": 1.0, "hz": 1000.0 / self.dt_ms, "sample": float(self.num_timesteps)}[unit]
+
+
+class GraphPopulation:
+    """The neurons of the input or of one spiking layer; consecutive ids in Keras order (row, column, channel).
+
+    Attributes
+    ----------
+    name : str
+        The parsed layer's name.
+    layer : str
+        Its Keras class.
+    shape : tuple of int
+    first, size : int
+        Id of the first neuron, and how many there are.
+    coding : {"spikes", "current", "random"} or None
+        `current`: a constant input, whose rate is a mean current and whose traffic is 0. `random`: the softmax layer,
+        whose spikes are drawn. None in a graph without spike counts.
+    """
+
+    def __init__(self, group: h5py.Group, recording: Optional[Recording], first: int) -> None:
+        self.name = fields.text(group, "name")
+        self.layer = fields.text(group, "layer")
+        if not is_name(self.name) or not self.layer.isidentifier():
+            raise fields.wrong(group, "has no name, or no layer")
+        self.shape = fields.integers(group, "shape", range(1, MOST_AXES + 1))
+        self.size = math.prod(self.shape)
+        if first + self.size > fields.LARGEST:
+            raise fields.wrong(group, f"has {self.size:,} neurons, which cannot be")
+        self.first = fields.integer(group, "first_id", first, first)
+        self.coding: Optional[str] = None if recording is None else fields.text(group, "coding", CODINGS)
+        self._recording = recording
+        kind = "<i8" if first else "<f8"  # the input's may be a current
+        self._counts = None if recording is None else fields.dataset(group, "spike_count", [kind], self.shape)
+        self._bias = fields.dataset(group, "bias", ["<f4"], self.shape[-1:]) if "bias" in group else None
+
+    def __repr__(self) -> str:
+        return f"<GraphPopulation {self.name}: {self.layer}, shape {self.shape}>"
+
+    @cached_property
+    def spike_count(self) -> Optional[np.ndarray]:
+        """Spikes (int64) or the input's spikes or current (float64), summed over samples and steps."""
+        if self._counts is None:
+            return None
+        counts = fields.values(self._counts)
+        fields.require_finite(self._counts, counts, least=-np.inf if self.coding == "current" else 0)
+        return counts
+
+    @cached_property
+    def rate(self) -> Optional[np.ndarray]:
+        """Spikes per time step (float64) in the population's shape; None without spike counts."""
+        if self.spike_count is None or self._recording is None:
+            return None
+        return self.spike_count / self._recording.steps
+
+    @cached_property
+    def bias(self) -> np.ndarray:
+        """Normalised bias (float32) in the population's shape, in thresholds per step; 0 where the layer has none."""
+        if self._bias is None:
+            return np.zeros(self.shape, np.float32)
+        bias = fields.values(self._bias)
+        fields.require_finite(self._bias, bias)
+        return np.broadcast_to(bias, self.shape)
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether the file has biases: those of layers with a kernel."""
+        return self._bias is not None
+
+    @cached_property
+    def _rate32(self) -> np.ndarray:
+        return np.ones(self.size, np.float32) if self.rate is None else self.rate.ravel().astype(np.float32)
+
+    def edge_rate(self, scale: float) -> np.ndarray:
+        """Return float32(rate × scale), flat: what weights are multiplied by; 1 without spike counts."""
+        if self.rate is None or scale == 1:
+            return self._rate32
+        return (self.rate.ravel() * scale).astype(np.float32)
+
+    def traffic(self) -> np.ndarray:
+        """Return spikes per time step (float64), flat; 0 where the population passes on a current."""
+        if self.rate is None or self.coding == "current":
+            return np.zeros(self.size)
+        return self.rate.ravel()
+
+
+@dataclass(frozen=True)
+class Node:
+    """One neuron: its population, index in the population's shape, rate per time step, spike count and bias."""
+
+    population: str
+    index: Tuple[int, ...]
+    rate: Optional[float]
+    spike_count: Optional[float]
+    bias: float
+
+
+class Nodes:
+    """All neurons by id, as a sequence: `len`, iteration over ids, `nodes[n]`."""
+
+    def __init__(self, populations: Sequence[GraphPopulation]) -> None:
+        self._populations = populations
+        self._firsts = np.array([population.first for population in populations])
+
+    def __len__(self) -> int:
+        last = self._populations[-1]
+        return last.first + last.size
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self)))
+
+    def __contains__(self, node: object) -> bool:
+        return isinstance(node, (int, np.integer)) and 0 <= int(node) < len(self)
+
+    def __getitem__(self, node: int) -> Node:
+        population = self.population(node)
+        index = tuple(int(i) for i in np.unravel_index(node - population.first, population.shape))
+        rate, count = population.rate, population.spike_count
+        return Node(
+            population.name,
+            index,
+            None if rate is None else float(rate[index]),
+            None if count is None else count[index].item(),
+            float(population.bias[index]),
+        )
+
+    def population(self, node: int) -> GraphPopulation:
+        """Return the population that a node belongs to; KeyError if there is no such node."""
+        if node not in self:
+            raise KeyError(f"node {node} does not exist; ids run from 0 to {len(self) - 1}")
+        return self._populations[int(np.searchsorted(self._firsts, node, side="right")) - 1]

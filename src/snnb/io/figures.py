@@ -1,0 +1,99 @@
+"""Figures: names are drawn as plain text, and equal pictures give files of equal bytes."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Dict, List, Sequence
+
+import matplotlib
+import matplotlib.style
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from snnb.io.colours import HUES
+from snnb.io.text import printable
+
+DPI = 120
+UNSTATED = {".svg": "Date", ".pdf": "CreationDate"}  # what would make equal plots differ
+# How every picture looks, whatever a person's own matplotlibrc says; a function that draws one is decorated with it.
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=HUES),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": "medium",
+    "figure.titlesize": "large",
+    "figure.titleweight": "bold",
+    "font.size": 10.0,
+    "grid.color": "#e4e4e4",
+    "legend.fontsize": "small",
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+}
+styled = matplotlib.style.context(["default", STYLE])
+LABEL = 0.16  # inches that the label of a row needs
+
+
+def plain(name: str, longest: int = 32) -> str:
+    """Return a name as text that matplotlib draws as it is: `$` begins no formula, and every character is in the font.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    longest : int
+        Number of characters. In a longer name, `…` replaces the middle.
+    """
+    text = printable(name).replace("\n", "\\n")
+    if len(text) > longest:
+        begin = (longest - 1) // 2
+        text = f"{text[:begin]}…{text[begin + 1 - longest :]}"
+    drawn = "".join(char if ord(char) in _glyphs() else "?" for char in text)
+    return drawn.replace("$", r"\$")
+
+
+def legend_width(names: Sequence[str], columns: int) -> float:
+    """Return the width in inches of a legend with so many columns."""
+    return columns * max(2.6, 0.5 + 0.08 * max(map(len, names), default=0))
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, SVG (its text is text) or PDF, by the ending of the name; equal plots give equal bytes."""
+    figure.tight_layout()
+    with matplotlib.rc_context({"svg.hashsalt": "snnb", "svg.fonttype": "none"}):
+        figure.savefig(path, dpi=DPI, metadata={UNSTATED.get(path.suffix.lower(), "Software"): None})
+
+
+def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
+    """Name rows at the left, as many as there is room for; the last always.
+
+    Parameters
+    ----------
+    axes : Axes
+        Whose height and limits do not change any more.
+    middles : ndarray of float, shape (rows,)
+        The middle of each row, ascending.
+    names : sequence of str
+        The name of each.
+    """
+    height = axes.figure.get_figheight() * axes.get_position().height
+    low, high = sorted(axes.get_ylim())
+    least = LABEL / height * (high - low)
+    chosen: List[int] = []
+    for i in range(len(names)):
+        last = i == len(names) - 1
+        while last and chosen and middles[i] - middles[chosen[-1]] < least:
+            chosen.pop()
+        if not chosen or middles[i] - middles[chosen[-1]] >= least:
+            chosen.append(i)
+    axes.set_yticks(middles[chosen])
+    axes.set_yticklabels([plain(names[i]) for i in chosen], fontsize="x-small")
+
+
+@lru_cache(maxsize=1)
+def _glyphs() -> Dict[int, int]:
+    glyphs: Dict[int, int] = get_font(findfont(FontProperties())).get_charmap()
+    return glyphs

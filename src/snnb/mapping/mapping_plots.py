@@ -1,0 +1,211 @@
+"""Pictures of a mapping: which layer sits where on the mesh, and what the cores and links carry.
+
+Both are drawn as rasters, so that a mesh of a million cores takes no longer than one of twenty. Of a large mesh only
+the part is shown that has cores in use.
+"""
+
+from pathlib import Path
+from typing import NamedTuple, Sequence, Tuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.sparse import csr_matrix
+
+from snnb.io.colours import layer_colours
+from snnb.io.figures import label_rows, save, styled
+from snnb.mapping.map_network import MappedNetwork
+from snnb.mapping.mesh import link_loads
+
+WHOLE = 64  # cores along a side up to which the whole mesh is shown
+MOST_PIXELS = 640  # along a side of a raster
+LARGEST_CORE = 48  # pixels of a core along a side
+DETAILED, FILLED = 8, 24  # pixels of a core from which all its layers are shown, and how full it is
+EMPTY, UNUSED, LINE = (0.93, 0.93, 0.93), (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)
+LOADS, LINKS = "Blues", "OrRd"  # maps of colours
+ROW, LOWEST, HIGHEST, WIDTH = 0.12, 5.0, 16.0, 9.0  # inches
+MOST_TICKS = 12
+
+
+class View(NamedTuple):
+    """The part of the mesh that is shown.
+
+    Attributes
+    ----------
+    x, y : int
+        Its first column and row.
+    width, height : int
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@styled
+def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
+    """Draw which layer sits where.
+
+    A core is a square, filled as far as it holds neurons, in the colours of its layers side by side. Where there are
+    too many cores for that, how full it is is left out, or it has the colour of the layer that it has most of.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, SVG or PDF file, by its ending.
+    mapped : MappedNetwork
+    """
+    view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
+    names = [population.name for population in mapped.network.populations]
+    figure = Figure(figsize=(WIDTH, float(np.clip(2 + ROW * len(names), LOWEST, HIGHEST))))
+    axes, legend = figure.subplots(1, 2, gridspec_kw={"width_ratios": (30, 1)})
+    _show(axes, _layers_raster(mapped, view), view)
+    axes.set_title(_title("layers", mapped, view))
+    legend.imshow(layer_colours(len(names))[:, None], aspect="auto")
+    legend.set_xticks([])
+    save_with_rows(figure, legend, names, path)
+
+
+@styled
+def plot_traffic(path: Path, mapped: MappedNetwork) -> None:
+    """Draw the spikes that each core sends and receives, and those over each link, both directions together.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, SVG or PDF file, by its ending.
+    mapped : MappedNetwork
+    """
+    view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
+    cores, across, along = _loads(mapped, view)
+    scales = [Normalize(0, max(1e-12, float(load.max(initial=0)))) for load in (cores, np.append(across, along))]
+    raster, margin = _lattice(cores, across, along, scales)
+    figure = Figure(figsize=(WIDTH, LOWEST + 1))
+    axes, left, right = figure.subplots(1, 3, gridspec_kw={"width_ratios": (30, 1, 1)})
+    _show(axes, raster, view, margin)
+    axes.set_title(_title("spikes a sample", mapped, view))
+    figure.colorbar(ScalarMappable(scales[0], LOADS), cax=left, label="into and out of a core")
+    figure.colorbar(ScalarMappable(scales[1], LINKS), cax=right, label="over a link, both ways")
+    save(figure, path)
+
+
+def save_with_rows(figure: Figure, legend: Axes, names: Sequence[str], path: Path) -> None:
+    """Write a figure whose legend is a column of rows, with the names of as many as there is room for."""
+    legend.set_ylim(len(names) - 0.5, -0.5)
+    legend.yaxis.tick_right()
+    label_rows(legend, np.arange(len(names)), names)
+    save(figure, path)
+
+
+def _view(places: np.ndarray, mesh: Tuple[int, int]) -> View:
+    """Choose the whole mesh, or of a large one the part in use and one place around it."""
+    if max(mesh) <= WHOLE or not len(places):
+        return View(0, 0, *mesh)
+    low = np.maximum(places.min(axis=0) - 1, 0)
+    high = np.minimum(places.max(axis=0) + 2, mesh)
+    return View(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+
+
+def _title(what: str, mapped: MappedNetwork, view: View) -> str:
+    mesh = mapped.hardware.mesh
+    part = "" if (view.width, view.height) == mesh else ", the part in use"
+    return f"{what} on {mapped.hardware.name}, {mesh[0]}×{mesh[1]} cores{part}"
+
+
+def _show(axes: Axes, raster: np.ndarray, view: View, margin: float = 0.5) -> None:
+    """Show a raster, shape (height, width, 3), as that part of the mesh; it ends `margin` behind the last cores."""
+    ends = (view.x + view.width - 1 + margin, view.y + view.height - 1 + margin)
+    extent = (view.x - margin, ends[0], view.y - margin, ends[1])
+    axes.imshow(raster, extent=extent, origin="lower", interpolation="nearest")
+    axes.set_anchor("E")  # beside the legend
+    axes.set_xlabel("x")
+    axes.set_ylabel("y")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1))
+
+
+def _members(mapped: MappedNetwork) -> csr_matrix:
+    """Neurons of each core in each population: shape (cores, populations)."""
+    sizes = [population.size for population in mapped.network.populations]
+    of = np.repeat(np.arange(len(sizes)), sizes)
+    shape = (len(mapped.place), len(sizes))
+    return csr_matrix((np.ones(of.size, np.int64), (mapped.core, of)), shape=shape)
+
+
+def _layers_raster(mapped: MappedNetwork, view: View) -> np.ndarray:
+    """Pixels of the cores: shape (height, width, 3)."""
+    pixels = max(1, min(LARGEST_CORE, MOST_PIXELS // max(view.width, view.height)))
+    raster = np.empty((view.height * pixels, view.width * pixels, 3))
+    raster[:] = UNUSED if pixels == 1 else EMPTY
+    members, limit = _members(mapped), mapped.hardware.neurons_per_core
+    colours = layer_colours(members.shape[1])
+    inside = pixels - 1 if pixels >= DETAILED else pixels
+    for core in np.flatnonzero(mapped.cost.neurons):
+        row = slice(members.indptr[core], members.indptr[core + 1])
+        layers, neurons = members.indices[row], members.data[row]
+        x, y = (mapped.place[core] - (view.x, view.y)) * pixels
+        if pixels < DETAILED:
+            raster[y : y + pixels, x : x + pixels] = colours[layers[np.argmax(neurons)]]
+            continue
+        filled = max(1, int(np.ceil(inside * neurons.sum() / limit))) if pixels >= FILLED else inside
+        order = np.argsort(layers)
+        ends = np.cumsum(neurons[order]) / neurons.sum()
+        column = np.searchsorted(ends, (np.arange(inside) + 0.5) / inside)
+        raster[y : y + filled, x : x + inside] = colours[layers[order][column]]
+    if pixels >= DETAILED:
+        raster[pixels - 1 :: pixels] = LINE
+        raster[:, pixels - 1 :: pixels] = LINE
+    return raster
+
+
+def _loads(mapped: MappedNetwork, view: View) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spikes of the cores, shape (height, width), and of the links along x and along y; -1 where no core is in use."""
+    rows, columns = slice(view.y, view.y + view.height), slice(view.x, view.x + view.width)
+    links = link_loads(mapped.traffic, mapped.place, mapped.hardware.mesh)
+    across = (links.right + links.left)[rows, view.x : view.x + view.width - 1]
+    along = (links.up + links.down)[view.y : view.y + view.height - 1, columns]
+    cores = np.full((view.height, view.width), -1.0)
+    used = mapped.cost.neurons > 0
+    x, y = (mapped.place[used] - (view.x, view.y)).T
+    cores[y, x] = (mapped.cost.spikes_in + mapped.cost.spikes_out)[used]
+    return cores, across, along
+
+
+def _lattice(
+    cores: np.ndarray, across: np.ndarray, along: np.ndarray, scales: Sequence[Normalize]
+) -> Tuple[np.ndarray, float]:
+    """Pixels of cores with the links between them, and half a core; of many, the most loaded of each few is shown."""
+    few = -(-max(cores.shape) * 4 // (2 * MOST_PIXELS))
+    cores, across, along = (_coarse(load, few) for load in (cores, _padded(across, cores), _padded(along, cores)))
+    pixels = max(3, min(LARGEST_CORE, MOST_PIXELS // max(cores.shape)))
+    link = max(1, pixels // 3)
+    body = pixels - link
+    height, width = cores.shape
+    raster = np.ones((height, pixels, width, pixels, 3))
+    blues, reds = (matplotlib.colormaps[name] for name in (LOADS, LINKS))
+    colour = np.where((cores < 0)[..., None], EMPTY, blues(scales[0](np.maximum(cores, 0)))[..., :3])
+    raster[:, :body, :, :body] = colour[:, None, :, None]
+    thick = max(1, body // 2)
+    middle = slice((body - thick) // 2, (body - thick) // 2 + thick)
+    raster[:, middle, :-1, body:] = reds(scales[1](across))[:, None, :-1, None, :3]
+    raster[:-1, body:, :, middle] = reds(scales[1](along))[:-1, None, :, None, :3]
+    whole = raster.reshape(height * pixels, width * pixels, 3)
+    return whole[:-link, :-link], body / pixels / 2 if few == 1 else 0.5
+
+
+def _padded(load: np.ndarray, cores: np.ndarray) -> np.ndarray:
+    """Give the loads of links a row or column more, so that each core has one."""
+    return np.pad(load, [(0, more - less) for more, less in zip(cores.shape, load.shape)])
+
+
+def _coarse(load: np.ndarray, few: int) -> np.ndarray:
+    """Take the largest of each `few` × `few`."""
+    padded = np.pad(load, [(0, -length % few) for length in load.shape], constant_values=-1.0)
+    height, width = (length // few for length in padded.shape)
+    blocks: np.ndarray = padded.reshape(height, few, width, few).max(axis=(1, 3))
+    return blocks

@@ -1,0 +1,148 @@
+"""Read a parsed model's file (MODEL_parsed.h5) with h5py alone: its layers become volumes and projections."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+
+import h5py
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5
+from snnb.io.text import is_name
+from snnb.network.assemble import Entry, assemble
+from snnb.network.geometry import Shape
+from snnb.network.network import INPUT, Network
+
+REMEDY = "write the model again with `snnb parse --force`"
+BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError)
+
+
+def read_network(path: Path) -> Network:
+    """Read a parsed model, all its weights into memory; see `open_network`."""
+    with open_network(path) as network:
+        return network.in_memory()
+
+
+@contextmanager
+def open_network(path: Path) -> Iterator[Network]:
+    """Open a parsed model; kernels are read when they are asked for, while the file is open.
+
+    Parameters
+    ----------
+    path : Path
+        An HDF5 file that Keras wrote with `model.save`: a functional or sequential model with one input.
+
+    Raises
+    ------
+    InputError
+        The file is missing or broken, is not such a model, or has a layer without neurons of its own that nothing here
+        understands; the message names the layer.
+    ResourceError
+        A layer has more neurons than this machine's memory can hold numbers for.
+    """
+    with open_hdf5(path, REMEDY) as file:
+        try:
+            network = assemble(path, _entries(path, file))
+        except BROKEN as error:
+            line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"{path}: not a Keras model as `snnb parse` writes it ({type(error).__name__}: {line}); {REMEDY}"
+            ) from error
+        yield network
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array of a layer in the open file; see `Array`."""
+
+    path: Path
+    dataset: h5py.Dataset
+    what: str
+
+    @property
+    def shape(self) -> Shape:
+        """Its shape, for which nothing is read."""
+        return tuple(self.dataset.shape)
+
+    def __array__(self, dtype: Optional[np.dtype] = None) -> np.ndarray:
+        """Read it as float32; `InputError` where a value is not finite."""
+        try:
+            values = np.asarray(self.dataset[()]).astype(np.float32, copy=False)
+        except RAISED_BY_HDF5 as error:
+            raise damaged(self.path, error, REMEDY) from error
+        # A sum is finite when its terms are, overflow apart, and needs no array of booleans as large as the kernel.
+        with np.errstate(invalid="ignore", over="ignore"):
+            suspicious = not np.isfinite(values.sum())
+        if suspicious and not np.isfinite(values).all():
+            raise InputError(f"{self.path}: {self.what} holds NaN or infinite values; train the model again")
+        return values
+
+
+def _entries(path: Path, file: h5py.File) -> List[Entry]:
+    model = json_attribute(file, "model_config", path, REMEDY)
+    config = model["config"]
+    entries = _sequential(config) if model["class_name"] == "Sequential" else config["layers"]
+    names: Dict[str, str] = {}  # Keras's name of a layer to ours: the input is always called `input`
+    found: List[Entry] = []
+    for entry in entries:
+        own, kind = _name(path, entry["config"]["name"]), str(entry["class_name"])
+        inbound = _inbound(path, own, entry["inbound_nodes"])
+        unknown = [name for name in inbound if name not in names]
+        if unknown:
+            raise InputError(
+                f"{path}: layer {own} is fed by {unknown[0]!r}, which does not stand before it in the file; {REMEDY}"
+            )
+        if kind != "InputLayer" and own == INPUT:
+            raise InputError(f"{path}: a layer that is no input is called {INPUT}; give it another name")
+        names[own] = INPUT if kind == "InputLayer" else own
+        arrays = _arrays(path, file, own)
+        found.append(Entry(names[own], kind, {**entry["config"]}, tuple(names[name] for name in inbound), arrays))
+    return found
+
+
+def _name(path: Path, name: Any) -> str:
+    if not isinstance(name, str) or not is_name(name):
+        raise InputError(f"{path}: a layer is called {str(name)[:50]!r}, which is no name; {REMEDY}")
+    return name
+
+
+def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Write the layers of a sequential model as a functional model's, each fed by the one before it."""
+    layers = list(config["layers"])
+    if layers[0]["class_name"] != "InputLayer":
+        shape = layers[0]["config"]["batch_input_shape"]
+        layers.insert(0, {"class_name": "InputLayer", "config": {"name": INPUT, "batch_input_shape": shape}})
+    chain = [None, *(layer["config"]["name"] for layer in layers)]
+    return [
+        {**layer, "inbound_nodes": [] if before is None else [[[before, 0, 0, {}]]]}
+        for before, layer in zip(chain, layers)
+    ]
+
+
+def _inbound(path: Path, name: str, nodes: Sequence[Any]) -> List[str]:
+    if len(nodes) > 1:
+        raise InputError(f"{path}: layer {name} is used {len(nodes)} times; give each use a layer of its own")
+    if not nodes:
+        return []
+    for inbound, node, tensor, *_ in nodes[0]:
+        if node or tensor:
+            raise InputError(
+                f"{path}: layer {name} takes tensor {tensor} of use {node} of {inbound}; only the first exists"
+            )
+    return [entry[0] for entry in nodes[0]]
+
+
+def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, StoredArray]:
+    """Arrays of numbers of a layer, by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
+    group = file["model_weights"].get(layer)
+    if not isinstance(group, h5py.Group):
+        return {}
+    found: Dict[str, StoredArray] = {}
+    for written in group.attrs.get("weight_names", []):
+        name = written.decode("utf-8") if isinstance(written, bytes) else str(written)
+        array, last = group.get(name), name.rsplit("/", 1)[-1].split(":")[0]
+        if isinstance(array, h5py.Dataset) and array.dtype.kind == "f" and array.shape is not None:
+            found[last] = StoredArray(path, array, f"{last} of layer {layer}")
+    return found

@@ -1,0 +1,13 @@
+"""The stages, in order: the one place where they are listed."""
+
+from typing import Dict
+
+from snnb.pipeline import graph, parse, prepare, simulate, train
+from snnb.pipeline import map as mapping
+from snnb.pipeline.stage import AnyStage
+
+STAGES: Dict[str, AnyStage] = {
+    stage.name: stage for stage in (prepare.STAGE, train.STAGE, parse.STAGE, simulate.STAGE, graph.STAGE, mapping.STAGE)
+}
+KINDS = tuple(stage.kind for stage in STAGES.values())
+CHAIN = [name for name, stage in STAGES.items() if not stage.optional]  # what `snnb run` runs

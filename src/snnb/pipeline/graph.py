@@ -1,0 +1,275 @@
+"""`graph`: the converted network and its spike counts become the synapse graph."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Literal, Mapping, Optional, Sequence, Tuple
+
+from pydantic import Field
+from typing_extensions import Annotated
+
+from snnb.core.errors import InputError, UsageError
+from snnb.core.memory import COMPILED
+from snnb.core.options import Flag, Options
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.graph.export.export_options import ExportOptions, RateUnit
+from snnb.io.files import require_disk
+from snnb.io.text import load_json
+from snnb.pipeline import prepare, simulate
+from snnb.pipeline.log_file import write_log
+from snnb.pipeline.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, result_of, unaltered
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import Kind, Record
+from snnb.rundir.staleness import stale_reason
+from snnb.simulation.file_names import ACCURACIES, BY_CLASS, SUMS
+
+if TYPE_CHECKING:
+    from snnb.graph.classes import SampleClass
+
+PoolWeight = Literal["one", "mean"]
+WEIGHTS = "weights"  # name of the graph without spike counts
+
+
+class GraphParams(Options):
+    """Which simulation the graph is weighted with, and how."""
+
+    simulation: Optional[str] = Field(
+        default=None, description="Stamp or path of a simulation of this run; by default the latest."
+    )
+    class_name: Annotated[Optional[str], Flag(name="--class", metavar="NAME")] = Field(
+        default=None, description="Weight edges with the spikes of one class only: its name, or its number from 0."
+    )
+    weights_only: bool = Field(default=False, description="Use the weights as edges; no simulation is needed.")
+    pool_weight: PoolWeight = Field(
+        default="one", description="Weight of a pooling synapse: one, or mean (1 / neurons in the window)."
+    )
+    rate_unit: RateUnit = Field(default="step", description="Unit of rates in the networkx file.")
+    networkx_limit: int = Field(
+        default=2_000_000, ge=0, le=2**63 - 1, description="Write the networkx file for at most this many edges."
+    )
+
+
+class GraphDetails(Record):
+    """The graph's size, and whether the networkx file was written; the class whose spikes it has, if not all."""
+
+    simulation: Optional[str]
+    class_name: Optional[str] = None
+    neurons: int
+    nodes: int
+    synapses: int
+    networkx: bool
+
+
+NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z(-class-[0-9]{{1,9}})?|{WEIGHTS})$"
+KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
+
+
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
+    """Return the parameters in force; the simulation is the latest unless another is given by stamp or path.
+
+    Raises
+    ------
+    UsageError
+        No such simulation is in the run, or in it no counts of that class.
+    """
+    once = {"simulation": None, "class_name": None, "weights_only": False}
+    params = params_in_force(KIND, {}, recorded(run, KIND), {**once, **given}, say)
+    if params.weights_only:
+        if params.simulation is not None:
+            raise UsageError("--weights-only uses no simulation; leave out --simulation")
+        if params.class_name is not None:
+            raise UsageError("--weights-only uses no spikes; leave out --class")
+        return params
+    records = run.records_of("simulate")
+    latest = simulate.in_force(run) or max(records, default=None)
+    stamp = latest if params.simulation is None else _stamp_in(run, params.simulation)
+    if stamp not in records:
+        there = ", ".join(records) or "none yet"
+        raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {there}")
+    params = params.model_copy(update={"simulation": stamp})
+    found = _class_of(run, params)
+    return params if found is None else params.model_copy(update={"class_name": found.name})
+
+
+def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]":
+    """Return the class whose spikes are asked for, of a simulation that is there; None for all samples."""
+    from snnb.graph.classes import choose_class, read_classes
+
+    if params.class_name is None:
+        return None
+    stamp, record = params.simulation, recorded(run, simulate.KIND, params.simulation)
+    _refuse_without_classes(run, params.class_name, "all" if record is None else record.params.by, f"{stamp} has")
+    remedy = f"`snnb simulate --repair {stamp}` makes it again"
+    path = unaltered(run, record, f"simulations/{stamp}/{BY_CLASS}", "the simulation wrote it", remedy)
+    return choose_class(read_classes(path, remedy), params.class_name)
+
+
+def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str) -> None:
+    if by != "class":
+        raise UsageError(
+            f"--class {wanted}: the simulation {which} no counts of classes; "
+            f"`snnb simulate --by class --run-dir {shlex.quote(str(run.path))}` makes one that has"
+        )
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Before a network is trained: a class needs a simulation that counts classes apart, and has to be one."""
+    from snnb.graph.classes import SampleClass, choose_class
+
+    given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
+    if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:
+        return
+    if given.get("weights_only"):
+        raise UsageError("--weights-only uses no spikes; leave out --class")
+    if simulated in planned.stages:
+        record, options = simulate.record_in_force(run), planned.given.get(simulated, {})
+        params = params_in_force(simulate.KIND, {}, record, options)
+        _refuse_without_classes(run, str(given["class_name"]), params.by, "has, or would have,")
+        prepared = None if planned.given.get(prepare.KIND.name) else recorded(run, prepare.KIND)
+        if prepared is not None:
+            names = enumerate(prepared.details.class_names)
+            choose_class([SampleClass(number, name, 1) for number, name in names], str(given["class_name"]))
+
+
+def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
+    """Return the stamp of a simulation given by stamp or path; None for a path outside the run."""
+    path = Path(simulation)
+    if path.name == simulation:
+        return simulation
+    return path.name if path.resolve().parent == (run.path / "simulations").resolve() else None
+
+
+def name_of(run: RunDirectory, params: GraphParams) -> str:
+    """Return the name of the graph's directory: its simulation's, with the number of the class if any; or `weights`."""
+    found = _class_of(run, params)
+    return (params.simulation or WEIGHTS) + (f"-class-{found.number}" if found is not None else "")
+
+
+def recorded_class(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the class whose spikes a graph of the run has; None for all samples."""
+    record = recorded(run, KIND, name)
+    return None if record is None else record.details.class_name
+
+
+def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the stamp of the simulation that a graph of the run was made of."""
+    record = recorded(run, KIND, name)
+    return None if record is None else record.details.simulation
+
+
+def again(run: RunDirectory, name: str) -> Sequence[str]:
+    """Return the options that make a graph again."""
+    if name == WEIGHTS:
+        return ("--weights-only",)
+    record = recorded(run, KIND, name)
+    if record is None:
+        return ("--simulation", name)
+    chosen = record.params.class_name
+    return ("--simulation", str(record.details.simulation), *(() if chosen is None else ("--class", chosen)))
+
+
+def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
+    """Return the paths of the converted network and, with a simulation, of the spike counts and the coding."""
+    if params.simulation is None:
+        return [f"parse/{run.model}_parsed.h5"]
+    folder = f"simulations/{params.simulation}"
+    counts = SUMS if params.class_name is None else BY_CLASS
+    return [f"{folder}/{run.model}_parsed.h5", f"{folder}/{counts}", f"{folder}/{ACCURACIES}"]
+
+
+def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
+    """Build the graph and write a directory in `graphs/`, with the name of the simulation."""
+    from snnb.graph.build import build_graph
+    from snnb.graph.export.write_export import export
+    from snnb.graph.graph_log import lines as log_lines
+
+    read = inputs(run, params)
+    _refuse_damaged(run, params, read)
+    parsed, counts, accuracies = (
+        [run.path / path for path in read] if params.simulation else (run.path / read[0], None, None)
+    )
+    require_disk(
+        run.path, sum((run.path / path).stat().st_size for path in read if (run.path / path).exists()), "graph"
+    )
+    of_class, name = _class_of(run, params), name_of(run, params)
+    with run.stage("graph", params, inputs=read, name=name) as output:
+        graph = build_graph(
+            parsed,
+            output.directory / f"{run.model}_graph.h5",
+            counts=counts,
+            coding=_coding(accuracies) if accuracies else {},
+            of_class=of_class,
+            pool_weight=params.pool_weight,
+            progress=progress,
+        )
+        edges, nodes = graph.number_of_edges(), graph.number_of_nodes()
+        lines = log_lines(graph)
+        writable = edges <= params.networkx_limit
+        if writable:
+            export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
+        else:
+            lines.append(
+                f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
+                f"open {run.model}_graph.h5 with snnb.graph.SynapseGraph, or use snnb export"
+            )
+        write_log(output.directory / "log.txt", run, params, lines)
+        neurons = nodes - graph.populations[0].size
+        output.metrics = {"neurons": neurons, "synapses": edges}
+        output.details = GraphDetails(
+            simulation=params.simulation,
+            class_name=None if of_class is None else of_class.shown,
+            neurons=neurons,
+            nodes=nodes,
+            synapses=edges,
+            networkx=writable,
+        )
+    return result_of(run, "graph", name)
+
+
+def _refuse_damaged(run: RunDirectory, params: GraphParams, read: Sequence[str]) -> None:
+    """Raise `InputError` when a file of a simulation is not as that simulation wrote it."""
+    if params.simulation is None:
+        return
+    record, remedy = run.record_of("simulate", params.simulation), f"`snnb simulate --repair {params.simulation}`"
+    for path in read:
+        unaltered(run, record, path, "the simulation wrote it", f"{remedy} makes it again")
+
+
+def _coding(path: Path) -> Mapping[str, str]:
+    remedy = f"`snnb simulate --repair {path.parent.name}` makes it again"
+    content = load_json(path, remedy)
+    coding = content.get("coding") if isinstance(content, dict) else None
+    if not isinstance(coding, dict) or not all(isinstance(value, str) for value in coding.values()):
+        raise InputError(f"{path} does not say how the populations are coded; {remedy}")
+    return coding
+
+
+def _needs(options: Mapping[str, object]) -> Tuple[str, ...]:
+    """Return the stages that must have run: none if a simulation is named, since its directory has all inputs."""
+    if options.get("simulation") is not None:
+        return ()
+    return ("parse",) if options.get("weights_only") else ("simulate",)
+
+
+def _follow(options: Mapping[str, object], results: Mapping[str, StageResult]) -> Mapping[str, object]:
+    return {**options, "simulation": results["simulate"].directory.name} if "simulate" in results else options
+
+
+def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
+    params = resolve(run, options)
+    record = run.records_of(KIND.name).get(name_of(run, params))
+    return stale_reason(run, record, {**options, "simulation": params.simulation, "class_name": params.class_name})
+
+
+STAGE = Stage(
+    KIND,
+    "Write the synapse graph: a directory in graphs/.",
+    _needs,
+    resolve,
+    run,
+    serves=lambda run, options: name_of(run, resolve(run, options)),
+    why=_why_run,
+    again=again,
+    check=_check,
+    follow=_follow,
+    address_space=COMPILED,
+)

@@ -1,0 +1,298 @@
+"""Stage `map`: assign the neurons of a graph to the cores of a chip, and compute the cost of the traffic."""
+
+import hashlib
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
+
+from pydantic import Field, field_validator
+from typing_extensions import Annotated
+
+from snnb.core.errors import InputError, UsageError
+from snnb.core.memory import COMPILED
+from snnb.core.options import Figures, Flag, Options, Seed
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.io.files import require_disk
+from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
+from snnb.pipeline import graph
+from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, write_files
+from snnb.pipeline.stage import (
+    PlannedRun,
+    Stage,
+    StageResult,
+    figure_format,
+    params_in_force,
+    record_to_repair,
+    recorded,
+    result_of,
+    unaltered,
+)
+from snnb.rundir.directory import STAMP, RunDirectory
+from snnb.rundir.external import external_records
+from snnb.rundir.records import Kind, Record, StageRecord
+from snnb.rundir.staleness import changed_options, stale_reason
+
+if TYPE_CHECKING:
+    from snnb.mapping.map_network import MappedNetwork
+    from snnb.mapping.neurons import PlacedNetwork
+
+FILES_OF_OTHERS = ("partition", "placement")
+BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
+Given = Mapping[str, object]
+
+
+class MapParams(Options):
+    """Parameters of a mapping: graph, hardware, method and objective."""
+
+    hardware: Annotated[Optional[str], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
+        default=None, description="Name of a hardware description (`snnb hardware` lists them), or path of a YAML file."
+    )
+    method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
+        default="auto", description="Partitioning method; auto tries all methods and keeps the best partition."
+    )
+    objective: Literal["spikes", "hops"] = Field(
+        default="spikes",
+        description="Criterion of auto: fewest spikes between cores, or fewest hops on the mesh after placement.",
+    )
+    partition: Optional[Path] = Field(
+        default=None,
+        description="Partition to cost: a file with the core number of a neuron per line. Not kept for later mappings.",
+    )
+    placement: Optional[Path] = Field(
+        default=None,
+        description="Positions of the cores of --partition: a file with x y per line. By default snnb places them.",
+    )
+    allow_overfull: bool = Field(
+        default=False, description="Cost a --partition that exceeds limits of the cores; the mapping is marked invalid."
+    )
+    graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
+        default=None, description="Stamp of the graph to map; by default that of the latest simulation."
+    )
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")
+    figures: Figures = None
+    repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
+        default=None,
+        exclude=True,
+        description="Stamp of a mapping to compute again, in place and with its recorded options.",
+    )
+
+    @field_validator("hardware")
+    @classmethod
+    def _from_anywhere(cls, hardware: Optional[str]) -> Optional[str]:
+        return os.path.abspath(hardware) if hardware is not None and is_file(hardware) else hardware  # noqa: PTH100
+
+    @field_validator(*FILES_OF_OTHERS)
+    @classmethod
+    def _whole(cls, path: Optional[Path]) -> Optional[Path]:
+        return Path(os.path.abspath(path)) if path is not None else None  # noqa: PTH100 - a link stays one
+
+
+class MapDetails(Record):
+    """Recorded result of a mapping: graph, hardware, the method chosen, and sizes."""
+
+    graph: str
+    hardware: str
+    mesh: List[int]
+    method: str
+    neurons: int
+    cores: int
+    overfull_cores: int = 0
+
+
+KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
+MapRecord = StageRecord[MapParams, MapDetails]
+
+
+def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParams:
+    """Return the parameters in force: those of the latest mapping unless given, or those of the one that is repaired.
+
+    A partition and a placement hold for one time, and the graph is the latest with spike counts unless one is given.
+
+    Raises
+    ------
+    UsageError
+        No hardware, no such graph, or no such mapping to repair.
+    """
+    if given.get("repair") is not None:
+        record = record_to_repair(run, KIND, given, "a mapping", ["graph", "figures"])
+        return params_in_force(KIND, {}, record, {k: given[k] for k in ("repair", "figures") if k in given}, say)
+    params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
+    _hardware_of(params)
+    known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
+    latest = max((stamp for stamp in known if graph.recorded_class(run, stamp) is None), default=None)
+    stamp = latest if params.graph is None else params.graph
+    if stamp == graph.WEIGHTS:
+        raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
+    if stamp not in known:
+        raise UsageError(f"--graph {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
+    return params.model_copy(update={"graph": stamp})
+
+
+def _once(given: Given) -> Dict[str, object]:
+    """Reset one-shot options to their defaults unless they are given."""
+    return {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), "allow_overfull": False, **given}
+
+
+def _hardware_of(params: MapParams) -> str:
+    if params.hardware is None:
+        raise UsageError(f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file")
+    return params.hardware
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Check the options and the files that they name before earlier stages run."""
+    if planned.next is not None or KIND.name not in planned.stages:
+        return
+    given = planned.given.get(KIND.name, {})
+    if given.get("repair") is not None:
+        return
+    if given.get("placement") is not None and given.get("partition") is None:
+        raise UsageError("--placement needs --partition")
+    if given.get("allow_overfull") and given.get("partition") is None:
+        raise UsageError("--allow-overfull needs --partition")
+    if given.get("partition") is not None and given.get("method", "auto") != "auto":
+        raise UsageError("--partition and --method exclude each other; leave out one")
+    params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
+    read_hardware(_hardware_of(params))
+    if params.method == "hypergraph" and params.partition is None:
+        from snnb.mapping import kahypar
+
+        kahypar.require()
+    for path in (params.partition, params.placement):
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: no such file; give the file that the other program has written")
+    if params.graph == graph.WEIGHTS:
+        resolve(run, given)
+
+
+def _needs(options: Given) -> Tuple[str, ...]:
+    """Need no stage where a graph is named, also by the mapping that is repaired."""
+    return () if options.get("graph") is not None or options.get("repair") is not None else (graph.KIND.name,)
+
+
+def _matching(run: RunDirectory, options: Given) -> Optional[str]:
+    """Stamp of the latest mapping with these options, up to date or not; None when there is none."""
+    asked, records = _once(options), run.records_of(KIND.name)
+    for stamp in sorted(records, reverse=True):
+        if not changed_options(records[stamp], asked):
+            return stamp
+    return None
+
+
+def _up_to_date(run: RunDirectory, options: Given) -> Optional[str]:
+    """Stamp of the latest mapping that is up to date with these options; None when there is none."""
+    asked, records = _once(options), run.records_of(KIND.name)
+    for stamp in sorted(records, reverse=True):
+        if stale_reason(run, records[stamp], asked) is None:
+            return stamp
+    return None
+
+
+def _why_run(run: RunDirectory, options: Given) -> Optional[str]:
+    if options.get("repair") is not None:
+        return f"repairs {resolve(run, options).repair}"
+    options = {**options, "graph": resolve(run, options).graph}
+    if _up_to_date(run, options) is not None:
+        return None
+    return stale_reason(run, run.record_of(KIND.name, _matching(run, options)), _once(options))
+
+
+def _serves(run: RunDirectory, options: Given) -> Optional[str]:
+    return _up_to_date(run, {**options, "graph": resolve(run, options).graph})
+
+
+def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:
+    """Map and write a directory below `maps/`: that of the mapping with the same parameters, or a new one."""
+    from snnb.graph import SynapseGraph
+    from snnb.mapping.neurons import PlacedNetwork
+
+    began = time.monotonic()
+    stamp = params.repair or _matching(run, params.model_dump()) or run.new_stamp(KIND.name)
+    named = _hardware_of(params)
+    hardware, described = read_hardware(named)
+    read = f"{run.directory_of(graph.KIND.name, params.graph)}/{run.model}_graph.h5"
+    remedy = f"`snnb graph {shlex.join(graph.again(run, str(params.graph)))}` makes it again"
+    path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, "`snnb graph` wrote it", remedy)
+    bins, said = counts_by_bin(run, str(params.graph))
+    with run.stage(
+        "map", params, inputs=[read] if bins is None else [read, bins], name=stamp
+    ) as output, SynapseGraph.open(path) as opened:
+        network = PlacedNetwork.of(opened)
+        require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
+        mapped, files = _mapped(network, hardware, params, progress)
+        if is_file(named):
+            files[Path(named)] = described
+        peak = None if bins is None else loads_by_bin(run, mapped, bins, progress)
+        stated = {
+            "model": run.model,
+            "graph": params.graph,
+            "objective": params.objective,
+            "seed": params.seed,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        write_files(
+            run,
+            output.directory,
+            mapped,
+            peak,
+            params=params,
+            said=said,
+            figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
+            stated=stated,
+        )
+        digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+        output.external = external_records(digests, {}, {})
+        output.metrics, output.warnings = metrics(mapped, peak), list(mapped.warnings)
+        output.details = MapDetails(
+            graph=str(params.graph),
+            hardware=hardware.name,
+            mesh=list(hardware.mesh),
+            method=mapped.method,
+            neurons=network.neurons,
+            cores=int(output.metrics["cores"] or 0),
+            overfull_cores=mapped.overfull_cores.size,
+        )
+    return result_of(run, "map", stamp)
+
+
+def _mapped(
+    network: "PlacedNetwork", hardware: Hardware, params: MapParams, progress: Progress
+) -> Tuple["MappedNetwork", Dict[Path, bytes]]:
+    """Return the mapping, and what was read of other programs' files."""
+    from snnb.mapping.map_network import cost_partition, map_network
+
+    if params.partition is not None:
+        return cost_partition(
+            network,
+            hardware,
+            params.partition,
+            params.placement,
+            allow_overfull=params.allow_overfull,
+            seed=params.seed,
+            progress=progress,
+        )
+    mapped = map_network(
+        network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
+    )
+    return mapped, {}
+
+
+STAGE = Stage(
+    KIND,
+    "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
+    _needs,
+    resolve,
+    run,
+    serves=_serves,
+    why=_why_run,
+    again=lambda run, stamp: ("--repair", stamp),
+    check=_check,
+    follow=lambda options, results: (
+        {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options
+    ),
+    optional=True,
+    time_left=False,
+    address_space=COMPILED,
+)

@@ -1,0 +1,90 @@
+"""What `map` reads of a simulation that counted spikes in bins of time, and what it writes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from snnb.core.options import Options
+from snnb.core.progress import Progress
+from snnb.pipeline import graph, simulate
+from snnb.pipeline.log_file import write_log
+from snnb.pipeline.stage import unaltered
+from snnb.rundir.directory import RunDirectory
+from snnb.simulation.file_names import BY_BIN
+
+if TYPE_CHECKING:
+    from snnb.mapping.bins import BinLoads
+    from snnb.mapping.map_network import MappedNetwork
+
+
+def counts_by_bin(run: RunDirectory, name: str) -> Tuple[Optional[str], List[str]]:
+    """Return the path of the spikes by bin of time where a graph's simulation has them; if not, what the log says."""
+    simulation = graph.simulation_of(run, name)
+    record = None if simulation is None else run.record_of(simulate.KIND.name, simulation)
+    path = f"{run.directory_of(simulate.KIND.name, simulation)}/{BY_BIN}"
+    if record is None or not any(file.path == path for file in record.outputs):
+        return None, ["busiest time: not known; `snnb simulate --bins N` counts spikes by time"]
+    if graph.recorded_class(run, name) is not None:
+        return None, ["busiest time: not known of one class; the simulation's bins of time hold all classes together"]
+    return path, []
+
+
+def loads_by_bin(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "BinLoads":
+    """Count the spikes over the links in each bin of time, of the file that `counts_by_bin` found."""
+    from snnb.mapping.bins import bin_loads
+
+    stamp = path.split("/")[1]
+    remedy = f"`snnb simulate --repair {stamp}` makes it again"
+    record = run.record_of(simulate.KIND.name, stamp)
+    return bin_loads(mapped, unaltered(run, record, path, "the simulation wrote it", remedy), remedy, progress)
+
+
+def write_files(
+    run: RunDirectory,
+    directory: Path,
+    mapped: "MappedNetwork",
+    peak: "Optional[BinLoads]",
+    *,
+    params: Options,
+    said: Sequence[str],
+    figures: str,
+    stated: Mapping[str, object],
+) -> None:
+    """Write the files of a mapping.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    directory : Path
+    mapped : MappedNetwork
+    peak : BinLoads or None
+    params : Options
+        For the log.
+    said : sequence of str
+        Further lines of the log.
+    figures : {"png", "svg", "pdf"}
+    stated : mapping
+        What cost.json says beside the figures.
+    """
+    from snnb.mapping.mapping_log import lines
+    from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
+    from snnb.mapping.write_mapping import write_mapping
+
+    plot_mapping(directory / f"mapping.{figures}", mapped)
+    plot_traffic(directory / f"traffic.{figures}", mapped)
+    busiest = said if peak is None else [peak.in_words(), *said]
+    write_log(directory / "log.txt", run, params, [*lines(mapped), *busiest], dated=False)
+    of_class = mapped.network.graph.class_name
+    apart: Dict[str, object] = {} if of_class is None else {"class_name": of_class}
+    if peak is not None:
+        apart["by_bin"] = peak.described()
+    write_mapping(directory, mapped, {**stated, **apart})
+
+
+def metrics(mapped: "MappedNetwork", peak: "Optional[BinLoads]") -> Dict[str, Union[int, float, None]]:
+    """Return the figures that the manifest records."""
+    from snnb.mapping.write_mapping import figures
+
+    found = figures(mapped)
+    chosen = {name: found[name] for name in ("cores", "connectivity", "hops_unicast", "energy_pj")}
+    by_bin = {} if peak is None else {"link_load_peak": peak.loads[peak.peak]}
+    return {**chosen, **by_bin, "sequential_connectivity": mapped.sequential.connectivity}

@@ -1,0 +1,122 @@
+"""The model of a run: one of this package, or the user's own; and the data set it is trained on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Tuple
+
+from snnb import datasets
+from snnb.architectures import OwnModel, find, is_own, own_model
+from snnb.architectures.registry import Hyperparameter
+from snnb.core.errors import InputError, UsageError
+from snnb.datasets.catalogue import find_dataset
+from snnb.model_files.kinds import READ, is_model_file
+from snnb.pipeline.trust import trust, trusted
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import RunInfo
+from snnb.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tensorflow import keras
+
+Shape = Tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the stages must know about a model.
+
+    Attributes
+    ----------
+    build : callable
+        Returns the Keras model; keywords `input_shape`, `num_classes` and those of `settings`.
+    recipe : Recipe
+        How it is trained by default.
+    settings : mapping
+        Its own hyper-parameters with their defaults.
+    file : Path or None
+        The user's file; None for a model of this package.
+    trained : bool
+        Whether `build` loads weights, so that there is nothing to train.
+    num_classes : int or None
+        Number of classes that it distinguishes, if that is fixed beforehand.
+    """
+
+    build: Callable[..., "keras.Model"]
+    recipe: Recipe
+    settings: Mapping[str, Hyperparameter]
+    file: Optional[Path]
+    trained: bool
+    num_classes: Optional[int]
+
+
+def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str]]:
+    """Name, data set and source (of a user's own model, else None) for what was given as --model and --dataset."""
+    if not is_own(model):
+        if "/" in model or Path(model).suffix:  # no name of a model of this package has either
+            raise UsageError(f"--model {model} is not a model file; give FILE.py:FUNCTION, or a {', '.join(READ)} file")
+        spec = find(model).spec
+        return spec.name, _named(dataset or spec.dataset), None
+    if dataset is None:
+        raise UsageError(f"--model {model}: give --dataset NAME too (`snnb datasets` lists them)")
+    own = own_model(model)
+    if own.function is not None:
+        trust(own.path)
+    return own.name, _named(dataset), f"{own.path}:{own.function}" if own.function else str(own.path)
+
+
+def _named(dataset: str) -> str:
+    """Return the data set's name; a folder's has the absolute path, so that a run can be continued from any folder."""
+    return datasets.describe(dataset).name
+
+
+def model_of(run: RunDirectory) -> Model:
+    """Return the run's model, ready to be built. If it is in a user's Python file, that file is run."""
+    info = run.manifest.run
+    if info.model_source is None:
+        found = find(info.model)
+        return Model(found.build, found.spec.recipe, found.spec.settings, None, False, found.spec.num_classes)
+    own = _recorded_own_model(info.model_source)
+    return Model(own.build, own.recipe, own.settings, own.path, own.function is None, None)
+
+
+def _recorded_own_model(source: str) -> OwnModel:
+    """Open the file that a manifest names. A Python file, which is run, must be one that the user has named before."""
+    path, colon, _ = source.rpartition(":")
+    if is_model_file(source) or (colon and trusted(Path(path))):
+        return own_model(source)
+    raise InputError(
+        f"the run names {source} as its model, which would be run as Python; read it, then give --model {source} once"
+    )
+
+
+def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
+    """Return the shape that the pictures get, and how they are brought to it (`fit` of `datasets.prepare`).
+
+    A model of this package has both in its spec. A user's function with a parameter `input_shape` gets the pictures in
+    their own size or that of --shape. Otherwise they get the shape of the model's input.
+    """
+    if info.model_source is None:
+        spec = find(info.model).spec
+        return asked or spec.input_shape, "resize" if asked else spec.fit
+    dataset = find_dataset(info.dataset)
+    described = dataset.spec
+    own = _recorded_own_model(info.model_source)
+    pictures = asked or described.shape
+    if pictures is None and own.takes_shape:
+        if dataset.place is not None:
+            dataset.locate(dataset.place)  # raises for a folder that does not exist
+        raise UsageError(f"the pictures of {info.dataset} have no fixed size; give --shape, as in 64x64x3")
+    shape = own.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
+    if asked and asked != shape:
+        raise InputError(f"the model takes pictures of {_times(shape)}, not {_times(asked)}: leave out --shape")
+    return shape, "resize" if asked else "exact"
+
+
+def _times(shape: Shape) -> str:
+    return "×".join(map(str, shape))
+
+
+def class_count(info: RunInfo, class_names: Sequence[str]) -> Optional[int]:
+    """Return the number of classes; None for a model that reconstructs its input."""
+    reconstructs = info.model_source is None and find(info.model).spec.task == "reconstruction"
+    return None if reconstructs else len(class_names)

@@ -1,0 +1,55 @@
+"""Open or make the run directory for a model and a path."""
+
+import os
+from pathlib import Path
+from typing import Optional
+
+from snnb.core.errors import InputError, UsageError
+from snnb.pipeline.all import KINDS
+from snnb.pipeline.model import identify_model
+from snnb.rundir import manifest
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import RunInfo
+from snnb.rundir.versions import now_utc
+from snnb.version import __version__
+
+
+def default_run_dir(model: str) -> Path:
+    """Return where a run is when --run-dir is not given."""
+    return Path(os.environ.get("SNNB_RUNS") or "runs") / model
+
+
+def open_run(path: Path) -> RunDirectory:
+    """Open an existing run directory for reading."""
+    return RunDirectory.open(path, KINDS)
+
+
+def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optional[str] = None) -> RunDirectory:
+    """Open the run directory, or make it for the model. Without `model`, the manifest of the run names it.
+
+    Raises
+    ------
+    UsageError
+        There is no run and no model to make one, or the run is one of another model or data set.
+    InputError
+        The directory holds a run without its manifest.
+    """
+    if model is None and dataset is not None:
+        raise UsageError(f"--dataset {dataset}: give --model too")
+    if model is None:
+        if run_dir is None:
+            raise UsageError("give --model NAME (`snnb models` lists them), or --run-dir of a run that exists")
+        if os.path.lexists(run_dir / manifest.NAME):
+            return open_run(run_dir)
+        if any((run_dir / directory).is_dir() for directory in (kind.directory for kind in KINDS)):
+            raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
+        raise UsageError(f"{run_dir} is not a run directory; give --model NAME to create a run")
+    name, on, source = identify_model(model, dataset)
+    info = RunInfo(
+        model=name,
+        dataset=on,
+        model_source=source,
+        created_utc=now_utc().isoformat(timespec="seconds"),
+        snnb_version=__version__,
+    )
+    return RunDirectory.create(run_dir or default_run_dir(name), info, KINDS)

@@ -1,0 +1,109 @@
+"""`parse`: the trained network is parsed by the toolbox or by our own parser, verified and normalised."""
+
+from typing import Dict, List, Mapping
+
+from pydantic import Field
+
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.core.errors import InputError
+from snnb.core.memory import TENSORFLOW
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.io.files import require_disk
+from snnb.pipeline import train
+from snnb.pipeline.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, result_of
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import Kind, Record
+
+VERIFIED_SAMPLES = 100
+
+
+class ParseParams(ConversionSettings):
+    """How the network is converted and normalised."""
+
+
+class ParseDetails(Record):
+    """The conversion: scale factors λ by layer, and the largest difference between parsed and trained network."""
+
+    verified_samples: int
+    largest_difference: float
+    scale_factors: Dict[str, float]
+    negative_shares: Dict[str, float] = Field(default_factory=dict)
+    parser: str = "toolbox"
+
+
+KIND = Kind("parse", "parse", ParseParams, ParseDetails)
+
+
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
+    """Return the parameters in force."""
+    return params_in_force(KIND, {}, recorded(run, KIND), given, say)
+
+
+def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
+    """Return the paths of the trained network and of the pictures for normalisation and verification."""
+    return [f"train/{run.model}.h5", "dataset/x_norm.npz"]
+
+
+def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
+    """Convert and write `parse/`."""
+    from snnb.conversion.convert import convert
+    from snnb.pipeline.dataset import normalisation_set
+
+    progress(0, 1)
+    trained = run.path / "train" / f"{run.model}.h5"
+    if trained.exists():
+        require_disk(run.path, 2 * trained.stat().st_size, "parse")
+    with run.stage("parse", params, inputs=inputs(run, params)) as output:
+        x_norm = normalisation_set(run)
+        result = convert(
+            trained,
+            output.directory,
+            name=run.model,
+            x_norm=x_norm,
+            x_check=x_norm[:VERIFIED_SAMPLES],
+            settings=params,
+            progress=progress,
+        )
+        output.metrics = {"largest_difference": result.largest_difference}
+        output.warnings = list(result.warnings)
+        output.details = ParseDetails(
+            verified_samples=result.samples_verified,
+            largest_difference=result.largest_difference,
+            scale_factors=dict(result.scale_factors),
+            negative_shares=dict(result.negative_shares),
+            parser=result.parser,
+        )
+    return result_of(run, "parse")
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Refuse a network that cannot be converted before it is trained.
+
+    If this stage is not part of the planned run, only a message says that it will need other options.
+    """
+    if planned.next != "train":
+        return
+    from snnb.conversion.checks import check_convertible
+    from snnb.pipeline.model import model_of
+
+    training = train.resolve(run, planned.given.get("train", {}))
+    model = train.builder(run, model_of(run), training)()
+    params = resolve(run, planned.given.get("parse", {}))
+    check_convertible(model, max_pool="spiking", rectify_linear=True, parser=params.parser)
+    try:
+        check_convertible(model, max_pool=params.max_pool, rectify_linear=params.rectify_linear, parser=params.parser)
+    except InputError as error:
+        if "parse" in planned.stages:
+            raise
+        planned.say(f"parse will need an option: {error}")
+
+
+STAGE = Stage(
+    KIND,
+    "Convert and normalise the trained network: parse/.",
+    lambda options: ("train",),
+    resolve,
+    run,
+    check=_check,
+    address_space=TENSORFLOW,
+)

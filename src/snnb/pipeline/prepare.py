@@ -1,0 +1,142 @@
+"""`prepare`: a data set becomes arrays that can be mapped into memory, and the toolbox's three npz files."""
+
+import os
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Dict, List, Literal, Mapping, Optional, Tuple, cast
+
+import platformdirs
+from pydantic import Field, field_validator
+from typing_extensions import Annotated
+
+from snnb.core.memory import ARRAY_LIBRARIES
+from snnb.core.options import Count, Flag, Options, Seed, typed
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.pipeline.stage import Stage, StageResult, params_in_force, recorded, result_of
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.external import external_records
+from snnb.rundir.records import Kind, Record
+
+NORM_SAMPLES = 1000
+
+
+def parse_shape(text: str) -> Tuple[int, int, int]:
+    """Read `64x64x3`: height, width, channels."""
+    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", text):
+        raise ValueError(f"{text!r} is not like 64x64x3 (height, width, channels)")
+    height, width, channels = map(int, text.split("x"))
+    return height, width, channels
+
+
+class PrepareParams(Options):
+    """Which data set is prepared, and how."""
+
+    dataset: Annotated[str, Flag(hidden=True)] = Field(description="Name of the data set, which is the run's.")
+    source: Optional[Path] = Field(
+        default=None, description="Folder with the data set's own files, instead of a download."
+    )
+    data_dir: Annotated[Optional[Path], Flag(environment="SNNB_DATA")] = Field(
+        default=None, exclude=True, description="Directory of the data sets; by default the user's cache directory."
+    )
+    shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
+        description="Size of the pictures, as 64x64x3; by default that of the model."
+    )
+    fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
+        default="exact", description="How pictures come to that size, which the model says."
+    )
+    norm_samples: Count = Field(description="Training samples kept for the normalisation, balanced by class.")
+    limit: Optional[Count] = Field(
+        default=None, description="Keep at most this many training and as many test samples."
+    )
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")
+
+    @field_validator("source")
+    @classmethod
+    def _from_anywhere(cls, source: Optional[Path]) -> Optional[Path]:
+        return Path(os.path.abspath(source)) if source is not None else None  # noqa: PTH100 - a link stays one
+
+
+class SplitRecord(Record):
+    """One part of a data set: array shape, dtype and the number of samples of each class."""
+
+    shape: List[int]
+    dtype: str
+    class_counts: Dict[str, int]
+
+
+class PrepareDetails(Record):
+    """Origin and content of the arrays; a pixel in [0, 1] is stored value / `scale`."""
+
+    dataset: str
+    version: str
+    licence: str
+    source: str
+    scale: float = Field(gt=0)
+    class_names: List[str]
+    splits: Dict[str, SplitRecord]
+
+
+KIND = Kind("prepare", "dataset", PrepareParams, PrepareDetails)
+
+
+def data_directory() -> Path:
+    """Return where data sets are kept: $SNNB_DATA, else the user's cache directory."""
+    return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
+
+
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PrepareParams:
+    """Return the parameters in force; the shape is the model's unless another is given."""
+    from snnb.pipeline.model import input_shape
+
+    given = typed(PrepareParams, given)
+    info, record = run.manifest.run, recorded(run, KIND)
+    defaults: Dict[str, object] = {"dataset": info.dataset, "norm_samples": NORM_SAMPLES}
+    if record is None or "shape" in given:
+        shape, fit = input_shape(info, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
+        given = {**given, "shape": shape, "fit": fit}
+    return params_in_force(KIND, defaults, record, given, say)
+
+
+def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
+    """Read the data set and write `dataset/`."""
+    from snnb import datasets
+    from snnb.pipeline.model import model_of
+
+    with run.stage("prepare", params, inputs=[]) as output:
+        prepared = datasets.prepare(
+            params.dataset,
+            output.directory,
+            data_dir=params.data_dir or data_directory(),
+            source=params.source,
+            shape=params.shape,
+            fit=params.fit,
+            seed=params.seed,
+            norm_samples=params.norm_samples,
+            limit=params.limit,
+            num_classes=model_of(run).num_classes if datasets.describe(params.dataset).num_classes else None,
+            progress=progress,
+        )
+        output.external = external_records(prepared.inputs, prepared.folders, prepared.listings, progress)
+        output.warnings = prepared.warnings
+        output.details = PrepareDetails(
+            dataset=prepared.dataset,
+            version=prepared.version,
+            licence=prepared.licence,
+            source=prepared.source,
+            scale=prepared.scale,
+            class_names=prepared.class_names,
+            splits={name: SplitRecord(**asdict(split)) for name, split in prepared.splits.items()},
+        )
+        output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
+    return result_of(run, "prepare")
+
+
+STAGE = Stage(
+    KIND,
+    "Convert a data set to arrays: dataset/.",
+    lambda options: (),
+    resolve,
+    run,
+    address_space=ARRAY_LIBRARIES,
+)

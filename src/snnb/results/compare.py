@@ -1,0 +1,277 @@
+"""Simulations of one or several runs side by side."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
+
+from snnb.core.errors import UsageError
+from snnb.core.formatting import energy, quantity
+from snnb.io.npy import load_archive
+from snnb.io.text import JsonValue, load_json
+from snnb.mapping.hardware import is_file
+from snnb.pipeline import map as mapping
+from snnb.pipeline.differences import differing, in_words
+from snnb.pipeline.open_run import open_run
+from snnb.pipeline.simulations import SimulationRecord, parameters_of
+from snnb.pipeline.stage import unaltered
+from snnb.rundir import manifest
+from snnb.rundir.directory import STAMP, RunDirectory
+from snnb.simulation.file_names import ACCURACIES, SUMS
+from snnb.simulation.quality import wilson_interval
+
+Interval = Tuple[float, float]
+
+
+MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy")
+MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
+
+
+@dataclass(frozen=True)
+class MappingCost:
+    """What a mapping of a simulation's graph costs.
+
+    Attributes
+    ----------
+    stamp : str
+    hardware : str
+        Name of the chip.
+    method : str
+    cores : int
+        Cores with neurons.
+    connectivity, hops_unicast : float
+        Spikes between cores and links that they cross, per sample.
+    energy_pj : float
+        Per sample.
+    graph : str
+        Stamp of the graph.
+    hardware_file : str or None
+        Path of the description; None for one of the package.
+    sequential_connectivity : float
+        Spikes between cores of the sequential mapping, per sample.
+    """
+
+    stamp: str
+    hardware: str
+    method: str
+    cores: int
+    connectivity: float
+    hops_unicast: float
+    energy_pj: float
+    graph: str
+    hardware_file: Optional[str]
+    sequential_connectivity: float
+    overfull_cores: int
+
+    @property
+    def row(self) -> Tuple[str, ...]:
+        """The cells of a table for people, whose head is `MAPPING_HEAD`."""
+        file = "" if self.hardware_file is None else f" ({Path(self.hardware_file).name})"
+        ratio = f"{self.connectivity / self.sequential_connectivity:.3f}" if self.sequential_connectivity else ""
+        return (
+            self.stamp,
+            self.graph,
+            f"{self.hardware}{file}",
+            self.method,
+            f"{self.cores:,}" + (f" (invalid: {self.overfull_cores:,} overfull)" if self.overfull_cores else ""),
+            quantity(self.connectivity),
+            ratio,
+            energy(self.energy_pj),
+        )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A simulation beside others.
+
+    Attributes
+    ----------
+    run : Path
+    stamp : str
+    model, dataset : str
+    label : str or None
+    differs : dict
+        The parameters that are not the same in all.
+    samples, steps : int
+        Steps counted in each sample.
+    ann_accuracy, snn_accuracy : float or None
+        Shares; None for a network that reproduces its input.
+    ann_interval, snn_interval : tuple of float or None
+        Their 95 % intervals (Wilson).
+    ann_error, snn_error : float or None
+        Mean squared errors of a network that reproduces its input.
+    mean_rate : float
+        Spikes per neuron and step, the input's neurons not counted.
+    synaptic_operations : float
+        A sample: spikes times out-degree.
+    neurons, synapses : int
+        As in the graph.
+    mappings : list of MappingCost
+    by_step : list of float
+        Accuracy or error after each step.
+    """
+
+    run: Path
+    stamp: str
+    model: str
+    dataset: str
+    label: Optional[str]
+    differs: Dict[str, JsonValue]
+    samples: int
+    steps: int
+    ann_accuracy: Optional[float]
+    snn_accuracy: Optional[float]
+    ann_interval: Optional[Interval]
+    snn_interval: Optional[Interval]
+    ann_error: Optional[float]
+    snn_error: Optional[float]
+    mean_rate: float
+    synaptic_operations: float
+    neurons: int
+    synapses: int
+    mappings: List[MappingCost]
+    by_step: List[float]
+
+
+def names_apart(compared: Sequence[Compared]) -> List[str]:
+    """Return a name for each simulation: its label, or else the parameters that differ.
+
+    The stamp is added where these are equal, and of several runs the run's name.
+    """
+    several = len({one.run for one in compared}) > 1
+    names = [
+        ": ".join(filter(None, [one.run.name if several else "", one.label or in_words(one.differs)]))
+        for one in compared
+    ]
+    return [
+        name if name and names.count(name) == 1 else f"{name} {one.stamp}".strip() for name, one in zip(names, compared)
+    ]
+
+
+def compare(places: Sequence[str]) -> List[Compared]:
+    """Read simulations, each named as `RUN:STAMP`; `RUN` alone stands for all of that run.
+
+    Raises
+    ------
+    UsageError
+        There is no such simulation, or none at all.
+    InputError
+        No run is there, or a file of a simulation is not as it was written.
+    """
+    found: Dict[Tuple[Path, str], Tuple[RunDirectory, SimulationRecord]] = {}
+    for place in places:
+        path, stamp = split_place(place)
+        run = open_run(path)
+        records = cast("Dict[str, SimulationRecord]", run.records_of("simulate"))
+        if not records:
+            raise UsageError(f"{path} has no simulation yet; `snnb simulate --run-dir {path}` makes one")
+        if stamp is not None and stamp not in records:
+            raise UsageError(f"{place}: no such simulation; there are: {', '.join(records)}")
+        for name in records if stamp is None else [stamp]:
+            found.setdefault((path.resolve(), name), (run, records[name]))
+    told = differing([parameters_of(run, record) for run, record in found.values()])
+    compared = [compared_one(run, name, record) for (_, name), (run, record) in found.items()]
+    return [replace(one, differs=differs) for one, differs in zip(compared, told)]
+
+
+def split_place(text: str) -> Tuple[Path, Optional[str]]:
+    """Return run and stamp of `RUN:STAMP`; no stamp for the path of a run, which may itself have a colon.
+
+    What follows a run's path and a colon counts as a stamp even where it has not the form of one.
+    """
+    path, _, stamp = text.rpartition(":")
+    named = re.fullmatch(STAMP, stamp) or (Path(path) / manifest.NAME).exists()
+    if path and named and not (Path(text) / manifest.NAME).exists():
+        return Path(path), stamp
+    return Path(text), None
+
+
+def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Compared:
+    """Return what is compared of one simulation; its `differs` is empty."""
+    stated, sums = simulated_files(run, stamp)
+    samples, metrics = record.params.samples, record.metrics
+    ann, snn = metrics.get("ann_accuracy"), metrics.get("snn_accuracy")
+    steps = record.params.duration - record.params.warm_up
+    neurons = sum(counts.size for counts in sums.values())
+    spikes = sum(int(counts.sum()) for counts in sums.values())
+    return Compared(
+        run=run.path,
+        stamp=stamp,
+        model=run.model,
+        dataset=run.manifest.run.dataset,
+        label=record.details.label,
+        differs={},
+        samples=samples,
+        steps=steps,
+        ann_accuracy=ann,
+        snn_accuracy=snn,
+        ann_interval=None if ann is None else wilson_interval(ann * samples, samples),
+        snn_interval=None if snn is None else wilson_interval(snn * samples, samples),
+        ann_error=metrics.get("ann_mean_squared_error"),
+        snn_error=metrics.get("snn_mean_squared_error"),
+        mean_rate=spikes / max(1, neurons * samples * steps),
+        synaptic_operations=float(stated["synaptic_operations_per_sample"]),
+        neurons=neurons,
+        synapses=int(stated["ann_multiply_accumulates_per_sample"]),
+        mappings=mappings_of(run, stamp),
+        by_step=by_step(stated),
+    )
+
+
+def by_step(stated: Mapping[str, JsonValue]) -> List[float]:
+    """Return the accuracy, or mean squared error, after each step, from what `sim_accuracies.json` states."""
+    for name in ("snn_accuracy_by_timestep", "snn_mean_squared_error_by_timestep"):
+        if name in stated:
+            return [float(value) for value in stated[name]]
+    return []
+
+
+def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue], Dict[str, JsonValue]]:
+    """Read what a simulation wrote: `sim_accuracies.json`, and of `spike_rate_sums.npz` the counts by population.
+
+    Raises
+    ------
+    InputError
+        One is not as the simulation wrote it.
+    """
+    folder = run.directory_of("simulate", stamp)
+    remedy = f"`snnb simulate --repair {stamp} --run-dir {run.path}` makes it again"
+    accuracies, sums = (
+        unaltered(run, run.record_of("simulate", stamp), f"{folder}/{name}", "the simulation wrote it", remedy)
+        for name in (ACCURACIES, SUMS)
+    )
+    stated = load_json(accuracies, remedy)
+    arrays = load_archive(sums, remedy, must=["num_samples"])
+    counts = {name: values for name, values in arrays.items() if values.ndim and name != "input"}
+    return stated, counts
+
+
+def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingCost]:
+    """Return the costs of the mappings of a graph, or of all graphs of the run, the oldest first."""
+    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
+    return [
+        _mapping_cost(name, record)
+        for name, record in records.items()
+        if graph is None or record.details.graph == graph
+    ]
+
+
+def _mapping_cost(stamp: str, record: mapping.MapRecord) -> MappingCost:
+    named, details = str(record.params.hardware), record.details
+    connectivity, hops, energy_pj, sequential = (
+        float(record.metrics.get(key) or 0)
+        for key in ("connectivity", "hops_unicast", "energy_pj", "sequential_connectivity")
+    )
+    return MappingCost(
+        stamp=stamp,
+        hardware=details.hardware,
+        method=details.method,
+        cores=details.cores,
+        connectivity=connectivity,
+        hops_unicast=hops,
+        energy_pj=energy_pj,
+        graph=details.graph,
+        hardware_file=named if is_file(named) else None,
+        sequential_connectivity=sequential,
+        overfull_cores=details.overfull_cores,
+    )

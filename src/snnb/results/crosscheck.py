@@ -1,0 +1,210 @@
+"""`crosscheck`: another simulator, given the exported graph alone, against the spikes of the run's own simulation."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Optional, Tuple
+
+import numpy as np
+from typing_extensions import Literal
+
+from snnb.core.errors import InputError, ResourceError, UsageError, VerificationError
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.crosscheck.check import Expected, check, samples_at_a_time
+from snnb.crosscheck.exported import ExportedNetwork
+from snnb.crosscheck.spike_differences import Compared
+from snnb.crosscheck.spike_rows import Simulate, in_order
+from snnb.graph import SynapseGraph
+from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.spinemap import spikes_of
+from snnb.io.files import sha256_of
+from snnb.io.npy import load_archive
+from snnb.pipeline.dataset import dataset_array
+from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
+from snnb.results.export import PICTURES, altered, chosen_graph, graph_file, recorded_hash, simulated_by
+from snnb.rundir.directory import RunDirectory
+from snnb.simulation.file_names import SPIKE_TIMES, SUMS
+
+Simulator = Literal["brian2", "sanafe", "scipy"]
+# Bytes of memory that a synapse takes, a little above what was measured on lenet_mnist: 59, 650 and 41.
+SYNAPSE_BYTES = {"brian2": 70, "sanafe": 700, "scipy": 45}
+
+
+@dataclass(frozen=True)
+class Crosscheck:
+    """What was compared.
+
+    Attributes
+    ----------
+    stamp : str
+        Of the graph.
+    samples : int
+    recorded : bool
+        Whether the spikes of each sample were known; else only their sums over all samples.
+    populations : tuple of Compared
+    """
+
+    stamp: str
+    samples: int
+    recorded: bool
+    populations: Tuple[Compared, ...]
+
+
+def crosscheck(
+    run: RunDirectory,
+    simulator: Simulator,
+    *,
+    samples: Optional[int] = None,
+    graph: Optional[str] = None,
+    say: Say = say_nothing,
+    progress: Progress = silent,
+) -> Crosscheck:
+    """Simulate the exported graph in another simulator, and compare all spike counts.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    simulator : {"brian2", "sanafe", "scipy"}
+    samples : int, optional
+        The first so many; as many as have recorded spike times, or all. By default the recorded ones, or all.
+    graph : str, optional
+        Stamp of the graph; by default the latest.
+    say : callable
+    progress : Progress
+        Told of the samples done.
+
+    Raises
+    ------
+    VerificationError
+        Spikes differ by more than rounding explains: see `snnb.crosscheck.check.check`.
+    UsageError
+        The graph has no spikes; so many samples cannot be compared; the simulator is not installed.
+    InputError
+        The pictures are not those that were simulated.
+    ResourceError
+        The exported graph does not fit on the disk of temporary files, or the network into memory.
+    """
+    from snnb.crosscheck.exported import read_exported
+    from snnb.graph.export.write_export import export
+
+    stamp = chosen_graph(run, graph, say)
+    simulated = simulated_by(run, stamp)
+    if stamp == WEIGHTS or simulated is None:
+        raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
+    if recorded_class(run, stamp) is not None:
+        whole = simulation_of(run, stamp)
+        there = f"give --graph {whole}"
+        raise UsageError(
+            f"graph {stamp} has the spikes of class {recorded_class(run, stamp)} only, and all samples are compared; "
+            + (there if whole in run.records_of("graph") else f"run `snnb graph --run-dir {run.path}`, then {there}")
+        )
+    path = run.path / graph_file(run, stamp)
+    build = _builder(simulator)
+    with tempfile.TemporaryDirectory() as scratch, SynapseGraph.open(path) as opened:
+        _require_room(opened, simulator, Path(scratch))
+        expected = _expected(run, stamp, simulated, opened, samples)
+        folder = Path(scratch) / "graph"
+        origin = {"stamp": stamp, "sha256": sha256_of(path)}
+        export(opened, "sonata", folder, origin=origin, simulated=simulated)
+        network = read_exported(folder)
+    compared = len(expected.inputs)
+    say(f"crosscheck: {simulator}, {compared} samples, {expected.steps} steps")
+    random = [population.name for population in network.populations if population.coding == "random"]
+    if random:
+        say(f"crosscheck: the spikes of {', '.join(random)} are drawn at random, and not compared")
+    at_a_time = samples_at_a_time(network) if simulator == "scipy" else 1
+    step = build(network)
+    populations = check(network, step, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
+    if origin["sha256"] != recorded_hash(run, stamp):
+        raise VerificationError(f"the spikes agree, as far as they tell, but {altered(run, stamp)}")
+    return Crosscheck(stamp, compared, expected.spikes is not None, populations)
+
+
+def _require_room(graph: SynapseGraph, simulator: str, scratch: Path) -> None:
+    """Refuse what does not fit on the disk of temporary files or into memory."""
+    import psutil
+    from rich.filesize import decimal
+
+    from snnb.graph.export.write_export import estimate
+
+    size, free = estimate(graph, "sonata").size_bytes, shutil.disk_usage(scratch).free
+    if size > free:
+        raise ResourceError(
+            f"crosscheck writes the graph to {scratch.parent}, which takes {decimal(size)} of the {decimal(free)} that "
+            "are free there; set TMPDIR to a folder on another disk"
+        )
+    size, free = SYNAPSE_BYTES[simulator] * graph.number_of_edges(), psutil.virtual_memory().available
+    if size > free:
+        raise ResourceError(
+            f"{simulator} takes about {decimal(size)} of memory for {graph.number_of_edges():,} synapses, "
+            f"{decimal(free)} are free; take --with scipy, which needs least, or a machine with more memory"
+        )
+
+
+def _builder(name: Simulator) -> Callable[[ExportedNetwork], Simulate]:
+    if name == "scipy":
+        from snnb.crosscheck import scipy
+
+        return scipy.build
+    if name == "brian2":
+        from snnb.crosscheck import brian2
+
+        return brian2.build
+    from snnb.crosscheck import sanafe
+
+    return sanafe.build
+
+
+def _expected(
+    run: RunDirectory, stamp: str, simulated: Simulated, graph: SynapseGraph, wanted: Optional[int]
+) -> Expected:
+    """Return what the simulation counted, of the recorded samples one by one, or of all in one sum."""
+    assert graph.recording is not None
+    there, recorded = graph.recording.num_samples, simulated.recorded_samples
+    samples = wanted or recorded or there
+    if samples > recorded and samples != there:
+        some = f"{recorded} samples or fewer, " if recorded else ""
+        raise UsageError(
+            f"--samples {samples}: spike times were recorded of {recorded} samples; compare {some}all {there}, or "
+            f"simulate again with --record-spikes {samples}"
+        )
+    if samples > recorded and simulated.input == "poisson":
+        raise UsageError(
+            "the Poisson spikes of the input are known of recorded samples only; "
+            + (f"give --samples {recorded}" if recorded else "simulate again with --record-spikes")
+        )
+    folder = run.path / run.directory_of("simulate", stamp)
+    pixels = _pixels(run, simulated, samples)
+    counted_from, duration = graph.recording.warm_up, simulated.duration
+    if samples > recorded:
+        names, again = [p.name for p in graph.populations[1:]], f"`snnb simulate --repair {stamp}` makes it again"
+        sums = load_archive(folder / SUMS, again, names=names, must=names)
+        return Expected(duration, counted_from, pixels, sums={name: sums[name].ravel() for name in names})
+    spikes: Dict[str, np.ndarray] = {}
+    for population in graph.populations:
+        rows, _ = spikes_of(folder / SPIKE_TIMES, population)
+        rows = in_order(rows[rows[:, 0] < samples])
+        if (rows[1:] == rows[:-1]).all(axis=1).any():
+            raise InputError(
+                f"{folder / SPIKE_TIMES}: {population.name} has a spike twice; "
+                f"`snnb simulate --repair {stamp}` makes it again"
+            )
+        if population.first == 0 and simulated.input == "poisson":
+            pixels = np.zeros((samples, population.size, duration), bool)
+            pixels[tuple(rows.T)] = True
+        spikes[population.name] = rows
+    return Expected(duration, counted_from, pixels, spikes)
+
+
+def _pixels(run: RunDirectory, simulated: Simulated, samples: int) -> np.ndarray:
+    """Return the pictures as the simulation saw them: float64 of float32, shape (samples, inputs)."""
+    pictures = run.path / PICTURES
+    if not pictures.exists() or sha256_of(pictures) != simulated.samples_sha256 or simulated.pixel_scale is None:
+        raise InputError(
+            f"{pictures} is not what was simulated; prepare the data set as it was then, or simulate again"
+        )
+    first = simulated.first_sample
+    values = np.asarray(dataset_array(run, "x_test")[first : first + samples], np.float32)
+    values /= np.float32(simulated.pixel_scale)
+    return values.reshape(samples, -1).astype(np.float64)

@@ -1,0 +1,259 @@
+"""`export`: the run's graph in another program's format."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+
+from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.graph.export.export_options import DEFAULTS, ExportOptions
+from snnb.io.atomic import remove_partial
+from snnb.io.files import PARTIAL, open_regular, sha256_of
+from snnb.pipeline import prepare, simulate
+from snnb.pipeline.graph import recorded_class, simulation_of
+from snnb.pipeline.stage import recorded
+from snnb.rundir import manifest
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.staleness import stale_reason
+from snnb.simulation.file_names import SPIKE_TIMES
+
+if TYPE_CHECKING:
+    from snnb.graph.export.simulated import Simulated
+    from snnb.graph.export.write_export import Export
+
+EXPORTS = "exports"
+PICTURES = "dataset/x_test.npy"
+
+
+def export_graph(
+    run: RunDirectory,
+    format: str,
+    options: ExportOptions = DEFAULTS,
+    *,
+    output: Optional[Path] = None,
+    graph: Optional[str] = None,
+    force: bool = False,
+    say: Say = say_nothing,
+    progress: Progress = silent,
+) -> "Export":
+    """Write a graph of the run in another format.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run.
+    format : str
+        Name of the format, a key of `snnb.graph.export.write_export.FORMATS`.
+    options : ExportOptions
+        What is written, and in which units.
+    output : Path, optional
+        Where to write; by default `exports/STAMP/MODEL.<ending>` of the run, STAMP being that of the graph.
+    graph : str, optional
+        Stamp of the graph, or `weights`; by default the latest.
+    force : bool
+        Replace a file, or a directory that an export has made.
+    say : callable
+        Called with messages such as which graph is written.
+    progress : Progress
+        Called with the number of edges written.
+
+    Raises
+    ------
+    UpstreamError
+        The run has no graph yet.
+    UsageError
+        There is no such graph or format; the target is, contains or is inside a run; it exists and `force` is false; or
+        it is a directory that no export has made.
+    """
+    from snnb.graph.export.write_export import find_format, refuse_foreign_options
+
+    find_format(format)
+    refuse_foreign_options(format, options)
+    remove_partials(run)
+    stamp = chosen_graph(run, graph, say)
+    if output is not None:
+        refuse_files_of_runs(output, run)
+    return _write(run, stamp, format, output, options, force, say, progress)
+
+
+def _write(
+    run: RunDirectory,
+    stamp: str,
+    format: str,
+    output: Optional[Path],
+    options: ExportOptions,
+    force: bool,
+    say: Say,
+    progress: Progress,
+) -> "Export":
+    from rich.filesize import decimal
+
+    from snnb.graph import SynapseGraph
+    from snnb.graph.export.write_export import estimate, export, find_format
+
+    path = run.path / graph_file(run, stamp)
+    with SynapseGraph.open(path) as opened:
+        digest = sha256_of(path)
+        if digest != recorded_hash(run, stamp):
+            raise InputError(altered(run, stamp))
+        expected = estimate(opened, format, options)
+        target = output or _own_place(run, stamp) / f"{run.model}{find_format(format).suffix}"
+        say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
+        times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / SPIKE_TIMES
+        return export(
+            opened,
+            format,
+            target,
+            options,
+            spike_times=times if times.exists() else None,
+            origin={"stamp": stamp, "sha256": digest},
+            simulated=simulated_by(run, stamp),
+            force=force,
+            progress=progress,
+        )
+
+
+def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
+    """Return what another simulator must know of the simulation that a graph's spikes are from.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    stamp : str
+        Of the graph; `weights`, and a simulation that the run does not have any more, give None.
+    """
+    from snnb.graph.export.simulated import Simulated
+
+    simulation = simulation_of(run, stamp)
+    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
+    if record is None:
+        return None
+    prepared, params = recorded(run, prepare.KIND), record.params
+    pictures = next((file for file in record.inputs if file.path == PICTURES), None)
+    return Simulated(
+        threshold=params.threshold,
+        reset=params.reset,
+        input=params.input,
+        input_rate_hz=float(params.input_rate) if params.input == "poisson" else None,
+        pixel_scale=None if prepared is None else prepared.details.scale,
+        samples_file=None if pictures is None else pictures.path,
+        samples_sha256=None if pictures is None else pictures.sha256,
+        first_sample=params.first,
+        initial_potential=params.initial_potential,
+        duration=params.duration,
+        recorded_samples=params.record_spikes,
+        seed=params.seed,
+    )
+
+
+def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
+    """Return the stamp of the given graph, or of the latest; say which it is, and whether it is stale."""
+    records = run.records_of("graph")
+    if not records:
+        raise UpstreamError(f"{run.path} has no graph yet; `snnb graph --run-dir {run.path}` makes it")
+    stamp = graph if graph is not None else max(records, key=lambda key: records[key].timing.started_utc)
+    if stamp not in records:
+        raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records)}")
+    others, of_class = [name for name in records if name != stamp], recorded_class(run, stamp)
+    say(
+        f"export: graph {stamp}"
+        + (", made of the weights only" if stamp == "weights" else "")
+        + (f", of the samples of class {of_class} only" if of_class is not None else "")
+        + (f"; there are also {', '.join(others)}: choose with --graph" if others and graph is None else "")
+    )
+    stale = stale_reason(run, records[stamp], {})
+    if stale:
+        say(f"export: this graph is stale: {stale}")
+    return stamp
+
+
+def _own_place(run: RunDirectory, stamp: str) -> Path:
+    """Return `exports/<graph's stamp>/`, which is made if it does not exist; a link is refused."""
+    place = run.path / EXPORTS / stamp
+    for directory in (place.parent, place):
+        if directory.is_symlink():
+            raise UsageError(f"{directory} is a link, which is not followed; remove it, or give --output")
+        if directory.exists() and not directory.is_dir():
+            raise UsageError(f"{directory} is a file, not the directory of the exports; move it away, or give --output")
+        try:
+            directory.mkdir(exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UsageError(f"{directory} cannot be made ({reason}); give --output in another directory") from None
+    return place
+
+
+def remove_partials(run: RunDirectory) -> None:
+    """Remove what killed exports have left in the run; what another process writes stays."""
+    if not (run.path / EXPORTS).is_symlink():
+        for left in (run.path / EXPORTS).glob(f"*/.*{PARTIAL}"):
+            if left.parent.is_symlink():
+                continue
+            with suppress(UsageError, OSError):  # at work, or not ours to remove
+                remove_partial(left.with_name(left.name[1 : -len(PARTIAL)]))
+
+
+def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
+    """Raise `UsageError` for a target that is, contains or is inside a run, except in its exports."""
+    here = run.path.resolve()
+    place = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
+    if place in (here, *here.parents, here / EXPORTS):
+        raise UsageError(f"{target} is or contains the run {run.path}; give another path with --output")
+    for directory in (place, *place.parents):
+        inside = place.parts[len(directory.parts) :]
+        if (directory == here or _is_run(directory, run)) and inside[:1] != (EXPORTS,):
+            raise UsageError(f"{target} is inside the run {directory}; give another path with --output")
+
+
+def _is_run(directory: Path, run: RunDirectory) -> bool:
+    """Whether a directory is that of a run: other programs have a manifest.yaml too."""
+    if not (directory / manifest.NAME).is_file():
+        return False
+    stages = tuple(kind.directory for kind in run.kinds)
+    with open_regular(directory / manifest.NAME) as file:
+        return b"schema_version" in file.read(4096) or any((directory / name).is_dir() for name in stages)
+
+
+def graph_file(run: RunDirectory, stamp: str) -> str:
+    """Return the path in the run of a graph's file."""
+    return f"{run.directory_of('graph', stamp)}/{run.model}_graph.h5"
+
+
+def altered(run: RunDirectory, stamp: str) -> str:
+    """Say that a graph's file is not the recorded one, and what to do."""
+    path = run.path / graph_file(run, stamp)
+    return f"{path} is not as it was written; `snnb graph --run-dir {run.path}` makes it again"
+
+
+def recorded_hash(run: RunDirectory, stamp: str) -> Optional[str]:
+    """Return the recorded SHA-256 of a graph's file; None when there is no such graph."""
+    record = run.records_of("graph").get(stamp)
+    outputs = record.outputs if record is not None else []
+    return next((file.sha256 for file in outputs if file.path == graph_file(run, stamp)), None)
+
+
+def stale_exports(run: RunDirectory) -> List[str]:
+    """Return the paths of exports in the run whose graph has changed or does not exist any more."""
+    return [path for path, stamp, sha256 in _exports(run) if sha256 != recorded_hash(run, stamp)]
+
+
+def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:
+    """Return the paths of exports in the run that were made of graphs in these directories."""
+    return [path for path, stamp, _ in _exports(run) if run.directory_of("graph", stamp) in directories]
+
+
+def _exports(run: RunDirectory) -> List[Tuple[str, str, object]]:
+    """Return path, graph's stamp and graph's SHA-256 of each export in the run, as its description states them."""
+    from snnb.graph.export.target import DESCRIPTION, beside, described
+    from snnb.graph.export.write_export import FORMATS
+
+    places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
+    if places[0].is_symlink():
+        return []
+    found = []
+    for path in sorted(path for place in places[1:] if not place.is_symlink() for path in place.glob("*")):
+        stated = described(path / DESCRIPTION if path.is_dir() else beside(path), FORMATS)
+        origin = None if stated is None or path.is_symlink() else stated.get("graph")
+        if isinstance(origin, dict):
+            found.append((path.relative_to(run.path).as_posix(), str(origin.get("stamp")), origin.get("sha256")))
+    return found

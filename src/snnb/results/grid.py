@@ -1,0 +1,169 @@
+"""A grid of options: which option of which stage takes which values, and the points that they make."""
+
+import itertools
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
+
+from snnb.core.errors import UsageError
+from snnb.core.options import flag_of, option_name, own_flags, value_of
+from snnb.pipeline.all import STAGES
+from snnb.pipeline.stage import Given
+
+MOST_POINTS = 10_000  # each is a simulation of some seconds at least
+SWEPT = ("train", "parse", "simulate")  # whose options can be in a grid; the data set is one for all points
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An option and its values.
+
+    Attributes
+    ----------
+    title : str
+        As it was typed: `percentile`, or `train.seed` where the stage matters.
+    stage, name : str
+    values : tuple
+    """
+
+    title: str
+    stage: str
+    name: str
+    values: Tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of each axis.
+
+    Attributes
+    ----------
+    values : dict
+        By title of the axis.
+    given : dict of str to dict
+        All options, by stage: those of the grid, and those that are the same for all points.
+    """
+
+    values: Dict[str, object]
+    given: Dict[str, Dict[str, object]]
+
+
+def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
+    """Read axes from texts such as `percentile=99,99.9`; further as `axes_of`."""
+    if not texts:
+        raise UsageError("give --grid OPTION=VALUE,VALUE at least once, as in --grid duration=50,100")
+    return axes_of([_split(text) for text in texts], given)
+
+
+def _split(text: str) -> Tuple[str, List[str]]:
+    title, equals, values = text.partition("=")
+    if not equals or not title:
+        raise UsageError(f"--grid {text}: write it as OPTION=VALUE,VALUE")
+    return title, [value.strip() for value in values.split(",")] if values.strip() else []
+
+
+def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[Axis]:
+    """Return an axis for each option and its values.
+
+    An option that several stages have is that of the last of them, unless the stage stands before it: `train.seed`.
+
+    Parameters
+    ----------
+    grid : iterable of (str, iterable)
+        Names of options, with values as they are or as text.
+    given : mapping of str to mapping
+        The options outside the grid, by stage.
+
+    Raises
+    ------
+    UsageError
+        No such option, no value or one that the option does not take, one twice; an option that is given outside the
+        grid too; more than `MOST_POINTS` points.
+    """
+    axes: List[Axis] = []
+    for title, values in grid:
+        if not isinstance(title, str):
+            raise UsageError(f"grid: {title!r} is not the name of an option")
+        asked = _listed(title, values)
+        text = f"{title}={','.join(map(str, asked))}"
+        axis = _axis(text, title, asked)
+        if any((axis.stage, axis.name) == (other.stage, other.name) for other in axes):
+            raise UsageError(f"--grid {text}: {axis.name} is in the grid twice; give all of its values at once")
+        if axis.name in given.get(axis.stage, {}):
+            option = option_name(STAGES[axis.stage].kind.params, axis.name)
+            raise UsageError(f"--grid {text}: {option} is also given outside the grid; give it in one place")
+        axes.append(axis)
+    if not axes:
+        raise UsageError("the grid is empty; give an option and its values, as in {'duration': [50, 100]}")
+    points = math.prod(len(axis.values) for axis in axes)
+    if points > MOST_POINTS:
+        raise UsageError(f"--grid: {points:,} points, each a simulation; give at most {MOST_POINTS:,}")
+    return axes
+
+
+def _listed(title: str, values: Iterable[object]) -> List[object]:
+    with suppress(TypeError):
+        if not isinstance(values, (str, bytes)):
+            return list(values)
+    raise UsageError(f"grid: {title}: {values!r} is not a list of values; give one as in [{values!r}]")
+
+
+def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
+    before, dot, name = title.replace("-", "_").rpartition(".")
+    if dot and before not in SWEPT:
+        raise UsageError(f"--grid {text}: the options of {', '.join(SWEPT)} can be in a grid, not those of {before!r}")
+    stage, name = _option(text, name, (before,) if dot else SWEPT)
+    kind = STAGES[stage].kind.params
+    if kind.model_fields[name].exclude:
+        raise UsageError(f"--grid {text}: {name} does not change the results; give it outside the grid")
+    if flag_of(kind, name).repeated:
+        raise UsageError(f"--grid {text}: {option_name(kind, name)} cannot be in a grid")
+    if not values:
+        raise UsageError(f"--grid {text}: no values; write it as OPTION=VALUE,VALUE")
+    read = [value_of(kind, name, value) for value in values]
+    twice = next((value for i, value in enumerate(read) if value in read[:i]), None)
+    if twice is not None:
+        raise UsageError(f"--grid {text}: {twice} is given twice")
+    return Axis(title.replace("-", "_"), stage, name, tuple(read))
+
+
+def _option(text: str, name: str, stages: Sequence[str]) -> Tuple[str, str]:
+    """Return stage and name of the option that is called so, or whose flag is, as `--set` is that of `settings`."""
+    names = set()
+    for stage in reversed(stages):
+        kind = STAGES[stage].kind.params
+        for field in own_flags(kind):
+            if name in (field, option_name(kind, field)[2:]):
+                return stage, field
+            if not kind.model_fields[field].exclude and not flag_of(kind, field).repeated:
+                names.add(field)
+    near = get_close_matches(name, names, n=1)
+    raise UsageError(
+        f"--grid {text}: no such option; "
+        + (f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}")
+    )
+
+
+def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:
+    """Return all points, the last axis first to change."""
+    points = []
+    for values in itertools.product(*(axis.values for axis in axes)):
+        options: Dict[str, Dict[str, object]] = {stage: dict(own) for stage, own in given.items()}
+        for axis, value in zip(axes, values):
+            options.setdefault(axis.stage, {})[axis.name] = value
+        points.append(Point({axis.title: value for axis, value in zip(axes, values)}, options))
+    return points
+
+
+def in_order_of_stages(points: Sequence[Point], axes: Sequence[Axis]) -> List[int]:
+    """Return the numbers of the points in an order in which each stage runs once for each set of its options."""
+
+    def place(number: int) -> Tuple[int, ...]:
+        by_stage: Mapping[str, List[int]] = {stage: [] for stage in SWEPT}
+        for axis in axes:
+            by_stage[axis.stage].append(axis.values.index(points[number].values[axis.title]))
+        return tuple(index for stage in SWEPT for index in by_stage[stage])
+
+    return sorted(range(len(points)), key=place)

@@ -1,0 +1,262 @@
+"""`report`: what a run holds, gathered from its records and files, becomes one page."""
+
+import csv
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Sequence, cast
+
+from snnb.core.errors import InputError, UsageError
+from snnb.core.formatting import local_time
+from snnb.core.progress import Progress, silent
+from snnb.io.files import open_regular, write_text_atomically
+from snnb.io.text import JsonValue, read_text
+from snnb.pipeline import map as mapping
+from snnb.pipeline import prepare
+from snnb.pipeline.differences import in_words
+from snnb.pipeline.graph import recorded_class, simulation_of
+from snnb.pipeline.plan import state_of_stages
+from snnb.pipeline.simulate import in_force
+from snnb.pipeline.simulations import Simulation, simulations_of
+from snnb.pipeline.stage import recorded
+from snnb.pipeline.train import shown_params
+from snnb.report.graph_facts import GraphFacts
+from snnb.report.page import GENERATOR, Page, Section, Table, render
+from snnb.results.compare import MAPPING_HEAD, mappings_of
+from snnb.results.export import refuse_files_of_runs
+from snnb.results.report_provenance import provenance_section
+from snnb.results.report_simulation import Part, as_written, simulation_part
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import AnyRecord
+from snnb.rundir.versions import now_utc
+from snnb.version import __version__
+
+REPORT = "report.html"
+
+
+def write_report(
+    run: RunDirectory,
+    *,
+    simulation: Optional[str] = None,
+    output: Optional[Path] = None,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Write one HTML page about a run: its training, a simulation, its graph and the latest mapping of that.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    simulation : str, optional
+        Stamp of the simulation; by default the latest.
+    output : Path, optional
+        Where to write; by default `report.html` of the run.
+    force : bool
+        Replace a file that is not a report.
+    progress : Progress
+        Called while activations are computed.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    UsageError
+        There is no such simulation, or the target is one of a run's own files, or a file that is no report.
+    InputError
+        A file of the run is not as it was written.
+    """
+    target = run.path / REPORT if output is None else output
+    _refuse_other_files(run, target, force)
+    there = {found.stamp: found for found in simulations_of(run)}
+    if simulation is not None and simulation not in there:
+        raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
+    stamp = simulation or in_force(run) or max(there, default=None)
+    write_text_atomically(target, render(_page(run, list(there.values()), stamp, progress)))
+    return target
+
+
+def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
+    if target.absolute() != (run.path / REPORT).absolute():
+        refuse_files_of_runs(target, run)
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent}: no such directory; make it first")
+    if target.is_dir():
+        raise UsageError(f"{target} is a directory; give the name of a file with --output")
+    if not os.path.lexists(target) or force:
+        return
+    if not target.is_symlink():
+        with open_regular(target) as file:
+            if GENERATOR.encode() in file.read(2048):
+                return
+    raise UsageError(f"{target} exists and is not a report of snnb; give --force to replace it, or another --output")
+
+
+def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], progress: Progress) -> Page:
+    found = next((one for one in there if one.stamp == stamp), None)
+    graph = _graph_of(run, stamp)
+    mapped = _mapping_of(run, graph or stamp)
+    parts = [Part([_training_part(run, found)]), _network_part(run, graph)]
+    if found is not None:
+        parts.append(simulation_part(run, found, progress))
+    else:
+        words = [f"None yet: `snnb simulate --run-dir {run.path}` makes it."]
+        parts.append(Part([Section("accuracy", "Simulation", words)]))
+    parts += [_mapping_part(run, mapped), Part([_provenance_part(run, stamp, graph, mapped)])]
+    info = run.manifest.run
+    label = f" “{found.label}”" if found is not None and found.label else ""
+    return Page(
+        title=f"{info.model} on {info.dataset}",
+        subtitle=f"{run.path.resolve()}" + (f", simulation {stamp}{label}" if stamp else ""),
+        figures=[figure for part in parts for figure in part.figures],
+        sections=[_overview(run, there, found), *(section for part in parts for section in part.sections)],
+        made=f"Written by snnb {__version__} on {local_time(now_utc().isoformat())}.",
+    )
+
+
+def _graph_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
+    """Return the name of the graph that is shown: that of the simulation, or without any simulation the weights'.
+
+    Where a simulation has graphs of single classes only, the latest of these.
+    """
+    graphs = run.records_of("graph")
+    wanted = stamp if stamp is not None else "weights"
+    of_classes = [name for name in graphs if stamp is not None and simulation_of(run, name) == stamp != name]
+    return wanted if wanted in graphs else _latest({name: graphs[name] for name in of_classes})
+
+
+def _mapping_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
+    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
+    of = {name: record for name, record in records.items() if record.details.graph == stamp}
+    return _latest(of)
+
+
+def _latest(records: Mapping[str, AnyRecord]) -> Optional[str]:
+    return max(records, key=lambda name: records[name].timing.started_utc) if records else None
+
+
+def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Simulation]) -> Section:
+    states = {state.name: state.in_words for state in state_of_stages(run)}
+    rows = [
+        (
+            one.stamp + (" (this page)" if one is found else ""),
+            one.label or "",
+            f"{one.record.params.samples:,}",
+            one.quality,
+            in_words(one.differs),
+            states[run.directory_of("simulate", one.stamp)],
+        )
+        for one in there
+    ]
+    head = ("simulation", "label", "samples", "SNN", "differs in", "state")
+    shown = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    right = [shown.index(i) for i in (2, 3) if i in shown]
+    tables = [Table([head[i] for i in shown], [[row[i] for i in shown] for row in rows], right)] if rows else []
+    words = [f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}."]
+    warnings = [] if found is None else [f"Warning: {warning}." for warning in found.record.warnings]
+    return Section("overview", "The run", [*words, *warnings], tables=tables)
+
+
+def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
+    from snnb.graph import SynapseGraph
+    from snnb.report.graph_facts import graph_facts
+    from snnb.report.network_sections import network_sections
+
+    if graph is None:
+        words = [f"There is no graph of this simulation: `snnb graph --run-dir {run.path}` makes it."]
+        return Part([Section("network", "The network", words)])
+    with SynapseGraph.open(as_written(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
+        facts: GraphFacts = graph_facts(opened)
+    figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
+    network, *others = network_sections(facts)
+    of_classes = [f"{recorded_class(run, name)} (graphs/{name})" for name in _beside(run, graph)]
+    if of_classes:
+        network = replace(network, words=[*network.words, f"Graphs of single classes: {', '.join(of_classes)}."])
+    return Part([network, *others], figures)
+
+
+def _beside(run: RunDirectory, graph: str) -> List[str]:
+    """Return the other graphs of the same simulation that are of one class."""
+    same = [name for name in run.records_of("graph") if simulation_of(run, name) == simulation_of(run, graph)]
+    return [name for name in same if name != graph and recorded_class(run, name) is not None]
+
+
+def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
+    from snnb.report.training_section import training_section
+
+    record = run.record_of("train")
+    if record is None:
+        return Section("training", "Training", [f"Not yet: `snnb train --run-dir {run.path}` trains the network."])
+    # A simulation keeps a copy of the history of its own network, which may have been trained anew since.
+    folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
+    params = record.params if found is None or found.record.details.training is None else found.record.details.training
+    history = _history(run, f"{folder}/training_history.csv")
+    return training_section(history, record.metrics, shown_params(run, params))
+
+
+def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
+    """Read the columns of a training history; none where no such file was written."""
+    if path not in {file.path for record in run.records().values() for file in record.outputs}:
+        return {}
+    content = read_text(as_written(run, path), "`snnb train --force` makes it again")
+    rows = list(csv.DictReader(io.StringIO(content)))
+    try:
+        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{run.path / path} holds a value that is not a number; `snnb train --force` makes it again"
+        ) from None
+
+
+def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
+    costs = mappings_of(run)
+    rows = [(cost.stamp + (" (below)" if cost.stamp == stamp else ""), *cost.row[1:]) for cost in costs]
+    every = Table(MAPPING_HEAD, rows, right=(4, 5, 6, 7))
+    if stamp is None:
+        words = [f"None of this graph yet: `snnb map --run-dir {run.path} --hardware NAME` makes one."]
+        return Part([Section("mapping", "Mapping", words, tables=[every] if rows else [])])
+    from snnb.mapping.mapping import Mapping as PlacedMapping
+    from snnb.report.mapping_section import mapping_section
+
+    (latest,) = (cost for cost in costs if cost.stamp == stamp)
+    record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
+    for file in record.outputs:
+        as_written(run, file.path)
+    opened, details = PlacedMapping.open(run.path / run.directory_of("map", stamp)), record.details
+    peak, only = record.metrics.get("link_load_peak"), recorded_class(run, details.graph)
+    unit = "spikes per sample and time step over a link in one direction, in the busiest time bin"
+    further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
+    words = [
+        "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "
+        "that of the spikes to those of the sequential mapping.",
+        f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {latest.row[2]} "
+        f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. A core is filled as far as it holds neurons, "
+        "from blue (the first layers) to red (the last)."
+        + ("" if only is None else f" Spikes of the samples of class {only} only."),
+    ]
+    warnings = [f"Warning: {warning}." for warning in record.warnings]
+    section = mapping_section(opened, every, [*warnings, *words], further, latest.sequential_connectivity)
+    return Part([section], [(f"cores of {opened.hardware.name}", f"{details.cores:,}")])
+
+
+def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]) -> Section:
+    shown = [
+        *(run.directory_of(name) for name in ("prepare", "train", "parse")),
+        *(
+            run.directory_of(stage, name)
+            for stage, name in (("simulate", stamp), ("graph", graph), ("map", mapped))
+            if name
+        ),
+    ]
+    records: Dict[str, AnyRecord] = {path: record for path, record in run.records().items() if path in shown}
+    origin: Dict[str, JsonValue] = {}
+    prepared = recorded(run, prepare.KIND)
+    if prepared is not None:
+        details = prepared.details
+        origin = {"name": details.dataset, "version": details.version, "licence": details.licence}
+        origin.update({"source": details.source, "classes": len(details.class_names)})
+        origin.update({f"{name} samples": split.shape[0] for name, split in details.splits.items()})
+    return provenance_section(run, records, origin)

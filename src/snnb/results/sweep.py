@@ -1,0 +1,204 @@
+"""`sweep`: a simulation for each point of a grid of options, in one run, where stages that points share run once."""
+
+import csv
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Sequence, cast
+
+import numpy as np
+
+from snnb.core.errors import InputError, UsageError
+from snnb.core.progress import Progress, Say, say_nothing
+from snnb.io.atomic import written_whole
+from snnb.io.files import open_regular, remove
+from snnb.io.text import JsonValue
+from snnb.pipeline import simulate, train
+from snnb.pipeline.differences import in_words
+from snnb.pipeline.plan import OTHER_VERSIONS, UP_TO_DATE, bring_up_to_date, check_options, no_bar
+from snnb.pipeline.simulations import SimulationRecord
+from snnb.pipeline.stage import Given
+from snnb.results.compare import Compared, compared_one
+from snnb.results.grid import Axis, Point, in_order_of_stages, points_of
+from snnb.results.sweep_points import SCRATCH, simulate_point, simulation_of
+from snnb.rundir.directory import RunDirectory
+from snnb.simulation.simulation_settings import refuse_missing_packages
+
+if TYPE_CHECKING:
+    from snnb.report.sweep_figure import Value
+
+TABLE, FIGURE = "sweep.csv", "sweep.png"
+COLUMNS = (
+    "simulation",
+    "samples",
+    "ann_accuracy",
+    "snn_accuracy",
+    "snn_accuracy_low",
+    "snn_accuracy_high",
+    "ann_mean_squared_error",
+    "snn_mean_squared_error",
+    "spikes_per_step_and_neuron",
+    "synaptic_operations_per_sample",
+)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A point of the grid and its simulation.
+
+    Attributes
+    ----------
+    point : Point
+    stamp : str
+        Of the simulation.
+    ran : bool
+        Whether it was made now; it was there otherwise.
+    row : dict
+        What the table says of it, by column.
+    """
+
+    point: Point
+    stamp: str
+    ran: bool
+    row: Dict[str, JsonValue]
+
+
+def sweep(
+    run: RunDirectory,
+    axes: Sequence[Axis],
+    given: Given,
+    *,
+    say: Say = say_nothing,
+    bar: Callable[..., ContextManager[Progress]] = no_bar,
+) -> List[Swept]:
+    """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
+
+    The training, the conversion and the options that later commands keep stay as they were before. Only in a run
+    without any of its own they are those of the first point.
+
+    Interrupted, it goes on where it was: a simulation of the run with the options of a point, made of the present data
+    set and training, is that point's. The table has the rows of the points that are done.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run, locked.
+    axes : sequence of Axis
+    given : mapping of str to mapping
+        Options that are the same for all points, by stage. One that is not given keeps its recorded value.
+    say : callable
+        Called with what runs.
+    bar : callable
+        As in `bring_up_to_date`.
+
+    Returns
+    -------
+    list of Swept
+        In the order of the grid, the last axis first to change.
+
+    Raises
+    ------
+    UsageError
+        A point's options are not valid together. Nothing has run then.
+    """
+    for axis in axes:
+        if axis.stage == "train" and axis.name not in train.ELSEWHERE and train.is_trained_elsewhere(run):
+            source = run.manifest.run.model_source
+            raise UsageError(f"--grid {axis.title}: {source} is trained already, so this changes nothing; leave it out")
+    points = points_of(axes, given)
+    _refuse_foreign_files(run)
+    for point in points:
+        check_options(run, simulate.KIND.name, point.given)
+    tell = _news(say, UP_TO_DATE)
+    bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=tell, bar=bar)
+    for point in points:
+        params = simulate.resolve(run, point.given.get(simulate.KIND.name, {}))
+        try:
+            refuse_missing_packages(params)
+        except InputError:
+            if simulation_of(run, point) is None:
+                raise
+    done: Dict[int, Swept] = {}
+    with ExitStack() as stack:
+        for turn, number in enumerate(in_order_of_stages(points, axes), 1):
+            point = points[number]
+            stamp = simulation_of(run, point)
+            told = f"sweep: {turn} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
+            say(told + (f": there, {stamp}" if stamp is not None else ""))
+            ran = stamp is None
+            if stamp is None:
+                stamp = simulate_point(run, point, stack, say=_news(say, UP_TO_DATE, OTHER_VERSIONS), bar=bar)
+            done[number] = Swept(point, stamp, ran, _row(run, point, stamp))
+            if ran:
+                _write_table(run, axes, done)
+    _write_table(run, axes, done)
+    swept = [done[number] for number in range(len(points))]
+    _draw(run, axes, swept)
+    remove(run.path / SCRATCH)
+    return swept
+
+
+def _news(say: Say, *left_out: str) -> Say:
+    """Return a function that passes on all messages but those that contain one of some texts."""
+
+    def tell(message: str) -> None:
+        if not any(text in message for text in left_out):
+            say(message)
+
+    return tell
+
+
+def _row(run: RunDirectory, point: Point, stamp: str) -> Dict[str, JsonValue]:
+    found: Compared = compared_one(run, stamp, cast("Dict[str, SimulationRecord]", run.records_of("simulate"))[stamp])
+    low, high = found.snn_interval or (None, None)
+    values = (
+        stamp,
+        found.samples,
+        found.ann_accuracy,
+        found.snn_accuracy,
+        low,
+        high,
+        found.ann_error,
+        found.snn_error,
+        found.mean_rate,
+        found.synaptic_operations,
+    )
+    return {**cast("Dict[str, JsonValue]", point.values), **dict(zip(COLUMNS, values))}
+
+
+def _refuse_foreign_files(run: RunDirectory) -> None:
+    """Refuse to replace a table or figure that no sweep has written."""
+    table, figure = run.path / TABLE, run.path / FIGURE
+    for path in (table, figure):
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise UsageError(f"{path} is not a regular file and is not replaced; move it away")
+    written = False
+    if table.exists():
+        with open_regular(table, follow_links=False) as file:
+            written = ",".join(COLUMNS).encode() in file.readline(1 << 16)
+    if (table.exists() or figure.exists()) and not written:
+        raise UsageError(f"{table if table.exists() else figure} was not written by a sweep; move it away")
+
+
+def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]) -> None:
+    with written_whole(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
+        titles = [axis.title for axis in axes if axis.title not in COLUMNS]
+        rows = csv.DictWriter(file, [*titles, *COLUMNS], lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(done[number].row for number in sorted(done))
+
+
+def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> None:
+    from snnb.report.sweep_figure import GridAxis, plot_sweep
+
+    kind = "accuracy" if swept[0].row["snn_accuracy"] is not None else "mean_squared_error"
+    shape = [len(axis.values) for axis in axes]
+    measured, analogue = (
+        np.array([one.row[f"{network}_{kind}"] for one in swept], float).reshape(shape) for network in ("snn", "ann")
+    )
+    intervals = None
+    if kind == "accuracy":
+        ends = [[one.row["snn_accuracy_low"], one.row["snn_accuracy_high"]] for one in swept]
+        intervals = np.array(ends, float).reshape(*shape, 2)
+    shown = [GridAxis(axis.title, cast("Sequence[Value]", axis.values)) for axis in axes]
+    with written_whole(run.path / FIGURE, force=True) as temporary:
+        plot_sweep(temporary, shown, measured, analogue, kind.replace("_", " "), intervals)

@@ -1,0 +1,136 @@
+"""The simulation of a point of a grid: the one that the run has, or a new one.
+
+A new one must leave the training and the conversion of the run, and the options in force, as they are. So its stages
+run in a scratch run inside the run, `.sweep`, with the data set of the run; the simulation, which is complete in
+itself, is then moved into the run. An interrupted sweep keeps the scratch run: the next sweep continues there.
+"""
+
+from contextlib import ExitStack
+from typing import Callable, ContextManager, Dict, Optional, cast
+
+from snnb.core.options import Options
+from snnb.core.progress import Progress, Say
+from snnb.pipeline import parse, simulate, train
+from snnb.pipeline.plan import bring_up_to_date
+from snnb.pipeline.simulations import SimulationRecord
+from snnb.pipeline.stage import figure_format
+from snnb.results.grid import Point
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.scratch import adopt, open_scratch
+from snnb.rundir.staleness import input_difference, stale_reason
+
+SCRATCH = ".sweep"
+OWN = (train.KIND.name, parse.KIND.name)  # what the scratch run has of its own
+Bar = Callable[[str], ContextManager[Progress]]
+Asked = Dict[str, Options]  # the parameters of a point by stage
+
+
+def simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
+    """Return the stamp of the run's latest simulation with the options of a point; None without one."""
+    asked = _asked(run, point)
+    records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
+    for stamp in sorted(records, reverse=True):
+        record = records[stamp]
+        made = [record.details.training, record.details.conversion, record.params]
+        if all(_same(one, other) for one, other in zip(asked.values(), made)) and _is_whole(run, record, asked):
+            return stamp
+    return None
+
+
+def simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: Say, bar: Bar) -> str:
+    """Make the simulation of a point and return its stamp.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run, locked, with its data set prepared.
+    point : Point
+    stack : ExitStack
+        Holds the cluster, if there is to be one, for the next point.
+    say, bar : callable
+        As in `bring_up_to_date`.
+    """
+    asked = _asked(run, point)
+    if simulate.in_force(run) is None and all(_is_free(run, name, asked) for name in OWN):
+        return _simulated(run, point.given, asked, stack, say, bar)
+    scratch = open_scratch(run, SCRATCH, "prepare", OWN)
+    with scratch.locked():
+        _copy_results(run, scratch, point, asked, say, bar)
+        stamp = _simulated(scratch, _all_options(run, point, asked), asked, stack, say, bar)
+        record = cast("SimulationRecord", scratch.records_of(simulate.KIND.name)[stamp])
+        details = record.details.model_copy(update={"swept": True})
+        source = scratch.path / scratch.directory_of(simulate.KIND.name, stamp)
+        swept = record.model_copy(update={"details": details})
+        adopt(run, simulate.KIND.name, swept, source, name=stamp, move=True)
+    return stamp
+
+
+def _asked(run: RunDirectory, point: Point) -> Asked:
+    """Return the parameters of a point by stage, in order; an option that is not given has the value in force."""
+    return {
+        "train": train.resolve(run, point.given.get("train", {})),
+        "parse": parse.resolve(run, point.given.get("parse", {})),
+        "simulate": simulate.resolve(run, point.given.get("simulate", {})),
+    }
+
+
+def _is_free(run: RunDirectory, name: str, asked: Asked) -> bool:
+    """Whether the run has no result of a stage, or one with the parameters of the point."""
+    record = run.record_of(name)
+    return record is None or _same(record.params, asked[name])
+
+
+def _copy_results(run: RunDirectory, scratch: RunDirectory, point: Point, asked: Asked, say: Say, bar: Bar) -> None:
+    """Copy the run's training and conversion into the scratch run, as far as they are those of the point."""
+    for name in OWN:
+        if run.record_of(name) is None or not _is_free(run, name, asked):
+            return
+        bring_up_to_date(run, name, point.given, say=say, bar=bar)
+        record = run.record_of(name)
+        if record is not None and record != scratch.record_of(name):
+            adopt(scratch, name, record, run.path / run.directory_of(name))
+
+
+def _all_options(run: RunDirectory, point: Point, asked: Asked) -> Dict[str, Dict[str, object]]:
+    """Return every option of a point, since the scratch run has recorded those of another one."""
+    given = {name: {**point.given.get(name, {}), **params.model_dump()} for name, params in asked.items()}
+    given["train"].setdefault("figures", figure_format(None, run.record_of("train"), "training_plot"))
+    return given
+
+
+def _simulated(
+    run: RunDirectory, given: Dict[str, Dict[str, object]], asked: Asked, stack: ExitStack, say: Say, bar: Bar
+) -> str:
+    """Simulate and return the stamp; the cluster, if there is to be one, stays for the next point."""
+    from snnb.cluster.connect import connected, is_open
+
+    bring_up_to_date(run, parse.KIND.name, given, say=say, bar=bar)
+    params = cast("simulate.SimulateParams", asked[simulate.KIND.name])
+    shared = params.workers, params.scheduler
+    if shared != (1, None) and not is_open(*shared):
+        stack.enter_context(connected(*shared))
+    return bring_up_to_date(run, simulate.KIND.name, given, say=say, bar=bar)[-1].result.directory.name
+
+
+def _same(one: Options, other: Optional[Options]) -> bool:
+    return other is not None and one.model_dump(mode="json") == other.model_dump(mode="json")
+
+
+def _is_whole(run: RunDirectory, record: SimulationRecord, asked: Asked) -> bool:
+    """Whether a simulation's files are as they were written, and it was made of what the run holds now.
+
+    Of a network that was trained or converted with other options than the run's present one, only that the data set and
+    the model's own file are the present ones can be told.
+    """
+    present = ["dataset/"]
+    for name in OWN:
+        now = run.record_of(name)
+        if now is None or not _same(now.params, asked[name]):
+            break
+        if stale_reason(run, now, {}) is not None:
+            return False
+        present.append(f"{run.directory_of(name)}/")
+    read = [file for file in record.inputs if file.path.startswith(tuple(present))]
+    if any(input_difference(run, file) for file in (*read, *(record.details.sources or ()))):
+        return False
+    return all(run.hashes.matches(file) for file in record.outputs)

@@ -1,0 +1,176 @@
+"""A network made ready for the event-driven engine: what all samples and threads share."""
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+from snnb.network.network import Network, Population, Reindexed
+from snnb.network.reindexing import PADDING
+from snnb.simulation.engines.event import kernel_layout as kernels
+from snnb.simulation.engines.event.amplitudes import spike_amplitudes
+from snnb.simulation.engines.event.arrays import aligned, filled_up, neurons_of
+from snnb.simulation.engines.event.constant_input import ConstantInput
+from snnb.simulation.engines.event.layer_loops import LAYER_LOOPS, Loop
+from snnb.simulation.engines.event.loop_geometry import inputs_of
+from snnb.simulation.engines.event.scratch import Scratch
+from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons, Weighted
+from snnb.simulation.simulation_settings import SimulationSettings
+
+# A population does so many steps before the next one reads its spikes, or fewer, so that Ctrl-C need not wait long for
+# the largest one: meanwhile its weights and neurons stay in the cache.
+TRAIN_STEPS, TRAIN_NEURONS = 100, 30_000_000
+# Bytes of the currents of the steps that are computed at a time: they stay in the second-level cache. There may be more
+# where weights take more than so many times as many.
+CURRENTS_BYTES, WEIGHTS_SHARE = 256 << 10, 8
+# Numbers of the lists of spikes of these steps, at most, but for one step.
+MOST_LISTED = 4_000_000
+
+
+class Work(NamedTuple):
+    """What computes the spikes of a population from those of others.
+
+    Attributes
+    ----------
+    inputs : tuple of str
+        Names of the volumes whose spikes it reads.
+    run : callable
+        Is given the spikes of these volumes, the neurons, where their spikes go, and what the thread works with.
+    """
+
+    inputs: Tuple[str, ...]
+    run: Callable[[Sequence[np.ndarray], Neurons, np.ndarray, Scratch], None]
+
+
+class EventNetwork:
+    """Weights in rows, geometry in tables, and the compiled work of each population.
+
+    Parameters
+    ----------
+    network : Network
+    settings : SimulationSettings
+
+    Attributes
+    ----------
+    train_steps : int
+        Steps that one population does before the next.
+    work : dict of str to Work
+        By population whose current is not the same in every step.
+    tables : dict of str to list of ndarray of int32 or None
+        By volume without neurons: for each input, see `index_tables`.
+    base : dict of str to ndarray of float32
+        By population, its current without spikes and without constant input, the bias: shape (1, neurons).
+    unsummed : set of str
+        Populations that read the constant input one by one, beside spikes: an average is divided once, after adding,
+        and a maximum follows one of all inputs, so that neither is the sum of a current without spikes and of spikes.
+    remembering : set of str
+        Populations that accumulate what they read: max pooling.
+    """
+
+    def __init__(self, network: Network, settings: SimulationSettings) -> None:
+        self.network, self.settings = network, settings
+        sizes = [volume.size for volume in network.volumes]
+        self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(sizes)))
+        self._constant_input = ConstantInput(network) if settings.input == "constant" else None
+        passing = self._constant_input.passing if self._constant_input is not None else set()
+        self.unsummed: Set[str] = set()
+        self.remembering: Set[str] = set()
+        self.work: Dict[str, Work] = {}
+        self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
+        self.base: Dict[str, np.ndarray] = {}
+        amplitudes = spike_amplitudes(network, settings)
+        for population in network.populations:
+            kinds = [LAYER_LOOPS[type(projection.layer)] for projection in population.projections]
+            self.base[population.name] = neurons_of(_bias(population)[np.newaxis])
+            if any(kind.remembers for kind in kinds):
+                self.remembering.add(population.name)
+            work = _work(network, population, amplitudes, passing)
+            if work is not None:
+                self.work[population.name] = work
+                if passing.intersection(population.inputs) and not all(kind.sums for kind in kinds):
+                    self.unsummed.add(population.name)
+
+    def without_spikes(self, x: np.ndarray) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
+        """Compute what the constant input does, in every step, to the populations that it reaches.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (samples, ...)
+
+        Returns
+        -------
+        currents : dict of str to ndarray of float32, shape (samples, neurons)
+            By population, its current with the bias.
+        values : dict of str to ndarray of float32, shape (samples, inputs)
+            By population of `unsummed`, what it reads, 0 where spikes arrive.
+        """
+        if self._constant_input is None:
+            return {}, {}
+        found = self._constant_input.contributions(x, self.unsummed)
+        values = {name: aligned(found.pop(name)) for name in self.unsummed}
+        return {name: neurons_of(current) for name, current in found.items()}, values
+
+
+def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarray]]:
+    """Return for each input of a volume where its elements are in the volume: int32, flat, or None where they were."""
+    shapes = [network.volume(name).shape for name in volume.inputs]
+    tables: List[Optional[np.ndarray]] = []
+    for read in range(len(shapes)):
+        numbered = [np.full(shape, PADDING, np.int32) for shape in shapes]
+        numbered[read] = np.arange(numbered[read].size, dtype=np.int32).reshape(shapes[read])
+        element = volume.layer.apply(numbered).ravel()
+        there = np.flatnonzero(element != PADDING)
+        table = np.empty(numbered[read].size, np.int32)
+        table[element[there]] = there
+        tables.append(None if np.array_equal(table, numbered[read].ravel()) else table)
+    return tables
+
+
+def _bias(population: Population) -> np.ndarray:
+    if population.bias is None:
+        return np.zeros(population.size, np.float32)
+    return np.tile(population.bias, population.size // len(population.bias))
+
+
+def _work(
+    network: Network, population: Population, amplitudes: Dict[str, Set[float]], passing: Set[str]
+) -> Optional[Work]:
+    """Return what reads the spikes that reach a population; None when its current is the same in every step."""
+    inputs, tables = [], []
+    for projection in population.projections:
+        kind, spikes = LAYER_LOOPS[type(projection.layer)], amplitudes[projection.input]
+        if not (spikes or kind.remembers):
+            continue
+        inputs.append(projection.input)
+        amplitude = np.float32(max(spikes, default=0.0))
+        loop = kind.loop(projection, amplitude, projection.input in passing)
+        if loop is not None:
+            return _looped(projection.input, loop, network.volume(projection.input).size + SLACK)
+        assert kind.tables is not None
+        tables.append(kind.tables(projection, amplitude))
+    if not inputs:
+        return None
+    divisors = np.zeros(0, np.float32)
+    if LAYER_LOOPS[type(population.projections[0].layer)].divides:
+        divisors = neurons_of(inputs_of(population.only.geometry))
+        divisors[population.size :] = 1
+    return _summed(inputs, tuple(tables), divisors, population.size, max(network.volume(name).size for name in inputs))
+
+
+def _looped(name: str, loop: Loop, room: int) -> Work:
+    """Return the work of a loop of its own, which needs room for so many numbers."""
+    return Work((name,), lambda read, neurons, spikes, scratch: loop(read[0], neurons, spikes, scratch.room(room)))
+
+
+def _summed(inputs: Sequence[str], tables: Tuple[Weighted, ...], divisors: np.ndarray, neurons: int, most: int) -> Work:
+    """Return what sums projections, none of which reads more than `most` neurons."""
+    size = filled_up(neurons)
+    # Weights that do not fit into the cache are read from memory once for all these steps.
+    room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
+    at_once = max(1, min(room_for_currents // (size * np.dtype(np.float32).itemsize), MOST_LISTED // most))
+
+    def run(read: Sequence[np.ndarray], neurons: Neurons, spikes: np.ndarray, scratch: Scratch) -> None:
+        steps = min(at_once, spikes.shape[1])
+        currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (most + SLACK))
+        kernels.weighted(tuple(read), tables, neurons, spikes, divisors, currents, room)
+
+    return Work(tuple(inputs), run)

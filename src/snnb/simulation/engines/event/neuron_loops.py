@@ -1,0 +1,102 @@
+"""Steps of a population's neurons, compiled: potentials, spikes and counts, given the currents."""
+
+import numpy as np
+
+from snnb.core.compiled import compiled
+from snnb.simulation.engines.event.llvm import count_each, integrate
+from snnb.simulation.engines.event.types import GROUP, Neurons
+
+# The most bytes of the currents of some steps: they stay in the second-level cache.
+CURRENTS_BYTES = 256 << 10
+
+
+@compiled
+def _softmax(
+    potential: np.ndarray, current: np.ndarray, uniforms: np.ndarray, powers: np.ndarray, bits: np.ndarray
+) -> None:
+    """Spike where the random number is at most the softmax of the potential; such a neuron is reset to zero."""
+    bits[:] = 0
+    for first in range(0, uniforms.size, powers.size):  # the softmax is taken over so many neurons
+        highest, total = np.float32(-np.inf), np.float32(0)
+        for i in range(first, first + powers.size):
+            potential[i] += current[i]
+            highest = max(highest, potential[i])
+        for i in range(powers.size):
+            powers[i] = np.exp(potential[first + i] - highest)
+            total += powers[i]
+        for i in range(powers.size):
+            if uniforms[first + i] <= powers[i] / total:
+                bits[(first + i) // GROUP] |= np.uint64(1) << np.uint64((first + i) % GROUP)
+                potential[first + i] = 0
+
+
+@compiled
+def fire(
+    neurons: Neurons, sample: int, currents: np.ndarray, stride: int, steps: int, start: int, bits: np.ndarray
+) -> None:
+    """Do some consecutive steps of a sample, given the current of each.
+
+    Parameters
+    ----------
+    neurons : Neurons
+    sample : int
+    currents : ndarray of float32, flat
+        Those of the i-th step begin at index i × stride.
+    stride, steps : int
+    start : int
+        The first step.
+    bits : ndarray of uint64, shape (steps, words)
+        Where the spikes go.
+    """
+    words, readout = bits.shape[1], neurons.readout[sample]
+    for i in range(readout.size):
+        for step in range(steps):
+            readout[i] += currents[step * stride + i]
+    potential, flat = neurons.potential[sample], bits.reshape(-1)
+    if neurons.uniforms.shape[2]:
+        powers = np.empty(neurons.classes, np.float32)
+        for step in range(steps):
+            current, uniforms = currents[step * stride :], neurons.uniforms[sample, start + step]
+            _softmax(potential, current, uniforms, powers, bits[start + step])
+        return
+    for word in range(words):
+        at = word * GROUP
+        integrate(
+            potential, at, currents, at, stride, flat, start * words + word, words, steps, neurons.threshold,
+            neurons.to_zero,
+        )  # fmt: skip
+
+
+@compiled
+def count(neurons: Neurons, sample: int, bits: np.ndarray) -> None:
+    """Count the spikes of a sample.
+
+    Parameters
+    ----------
+    neurons : Neurons
+    sample : int
+    bits : ndarray of uint64, shape (steps, words)
+    """
+    counts, flat, words = neurons.counts[sample], bits.reshape(-1), bits.shape[1]
+    for word in range(words):
+        count_each(counts, word * GROUP, flat, word, words, bits.shape[0])
+
+
+@compiled
+def base_of(neurons: Neurons, sample: int) -> np.ndarray:
+    """Return the current of a sample's neurons without spikes: that of each sample, or one for all."""
+    return neurons.base[min(sample, neurons.base.shape[0] - 1)]
+
+
+@compiled
+def unchanging(neurons: Neurons, spikes: np.ndarray) -> None:
+    """Do all steps of a population whose current never changes.
+
+    Parameters
+    ----------
+    neurons : Neurons
+    spikes : ndarray of uint64, shape (samples, steps, words)
+    """
+    for sample in range(spikes.shape[0]):
+        fire(neurons, sample, base_of(neurons, sample), 0, spikes.shape[1], 0, spikes[sample])
+        count(neurons, sample, spikes[sample])

@@ -1,0 +1,128 @@
+"""Pictures beside the numbers: quality by time step, firing rates, and the spikes of one sample."""
+
+from pathlib import Path
+from typing import Dict, List, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from snnb.io.colours import HUES
+from snnb.io.figures import label_rows, plain, save, styled
+from snnb.network.network import Network
+
+# Populations whose histograms are lines with colours and a legend of their own; of more, each is a row.
+MOST_LINES = 10
+RATE_BINS = 50
+# Neurons of a population that a raster shows at most and at least, and of all; evenly spaced among a population's.
+MOST_NEURONS, LEAST_NEURONS, RASTER_NEURONS = 200, 10, 2400
+# Inches: what a population needs, and what a figure has at most.
+ROW, HIGHEST = 0.12, 16.0
+
+
+@styled
+def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: str) -> None:
+    """Plot the spiking network's accuracy (or error) after each step, and the analogue network's as a line.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, SVG or PDF file, by its ending.
+    by_step : sequence of float
+        Accuracy, from 0 to 1, or mean squared error, after each step of 1 ms.
+    analogue : float
+        The analogue network's.
+    label : str
+        Which of the two it is.
+    """
+    figure = Figure(figsize=(6, 4))
+    axes = figure.subplots()
+    axes.plot(np.arange(1, len(by_step) + 1), by_step, label="spiking network")
+    axes.axhline(analogue, color="black", linestyle="dashed", label="analogue network")
+    axes.set_xlabel("time (ms)")
+    axes.set_ylabel(label)
+    axes.grid()
+    axes.legend()
+    save(figure, path)
+
+
+@styled
+def plot_rates(path: Path, rates: Dict[str, np.ndarray]) -> None:
+    """Plot how many neurons of each population have which firing rate, in the mean over samples.
+
+    Up to `MOST_LINES` populations are lines; more are rows of a map, the first on top, with each one's mean.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, SVG or PDF file, by its ending.
+    rates : dict of str to ndarray of float
+        By population, in network order, an array of any shape: spikes per 1 ms step, from 0 to 1.
+    """
+    bins = np.linspace(0, 1, RATE_BINS + 1)
+    neurons = np.array([np.histogram(values, bins)[0] for values in rates.values()])
+    means = [float(values.mean()) for values in rates.values()]
+    few = len(rates) <= MOST_LINES
+    figure = Figure(figsize=(7, 4.5) if few else (8, min(HIGHEST, 2 + ROW * len(rates))))
+    axes = figure.subplots()
+    (_rate_lines if few else _rate_map)(axes, list(rates), neurons, means, bins)
+    axes.set_xlabel("firing rate (spikes per 1 ms step)")
+    save(figure, path)
+
+
+def _rate_lines(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
+    for name, counted, mean in zip(names, neurons, means):
+        axes.stairs(counted, bins, baseline=None, linewidth=1.5, label=f"{mean:.3f}  {plain(name)}")
+    axes.set_yscale("log")
+    axes.grid()
+    axes.set_ylabel("neurons")
+    axes.legend(title="mean, population", fontsize="x-small", title_fontsize="x-small")
+
+
+def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
+    edges = np.arange(len(names) + 1) - 0.5
+    shown = np.ma.masked_equal(neurons, 0)
+    drawn = axes.pcolormesh(bins, edges, shown, norm=LogNorm(1, max(2, neurons.max())), cmap="viridis_r")
+    axes.plot(means, np.arange(len(names)), color=HUES[1], marker=".", linewidth=0.8, clip_on=False, label="mean")
+    axes.invert_yaxis()
+    label_rows(axes, np.arange(len(names)), names)
+    axes.figure.colorbar(drawn, ax=axes, label="neurons", fraction=0.04, aspect=4 * axes.figure.get_figheight())
+    axes.legend(fontsize="x-small", loc="lower right", bbox_to_anchor=(1, 1))
+
+
+@styled
+def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], steps: int, sample: int = 0) -> None:
+    """Plot the spikes of one sample, the populations that spike above each other, the first at the bottom.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, SVG or PDF file, by its ending.
+    network : Network
+    spikes : dict of str to ndarray of int32, shape (spikes, 3)
+        As in `spike_times.npz`: by population, rows of sample, neuron, step.
+    steps : int
+        Of the simulation, 1 ms each.
+    sample : int
+    """
+    first = {name: table[table[:, 0] == sample] for name, table in spikes.items()}
+    volumes = [volume for volume in (network.input, *network.populations) if len(first[volume.name])]
+    neurons = int(np.clip(RASTER_NEURONS // max(1, len(volumes)), LEAST_NEURONS, MOST_NEURONS))
+    figure = Figure(figsize=(8, np.clip(2 + ROW * len(volumes), 6, HIGHEST)))
+    axes = figure.subplots()
+    bottom, middles, names = 0, [], []
+    for volume in volumes:
+        _, neuron, step = first[volume.name].T
+        every = -(-volume.size // neurons)
+        shown = neuron % every == 0
+        height = -(-volume.size // every)
+        axes.plot(step[shown], bottom + neuron[shown] // every, "s", markersize=1.5, markeredgewidth=0)
+        middles.append(bottom + height / 2)
+        names.append(volume.name if every == 1 else f"{volume.name} (1 in {every})")
+        bottom += height + neurons // 20 + 1
+    axes.set_xlim(0, steps)
+    axes.set_ylim(-1, max(1, bottom))
+    axes.set_xlabel("time (ms)")
+    label_rows(axes, np.array(middles), names)
+    save(figure, path)

@@ -1,0 +1,161 @@
+"""What is simulated, and how."""
+
+from importlib.util import find_spec
+from typing import List, Literal, Optional
+
+from pydantic import Field, ValidationInfo, field_validator
+from typing_extensions import Annotated
+
+from snnb.cluster.cluster_settings import checked_address, require_dask
+from snnb.core.errors import InputError, UsageError, how_to_install
+from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
+
+LONGEST_DURATION = 10_000_000
+
+
+Engine = Literal["auto", "event", "tensorflow", "torch", "toolbox"]
+
+
+InputCoding = Literal["constant", "poisson"]
+
+
+Reset = Literal["subtraction", "zero"]
+
+
+By = Literal["all", "class"]
+
+
+class SimulationSettings(Options):
+    """How a converted network is simulated; time steps of dt = 1 ms.
+
+    With `poisson` input, a pixel spikes with amplitude 1 and probability min(1, pixel * input_rate * dt / 1000) a step.
+    The threshold is also the amplitude of a spike, as in the toolbox. Half of it as initial potential makes the
+    expected error of a rate smallest (Bu, Ding, Yu, Huang 2022, Optimized potential initialization for low-latency
+    spiking neural networks, AAAI); a softmax layer, which has no threshold, starts at 0. The results do not depend on
+    `workers` and `scheduler`.
+    """
+
+    engine: Engine = Field(default="auto", description="Engine; the toolbox is the reference, and slow.")
+    samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(default=100, description="Test samples.")
+    first: int = Field(default=0, ge=0, le=MOST, description="Index of the first test sample.")
+    duration: Annotated[int, ToolboxKey("simulation", "duration")] = Field(
+        default=100, ge=1, le=LONGEST_DURATION, description="Time steps of 1 ms for each sample."
+    )
+    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps that are not counted.")
+    batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
+        default=50, description="Samples per batch, toolbox only."
+    )
+    input: Annotated[InputCoding, ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"})] = (
+        Field(default="constant", description="Input: constant current, or Poisson spikes.")
+    )
+    input_rate: Annotated[Count, ToolboxKey("input", "input_rate")] = Field(
+        default=1000, description="Rate in Hz of a pixel of 1."
+    )
+    threshold: Annotated[float, ToolboxKey("cell", "v_thresh")] = Field(
+        default=1.0, gt=0, description="Firing threshold."
+    )
+    reset: Annotated[
+        Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
+    ] = Field(default="subtraction", description="Reset by subtraction of the threshold, or to zero.")
+    initial_potential: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Initial potential as a fraction of the threshold; 0.5 rounds rates.",
+    )
+    workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
+    scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
+        default=None, exclude=True, description="Dask cluster whose workers share the samples."
+    )
+    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Samples whose spike times are recorded.")
+    by: By = Field(default="all", description="Count spikes over all samples, or also for each class.")
+    bins: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="Time bins with separate counts.")
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")
+
+    @property
+    def counted_steps(self) -> int:
+        """Steps behind the warm-up."""
+        return self.duration - self.warm_up
+
+    @property
+    def bin_edges(self) -> List[int]:
+        """The first step of each bin, and the end of the last: the counted steps, divided as evenly as they can be.
+
+        Bin i begins at warm_up + floor(i · counted steps / bins): bins differ by at most a step. Empty without bins.
+        """
+        if not self.bins:
+            return []
+        return [self.warm_up + i * self.counted_steps // self.bins for i in range(self.bins + 1)]
+
+    @field_validator("warm_up")
+    @classmethod
+    def _leaves_steps_to_count(cls, warm_up: int, others: ValidationInfo) -> int:
+        duration = others.data.get("duration")
+        if duration is not None and warm_up >= duration:
+            raise ValueError(f"leaves no step of --duration {duration} to count; make it shorter")
+        return warm_up
+
+    @field_validator("initial_potential")
+    @classmethod
+    def _is_zero_in_the_toolbox(cls, initial_potential: float, others: ValidationInfo) -> float:
+        if initial_potential and others.data.get("engine") == "toolbox":
+            raise ValueError("not with --engine toolbox, which starts at 0; use --engine tensorflow or event")
+        return initial_potential
+
+    @field_validator("record_spikes")
+    @classmethod
+    def _records_what_is_simulated(cls, record_spikes: int, others: ValidationInfo) -> int:
+        samples = others.data.get("samples")
+        if samples is not None and record_spikes > samples:
+            raise ValueError(f"only --samples {samples} are simulated; record at most that many")
+        return record_spikes
+
+    @field_validator("scheduler")
+    @classmethod
+    def _is_an_address(cls, scheduler: Optional[str], others: ValidationInfo) -> Optional[str]:
+        if scheduler is None:
+            return None
+        if others.data.get("engine") == "toolbox":
+            raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
+        if others.data.get("workers", 1) > 1:
+            raise ValueError("not with --workers: the workers are those of the cluster")
+        return checked_address(scheduler)
+
+    @field_validator("bins")
+    @classmethod
+    def _has_a_step_for_each(cls, bins: int, others: ValidationInfo) -> int:
+        duration, warm_up = others.data.get("duration"), others.data.get("warm_up")
+        if duration is not None and warm_up is not None and bins > duration - warm_up:
+            raise ValueError(f"only {duration - warm_up} steps are counted; give at most that many")
+        return bins
+
+    @field_validator("record_spikes", "workers", "bins")
+    @classmethod
+    def _not_in_the_toolbox(cls, value: int, others: ValidationInfo) -> int:
+        if others.data.get("engine") == "toolbox" and value > (1 if others.field_name == "workers" else 0):
+            raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
+        return value
+
+
+def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
+    """Raise `UsageError` when the test set, of `there` samples, does not have those that are asked for."""
+    first, left = settings.first, there - settings.first
+    if left < 1:
+        raise UsageError(f"--first {first}: the test set has {there}, numbered from 0: give at most {there - 1}")
+    if settings.samples > left:
+        behind = f" and {left} from --first {first} on" if first else ""
+        raise UsageError(f"--samples {settings.samples}: the test set has {there}{behind}; give at most that many")
+
+
+def refuse_missing_packages(settings: SimulationSettings) -> None:
+    """Raise `InputError` when a package is not installed that the settings ask for."""
+    if settings.engine == "torch" and find_spec("torch") is None:
+        raise InputError(f"--engine torch needs PyTorch, which is not installed: {how_to_install('torch')}")
+    if settings.scheduler is not None or settings.workers > 1:
+        require_dask("--workers" if settings.scheduler is None else "--scheduler")
+
+
+def refuse_classes(settings: SimulationSettings, classes: Optional[int]) -> None:
+    """Raise `UsageError` when the counts of each class are asked for, and `classes` is None: there are none."""
+    if settings.by == "class" and classes is None:
+        raise UsageError("--by class: a network that reproduces its input has no classes; leave it out")

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from snnb.core import progress
+from snnb.core.progress import Pace, Throttle
+
+
+def test_shown_the_first_time_after_the_interval_and_the_last_time(monkeypatch):
+    clock = iter([50.0, 50.05, 50.3, 50.31, 50.32, 50.41])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    throttle = Throttle(0.1)
+    shown = [throttle.due(), throttle.due(), throttle.due(), throttle.due(), throttle.due(last=True), throttle.due()]
+    assert shown == [True, False, True, False, True, False]
+
+
+def estimates(monkeypatch, steps, total):
+    """For (seconds, units done), the time at each step and the time left as shown there."""
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    pace, found = Pace(), []
+    for seconds, done in steps:
+        clock[0] = seconds
+        pace.update(done, total)
+        if pace.seconds_left is not None:
+            found.append((seconds, pace.seconds_left))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_time_left_is_right_to_a_factor_of_two_where_steps_take_about_the_same(monkeypatch, seed):
+    durations = np.random.default_rng(seed).uniform(0.5, 1.5, 1000)
+    ends = np.cumsum(durations)
+    found = estimates(monkeypatch, zip(ends, range(1, 1001)), 1000)
+    assert len(found) > 900
+    assert found[0][0] < 20
+    for seconds, left in found[:-50]:
+        assert (ends[-1] - seconds) / 2 < left < 2 * (ends[-1] - seconds)
+
+
+def test_the_time_left_is_not_shown_while_the_first_step_is_most_of_the_time(monkeypatch):
+    """As where workers compile: 60 seconds for the first block, then one second each."""
+    found = estimates(monkeypatch, [(0, 0), *((60 + n, n + 1) for n in range(500))], 500)
+    assert min(seconds for seconds, _ in found) > 60
+    for seconds, left in found:
+        assert left <= 2 * max(1, 559 - seconds)
+
+
+def test_nothing_is_known_of_work_that_counts_again_from_the_start(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    pace = Pace()
+    for n in range(10):
+        clock[0] += 1
+        pace.update(n, 20)
+    assert pace.seconds_left == pytest.approx(11)
+    for n in range(10):
+        clock[0] += 1
+        pace.update(10 * n, 500)
+    assert pace.seconds_left is None
+    assert pace.per_second == pytest.approx(9)  # 90 units in 10 seconds

@@ -1,0 +1,187 @@
+"""Every command of README.md and docs/ that needs no download, no container and no cluster runs as it is written.
+
+Each page starts in a folder with `runs/mini_network`, a copy of the recorded run, and with the files that the page
+asks for. Its commands run in the order of the page. Every `snnb` command is at least parsed, and every option that the
+text names exists.
+"""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+from snnb.architectures import names
+from snnb.cli.main import commands, main
+from snnb.mapping.hardware import hardware_names
+from snnb.pipeline.open_run import open_run
+from tests.end_to_end.conftest import RECORDED
+from tests.model_files.conftest import RECORDED as MODEL_FILES
+
+ROOT = Path(__file__).parents[2]
+PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
+COMMANDS = typer.main.get_command(commands).commands
+PROGRAMS = ("snnb", "cp", "dask", "docker", "make", "python", "snntoolbox")
+# Of commands that do not name them. Options on the command line win.
+SMALL = {"SNNB_RUN_EPOCHS": "1", "SNNB_RUN_SAMPLES": "12", "SNNB_SWEEP_SAMPLES": "10"}
+# A program, or a command line, that is not run: why.
+NOT_RUN = {
+    "make": "tests/cli/test_readme.py finds its targets",
+    "docker": "containers: tests/container",
+    "dask": "a cluster of several machines: tests/end_to_end/test_clusters.py",
+    "snnb simulate --model lenet_mnist --samples 10000 --scheduler tcp://10.0.0.1:8786": "that cluster, and a download",
+    "snntoolbox": "in a copy of a simulation: tests/end_to_end/test_toolbox_copy.py",
+    "python": "other simulators (tests/end_to_end/test_other_simulators.py), and benchmarks, which take hours",
+}
+
+
+def _lines(text):
+    """Yield the command lines of a page: those of each block without a language that begins with a program's name."""
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        lines = [re.sub(r"^(\$ )?(\.venv/bin/)?", "", line) for line in block.replace("\\\n", "").splitlines()]
+        if language in ("", "bash", "console") and lines[0].split(" ")[0] in PROGRAMS:
+            yield from filter(None, (shlex.join(shlex.split(line, comments=True)) for line in lines))
+
+
+LINES = {name: list(_lines(text)) for name, text in TEXTS.items()}
+
+
+def _reason(line):
+    return NOT_RUN.get(line) or NOT_RUN.get(line.split()[0])
+
+
+def _words(line):
+    """Return the arguments of `snnb` in a command line, in a container perhaps; None for another program."""
+    found = re.search(r"^(?:docker .*)?\bsnnb(?::\w+)? (.*)|^docker compose .* run --rm [cg]pu (.*)", line)
+    return shlex.split(found[1] or found[2]) if found else None
+
+
+def _written(text):
+    """Return the Python files that a page tells its reader to write, by name."""
+    return dict(re.findall(r"file `(\w+\.py)`(?:(?!```).)*\n```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
+
+
+def _pictures():
+    random = np.random.default_rng(0)
+    for split, count in (("train", 20), ("test", 4)):
+        for channel, name in enumerate(("ant", "bee", "fly")):
+            folder = Path("pictures", split, name)
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 100, (30, 40, 3), dtype=np.uint8)
+                pixels[..., channel] += 150
+                Image.fromarray(pixels).save(folder / f"{number}.jpg")
+
+
+def _partitions():
+    """Write what partitioners would have: six cores of neighbouring neurons, and a place for each."""
+    parts = "".join(f"{number * 6 // 362}\n" for number in range(362))
+    Path("mini.hgr.part6.epsilon0.03.seed0.KaHyPar").write_text(parts)
+    Path("parts.txt").write_text(parts)
+    Path("places.txt").write_text("".join(f"{number} 1\n" for number in range(6)))
+
+
+def _start_empty():
+    shutil.rmtree("runs")
+
+
+def _torch_has_run():
+    shutil.copy(str(MODEL_FILES / "digits_net.onnx"), ".")
+
+
+BEFORE = {
+    "README.md": _start_empty,
+    "your-own-model.md": _pictures,
+    "mapping.md": _partitions,
+    "models-from-elsewhere.md": _torch_has_run,
+}
+
+
+def _own_models():
+    def synapses(filters):
+        """Kernel taps, pooling, classifier of `small` at 16×16×3 with three classes."""
+        return filters * (14 * 14 * 27 + 14 * 14 + 7 * 7 * 3)
+
+    runs = {name: open_run(Path("runs", name)) for name in ("small", "trained", "pooled")}
+    found = {name: run.record_of("graph").details.synapses for name, run in runs.items()}
+    assert found == {"small": synapses(8), "trained": synapses(8), "pooled": synapses(4)}
+    assert len(runs["small"].records_of("simulate")) == 2
+    trained, small = (runs[name].record_of("train") for name in ("trained", "small"))
+    assert trained.details.epochs_run == 0
+    assert trained.metrics["test_accuracy"] == small.metrics["test_accuracy"]
+    pixels = np.load("runs/prepared/dataset/x_train.npy")
+    assert (pixels.shape, pixels.dtype) == ((60, 16, 16, 3), np.uint8)
+
+
+def _model_from_elsewhere():
+    run = open_run(Path("runs/digits_net"))
+    assert run.record_of("train").metrics["test_accuracy"] > 0.9
+    # Taps of a 3×3 kernel, padded, on 8×8; pooling; the second convolution on 4×4; the classifier.
+    taps = 22 * 22
+    assert run.record_of("graph").details.synapses == 8 * taps + 8 * 64 + 12 * 4 * 72 + 48 * 10
+    # What the page trains on, and what the accuracy is measured on.
+    code = _written(TEXTS["models-from-elsewhere.md"])["digits_net.py"]
+    [folder] = re.findall(r'^dataset = "(.*)"$', code, re.MULTILINE)
+    assert re.findall(r'load\w*\(f"\{dataset\}/(.*?)"\)', code) == ["x_train.npy", "y_train.npy"]
+    assert code.count("load") == 2
+    trained, tested = np.load(f"{folder}/x_train.npy"), np.load(run.path / "dataset" / "x_test.npy")
+    assert len(trained) + len(tested) == 1797
+    assert not {picture.tobytes() for picture in trained} & {picture.tobytes() for picture in tested}
+
+
+AFTER = {"your-own-model.md": _own_models, "models-from-elsewhere.md": _model_from_elsewhere}
+RUN = [name for name, lines in LINES.items() if any(_reason(line) is None for line in lines)]
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, value in SMALL.items():
+        monkeypatch.setenv(name, value)
+    shutil.copytree(RECORDED, "runs/mini_network")
+    for name, text in _written(TEXTS[page]).items():
+        Path(name).write_text(text, encoding="utf-8")
+    BEFORE.get(page, bool)()
+    for line in LINES[page]:
+        if _reason(line) is not None:
+            continue
+        if line.startswith("cp "):
+            shutil.copy(*line.split()[1:])
+            continue
+        code = main(shlex.split(line)[1:])
+        assert code == 0, f"{line}\n{capsys.readouterr().err}"
+    AFTER.get(page, bool)()
+
+
+def test_the_pages_have_what_is_listed():
+    assert set(RUN) >= {"README.md", "mapping.md", "simulation.md", *BEFORE}
+    lines = {line for page in LINES.values() for line in page}
+    assert {key for key in NOT_RUN if not any(key in (line, line.split()[0]) for line in lines)} == set()
+    assert set(_written(TEXTS["your-own-model.md"])) == {"net.py", "pooled.py"}
+
+
+@pytest.mark.parametrize("page", [name for name, lines in LINES.items() if any(map(_words, lines))])
+def test_every_command_of_the_page_is_one(page):
+    for words in filter(None, map(_words, LINES[page])):
+        context = COMMANDS[words[0]].make_context(words[0], words[1:])
+        model = context.params.get("model")
+        assert model is None or model in names() or "." in model, model
+        assert context.params.get("hardware") in {None, *hardware_names()}
+
+
+def test_every_option_that_the_text_gives_a_command_exists():
+    missing = []
+    for page, text in TEXTS.items():
+        for command, rest in re.findall(r"`snnb ([a-z]+)\b([^`]*)`", text):
+            known = COMMANDS.get(command, click.Command(command))
+            options = {name for option in known.params for name in (*option.opts, *option.secondary_opts)}
+            wrong = set(re.findall(r"(?<= )--[\w-]+", rest)) - options
+            if wrong or command not in {*COMMANDS, "synapse"}:  # `snnb synapse graph` is the name of a file's format
+                missing.append((page, command, wrong))
+    assert missing == []

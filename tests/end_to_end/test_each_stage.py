@@ -1,0 +1,119 @@
+"""Each stage alone, from the recorded run: what comes out is what was recorded, as far as another machine can tell."""
+
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.core.errors import UpstreamError
+from snnb.pipeline.plan import bring_up_to_date
+from snnb.rundir.verification import verify_run
+
+RERECORD = "the recorded run is not what this code makes; if that is meant, `make record-fixtures`"
+
+
+def again(run, stage, **options):
+    """Run one stage again, and it alone."""
+    with run.locked():
+        outcome = bring_up_to_date(run, stage, {stage: options}, force=True, upstream=False)[-1]
+    assert outcome.reason is not None
+    assert verify_run(run).problems == []
+    return outcome.result
+
+
+def test_the_recorded_run_is_whole_and_up_to_date(recorded):
+    assert verify_run(recorded).problems == []
+    for stage in ("prepare", "train", "parse", "simulate", "graph"):
+        assert recorded.record_of(stage) is not None, RERECORD
+
+
+def test_prepare_makes_the_recorded_arrays(run, recorded):
+    result = again(run, "prepare")
+    made = {f.path: f.sha256 for f in result.record.outputs}
+    assert made == {f.path: f.sha256 for f in recorded.record_of("prepare").outputs}, RERECORD
+
+
+def test_train_learns_as_recorded(run, recorded):
+    result = again(run, "train")
+    with (result.directory / "training_history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == recorded.record_of("train").details.epochs_run
+    assert float(rows[-1]["loss"]) < 0.7 * float(rows[0]["loss"])
+    assert result.record.metrics["test_accuracy"] == pytest.approx(
+        recorded.record_of("train").metrics["test_accuracy"], abs=0.05
+    ), RERECORD
+
+
+def test_parse_finds_the_recorded_scale_factors(run, recorded):
+    result = again(run, "parse")
+    assert result.record.details.scale_factors == pytest.approx(
+        recorded.record_of("parse").details.scale_factors, rel=1e-4
+    ), RERECORD
+    assert result.record.metrics["largest_difference"] < 1e-5
+
+
+def test_simulate_counts_the_recorded_spikes(run, recorded):
+    result = again(run, "simulate")
+    then = recorded.path / recorded.directory_of("simulate", max(recorded.records_of("simulate")))
+    counted = np.load(result.directory / "spike_rate_sums.npz")
+    expected = np.load(then / "spike_rate_sums.npz")
+    assert counted.files == expected.files, RERECORD
+    for population in counted.files:
+        assert counted[population].shape == expected[population].shape
+        if population != max(f for f in counted.files if f[0].isdigit()):
+            np.testing.assert_allclose(counted[population], expected[population], atol=2, err_msg=RERECORD)
+    summary = json.loads((result.directory / "sim_accuracies.json").read_text())
+    assert summary["num_samples"] == recorded.record_of("simulate").params.samples
+    assert len(summary["snn_accuracy_by_timestep"]) == recorded.record_of("simulate").params.duration
+
+
+def test_graph_is_the_recorded_one(run, recorded):
+    result = again(run, "graph")
+    assert result.record.metrics == {"neurons": 362, "synapses": 3_664}
+    then = recorded.path / recorded.directory_of("graph", max(recorded.records_of("graph")))
+    with h5py.File(result.directory / "mini_network_graph.h5", "r") as made, h5py.File(
+        then / "mini_network_graph.h5", "r"
+    ) as expected:
+        names = []
+        expected.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        assert names
+        for name in names:
+            np.testing.assert_array_equal(made[name][...], expected[name][...], err_msg=RERECORD)
+
+
+def test_a_stage_that_is_up_to_date_is_not_run_again(run):
+    before = run.path.joinpath("manifest.yaml").read_bytes()
+    with run.locked():
+        outcomes = bring_up_to_date(run, "graph", {})
+    assert [o.reason for o in outcomes] == [None] * 5
+    assert run.path.joinpath("manifest.yaml").read_bytes() == before
+
+
+def test_another_option_makes_that_stage_and_all_after_it_run(run):
+    with run.locked():
+        outcomes = bring_up_to_date(run, "graph", {"parse": {"percentile": 99.0}})
+    reasons = {o.result.stage: o.reason for o in outcomes}
+    assert reasons["prepare"] is None
+    assert reasons["train"] is None
+    assert reasons["parse"] == "percentile: 99.9 → 99.0"
+    assert "parse/" in reasons["simulate"]
+    assert reasons["graph"] is not None
+    assert len(run.records_of("simulate")) == 2
+
+
+def test_without_upstream_a_stale_stage_is_named(run):
+    (run.path / "train" / "mini_network.h5").unlink()
+    with run.locked(), pytest.raises(UpstreamError, match=r"train has to run before parse \(train/mini_network.h5"):
+        bring_up_to_date(run, "parse", {}, upstream=False)
+
+
+def test_a_graph_of_an_older_simulation_needs_nothing_else(run):
+    stamp = max(run.records_of("simulate"))
+    again(run, "simulate", samples=20)
+    for path in (run.path / "dataset").iterdir():
+        path.unlink()
+    with run.locked():
+        (outcome,) = bring_up_to_date(run, "graph", {"graph": {"simulation": stamp}}, force=True)
+    assert outcome.result.directory.name == stamp

@@ -1,0 +1,132 @@
+"""Ctrl-C, SIGTERM and kill -9 in the middle of an export: nothing half-written under its name, nothing left behind."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tensorflow import keras
+
+from snnb.graph.build import build_graph
+
+FORMATS = ["csv", "sonata", "npz", "parts"]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A graph of 20 million synapses, of which each export takes seconds."""
+    folder = tmp_path_factory.mktemp("large")
+    source = keras.layers.Input((64, 64, 8), name="input")
+    model = keras.Model(source, keras.layers.Conv2D(24, 5, padding="same", name="00Conv2D_64x64x24")(source))
+    model.save(str(folder / "net_parsed.h5"), include_optimizer=False)
+    with build_graph(folder / "net_parsed.h5", folder / "net_graph.h5") as graph:
+        assert graph.number_of_edges() > 18_000_000
+    return folder / "net_graph.h5"
+
+
+@pytest.fixture
+def start(run, large, tmp_path):
+    """Start an export of the large graph, and wait until it has begun to write."""
+    stamp = next(iter(run.records_of("graph")))
+    path = run.path / "graphs" / stamp / "mini_network_graph.h5"
+    written = (run.path / "manifest.yaml").read_text()
+    for of in (lambda found: hashlib.sha256(found.read_bytes()).hexdigest(), lambda found: f"{found.stat().st_size}\n"):
+        assert written.count(of(path)) >= 1
+        written = written.replace(of(path), of(large))
+    (run.path / "manifest.yaml").write_text(written)
+    path.write_bytes(large.read_bytes())
+    folder = tmp_path / "out"
+    folder.mkdir()
+
+    def started(format, *options):
+        command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path)]
+        process = subprocess.Popen(
+            [*command, "--format", format, "--output", str(folder / "net"), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while process.poll() is None and not any(path.is_file() for path in folder.rglob(".net.partial/**/*")):
+            time.sleep(0.005)
+        time.sleep(0.2)
+        assert process.poll() is None, process.communicate()
+        return process, folder
+
+    return started
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_interruption_leaves_nothing(start, format, sent):
+    process, folder = start(format)
+    begin = time.monotonic()
+    process.send_signal(sent)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert list(folder.iterdir()) == []
+    assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_what_was_to_be_replaced(start, tmp_path, sent):
+    (tmp_path / "out" / "net").write_text("old")
+    process, folder = start("csv", "--force")
+    process.send_signal(sent)
+    process.communicate()
+    assert process.returncode == 130
+    assert [path.name for path in folder.iterdir()] == ["net"]
+    assert (folder / "net").read_text() == "old"
+
+
+def test_what_a_killed_export_left_is_cleared_away_by_the_next(run, start):
+    process, folder = start("csv")
+    process.kill()
+    process.communicate()
+    assert [path.name for path in folder.iterdir()] == [".net.partial"]
+    manifest = (run.path / "manifest.yaml").read_bytes()
+    process, _ = start("npz")
+    process.communicate()
+    assert process.returncode == 0
+    assert [path.name for path in folder.iterdir()] == ["net"]
+    assert (run.path / "manifest.yaml").read_bytes() == manifest
+
+
+KILLED_AT_A_RENAME = """
+import os, sys
+from pathlib import Path
+left, rename = int(sys.argv.pop(1)), Path.replace
+def replace(self, target):
+    global left
+    if ".net.partial" in str(self):
+        if left == 0:
+            os._exit(137)
+        left -= 1
+    return rename(self, target)
+Path.replace = replace
+from snnb.cli.app import app
+app()
+"""
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2, 3])
+def test_killed_between_its_renames_it_leaves_nothing_old_beside_what_is_new(run, tmp_path, renames):
+    def export(format, *options, code="from snnb.cli.app import app; app()", before=()):
+        words = ["export", str(run.path), "--format", format, "--output", str(tmp_path / "net"), *options]
+        return subprocess.run([sys.executable, "-c", code, *before, *words], capture_output=True).returncode
+
+    assert export("csv") == 0
+    old = (tmp_path / "net").read_bytes()
+    code = export("csv", "--rate-unit", "hz", "--force", code=KILLED_AT_A_RENAME, before=[str(renames)])
+    assert code == (137 if renames < 3 else 0)
+    described, new = tmp_path / "net.json", (tmp_path / "net").read_bytes() != old
+    if described.exists():
+        assert ("per second" in json.loads(described.read_text())["rate_unit"]) == new
+    assert described.exists() == (renames == 3)
+    assert export("csv", "--force") == 0
+    assert (tmp_path / "net").read_bytes() == old
+    assert {path.name for path in tmp_path.glob("*net*")} == {"net", "net.json", "net.nodes.csv"}

@@ -1,0 +1,101 @@
+"""Each stage on a full disk and on a read-only one, with real file systems mounted for the purpose."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from snnb.pipeline.open_run import open_run
+from snnb.rundir.verification import verify_run
+from tests.end_to_end.conftest import RECORDED
+
+pytestmark = pytest.mark.privileged
+STAGES = ["prepare", "train", "parse", "simulate", "graph", "map"]
+OPTIONS = {"map": ["--hardware", "spinemap_5x5"]}
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A RAM disk with the recorded run and room for little else; `disk.resize(…)` changes its size."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", str(place)], check=True)
+    shutil.copytree(RECORDED, place / "run")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def remount(place, options):
+    subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True)
+
+
+def snnb(stage, place):
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, "--run-dir", str(place / "run")]
+    command += [*OPTIONS.get(stage, []), "--force", "--no-upstream", "--quiet"]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_on_a_full_disk_a_stage_changes_nothing_and_runs_when_there_is_room(disk, stage):
+    used = shutil.disk_usage(disk).used
+    remount(disk, f"size={used // 1024 + 12}k")
+    before = (disk / "run" / "manifest.yaml").read_bytes()
+    result = snnb(stage, disk)
+    assert result.returncode == 6, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert (disk / "run" / "manifest.yaml").read_bytes() == before
+    assert verify_run(open_run(disk / "run")).problems == []
+    remount(disk, "size=64M")
+    assert snnb(stage, disk).returncode == 0
+    assert verify_run(open_run(disk / "run")).problems == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_on_a_read_only_mount_a_stage_says_so_and_the_run_still_verifies(disk, stage):
+    remount(disk, "ro")
+    result = snnb(stage, disk)
+    assert result.returncode == 3, result.stderr
+    assert "read-only" in result.stderr
+    assert "copy the run" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    for command in ("status", "verify"):
+        checked = subprocess.run(
+            [sys.executable, "-c", "from snnb.cli.app import app; app()", command, str(disk / "run")],
+            capture_output=True,
+            text=True,
+        )
+        assert checked.returncode == 0, checked.stderr
+
+
+def test_on_a_read_only_mount_a_run_that_was_interrupted_is_told_and_compared_where_it_lies(disk):
+    (disk / "run" / "dataset").rename(disk / "run" / ".replaced-dataset")
+    (disk / "run" / "dataset").mkdir()
+    (disk / "run" / "dataset" / "x_train.npy").write_text("of the new one")
+    remount(disk, "ro")
+    for command in ("status", "verify"):
+        checked = subprocess.run(
+            [sys.executable, "-c", "from snnb.cli.app import app; app()", command, str(disk / "run")],
+            capture_output=True,
+            text=True,
+        )
+        assert checked.returncode == 0, checked.stderr
+        assert "interrupted" in checked.stderr
+        assert "the next `snnb` command that may write here puts it back" in checked.stderr
+    remount(disk, "rw")
+    assert snnb("prepare", disk).returncode == 0
+    assert verify_run(open_run(disk / "run")).problems == []
+
+
+@pytest.mark.parametrize("format", ["csv", "npz", "parts", "sonata", "nir", "snn"])
+def test_a_disk_that_becomes_full_during_an_export(disk, format):
+    """The estimate found room for it; then others wrote to the disk. A process each: HDF5 does not survive this."""
+    remount(disk, f"size={shutil.disk_usage(disk).used // 1024 + 8}k")
+    unchecked = "from snnb.graph.export import write; write._refuse_full_disk = lambda *arguments: None; "
+    command = [sys.executable, "-c", unchecked + "from snnb.cli.app import app; app()", "export", str(disk / "run")]
+    command += ["--format", format, "--output", str(disk / "out"), "--quiet"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 6, result.stderr
+    assert "the disk is full" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert [path.name for path in disk.iterdir()] == ["run"]

@@ -1,0 +1,65 @@
+"""Trained models of other programs in a run; test_documented_commands.py runs the commands of their page."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from snnb.cli.main import main
+from snnb.pipeline.open_run import open_run
+from tests.model_files.conftest import RECORDED
+
+PAGE = (Path(__file__).parents[2] / "docs" / "models-from-elsewhere.md").read_text(encoding="utf-8")
+
+
+def test_the_recorded_model_is_that_of_the_page():
+    """If not, run `make record-model-files`."""
+    [code] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    assert (RECORDED / "digits_net.txt").read_text(encoding="utf-8") == code
+
+
+def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatch, capsys):
+    """A network that gets the wrong pixels is worse; with those it was trained with, it is as good as ever."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(str(RECORDED / "digits_net.onnx"), str(tmp_path))
+    accuracies = []
+    for options in ("--run-dir runs/right", "--run-dir runs/other --pixels mean=1,std=0.1"):
+        assert main(shlex.split(f"train --model digits_net.onnx --dataset digits {options} --json")) == 0
+        printed = capsys.readouterr()
+        accuracies.append(json.loads(printed.out)["stages"][-1]["metrics"]["test_accuracy"])
+    assert "pads with zeros" in printed.err
+    assert accuracies[1] < accuracies[0] - 0.1
+    assert main(shlex.split("train --model mini_network --run-dir runs/mini --pixels tf")) == 2
+    assert "--pixels is for a model in a file" in capsys.readouterr().err
+    wrong = "train --model digits_net.onnx --dataset digits --run-dir runs/wrong --pixels imagenet"
+    assert main(shlex.split(wrong)) == 2
+    assert "none of 0-1, 0-255, tf, torch, caffe" in capsys.readouterr().err
+
+
+def test_weights_beside_the_model_are_recorded_with_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("plain_torch_default.onnx", "plain_torch_default.onnx.data"):
+        shutil.copy(str(RECORDED / name), str(tmp_path))
+    random = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in "abc":
+            (tmp_path / "pictures" / split / name).mkdir(parents=True)
+            for number in range(3):
+                pixels = random.integers(0, 256, (8, 10), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "pictures" / split / name / f"{number}.png")
+    line = "train --model plain_torch_default.onnx --dataset folder:pictures --run-dir run"
+    assert main(shlex.split(line)) == 0, capsys.readouterr().err
+    record = open_run(tmp_path / "run").record_of("train")
+    assert [Path(file.path).name for file in record.inputs if file.external] == [
+        "plain_torch_default.onnx",
+        "plain_torch_default.onnx.data",
+    ]
+    data = tmp_path / "plain_torch_default.onnx.data"
+    data.write_bytes(data.read_bytes()[::-1])
+    capsys.readouterr()
+    main(["status", "run"])
+    assert "plain_torch_default.onnx.data has changed" in capsys.readouterr().out

@@ -1,0 +1,133 @@
+"""A residual network of the user's own: trained, parsed by our own parser, simulated by both engines, counted."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from snnb import Run
+from snnb.graph import SynapseGraph
+from snnb.network.read_network import read_network
+from snnb.pipeline.open_run import open_run
+from snnb.results.compare import compare
+from snnb.results.report import write_report
+from snnb.simulation.simulation_settings import SimulationSettings
+
+NET = """
+from tensorflow import keras
+from tensorflow.keras import layers as L
+
+def residual(input_shape, num_classes, filters=6):
+    x = image = keras.Input(input_shape)
+    x = L.ReLU()(L.BatchNormalization()(L.Conv2D(filters, 3, padding="same", use_bias=False)(x)))
+    for stride in (1, 2):
+        wide = filters * stride
+        y = L.ReLU(6)(L.BatchNormalization()(L.Conv2D(wide, 3, strides=stride, padding="same", use_bias=False)(x)))
+        y = L.BatchNormalization()(L.Conv2D(wide, 3, padding="same", use_bias=False)(y))
+        if stride > 1:
+            x = L.BatchNormalization()(L.Conv2D(wide, 1, strides=stride, use_bias=False)(x))
+        x = L.ReLU()(L.Add()([y, x]))
+    y = L.BatchNormalization()(L.Conv2D(wide, 3, padding="same", use_bias=False)(x))
+    x = L.ReLU()(L.Add()([y, x]))
+    return keras.Model(image, L.Dense(num_classes, activation="softmax")(L.GlobalAveragePooling2D()(x)))
+"""
+SAMPLES = 20
+
+
+def snnb(*arguments):
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The run directory and the five stages as JSON."""
+    folder = tmp_path_factory.mktemp("residual")
+    (folder / "net.py").write_text(NET)
+    options = ["--epochs", 2, "--norm-samples", 100, "--samples", SAMPLES, "--duration", 60, "--engine", "event"]
+    directory = folder / "run"
+    model = f"{folder / 'net.py'}:residual"
+    result = snnb("run", "--model", model, "--dataset", "digits", "--run-dir", directory, "--json", *options)
+    assert result.returncode == 0, result.stderr
+    return directory, {stage["stage"]: stage for stage in json.loads(result.stdout)["stages"]}
+
+
+def test_our_parser_takes_it_and_computes_the_same(run):
+    directory, stages = run
+    assert stages["parse"]["metrics"]["largest_difference"] < 1e-4
+    factors = json.loads((directory / "parse" / "scale_factors.json").read_text())
+    assert list(factors) == [
+        "input",
+        "00Conv2D_8x8x6",
+        "02ReLU_8x8x6",
+        "06Activation_8x8x6",
+        "08ReLU_4x4x12",
+        "12Activation_4x4x12",
+        "16Activation_4x4x12",
+        "19Dense_10",
+    ]
+    assert 0 < factors["02ReLU_8x8x6"] <= 6
+
+
+def test_the_graph_has_the_neurons_and_synapses_of_a_closed_form(run):
+    _, stages = run
+    metrics = stages["graph"]["metrics"]
+    # Taps of a 3×3 kernel on 8×8, 8×8 with stride 2, and 4×4, and what else connects.
+    full, halved, small = 22**2, 11**2, 10**2
+    first = full * 6 + full * 36 + full * 36 + 64 * 6
+    second = halved * 72 + small * 144 + 16 * 72
+    third = small * 144  # the shortcut connects what the middle tap does
+    assert metrics["synapses"] == first + second + third + 16 * 12 + 12 * 10
+    assert metrics["neurons"] == 3 * 384 + 3 * 192 + 12 + 10
+
+
+def test_every_place_states_the_same_synapses_and_operations(run, tmp_path):
+    directory, stages = run
+    synapses = stages["graph"]["metrics"]["synapses"]
+    with SynapseGraph.open(next(directory.glob("graphs/*/*_graph.h5"))) as graph:
+        assert graph.number_of_edges() == graph.to_scipy().nnz == synapses
+        spikes = [(p, 0 if p.coding == "current" else p.spike_count.ravel() / SAMPLES) for p in graph.populations]
+        operations = sum((graph.to_scipy().getnnz(axis=1)[p.first : p.first + p.size] * n).sum() for p, n in spikes)
+    assert f"synapses            {synapses:,}" in next(directory.glob("graphs/*/log.txt")).read_text()
+    log = next(directory.glob("simulations/*/log.txt")).read_text()
+    assert f"synapses: {synapses:,}\n" in log
+    assert f"synaptic operations a sample: {operations:.6g}\n" in log
+    assert f"multiply-accumulates of the analogue network: {synapses}\n" in log
+    (compared,) = compare([str(directory)])
+    assert (compared.synapses, compared.synaptic_operations) == (synapses, pytest.approx(operations))
+    mapped = Run(path=directory).map(hardware="loihi", method="sequential").directory
+    with (mapped / "cores.csv").open() as cores:
+        assert sum(int(row["synapses"]) for row in csv.DictReader(cores)) == synapses
+    page = write_report(open_run(directory), output=tmp_path / "report.html").read_text()
+    assert f"{synapses:,}" in page
+    assert f"{operations:,.0f}" in page
+
+
+def test_both_engines_count_the_same_spikes(run):
+    from snnb.simulation.engines.event.engine import EventEngine
+    from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+
+    directory, _ = run
+    [parsed] = (directory / "parse").glob("*_parsed.h5")
+    network = read_network(parsed)
+    x = np.load(directory / "dataset" / "x_norm.npz")["arr_0"][:SAMPLES].astype(np.float32)
+    settings = SimulationSettings(samples=SAMPLES, duration=60)
+    one, two = (e(network, settings).simulate(x, 0, lambda spikes: None) for e in (TensorFlowEngine, EventEngine))
+    for name, counts in one.counts.items():
+        differences = np.abs(counts.astype(int) - two.counts[name])
+        assert differences.max() <= 1
+        assert (differences > 0).mean() <= 1e-3, name
+
+
+def test_the_toolbox_is_refused(run):
+    directory, _ = run
+    result = snnb("simulate", "--run-dir", directory, "--engine", "toolbox", "--samples", 5, "--duration", 5)
+    assert result.returncode == 3
+    assert "the toolbox" in result.stderr.strip().splitlines()[-1]
+    result = snnb("parse", "--run-dir", directory, "--parser", "toolbox", "--force")
+    assert result.returncode == 3
+    assert "max_value" in result.stderr.strip().splitlines()[-1]
+    assert "merges branches" in result.stderr.strip().splitlines()[-1]

@@ -1,0 +1,305 @@
+"""`sweep` on the recorded run: what runs, what is there already, what is written; killed and resumed."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snnb import Run
+from snnb.cli.main import main
+from snnb.core.errors import InputError, UsageError
+from snnb.pipeline.open_run import open_run
+from snnb.pipeline.plan import bring_up_to_date, state_of_stages
+from snnb.results.compare import compare
+from snnb.results.grid import read_grid
+from snnb.results.sweep import sweep
+from snnb.rundir.verification import verify_run
+
+FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
+
+
+def _sweep(run, *grid, given=FIXED, said=None):
+    with run.locked():
+        return sweep(run, read_grid(grid, given), given, say=(said.append if said is not None else lambda line: None))
+
+
+def _table(run):
+    with (run.path / "sweep.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_points_run_once_and_what_they_share_too(run):
+    said = []
+    before = set(run.records_of("simulate"))
+    swept = _sweep(run, "percentile=99,99.9", "threshold=0.9", said=said)
+    assert [one.ran for one in swept] == [True] * 2
+    assert [line for line in said if line.startswith("train")] == []
+    assert len([line for line in said if line.startswith("parse: running")]) == 1  # the run has 99.9
+    after = open_run(run.path)
+    made = after.records_of("simulate")
+    assert set(made) == before | {one.stamp for one in swept}
+    rows = _table(run)
+    for one, row in zip(swept, rows):
+        record = made[one.stamp]
+        assert record.details.conversion.percentile == float(row["percentile"]) == one.point.values["percentile"]
+        assert record.params.threshold == float(row["threshold"])
+        assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
+        assert float(row["snn_accuracy_low"]) <= float(row["snn_accuracy"]) <= float(row["snn_accuracy_high"])
+        assert row["simulation"] == one.stamp
+    assert [(row["percentile"], row["threshold"]) for row in rows] == [
+        ("99.0", "0.9"),
+        ("99.9", "0.9"),
+    ]
+    with Image.open(run.path / "sweep.png") as picture:
+        assert picture.width > 400
+    # What other commands say of the run.
+    assert verify_run(after).problems == []
+    states = {state.name: state.in_words for state in state_of_stages(after) if state.name.startswith("simulations")}
+    assert [states[f"simulations/{one.stamp}"] for one in swept] == ["made with percentile 99", "up to date"]
+    assert {one.stamp for one in swept} <= {one.stamp for one in compare([str(run.path)])}
+    # The same again makes nothing; a larger grid makes what is new.
+    said.clear()
+    again = _sweep(after, "percentile=99,99.9", "threshold=0.9", said=said)
+    assert [(one.ran, one.stamp) for one in again] == [(False, one.stamp) for one in swept]
+    assert [line for line in said if "running" in line] == []
+
+
+def _own_results(run):
+    """What a sweep must leave as it was: the files of training and conversion, and the records of them."""
+    files = [path for name in ("train", "parse") for path in (run.path / name).rglob("*")]
+    stages = run.manifest.stages
+    return {path: path.read_bytes() for path in files}, stages.prepare, stages.train, stages.parse
+
+
+def test_the_options_in_force_are_those_of_before_the_sweep(run):
+    face = Run(path=run.path)
+    own = face.simulate(**FIXED["simulate"], threshold=1.1).directory.name
+    before = _own_results(open_run(run.path))
+    swept = _sweep(open_run(run.path), "train.seed=1", "percentile=99,99.9")
+    assert all(one.ran for one in swept)
+    after = open_run(run.path)
+    assert _own_results(after) == before
+    assert not (run.path / ".sweep").exists()
+    assert face.graph().directory.name == own
+    assert face.map(hardware="loihi").record.details.graph == own
+    assert f"simulation {own}" in face.report().read_text()
+    params = face.simulate().record.params
+    assert (params.threshold, params.duration, params.samples) == (1.1, 6, 12)
+    # With its options, that of a sweep serves.
+    wanted = next(one.stamp for one in _sweep(open_run(run.path), "duration=8", given={"simulate": {"samples": 9}}))
+    with after.locked():
+        options = {"simulate": {"samples": 9, "duration": 8}}
+        assert bring_up_to_date(after, "graph", options)[-1].result.directory.name == wanted
+
+
+def test_a_run_without_results_has_those_of_the_first_point(tmp_path):
+    run = Run("mini_network", tmp_path / "run")
+    swept = run.sweep({"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"])
+    after = open_run(run.path)
+    assert after.record_of("parse").params.percentile == 99
+    assert [after.records_of("simulate")[one.stamp].details.swept for one in swept] == [False, True]
+    assert Run(path=run.path).graph().directory.name == swept[0].stamp
+
+
+def test_an_interrupted_sweep_leaves_the_options_and_goes_on(run):
+    def stop(message):
+        if message.startswith("sweep: 2 of 3"):
+            raise KeyboardInterrupt
+
+    before, grid = _own_results(run), ("percentile=98,99", "duration=6")
+    with run.locked(), pytest.raises(KeyboardInterrupt):
+        sweep(run, read_grid(["percentile=98,97,99"], FIXED), FIXED, say=stop)
+    after = open_run(run.path)
+    assert _own_results(after) == before
+    assert len(after.records_of("simulate")) == 2
+    given = {"simulate": {"samples": 12, "engine": "event"}}
+    assert [one.ran for one in _sweep(after, *grid, given=given)] == [False, True]
+    assert verify_run(open_run(run.path)).problems == []
+
+
+def test_a_program_sweeps_as_the_command_does(run):
+    made = _sweep(run, "percentile=99,99.9", "threshold=0.9")
+    said = []
+    swept = Run(path=run.path, say=said.append).sweep(
+        {"percentile": (99, 99.9), "threshold": [0.9, 0.8]}, simulate={"samples": 12, "duration": 6, "engine": "event"}
+    )
+    assert [one.stamp for one in swept if not one.ran] == [one.stamp for one in made]
+    assert [(one.row["percentile"], one.row["threshold"]) for one in swept if one.ran] == [(99.0, 0.8), (99.9, 0.8)]
+    assert [row["simulation"] for row in _table(run)] == [one.stamp for one in swept]
+    assert sum("simulate: running" in line for line in said) == 2
+    with pytest.raises(UsageError, match="--duration is also given outside the grid"):
+        Run(path=run.path).sweep({"duration": [5]}, simulate={"duration": 6})
+
+
+MODEL = """
+from tensorflow import keras
+
+def small(input_shape, num_classes, units: int = 4):
+    source = keras.layers.Input(input_shape)
+    x = keras.layers.Flatten()(source)
+    x = keras.layers.Dense(units, activation="relu")(x)
+    return keras.Model(source, keras.layers.Dense(num_classes, activation="softmax")(x))
+"""
+
+
+def test_a_model_file_that_has_changed_makes_every_point_anew(tmp_path):
+    """Also those of another training than the run's present one."""
+    model = tmp_path / "net.py"
+
+    def swept():
+        run = Run(f"{model}:small", path=tmp_path / "run", dataset="digits")
+        return run.sweep({"train.seed": [0, 1]}, train={"epochs": 1}, simulate={"samples": 5, "duration": 3})
+
+    model.write_text(MODEL)
+    first = swept()
+    assert [one.ran for one in swept()] == [False, False]
+    model.write_text(MODEL.replace("= 4", "= 6"))
+    again = swept()
+    assert [one.ran for one in again] == [True, True]
+    assert len({one.stamp for one in (*first, *again)}) == 4
+    assert [one.ran for one in swept()] == [False, False]
+
+
+def test_an_axis_that_is_a_column_too_is_one_column(run):
+    assert main(["sweep", str(run.path), "--grid", "samples=5,7", "--duration", "3", "--json"]) == 0
+    with (run.path / "sweep.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head.count("samples") == 1
+    assert [row[head.index("samples")] for row in rows] == ["5", "7"]
+
+
+def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
+    arguments = ["sweep", "--dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
+    assert main(arguments) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["samples", "duration", "simulation", "ANN", "SNN", "(95", "%)", "spikes", "operations"]
+    assert max(map(len, [head, *lines[:2]])) < 110
+    for row, line in zip(_table(run), lines):
+        low, share, high = (f"{float(row[f'snn_accuracy{end}']):.2%}" for end in ("_low", "", "_high"))
+        assert line.split()[:3] == [row["samples"], row["duration"], row["simulation"]]
+        assert f"  {share} ({low} to {high})  " in line
+        assert float(line.split()[-1].replace(",", "")) == pytest.approx(float(row["synaptic_operations_per_sample"]))
+
+
+@pytest.mark.parametrize(
+    ("grid", "options", "message"),
+    [
+        (None, {}, "sweep: grid is a NoneType; give a dict of options"),
+        ([("duration", [2, 3])], {}, "sweep: grid is a list"),
+        ({3: [3]}, {}, "grid: 3 is not the name of an option"),
+        ({"seed": [3]}, {"simulate": [3]}, "sweep: simulate is a list"),
+        ({}, {}, "the grid is empty"),
+    ],
+)
+def test_what_a_program_cannot_mean(run, grid, options, message):
+    with pytest.raises(UsageError, match=f"^{message}"):
+        Run(path=run.path).sweep(grid, **options)
+
+
+def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
+    """Not after the network was converted, or trained, for the point that needs it."""
+    monkeypatch.setattr("snnb.simulation.simulation_settings.find_spec", lambda name: None)
+    said = []
+    with pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
+        _sweep(run, "percentile=98", "engine=event,torch", given={"simulate": {"samples": 12}}, said=said)
+    given = {"parse": {"percentile": 98}, "simulate": {"engine": "torch"}}
+    with run.locked(), pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
+        bring_up_to_date(run, "graph", given)
+    assert open_run(run.path).record_of("parse").params.percentile == 99.9
+    assert not (run.path / "sweep.csv").exists()
+
+
+def test_a_simulation_that_is_damaged_or_of_other_data_is_made_again(run):
+    (one,) = _sweep(run, "duration=6", given={"simulate": {"samples": 12}})
+    sums = run.path / "simulations" / one.stamp / "spike_rate_sums.npz"
+    sums.write_bytes(sums.read_bytes()[:-1])
+    (again,) = _sweep(open_run(run.path), "duration=6", given={"simulate": {"samples": 12}})
+    assert again.ran
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (["samples=10,361"], "--samples 361: the test set has 360"),
+        (["duration=3,9", "warm_up=4"], "--warm-up 4: leaves no step of --duration 3"),
+    ],
+)
+def test_a_point_that_cannot_be_is_refused_before_anything_runs(run, grid, message):
+    manifest = (run.path / "manifest.yaml").read_bytes()
+    with pytest.raises(UsageError, match=message):
+        _sweep(run, *grid, given={})
+    assert (run.path / "manifest.yaml").read_bytes() == manifest
+    assert not (run.path / "sweep.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["sweep.csv", "sweep.png"])
+def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
+    (run.path / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"{name} was not written by a sweep"):
+        _sweep(run, "seed=1")
+    assert (run.path / name).read_text() == "mine"
+    (run.path / name).unlink()
+    (run.path / name).symlink_to(run.path / "manifest.yaml")
+    with pytest.raises(UsageError, match="no plain file"):
+        _sweep(run, "seed=1")
+
+
+GRID = ("--grid", "percentile=99,99.9", "--grid", "duration=4,5,6", "--grid", "seed=0,1,2")
+
+
+@pytest.mark.slow
+def test_killed_twice_and_resumed_equals_one_that_was_not(run, tmp_path):
+    whole = tmp_path / "whole"
+    shutil.copytree(run.path, whole)
+    _finished(whole)
+    for at in (3, 11):
+        process = _begin(run.path)
+        while process.poll() is None and len(open_run(run.path).records_of("simulate")) <= at:
+            time.sleep(0.05)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -9
+    done = _finished(run.path)
+    assert 0 < sum(point["ran"] for point in done["points"]) < 18 - 11 + 1
+    assert len(open_run(run.path).records_of("simulate")) == 1 + 18
+    tables = [_table(open_run(path)) for path in (whole, run.path)]
+    assert len(tables[0]) == 18
+    for one, other in zip(*tables):
+        stamps = one.pop("simulation"), other.pop("simulation")
+        assert one == other
+        sums = [path / "simulations" / stamp / "spike_rate_sums.npz" for path, stamp in zip((whole, run.path), stamps)]
+        assert sums[0].read_bytes() == sums[1].read_bytes()
+    assert (whole / "sweep.png").read_bytes() == (run.path / "sweep.png").read_bytes()
+    assert verify_run(open_run(run.path)).problems == []
+    seeds = [row for row in tables[0] if (row["percentile"], row["duration"]) == ("99.0", "6")]
+    assert len({row["snn_accuracy"] + row["spikes_per_step_and_neuron"] for row in seeds}) > 1  # Poisson input
+    assert np.ptp([float(row["ann_accuracy"]) for row in seeds]) == 0
+
+
+def _begin(path):
+    code = "from snnb.cli.app import app; app()"
+    words = [sys.executable, "-c", code, "sweep", "--dir", str(path), "--samples", "10", "--input", "poisson", *GRID]
+    return subprocess.Popen([*words, "--json", "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _finished(path):
+    process = _begin(path)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    return json.loads(out)
+
+
+@pytest.mark.slow
+def test_a_sweep_on_workers_equals_one_without(run, tmp_path):
+    alone = open_run(shutil.copytree(run.path, tmp_path / "alone"))
+    rows = []
+    for where, options in ((alone, {}), (run, {"workers": 2})):
+        _sweep(where, "duration=5,6,7", given={"simulate": {"samples": 30, "engine": "event", **options}})
+        rows.append([{name: value for name, value in row.items() if name != "simulation"} for row in _table(where)])
+    assert rows[0] == rows[1]

@@ -1,0 +1,69 @@
+"""Small networks as Keras writes them, and spike counts that fit them."""
+
+from pathlib import Path
+from typing import Any, Dict, Mapping
+
+import numpy as np
+
+from tests.graph.recorded import LAYERS, recorded, shape_of
+from tests.graph.recorded import TF as tf  # noqa: N811
+
+SPIKING = ("InputLayer", "Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D")
+SPIKING += ("MaxPooling2D", "UpSampling2D")
+SAMPLES, STEPS = 4, 25
+SCALARS = {"num_samples": SAMPLES, "num_timesteps": STEPS, "warm_up": 5, "dt_ms": 1.0}
+
+
+@recorded
+def branched():
+    """Two branches that meet, padding, overlapping and padded pooling, a tensor concatenated with itself."""
+    source = LAYERS.Input((7, 6, 2), name="input")
+    first = LAYERS.Conv2D(3, (3, 2), padding="same", strides=2, activation="relu", name="00Conv2D_4x3x3")(source)
+    padded = LAYERS.ZeroPadding2D(((1, 0), (0, 1)), name="01ZeroPadding2D_8x7x2")(source)
+    second = LAYERS.Conv2D(2, 2, strides=2, activation="relu", name="02Conv2D_4x3x2")(padded)
+    both = LAYERS.Concatenate(name="03Concatenate_4x3x5")([first, second])
+    pooled = LAYERS.AveragePooling2D(3, strides=2, padding="same", name="04AveragePooling2D_2x2x5")(both)
+    flat = LAYERS.Flatten(name="05Flatten_20")(pooled)
+    twice = LAYERS.Concatenate(name="06Concatenate_40")([flat, flat])
+    return tf.keras.Model(source, LAYERS.Dense(4, activation="softmax", name="07Dense_4")(twice))
+
+
+@recorded
+def varied():
+    """A layer of every kind that `branched` has not, in a row."""
+    source = LAYERS.Input((4, 3, 2), name="input")
+    tensor = LAYERS.DepthwiseConv2D((2, 2), depth_multiplier=2, padding="same", name="00DepthwiseConv2D_4x3x4")(source)
+    tensor = LAYERS.MaxPooling2D((2, 1), name="01MaxPooling2D_2x3x4")(tensor)
+    tensor = LAYERS.UpSampling2D((2, 1), name="02UpSampling2D_4x3x4")(tensor)
+    tensor = LAYERS.Conv2DTranspose(2, 2, strides=(2, 1), name="03Conv2DTranspose_8x4x2")(tensor)
+    tensor = LAYERS.Reshape((8, 8), name="04Reshape_8x8")(tensor)
+    tensor = LAYERS.Conv1D(3, 2, strides=2, name="05Conv1D_4x3")(tensor)
+    return tf.keras.Model(source, LAYERS.Dense(2, name="06Dense_4x2")(tensor))
+
+
+def set_random_weights(model: Any, seed: int = 0) -> None:
+    """Weights and biases of either sign, some of them 0."""
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.integers(-3, 4, w.shape) * 0.37 for w in model.get_weights()])
+
+
+def save(model: Any, path: Path) -> Path:
+    model.save(str(path), include_optimizer=False)
+    return path
+
+
+def counts_of(model: Any, seed: int = 0) -> Dict[str, np.ndarray]:
+    """Random spike counts, some of them 0, and a current for the input."""
+    rng = np.random.default_rng(seed)
+    counts = {}
+    for layer in model.layers:
+        if type(layer).__name__ in SPIKING:
+            counts[layer.name] = np.maximum(rng.integers(-20, SAMPLES * STEPS, shape_of(layer)[1:]), 0)
+    counts["input"] = counts["input"] * 0.9
+    return counts
+
+
+def save_counts(path: Path, counts: Mapping[str, np.ndarray], **scalars: Any) -> Path:
+    with path.open("wb") as file:
+        np.savez(file, **{**SCALARS, **counts, **scalars})
+    return path

@@ -1,0 +1,198 @@
+"""What is built, and what is refused before anything is written."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.core.errors import InputError, ResourceError, UsageError
+from snnb.graph.build import build_graph
+from tests.graph.edges import all_edges
+from tests.graph.networks import LAYERS, counts_of, save, save_counts
+from tests.graph.recorded import TF as tf  # noqa: N811
+
+
+def chain(shape, *layers):
+    source = LAYERS.Input(shape, name="input")
+    tensor = source
+    for layer in layers:
+        tensor = layer(tensor)
+    return tf.keras.Model(source, tensor)
+
+
+def fire(tensor, filters):
+    squeezed = LAYERS.Conv2D(filters, 1, activation="relu")(tensor)
+    return LAYERS.Concatenate()(
+        [LAYERS.Conv2D(4 * filters, size, padding="same", activation="relu")(squeezed) for size in (1, 3)]
+    )
+
+
+def squeezenet(shape, classes):
+    source = LAYERS.Input(shape, name="input")
+    tensor = LAYERS.Conv2D(64, 3, strides=2, padding="same")(source)
+    for group in ((16, 16), (32, 32), (48, 48, 64, 64)):
+        tensor = LAYERS.AveragePooling2D(3, 2)(tensor)
+        for filters in group:
+            tensor = fire(tensor, filters)
+    tensor = LAYERS.Conv2D(classes, 1)(tensor)
+    tensor = LAYERS.AveragePooling2D(tensor.shape[1:3], strides=1)(tensor)
+    return tf.keras.Model(source, LAYERS.Flatten()(tensor))
+
+
+@pytest.mark.parametrize(
+    ("model", "neurons", "synapses"),
+    [
+        (
+            lambda: chain(
+                (28, 28, 1),
+                LAYERS.Conv2D(6, 5),
+                LAYERS.AveragePooling2D(2),
+                LAYERS.Conv2D(16, 5),
+                LAYERS.AveragePooling2D(2),
+                LAYERS.Flatten(),
+                *(LAYERS.Dense(units) for units in (120, 84, 10)),
+            ),
+            5_814,
+            286_120,
+        ),
+        (
+            lambda: chain((784,), *(LAYERS.Dense(units) for units in (1500, 1000, 500, 10, 500, 1000, 1500, 784))),
+            6_794,
+            6_362_000,
+        ),
+        (lambda: squeezenet((100, 100, 3), 131), 508_273 - 131, 41_957_908 - 131 * 131),
+    ],
+    ids=["lenet_mnist", "autoencoder_mnist", "squeezenet_fruits360 without its classifier"],
+)
+def test_neurons_and_synapses_of_published_networks(tmp_path, model, neurons, synapses):
+    """The numbers of the table of models, computed there by hand."""
+    with build_graph(save(model(), tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        assert graph.number_of_neurons() == neurons
+        assert graph.number_of_edges() == synapses
+        assert sum(int(projection.in_degrees.sum()) for projection in graph.projections) == synapses
+
+
+def test_file_is_as_large_as_the_weights_not_the_edges(tmp_path):
+    model = chain((40, 40, 8), LAYERS.Conv2D(16, 5, padding="same"))
+    path = tmp_path / "net_graph.h5"
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), path) as graph:
+        assert graph.number_of_edges() > 4_000_000
+    assert path.stat().st_size < 4 * model.count_params() + 30_000
+
+
+def test_two_builds_are_equal_to_the_byte(parsed, counts, graph_path, tmp_path):
+    coding = {"input": "current", "07Dense_4": "random"}
+    build_graph(parsed, tmp_path / "other.h5", counts=counts, coding=coding).close()
+    assert (tmp_path / "other.h5").read_bytes() == graph_path.read_bytes()
+
+
+def test_ids_of_64_bits_from_a_limit_on(parsed, graph, counts, tmp_path, monkeypatch):
+    """The limit lowered to 0, so that a small graph takes the way of one with more than 2³¹ nodes."""
+    monkeypatch.setattr("snnb.graph.store.INT32_LIMIT", 0)
+    with build_graph(parsed, tmp_path / "net_graph.h5", counts=counts) as wide:
+        with h5py.File(str(wide.path), "r") as file:
+            assert file["connections/0003/ids"].dtype == np.int64
+        for found, expected in zip(all_edges(wide), all_edges(graph)):
+            assert (found == expected).all()
+        assert wide.predecessors(150).tolist() == graph.predecessors(150).tolist()
+
+
+def test_dense_on_a_volume_is_applied_to_every_position(tmp_path):
+    model = chain((3, 4, 5), LAYERS.Dense(2))
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        assert graph.populations[1].shape == (3, 4, 2)
+        assert graph.predecessors(60).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: chain((4, 4, 2), LAYERS.Conv2D(2, 2), LAYERS.LeakyReLU(name="leak")), "no rule for leak .LeakyReLU."),
+        (
+            lambda: chain((4, 4, 2), LAYERS.UpSampling2D(2, interpolation="bilinear", name="up")),
+            "layer up: interpolation is .bilinear.: only nearest-neighbour",
+        ),
+        (lambda: chain((4, None, 2), LAYERS.Conv2D(2, 2)), "open shape"),
+        (
+            lambda: chain((2, 4, 4), LAYERS.AveragePooling2D(2, data_format="channels_first", name="p")),
+            "layer p: data_format is .channels_first.: build the model with channels last",
+        ),
+    ],
+)
+def test_what_has_no_rule_is_named_before_any_work(tmp_path, model, message):
+    with pytest.raises(InputError, match=message):
+        build_graph(save(model(), tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["net_parsed.h5"]
+
+
+def test_a_window_larger_than_its_input_is_refused(tmp_path):
+    path = save(chain((4, 4, 2), LAYERS.AveragePooling2D(2, name="pool")), tmp_path / "net_parsed.h5")
+    with h5py.File(str(path), "r+") as file:
+        config = json.loads(file.attrs["model_config"].decode())
+        config["config"]["layers"][1]["config"]["pool_size"] = [5, 5]
+        file.attrs["model_config"] = json.dumps(config).encode()
+    with pytest.raises(InputError, match="layer pool has no outputs"):
+        build_graph(path, tmp_path / "net_graph.h5")
+
+
+def test_a_disk_too_small(parsed, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
+    with pytest.raises(ResourceError, match="MB free"):
+        build_graph(parsed, tmp_path / "net_graph.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_pool_weight(parsed, tmp_path):
+    with pytest.raises(UsageError, match="one, mean"):
+        build_graph(parsed, tmp_path / "net_graph.h5", pool_weight="median")
+
+
+@pytest.mark.parametrize(
+    ("alter", "message"),
+    [
+        (lambda c: {name: c[name] for name in c if name != "00Conv2D_4x3x3"}, "no counts of 00Conv2D_4x3x3"),
+        (lambda c: {**c, "09Dense_7": np.zeros(7, int)}, "counts of 09Dense_7, which the parsed model does not have"),
+        (lambda c: {**c, "07Dense_4": np.zeros(5, int)}, r"07Dense_4 have shape \(5,\), the parsed model has \(4,\)"),
+        (lambda c: {**c, "07Dense_4": np.array([3, -1, 0, 0])}, "counts of 07Dense_4 are negative"),
+        (lambda c: {**c, "07Dense_4": np.array([0.5, 1, 0, 0])}, "counts of 07Dense_4 are not whole"),
+        (lambda c: {**c, "input": np.full((7, 6, 2), np.nan)}, "counts of input .* finite"),
+        (lambda c: {**c, "num_samples": 0}, "cannot be"),
+        (lambda c: {**c, "num_samples": "many"}, "no number num_samples"),
+        (lambda c: {**c, "num_samples": np.ones(1)}, "no number num_samples"),
+        (lambda c: {**c, "num_samples": True}, "no number num_samples"),
+        (lambda c: {**c, "num_samples": 2.5}, "num_samples is 2.5, which cannot be"),
+        (lambda c: {**c, "num_timesteps": -1}, "num_timesteps is -1"),
+        (lambda c: {**c, "num_timesteps": 2.0**60}, "num_timesteps is .*cannot be"),
+        (lambda c: {**c, "warm_up": np.nan}, "no number warm_up"),
+        (lambda c: {**c, "dt_ms": 0.0}, "dt_ms is 0.0"),
+        (lambda c: {**c, "dt_ms": 1e-300}, "dt_ms is 1e-300"),
+        (lambda c: {**c, "input": c["input"].astype("U8")}, "counts of input hold something that is not"),
+        (lambda c: {**c, "input": c["input"].astype(complex)}, "no array of plain numbers"),
+        (lambda c: {**c, "07Dense_4": np.array([1, 2, None, 3])}, "no array of plain numbers"),
+        (lambda c: {**c, "07Dense_4": np.full(4, 2**64 - 1, np.uint64)}, "larger than counts can be"),
+        (lambda c: {**c, "07Dense_4": np.full(4, 1e300)}, "larger than counts can be"),
+        (lambda c: {**c, "07Dense_4": c["07Dense_4"][None]}, "have shape"),
+        (lambda c: {**c, "dt_ms": np.inf}, "no number dt_ms"),
+    ],
+)
+def test_counts_that_do_not_fit_are_named(model, parsed, tmp_path, alter, message):
+    counts = save_counts(tmp_path / "counts.npz", alter(counts_of(model)))
+    with pytest.raises(InputError, match=message) as error:
+        build_graph(parsed, tmp_path / "net_graph.h5", counts=counts)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "net_graph.h5").exists()
+
+
+def test_counts_that_are_no_npz_file(parsed, tmp_path):
+    (tmp_path / "counts.npz").write_bytes(b"PK\x03\x04 broken")
+    with pytest.raises(InputError, match=r"is not a whole npz file .*simulate again"):
+        build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "counts.npz")
+    with pytest.raises(InputError, match="no such file"):
+        build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(("name", "code"), [("07Dense_4", "sparks"), ("08Dense_4", "spikes")])
+def test_coding_must_be_known(parsed, counts, tmp_path, name, code):
+    with pytest.raises(InputError, match=name):
+        build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, coding={name: code})

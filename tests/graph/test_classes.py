@@ -1,0 +1,93 @@
+"""Which class a person means, and the graph of one class beside that of all samples."""
+
+import numpy as np
+import pytest
+
+from snnb.core.errors import InputError, UsageError
+from snnb.graph.build import build_graph
+from snnb.graph.classes import SampleClass, choose_class, read_classes
+from tests.graph.conftest import CODING
+from tests.graph.networks import counts_of, save_counts
+
+NAMES = ["1", "10", "2", "tench, Tinca", "été $x$\nb", "-v", "none of it", ""]
+CLASSES = [SampleClass(number, name, 0 if name.startswith("none") else 3) for number, name in enumerate(NAMES)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "number"),
+    [("1", 0), ("10", 1), ("2", 2), ("3", 3), ("tench, Tinca", 3), ("été $x$\\nb", 4), ("été $x$\nb", 4), ("-v", 5)],
+)
+def test_a_name_comes_before_a_number(wanted, number):
+    assert choose_class(CLASSES, wanted).number == number
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("tench", r"--class tench: there is no such class; did you mean tench, Tinca\? there are 8, named or numbered"),
+        ("8", "--class 8: there is no such class; there are 8, named or numbered from 0: 1, 10, 2"),
+        ("-1", "--class -1: there is no such class"),
+        ("³", "no such class"),
+        ("none of it", "--class none of it: none of the simulated samples is of this class; simulate more --samples"),
+        ("6", "--class none of it: none of the simulated samples"),
+    ],
+)
+def test_what_is_no_class_of_the_simulation(wanted, words):
+    with pytest.raises(UsageError, match=words):
+        choose_class(CLASSES, wanted)
+
+
+@pytest.fixture
+def by_class(model, tmp_path):
+    """Counts of three classes of 1, 0 and 4 samples."""
+    rows = [counts_of(model, seed) for seed in (1, 2, 3)]
+    stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0] if rows[0][name].ndim}
+    stacked.update({name: rows[0][name] for name in rows[0] if not rows[0][name].ndim} if "dt_ms" in rows[0] else {})
+    path = save_counts(tmp_path / "spike_counts_by_class.npz", stacked)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(path, **arrays, class_names=np.array(["a", "b", "c"]), samples_by_class=np.array([1, 0, 4]))
+    return path
+
+
+def test_the_graph_of_a_class_is_that_of_its_counts_alone(model, parsed, by_class, tmp_path):
+    chosen = read_classes(by_class, "again")[2]
+    assert (chosen.name, chosen.samples) == ("c", 4)
+    alone = save_counts(tmp_path / "alone.npz", counts_of(model, 3))  # of four samples too
+    with build_graph(parsed, tmp_path / "one.h5", counts=by_class, coding=CODING, of_class=chosen) as one, build_graph(
+        parsed, tmp_path / "two.h5", counts=alone, coding=CODING
+    ) as two:
+        assert (one.class_name, two.class_name) == ("c", None)
+        assert one.recording == two.recording
+        for mine, other in zip(one.populations, two.populations):
+            np.testing.assert_array_equal(mine.spike_count, other.spike_count)
+        assert (one.to_scipy("edge") != two.to_scipy("edge")).nnz == 0
+        assert one.describe()["class_name"] == one.to_networkx().graph["class_name"] == "c"
+        assert "class_name" not in two.describe()
+
+
+@pytest.mark.parametrize(
+    ("alter", "words"),
+    [
+        (lambda a: {**a, "class_names": np.array([1, 2, 3])}, "does not say which classes"),
+        (lambda a: {**a, "samples_by_class": np.array([1, 2])}, "does not say which classes"),
+        (lambda a: {k: v for k, v in a.items() if k != "samples_by_class"}, "no array samples_by_class"),
+    ],
+)
+def test_files_that_name_no_classes(by_class, alter, words):
+    with np.load(by_class) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(by_class, **alter(arrays))
+    with pytest.raises(InputError, match=words):
+        read_classes(by_class, "again")
+
+
+def test_counts_that_are_not_of_so_many_classes_or_not_of_this_network(parsed, by_class, tmp_path):
+    with pytest.raises(InputError, match="no counts of class 3"):
+        build_graph(parsed, tmp_path / "g.h5", counts=by_class, coding=CODING, of_class=SampleClass(3, "d", 1))
+    with np.load(by_class) as file:
+        arrays = {name: file[name] for name in file.files if name != "07Dense_4"}
+    np.savez(by_class, **arrays)
+    with pytest.raises(InputError, match="no counts of 07Dense_4"):
+        build_graph(parsed, tmp_path / "g.h5", counts=by_class, coding=CODING, of_class=SampleClass(0, "a", 1))
+    assert not (tmp_path / "g.h5").exists()

@@ -1,0 +1,150 @@
+"""What holds for every format: options, estimates, and that nothing half-written stays."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from snnb.core.errors import ResourceError, UsageError
+from snnb.graph.build import build_graph
+from snnb.graph.export.export_options import DEFAULTS, ExportOptions
+from snnb.graph.export.write_export import FORMATS, estimate, export
+from tests.graph.networks import LAYERS, save
+from tests.graph.recorded import TF as tf  # noqa: N811
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_an_existing_target_is_kept_unless_forced(graph, tmp_path, spike_times, format):
+    target = tmp_path / "out"
+    target.write_text("precious")
+    with pytest.raises(UsageError, match=r"out exists.*--force"):
+        export(graph, format, target, spike_times=spike_times)
+    assert target.read_text() == "precious"
+    export(graph, format, target, spike_times=spike_times, force=True)
+    first = content(target)
+    export(graph, format, target, spike_times=spike_times, force=True)
+    assert {path.name for path in tmp_path.iterdir()} <= {"out", "out.json", "out.nodes.csv"}
+    assert content(target).keys() == first.keys()
+
+
+def content(path):
+    return {file.name: file.read_bytes() for file in (path.rglob("*") if path.is_dir() else [path])}
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"networkx", "graphml", "parquet"}))
+def test_an_interrupted_export_leaves_nothing(graph, tmp_path, spike_times, format):
+    def interrupt(done, total, note=""):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(graph, format, tmp_path / "out", spike_times=spike_times, progress=interrupt)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_export_left_does_not_hinder_the_next(graph, tmp_path):
+    (tmp_path / ".out.partial").mkdir()
+    (tmp_path / ".out.partial" / "half.txt").write_text("half")
+    export(graph, "csv", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.json", "out.nodes.csv"]
+
+
+@pytest.mark.parametrize(("format", "added"), [("csv", ".nodes.csv"), ("npz", "..partial"), ("snn", "..partial")])
+def test_a_name_that_is_too_long_is_refused_before_anything_is_written(graph, tmp_path, format, added):
+    """With what is put around it, or stands beside it: `.NAME.partial`, `NAME.json`, `NAME.nodes.csv`."""
+    longest = 255 - len(added)
+    for name in ("n" * (longest + 1), "ü" * (longest // 2) + "nn"):
+        with pytest.raises(UsageError, match="the name is too long by"):
+            export(graph, format, tmp_path / name, origin={"stamp": "s", "sha256": "0"})
+        assert not list(tmp_path.iterdir())
+    export(graph, format, tmp_path / ("n" * longest), origin={"stamp": "s", "sha256": "0"})
+
+
+@pytest.mark.parametrize("format", ["csv", "hmetis"])
+def test_what_stands_beside_an_export_appears_with_it_or_not_at_all(graph, tmp_path, monkeypatch, format):
+    export(graph, format, tmp_path / "out", origin={"stamp": "old", "sha256": "0"})
+    before = content(tmp_path)
+
+    def fail(stated):
+        raise OSError("the disk failed")
+
+    monkeypatch.setattr("snnb.graph.export.write_export._json", fail)
+    for name, force in (("out", True), ("new", False)):
+        with pytest.raises(OSError, match="the disk failed"):
+            export(graph, format, tmp_path / name, force=force, origin={"stamp": "new", "sha256": "0"})
+        assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_a_disk_too_small_for_the_estimate(graph, tmp_path, spike_times, monkeypatch, format):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
+    with pytest.raises(ResourceError, match=r"will take about .* free"):
+        export(graph, format, tmp_path / "out", spike_times=spike_times)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"sonata", "parquet", "parts"}))
+def test_the_estimate_is_near(graph, tmp_path, spike_times, format):
+    """On so small a graph heads and the like weigh in: within a factor of three."""
+    expected = estimate(graph, format).size_bytes
+    written = export(graph, format, tmp_path / "out", spike_times=spike_times).size_bytes
+    assert written / 3 - 6000 < expected < written * 3
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_progress_ends_at_the_end(graph, tmp_path, spike_times, format):
+    told = []
+    export(graph, format, tmp_path / "out", spike_times=spike_times, progress=lambda *how_far: told.append(how_far))
+    assert told[-1][0] == told[-1][1] > 0
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet", "sonata", "csv"])
+def test_units_and_recording_are_stated(graph, tmp_path, spike_times, format):
+    export(graph, format, tmp_path / "out", spike_times=spike_times, options=ExportOptions(rate_unit="hz"))
+    path = tmp_path / "out.json" if format == "csv" else tmp_path / "out" / "description.json"
+    stated = json.loads(path.read_text())
+    assert stated["rate_unit"] == "spikes per second"
+    assert stated["edge_unit"] == "thresholds per second"
+    assert [stated[name] for name in ("dt_ms", "num_samples", "num_timesteps", "warm_up")] == [1.0, 4, 25, 5]
+
+
+def test_unknown_format_unit_and_scale(graph, tmp_path):
+    with pytest.raises(UsageError, match="networkx, csv, npz"):
+        export(graph, "gexf", tmp_path / "out")
+    with pytest.raises(UsageError, match="'step', 'hz' or 'sample'"):
+        export(graph, "csv", tmp_path / "out", DEFAULTS.changed(rate_unit="kHz"))
+    with pytest.raises(UsageError, match="greater than 0"):
+        export(graph, "metis", tmp_path / "out", DEFAULTS.changed(scale=-1))
+    with pytest.raises(UsageError, match="no such directory"):
+        export(graph, "csv", tmp_path / "none" / "out")
+
+
+@pytest.mark.parametrize("format", ["metis", "hmetis", "snn", "spinemap"])
+def test_formats_about_spikes_refuse_a_graph_without(weights_graph, tmp_path, spike_times, format):
+    with pytest.raises(UsageError, match="weights only"):
+        export(weights_graph, format, tmp_path / "out", spike_times=spike_times)
+
+
+def test_the_format_that_needs_memory_refuses_when_there_is_too_little(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1000})())
+    with pytest.raises(ResourceError, match="memory"):
+        export(graph, "networkx", tmp_path / "out")
+
+
+def test_names_that_are_no_names_of_files(tmp_path):
+    """Keras takes `/` in a name."""
+    source = LAYERS.Input((3,), name="input")
+    first = LAYERS.Dense(2, name="block/../../first")(source)
+    parsed = save(tf.keras.Model(source, LAYERS.Dense(2, name="s" * 150)(first)), tmp_path / "net_parsed.h5")
+    (tmp_path / "inner").mkdir()
+    with build_graph(parsed, tmp_path / "net_graph.h5") as graph:
+        for format in ("npz", "pynn", "sonata"):
+            export(graph, format, tmp_path / "inner" / format)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["inner", "net_graph.h5", "net_parsed.h5"]
+    names = {path.name for path in (tmp_path / "inner" / "npz").iterdir()}
+    assert "0000_input__block_.._.._first.npz" in names
+    assert f"0001_block_.._.._first__{'s' * 80}.npz" in names
+
+
+def test_every_format_says_what_reads_it():
+    assert all(format.title and replace(format) == format for format in FORMATS.values())

@@ -1,0 +1,207 @@
+"""NIR, read by its own library and evaluated here with unit vectors: the synapses and biases of the graph."""
+
+import importlib
+import json
+
+import h5py
+import nir
+import numpy as np
+import pytest
+
+from snnb.core.errors import ResourceError, UsageError
+from snnb.graph.build import build_graph
+from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.write_export import export
+from tests.graph.networks import LAYERS, branched, save, set_random_weights, varied
+from tests.graph.recorded import TF as tf  # noqa: N811
+
+
+def windows():
+    """Paddings that NIR does not have, strides, dilation, kernels that are not square, poolings; names with signs."""
+    source = LAYERS.Input((11, 8, 2), name="input")
+    tensor = LAYERS.Conv2D(3, (4, 2), padding="same", strides=2, name="even/same")(source)
+    tensor = LAYERS.Conv2D(2, (1, 3), padding="same", dilation_rate=(1, 2), name="dilated")(tensor)
+    tensor = LAYERS.DepthwiseConv2D((2, 3), padding="same", depth_multiplier=2, name="depthwise")(tensor)
+    tensor = LAYERS.AveragePooling2D((2, 1), strides=(1, 3), name="pool")(tensor)
+    tensor = LAYERS.ZeroPadding2D(((2, 0), (1, 3)), name="zeros")(tensor)
+    tensor = LAYERS.Conv2D(2, (2, 3), strides=(3, 4), name="above.kernel")(tensor)
+    return tf.keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(tensor)))
+
+
+def residual():
+    """Sums of three ways, one from the input, and average poolings of a concatenation and of a whole population."""
+    source = LAYERS.Input((6, 6, 2), name="input")
+    one = LAYERS.Conv2D(3, 3, padding="same", name="one")(source)
+    terms = [
+        LAYERS.Conv2D(3, 3, padding="same", strides=2, name="long")(one),
+        LAYERS.Conv2D(3, 1, strides=2, name="short")(one),
+        LAYERS.Conv2D(3, 2, strides=2, name="from_input")(source),
+    ]
+    total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
+    two = LAYERS.Conv2D(1, 1, name="two")(total)
+    pooled = LAYERS.AveragePooling2D(2, strides=1, name="pool")(LAYERS.Concatenate(name="both")([total, two]))
+    again = LAYERS.AveragePooling2D(2, padding="same", name="again")(pooled)
+    return tf.keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(again)))
+
+
+def without_maximum():
+    """`varied` without its max pooling: transposed and one-dimensional convolutions, upsampling."""
+    source = LAYERS.Input((4, 3, 2), name="input")
+    tensor = LAYERS.UpSampling2D((2, 1), name="up")(source)
+    tensor = LAYERS.Conv2DTranspose(2, 2, strides=(1, 2), name="transposed")(tensor)
+    tensor = LAYERS.Reshape((9, 12), name="reshaped")(tensor)
+    tensor = LAYERS.Conv1D(3, 2, strides=2, name="one_axis")(tensor)
+    return tf.keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(tensor)))
+
+
+class Value:
+    """A dataset whose text is bytes, as in h5py 3."""
+
+    def __init__(self, dataset):
+        value = dataset[()]
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            value = np.array([[text.encode() for text in row] for row in value], object)
+        self.value = value.encode() if isinstance(value, str) else value
+
+    def __getitem__(self, key):
+        return self.value
+
+
+def read(path):
+    """By the library's own reader, which expects h5py 3, while TensorFlow 2.2 needs 2.10."""
+    if h5py.version.version_tuple[0] >= 3:
+        return nir.read(path)
+
+    def bytes_for_text(group):
+        return {k: bytes_for_text(v) if isinstance(v, h5py.Group) else Value(v) for k, v in group.items()}
+
+    with h5py.File(str(path), "r") as file:
+        return importlib.import_module("nir.read").read_node(bytes_for_text(file["node"]))
+
+
+def windowed(x, kernel, stride, padding, dilation):
+    """A convolution as PyTorch documents it: x (samples, channels, rows, columns)."""
+    (s, z), (p, q), (d, e) = stride, padding, dilation
+    x = np.pad(x, ((0, 0), (0, 0), (p, p), (q, q)))
+    rows = (x.shape[2] - d * (kernel.shape[2] - 1) - 1) // s + 1
+    columns = (x.shape[3] - e * (kernel.shape[3] - 1) - 1) // z + 1
+    out = np.zeros((len(x), len(kernel), rows, columns))
+    for a in range(kernel.shape[2]):
+        for b in range(kernel.shape[3]):
+            part = x[:, :, a * d : a * d + s * (rows - 1) + 1 : s, b * e : b * e + z * (columns - 1) + 1 : z]
+            out += np.einsum("ncij,fc->nfij", part, kernel[:, :, a, b])
+    return out
+
+
+def evaluate(node, x):
+    if isinstance(node, nir.Flatten):
+        assert (node.start_dim, node.end_dim) == (0, -1)
+        return x.reshape(len(x), -1)
+    if isinstance(node, nir.SumPool2d):
+        eye = np.eye(x.shape[1])[:, :, None, None] * np.ones(node.kernel_size)
+        return windowed(x, eye, node.stride, node.padding, (1, 1))
+    if isinstance(node, nir.Conv2d):
+        assert x.shape[2:] == tuple(node.input_shape)
+        assert node.groups == 1
+        y = windowed(x, node.weight.astype(float), node.stride, node.padding, node.dilation)
+        assert y.shape[1:] == tuple(node.output_type["output"])
+        return y + node.bias[:, None, None]
+    y = x @ node.weight.astype(float).T
+    return y + node.bias if isinstance(node, nir.Affine) else y
+
+
+def arriving(graph, name, source, x):
+    """What reaches node `name` if only `source` sends, namely x; all others on the way to it are linear."""
+    if name == source:
+        return x
+    if isinstance(graph.nodes[name], (nir.IF, nir.Input)):
+        return None
+    (before,) = [a for a, b in graph.edges if b == name]
+    y = arriving(graph, before, source, x)
+    return None if y is None else evaluate(graph.nodes[name], y)
+
+
+def synapses(graph, source, target, shape):
+    """Weights (sources, targets) and what arrives of nothing, in NIR's order of neurons."""
+    x = np.concatenate([np.zeros((1, np.prod(shape))), np.eye(np.prod(shape))]).reshape(-1, *shape)
+    found = [arriving(graph, a, source, x) for a, b in graph.edges if b == target]
+    found = [y for y in found if y is not None]
+    assert found, (source, target)
+    assert {y.shape[1:] for y in found} == {graph.nodes[target].r.shape}
+    y = (sum(found) * graph.nodes[target].r).reshape(len(x), -1)
+    return y[1:] - y[0], y[0]
+
+
+def channels_first(values, shape):
+    return np.moveaxis(values.reshape(shape), -1, 0).ravel() if len(shape) == 3 else values.ravel()
+
+
+@pytest.mark.parametrize("threshold", [1.0, 0.5])
+@pytest.mark.parametrize("network", [branched, windows, residual, without_maximum])
+def test_synapses_are_those_of_the_graph(tmp_path, network, threshold):
+    model = network()
+    set_random_weights(model, 3)
+    simulated = Simulated(threshold, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        export(graph, "nir", tmp_path / "net.nir", simulated=simulated)
+        written, stated = read(tmp_path / "net.nir"), json.loads((tmp_path / "net.nir.json").read_text())
+        names, mean, biases = stated["nir"]["nodes"], graph.with_pool_weight("mean"), {}
+        counted = 0
+        for projection in mean.projections:
+            source, target = projection.source, projection.target
+            node = written.nodes[names[source.name]]
+            shape = node.r.shape if isinstance(node, nir.IF) else tuple(node.input_type["input"])
+            found, bias = synapses(written, names[source.name], names[target.name], shape)
+            rows = channels_first(np.arange(source.size), source.shape)
+            columns = channels_first(np.arange(target.size), target.shape)
+            expected = projection.to_scipy().toarray().astype(float)[rows][:, columns]
+            expected /= threshold if source is mean.populations[0] else 1
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7, err_msg=f"{source} {target}")
+            counted += np.count_nonzero(np.abs(found) > 1e-7)
+            biases[target.name] = biases.get(target.name, 0) + bias
+        assert counted == sum(np.count_nonzero(p.to_scipy().data) for p in mean.projections)
+        for population in mean.populations[1:]:
+            expected = channels_first(population.bias.astype(float), population.shape) / threshold
+            np.testing.assert_allclose(biases[population.name], expected, rtol=1e-6, atol=1e-6)
+            assert (written.nodes[names[population.name]].v_threshold == 1).all()
+        outputs = [name for name, node in written.nodes.items() if isinstance(node, nir.Output)]
+        assert [a for a, b in written.edges if b in outputs] == [names[mean.populations[-1].name]]
+
+
+def test_layers_stay_layers(tmp_path):
+    """No matrix but the dense layer's, whatever the padding; the pooling is a sum whose factor the neurons have."""
+    model = windows()
+    set_random_weights(model)
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        export(graph, "nir", tmp_path / "net.nir")
+    nodes = read(tmp_path / "net.nir").nodes
+    kinds = [type(node).__name__ for node in nodes.values()]
+    assert {kind: kinds.count(kind) for kind in ("Conv2d", "SumPool2d", "Affine", "Flatten", "IF")} == {
+        "Conv2d": 4,
+        "SumPool2d": 1,
+        "Affine": 1,
+        "Flatten": 1,
+        "IF": 6,
+    }
+    assert [set(node.r.ravel()) for name, node in nodes.items() if name.endswith("_pool")] == [{0.5}]
+
+
+def test_losses_are_stated(graph, tmp_path):
+    simulated = Simulated(1.0, "zero", "constant", None, 255.0, None, None, 30, 2, 7)
+    export(graph, "nir", tmp_path / "net.nir", simulated=simulated)
+    stated = json.loads((tmp_path / "net.nir.json").read_text())
+    assert [loss.split(":")[0] for loss in stated["nir"]["losses"]] == ["reset", "threshold", "time", "random"]
+    assert "reset by zero" in stated["nir"]["losses"][0]
+    assert "07Dense_4" in stated["nir"]["losses"][3]
+
+
+def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
+    model = varied()
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:  # noqa: SIM117
+        with pytest.raises(UsageError, match=r"01MaxPooling2D_2x3x4 takes the maximum .* --max-pool average"):
+            export(graph, "nir", tmp_path / "net.nir")
+    with build_graph(save(without_maximum(), tmp_path / "other_parsed.h5"), tmp_path / "other_graph.h5") as graph:
+        monkeypatch.setattr("snnb.graph.export.nir.LARGEST_MATRIX", 1000)
+        with pytest.raises(ResourceError, match=r"input → up \(UpSampling2D\) is no layer of NIR, .* 1,152 weights"):
+            export(graph, "nir", tmp_path / "net.nir")
+    assert not list(tmp_path.glob("*.nir*"))

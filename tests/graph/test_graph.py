@@ -1,0 +1,233 @@
+"""Queries of the graph, and what it says of itself."""
+
+import configparser
+import subprocess
+import sys
+
+import networkx
+import numpy as np
+import pytest
+
+from snnb.core.errors import ResourceError
+from snnb.graph import SynapseGraph
+from snnb.graph.build import build_graph
+from snnb.graph.graph_log import lines
+from snnb.graph.toolbox_count import toolbox_synapses
+from tests.graph.edges import all_edges
+from tests.graph.networks import LAYERS, STEPS, counts_of, save, save_counts
+from tests.graph.recorded import TF as tf  # noqa: N811
+
+
+def test_populations_are_the_spiking_layers_in_network_order(graph):
+    assert [(p.name, p.shape, p.first) for p in graph.populations] == [
+        ("input", (7, 6, 2), 0),
+        ("00Conv2D_4x3x3", (4, 3, 3), 84),
+        ("02Conv2D_4x3x2", (4, 3, 2), 120),
+        ("04AveragePooling2D_2x2x5", (2, 2, 5), 144),
+        ("07Dense_4", (4,), 164),
+    ]
+    assert len(graph.nodes) == graph.number_of_nodes() == 168
+    assert graph.number_of_neurons() == 84
+    assert [(p.source.name, p.target.name) for p in graph.projections] == [
+        ("input", "00Conv2D_4x3x3"),
+        ("input", "02Conv2D_4x3x2"),
+        ("00Conv2D_4x3x3", "04AveragePooling2D_2x2x5"),
+        ("02Conv2D_4x3x2", "04AveragePooling2D_2x2x5"),
+        ("04AveragePooling2D_2x2x5", "07Dense_4"),
+    ]
+
+
+def test_a_node_tells_what_the_files_say_of_its_neuron(graph, model):
+    counts = counts_of(model)
+    node = graph.nodes[120 + np.ravel_multi_index((3, 1, 1), (4, 3, 2))]
+    assert (node.population, node.index) == ("02Conv2D_4x3x2", (3, 1, 1))
+    assert node.spike_count == counts["02Conv2D_4x3x2"][3, 1, 1]
+    assert node.rate == node.spike_count / 100
+    assert node.bias == model.get_layer("02Conv2D_4x3x2").get_weights()[1][1]
+    assert graph.nodes[5].bias == 0
+    assert graph.nodes[5].spike_count == counts["input"][0, 2, 1]
+
+
+@pytest.mark.parametrize("node", [-1, 168])
+def test_a_node_that_does_not_exist(graph, node):
+    assert node not in graph.nodes
+    for query in (graph.successors, graph.predecessors, graph.in_degree, graph.out_degree, graph.nodes.__getitem__):
+        with pytest.raises(KeyError, match="from 0 to 167"):
+            query(node)
+
+
+def test_an_edge_is_rate_times_weight(graph, model):
+    sources, _, weights, edges = all_edges(graph)
+    rates = np.concatenate([counts_of(model)[p.name].ravel() for p in graph.populations]) / 100
+    assert (edges == rates.astype(np.float32)[sources] * weights).all()
+    assert np.count_nonzero(edges) < edges.size
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("step", 1), ("hz", 1000), ("sample", STEPS)])
+def test_rate_units(graph, unit, factor):
+    scale = graph.recording.rate_scale(unit)
+    np.testing.assert_allclose(all_edges(graph, rate_scale=scale)[3], all_edges(graph)[3] * factor, rtol=1e-6)
+
+
+def test_without_spike_counts_edges_are_weights(weights_graph):
+    _, _, weights, edges = all_edges(weights_graph)
+    assert (weights == edges).all()
+    assert weights_graph.recording is None
+    assert weights_graph.nodes[0].rate is None
+
+
+def test_mean_pooling_divides_by_the_neurons_in_the_window(weights_graph):
+    """7×6 inputs pooled 3×3 with padding: the corner windows hold 2×2 or 3×2 neurons of the 4×3 volume."""
+    projection = weights_graph.projections[2]
+    windows = np.array([[3 * 2, 3 * 2], [2 * 2, 2 * 2]])
+    for row, column in np.ndindex(2, 2):
+        node = projection.target.first + np.ravel_multi_index((row, column, 0), (2, 2, 5))
+        sources, weights = projection.predecessors(node)
+        assert sources.size == windows[row, column]
+        assert (weights == np.float32(1 / windows[row, column])).all()
+
+
+def test_a_tensor_concatenated_with_itself_gives_one_edge_with_both_weights(graph, model):
+    kernel = model.get_layer("07Dense_4").get_weights()[0]
+    matrix = graph.projections[-1].to_scipy()
+    np.testing.assert_allclose(matrix.toarray(), kernel[:20] + kernel[20:], rtol=1e-6)
+    assert matrix.nnz == 80
+
+
+def test_a_maximum_weighs_one_even_where_connections_are_parallel(tmp_path):
+    source = LAYERS.Input((2, 2, 1), name="input")
+    twice = LAYERS.Concatenate(axis=1)([source, source])
+    model = tf.keras.Model(source, LAYERS.MaxPooling2D((4, 1))(twice))
+    with build_graph(save(model, tmp_path / "p.h5"), tmp_path / "g.h5", pool_weight="mean") as graph:
+        assert [values.tolist() for values in all_edges(graph)[:3]] == [[0, 1, 2, 3], [4, 5, 4, 5], [1, 1, 1, 1]]
+
+
+def test_networkx_holds_the_same_graph(graph):
+    found = graph.to_networkx()
+    assert isinstance(found, networkx.DiGraph)
+    assert found.number_of_nodes() == graph.number_of_nodes()
+    assert found.number_of_edges() == graph.number_of_edges()
+    names = [(graph.nodes[n].population, graph.nodes[n].index) for n in graph.nodes]
+    for source, target, weight, edge in zip(*(values.tolist() for values in all_edges(graph))):
+        there = found.edges[names[source], names[target]]
+        assert (there["weight"], there["edge"]) == (weight, edge)
+    node = graph.nodes[100]
+    assert found.nodes[node.population, node.index] == {
+        "rate": node.rate,
+        "spike_count": node.spike_count,
+        "bias": node.bias,
+        "coding": "spikes",
+    }
+    assert found.graph["num_samples"] == 4
+    assert {n for _, n in found.out_edges(names[100])} == {names[n] for n in graph.successors(100)}
+
+
+def test_scipy_holds_the_whole_graph(graph):
+    sources, targets, weights, edges = all_edges(graph)
+    for values, expected in (("weight", weights), ("edge", edges)):
+        matrix = graph.to_scipy(values)
+        assert matrix.shape == (168, 168)
+        assert matrix.nnz == graph.number_of_edges()
+        assert (np.asarray(matrix[sources, targets]).ravel() == expected).all()
+
+
+def test_a_projection_s_matrix_has_its_sources_as_rows(graph):
+    matrix = graph.projections[0].to_scipy()
+    assert matrix.shape == (84, 36)
+    assert matrix[83].indices.tolist() == [n - 84 for n in graph.successors(83) if n < 120]
+
+
+def test_networkx_refuses_more_edges_than_its_limit(graph):
+    with pytest.raises(ResourceError, match=rf"{graph.number_of_edges():,} edges .* edge_batches"):
+        graph.to_networkx(limit=graph.number_of_edges() - 1)
+
+
+def test_summary_is_that_of_the_edges(graph, weights_graph):
+    for each in (graph, weights_graph):
+        for projection, summary in zip(each.projections, each.summary()):
+            sources, targets, weights, edges = (
+                np.concatenate(columns) for columns in zip(*([v.copy() for v in b] for b in projection.edge_batches()))
+            )
+            rates = np.nan if projection.source.rate is None else projection.source.rate.ravel()
+            assert summary.edges == weights.size
+            assert summary.zero_edges == np.count_nonzero(edges == 0)
+            for found, values in ((summary.weight, weights), (summary.edge, edges)):
+                assert (found.min, found.max) == (values.min(), values.max())
+                np.testing.assert_allclose([found.mean, found.sum], [values.mean(), values.sum()], rtol=1e-5, atol=1e-5)
+            for found, nodes, population in (
+                (summary.out_degree, sources, projection.source),
+                (summary.in_degree, targets, projection.target),
+            ):
+                degrees = np.bincount(nodes - population.first, minlength=population.size)
+                assert (found.min, found.mean, found.max) == (degrees.min(), degrees.mean(), degrees.max())
+            if each.recording is None:
+                assert summary.spikes_per_second is None
+            elif projection.source.coding == "current":
+                assert summary.spikes_per_second == 0
+            else:
+                carried = 1000 * rates[sources - projection.source.first].sum()
+                np.testing.assert_allclose(summary.spikes_per_second, carried)
+
+
+def test_log_tells_counts_coding_and_the_toolbox_s_number(graph, weights_graph):
+    text = "\n".join(lines(graph))
+    assert f"synapses            {graph.number_of_edges():,}" in text
+    assert f"the toolbox counts  {toolbox_synapses(graph.projections):,}" in text
+    assert "coding of input: current" in text
+    assert "over 4 samples of 25 steps counted after a warm-up of 5" in text
+    assert "weights only" in "\n".join(lines(weights_graph))
+
+
+@pytest.mark.parametrize(("stride", "padding"), [((1, 1), "same"), ((2, 2), "valid"), ((3, 2), "same")])
+def test_toolbox_count_is_the_toolbox_s(tmp_path, stride, padding):
+    """Where the toolbox takes the batch size for the number of filters, the two are made equal here."""
+    get_fanout = pytest.importorskip("snntoolbox.parsing.utils", reason="snntoolbox is not installed").get_fanout
+    source = LAYERS.Input(batch_shape=(4, 9, 8, 2), name="input")
+    tensor = LAYERS.Conv2D(4, (3, 2), strides=stride, padding=padding, name="00Conv2D_x")(source)
+    tensor = LAYERS.AveragePooling2D((2, 2), name="01AveragePooling2D_x")(tensor)
+    tensor = LAYERS.Dense(5, name="03Dense_5")(LAYERS.Flatten(name="02Flatten_x")(tensor))
+    model = tf.keras.Model(source, tensor)
+    config = configparser.ConfigParser()
+    config.read_dict({"restrictions": {"spiking_layers": str({"Dense", "Conv2D", "AveragePooling2D"})}})
+    counted = 0
+    for layer in model.layers:
+        if "Flatten" not in layer.name:
+            shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
+            fan_out = get_fanout(layer, config)
+            counted += np.sum(fan_out) if np.ndim(fan_out) else np.prod(shape[1:]) * fan_out
+    with build_graph(save(model, tmp_path / "p.h5"), tmp_path / "g.h5") as graph:
+        assert toolbox_synapses(graph.projections) == counted
+
+
+def test_a_log_notes_rates_that_cannot_be(model, parsed, tmp_path):
+    counts = save_counts(tmp_path / "c.npz", {**counts_of(model), "07Dense_4": np.array([101, 0, 0, 0])})
+    with build_graph(parsed, tmp_path / "g.h5", counts=counts) as graph:
+        assert any("07Dense_4 has rates above one spike a step" in line for line in lines(graph))
+
+
+def test_starts_without_tensorflow_and_without_what_only_exports_need():
+    """In a fresh interpreter, with the modules that must not be loaded made unimportable."""
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'snntoolbox', 'numba', 'scipy', 'networkx', 'pandas', 'pyarrow', 'libsonata'):\n"
+        "    sys.modules[name] = None\n"
+        "import snnb.graph.build, snnb.graph.graph_log, snnb.graph.export\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_queries_need_no_edges_to_be_generated(graph_path):
+    """Neighbours, degrees and statistics of any graph work without the compiler, and so without its start-up."""
+    code = (
+        "import sys; sys.modules['numba'] = None\n"
+        "from snnb.graph import SynapseGraph\n"
+        f"graph = SynapseGraph.open({str(graph_path)!r})\n"
+        "assert graph.number_of_edges() == sum(s.edges for s in graph.summary())\n"
+        "assert len(graph.successors(90)) == graph.out_degree(90)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_opens_paths_given_as_text(graph_path):
+    with SynapseGraph.open(str(graph_path)) as graph:
+        assert "168 nodes" in repr(graph)

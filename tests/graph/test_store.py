@@ -1,0 +1,92 @@
+"""A store is whole and unaltered, or refused in one line."""
+
+import hashlib
+import os
+import shutil
+
+import h5py
+import pytest
+
+from snnb.core.errors import InputError
+from snnb.graph import SynapseGraph
+
+
+@pytest.fixture
+def copy(graph_path, tmp_path):
+    return shutil.copy(graph_path, tmp_path / "net_graph.h5")
+
+
+def refused(path, message):
+    with pytest.raises(InputError, match=message) as error:
+        SynapseGraph.open(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.03, 0.1, 0.5, 0.9])
+def test_one_bit_altered_anywhere(copy, part):
+    data = bytearray(copy.read_bytes())
+    data[512 + int(part * (len(data) - 512))] ^= 1
+    copy.write_bytes(data)
+    refused(copy, "truncated or altered")
+
+
+@pytest.mark.parametrize("keep", [0, 10, 512, 3000])
+def test_truncated(copy, keep):
+    copy.write_bytes(copy.read_bytes()[:keep])
+    refused(copy, "truncated or altered" if keep >= 512 else "not a snnb synapse graph|truncated or altered")
+
+
+def test_one_byte_too_many(copy):
+    with copy.open("ab") as file:
+        file.write(b"\0")
+    refused(copy, "truncated or altered")
+
+
+def test_another_version_is_not_guessed_at(copy):
+    with copy.open("r+b") as file:
+        file.write(b"snnb synapse graph 3\n")
+    refused(copy, "graph format 3, this snnb reads 1 and 2")
+    with copy.open("r+b") as file:
+        file.write(b"snnb synapse graph 2\n")
+    refused(copy, "the attribute version is no whole number from 2 to 2")
+
+
+def test_another_hdf5_file(parsed):
+    refused(parsed, "not a snnb synapse graph")
+
+
+def test_missing(tmp_path):
+    refused(tmp_path / "none.h5", "no such graph")
+
+
+def test_other_programs_can_check_and_read_it(graph_path):
+    """As docs/graph-format.md says: SHA-256 of what follows the user block; plain HDF5 behind it."""
+    data = graph_path.read_bytes()
+    lines = data[:512].rstrip(b"\0").decode().splitlines()
+    assert lines == [
+        "snnb synapse graph 1",
+        f"sha256 {hashlib.sha256(data[512:]).hexdigest()}",
+        f"bytes {len(data) - 512}",
+    ]
+    with h5py.File(str(graph_path), "r") as file:
+        assert file.attrs["num_timesteps"] == 25
+        assert file["connections/0004/kernel"].shape == (1, 1, 40, 4)
+
+
+def test_a_graph_made_again_meanwhile_is_not_read(copy, graph):
+    """Kernels are mapped when they are first used: from the file that was opened, not from what its name stands for."""
+    with SynapseGraph.open(copy) as opened:
+        copy.unlink()
+        copy.write_bytes(bytes(100_000))
+        for mine, expected in zip(opened.projections, graph.projections):
+            (one,), (two,) = mine.connections, expected.connections
+            assert two.kernel is None or (one.kernel == two.kernel).all()
+        assert (opened.to_scipy() != graph.to_scipy()).nnz == 0
+
+
+@pytest.mark.parametrize("name", ["fifo", "directory", "device"])
+def test_no_regular_file(tmp_path, name):
+    path = tmp_path / "net_graph.h5"
+    {"fifo": os.mkfifo, "directory": os.mkdir, "device": lambda path: path.symlink_to("/dev/zero")}[name](path)
+    refused(path, f"is a {name}, not a regular file|is a FIFO, not a regular file")

@@ -1,0 +1,211 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from snnb.core.errors import InputError
+from snnb.io.atomic import remove_partial, written_whole
+from snnb.io.files import files_below, listing_of, open_regular, read_regular, remove, write_text_atomically
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("a/b/1", "a/2", "a-b/3", "c", "a/.hidden", ".git/4", "d.txt"):
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path / "tree"
+
+
+def names(folder):
+    return [name for name, _ in files_below(folder)]
+
+
+def test_files_come_by_the_parts_of_their_paths_without_hidden_ones(tree):
+    assert names(tree) == ["a/2", "a/b/1", "a-b/3", "c", "d.txt"]
+    assert names(tree) == [
+        path.relative_to(tree).as_posix()
+        for path in sorted(tree.rglob("[!.]*"))
+        if path.is_file() and ".git" not in path.parts
+    ]
+
+
+def test_links_are_followed_but_not_in_circles_nor_to_nowhere(tree, tmp_path):
+    (tmp_path / "outside" / "deep").mkdir(parents=True)
+    (tmp_path / "outside" / "deep" / "5").write_text("5")
+    (tree / "e").symlink_to(tmp_path / "outside")
+    (tree / "f").symlink_to(tree / "c")
+    (tree / "g").symlink_to(tmp_path / "nowhere")
+    (tree / "h").symlink_to("h")
+    (tree / "a" / "up").symlink_to(tree)
+    os.mkfifo(tree / "i")
+    assert names(tree) == ["a/2", "a/b/1", "a-b/3", "c", "d.txt", "e/deep/5", "f"]
+
+
+def test_names_that_are_no_text_are_files_too(tree):
+    (tree / os.fsdecode(b"caf\xe9")).write_text("")
+    assert os.fsdecode(b"caf\xe9") in names(tree)
+    assert len(listing_of(tree)) == 64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: (tree / "a" / "2").write_text("longer"),
+        lambda tree: os.utime(tree / "a" / "2", ns=(1, 1)),
+        lambda tree: (tree / "a" / "2").rename(tree / "a" / "3"),
+        lambda tree: (tree / "a" / "2").unlink(),
+        lambda tree: (tree / "new").write_text(""),
+    ],
+)
+def test_a_listing_changes_with_a_name_a_size_or_a_time(tree, change):
+    before = listing_of(tree)
+    (tree / ".git" / "5").write_text("")
+    assert listing_of(tree) == before
+    change(tree)
+    assert listing_of(tree) != before
+
+
+def test_a_file_is_read_once_and_not_beyond_its_limit(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1000)
+    assert read_regular(path, 1000, "shorten it") == b"x" * 1000
+    with pytest.raises(InputError, match="file is longer than 0 MiB; shorten it"):
+        read_regular(path, 999, "shorten it")
+    with path.open("r+b") as file:
+        file.truncate(10**13)
+    with pytest.raises(InputError, match="longer than 1 MiB"):
+        read_regular(path, 2**20, "shorten it")
+
+
+@pytest.mark.parametrize(("make", "what"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a directory")])
+def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path, make, what):
+    make(tmp_path / "x")
+    with pytest.raises(InputError, match=f"x is {what}, not a regular file; put a file in its place"):
+        open_regular(tmp_path / "x")
+
+
+def test_a_fifo_with_a_writer_is_refused_too(tmp_path):
+    os.mkfifo(tmp_path / "x")
+    reader = os.open(tmp_path / "x", os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(tmp_path / "x", os.O_WRONLY)
+    with pytest.raises(InputError, match="a FIFO"):
+        read_regular(tmp_path / "x", 10, "")
+    os.close(reader)
+    os.close(writer)
+
+
+def test_what_is_written_appears_whole(tmp_path):
+    target = tmp_path / "out.txt"
+    with written_whole(target, force=False) as temporary:
+        temporary.write_text("new")
+        assert not target.exists()
+        assert stat.S_IMODE(temporary.parent.stat().st_mode) == 0o700
+    assert target.read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_no_link_is_followed_to_write(tmp_path):
+    """Neither one under the name that is written first, nor one that stands in the target's place."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / ".out.txt.partial").symlink_to(victim)
+    (tmp_path / "out.txt").symlink_to(victim)
+    with written_whole(tmp_path / "out.txt", force=True) as temporary:
+        temporary.write_text("new")
+    assert victim.read_text() == "precious"
+    assert not (tmp_path / "out.txt").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "victim"]
+
+
+@pytest.mark.parametrize("old", ["file", "directory", None])
+@pytest.mark.parametrize("new", ["file", "directory"])
+def test_an_error_at_any_moment_leaves_what_was_there(tmp_path, monkeypatch, old, new):
+    """Also while the old is moved aside for the new, which for a directory takes two steps."""
+    target = tmp_path / "out"
+
+    def make(path, kind, text):
+        if kind == "directory":
+            path.mkdir()
+        (path / "inside" if kind == "directory" else path).write_text(text)
+
+    if old is not None:
+        make(target, old, "old")
+    moves, move = [], Path.replace
+
+    def replace(source, destination):
+        moves.append(destination)
+        if Path(destination) == target and len(moves) <= 2:
+            raise KeyboardInterrupt
+        move(source, destination)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt), written_whole(target, force=True) as temporary:
+        make(temporary, new, "new")
+    assert moves
+    if old is None:
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+        assert (target / "inside" if old == "directory" else target).read_text() == "old"
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path):
+    left = tmp_path / ".out.partial"
+    left.mkdir()
+    (left / "half").write_text("half")
+    with written_whole(tmp_path / "out", force=False) as temporary:
+        temporary.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    remove(tmp_path / "link")
+    remove(tmp_path / "nothing")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    for name in ("manifest.yaml", ".manifest.yaml.partial"):
+        (tmp_path / name).symlink_to(victim)
+    write_text_atomically(tmp_path / "manifest.yaml", "new")
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "manifest.yaml").read_text() == "new"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_was_about_to_be_replaced_when_its_writer_was_killed_is_put_back(tmp_path, there):
+    target, aside = tmp_path / "net", tmp_path / ".net.partial" / ".replaced"
+    aside.mkdir(parents=True)
+    (aside / "old").write_text("x")
+    if there:
+        target.mkdir()
+    remove_partial(target)
+    assert not aside.parent.exists()
+    assert [path.name for path in target.iterdir()] == ([] if there else ["old"])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_in_place_of_a_file_beside_is_left_alone(tmp_path, there):
+    target, folder = tmp_path / "net", tmp_path / "net.json"
+    folder.mkdir()
+    (folder / "mine").write_text("x")
+    if there:
+        target.write_text("old")
+
+    def write():
+        with written_whole(target, force=True, beside=[folder]) as temporary:
+            temporary.write_text("new")
+            temporary.with_name("net.json").write_text("{}")
+
+    with pytest.raises(OSError, match=r"net\.json"):
+        write()
+    assert (folder / "mine").read_text() == "x"
+    assert target.exists() == there
+    assert not there or target.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net"] * there + ["net.json"]

@@ -1,0 +1,299 @@
+"""Models in h5 files: Keras's own come back as they were, and nothing else is built or run."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.core.errors import InputError
+from snnb.io.keras_file import LAYERS, check_layers, load_model
+
+REMEDY = "train again"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A model with branches, and what layers take beside numbers: initialisers, a regulariser, a constraint."""
+    from tensorflow import keras
+
+    layers = keras.layers
+    inputs = keras.Input((4, 4, 1))
+    x = layers.Conv2D(2, 3, kernel_initializer="he_normal", bias_initializer=keras.initializers.Constant(0.5))(inputs)
+    x = layers.BatchNormalization(gamma_constraint=keras.constraints.NonNeg())(x)
+    x = layers.Activation("relu")(x)
+    y = layers.Conv2D(1, 3, activation="relu", kernel_regularizer=keras.regularizers.l1_l2(0.1, 0.2))(inputs)
+    x = layers.Flatten()(layers.Concatenate()([x, y]))
+    x = layers.ReLU(max_value=6)(layers.Dense(5)(x))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.Dropout(0.5)(x)))
+    model.compile("adam", "mse", ["accuracy"])
+    path = tmp_path_factory.mktemp("saved") / "net.h5"
+    model.save(str(path))
+    return path, model
+
+
+@pytest.fixture
+def altered(saved, tmp_path):
+    """Copy the model's file with another description of it."""
+
+    def alter(change):
+        path = Path(shutil.copy(saved[0], tmp_path / "net.h5"))
+        with h5py.File(str(path), "r+") as file:
+            description = json.loads(file.attrs["model_config"])
+            changed = change(description)
+            file.attrs["model_config"] = json.dumps(description if changed is None else changed).encode()
+        return path
+
+    return alter
+
+
+def refusal(path, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load_model(path, REMEDY)
+    assert str(caught.value).endswith(f"; {REMEDY}")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_model_comes_back_with_its_weights(saved):
+    path, model = saved
+    loaded = load_model(path, REMEDY)
+    assert [(type(layer), layer.name) for layer in loaded.layers] == [(type(o), o.name) for o in model.layers]
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(ours, theirs)
+    x = np.random.default_rng(0).random((5, 4, 4, 1), np.float32)
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+
+
+def test_every_layer_that_is_allowed_is_one_of_keras():
+    from tensorflow import keras
+
+    aliases = {"BatchNormalizationV1", "BatchNormalizationV2"}
+    assert {
+        name for name in LAYERS - aliases if not issubclass(getattr(keras.layers, name), keras.layers.Layer)
+    } == set()
+
+
+def harm(x):
+    raise AssertionError("code out of a file was run")
+
+
+def with_lambda():
+    from tensorflow import keras
+
+    return keras.layers.serialize(keras.layers.Lambda(harm, name="evil"))
+
+
+def wrapped(kind):
+    return {"class_name": kind, "config": {"name": "wrapper", "layer": with_lambda()}, "inbound_nodes": []}
+
+
+HARM = {
+    "a Lambda": lambda d: d["config"]["layers"].append(with_lambda()),
+    "a Lambda in a model": lambda d: d["config"]["layers"].append(
+        {"class_name": "Sequential", "config": {"name": "inner", "layers": [with_lambda()]}}
+    ),
+    "a Lambda in a wrapper": lambda d: d["config"]["layers"].append(wrapped("TimeDistributed")),
+    "a Lambda in another wrapper": lambda d: d["config"]["layers"].append(wrapped("Bidirectional")),
+    "an operation": lambda d: d["config"]["layers"].append(
+        {"class_name": "TensorFlowOpLayer", "config": {"name": "evil", "node_def": "WriteFile"}}
+    ),
+    "a class of one's own": lambda d: d["config"]["layers"][1].update(class_name="Own>Conv2D"),
+    "a Lambda for an initializer": lambda d: conv(d).update(kernel_initializer=with_lambda()),
+    "a Lambda anywhere": lambda d: conv(d).update(trainable=with_lambda()),
+    "a Lambda in a list": lambda d: conv(d).update(strides=[[with_lambda()], 1]),
+    "a Lambda that is made on the way": lambda d: conv(d).update(
+        name={**with_lambda(), "__passive_serialization__": True}
+    ),
+    "a Lambda within an initializer": lambda d: conv(d)["bias_initializer"]["config"].update(value=with_lambda()),
+    "a Lambda among arguments": lambda d: d["config"]["layers"][2]["inbound_nodes"][0][0].__setitem__(3, with_lambda()),
+    "a Lambda beside the layers": lambda d: d["config"].update(input_layers=[[with_lambda(), 0, 0]]),
+    "a function of a module": lambda d: conv(d).update(activation="deserialize"),
+    "a function of a module for an initializer": lambda d: conv(d).update(kernel_initializer="_compute_fans"),
+    "a function with arguments": lambda d: conv(d).update(
+        activation={"class_name": "exec", "config": {"source": "raise SystemExit"}}
+    ),
+}
+
+
+def conv(description):
+    return next(layer for layer in description["config"]["layers"] if layer["class_name"] == "Conv2D")["config"]
+
+
+@pytest.mark.parametrize("change", HARM.values(), ids=HARM)
+def test_what_could_run_is_not_even_built(altered, monkeypatch, change):
+    from tensorflow import keras
+
+    path = altered(change)
+    built = []
+    monkeypatch.setattr(keras.models, "load_model", lambda *a, **k: built.append(a))
+    monkeypatch.setattr(keras.models, "model_from_config", lambda *a, **k: built.append(a))
+    refusal(
+        path,
+        "may run|not Keras's|no value that a layer|no model of Keras|inside the model|has connections|without a class",
+    )
+    assert built == []
+
+
+def test_the_layer_and_its_kind_are_named(altered):
+    refusal(
+        altered(HARM["a Lambda"]), r"net\.h5: layer evil \(Lambda\) is not loaded from a file, since it may run code"
+    )
+    refusal(altered(HARM["a Lambda in a wrapper"]), r"layer wrapper \(TimeDistributed\) is not loaded")
+    refusal(
+        altered(HARM["a function of a module"]), r"layer conv2d\w* \(Conv2D\): its activation is deserialize, which"
+    )
+
+
+def deep(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+BROKEN = {
+    "a list": lambda d: [d],
+    "a number": lambda d: 7,
+    "nothing": lambda d: {},
+    "without config": lambda d: {"class_name": "Model"},
+    "of another kind": lambda d: {"class_name": "Dense", "config": {"layers": []}},
+    "a list for a config": lambda d: {"class_name": "Sequential", "config": [[]]},
+    "no layers": lambda d: d["config"].update(layers=[]),
+    "layers that are text": lambda d: d["config"].update(layers="abc"),
+    "layers that are none": lambda d: d["config"].update(layers=[None, 3, "x"]),
+    "a kind that is none": lambda d: d["config"]["layers"][1].update(class_name=["Dense"]),
+    "without names": lambda d: conv(d).pop("name"),
+    "without filters": lambda d: conv(d).pop("filters"),
+    "without connections": lambda d: d["config"]["layers"][2].pop("inbound_nodes"),
+    "connections to nowhere": lambda d: d["config"]["layers"][2].update(inbound_nodes=[[["nowhere", 0, 0, {}]]]),
+    "connections to itself": lambda d: d["config"]["layers"][2].update(
+        inbound_nodes=[[[d["config"]["layers"][2]["name"], 0, 0, {}]]]
+    ),
+    "connections to a later use": lambda d: d["config"]["layers"][2].update(
+        inbound_nodes=[[[d["config"]["layers"][1]["name"], 1, 0, {}]]]
+    ),
+    "no connections": lambda d: d["config"]["layers"][2].update(inbound_nodes=[]),
+    "layers in the wrong order": lambda d: d["config"]["layers"].reverse(),
+    "two layers of one name": lambda d: d["config"]["layers"].append(d["config"]["layers"][-1]),
+    "layers of two names": lambda d: d["config"]["layers"][2].update(name="another"),
+    "connections that are numbers": lambda d: d["config"]["layers"][2].update(inbound_nodes=[[3]]),
+    "more filters than weights": lambda d: conv(d).update(filters=3),
+    "filters for all of memory": lambda d: conv(d).update(filters=2**40),
+    "filters beyond any number": lambda d: conv(d).update(filters=2**62),
+    "filters beyond any integer": lambda d: conv(d).update(filters=10**30),
+    "negative filters": lambda d: conv(d).update(filters=-2),
+    "filters that are text": lambda d: conv(d).update(filters="two"),
+    "filters that are no number": lambda d: conv(d).update(filters=float("nan")),
+    "a stride of zero": lambda d: conv(d).update(strides=[0, 0]),
+    "an empty kernel": lambda d: conv(d).update(kernel_size=[]),
+    "a picture of another size": lambda d: d["config"]["layers"][0]["config"].update(batch_input_shape=[None, 2, 2, 1]),
+    "a picture for all of memory": lambda d: d["config"]["layers"][0]["config"].update(
+        batch_input_shape=[None, 2**40, 2**40, 1]
+    ),
+    "lists deep in a layer": lambda d: conv(d).update(padding=deep(300)),
+}
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
+def test_a_description_that_is_none_is_refused(altered, change):
+    refusal(altered(change), r"net\.h5")
+
+
+@pytest.mark.parametrize("text", [b"{", b"[" * 60_000, b"\xff\xfe", b'{"class_name": NaN}', b"null"])
+def test_a_description_that_is_no_json_is_refused(saved, tmp_path, text):
+    path = Path(shutil.copy(saved[0], tmp_path / "net.h5"))
+    with h5py.File(str(path), "r+") as file:
+        file.attrs["model_config"] = np.void(text) if text == b"\xff\xfe" else text
+    refusal(path, r"net\.h5")
+
+
+def test_looking_takes_no_stack():
+    """Keras itself is asked no deeper than JSON goes."""
+    dense = {"class_name": "Dense", "config": {"name": "dense", "units": deep(200_000)}}
+    check_layers({"class_name": "Sequential", "config": {"layers": [dense]}}, "net.h5", REMEDY)
+    dense["config"]["units"][0].append({"class_name": "Lambda"})
+    with pytest.raises(InputError, match=r"layer dense \(Dense\): its units is no value that a layer can have"):
+        check_layers({"class_name": "Sequential", "config": {"layers": [dense]}}, "net.h5", REMEDY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda group: group.pop("dense_9", None) or [group.pop(name) for name in list(group) if "conv" in name],
+        lambda group: group.attrs.pop("layer_names"),
+        lambda group: group.attrs.update(layer_names=np.array([b"../../nowhere"])),
+        lambda group: group.attrs.update(layer_names=3),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(saved, tmp_path, change):
+    path = Path(shutil.copy(saved[0], tmp_path / "net.h5"))
+    with h5py.File(str(path), "r+") as file:
+        change(file["model_weights"])
+    refusal(path, r"net\.h5")
+
+
+def test_what_is_no_model_file_is_refused(saved, tmp_path):
+    saved[1].save_weights(str(tmp_path / "weights.h5"))
+    refusal(tmp_path / "weights.h5", "holds no model, at most its weights")
+    for name, make in {
+        "half.h5": lambda path: path.write_bytes(saved[0].read_bytes()[:3000]),
+        "text.h5": lambda path: path.write_text("not at all"),
+        "folder.h5": lambda path: path.mkdir(),
+        "pipe.h5": os.mkfifo,
+    }.items():
+        make(tmp_path / name)
+        with pytest.raises(InputError, match=name):
+            load_model(tmp_path / name, REMEDY)
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory):
+    """A layer used twice, and a model used twice inside the model."""
+    from tensorflow import keras
+
+    layers = keras.layers
+    x = keras.Input((4, 4, 1))
+    inside = keras.Sequential([layers.Conv2D(1, 1, input_shape=(4, 4, 1)), layers.ReLU()], name="inside")
+    again = layers.Conv2D(1, 3, padding="same", name="again")
+    model = keras.Model(x, layers.Dense(2)(layers.Flatten()(inside(again(inside(again(x)))))))
+    path = tmp_path_factory.mktemp("nested") / "net.h5"
+    model.save(str(path))
+    return path, model
+
+
+def test_layers_used_twice_and_models_inside_models_come_back(nested):
+    path, model = nested
+    x = np.random.default_rng(0).random((3, 4, 4, 1)).astype(np.float32)
+    np.testing.assert_array_equal(load_model(path, REMEDY).predict(x), model.predict(x))
+
+
+def _layer(description, name):
+    return next(layer for layer in description["config"]["layers"] if layer["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: _layer(d, "inside")["config"]["layers"].append(EVIL), "layer evil .* may run"),
+        (lambda d: _layer(d, "again")["inbound_nodes"][1][0].__setitem__(1, 7), "a use of a layer that there is not"),
+        (lambda d: _layer(d, "again")["inbound_nodes"][1][0].__setitem__(1, 0), "a use of a layer that there is not"),
+        (lambda d: _layer(d, "again")["inbound_nodes"].append([["again", 2, 0, {}]]), "a use of a layer that there"),
+        (lambda d: _layer(d, "again")["inbound_nodes"].reverse(), "does not come before it|another order"),
+        (lambda d: _layer(d, "again")["inbound_nodes"][0][0].__setitem__(1, -1), "connections that are not valid"),
+        (lambda d: _layer(d, "inside")["inbound_nodes"].clear(), "is used 0 times"),
+        (lambda d: _layer(d, "inside")["inbound_nodes"].extend([[["again", 1, 0, {}]]] * 10_000), "more than 10,000"),
+    ],
+)
+def test_uses_that_keras_would_never_find_are_refused(nested, tmp_path, change, message):
+    path = Path(shutil.copy(nested[0], tmp_path / "net.h5"))
+    with h5py.File(str(path), "r+") as file:
+        description = json.loads(file.attrs["model_config"])
+        change(description)
+        file.attrs["model_config"] = json.dumps(description).encode()
+    refusal(path, message)
+
+
+EVIL = {"class_name": "Lambda", "config": {"name": "evil", "function": "raise SystemExit"}}

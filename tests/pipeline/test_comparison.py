@@ -1,0 +1,192 @@
+"""Simulations side by side: what is shown is what their files say, computed here again in another way."""
+
+import json
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import matplotlib.pyplot
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from snnb import Run
+from snnb.cli.main import main
+from snnb.core.errors import InputError, UsageError
+from snnb.pipeline.differences import in_words
+from snnb.pipeline.open_run import open_run
+from snnb.results.compare import compare, names_apart, split_place
+
+COMMAND = [sys.executable, "-c", "from snnb.cli.app import app; app()", "compare"]
+
+
+def snnb_compare(*arguments):
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """A run with five simulations: the recorded one, percentiles 99.9 and 99, durations 50 and 100, Poisson."""
+    from tests.end_to_end.conftest import RECORDED
+
+    path = shutil.copytree(RECORDED, tmp_path_factory.mktemp("five") / "run")
+    run = Run(path=path)
+    run.simulate(engine="event", samples=20, duration=50, record_spikes=0, label="short & <quick>")
+    run.parse(percentile=99.0)
+    run.simulate(duration=50)
+    run.simulate(duration=100)
+    stamp = run.simulate(input="poisson").directory.name
+    run.graph(simulation=stamp)
+    run.map(hardware="spinemap_5x5", method="sequential", graph=stamp)
+    return open_run(path)
+
+
+def score_interval(share, samples):
+    """The shares whose own normal interval just reaches the one that was seen: what Wilson solved for."""
+
+    def distance(p, sign):
+        return share - p + sign * 1.959963984540054 * np.sqrt(p * (1 - p) / samples)
+
+    low = 0.0 if share == 0 else brentq(distance, 0, share, args=(-1,))
+    high = 1.0 if share == 1 else brentq(distance, share, 1, args=(1,))
+    return low, high
+
+
+def test_every_figure_is_that_of_the_files(five):
+    found = compare([str(five.path)])
+    assert [one.stamp for one in found] == list(five.records_of("simulate"))
+    for one in found:
+        folder = five.path / "simulations" / one.stamp
+        stated = json.loads((folder / "sim_accuracies.json").read_text())
+        with np.load(folder / "spike_rate_sums.npz") as sums:
+            counts = [sums[name] for name in sums.files if sums[name].ndim and name != "input"]
+        assert one.snn_accuracy == stated["snn_accuracy"]
+        assert one.ann_accuracy == stated["ann_accuracy"]
+        assert one.by_step == stated["snn_accuracy_by_timestep"]
+        assert one.snn_interval == pytest.approx(score_interval(one.snn_accuracy, one.samples), abs=1e-9)
+        assert one.ann_interval == pytest.approx(score_interval(one.ann_accuracy, one.samples), abs=1e-9)
+        rates = np.concatenate([values.ravel() for values in counts]) / (one.samples * one.steps)
+        assert one.mean_rate == pytest.approx(rates.mean())
+        assert one.neurons == rates.size
+    assert [one.differs.get("percentile") for one in found] == [None, 99.9, 99.0, 99.0, 99.0]
+    assert [one.differs["duration"] for one in found] == [60, 50, 50, 100, 100]
+    assert [one.differs["input"] for one in found] == ["constant"] * 4 + ["poisson"]
+    assert [len(one.mappings) for one in found] == [0, 0, 0, 0, 1]
+    cost = json.loads(next(five.path.glob("maps/*/cost.json")).read_text())
+    assert found[-1].mappings[0].connectivity == cost["connectivity"]
+    assert found[-1].synapses == next(iter(five.records_of("graph").values())).details.synapses
+
+
+def test_table_json_and_figure(five, tmp_path):
+    figure = tmp_path / "over time.svg"
+    result = snnb_compare(five.path, "--figure", figure)
+    assert result.returncode == 0, result.stderr
+    lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
+    assert "short & <quick>" in lines["label"]
+    assert lines["percentile"].split() == ["percentile", "99.9", "99", "99", "99"]
+    (mapped,) = [line.split() for line in result.stdout.splitlines() if "spinemap_5x5" in line]
+    (cost,) = compare([str(five.path)])[-1].mappings
+    assert mapped[:5] == [cost.graph, cost.stamp, "spinemap_5x5", "sequential", str(cost.cores)]
+    assert "model" not in lines  # one run
+    assert sum(line.startswith("samples ") for line in result.stdout.splitlines()) == 1
+    assert lines[f"picture: {figure}"]
+    drawn = " ".join(" ".join(ElementTree.parse(figure).getroot().itertext()).split())
+    assert "short & <quick>" in drawn
+    for one in compare([str(five.path)])[2:]:
+        assert in_words(one.differs) in drawn  # its text is text
+    assert not any(stamp in drawn for stamp in five.records_of("simulate"))
+    document = json.loads(snnb_compare(five.path, "--json").stdout)
+    assert [one["stamp"] for one in document["simulations"]] == list(five.records_of("simulate"))
+    again = snnb_compare(five.path, "--figure", figure)
+    assert (again.returncode, "exists" in again.stderr) == (2, True)
+
+
+def test_simulations_without_a_difference_are_named_by_their_stamps(five, tmp_path):
+    other = shutil.copytree(five.path, tmp_path / "other")
+    stamp = max(five.records_of("simulate"))
+    found = compare([f"{five.path}:{stamp}", f"{other}:{stamp}"])
+    assert names_apart(found) == ["run", "other"]
+    twice = [replace(one, run=five.path, stamp=str(i)) for i, one in enumerate(found)]
+    assert names_apart(twice) == ["0", "1"]
+    assert names_apart([replace(one, label="a") for one in twice]) == ["a 0", "a 1"]
+
+
+def test_status_names_what_differs(five, capsys):
+    assert main(["status", str(five.path), "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    simulations = [stage for stage in stages if stage["stage"].startswith("simulations/")]
+    told = [{key: one["differs"].get(key) for key in ("percentile", "duration", "input")} for one in simulations]
+    assert told == [
+        {"percentile": None, "duration": 60, "input": "constant"},
+        {"percentile": 99.9, "duration": 50, "input": "constant"},
+        {"percentile": 99.0, "duration": 50, "input": "constant"},
+        {"percentile": 99.0, "duration": 100, "input": "constant"},
+        {"percentile": 99.0, "duration": 100, "input": "poisson"},
+    ]
+    assert [one["made_with"] for one in simulations] == [{}, {"percentile": 99.9}, {}, {}, {}]
+    assert all("threshold" not in one["differs"] for one in simulations)
+    assert main(["status", str(five.path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "short & <quick>" in line]
+    assert "percentile 99.9" in line
+    assert "duration 50" in line
+    assert sum("made with percentile 99.9" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf"])
+def test_equal_figures_have_equal_bytes(five, tmp_path, ending):
+    for name in ("a", "b"):
+        assert snnb_compare(five.path, "--figure", tmp_path / f"{name}.{ending}").returncode == 0
+    assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
+    if ending == "png":
+        assert matplotlib.pyplot.imread(tmp_path / "a.png").std() > 0
+
+
+def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path):
+    other = shutil.copytree(five.path, tmp_path / "run:20200101T000000Z")
+    stamp = max(five.records_of("simulate"))
+    found = compare([f"{five.path}:{stamp}", str(five.path) + f":{stamp}", str(other)])
+    assert [(one.run, one.stamp) for one in found][:2] == [
+        (five.path, stamp),
+        (other, min(five.records_of("simulate"))),
+    ]
+    assert len(found) == 6
+    assert split_place(str(other)) == (other, None)  # its name looks like a stamp, and it is a run
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "message"),
+    [
+        ("nowhere", 3, "no run directory"),
+        ("{run}:20200101T000000Z", 2, "no such simulation; there are: 2"),
+        ("{run}:2020", 2, "no such simulation; there are: 2"),
+        ("", 3, "no run directory"),
+    ],
+)
+def test_other_places_are_refused_in_one_line(five, place, code, message):
+    result = snnb_compare(place.format(run=five.path))
+    assert (result.returncode, result.stdout) == (code, "")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_figure_has_an_ending_that_can_be_drawn(five, tmp_path):
+    result = snnb_compare(five.path, "--figure", tmp_path / "a.bmp")
+    assert (result.returncode, "ends in .png" in result.stderr) == (2, True)
+
+
+def test_a_damaged_simulation_is_named_with_its_repair(run):
+    (stamp,) = run.records_of("simulate")
+    path = run.path / "simulations" / stamp / "sim_accuracies.json"
+    path.write_text(path.read_text().replace("0.9", "1.0", 1))
+    with pytest.raises(InputError, match=f"snnb simulate --repair {stamp}"):
+        compare([str(run.path)])
+
+
+def test_a_run_without_a_simulation_says_how_to_make_one(run):
+    (stamp,) = run.records_of("simulate")
+    Run(path=run.path).remove(stamp, with_dependents=True)
+    with pytest.raises(UsageError, match="has no simulation yet"):
+        compare([str(run.path)])

@@ -1,0 +1,77 @@
+"""Simulations that start in the middle of the test set, or count classes and bins apart, in a run."""
+
+import json
+
+import numpy as np
+import pytest
+
+from snnb import Run, read_spikes
+from snnb.cli.main import main
+from snnb.core.errors import UsageError
+from snnb.pipeline.open_run import open_run
+from snnb.pipeline.plan import state_of_stages
+from snnb.results.crosscheck import crosscheck
+
+
+def test_the_chain_takes_the_options_reuses_their_files_and_names_what_is_altered(run, capsys):
+    words = ["run", "--run-dir", str(run.path), "--by", "class", "--bins", "7", "--first", "30", "--samples", "9"]
+    assert main([*words, "--duration", "20", "--json"]) == 0
+    simulated = next(s for s in json.loads(capsys.readouterr().out)["stages"] if s["stage"] == "simulate")
+    assert (simulated["ran"], simulated["params"]["first"], simulated["params"]["by"]) == (True, 30, "class")
+    stamp = simulated["directory"].rsplit("/", 1)[1]
+    record = open_run(run.path).record_of("simulate", stamp)
+    written = {file.path.rsplit("/", 1)[1] for file in record.outputs}
+    assert {"spike_counts_by_class.npz", "spike_counts_by_bin.npz", "spike_rate_sums.npz"} <= written
+    assert main([*words, "--duration", "20", "--json"]) == 0
+    assert [s["stage"] for s in json.loads(capsys.readouterr().out)["stages"] if s["ran"]] == []
+    y = np.load(run.path / "dataset" / "y_test.npy")[30:39]
+    folder = run.path / "simulations" / stamp
+    said = json.loads((folder / "sim_accuracies.json").read_text())
+    assert list(said["class_counts"].values()) == np.bincount(y, minlength=10).tolist()
+    assert said["first_sample"] == 30
+    with np.load(folder / "spike_counts_by_class.npz") as file:
+        assert file["samples_by_class"].tolist() == list(said["class_counts"].values())
+    altered = folder / "spike_counts_by_bin.npz"
+    altered.write_bytes(altered.read_bytes()[:-1] + b"x")
+    assert main(["verify", str(run.path)]) == 5
+    assert f"snnb simulate --repair {stamp}" in capsys.readouterr().err
+    assert main(["simulate", "--repair", stamp, "--run-dir", str(run.path), "--quiet"]) == 0
+    assert main(["verify", str(run.path)]) == 0
+
+
+def test_another_start_is_another_simulation(run):
+    face = Run(path=run.path)
+    made = face.simulate(samples=5, first=350, duration=10)
+    assert face.simulate(samples=10).record.params.first == 350  # it stays in force, as every option does
+    with pytest.raises(UsageError, match="--first 360: the test set has 360, numbered from 0: give at most 359"):
+        face.simulate(first=360)
+    with pytest.raises(UsageError, match="--samples 11: the test set has 360 and 10 from --first 350 on"):
+        face.simulate(samples=11)
+    assert face.simulate(first=357).record.params.samples == 3  # of the 10 that were recorded
+    states = {state.name: state for state in state_of_stages(open_run(run.path))}
+    assert states[f"simulations/{made.directory.name}"].reason is None
+
+
+def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
+    """Another simulator is shown the same pictures."""
+    face = Run(path=run.path)
+    made = face.simulate(samples=3, first=100, record_spikes=2, duration=20, engine="tensorflow")
+    assert set(np.concatenate([rows[:, 0] for rows in read_spikes(made.directory).values()])) == {100, 101}
+    face.graph()
+    checked = crosscheck(open_run(run.path), "scipy")
+    assert (checked.samples, [p.differing for p in checked.populations]) == (2, [0, 0, 0])
+    assert all(p.spikes for p in checked.populations)
+    assert crosscheck(open_run(run.path), "scipy", samples=3).samples == 3
+    spikes = face.export("spinemap", run.path.parent / "net").path / "spike_info.txt"
+    steps = [int(word) for line in spikes.read_text().splitlines() for word in line.split()[1:]]
+    assert 20 <= max(steps) < 40  # the second recorded sample begins at step 20
+
+
+def test_an_older_simulation_that_an_option_does_not_fit_is_just_another(run, capsys):
+    """Ten bins do not fit its five steps, nor an initial potential the toolbox."""
+    for words in (["--duration", "5"], ["--engine", "toolbox"], ["--duration", "20", "--engine", "event"]):
+        assert main(["simulate", "--run-dir", str(run.path), "--samples", "4", "--quiet", *words]) == 0
+    for words in (["--bins", "10"], ["--initial-potential", "0.5"]):
+        assert main(["run", "--run-dir", str(run.path), "--quiet", *words]) == 0, capsys.readouterr().err
+    params = open_run(run.path).record_of("simulate").params
+    assert (params.duration, params.bins, params.initial_potential) == (20, 10, 0.5)

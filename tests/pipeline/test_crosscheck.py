@@ -1,0 +1,135 @@
+"""`snnb crosscheck` on the recorded run: agreement, one weight altered, and what cannot be compared."""
+
+import json
+import shutil
+import sys
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.cli.main import main
+from snnb.core.errors import InputError, ResourceError, UsageError, VerificationError
+from snnb.crosscheck.spike_differences import Compared
+from snnb.graph import store
+from snnb.results.crosscheck import Crosscheck, crosscheck
+from tests.end_to_end.conftest import RECORDED
+
+STAMP = next((RECORDED / "graphs").iterdir()).name
+
+
+def alter_one_weight(run):
+    """One weight of the second convolution, in a graph that is sealed again."""
+    path = run.path / "graphs" / STAMP / "mini_network_graph.h5"
+    with h5py.File(path, "r+") as file:
+        kernel = file["connections/0003/kernel"]
+        kernel[0, 0, 0, 0] = kernel[0, 0, 0, 0] + 0.5
+    store.seal(path, store.VERSION)
+
+
+@pytest.mark.parametrize("simulator", ["scipy", "brian2", "sanafe"])
+def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, capfd):
+    assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator, "--json"]) == 0
+    checked = json.loads(capfd.readouterr().out)
+    assert checked["passed"] is True
+    assert (checked["simulator"], checked["stamp"], checked["samples"]) == (simulator, STAMP, 2)
+    assert [p["population"] for p in checked["populations"]] == [
+        "00Conv2D_8x8x4",
+        "01AveragePooling2D_4x4x4",
+        "02Conv2D_2x2x8",
+    ]
+    assert all(p["differing"] == 0 and p["spikes"] > 0 for p in checked["populations"])
+    alter_one_weight(run)
+    assert main(["crosscheck", "--run-dir", str(run.path), "--with", simulator]) == 5
+    said = capfd.readouterr().err.strip().splitlines()[-1]
+    assert f"crosscheck: failed (02Conv2D_2x2x8 differs in {simulator}" in said
+
+
+@pytest.mark.parametrize(
+    ("recorded", "differing", "largest", "verdict"),
+    [
+        (True, 0, 0, "all 126,720 counts agree"),
+        (True, 1, 1, "1 of 126,720 counts differ, by 1 spike; rounding explains it"),
+        (True, 7, 2, "7 of 126,720 counts differ, by at most 2 spikes; rounding explains it"),
+        (False, 0, 0, "the sums of 126,720 counts agree"),
+        (False, 7, 2, "the sums of 126,720 counts differ by 7 in all; rounding can explain it"),
+    ],
+)
+def test_the_last_line_is_the_verdict(run, monkeypatch, capfd, recorded, differing, largest, verdict):
+    """With the counts of a larger network, since nothing differs in the recorded run."""
+    populations = (Compared("a", 126_000, differing, largest, 9_000), Compared("b", 720, 0, 0, 10))
+    monkeypatch.setattr(
+        "snnb.results.crosscheck.crosscheck", lambda *_, **__: Crosscheck(STAMP, 2, recorded, populations)
+    )
+    assert main(["crosscheck", "--run-dir", str(run.path)]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == f"crosscheck: passed ({verdict})"
+
+
+def test_all_samples_are_compared_by_their_sums(run):
+    checked = crosscheck(run, "scipy", samples=60)
+    assert checked.samples == 60
+    assert [p.pairs for p in checked.populations] == [60 * 256, 60 * 64, 60 * 32]
+    with np.load(run.path / "simulations" / STAMP / "spike_rate_sums.npz") as sums:
+        assert [p.spikes for p in checked.populations] == [sums[p.population].sum() for p in checked.populations]
+    alter_one_weight(run)
+    with pytest.raises(VerificationError, match="02Conv2D_2x2x8 differs"):
+        crosscheck(run, "scipy", samples=60)
+
+
+def test_a_small_error_adds_up_over_the_samples(run):
+    """One bias, in a way that moves no potential of a sample by more than a few thresholds, but all of them up."""
+    path = run.path / "graphs" / STAMP / "mini_network_graph.h5"
+    steps = run.records_of("simulate")[STAMP].params.duration
+    with h5py.File(path, "r+") as file:
+        name = next(name for name in file["populations"] if file["populations"][name].attrs["name"] == "02Conv2D_2x2x8")
+        bias = file["populations"][name]["bias"]
+        bias[...] = bias[...] + 1.0 / steps
+    store.seal(path, store.VERSION)
+    with pytest.raises(VerificationError, match="02Conv2D_2x2x8 differs in scipy"):
+        crosscheck(run, "scipy", samples=60)
+
+
+def test_a_file_that_is_not_the_recorded_one_is_said_though_its_spikes_agree(run):
+    path = run.path / "graphs" / STAMP / "mini_network_graph.h5"
+    with h5py.File(path, "r+") as file:
+        file.attrs["note"] = "x"
+    store.seal(path, store.VERSION)
+    with pytest.raises(VerificationError, match=r"spikes agree, as far as they tell, but .* is not as it was written"):
+        crosscheck(run, "scipy")
+
+
+def test_what_cannot_be_compared(run, tmp_path):
+    with pytest.raises(UsageError, match="--samples 7: spike times were recorded of 2 samples; compare 2 samples or"):
+        crosscheck(run, "scipy", samples=7)
+    with pytest.raises(UsageError, match="--samples 61"):
+        crosscheck(run, "scipy", samples=61)
+    shutil.copy(run.path / "dataset" / "y_test.npy", run.path / "dataset" / "x_test.npy")
+    with pytest.raises(InputError, match=r"x_test\.npy is not what was simulated"):
+        crosscheck(run, "scipy")
+
+
+def test_an_unknown_simulator_and_no_run(capsys):
+    assert main(["crosscheck", "--run-dir", str(RECORDED), "--with", "neuron"]) == 2
+    assert "give one of brian2, sanafe, scipy" in capsys.readouterr().err
+    assert main(["crosscheck", "--with", "scipy"]) == 2
+    assert "give --run-dir" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("simulator", ["brian2", "sanafe"])
+def test_without_the_simulator(run, monkeypatch, simulator):
+    monkeypatch.setitem(sys.modules, simulator, None)
+    with pytest.raises(UsageError, match="extra `crosscheck`"):
+        crosscheck(run, simulator)
+
+
+def test_too_little_memory_or_disk(run, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2_000_000, total=1 << 34))
+    with pytest.raises(
+        ResourceError, match=r"sanafe takes about 2\.6 MB of memory for 3,664 synapses, 2\.0 MB are free"
+    ):
+        crosscheck(run, "sanafe")
+    assert crosscheck(run, "scipy").samples == 2
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(ResourceError, match=r"of the 1\.0 kB that are free there; set TMPDIR"):
+        crosscheck(run, "scipy")

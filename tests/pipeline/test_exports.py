@@ -1,0 +1,334 @@
+"""Where exports go, what they may replace, and which graph they are of."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb import Run
+from snnb.core.errors import InputError, UsageError
+from snnb.graph import store
+from snnb.graph.export.write_export import FORMATS
+from snnb.pipeline.open_run import open_run
+from snnb.results.export import export_graph, stale_exports
+from snnb.rundir.verification import verify_run
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("force", [True, False])
+@pytest.mark.parametrize(
+    "target",
+    [
+        ".",
+        "manifest.yaml",
+        "train",
+        "train/x.csv",
+        "dataset/x_train.npy",
+        "new.csv",
+        "graphs/x.csv",
+        "exports",
+        "..",
+        "../run",
+        "../link",
+        "../link/train",
+        "../link/x.csv",
+        "../outside-link.csv",
+    ],
+)
+def test_nothing_of_a_run_is_replaced_and_nothing_put_among_it(run, force, target):
+    (run.path.parent / "link").symlink_to(run.path)
+    (run.path.parent / "outside-link.csv").symlink_to(run.path / "train" / "training_history.csv")
+    before = content(run.path)
+    with pytest.raises(UsageError):
+        export_graph(run, "csv", output=run.path / target, force=force)
+    assert content(run.path) == before
+
+
+def test_nor_of_another_run(run, tmp_path):
+    other = shutil.copytree(run.path, tmp_path / "elsewhere" / "other")
+    before = content(other)
+    for target in (other, other / "manifest.yaml", other / "parse", other.parent):
+        with pytest.raises(UsageError):
+            export_graph(run, "sonata", output=target, force=True)
+    assert content(other) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: (path.mkdir(), (path / "thesis.tex").write_text("mine")), "was not made by an export"),
+        (lambda path: (path.mkdir(), (path / "description.json").write_text("{}")), "was not made by an export"),
+        (lambda path: (path.mkdir(), (path / "description.json").write_text('{"format": "tar"}')), "was not made"),
+        (lambda path: os.mkfifo(path), "is a FIFO; move it away, or give another path"),
+        (lambda path: path.symlink_to(path.parent), "is a symbolic link, which is not followed; move it away"),
+        (lambda path: path.symlink_to("nowhere"), "is a symbolic link, which is not followed; move it away"),
+    ],
+)
+@pytest.mark.parametrize("format", ["csv", "sonata"])
+def test_force_replaces_only_a_file_or_what_an_export_made(run, tmp_path, make, message, format):
+    target = tmp_path / "target"
+    make(target)
+    with pytest.raises(UsageError, match=message):
+        export_graph(run, format, output=target, force=True)
+    assert os.path.lexists(target)
+
+
+def test_a_file_beside_that_is_no_description_is_kept(run, tmp_path):
+    (tmp_path / "graph.csv.json").write_text('{"mine": 1}')
+    with pytest.raises(UsageError, match=r"graph\.csv\.json was not made by an export"):
+        export_graph(run, "csv", output=tmp_path / "graph.csv", force=True)
+    assert (tmp_path / "graph.csv.json").read_text() == '{"mine": 1}'
+
+
+@pytest.mark.parametrize("format", ["csv", "sonata", "npz"])
+def test_what_an_export_made_is_replaced_with_force_only(run, format):
+    first = export_graph(run, format)
+    with pytest.raises(UsageError, match="--force to replace it"):
+        export_graph(run, format)
+    again = export_graph(run, format, force=True)
+    assert (again.path, again.edges) == (first.path, first.edges)
+
+
+def test_what_somebody_put_into_an_export_is_kept(run, tmp_path):
+    written = export_graph(run, "npz").path
+    (tmp_path / "notes.txt").write_text("mine")
+    for put in (lambda path: path.write_text("mine"), lambda path: path.symlink_to(tmp_path / "notes.txt")):
+        put(written / "notes.txt")
+        with pytest.raises(UsageError, match=r"holds notes\.txt, which no export has written; move it away"):
+            export_graph(run, "npz", force=True)
+        (written / "notes.txt").unlink()
+    (written / "inside").mkdir()
+    with pytest.raises(UsageError, match="holds inside, which no export has written"):
+        export_graph(run, "npz", force=True)
+    (written / "inside").rmdir()
+    export_graph(run, "npz", force=True)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_an_export_of_an_older_version_is_replaced_too(run):
+    """Its description does not list the files; it still may hold no directory."""
+    written = export_graph(run, "npz").path
+    stated = json.loads((written / "description.json").read_text())
+    del stated["files"], stated["graph"]
+    (written / "description.json").write_text(json.dumps(stated))
+    assert stale_exports(run) == []
+    (written / "run").mkdir()
+    with pytest.raises(UsageError, match="holds run, which no export has written"):
+        export_graph(run, "npz", force=True)
+    (written / "run").rmdir()
+    export_graph(run, "npz", force=True)
+
+
+@pytest.mark.parametrize("changed", [{"format": "tar"}, {"parsed_sha256": "0"}, {"files": 7}, {"files": [7]}])
+def test_a_description_that_no_export_has_written(run, changed):
+    written = export_graph(run, "npz").path
+    path = written / "description.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    with pytest.raises(UsageError, match="was not made by an export"):
+        export_graph(run, "npz", force=True)
+    path.write_text("[" * 200_000)
+    with pytest.raises(UsageError, match="was not made by an export"):
+        export_graph(run, "npz", force=True)
+    assert stale_exports(run) == []
+
+
+def test_beside_the_manifest_of_another_program(run, tmp_path):
+    (tmp_path / "manifest.yaml").write_text("apiVersion: v1\nkind: Pod\n")
+    assert export_graph(run, "csv", output=tmp_path / "graph.csv").path.exists()
+
+
+def test_it_states_the_hash_of_the_graph(run):
+    stamp = next(iter(run.records_of("graph")))
+    digest = hashlib.sha256((run.path / "graphs" / stamp / "mini_network_graph.h5").read_bytes()).hexdigest()
+    written = export_graph(run, "csv").path
+    stated = json.loads(written.with_name(written.name + ".json").read_text())
+    assert stated["graph"] == {"stamp": stamp, "sha256": digest}
+
+
+def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
+    stamp = next(iter(run.records_of("graph")))
+    path = run.path / "graphs" / stamp / "mini_network_graph.h5"
+    with h5py.File(path, "r+") as file:
+        file["connections/0001/kernel"][0, 0, 0, 0] = 5
+    store.seal(path, store.VERSION)
+    with pytest.raises(InputError, match=f"{path} is not as it was written; `snnb graph --run-dir {run.path}` makes"):
+        export_graph(open_run(run.path), "csv")
+    assert list(run.path.glob("exports/*/*")) == []
+    Run(path=run.path).graph()
+    assert export_graph(open_run(run.path), "csv").edges > 0
+
+
+def test_an_empty_name_is_no_graph(run):
+    """As an empty variable of a script is one, which would export another graph than it means."""
+    with pytest.raises(UsageError, match="--graph : not in"):
+        export_graph(run, "csv", graph="")
+
+
+def test_what_killed_exports_have_left_in_the_run_is_removed(run):
+    stamp = next(iter(run.records_of("graph")))
+    left = run.path / "exports" / stamp / ".mini_network_npz.partial"
+    for again in (lambda: export_graph(run, "csv"), lambda: Run(path=run.path).remove(f"graphs/{stamp}")):
+        left.mkdir(parents=True)
+        (left / "half").write_bytes(b"x")
+        again()
+        assert not left.exists()
+
+
+def test_exports_of_a_graph_that_is_there_no_longer(run):
+    Run(path=run.path).graph(weights_only=True)
+    export_graph(open_run(run.path), "metis", graph=next(iter(run.records_of("graph"))))
+    text = (run.path / "manifest.yaml").read_text()
+    start, end = text.index("\n  graphs:"), text.index("\n    weights:")
+    (run.path / "manifest.yaml").write_text(text[:start] + "\n  graphs:" + text[end:])
+    assert [path.split("/")[-1] for path in stale_exports(open_run(run.path))] == ["mini_network.graph"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--format", "gexf"], 2, f"use one of {', '.join(FORMATS)}\n"),
+        (["--format", "metis", "--scale", "nan"], 2, "--scale nan: input should be a finite number"),
+        (["--format", "csv", "--rate-unit", "kHz"], 2, "'kHz' is not one of 'step', 'hz', 'sample'"),
+        (["--format", "csv", "--output", "missing/x.csv"], 2, "missing: no such directory; make it"),
+        (["--format", "csv", "--output", "file/x.csv"], 2, "file: is not a directory"),
+        (["--format", "csv", "--output", "n" * 250], 2, "the name is too long"),
+        (["--format", "csv", "--graph", "../../victim"], 2, "there are:"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(run, tmp_path, arguments, code, message):
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path), "-q", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "--run-dir" not in result.stderr
+
+
+def test_a_directory_that_cannot_be_written_is_named(run, tmp_path, monkeypatch):
+    """Asked as the system is: tests may run as root, whom nothing is forbidden."""
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != str(tmp_path))
+    with pytest.raises(UsageError, match=f"{tmp_path}: cannot be written; give --output in another directory"):
+        export_graph(run, "csv", output=tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_no_regular_file_in_the_place_of_the_graph(run, make):
+    stamp = next(iter(run.records_of("graph")))
+    path = run.path / "graphs" / stamp / "mini_network_graph.h5"
+    path.unlink()
+    make(path)
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path), "--format", "csv"]
+    result = subprocess.run([*command, "-q"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 3, result.stderr
+    assert "mini_network_graph.h5 is a" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_exports_outlive_a_graph_that_is_made_again_and_status_names_them(run):
+    stamp = next(iter(run.records_of("graph")))
+    for format in ("csv", "sonata", "npz"):
+        export_graph(run, format)
+    exported = content(run.path / "exports" / stamp)
+    assert {"mini_network.csv", "mini_network.csv.json"} <= {p.name for p in (run.path / "exports" / stamp).iterdir()}
+    assert stale_exports(run) == []
+    changed = Run(path=run.path)
+    changed.graph(force=True)
+    assert stale_exports(changed.directory) == []
+    changed.graph(pool_weight="mean")
+    assert content(run.path / "exports" / stamp) == exported
+    named = stale_exports(changed.directory)
+    assert len(named) == 3
+    assert f"exports/{stamp}/mini_network.csv" in named
+    assert verify_run(open_run(run.path)).problems == []
+
+
+def test_it_says_which_graph_it_took(run):
+    stamp = next(iter(run.records_of("graph")))
+    Run(path=run.path).graph(weights_only=True)
+    said = []
+    opened = open_run(run.path)
+    written = export_graph(opened, "csv", say=said.append)
+    assert said[0] == f"export: graph weights, made of the weights only; there are also {stamp}: choose with --graph"
+    assert written.path.parent.name == written.origin["stamp"] == "weights"
+    said.clear()
+    export_graph(opened, "csv", graph=stamp, say=said.append)
+    assert said[0] == f"export: graph {stamp}"
+
+
+@pytest.mark.parametrize("level", ["exports", "exports/{stamp}"])
+def test_nothing_is_exported_through_a_link_in_the_run(run, tmp_path, level):
+    stamp = next(iter(run.records_of("graph")))
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    link = run.path / level.format(stamp=stamp)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(victim)
+    with pytest.raises(UsageError, match="is a link, which is not followed"):
+        export_graph(run, "csv", force=True)
+    assert list(victim.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["", "no/such/folder/x.csv", "/dev/null"])
+def test_targets_that_cannot_be_written_are_named_in_one_line(run, target):
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path), "--format", "csv"]
+    result = subprocess.run([*command, "--output", target, "--force", "-q"], capture_output=True, text=True)
+    assert result.returncode in (2, 3), result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert target[:14] in result.stderr
+    assert "--run-dir" not in result.stderr
+
+
+def test_the_document_names_the_graph(run):
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path), "--format", "csv"]
+    result = subprocess.run([*command, "--json"], capture_output=True, text=True)
+    assert json.loads(result.stdout)["graph"] == next(iter(run.records_of("graph")))
+
+
+def test_two_exports_at_once_do_not_mix(run, tmp_path):
+    from snnb.io.atomic import written_whole
+
+    target = tmp_path / "graph.csv"
+    with written_whole(target, force=False) as temporary:
+        temporary.write_text("of the first")
+        with pytest.raises(UsageError, match="is being written by another process"):
+            export_graph(run, "csv", output=target)
+    assert target.read_text() == "of the first"
+
+
+def test_an_export_recovers_first(run):
+    stamp = next(iter(run.records_of("graph")))
+    graphs = run.path / "graphs"
+    (graphs / stamp).rename(graphs / f".replaced-{stamp}")
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path), "--format", "csv"]
+    assert subprocess.run(command).returncode == 0
+    assert (graphs / stamp).is_dir()
+
+
+def test_the_description_tells_of_the_simulation(run):
+    """Threshold and reset as in the simulation's own network, recorded samples as in its spike times."""
+    simulation = next((run.path / "simulations").iterdir())
+    for format in ("csv", "pynn"):
+        written = export_graph(run, format).path
+        path = written / "description.json" if written.is_dir() else written.with_name(written.name + ".json")
+        stated = json.loads(path.read_text())
+        with h5py.File(simulation / "mini_network_INI.h5", "r") as file:
+            assert stated["neuron"]["threshold"] == file.attrs["threshold"]
+            assert stated["neuron"]["reset"] == file.attrs["reset"]
+        with np.load(simulation / "spike_times.npz") as times:
+            assert stated["simulation"]["recorded_samples"] == times["num_samples"] < stated["num_samples"]
+            assert stated["simulation"]["duration"] == times["num_steps"]
+        pictures = run.path / stated["simulation"]["samples_file"]
+        assert hashlib.sha256(pictures.read_bytes()).hexdigest() == stated["simulation"]["samples_sha256"]
+        values = np.load(pictures)[: stated["num_samples"]] / stated["simulation"]["pixel_scale"]
+        with np.load(simulation / "spike_rate_sums.npz") as sums:
+            np.testing.assert_allclose(values.sum(axis=0) * stated["num_timesteps"], sums["input"])

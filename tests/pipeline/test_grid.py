@@ -1,0 +1,119 @@
+"""What a grid of options is read as, and what is refused before anything runs."""
+
+import re
+
+import numpy as np
+import pytest
+
+from snnb.core.errors import UsageError
+from snnb.results.grid import axes_of, in_order_of_stages, points_of, read_grid
+
+
+def test_values_have_the_types_of_their_options():
+    axes = read_grid(
+        ["percentile=99,99.9", "duration = 50, 100".replace(" =", "="), "train.seed=0,1", "exact-clip=true,false"], {}
+    )
+    assert [(axis.stage, axis.name, axis.values) for axis in axes] == [
+        ("parse", "percentile", (99.0, 99.9)),
+        ("simulate", "duration", (50, 100)),
+        ("train", "seed", (0, 1)),
+        ("parse", "exact_clip", (True, False)),
+    ]
+    assert [axis.title for axis in axes] == ["percentile", "duration", "train.seed", "exact_clip"]
+
+
+def test_values_of_a_program_are_those_of_the_text():
+    values = {"percentile": (99, 99.9), "train.seed": range(2), "reset": iter(["zero"]), "exact_clip": [True, False]}
+    assert axes_of(values.items(), {}) == read_grid(
+        ["percentile=99,99.9", "train.seed=0,1", "reset=zero", "exact-clip=true,false"], {}
+    )
+
+
+@pytest.mark.parametrize("values", ["zero", 50, None, np.array(2)])
+def test_what_is_no_list_of_values(values):
+    """The letters of a text are no values, and a value alone is no list."""
+    with pytest.raises(UsageError, match=re.escape(f"grid: reset: {values!r} is no list of values")):
+        axes_of([("reset", values)], {})
+
+
+def test_an_empty_grid_is_no_single_point():
+    with pytest.raises(UsageError, match="the grid is empty"):
+        axes_of([], {})
+
+
+def test_an_option_of_several_stages_is_that_of_the_last():
+    (axis,) = read_grid(["seed=3"], {"train": {"seed": 7}})
+    assert (axis.stage, axis.values) == ("simulate", (3,))
+    (point,) = points_of([axis], {"train": {"seed": 7}, "simulate": {"samples": 4}})
+    assert point.given == {"train": {"seed": 7}, "simulate": {"samples": 4, "seed": 3}}
+
+
+def test_a_warm_up_is_judged_with_the_duration_of_its_point():
+    """Alone it would be longer than the default duration."""
+    (axis,) = read_grid(["warm_up=0,500"], {"simulate": {"duration": 1000}})
+    assert axis.values == (0, 500)
+
+
+def test_points_and_the_order_in_which_each_stage_runs_once():
+    axes = read_grid(["duration=5,6", "percentile=99,98", "train.seed=0,1"], {})
+    points = points_of(axes, {})
+    assert [tuple(point.values.values()) for point in points][:3] == [(5, 99.0, 0), (5, 99.0, 1), (5, 98.0, 0)]
+    ordered = [points[number].values for number in in_order_of_stages(points, axes)]
+    assert sorted(in_order_of_stages(points, axes)) == list(range(8))
+    trained = [values["train.seed"] for values in ordered]
+    parsed = [(values["train.seed"], values["percentile"]) for values in ordered]
+    assert sum(a != b for a, b in zip(trained, trained[1:])) == 1
+    assert sum(a != b for a, b in zip(parsed, parsed[1:])) == 3
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([], "give --grid OPTION=VALUE,VALUE at least once"),
+        (["percentile"], "write it as OPTION=VALUE,VALUE"),
+        (["=99"], "write it as OPTION=VALUE,VALUE"),
+        (["percentil=99"], "no such option; did you mean percentile?"),
+        (["zzz=1"], "no such option; there are .*percentile"),
+        (["graph.pool_weight=one"], "the options of train, parse, simulate can be in a grid, not those of 'graph'"),
+        (["parse.duration=1"], "no such option"),
+        (["percentile=101"], "--percentile '101': .*less than or equal to 100"),
+        (["percentile=99,"], "--percentile ''"),
+        (["percentile=nan"], "--percentile 'nan'"),
+        (["duration=1.5"], "--duration '1.5'"),
+        (["engine=brian"], "--engine 'brian'"),
+        (["percentile=99,99.0"], "99.0 is there twice"),
+        (["duration=5", "duration=6"], "duration is in the grid twice"),
+        (["duration=5", "simulate.duration=6"], "duration is in the grid twice"),
+        (["samples=5,6"], "--samples is also given outside the grid"),
+        (["workers=1,2"], "workers does not change the results"),
+        (["label=a,b"], "label does not change the results"),
+        (["set=dropout"], "--set cannot be in a grid"),
+        (["settings=dropout"], "--set cannot be in a grid"),
+    ],
+)
+def test_grids_that_cannot_be_meant(texts, message):
+    with pytest.raises(UsageError, match=message) as refused:
+        read_grid(texts, {"simulate": {"samples": 10}})
+    assert "\n" not in str(refused.value)
+
+
+def test_more_points_than_anybody_waits_for_are_refused_at_once():
+    """A billion points would fill the memory before the first."""
+    values = ",".join(map(str, range(1, 1001)))
+    with pytest.raises(UsageError, match="1,000,000,000 points"):
+        read_grid([f"duration={values}", f"threshold={values}", f"input-rate={values}"], {})
+
+
+def test_no_values():
+    with pytest.raises(UsageError, match="--grid duration=: no values"):
+        read_grid(["duration="], {})
+
+
+def test_what_is_offered_can_be_in_a_grid():
+    with pytest.raises(UsageError) as refused:
+        read_grid(["zzz=1"], {})
+    offered = str(refused.value).split("there are ")[1].split(", ")
+    assert {"percentile", "duration", "seed", "engine"} <= set(offered)
+    for name in offered:
+        with pytest.raises(UsageError, match=f"--grid {name}=: no values"):
+            read_grid([f"{name}="], {})

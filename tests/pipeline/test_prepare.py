@@ -1,0 +1,159 @@
+"""`prepare` on folders of pictures and files of one's own: what is recorded, and when it has to run again."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from snnb.core.errors import InputError, UsageError
+from snnb.pipeline import prepare
+from snnb.pipeline.all import KINDS
+from snnb.pipeline.model import identify_model
+from snnb.pipeline.open_run import open_run
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import RunInfo
+from snnb.rundir.staleness import stale_reason
+
+
+@pytest.fixture
+def pets(tmp_path):
+    for part, count in (("train", 6), ("test", 3)):
+        for name in ("ant", "bee"):
+            (tmp_path / "pets" / part / name).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (6, 4), (number, 0, 0)).save(tmp_path / "pets" / part / name / f"{number}.png")
+    return tmp_path / "pets"
+
+
+@pytest.fixture
+def prepared(tmp_path, pets):
+    info = RunInfo(
+        model="lenet_mnist", dataset=f"folder:{pets}", created_utc="2026-01-01T00:00:00+00:00", snnb_version="0"
+    )
+    run = RunDirectory.create(tmp_path / "run", info, KINDS)
+
+    def go(**options):
+        with run.locked():
+            prepare.run(run, prepare.resolve(run, {"shape": (4, 4, 1), **options}))
+        return open_run(run.path)
+
+    return go
+
+
+def reason(run):
+    return stale_reason(run, run.record_of("prepare"), {})
+
+
+def replace(pets):
+    Image.new("RGB", (6, 4), (99, 0, 0)).save(pets / "train" / "ant" / "0.png")
+
+
+def replace_one_of_the_same_size(pets):
+    path = pets / "train" / "ant" / "0.png"
+    shutil.copyfile(pets / "train" / "ant" / "1.png", path)
+    os.utime(path, (1, 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replace,
+        replace_one_of_the_same_size,
+        lambda pets: (pets / "train" / "bee" / "5.png").unlink(),
+        lambda pets: shutil.copyfile(pets / "train" / "bee" / "5.png", pets / "train" / "bee" / "6.png"),
+        lambda pets: (pets / "train" / "bee" / "5.png").rename(pets / "train" / "ant" / "9.png"),
+        lambda pets: shutil.rmtree(pets / "train" / "bee"),
+    ],
+)
+@pytest.mark.parametrize("limit", [None, 2])
+def test_pictures_that_were_changed_make_it_run_again(prepared, pets, change, limit):
+    run = prepared(limit=limit)
+    assert reason(run) is None
+    change(pets)
+    assert reason(run) == f"{pets}/train has changed"
+
+
+def test_what_is_no_part_of_the_data_set_does_not(prepared, pets):
+    run = prepared()
+    (pets / "notes.txt").write_text("a file of one's own")
+    (pets / "runs").mkdir()
+    (pets / "runs" / "manifest.yaml").write_text("as when runs lie beside the pictures")
+    assert reason(run) is None
+
+
+def test_a_copy_of_the_pictures_in_their_place_does_not_nor_their_absence(prepared, pets):
+    run = prepared()
+    shutil.copytree(pets, pets.with_name("copy"))
+    for path in pets.with_name("copy").rglob("*"):
+        os.utime(path, (1, 1))
+    shutil.rmtree(pets)
+    assert reason(run) is None
+    pets.with_name("copy").rename(pets)
+    assert reason(run) is None
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_the_manifest_names_the_folders_with_the_hash_of_all_their_files(prepared, pets, limit):
+    run = prepared(limit=limit)
+    lines = {}
+    for part in ("train", "test"):
+        paths = sorted((pets / part).rglob("*.png"))
+        lines[part] = "".join(
+            f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(pets / part)}\n" for path in paths
+        )
+    found = {record.path: record.sha256 for record in run.record_of("prepare").inputs}
+    assert found == {str(pets / part): hashlib.sha256(lines[part].encode()).hexdigest() for part in lines}
+
+
+def test_names_that_are_no_text_are_fine_for_pictures_and_refused_for_classes(prepared, pets):
+    for part in ("train", "test"):
+        (pets / part / "ant" / "0.png").rename(pets / part / "ant" / os.fsdecode(b"caf\xe9.png"))
+    assert reason(prepared()) is None
+    for part in ("train", "test"):
+        (pets / part / "bee").rename(pets / part / os.fsdecode(b"b\xe9e"))
+    with pytest.raises(InputError, match=r"the class b\\xe9e of folder:.*pets: the name is not UTF-8; rename it"):
+        prepared()
+
+
+def test_a_broken_picture_whose_name_is_no_text_is_named_in_the_manifest(prepared, pets):
+    for number in range(6, 100):
+        shutil.copyfile(pets / "train" / "ant" / "1.png", pets / "train" / "ant" / f"{number}.png")
+    (pets / "train" / "bee" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    record = prepared().record_of("prepare")
+    assert record.warnings == [
+        f"1 of 107 train pictures cannot be read and are left out: {pets}/train/bee/caf\\xe9.png: not a picture"
+    ]
+
+
+@pytest.mark.parametrize("how", ["--source", "SNNB_DATA"])
+def test_a_place_whose_name_is_no_text_is_told(tmp_path, how):
+    place = tmp_path / os.fsdecode(b"caf\xe9") / "imagenet"
+    for part in ("train", "val"):
+        (place / part).mkdir(parents=True)
+    options = ["--source", os.fsencode(place)] if how == "--source" else []
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "prepare", "--model", "vgg16_imagenet"]
+    done = subprocess.run(
+        [*command, "--run-dir", tmp_path / "run", "--quiet", *options],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SNNB_DATA": str(place.parent)},
+    )
+    assert done.returncode == 3, done.stderr
+    assert "caf\\xe9/imagenet: the name is not UTF-8; rename it" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_folder_without_a_path_is_no_data_set_and_one_at_home_is_there_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # which is not what `folder:` means
+    for name in ("folder:", "folder: "):
+        with pytest.raises(UsageError, match="names no folder"):
+            identify_model("lenet_mnist", name)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert identify_model("lenet_mnist", "folder:~/pets")[1] == "folder:/home/me/pets"
+    assert identify_model("lenet_mnist", "folder:pets")[1] == f"folder:{tmp_path}/pets"
+    with pytest.raises(UsageError, match="unknown data set mnist:pets"):
+        identify_model("lenet_mnist", "mnist:pets")

@@ -1,0 +1,115 @@
+"""The Python face: the blocks of docs/python.md as they stand, what type checkers and `help()` see, and its errors."""
+
+import inspect
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import snnb
+from snnb.core.errors import InputError, UsageError
+from snnb.pipeline.all import STAGES
+from snnb.simulation.recorded_spikes import read_spikes
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What the page's blocks leave behind, run one after the other."""
+    folder, names = tmp_path_factory.mktemp("python"), {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        for block in BLOCKS:
+            exec(compile(block, "docs/python.md", "exec"), names)
+        names["directory"] = names["simulation"].directory.resolve()
+    return names
+
+
+def test_the_page_agrees_with_itself(said):
+    graph, edges = said["graph"], said["graph"].number_of_edges()
+    assert said["weights"].nnz == said["small"].number_of_edges() == said["network"].ecount() == len(said["frame"])
+    assert said["built"].record.details.synapses == edges == len(said["frame"])
+    assert said["frame"]["edge"].sum() == pytest.approx(said["traffic"].sum(dtype=np.float64), rel=1e-5)
+    total = sum(p.spikes_per_second for p in graph.summary())
+    assert total > 0
+    found = json.loads((said["directory"] / "sim_accuracies.json").read_text())
+    assert found["snn_accuracy_by_timestep"][-1] == said["simulation"].record.metrics["snn_accuracy"]
+    assert said["mapping"].traffic.sum() == pytest.approx(said["mapped"].record.metrics["connectivity"])
+
+
+def test_rates_of_classes_and_of_times_are_those_of_the_recorded_sums(said):
+    with np.load(said["directory"] / "spike_rate_sums.npz") as sums:
+        name = said["name"]  # the last that the page's loops have named
+        np.testing.assert_array_equal(said["counted"][name].sum(axis=0), sums[name])
+        np.testing.assert_array_equal(said["in_time"][name].sum(axis=0), sums[name])
+        labels = np.load(said["directory"].parents[1] / "dataset" / "y_test.npy")[:60]
+        assert said["counted"]["samples_by_class"].tolist() == np.bincount(labels, minlength=10).tolist()
+        rates = said["totals"] / np.maximum(1, np.bincount(labels, minlength=10) * 50)[:, np.newaxis]
+        np.testing.assert_allclose(said["rates"], rates)
+    assert said["of_three"].directory.name.endswith("-class-3")
+    early = snnb.Run(path=said["directory"].parents[1]).simulate(
+        samples=60, duration=20, warm_up=0, by="all", bins=0, record_spikes=0
+    )
+    with np.load(early.directory / "spike_rate_sums.npz") as sums:
+        assert said["short"].mean() == pytest.approx(sums[said["first"]].mean() / 60 / 20)
+
+
+def test_recorded_spikes_are_those_that_were_counted(said):
+    directory = said["directory"]
+    together = read_spikes(directory)
+    apart = [read_spikes(directory, sample=sample) for sample in range(3)]
+    for name, rows in together.items():
+        np.testing.assert_array_equal(np.concatenate([one[name] for one in apart]), rows)
+    with pytest.raises(InputError, match=r"holds the samples 0 to 2"):
+        read_spikes(directory, sample=3)
+    with pytest.raises(InputError, match="record-spikes"):
+        read_spikes(directory.parent)
+
+
+def test_the_keywords_are_those_of_the_options():
+    made = runpy.run_path(str(ROOT / "docs" / "make_keywords.py"))["module"]()
+    assert (ROOT / "src" / "snnb" / "run_keywords.py").read_text() == made, "run `make docs`"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_shows_every_option(stage):
+    method = getattr(snnb.Run, stage)
+    fields = STAGES[stage].kind.params.model_fields
+    assert list(inspect.signature(method).parameters) == ["self", "force", *fields]
+    for name, field in fields.items():
+        assert f"\n{name} : " in method.__doc__
+        assert field.description in method.__doc__
+
+
+def test_a_type_checker_sees_the_keywords(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from snnb import Run\n"
+        "run = Run('mini_network')\n"
+        "run.train(epochs=3, optimizer='adam')\n"
+        "run.train(epoch=3)\n"
+        "run.simulate(engine='even')\n"
+    )
+    # In a process of its own: mypy raises the limit of recursion, with which a deeply nested text ends a process.
+    command = [sys.executable, "-m", "mypy", str(script), "--no-incremental"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    wrong = [line for line in found.stdout.splitlines() if ": error:" in line]
+    assert [re.search(r":(\d+): error: (\w+)", line).groups() for line in wrong] == [
+        ("4", "Unexpected"),
+        ("5", "Argument"),
+    ]
+
+
+def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
+    with pytest.raises(UsageError, match="did you mean --epochs"):
+        snnb.Run("mini_network", path=tmp_path / "run").train(epoch=3)
+    assert {"Run", "SynapseGraph", "Mapping", "read_spikes"} <= set(dir(snnb))

@@ -1,0 +1,305 @@
+"""Simulations, graphs and mappings taken out of a run: what depends on them, links, kills in between, other files."""
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import snnb.rundir.manifest
+from snnb import Run
+from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.pipeline.open_run import open_run
+from snnb.results.remove import carry_out, plan_removal
+from snnb.rundir.settle import settle
+from snnb.rundir.verification import verify_run
+
+COMMAND = [sys.executable, "-c", "from snnb.cli.app import app; app()", "remove"]
+
+
+def remove(*arguments, **options):
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+
+
+def stamp_of(run):
+    return max(run.records_of("simulate"))
+
+
+def whole(run):
+    """Whether the run verifies, and each directory of many results has its record."""
+    opened = open_run(run.path)
+    found = verify_run(opened)
+    there = {
+        f"{kind}/{entry.name}" for kind in ("simulations", "graphs", "maps") for entry in run.path.glob(f"{kind}/*")
+    }
+    hidden = list(run.path.glob("*/.*-2*"))
+    recorded = {directory for directory in opened.records() if "/" in directory}
+    return (found.problems, found.notes, hidden, there ^ recorded) == ([], [], [], set())
+
+
+@pytest.fixture
+def copied(run):
+    """The run with a second simulation, a copy of the first under another stamp, of which there is no graph."""
+    stamp, other = stamp_of(run), "20200101T000000Z"
+    shutil.copytree(run.path / "simulations" / stamp, run.path / "simulations" / other)
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    text = yaml.safe_dump(manifest["stages"]["simulations"][stamp]).replace(
+        f"simulations/{stamp}", f"simulations/{other}"
+    )
+    manifest["stages"]["simulations"][other] = yaml.safe_load(text)
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    return open_run(run.path), other
+
+
+def test_a_simulation_is_removed_and_the_run_verifies(copied):
+    run, other = copied
+    result = remove(run.path, other, "--yes", "--json")
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["removed"] == [f"simulations/{other}"]
+    assert document["size_bytes"] == sum(file.size_bytes for file in run.records()[f"simulations/{other}"].outputs)
+    assert not (run.path / "simulations" / other).exists()
+    assert list(open_run(run.path).records_of("simulate")) == [stamp_of(run)]
+    assert whole(run)
+
+
+def test_what_was_made_of_it_is_named_and_removed_only_when_asked_for(run):
+    stamp = stamp_of(run)
+    Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
+    (mapping,) = open_run(run.path).records_of("map")
+    with pytest.raises(UsageError, match=f"graphs/{stamp}, maps/{mapping} were made of it; give --with-dependents"):
+        plan_removal(open_run(run.path), [stamp])
+    with pytest.raises(UsageError, match=f"graphs/{stamp}: maps/{mapping} was made of it"):
+        plan_removal(open_run(run.path), [f"graphs/{stamp}"])
+    assert plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping]).directories == [
+        f"graphs/{stamp}",
+        f"maps/{mapping}",
+    ]
+    removed = Run(path=run.path).remove(stamp, with_dependents=True)
+    assert removed.directories == [f"simulations/{stamp}", f"graphs/{stamp}", f"maps/{mapping}"]
+    assert whole(run)
+    assert not any((run.path / name).exists() for name in ("simulations", "graphs", "maps"))
+
+
+def test_an_export_of_a_graph_stays_and_is_named(run):
+    stamp = stamp_of(run)
+    path = Run(path=run.path).export("csv").path
+    result = remove(run.path, f"graphs/{stamp}", "--yes")
+    assert f"{path.relative_to(run.path)} was made from a graph that was removed; it is kept" in result.stderr
+    assert path.exists()
+    assert whole(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("train", "train is no result that is taken out"),
+        ("dataset", "dataset is no result"),
+        ("20300101T000000Z", "not in the run; there are: simulations/"),
+        ("../..", "not in the run"),
+        ("", "not in the run"),
+        ("simulations", "not in the run"),
+        ("exports/x", "not in the run"),
+    ],
+)
+def test_other_names_are_refused_in_one_line(run, name, message):
+    with pytest.raises(UsageError, match=message):
+        plan_removal(run, [name])
+
+
+def test_a_stamp_that_two_unrelated_results_have_does_not_say_enough(copied):
+    run, other = copied
+    shutil.copytree(run.path / "graphs" / stamp_of(run), run.path / "graphs" / other)
+    text = (run.path / "manifest.yaml").read_text()
+    manifest = yaml.safe_load(text)
+    record = yaml.safe_dump(manifest["stages"]["graphs"][stamp_of(run)])
+    manifest["stages"]["graphs"][other] = yaml.safe_load(record.replace(f"graphs/{stamp_of(run)}", f"graphs/{other}"))
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    with pytest.raises(UsageError, match=f"say which: simulations/{other} or graphs/{other}"):
+        plan_removal(open_run(run.path), [other])
+
+
+def test_without_a_terminal_it_needs_yes(copied):
+    run, other = copied
+    result = remove(run.path, other)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "give --yes" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert whole(run)
+
+
+@pytest.mark.parametrize("answer", ["y", "n", ""])
+def test_at_a_terminal_it_asks(copied, answer):
+    run, other = copied
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    result = subprocess.run([*COMMAND, str(run.path), other], stdin=theirs, capture_output=True, text=True)
+    os.close(ours), os.close(theirs)
+    assert result.returncode == 0, result.stderr
+    assert f"remove simulations/{other}" in result.stderr
+    assert (other in open_run(run.path).records_of("simulate")) == (answer != "y")
+    assert ("nothing is removed" in result.stdout) == (answer != "y")
+    assert whole(run)
+
+
+def test_a_file_that_is_not_the_runs_own_is_not_removed(copied):
+    run, other = copied
+    (run.path / "simulations" / other / "notes.txt").write_text("mine")
+    result = remove(run.path, other, "--yes")
+    assert result.returncode == 3
+    assert "notes.txt is not the run's own" in result.stderr
+    assert (run.path / "simulations" / other / "notes.txt").read_text() == "mine"
+    assert other in open_run(run.path).records_of("simulate")
+
+
+def test_a_damaged_or_missing_simulation_can_be_removed(copied):
+    run, other = copied
+    (run.path / "simulations" / other / "log.txt").write_text("damaged")
+    assert remove(run.path, other, "--yes").returncode == 0
+    assert whole(run)
+    stamp = stamp_of(open_run(run.path))
+    shutil.rmtree(run.path / "graphs")
+    assert remove(run.path, f"graphs/{stamp}", "--yes").returncode == 0
+    assert whole(run)
+
+
+def test_a_link_to_another_disk_goes_with_the_files_behind_it(copied, tmp_path):
+    run, other = copied
+    place = tmp_path / "big" / "simulation"
+    place.parent.mkdir()
+    (place.parent / "mine").write_text("mine")
+    (run.path / "simulations" / other).rename(place)
+    (run.path / "simulations" / other).symlink_to(place)
+    assert remove(run.path, other, "--yes").returncode == 0
+    assert [entry.name for entry in place.parent.iterdir()] == ["mine"]
+    assert not os.path.lexists(run.path / "simulations" / other)
+    assert whole(run)
+
+
+def test_a_link_to_somebodys_folder_is_refused(copied, tmp_path):
+    run, other = copied
+    victim = shutil.copytree(run.path / "simulations" / other, tmp_path / "victim")
+    shutil.rmtree(run.path / "simulations" / other)
+    (victim / "log.txt").write_text("mine")
+    (run.path / "simulations" / other).symlink_to(victim)
+    with pytest.raises(InputError, match="lies behind the link"):
+        Run(path=run.path).remove(other)
+    assert (victim / "log.txt").read_text() == "mine"
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("moment", ["before the manifest", "after the manifest"])
+def test_killed_in_between_it_is_undone_or_finished(copied, monkeypatch, moment):
+    """What a killed process leaves: nothing of Python's cleaning up runs."""
+    run, other = copied
+    directory = run.path / "simulations" / other
+    save = snnb.rundir.manifest.save_manifest
+
+    def saved(content, path):
+        if moment == "after the manifest":
+            save(content, path)
+        raise Killed
+
+    monkeypatch.setattr(snnb.rundir.manifest, "save_manifest", saved)
+    monkeypatch.setattr(type(run), "recover", lambda *_: None)
+    with pytest.raises(Killed):
+        run.remove([f"simulations/{other}"])
+    monkeypatch.undo()
+    assert directory.with_name(f".removed-{other}").is_dir()
+    assert verify_run(open_run(run.path)).problems == []
+    said = []
+    with open_run(run.path).locked(say=said.append):
+        pass
+    assert directory.exists() == (moment == "before the manifest")
+    assert any("put back" in line for line in said) == (moment == "before the manifest")
+    assert whole(run)
+
+
+def test_an_error_leaves_everything_as_it_was(copied, monkeypatch):
+    run, other = copied
+    before = (run.path / "manifest.yaml").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(snnb.rundir.manifest, "save_manifest", full)
+    with pytest.raises(OSError, match="No space"), run.locked():
+        run.remove([f"simulations/{other}"])
+    monkeypatch.undo()
+    assert (run.path / "manifest.yaml").read_bytes() == before
+    assert whole(run)
+
+
+def test_a_link_left_aside_in_a_run_of_somebody_else_removes_nothing_behind_it(run, tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "thesis.tex").write_text("mine")
+    (run.path / "simulations" / ".removed-20200101T000000Z").symlink_to(victim)
+    settle(open_run(run.path), print)
+    assert (victim / "thesis.tex").read_text() == "mine"
+    assert whole(run)
+
+
+def test_while_a_stage_works_it_waits_or_says_who_works(copied):
+    run, other = copied
+    planned = plan_removal(run, [other])
+    with open_run(run.path).locked(), pytest.raises(UpstreamError, match="is in use by process"):
+        carry_out(run, planned, wait=False)
+    assert whole(run)
+
+
+def test_what_was_made_of_it_meanwhile_is_not_orphaned(copied):
+    run, other = copied
+    planned = plan_removal(run, [other])
+    Run(path=run.path).graph(simulation=other)
+    with pytest.raises(UsageError, match="changed by another process meanwhile"):
+        carry_out(run, planned)
+    assert other in open_run(run.path).records_of("simulate")
+
+
+STEPWISE = """
+import sys, time
+from pathlib import Path
+import snnb.rundir.manifest as manifest, snnb.rundir.remove_result as removal
+def stepwise(function):
+    def step(*arguments):
+        print(function.__name__, "before", flush=True); time.sleep(0.3)
+        function(*arguments)
+        print(function.__name__, "after", flush=True); time.sleep(0.3)
+    return step
+for module, name in ((removal, "set_aside"), (manifest, "save_manifest"), (removal, "remove")):
+    setattr(module, name, stepwise(getattr(module, name)))
+from snnb.results.remove import carry_out, plan_removal
+from snnb.pipeline.open_run import open_run
+run = open_run(Path(sys.argv[1]))
+carry_out(run, plan_removal(run, [sys.argv[2]], with_dependents=True))
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_every_step_of_a_removal_all_of_it_is_done_or_nothing(run, tmp_path):
+    """A real process, ended by SIGKILL before and after each rename, the manifest's write and each deletion."""
+    Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
+    before = set(open_run(run.path).records())
+    seen = []
+    for step in range(14):
+        path = shutil.copytree(run.path, tmp_path / f"killed {step}")
+        command = [sys.executable, "-c", STEPWISE, str(path), stamp_of(run)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            seen.append([process.stdout.readline().strip() for _ in range(step + 1)][-1])
+            process.kill()
+        assert verify_run(open_run(path)).problems == []
+        settle(open_run(path), print)
+        assert whole(open_run(path))
+        left = set(open_run(path).records())
+        done = step > seen.index("save_manifest before") if "save_manifest before" in seen else False
+        assert left == ({name for name in before if "/" not in name} if done else before)
+    assert seen.count("set_aside after") == seen.count("remove after") == 3

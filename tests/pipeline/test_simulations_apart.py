@@ -1,0 +1,110 @@
+"""What tells a run's simulations apart: labels, parameters that differ, networks that were made with others."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from snnb import Run
+from snnb.core.errors import UsageError
+from snnb.pipeline.differences import differing, in_words
+from snnb.pipeline.open_run import open_run
+from snnb.pipeline.plan import state_of_stages
+from snnb.pipeline.simulations import simulations_of
+from snnb.rundir.verification import verify_run
+
+QUICK = {"engine": "event", "samples": 10}
+
+
+def status(path, *arguments):
+    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "status", str(path), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(result.stdout) if "--json" in arguments else result.stdout
+
+
+def states(run):
+    return {state.name: state for state in state_of_stages(open_run(run.path))}
+
+
+def test_names_say_the_stage_where_two_stages_have_one_and_settings_are_taken_apart():
+    one = {"train": {"seed": 1, "epochs": 3, "settings": {"dropout": 0.1, "width": [2, 3]}}, "simulate": {"seed": 0}}
+    two = {"train": {"seed": 2, "epochs": 3, "settings": {"dropout": 0.1, "width": [2, 4]}}, "simulate": {"seed": 0}}
+    assert differing([one, two]) == [
+        {"train seed": 1, "settings width": [2, 3]},
+        {"train seed": 2, "settings width": [2, 4]},
+    ]
+    assert differing([one]) == [{}]
+    assert differing([]) == []
+
+
+def test_a_stage_that_is_not_known_of_a_result_tells_nothing_but_a_missing_parameter_does():
+    known, unknown = {"train": {"epochs": 1}, "simulate": {"duration": 5}}, {"simulate": {"duration": 6}}
+    assert differing([known, unknown]) == [{"duration": 5}, {"duration": 6}]
+    assert differing([{"train": {"settings": {"a": 1}}}, {"train": {"settings": {}}}]) == [{"settings a": 1}, {}]
+
+
+def test_parameters_in_words():
+    assert in_words({"percentile": 99.0, "reset": None, "quick": True, "shape": [8, 8]}) == (
+        "percentile 99, reset none, quick yes, shape 8,8"
+    )
+
+
+def test_simulations_of_several_percentiles_and_durations(run):
+    face = Run(path=run.path)
+    first = next(iter(run.records_of("simulate")))
+    low = face.simulate(duration=20, label="short, $low$ <b>", **QUICK).directory.name
+    face.parse(percentile=90.0)
+    high = face.simulate(duration=20, **QUICK).directory.name
+    opened = open_run(run.path)
+    found = {simulation.stamp: simulation for simulation in simulations_of(opened)}
+    assert found[low].label == "short, $low$ <b>"
+    assert found[high].label is None  # a label is that of one simulation
+    assert found[low].differs == {"percentile": 99.9, "engine": "event", "samples": 10, "duration": 20}
+    assert found[high].differs == {**found[low].differs, "percentile": 90.0}
+    assert "percentile" not in found[first].differs  # recorded before these were
+    assert found[first].differs["duration"] == 60
+
+    state = states(run)
+    assert state[f"simulations/{low}"].in_words == "made with percentile 99.9"
+    assert state[f"simulations/{high}"].in_words == "up to date"
+    assert state[f"simulations/{first}"].in_words.startswith("stale: parse/mini_network_parsed.h5 has changed")
+    document = {stage["stage"]: stage for stage in status(run.path, "--json")["stages"]}
+    low_row, high_row = document[f"simulations/{low}"], document[f"simulations/{high}"]
+    assert (low_row["up_to_date"], low_row["reason"], low_row["made_with"]) == (False, None, {"percentile": 99.9})
+    assert low_row["differs"] == found[low].differs
+    assert (low_row["samples"], low_row["label"]) == (10, "short, $low$ <b>")
+    assert high_row["snn_accuracy"] == opened.records_of("simulate")[high].metrics["snn_accuracy"]
+    assert set(low_row) == set(document["train"])
+    (line,) = [line for line in status(run.path).splitlines() if low in line]
+    assert "made with percentile 99.9" in line
+    assert "short, $low$ <b>" in line
+    assert "duration 20" in line
+    notes = [note for note in face.verify().notes if low in note or high in note]
+    assert notes == [f"simulations/{low}: made with percentile 99.9"]
+    assert "<td>made with percentile 99.9</td>" in face.report().read_text()
+
+    (run.path / "simulations" / low / "log.txt").write_text("altered")
+    damaged = states(run)[f"simulations/{low}"]
+    assert damaged.in_words == f"stale: simulations/{low}/log.txt is not as it was written"
+
+
+def test_a_repaired_simulation_keeps_its_label_unless_another_is_given(run):
+    face = Run(path=run.path)
+    stamp = face.simulate(duration=5, label="mine", **QUICK).directory.name
+    (run.path / "simulations" / stamp / "log.txt").unlink()
+    assert face.simulate(repair=stamp).record.details.label == "mine"
+    assert face.simulate(repair=stamp, label="other").record.details.label == "other"
+    assert verify_run(open_run(run.path)).problems == []
+
+
+@pytest.mark.parametrize("label", ["", "two\nlines", "\x1b[31mred", "x" * 201])
+def test_a_label_is_a_line_that_can_be_printed(run, label):
+    with pytest.raises(UsageError, match="--label"):
+        Run(path=run.path).simulate(label=label, **QUICK)
+
+
+def test_a_label_alone_makes_nothing_stale(run):
+    face = Run(path=run.path)
+    face.simulate(duration=5, label="a", **QUICK)
+    assert states(run)["simulations/" + max(open_run(run.path).records_of("simulate"))].in_words == "up to date"

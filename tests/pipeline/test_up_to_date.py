@@ -1,0 +1,187 @@
+"""What runs again and what does not: options given again, altered inputs, recorded values that no longer fit."""
+
+import hashlib
+import os
+import re
+import shutil
+
+import pytest
+import yaml
+
+from snnb import Run
+from snnb.core.errors import InputError, UsageError
+from snnb.pipeline.open_run import open_run
+from snnb.pipeline.plan import bring_up_to_date, state_of_stages
+from snnb.pipeline.simulate import resolve as resolve_simulation
+
+QUICK = {"epochs": 1, "steps_per_epoch": 2}
+
+
+def stale(run):
+    return {state.name: state.reason for state in state_of_stages(open_run(run.path)) if state.reason}
+
+
+def alter_in_secret(path):
+    """Change a byte in the middle; size and time of change stay."""
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_the_others(run):
+    with run.locked():
+        first = bring_up_to_date(run, "train", {"train": {"settings": {"filters": (3, 5)}, **QUICK}})[-1]
+        again = bring_up_to_date(run, "train", {"train": {"settings": {"filters": (3, 5)}}})[-1]
+        other = bring_up_to_date(run, "train", {"train": {"settings": {"filters": (3, 4)}}})[-1]
+    assert "filters" in first.reason
+    assert again.reason is None
+    assert other.reason == "settings: {'filters': (3, 5)} → {'filters': (3, 4)}"
+
+
+def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_recorded_under_its_old_hash(run):
+    path = run.path / "dataset" / "x_train.npy"
+    whole = path.read_bytes()
+    assert stale(run) == {}  # its hash is remembered now
+    alter_in_secret(path)
+    outcomes = Run(path=run.path).directory
+    with outcomes.locked():
+        ran = bring_up_to_date(outcomes, "train", {"train": QUICK}, force=True)
+    assert [o.result.stage for o in ran if o.reason] == ["prepare", "train"]
+    recorded = {file.path: file.sha256 for file in open_run(run.path).record_of("train").inputs}
+    assert recorded["dataset/x_train.npy"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.read_bytes() == whole
+
+
+def test_an_input_changed_while_a_stage_reads_it_is_refused(run, monkeypatch):
+    import snnb.pipeline.graph as graph
+
+    inside = graph.write_log
+
+    def change_and_go_on(*arguments):
+        alter_in_secret(next(run.path.glob("simulations/*/spike_rate_sums.npz")))
+        inside(*arguments)
+
+    monkeypatch.setattr(graph, "write_log", change_and_go_on)
+    before = (run.path / "manifest.yaml").read_bytes()
+    with pytest.raises(InputError, match=r"spike_rate_sums.npz was changed while the stage read it"):
+        Run(path=run.path).graph(force=True)
+    assert (run.path / "manifest.yaml").read_bytes() == before
+
+
+def test_a_graph_of_the_weights_is_stale_with_the_training_and_that_of_a_simulation_is_not(run):
+    Run(path=run.path).graph(weights_only=True)
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    manifest["stages"]["train"]["inputs"][0]["sha256"] = "0" * 64
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    found = stale(run)
+    assert found["graphs/weights"] == "train has to run first"
+    assert [name for name in found if name.startswith("graphs/2")] == []
+
+
+def test_a_simulation_is_named_by_stamp_or_by_its_path_in_this_run(run, tmp_path):
+    stamp = next(iter(run.records_of("simulate")))
+    other = shutil.copytree(run.path, tmp_path / "other")
+    for named in (stamp, str(run.path / "simulations" / stamp)):
+        assert Run(path=run.path).graph(simulation=named).directory.name == stamp
+    with pytest.raises(UsageError, match="not in"):
+        Run(path=run.path).graph(simulation=str(other / "simulations" / stamp))
+
+
+def test_a_recorded_value_that_no_longer_fits_gives_way_and_is_named(run):
+    said = []
+    Run(path=run.path).simulate(samples=50, record_spikes=50, duration=5)
+    opened = open_run(run.path)
+    params = resolve_simulation(opened, {"samples": 20}, said.append)
+    assert (params.samples, params.record_spikes) == (20, 0)
+    assert said == ["--record-spikes 50 was recorded, but is not valid with these options; 0 is used"]
+    with pytest.raises(UsageError, match="only --samples 20"):
+        resolve_simulation(opened, {"samples": 20, "record_spikes": 50})
+
+
+def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
+    said = []
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    manifest["stages"]["prepare"]["details"]["splits"]["test"]["shape"][0] = 40
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    opened = open_run(run.path)
+    assert resolve_simulation(opened, {}, said.append).samples == 40
+    assert said == ["--samples 60 was recorded, but the test set has 40; 40 are used"]
+    with pytest.raises(UsageError, match="the test set has 40"):
+        resolve_simulation(opened, {"samples": 60})
+
+
+POOLED = """
+from tensorflow import keras
+from tensorflow.keras import layers
+
+def net(input_shape, num_classes):
+    return keras.Sequential([
+        layers.Conv2D(2, 3, activation="relu", input_shape=input_shape),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(num_classes, activation="softmax"),
+    ])
+"""
+
+
+def test_what_parse_will_refuse_is_not_trained_and_what_its_options_allow_is_not_warned_of(tmp_path):
+    from snnb.pipeline.open_run import open_or_create
+
+    (tmp_path / "net.py").write_text(POOLED)
+    run = open_or_create(f"{tmp_path / 'net.py'}:net", tmp_path / "run", "digits")
+    quick = {"prepare": {"limit": 60, "norm_samples": 20}, "train": QUICK}
+    said = []
+    with run.locked():
+        with pytest.raises(InputError, match="max-pool"):
+            bring_up_to_date(run, "parse", quick, say=said.append)
+        assert not (run.path / "train").exists()
+        bring_up_to_date(run, "train", quick, say=said.append)
+        assert [line for line in said if "parse will need an option" in line]
+        said.clear()
+        bring_up_to_date(
+            run, "parse", {**quick, "parse": {"max_pool": "spiking"}}, force=True, asked_by_name=False, say=said.append
+        )
+    assert [line for line in said if "option" in line] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epoch": 3}, r"no such option: --epoch; did you mean --epochs\?"),
+        ({"epochs": "many"}, "--epochs 'many'"),
+        ({"settings": {"filterz": 1}}, r"there is no setting filterz, did you mean filters\?"),
+        ({"seed": 2**32}, "--seed 4294967296"),
+    ],
+)
+def test_python_gives_the_answers_of_the_command_line(run, options, message):
+    with pytest.raises(UsageError, match=message):
+        Run(path=run.path).train(**options)
+
+
+def test_numbers_as_text_are_taken_as_on_the_command_line(run):
+    assert Run(path=run.path).train(epochs="1", steps_per_epoch="2").record.params.epochs == 1
+
+
+def test_a_model_of_ones_own_from_python(tmp_path):
+    (tmp_path / "net.py").write_text(POOLED)
+    run = Run(f"{tmp_path / 'net.py'}:net", tmp_path / "run", dataset="digits", shape=(12, 12, 1))
+    assert run.prepare(limit=20).record.details.splits["train"].shape == [20, 12, 12, 1]
+
+
+def test_what_the_toolbox_does_not_have_is_refused_first_and_a_recorded_one_gives_way(run):
+    with pytest.raises(UsageError, match="--record-spikes 2: not with --engine toolbox"):
+        Run(path=run.path).simulate(engine="toolbox", record_spikes=2)
+    said = []
+    assert resolve_simulation(run, {"engine": "toolbox"}, said.append).record_spikes == 0
+    assert said == ["--record-spikes 2 was recorded, but is not valid with these options; 0 is used"]
+
+
+def test_other_versions_are_one_line_for_all_stages(run):
+    path = run.path / "manifest.yaml"
+    path.write_text(re.sub("numpy: .*", "numpy: 0.0.1", re.sub("python: 3.*", "python: 3.0.1", path.read_text())))
+    said = []
+    with run.locked():
+        bring_up_to_date(run, "graph", {}, say=said.append)
+    (line,) = [line for line in said if "version" in line]
+    assert line.endswith(f"made with other versions of python, numpy; see {path}")
