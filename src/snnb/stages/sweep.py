@@ -143,13 +143,13 @@ def _without_up_to_date(say: Say) -> Say:
 def _made(
     run: RunDirectory, point: Point, stack: ExitStack, say: Say, bar: Callable[[str], ContextManager[Progress]]
 ) -> str:
-    """Make the simulation of a point; the cluster, if there is to be one, stays for the next."""
-    from snnb.cluster.connect import connected, is_open
+    """Make the simulation of a point; the Dask client, if any, stays open for the next point."""
+    from snnb.cluster.connect import connected
 
     bring_up_to_date(run, parse.KIND.name, point.given, say=say, bar=bar)
     params = simulate.resolve(run, point.given.get(simulate.KIND.name, {}))
     shared = params.workers, params.scheduler
-    if shared != (1, None) and not is_open(*shared):
+    if shared != (1, None):
         stack.enter_context(connected(*shared))
     return bring_up_to_date(run, simulate.KIND.name, point.given, say=say, bar=bar)[-1].result.directory.name
 
