@@ -2,19 +2,17 @@
 
 import asyncio
 import logging
-import multiprocessing
-import threading
 import uuid
 import warnings
 from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterable, Iterator, Optional, Tuple, TypeVar
 
 from snnb.cluster.settings import require_dask
 from snnb.errors import InputError, ResourceError, UpstreamError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -22,17 +20,16 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 CONNECT_SECONDS = 10
-WORKER_SECONDS = 60  # for the first worker of a scheduler to register
+WORKER_SECONDS = 60  # for workers to register with the scheduler
+CLOSE_SECONDS = 5  # for local workers to terminate; Dask kills a busy one after 3.2 s
 CALLS_PER_THREAD = 3  # pending at a time, so that neither the scheduler nor this process runs out of memory
+TIMEOUTS = (TimeoutError, asyncio.TimeoutError)  # different classes before Python 3.11
 COMPARED = ("python", "snnb", "numpy", "numba", "dask", "distributed")
 # Ctrl-C reaches all processes of the terminal; this process terminates its workers.
 IGNORE_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 SAME_ENVIRONMENT = "start the workers in the same image or environment as this command"
 
 _clients: "Dict[Tuple[int, Optional[str]], Client]" = {}
-# In a worker:
-_lock = threading.Lock()
-_prepared: Dict[str, object] = {}
 
 
 @contextmanager
@@ -53,14 +50,14 @@ def connected(workers: int, scheduler: Optional[str]) -> "Iterator[Client]":
     UpstreamError
         No scheduler answers at the address.
     ResourceError
-        The cluster has no workers.
+        The workers have not started.
     """
     key = workers, scheduler
     if key in _clients:
         yield _clients[key]
         return
     require_dask("--workers" if scheduler is None else "--scheduler")
-    _hide_messages()
+    _configure()
     with ExitStack() as stack:
         client = _local_client(workers, stack) if scheduler is None else _remote_client(scheduler, stack)
         _clients[key] = client
@@ -73,8 +70,7 @@ def results(
 ) -> Iterator[R]:
     """Compute calls on the workers and yield their results in the order of the arguments.
 
-    Dask reruns the calls of a worker that terminates on the other workers. `prepare` and `call` must be importable by
-    the workers.
+    Dask repeats the calls of a worker that terminates. `prepare` and `call` must be importable by the workers.
 
     Parameters
     ----------
@@ -91,50 +87,42 @@ def results(
     Raises
     ------
     ResourceError
-        Several workers terminated during the same call, or the scheduler has terminated.
+        Several workers terminated during the same call, no worker is left, or the scheduler has terminated.
     InputError
         A worker lacks a package.
     Exception
         An exception raised by `prepare` or `call`.
     """
-    # A task instead of `scatter`, so that Dask recomputes it when all workers that hold it have terminated.
-    data = client.submit(_identity, shared, pure=False)
-    token, pending = uuid.uuid4().hex, deque()  # type: str, Deque[Future]
-    limit = CALLS_PER_THREAD * sum(client.ncores().values())
-    for argument in arguments:
-        pending.append(client.submit(_compute, token, prepare, call, data, argument, pure=False))
-        if len(pending) >= limit:
-            yield _result(pending.popleft())
-    while pending:
-        yield _result(pending.popleft())
-    client.run(_forget, token, on_error="ignore")
+    from snnb.cluster.worker import Work, compute
+
+    work = Work(uuid.uuid4().hex, prepare, call, shared)
+    client.register_worker_plugin(work)
+    pending: Deque[Future] = deque()
+    try:
+        for argument in arguments:
+            pending.append(client.submit(compute, work.name, argument, pure=False))
+            if len(pending) >= CALLS_PER_THREAD * sum(client.ncores().values()):
+                yield _result(client, pending.popleft())
+        while pending:
+            yield _result(client, pending.popleft())
+    finally:
+        with suppress(Exception):  # the scheduler may have terminated
+            client.unregister_worker_plugin(work.name)
 
 
-def _identity(shared: S) -> S:
-    return shared
-
-
-def _compute(token: str, prepare: Callable[[S, int], T], call: Callable[[T, A], R], shared: S, argument: A) -> R:
-    """Compute a call in a worker; prepare the worker's state on its first call."""
-    from distributed import get_worker
-
-    with _lock:
-        if token not in _prepared:
-            _prepared.clear()
-            _prepared[token] = prepare(shared, get_worker().state.nthreads)
-        return call(_prepared[token], argument)  # type: ignore[arg-type]
-
-
-def _forget(token: str) -> None:
-    """Free the memory of the state that a worker has prepared."""
-    _prepared.pop(token, None)
-
-
-def _result(future: "Future") -> R:
+def _result(client: "Client", future: "Future") -> R:
     from distributed import CancelledError, KilledWorker
 
     try:
-        result: R = future.result()
+        while True:
+            try:
+                result: R = future.result(timeout=WORKER_SECONDS)
+                return result
+            except TIMEOUTS:
+                if future.done():  # raised by the call
+                    raise
+                if not client.ncores():
+                    raise ResourceError("no workers are left; start workers and repeat the command") from None
     except KilledWorker:
         raise ResourceError(
             "several workers terminated during the same call, probably out of memory; use fewer --workers, or workers "
@@ -144,13 +132,13 @@ def _result(future: "Future") -> R:
         raise ResourceError("the Dask scheduler has terminated; start it and repeat the command") from None
     except ModuleNotFoundError as error:
         raise InputError(f"a worker has no package {error.name}; {SAME_ENVIRONMENT}") from error
-    return result
 
 
-def _hide_messages() -> None:
-    """Keep log messages and warnings of Dask off the terminal, unless debug messages are shown (`--verbose`)."""
+def _configure() -> None:
+    """Configure Dask: no log messages or warnings on the terminal (except with `--verbose`), and time to restart."""
     import dask
 
+    dask.config.set({"distributed.deploy.lost-worker-timeout": WORKER_SECONDS})
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
         names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
         # Read when distributed is imported, so a program that has imported it keeps its own logging.
@@ -161,24 +149,31 @@ def _hide_messages() -> None:
 def _local_client(workers: int, stack: ExitStack) -> "Client":
     from distributed import Client, LocalCluster
 
-    guard = "a script that uses workers must call snnb under `if __name__ == '__main__':`"
-    if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker that imports the main script
-        raise InputError(guard)
-    cluster = stack.enter_context(
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-            memory_limit=0,  # do not spill to disk
-            silence_logs=logging.CRITICAL,
-            preload=IGNORE_CTRL_C,
-        )
+    cluster = LocalCluster(
+        n_workers=0,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        memory_limit=0,  # do not spill to disk
+        silence_logs=logging.CRITICAL,
+        preload=IGNORE_CTRL_C,
     )
+    stack.callback(_close, cluster)
     client = stack.enter_context(Client(cluster, set_as_default=False))
-    if len(client.ncores()) < workers:
-        raise ResourceError(f"{workers} worker processes could not be started; use fewer --workers ({guard})")
+    cluster.scale(workers)
+    try:
+        client.wait_for_workers(workers, timeout=WORKER_SECONDS)
+    except TIMEOUTS:
+        raise ResourceError(
+            f"{workers} worker processes have not started in {WORKER_SECONDS} s; use fewer --workers; in a script, call "
+            "snnb under `if __name__ == '__main__':`, since workers import the script"
+        ) from None
     return client
+
+
+def _close(cluster: "LocalCluster") -> None:
+    with suppress(*TIMEOUTS):
+        cluster.close(timeout=CLOSE_SECONDS)
 
 
 def _remote_client(scheduler: str, stack: ExitStack) -> "Client":
@@ -186,13 +181,13 @@ def _remote_client(scheduler: str, stack: ExitStack) -> "Client":
 
     try:
         client = stack.enter_context(Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False))
-    except (OSError, asyncio.TimeoutError, TypeError, ValueError) as error:  # the last two: certificates, protocol
+    except (OSError, *TIMEOUTS, TypeError, ValueError) as error:  # the last two: certificates, protocol
         raise UpstreamError(
             f"no connection to a Dask scheduler at {scheduler} ({error}); start one with `dask scheduler`"
         ) from error
     try:
         client.wait_for_workers(1, timeout=WORKER_SECONDS)
-    except asyncio.TimeoutError:
+    except TIMEOUTS:
         raise ResourceError(
             f"no worker has registered with the scheduler {scheduler} in {WORKER_SECONDS} s; start workers with "
             f"`dask worker {scheduler}`"
