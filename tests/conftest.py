@@ -28,3 +28,13 @@ def _no_settings_of_the_caller(monkeypatch, tmp_path_factory):
         monkeypatch.delenv(name)
     monkeypatch.setenv("SNNB_DATA", str(tmp_path_factory.getbasetemp() / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def dask_workers():
+    """Dask client of two worker processes, which commands with `--workers 2` in this process use too."""
+    pytest.importorskip("distributed")
+    from snnb.cluster.connect import connected
+
+    with connected(2, None) as client:
+        yield client

@@ -1,155 +1,88 @@
-"""Calls on a cluster: order, losses, refusals; what they compute is done by real workers in processes."""
+"""Calls on Dask workers: order, terminated workers, errors."""
 
 import ast
-import logging
-import os
-import sys
-import tempfile
-import time
+import threading
 from pathlib import Path
 
 import pytest
 
 import snnb
-from snnb.cluster import connect, versions
+from snnb.cluster import connect
 from snnb.cluster.cluster_settings import checked_address
-from snnb.cluster.connect import connected
-from snnb.cluster.quiet import quiet
-from snnb.cluster.work import Work
-from snnb.core.errors import InputError, ResourceError, UpstreamError
+from snnb.cluster.connect import connected, results
+from snnb.core.errors import InputError, ResourceError, UpstreamError, VerificationError
 from tests.cluster import work
-from tests.cluster.processes import OTHER_VERSION, free_port, local_workers
+
+SQUARES = [3 * number**2 for number in range(8)]
 
 
-def _results(cluster, call, numbers=8, **shared):
-    return list(cluster.results(Work(work.shared(**shared), work.prepare, call, ()), range(numbers)))
+def _results(client, call, **shared):
+    return list(results(client, work.prepare, call, {"factor": 3, **shared}, range(8)))
 
 
-def _left():
-    """Processes and folders of local clusters."""
-    return local_workers(os.getpid()), list(Path(tempfile.gettempdir()).glob("snnb-workers-*"))
+def test_results_have_the_order_of_the_arguments(dask_workers):
+    values, processes = zip(*_results(dask_workers, work.square))
+    assert list(values) == SQUARES
+    assert len(set(processes)) == 2
 
 
-@pytest.fixture
-def _nothing_left(monkeypatch, tmp_path):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    path = list(sys.path)
-    yield
-    assert _left() == ([], [])
-    assert sys.path == path
+def test_calls_of_a_killed_worker_are_repeated(dask_workers, tmp_path):
+    values = [value for value, _ in _results(dask_workers, work.terminate_twice, folder=str(tmp_path))]
+    assert values == SQUARES
+    assert {path.name for path in tmp_path.iterdir()} == {"killed3", "killed4"}
 
 
-@pytest.mark.usefixtures("_nothing_left")
-def test_results_come_in_order_though_a_worker_is_killed(tmp_path):
-    with connected(2, None) as cluster:
-        assert cluster.size == 2
-        found = _results(cluster, work.die_once, folder=tmp_path)
-        assert len(cluster._wait_for_workers(2)) == 2  # another in its place
-    assert [result for result, _ in found] == [3 * number**2 for number in range(8)]
-    assert (tmp_path / "died").exists()
+def test_a_call_that_kills_every_worker(dask_workers, monkeypatch):
+    monkeypatch.setattr(dask_workers.cluster.scheduler, "allowed_failures", 0)
+    with pytest.raises(ResourceError, match="several workers terminated during the same call.*fewer --workers"):
+        _results(dask_workers, work.terminate)
 
 
-def test_workers_that_somebody_else_started(scheduler, tmp_path):
-    scheduler.add_workers(2, threads=2)
-    with connected(1, scheduler.address) as cluster:
-        while cluster.size < 2:  # the second was not there yet
-            cluster = connect.Cluster(cluster._client, scheduler.address, None)
-        found = _results(cluster, work.square)
-        assert [result for result, _ in found] == [3 * number**2 for number in range(8)]
-        assert {process for _, process in found} == {worker.pid for worker in scheduler.workers}
-        assert cluster.threads == 2
-        with pytest.raises(ZeroDivisionError, match="two"):
-            _results(cluster, work.fail)
-        # One that is left alone ends its call soon.
-        started = cluster.results(Work(work.shared(tmp_path), work.prepare, work.until_stopped, ()), range(4))
-        with pytest.raises(KeyboardInterrupt):
-            _interrupted(started, tmp_path, cluster)
-        assert len(list(tmp_path.glob("begun*"))) == len(list(tmp_path.glob("stopped*"))) > 0
-        # A worker of another version is not given anything.
-        scheduler.add_workers(1, before=OTHER_VERSION)
-        while len(cluster._workers()) < 3:
-            time.sleep(0.05)
-        with pytest.raises(InputError, match=r"worker tcp://127.0.0.1:\d+ has snnb 0.0.9, this is snnb 0.1.0: start"):
-            _results(cluster, work.square)
+def test_an_error_in_a_worker_keeps_its_type_and_message(dask_workers):
+    with pytest.raises(VerificationError, match=r"^sample 2 is wrong$"):
+        _results(dask_workers, work.fail)
 
 
-def _interrupted(started, folder, cluster):
-    watch = cluster._watch
-
-    def interrupt():
-        watch()
-        if list(folder.glob("begun*")):
-            raise KeyboardInterrupt
-
-    cluster._watch = interrupt
-    try:
-        next(started)
-    finally:
-        cluster._watch = watch
+def test_a_worker_of_another_version(dask_workers, monkeypatch):
+    monkeypatch.setattr(snnb, "__version__", "0.0.9")
+    address = dask_workers.cluster.scheduler_address
+    with pytest.raises(InputError, match=r"^worker tcp://\S+ has snnb [\d.]+, this process 0\.0\.9; start the workers"):
+        with connected(1, address):
+            pass
 
 
-def test_a_scheduler_that_is_not_there(monkeypatch):
+@pytest.mark.parametrize("protocol", ["tcp", "tls"])
+def test_no_scheduler_or_no_certificate(monkeypatch, protocol):
+    pytest.importorskip("distributed")
     monkeypatch.setattr(connect, "CONNECT_SECONDS", 0.5)
-    address = f"tcp://127.0.0.1:{free_port()}"
-    with pytest.raises(UpstreamError, match=f"no Dask scheduler answers at {address}.*dask scheduler"), connected(
-        1, address
-    ):
+    with pytest.raises(UpstreamError, match=f"^no connection to a Dask scheduler at {protocol}://127.0.0.1:1 "):
+        with connected(1, f"{protocol}://127.0.0.1:1"):
+            pass
+
+
+def test_a_scheduler_without_workers_and_one_that_terminates(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(connect, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(connect, "WORKER_SECONDS", 0.5)
+    cluster = distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=":0"
+    )
+    address = cluster.scheduler_address
+    with pytest.raises(ResourceError, match="no worker has registered with the scheduler"), connected(1, address):
         pass
+    cluster.scale(1)
+    monkeypatch.setattr(connect, "WORKER_SECONDS", 20)
+    with connected(1, address) as client:
+        timer = threading.Timer(1, cluster.close)
+        timer.start()
+        with pytest.raises(ResourceError, match="the Dask scheduler has terminated"):
+            _results(client, work.wait, seconds=2)
+        timer.join()
 
 
-@pytest.mark.slow
-def test_a_scheduler_without_workers(scheduler, monkeypatch):
-    monkeypatch.setattr(connect, "PATIENCE", 1.0)
-    with pytest.raises(ResourceError, match="no worker for 1 s: start workers"), connected(1, scheduler.address):
-        pass
-
-
-@pytest.mark.slow
-def test_a_scheduler_that_ends(scheduler, tmp_path):
-    scheduler.add_workers(2)
-    with connected(1, scheduler.address) as cluster:
-        found = cluster.results(Work(work.shared(tmp_path), work.prepare, work.square, ()), range(1000))
-        assert next(found)[0] == 0
-        scheduler.process.kill()
-        begin = time.monotonic()
-        with pytest.raises(ResourceError, match=f"the scheduler {scheduler.address} has ended"):
-            list(found)
-        assert time.monotonic() - begin < 5
-
-
-@pytest.mark.slow
-def test_what_all_share_is_lost_with_the_only_worker(scheduler, tmp_path):
-    scheduler.add_workers(1)
-    with connected(1, scheduler.address) as cluster:
-        found = cluster.results(Work(work.shared(tmp_path, size=1000), work.prepare, work.square, ()), range(12))
-        results = [next(found)[0]]
-        scheduler.workers[0].kill()
-        scheduler.add_workers(1)
-        results += [result for result, _ in found]
-    assert results == [3 * number**2 for number in range(12)]
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_nothing_left")
-def test_samples_that_no_worker_survives():
-    with connected(2, None) as cluster, pytest.raises(
-        ResourceError, match=r"workers end.*for lack of memory perhaps: use fewer --workers"
-    ):
-        _results(cluster, work.die_on_four)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_nothing_left")
-def test_workers_that_cannot_start(monkeypatch):
-    monkeypatch.setattr("snnb.cluster.local.COMMAND", "import sys; sys.exit('no such thing')")
-    with pytest.raises(ResourceError, match=r"exit code 1, no such thing.*--workers"), connected(2, None):
-        pass
-
-
-def test_a_cluster_is_given_again_inside_its_block(monkeypatch):
-    with connected(1, None) as cluster, connected(1, None) as again:
-        assert again is cluster
-    assert connect._open == []
+def test_nested_calls_share_a_client(dask_workers):
+    with connected(2, None) as client:
+        assert client is dask_workers
 
 
 @pytest.mark.parametrize(
@@ -167,41 +100,16 @@ def test_addresses(given, used):
 @pytest.mark.parametrize(
     "given", ["", "10.0.0.1", "tcp://host", "host:0", "host:99999", "a b:1", "inproc://x:1", "tcp://:1"]
 )
-def test_what_is_no_address(given):
-    with pytest.raises(ValueError, match="no address of a Dask scheduler"):
+def test_invalid_addresses(given):
+    with pytest.raises(ValueError, match="not the address of a Dask scheduler"):
         checked_address(given)
 
 
-def test_dask_is_imported_only_where_a_cluster_is_asked_for():
+def test_dask_is_imported_only_in_functions():
     package = Path(snnb.__file__).parent
     for path in package.rglob("*.py"):
+        if path == package / "cluster" / "worker.py":
+            continue
         for node in ast.parse(path.read_text()).body:
             names = [name.name for name in getattr(node, "names", [])] + [getattr(node, "module", None) or ""]
             assert not any(name.split(".")[0] in ("dask", "distributed") for name in names), path
-
-
-def test_versions_are_compared_one_by_one():
-    here = versions.versions(("numba", "not-installed"))
-    assert here["not-installed"] == "none"
-    assert here["Python"].count(".") == 1
-    versions.refuse_others("w", {**here, "more": "1"}, here)
-    for name in here:
-        with pytest.raises(InputError, match=f"worker w has {name} 7, this is {name} {here[name]}"):
-            versions.refuse_others("w", {**here, name: "7"}, here)
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, ResourceError])
-def test_dask_speaks_again_behind_the_block_but_not_after_an_error(error):
-    pytest.importorskip("distributed")  # which sets the levels
-    names = ("distributed", "distributed.client", "tornado")
-    before = {name: logging.getLogger(name).level for name in names}
-    with quiet():
-        assert not logging.getLogger("distributed.batched").isEnabledFor(logging.CRITICAL)
-    assert {name: logging.getLogger(name).level for name in names} == before
-    try:
-        with pytest.raises(error), quiet():
-            raise error
-        assert not logging.getLogger("distributed.batched").isEnabledFor(logging.CRITICAL)
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)

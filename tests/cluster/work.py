@@ -1,60 +1,43 @@
-"""What the tests let workers do: functions that a worker finds by their names."""
+"""Calls for the workers in the tests; a worker imports them by name."""
 
 import os
 import signal
 import time
 from pathlib import Path
 
-import numpy as np
+from snnb.core.errors import VerificationError
 
 
 def prepare(shared, threads):
-    return {**shared, "threads": threads, "prepared in": os.getpid()}
+    return {**shared, "threads": threads, "process": os.getpid()}
 
 
-def square(kept, number, stopped):
-    """The square of a number times what is shared; the later ones take less time."""
-    time.sleep(max(0.0, 0.2 - 0.02 * number))
-    return number**2 * int(kept["factor"][0]), kept["prepared in"]
+def square(state, number):
+    """The square of a number times the shared factor; later calls take less time."""
+    time.sleep(max(0.0, 0.1 - 0.01 * number))
+    return number**2 * state["factor"], state["process"]
 
 
-def die_once(kept, number, stopped):
-    """As `square`, but the first worker that is given the number 3 is killed."""
-    _die_once(Path(kept["folder"]) / "died", number == 3)
-    return square(kept, number, stopped)
+def terminate_twice(state, number):
+    """As `square`, but the first workers that are given the numbers 3 and 4 are killed."""
+    mark = Path(state["folder"]) / f"killed{number}"
+    if number in (3, 4) and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(state, number)
 
 
-def die_on_four(kept, number, stopped):
-    if number == 4:
+def terminate(state, number):
+    if number == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
 
 
-def until_stopped(kept, number, stopped):
-    (Path(kept["folder"]) / f"begun{number}").touch()
-    while not stopped():
-        time.sleep(0.01)
-    (Path(kept["folder"]) / f"stopped{number}").touch()
-
-
-def fail(kept, number, stopped):
+def fail(state, number):
     if number == 2:
-        raise ZeroDivisionError("two")
+        raise VerificationError("sample 2 is wrong")
     return number
 
 
-def _die_once(mark, now):
-    if now:
-        try:
-            mark.touch(exist_ok=False)
-        except FileExistsError:
-            return
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def shared(folder="", size=1):
-    return {"factor": np.full(size, 3), "folder": str(folder)}
-
-
-def nap(kept, number, stopped):
-    time.sleep(6)
+def wait(state, number):
+    time.sleep(state["seconds"])

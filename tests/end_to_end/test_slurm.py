@@ -14,7 +14,6 @@ import pytest
 
 from snnb import Run
 from snnb.pipeline.open_run import open_run
-from tests.cluster.processes import free_port
 
 pytestmark = pytest.mark.slow
 PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
@@ -39,6 +38,12 @@ SelectTypeParameters=CR_Core
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=6000
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import gzip
 import pickle
 import shutil
 import sys
+from dataclasses import replace
 
 import networkx
 import numpy as np
@@ -16,8 +17,10 @@ import scipy.sparse
 from snnb.core.errors import InputError, ResourceError, UsageError
 from snnb.core.options import validated
 from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.export.parts_shared import _Export, _open
+from snnb.graph.export.request import Request
 from snnb.graph.export.write_export import export
-from tests.cluster.processes import Scheduler
+from snnb.io.files import sha256_of
 from tests.graph.edges import all_edges, names_of
 
 
@@ -199,28 +202,25 @@ def test_a_part_that_fails_stops_the_others(graph, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
-def test_parts_from_a_cluster_are_the_same_files(graph, tmp_path):
-    with Scheduler(tmp_path) as scheduler:
-        scheduler.add_workers(2)
-        options = ExportOptions(scheduler=scheduler.address)
-        there = export(graph, "parts", tmp_path / "there", options=options)
-        here = export(graph, "parts", tmp_path / "here")
-        assert (there.edges, there.size_bytes) == (here.edges, here.size_bytes)
-        names = sorted(path.name for path in (tmp_path / "here").iterdir())
-        assert sorted(path.name for path in (tmp_path / "there").iterdir()) == names
-        for name in names:
-            assert (tmp_path / "there" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
+def test_parts_from_a_cluster_are_the_same_files(graph, tmp_path, dask_workers):
+    options = ExportOptions(scheduler=dask_workers.cluster.scheduler_address)
+    there = export(graph, "parts", tmp_path / "there", options=options)
+    here = export(graph, "parts", tmp_path / "here")
+    assert (there.edges, there.size_bytes) == (here.edges, here.size_bytes)
+    names = sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "there" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
 
 
-@pytest.mark.slow
-def test_a_worker_that_does_not_see_the_folder_is_told(graph, tmp_path):
-    hidden = "import snnb.graph.export.parts_shared as s; s.SIGN = 'elsewhere'; "
-    with Scheduler(tmp_path) as scheduler:
-        scheduler.add_workers(1, before=hidden)
-        with pytest.raises(InputError, match=f"does not see {tmp_path}; give --output in a folder that all workers"):
-            export(graph, "parts", tmp_path / "out", options=ExportOptions(scheduler=scheduler.address))
-    assert not (tmp_path / "out").exists()
+def test_a_worker_that_does_not_see_the_files(graph, tmp_path):
+    seen = _Export(graph.path, sha256_of(graph.path), tmp_path, Request())
+    with pytest.raises(InputError, match=r"does not see .*; give --output in a directory that all workers share"):
+        _open(replace(seen, folder=tmp_path / "elsewhere"), 1)
+    for other in (replace(seen, graph=tmp_path / "elsewhere"), replace(seen, digest="0" * 64)):
+        with pytest.raises(InputError, match=f"does not see {other.graph}; put the run into a directory that all"):
+            _open(other, 1)
+    assert _open(seen, 1).graph.number_of_edges() == graph.number_of_edges()
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,12 @@ import operator
 import numpy as np
 import pytest
 
-from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
 from snnb.simulation.ini_file import read_ini
+from snnb.simulation.job import Job
 from snnb.simulation.quality import Reconstruction
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
-from tests.cluster.processes import Scheduler
 
 SETTINGS = SimulationSettings(engine="event", samples=60, duration=40, warm_up=10, seed=2)
 FILES = ("n_INI.h5", "spike_rate_sums.npz", "sim_accuracies.json", "accuracy_by_timestep.png", "rate_histogram.png")
@@ -219,25 +218,12 @@ def test_sums_of_errors_do_not_depend_on_what_is_a_block():
         assert again.by_step.tolist() == whole.by_step.tolist()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", ["event", "tensorflow"])
-@pytest.mark.parametrize("source", ["constant", "poisson"])
-def test_equal_files_from_a_cluster_that_loses_a_worker(trained, tmp_path, engine, source):
-    settings = SETTINGS.changed(engine=engine, input=source, samples=200, duration=150, record_spikes=40)
+@pytest.mark.parametrize(("engine", "blocks"), [("event", 1), ("event", 3), ("tensorflow", 2)])
+def test_equal_files_from_workers(trained, tmp_path, monkeypatch, dask_workers, engine, blocks):
+    settings = SETTINGS.changed(engine=engine, input="poisson", record_spikes=40)
     _simulate(trained, tmp_path / "alone", settings)
-    with Scheduler(tmp_path) as scheduler:
-        scheduler.add_workers(2)
-
-        def kill(done, total, note=""):
-            if done < total and scheduler.workers[0].poll() is None:
-                scheduler.workers[0].kill()
-
-        shared = settings.changed(scheduler=scheduler.address)
-        with connected(1, scheduler.address) as cluster:
-            cluster._wait_for_workers(2)
-            cluster.size = 8  # so that there are more blocks than workers
-            _simulate(trained, tmp_path / "shared", shared, progress=kill)
-        assert scheduler.workers[0].poll() is not None
+    monkeypatch.setattr(Job, "block", lambda self, workers, threads: 60 // blocks)
+    _simulate(trained, tmp_path / "shared", settings.changed(workers=2))
     for name in (*FILES, *RECORDED):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
 
@@ -245,7 +231,7 @@ def test_equal_files_from_a_cluster_that_loses_a_worker(trained, tmp_path, engin
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"scheduler": "nowhere"}, "--scheduler 'nowhere': is no address"),
+        ({"scheduler": "nowhere"}, "--scheduler 'nowhere': is not the address"),
         ({"scheduler": "tcp://h:1", "workers": 2}, "--scheduler 'tcp://h:1': not with --workers"),
         ({"scheduler": "tcp://h:1", "engine": "toolbox"}, "not with --engine toolbox"),
     ],

@@ -1,4 +1,4 @@
-"""The address of a cluster as an option, and what is missing for one."""
+"""Checks of the options `--workers` and `--scheduler`, made without importing Dask."""
 
 import importlib.util
 import re
@@ -9,16 +9,16 @@ ADDRESS = re.compile(r"(?:(tcp|tls|ws|wss)://)?[^\s/:]+:[0-9]{1,5}|(tcp|tls)://\
 
 
 def checked_address(address: str) -> str:
-    """Return the address of a scheduler with its protocol; raise `ValueError` for what is none."""
+    """Return the address of a scheduler with its protocol; raise `ValueError` for an invalid address."""
     if not ADDRESS.fullmatch(address) or not 0 < int(address.rpartition(":")[2]) < 1 << 16:
-        raise ValueError("is no address of a Dask scheduler; give one such as tcp://192.168.0.1:8786")
+        raise ValueError("is not the address of a Dask scheduler; give one such as tcp://192.168.0.1:8786")
     return address if "://" in address else f"tcp://{address}"
 
 
 def require_dask(option: str) -> None:
-    """Raise `InputError` when Dask is not installed, which `option` needs."""
-    if any(importlib.util.find_spec(name) is None for name in ("distributed", "cryptography")):
+    """Raise `InputError` if Dask, which `option` needs, is not installed."""
+    if importlib.util.find_spec("distributed") is None:
         raise InputError(
             f"{option} needs Dask, which is not installed: {how_to_install('cluster')}; "
-            "without --workers and --scheduler this process does the work"
+            "without --workers and --scheduler this process computes alone"
         )

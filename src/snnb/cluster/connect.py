@@ -1,23 +1,18 @@
-"""A connection to a cluster: the calls of a work are sent to its workers, their results come in the calls' order."""
+"""Connect to Dask workers, on this machine or on a cluster, and compute calls on them."""
 
 import asyncio
-import threading
-import time
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
+import logging
+import uuid
+import warnings
+from collections import deque
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterable, Iterator, Optional, Tuple, TypeVar
 
-from snnb.cluster.calls import Calls
 from snnb.cluster.cluster_settings import require_dask
-from snnb.cluster.local import CLOSING_SECONDS, LocalWorkers, local_cluster
-from snnb.cluster.quiet import quiet
-from snnb.cluster.versions import refuse_others, versions
-from snnb.cluster.work import Work, forget
 from snnb.core.errors import InputError, ResourceError, UpstreamError
-from snnb.core.interrupt import at_most, interruptible
 
 if TYPE_CHECKING:
-    from distributed import Client
-    from distributed.security import Security
+    from distributed import Client, Future, LocalCluster
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -25,242 +20,192 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 CONNECT_SECONDS = 10
-ANSWER_SECONDS = 1.0
-PATIENCE = 60.0  # seconds that a cluster may be without any worker
-AHEAD = 3  # calls for each worker that are sent and whose results are not yet taken
-POLL = 0.02
-SOON = 0.2  # seconds after which a client knows that its scheduler has ended
-LOOK = 0.5  # seconds between two looks at the workers
-SAME = "start the workers in the same image or environment as this command"
+WORKER_SECONDS = 60  # for workers to register with the scheduler
+CLOSE_SECONDS = 5  # for local workers to terminate; Dask kills a busy one after 3.2 s
+CALLS_PER_THREAD = 3  # pending at a time, so that neither the scheduler nor this process runs out of memory
+TIMEOUTS = (TimeoutError, asyncio.TimeoutError)  # different classes before Python 3.11
+COMPARED = ("python", "snnb", "numpy", "numba", "dask", "distributed")
+# Ctrl-C reaches all processes of the terminal; this process terminates its workers.
+IGNORE_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+SAME_ENVIRONMENT = "start the workers in the same image or environment as this command"
 
-
-class Cluster:
-    """A cluster that this process is connected to.
-
-    Parameters
-    ----------
-    client : Client
-    address : str
-        Of the scheduler.
-    local : LocalWorkers, optional
-        The workers, if they are this process's own.
-
-    Attributes
-    ----------
-    size : int
-        Number of workers, at least one.
-    threads : int
-        Threads that a call may use, in the worker that has most.
-    """
-
-    def __init__(self, client: "Client", address: str, local: Optional[LocalWorkers]) -> None:
-        self._client, self._address, self._local = client, address, local
-        self._looked = self._seen = time.monotonic()
-        self._known: Dict[str, int] = {}
-        # Of its own workers all: otherwise the first would be given the calls of those that still start.
-        workers = self._wait_for_workers(1 if local is None else local.number)
-        self.size = len(workers)
-        self.threads = max(workers.values())
-
-    def results(self, work: "Work[S, T, A, R]", arguments: Iterable[A]) -> Iterator[R]:
-        """Compute calls, a few ahead of the result that is waited for.
-
-        What a worker was at that ends is computed again by another.
-
-        Parameters
-        ----------
-        work : Work
-        arguments : iterable
-            Of the calls; one is taken when there is room for it.
-
-        Yields
-        ------
-        R
-            The results, in the order of the arguments. What a call raises is raised here.
-
-        Raises
-        ------
-        InputError
-            A worker has other versions.
-        ResourceError
-            The scheduler has ended, there are no workers any more, or they ended again and again.
-        """
-        calls = Calls(self._client, work)
-        try:
-            self._refuse_others(calls.here, work.packages)
-            calls.share()
-            for argument in arguments:
-                calls.send(argument)
-                if len(calls) >= AHEAD * self.size:
-                    yield self._result(calls)
-            while len(calls):
-                yield self._result(calls)
-        except (OSError, asyncio.TimeoutError):
-            time.sleep(SOON)
-            self._require_scheduler()  # an error of a connection that was lost would say less
-            raise
-        finally:
-            if self._local is None and self._client.status == "running":
-                self._on_all_workers(calls.key)
-
-    def _result(self, calls: "Calls[S, T, A, R]") -> R:
-        """Wait for the result of the first call."""
-        from distributed.scheduler import KilledWorker
-
-        while True:
-            future = calls.first
-            while not future.done():
-                time.sleep(POLL)
-                self._watch()
-            if future.status not in ("cancelled", "lost"):
-                try:
-                    result: R = future.result()
-                    calls.take()
-                    return result
-                except KilledWorker:
-                    raise ResourceError(
-                        "several workers ended at the same samples or edges, for lack of memory perhaps: use fewer "
-                        "--workers, or workers with more memory"
-                    ) from None
-                except ModuleNotFoundError as error:
-                    raise InputError(f"a worker has no {error.name}: {SAME}") from error
-                except Exception:
-                    if future.status == "error":
-                        raise
-            self._require_scheduler()
-            self._wait_for_workers()
-            calls.again()  # what they share was lost with the last worker that had it
-
-    def _watch(self) -> None:
-        self._require_scheduler()
-        if time.monotonic() - self._looked > LOOK:
-            self._require_worker()
-
-    def _require_scheduler(self) -> None:
-        if self._client.status != "running":
-            raise ResourceError(f"the scheduler {self._address} has ended: start it, and run the same command again")
-
-    def _require_worker(self) -> Dict[str, int]:
-        """Return the workers with their threads; raise `ResourceError` when there has been none for too long."""
-        if self._local is not None:
-            self._local.mend()
-        workers = self._workers()
-        self._looked = time.monotonic()
-        if workers:
-            self._seen = self._looked
-        elif self._looked - self._seen > PATIENCE:
-            raise ResourceError(
-                f"the scheduler {self._address} has had no worker for {PATIENCE:.0f} s: start workers, and run the "
-                "same command again"
-            )
-        return workers
-
-    def _wait_for_workers(self, number: int = 1) -> Dict[str, int]:
-        while True:
-            self._require_scheduler()
-            workers = self._require_worker()
-            if len(workers) >= number:
-                return workers
-            time.sleep(POLL)
-
-    def _workers(self) -> Dict[str, int]:
-        """Ask for the workers; return what was last known when the scheduler does not answer soon."""
-        scheduler = self._client.scheduler
-
-        async def asked() -> Dict[str, int]:
-            try:
-                known: Dict[str, int] = await asyncio.wait_for(scheduler.ncores(), ANSWER_SECONDS)  # type: ignore[union-attr]
-            except (OSError, asyncio.TimeoutError):
-                return self._known
-            return known
-
-        self._known = self._client.sync(asked)
-        self._require_scheduler()
-        return self._known
-
-    def _refuse_others(self, here: Dict[str, str], packages: Sequence[str]) -> None:
-        if self._local is not None:
-            return
-        for worker, there in self._client.run(versions, packages, on_error="return").items():
-            if isinstance(there, ModuleNotFoundError):
-                raise InputError(f"worker {worker} has no {there.name}: {SAME}")
-            if isinstance(there, Exception):
-                raise InputError(f"worker {worker} cannot say its versions ({there}): {SAME}")
-            refuse_others(worker, there, here)
-
-    def _on_all_workers(self, key: str) -> None:
-        """Let the workers forget a work, but do not wait long for one that does not answer."""
-        asking = threading.Thread(target=self._client.run, args=(forget, key), kwargs={"on_error": "ignore"})
-        asking.daemon = True
-        asking.start()
-        asking.join(1.5)
+_clients: "Dict[Tuple[int, Optional[str]], Client]" = {}
 
 
 @contextmanager
-def connected(workers: int, scheduler: Optional[str]) -> Iterator[Cluster]:
-    """Connect to a cluster, and disconnect behind the block.
-
-    In a block of `connected`, the same cluster is given again to whoever asks for one like it.
+def connected(workers: int, scheduler: Optional[str]) -> "Iterator[Client]":
+    """Yield a Dask client; nested calls with equal arguments share it.
 
     Parameters
     ----------
     workers : int
-        Processes of a cluster of this machine, if no other is named.
+        Number of local worker processes, with one thread each. Ignored if `scheduler` is given.
     scheduler : str, optional
-        Address of the cluster's scheduler. A certificate for `tls://` is that of Dask's configuration.
+        Address of the scheduler of a running cluster. TLS certificates are taken from Dask's configuration.
 
     Raises
     ------
     InputError
-        Dask is not installed.
+        Dask is not installed, or a worker runs other package versions than this process.
     UpstreamError
         No scheduler answers at the address.
     ResourceError
-        The cluster has no worker.
+        The workers have not started.
     """
-    if is_open(workers, scheduler):
-        yield next(cluster for asked, cluster in _open if asked == (workers, scheduler))
+    key = workers, scheduler
+    if key in _clients:
+        yield _clients[key]
         return
     require_dask("--workers" if scheduler is None else "--scheduler")
-    with quiet(), ExitStack() as stack:
-        security, local, address = None, None, scheduler or ""
-        if scheduler is None:
-            address, security, local = stack.enter_context(local_cluster(workers))
-        client = _client(address, security)
-        # What is computed is here by then, so a scheduler that does not answer is no error any more.
-        stack.callback(at_most, CLOSING_SECONDS, lambda: client.close(timeout=CLOSING_SECONDS))
-        cluster = Cluster(client, address, local)
-        _open.append(((workers, scheduler), cluster))
-        try:
-            yield cluster
-        finally:
-            _open.remove(((workers, scheduler), cluster))
+    _configure()
+    with ExitStack() as stack:
+        client = _local_client(workers, stack) if scheduler is None else _remote_client(scheduler, stack)
+        _clients[key] = client
+        stack.callback(_clients.pop, key)
+        yield client
 
 
-def is_open(workers: int, scheduler: Optional[str]) -> bool:
-    """Whether a block of `connected` with these arguments is at work."""
-    return any(asked == (workers, scheduler) for asked, _ in _open)
+def results(
+    client: "Client", prepare: Callable[[S, int], T], call: Callable[[T, A], R], shared: S, arguments: Iterable[A]
+) -> Iterator[R]:
+    """Compute calls on the workers and yield their results in the order of the arguments.
+
+    Dask repeats the calls of a worker that terminates. `prepare` and `call` must be importable by the workers.
+
+    Parameters
+    ----------
+    client : Client
+    prepare : callable
+        Called once per worker with `shared` and the worker's number of threads; returns the state for its calls.
+    call : callable
+        Called with that state and an argument. Calls on one worker do not overlap.
+    shared : object
+        Data that all calls need; sent once to each worker.
+    arguments : iterable
+        Consumed lazily, a few arguments ahead of the results.
+
+    Raises
+    ------
+    ResourceError
+        Several workers terminated during the same call, no worker is left, or the scheduler has terminated.
+    InputError
+        A worker lacks a package.
+    Exception
+        An exception raised by `prepare` or `call`.
+    """
+    from snnb.cluster.worker import Work, compute
+
+    work = Work(uuid.uuid4().hex, prepare, call, shared)
+    client.register_worker_plugin(work)
+    pending: Deque[Future] = deque()
+    try:
+        for argument in arguments:
+            pending.append(client.submit(compute, work.name, argument, pure=False))
+            if len(pending) >= CALLS_PER_THREAD * sum(client.ncores().values()):
+                yield _result(client, pending.popleft())
+        while pending:
+            yield _result(client, pending.popleft())
+    finally:
+        with suppress(Exception):  # the scheduler may have terminated
+            client.unregister_worker_plugin(work.name)
 
 
-_open: List[Tuple[Tuple[int, Optional[str]], Cluster]] = []
+def _result(client: "Client", future: "Future") -> R:
+    from distributed import CancelledError, KilledWorker
+
+    try:
+        while True:
+            try:
+                result: R = future.result(timeout=WORKER_SECONDS)
+                return result
+            except TIMEOUTS:
+                if future.done():  # raised by the call
+                    raise
+                if not client.ncores():
+                    raise ResourceError("no workers are left; start workers and repeat the command") from None
+    except KilledWorker:
+        raise ResourceError(
+            "several workers terminated during the same call, probably out of memory; use fewer --workers, or workers "
+            "with more memory"
+        ) from None
+    except CancelledError:
+        raise ResourceError("the Dask scheduler has terminated; start it and repeat the command") from None
+    except ModuleNotFoundError as error:
+        raise InputError(f"a worker has no package {error.name}; {SAME_ENVIRONMENT}") from error
 
 
-def _client(address: str, security: "Optional[Security]") -> "Client":
+def _configure() -> None:
+    """Configure Dask: no log messages or warnings on the terminal (except with `--verbose`), and time to restart."""
     import dask
+
+    dask.config.set({"distributed.deploy.lost-worker-timeout": WORKER_SECONDS})
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
+        # Read when distributed is imported, so a program that has imported it keeps its own logging.
+        dask.config.set({"distributed.logging": dict.fromkeys(names, "critical")})
+        warnings.filterwarnings("ignore", module="distributed")
+
+
+def _local_client(workers: int, stack: ExitStack) -> "Client":
+    from distributed import Client, LocalCluster
+
+    cluster = LocalCluster(
+        n_workers=0,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        memory_limit=0,  # do not spill to disk
+        silence_logs=logging.CRITICAL,
+        preload=IGNORE_CTRL_C,
+    )
+    stack.callback(_close, cluster)
+    client = stack.enter_context(Client(cluster, set_as_default=False))
+    cluster.scale(workers)
+    try:
+        client.wait_for_workers(workers, timeout=WORKER_SECONDS)
+    except TIMEOUTS:
+        raise ResourceError(
+            f"{workers} worker processes have not started in {WORKER_SECONDS} s; use fewer --workers; in a script, call "
+            "snnb under `if __name__ == '__main__':`, since workers import the script"
+        ) from None
+    return client
+
+
+def _close(cluster: "LocalCluster") -> None:
+    with suppress(*TIMEOUTS):
+        cluster.close(timeout=CLOSE_SECONDS)
+
+
+def _remote_client(scheduler: str, stack: ExitStack) -> "Client":
     from distributed import Client
 
-    if security is None and address.startswith("tls://") and not dask.config.get("distributed.comm.tls.client.cert"):
-        raise InputError(
-            f"{address} needs a certificate, and Dask's configuration names none: set distributed.comm.tls.ca-file, "
-            "distributed.comm.tls.client.cert and distributed.comm.tls.client.key"
-        )
     try:
-        # In the main thread, an interrupted client would wait in its __del__ for a scheduler that does not answer.
-        return interruptible(lambda: Client(address, security=security, timeout=CONNECT_SECONDS, set_as_default=False))
-    except (OSError, asyncio.TimeoutError) as error:
-        reason = " ".join(str(error).split())
+        client = stack.enter_context(Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False))
+    except (OSError, *TIMEOUTS, TypeError, ValueError) as error:  # the last two: certificates, protocol
         raise UpstreamError(
-            f"no Dask scheduler answers at {address} ({reason}); start one with `dask scheduler`"
+            f"no connection to a Dask scheduler at {scheduler} ({error}); start one with `dask scheduler`"
         ) from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"what answers at {address} is no Dask scheduler of this version ({error}): {SAME}") from error
+    try:
+        client.wait_for_workers(1, timeout=WORKER_SECONDS)
+    except TIMEOUTS:
+        raise ResourceError(
+            f"no worker has registered with the scheduler {scheduler} in {WORKER_SECONDS} s; start workers with "
+            f"`dask worker {scheduler}`"
+        ) from None
+    _require_equal_versions(client)
+    return client
+
+
+def _require_equal_versions(client: "Client") -> None:
+    versions = client.get_versions(packages=["snnb", "numba"])
+    here = versions["client"]["packages"]
+    for worker, reply in versions["workers"].items():
+        for name in COMPARED:
+            expected, found = (_release(name, packages[name]) for packages in (here, reply["packages"]))
+            if found != expected:
+                raise InputError(f"worker {worker} has {name} {found}, this process {expected}; {SAME_ENVIRONMENT}")
+
+
+def _release(name: str, version: Optional[str]) -> Optional[str]:
+    """Return a version; of Python only major and minor, since patch releases compute the same results."""
+    return ".".join(version.split(".")[:2]) if name == "python" and version else version

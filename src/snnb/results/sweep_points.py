@@ -102,12 +102,12 @@ def _simulated(
     run: RunDirectory, given: Dict[str, Dict[str, object]], asked: Asked, stack: ExitStack, say: Say, bar: Bar
 ) -> str:
     """Simulate and return the stamp; the cluster, if there is to be one, stays for the next point."""
-    from snnb.cluster.connect import connected, is_open
+    from snnb.cluster.connect import connected
 
     bring_up_to_date(run, parse.KIND.name, given, say=say, bar=bar)
     params = cast("simulate.SimulateParams", asked[simulate.KIND.name])
     shared = params.workers, params.scheduler
-    if shared != (1, None) and not is_open(*shared):
+    if shared != (1, None):
         stack.enter_context(connected(*shared))
     return bring_up_to_date(run, simulate.KIND.name, given, say=say, bar=bar)[-1].result.directory.name
 

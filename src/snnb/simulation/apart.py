@@ -1,4 +1,4 @@
-"""The spike counts of each class, and of each bin of time: what the sums of a simulation are made of."""
+"""Spike counts by class (`--by class`) and by time bin (`--bins`)."""
 
 import shutil
 import zipfile
@@ -18,9 +18,15 @@ Arrays = Iterator[Tuple[str, np.ndarray]]
 
 
 def require_room(job: Job, classes: Optional[int], target: Path) -> None:
-    """Raise `ResourceError` where memory or disk cannot hold the counts of `classes` classes, or of the bins.
+    """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins.
 
-    In memory are the counts of all classes that have samples, or of all bins, and those of a population once more.
+    Parameters
+    ----------
+    job : Job
+    classes : int, optional
+        Number of classes of the data set.
+    target : Path
+        Existing directory of the result.
     """
     settings, nodes = job.settings, job.network.neurons + job.network.input.size
     rows = {
@@ -34,29 +40,29 @@ def require_room(job: Job, classes: Optional[int], target: Path) -> None:
             if need > there:
                 raise ResourceError(
                     f"{option}: {number:,} counts of each of {nodes:,} neurons take {need / 1e9:,.1f} GB, there are "
-                    f"{there / 1e9:,.1f} GB of {where}: leave it out, or ask for fewer"
+                    f"{there / 1e9:,.1f} GB of {where}; omit the option, or give a smaller number"
                 )
 
 
 def write_by_class(
     path: Path, job: Job, totals: Totals, x: np.ndarray, y: np.ndarray, class_names: Sequence[str]
 ) -> None:
-    """Write `spike_counts_by_class.npz`: what `write_sums` writes, with the classes as the first axis of each array.
+    """Write `spike_counts_by_class.npz`: the arrays of `write_sums` with the class as first axis.
 
-    Beside them stand `class_names` and `samples_by_class`, int64, shape (classes,).
+    The file also has `class_names` and `samples_by_class`, int64, shape (classes,).
 
     Parameters
     ----------
     path : Path
     job : Job
     totals : Totals
-        Of all its samples, with the sums of each class.
+        Sums over all samples, and those of each class.
     x : ndarray, shape (samples, height, width, channels)
-        Their pictures, before they are scaled.
+        Images, before scaling.
     y : ndarray of int64, shape (samples,)
-        Their class ids.
+        Class ids.
     class_names : sequence of str
-        Of all classes. One without samples has zeros.
+        Names of all classes. The counts of a class without samples are zero.
     """
     classes, steps = len(class_names), job.settings.counted_steps
 
@@ -76,23 +82,23 @@ def write_by_class(
                 by_class[of] = counts[population.name]
             yield population.name, by_class
 
-    stated = {"class_names": np.array(class_names, np.str_), "samples_by_class": np.bincount(y, minlength=classes)}
-    _write(path, arrays(), {**scalars(job, totals), **stated})
+    metadata = {"class_names": np.array(class_names, np.str_), "samples_by_class": np.bincount(y, minlength=classes)}
+    _write(path, arrays(), {**scalars(job, totals), **metadata})
 
 
 def write_by_bin(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
-    """Write `spike_counts_by_bin.npz`: what `write_sums` writes, with the bins of time as the first axis of each array.
+    """Write `spike_counts_by_bin.npz`: the arrays of `write_sums` with the time bin as first axis.
 
-    Beside them stands `bin_edges`, int64, shape (bins + 1,): bin i has the steps from edge i up to the next edge.
+    The file also has `bin_edges`, int64, shape (bins + 1,): bin i covers time steps bin_edges[i] to bin_edges[i + 1] - 1.
 
     Parameters
     ----------
     path : Path
     job : Job
     totals : Totals
-        Of all its samples, with the sums of each bin.
+        Sums over all samples, and those of each bin.
     x : ndarray, shape (samples, height, width, channels)
-        Their pictures, before they are scaled.
+        Images, before scaling.
     """
     edges = np.array(job.settings.bin_edges)
 
@@ -111,10 +117,10 @@ def write_by_bin(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
     _write(path, arrays(), {**scalars(job, totals), "bin_edges": edges})
 
 
-def _write(path: Path, arrays: Arrays, stated: Dict[str, object]) -> None:
-    """Write the format of `numpy.savez`, one array in memory at a time."""
+def _write(path: Path, arrays: Arrays, metadata: Dict[str, object]) -> None:
+    """Write the format of `numpy.savez` with one array in memory at a time."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, values in arrays:
             write_member(archive, name, values)
-        for name, value in stated.items():
+        for name, value in metadata.items():
             write_member(archive, name, np.asarray(value))

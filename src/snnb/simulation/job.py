@@ -1,4 +1,4 @@
-"""A simulation as blocks of samples, each of which any process can work on."""
+"""A simulation as blocks of samples that are independent of each other."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,30 +16,30 @@ from snnb.simulation.quality import Classification, Reconstruction, Scorer
 from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.totals import Totals
 
-# Threads of the engine `event` wait for each other at the end of a block, so each should have this many samples of it,
+# The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
 EVENT_SAMPLES = 10
-# unless all of them together have more neurons than this.
+# but at most this many neurons.
 EVENT_NEURONS = 20_000_000
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is simulated, and how, but for the samples.
+    """Network and settings of a simulation, without the samples.
 
     Attributes
     ----------
     parsed : Path
-        The parsed model's file.
+        File of the parsed model.
     network : Network
-        What stands in it.
+        Network read from that file.
     settings : SimulationSettings
     engine : {"toolbox", "tensorflow", "torch", "event"}
     scale : float
-        A pixel is value / scale.
+        Divisor from stored values to pixels in [0, 1].
     classifies : bool
-        Whether the output is a class; a reconstruction of the picture otherwise.
+        Whether the output is a class; otherwise it is a reconstruction of the image.
     output_scale : float
-        Activation of the trained network's output that 1 stands for in the parsed one (a reconstruction's unit).
+        Activation of the trained network's output that corresponds to 1 in the parsed network (for reconstructions).
     """
 
     parsed: Path
@@ -51,7 +51,15 @@ class Job:
     output_scale: float
 
     def block(self, workers: int, threads: int) -> int:
-        """Return how many samples are a block (fewer in the last) for so many workers, each with so many threads."""
+        """Return the number of samples in a block; the last block may have fewer.
+
+        Parameters
+        ----------
+        workers : int
+            Number of processes that simulate.
+        threads : int
+            Threads of each process.
+        """
         if self.engine == "toolbox":
             return self.settings.samples
         block = batch_of(self.network)
@@ -60,18 +68,18 @@ class Job:
         return min(block, -(-self.settings.samples // workers))
 
     def blocks(self, workers: int, threads: int) -> List[slice]:
-        """Return the samples of each block."""
+        """Return the sample ranges of the blocks; see `block` for the parameters."""
         block, samples = self.block(workers, threads), self.settings.samples
         return [slice(first, min(first + block, samples)) for first in range(0, samples, block)]
 
     def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
-        """Return pictures as float32.
+        """Return images as float32 in [0, 1].
 
         Parameters
         ----------
         values : ndarray, shape (samples, height, width, channels)
         first : int
-            Number of the first of these samples, for the message.
+            Index of the first sample, for the error message.
 
         Raises
         ------
@@ -89,22 +97,29 @@ class Job:
         return pixels
 
     def scorer(self, pixels: np.ndarray, y: np.ndarray) -> Scorer:
-        """Return what scores the output for these pictures, of the class ids `y`."""
+        """Return the scorer of the output.
+
+        Parameters
+        ----------
+        pixels : ndarray of float32, shape (samples, height, width, channels)
+        y : ndarray of int64, shape (samples,)
+            Class ids.
+        """
         if not self.classifies:
             return Reconstruction(pixels, self.settings.threshold * self.output_scale, self.output_scale)
         return Classification(y, self.network.output.size)
 
 
 class Runner:
-    """Works on blocks of a job, in the process it was made in.
+    """Simulates blocks of a job in this process.
 
     Parameters
     ----------
     job : Job
     threads : int
-        How many the engine may use, if it shares samples among threads.
+        Threads that the engine may use, if it distributes samples among threads.
     progress : Progress, optional
-        For an engine that tells by itself how many samples are done.
+        Called by an engine that reports samples (the toolbox).
     """
 
     def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
@@ -118,13 +133,13 @@ class Runner:
         Parameters
         ----------
         first : int
-            Number of the block's first sample in the job.
+            Index of the block's first sample in the job.
         values : ndarray, shape (samples, height, width, channels)
-            Its pictures, before they are scaled.
+            Images, before scaling.
         y : ndarray of int64, shape (samples,)
-            Their class ids.
+            Class ids.
         tick : callable
-            Told each number of steps that were just done.
+            Called with the number of time steps simulated since the last call.
         """
         settings = self._job.settings
         number = settings.first + first
@@ -148,7 +163,7 @@ class Runner:
 
 
 def _by_class(counts: Dict[str, np.ndarray], y: np.ndarray) -> Dict[int, Dict[str, np.ndarray]]:
-    """Return by class of those in `y` the counts, summed over its samples."""
+    """Return the counts summed over the samples of each class in `y`."""
     return {
         int(of): {name: counted[y == of].sum(axis=0, dtype=np.int64) for name, counted in counts.items()}
         for of in np.unique(y)

@@ -1,6 +1,6 @@
-"""The parts of the format `parts`: some edges of a projection each, written side by side by several threads.
+"""Parts of the format `parts`: ranges of the edges of a projection, written by several threads.
 
-The loops that generate edges and Arrow's writer both work without Python's lock, so that threads share the work.
+The loops that generate edges and Arrow's writer release the GIL.
 """
 
 import threading
@@ -16,12 +16,12 @@ from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 
 PART = 1 << 24  # edges in a part, about 270 MB
-ROWS = 1 << 18  # in a row group: what a thread holds at a time
+ROWS = 1 << 18  # in a row group, which a thread holds in memory
 
 
 @dataclass(frozen=True)
 class Part:
-    """The edges of some sources of a projection: by index in the population, from `start` to before `stop`."""
+    """The edges of the sources `start` to `stop - 1` of a projection, by index in the population."""
 
     name: str
     projection: GraphProjection
@@ -30,7 +30,7 @@ class Part:
 
     @property
     def edges(self) -> int:
-        """Number of them."""
+        """Number of edges."""
         return int(self.projection.out_degrees[self.start : self.stop].sum())
 
 
@@ -41,18 +41,28 @@ def write_side_by_side(
     request: Request,
     threads: int,
     add: Callable[[int], None],
-    stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Write parts with several threads; `add` is told the edges of each, and none is begun once `stopped`."""
+    """Write parts with several threads.
+
+    Parameters
+    ----------
+    graph : SynapseGraph
+    path : Path
+        Existing directory of the parts.
+    parts : sequence of Part
+    request : Request
+    threads : int
+    add : callable
+        Called with the number of edges of each part that is complete.
+    """
     scale = request.rate_scale(graph)
-    for projection in graph.projections:  # what is read when it is first asked for: not by several threads at once
+    for projection in graph.projections:  # lazily read attributes: not from several threads
         projection.source.edge_rate(scale)
         projection.edges_of(0, 1)
     failed = threading.Event()
     with ThreadPoolExecutor(threads) as pool:
         pending: Dict[Future[None], Part] = {
-            pool.submit(_write_part, graph, path, part, request, lambda: failed.is_set() or stopped()): part
-            for part in parts
+            pool.submit(_write_part, graph, path, part, request, failed): part for part in parts
         }
         try:
             while pending:
@@ -76,10 +86,10 @@ def parts_of(graph: SynapseGraph) -> Iterator[Part]:
 
 
 def _ranges(projection: GraphProjection, edges: int) -> List[Tuple[int, int]]:
-    """Cut the sources into ranges of at most so many edges, where one has no more."""
+    """Divide the sources into ranges of at most `edges` edges; a source with more has a range to itself."""
     cut = list(ranges(projection.out_degrees, edges))
     joined = [cut[0]]
-    for start, stop in cut[1:]:  # `ranges` cuts after so many neurons too
+    for start, stop in cut[1:]:  # `ranges` also limits the number of neurons
         if int(projection.out_degrees[joined[-1][0] : stop].sum()) <= edges:
             joined[-1] = joined[-1][0], stop
         else:
@@ -87,7 +97,7 @@ def _ranges(projection: GraphProjection, edges: int) -> List[Tuple[int, int]]:
     return joined
 
 
-def _write_part(graph: SynapseGraph, path: Path, part: Part, request: Request, stopped: Callable[[], bool]) -> None:
+def _write_part(graph: SynapseGraph, path: Path, part: Part, request: Request, failed: threading.Event) -> None:
     arrow, parquet = load_library()
     scale = request.rate_scale(graph)
     projection = part.projection
@@ -95,7 +105,7 @@ def _write_part(graph: SynapseGraph, path: Path, part: Part, request: Request, s
     schema = edge_schema(arrow, graph, request)
     with parquet.ParquetWriter(str(path / part.name), schema, **OPTIONS) as writer:
         for start, stop in ranges(projection.out_degrees[part.start : part.stop], ROWS):
-            if stopped():
+            if failed.is_set():
                 return
             batch = projection.edges_of(part.start + start, part.start + stop)
             edge = batch.edge if scale == 1 else rate[batch.source - projection.source.first] * batch.weight

@@ -1,4 +1,4 @@
-"""`parts`: parquet in parts by projection, for DuckDB, Spark, Dask, Polars; by threads here, or on a cluster."""
+"""Format `parts`: Parquet files by projection for DuckDB, Spark, Dask, Polars, written by threads or a cluster."""
 
 import csv
 from pathlib import Path
@@ -15,7 +15,15 @@ COLUMNS = ("file", "source", "target", "edges", "first_source_id", "last_source_
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: parts of its edges, their index, the nodes; see `Format`."""
+    """Write the parts, their index and the nodes.
+
+    Parameters
+    ----------
+    graph : SynapseGraph
+    path : Path
+        Directory to create.
+    request : Request
+    """
     path.mkdir()
     write_nodes(graph, path, request)
     parts = list(parts_of(graph))

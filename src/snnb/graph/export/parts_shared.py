@@ -1,14 +1,11 @@
-"""`parts`, written by the workers of a cluster, which must see the folder and the graph under the same names."""
+"""Write the format `parts` with the workers of a Dask cluster, on a file system that all of them share."""
 
 import dataclasses
-import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, List, Sequence
 
-from snnb.cluster.connect import connected
-from snnb.cluster.work import Stopped, Work
+from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError
 from snnb.core.progress import silent
 from snnb.graph.export.part import Part, parts_of, write_side_by_side
@@ -16,29 +13,25 @@ from snnb.graph.export.request import Request
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
 
-SIGN = ".seen-by-all"
-
 
 @dataclass(frozen=True)
 class _Export:
-    """What a worker must know.
+    """Data that every worker needs.
 
     Attributes
     ----------
     graph : Path
+        File of the graph.
     digest : str
-        SHA-256 of the graph's file.
+        SHA-256 of that file.
     folder : Path
-        Where the parts are written.
-    sign : str
-        What stands in a file there, so that a worker knows that it is this very folder.
+        Directory of the parts.
     request : Request
     """
 
     graph: Path
     digest: str
     folder: Path
-    sign: str
     request: Request
 
 
@@ -53,71 +46,57 @@ class _Opened:
 def write_on_cluster(
     graph: SynapseGraph, folder: Path, parts: Sequence[Part], request: Request, add: Callable[[int], None]
 ) -> None:
-    """Let the workers of a cluster write parts.
+    """Write parts with the workers of a cluster.
 
     Parameters
     ----------
     graph : SynapseGraph
     folder : Path
-        Where the parts are written; it exists.
+        Existing directory of the parts.
     parts : sequence of Part
-        In the order in which they are begun.
+        In the order in which they are started.
     request : Request
-        Whose options name the scheduler.
+        Its options name the scheduler.
     add : callable
-        Told the edges of each part that is written.
+        Called with the number of edges written since the last call.
 
     Raises
     ------
     InputError
-        A worker does not see the graph or the folder.
+        A worker cannot read the graph or see the folder.
     """
-    place = {part.name: i for i, part in enumerate(parts_of(graph))}
+    index = {part.name: i for i, part in enumerate(parts_of(graph))}
     export = _Export(
-        graph.path.resolve(),
-        sha256_of(graph.path),
-        folder.resolve(),
-        secrets.token_hex(16),
-        dataclasses.replace(request, progress=silent),
+        graph.path.resolve(), sha256_of(graph.path), folder.resolve(), dataclasses.replace(request, progress=silent)
     )
-    sign = folder / SIGN
-    sign.write_text(export.sign)
-    with connected(1, request.options.scheduler) as cluster:
-        work = Work(export, _opened, _write, ("pyarrow", "numba", "llvmlite"))
-        each = max(1, min(cluster.threads, -(-len(parts) // cluster.size)))
-        calls = [parts[i : i + each] for i in range(0, len(parts), each)]
-        for edges in cluster.results(work, ([place[part.name] for part in call] for call in calls)):
+    with connected(1, request.options.scheduler) as client:
+        threads = client.ncores().values()
+        each = max(1, min(max(threads), -(-len(parts) // len(threads))))
+        calls = ([index[part.name] for part in parts[i : i + each]] for i in range(0, len(parts), each))
+        for edges in results(client, _open, _write, export, calls):
             add(edges)
-    sign.unlink()
 
 
-def _opened(export: _Export, threads: int) -> _Opened:
-    """Open the graph in a worker, once it is sure that it sees the same files."""
-    seen = ""
-    with suppress(OSError):
-        seen = (export.folder / SIGN).read_text()
-    if seen != export.sign:
+def _open(export: _Export, threads: int) -> _Opened:
+    """Open the graph in a worker; raise `InputError` unless the worker sees the same files."""
+    if not export.folder.is_dir():
         raise InputError(
-            f"a worker of the cluster does not see {export.folder.parent.parent}; give --output in a folder that all "
-            "workers share, under one path"
+            f"a worker of the cluster does not see {export.folder.parent.parent}; give --output in a directory that "
+            "all workers share under the same path"
         )
-    try:
-        same = sha256_of(export.graph) == export.digest
-    except OSError:
-        same = False
-    if not same:
+    if not export.graph.is_file() or sha256_of(export.graph) != export.digest:
         raise InputError(
-            f"a worker of the cluster does not see {export.graph}; put the run into a folder that all workers share, "
-            "under one path"
+            f"a worker of the cluster does not see {export.graph}; put the run into a directory that all workers share "
+            "under the same path"
         )
     graph = SynapseGraph.open(export.graph)
     return _Opened(export, graph, list(parts_of(graph)), threads)
 
 
-def _write(opened: _Opened, numbers: List[int], stopped: Stopped) -> int:
+def _write(opened: _Opened, numbers: List[int]) -> int:
+    """Write parts in a worker; return the number of their edges."""
     parts = [opened.parts[number] for number in numbers]
-    done: List[int] = []
     write_side_by_side(
-        opened.graph, opened.export.folder, parts, opened.export.request, opened.threads, done.append, stopped
+        opened.graph, opened.export.folder, parts, opened.export.request, opened.threads, lambda edges: None
     )
-    return sum(done)
+    return sum(part.edges for part in parts)
