@@ -97,7 +97,8 @@ def test_an_error_is_json_too_when_json_is_asked_for(tmp_path):
 
 
 def test_a_bug_shows_its_traceback_only_when_asked(tmp_path):
-    code = "from snnb.pipeline import open_run as r; r.identify_model = lambda *_: 1 / 0; from snnb.cli.app import app; app()"
+    broken = "from snnb.pipeline import open_run; open_run.identify_model = lambda *_: 1 / 0; "
+    code = f"{broken}from snnb.cli.app import app; app()"
     plain = snnb("train", "--model", "mini_network", cwd=tmp_path, code=code)
     verbose = snnb("train", "--model", "mini_network", "--verbose", cwd=tmp_path, code=code)
     assert plain.returncode == verbose.returncode == 1
