@@ -114,7 +114,8 @@ docs: setup ## write the command reference, the keywords of snnb.Run and the REA
 	touch $@
 
 # Not quietly: then mkdocs counts no warnings. The variable silences what the theme's authors tell about a coming version of mkdocs.
-site: .venv-site/ready ## write the documentation as a site to site/; a warning fails it
+site: setup .venv-site/ready ## write the documentation, with the JSON schemas of the commands, as a site to site/; a warning fails it
+	$(BIN)/python docs/make_cli_reference.py --schemas
 	NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --strict
 	@echo "site/index.html"
 

@@ -1,8 +1,12 @@
-"""Write docs/cli.md and docs/schemas/ from the commands themselves; tests fail when they are old. By `make docs`."""
+"""Write docs/cli.md from the commands (`make docs`), or with `--schemas` their JSON schemas (`make site`).
+
+The schemas, in docs/schemas/, are not in the repository. A test fails when docs/cli.md is out of date.
+"""
 
 import json
+import sys
 from pathlib import Path
-from typing import Dict, List
+from typing import List
 
 import typer
 from click import Choice, Command, Context, Group, Option, Parameter
@@ -17,9 +21,9 @@ HEAD = """# Commands
 Written by `make docs` from the commands themselves. Every option is also an environment variable, named in the table;
 an option on the command line wins. A variable that begins with a command's name and is no option of it is refused.
 
-With `--json` a command prints one JSON document on stdout. Below the options of each command are the document's keys
-and its JSON schema (2020-12); a test holds what every command prints against it. A command that fails prints an object
-with `error`, the line that is also on stderr, and `exit_code` instead.
+With `--json` a command prints one JSON document on stdout, whose keys are listed below the options of the command.
+`make site` writes the JSON schemas (2020-12) of these documents to `site/schemas/COMMAND.json`. A command that fails
+prints an object with `error`, the line that is also on stderr, and `exit_code` instead.
 """
 
 
@@ -51,17 +55,11 @@ def section(name: str, command: Command) -> List[str]:
 
 
 def printed(name: str) -> List[str]:
-    """Return what is said of the document of `--json`: its keys, and where the whole schema is."""
+    """Return the sentence that lists the keys of the document of `--json`."""
     schema = schema_of(name)
     of = schema["$defs"][schema["items"]["$ref"].split("/")[-1]] if "items" in schema else schema
     keys = ", ".join(f"`{key}`" for key in of["properties"])
-    many = "a list, each with" if "items" in schema else "an object with"
-    return [f"\n`--json` prints {many} {keys}: [schema](schemas/{name}.json)."]
-
-
-def schemas() -> Dict[str, str]:
-    """Return the schema of every command that prints JSON, as text, by the name of its file."""
-    return {f"{name}.json": json.dumps(schema_of(name), indent=1, ensure_ascii=False) + "\n" for name in DOCUMENTS}
+    return [f"\n`--json` prints {'a list, each with' if 'items' in schema else 'an object with'} {keys}."]
 
 
 def reference() -> str:
@@ -71,9 +69,10 @@ def reference() -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(reference(), encoding="utf-8")
-    SCHEMAS.mkdir(exist_ok=True)
-    for old in SCHEMAS.glob("*.json"):
-        old.unlink()
-    for name, text in schemas().items():
-        (SCHEMAS / name).write_text(text, encoding="utf-8")
+    if "--schemas" in sys.argv:
+        SCHEMAS.mkdir(exist_ok=True)
+        for name in DOCUMENTS:
+            text = json.dumps(schema_of(name), indent=1, ensure_ascii=False)
+            (SCHEMAS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    else:
+        TARGET.write_text(reference(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What `--json` prints, as a type for each command. `make docs` writes their JSON schemas to docs/schemas/.
+"""What `--json` prints, as a type for each command. `make site` writes their JSON schemas to schemas/ of the site.
 
 Importing this module imports what the types are made of, so commands do not.
 """
