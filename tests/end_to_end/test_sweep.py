@@ -181,10 +181,11 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
     assert head.split() == ["samples", "duration", "simulation", "ANN", "SNN", "(95", "%)", "spikes", "operations"]
     assert max(map(len, [head, *lines[:2]])) < 110
     for row, line in zip(_table(run), lines):
-        low, share, high = (f"{float(row[f'snn_accuracy{end}']):.2%}" for end in ("_low", "", "_high"))
+        low, share, high = (100 * float(row[f"snn_accuracy{end}"]) for end in ("_low", "", "_high"))
         assert line.split()[:3] == [row["samples"], row["duration"], row["simulation"]]
-        assert f"  {share} ({low} to {high})  " in line
-        assert float(line.split()[-1].replace(",", "")) == pytest.approx(float(row["synaptic_operations_per_sample"]))
+        assert f"  {share:.2f}% ({low:.1f}–{high:.1f})  " in line
+        operations = float(row["synaptic_operations_per_sample"])
+        assert float(line.split()[-1].replace(",", "")) == pytest.approx(operations, rel=1e-3)
 
 
 @pytest.mark.parametrize(

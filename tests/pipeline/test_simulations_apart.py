@@ -76,8 +76,8 @@ def test_simulations_of_several_percentiles_and_durations(run):
     assert (low_row["samples"], low_row["label"]) == (10, "short, $low$ <b>")
     assert high_row["snn_accuracy"] == opened.records_of("simulate")[high].metrics["snn_accuracy"]
     assert set(low_row) == set(document["train"])
-    (line,) = [line for line in status(run.path).splitlines() if low in line]
-    assert "made with percentile 99.9" in line
+    state_line, line = [line for line in status(run.path).splitlines() if low in line]
+    assert "made with percentile 99.9" in state_line
     assert "short, $low$ <b>" in line
     assert "duration 20" in line
     notes = [note for note in face.verify().notes if low in note or high in note]

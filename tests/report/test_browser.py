@@ -80,7 +80,8 @@ def test_nothing_is_wider_than_the_page_and_every_section_can_be_seen(page, tmp_
     assert found["wide"] == []
     assert found["size"][0] == width
     assert list(found["sections"]) == re.findall(r'<section id="(\w+)"', page)
-    assert all(0.8 * min(width, 1120) < w <= width and height > 60 for w, height in found["sections"].values())
+    narrow = 200 if width > 1000 else 0.8 * width  # some sections are side by side on a wide page
+    assert all(narrow < w <= width and height > 60 for w, height in found["sections"].values())
     picture = tmp_path / "page.png"
     subprocess.run(
         [*chromium, f"--screenshot={picture}", around.as_uri()], capture_output=True, timeout=300, check=True
