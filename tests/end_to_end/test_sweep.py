@@ -247,7 +247,7 @@ def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
     assert (run.path / name).read_text() == "mine"
     (run.path / name).unlink()
     (run.path / name).symlink_to(run.path / "manifest.yaml")
-    with pytest.raises(UsageError, match="no plain file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         _sweep(run, "seed=1")
 
 

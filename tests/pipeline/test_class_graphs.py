@@ -99,7 +99,7 @@ def test_verify_names_the_command_that_makes_a_class_again(simulated, capsys):
 def test_the_graph_of_a_class_is_taken_out_of_the_run_alone(simulated):
     run, made = simulated
     name = run.graph(class_name="9").directory.name
-    with pytest.raises(UsageError, match=rf"graphs/{name}.* made of it; give --with-dependents"):
+    with pytest.raises(UsageError, match=rf"graphs/{name}.* made from it; give --with-dependents"):
         run.remove(made.directory.name)
     assert run.remove(f"graphs/{name}").directories == [f"graphs/{name}"]
     assert not (run.path / "graphs" / name).exists()

@@ -185,7 +185,7 @@ def test_the_graph_is_that_of_the_latest_simulation_or_the_one_named(run):
     face.graph(weights_only=True)
     assert face.map(hardware="spinemap_5x5", method="sequential").record.details.graph == stamp_of(run)
     assert face.map(graph=stamp_of(run)).record.details.graph == stamp_of(run)
-    with pytest.raises(UsageError, match="--graph weights: it has no spike counts"):
+    with pytest.raises(UsageError, match="--graph weights has no spike counts"):
         face.map(graph="weights")
     with pytest.raises(UsageError, match=f"--graph 2020: not in .*; there are: {stamp_of(run)}"):
         face.map(graph="2020")
@@ -225,7 +225,7 @@ def test_a_run_without_a_mapping_is_complete(run):
         (["--hardware", "loihi", "--objective", "watts"], 2, "'watts' is not one of"),
         (["--hardware", "loihi", "--seed", "-1"], 2, "--seed"),
         (["--hardware", "loihi", "--graph", "20200101T000000Z"], 2, "--graph 20200101T000000Z: not in"),
-        (["--hardware", "loihi", "--graph", "weights"], 2, "it has no spike counts"),
+        (["--hardware", "loihi", "--graph", "weights"], 2, "has no spike counts"),
         (["--hardware", "loihi", "--graph", "../x"], 2, "--graph ../x: not in"),
         (["--repair", "20200101T000000Z"], 2, "there are: none yet"),
         (["--hardware", "loihi", "--partition", "missing"], 3, "missing: no such file"),

@@ -153,7 +153,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if given.get("allow_overfull") and given.get("partition") is None:
         raise UsageError("--allow-overfull needs --partition")
     if given.get("partition") is not None and given.get("method", "auto") != "auto":
-        raise UsageError("--partition and --method exclude each other; leave out one")
+        raise UsageError("--partition and --method exclude each other; leave out --method")
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
     read_hardware(_hardware_of(params))
     if params.method == "hypergraph" and params.partition is None:

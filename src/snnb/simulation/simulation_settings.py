@@ -56,7 +56,7 @@ class SimulationSettings(Options):
     )
     reset: Annotated[
         Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
-    ] = Field(default="subtraction", description="Reset by subtraction of the threshold, or to zero.")
+    ] = Field(default="subtraction", description="Reset by subtraction, or to zero.")
     initial_potential: float = Field(
         default=0.0,
         ge=0,
@@ -67,7 +67,7 @@ class SimulationSettings(Options):
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
         default=None, exclude=True, description="Dask cluster whose workers share the samples."
     )
-    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Samples whose spike times are recorded.")
+    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Samples with recorded spike times.")
     by: By = Field(default="all", description="Count spikes over all samples, or also for each class.")
     bins: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="Time bins with separate counts.")
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
