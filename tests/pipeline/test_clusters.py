@@ -1,5 +1,6 @@
 """`simulate` with workers: exit codes, one line of error, no process left."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,7 +16,12 @@ from snnb.stages.runs import open_run
 
 
 def _workers(process):
-    return [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with contextlib.suppress(psutil.Error):  # it has terminated
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 @pytest.fixture
@@ -23,9 +29,7 @@ def endless(run):
     """`simulate --workers 2` for hours, both workers busy, in a process group as in a terminal; and its workers."""
     options = ("--workers", "2", "--samples", "200", "--duration", "1000000", "--engine", "event", "--quiet")
     words = [sys.executable, "-m", "snnb", "simulate", "--run-dir", str(run.path), "--no-upstream", *options]
-    process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 200
     while len(_workers(process)) < 2 or min(worker.cpu_times().user for worker in _workers(process)) < 5:
         assert time.monotonic() < deadline

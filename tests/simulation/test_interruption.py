@@ -4,10 +4,8 @@ import os
 import signal
 import threading
 
-import psutil
 import pytest
 
-from snnb.interrupt import interruptible
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 
@@ -32,24 +30,7 @@ def test_ctrl_c_in_one_process(trained, tmp_path, engine):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_ctrl_c_with_several_processes(trained, tmp_path):
-    interrupt = threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT))
-    interrupt.start()
-    with pytest.raises(KeyboardInterrupt):
-        _simulate(trained, tmp_path, ENDLESS.changed(workers=2))
-    interrupt.join()
-    assert [child for child in psutil.Process().children() if "local_worker" in " ".join(child.cmdline())] == []
-    assert list(tmp_path.iterdir()) == []
-
-
 def _simulate(case, target, settings):
     simulate(
         case.parsed, target, name="n", x=case.x, y=case.y, scale=1.0, class_names=[], num_classes=10, settings=settings
     )
-
-
-def test_a_call_returns_or_raises_as_without_the_thread():
-    assert interruptible(lambda: 3) == 3
-    with pytest.raises(ZeroDivisionError):
-        interruptible(lambda: 1 // 0)

@@ -4,12 +4,10 @@ Sources that reach the same groups form a *set*. A set has target groups, a numb
 take on each core that it reaches), and for each group the spikes of its neurons among those sources.
 """
 
-from functools import partial
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.interrupt import interruptible
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach import Marks, Reached, reached
 
@@ -92,11 +90,11 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contract
         connections = [c for projection in network.projections_from(population) for c in projection.connections]
         if not connections:
             continue
-        found = interruptible(partial(reached, connections, group, network.first, marks))
+        found = reached(connections, group, network.first, marks)
         placed = population.first >= network.first
         own = group[network.part(population)] if placed else np.empty(0, np.int32)
         counts = network.counts[network.part(population)] if placed else np.empty(0, np.int64)
-        part = interruptible(partial(_part, found, own, counts, groups))
+        part = _part(found, own, counts, groups)
         parts.append(part._replace(source_set=part.source_set + sets))
         sets += part.axons.size
     axons, degrees, target, source_set, source, weight = (np.concatenate(values) for values in zip(*parts))

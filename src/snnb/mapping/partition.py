@@ -1,13 +1,14 @@
 """A core for each neuron: the methods, and the best of what they give."""
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
 from snnb.errors import InputError
-from snnb.interrupt import in_parallel, interruptible
 from snnb.mapping import kahypar
 from snnb.mapping.contracted import Contracted, contract
 from snnb.mapping.groups import grouped
@@ -18,7 +19,10 @@ from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.search import Search
 from snnb.mapping.sequential import sequential
 from snnb.mapping.traffic import connectivity, usage
+from snnb.processors import processors
 from snnb.progress import Progress, Say, silent
+
+T = TypeVar("T")
 
 MOST_NEURONS = 100_000  # that are placed one by one
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
@@ -203,13 +207,28 @@ def _searched(
     total = 3 * len(numbers)  # at most
     starts = _starts(net, limits, numbers, first, seed, warn)
     searches = (partial(_improved, net, start, cores, limits, seed) for cores, start in starts)
-    for number, found in enumerate(in_parallel(searches)):
+    for number, found in enumerate(_in_parallel(searches)):
         progress(min(number + 1, total), total)
         for core, cost in found:
             if cost < lowest:
                 best, lowest = core, cost
     progress(total, total)
     return best
+
+
+def _in_parallel(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Yield the results of calls in order, computing as many at a time as there are processors."""
+    pool = ThreadPoolExecutor(processors())
+    pending: Deque[Future[T]] = deque()
+    try:
+        for call in calls:
+            pending.append(pool.submit(call))
+            if len(pending) >= processors():
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=False)  # an interruption does not wait for the calls at work
 
 
 def _numbers_of_cores(net: Contracted, limits: Limits, most: int, used: int) -> Iterator[int]:
@@ -226,7 +245,7 @@ def _starts(
     """Yield numbers of cores and mappings to start from, Mt-KaHyPar's and the sequential one; they may break limits."""
     seeds = range(seed, seed + (2 if net.groups <= FEW_GROUPS else 1))
     if kahypar.available() and net.groups > 1:
-        graph = interruptible(lambda: kahypar.hypergraph(net, limits))
+        graph = kahypar.hypergraph(net, limits)
         jobs = [Job(cores, number % (1 << 31)) for cores in numbers if 1 < cores < net.groups for number in seeds]
         for job, start in kahypar.partitions(graph, jobs, warn):
             yield job.blocks, start

@@ -8,7 +8,6 @@ from tensorflow import keras
 from snnb.progress import Progress, Throttle
 from snnb.training.batches import LabelledPictures, batches
 from snnb.training.checkpoint_state import EpochMetrics
-from snnb.training.keras_interruption import end_when, run_interruptibly
 from snnb.training.objective import check_finite, shortest
 from snnb.training.recipe import Recipe
 
@@ -62,13 +61,7 @@ def train_epoch(
     training = batches(pictures, order, recipe.batch_size, target_shape, augmentation)
     validation = batches(pictures, validation_rows, recipe.batch_size, target_shape) if len(validation_rows) else None
     each_batch = _EachBatch(recipe, epoch, steps, progress)
-    logs = run_interruptibly(
-        lambda abandoned: (
-            model.fit(
-                training, validation_data=validation, verbose=0, callbacks=[each_batch, end_when(abandoned)]
-            ).history
-        )
-    )
+    logs = model.fit(training, validation_data=validation, verbose=0, callbacks=[each_batch]).history
     metrics = {name: shortest(values[0]) for name, values in logs.items()}
     check_finite(metrics, epoch)
     return {**metrics, "lr": float(recipe.learning_rate_at(epoch))}

@@ -8,7 +8,6 @@ from tensorflow import keras
 
 from snnb.errors import InputError, VerificationError
 from snnb.training.batches import LabelledPictures, batches
-from snnb.training.keras_interruption import end_when, run_interruptibly
 from snnb.training.modelfile import check_names
 from snnb.training.recipe import Recipe
 
@@ -35,9 +34,7 @@ def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, num
 def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> Dict[str, float]:
     """Return `loss` and, for a classifier, `accuracy` (0 to 1) of a compiled model on the pictures."""
     streamed = batches(pictures, np.arange(len(pictures.x)), batch_size, tuple(model.output_shape[1:]))
-    logs = run_interruptibly(
-        lambda abandoned: model.evaluate(streamed, verbose=0, return_dict=True, callbacks=[end_when(abandoned)])
-    )
+    logs = model.evaluate(streamed, verbose=0, return_dict=True)
     return {name: shortest(value) for name, value in logs.items()}
 
 
