@@ -57,10 +57,8 @@ def _on_cluster(job, x, y, number):
     one = ["distributed.cli.dask_worker", address, "--no-nanny", "--nthreads", "1", "--no-dashboard"]
     processes += [subprocess.Popen([*python, *one], **quiet) for _ in range(number)]
     try:
-        with connected(1, address) as cluster:
-            while cluster.size < number:
-                cluster.size = len(cluster._require_worker())
-                time.sleep(0.1)
+        with connected(1, address) as client:
+            client.wait_for_workers(number, timeout=60)
             shared = replace(job, settings=job.settings.changed(scheduler=address))
             run_job(replace(shared, settings=shared.settings.changed(samples=2 * number)), x, y)  # imports, loads loops
             return _measured(shared, x, y)

@@ -34,7 +34,7 @@ def test_calls_of_a_killed_worker_are_repeated(dask_workers, tmp_path):
 
 def test_a_call_that_kills_every_worker(dask_workers, monkeypatch):
     monkeypatch.setattr(dask_workers.cluster.scheduler, "allowed_failures", 0)
-    with pytest.raises(ResourceError, match="several workers terminated during the same call.*fewer --workers"):
+    with pytest.raises(ResourceError, match=r"several workers terminated during the same call.*fewer --workers"):
         _results(dask_workers, work.terminate)
 
 
@@ -46,18 +46,18 @@ def test_an_error_in_a_worker_keeps_its_type_and_message(dask_workers):
 def test_a_worker_of_another_version(dask_workers, monkeypatch):
     monkeypatch.setattr(snnb, "__version__", "0.0.9")
     address = dask_workers.cluster.scheduler_address
-    with pytest.raises(InputError, match=r"^worker tcp://\S+ has snnb [\d.]+, this process 0\.0\.9; start the workers"):
-        with connected(1, address):
-            pass
+    message = r"^worker tcp://\S+ has snnb [\d.]+, this process 0\.0\.9; start the workers"
+    with pytest.raises(InputError, match=message), connected(1, address):
+        pass
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
 def test_no_scheduler_or_no_certificate(monkeypatch, protocol):
     pytest.importorskip("distributed")
     monkeypatch.setattr(connect, "CONNECT_SECONDS", 0.5)
-    with pytest.raises(UpstreamError, match=f"^no connection to a Dask scheduler at {protocol}://127.0.0.1:1 "):
-        with connected(1, f"{protocol}://127.0.0.1:1"):
-            pass
+    address = f"{protocol}://127.0.0.1:1"
+    with pytest.raises(UpstreamError, match=f"^no connection to a Dask scheduler at {address} "), connected(1, address):
+        pass
 
 
 def test_a_scheduler_without_workers_and_one_that_terminates(monkeypatch):

@@ -23,7 +23,7 @@ IMPORTS = """
 import json, os, sys
 import snnb.cli.app, tensorflow, snntoolbox.bin.run, tensorboard.summary
 import h5py, matplotlib.pyplot, mtkahypar, networkx, numba, PIL.Image, pyarrow.dataset, pyarrow.parquet, scipy.sparse
-import cryptography.x509, distributed.cli.dask_scheduler, distributed.cli.dask_worker
+import distributed.cli.dask_scheduler, distributed.cli.dask_worker
 import setuptools, sklearn.datasets
 tensorflow.lite.TFLiteConverter
 bytecode = [getattr(module, "__cached__", None) for module in list(sys.modules.values())]

@@ -1,5 +1,6 @@
 """`simulate` with workers: exit codes, one line of error, no process left."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,7 +16,12 @@ from snnb.rundir.verification import verify_run
 
 
 def _workers(process):
-    return [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with contextlib.suppress(psutil.Error):  # it has terminated
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 @pytest.fixture

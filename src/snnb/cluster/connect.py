@@ -6,7 +6,7 @@ import uuid
 import warnings
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterable, Iterator, Optional, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, Optional, Tuple, TypeVar
 
 from snnb.cluster.cluster_settings import require_dask
 from snnb.core.errors import InputError, ResourceError, UpstreamError
@@ -110,14 +110,13 @@ def results(
             client.unregister_worker_plugin(work.name)
 
 
-def _result(client: "Client", future: "Future") -> R:
+def _result(client: "Client", future: "Future") -> Any:
     from distributed import CancelledError, KilledWorker
 
     try:
         while True:
             try:
-                result: R = future.result(timeout=WORKER_SECONDS)
-                return result
+                return future.result(timeout=WORKER_SECONDS)
             except TIMEOUTS:
                 if future.done():  # raised by the call
                     raise
@@ -165,8 +164,8 @@ def _local_client(workers: int, stack: ExitStack) -> "Client":
         client.wait_for_workers(workers, timeout=WORKER_SECONDS)
     except TIMEOUTS:
         raise ResourceError(
-            f"{workers} worker processes have not started in {WORKER_SECONDS} s; use fewer --workers; in a script, call "
-            "snnb under `if __name__ == '__main__':`, since workers import the script"
+            f"{workers} worker processes have not started in {WORKER_SECONDS} s; use fewer --workers; a script must "
+            "call snnb under `if __name__ == '__main__':`, since its workers import it"
         ) from None
     return client
 
@@ -197,7 +196,7 @@ def _remote_client(scheduler: str, stack: ExitStack) -> "Client":
 
 
 def _require_equal_versions(client: "Client") -> None:
-    versions = client.get_versions(packages=["snnb", "numba"])
+    versions: Any = client.get_versions(packages=["snnb", "numba"])
     here = versions["client"]["packages"]
     for worker, reply in versions["workers"].items():
         for name in COMPARED:

@@ -2,7 +2,7 @@
 
 import pickle
 import threading
-from typing import Callable, Generic, Optional, TypeVar
+from typing import Any, Callable, Generic, Optional, TypeVar
 
 from distributed import Worker, WorkerPlugin, get_worker
 
@@ -43,7 +43,7 @@ class Work(WorkerPlugin, Generic[S, T, A, R]):
             return self._run(argument)
 
 
-def compute(name: str, argument: A) -> object:
+def compute(name: str, argument: A) -> Any:
     """Compute a call with the plugin `name` of the worker that runs this task."""
-    work: Work[object, object, A, object] = get_worker().plugins[name]
+    work: Any = get_worker().plugins[name]
     return work.compute(argument)
