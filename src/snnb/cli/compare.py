@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, List, Optional
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output, signals
+from snnb.cli import output
 from snnb.cli.parameters import Json, Quiet, SomePath, Verbose
 from snnb.cli.status import mapping_lines
 from snnb.core.errors import UsageError
@@ -52,7 +52,6 @@ def compare(
         if figure.is_dir():
             raise UsageError(f"--figure {figure} is a directory; give the name of a file")
         refuse_existing(figure, force=force)
-    signals.answer()
     found = compared_simulations(simulations)
     rows = [row for row in _rows(found) if any(row[1:])]
     if figure is not None:

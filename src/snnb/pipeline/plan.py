@@ -7,7 +7,6 @@ from functools import partial
 from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.core.errors import InputError, UpstreamError, how_to_install
-from snnb.core.memory import require_address_space
 from snnb.core.options import fitting, over, refuse_bad_values
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.pipeline.all import STAGES
@@ -119,7 +118,6 @@ def _run_stage(
     planned: PlannedRun,
     bar: Callable[..., ContextManager[Progress]],
 ) -> StageResult:
-    require_address_space(stage.address_space, stage.name)
     with _extra_named(stage.name):
         _check_plan(run, planned)
         params = stage.resolve(run, options, planned.say)
