@@ -12,7 +12,7 @@ from snnb.cli.parameters import Json, Quiet, SomePath, Verbose
 from snnb.cli.status import mapping_lines
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
-from snnb.io.atomic import refuse_existing, written_whole
+from snnb.io.atomic import atomic_path, refuse_existing
 
 if TYPE_CHECKING:
     from snnb.results.compare import Compared, Interval
@@ -144,5 +144,5 @@ def _draw(path: Path, found: "List[Compared]", force: bool) -> None:
         Course(name, one.by_step, float((one.ann_error if errors else one.ann_accuracy) or 0))
         for name, one in zip(names_apart(found), found)
     ]
-    with written_whole(path, force=force) as temporary:
+    with atomic_path(path, force=force) as temporary:
         plot_courses(temporary, courses, "mean squared error" if errors else "accuracy")

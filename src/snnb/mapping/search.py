@@ -1,6 +1,5 @@
 """The search for a better mapping of groups, by moves and exchanges with exact changes of the cost."""
 
-
 import numpy as np
 
 from snnb.mapping.contracted import Contracted

@@ -1,6 +1,5 @@
 """The analogue network: the parsed model's forward pass, which the spiking network is compared with."""
 
-
 import numpy as np
 import tensorflow as tf
 
