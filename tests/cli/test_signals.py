@@ -1,53 +1,109 @@
-"""An interruption inside of TensorFlow is raised in the code that has called it, or after a second."""
+"""SIGINT and SIGTERM end the process at once while it computes in compiled code, and its children with it."""
 
-import os
+import contextlib
+import signal
 import subprocess
 import sys
+import time
+
+import psutil
+import pytest
 
 PROGRAM = """
-import os, signal, sys, threading, time, traceback
-from tensorflow import keras
-from snnb.cli import signals
+import sys
+import snnb.cli.main
+from snnb.cli import output
 
-signals.ended_by_signals = True
-signals.answer()
+def main():
+    with output.current.bar("train"):
+        work()
 
-def build():
+{work}
+
+snnb.cli.main.main = main
+from snnb.cli.app import app
+app()
+"""
+NUMBA = """
+from snnb.core.compiled import compiled
+
+@compiled
+def endless(n):
+    while n > 0:
+        n = n % 7 + 1
+    return n
+
+def work():
+    print("ready", flush=True)
+    endless(3)
+"""
+TENSORFLOW = """
+def work():
+    import tensorflow as tf
+    print("ready", flush=True)
+    tf.function(lambda: tf.while_loop(lambda n: n >= 0, lambda n: n % 7, [tf.constant(3)]))()
+"""
+MT_KAHYPAR = """
+import tempfile
+from pathlib import Path
+import numpy as np
+from snnb.mapping import kahypar
+
+def work():
+    random, folder = np.random.default_rng(0), Path(tempfile.mkdtemp())
+    graph = kahypar.Hypergraph(
+        np.ones(50_000, np.int64), np.arange(0, 800_001, 4), random.integers(0, 50_000, 800_000).astype(np.int32),
+        np.ones(200_000, np.int64), 100)
+    np.savez(folder / kahypar.GRAPH, **graph._asdict())
+    child = kahypar._begin(folder, 0, kahypar.Job(1000, 0))
+    print("ready", flush=True)
+    child.wait()
+"""
+DASK = """
+def spin(*_):
     while True:
-        x = source = keras.layers.Input((4, 4, 1))
-        x = keras.layers.Conv2D(2, 3)(x)
-        keras.Model(source, keras.layers.Flatten()(x))
+        pass
 
-def compute_long():
-    keras.layers.Lambda(lambda x: time.sleep(30) or x)(keras.layers.Input((1,)))
-
-def compute_elsewhere():
-    time.sleep(30)
-
-for work, times in ((build, 20), (compute_long, 1), (compute_elsewhere, 1)):
-    for i in range(times):
-        threading.Timer(0.1 + i * 0.003, os.kill, (os.getpid(), [signal.SIGINT, signal.SIGTERM][i % 2])).start()
-        begin = time.monotonic()
-        try:
-            work()
-        except KeyboardInterrupt as error:
-            inside = any("/tensorflow/" in place.filename for place in traceback.extract_tb(error.__traceback__))
-        delay = time.monotonic() - begin - 0.1 - i * 0.003
-        assert sys.gettrace() is None
-        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
-        assert signals.interrupted.is_set()
-        signals.interrupted.clear()
-        print(work.__name__, inside, "late" if delay > 5 else "waited" if delay > 0.9 else "soon")
+def work():
+    from distributed import wait
+    from snnb.cluster.connect import connected
+    with connected(2, None) as client:
+        calls = client.map(spin, range(2))
+        print("ready", flush=True)
+        wait(calls)
 """
 
 
-def test_where_an_interruption_is_raised():
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, timeout=200
-    )
-    assert ended.returncode == 0, ended.stderr
-    lines = ended.stdout.splitlines()
-    assert lines.count("build False soon") >= 18  # of 20, on a machine with other work
-    assert {line.split()[-1] for line in lines[:20]} <= {"soon", "waited"}
-    assert lines[20:] == ["compute_long True waited", "compute_elsewhere False soon"]
+@pytest.mark.parametrize(
+    ("work", "package", "sent"),
+    [
+        (NUMBA, "numba", signal.SIGTERM),
+        (TENSORFLOW, "tensorflow", signal.SIGINT),
+        pytest.param(MT_KAHYPAR, "mtkahypar", signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(DASK, "distributed", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+    ids=["numba", "tensorflow", "mt-kahypar", "dask"],
+)
+def test_a_signal_ends_the_process_and_its_children(work, package, sent):
+    pytest.importorskip(package)
+    command = [sys.executable, "-c", PROGRAM.format(work=work)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n", process.communicate()
+    time.sleep(1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert bool(children) == (package in ("mtkahypar", "distributed"))
+    begin = time.monotonic()
+    process.send_signal(sent)
+    code = process.wait(timeout=30)
+    seconds = time.monotonic() - begin
+    _, errors = process.communicate(timeout=30)  # also of its children
+    assert seconds < 5
+    assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
+    assert [line for line in errors.splitlines() if "compiling" not in line] == [
+        "snnb: interrupted; the run is as it was before `train`; the same command continues after the last epoch"
+    ]
+    _, alive = psutil.wait_procs(children, timeout=10)
+    for child in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    assert alive == []

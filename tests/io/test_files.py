@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from snnb.core.errors import InputError
-from snnb.io.atomic import remove_partial, written_whole
-from snnb.io.files import files_below, listing_of, open_regular, read_regular, remove, write_text_atomically
+from snnb.io.atomic import atomic_path
+from snnb.io.files import files_below, listing_of, remove, write_text_atomically
 
 
 @pytest.fixture
@@ -67,38 +66,9 @@ def test_a_listing_changes_with_a_name_a_size_or_a_time(tree, change):
     assert listing_of(tree) != before
 
 
-def test_a_file_is_read_once_and_not_beyond_its_limit(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(b"x" * 1000)
-    assert read_regular(path, 1000, "shorten it") == b"x" * 1000
-    with pytest.raises(InputError, match="file is longer than 0 MiB; shorten it"):
-        read_regular(path, 999, "shorten it")
-    with path.open("r+b") as file:
-        file.truncate(10**13)
-    with pytest.raises(InputError, match="longer than 1 MiB"):
-        read_regular(path, 2**20, "shorten it")
-
-
-@pytest.mark.parametrize(("make", "what"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a directory")])
-def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path, make, what):
-    make(tmp_path / "x")
-    with pytest.raises(InputError, match=f"x is {what}, not a regular file; put a file in its place"):
-        open_regular(tmp_path / "x")
-
-
-def test_a_fifo_with_a_writer_is_refused_too(tmp_path):
-    os.mkfifo(tmp_path / "x")
-    reader = os.open(tmp_path / "x", os.O_RDONLY | os.O_NONBLOCK)
-    writer = os.open(tmp_path / "x", os.O_WRONLY)
-    with pytest.raises(InputError, match="a FIFO"):
-        read_regular(tmp_path / "x", 10, "")
-    os.close(reader)
-    os.close(writer)
-
-
 def test_what_is_written_appears_whole(tmp_path):
     target = tmp_path / "out.txt"
-    with written_whole(target, force=False) as temporary:
+    with atomic_path(target, force=False) as temporary:
         temporary.write_text("new")
         assert not target.exists()
         assert stat.S_IMODE(temporary.parent.stat().st_mode) == 0o700
@@ -112,7 +82,7 @@ def test_no_link_is_followed_to_write(tmp_path):
     victim.write_text("precious")
     (tmp_path / ".out.txt.partial").symlink_to(victim)
     (tmp_path / "out.txt").symlink_to(victim)
-    with written_whole(tmp_path / "out.txt", force=True) as temporary:
+    with atomic_path(tmp_path / "out.txt", force=True) as temporary:
         temporary.write_text("new")
     assert victim.read_text() == "precious"
     assert not (tmp_path / "out.txt").is_symlink()
@@ -141,7 +111,7 @@ def test_an_error_at_any_moment_leaves_what_was_there(tmp_path, monkeypatch, old
         move(source, destination)
 
     monkeypatch.setattr(Path, "replace", replace)
-    with pytest.raises(KeyboardInterrupt), written_whole(target, force=True) as temporary:
+    with pytest.raises(KeyboardInterrupt), atomic_path(target, force=True) as temporary:
         make(temporary, new, "new")
     assert moves
     if old is None:
@@ -155,7 +125,7 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     left = tmp_path / ".out.partial"
     left.mkdir()
     (left / "half").write_text("half")
-    with written_whole(tmp_path / "out", force=False) as temporary:
+    with atomic_path(tmp_path / "out", force=False) as temporary:
         temporary.write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -179,18 +149,6 @@ def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_what_was_about_to_be_replaced_when_its_writer_was_killed_is_put_back(tmp_path, there):
-    target, aside = tmp_path / "net", tmp_path / ".net.partial" / ".replaced"
-    aside.mkdir(parents=True)
-    (aside / "old").write_text("x")
-    if there:
-        target.mkdir()
-    remove_partial(target)
-    assert not aside.parent.exists()
-    assert [path.name for path in target.iterdir()] == ([] if there else ["old"])
-
-
-@pytest.mark.parametrize("there", [False, True])
 def test_a_folder_in_place_of_a_file_beside_is_left_alone(tmp_path, there):
     target, folder = tmp_path / "net", tmp_path / "net.json"
     folder.mkdir()
@@ -199,7 +157,7 @@ def test_a_folder_in_place_of_a_file_beside_is_left_alone(tmp_path, there):
         target.write_text("old")
 
     def write():
-        with written_whole(target, force=True, beside=[folder]) as temporary:
+        with atomic_path(target, force=True, beside=[folder]) as temporary:
             temporary.write_text("new")
             temporary.with_name("net.json").write_text("{}")
 

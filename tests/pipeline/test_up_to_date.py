@@ -53,22 +53,6 @@ def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_record
     assert path.read_bytes() == whole
 
 
-def test_an_input_changed_while_a_stage_reads_it_is_refused(run, monkeypatch):
-    import snnb.pipeline.graph as graph
-
-    inside = graph.write_log
-
-    def change_and_go_on(*arguments):
-        alter_in_secret(next(run.path.glob("simulations/*/spike_rate_sums.npz")))
-        inside(*arguments)
-
-    monkeypatch.setattr(graph, "write_log", change_and_go_on)
-    before = (run.path / "manifest.yaml").read_bytes()
-    with pytest.raises(InputError, match=r"spike_rate_sums.npz was changed while the stage read it"):
-        Run(path=run.path).graph(force=True)
-    assert (run.path / "manifest.yaml").read_bytes() == before
-
-
 def test_a_graph_of_the_weights_is_stale_with_the_training_and_that_of_a_simulation_is_not(run):
     Run(path=run.path).graph(weights_only=True)
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())

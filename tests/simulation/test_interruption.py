@@ -7,7 +7,6 @@ import threading
 import psutil
 import pytest
 
-from snnb.core.interrupt import interruptible
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
 
@@ -47,9 +46,3 @@ def _simulate(case, target, settings):
     simulate(
         case.parsed, target, name="n", x=case.x, y=case.y, scale=1.0, class_names=[], num_classes=10, settings=settings
     )
-
-
-def test_a_call_returns_or_raises_as_without_the_thread():
-    assert interruptible(lambda: 3) == 3
-    with pytest.raises(ZeroDivisionError):
-        interruptible(lambda: 1 // 0)

@@ -1,41 +1,79 @@
-"""Entry point of the installed command `snnb`.
+"""Entry point of the installed command `snnb`: signals, standard streams and the exit code of the process.
 
-SIGTERM, which a cluster or `docker stop` sends, is an interruption like Ctrl-C: process 1 of a container would ignore
-it otherwise. Signals are answered before anything else is imported, since imports take a while.
+SIGINT and SIGTERM end the process at once, also while it computes in compiled code. This is safe because results
+appear under their names only when they are complete, and the next command removes what was not. Nothing but the
+standard library is imported before the signals are handled, since imports take a while.
 """
 
 import io
 import os
-import resource
 import signal
 import sys
+import threading
+from typing import Optional
 
-from snnb.cli.exit_codes import INTERRUPTED, OUT_OF_MEMORY
-
-LEAST_MEMORY = 300_000_000
-
-
-def _end(*_: object) -> None:
-    os.write(2, b"snnb: interrupted before anything was done\n")
-    os._exit(INTERRUPTED)
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"
 
 
-def _answer(handler: object) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as in the background of a shell script
-            signal.signal(number, handler)  # type: ignore[arg-type]
+def app() -> None:
+    """Run the command and end the process with its exit code.
+
+    The process ends without Python's finalisation, in which libraries may crash: HDF5 after a failed write, and
+    TensorFlow 2.2 if one of its threads still waits. By then all files are closed and the output is flushed.
+    """
+    _end_on_signals()
+    _prepare_streams()
+    # multiprocessing starts a process that warns of the semaphores it removes when this one has ended without doing so.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+    from snnb.cli import output
+    from snnb.cli.main import main
+
+    sys.excepthook = sys.unraisablehook = _hide
+    os._exit(output.closed(main()))
 
 
-def _require_memory() -> None:
-    """End when a limit on address space (`ulimit -v`) is below what the imports need, which would fail somehow."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
-        os.write(2, b"snnb: out of memory: `ulimit -v` leaves less than 300 MB; raise it\n")
-        os._exit(OUT_OF_MEMORY)
+def interruption_message(stage: Optional[str]) -> str:
+    """Return the line that is printed when a command is interrupted; `stage` is the stage that runs, if any."""
+    if stage == "train":
+        return "interrupted; the run is as it was before `train`; the same command continues after the last epoch"
+    if stage is not None:
+        return f"interrupted; the run is as it was before `{stage}`; the same command begins `{stage}` again"
+    return "interrupted; the run is as it was"
 
 
-def _ready_streams() -> None:
-    """Print any text in any encoding, and let no file be opened in the place of a closed standard stream."""
+def _end_on_signals() -> None:
+    """Start a thread that ends the process on SIGINT or SIGTERM.
+
+    Python calls signal handlers only between two bytecodes of the main thread, which may be minutes apart. The wakeup
+    file descriptor is written to at once.
+    """
+    handled = [number for number in EXIT_CODES if signal.getsignal(number) != signal.SIG_IGN]  # ignored by `snnb … &`
+    if not handled:
+        return
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in handled:
+        signal.signal(number, lambda *_: None)
+    threading.Thread(target=_wait_for_signal, args=(read,), name="signals", daemon=True).start()
+
+
+def _wait_for_signal(descriptor: int) -> None:
+    """End the process when the number of a handled signal arrives; other signals have handlers of their own."""
+    while True:
+        for number in os.read(descriptor, 64):
+            if number in EXIT_CODES:
+                stage = getattr(sys.modules.get("snnb.cli.output"), "at_work", None)
+                terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(2) else b""
+                try:
+                    os.write(2, terminal + f"snnb: {interruption_message(stage)}\n".encode())
+                finally:
+                    os._exit(EXIT_CODES[signal.Signals(number)])
+
+
+def _prepare_streams() -> None:
+    """Print any text in any encoding, and open the null device in place of a closed standard stream."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -47,31 +85,4 @@ def _ready_streams() -> None:
 
 
 def _hide(*_: object) -> None:
-    """Print nothing of errors that a library cannot raise; the error that it does raise is printed in one line."""
-
-
-def app() -> None:
-    """Run the command and end the process with its exit code.
-
-    The process ends at once, without Python's cleaning up, since libraries may crash in it: HDF5 when it could not
-    write a file (a full disk) or has read a damaged one, TensorFlow 2.2 when it is interrupted in the middle of a batch
-    and, now and then, when a thread of it still waits ("terminate called without an active exception", exit code 134).
-    By then all files are closed, half-written ones are removed, and the output is flushed.
-    """
-    _answer(_end)
-    _require_memory()
-    _ready_streams()
-    try:
-        from snnb.cli import output, signals
-        from snnb.cli.main import main
-    except (ImportError, MemoryError, OSError) as error:  # with a limit below what the imports take
-        from snnb.core.errors import ResourceError, out_of_memory
-
-        if not out_of_memory(error):
-            raise
-        os.write(2, b"snnb: out of memory; use a machine, or a limit (`ulimit -v`), with more\n")
-        os._exit(ResourceError.exit_code)
-
-    sys.excepthook = sys.unraisablehook = _hide
-    signals.ended_by_signals = True
-    os._exit(output.closed(main()))
+    """Print nothing for an exception in a destructor or thread of a library."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, List, Optional
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output, signals
+from snnb.cli import output
 from snnb.cli.parameters import Json, Quiet, SomePath, Verbose
 from snnb.cli.status import mapping_lines
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
-from snnb.io.atomic import refuse_existing, written_whole
+from snnb.io.atomic import atomic_path, refuse_existing
 
 if TYPE_CHECKING:
     from snnb.results.compare import Compared, Interval
@@ -52,7 +52,6 @@ def compare(
         if figure.is_dir():
             raise UsageError(f"--figure {figure} is a directory; give the name of a file")
         refuse_existing(figure, force=force)
-    signals.answer()
     found = compared_simulations(simulations)
     rows = [row for row in _rows(found) if any(row[1:])]
     if figure is not None:
@@ -145,5 +144,5 @@ def _draw(path: Path, found: "List[Compared]", force: bool) -> None:
         Course(name, one.by_step, float((one.ann_error if errors else one.ann_accuracy) or 0))
         for name, one in zip(names_apart(found), found)
     ]
-    with written_whole(path, force=force) as temporary:
+    with atomic_path(path, force=force) as temporary:
         plot_courses(temporary, courses, "mean squared error" if errors else "accuracy")

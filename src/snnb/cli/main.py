@@ -1,5 +1,6 @@
 """The command line `snnb`: its commands, and the one place where errors become a line and an exit code."""
 
+import signal
 import sys
 import traceback
 from typing import Dict, List, Optional
@@ -8,12 +9,12 @@ import click
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output, signals
+from snnb.cli import output
+from snnb.cli.app import EXIT_CODES, interruption_message
 from snnb.cli.compare import compare
 from snnb.cli.crosscheck import crosscheck
 from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
-from snnb.cli.exit_codes import INTERRUPTED
 from snnb.cli.export import export
 from snnb.cli.hardware import hardware
 from snnb.cli.help import HelpfulCommand
@@ -28,14 +29,10 @@ from snnb.core.errors import InputError, ResourceError, SnnbError, out_of_memory
 from snnb.pipeline.all import CHAIN, STAGES
 from snnb.version import __version__
 
-_ANEW = "; the same command keeps the results of the stages before {stage} and begins {stage} again"
-RESUMPTION_ADVICE: Dict[Optional[str], str] = {
-    **{stage: _ANEW.format(stage=stage) for stage in STAGES},
-    "train": "; the same command continues after the last complete epoch",
-}
-_LESS_AT_A_TIME = "out of memory; give a smaller --batch-size, or use a machine or a limit (`ulimit -v`) with more"
-OUT_OF_MEMORY_ADVICE: Dict[Optional[str], str] = dict.fromkeys(("train", "parse", "simulate"), _LESS_AT_A_TIME)
-failures: List[BaseException] = []  # held until the process ends, with the frames that hold open files
+INTERRUPTED = EXIT_CODES[signal.SIGINT]
+SMALLER_BATCHES = "out of memory; give a smaller --batch-size, or use a machine with more memory"
+OUT_OF_MEMORY_ADVICE: Dict[Optional[str], str] = dict.fromkeys(("train", "parse", "simulate"), SMALLER_BATCHES)
+failures: List[BaseException] = []  # kept until the process ends, with the frames that hold open files
 commands = typer.Typer(
     name="snnb",
     no_args_is_help=True,
@@ -107,47 +104,40 @@ def _is_of_the_model(error: BaseException) -> bool:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the error as one line for a person."""
+    """Return the line that a user reads about an error."""
     from snnb.io.files import describe_os_error
 
     if isinstance(error, click.ClickException):
         return f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` list commands and options)"
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return f"interrupted; half-written files are removed{RESUMPTION_ADVICE.get(output.at_work, '')}"
+        return interruption_message(output.at_work)
     if isinstance(error, SnnbError):
         return str(error)
     if out_of_memory(error):
-        return OUT_OF_MEMORY_ADVICE.get(
-            output.at_work, "out of memory; use a machine, or a limit (`ulimit -v`), with more"
-        )
+        return OUT_OF_MEMORY_ADVICE.get(output.at_work, "out of memory; use a machine with more memory")
     if isinstance(error, OSError):
         return describe_os_error(error)
     if _is_of_the_model(error):
-        said = str(error).strip().splitlines()[0]
-        return f"TensorFlow cannot compute this model ({said}); change the model, or its settings (--set)"
+        reason = str(error).strip().splitlines()[0]
+        return f"TensorFlow cannot compute this model ({reason}); change the model, or its settings (--set)"
     return f"a bug: {type(error).__name__}: {error}; please report it with what --verbose prints"
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run a command and return its exit code."""
+    """Run a command and return its exit code; `arguments` are those of the process by default."""
     try:
         result = typer.main.get_command(commands).main(arguments, prog_name="snnb", standalone_mode=False)
-        if result == INTERRUPTED:  # what typer makes of Ctrl-C
+        if result == INTERRUPTED:  # typer catches KeyboardInterrupt
             raise KeyboardInterrupt
-    except BaseException as raised:
-        error = raised
-        if isinstance(error, SystemExit):
-            raise
-        if signals.interrupted.is_set():  # whatever a library has made of it
-            error = KeyboardInterrupt()
+    except SystemExit:
+        raise
+    except BaseException as error:
         if output.current.verbose:
             output.print_line(sys.stderr, traceback.format_exc())
-        if isinstance(error, SnnbError) and hasattr(
-            error, "traceback_text"
-        ):  # the error is raised by the user's own code
+        if isinstance(error, SnnbError) and hasattr(error, "traceback_text"):  # raised by the user's own code
             output.print_line(sys.stderr, error.traceback_text)
         if isinstance(error, click.UsageError) and "--json" in (sys.argv[1:] if arguments is None else arguments):
-            output.configure(True, False, False)  # the command line was not understood, so nothing has configured it
+            output.configure(True, False, False)  # no command has configured it
         code = exit_code_of(error)
         output.current.error(message_of(error), code)
         failures.append(error)

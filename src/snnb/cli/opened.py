@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from snnb.cli import signals
 from snnb.core.errors import UsageError
 from snnb.core.progress import Say
 
@@ -27,6 +26,5 @@ def opened(run_dir: Optional[Path], say: Say) -> "RunDirectory":
     from snnb.rundir.settle import settle
 
     run = open_run(run_dir)
-    signals.answer()
     settle(run, say)
     return run

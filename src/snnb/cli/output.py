@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Iterator, List, Optional, Sequence, Set, TextIO
 
-from snnb.cli import signals
 from snnb.core.errors import ResourceError
-from snnb.core.progress import Pace, Progress, Throttle, compilation, say_nothing
+from snnb.core.progress import Pace, Progress, Throttle, compilation, say_nothing, silent
 from snnb.io.text import printable
 
 SHORTEST = 14  # characters to which a column is cut at most
@@ -45,8 +44,6 @@ class Output:
     def bar(self, label: str, time_left: bool = True) -> Iterator[Progress]:
         """Show a progress bar on a terminal, and elsewhere a line every ten seconds.
 
-        Work that reports progress also learns here of an interruption that a library has caught and ignored.
-
         Parameters
         ----------
         label : str
@@ -57,12 +54,12 @@ class Output:
         at_work = label
         try:
             if self.quiet:
-                yield _answering(lambda done, total, note="": None)
+                yield silent
             elif sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty():
                 with terminal_bar(label, time_left) as progress:
-                    yield _answering(progress)
+                    yield progress
             else:
-                yield _answering(line_a_while(label, time_left))
+                yield line_a_while(label, time_left)
         finally:
             compilation.show = say_nothing
 
@@ -101,15 +98,6 @@ def closed(code: int) -> int:
         except (OSError, ValueError):  # so that the interpreter does not try again and print an error
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     return code
-
-
-def _answering(progress: Progress) -> Progress:
-    def show(done: int, total: int, note: str = "") -> None:
-        if signals.interrupted.is_set():
-            raise KeyboardInterrupt
-        progress(done, total, note)
-
-    return show
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from snnb.cli import output, signals
+from snnb.cli import output
 from snnb.cli.metrics import metric_rows
 from snnb.cli.parameters import (
     DatasetOption,
@@ -110,7 +110,6 @@ def carry_out(
     from snnb.pipeline.plan import bring_up_to_date
 
     run = open_or_create(model, run_dir, dataset)
-    signals.answer()
     with run.locked(wait=not no_wait, say=console.say):
         outcomes = bring_up_to_date(
             run,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 import typer
 from typing_extensions import Annotated
 
-from snnb.cli import output, signals
+from snnb.cli import output
 from snnb.cli.parameters import (
     DatasetOption,
     Json,
@@ -78,7 +78,6 @@ def _sweep(**values: Any) -> None:
     given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in _names.items()}
     axes = read_grid(values["grid"], given)
     run = open_or_create(values["model"], values["run_dir"], values["dataset"])
-    signals.answer()
     with run.locked(wait=not values["no_wait"], say=console.say):
         swept = sweep(run, axes, given, say=console.say, bar=console.bar)
     lines = [*_table([one.row for one in swept]), "spikes: per neuron and step; operations: synaptic, per sample"]

@@ -19,7 +19,6 @@ from snnb.conversion.numeric_check import check_outputs, permitted, reference_ou
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.redirect_output import quiet
 from snnb.conversion.toolbox_config import configuration, write_changes
-from snnb.core.autograph import keep_in_memory
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 
@@ -96,7 +95,6 @@ def convert(
     VerificationError
         The parsed model computes something else than the trained one.
     """
-    keep_in_memory()
     description = read_architecture(model_path)
     max_pool, rectify_linear = settings.max_pool, settings.rectify_linear
     parser = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=settings.parser)

@@ -19,7 +19,6 @@ from tensorflow import keras
 from snnb.conversion.h5 import load_keras
 from snnb.conversion.redirect_output import quiet
 from snnb.conversion.toolbox_config import configuration
-from snnb.core.autograph import keep_in_memory
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 
@@ -91,7 +90,6 @@ def run_toolbox(
     progress : Progress
         Called with the number of samples done.
     """
-    keep_in_memory()
     batch_size = min(batch_size, len(x))
     filled = np.minimum(np.arange(-(-len(x) // batch_size) * batch_size), len(x) - 1)
     # The softmax layer's random numbers follow from the seed that Keras's graph is begun with: begin a new one.

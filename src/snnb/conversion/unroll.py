@@ -4,8 +4,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
 
-from snnb.core.errors import InputError
-from snnb.io.keras_file import MODELS, MOST_LAYERS, first_use
+from snnb.io.keras_file import MODELS
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
@@ -83,8 +82,6 @@ class _Unroll:
 
     def layer(self, entry: Entry, around: Origin, reads: Sequence[str], arguments: Sequence[Entry] = ()) -> str:
         """Add one use of a layer, and return its new name."""
-        if len(self.layers) >= MOST_LAYERS:
-            raise InputError(f"the model has more than {MOST_LAYERS:,} layers when those used again are written out")
         origin = (*around, entry["config"]["name"])
         path = name = "/".join(origin)
         while name in self.origins:
@@ -113,7 +110,7 @@ class _Unroll:
         waiting = [
             (entry, number, node)
             for entry in config["layers"]
-            for number, node in enumerate(entry["inbound_nodes"], first_use(entry))
+            for number, node in enumerate(entry["inbound_nodes"], _first_use(entry))
             if (entry["config"]["name"], number) not in values
         ]
         while waiting:
@@ -155,3 +152,12 @@ def _inputs(description: Entry) -> List[Entry]:
 def _listed(entries: List[JsonValue]) -> List[JsonValue]:
     """Keras writes a single input as `[name, node, tensor]`, several as a list of these."""
     return [entries] if isinstance(entries[0], str) else entries
+
+
+def _first_use(layer: Entry) -> int:
+    """Return the index of the first use of a layer: 1 for a model with an input, which Keras counts as a use."""
+    while layer["class_name"] == "Sequential":
+        layer = layer["config"]["layers"][0]
+        if "batch_input_shape" in layer["config"]:
+            return 1
+    return int(layer["class_name"] in MODELS)

@@ -11,7 +11,6 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.graph.fields import REMEDY, integer
-from snnb.io.files import open_regular
 from snnb.io.hdf5 import open_hdf5, write_array
 from snnb.network.geometry import Geometry
 from snnb.network.layers import Layer
@@ -50,7 +49,7 @@ def open_store(path: Path) -> h5py.File:
     """
     if not path.exists():
         raise InputError(f"{path}: no such graph; make it with `snnb graph`")
-    with open_regular(path) as file:
+    with path.open("rb") as file:
         head = file.read(USER_BLOCK)
         if not head.startswith(FORMAT.encode() + b" "):
             raise InputError(f"{path}: not a {FORMAT}; {REMEDY}")

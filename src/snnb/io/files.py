@@ -1,4 +1,4 @@
-"""Files: read only if they are regular, hashed, copied, removed, and flushed to the disk."""
+"""Hash, copy, list and remove files, write them atomically, and describe errors of the file system."""
 
 import errno
 import fcntl
@@ -8,17 +8,17 @@ import shutil
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, FrozenSet, Iterator, List, Tuple
+from typing import FrozenSet, Iterator, List, Tuple
 
-from snnb.core.errors import InputError, ResourceError
+from snnb.core.errors import ResourceError
 
 BLOCK = 1 << 20
 PARTIAL = ".partial"
 FULL = (errno.ENOSPC, errno.EDQUOT)
-ROOM = "make room or choose another disk, then run the same command again"
+MAKE_SPACE = "make space or choose another disk, then run the same command again"
 ADVICE = {
-    errno.ENOSPC: f"the disk is full; {ROOM}",
-    errno.EDQUOT: f"the disk quota is used up; {ROOM}",
+    errno.ENOSPC: f"the disk is full; {MAKE_SPACE}",
+    errno.EDQUOT: f"the disk quota is used up; {MAKE_SPACE}",
     errno.EROFS: "the file system is read-only; give a place that can be written",
     errno.EACCES: "permission denied; `ls -l` on it and on its folder says whose it is",
     errno.EPERM: "not permitted; `ls -l` on it and on its folder says whose it is",
@@ -29,53 +29,24 @@ ADVICE = {
 }
 Ancestors = FrozenSet[Tuple[int, int]]  # device and inode
 FICLONE = 0x40049409  # linux/fs.h: share the extents of another file (btrfs, XFS)
-KINDS = {
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
-
-
-def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
-    """Open a regular file for reading; a FIFO, where opening would wait for a writer, is refused.
-
-    Raises
-    ------
-    InputError
-        `path` is a directory, FIFO, socket or device.
-    OSError
-        It cannot be opened; with `follow_links` false also (ELOOP) when it is a symbolic link.
-    """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
-    descriptor = os.open(str(path), flags)
-    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-    if kind != stat.S_IFREG:
-        os.close(descriptor)
-        raise InputError(f"{path} is {KINDS.get(kind, 'no regular file')}, not a regular file; put a file in its place")
-    return os.fdopen(descriptor, "rb")
-
-
-def read_regular(path: Path, longest: int, remedy: str) -> bytes:
-    """Return all bytes of a regular file; raise `InputError` when there are more than `longest`."""
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        content = file.read(size + 1) if size <= longest else b""  # one byte more, since the file may be growing
-    if max(size, len(content)) > longest:
-        raise InputError(f"{path} is longer than {longest / 2**20:,.0f} MiB; {remedy}")
-    return content
 
 
 def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
-    """Yield every regular file below a folder: its path relative to the folder, with `/`, and its status.
+    """Yield the regular files below a folder in the order of the parts of their paths.
 
-    They come in the order of the parts of their paths. Hidden files and folders and broken links are left out. Other
-    links are followed, but not to a folder that contains them.
+    Hidden files and folders and broken links are left out. Other links are followed, except to a folder that contains
+    them.
+
+    Yields
+    ------
+    name : str
+        Path relative to the folder, with `/`.
+    status : os.stat_result
+        Status of the file.
     """
-    waiting: List[Tuple[str, str, Ancestors]] = [("", str(folder), frozenset())]
-    while waiting:
-        name, path, above = waiting.pop()
+    pending: List[Tuple[str, str, Ancestors]] = [("", str(folder), frozenset())]
+    while pending:
+        name, path, ancestors = pending.pop()
         try:
             status = Path(path).stat()
         except OSError as error:
@@ -85,15 +56,15 @@ def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
         identity = (status.st_dev, status.st_ino)
         if stat.S_ISREG(status.st_mode):
             yield name, status
-        elif stat.S_ISDIR(status.st_mode) and identity not in above:
+        elif stat.S_ISDIR(status.st_mode) and identity not in ancestors:
             with os.scandir(path) as entries:
                 inside = sorted((e.name for e in entries if not e.name.startswith(".")), reverse=True)
-            prefix, inner = f"{name}/" if name else "", above | {identity}
-            waiting.extend((f"{prefix}{entry}", f"{path}/{entry}", inner) for entry in inside)
+            prefix, inner = f"{name}/" if name else "", ancestors | {identity}
+            pending.extend((f"{prefix}{entry}", f"{path}/{entry}", inner) for entry in inside)
 
 
 def listing_of(folder: Path) -> str:
-    """Return the SHA-256 of the names, sizes and times of change of all files below a folder, without reading them."""
+    """Return the SHA-256 of the names, sizes and modification times of all files below a folder."""
     digest = hashlib.sha256()
     for name, status in files_below(folder):
         digest.update(f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(name) + b"\0")
@@ -101,20 +72,27 @@ def listing_of(folder: Path) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a regular file as 64 hexadecimal digits, reading it block by block."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
     digest = hashlib.sha256()
-    with open_regular(path) as file:
+    with path.open("rb") as file:
         for block in iter(lambda: file.read(BLOCK), b""):
             digest.update(block)
     return digest.hexdigest()
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a file so that at any moment it has either the old or the new content. A link at `path` is replaced."""
+    """Write a file so that at any moment it has either the old or the new content; a link at `path` is replaced.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    text : str
+        Its new content.
+    """
     partial = partial_of(path)
-    partial.unlink(missing_ok=True)  # left by a killed process, or a link to another place
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(str(partial), flags, 0o666), "w", encoding="utf-8") as file:
+    partial.unlink(missing_ok=True)
+    with partial.open("x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -123,12 +101,12 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 def partial_of(path: Path) -> Path:
-    """Return where a file or directory is written before it is moved to `path`: beside it, hidden."""
+    """Return the hidden sibling where a file or directory is written before it is renamed to `path`."""
     return path.with_name(f".{path.name}{PARTIAL}")
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link (but not its target) or a directory with its content; do nothing where there is none."""
+    """Remove a file, a link (not its target) or a directory with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -151,8 +129,14 @@ def sync_tree(path: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, sharing its blocks if the file system can. A later change of one copy does not change the other."""
-    with open_regular(source) as read, target.open("wb") as write:
+    """Copy the content of a file; the copies share blocks where the file system supports reflinks.
+
+    Parameters
+    ----------
+    source, target : Path
+        Existing file and its copy.
+    """
+    with source.open("rb") as read, target.open("wb") as write:
         try:
             fcntl.ioctl(write.fileno(), FICLONE, read.fileno())
         except OSError:
@@ -160,32 +144,41 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def require_disk(directory: Path, size_bytes: int, what: str) -> None:
-    """Raise `ResourceError` when the disk of `directory` has less than `size_bytes` and 1 % free."""
+    """Raise `ResourceError` if the disk of a directory has less than `size_bytes` and 1 % free.
+
+    Parameters
+    ----------
+    directory : Path
+        A directory on the disk.
+    size_bytes : int
+        Size of what will be written.
+    what : str
+        What it is; the beginning of the message.
+    """
     free = shutil.disk_usage(directory).free
     if free < size_bytes * 1.01:
         raise ResourceError(
             f"{what} needs {size_bytes / 1e6:,.1f} MB, but the disk of {directory} has {free / 1e6:,.1f} MB free; "
-            "make room or choose another --run-dir"
+            "make space or choose another --run-dir"
         )
 
 
 @contextmanager
-def disk_full_told(directory: Path) -> Iterator[None]:
-    """Turn any error that a full disk causes in a library into a `ResourceError`.
+def raise_on_full_disk(directory: Path) -> Iterator[None]:
+    """Raise `ResourceError` instead of any error that a full disk causes in a library.
 
-    numpy and HDF5 report an incomplete write without its error number, or in their text, so the free space of the disk
-    is compared.
+    numpy and HDF5 report an incomplete write without an error number, so the free space is examined too.
     """
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        told = getattr(error, "errno", None) in FULL or any(f"errno = {number}," in str(error) for number in FULL)
-        if told or shutil.disk_usage(directory).free < BLOCK:
+        reported = getattr(error, "errno", None) in FULL or any(f"errno = {number}," in str(error) for number in FULL)
+        if reported or shutil.disk_usage(directory).free < BLOCK:
             raise ResourceError(f"{directory.parent}: {ADVICE[errno.ENOSPC]}") from error
         raise
 
 
 def describe_os_error(error: OSError) -> str:
-    """Return one line for a failed file operation, which says what to do about common failures."""
+    """Return one line for a failed file operation, with advice for common failures."""
     where = f"{error.filename}: " if error.filename else ""
     return where + ADVICE.get(error.errno or 0, f"{error.strerror or error}")

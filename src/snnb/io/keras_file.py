@@ -1,26 +1,23 @@
-"""Load Keras's h5 files so that nothing in them can run, and check the sizes that they declare.
+"""Load Keras's h5 files so that nothing in them can run.
 
 Keras builds any layer that a file names: a Lambda runs the bytecode in the file, a TensorFlowOpLayer any operation of
-TensorFlow, even one that writes files, and names of functions are looked up in its modules. So a file may name only the
-layers and functions that are listed here, each at its proper place.
+TensorFlow, and names of functions are looked up in its modules. So a file may name only the classes and functions that
+are listed here.
 """
 
 import copy
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Set, Tuple
-
-import h5py
+from typing import TYPE_CHECKING, Dict, Iterator, Optional, Tuple
 
 from snnb.core.errors import InputError, out_of_memory
-from snnb.io.hdf5 import json_attribute, numbers_stored, reading
+from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
     from tensorflow import keras
 
 MODELS = ("Sequential", "Model", "Functional")
-MOST_LAYERS = 10_000  # when those used again are counted again: models inside models can multiply
 _LAYERS = """
 Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D
 BatchNormalization BatchNormalizationV1 BatchNormalizationV2 Concatenate Conv1D Conv2D Conv2DTranspose Conv3D
@@ -32,7 +29,7 @@ SeparableConv1D SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D Spatia
 ThresholdedReLU UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """
 LAYERS = frozenset(_LAYERS.split())
-# The names that a value of a layer's configuration may have, by the end of its key.
+# Names of classes and functions in a layer's configuration, by the end of the key.
 NAMES: Dict[str, str] = {
     "activation": "elu exponential hard_sigmoid linear relu selu sigmoid softmax softplus softsign swish tanh",
     "initializer": """
@@ -54,18 +51,13 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
     path : Path
         The file.
     remedy : str
-        What a person can do when it is damaged; the end of the message.
-
-    Returns
-    -------
-    keras.Model
-        The model.
+        What to do when the file is damaged; the end of the message.
 
     Raises
     ------
     InputError
-        The file is not a complete Keras model, names a layer or function that is not listed here, declares more weights
-        than it holds, or has data in another file; or Keras cannot build it.
+        The file is not a complete Keras model, names a class or function that is not listed here, or Keras cannot build
+        the model.
     """
     from tensorflow import keras
 
@@ -75,16 +67,21 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
             raise InputError(f"{path} holds no model, at most its weights; {remedy}")
         check_layers(architecture, str(path), remedy)
         try:
-            _check_sizes(architecture, file, path, remedy)
             return keras.models.load_model(file, compile=False)
-        except InputError:
-            raise
-        except Exception as error:  # whatever Keras raises here is about the file
+        except Exception as error:  # Keras raises exceptions of many types for a damaged file
             raise not_loaded(error, str(path), remedy) from error
 
 
 def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
-    """Return what to raise for an error of Keras about the model in a file: an `InputError`, unless memory is short."""
+    """Return the `InputError` for an exception of Keras about a file, or the exception if memory is short.
+
+    Parameters
+    ----------
+    error : Exception
+        The exception.
+    where, remedy : str
+        Beginning and end of the message.
+    """
     from tensorflow import keras
 
     if out_of_memory(error):
@@ -94,25 +91,23 @@ def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
 
 
 def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
-    """Refuse the description of a model that names anything but Keras's own layers that cannot run code.
+    """Refuse the description of a model that names anything but Keras's own layers and functions.
 
     Parameters
     ----------
-    architecture : object
+    architecture : dict
         What Keras writes as `model_config`, parsed from its JSON.
     where : str
-        The file that it was found in; the beginning of the message.
+        Its file; the beginning of the message.
     remedy : str
-        What a person can do; the end of the message.
+        What to do; the end of the message.
 
     Raises
     ------
     InputError
-        A layer is not allowed; the message names it and its kind.
+        A class or function is not listed here; the message names it and its layer.
     """
     fault = next(_faults_of_model(architecture), None)
-    if fault is None and _uses(architecture) > MOST_LAYERS:
-        fault = f"has more than {MOST_LAYERS:,} layers when those used again are counted again"
     if fault is not None:
         raise InputError(f"{where}: {fault}; {remedy}")
 
@@ -123,159 +118,55 @@ def _faults_of_model(model: JsonValue) -> Iterator[str]:
     if kind not in MODELS or not isinstance(layers, list) or not layers:
         yield "the attribute model_config is not a Keras model's"
         return
+    yield from _faults_of_values({key: value for key, value in config.items() if key != "layers"})
     for layer in layers:
-        yield from _faults_of_layer(layer)
-    if not _is_plain({key: value for key, value in config.items() if key != "layers"}):
-        yield "the model has a value that no model of Keras has"
-    if kind != "Sequential":
-        yield from _faults_of_connections(layers)
-
-
-def _faults_of_layer(layer: JsonValue) -> Iterator[str]:
-    kind, config = _kind_and_config(layer)
-    where = f"layer {_name(config)} ({kind})"
-    if not kind or not isinstance(config.get("name"), str):
-        yield "the attribute model_config has a layer without a class or a name"
-    elif kind in MODELS:
-        yield from _faults_of_model(layer)
-    elif kind not in LAYERS:
-        yield f"{where} is not loaded from a file, since it may run code"
-    else:
-        yield from (f"{where}: {fault}" for fault in _faults_of_config(config))
-
-
-def _uses(model: Dict[str, JsonValue]) -> int:
-    """Count the uses of the layers of a model and of the models in it."""
-    return sum(
-        (_uses(layer) if layer["class_name"] in MODELS else 1) * max(1, len(layer.get("inbound_nodes", [])))
-        for layer in model["config"]["layers"]
-    )
-
-
-def first_use(layer: Dict[str, JsonValue]) -> int:
-    """Return the number of the first use of a layer: 1 for a model that has an input, which Keras counts as a use."""
-    while layer["class_name"] == "Sequential":
-        layer = layer["config"]["layers"][0]
-        if "batch_input_shape" in layer["config"]:
-            return 1
-    return int(layer["class_name"] in MODELS)
-
-
-def _faults_of_connections(layers: List[Dict[str, JsonValue]]) -> Iterator[str]:
-    """Yield connections with which Keras would never end: it tries again until each layer has found its inputs.
-
-    Keras numbers the uses of a layer in the order in which they find their inputs, so that order must be theirs.
-    """
-    there: Set[Tuple[str, int]] = set()
-    waiting: List[Tuple[str, int, List[Tuple[str, int]]]] = []
-    names: Set[str] = set()
-    turns: Dict[str, int] = {}
-    for layer in layers:
-        name, nodes = layer["config"]["name"], layer.get("inbound_nodes")
-        where = f"layer {_name(layer['config'])}"
-        if layer.get("name") != name or name in names:
-            yield f"{where} has two names, or one that another layer has"
-            return
-        if not isinstance(nodes, list) or not all(map(_is_node, nodes)):
-            yield f"{where} has connections that are not valid"
-            return
-        if (layer["class_name"] == "InputLayer") == bool(nodes):
-            yield f"{where} is used {len(nodes)} times, as an input layer never is and any other must be"
-            return
-        if not nodes:
-            there.add((name, 0))
-        first = first_use(layer)
-        if any(source[0] not in names for node in nodes[:1] for source in node):
-            yield f"{where} takes its input from a layer that does not come before it"
-            return
-        names.add(name)
-        turns[name] = first
-        waiting += [(name, i, [(source[0], source[1]) for source in node]) for i, node in enumerate(nodes, first)]
-    while waiting:
-        left = []
-        for name, number, sources in waiting:
-            found = all(source in there for source in sources)
-            if found and turns[name] < number:
-                yield f"layer {name[:100]} is used in another order than Keras would: save the model again"
-                return
-            if found:
-                there.add((name, number))
-                turns[name] += 1
-            else:
-                left.append((name, number, sources))
-        if len(left) == len(waiting):
-            yield f"layer {waiting[0][0][:100]} takes its input from a use of a layer that there is not"
-            return
-        waiting = left
-
-
-def _is_node(node: JsonValue) -> bool:
-    """Whether it lists the inputs of a layer: each as `[layer, use, tensor]`, and perhaps arguments."""
-    return (
-        isinstance(node, list)
-        and bool(node)
-        and all(
-            isinstance(source, list)
-            and len(source) in (3, 4)
-            and isinstance(source[0], str)
-            and all(type(number) is int and number >= 0 for number in source[1:3])
-            and all(isinstance(arguments, dict) for arguments in source[3:])
-            and _is_plain(source[3:])
-            for source in node
-        )
-    )
+        kind, config = _kind_and_config(layer)
+        where = f"layer {str(config.get('name'))[:100]} ({kind})"
+        if not kind or not isinstance(config.get("name"), str):
+            yield "the attribute model_config has a layer without a class or a name"
+        elif kind in MODELS:
+            yield from _faults_of_model(layer)
+        elif kind not in LAYERS:
+            yield f"{where} is not loaded from a file, since it may run code"
+        else:
+            yield from (f"{where}: {fault}" for fault in _faults_of_values([config, layer.get("inbound_nodes")]))
 
 
 def _kind_and_config(entry: JsonValue) -> Tuple[str, Dict[str, JsonValue]]:
-    """Return class and configuration of a layer or model, empty where they have another type than they must have."""
+    """Return class and configuration of a layer or model, empty if they have another type."""
     kind, config = (entry.get("class_name"), entry.get("config")) if isinstance(entry, dict) else (None, None)
-    if not isinstance(kind, str) or not isinstance(config, dict):
-        return "", {}
-    return kind, config
+    return (kind, config) if isinstance(kind, str) and isinstance(config, dict) else ("", {})
 
 
-def _name(config: Dict[str, JsonValue]) -> str:
-    return str(config.get("name"))[:100]
-
-
-def _faults_of_config(config: Dict[str, JsonValue]) -> Iterator[str]:
-    for key, value in config.items():
-        names = ALLOWED.get(key.rsplit("_", 1)[-1])
-        if isinstance(value, dict):
-            kind, inner = _kind_and_config(value)
-            if names is None or kind not in names or value.keys() != {"class_name", "config"} or not _is_plain(inner):
-                yield f"its {key} is {kind or 'none'}, which is not Keras's own"
-        elif names is not None and value is not None and not (isinstance(value, str) and value in names):
-            yield f"its {key} is {str(value)[:100]}, which is not Keras's own"
-        elif not _is_plain(value):
-            yield f"its {key} is no value that a layer can have"
-
-
-def _is_plain(value: JsonValue) -> bool:
-    """Whether it consists of numbers, text, lists and mappings, without a description of an object."""
-    waiting: List[JsonValue] = [value]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            if "class_name" in value:
-                return False
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, (int, float)) and not abs(value) < 2**63:  # NaN, or too large a number
-            return False
-    return True
+def _faults_of_values(value: JsonValue, key: str = "") -> Iterator[str]:
+    """Yield the classes and functions in a layer's or model's configuration that are not listed here."""
+    names = ALLOWED.get(key.rsplit("_", 1)[-1])
+    if isinstance(value, dict):
+        if "class_name" in value and (names is None or str(value["class_name"]) not in names):
+            yield f"its {key} is {str(value['class_name'])[:100]}, which is not Keras's own"
+        for inner_key, inner in value.items():
+            yield from _faults_of_values(inner, inner_key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _faults_of_values(inner, key)
+    elif names is not None and value is not None and not (isinstance(value, str) and value in names):
+        yield f"its {key} is {str(value)[:100]}, which is not Keras's own"
 
 
 def size_up(architecture: JsonValue) -> Tuple[int, Tuple[Optional[int], ...]]:
-    """Return how many weights a model has and the shape of its output, with the batch axis.
-
-    No memory is taken for them: TensorFlow takes none in a graph.
+    """Return the number of weights of a model and the shape of its output, without allocating memory for weights.
 
     Parameters
     ----------
-    architecture : object
-        A description that `check_layers` has passed. Keras raises whatever it does for one that it cannot build.
+    architecture : dict
+        A description that `check_layers` has accepted.
+
+    Returns
+    -------
+    weights : int
+        Number of weights.
+    shape : tuple of int or None
+        Shape of the output, with the batch axis.
     """
     import tensorflow as tf
     from tensorflow import keras
@@ -285,10 +176,3 @@ def size_up(architecture: JsonValue) -> Tuple[int, Tuple[Optional[int], ...]]:
         model = keras.models.model_from_config(copy.deepcopy(architecture))
         needed = sum(math.prod(int(length) for length in weight.shape) for weight in model.weights)
         return needed, model.output_shape
-
-
-def _check_sizes(architecture: Dict[str, JsonValue], file: h5py.File, path: Path, remedy: str) -> None:
-    """Refuse a model with more weights than the file holds."""
-    (needed, _), stored = size_up(architecture), numbers_stored(file["model_weights"])
-    if needed > stored:
-        raise InputError(f"{path}: its layers need {needed:,} weights, but it holds {stored:,}; {remedy}")

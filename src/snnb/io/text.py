@@ -1,125 +1,91 @@
-"""Read text, JSON and YAML from files with limits; and make text safe for a terminal."""
+"""Read text, JSON and YAML, and escape text for a terminal."""
 
 import json
-import re
 import unicodedata
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from snnb.core.errors import InputError
-from snnb.io.files import read_regular
 
-LONGEST = 32 << 20  # bytes
-DEEPEST_YAML = 32  # levels of YAML
-DEEPEST_JSON = 100  # levels of JSON; a Keras model in a model has four more
-LONGEST_NAME = 200
+LONGEST_NAME = 200  # characters
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
-RAISED_BY_PARSERS = (ValueError, OverflowError, TypeError, AttributeError, LookupError)
 
 
-def read_text(path: Path, remedy: str, *, longest: int = LONGEST) -> str:
+def read_text(path: Path, remedy: str) -> str:
     """Read a text file in UTF-8.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    remedy : str
+        What to do when the file is damaged; the end of the message.
 
     Raises
     ------
     InputError
-        It is no regular file, longer than `longest` bytes, or not text.
+        The file is not UTF-8.
     """
-    return decoded(read_regular(path, longest, remedy), str(path), remedy)
+    return decoded(path.read_bytes(), str(path), remedy)
 
 
 def decoded(content: bytes, where: str, remedy: str) -> str:
-    """Decode UTF-8 that was found in `where`; raise `InputError` when it is no UTF-8."""
+    """Decode UTF-8.
+
+    Parameters
+    ----------
+    content : bytes
+        The encoded text.
+    where : str
+        Where it is from; the beginning of the message.
+    remedy : str
+        What to do when it is not UTF-8; the end of the message.
+
+    Raises
+    ------
+    InputError
+        The content is not UTF-8.
+    """
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{where} is not text; {remedy}") from None
 
 
-def load_json(path: Path, remedy: str, *, longest: int = LONGEST) -> JsonValue:
-    """Read a JSON file; raise `InputError` when it is no JSON, too long, or has too many levels."""
-    return parse_json(read_text(path, remedy, longest=longest), str(path), remedy)
+def load_json(path: Path, remedy: str) -> JsonValue:
+    """Read a JSON file; `InputError` if it is not valid JSON (see `read_text` for the parameters)."""
+    return parse_json(read_text(path, remedy), str(path), remedy)
 
 
 def parse_json(text: str, where: str, remedy: str) -> JsonValue:
-    """Read JSON text that was found in `where`, after a look at its structure.
-
-    More than `DEEPEST_JSON` levels are refused. Python's own limit cannot be relied on: it is the caller's, who may
-    have raised it so far that the stack overflows, and garbage that is collected near it ends Python 3.8 ("Cannot
-    recover from stack overflow").
-
-    Raises
-    ------
-    InputError
-        The text is no JSON, or has too many levels.
-    """
-    if _json_levels(text) > DEEPEST_JSON:
-        raise InputError(f"{where} is not valid JSON (more than {DEEPEST_JSON} levels deep); {remedy}")
+    """Parse JSON; `InputError` if it is not valid (see `decoded` for the parameters)."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where} is not valid JSON ({str(error).splitlines()[0]}); {remedy}") from None
 
 
-def _json_levels(text: str) -> int:
-    """Return how many lists and mappings are open at most, up to where the text is no JSON any more."""
-    if text.count("[") + text.count("{") <= DEEPEST_JSON:
-        return 0
-    unescaped = text.replace("\\\\", "").replace('\\"', "")
-    brackets = re.sub(r"[^][{}]+", "", re.sub('"[^"]*"', "", unescaped))
-    return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
-
-
-def load_yaml(path: Path, remedy: str, *, longest: int = LONGEST) -> JsonValue:
-    """Read a YAML file with a safe loader, after a look at its structure, as `parse_yaml` does.
-
-    Raises
-    ------
-    InputError
-        The file is not such YAML. The message names the line if it can.
-    """
-    return parse_yaml(read_text(path, remedy, longest=longest), str(path), remedy)
+def load_yaml(path: Path, remedy: str) -> JsonValue:
+    """Read a YAML file; `InputError` if it is not valid YAML (see `read_text` for the parameters)."""
+    return parse_yaml(read_text(path, remedy), str(path), remedy)
 
 
 def parse_yaml(text: str, where: str, remedy: str) -> JsonValue:
-    """Read YAML text that was found in `where`, with a safe loader, after a look at its structure.
-
-    Aliases are refused, because a few lines of them can stand for gigabytes. So are more than `DEEPEST_YAML` levels,
-    at which the C loader would overflow its stack.
-
-    Raises
-    ------
-    InputError
-        The file is not such YAML. The message names the line if it can.
-    """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    depth = 0
+    """Parse YAML with a safe loader; `InputError` if it is not valid (see `decoded` for the parameters)."""
     try:
-        for event in yaml.parse(text, Loader=loader):
-            if isinstance(event, yaml.AliasEvent):
-                raise InputError(f"{where}: line {event.start_mark.line + 1} has an alias; {remedy}")
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST_YAML:
-                raise InputError(
-                    f"{where}: line {event.start_mark.line + 1} is more than {DEEPEST_YAML} levels deep; {remedy}"
-                )
-        return yaml.load(text, Loader=loader)
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise InputError(f"{where} is not valid YAML{line}; {remedy}") from None
-    except RAISED_BY_PARSERS as error:  # PyYAML makes numbers and dates without checking their values
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # of numbers and dates
         raise InputError(f"{where} holds a value that is not valid ({str(error).splitlines()[0]}); {remedy}") from None
 
 
 def printable(text: str) -> str:
-    """Return text that is safe on a terminal: control characters, direction marks and invalid bytes are escaped.
-
-    Line ends stay.
-    """
+    """Escape control characters, direction marks and invalid bytes in text, but for line ends."""
     return "".join(char if char == "\n" or not _is_control(char) else _escaped(char) for char in text)
 
 
@@ -128,13 +94,10 @@ def _is_control(char: str) -> bool:
 
 
 def _escaped(char: str) -> str:
-    return (
-        char.encode("unicode_escape").decode()
-        if ord(char) < 0xD800 or ord(char) > 0xDFFF
-        else f"\\x{ord(char) & 0xFF:02x}"
-    )
+    surrogate = 0xD800 <= ord(char) <= 0xDFFF  # an invalid byte
+    return f"\\x{ord(char) & 0xFF:02x}" if surrogate else char.encode("unicode_escape").decode()
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be shown and written to a file as the name of a layer."""
+    """Whether a text is valid as the name of a layer: not empty, at most `LONGEST_NAME` printable characters."""
     return 0 < len(text) <= LONGEST_NAME and "\n" not in text and printable(text) == text

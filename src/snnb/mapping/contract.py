@@ -1,11 +1,9 @@
 """Contract a network to groups of neurons."""
 
-from functools import partial
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.core.interrupt import interruptible
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach import Marks, Reached, reached
@@ -42,11 +40,11 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contract
         connections = [c for projection in network.projections_from(population) for c in projection.connections]
         if not connections:
             continue
-        found = interruptible(partial(reached, connections, group, network.first, marks))
+        found = reached(connections, group, network.first, marks)
         placed = population.first >= network.first
         own = group[network.part(population)] if placed else np.empty(0, np.int32)
         counts = network.counts[network.part(population)] if placed else np.empty(0, np.int64)
-        part = interruptible(partial(_part, found, own, counts, groups))
+        part = _part(found, own, counts, groups)
         parts.append(part._replace(source_set=part.source_set + sets))
         sets += part.axons.size
     axons, degrees, target, source_set, source, weight = (np.concatenate(values) for values in zip(*parts))

@@ -11,12 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.io.files import read_regular
 from snnb.io.text import decoded, parse_yaml
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
 ENDING = ".yaml"
-LONGEST = 1 << 16  # bytes
 REMEDY = "docs/mapping.md shows a description with all its keys"
 LARGEST_SIDE = 32_768  # of a mesh: so that core numbers fit in 32 bits
 LARGEST_LIMIT = 2**53
@@ -131,7 +129,7 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
             raise InputError(f"{path}: no such file; give a YAML file, or one of {', '.join(hardware_names())}")
     else:
         path = DESCRIPTIONS / f"{_known(named)}{ENDING}"
-    content = read_regular(path, LONGEST, REMEDY)
+    content = path.read_bytes()
     return parse_hardware(decoded(content, str(path), REMEDY), str(path)), content
 
 

@@ -1,15 +1,17 @@
 """Mt-KaHyPar (Gottesbüren et al., ACM TALG 2024), which partitions hypergraphs, in processes of its own.
 
-It keeps Python's interpreter lock while it works, so Ctrl-C would have to wait for it; and only a process with a single
-thread that does nothing else gives the same partition for the same seed, whatever else the machine does.
+Only a process with a single thread that does nothing else gives the same partition for the same seed. The process ends
+with the one that started it.
 """
 
+import ctypes
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
@@ -25,6 +27,7 @@ MANY_BLOCKS = 1024
 MANY_SOURCES = 8
 FINENESS = 10_000  # of weights that stand for neurons and synapses at once
 GRAPH = "graph.npz"
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Hypergraph(NamedTuple):
@@ -186,11 +189,12 @@ def partitions(
 
 
 def _begin(folder: Path, number: int, job: Job) -> "subprocess.Popen[bytes]":
-    """Start a process of its own group, since it is the parent that ends it at Ctrl-C.
+    """Start a process in another session, so that only this process ends it.
 
     Not by `multiprocessing`, which would run a person's script again that calls `map` and has no `__main__` guard.
     """
     words = [sys.executable, "-m", __name__, str(folder), str(number), str(job.blocks), str(job.seed), job.preset]
+    words.append(str(os.getpid()))
     with (folder / f"{number}.txt").open("wb") as said:
         return subprocess.Popen(
             words,
@@ -220,5 +224,14 @@ def _work(folder: Path, number: int, blocks: int, seed: int, preset: str) -> Non
     np.save(folder / f"{number}.npy", np.array(made.partition(context).get_partition(), np.int32))
 
 
+def _end_with_parent(parent: int) -> None:
+    """Let the kernel end this process when its parent ends; Mt-KaHyPar holds the GIL, so a thread could not poll."""
+    with suppress(AttributeError):  # not Linux
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
 if __name__ == "__main__":
+    _end_with_parent(int(sys.argv[6]))
     _work(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

@@ -120,7 +120,7 @@ class Mapping:
 
 
 def _read_cost(path: Path) -> Tuple[Hardware, Dict[str, Number], int, Dict[str, int]]:
-    content = load_json(path, REMEDY, longest=LONGEST)
+    content = load_json(path, REMEDY)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no figures; {REMEDY}")
     try:
@@ -152,7 +152,7 @@ def _read_core(path: Path, neurons: int) -> np.ndarray:
 
 def _read_cores(path: Path, hardware: Hardware) -> Tuple[np.ndarray, np.ndarray]:
     """Return places, and neurons, axons and synapses of each core."""
-    rows = csv.reader(StringIO(read_text(path, REMEDY, longest=LONGEST)))
+    rows = csv.reader(StringIO(read_text(path, REMEDY)))
     if tuple(next(rows, ())) != CORE_COLUMNS:
         raise InputError(f"{path} has not the columns {','.join(CORE_COLUMNS)}; {REMEDY}")
     try:

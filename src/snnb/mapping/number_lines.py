@@ -7,10 +7,7 @@ import numpy as np
 
 from snnb.core.compiled import compiled
 from snnb.core.errors import InputError
-from snnb.io.files import read_regular
 
-LONGEST_NUMBER = 24  # bytes of a number and what is around it
-ALWAYS_READ = 1 << 20  # bytes
 SHOWN = 40  # characters of a line that is wrong
 GOOD, WRONG, NEGATIVE = 0, 1, 2
 LARGEST = 2**31 - 1
@@ -45,7 +42,7 @@ def read_number_lines(path: Path, columns: int, most: int, remedy: str) -> Tuple
     InputError
         The file is no regular file or is too long, or a line is not such numbers; the line is named.
     """
-    content = read_regular(path, max(ALWAYS_READ, most * columns * LONGEST_NUMBER), remedy)
+    content = path.read_bytes()
     text = np.frombuffer(content, np.uint8)
     numbers = np.empty((content.count(b"\n") + 1, columns), np.int32)
     lines, status, begin = _parse(text, numbers)

@@ -7,7 +7,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
-from snnb.core.interrupt import in_parallel, interruptible
+from snnb.core.processors import in_parallel
 from snnb.core.progress import Progress, Say, silent
 from snnb.mapping import kahypar
 from snnb.mapping.contract import contract
@@ -225,7 +225,7 @@ def _starts(
     """Yield numbers of cores and mappings to start from, Mt-KaHyPar's and the sequential one; they may break limits."""
     seeds = range(seed, seed + (2 if net.groups <= FEW_GROUPS else 1))
     if kahypar.available() and net.groups > 1:
-        graph = interruptible(lambda: kahypar.hypergraph(net, limits))
+        graph = kahypar.hypergraph(net, limits)
         jobs = [Job(cores, number % (1 << 31)) for cores in numbers if 1 < cores < net.groups for number in seeds]
         for job, start in kahypar.partitions(graph, jobs, warn):
             yield job.blocks, start

@@ -1,10 +1,7 @@
 """The search for a better mapping of groups, by moves and exchanges with exact changes of the cost."""
 
-from functools import partial
-
 import numpy as np
 
-from snnb.core.interrupt import interruptible
 from snnb.mapping.contracted import Contracted
 from snnb.mapping.limits import Limits
 
@@ -52,8 +49,8 @@ class Search:
             slot=np.empty(net.groups, np.int32),
             size=np.zeros(cores, np.int64),
         )
-        interruptible(lambda: put_all(net, self._state, core))
-        self.cost = int(interruptible(lambda: cost_of(net, self._state)))
+        put_all(net, self._state, core)
+        self.cost = int(cost_of(net, self._state))
         self._order = np.random.default_rng(seed)
         self._random = np.array([(seed * 2654435769 + 88172645463325252) % (1 << 63) + 1], np.uint64)
 
@@ -100,9 +97,7 @@ class Search:
         order = self._order.permutation(self._net.groups)
         for first in range(0, order.size, SLICE):
             part = order[first : first + SLICE]
-            self.cost += interruptible(
-                partial(descend, self._net, self._state, self._limits, part, gain, shared, mending)
-            )
+            self.cost += descend(self._net, self._state, self._limits, part, gain, shared, mending)
 
     def anneal(self, trials: int, hot: float, cold: float, penalty: float) -> None:
         """Try moves and exchanges at random; take also some that cost more, fewer as the temperature falls.
@@ -120,7 +115,5 @@ class Search:
         for done in range(0, trials, SLICE):
             now = min(SLICE, trials - done)
             begin, end = (hot * (cold / hot) ** (at / trials) for at in (done, done + now))
-            added, _ = interruptible(
-                partial(anneal, self._net, self._state, self._limits, self._random, now, begin, end, penalty)
-            )
+            added, _ = anneal(self._net, self._state, self._limits, self._random, now, begin, end, penalty)
             self.cost += added

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.core.interrupt import interruptible
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.mapping.neurons import PlacedNetwork
@@ -181,7 +180,7 @@ def _reached(
     network: PlacedNetwork, core: np.ndarray, marks: Marks, projections: Tuple[GraphProjection, ...]
 ) -> Reached:
     connections = [connection for projection in projections for connection in projection.connections]
-    return interruptible(lambda: reached(connections, core, network.first, marks))
+    return reached(connections, core, network.first, marks)
 
 
 def _count_axons(sets: Reached, axons: np.ndarray) -> None:

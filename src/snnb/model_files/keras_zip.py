@@ -20,9 +20,9 @@ import h5py
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
-from snnb.io.files import FULL, open_regular, require_disk
+from snnb.io.files import FULL, require_disk
 from snnb.io.hdf5 import numbers_stored, reading
-from snnb.io.text import LONGEST, JsonValue, decoded, parse_json
+from snnb.io.text import JsonValue, decoded, parse_json
 from snnb.model_files.keras_weights import build, require_weights
 from snnb.model_files.newer_keras import as_tensorflow_22
 from snnb.model_files.pixels import Preprocessing
@@ -50,8 +50,6 @@ def read_keras_zip(path: Path, remedy: str, tell: Say) -> Tuple["Model", Optiona
     """
     with _archive(path, remedy) as archive:
         config = _member(archive, CONFIG, path, remedy)
-        if config.file_size > LONGEST:
-            raise InputError(f"{path}: {CONFIG} is longer than {LONGEST >> 20} MiB; {remedy}")
         text = decoded(archive.read(config), f"{path}: {CONFIG}", remedy)
     original = parse_json(text, f"{path}: {CONFIG}", remedy)
     description, steps = without_preprocessing(original, str(path))
@@ -72,7 +70,7 @@ def read_keras_zip(path: Path, remedy: str, tell: Say) -> Tuple["Model", Optiona
 @contextmanager
 def _archive(path: Path, remedy: str) -> Iterator[zipfile.ZipFile]:
     try:
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(str(path)) as archive:
             yield archive
     except RAISED_BY_ZIPFILE as error:
         if getattr(error, "errno", None) in FULL:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Dict
 
 from snnb.core.errors import InputError
-from snnb.io.files import open_regular
 
 READ = (".h5", ".hdf5", ".keras", ".onnx")
 FROM_TORCH = (
@@ -66,14 +65,8 @@ def refuse_other_kinds(path: Path) -> None:
 
 
 def content_of(path: Path) -> str:
-    """Return what a file is by its content, as in "a zip archive"; "" where the first bytes do not tell.
-
-    Raises
-    ------
-    InputError
-        It is no regular file.
-    """
-    with open_regular(path) as file:
+    """Return what a file is by its content, as in "a zip archive"; "" where the first bytes do not tell."""
+    with path.open("rb") as file:
         beginning = file.read(512)
     for bytes_, kind in BEGINNINGS.items():
         if beginning.startswith(bytes_):

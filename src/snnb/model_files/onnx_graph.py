@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
-from snnb.io.files import open_regular, read_regular
 
 if TYPE_CHECKING:
     import onnx
 
 OLDEST, NEWEST = 9, 22  # versions of the set of operators whose meaning was compared with what is done here
-LONGEST = (1 << 31) - 1  # bytes: protobuf's own limit
 EXPORT = "export it again, as with torch.onnx.export(model, torch.zeros(1, 3, 32, 32), 'net.onnx', opset_version=17)"
 Attribute = Union[int, float, str, Sequence[int], Sequence[float], np.ndarray]
 
@@ -120,7 +118,7 @@ def _parsed(path: Path) -> "onnx.ModelProto":
     try:
         with warnings.catch_warnings(record=True) as warned:  # protobuf's, when a part of the file is no message
             warnings.simplefilter("always")
-            model.ParseFromString(read_regular(path, LONGEST, EXPORT))
+            model.ParseFromString(path.read_bytes())
         whole = not warned
     except (DecodeError, RuntimeError, ValueError):
         whole = False
@@ -222,7 +220,7 @@ def _external(tensor: "onnx.TensorProto", path: Path, size: int) -> np.ndarray:
         offset, length = int(told.get("offset") or 0), int(told.get("length") or size)
     except ValueError:
         raise InputError(f"{path}: {tensor.name[:100]} has no valid place in {target.name}; {EXPORT}") from None
-    with open_regular(target, follow_links=False) as file:
+    with target.open("rb") as file:
         stored = target.stat().st_size
         if length != size or offset < 0 or offset + size > stored:
             raise InputError(

@@ -8,7 +8,6 @@ from pydantic import Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.memory import COMPILED
 from snnb.core.options import Flag, Options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import ExportOptions, RateUnit
@@ -271,5 +270,4 @@ STAGE = Stage(
     again=again,
     check=_check,
     follow=_follow,
-    address_space=COMPILED,
 )

@@ -11,7 +11,6 @@ from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.memory import COMPILED
 from snnb.core.options import Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
@@ -294,5 +293,4 @@ STAGE = Stage(
     ),
     optional=True,
     time_left=False,
-    address_space=COMPILED,
 )

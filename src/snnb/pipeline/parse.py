@@ -6,7 +6,6 @@ from pydantic import Field
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import InputError
-from snnb.core.memory import TENSORFLOW
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.pipeline import train
@@ -105,5 +104,4 @@ STAGE = Stage(
     resolve,
     run,
     check=_check,
-    address_space=TENSORFLOW,
 )

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.core.errors import InputError, UpstreamError, how_to_install
-from snnb.core.memory import require_address_space
 from snnb.core.options import fitting, over, refuse_bad_values
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.pipeline.all import STAGES
@@ -17,7 +16,6 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
 from snnb.rundir.staleness import other_versions, stale_reason
-from snnb.rundir.verification import INTERRUPTED
 
 UP_TO_DATE = "up to date"
 OTHER_VERSIONS = "results that are up to date were made with other versions of"
@@ -119,7 +117,6 @@ def _run_stage(
     planned: PlannedRun,
     bar: Callable[..., ContextManager[Progress]],
 ) -> StageResult:
-    require_address_space(stage.address_space, stage.name)
     with _extra_named(stage.name):
         _check_plan(run, planned)
         params = stage.resolve(run, options, planned.say)
@@ -215,7 +212,6 @@ class StageState:
 
 def state_of_stages(run: RunDirectory) -> List[StageState]:
     """Return the state of every result in the run, and of the stages of `snnb run` that have not run."""
-    aside = run.interrupted()
     states: List[StageState] = []
     stale: Dict[str, str] = {}  # by stage, the first one that has to run for it
 
@@ -223,8 +219,6 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
         return next((stale[need] for need in stage.needs(options) if need in stale), None)
 
     def state(stage: AnyStage, shown: str, directory: str, record: Optional[AnyRecord]) -> StageState:
-        if directory in aside:
-            return StageState(shown, record, INTERRUPTED)
         before = stage.made_with(run, record) if record is not None else {}
         if record is not None and before:
             made_with = {name: value for params in before.values() for name, value in params.items()}

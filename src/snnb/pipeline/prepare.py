@@ -10,7 +10,6 @@ import platformdirs
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
-from snnb.core.memory import ARRAY_LIBRARIES
 from snnb.core.options import Count, Flag, Options, Seed, typed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.pipeline.stage import Stage, StageResult, params_in_force, recorded, result_of
@@ -138,5 +137,4 @@ STAGE = Stage(
     lambda options: (),
     resolve,
     run,
-    address_space=ARRAY_LIBRARIES,
 )

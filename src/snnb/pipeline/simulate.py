@@ -7,7 +7,6 @@ from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
-from snnb.core.memory import TENSORFLOW
 from snnb.core.options import FIGURE_ENDINGS, Figures, Flag
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import copy_file, require_disk
@@ -301,5 +300,4 @@ STAGE = Stage(
     made_with=_made_with,
     check=_check,
     always_new=True,
-    address_space=TENSORFLOW,
 )

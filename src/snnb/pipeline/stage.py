@@ -80,8 +80,6 @@ class Stage(Generic[P, D]):
         Whether it makes a new result each time it is asked for by name.
     optional : bool
         Whether it runs only when it is asked for by name: `snnb run` leaves it out.
-    address_space : int
-        Bytes of address space that its libraries need.
     time_left : bool
         Whether the time left may be estimated from its progress: not where totals are bounds, or several parts are
         counted one after another.
@@ -100,7 +98,6 @@ class Stage(Generic[P, D]):
     follow: Follow = lambda options, results: options
     always_new: bool = False
     optional: bool = False
-    address_space: int = 0
     time_left: bool = True
 
     @property

@@ -9,7 +9,6 @@ from pydantic import Field, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.memory import TENSORFLOW
 from snnb.core.options import Count, FigureFormat, Figures, Flag, Options, Seed, fitting, from_pairs, typed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import JsonValue
@@ -251,5 +250,4 @@ STAGE = Stage(
     resolve,
     run,
     check=_check,
-    address_space=TENSORFLOW,
 )

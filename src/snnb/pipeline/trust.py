@@ -23,7 +23,7 @@ def _list_file() -> Path:
 
 def _named_before() -> List[str]:
     try:
-        return read_text(_list_file(), "remove it", longest=1 << 20).splitlines()
+        return read_text(_list_file(), "remove it").splitlines()
     except (OSError, InputError):
         return []
 

@@ -1,14 +1,12 @@
 """`export`: the run's graph in another program's format."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
-from snnb.io.atomic import remove_partial
-from snnb.io.files import PARTIAL, open_regular, sha256_of
+from snnb.io.files import PARTIAL, remove, sha256_of
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.graph import recorded_class, simulation_of
 from snnb.pipeline.stage import recorded
@@ -184,13 +182,11 @@ def _own_place(run: RunDirectory, stamp: str) -> Path:
 
 
 def remove_partials(run: RunDirectory) -> None:
-    """Remove what killed exports have left in the run; what another process writes stays."""
+    """Remove what killed exports have left in the run."""
     if not (run.path / EXPORTS).is_symlink():
         for left in (run.path / EXPORTS).glob(f"*/.*{PARTIAL}"):
-            if left.parent.is_symlink():
-                continue
-            with suppress(UsageError, OSError):  # at work, or not ours to remove
-                remove_partial(left.with_name(left.name[1 : -len(PARTIAL)]))
+            if not left.parent.is_symlink():
+                remove(left)
 
 
 def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
@@ -210,7 +206,7 @@ def _is_run(directory: Path, run: RunDirectory) -> bool:
     if not (directory / manifest.NAME).is_file():
         return False
     stages = tuple(kind.directory for kind in run.kinds)
-    with open_regular(directory / manifest.NAME) as file:
+    with (directory / manifest.NAME).open("rb") as file:
         return b"schema_version" in file.read(4096) or any((directory / name).is_dir() for name in stages)
 
 

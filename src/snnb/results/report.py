@@ -10,7 +10,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, cast
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, silent
-from snnb.io.files import open_regular, write_text_atomically
+from snnb.io.files import write_text_atomically
 from snnb.io.text import JsonValue, read_text
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
@@ -89,7 +89,7 @@ def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
     if not os.path.lexists(target) or force:
         return
     if not target.is_symlink():
-        with open_regular(target) as file:
+        with target.open("rb") as file:
             if GENERATOR.encode() in file.read(2048):
                 return
     raise UsageError(f"{target} exists and is not a report of snnb; give --force to replace it, or another --output")

@@ -9,8 +9,8 @@ import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing
-from snnb.io.atomic import written_whole
-from snnb.io.files import open_regular, remove
+from snnb.io.atomic import atomic_path
+from snnb.io.files import remove
 from snnb.io.text import JsonValue
 from snnb.pipeline import simulate, train
 from snnb.pipeline.differences import in_words
@@ -173,14 +173,14 @@ def _refuse_foreign_files(run: RunDirectory) -> None:
             raise UsageError(f"{path} is not a regular file and is not replaced; move it away")
     written = False
     if table.exists():
-        with open_regular(table, follow_links=False) as file:
+        with table.open("rb") as file:
             written = ",".join(COLUMNS).encode() in file.readline(1 << 16)
     if (table.exists() or figure.exists()) and not written:
         raise UsageError(f"{table if table.exists() else figure} was not written by a sweep; move it away")
 
 
 def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]) -> None:
-    with written_whole(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
+    with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
         titles = [axis.title for axis in axes if axis.title not in COLUMNS]
         rows = csv.DictWriter(file, [*titles, *COLUMNS], lineterminator="\n")
         rows.writeheader()
@@ -200,5 +200,5 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
         ends = [[one.row["snn_accuracy_low"], one.row["snn_accuracy_high"]] for one in swept]
         intervals = np.array(ends, float).reshape(*shape, 2)
     shown = [GridAxis(axis.title, cast("Sequence[Value]", axis.values)) for axis in axes]
-    with written_whole(run.path / FIGURE, force=True) as temporary:
+    with atomic_path(run.path / FIGURE, force=True) as temporary:
         plot_sweep(temporary, shown, measured, analogue, kind.replace("_", " "), intervals)

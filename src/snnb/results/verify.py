@@ -8,7 +8,7 @@ from snnb.core.progress import Progress, silent
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.plan import state_of_stages
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.verification import INTERRUPTED, Verification, verify_run
+from snnb.rundir.verification import Verification, verify_run
 
 
 def verification_of(run: RunDirectory, progress: Progress = silent) -> Verification:
@@ -24,7 +24,7 @@ def verification_of(run: RunDirectory, progress: Progress = silent) -> Verificat
     states = [
         f"{state.name}: {state.in_words}"
         for state in state_of_stages(run)
-        if state.record is not None and not state.up_to_date and state.reason != INTERRUPTED
+        if state.record is not None and not state.up_to_date
         if state.name not in found.damaged
     ]
     return replace(found, notes=[*found.notes, *states])

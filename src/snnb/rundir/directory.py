@@ -7,19 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Union
 
-from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
-from snnb.io.files import disk_full_told, sync_tree
+from snnb.io.files import raise_on_full_disk, remove, sync_tree
 from snnb.rundir import lock, manifest, replacing
-from snnb.rundir import remove_result as removal
 from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.records import AnyKind, AnyRecord, FileRecord, Manifest, Record, RunInfo, Timing, manifest_type
 from snnb.rundir.replacing import Kinds
 from snnb.rundir.versions import current_environment, now_utc, peak_memory, reset_peak_memory
 
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # form of the names of results of which a run can have many
-HOUSEKEEPING = (lock.LOCK, lock.HOLDER, HASHES, "lost+found")  # what an empty run directory may hold
+HOUSEKEEPING = (lock.LOCK, HASHES, "lost+found")  # what an empty run directory may hold
 
 
 class StageOutput:
@@ -78,14 +77,13 @@ class RunDirectory:
             different = run.manifest.run.difference(info)
             if different is None:
                 return run
-            if run.records():
-                raise UsageError(f"{path} is a run of {different}; give another --run-dir")
-            try:
-                with run.locked(wait=False):
-                    run._take_over(info)
-            except UpstreamError:
-                raise UsageError(f"{path} is becoming a run of {different}; give another --run-dir") from None
-            return run
+            if not run.records():
+                with run.locked(wait=False):  # reads the manifest again
+                    if not run.records():
+                        run.manifest = run.manifest.model_copy(update={"run": info})
+                        manifest.save_manifest(run.manifest, path / manifest.NAME)
+                        return run
+            raise UsageError(f"{path} is a run of {different}; give another --run-dir")
         others = (
             sorted(entry.name for entry in path.iterdir() if entry.name not in HOUSEKEEPING) if path.is_dir() else []
         )
@@ -98,13 +96,6 @@ class RunDirectory:
         content = manifest_type(kinds)(run=info)
         manifest.save_manifest(content, path / manifest.NAME)
         return cls(path, content, kinds)
-
-    def _take_over(self, info: RunInfo) -> None:
-        """Give a run, which is locked, to a model and a data set; refuse one that has got a result meanwhile."""
-        if self.records():
-            raise UsageError(f"{self.path} was changed by another process meanwhile; run the command again")
-        self.manifest = self.manifest.model_copy(update={"run": info})
-        manifest.save_manifest(self.manifest, self.path / manifest.NAME)
 
     @property
     def model(self) -> str:
@@ -156,11 +147,7 @@ class RunDirectory:
                 raise UsageError(f"{self.path} was given to another model meanwhile; run the command again")
             self.manifest = content
             self.recover(say)
-            try:
-                yield
-            except BaseException:
-                self.recover()  # an interruption may have come in the middle of a stage's own
-                raise
+            yield
 
     @contextmanager
     def stage(
@@ -196,10 +183,8 @@ class RunDirectory:
         output = StageOutput(target)
         try:
             target.mkdir(parents=True)
-            with disk_full_told(target):
+            with raise_on_full_disk(target):
                 yield output
-            self._refuse_changed(input_records)
-            replacing.refuse_foreign_files(self.path, relative, self.records(), self.hashes)
             sync_tree(target)
             files = sorted(f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_file())
             timing = Timing(
@@ -223,13 +208,6 @@ class RunDirectory:
         finally:
             self.recover()
         self.hashes.save()
-
-    def _refuse_changed(self, records: Sequence[FileRecord]) -> None:
-        for record in records:
-            if self.hashes.changed_since(record):
-                raise InputError(
-                    f"{self.path / record.path} was changed while the stage read it; run the command again"
-                )
 
     def save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
         """Record a result whose directory is in place."""
@@ -267,25 +245,20 @@ class RunDirectory:
             if kind.names is not None
         }
         content = self.manifest.model_copy(update={"stages": stages.model_copy(update=kept)})
+        behind_links = [
+            (self.path / relative).resolve() for relative in directories if (self.path / relative).is_symlink()
+        ]
         try:
             for relative in directories:
-                removal.set_aside(self.path / relative)
+                replacing.set_aside(self.path / relative)
             manifest.save_manifest(content, self.path / manifest.NAME)
             self.manifest = content
-            for relative in directories:
-                removal.remove_behind(self.path / relative)
+            for place in behind_links:
+                remove(place)
         finally:
             self.recover(say)
         self.hashes.save()
 
     def recover(self, say: Say = say_nothing) -> None:
-        """Undo what a killed stage has left, so that the directories are those that the manifest names."""
-        removal.settle_removals(self.path, self.records(), self.kinds, say)
-        replacing.recover(self.path, self.records(), self.kinds, self.hashes, say)
-
-    def interrupted(self) -> Dict[str, Path]:
-        """Return the directories that were replaced or removed when interrupted, and where the recorded ones are."""
-        return {
-            **replacing.moved_aside(self.path, self.records(), self.kinds, self.hashes),
-            **removal.half_removed(self.path, self.records(), self.kinds),
-        }
+        """Remove what a killed stage has left, and restore the directories that the manifest names."""
+        replacing.recover(self.path, self.records(), self.kinds, say)

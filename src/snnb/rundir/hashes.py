@@ -1,4 +1,4 @@
-"""Hashes of the run's files, remembered until size, inode or times of a file change."""
+"""A cache of the hashes of the run's files, valid until size, inode or times of a file change."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,15 @@ Stamp = Tuple[int, int, int, int]
 
 
 class HashMemory:
-    """SHA-256 by path, so that the question whether a stage is up to date does not read gigabytes again.
+    """Cache of SHA-256 hashes by path, so that deciding whether a stage is up to date does not read gigabytes again.
 
-    A hash is remembered with the file's size, inode and times of change, of which ctime cannot be set by a program. The
-    memory only saves time: when it is lost, old or cannot be written, files are hashed again. Neither a stage that runs
-    (`read`) nor `snnb verify` uses it.
+    An entry is valid for the file's size, inode, mtime and ctime, of which no program can set the last. Neither a stage
+    that runs (`read`) nor `snnb verify` uses the cache.
+
+    Parameters
+    ----------
+    directory : Path
+        The run directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -35,8 +39,8 @@ class HashMemory:
             try:
                 self.remembered[path] = (stamp, sha256_of(file))
             except PermissionError:
-                raise  # the file may be as it was written, so nothing must be made again
-            except (OSError, InputError):
+                raise  # it may be as it was written
+            except OSError:
                 return None
         return self.remembered[path][1]
 
@@ -47,15 +51,6 @@ class HashMemory:
         self.remembered[path] = (stamp, sha256_of(file))
         return FileRecord(path=path, sha256=self.remembered[path][1], size_bytes=stamp[0])
 
-    def changed_since(self, record: FileRecord) -> bool:
-        """Whether the file has changed since `read` made the record; it is hashed only if its times have changed."""
-        try:
-            if _stamp(self.directory / record.path) == self.remembered[record.path][0]:
-                return False
-            return self.read(record.path) != record
-        except OSError:
-            return True
-
     def matches(self, record: FileRecord) -> bool:
         """Whether the file exists with the recorded content."""
         file = self.directory / record.path
@@ -64,7 +59,7 @@ class HashMemory:
         return self.sha256(record.path) == record.sha256
 
     def save(self) -> None:
-        """Write the hashes for the next process, if the directory can be written."""
+        """Write the cache for the next process, if the directory can be written."""
         existing = {path: value for path, value in self.remembered.items() if (self.directory / path).is_file()}
         stored = {path: [*stamp, digest] for path, (stamp, digest) in sorted(existing.items())}
         try:

@@ -4,25 +4,26 @@ from snnb.core.errors import InputError, UpstreamError
 from snnb.core.progress import Say
 from snnb.io.files import describe_os_error
 from snnb.rundir import lock, replacing
-from snnb.rundir import remove_result as removal
 from snnb.rundir.directory import RunDirectory
 
 
 def settle(run: RunDirectory, say: Say) -> None:
-    """Undo what a killed stage has left, if that can be done at once; else say why not."""
-    if not any(
-        (
-            *replacing.left_behind(run.path, run.records(), run.kinds),
-            *removal.removals_left(run.path, run.kinds),
-        )
-    ):
+    """Restore what a killed stage has left if the run is not locked and can be written; else say why not.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run.
+    say : callable
+        Called with the reason.
+    """
+    if not any(replacing.left_behind(run.path, run.records(), run.kinds)):
         return
     try:
         with run.locked(wait=False):
             return
     except UpstreamError:
-        holder = lock.holder_of(run.path)
-        say(f"{run.path} is in use by {holder}; what follows may describe a stage that is not complete")
+        say(f"{run.path} is in use by {lock.holder_of(run.path)}; what follows may describe an incomplete stage")
     except (OSError, InputError) as error:
         reason = describe_os_error(error) if isinstance(error, OSError) else error
-        say(f"a stage was interrupted; the next `snnb` command that may write here puts it back ({reason})")
+        say(f"a stage was interrupted; the next `snnb` command that may write here restores the run ({reason})")

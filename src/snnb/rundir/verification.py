@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping
+from typing import Dict, List
 
-from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import changed
 from snnb.rundir.records import FileRecord
-
-INTERRUPTED = "interrupted while it was replaced; the next stage command puts it back"
 
 
 @dataclass(frozen=True)
@@ -23,11 +20,11 @@ class Verification:
     files, size_bytes : int
         Number of the files that were compared, and their size.
     problems : list of str
-        Files that are missing or altered, one line each.
+        Files that are missing or changed, one line each.
     damaged : list of str
         Stages that these files belong to, in order; one of many by its directory.
     notes : list of str
-        What is no damage but a person should know, one line each.
+        Differences that are no damage, one line each.
     """
 
     files: int
@@ -41,7 +38,6 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     """Hash every recorded file again and compare.
 
     Outputs must exist as recorded. A file outside the run may have changed or be on another machine, which is a note.
-    Whether a stage is up to date is not examined: see `snnb.pipeline.plan.state_of_stages`.
 
     Parameters
     ----------
@@ -49,25 +45,18 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
         The run.
     progress : Progress
         Called with the number of bytes compared.
-
-    Returns
-    -------
-    Verification
-        What was found.
     """
     problems: List[str] = []
     notes: List[str] = []
     hashes: Dict[str, str] = {}
     damaged: Dict[str, None] = {}  # in order
-    aside = run.interrupted()
-    notes += [f"{path}: {INTERRUPTED}" for path in aside]
     single = {kind.directory: kind.name for kind in run.kinds if kind.names is None}
     records = {single.get(directory, directory): record for directory, record in run.records().items()}
     total = sum(file.size_bytes for record in records.values() for file in record.outputs)
     done = 0
     for stage, record in records.items():
         for file in record.outputs:
-            problem = _compare(_located(run.path, file.path, aside), file)
+            problem = _compare(run.path / file.path, file)
             if problem:
                 problems.append(f"{stage}: {file.path} {problem}")
                 damaged.setdefault(stage)
@@ -87,32 +76,24 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     return Verification(len(hashes), total, problems, list(damaged), notes)
 
 
-def _located(run: Path, path: str, aside: Mapping[str, Path]) -> Path:
-    """Return where a recorded file is; an interrupted stage may have renamed its directory."""
-    for directory, place in aside.items():
-        if path.startswith(f"{directory}/"):
-            return place / path[len(directory) + 1 :]
-    return run / path
-
-
 def _compare(path: Path, record: FileRecord) -> str:
     try:
         if not path.is_file():
-            return "is no regular file" if path.exists() else "is missing"
+            return "is not a regular file" if path.exists() else "is missing"
         size = path.stat().st_size
         if size != record.size_bytes:
             return f"has {size} bytes, recorded are {record.size_bytes}"
         return "" if sha256_of(path) == record.sha256 else "has another hash than recorded"
-    except (OSError, InputError) as error:
+    except OSError as error:
         return _unreadable(error)
 
 
 def _outside(record: FileRecord) -> str:
     try:
         return changed(record, read_all=True) or ""
-    except (OSError, InputError) as error:
+    except OSError as error:
         return _unreadable(error)
 
 
-def _unreadable(error: Exception) -> str:
-    return f"cannot be read ({error.strerror if isinstance(error, OSError) else error})"
+def _unreadable(error: OSError) -> str:
+    return f"cannot be read ({error.strerror})"

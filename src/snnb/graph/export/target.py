@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Collection, Dict, List, Optional, Sequence
 
 from snnb.core.errors import InputError, UsageError
-from snnb.io.files import KINDS, open_regular, partial_of
+from snnb.io.files import partial_of
 from snnb.io.text import load_json
 
 DESCRIPTION = "description.json"
@@ -86,7 +86,7 @@ def _check_replaced(target: Path, formats: Collection[str], force: bool) -> None
             raise UsageError(f"{target} was not made by an export, so it is not replaced; {ELSEWHERE}")
         _check_inside(target, stated)
     elif not stat.S_ISREG(mode):
-        raise UsageError(f"{target} is {KINDS.get(stat.S_IFMT(mode), 'no regular file')}; {ELSEWHERE}")
+        raise UsageError(f"{target} is not a regular file; {ELSEWHERE}")
     if not force:
         raise UsageError(f"{target} exists; give another path, or --force to replace it")
 
@@ -129,7 +129,7 @@ def made_beside(target: Path, formats: Collection[str], nodes_head: str) -> List
 def _is_node_table(path: Path, head: str) -> bool:
     if not stat.S_ISREG(path.lstat().st_mode):
         return False
-    with open_regular(path, follow_links=False) as file:
+    with path.open("rb") as file:
         return file.read(len(head) + 1) == f"{head}\n".encode()
 
 

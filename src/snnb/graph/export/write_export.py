@@ -33,8 +33,8 @@ from snnb.graph.export.request import Format, PlacedNeurons, Request
 from snnb.graph.export.simulated import Simulated
 from snnb.graph.export.target import DESCRIPTION, beside, check_target, made_beside, nodes_beside
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.atomic import flushed_meanwhile, remove_partial, written_whole
-from snnb.io.files import disk_full_told
+from snnb.io.atomic import atomic_path, flushed_meanwhile
+from snnb.io.files import raise_on_full_disk
 
 FORMATS: Dict[str, Format] = {
     "networkx": networkx.FORMAT,
@@ -133,7 +133,6 @@ def export(
     sidecar = not described.directory and (described.sidecar or origin is not None)
     nodes_head = ",".join(COLUMNS) if described.nodes_beside else None
     check_target(target, FORMATS, force=force, sidecar=sidecar, nodes_head=nodes_head)
-    remove_partial(target)
     if described.simulates:
         graph = graph.with_pool_weight("mean")
     if described.check is not None:
@@ -144,8 +143,8 @@ def export(
     begin = time.monotonic()
     others = [nodes_beside(target)] * described.nodes_beside + [beside(target)] * sidecar
     outdated = [path for path in made_beside(target, FORMATS, ",".join(COLUMNS)) if path not in others]
-    whole = written_whole(target, force=force, beside=others, outdated=outdated)
-    with whole as temporary, disk_full_told(temporary.parent):
+    whole = atomic_path(target, force=force, beside=others, outdated=outdated)
+    with whole as temporary, raise_on_full_disk(temporary.parent):
         _write(graph, described, request, temporary, stated)
         if described.nodes_beside:
             write_node_csv(nodes_beside(temporary), graph.populations)
