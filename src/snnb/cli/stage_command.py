@@ -1,11 +1,11 @@
-"""A command for a stage: its own options and the common ones, the plan carried out, the outcome printed."""
+"""Commands of the stages: read the options, run what has to run, print the results."""
 
 import inspect
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from snnb.cli import output, signals
+from snnb.cli import output
 from snnb.cli.metrics import metric_rows
 from snnb.cli.parameters import (
     DatasetOption,
@@ -45,12 +45,12 @@ def _common(
     """Options of every command that runs stages."""
 
 
-# Options of `prepare` that every stage has, since `prepare` may have to run first.
+# Options of `prepare` that every stage has: `prepare` may have to run first.
 DATA_LOCATION = ("source", "data_dir")
 
 
 def options_of(stages: Sequence[str]) -> Tuple[Dict[str, inspect.Parameter], Dict[str, List[str]]]:
-    """Return the options of several stages by name, and the names of each stage's own; one can be of several."""
+    """Return the options of several stages by name, and the names of the options of each stage."""
     options: Dict[str, inspect.Parameter] = {}
     names: Dict[str, List[str]] = {}
     for stage in stages:
@@ -66,18 +66,18 @@ def options_of(stages: Sequence[str]) -> Tuple[Dict[str, inspect.Parameter], Dic
 
 
 def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: bool) -> Callable[..., None]:
-    """Make the command that brings `target` up to date.
+    """Return the command that brings `target` up to date.
 
     Parameters
     ----------
     target : str
         The stage.
     stages : sequence of str
-        The stages whose options the command has. An option that several of them have is given to each.
+        Stages whose options the command has. An option of several stages is passed to each.
     text : str
         Help text.
     by_name : bool
-        Whether the one stage is asked for, rather than the whole chain.
+        Whether one stage is requested by name, rather than the chain of stages.
     """
     options, names = options_of(stages)
     common = common_options(_common)
@@ -104,13 +104,12 @@ def carry_out(
     verbose: bool,
     quiet: bool,
 ) -> None:
-    """Open or make the run directory, run what has to run, and print what there is now."""
+    """Open or create the run directory, run what has to run, and print the results."""
     console = output.configure(json, verbose, quiet)
     from snnb.pipeline.open_run import open_or_create
     from snnb.pipeline.plan import bring_up_to_date
 
     run = open_or_create(model, run_dir, dataset)
-    signals.answer()
     with run.locked(wait=not no_wait, say=console.say):
         outcomes = bring_up_to_date(
             run,
@@ -129,7 +128,7 @@ def carry_out(
         for f in o.result.record.outputs
         if f.path.endswith(FIGURE_ENDINGS)
     }
-    pictures = sorted(drawn.values())  # each picture once, though a simulation holds copies
+    pictures = sorted(drawn.values())  # without the copies that a simulation holds
     document = _document(run, outcomes)
     lines = [*_results(shown), *(f"picture: {path}" for path in pictures)]
     if not by_name:
@@ -175,7 +174,7 @@ def _document(run: RunDirectory, outcomes: "Sequence[Outcome]") -> Dict[str, obj
 
 
 def _report(run: RunDirectory, console: output.Output, *, anew: bool) -> Optional[Path]:
-    """Write the page about the run, or find the one that is there; what prevents it does not fail the run."""
+    """Write the HTML page about the run unless it is up to date; an error does not fail the command."""
     from snnb.results.report import REPORT, write_report
 
     page = run.path / REPORT
