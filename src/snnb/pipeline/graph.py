@@ -16,6 +16,7 @@ from snnb.io.files import require_disk
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.stage import (
     PlannedRun,
+    Selected,
     Stage,
     StageResult,
     params_in_force,
@@ -71,22 +72,8 @@ NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z(-class-[0-9]{{1,9}})?|{WEIGHTS})$"
 KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
-    """Return the parameters in force; by default the simulation is the latest one.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    given : mapping
-        Given options.
-    say : callable
-        Called with a message for each recorded value that is not used.
-
-    Raises
-    ------
-    UsageError
-        The run has no such simulation, or the simulation has no counts of that class.
-    """
+def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
+    """Return the parameters in force; by default the simulation is the latest one."""
     once = {"simulation": None, "class_name": None, "weights_only": False}
     params = params_in_force(KIND, {}, recorded(run, KIND), {**once, **given}, say)
     if params.weights_only:
@@ -154,15 +141,8 @@ def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
     return path.name if path.resolve().parent == (run.path / "simulations").resolve() else None
 
 
-def name_of(run: RunDirectory, params: GraphParams) -> str:
-    """Return the name of the directory of a graph: the stamp of its simulation, `<stamp>-class-<number>` or `weights`.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    params : GraphParams
-        Parameters in force.
-    """
+def _name_of(run: RunDirectory, params: GraphParams) -> str:
+    """Return the name of the graph: the stamp of its simulation, `<stamp>-class-<number>` or `weights`."""
     found = _class_of(run, params)
     return (params.simulation or WEIGHTS) + (f"-class-{found.number}" if found is not None else "")
 
@@ -203,7 +183,7 @@ def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
 
 
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
-    """Build the graph and write a directory in `graphs/`; `resolve` returns `params`."""
+    """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
     from snnb.graph.build import build_graph
     from snnb.graph.export.write_export import export
     from snnb.graph.graph_log import lines as log_lines
@@ -219,7 +199,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     require_disk(
         run.path, sum((run.path / path).stat().st_size for path in read if (run.path / path).exists()), "graph"
     )
-    of_class, name = _class_of(run, params), name_of(run, params)
+    of_class, name = _class_of(run, params), _name_of(run, params)
     with run.stage("graph", params, inputs=read, name=name) as output:
         graph = build_graph(
             parsed,
@@ -270,20 +250,19 @@ def _follow(options: Mapping[str, object], results: Mapping[str, StageResult]) -
     return {**options, "simulation": results["simulate"].directory.name} if "simulate" in results else options
 
 
-def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
-    params = resolve(run, options)
-    record = run.records_of(KIND.name).get(name_of(run, params))
-    return stale_reason(run, record, {**options, "simulation": params.simulation, "class_name": params.class_name})
+def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
+    params = _resolve(run, options)
+    name, asked = _name_of(run, params), {"simulation": params.simulation, "class_name": params.class_name}
+    return name, stale_reason(run, run.records_of(KIND.name).get(name), {**options, **asked})
 
 
 STAGE = Stage(
     KIND,
     "Write the synapse graph: a directory in graphs/.",
     _needs,
-    resolve,
+    _resolve,
     run,
-    serves=lambda run, options: name_of(run, resolve(run, options)),
-    why=_why_run,
+    select=_select,
     check=_check,
     follow=_follow,
 )

@@ -19,6 +19,7 @@ from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, write_
 from snnb.pipeline.stage import (
     AbsolutePath,
     PlannedRun,
+    Selected,
     Stage,
     StageResult,
     figure_format,
@@ -96,24 +97,8 @@ KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
 MapRecord = StageRecord[MapParams, MapDetails]
 
 
-def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParams:
-    """Return the parameters in force; the recorded ones are those of the latest mapping.
-
-    A recorded partition or placement is not used again. The default graph is the latest one with spike counts.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    given : mapping
-        Given options.
-    say : callable
-        Called with a message for each recorded value that is not used.
-
-    Raises
-    ------
-    UsageError
-        No hardware is given, or there is no such graph.
-    """
+def _resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParams:
+    """Return the parameters in force: those of the latest mapping, but for a partition, and the latest graph."""
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
@@ -158,7 +143,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file; give the file that the other program has written")
     if params.graph == graph.WEIGHTS:
-        resolve(run, given)
+        _resolve(run, given)
 
 
 def _needs(options: Given) -> Tuple[str, ...]:
@@ -167,32 +152,20 @@ def _needs(options: Given) -> Tuple[str, ...]:
 
 
 def _matching(run: RunDirectory, options: Given) -> Optional[str]:
-    """Stamp of the latest mapping with these options, up to date or not; None when there is none."""
-    asked, records = _once(options), run.records_of(KIND.name)
-    for stamp in sorted(records, reverse=True):
-        if not changed_options(records[stamp], asked):
-            return stamp
-    return None
+    """Return the stamp of the latest mapping with these options, up to date or not; None if there is none."""
+    records = run.records_of(KIND.name)
+    return next(
+        (stamp for stamp in sorted(records, reverse=True) if not changed_options(records[stamp], options)), None
+    )
 
 
-def _up_to_date(run: RunDirectory, options: Given) -> Optional[str]:
-    """Stamp of the latest mapping that is up to date with these options; None when there is none."""
-    asked, records = _once(options), run.records_of(KIND.name)
+def _select(run: RunDirectory, options: Given) -> Selected:
+    asked = {**_once(options), "graph": _resolve(run, options).graph}
+    records = run.records_of(KIND.name)
     for stamp in sorted(records, reverse=True):
         if stale_reason(run, records[stamp], asked) is None:
-            return stamp
-    return None
-
-
-def _why_run(run: RunDirectory, options: Given) -> Optional[str]:
-    options = {**options, "graph": resolve(run, options).graph}
-    if _up_to_date(run, options) is not None:
-        return None
-    return stale_reason(run, run.record_of(KIND.name, _matching(run, options)), _once(options))
-
-
-def _serves(run: RunDirectory, options: Given) -> Optional[str]:
-    return _up_to_date(run, {**options, "graph": resolve(run, options).graph})
+            return stamp, None
+    return None, stale_reason(run, run.record_of(KIND.name, _matching(run, asked)), asked)
 
 
 def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:
@@ -275,10 +248,9 @@ STAGE = Stage(
     KIND,
     "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
     _needs,
-    resolve,
+    _resolve,
     run,
-    serves=_serves,
-    why=_why_run,
+    select=_select,
     check=_check,
     follow=lambda options, results: (
         {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options

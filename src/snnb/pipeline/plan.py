@@ -80,13 +80,13 @@ def bring_up_to_date(
         stage, tell = STAGES[name], partial(_tell, say, name)
         results = {done: outcome.result for done, outcome in outcomes.items()}
         options = stage.follow(given.get(name, {}), results)
-        reason = stage.why_run(run, options)
+        selected, reason = stage.selected(run, options)
         if reason is None and force and (name == target or not asked_by_name):
             reason = "forced"
         if reason is None and name == target and stage.always_new and asked_by_name:
             reason = "a new one is made whenever it is asked for by name"
         if reason is None:
-            outcomes[name] = Outcome(_present(run, stage, options, tell), None)
+            outcomes[name] = Outcome(_present(result_of(run, name, selected), options, tell), None)
             continue
         if name != target and not upstream:
             raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
@@ -100,10 +100,8 @@ def bring_up_to_date(
     return list(outcomes.values())
 
 
-def _present(run: RunDirectory, stage: AnyStage, options: Mapping[str, object], tell: Say) -> StageResult:
-    """Return the result of a stage that is up to date."""
+def _present(result: StageResult, options: Mapping[str, object], tell: Say) -> StageResult:
     tell(UP_TO_DATE)
-    result = result_of(run, stage.name, stage.serves(run, options))
     figures = options.get("figures")
     if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
         tell(f"its figures are unchanged; --force runs it again with figures as {figures}")

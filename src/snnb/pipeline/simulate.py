@@ -17,6 +17,7 @@ from snnb.pipeline import parse, prepare, train
 from snnb.pipeline.parse import ParseParams
 from snnb.pipeline.stage import (
     PlannedRun,
+    Selected,
     Stage,
     StageResult,
     figure_format,
@@ -177,10 +178,9 @@ def latest_matching(run: RunDirectory, given: Mapping[str, object]) -> Optional[
     return None
 
 
-def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
-    if latest_matching(run, options) is not None:
-        return None
-    return stale_reason(run, record_in_force(run), options)
+def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
+    stamp = latest_matching(run, options)
+    return stamp, None if stamp is not None else stale_reason(run, record_in_force(run), options)
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
@@ -291,8 +291,7 @@ STAGE = Stage(
     lambda options: ("parse",),
     resolve,
     run,
-    serves=latest_matching,
-    why=_why_run,
+    select=_select,
     check=_check,
     always_new=True,
 )

@@ -19,6 +19,7 @@ from snnb.rundir.versions import current_environment, now_utc
 
 Given = Mapping[str, Mapping[str, object]]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
+Selected = Tuple[Optional[str], Optional[str]]
 Follow = Callable[[Mapping[str, object], Mapping[str, "StageResult"]], Mapping[str, object]]
 
 
@@ -70,10 +71,8 @@ class Stage(Generic[P, D]):
         message for each recorded value that is not used.
     run : callable
         Runs the stage with these parameters.
-    serves : callable
-        Returns the name of the result that the given options select; None where the run has one or none.
-    why : callable, optional
-        Returns the reason to run with the given options; None if the stage is up to date.
+    select : callable, optional
+        For a stage with many results, `selected`.
     check : callable
         Called before any stage runs and before each one; raises for what cannot succeed.
     follow : callable
@@ -91,8 +90,7 @@ class Stage(Generic[P, D]):
     needs: Callable[[Mapping[str, object]], Tuple[str, ...]]
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
     run: Callable[[RunDirectory, P, Progress], StageResult]
-    serves: Callable[[RunDirectory, Mapping[str, object]], Optional[str]] = lambda run, options: None
-    why: Optional[Callable[[RunDirectory, Mapping[str, object]], Optional[str]]] = None
+    select: Optional[Callable[[RunDirectory, Mapping[str, object]], Selected]] = None
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
     follow: Follow = lambda options, results: options
     always_new: bool = False
@@ -104,11 +102,14 @@ class Stage(Generic[P, D]):
         """Name of the stage, as on the command line."""
         return self.kind.name
 
-    def why_run(self, run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
-        """Return the reason to run with these options; None if the stage is up to date."""
-        if self.why is not None:
-            return self.why(run, options)
-        return stale_reason(run, run.record_of(self.name), options)
+    def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Selected:
+        """Return the name of the result for these options (None if there is one only) and why it has to be made.
+
+        The reason is None if the result is up to date.
+        """
+        if self.select is not None:
+            return self.select(run, options)
+        return None, stale_reason(run, run.record_of(self.name), options)
 
 
 AnyStage = Stage[Any, Any]

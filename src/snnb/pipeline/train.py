@@ -232,7 +232,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     That opens a user's own model, so it is not done when the training is up to date.
     """
     asked = planned.given.get("train")
-    if planned.next is None and "train" in planned.stages and asked and STAGE.why_run(run, asked) is not None:
+    if planned.next is None and "train" in planned.stages and asked and STAGE.selected(run, asked)[1] is not None:
         resolve(run, asked)
 
 
