@@ -83,40 +83,28 @@ def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: boo
     common = common_options(_common)
 
     def call(**values: Any) -> None:
+        console = output.configure(values["json"], values["verbose"], values["quiet"])
         given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in names.items()}
-        carry_out(target, given, by_name, **{parameter.name: values[parameter.name] for parameter in common})
+        _run_stages(target, given, by_name, values, console)
 
     return as_command(target if by_name else "run", text, [*common[:3], *options.values(), *common[3:]], call)
 
 
-def carry_out(
-    target: str,
-    given: Dict[str, Dict[str, object]],
-    by_name: bool,
-    *,
-    model: Optional[str],
-    dataset: Optional[str],
-    run_dir: Optional[Path],
-    force: bool,
-    no_upstream: bool,
-    no_wait: bool,
-    json: bool,
-    verbose: bool,
-    quiet: bool,
+def _run_stages(
+    target: str, given: Dict[str, Dict[str, object]], by_name: bool, values: Dict[str, Any], console: output.Output
 ) -> None:
     """Open or create the run directory, run what has to run, and print the results."""
-    console = output.configure(json, verbose, quiet)
     from snnb.pipeline.open_run import open_or_create
     from snnb.pipeline.plan import bring_up_to_date
 
-    run = open_or_create(model, run_dir, dataset)
-    with run.locked(wait=not no_wait, say=console.say):
+    run = open_or_create(values["model"], values["run_dir"], values["dataset"])
+    with run.locked(wait=not values["no_wait"], say=console.say):
         outcomes = bring_up_to_date(
             run,
             target,
             given,
-            force=force,
-            upstream=not no_upstream,
+            force=values["force"],
+            upstream=not values["no_upstream"],
             asked_by_name=by_name,
             say=console.say,
             bar=console.bar,
@@ -132,7 +120,7 @@ def carry_out(
     document = _document(run, outcomes)
     lines = [*_results(shown), *(f"picture: {path}" for path in pictures)]
     if not by_name:
-        page = _report(run, console, anew=any(o.reason is not None for o in outcomes))
+        page = _report(run, console, outdated=any(o.reason is not None for o in outcomes))
         document["report"] = page
         lines += [f"report: {page}"] if page is not None else []
     console.result(lines, document)
@@ -173,12 +161,12 @@ def _document(run: RunDirectory, outcomes: "Sequence[Outcome]") -> Dict[str, obj
     }
 
 
-def _report(run: RunDirectory, console: output.Output, *, anew: bool) -> Optional[Path]:
+def _report(run: RunDirectory, console: output.Output, *, outdated: bool) -> Optional[Path]:
     """Write the HTML page about the run unless it is up to date; an error does not fail the command."""
     from snnb.results.report import REPORT, write_report
 
     page = run.path / REPORT
-    if not anew and page.is_file():
+    if not outdated and page.is_file():
         return page
     try:
         with console.bar("report") as progress:

@@ -173,7 +173,7 @@ def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
     return None if record is None else record.details.simulation
 
 
-def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
+def _inputs(run: RunDirectory, params: GraphParams) -> List[str]:
     """Return the paths of the converted network and of the simulation's counts and accuracies, relative to the run."""
     if params.simulation is None:
         return [f"parse/{run.model}_parsed.h5"]
@@ -188,7 +188,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     from snnb.graph.export.write_export import export
     from snnb.graph.graph_log import lines as log_lines
 
-    read = inputs(run, params)
+    read = _inputs(run, params)
     if params.simulation is not None:
         record = run.record_of(simulate.KIND.name, params.simulation)
         for path in read:

@@ -1,6 +1,6 @@
 """Stage `parse`: parse the trained network with the toolbox or our own parser, verify and normalise it."""
 
-from typing import Dict, List, Mapping
+from typing import Dict, Mapping
 
 from pydantic import Field
 
@@ -38,11 +38,6 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     return params_in_force(KIND, {}, recorded(run, KIND), given, say)
 
 
-def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
-    """Return the paths of the trained network and of the normalisation set, relative to the run."""
-    return [f"train/{run.model}.h5", "dataset/x_norm.npz"]
-
-
 def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
     """Convert the trained network and write `parse/`; `resolve` returns `params`."""
     from snnb.conversion.convert import convert
@@ -51,7 +46,8 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
     trained = run.path / "train" / f"{run.model}.h5"
     if trained.exists():
         require_disk(run.path, 2 * trained.stat().st_size, "parse")
-    with run.stage("parse", params, inputs=inputs(run, params)) as output:
+    read = [f"train/{run.model}.h5", "dataset/x_norm.npz"]
+    with run.stage("parse", params, inputs=read) as output:
         x_norm = prepare.normalisation_set(run)
         result = convert(
             trained,

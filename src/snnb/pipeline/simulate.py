@@ -142,7 +142,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     return params
 
 
-def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
+def _inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
     """Return the paths of the networks, the training history and the test set, relative to the run."""
     plots = (f"training_plot{ending}" for ending in FIGURE_ENDINGS)
     history = ("training_history.csv", "training_metrics.json", *plots)
@@ -199,7 +199,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     progress(0, params.samples)
     details = recorded_details(run, prepare.KIND)
     stamp = run.new_stamp(KIND.name)
-    read = inputs(run, params)
+    read = _inputs(run, params)
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
     copied = [run.path / path for path in read if not path.startswith("dataset/")]
     require_disk(run.path, 2 * sum(path.stat().st_size for path in copied if path.exists()), "simulate")

@@ -2,7 +2,7 @@
 
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING, Callable, ClassVar, Dict, List, Mapping, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -125,11 +125,6 @@ def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
     return cast("Mapping[str, object]", options.get("settings", {}))
 
 
-def inputs(run: RunDirectory, params: TrainParams) -> List[str]:
-    """Return the paths of the data set's arrays."""
-    return [f"dataset/{name}.npy" for name in DATASET_ARRAYS]
-
-
 def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> StageResult:
     """Train and write `train/`.
 
@@ -151,7 +146,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     model = model_of(run)
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
     build = builder(run, model, params, say=notes.setdefault)
-    with run.stage("train", params, inputs=inputs(run, params)) as output:
+    with run.stage("train", params, inputs=[f"dataset/{name}.npy" for name in DATASET_ARRAYS]) as output:
         training_set, test_set = (_labelled_pictures(run, part) for part in ("train", "test"))
         model_file = output.directory / f"{run.model}.h5"
         if model.file is not None:
