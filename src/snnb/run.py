@@ -1,17 +1,18 @@
-"""`Run`: the stages as methods, for use in a Python program."""
+"""`Run`: the Python interface; each stage is a method."""
 
+import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Type, TypeVar, Union
 
 from typing_extensions import Unpack
 
 from snnb.core.errors import UsageError
-from snnb.core.options import validated
+from snnb.core.options import Options, default_in_words, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.graph.export.export_options import ExportOptions
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.open_run import open_or_create
-from snnb.pipeline.plan import bring_up_to_date
+from snnb.pipeline.plan import bring_up_to_date, read_options
 from snnb.pipeline.stage import StageResult
 from snnb.results.export import export_graph
 from snnb.results.grid import axes_of
@@ -27,28 +28,49 @@ from snnb.run_keywords import (
     SimulateKeywords,
     TrainKeywords,
 )
-from snnb.run_signatures import with_options_of
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verification import Verification
 
 if TYPE_CHECKING:
     from snnb.graph.export.write_export import Export
 
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
+    """Replace `**options` by the fields of `kind` in the signature of a method, and document them in its docstring."""
+
+    def documented(method: F) -> F:
+        signature = inspect.signature(method)
+        parameters = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        lines = [inspect.cleandoc(method.__doc__ or ""), "", "Parameters", "----------"]
+        for name, field in kind.model_fields.items():
+            hint = keywords.__annotations__[name]
+            default = default_in_words(kind, name) or field.get_default(call_default_factory=True)
+            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=hint))
+            lines += [f"{name} : {inspect.formatannotation(hint)}, default: as recorded, or {default}"]
+            lines += [f"    {field.description}"]
+        method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        method.__doc__ = "\n".join(lines)
+        return method
+
+    return documented
+
 
 class Run:
-    """A run directory whose stages are methods, each with the options of the command of its name.
+    """A run directory. Each stage is a method that takes the options of the command of the same name.
 
-    As on the command line, earlier stages run when they must, a stage that is up to date does not run again, and an
+    As on the command line, earlier stages run first if necessary, a stage that is up to date does not run again, and an
     option that is not given keeps its recorded value.
 
     Parameters
     ----------
     model : str, optional
-        Name of a model; can be left out when `path` is a run.
+        Name of a model; can be omitted if `path` is a run.
     path : str or Path, optional
         The run directory; by default `$SNNB_RUNS/model` or `runs/model`.
     dataset : str, optional
-        Name of a data set. A model of this package has a data set of its own; a model in your own file needs one.
+        Name of a data set; required for a model in your own file.
     shape : tuple of int, optional
         Size of the pictures, (height, width, channels), for a model in your own file that takes any size.
     say : callable
@@ -79,40 +101,40 @@ class Run:
         """The run directory."""
         return self.directory.path
 
-    @with_options_of(STAGES["prepare"].kind.params, PrepareKeywords)
+    @_with_options(STAGES["prepare"].kind.params, PrepareKeywords)
     def prepare(self, *, force: bool = False, **options: Unpack[PrepareKeywords]) -> StageResult:
-        """Make a data set's files into arrays."""
+        """Convert a data set to arrays."""
         return self._stage("prepare", force, options)
 
-    @with_options_of(STAGES["train"].kind.params, TrainKeywords)
+    @_with_options(STAGES["train"].kind.params, TrainKeywords)
     def train(self, *, force: bool = False, **options: Unpack[TrainKeywords]) -> StageResult:
         """Train the Keras network."""
         return self._stage("train", force, options)
 
-    @with_options_of(STAGES["parse"].kind.params, ParseKeywords)
+    @_with_options(STAGES["parse"].kind.params, ParseKeywords)
     def parse(self, *, force: bool = False, **options: Unpack[ParseKeywords]) -> StageResult:
         """Convert and normalise the trained network."""
         return self._stage("parse", force, options)
 
-    @with_options_of(STAGES["simulate"].kind.params, SimulateKeywords)
+    @_with_options(STAGES["simulate"].kind.params, SimulateKeywords)
     def simulate(self, *, force: bool = False, **options: Unpack[SimulateKeywords]) -> StageResult:
-        """Simulate the converted network; always a new simulation."""
+        """Simulate the converted network; makes a new simulation."""
         return self._stage("simulate", force, options)
 
-    @with_options_of(STAGES["graph"].kind.params, GraphKeywords)
+    @_with_options(STAGES["graph"].kind.params, GraphKeywords)
     def graph(self, *, force: bool = False, **options: Unpack[GraphKeywords]) -> StageResult:
         """Write the synapse graph."""
         return self._stage("graph", force, options)
 
-    @with_options_of(STAGES["map"].kind.params, MapKeywords)
+    @_with_options(STAGES["map"].kind.params, MapKeywords)
     def map(self, *, force: bool = False, **options: Unpack[MapKeywords]) -> StageResult:
-        """Map the graph onto the cores of a chip, as in `run.map(hardware="loihi")`.
+        """Map the graph onto the cores of a chip: `run.map(hardware="loihi")`.
 
         `snnb.mapping.mapping.Mapping.open(result.directory)` reads the result.
         """
         return self._stage("map", force, options)
 
-    @with_options_of(ExportOptions, ExportKeywords)
+    @_with_options(ExportOptions, ExportKeywords)
     def export(
         self,
         format: str,
@@ -122,7 +144,7 @@ class Run:
         force: bool = False,
         **options: Unpack[ExportKeywords],
     ) -> "Export":
-        """Write the graph in another program's format."""
+        """Write the graph in the format of another program."""
         return export_graph(
             self.directory,
             format,
@@ -141,33 +163,42 @@ class Run:
         parse: Optional[ParseKeywords] = None,
         simulate: Optional[SimulateKeywords] = None,
     ) -> List[Swept]:
-        """Make a simulation for each point of a grid of options, as in `run.sweep({"percentile": [99, 99.9]})`.
+        """Simulate each point of a grid of options: `run.sweep({"percentile": [99, 99.9]})`.
 
-        What the run has already is not made again. The rows are in `sweep.csv` of the run, a figure in `sweep.png`.
+        Simulations that the run already has are used. Writes `sweep.csv` and `sweep.png` in the run directory.
 
         Parameters
         ----------
         grid : mapping of str to iterable
-            Options of train, parse or simulate and their values. An option that several of them have is that of the
-            last, unless the stage stands before it, as in `"train.seed"`.
+            Options of train, parse or simulate and their values. An option of several stages is that of the last one,
+            unless its name is preceded by the stage: `"train.seed"`.
         train, parse, simulate : dict, optional
-            Options that are the same for all points, as keywords of the methods of these names.
+            Options that are equal for all points.
 
         Returns
         -------
         list of Swept
-            In the order of the grid, the last option first to change.
+            In the order of the grid; the last option changes fastest.
         """
         given = {"prepare": self._prepare, "train": train or {}, "parse": parse or {}, "simulate": simulate or {}}
         for name, options in {"grid": grid, **given}.items():
             if not isinstance(options, Mapping):
                 raise UsageError(f"sweep: {name} is a {type(options).__name__}; give a dict of options")
-        axes = axes_of(grid.items(), given)
+        fixed = read_options(given)
+        axes = axes_of(grid.items(), fixed)
         with self.directory.locked(say=self._say):
-            return sweep(self.directory, axes, given, say=self._say)
+            return sweep(self.directory, axes, fixed, say=self._say)
 
     def remove(self, *names: str, with_dependents: bool = False) -> Removal:
-        """Take simulations, graphs or mappings out of the run: by stamp, or as `graphs/<stamp>`."""
+        """Remove simulations, graphs or mappings from the run.
+
+        Parameters
+        ----------
+        *names : str
+            Stamps, or directories such as `graphs/<stamp>`.
+        with_dependents : bool
+            Whether results made from them are removed too.
+        """
         planned = plan_removal(self.directory, names, with_dependents=with_dependents)
         carry_out(self.directory, planned, say=self._say)
         return planned
@@ -175,17 +206,28 @@ class Run:
     def report(
         self, output: Union[str, Path, None] = None, *, simulation: Optional[str] = None, force: bool = False
     ) -> Path:
-        """Write one HTML page about the run, by default `report.html` in it; return its path."""
+        """Write an HTML page about the run and return its path.
+
+        Parameters
+        ----------
+        output : str or Path, optional
+            By default `report.html` in the run directory.
+        simulation : str, optional
+            Stamp of a simulation; by default the latest.
+        force : bool
+            Whether to replace a file at `output`.
+        """
         from snnb.results.report import write_report
 
         target = Path(output) if output is not None else None
         return write_report(self.directory, simulation=simulation, output=target, force=force)
 
     def verify(self) -> Verification:
-        """Hash everything that the manifest records again, and note which results are not up to date."""
+        """Compare all files with their recorded hashes, and list the results that are not up to date."""
         return verification_of(self.directory)
 
     def _stage(self, name: str, force: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}
+        typed = read_options(given)
         with self.directory.locked(say=self._say):
-            return bring_up_to_date(self.directory, name, given, force=force, say=self._say)[-1].result
+            return bring_up_to_date(self.directory, name, typed, force=force, say=self._say)[-1].result

@@ -74,10 +74,8 @@ class SimulateKeywords(TypedDict, total=False):
     by: Literal["all", "class"]
     bins: int
     seed: int
-    repair: Optional[str]
     label: Optional[str]
     figures: Optional[Literal["png", "svg", "pdf"]]
-    spike_code: str
 
 
 class GraphKeywords(TypedDict, total=False):
@@ -103,7 +101,6 @@ class MapKeywords(TypedDict, total=False):
     graph: Optional[str]
     seed: int
     figures: Optional[Literal["png", "svg", "pdf"]]
-    repair: Optional[str]
 
 
 class ExportKeywords(TypedDict, total=False):

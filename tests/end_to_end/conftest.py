@@ -1,10 +1,12 @@
-"""A small complete run, recorded by `make record-fixtures`, that each stage is tested from."""
+"""A small run recorded by `make record-fixtures`, that each stage is tested from; commands in this process."""
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from snnb.cli.main import main
 from snnb.pipeline.open_run import open_run
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "mini_network"
@@ -20,3 +22,16 @@ def recorded():
 def run(tmp_path):
     """A copy of the recorded run that may be changed."""
     return open_run(Path(shutil.copytree(RECORDED, tmp_path / "run")))
+
+
+@pytest.fixture
+def snnb(capsys):
+    """Run a command in this process; return its exit code, stdout and stderr."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = main(list(map(str, arguments)))
+        captured = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=captured.out, stderr=captured.err)
+
+    return call

@@ -1,8 +1,6 @@
 """A model of the user's own: through all five stages, or refused before it is trained."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -41,11 +39,6 @@ def nets(tmp_path):
     return path
 
 
-def snnb(*arguments):
-    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
 def closed_form(filters):
     """Synapses of `branched` on 8×8 digits: the kernel's taps that fall on the picture, pooling, and the classifier."""
     taps = 8 * (3 * 8 - 2)
@@ -53,7 +46,7 @@ def closed_form(filters):
     return taps * (filters + 2) + 64 * (filters + 2) + neurons * 10
 
 
-def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path):
+def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path, snnb):
     run = tmp_path / "run"
     options = ["--epochs", 3, "--limit", 300, "--norm-samples", 50, "--samples", 20, "--duration", 30]
     result = snnb("run", "--model", f"{nets}:branched", "--dataset", "digits", "--run-dir", run, "--json", *options)
@@ -72,7 +65,8 @@ def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path):
     assert not any(s["ran"] for s in json.loads(result.stdout)["stages"])
 
 
-def test_a_trained_network_is_judged_and_converted_as_it_is(nets, tmp_path):
+@pytest.mark.slow
+def test_a_trained_network_is_judged_and_converted_as_it_is(nets, tmp_path, snnb):
     run, trained = tmp_path / "run", tmp_path / "trained.h5"
     options = ["--dataset", "digits", "--limit", 300, "--norm-samples", 50, "--epochs", 2]
     assert snnb("train", "--model", f"{nets}:branched", "--run-dir", tmp_path / "first", *options[:2]).returncode == 0
@@ -96,7 +90,7 @@ def test_a_trained_network_is_judged_and_converted_as_it_is(nets, tmp_path):
         ("brnched", 2, "did you mean branched"),
     ],
 )
-def test_what_cannot_become_a_network_is_refused_before_training(nets, tmp_path, function, code, message):
+def test_what_cannot_become_a_network_is_refused_before_training(nets, tmp_path, snnb, function, code, message):
     run = tmp_path / "run"
     result = snnb("train", "--model", f"{nets}:{function}", "--dataset", "digits", "--run-dir", run, "--quiet")
     assert result.returncode == code
@@ -105,7 +99,7 @@ def test_what_cannot_become_a_network_is_refused_before_training(nets, tmp_path,
     assert not (run / "train").exists()
 
 
-def test_a_model_of_ones_own_needs_a_data_set(nets, tmp_path):
+def test_a_model_of_ones_own_needs_a_data_set(nets, tmp_path, snnb):
     result = snnb("train", "--model", f"{nets}:branched", "--run-dir", tmp_path / "run")
     assert result.returncode == 2
     assert "--dataset" in result.stderr

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -37,27 +35,21 @@ def residual(input_shape, num_classes, filters=6):
 SAMPLES = 20
 
 
-def snnb(*arguments):
-    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The run directory and the five stages as JSON."""
+    """The run directory, and the record of each stage."""
     folder = tmp_path_factory.mktemp("residual")
     (folder / "net.py").write_text(NET)
-    options = ["--epochs", 2, "--norm-samples", 100, "--samples", SAMPLES, "--duration", 60, "--engine", "event"]
-    directory = folder / "run"
-    model = f"{folder / 'net.py'}:residual"
-    result = snnb("run", "--model", model, "--dataset", "digits", "--run-dir", directory, "--json", *options)
-    assert result.returncode == 0, result.stderr
-    return directory, {stage["stage"]: stage for stage in json.loads(result.stdout)["stages"]}
+    face = Run(f"{folder / 'net.py'}:residual", folder / "run", dataset="digits")
+    face.prepare(norm_samples=100)
+    face.train(epochs=2)
+    results = [face.parse(), face.simulate(samples=SAMPLES, duration=60, engine="event"), face.graph()]
+    return face.path, {result.stage: result.record for result in results}
 
 
 def test_our_parser_takes_it_and_computes_the_same(run):
     directory, stages = run
-    assert stages["parse"]["metrics"]["largest_difference"] < 1e-4
+    assert stages["parse"].metrics["largest_difference"] < 1e-4
     factors = json.loads((directory / "parse" / "scale_factors.json").read_text())
     assert list(factors) == [
         "input",
@@ -74,7 +66,7 @@ def test_our_parser_takes_it_and_computes_the_same(run):
 
 def test_the_graph_has_the_neurons_and_synapses_of_a_closed_form(run):
     _, stages = run
-    metrics = stages["graph"]["metrics"]
+    metrics = stages["graph"].metrics
     # Taps of a 3×3 kernel on 8×8, 8×8 with stride 2, and 4×4, and what else connects.
     full, halved, small = 22**2, 11**2, 10**2
     first = full * 6 + full * 36 + full * 36 + 64 * 6
@@ -86,7 +78,7 @@ def test_the_graph_has_the_neurons_and_synapses_of_a_closed_form(run):
 
 def test_every_place_states_the_same_synapses_and_operations(run, tmp_path):
     directory, stages = run
-    synapses = stages["graph"]["metrics"]["synapses"]
+    synapses = stages["graph"].metrics["synapses"]
     with SynapseGraph.open(next(directory.glob("graphs/*/*_graph.h5"))) as graph:
         assert graph.number_of_edges() == graph.to_scipy().nnz == synapses
         spikes = [(p, 0 if p.coding == "current" else p.spike_count.ravel() / SAMPLES) for p in graph.populations]
@@ -94,7 +86,7 @@ def test_every_place_states_the_same_synapses_and_operations(run, tmp_path):
     assert f"synapses            {synapses:,}" in next(directory.glob("graphs/*/log.txt")).read_text()
     log = next(directory.glob("simulations/*/log.txt")).read_text()
     assert f"synapses: {synapses:,}\n" in log
-    assert f"synaptic operations a sample: {operations:.6g}\n" in log
+    assert f"synaptic operations per sample: {operations:.6g}\n" in log
     assert f"multiply-accumulates of the analogue network: {synapses}\n" in log
     (compared,) = compare([str(directory)])
     assert (compared.synapses, compared.synaptic_operations) == (synapses, pytest.approx(operations))
@@ -122,7 +114,7 @@ def test_both_engines_count_the_same_spikes(run):
         assert (differences > 0).mean() <= 1e-3, name
 
 
-def test_the_toolbox_is_refused(run):
+def test_the_toolbox_is_refused(run, snnb):
     directory, _ = run
     result = snnb("simulate", "--run-dir", directory, "--engine", "toolbox", "--samples", 5, "--duration", 5)
     assert result.returncode == 3

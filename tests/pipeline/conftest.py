@@ -1,5 +1,5 @@
-"""The recorded run that the pipeline tests start from, here used through Python."""
+"""The recorded run that the pipeline tests start from."""
 
-from tests.end_to_end.conftest import recorded, run
+from tests.end_to_end.conftest import recorded, run, snnb
 
-__all__ = ["recorded", "run"]
+__all__ = ["recorded", "run", "snnb"]

@@ -83,19 +83,6 @@ def test_everything_says_which_class_it_is(simulated, tmp_path, capsys):
         run.export("spinemap", tmp_path / "spinemap", graph=name)
 
 
-def test_verify_names_the_command_that_makes_a_class_again(simulated, capsys):
-    run, made = simulated
-    name = run.graph(class_name="2").directory.name
-    (run.path / "graphs" / name / "log.txt").write_text("altered")
-    assert main(["verify", str(run.path)]) == 5
-    said = capsys.readouterr().err
-    command = f"`snnb graph --simulation {made.directory.name} --class 2 --run-dir '{run.path}'`"
-    assert command in said
-    words = ["graph", "--simulation", made.directory.name, "--class", "2", "--run-dir", str(run.path), "--quiet"]
-    assert main(words) == 0
-    assert main(["verify", str(run.path)]) == 0
-
-
 def test_the_graph_of_a_class_is_taken_out_of_the_run_alone(simulated):
     run, made = simulated
     name = run.graph(class_name="9").directory.name

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
@@ -13,17 +11,10 @@ import pytest
 from scipy.optimize import brentq
 
 from snnb import Run
-from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
-from snnb.pipeline.differences import in_words
 from snnb.pipeline.open_run import open_run
+from snnb.pipeline.simulations import in_words
 from snnb.results.compare import compare, names_apart, split_place
-
-COMMAND = [sys.executable, "-c", "from snnb.cli.app import app; app()", "compare"]
-
-
-def snnb_compare(*arguments):
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +70,9 @@ def test_every_figure_is_that_of_the_files(five):
     assert found[-1].synapses == next(iter(five.records_of("graph").values())).details.synapses
 
 
-def test_table_json_and_figure(five, tmp_path):
+def test_table_json_and_figure(five, tmp_path, snnb):
     figure = tmp_path / "over time.svg"
-    result = snnb_compare(five.path, "--figure", figure)
+    result = snnb("compare", five.path, "--figure", figure)
     assert result.returncode == 0, result.stderr
     lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
     assert "short & <quick>" in lines["label"]
@@ -97,9 +88,9 @@ def test_table_json_and_figure(five, tmp_path):
     for one in compare([str(five.path)])[2:]:
         assert in_words(one.differs) in drawn  # its text is text
     assert not any(stamp in drawn for stamp in five.records_of("simulate"))
-    document = json.loads(snnb_compare(five.path, "--json").stdout)
+    document = json.loads(snnb("compare", five.path, "--json").stdout)
     assert [one["stamp"] for one in document["simulations"]] == list(five.records_of("simulate"))
-    again = snnb_compare(five.path, "--figure", figure)
+    again = snnb("compare", five.path, "--figure", figure)
     assert (again.returncode, "exists" in again.stderr) == (2, True)
 
 
@@ -113,32 +104,10 @@ def test_simulations_without_a_difference_are_named_by_their_stamps(five, tmp_pa
     assert names_apart([replace(one, label="a") for one in twice]) == ["a 0", "a 1"]
 
 
-def test_status_names_what_differs(five, capsys):
-    assert main(["status", str(five.path), "--json"]) == 0
-    stages = json.loads(capsys.readouterr().out)["stages"]
-    simulations = [stage for stage in stages if stage["stage"].startswith("simulations/")]
-    told = [{key: one["differs"].get(key) for key in ("percentile", "duration", "input")} for one in simulations]
-    assert told == [
-        {"percentile": None, "duration": 60, "input": "constant"},
-        {"percentile": 99.9, "duration": 50, "input": "constant"},
-        {"percentile": 99.0, "duration": 50, "input": "constant"},
-        {"percentile": 99.0, "duration": 100, "input": "constant"},
-        {"percentile": 99.0, "duration": 100, "input": "poisson"},
-    ]
-    assert [one["made_with"] for one in simulations] == [{}, {"percentile": 99.9}, {}, {}, {}]
-    assert all("threshold" not in one["differs"] for one in simulations)
-    assert main(["status", str(five.path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    (line,) = [line for line in lines if "short & <quick>" in line]
-    assert "percentile 99.9" in line
-    assert "duration 50" in line
-    assert sum("made with percentile 99.9" in line for line in lines) == 1
-
-
 @pytest.mark.parametrize("ending", ["png", "pdf"])
-def test_equal_figures_have_equal_bytes(five, tmp_path, ending):
+def test_equal_figures_have_equal_bytes(five, tmp_path, snnb, ending):
     for name in ("a", "b"):
-        assert snnb_compare(five.path, "--figure", tmp_path / f"{name}.{ending}").returncode == 0
+        assert snnb("compare", five.path, "--figure", tmp_path / f"{name}.{ending}").returncode == 0
     assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
     if ending == "png":
         assert matplotlib.pyplot.imread(tmp_path / "a.png").std() > 0
@@ -165,23 +134,23 @@ def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path
         ("", 3, "no run directory"),
     ],
 )
-def test_other_places_are_refused_in_one_line(five, place, code, message):
-    result = snnb_compare(place.format(run=five.path))
+def test_other_places_are_refused_in_one_line(five, snnb, place, code, message):
+    result = snnb("compare", place.format(run=five.path))
     assert (result.returncode, result.stdout) == (code, "")
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_figure_has_an_ending_that_can_be_drawn(five, tmp_path):
-    result = snnb_compare(five.path, "--figure", tmp_path / "a.bmp")
+def test_a_figure_has_an_ending_that_can_be_drawn(five, tmp_path, snnb):
+    result = snnb("compare", five.path, "--figure", tmp_path / "a.bmp")
     assert (result.returncode, "ends in .png" in result.stderr) == (2, True)
 
 
-def test_a_damaged_simulation_is_named_with_its_repair(run):
+def test_a_damaged_simulation_is_named_with_its_remedy(run):
     (stamp,) = run.records_of("simulate")
     path = run.path / "simulations" / stamp / "sim_accuracies.json"
     path.write_text(path.read_text().replace("0.9", "1.0", 1))
-    with pytest.raises(InputError, match=f"snnb simulate --repair {stamp}"):
+    with pytest.raises(InputError, match=f"snnb remove .* simulations/{stamp}"):
         compare([str(run.path)])
 
 

@@ -34,9 +34,7 @@ def test_the_chain_takes_the_options_reuses_their_files_and_names_what_is_altere
     altered = folder / "spike_counts_by_bin.npz"
     altered.write_bytes(altered.read_bytes()[:-1] + b"x")
     assert main(["verify", str(run.path)]) == 5
-    assert f"snnb simulate --repair {stamp}" in capsys.readouterr().err
-    assert main(["simulate", "--repair", stamp, "--run-dir", str(run.path), "--quiet"]) == 0
-    assert main(["verify", str(run.path)]) == 0
+    assert f"`snnb remove {run.path} simulations/{stamp}`" in capsys.readouterr().err
 
 
 def test_another_start_is_another_simulation(run):
@@ -68,10 +66,9 @@ def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
 
 
 def test_an_older_simulation_that_an_option_does_not_fit_is_just_another(run, capsys):
-    """Ten bins do not fit its five steps, nor an initial potential the toolbox."""
-    for words in (["--duration", "5"], ["--engine", "toolbox"], ["--duration", "20", "--engine", "event"]):
+    """Ten bins do not fit its five steps."""
+    for words in (["--duration", "5", "--engine", "event"], ["--duration", "20"]):
         assert main(["simulate", "--run-dir", str(run.path), "--samples", "4", "--quiet", *words]) == 0
-    for words in (["--bins", "10"], ["--initial-potential", "0.5"]):
-        assert main(["run", "--run-dir", str(run.path), "--quiet", *words]) == 0, capsys.readouterr().err
+    assert main(["run", "--run-dir", str(run.path), "--quiet", "--bins", "10"]) == 0, capsys.readouterr().err
     params = open_run(run.path).record_of("simulate").params
-    assert (params.duration, params.bins, params.initial_potential) == (20, 10, 0.5)
+    assert (params.duration, params.bins) == (20, 10)

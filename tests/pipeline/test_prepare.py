@@ -3,8 +3,6 @@
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
@@ -127,24 +125,6 @@ def test_a_broken_picture_whose_name_is_no_text_is_named_in_the_manifest(prepare
     assert record.warnings == [
         f"1 of 107 train pictures cannot be read and are left out: {pets}/train/bee/caf\\xe9.png: not a picture"
     ]
-
-
-@pytest.mark.parametrize("how", ["--source", "SNNB_DATA"])
-def test_a_place_whose_name_is_no_text_is_told(tmp_path, how):
-    place = tmp_path / os.fsdecode(b"caf\xe9") / "imagenet"
-    for part in ("train", "val"):
-        (place / part).mkdir(parents=True)
-    options = ["--source", os.fsencode(place)] if how == "--source" else []
-    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "prepare", "--model", "vgg16_imagenet"]
-    done = subprocess.run(
-        [*command, "--run-dir", tmp_path / "run", "--quiet", *options],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "SNNB_DATA": str(place.parent)},
-    )
-    assert done.returncode == 3, done.stderr
-    assert "caf\\xe9/imagenet: the name is not UTF-8; rename it" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_folder_without_a_path_is_no_data_set_and_one_at_home_is_there_at_once(tmp_path, monkeypatch):

@@ -33,6 +33,7 @@ def said(tmp_path_factory):
     return names
 
 
+@pytest.mark.slow
 def test_the_page_agrees_with_itself(said):
     graph, edges = said["graph"], said["graph"].number_of_edges()
     assert said["weights"].nnz == said["small"].number_of_edges() == said["network"].ecount() == len(said["frame"])
@@ -45,6 +46,7 @@ def test_the_page_agrees_with_itself(said):
     assert said["mapping"].traffic.sum() == pytest.approx(said["mapped"].record.metrics["connectivity"])
 
 
+@pytest.mark.slow
 def test_rates_of_classes_and_of_times_are_those_of_the_recorded_sums(said):
     with np.load(said["directory"] / "spike_rate_sums.npz") as sums:
         name = said["name"]  # the last that the page's loops have named
@@ -62,6 +64,7 @@ def test_rates_of_classes_and_of_times_are_those_of_the_recorded_sums(said):
         assert said["short"].mean() == pytest.approx(sums[said["first"]].mean() / 60 / 20)
 
 
+@pytest.mark.slow
 def test_recorded_spikes_are_those_that_were_counted(said):
     directory = said["directory"]
     together = read_spikes(directory)

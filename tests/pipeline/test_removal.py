@@ -21,11 +21,6 @@ from snnb.rundir.verification import verify_run
 COMMAND = [sys.executable, "-c", "from snnb.cli.app import app; app()", "remove"]
 
 
-def remove(*arguments, **options):
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
-
-
 def stamp_of(run):
     return max(run.records_of("simulate"))
 
@@ -56,9 +51,9 @@ def copied(run):
     return open_run(run.path), other
 
 
-def test_a_simulation_is_removed_and_the_run_verifies(copied):
+def test_a_simulation_is_removed_and_the_run_verifies(copied, snnb):
     run, other = copied
-    result = remove(run.path, other, "--yes", "--json")
+    result = snnb("remove", run.path, other, "--yes", "--json")
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
     assert document["removed"] == [f"simulations/{other}"]
@@ -86,10 +81,10 @@ def test_what_was_made_of_it_is_named_and_removed_only_when_asked_for(run):
     assert not any((run.path / name).exists() for name in ("simulations", "graphs", "maps"))
 
 
-def test_an_export_of_a_graph_stays_and_is_named(run):
+def test_an_export_of_a_graph_stays_and_is_named(run, snnb):
     stamp = stamp_of(run)
     path = Run(path=run.path).export("csv").path
-    result = remove(run.path, f"graphs/{stamp}", "--yes")
+    result = snnb("remove", run.path, f"graphs/{stamp}", "--yes")
     assert f"{path.relative_to(run.path)} was made from a graph that was removed; it is kept" in result.stderr
     assert path.exists()
     assert whole(run)
@@ -124,16 +119,16 @@ def test_a_stamp_that_two_unrelated_results_have_does_not_say_enough(copied):
         plan_removal(open_run(run.path), [other])
 
 
-def test_without_a_terminal_it_needs_yes(copied):
+def test_without_a_terminal_it_needs_yes(copied, snnb):
     run, other = copied
-    result = remove(run.path, other)
+    result = snnb("remove", run.path, other)
     assert (result.returncode, result.stdout) == (2, "")
     assert "give --yes" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert whole(run)
 
 
-@pytest.mark.parametrize("answer", ["y", "n", ""])
+@pytest.mark.parametrize("answer", ["y", ""])
 def test_at_a_terminal_it_asks(copied, answer):
     run, other = copied
     ours, theirs = pty.openpty()
@@ -147,35 +142,35 @@ def test_at_a_terminal_it_asks(copied, answer):
     assert whole(run)
 
 
-def test_a_file_that_is_not_the_runs_own_is_not_removed(copied):
+def test_a_file_that_is_not_the_runs_own_is_not_removed(copied, snnb):
     run, other = copied
     (run.path / "simulations" / other / "notes.txt").write_text("mine")
-    result = remove(run.path, other, "--yes")
+    result = snnb("remove", run.path, other, "--yes")
     assert result.returncode == 3
     assert "notes.txt was not written by `snnb`" in result.stderr
     assert (run.path / "simulations" / other / "notes.txt").read_text() == "mine"
     assert other in open_run(run.path).records_of("simulate")
 
 
-def test_a_damaged_or_missing_simulation_can_be_removed(copied):
+def test_a_damaged_or_missing_simulation_can_be_removed(copied, snnb):
     run, other = copied
     (run.path / "simulations" / other / "log.txt").write_text("damaged")
-    assert remove(run.path, other, "--yes").returncode == 0
+    assert snnb("remove", run.path, other, "--yes").returncode == 0
     assert whole(run)
     stamp = stamp_of(open_run(run.path))
     shutil.rmtree(run.path / "graphs")
-    assert remove(run.path, f"graphs/{stamp}", "--yes").returncode == 0
+    assert snnb("remove", run.path, f"graphs/{stamp}", "--yes").returncode == 0
     assert whole(run)
 
 
-def test_a_link_to_another_disk_goes_with_the_files_behind_it(copied, tmp_path):
+def test_a_link_to_another_disk_goes_with_the_files_behind_it(copied, snnb, tmp_path):
     run, other = copied
     place = tmp_path / "big" / "simulation"
     place.parent.mkdir()
     (place.parent / "mine").write_text("mine")
     (run.path / "simulations" / other).rename(place)
     (run.path / "simulations" / other).symlink_to(place)
-    assert remove(run.path, other, "--yes").returncode == 0
+    assert snnb("remove", run.path, other, "--yes").returncode == 0
     assert [entry.name for entry in place.parent.iterdir()] == ["mine"]
     assert not os.path.lexists(run.path / "simulations" / other)
     assert whole(run)

@@ -9,6 +9,7 @@ import pytest
 from snnb import Run
 from snnb.core.errors import InputError, UsageError
 from snnb.pipeline.open_run import open_run
+from snnb.results.verify import repairs
 from snnb.rundir.settle import settle
 from snnb.rundir.verification import verify_run
 
@@ -77,33 +78,17 @@ def test_a_run_directory_with_other_files_is_refused(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_damaged_simulation_is_repaired_in_place_by_the_command_that_verify_names(run):
-    from snnb.results.verify import repairs
-
+def test_damaged_results_are_named_with_what_makes_them_again(run):
     stamp = next(iter(run.records_of("simulate")))
     sums = run.path / "simulations" / stamp / "spike_rate_sums.npz"
-    whole = sums.read_bytes()
-    sums.write_bytes(whole[:-1])
+    sums.write_bytes(sums.read_bytes()[:-1])
     (run.path / "train" / "training_history.csv").unlink()
     found = verify_run(open_run(run.path))
     assert len(found.problems) == 2
     assert repairs(run, found.damaged) == [
-        f"`snnb train --run-dir {run.path}`",
-        f"`snnb simulate --repair {stamp} --run-dir {run.path}`",
+        f"`snnb train {run.path}` makes it again",
+        f"`snnb remove {run.path} simulations/{stamp}`, then run `snnb simulate` again",
     ]
-    again = Run(path=run.path)
-    again.train()
-    assert again.simulate(repair=stamp).directory.name == stamp
-    assert verify_run(open_run(run.path)).problems == []
-    assert list(open_run(run.path).records_of("simulate")) == [stamp]
-
-
-def test_a_repair_takes_no_other_options_and_no_unknown_stamp(run):
-    stamp = next(iter(run.records_of("simulate")))
-    with pytest.raises(UsageError, match="leave out --samples"):
-        Run(path=run.path).simulate(repair=stamp, samples=3)
-    with pytest.raises(UsageError, match=f"there are: {stamp}"):
-        Run(path=run.path).simulate(repair="20200101T000000Z")
 
 
 @pytest.mark.parametrize("kind", ["empty", "file", "link"])
@@ -150,17 +135,9 @@ def test_a_graph_is_not_made_of_a_simulation_that_was_altered(run):
         arrays = {name: 2 * stored[name] for name in stored.files}
     np.savez(sums, **arrays)
     before = (run.path / "manifest.yaml").read_bytes()
-    with pytest.raises(InputError, match=f"`snnb simulate --repair {stamp}` makes it again"):
+    with pytest.raises(InputError, match=f"`snnb remove .* simulations/{stamp}`"):
         Run(path=run.path).graph(simulation=stamp)
     assert (run.path / "manifest.yaml").read_bytes() == before
-
-
-def test_a_whole_simulation_is_not_replaced_by_that_of_another_network(run):
-    stamp = next(iter(run.records_of("simulate")))
-    again = Run(path=run.path)
-    again.train(epochs=1, steps_per_epoch=2)
-    with pytest.raises(UsageError, match="this simulation is whole, but its network has changed since"):
-        again.simulate(repair=stamp)
 
 
 def test_a_file_that_may_not_be_read_is_no_reason_to_make_it_again(run, monkeypatch):

@@ -97,7 +97,7 @@ def _cut(text: str, longest: int) -> str:
 def _rows(found: "List[Compared]") -> List[List[str]]:
     several = len({one.run for one in found}) > 1
     names = list(dict.fromkeys(name for one in found for name in one.differs if name != "samples"))
-    from snnb.pipeline.differences import in_words
+    from snnb.pipeline.simulations import in_words
 
     shown = [
         [in_words({"": one.differs[name]}).strip() if name in one.differs else "" for one in found] for name in names

@@ -35,7 +35,6 @@ class StageOfStatus(TypedDict):
     stage: str
     up_to_date: bool
     reason: Optional[str]
-    made_with: Dict[str, JsonValue]
     started_utc: Optional[str]
     wall_s: Optional[float]
     label: Optional[str]

@@ -7,7 +7,7 @@ import click
 from typer.core import TyperCommand, TyperOption
 
 from snnb.cli.environment_variables import refuse_unknown_variables
-from snnb.cli.run_argument import RUN_DIR, run_argument, take_run
+from snnb.cli.parameters import RUN_DIR, run_argument, take_run
 from snnb.pipeline.all import CHAIN, STAGES
 
 COMMON = "Common"

@@ -1,21 +1,26 @@
-"""Options that several commands share, and how a stage's own options become a command."""
+"""Options that several commands share, options made from fields, and the run as first argument."""
 
 import inspect
+import os
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Sequence, Type, Union
 
 import click
 import typer
-from annotated_types import Ge, Le
+from click.core import ParameterSource
+from pydantic.fields import FieldInfo
+from typer.core import TyperArgument
 from typing_extensions import Annotated, get_args, get_origin
 
-from snnb.core.options import MOST, Flag, Options, default_in_words, flag_of, own_flags
+from snnb.core.options import MOST, Flag, Options, default_in_words, flag_of, own_flags, typed
 
 METAVARS = {int: "N", float: "X"}
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+RUN_DIR, _ARGUMENT, _FORMER = "run_dir", "run", "former_run_dir"
 
 
 def beginning(names: Callable[[], Sequence[str]]) -> Callable[[str], List[str]]:
-    """Return what completes the beginning of a name."""
+    """Return a function that completes the beginning of a name."""
 
     def complete(incomplete: str) -> List[str]:
         return [name for name in names() if name.startswith(incomplete)]
@@ -54,12 +59,12 @@ DatasetOption = Annotated[
 
 
 class SomePath(click.ParamType):
-    """A path. The empty text is refused: a shell makes it of a variable that is not set."""
+    """A path that is not empty: a shell passes an empty text for a variable that is not set."""
 
     name = "path"
 
     def convert(self, value: object, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> Path:
-        """Make it a `Path`."""
+        """Return `value` as a `Path`."""
         if not str(value) or "\0" in str(value):
             self.fail("is empty; give a path", parameter, context)
         return Path(str(value))
@@ -87,10 +92,7 @@ NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail when an ea
 
 
 def stage_options(kind: Type[Options]) -> List[inspect.Parameter]:
-    """Turn the fields of options into the parameters of a function that typer makes a command of.
-
-    An option that is not given has the value None: then its recorded value is used, or its default.
-    """
+    """Return the parameters that typer turns into options, one for each field; an option that is not given is None."""
     return [_parameter(kind, name, flag) for name, flag in own_flags(kind).items()]
 
 
@@ -98,9 +100,14 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     field = kind.model_fields[name]
     wanted: Any = _plain(field.annotation)
     choices, default = get_args(wanted) if get_origin(wanted) is Literal else (), default_in_words(kind, name)
-    said = [f"One of {', '.join(choices)}." if choices else "", f"Default: {default}." if default else ""]
+    limits = _limits(field)
+    notes = [
+        f"One of {', '.join(choices)}." if choices else "",
+        f"Range: {limits}." if limits else "",
+        f"Default: {default}." if default else "",
+    ]
     words: Dict[str, Any] = {
-        "help": " ".join(filter(None, [field.description, *said])),
+        "help": " ".join(filter(None, [field.description, *notes])),
         "metavar": flag.metavar or ("NAME" if choices else METAVARS.get(wanted)),
         "envvar": flag.environment,
     }
@@ -110,14 +117,16 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
         wanted = List[str]
     elif flag.parse is not None:
         wanted, words["parser"] = str, _parser(flag.parse)
-    elif wanted in (int, float):
-        optional = [said for part in get_args(field.annotation) for said in get_args(part)]
-        bounds = {type(bound): bound for bound in (*field.metadata, *optional)}
-        least, most = bounds.get(Ge), bounds.get(Le)
-        words.update(min=least.ge if least else None, max=most.le if most and most.le < MOST else None)
     names = [flag.name] if flag.name else []
     annotation: Any = Annotated[Optional[wanted], typer.Option(*names, **words)]
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
+
+
+def _limits(field: FieldInfo) -> str:
+    """Return the bounds of a field as text: `> 0, ≤ 100`."""
+    metadata = [*field.metadata, *(item for part in get_args(field.annotation) for item in get_args(part))]
+    bounds = [(sign, getattr(item, name)) for item in metadata for name, sign in SIGNS.items() if hasattr(item, name)]
+    return ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound < MOST)
 
 
 def _plain(annotation: Any) -> Any:
@@ -146,7 +155,19 @@ def common_options(declaration: Callable[..., None]) -> List[inspect.Parameter]:
 def as_command(
     name: str, text: Optional[str], parameters: List[inspect.Parameter], call: Callable[..., None]
 ) -> Callable[..., None]:
-    """Return a function with the parameters that typer turns into a command, which calls `call` with their values."""
+    """Return a function that typer turns into a command.
+
+    Parameters
+    ----------
+    name : str
+        Name of the command.
+    text : str or None
+        Help text.
+    parameters : list of inspect.Parameter
+        Its arguments and options.
+    call : callable
+        Called with their values as keywords.
+    """
 
     def command(**values: object) -> None:
         call(**values)
@@ -159,7 +180,22 @@ def as_command(
 
 
 def chosen(values: Mapping[str, object], kind: Type[Options], names: Sequence[str]) -> Dict[str, object]:
-    """Return the options among `names` that were given, with values as `kind` takes them."""
+    """Return the given options with the types of their fields.
+
+    Parameters
+    ----------
+    values : mapping
+        Values of all parameters of the command; None or an empty list where an option is not given.
+    kind : type of Options
+        Its fields are the options.
+    names : sequence of str
+        Names of the options to return.
+
+    Raises
+    ------
+    UsageError
+        A value is out of bounds.
+    """
     given: Dict[str, object] = {}
     for name in names:
         value, flag = values.get(name), flag_of(kind, name)
@@ -168,4 +204,25 @@ def chosen(values: Mapping[str, object], kind: Type[Options], names: Sequence[st
         if flag.repeated and flag.parse is not None:
             value = flag.parse(value)
         given[name] = value
-    return given
+    return typed(kind, given)
+
+
+def run_argument() -> TyperArgument:
+    """Return the argument of every command with the option `--run-dir`; its help stands at that option only."""
+    words = "Run directory; the same as --run-dir."
+    return TyperArgument(param_decls=[_ARGUMENT], required=False, type=SomePath(), help=words, hidden=True)
+
+
+def take_run(context: click.Context) -> None:
+    """Give the command the run as `run_dir`, however it was given; raise `click.UsageError` where two are given."""
+    given = {}
+    for name in (_ARGUMENT, RUN_DIR, _FORMER):
+        if context.params.get(name) is not None:
+            given[name] = context.params[name]
+    if len(given) > 1 and context.get_parameter_source(RUN_DIR) is ParameterSource.ENVIRONMENT:
+        del given[RUN_DIR]  # what is typed wins
+    if len({os.path.abspath(path) for path in given.values()}) > 1:  # noqa: PTH100 - a link is not followed
+        raise click.UsageError(f"two runs are given, {' and '.join(map(str, given.values()))}; give one", context)
+    context.params.pop(_ARGUMENT, None)
+    if given:
+        context.params[RUN_DIR] = next(iter(given.values()))

@@ -1,4 +1,4 @@
-"""A command for a stage: its own options and the common ones, the plan carried out, the outcome printed."""
+"""Commands of the stages: read the options, run what has to run, print the results."""
 
 import inspect
 from itertools import islice
@@ -45,12 +45,12 @@ def _common(
     """Options of every command that runs stages."""
 
 
-# Options of `prepare` that every stage has, since `prepare` may have to run first.
+# Options of `prepare` that every stage has: `prepare` may have to run first.
 DATA_LOCATION = ("source", "data_dir")
 
 
 def options_of(stages: Sequence[str]) -> Tuple[Dict[str, inspect.Parameter], Dict[str, List[str]]]:
-    """Return the options of several stages by name, and the names of each stage's own; one can be of several."""
+    """Return the options of several stages by name, and the names of the options of each stage."""
     options: Dict[str, inspect.Parameter] = {}
     names: Dict[str, List[str]] = {}
     for stage in stages:
@@ -66,57 +66,45 @@ def options_of(stages: Sequence[str]) -> Tuple[Dict[str, inspect.Parameter], Dic
 
 
 def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: bool) -> Callable[..., None]:
-    """Make the command that brings `target` up to date.
+    """Return the command that brings `target` up to date.
 
     Parameters
     ----------
     target : str
         The stage.
     stages : sequence of str
-        The stages whose options the command has. An option that several of them have is given to each.
+        Stages whose options the command has. An option of several stages is passed to each.
     text : str
         Help text.
     by_name : bool
-        Whether the one stage is asked for, rather than the whole chain.
+        Whether one stage is requested by name, rather than the chain of stages.
     """
     options, names = options_of(stages)
     common = common_options(_common)
 
     def call(**values: Any) -> None:
+        console = output.configure(values["json"], values["verbose"], values["quiet"])
         given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in names.items()}
-        carry_out(target, given, by_name, **{parameter.name: values[parameter.name] for parameter in common})
+        _run_stages(target, given, by_name, values, console)
 
     return as_command(target if by_name else "run", text, [*common[:3], *options.values(), *common[3:]], call)
 
 
-def carry_out(
-    target: str,
-    given: Dict[str, Dict[str, object]],
-    by_name: bool,
-    *,
-    model: Optional[str],
-    dataset: Optional[str],
-    run_dir: Optional[Path],
-    force: bool,
-    no_upstream: bool,
-    no_wait: bool,
-    json: bool,
-    verbose: bool,
-    quiet: bool,
+def _run_stages(
+    target: str, given: Dict[str, Dict[str, object]], by_name: bool, values: Dict[str, Any], console: output.Output
 ) -> None:
-    """Open or make the run directory, run what has to run, and print what there is now."""
-    console = output.configure(json, verbose, quiet)
+    """Open or create the run directory, run what has to run, and print the results."""
     from snnb.pipeline.open_run import open_or_create
     from snnb.pipeline.plan import bring_up_to_date
 
-    run = open_or_create(model, run_dir, dataset)
-    with run.locked(wait=not no_wait, say=console.say):
+    run = open_or_create(values["model"], values["run_dir"], values["dataset"])
+    with run.locked(wait=not values["no_wait"], say=console.say):
         outcomes = bring_up_to_date(
             run,
             target,
             given,
-            force=force,
-            upstream=not no_upstream,
+            force=values["force"],
+            upstream=not values["no_upstream"],
             asked_by_name=by_name,
             say=console.say,
             bar=console.bar,
@@ -128,11 +116,11 @@ def carry_out(
         for f in o.result.record.outputs
         if f.path.endswith(FIGURE_ENDINGS)
     }
-    pictures = sorted(drawn.values())  # each picture once, though a simulation holds copies
+    pictures = sorted(drawn.values())  # without the copies that a simulation holds
     document = _document(run, outcomes)
     lines = [*_results(shown), *(f"picture: {path}" for path in pictures)]
     if not by_name:
-        page = _report(run, console, anew=any(o.reason is not None for o in outcomes))
+        page = _report(run, console, outdated=any(o.reason is not None for o in outcomes))
         document["report"] = page
         lines += [f"report: {page}"] if page is not None else []
     console.result(lines, document)
@@ -173,12 +161,12 @@ def _document(run: RunDirectory, outcomes: "Sequence[Outcome]") -> Dict[str, obj
     }
 
 
-def _report(run: RunDirectory, console: output.Output, *, anew: bool) -> Optional[Path]:
-    """Write the page about the run, or find the one that is there; what prevents it does not fail the run."""
+def _report(run: RunDirectory, console: output.Output, *, outdated: bool) -> Optional[Path]:
+    """Write the HTML page about the run unless it is up to date; an error does not fail the command."""
     from snnb.results.report import REPORT, write_report
 
     page = run.path / REPORT
-    if not anew and page.is_file():
+    if not outdated and page.is_file():
         return page
     try:
         with console.bar("report") as progress:

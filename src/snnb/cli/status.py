@@ -37,7 +37,6 @@ def status(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = F
                 "stage": state.name,
                 "up_to_date": state.up_to_date,
                 "reason": state.reason,
-                "made_with": dict(state.made_with),
                 "started_utc": timing.started_utc if timing else None,
                 "wall_s": timing.wall_s if timing else None,
                 **figures,
@@ -69,7 +68,7 @@ def status(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = F
 
 
 def _simulation_lines(simulations: "Sequence[Simulation]") -> List[str]:
-    from snnb.pipeline.differences import in_words
+    from snnb.pipeline.simulations import in_words
 
     if not simulations:
         return []

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from snnb.results.grid import Axis
 
 STAGES_BEFORE = ("train", "parse", "simulate")
-NOT_HERE = ("repair",)
 HEADS = {
     "ann_accuracy": "ANN",
     "snn_accuracy": "SNN (95 %)",
@@ -123,6 +122,6 @@ def _shown(point: Mapping[str, JsonValue], name: str) -> str:
 sweep = as_command(
     "sweep",
     "Simulate each point of a grid of options; stages that points share run once.",
-    [*_parameters[:4], *(p for p in _own.values() if p.name not in NOT_HERE), *_parameters[4:]],
+    [*_parameters[:4], *_own.values(), *_parameters[4:]],
     _sweep,
 )

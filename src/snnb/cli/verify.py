@@ -23,7 +23,7 @@ def verify(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = F
     if found.problems:
         raise VerificationError(
             f"{run.path}: {len(found.problems)} of {found.files} files are not as recorded, first {found.problems[0]}; "
-            f"restore them from a copy, or make them again: {', then '.join(repairs(run, found.damaged))}"
+            f"restore them from a copy, or make them again: {'; '.join(repairs(run, found.damaged))}"
         )
     line = f"{run.path}: {found.files} files, {found.size_bytes / 1e6:,.1f} MB, all as recorded"
     console.result([line], {"run_dir": run.path, **asdict(found)})

@@ -1,21 +1,31 @@
-"""`graph`: the converted network and its spike counts become the synapse graph."""
+"""Stage `graph`: write the synapse graph of the converted network and its spike counts."""
 
+import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Literal, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import Field
 from typing_extensions import Annotated
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import UsageError
 from snnb.core.options import Flag, Options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import ExportOptions, RateUnit
 from snnb.io.files import require_disk
-from snnb.io.text import load_json
 from snnb.pipeline import prepare, simulate
-from snnb.pipeline.log_file import write_log
-from snnb.pipeline.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, result_of, unaltered
+from snnb.pipeline.stage import (
+    PlannedRun,
+    Selected,
+    Stage,
+    StageResult,
+    params_in_force,
+    recorded,
+    remedy,
+    result_of,
+    unaltered,
+    write_log,
+)
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 from snnb.rundir.staleness import stale_reason
@@ -29,7 +39,7 @@ WEIGHTS = "weights"  # name of the graph without spike counts
 
 
 class GraphParams(Options):
-    """Which simulation the graph is weighted with, and how."""
+    """Options of `snnb graph`."""
 
     simulation: Optional[str] = Field(
         default=None, description="Stamp or path of a simulation of this run; by default the latest."
@@ -48,7 +58,7 @@ class GraphParams(Options):
 
 
 class GraphDetails(Record):
-    """The graph's size, and whether the networkx file was written; the class whose spikes it has, if not all."""
+    """Size of the graph, whether the networkx file was written, and the class if it has the spikes of one class."""
 
     simulation: Optional[str]
     class_name: Optional[str] = None
@@ -62,14 +72,8 @@ NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z(-class-[0-9]{{1,9}})?|{WEIGHTS})$"
 KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
-    """Return the parameters in force; the simulation is the latest unless another is given by stamp or path.
-
-    Raises
-    ------
-    UsageError
-        No such simulation is in the run, or in it no counts of that class.
-    """
+def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
+    """Return the parameters in force; by default the simulation is the latest one."""
     once = {"simulation": None, "class_name": None, "weights_only": False}
     params = params_in_force(KIND, {}, recorded(run, KIND), {**once, **given}, say)
     if params.weights_only:
@@ -90,16 +94,16 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
 
 def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]":
-    """Return the class whose spikes are asked for, of a simulation that is there; None for all samples."""
+    """Return the class whose spikes are requested; None for all samples."""
     from snnb.graph.classes import choose_class, read_classes
 
     if params.class_name is None:
         return None
     stamp, record = params.simulation, recorded(run, simulate.KIND, params.simulation)
     _refuse_without_classes(run, params.class_name, "all" if record is None else record.params.by, f"{stamp} has")
-    remedy = f"`snnb simulate --repair {stamp}` makes it again"
-    path = unaltered(run, record, f"simulations/{stamp}/{BY_CLASS}", "the simulation wrote it", remedy)
-    return choose_class(read_classes(path, remedy), params.class_name)
+    mend = remedy(run, simulate.KIND.name, stamp)
+    path = unaltered(run, record, f"simulations/{stamp}/{BY_CLASS}", mend)
+    return choose_class(read_classes(path, mend), params.class_name)
 
 
 def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str) -> None:
@@ -111,7 +115,7 @@ def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str)
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Before a network is trained: a class needs a simulation that counts classes apart, and has to be one."""
+    """Check before a network is trained that the class exists and that its spikes will be counted."""
     from snnb.graph.classes import SampleClass, choose_class
 
     given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
@@ -130,44 +134,47 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
-    """Return the stamp of a simulation given by stamp or path; None for a path outside the run."""
+    """Return the stamp of a simulation that is given by stamp or path; None for a path outside the run."""
     path = Path(simulation)
     if path.name == simulation:
         return simulation
     return path.name if path.resolve().parent == (run.path / "simulations").resolve() else None
 
 
-def name_of(run: RunDirectory, params: GraphParams) -> str:
-    """Return the name of the graph's directory: its simulation's, with the number of the class if any; or `weights`."""
+def _name_of(run: RunDirectory, params: GraphParams) -> str:
+    """Return the name of the graph: the stamp of its simulation, `<stamp>-class-<number>` or `weights`."""
     found = _class_of(run, params)
     return (params.simulation or WEIGHTS) + (f"-class-{found.number}" if found is not None else "")
 
 
 def recorded_class(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the class whose spikes a graph of the run has; None for all samples."""
+    """Return the class of a graph that has the spikes of one class; None for all samples.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    name : str
+        Name of the graph.
+    """
     record = recorded(run, KIND, name)
     return None if record is None else record.details.class_name
 
 
 def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the stamp of the simulation that a graph of the run was made of."""
+    """Return the stamp of the simulation of a graph; None for `weights`.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    name : str
+        Name of the graph.
+    """
     record = recorded(run, KIND, name)
     return None if record is None else record.details.simulation
 
 
-def again(run: RunDirectory, name: str) -> Sequence[str]:
-    """Return the options that make a graph again."""
-    if name == WEIGHTS:
-        return ("--weights-only",)
-    record = recorded(run, KIND, name)
-    if record is None:
-        return ("--simulation", name)
-    chosen = record.params.class_name
-    return ("--simulation", str(record.details.simulation), *(() if chosen is None else ("--class", chosen)))
-
-
-def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
-    """Return the paths of the converted network and, with a simulation, of the spike counts and the coding."""
+def _inputs(run: RunDirectory, params: GraphParams) -> List[str]:
+    """Return the paths of the converted network and of the simulation's counts and accuracies, relative to the run."""
     if params.simulation is None:
         return [f"parse/{run.model}_parsed.h5"]
     folder = f"simulations/{params.simulation}"
@@ -176,20 +183,23 @@ def inputs(run: RunDirectory, params: GraphParams) -> List[str]:
 
 
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
-    """Build the graph and write a directory in `graphs/`, with the name of the simulation."""
+    """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
     from snnb.graph.build import build_graph
     from snnb.graph.export.write_export import export
     from snnb.graph.graph_log import lines as log_lines
 
-    read = inputs(run, params)
-    _refuse_damaged(run, params, read)
+    read = _inputs(run, params)
+    if params.simulation is not None:
+        record = run.record_of(simulate.KIND.name, params.simulation)
+        for path in read:
+            unaltered(run, record, path, remedy(run, simulate.KIND.name, params.simulation))
     parsed, counts, accuracies = (
         [run.path / path for path in read] if params.simulation else (run.path / read[0], None, None)
     )
     require_disk(
         run.path, sum((run.path / path).stat().st_size for path in read if (run.path / path).exists()), "graph"
     )
-    of_class, name = _class_of(run, params), name_of(run, params)
+    of_class, name = _class_of(run, params), _name_of(run, params)
     with run.stage("graph", params, inputs=read, name=name) as output:
         graph = build_graph(
             parsed,
@@ -224,21 +234,8 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     return result_of(run, "graph", name)
 
 
-def _refuse_damaged(run: RunDirectory, params: GraphParams, read: Sequence[str]) -> None:
-    """Raise `InputError` when a file of a simulation is not as that simulation wrote it."""
-    if params.simulation is None:
-        return
-    record, remedy = run.record_of("simulate", params.simulation), f"`snnb simulate --repair {params.simulation}`"
-    for path in read:
-        unaltered(run, record, path, "the simulation wrote it", f"{remedy} makes it again")
-
-
 def _coding(path: Path) -> Mapping[str, str]:
-    remedy = f"`snnb simulate --repair {path.parent.name}` makes it again"
-    content = load_json(path, remedy)
-    coding = content.get("coding") if isinstance(content, dict) else None
-    if not isinstance(coding, dict) or not all(isinstance(value, str) for value in coding.values()):
-        raise InputError(f"{path} does not say how the populations are coded; {remedy}")
+    coding: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))["coding"]
     return coding
 
 
@@ -253,21 +250,19 @@ def _follow(options: Mapping[str, object], results: Mapping[str, StageResult]) -
     return {**options, "simulation": results["simulate"].directory.name} if "simulate" in results else options
 
 
-def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
-    params = resolve(run, options)
-    record = run.records_of(KIND.name).get(name_of(run, params))
-    return stale_reason(run, record, {**options, "simulation": params.simulation, "class_name": params.class_name})
+def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
+    params = _resolve(run, options)
+    name, asked = _name_of(run, params), {"simulation": params.simulation, "class_name": params.class_name}
+    return name, stale_reason(run, run.records_of(KIND.name).get(name), {**options, **asked})
 
 
 STAGE = Stage(
     KIND,
     "Write the synapse graph: a directory in graphs/.",
     _needs,
-    resolve,
+    _resolve,
     run,
-    serves=lambda run, options: name_of(run, resolve(run, options)),
-    why=_why_run,
-    again=again,
+    select=_select,
     check=_check,
     follow=_follow,
 )

@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
@@ -18,13 +17,15 @@ from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardwa
 from snnb.pipeline import graph
 from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, write_files
 from snnb.pipeline.stage import (
+    AbsolutePath,
     PlannedRun,
+    Selected,
     Stage,
     StageResult,
     figure_format,
     params_in_force,
-    record_to_repair,
     recorded,
+    remedy,
     result_of,
     unaltered,
 )
@@ -42,10 +43,17 @@ BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
 Given = Mapping[str, object]
 
 
+def _absolute(hardware: str) -> str:
+    return os.path.abspath(hardware) if is_file(hardware) else hardware  # noqa: PTH100 - links stay
+
+
+NameOrFile = Annotated[str, AfterValidator(_absolute)]
+
+
 class MapParams(Options):
     """Parameters of a mapping: graph, hardware, method and objective."""
 
-    hardware: Annotated[Optional[str], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
+    hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
         default=None, description="Name of a hardware description (`snnb hardware` lists them), or path of a YAML file."
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
@@ -55,11 +63,11 @@ class MapParams(Options):
         default="spikes",
         description="Criterion of auto: fewest spikes between cores, or fewest hops on the mesh after placement.",
     )
-    partition: Optional[Path] = Field(
+    partition: Optional[AbsolutePath] = Field(
         default=None,
         description="Partition to cost: a file with the core number of a neuron per line. Not kept for later mappings.",
     )
-    placement: Optional[Path] = Field(
+    placement: Optional[AbsolutePath] = Field(
         default=None,
         description="Positions of the cores of --partition: a file with x y per line. By default snnb places them.",
     )
@@ -71,21 +79,6 @@ class MapParams(Options):
     )
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
     figures: Figures = None
-    repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
-        default=None,
-        exclude=True,
-        description="Stamp of a mapping to compute again, in place and with its recorded options.",
-    )
-
-    @field_validator("hardware")
-    @classmethod
-    def _from_anywhere(cls, hardware: Optional[str]) -> Optional[str]:
-        return os.path.abspath(hardware) if hardware is not None and is_file(hardware) else hardware  # noqa: PTH100
-
-    @field_validator(*FILES_OF_OTHERS)
-    @classmethod
-    def _whole(cls, path: Optional[Path]) -> Optional[Path]:
-        return Path(os.path.abspath(path)) if path is not None else None  # noqa: PTH100 - a link stays one
 
 
 class MapDetails(Record):
@@ -104,19 +97,8 @@ KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
 MapRecord = StageRecord[MapParams, MapDetails]
 
 
-def resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParams:
-    """Return the parameters in force: those of the latest mapping unless given, or those of the one that is repaired.
-
-    A partition and a placement hold for one time, and the graph is the latest with spike counts unless one is given.
-
-    Raises
-    ------
-    UsageError
-        No hardware, no such graph, or no such mapping to repair.
-    """
-    if given.get("repair") is not None:
-        record = record_to_repair(run, KIND, given, "a mapping", ["graph", "figures"])
-        return params_in_force(KIND, {}, record, {k: given[k] for k in ("repair", "figures") if k in given}, say)
+def _resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParams:
+    """Return the parameters in force: those of the latest mapping, but for a partition, and the latest graph."""
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
@@ -145,8 +127,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next is not None or KIND.name not in planned.stages:
         return
     given = planned.given.get(KIND.name, {})
-    if given.get("repair") is not None:
-        return
     if given.get("placement") is not None and given.get("partition") is None:
         raise UsageError("--placement needs --partition")
     if given.get("allow_overfull") and given.get("partition") is None:
@@ -163,58 +143,44 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file; give the file that the other program has written")
     if params.graph == graph.WEIGHTS:
-        resolve(run, given)
+        _resolve(run, given)
 
 
 def _needs(options: Given) -> Tuple[str, ...]:
-    """Need no stage where a graph is named, also by the mapping that is repaired."""
-    return () if options.get("graph") is not None or options.get("repair") is not None else (graph.KIND.name,)
+    """Return the stages that must have run: none if a graph is named."""
+    return () if options.get("graph") is not None else (graph.KIND.name,)
 
 
 def _matching(run: RunDirectory, options: Given) -> Optional[str]:
-    """Stamp of the latest mapping with these options, up to date or not; None when there is none."""
-    asked, records = _once(options), run.records_of(KIND.name)
-    for stamp in sorted(records, reverse=True):
-        if not changed_options(records[stamp], asked):
-            return stamp
-    return None
+    """Return the stamp of the latest mapping with these options, up to date or not; None if there is none."""
+    records = run.records_of(KIND.name)
+    return next(
+        (stamp for stamp in sorted(records, reverse=True) if not changed_options(records[stamp], options)), None
+    )
 
 
-def _up_to_date(run: RunDirectory, options: Given) -> Optional[str]:
-    """Stamp of the latest mapping that is up to date with these options; None when there is none."""
-    asked, records = _once(options), run.records_of(KIND.name)
+def _select(run: RunDirectory, options: Given) -> Selected:
+    asked = {**_once(options), "graph": _resolve(run, options).graph}
+    records = run.records_of(KIND.name)
     for stamp in sorted(records, reverse=True):
         if stale_reason(run, records[stamp], asked) is None:
-            return stamp
-    return None
-
-
-def _why_run(run: RunDirectory, options: Given) -> Optional[str]:
-    if options.get("repair") is not None:
-        return f"repairs {resolve(run, options).repair}"
-    options = {**options, "graph": resolve(run, options).graph}
-    if _up_to_date(run, options) is not None:
-        return None
-    return stale_reason(run, run.record_of(KIND.name, _matching(run, options)), _once(options))
-
-
-def _serves(run: RunDirectory, options: Given) -> Optional[str]:
-    return _up_to_date(run, {**options, "graph": resolve(run, options).graph})
+            return stamp, None
+    return None, stale_reason(run, run.record_of(KIND.name, _matching(run, asked)), asked)
 
 
 def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:
-    """Map and write a directory below `maps/`: that of the mapping with the same parameters, or a new one."""
+    """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
     from snnb.graph import SynapseGraph
     from snnb.mapping.neurons import PlacedNetwork
 
     began = time.monotonic()
-    stamp = params.repair or _matching(run, params.model_dump()) or run.new_stamp(KIND.name)
+    stamp = _matching(run, params.model_dump()) or run.new_stamp(KIND.name)
     named = _hardware_of(params)
-    hardware, described = read_hardware(named)
+    hardware, text = read_hardware(named)
     read = f"{run.directory_of(graph.KIND.name, params.graph)}/{run.model}_graph.h5"
-    remedy = f"`snnb graph {shlex.join(graph.again(run, str(params.graph)))}` makes it again"
-    path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, "`snnb graph` wrote it", remedy)
-    bins, said = counts_by_bin(run, str(params.graph))
+    mend = remedy(run, graph.KIND.name, params.graph)
+    path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, mend)
+    bins, notes = counts_by_bin(run, str(params.graph))
     with run.stage(
         "map", params, inputs=[read] if bins is None else [read, bins], name=stamp
     ) as output, SynapseGraph.open(path) as opened:
@@ -222,9 +188,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
         if is_file(named):
-            files[Path(named)] = described
+            files[Path(named)] = text
         peak = None if bins is None else loads_by_bin(run, mapped, bins, progress)
-        stated = {
+        described = {
             "model": run.model,
             "graph": params.graph,
             "objective": params.objective,
@@ -237,9 +203,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             mapped,
             peak,
             params=params,
-            said=said,
+            notes=notes,
             figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
-            stated=stated,
+            described=described,
         )
         digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
         output.external = external_records(digests, {}, {})
@@ -282,11 +248,9 @@ STAGE = Stage(
     KIND,
     "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
     _needs,
-    resolve,
+    _resolve,
     run,
-    serves=_serves,
-    why=_why_run,
-    again=lambda run, stamp: ("--repair", stamp),
+    select=_select,
     check=_check,
     follow=lambda options, results: (
         {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options

@@ -1,4 +1,4 @@
-"""What `map` reads of a simulation that counted spikes in bins of time, and what it writes."""
+"""Files of the stage `map`: spikes by time bin that it reads, and the files that it writes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple, Union
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 from snnb.core.options import Options
 from snnb.core.progress import Progress
 from snnb.pipeline import graph, simulate
-from snnb.pipeline.log_file import write_log
-from snnb.pipeline.stage import unaltered
+from snnb.pipeline.stage import remedy, unaltered, write_log
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import BY_BIN
 
@@ -17,7 +16,14 @@ if TYPE_CHECKING:
 
 
 def counts_by_bin(run: RunDirectory, name: str) -> Tuple[Optional[str], List[str]]:
-    """Return the path of the spikes by bin of time where a graph's simulation has them; if not, what the log says."""
+    """Return the path of the spikes by time bin of a graph's simulation, or None and lines for the log.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    name : str
+        Name of the graph.
+    """
     simulation = graph.simulation_of(run, name)
     record = None if simulation is None else run.record_of(simulate.KIND.name, simulation)
     path = f"{run.directory_of(simulate.KIND.name, simulation)}/{BY_BIN}"
@@ -29,13 +35,21 @@ def counts_by_bin(run: RunDirectory, name: str) -> Tuple[Optional[str], List[str
 
 
 def loads_by_bin(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "BinLoads":
-    """Count the spikes over the links in each bin of time, of the file that `counts_by_bin` found."""
+    """Count the spikes over the links of the mesh in each time bin.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    mapped : MappedNetwork
+    path : str
+        Path that `counts_by_bin` returned.
+    progress : Progress
+    """
     from snnb.mapping.bins import bin_loads
 
     stamp = path.split("/")[1]
-    remedy = f"`snnb simulate --repair {stamp}` makes it again"
-    record = run.record_of(simulate.KIND.name, stamp)
-    return bin_loads(mapped, unaltered(run, record, path, "the simulation wrote it", remedy), remedy, progress)
+    mend, record = remedy(run, simulate.KIND.name, stamp), run.record_of(simulate.KIND.name, stamp)
+    return bin_loads(mapped, unaltered(run, record, path, mend), mend, progress)
 
 
 def write_files(
@@ -45,9 +59,9 @@ def write_files(
     peak: "Optional[BinLoads]",
     *,
     params: Options,
-    said: Sequence[str],
+    notes: Sequence[str],
     figures: str,
-    stated: Mapping[str, object],
+    described: Mapping[str, object],
 ) -> None:
     """Write the files of a mapping.
 
@@ -58,12 +72,12 @@ def write_files(
     mapped : MappedNetwork
     peak : BinLoads or None
     params : Options
-        For the log.
-    said : sequence of str
+        Parameters in force.
+    notes : sequence of str
         Further lines of the log.
     figures : {"png", "svg", "pdf"}
-    stated : mapping
-        What cost.json says beside the figures.
+    described : mapping
+        Entries of `cost.json` other than the costs.
     """
     from snnb.mapping.mapping_log import lines
     from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
@@ -71,13 +85,13 @@ def write_files(
 
     plot_mapping(directory / f"mapping.{figures}", mapped)
     plot_traffic(directory / f"traffic.{figures}", mapped)
-    busiest = said if peak is None else [peak.in_words(), *said]
+    busiest = notes if peak is None else [peak.in_words(), *notes]
     write_log(directory / "log.txt", run, params, [*lines(mapped), *busiest], dated=False)
     of_class = mapped.network.graph.class_name
     apart: Dict[str, object] = {} if of_class is None else {"class_name": of_class}
     if peak is not None:
         apart["by_bin"] = peak.described()
-    write_mapping(directory, mapped, {**stated, **apart})
+    write_mapping(directory, mapped, {**described, **apart})
 
 
 def metrics(mapped: "MappedNetwork", peak: "Optional[BinLoads]") -> Dict[str, Union[int, float, None]]:

@@ -1,4 +1,4 @@
-"""The model of a run: one of this package, or the user's own; and the data set it is trained on."""
+"""The model of a run: a model of this package or a user's model, and its data set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,22 +23,22 @@ Shape = Tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Model:
-    """What the stages must know about a model.
+    """A model as the stages use it.
 
     Attributes
     ----------
     build : callable
         Returns the Keras model; keywords `input_shape`, `num_classes` and those of `settings`.
     recipe : Recipe
-        How it is trained by default.
+        Default hyper-parameters of the training.
     settings : mapping
-        Its own hyper-parameters with their defaults.
+        Hyper-parameters of its architecture with their defaults.
     file : Path or None
         The user's file; None for a model of this package.
     trained : bool
         Whether `build` loads weights, so that there is nothing to train.
     num_classes : int or None
-        Number of classes that it distinguishes, if that is fixed beforehand.
+        Number of classes, if the model fixes it.
     """
 
     build: Callable[..., "keras.Model"]
@@ -50,7 +50,20 @@ class Model:
 
 
 def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str]]:
-    """Name, data set and source (of a user's own model, else None) for what was given as --model and --dataset."""
+    """Return name, data set and source of a model; the source of a model of this package is None.
+
+    Parameters
+    ----------
+    model : str
+        Value of --model.
+    dataset : str or None
+        Value of --dataset.
+
+    Raises
+    ------
+    UsageError
+        There is no such model or data set, or a user's model is given without a data set.
+    """
     if not is_own(model):
         if "/" in model or Path(model).suffix:  # no name of a model of this package has either
             raise UsageError(f"--model {model} is not a model file; give FILE.py:FUNCTION, or a {', '.join(READ)} file")
@@ -65,12 +78,12 @@ def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Option
 
 
 def _named(dataset: str) -> str:
-    """Return the data set's name; a folder's has the absolute path, so that a run can be continued from any folder."""
+    """Return the name of a data set; that of a folder has its absolute path."""
     return datasets.describe(dataset).name
 
 
 def model_of(run: RunDirectory) -> Model:
-    """Return the run's model, ready to be built. If it is in a user's Python file, that file is run."""
+    """Return the model of a run. A user's Python file is executed."""
     info = run.manifest.run
     if info.model_source is None:
         found = find(info.model)
@@ -80,7 +93,7 @@ def model_of(run: RunDirectory) -> Model:
 
 
 def _recorded_own_model(source: str) -> OwnModel:
-    """Open the file that a manifest names. A Python file, which is run, must be one that the user has named before."""
+    """Open the model file that a manifest names; a Python file must be in the list of trusted files."""
     path, colon, _ = source.rpartition(":")
     if is_model_file(source) or (colon and trusted(Path(path))):
         return own_model(source)
@@ -90,10 +103,22 @@ def _recorded_own_model(source: str) -> OwnModel:
 
 
 def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
-    """Return the shape that the pictures get, and how they are brought to it (`fit` of `datasets.prepare`).
+    """Return the shape of the prepared pictures, and how they are fitted to it (`fit` of `datasets.prepare`).
 
-    A model of this package has both in its spec. A user's function with a parameter `input_shape` gets the pictures in
-    their own size or that of --shape. Otherwise they get the shape of the model's input.
+    A user's function with a parameter `input_shape` takes pictures of any size; other models fix it.
+
+    Parameters
+    ----------
+    info : RunInfo
+    asked : tuple of int, optional
+        Given shape (height, width, channels).
+
+    Raises
+    ------
+    UsageError
+        A shape is needed and not given.
+    InputError
+        The model takes another shape.
     """
     if info.model_source is None:
         spec = find(info.model).spec
@@ -117,6 +142,13 @@ def _times(shape: Shape) -> str:
 
 
 def class_count(info: RunInfo, class_names: Sequence[str]) -> Optional[int]:
-    """Return the number of classes; None for a model that reconstructs its input."""
+    """Return the number of classes; None for a model that reconstructs its input.
+
+    Parameters
+    ----------
+    info : RunInfo
+    class_names : sequence of str
+        Classes of the data set.
+    """
     reconstructs = info.model_source is None and find(info.model).spec.task == "reconstruction"
     return None if reconstructs else len(class_names)

@@ -1,4 +1,4 @@
-"""Open or make the run directory for a model and a path."""
+"""Open or create the run directory of a model."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from snnb.version import __version__
 
 
 def default_run_dir(model: str) -> Path:
-    """Return where a run is when --run-dir is not given."""
+    """Return the default run directory of a model."""
     return Path(os.environ.get("SNNB_RUNS") or "runs") / model
 
 
@@ -25,7 +25,16 @@ def open_run(path: Path) -> RunDirectory:
 
 
 def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optional[str] = None) -> RunDirectory:
-    """Open the run directory, or make it for the model. Without `model`, the manifest of the run names it.
+    """Open a run directory, or create it.
+
+    Parameters
+    ----------
+    model : str, optional
+        Model name or file; can be omitted if the run exists.
+    run_dir : Path, optional
+        By default `default_run_dir` of the model.
+    dataset : str, optional
+        Data set of the model.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""`parse`: the trained network is parsed by the toolbox or by our own parser, verified and normalised."""
+"""Stage `parse`: parse the trained network with the toolbox or our own parser, verify and normalise it."""
 
-from typing import Dict, List, Mapping
+from typing import Dict, Mapping
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
-from snnb.pipeline import train
+from snnb.pipeline import prepare, train
 from snnb.pipeline.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, result_of
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
@@ -17,11 +17,11 @@ VERIFIED_SAMPLES = 100
 
 
 class ParseParams(ConversionSettings):
-    """How the network is converted and normalised."""
+    """Options of `snnb parse`."""
 
 
 class ParseDetails(Record):
-    """The conversion: scale factors λ by layer, and the largest difference between parsed and trained network."""
+    """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network."""
 
     verified_samples: int
     largest_difference: float
@@ -38,22 +38,17 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     return params_in_force(KIND, {}, recorded(run, KIND), given, say)
 
 
-def inputs(run: RunDirectory, params: ParseParams) -> List[str]:
-    """Return the paths of the trained network and of the pictures for normalisation and verification."""
-    return [f"train/{run.model}.h5", "dataset/x_norm.npz"]
-
-
 def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
-    """Convert and write `parse/`."""
+    """Convert the trained network and write `parse/`; `resolve` returns `params`."""
     from snnb.conversion.convert import convert
-    from snnb.pipeline.dataset import normalisation_set
 
     progress(0, 1)
     trained = run.path / "train" / f"{run.model}.h5"
     if trained.exists():
         require_disk(run.path, 2 * trained.stat().st_size, "parse")
-    with run.stage("parse", params, inputs=inputs(run, params)) as output:
-        x_norm = normalisation_set(run)
+    read = [f"train/{run.model}.h5", "dataset/x_norm.npz"]
+    with run.stage("parse", params, inputs=read) as output:
+        x_norm = prepare.normalisation_set(run)
         result = convert(
             trained,
             output.directory,

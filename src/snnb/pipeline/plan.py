@@ -1,16 +1,15 @@
-"""Find out which stages must run and why, by following what each stage needs; and run them."""
+"""Determine which stages must run and why, from what each stage needs, and run them."""
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional
 
 from snnb.core.errors import InputError, UpstreamError, how_to_install
-from snnb.core.options import fitting, over, refuse_bad_values
+from snnb.core.options import fitting, over, refuse_bad_values, typed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.pipeline.all import STAGES
-from snnb.pipeline.differences import in_words
 from snnb.pipeline.stage import AnyStage, Given, PlannedRun, StageResult, recorded_params, result_of
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -56,7 +55,7 @@ def bring_up_to_date(
     target : str
         Name of the last stage to bring up to date.
     given : mapping of str to mapping
-        Options that were given, by stage. An option that is not given keeps its recorded value.
+        Given options by stage, as `read_options` returns them. An option that is not given keeps its recorded value.
     force : bool
         Run stages that are up to date too: the target, or every stage if `asked_by_name` is false.
     upstream : bool
@@ -80,13 +79,13 @@ def bring_up_to_date(
         stage, tell = STAGES[name], partial(_tell, say, name)
         results = {done: outcome.result for done, outcome in outcomes.items()}
         options = stage.follow(given.get(name, {}), results)
-        reason = stage.why_run(run, options)
+        selected, reason = stage.selected(run, options)
         if reason is None and force and (name == target or not asked_by_name):
             reason = "forced"
         if reason is None and name == target and stage.always_new and asked_by_name:
             reason = "a new one is made whenever it is asked for by name"
         if reason is None:
-            outcomes[name] = Outcome(_present(run, stage, options, tell), None)
+            outcomes[name] = Outcome(_present(result_of(run, name, selected), options, tell), None)
             continue
         if name != target and not upstream:
             raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
@@ -100,10 +99,8 @@ def bring_up_to_date(
     return list(outcomes.values())
 
 
-def _present(run: RunDirectory, stage: AnyStage, options: Mapping[str, object], tell: Say) -> StageResult:
-    """Return the result of a stage that is up to date."""
+def _present(result: StageResult, options: Mapping[str, object], tell: Say) -> StageResult:
     tell(UP_TO_DATE)
-    result = result_of(run, stage.name, stage.serves(run, options))
     figures = options.get("figures")
     if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
         tell(f"its figures are unchanged; --force runs it again with figures as {figures}")
@@ -133,7 +130,7 @@ def _tell(say: Say, stage: str, message: str) -> None:
 
 @contextmanager
 def _extra_named(stage: str) -> Iterator[None]:
-    """Say which extra of the package to install when a library is missing that only some stages need."""
+    """Name the extra of the package to install when TensorFlow or snntoolbox is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -147,15 +144,30 @@ def _extra_named(stage: str) -> Iterator[None]:
         ) from error
 
 
-def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
-    """Raise `UsageError` before any stage runs, since the last may run hours later; return the stages that are needed.
+def read_options(given: Given) -> Dict[str, Dict[str, object]]:
+    """Return options by stage with the types of their fields; raise `UsageError` for a bad name or value."""
+    return {stage: typed(STAGES[stage].kind.params, options) for stage, options in given.items()}
 
-    The arguments are those of `bring_up_to_date`.
+
+def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
+    """Return the stages that are needed, after checking their options: the last stage may run hours later.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    target : str
+        Name of the last stage.
+    given : mapping of str to mapping
+        Given options by stage.
+
+    Raises
+    ------
+    UsageError
+        Options are not valid together with each other or with the recorded ones.
     """
     names = needed(target, given)
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
-        refuse_bad_values(kind.params, options)
         fits, _ = fitting(kind.params, recorded_params(run.record_of(name)), options)
         refuse_bad_values(kind.params, over(fits, options))
     _check_plan(run, PlannedRun(names, given, None, say_nothing))
@@ -168,7 +180,14 @@ def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 def needed(target: str, given: Given) -> List[str]:
-    """Return the stages that `target` needs with these options, and `target`, in order."""
+    """Return the stages that `target` needs with these options, and `target`, in order.
+
+    Parameters
+    ----------
+    target : str
+    given : mapping of str to mapping
+        Given options by stage.
+    """
     found: List[str] = []
     for need in STAGES[target].needs(given.get(target, {})):
         found += [name for name in needed(need, given) if name not in found]
@@ -177,37 +196,33 @@ def needed(target: str, given: Given) -> List[str]:
 
 @dataclass(frozen=True)
 class StageState:
-    """A stage, its record if it is complete, and the reason if it is stale.
+    """State of a stage, or of one of its results.
 
     Attributes
     ----------
     name : str
-        Of the stage; of one of many results its directory.
+        Name of the stage; of one of many results, its directory.
     record : StageRecord or None
+        None if the stage is not complete.
     reason : str or None
         Why it is stale.
-    made_with : dict
-        Parameters of the stages before that it was made with, where the present ones are others: it is not stale.
     """
 
     name: str
     record: Optional[AnyRecord]
     reason: Optional[str]
-    made_with: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def up_to_date(self) -> bool:
-        """Whether it is complete, not stale, and made with the present parameters."""
-        return self.reason is None and not self.made_with
+        """Whether it is complete and not stale."""
+        return self.reason is None
 
     @property
     def in_words(self) -> str:
-        """The state as a person reads it."""
+        """The state as text."""
         if self.record is None:
             return self.reason or ""
-        if self.reason:
-            return f"stale: {self.reason}"
-        return f"made with {in_words(self.made_with)}" if self.made_with else "up to date"
+        return UP_TO_DATE if self.reason is None else f"stale: {self.reason}"
 
 
 def state_of_stages(run: RunDirectory) -> List[StageState]:
@@ -218,12 +233,7 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
     def first_stale(stage: AnyStage, options: Mapping[str, object]) -> Optional[str]:
         return next((stale[need] for need in stage.needs(options) if need in stale), None)
 
-    def state(stage: AnyStage, shown: str, directory: str, record: Optional[AnyRecord]) -> StageState:
-        before = stage.made_with(run, record) if record is not None else {}
-        if record is not None and before:
-            made_with = {name: value for params in before.values() for name, value in params.items()}
-            later = list(STAGES)[list(STAGES).index(next(iter(before))) :]
-            return StageState(shown, record, stale_reason(run, _without_inputs_of(record, later), {}), made_with)
+    def state(stage: AnyStage, shown: str, record: Optional[AnyRecord]) -> StageState:
         reason = stale_reason(run, record, {})
         first = first_stale(stage, recorded_params(record))
         return StageState(shown, record, reason or (f"{first} has to run first" if first else None))
@@ -231,18 +241,12 @@ def state_of_stages(run: RunDirectory) -> List[StageState]:
     for name, stage in STAGES.items():
         first = first_stale(stage, {})
         if stage.kind.names is None:
-            found = [state(stage, name, stage.kind.directory, run.record_of(name))]
+            found = [state(stage, name, run.record_of(name))]
             first = first or (name if found[0].reason is not None else None)
         else:
             directories = {run.directory_of(name, key): record for key, record in run.records_of(name).items()}
-            found = [state(stage, directory, directory, record) for directory, record in directories.items()]
+            found = [state(stage, directory, record) for directory, record in directories.items()]
         if first:
             stale[name] = first
         states += found or ([] if stage.optional else [StageState(name, None, "has not run")])
     return states
-
-
-def _without_inputs_of(record: AnyRecord, stages: Sequence[str]) -> AnyRecord:
-    """Leave out the inputs that the stages make of which a run has one result each."""
-    folders = tuple(f"{STAGES[name].kind.directory}/" for name in stages if STAGES[name].kind.names is None)
-    return record.model_copy(update={"inputs": [file for file in record.inputs if not file.path.startswith(folders)]})

@@ -1,23 +1,27 @@
-"""`prepare`: a data set becomes arrays that can be mapped into memory, and the toolbox's three npz files."""
+"""Stage `prepare`: convert a data set to memory-mapped arrays and to the three npz files of snntoolbox."""
 
 import os
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Dict, List, Literal, Mapping, Optional, Tuple, cast
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple, cast
 
 import platformdirs
-from pydantic import Field, field_validator
+from pydantic import Field
 from typing_extensions import Annotated
 
-from snnb.core.options import Count, Flag, Options, Seed, typed
+from snnb.core.options import Count, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.pipeline.stage import Stage, StageResult, params_in_force, recorded, result_of
+from snnb.pipeline.stage import AbsolutePath, Stage, StageResult, params_in_force, recorded, result_of
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record
 
+if TYPE_CHECKING:
+    import numpy as np
+
 NORM_SAMPLES = 1000
+REMEDY = "`snnb prepare --force` makes it again"
 
 
 def parse_shape(text: str) -> Tuple[int, int, int]:
@@ -29,10 +33,10 @@ def parse_shape(text: str) -> Tuple[int, int, int]:
 
 
 class PrepareParams(Options):
-    """Which data set is prepared, and how."""
+    """Options of `snnb prepare`."""
 
     dataset: Annotated[str, Flag(hidden=True)] = Field(description="Name of the data set, which is the run's.")
-    source: Optional[Path] = Field(
+    source: Optional[AbsolutePath] = Field(
         default=None, description="Folder with the data set's own files, instead of a download."
     )
     data_dir: Annotated[Optional[Path], Flag(environment="SNNB_DATA")] = Field(
@@ -49,11 +53,6 @@ class PrepareParams(Options):
         default=None, description="Keep at most this many training and as many test samples."
     )
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
-
-    @field_validator("source")
-    @classmethod
-    def _from_anywhere(cls, source: Optional[Path]) -> Optional[Path]:
-        return Path(os.path.abspath(source)) if source is not None else None  # noqa: PTH100 - a link stays one
 
 
 class SplitRecord(Record):
@@ -80,7 +79,7 @@ KIND = Kind("prepare", "dataset", PrepareParams, PrepareDetails)
 
 
 def data_directory() -> Path:
-    """Return where data sets are kept: $SNNB_DATA, else the user's cache directory."""
+    """Return the directory of the data sets: $SNNB_DATA, else the user's cache directory."""
     return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
 
 
@@ -88,7 +87,6 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     """Return the parameters in force; the shape is the model's unless another is given."""
     from snnb.pipeline.model import input_shape
 
-    given = typed(PrepareParams, given)
     info, record = run.manifest.run, recorded(run, KIND)
     defaults: Dict[str, object] = {"dataset": info.dataset, "norm_samples": NORM_SAMPLES}
     if record is None or "shape" in given:
@@ -98,7 +96,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
 
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
-    """Read the data set and write `dataset/`."""
+    """Read the data set and write `dataset/`; `resolve` returns `params`."""
     from snnb import datasets
     from snnb.pipeline.model import model_of
 
@@ -129,6 +127,27 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
         )
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
     return result_of(run, "prepare")
+
+
+def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
+    """Map an array of the prepared data set into memory.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    name : {"x_train", "y_train", "x_test", "y_test"}
+    """
+    from snnb.io.npy import load_array
+
+    return load_array(run.path / "dataset" / f"{name}.npy", REMEDY)
+
+
+def normalisation_set(run: RunDirectory) -> "np.ndarray":
+    """Read `dataset/x_norm.npz`: float32 of shape (samples, height, width, channels), values in [0, 1]."""
+    from snnb.io.npy import load_archive
+
+    arrays: Dict[str, np.ndarray] = load_archive(run.path / "dataset" / "x_norm.npz", REMEDY, must=["arr_0"])
+    return arrays["arr_0"]
 
 
 STAGE = Stage(

@@ -1,9 +1,11 @@
-"""`simulate`: the converted network is simulated on the first test samples, and its spikes are counted."""
+"""Stage `simulate`: simulate the converted network on test samples and count its spikes."""
 
+import json
 from contextlib import suppress
-from typing import ClassVar, Dict, List, Mapping, Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
@@ -12,25 +14,24 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import copy_file, require_disk
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.pipeline import parse, prepare, train
-from snnb.pipeline.differences import differing
-from snnb.pipeline.log_file import write_log
 from snnb.pipeline.parse import ParseParams
-from snnb.pipeline.simulation_files import network_lines, toolbox_batch, toolbox_parameters
 from snnb.pipeline.stage import (
     PlannedRun,
+    Selected,
     Stage,
     StageResult,
     figure_format,
     params_in_force,
-    record_to_repair,
     recorded,
     recorded_details,
     result_of,
+    write_log,
 )
 from snnb.pipeline.train import TrainParams
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import D, FileRecord, Kind, P, Record, StageRecord
 from snnb.rundir.staleness import stale_reason
+from snnb.simulation.file_names import ACCURACIES, SUMS
 from snnb.simulation.simulation_settings import (
     SimulationSettings,
     refuse_classes,
@@ -38,53 +39,45 @@ from snnb.simulation.simulation_settings import (
     refuse_missing_samples,
 )
 
+if TYPE_CHECKING:
+    from configparser import ConfigParser
+
 DEFAULT_SAMPLES = 1000
 
 
+def _printable(label: str) -> str:
+    if not is_name(label):
+        raise ValueError(f"must be one line of 1 to {LONGEST_NAME} printable characters")
+    return label
+
+
 class SimulateParams(SimulationSettings):
-    """What is simulated and how, and which simulation is made again."""
+    """Options of `snnb simulate`."""
 
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {"samples": f"{DEFAULT_SAMPLES}, or all there are"}
 
-    repair: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
-        default=None,
-        exclude=True,
-        description="Recompute this simulation with its options.",
-    )
-    label: Annotated[Optional[str], Flag(metavar="TEXT")] = Field(
+    label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT")] = Field(
         default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`."
     )
     figures: Figures = None
-    spike_code: str = Field(
-        default="temporal_mean_rate",
-        exclude=True,
-        description="Only temporal_mean_rate; the toolbox's other codes are refused.",
-    )
-
-    @field_validator("label")
-    @classmethod
-    def _is_a_name(cls, label: Optional[str]) -> Optional[str]:
-        if label is not None and not is_name(label):
-            raise ValueError(f"is no line of 1 to {LONGEST_NAME} characters that can be printed")
-        return label
-
-    @field_validator("spike_code")
-    @classmethod
-    def _is_a_rate(cls, spike_code: str) -> str:
-        if spike_code != "temporal_mean_rate":
-            raise ValueError(
-                "only temporal_mean_rate is simulated; in the toolbox's other codes (ttfs, temporal_pattern ...) a "
-                "spike stands for a time or a bit, while the graph is made of firing rates"
-            )
-        return spike_code
 
 
 class SimulateDetails(Record):
-    """The engine, why it was chosen, the mean firing rate of each population in spikes per neuron and step, the label.
+    """Result of a simulation.
 
-    `training` and `conversion` are the parameters that the simulated network was made with, `sources` the files outside
-    the run that the training has read, such as the model's: those of `train` and `parse` may be others by now. They are
-    None in a record that was written before they were recorded. `swept`: a sweep made it, so its options are not kept.
+    Attributes
+    ----------
+    engine, engine_reason : str
+        The engine and why it was chosen.
+    mean_rates : dict of str to float
+        Mean firing rate of each population, in spikes per neuron and step.
+    label : str or None
+    training, conversion : TrainParams, ParseParams or None
+        Parameters of the simulated network; those of the run may have changed since. None in older records.
+    sources : list of FileRecord or None
+        Files outside the run that the training read.
+    swept : bool
+        Whether a sweep made it; the next simulation does not take over its options.
     """
 
     engine: str
@@ -102,29 +95,36 @@ SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 
 def in_force(run: RunDirectory) -> Optional[str]:
-    """Return the stamp of the latest simulation that no sweep has made; None without one."""
+    """Return the stamp of the latest simulation that was not made by a sweep; None if there is none."""
     return max((s for s, record in run.records_of(KIND.name).items() if not record.details.swept), default=None)
 
 
 def record_in_force(run: RunDirectory) -> Optional[SimulationRecord]:
-    """Return the record of the simulation whose options are kept for the next; None without one."""
+    """Return the record of the simulation whose options apply to the next one; None if there is none."""
     stamp = in_force(run)
     return None if stamp is None else recorded(run, KIND, stamp)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> SimulateParams:
-    """Return the parameters in force: those of `in_force`, or of the repaired simulation, unless others are given.
+    """Return the parameters in force; the recorded ones are those of the simulation `in_force`.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        Run with a prepared data set.
+    given : mapping
+        Given options.
+    say : callable
+        Called with a message for each recorded value that is not used.
 
     Raises
     ------
     UsageError
-        Samples are asked for that are not there, classes of a network that has none, or a repair of no simulation.
+        The test set does not have these samples, or classes are requested of a network without classes.
     """
     from snnb.pipeline.model import class_count
 
     record = record_in_force(run)
-    if given.get("repair") is not None:
-        record = _to_repair(run, given, say)
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
     first = params_in_force(KIND, {}, record, given).first
@@ -142,21 +142,8 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     return params
 
 
-def _to_repair(run: RunDirectory, given: Mapping[str, object], say: Say) -> SimulationRecord:
-    stamp = given["repair"]
-    record = record_to_repair(run, KIND, given, "a simulation", ["workers", "scheduler", "label", "figures"])
-    if not all(run.hashes.matches(file) for file in record.inputs):
-        if all(run.hashes.matches(file) for file in record.outputs):
-            raise UsageError(
-                f"--repair {stamp}: this simulation is whole, but its network has changed since; leave out --repair "
-                "for a new simulation"
-            )
-        say(f"{stamp} was a simulation of another network; it becomes a simulation of the present one")
-    return record
-
-
-def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
-    """Return the paths of the converted and the trained network with its history, and of the test set."""
+def _inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
+    """Return the paths of the networks, the training history and the test set, relative to the run."""
     plots = (f"training_plot{ending}" for ending in FIGURE_ENDINGS)
     history = ("training_history.csv", "training_metrics.json", *plots)
     return [
@@ -170,14 +157,20 @@ def inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
 
 
 def latest_matching(run: RunDirectory, given: Mapping[str, object]) -> Optional[str]:
-    """Return the stamp of the latest simulation that is up to date with the given options; None without one.
+    """Return the stamp of the latest simulation that is up to date with the given options; None if there is none.
 
-    One that a sweep has made must have all of the parameters in force.
+    Simulations made by a sweep come last and must have all of the parameters in force.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    given : mapping
+        Given options.
     """
     records = run.records_of(KIND.name)
     for stamp in sorted(records, key=lambda stamp: (not records[stamp].details.swept, stamp), reverse=True):
         record = records[stamp]
-        with suppress(UsageError):  # not valid together with what this one was made with, so another one
+        with suppress(UsageError):  # the options are not valid together with those of this simulation
             if record.details.swept and record.params.model_dump() != resolve(run, given).model_dump():
                 continue
             if stale_reason(run, record, given) is None:
@@ -185,78 +178,67 @@ def latest_matching(run: RunDirectory, given: Mapping[str, object]) -> Optional[
     return None
 
 
-def _why_run(run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
-    if options.get("repair") is not None:
-        return f"repairs {resolve(run, options).repair}"
-    if latest_matching(run, options) is not None:
-        return None
-    return stale_reason(run, record_in_force(run), options)
+def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
+    stamp = latest_matching(run, options)
+    return stamp, None if stamp is not None else stale_reason(run, record_in_force(run), options)
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check the options before a network is trained or converted: the test set, and what is installed."""
+    """Check samples, classes and installed packages before a network is trained or converted."""
     if planned.next in (train.KIND.name, parse.KIND.name) and KIND.name in planned.stages:
         refuse_missing_packages(resolve(run, planned.given.get(KIND.name, {})))
 
 
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
-    """Simulate and write a new directory in `simulations/`, with copies of all that belongs to it."""
+    """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
     from snnb.conversion.h5 import copy_for_toolbox
     from snnb.conversion.toolbox_config import write_all, write_changes
-    from snnb.pipeline.dataset import dataset_array
     from snnb.pipeline.model import class_count
     from snnb.simulation.simulate import simulate
 
     progress(0, params.samples)
     details = recorded_details(run, prepare.KIND)
-    stamp = params.repair or run.new_stamp(KIND.name)
-    before = recorded(run, KIND, params.repair) if params.repair is not None else None
-    read = inputs(run, params)
+    stamp = run.new_stamp(KIND.name)
+    read = _inputs(run, params)
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
     copied = [run.path / path for path in read if not path.startswith("dataset/")]
     require_disk(run.path, 2 * sum(path.stat().st_size for path in copied if path.exists()), "simulate")
     with run.stage("simulate", params, inputs=read, name=stamp) as output:
         for path in copied:
             if path == parsed:
-                copy_for_toolbox(path, output.directory / path.name, toolbox_batch(params))
+                copy_for_toolbox(path, output.directory / path.name, _toolbox_batch(params))
             else:
                 copy_file(path, output.directory / path.name)
         result = simulate(
             parsed,
             output.directory,
             name=run.model,
-            x=dataset_array(run, "x_test"),
-            y=dataset_array(run, "y_test"),
+            x=prepare.dataset_array(run, "x_test"),
+            y=prepare.dataset_array(run, "y_test"),
             scale=details.scale,
             class_names=details.class_names,
             num_classes=class_count(run.manifest.run, details.class_names),
             output_scale=_output_scale(run),
             settings=params,
-            figures=figure_format(params.figures, recorded(run, KIND, params.repair), "rate_histogram"),
+            figures=figure_format(params.figures, recorded(run, KIND), "rate_histogram"),
             progress=progress,
         )
-        parameters = toolbox_parameters(run, params)
+        parameters = _toolbox_parameters(run, params)
         write_changes(parameters, output.directory / "config")
         write_all(parameters, output.directory / ".config")
-        write_log(output.directory / "log.txt", run, params, [*network_lines(output.directory), "", *result.lines])
+        write_log(output.directory / "log.txt", run, params, [*_network_lines(output.directory), "", *result.lines])
         output.metrics = dict(result.metrics)
         output.warnings = list(result.warnings)
         output.details = SimulateDetails(
             engine=result.engine,
             engine_reason=result.engine_reason,
             mean_rates=dict(result.mean_rates),
-            label=_label(params, before),
+            label=params.label,
             training=_params_of(run, train.KIND),
             conversion=_params_of(run, parse.KIND),
             sources=_sources(run),
-            swept=before is not None and before.details.swept,
         )
     return result_of(run, "simulate", stamp)
-
-
-def _label(params: SimulateParams, before: Optional[SimulationRecord]) -> Optional[str]:
-    """Return the label that is given; a simulation that is repaired keeps its own."""
-    return before.details.label if params.label is None and before is not None else params.label
 
 
 def _sources(run: RunDirectory) -> Optional[List[FileRecord]]:
@@ -269,18 +251,33 @@ def _params_of(run: RunDirectory, kind: Kind[P, D]) -> Optional[P]:
     return record.params if record is not None else None
 
 
-def _made_with(run: RunDirectory, record: SimulationRecord) -> Dict[str, Dict[str, object]]:
-    """Return by stage the parameters of the simulated network where those of the present network are others."""
-    pairs = {
-        train.KIND.name: (record.details.training, _params_of(run, train.KIND)),
-        parse.KIND.name: (record.details.conversion, _params_of(run, parse.KIND)),
-    }
-    made: Dict[str, Dict[str, object]] = {}
-    for stage, (then, now) in pairs.items():
-        if then is not None and now is not None:
-            told = differing([{stage: train.shown_params(run, params)} for params in (then, now)])[0]
-            made.update({stage: told} if told else {})
-    return made
+def _toolbox_batch(params: SimulationSettings) -> int:
+    """Return the largest divisor of the samples up to `batch_size`: the toolbox drops an incomplete batch."""
+    return max(size for size in range(1, min(params.batch_size, params.samples) + 1) if params.samples % size == 0)
+
+
+def _toolbox_parameters(run: RunDirectory, params: SimulationSettings) -> "ConfigParser":
+    """Return every parameter of the toolbox for a simulation."""
+    from snnb.conversion.toolbox_config import configuration
+
+    conversion = _params_of(run, parse.KIND)
+    simulation = params.changed(batch_size=_toolbox_batch(params))
+    parameters = configuration(run.model, [*([conversion] if conversion else []), simulation])
+    if params.first:
+        parameters.set("simulation", "sample_idxs_to_test", f"range({params.first}, {params.first + params.samples})")
+    return parameters
+
+
+def _network_lines(directory: Path) -> List[str]:
+    """Return lines with the shape of each population and the number of neurons and synapses."""
+    import numpy as np
+
+    with np.load(directory / SUMS) as sums:
+        shapes = {name: sums[name].shape for name in sums.files if sums[name].ndim}
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
+    lines = [f"{name} {'×'.join(map(str, shape))}: {sizes[name]:,} neurons" for name, shape in shapes.items()]
+    synapses = json.loads((directory / ACCURACIES).read_text())["ann_multiply_accumulates_per_sample"]
+    return [*lines, f"neurons, without the input: {sum(sizes.values()) - sizes['input']:,}", f"synapses: {synapses:,}"]
 
 
 def _output_scale(run: RunDirectory) -> float:
@@ -294,10 +291,7 @@ STAGE = Stage(
     lambda options: ("parse",),
     resolve,
     run,
-    serves=latest_matching,
-    why=_why_run,
-    again=lambda run, stamp: ("--repair", stamp),
-    made_with=_made_with,
+    select=_select,
     check=_check,
     always_new=True,
 )

@@ -1,28 +1,29 @@
-"""The simulations of a run beside each other: with what parameters each was made, and what came out."""
+"""The simulations of a run and the parameters in which they differ."""
 
+import json
 from dataclasses import dataclass
-from typing import Dict, List, Optional, cast
+from typing import Dict, List, Mapping, Optional, Sequence, cast
 
 from snnb.core.options import Options
 from snnb.io.text import JsonValue
 from snnb.pipeline import simulate
-from snnb.pipeline.differences import ByStage, differing
 from snnb.pipeline.train import shown_params
 from snnb.rundir.directory import RunDirectory
 
 SimulationRecord = simulate.SimulationRecord
+ByStage = Mapping[str, Mapping[str, JsonValue]]  # recorded parameters by stage
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A simulation, and what tells it apart from those that it is shown with.
+    """A simulation and the parameters in which it differs from others.
 
     Attributes
     ----------
     stamp : str
     record : SimulationRecord
     differs : dict
-        Its parameters, and those that its network was made with, that are not the same in all.
+        Parameters of the simulation and of its network that are not equal in all simulations.
     """
 
     stamp: str
@@ -31,16 +32,16 @@ class Simulation:
 
     @property
     def label(self) -> Optional[str]:
-        """The name that a person gave it."""
+        """Label that the user gave."""
         return self.record.details.label
 
     def metric(self, name: str) -> Optional[float]:
-        """Return a recorded figure, such as `snn_accuracy`; None where the network has none."""
+        """Return a recorded metric, such as `snn_accuracy`; None if the network does not have it."""
         return self.record.metrics.get(name)
 
     @property
     def quality(self) -> str:
-        """How good it is, in words: the accuracy, or the error of a network that reproduces its input."""
+        """Accuracy, or the error of a network that reconstructs its input, as text."""
         accuracy, error = self.metric("snn_accuracy"), self.metric("snn_mean_squared_error")
         if accuracy is not None:
             return f"{accuracy:.2%}"
@@ -48,17 +49,72 @@ class Simulation:
 
 
 def simulations_of(run: RunDirectory) -> List[Simulation]:
-    """Return all simulations of a run, the oldest first."""
+    """Return all simulations of a run, oldest first."""
     records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
-    told = differing([parameters_of(run, record) for record in records.values()])
-    return [Simulation(stamp, record, differs) for (stamp, record), differs in zip(records.items(), told)]
+    different = differing([parameters_of(run, record) for record in records.values()])
+    return [Simulation(stamp, record, differs) for (stamp, record), differs in zip(records.items(), different)]
 
 
 def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
-    """Return the parameters of a simulation, and those of the stages before as far as they are recorded."""
+    """Return the recorded parameters of a simulation and of the stages before it, by stage."""
     made: Dict[str, Optional[Options]] = {
         "train": record.details.training,
         "parse": record.details.conversion,
         simulate.KIND.name: record.params,
     }
     return {stage: shown_params(run, params) for stage, params in made.items() if params is not None}
+
+
+def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
+    """Return the parameters of each result that are not equal in all results.
+
+    Parameters
+    ----------
+    results : sequence of mapping
+        Parameters by stage and name. A stage that is not recorded for a result is omitted.
+
+    Returns
+    -------
+    list of dict
+        One per result, in the order of the stages. Keys are parameter names, preceded by the stage where several
+        stages have a parameter of that name (`train seed`); a setting of the model is `settings dropout`.
+    """
+    flat = [_flat(result) for result in results]
+    keys = list(dict.fromkeys(key for parameters in flat for key in parameters))
+    names = [name for _, name in keys]
+    different = []
+    for stage, name in keys:
+        values = {json.dumps(parameters[stage, name]) for parameters in flat if (stage, name) in parameters}
+        missing = any((stage, name) not in parameters and stage in result for parameters, result in zip(flat, results))
+        if len(values) > 1 or missing:
+            different.append((stage, name))
+    return [
+        {
+            name if names.count(name) == 1 else f"{stage} {name}": parameters[stage, name]
+            for stage, name in different
+            if (stage, name) in parameters
+        }
+        for parameters in flat
+    ]
+
+
+def in_words(parameters: Mapping[str, JsonValue]) -> str:
+    """Return parameters as one line: `percentile 99, duration 50`."""
+    return ", ".join(f"{name} {_value(value)}" for name, value in parameters.items())
+
+
+def _value(value: JsonValue) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ",".join(map(_value, value)) if isinstance(value, list) else str(value)
+
+
+def _flat(result: ByStage) -> Dict[tuple, JsonValue]:
+    found = {}
+    for stage, parameters in result.items():
+        for name, value in parameters.items():
+            inner = {f"{name} {key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
+            found.update({(stage, key): item for key, item in inner.items()})
+    return found

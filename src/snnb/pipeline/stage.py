@@ -1,23 +1,31 @@
-"""What a stage is: the kind of its result, what it needs, how its options become parameters, how it runs."""
+"""Definition of a stage, and what the stages share: parameters in force, remedies, checked inputs, `log.txt`."""
 
+import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, cast
 
-from snnb.core.errors import InputError, UsageError
-from snnb.core.options import FIGURE_ENDINGS, FigureFormat, fitting, option_name, over, validated
+from pydantic import AfterValidator
+from typing_extensions import Annotated
+
+from snnb.core.errors import InputError
+from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Options, fitting, option_name, over, validated
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
 from snnb.rundir.staleness import stale_reason
+from snnb.rundir.versions import current_environment, now_utc
 
 Given = Mapping[str, Mapping[str, object]]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
+Selected = Tuple[Optional[str], Optional[str]]
 Follow = Callable[[Mapping[str, object], Mapping[str, "StageResult"]], Mapping[str, object]]
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """A complete stage: its directory and its record in the manifest."""
+    """Directory of a complete stage and its record in the manifest."""
 
     stage: str
     directory: Path
@@ -26,18 +34,18 @@ class StageResult:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """What will run, for stages to refuse now what they would refuse hours later.
+    """Stages that will run, so that a stage can refuse now what would fail hours later.
 
     Attributes
     ----------
     stages : sequence of str
         Names of all stages of the run, in order.
     given : mapping of str to mapping
-        The options of each.
+        Given options by stage.
     next : str or None
         The stage that runs next; None before the first.
     say : callable
-        Called with what will be refused later, in a stage that is not among them.
+        Called with a warning about a stage that is not part of the run.
     """
 
     stages: Sequence[str]
@@ -48,41 +56,33 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Stage(Generic[P, D]):
-    """A stage.
+    """Definition of a stage.
 
     Attributes
     ----------
     kind : Kind
-        The kind of its result; its name is the stage's.
+        Kind of its result; its name is the name of the stage.
     text : str
-        What it does, for the help.
+        Help text.
     needs : callable
-        From its options, the names of the stages whose results it uses.
+        Returns the names of the stages whose results are used with the given options.
     resolve : callable
-        From the given and the recorded options, the parameters in force. It calls its last argument with a message for
-        each recorded value that it does not use.
+        Returns the parameters in force from the given and the recorded options. Its last argument is called with a
+        message for each recorded value that is not used.
     run : callable
         Runs the stage with these parameters.
-    serves : callable
-        From its options, the name of the result that they ask for, if the run has many and among them this one.
-    why : callable, optional
-        From its options, why it must run; None when it is up to date.
-    again : callable
-        From the run and the name of one of many results, the command-line options that make that one again.
-    made_with : callable
-        From the record of one of many results, by stage before it, the parameters that it was made with where those of
-        the run's present result are others.
+    select : callable, optional
+        For a stage with many results, `selected`.
     check : callable
-        Called before a stage runs; raises for what cannot succeed.
+        Called before any stage runs and before each one; raises for what cannot succeed.
     follow : callable
-        From its options and the results of the stages before, the options to use.
+        Returns the options to use, from the given ones and the results of earlier stages.
     always_new : bool
-        Whether it makes a new result each time it is asked for by name.
+        Whether a new result is made each time the stage is requested by name.
     optional : bool
-        Whether it runs only when it is asked for by name: `snnb run` leaves it out.
+        Whether `snnb run` leaves the stage out.
     time_left : bool
-        Whether the time left may be estimated from its progress: not where totals are bounds, or several parts are
-        counted one after another.
+        Whether the remaining time can be estimated from the progress.
     """
 
     kind: Kind[P, D]
@@ -90,10 +90,7 @@ class Stage(Generic[P, D]):
     needs: Callable[[Mapping[str, object]], Tuple[str, ...]]
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
     run: Callable[[RunDirectory, P, Progress], StageResult]
-    serves: Callable[[RunDirectory, Mapping[str, object]], Optional[str]] = lambda run, options: None
-    why: Optional[Callable[[RunDirectory, Mapping[str, object]], Optional[str]]] = None
-    again: Callable[[RunDirectory, str], Sequence[str]] = lambda run, name: ()
-    made_with: Callable[[RunDirectory, AnyRecord], Dict[str, Dict[str, object]]] = lambda run, record: {}
+    select: Optional[Callable[[RunDirectory, Mapping[str, object]], Selected]] = None
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
     follow: Follow = lambda options, results: options
     always_new: bool = False
@@ -102,21 +99,24 @@ class Stage(Generic[P, D]):
 
     @property
     def name(self) -> str:
-        """Name of the stage, as it is typed."""
+        """Name of the stage, as on the command line."""
         return self.kind.name
 
-    def why_run(self, run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
-        """Say why it must run now with these options; None when it is up to date."""
-        if self.why is not None:
-            return self.why(run, options)
-        return stale_reason(run, run.record_of(self.name), options)
+    def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Selected:
+        """Return the name of the result for these options (None if there is one only) and why it has to be made.
+
+        The reason is None if the result is up to date.
+        """
+        if self.select is not None:
+            return self.select(run, options)
+        return None, stale_reason(run, run.record_of(self.name), options)
 
 
 AnyStage = Stage[Any, Any]
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
-    """Return the record of a kind, with its types; of many, without a name, the latest."""
+    """Return the record of a result with its types; without a name, the latest."""
     return cast("Optional[StageRecord[P, D]]", run.record_of(kind.name, name))
 
 
@@ -143,18 +143,18 @@ def params_in_force(
     given: Mapping[str, object],
     say: Say = say_nothing,
 ) -> P:
-    """Return the parameters in force: an option that is given, else its recorded value, else its default.
+    """Return the parameters in force: the given value of an option, else its recorded value, else its default.
 
     Parameters
     ----------
     kind : Kind
-        The kind of the stage's result.
+        Kind of the stage's result.
     defaults : mapping
-        Defaults that depend on the run, beside those of the fields.
+        Defaults that depend on the run; they precede those of the fields.
     record : StageRecord or None
-        The record whose parameters count where no option is given.
+        Record whose parameters apply to options that are not given.
     given : mapping
-        The options that were given.
+        The given options.
     say : callable
         Called with a message for each recorded value that is not valid together with the given options; its default is
         used then.
@@ -162,7 +162,7 @@ def params_in_force(
     Raises
     ------
     UsageError
-        An option does not take its value.
+        The options are not valid together.
     """
     valid, dropped = fitting(kind.params, recorded_params(record), given)
     params = validated(kind.params, over({**defaults, **valid}, given))
@@ -172,74 +172,94 @@ def params_in_force(
     return params
 
 
+def recorded_params(record: Optional[AnyRecord]) -> Dict[str, object]:
+    """Return the parameters that a stage was run with; none if it has not run."""
+    params: Dict[str, object] = record.params.model_dump() if record is not None else {}
+    return params
+
+
 def figure_format(asked: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:
-    """Return the format of figures that is asked for; else that of the figure `stem` of the result before; else PNG."""
+    """Return the format of figures.
+
+    Parameters
+    ----------
+    asked : {"png", "svg", "pdf"}, optional
+        The given option.
+    record : StageRecord or None
+        Record of the previous result; without `asked`, its format is used again.
+    stem : str
+        Name of a figure of that result, without its ending.
+
+    Returns
+    -------
+    {"png", "svg", "pdf"}
+        PNG by default.
+    """
     paths = [PurePosixPath(file.path) for file in record.outputs] if record is not None else []
     endings = [path.suffix for path in paths if path.stem == stem and path.suffix in FIGURE_ENDINGS]
     return asked or cast(FigureFormat, endings[0][1:] if endings else "png")
 
 
-def record_to_repair(
-    run: RunDirectory, kind: Kind[P, D], given: Mapping[str, object], what: str, free: Sequence[str]
-) -> StageRecord[P, D]:
-    """Return the record that `--repair STAMP` names.
+def remedy(run: RunDirectory, stage: str, name: Optional[str] = None) -> str:
+    """Return what to do about a damaged result, for an error message.
 
     Parameters
     ----------
     run : RunDirectory
-        The run.
-    kind : Kind
-        The kind of the stage's result.
-    given : mapping
-        The options that were given, `repair` among them.
-    what : str
-        What is made again, for the message: "a simulation".
-    free : sequence of str
-        Options that may be given beside `--repair`.
-
-    Raises
-    ------
-    UsageError
-        There is no such result, or another option is given.
+    stage : str
+        Name of the stage that made the result.
+    name : str, optional
+        Name of the result, for a stage that can have many.
     """
-    records, stamp = run.records_of(kind.name), str(given["repair"])
-    if stamp not in records:
-        raise UsageError(f"--repair {stamp}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
-    others = sorted(set(given) - {"repair", *free})
-    if others:
-        raise UsageError(
-            f"--repair makes {what} again with its recorded options; leave out {option_name(kind.params, others[0])}"
-        )
-    return cast(StageRecord[P, D], records[stamp])
+    where = shlex.quote(str(run.path))
+    if name is None:
+        return f"`snnb {stage} {where}` makes it again"
+    return f"`snnb remove {where} {run.directory_of(stage, name)}`, then run `snnb {stage}` again"
 
 
-def unaltered(run: RunDirectory, record: Optional[AnyRecord], path: str, wrote: str, remedy: str) -> Path:
-    """Return the place of a file of the run, which is as it was recorded.
+def unaltered(run: RunDirectory, record: Optional[AnyRecord], path: str, remedy: str) -> Path:
+    """Return the path of an output of a stage after comparing it with its recorded hash.
 
     Parameters
     ----------
     run : RunDirectory
     record : StageRecord or None
-        Of the result that the file is an output of.
+        Record of the result that the file belongs to.
     path : str
-        Relative to the run.
-    wrote : str
-        Who wrote it, for the message: "the simulation wrote it".
+        Path relative to the run.
     remedy : str
-        What to do about it.
+        What to do about a damaged file, for the message.
 
     Raises
     ------
     InputError
-        It is not among the outputs, missing or altered.
+        The file is not a recorded output, is missing or was altered.
     """
     written = next((file for file in record.outputs if file.path == path), None) if record is not None else None
     if written is None or not run.hashes.matches(written):
-        raise InputError(f"{run.path / path} is not as {wrote}; {remedy}")
+        raise InputError(f"{run.path / path} is not as it was written; {remedy}")
     return run.path / path
 
 
-def recorded_params(record: Optional[AnyRecord]) -> Dict[str, object]:
-    """Return the parameters that a stage was run with; none if it has not run."""
-    params: Dict[str, object] = record.params.model_dump() if record is not None else {}
-    return params
+def write_log(path: Path, run: RunDirectory, params: Options, lines: Sequence[str], *, dated: bool = True) -> None:
+    """Write `log.txt`: model, parameters and versions, then the stage's own lines.
+
+    Parameters
+    ----------
+    path : Path
+    run : RunDirectory
+    params : Options
+        Parameters in force.
+    lines : sequence of str
+    dated : bool
+        Whether to write the time; without it, equal results give equal bytes.
+    """
+    info, versions = run.manifest.run, current_environment().model_dump()
+    head = [
+        f"model       {info.model}",
+        f"data set    {info.dataset}",
+        *([f"written     {now_utc().isoformat(timespec='seconds')}"] if dated else []),
+        f"parameters  {', '.join(f'{name}={value}' for name, value in params.model_dump().items())}",
+        f"versions    {', '.join(f'{name} {value}' for name, value in versions.items() if value is not None)}",
+    ]
+    path.write_text("\n".join([*head, "", *lines, ""]), encoding="utf-8")

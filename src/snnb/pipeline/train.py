@@ -1,15 +1,14 @@
-"""`train`: the Keras network learns the data set; a model that is already trained is only evaluated."""
+"""Stage `train`: train the Keras network, or evaluate a model that is already trained."""
 
 import shutil
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Callable, ClassVar, Dict, List, Mapping, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Mapping, Optional, Tuple, Union, cast
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import Count, FigureFormat, Figures, Flag, Options, Seed, fitting, from_pairs, typed
+from snnb.core.options import Count, Figures, Flag, Options, Seed, fitting, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import JsonValue
 from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
@@ -37,15 +36,19 @@ if TYPE_CHECKING:
 
     from snnb.pipeline.model import Model
     from snnb.training.batches import LabelledPictures
-    from snnb.training.fit import TrainingResult
 
 DATASET_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-ELSEWHERE = {"pixels"}  # the parameters that change a network which was trained elsewhere
+ELSEWHERE = {"pixels"}  # parameters that apply to a network that is already trained
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
+def _readable(pixels: str) -> str:
+    parse_pixels(pixels)
+    return pixels
+
+
 class TrainParams(Recipe):
-    """Options of `snnb train`: the recipe, and what else decides the result of a training."""
+    """Options of `snnb train`: the recipe, and the other options of a training."""
 
     defaults_elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(Recipe.model_fields, "the model's")
 
@@ -62,7 +65,7 @@ class TrainParams(Recipe):
         description="Continue an interrupted training after its last complete epoch; "
         "by default, if that training had the same options.",
     )
-    pixels: Annotated[Optional[str], Flag(metavar="PIXELS")] = Field(
+    pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="PIXELS")] = Field(
         default=None,
         description="Pixels that the model in a file expects: caffe, torch, tf, 0-1, 0-255 or mean=0.5,std=0.25; "
         "by default 0-1, or what its Rescaling layer takes.",
@@ -70,16 +73,9 @@ class TrainParams(Recipe):
     figures: Figures = None
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
 
-    @field_validator("pixels")
-    @classmethod
-    def _can_be_read(cls, pixels: Optional[str]) -> Optional[str]:
-        if pixels is not None:
-            parse_pixels(pixels)
-        return pixels
-
 
 class TrainDetails(Record):
-    """What was trained."""
+    """Result of the training."""
 
     epochs_run: int
 
@@ -88,11 +84,10 @@ KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> TrainParams:
-    """Return the parameters in force; the defaults are those of the model's recipe, as far as they fit together."""
+    """Return the parameters in force; the defaults are those of the model's recipe where they are valid together."""
     from snnb.architectures import checked_hyperparameters
     from snnb.pipeline.model import model_of
 
-    given = typed(TrainParams, given)
     model, record = model_of(run), recorded(run, KIND)
     chosen = checked_hyperparameters(_settings(given), model.settings, own=model.file is not None)
     try:
@@ -108,13 +103,20 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
 
 def is_trained_elsewhere(run: RunDirectory) -> bool:
-    """Return whether the model is from a file that holds its weights, so that `train` only evaluates it."""
+    """Whether the model is from a file that holds its weights, so that `train` only evaluates it."""
     source = run.manifest.run.model_source
     return source is not None and is_model_file(source)
 
 
 def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
-    """Return the parameters of a stage to show; of a model trained elsewhere, `train` has only those in `ELSEWHERE`."""
+    """Return the parameters of a stage to display.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    params : Options
+        Of `train` of a model that is already trained, only those in `ELSEWHERE` are returned.
+    """
     only = ELSEWHERE if isinstance(params, TrainParams) and is_trained_elsewhere(run) else None
     return params.model_dump(mode="json", include=only)
 
@@ -123,47 +125,69 @@ def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
     return cast("Mapping[str, object]", options.get("settings", {}))
 
 
-def inputs(run: RunDirectory, params: TrainParams) -> List[str]:
-    """Return the paths of the data set's arrays."""
-    return [f"dataset/{name}.npy" for name in DATASET_ARRAYS]
-
-
 def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> StageResult:
     """Train and write `train/`.
 
-    An interrupted training is continued from its last complete epoch: always if `params.resume` is true, never if it is
-    false, and if it is None, only when the checkpoint was made with these parameters.
+    Parameters
+    ----------
+    run : RunDirectory
+        The run, locked.
+    params : TrainParams
+        Parameters in force. If `resume` is None, an interrupted training continues only if its checkpoint was made with
+        these parameters.
+    progress : Progress
     """
     from snnb.model_files.read_model import files_of
     from snnb.pipeline.model import model_of
+    from snnb.training import fit
+    from snnb.training.pretrained import evaluate_pretrained
+    from snnb.training.training_setup import TrainingSetup
 
     model = model_of(run)
-    told: Dict[str, None] = {}  # in order; a model may be built more than once
-    build = builder(run, model, params, tell=told.setdefault)
-    with run.stage("train", params, inputs=inputs(run, params)) as output:
+    notes: Dict[str, None] = {}  # in order; a model may be built more than once
+    build = builder(run, model, params, say=notes.setdefault)
+    with run.stage("train", params, inputs=[f"dataset/{name}.npy" for name in DATASET_ARRAYS]) as output:
         training_set, test_set = (_labelled_pictures(run, part) for part in ("train", "test"))
         model_file = output.directory / f"{run.model}.h5"
         if model.file is not None:
             output.external = [file_record(file) for file in files_of(model.file)]
         if model.trained:
-            result = _evaluate(build, test_set, params, model_file, progress)
+            result = evaluate_pretrained(
+                build, test_set, batch_size=params.batch_size, model_file=model_file, progress=progress
+            )
         else:
-            figures = figure_format(params.figures, recorded(run, KIND), "training_plot")
-            checkpoint = run.path / ".checkpoint"
-            result = _fit(build, training_set, test_set, params, model_file, checkpoint, figures, progress)
+            result = fit.train(
+                build,
+                training_set,
+                test_set,
+                TrainingSetup(params, params.validation_split, params.seed, params.steps_per_epoch),
+                model_file=model_file,
+                checkpoint=run.path / ".checkpoint",
+                resume=params.resume,
+                figures=figure_format(params.figures, recorded(run, KIND), "training_plot"),
+                progress=progress,
+            )
         output.metrics = dict(result.metrics)
-        output.warnings += [*told, *result.warnings]
+        output.warnings += [*notes, *result.warnings]
         output.details = TrainDetails(epochs_run=result.epochs_run)
     shutil.rmtree(run.path / ".checkpoint", ignore_errors=True)
     return result_of(run, "train")
 
 
 def builder(
-    run: RunDirectory, model: "Model", params: TrainParams, tell: Say = say_nothing
+    run: RunDirectory, model: "Model", params: TrainParams, say: Say = say_nothing
 ) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the run's model for its data set.
 
-    `tell` is called with what a trained model has here that it has not in its file.
+    Parameters
+    ----------
+    run : RunDirectory
+        Run with a prepared data set.
+    model : Model
+        Model of the run.
+    params : TrainParams
+    say : callable
+        Called with each change that is made to a trained model.
     """
     from snnb.pipeline.model import class_count
 
@@ -173,7 +197,7 @@ def builder(
         input_shape=tuple(details.splits["train"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
-        **({"tell": tell, "pixels": params.pixels} if model.trained else {}),
+        **({"tell": say, "pixels": params.pixels} if model.trained else {}),
     )
     if model.trained:
         return own
@@ -181,56 +205,20 @@ def builder(
     def build() -> "keras.Model":
         from snnb.model_files.pixels import fold_pixels
 
-        return fold_pixels(own(), params.pixels, tell)
+        return fold_pixels(own(), params.pixels, say)
 
     return build
 
 
 def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     """Return the prepared pictures of "train" or "test", mapped into memory."""
-    from snnb.pipeline.dataset import dataset_array
     from snnb.pipeline.model import class_count
     from snnb.training.batches import LabelledPictures
 
     details = recorded_details(run, prepare.KIND)
     classes = class_count(run.manifest.run, details.class_names)
-    return LabelledPictures(dataset_array(run, f"x_{part}"), dataset_array(run, f"y_{part}"), details.scale, classes)
-
-
-def _evaluate(
-    load: Callable[[], "Model"], test_set: "LabelledPictures", params: TrainParams, model_file: Path, progress: Progress
-) -> "TrainingResult":
-    from snnb.training.pretrained import evaluate_pretrained
-
-    return evaluate_pretrained(load, test_set, batch_size=params.batch_size, model_file=model_file, progress=progress)
-
-
-def _fit(
-    build: Callable[[], "Model"],
-    training_set: "LabelledPictures",
-    test_set: "LabelledPictures",
-    params: TrainParams,
-    model_file: Path,
-    checkpoint: Path,
-    figures: FigureFormat,
-    progress: Progress,
-) -> "TrainingResult":
-    """Train, from the checkpoint if `params.resume` allows it."""
-    from snnb.training.fit import train
-    from snnb.training.training_setup import TrainingSetup
-
-    setup = TrainingSetup(params, params.validation_split, params.seed, params.steps_per_epoch)
-    return train(
-        build,
-        training_set,
-        test_set,
-        setup,
-        model_file=model_file,
-        checkpoint=checkpoint,
-        resume=params.resume,
-        figures=figures,
-        progress=progress,
-    )
+    x, y = (prepare.dataset_array(run, f"{axis}_{part}") for axis in "xy")
+    return LabelledPictures(x, y, details.scale, classes)
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
@@ -239,7 +227,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     That opens a user's own model, so it is not done when the training is up to date.
     """
     asked = planned.given.get("train")
-    if planned.next is None and "train" in planned.stages and asked and STAGE.why_run(run, asked) is not None:
+    if planned.next is None and "train" in planned.stages and asked and STAGE.selected(run, asked)[1] is not None:
         resolve(run, asked)
 
 

@@ -47,9 +47,7 @@ def confusion_section(cells: Optional[Sequence[Tuple[int, int, int]]], names: Se
     """
     title = "Confusion matrix"
     if cells is None:
-        line = (
-            f"Nothing is recorded of it; `snnb simulate --repair {stamp}` makes the simulation again, and records it."
-        )
+        line = "Nothing is recorded of it; a new simulation records it."
         return Section("confusion", title, [line])
     wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:WORST]
     rows = [(names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong]

@@ -11,10 +11,9 @@ from snnb.io.npy import load_archive
 from snnb.io.text import JsonValue, load_json
 from snnb.mapping.hardware import is_file
 from snnb.pipeline import map as mapping
-from snnb.pipeline.differences import differing, in_words
 from snnb.pipeline.open_run import open_run
-from snnb.pipeline.simulations import SimulationRecord, parameters_of
-from snnb.pipeline.stage import unaltered
+from snnb.pipeline.simulations import SimulationRecord, differing, in_words, parameters_of
+from snnb.pipeline.stage import remedy, unaltered
 from snnb.rundir import manifest
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.simulation.file_names import ACCURACIES, SUMS
@@ -235,13 +234,12 @@ def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue]
         One is not as the simulation wrote it.
     """
     folder = run.directory_of("simulate", stamp)
-    remedy = f"`snnb simulate --repair {stamp} --run-dir {run.path}` makes it again"
+    mend = remedy(run, "simulate", stamp)
     accuracies, sums = (
-        unaltered(run, run.record_of("simulate", stamp), f"{folder}/{name}", "the simulation wrote it", remedy)
-        for name in (ACCURACIES, SUMS)
+        unaltered(run, run.record_of("simulate", stamp), f"{folder}/{name}", mend) for name in (ACCURACIES, SUMS)
     )
-    stated = load_json(accuracies, remedy)
-    arrays = load_archive(sums, remedy, must=["num_samples"])
+    stated = load_json(accuracies, mend)
+    arrays = load_archive(sums, mend, must=["num_samples"])
     counts = {name: values for name, values in arrays.items() if values.ndim and name != "input"}
     return stated, counts
 

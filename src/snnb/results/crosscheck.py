@@ -20,8 +20,9 @@ from snnb.graph.export.simulated import Simulated
 from snnb.graph.export.spinemap import spikes_of
 from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
-from snnb.pipeline.dataset import dataset_array
 from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
+from snnb.pipeline.prepare import dataset_array
+from snnb.pipeline.stage import remedy
 from snnb.results.export import PICTURES, altered, chosen_graph, graph_file, recorded_hash, simulated_by
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import SPIKE_TIMES, SUMS
@@ -178,7 +179,7 @@ def _expected(
     pixels = _pixels(run, simulated, samples)
     counted_from, duration = graph.recording.warm_up, simulated.duration
     if samples > recorded:
-        names, again = [p.name for p in graph.populations[1:]], f"`snnb simulate --repair {stamp}` makes it again"
+        names, again = [p.name for p in graph.populations[1:]], remedy(run, "simulate", stamp)
         sums = load_archive(folder / SUMS, again, names=names, must=names)
         return Expected(duration, counted_from, pixels, sums={name: sums[name].ravel() for name in names})
     spikes: Dict[str, np.ndarray] = {}
@@ -187,8 +188,7 @@ def _expected(
         rows = in_order(rows[rows[:, 0] < samples])
         if (rows[1:] == rows[:-1]).all(axis=1).any():
             raise InputError(
-                f"{folder / SPIKE_TIMES}: {population.name} has a spike twice; "
-                f"`snnb simulate --repair {stamp}` makes it again"
+                f"{folder / SPIKE_TIMES}: {population.name} has a spike twice; {remedy(run, 'simulate', stamp)}"
             )
         if population.first == 0 and simulated.input == "poisson":
             pixels = np.zeros((samples, population.size, duration), bool)

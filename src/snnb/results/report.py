@@ -14,11 +14,10 @@ from snnb.io.files import write_text_atomically
 from snnb.io.text import JsonValue, read_text
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
-from snnb.pipeline.differences import in_words
 from snnb.pipeline.graph import recorded_class, simulation_of
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulate import in_force
-from snnb.pipeline.simulations import Simulation, simulations_of
+from snnb.pipeline.simulations import Simulation, in_words, simulations_of
 from snnb.pipeline.stage import recorded
 from snnb.pipeline.train import shown_params
 from snnb.report.graph_facts import GraphFacts

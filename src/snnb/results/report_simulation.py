@@ -9,7 +9,7 @@ from snnb.core.progress import Progress
 from snnb.io.text import JsonValue
 from snnb.network.read_network import read_network
 from snnb.pipeline import prepare
-from snnb.pipeline.dataset import dataset_array
+from snnb.pipeline.prepare import dataset_array
 from snnb.pipeline.simulations import Simulation
 from snnb.pipeline.stage import recorded_details, unaltered
 from snnb.report.page import Section
@@ -27,7 +27,7 @@ class Part(NamedTuple):
 def as_written(run: RunDirectory, path: str) -> Path:
     """Return the place of a file of the run; raise `InputError` when it is not as it was written."""
     record = next((one for one in run.records().values() if any(file.path == path for file in one.outputs)), None)
-    return unaltered(run, record, path, "it was written", f"`snnb verify {run.path}` says what makes it again")
+    return unaltered(run, record, path, f"`snnb verify {run.path}` says what makes it again")
 
 
 def simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -> Part:

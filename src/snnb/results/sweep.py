@@ -13,9 +13,8 @@ from snnb.io.atomic import atomic_path
 from snnb.io.files import remove
 from snnb.io.text import JsonValue
 from snnb.pipeline import simulate, train
-from snnb.pipeline.differences import in_words
 from snnb.pipeline.plan import OTHER_VERSIONS, UP_TO_DATE, bring_up_to_date, check_options, no_bar
-from snnb.pipeline.simulations import SimulationRecord
+from snnb.pipeline.simulations import SimulationRecord, in_words
 from snnb.pipeline.stage import Given
 from snnb.results.compare import Compared, compared_one
 from snnb.results.grid import Axis, Point, in_order_of_stages, points_of

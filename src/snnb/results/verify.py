@@ -1,12 +1,12 @@
 """`verify`: the recorded files are hashed again, and each result is described as `status` describes it."""
 
-import shlex
 from dataclasses import replace
 from typing import List, Sequence
 
 from snnb.core.progress import Progress, silent
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.plan import state_of_stages
+from snnb.pipeline.stage import remedy
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.verification import Verification, verify_run
 
@@ -31,12 +31,14 @@ def verification_of(run: RunDirectory, progress: Progress = silent) -> Verificat
 
 
 def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
-    """Return commands that make damaged results again, in order; `damaged` is that of a `Verification`."""
-    by_key = {stage.kind.key: stage for stage in STAGES.values()}
-    commands = []
-    for damage in damaged:
-        key, _, name = damage.partition("/")
-        stage = by_key[key]
-        words = shlex.join([stage.name, *stage.again(run, name)])
-        commands.append(f"`snnb {words} --run-dir {shlex.quote(str(run.path))}`")
-    return commands
+    """Return what to do about each damaged result.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    damaged : sequence of str
+        Attribute `damaged` of a `Verification`.
+    """
+    by_key = {stage.kind.key: stage.name for stage in STAGES.values()}
+    found = (damage.partition("/") for damage in damaged)
+    return [remedy(run, by_key[key], name or None) for key, _, name in found]

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import List, Mapping, Optional
 
-from snnb.core.options import fitting, over, validated
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import changed
 from snnb.rundir.records import AnyRecord, FileRecord
@@ -11,15 +10,22 @@ from snnb.rundir.versions import current_environment, version_of
 
 
 def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
-    """Return the given options that differ from the recorded parameters, as `epochs: 2 → 3`."""
+    """Return the given options that differ from the recorded parameters, as `epochs: 2 → 3`.
+
+    Parameters
+    ----------
+    record : StageRecord
+    given : mapping
+        Given options, with values of the types of their fields.
+    """
     recorded = record.params.model_dump()
-    asked = validated(type(record.params), over(fitting(type(record.params), recorded, given)[0], given)).model_dump()
     differences = []
-    for name in given:
-        if name in recorded and asked[name] != recorded[name]:
-            then, now = recorded[name], asked[name]
-            if isinstance(now, dict):  # only the keys that differ
-                then, now = ({key: side.get(key) for key in now if now[key] != then.get(key)} for side in (then, now))
+    for name, now in given.items():
+        then = recorded.get(name)
+        if isinstance(now, Mapping) and isinstance(then, Mapping):  # only the keys that differ
+            keys = [key for key in now if key not in then or now[key] != then[key]]
+            now, then = {key: now[key] for key in keys}, {key: then.get(key) for key in keys}
+        if name in recorded and now != then:
             differences.append(f"{name}: {_shown(then)} → {_shown(now)}")
     return differences
 
