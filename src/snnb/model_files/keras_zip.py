@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 import h5py
 
 from snnb.core.progress import Say
+from snnb.io.keras_file import check_layers
 from snnb.io.text import JsonValue
 from snnb.model_files.keras_weights import build
-from snnb.model_files.kinds import NotReadError
+from snnb.model_files.kinds import RESAVE, NotReadError
 from snnb.model_files.newer_keras import as_tensorflow_22
 from snnb.model_files.pixels import Preprocessing
 from snnb.model_files.preprocessing import affine, without_preprocessing
@@ -65,6 +66,7 @@ def read_keras_zip(path: Path, warn: Say) -> Tuple["Model", Optional[Preprocessi
         raise NotReadError(f"not a complete .keras file ({_line(error)})") from error
     description, steps = without_preprocessing(original)
     description = as_tensorflow_22(description, path, warn)
+    check_layers(description, str(path), RESAVE)
     try:
         with h5py.File(io.BytesIO(weights), "r") as file:
             groups = _groups(original, file)
