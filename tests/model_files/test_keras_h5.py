@@ -9,24 +9,20 @@ from snnb.core.errors import InputError
 from snnb.model_files.read_model import read_model
 
 
+OTHERS = ["plain_keras24.h5", "residual_keras28.h5", "residual_keras215.h5", "plain_keras305.h5"]
+
+
 @pytest.mark.parametrize(
     "name",
-    [
-        "residual_keras231.h5",
-        "plain_keras24.h5",
-        "residual_keras28.h5",
-        "residual_keras215.h5",
-        "plain_keras305.h5",
-        "plain_keras3.h5",
-    ],
+    ["residual_keras231.h5", "plain_keras3.h5", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)],
 )
 def test_a_file_of_another_keras_computes_what_that_keras_does(recorded, name):
     path, x, y = recorded(name)
-    told = []
-    model = read_model(path, told.append)
+    warnings = []
+    model = read_model(path, warnings.append)
     assert y.std() > 0.05
     np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
-    assert told == []
+    assert warnings == []
 
 
 def setting(layer, **values):
@@ -83,13 +79,13 @@ def test_what_is_not_understood_is_named(altered, change, message):
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_mixed_precision_is_computed_in_float32_and_told(recorded, altered):
+def test_mixed_precision_is_computed_in_float32_with_a_warning(recorded, altered):
     _, x, y = recorded("residual_keras215.h5")
     policy = {"module": "keras", "class_name": "Policy", "config": {"name": "mixed_float16"}, "registered_name": None}
-    told = []
-    model = read_model(altered("residual_keras215.h5", setting("stem", dtype=policy)), told.append)
+    warnings = []
+    model = read_model(altered("residual_keras215.h5", setting("stem", dtype=policy)), warnings.append)
     np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
-    assert told == ["the model computes in mixed_float16; here in float32, as its weights are stored"]
+    assert warnings == ["the model computes in mixed_float16; here in float32, as its weights are stored"]
 
 
 def test_relu6_as_an_activation_is_clipped(recorded, altered):
@@ -104,9 +100,9 @@ def test_relu6_as_an_activation_is_clipped(recorded, altered):
     np.testing.assert_array_equal(values[1], np.clip(values[0], 0, 6))
 
 
-def test_logits_get_a_softmax_and_it_is_told(recorded, altered):
+def test_logits_get_a_softmax_with_a_warning(recorded, altered):
     _, x, y = recorded("residual_keras215.h5")
-    told = []
-    model = read_model(altered("residual_keras215.h5", setting("classes", activation="linear")), told.append)
+    warnings = []
+    model = read_model(altered("residual_keras215.h5", setting("classes", activation="linear")), warnings.append)
     np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
-    assert told == ["the model ends in logits (layer classes); a softmax is put behind them"]
+    assert warnings == ["the model ends in logits (layer classes); a softmax is put behind them"]

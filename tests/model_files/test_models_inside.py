@@ -14,7 +14,9 @@ from snnb.model_files.read_model import read_model
 L = keras.layers
 
 
-@pytest.mark.parametrize("frozen", ["nothing", "normalisation", "all"])
+@pytest.mark.parametrize(
+    "frozen", ["normalisation", *(pytest.param(part, marks=pytest.mark.slow) for part in ("nothing", "all"))]
+)
 def test_weights_of_a_model_inside_a_model_come_back(tmp_path, frozen):
     layers = [L.Conv2D(3, 3, padding="same", input_shape=(6, 6, 3)), L.BatchNormalization(), L.ReLU()]
     layers += [L.DepthwiseConv2D(3, padding="same"), L.BatchNormalization(), L.ReLU()]
@@ -47,7 +49,7 @@ def _as_newer(entry, **more):
     entry.update(more)
 
 
-@pytest.mark.parametrize("sequential", [True, False])
+@pytest.mark.parametrize("sequential", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_model_inside_a_model_of_keras_2_4_and_later(tmp_path, sequential):
     layers = [L.Conv2D(3, 3, input_shape=(6, 6, 3)), L.BatchNormalization(), L.ReLU(max_value=6)]
     base = keras.Sequential(layers, name="base")

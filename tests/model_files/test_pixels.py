@@ -74,8 +74,14 @@ def equal(folded, x, expected):
     np.testing.assert_allclose(folded.predict(x), expected, atol=2e-6 * scale + 1e-5)
 
 
-@pytest.mark.parametrize("mode", ["caffe", "torch", "tf"])
-@pytest.mark.parametrize("name", [*NETWORKS, *APART])
+CASES = [(name, mode) for mode in ("caffe", "torch", "tf") for name in [*NETWORKS, *APART]]
+FAST = [("several readers", "caffe"), ("poolings before", "torch"), ("a separable one", "caffe")]
+FAST += [("depthwise", "caffe"), ("depthwise", "tf"), ("normalisation", "torch"), ("normalisation without gamma", "tf")]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [case if case in FAST else pytest.param(*case, marks=pytest.mark.slow) for case in CASES]
+)
 def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
     model = network(keras, {**NETWORKS, **APART}[name])
     raw = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3))

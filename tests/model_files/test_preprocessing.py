@@ -12,7 +12,9 @@ PREPROCESSED, AUGMENTED = "preprocessed_keras28.h5", "augmented_keras28.h5"
 RESCALING = r"layer rescaling \(Rescaling\)"
 
 
-@pytest.mark.parametrize("name", [PREPROCESSED, AUGMENTED, *NEWER])
+@pytest.mark.parametrize(
+    "name", [PREPROCESSED, NEWER[3], *(pytest.param(n, marks=pytest.mark.slow) for n in [AUGMENTED, *NEWER[:3]])]
+)
 def test_pixels_in_0_to_1_give_what_keras_predicts_of_0_to_255(recorded, name):
     path, x, y = recorded(name)
     assert x.max() > 200
@@ -38,7 +40,14 @@ def as_array(values):
     return {"class_name": "__numpy__", "config": {"value": values, "dtype": "float32"}}
 
 
-@pytest.mark.parametrize("write", [list, as_array, lambda values: [[[values]]]])
+@pytest.mark.parametrize(
+    "write",
+    [
+        as_array,
+        pytest.param(list, marks=pytest.mark.slow),
+        pytest.param(lambda values: [[[values]]], marks=pytest.mark.slow),
+    ],
+)
 def test_statistics_in_the_description(recorded, altered, write):
     """With the statistics that the file has as weights, so that Keras's own prediction is the reference."""
     import h5py
@@ -108,20 +117,20 @@ def inside(layers, model):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        (PREPROCESSED, moved, rf"{RESCALING} is not at the start of the model: remove it, .* give --pixels 0-255"),
-        (PREPROCESSED, skipped, rf"{RESCALING} is skipped by another layer: remove it"),
+        (PREPROCESSED, moved, rf"{RESCALING} is not at the start of the model; remove it, .* give --pixels 0-255"),
+        (PREPROCESSED, skipped, rf"{RESCALING} is skipped by another layer; remove it"),
         (
             PREPROCESSED,
             called_for_training,
-            r"layer contrast \(RandomContrast\) is called with training=True: remove it",
+            r"layer contrast \(RandomContrast\) is called with training=True; remove it",
         ),
-        (PREPROCESSED, resized, r"layer contrast \(Resizing\) changes the size of pictures: remove it"),
+        (PREPROCESSED, resized, r"layer contrast \(Resizing\) changes the size of pictures; remove it"),
         (PREPROCESSED, setting("rescaling", scale=-1 / 255), rf"{RESCALING} does not multiply by positive numbers"),
         (PREPROCESSED, setting("rescaling", scale="1/255"), rf"{RESCALING} cannot be folded .* give --pixels 0-255"),
         (PREPROCESSED, setting("statistics", axis=[1, 2, 3]), r"layer statistics \(Normalization\) cannot be folded"),
         (PREPROCESSED, setting("statistics", invert=True), r"layer statistics \(Normalization\) cannot be folded"),
         (PREPROCESSED, fixed([1, 2], [1, 1]), "is for other pictures: the model takes 3 channels"),
-        (AUGMENTED, inside, r"layer random_flip\w* \(RandomFlip\) is in a model inside the model: remove it"),
+        (AUGMENTED, inside, r"layer random_flip\w* \(RandomFlip\) is in a model inside the model; remove it"),
     ],
 )
 def test_what_cannot_be_folded_is_named(altered, name, change, message):

@@ -1,59 +1,29 @@
-"""A Keras model from a description that was checked, with weights that were read elsewhere."""
+"""Build a Keras model from its description, with weights from a file."""
 
+from pathlib import Path
 from typing import Callable, Sequence
 
 import h5py
 import numpy as np
 from tensorflow import keras
 
-from snnb.core.errors import InputError
-from snnb.io.keras_file import check_layers, not_loaded, size_up
+from snnb.core.errors import out_of_memory
+from snnb.io.keras_file import check_layers
 from snnb.io.text import JsonValue
+from snnb.model_files.kinds import RESAVE, NotReadError
 
 
-def require_weights(description: JsonValue, stored: int, where: str, remedy: str) -> int:
-    """Return how many weights a model needs, having taken no memory for them.
-
-    Parameters
-    ----------
-    description : object
-        The model as TensorFlow 2.2 describes it.
-    stored : int
-        How many numbers the file holds.
-    where, remedy : str
-        Beginning and end of each message.
-
-    Raises
-    ------
-    InputError
-        A layer could run code, Keras cannot build the model, or the file holds fewer weights than it needs.
-    """
-    check_layers(description, where, remedy)
-    try:
-        needed, _ = size_up(description)
-    except Exception as error:  # whatever Keras raises here is about the file
-        raise not_loaded(error, where, remedy) from error
-    if needed > stored:
-        raise InputError(f"{where}: its layers need {needed:,} weights, but it holds {stored:,}; {remedy}")
-    return needed
-
-
-def build(
-    description: JsonValue,
-    weights_of: Callable[[keras.layers.Layer], Sequence[h5py.Dataset]],
-    where: str,
-    remedy: str,
-) -> keras.Model:
-    """Build a model, and give each layer its weights.
+def build(description: JsonValue, arrays_of: Callable[[str], Sequence[h5py.Dataset]], path: Path) -> keras.Model:
+    """Build a model of Keras's own layers and set its weights.
 
     Parameters
     ----------
     description : object
-        The model as TensorFlow 2.2 describes it; `require_weights` has checked it.
-    weights_of : callable
-        From a layer to its arrays in the file, in Keras's order.
-    where, remedy : str
-        Beginning and end of each message.
+        Description of the model as TensorFlow 2.2 writes it.
+    arrays_of : callable
+        Return the arrays of a layer, by its name, in the order of Keras.
+    path : Path
+        The file, for messages.
 
     Returns
     -------
@@ -63,28 +33,39 @@ def build(
     Raises
     ------
     InputError
-        Keras cannot build it, or an array is missing, has another shape or holds no numbers.
+        A layer is not one of Keras's own.
+    NotReadError
+        Keras cannot build the model, or an array is missing, has another shape or is not numeric.
     """
-    try:
-        model = keras.models.model_from_config(description)
-    except Exception as error:  # whatever Keras raises here is about the file
-        raise not_loaded(error, where, remedy) from error
+    model = from_description(description, path)
     for layer in model.layers:
         if not layer.weights:
             continue
-        arrays = weights_of(layer)
-        # Of a model inside the model, Keras writes the weights in this order, not in that of its layers.
+        arrays = arrays_of(layer.name)
+        # Keras writes the weights of a nested model in this order, not in the order of its layers.
         variables = [*layer.trainable_weights, *layer.non_trainable_weights]
-        wanted, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
-        if found != wanted:
-            raise InputError(
-                f"{where}: layer {layer.name} needs weights of the shapes {_shapes(wanted)}, "
-                f"but the file holds {_shapes(found)}; {remedy}"
+        expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
+        if found != expected:
+            raise NotReadError(
+                f"layer {layer.name} needs weights of the shapes {_shapes(expected)}, "
+                f"but the file holds {_shapes(found)}"
             )
         if any(array.dtype.kind not in "fiu" for array in arrays):
-            raise InputError(f"{where}: the weights of layer {layer.name} are no numbers; {remedy}")
+            raise NotReadError(f"the weights of layer {layer.name} are not numbers")
         keras.backend.batch_set_value(list(zip(variables, (np.asarray(array[()], np.float32) for array in arrays))))
     return model
+
+
+def from_description(description: JsonValue, path: Path) -> keras.Model:
+    """Build a model with initial weights; for parameters and errors see `build`."""
+    check_layers(description, str(path), RESAVE)
+    try:
+        return keras.models.model_from_config(description)
+    except Exception as error:  # Keras raises errors of any type for an invalid description
+        if out_of_memory(error):
+            raise
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NotReadError(f"Keras {keras.__version__} cannot load it ({line[:200]})") from error
 
 
 def _shapes(shapes: Sequence[Sequence[int]]) -> str:

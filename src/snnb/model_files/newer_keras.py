@@ -5,13 +5,16 @@ is passed over, a few others are expressed by a layer more, all others are named
 constraints matter only while a model is trained, and are left out.
 """
 
+import copy
 import inspect
+from pathlib import Path
 from typing import Dict, List, Set, Tuple
 
-from snnb.core.errors import InputError
 from snnb.core.progress import Say
-from snnb.io.keras_file import LAYERS, MODELS, check_layers, not_loaded, size_up
+from snnb.io.keras_file import LAYERS, MODELS
 from snnb.io.text import JsonValue
+from snnb.model_files.kinds import NotReadError
+from snnb.model_files.preprocessing import label
 
 Entry = Dict[str, JsonValue]
 ANY = "any"
@@ -38,46 +41,38 @@ MIXED = ("mixed_float16", "mixed_bfloat16")
 RENAMED = {"batch_shape": "batch_input_shape"}  # from Keras 3
 
 
-def as_tensorflow_22(description: JsonValue, where: str, remedy: str, tell: Say) -> JsonValue:
+def as_tensorflow_22(description: JsonValue, path: Path, warn: Say) -> JsonValue:
     """Return the description of a model as TensorFlow 2.2 would have written it.
 
     Parameters
     ----------
     description : object
         The model as a newer Keras describes it, parsed from JSON: `model_config` of an h5 file, or `config.json`.
-    where : str
-        The file; the beginning of each message.
-    remedy : str
-        What a person can do; the end of each message.
-    tell : callable
-        Called with what is not computed as the file says.
+    path : Path
+        The file, for messages.
+    warn : callable
+        Called with a message for each difference between the model returned and the file.
 
     Returns
     -------
     object
-        Its description; one that is no model's comes back as it is, for `snnb.io.keras_file.check_layers` to refuse.
+        Its description; unchanged if it does not describe a model, for `snnb.io.keras_file.check_layers` to refuse.
 
     Raises
     ------
-    InputError
-        A layer is of a class that is not Keras's own, or has a setting that TensorFlow 2.2 does not know.
+    NotReadError
+        A layer is not one of Keras's own, or has a setting that TensorFlow 2.2 does not know.
     """
     try:
-        translated, unfinished = _model(description, tell)
-    except _RefusedError as refused:
-        raise InputError(f"{where}: {refused}; {remedy}") from None
+        translated, unfinished = _model(description, warn)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError):
         return description
     for name in unfinished:
-        _fill_in_channels(translated, name, where, remedy)
+        _fill_in_channels(translated, name, path)
     return translated
 
 
-class _RefusedError(Exception):
-    """What the file says cannot be done here; the text tells which layer and what."""
-
-
-def _model(description: Entry, tell: Say) -> Tuple[Entry, List[str]]:
+def _model(description: Entry, warn: Say) -> Tuple[Entry, List[str]]:
     """Return the model, and the names of the reshaping layers that were added and have no channels yet."""
     config = description["config"]
     if isinstance(config, list):  # a Sequential of Keras before 2.2.3
@@ -88,7 +83,7 @@ def _model(description: Entry, tell: Say) -> Tuple[Entry, List[str]]:
     last: Dict[str, str] = {}  # by layer, the one that gives its output now
     mixed: Set[str] = set()
     for entry in config["layers"]:
-        own, *added = [_inside(entry, tell)] if entry["class_name"] in MODELS else _layer(entry, mixed)
+        own, *added = [_inside(entry, warn)] if entry["class_name"] in MODELS else _layer(entry, mixed)
         if not sequential:
             own["inbound_nodes"] = _connections(entry, last)
             for before, after in zip([own, *added], added):
@@ -97,7 +92,7 @@ def _model(description: Entry, tell: Say) -> Tuple[Entry, List[str]]:
         unfinished += [layer["name"] for layer in added if layer["class_name"] == "Reshape"]
         last[own["name"]] = layers[-1]["name"]
     if mixed:
-        tell(f"the model computes in {', '.join(sorted(mixed))}; here in float32, as its weights are stored")
+        warn(f"the model computes in {', '.join(sorted(mixed))}; here in float32, as its weights are stored")
     if sequential:
         first = layers[0]["config"]
         if "build_input_shape" in config:
@@ -110,19 +105,17 @@ def _model(description: Entry, tell: Say) -> Tuple[Entry, List[str]]:
     return {"class_name": "Model", "config": {"name": config["name"], "layers": layers, **ends}}, unfinished
 
 
-def _fill_in_channels(model: Entry, name: str, where: str, remedy: str) -> None:
-    """Give the layer that puts the axes of a pooled picture back its channels, which only Keras's layers tell."""
+def _fill_in_channels(model: Entry, name: str, path: Path) -> None:
+    """Set the number of channels of a reshaping layer that was added: build the layers before it to find it."""
+    from snnb.model_files.keras_weights import from_description
+
     layers = model["config"]["layers"]
     place = [layer["name"] for layer in layers].index(name)
-    before = {**model["config"], "layers": layers[:place], "output_layers": [[layers[place - 1]["name"], 0, 0]]}
-    if model["class_name"] == "Sequential":
-        del before["output_layers"]
-    check_layers({**model, "config": before}, where, remedy)
-    try:
-        _, shape = size_up({**model, "config": before})
-    except Exception as error:  # whatever Keras raises here is about the file
-        raise not_loaded(error, where, remedy) from error
-    layers[place]["config"]["target_shape"][-1] = shape[-1]
+    before = {**model["config"], "layers": copy.deepcopy(layers[:place])}
+    if model["class_name"] != "Sequential":
+        before["output_layers"] = [[layers[place - 1]["name"], 0, 0]]
+    channels = from_description({**model, "config": before}, path).output_shape[-1]
+    layers[place]["config"]["target_shape"][-1] = channels
 
 
 def _as_list(ends: List[JsonValue]) -> List[JsonValue]:
@@ -130,50 +123,45 @@ def _as_list(ends: List[JsonValue]) -> List[JsonValue]:
     return [ends] if isinstance(ends[0], str) else ends
 
 
-def _inside(entry: Entry, tell: Say) -> Entry:
+def _inside(entry: Entry, warn: Say) -> Entry:
     """Return a model that is a layer of another one."""
-    name, kind = (str(value)[:100] for value in (entry["config"]["name"], entry["class_name"]))
     if any("module" in layer for layer in entry["config"]["layers"]):
-        raise _RefusedError(
-            f"layer {name} ({kind}) is a model inside the model, which is not read from what Keras 3 writes: "
-            "build the model of its layers one by one, or export it as .onnx"
+        raise NotReadError(
+            f"{label(entry)} is a model inside the model, which is not read from what Keras 3 writes",
+            "build the model of its layers one by one, or export it as .onnx",
         )
-    model, unfinished = _model(entry, tell)
+    model, unfinished = _model(entry, warn)
     if unfinished:
-        raise _RefusedError(f"layer {name} ({kind}) is a model inside the model with keepdims=True, which is not read")
+        raise NotReadError(f"{label(entry)} is a model inside the model with keepdims=True, which is not read")
     return {**model, "name": entry["config"]["name"]}
 
 
 def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:
     """Return a layer, and behind it those that do what TensorFlow 2.2 has no setting for."""
-    kind, config = entry["class_name"], entry["config"]
-    name = config["name"]
-    where = f"layer {str(name)[:100]} ({str(kind)[:100]})"
-    module = entry.get("module")
+    kind, module, name = entry["class_name"], entry.get("module"), entry["config"]["name"]
     if module is not None and not str(module).startswith(OF_KERAS):
-        raise _RefusedError(f"{where} of {str(module)[:100]} is not loaded from a file, since it may run code")
+        raise NotReadError(f"{label(entry)} of {module} is not loaded from a file, since it may run code")
     if "keras.src.ops" in str(module) and kind != "Add":
-        raise _RefusedError(f"{where} is an operation, which is not loaded from a file")
+        raise NotReadError(f"{label(entry)} is an operation, which is not loaded from a file")
     if kind not in LAYERS:
-        return [{"class_name": kind, "config": config, "name": name}]
-    kept = {RENAMED.get(key, key): value for key, value in config.items() if not key.endswith(FOR_TRAINING)}
-    if "dtype" in kept:
-        kept["dtype"] = _dtype(kept["dtype"], where, mixed)
+        return [{"class_name": kind, "config": entry["config"], "name": name}]
+    config = {RENAMED.get(key, key): v for key, v in entry["config"].items() if not key.endswith(FOR_TRAINING)}
+    if "dtype" in config:
+        config["dtype"] = _dtype(config["dtype"], label(entry), mixed)
     added = []
-    if kept.get("keepdims") is True and kind.startswith("Global"):
-        del kept["keepdims"]
+    if config.get("keepdims") is True and kind.startswith("Global"):
+        del config["keepdims"]
         added.append(_added(name, "Reshape", {"target_shape": [1, 1, -1]}))
-    if kind == "Softmax" and kept.pop("axis", -1) in (-1, [-1]):
-        kind, kept["activation"] = "Activation", "softmax"  # the same, as the parsers know it
-    if kept.get("activation") == "relu6":
-        kept["activation"] = "linear"
+    if kind == "Softmax" and config.pop("axis", -1) in (-1, [-1]):
+        kind, config["activation"] = "Activation", "softmax"  # the same, as the parsers know it
+    if config.get("activation") == "relu6":
+        config["activation"] = "linear"
         added.append(_added(name, "ReLU", {"max_value": 6.0}))
-    known = _known(kind)
-    for key in [key for key in kept if key not in known]:
-        value = kept.pop(key)
+    for key in sorted(set(config) - _known(kind)):
+        value = config.pop(key)
         if ANY not in ADDED.get(key, ()) and value not in ADDED.get(key, ()):
-            raise _RefusedError(f"{where} has {key[:100]}={str(value)[:100]}, which TensorFlow 2.2 cannot do")
-    return [{"class_name": kind, "config": kept, "name": name}, *added]
+            raise NotReadError(f"{label(entry)} has {key}={value}, which TensorFlow 2.2 cannot do")
+    return [{"class_name": kind, "config": config, "name": name}, *added]
 
 
 def _added(name: str, kind: str, config: Entry) -> Entry:
@@ -187,7 +175,7 @@ def _dtype(value: JsonValue, where: str, mixed: Set[str]) -> JsonValue:
     if name in MIXED:
         mixed.add(name)
     elif name not in ("float32", None):
-        raise _RefusedError(f"{where} computes in {str(name)[:100]}, not in float32")
+        raise NotReadError(f"{where} computes in {name}, not in float32")
     return "float32"
 
 
@@ -203,7 +191,6 @@ def _known(kind: str) -> Set[str]:
 
 def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
     """Return the inputs of a layer as Keras 2 writes them: for each time it is used, a list of [name, 0, 0, {}]."""
-    where = f"layer {str(entry['config']['name'])[:100]} ({str(entry['class_name'])[:100]})"
     nodes: List[JsonValue] = []
     for node in entry["inbound_nodes"]:
         if isinstance(node, dict):
@@ -211,12 +198,12 @@ def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
             for part in node["args"]:
                 tensors = part if isinstance(part, list) else [part]
                 if not all(isinstance(t, dict) and t["class_name"] == "__keras_tensor__" for t in tensors):
-                    raise _RefusedError(f"{where} takes a number or an object beside the outputs of other layers")
+                    raise NotReadError(f"{label(entry)} takes a number or an object beside the outputs of other layers")
                 sources += [tensor["config"]["keras_history"] for tensor in tensors]
         else:
             sources, arguments = [source[:3] for source in node], [source[3] for source in node if len(source) > 3]
         for key, value in [pair for given in arguments for pair in given.items()]:
             if value not in (None, False):
-                raise _RefusedError(f"{where} is called with {key[:100]}={str(value)[:100]}")
+                raise NotReadError(f"{label(entry)} is called with {key}={value}")
         nodes.append([[last.get(name, name), number, tensor, {}] for name, number, tensor in sources])
     return nodes

@@ -1,117 +1,117 @@
 """Models in ONNX files, as PyTorch's exporter writes them: operator by operator, Keras layers of the same weights."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Dict, List, Optional
 
 import numpy as np
 
-from snnb.core.errors import InputError, out_of_memory
+from snnb.core.errors import out_of_memory
 from snnb.core.progress import Say
-from snnb.model_files import onnx_operators as operators
-from snnb.model_files import onnx_pictures as pictures
-from snnb.model_files.onnx_graph import EXPORT, Graph, Node, read_graph
-from snnb.model_files.onnx_values import Given, Layers, NotReadError, Value, vector
+from snnb.model_files import onnx_operators, onnx_pictures
+from snnb.model_files.kinds import NotReadError
+from snnb.model_files.onnx_graph import Graph, Node, read_graph
+from snnb.model_files.onnx_values import Given, Layers, Value, vector
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
 
-Operator = Callable[[Layers, Node, List[Given]], Given]
-OPERATORS: Dict[str, Operator] = {
-    "Add": operators.add,
-    "AveragePool": pictures.average_pooling,
-    "BatchNormalization": pictures.normalisation,
-    "Cast": operators.cast,
-    "Clip": operators.clip,
-    "Concat": operators.concatenate,
-    "Constant": operators.constant_of,
-    "Conv": pictures.convolution,
-    "Div": operators.divide,
-    "Dropout": operators.identity,
-    "Flatten": operators.flatten,
-    "Gather": operators.gather,
-    "Gemm": operators.dense,
-    "GlobalAveragePool": pictures.global_average_pooling,
-    "Identity": operators.identity,
-    "MatMul": operators.dense,
-    "MaxPool": pictures.max_pooling,
-    "Mul": operators.multiply,
-    "Pad": pictures.padding,
-    "ReduceMean": operators.mean,
-    "Relu": operators.relu,
-    "Shape": operators.shape_of,
-    "Slice": operators.slice_of,
-    "Squeeze": operators.squeeze,
-    "Sub": operators.subtract,
-    "Sum": operators.add,
-    "Transpose": operators.transpose,
-    "Unsqueeze": operators.unsqueeze,
-}
-WITH_GRAPH = ("LogSoftmax", "Reshape", "Softmax")
+OPERATORS = {**onnx_operators.OPERATORS, **onnx_pictures.OPERATORS}
+OF_CONSTANTS = ("Constant", "Gather", "Slice")  # read where all inputs are constants, as of a computed shape
 ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 
 
-def read_onnx(path: Path, tell: Say) -> "Model":
-    """Read a model with its weights, uncompiled.
+def read_onnx(path: Path, warn: Say) -> "Model":
+    """Read a model with its weights.
+
+    Parameters
+    ----------
+    path : Path
+        The ONNX file; it takes pictures (batch, channels, height, width).
+    warn : callable
+        Called with a message for each difference between the model returned and the file.
+
+    Returns
+    -------
+    Model
+        A Keras model, uncompiled; it takes pictures (batch, height, width, channels).
 
     Raises
     ------
     InputError
-        The file is damaged, its weights are incomplete or outside its folder, or it has an operator that is not read.
+        The package onnx is not installed.
+    NotReadError
+        The file is damaged, its weights are incomplete or outside its directory, or an operator is not read.
     """
     from tensorflow import keras
 
     graph = read_graph(path)
-    known = {*OPERATORS, *WITH_GRAPH}
-    unknown = sorted({node.kind for node in graph.nodes} - known)
-    if unknown:
-        first = next(node for node in graph.nodes if node.kind == unknown[0])
-        more = f", and {', '.join(unknown[1:])}" if unknown[1:] else ""
-        raise InputError(
-            f"{path}: operator {unknown[0]} ({first.name[:100]}, opset {graph.opset}){more}: not read; "
-            "docs/models-from-elsewhere.md lists the operators that are; build the model of these, and export it again"
-        )
-    layers, nodes = Layers(), _with_bias(graph)
-    shape = graph.input_shape[1:]
+    _refuse_unknown(graph)
+    layers, nodes = Layers(graph.input_shape[0]), _with_bias(graph)
     axes = "NHWC" if _channels_last(graph) else "NCHW"
-    lengths = dict(zip(axes[1:], shape))
+    lengths = dict(zip(axes[1:], graph.input_shape[1:]))
     picture = keras.Input([lengths[axis] for axis in "HWC"], name=layers.free(graph.input))
     values: Dict[str, Given] = {**graph.constants, graph.input: Value(picture, axes), "": None}
     for node in nodes:
+        if node.kind == "LogSoftmax":
+            _check_last(node, graph, warn)
         try:
-            values[node.outputs[0]] = _operator(node, graph, tell)(layers, node, [values[name] for name in node.inputs])
+            values[node.outputs[0]] = _computed(node, layers, [values[name] for name in node.inputs])
         except NotReadError as error:
             reason = str(error)
         except KeyError as error:
-            reason = f"it takes {str(error)[:100]}, which no operator before it gives"
-        except Exception as error:  # whatever Keras or numpy raise here is about the file
+            reason = f"it takes {error}, which no operator before it gives"
+        except Exception as error:  # Keras and numpy raise errors of any type for an invalid operator
             if out_of_memory(error):
                 raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         else:
             continue
-        raise InputError(f"{path}: operator {node.kind} ({node.name[:100]}, opset {graph.opset}): {reason}; {EXPORT}")
+        raise NotReadError(f"operator {node.kind} ({node.name}, opset {node.opset}): {reason}")
     output = values.get(graph.output)
     if not isinstance(output, Value):
-        raise InputError(f"{path}: its output {graph.output} is not computed from its input; {EXPORT}")
+        raise NotReadError(f"its output {graph.output} is not computed from its input")
     if output.axes != "NF" and output.shape.count(1) >= 2:
         output = vector(layers, "flatten_output", output)
     if output.order is not None:
-        raise InputError(f"{path}: it ends in a flattened picture, not in classes; {EXPORT}")
+        raise NotReadError("it ends in a flattened picture, not in classes")
     return keras.Model(picture, output.tensor)
 
 
-def _operator(node: Node, graph: Graph, tell: Say) -> Operator:
-    if node.kind == "Reshape":
-        return partial(operators.reshape, batch=graph.input_shape[0])
-    if node.kind == "LogSoftmax":
-        if node.outputs[0] != graph.output:
-            raise NotReadError("a logarithm inside the network has no spiking counterpart")
-        tell(f"the model ends in the logarithm of a softmax ({node.name}); here in the softmax")
-    if node.kind in ("Softmax", "LogSoftmax"):
-        return partial(operators.softmax, opset=graph.opset)
-    return OPERATORS[node.kind]
+def _refuse_unknown(graph: Graph) -> None:
+    unknown = sorted({node.kind for node in graph.nodes} - {*OPERATORS, *OF_CONSTANTS})
+    if unknown:
+        first = next(node for node in graph.nodes if node.kind == unknown[0])
+        more = f", and {', '.join(unknown[1:])}" if unknown[1:] else ""
+        raise NotReadError(
+            f"operator {unknown[0]} ({first.name}, opset {first.opset}){more}: not read",
+            "docs/models-from-elsewhere.md lists the operators that are; build the model of these, and export it again",
+        )
+
+
+def _check_last(node: Node, graph: Graph, warn: Say) -> None:
+    if node.outputs[0] != graph.output:
+        raise NotReadError(
+            f"operator LogSoftmax ({node.name}): a logarithm inside the network has no spiking counterpart"
+        )
+    warn(f"the model ends in the logarithm of a softmax ({node.name}); here in the softmax")
+
+
+def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
+    """Return what an operator computes; of constants by the reference implementation of the package onnx."""
+    if any(isinstance(given, Value) for given in inputs):
+        if node.kind in OF_CONSTANTS:
+            raise NotReadError("it takes a piece of a value; whole pictures and vectors are read")
+        return OPERATORS[node.kind](layers, node, inputs)
+    from onnx import ValueInfoProto as Info
+    from onnx import helper
+    from onnx.reference import ReferenceEvaluator
+
+    constants = {name: given for name, given in zip(node.inputs, inputs) if given is not None}
+    graph = helper.make_graph(
+        [node.proto], "constants", [Info(name=n) for n in constants], [Info(name=node.outputs[0])]
+    )
+    return np.asarray(ReferenceEvaluator(graph, opsets={"": node.opset}).run(None, constants)[0])
 
 
 def _channels_last(graph: Graph) -> bool:

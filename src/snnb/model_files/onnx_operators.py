@@ -1,16 +1,17 @@
 """ONNX's other operators as layers of Keras: activations, sums, dense layers, and what only moves numbers."""
 
-from typing import List, Sequence
+from typing import List, Mapping, Sequence
 
 import numpy as np
 
+from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_graph import Node
 from snnb.model_files.onnx_pictures import constant, scaled
 from snnb.model_files.onnx_values import (
     BATCH,
     Given,
     Layers,
-    NotReadError,
+    Operator,
     Value,
     in_keras_order,
     per_channel,
@@ -20,13 +21,13 @@ from snnb.model_files.onnx_values import (
 )
 
 
-def relu(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _relu(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Relu."""
     value = _value(inputs[0])
     return value.like(layers.add("Activation", node.name, [value.tensor], activation="relu"), True)
 
 
-def clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Clip from 0 on, as ReLU6 is."""
     value = _value(inputs[0])
     bounds = [node.number("min", -np.inf), node.number("max", np.inf)]
@@ -37,11 +38,11 @@ def clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     if low != 0 or not high > 0:
         raise NotReadError(f"it clips to [{low:g}, {high:g}]; from 0 to a number above it is read")
     if high > 1e30:
-        return relu(layers, node, inputs)
+        return _relu(layers, node, inputs)
     return value.like(layers.add("ReLU", node.name, [value.tensor], max_value=high), True)
 
 
-def add(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _add(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Add or Sum of values, or of a value and one constant a channel."""
     values = [given for given in inputs if isinstance(given, Value)]
     constants = [given for given in inputs if isinstance(given, np.ndarray)]
@@ -57,13 +58,13 @@ def add(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return values[0].like(tensor, all(value.nonnegative for value in values))
 
 
-def subtract(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _subtract(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Sub of a constant."""
     value = _value(inputs[0])
     return _shifted(layers, node, value, np.ones(1), -constant(node, inputs, 1, "second input").astype(np.float64))
 
 
-def multiply(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _multiply(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Mul by a constant."""
     first, second = inputs
     value, factor = (first, second) if isinstance(first, Value) else (second, first)
@@ -72,7 +73,7 @@ def multiply(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return _shifted(layers, node, value, factor, np.zeros(1))
 
 
-def divide(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _divide(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Div by a constant."""
     divisor = constant(node, inputs, 1, "second input").astype(np.float64)
     if np.any(divisor == 0):
@@ -85,11 +86,9 @@ def _shifted(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift
     return scaled(layers, node, value, factors, shifts)
 
 
-def concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Given:
-    """Concat of channels or units, or of constants."""
+def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+    """Concat of channels or units."""
     axis = node.integer("axis", 1)
-    if all(isinstance(given, np.ndarray) for given in inputs):
-        return np.concatenate([np.atleast_1d(given) for given in inputs], axis)  # type: ignore[arg-type]
     values = [_value(given) for given in inputs]
     if len({value.axes for value in values}) > 1:
         raise NotReadError("it joins values with different axes")
@@ -113,7 +112,7 @@ def concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Given:
     return values[0].like(tensor, all(value.nonnegative for value in values))
 
 
-def dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Gemm or MatMul of a vector with constant weights."""
     value = _value(inputs[0])
     weights = constant(node, inputs, 1, "second input").astype(np.float32)
@@ -135,10 +134,10 @@ def dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return Value(layers.add("Dense", node.name, [value.tensor], arrays, units=units, use_bias=biased), "NF")
 
 
-def softmax(layers: Layers, node: Node, inputs: List[Given], opset: int) -> Value:
+def _softmax(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Softmax over channels or units."""
     value = _value(inputs[0])
-    axis = node.integer("axis", -1 if opset >= 13 else 1)
+    axis = node.integer("axis", -1 if node.opset >= 13 else 1)
     if len(value.tensor.shape) == 4 and value.shape[1:] == (1, 1):
         value = Value(layers.add("Flatten", f"{node.name}_flat", [value.tensor]), value.axes)
     if value.axes[axis] not in "FC" or len(value.tensor.shape) != 2:
@@ -146,7 +145,7 @@ def softmax(layers: Layers, node: Node, inputs: List[Given], opset: int) -> Valu
     return value.like(layers.add("Activation", node.name, [value.tensor], activation="softmax"), True)
 
 
-def flatten(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _flatten(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Flatten a picture."""
     value = _value(inputs[0])
     if node.integer("axis", 1) % len(value.axes) != 1:
@@ -156,13 +155,11 @@ def flatten(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return vector(layers, node.name, value)
 
 
-def reshape(layers: Layers, node: Node, inputs: List[Given], batch: object) -> Given:
+def _reshape(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Reshape to a vector, or to a picture of 1×1."""
     shape = [int(length) for length in np.ravel(constant(node, inputs, 1, "shape"))]
-    if isinstance(inputs[0], np.ndarray):
-        return inputs[0].reshape(shape)
     value = _value(inputs[0])
-    if not shape or shape[0] not in (BATCH, 0, -1, batch) or shape[1:].count(-1) > 1 or BATCH in shape[1:]:
+    if not shape or shape[0] not in (BATCH, 0, -1, layers.batch) or shape[1:].count(-1) > 1 or BATCH in shape[1:]:
         raise NotReadError(f"it changes the axis of the batch, to {shape}")
     if not node.integer("allowzero", 0):
         shape[1:] = [
@@ -187,11 +184,9 @@ def reshape(layers: Layers, node: Node, inputs: List[Given], batch: object) -> G
     raise NotReadError(f"it makes {tuple(rest)} of {value.shape}; to make one vector of a picture is read")
 
 
-def squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Given:
+def _squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Leave out axes of length 1."""
     axes = _axes(node, inputs)
-    if isinstance(inputs[0], np.ndarray):
-        return np.squeeze(inputs[0], tuple(axes)) if axes else np.squeeze(inputs[0])
     value = _value(inputs[0])
     left = {value.axes[axis] for axis in axes}
     if value.axes == "NF" or left != {"H", "W"} or value.lengths["H"] * value.lengths["W"] != 1:
@@ -199,18 +194,16 @@ def squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Given:
     return vector(layers, node.name, value)
 
 
-def unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Given:
+def _unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Put in axes of length 1."""
     axes = _axes(node, inputs)
-    if isinstance(inputs[0], np.ndarray):
-        return np.expand_dims(inputs[0], tuple(axes))
     value = _value(inputs[0])
     if value.axes != "NF" or value.order is not None or sorted(axis % 4 for axis in axes) != [2, 3]:
         raise NotReadError(f"it puts in the axes {axes}; to make a vector a picture of 1×1 is read")
     return Value(value.tensor, "NCHW", None, value.nonnegative)
 
 
-def transpose(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _transpose(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Move the channels: only what ONNX's axes are called changes."""
     value = _value(inputs[0])
     order = node.integers("perm", range(len(value.axes))[::-1])
@@ -219,7 +212,7 @@ def transpose(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return Value(value.tensor, "".join(value.axes[axis] for axis in order), value.order, value.nonnegative)
 
 
-def mean(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _mean(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """ReduceMean over height and width."""
     value = _value(inputs[0])
     axes = _axes(node, inputs)
@@ -231,49 +224,22 @@ def mean(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return Value(tensor, value.axes if node.integer("keepdims", 1) else "NF", None, value.nonnegative)
 
 
-def identity(layers: Layers, node: Node, inputs: List[Given]) -> Given:
+def _identity(layers: Layers, node: Node, inputs: List[Given]) -> Given:
     """Dropout and Identity."""
     return inputs[0]
 
 
-def cast(layers: Layers, node: Node, inputs: List[Given]) -> Given:
-    """Cast: Keras computes in float32 anyway, and shapes are integers."""
-    if isinstance(inputs[0], Value) and node.integer("to", 1) not in (1, 10, 11, 16):
+def _cast(layers: Layers, node: Node, inputs: List[Given]) -> Given:
+    """Cast to another floating-point type: Keras computes in float32 anyway."""
+    if node.integer("to", 1) not in (1, 10, 11, 16):
         raise NotReadError("it rounds to another type of number")
     return inputs[0]
 
 
-def shape_of(layers: Layers, node: Node, inputs: List[Given]) -> np.ndarray:
+def _shape_of(layers: Layers, node: Node, inputs: List[Given]) -> np.ndarray:
     """Shape, with `BATCH` for the number of pictures."""
-    given = inputs[0]
-    whole = (BATCH, *given.shape) if isinstance(given, Value) else _array(given).shape
-    return np.array(whole[slice(node.integer("start", 0), int(node.attributes.get("end", len(whole))))], np.int64)  # type: ignore[arg-type]
-
-
-def gather(layers: Layers, node: Node, inputs: List[Given]) -> np.ndarray:
-    """Gather from a constant, as from a shape."""
-    return np.asarray(np.take(_array(inputs[0]), _array(inputs[1]).astype(np.int64), node.integer("axis", 0)))
-
-
-def slice_of(layers: Layers, node: Node, inputs: List[Given]) -> np.ndarray:
-    """Slice a constant of one axis, as a shape."""
-    array = _array(inputs[0])
-    if array.ndim != 1:
-        raise NotReadError("it cuts a piece out of a value")
-    names = ("starts", "ends")
-    start, end = (
-        int(node.integers(name)[0]) if node.integers(name) else int(np.ravel(constant(node, inputs, i + 1, name))[0])
-        for i, name in enumerate(names)
-    )
-    return array[start:end]
-
-
-def constant_of(layers: Layers, node: Node, inputs: List[Given]) -> np.ndarray:
-    """Constant."""
-    for name in ("value", "value_float", "value_floats", "value_int", "value_ints"):
-        if name in node.attributes:
-            return np.asarray(node.attributes[name])
-    raise NotReadError("it holds no numbers")
+    shape = (BATCH, *_value(inputs[0]).shape)
+    return np.array(shape[node.integer("start", 0) : node.integer("end", len(shape))], np.int64)
 
 
 def _axes(node: Node, inputs: Sequence[Given]) -> List[int]:
@@ -284,11 +250,31 @@ def _axes(node: Node, inputs: Sequence[Given]) -> List[int]:
 
 def _value(given: Given) -> Value:
     if not isinstance(given, Value):
-        raise NotReadError("it computes with constants only")
+        raise NotReadError("it takes a constant where a value is needed")
     return given
 
 
-def _array(given: Given) -> np.ndarray:
-    if not isinstance(given, np.ndarray):
-        raise NotReadError("it takes a piece of a value; whole pictures and vectors are read")
-    return given
+OPERATORS: Mapping[str, Operator] = {
+    "Add": _add,
+    "Cast": _cast,
+    "Clip": _clip,
+    "Concat": _concatenate,
+    "Div": _divide,
+    "Dropout": _identity,
+    "Flatten": _flatten,
+    "Gemm": _dense,
+    "Identity": _identity,
+    "LogSoftmax": _softmax,
+    "MatMul": _dense,
+    "Mul": _multiply,
+    "ReduceMean": _mean,
+    "Relu": _relu,
+    "Reshape": _reshape,
+    "Shape": _shape_of,
+    "Softmax": _softmax,
+    "Squeeze": _squeeze,
+    "Sub": _subtract,
+    "Sum": _add,
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+}

@@ -1,11 +1,12 @@
 """ONNX's operators on pictures as layers of Keras (https://onnx.ai/onnx/operators): convolution, pooling, padding."""
 
-from typing import List, Sequence, Tuple
+from typing import List, Mapping, Sequence, Tuple
 
 import numpy as np
 
+from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_graph import Node
-from snnb.model_files.onnx_values import Given, Layers, NotReadError, Value, in_keras_order, picture
+from snnb.model_files.onnx_values import Given, Layers, Operator, Value, in_keras_order, picture
 
 Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height and width
 
@@ -18,7 +19,7 @@ def constant(node: Node, inputs: Sequence[Given], number: int, what: str) -> np.
     return given
 
 
-def convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Conv with one group, or with one for each channel."""
     value = picture(layers, node.name, inputs[0])
     weights = constant(node, inputs, 1, "kernel").astype(np.float32)
@@ -60,17 +61,9 @@ def convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return Value(layer, "NCHW")
 
 
-def max_pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
-    """MaxPool, whose padding is below every number: for numbers that are not negative, 0 is the same."""
-    return _pooling(layers, node, inputs, "MaxPooling2D")
-
-
-def average_pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
-    """AveragePool."""
-    return _pooling(layers, node, inputs, "AveragePooling2D")
-
-
-def _pooling(layers: Layers, node: Node, inputs: List[Given], kind: str) -> Value:
+def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+    """MaxPool or AveragePool; the padding of MaxPool is below every number: for nonnegative numbers, 0 is the same."""
+    kind = "MaxPooling2D" if node.kind == "MaxPool" else "AveragePooling2D"
     value = picture(layers, node.name, inputs[0])
     size, strides, dilations = node.integers("kernel_shape"), _pair(node, "strides"), _pair(node, "dilations")
     if len(size) != 2 or max(dilations) > 1 or len([output for output in node.outputs if output]) > 1:
@@ -96,13 +89,13 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given], kind: str) -> Valu
     return value.like(tensor, before)
 
 
-def global_average_pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _global_average_pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """GlobalAveragePool; the axes of length 1 are put back only where something needs them."""
     value = picture(layers, node.name, inputs[0])
     return value.like(layers.add("GlobalAveragePooling2D", node.name, [value.tensor]), value.nonnegative)
 
 
-def padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Pad a picture with zeros."""
     value = inputs[0]
     if not isinstance(value, Value):
@@ -127,7 +120,7 @@ def padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     return _zeros(layers, node, picture(layers, node.name, value), (pads.get("H", (0, 0)), pads.get("W", (0, 0))))
 
 
-def normalisation(layers: Layers, node: Node, inputs: List[Given]) -> Value:
+def _normalisation(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """BatchNormalization with its recorded mean and variance."""
     value = inputs[0]
     if not isinstance(value, Value) or node.integer("training_mode", 0):
@@ -215,3 +208,13 @@ def _padded(
 
 def _zeros(layers: Layers, node: Node, value: Value, pads: Pads) -> Value:
     return value.like(layers.add("ZeroPadding2D", f"{node.name}_pad", [value.tensor], padding=pads), value.nonnegative)
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "AveragePool": _pooling,
+    "BatchNormalization": _normalisation,
+    "Conv": _convolution,
+    "GlobalAveragePool": _global_average_pooling,
+    "MaxPool": _pooling,
+    "Pad": _padding,
+}

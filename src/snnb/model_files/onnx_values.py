@@ -6,22 +6,21 @@ behind a Flatten are put into another order, once.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Dict, Optional, Sequence, Set, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
+
+from snnb.model_files.kinds import NotReadError
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-LARGEST_VECTOR = 1 << 27  # numbers that are put in order
+    from snnb.model_files.onnx_graph import Node
+
 BATCH = -(1 << 40)  # stands for the number of pictures in a shape that the model computes
 
 
 Given = Union["Value", np.ndarray, None]  # what an operator takes: a value, a constant, or nothing
-
-
-class NotReadError(Exception):
-    """An operator does what cannot be done here; the text says what."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,16 @@ class Value:
 
 
 class Layers:
-    """Makes Keras layers with names from those of ONNX's operators, which occur once and are names that Keras takes."""
+    """Add Keras layers, with unique names made of those of ONNX's operators.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    batch : int or None
+        Number of pictures in a batch if the ONNX file fixes it.
+    """
+
+    def __init__(self, batch: Optional[int]) -> None:
+        self.batch = batch
         self._names: Set[str] = set()
 
     def add(
@@ -77,7 +83,26 @@ class Layers:
         weights: Sequence[np.ndarray] = (),
         **settings: object,
     ) -> "tf.Tensor":
-        """Add a layer with its weights, and return what it gives."""
+        """Add a layer.
+
+        Parameters
+        ----------
+        kind : str
+            Class of the layer in `keras.layers`.
+        name : str
+            Name of the ONNX operator.
+        inputs : sequence of tf.Tensor
+            What the layer reads.
+        weights : sequence of ndarray
+            Its weights in Keras's order.
+        **settings
+            Its configuration.
+
+        Returns
+        -------
+        tf.Tensor
+            Its output.
+        """
         from tensorflow import keras
 
         layer = getattr(keras.layers, kind)(name=self.free(name), **settings)
@@ -95,6 +120,9 @@ class Layers:
             free = f"{plain}_{number}"
         self._names.add(free.lower())
         return free
+
+
+Operator = Callable[[Layers, "Node", List[Given]], Given]  # adds the layers of an operator that reads these inputs
 
 
 def picture(layers: Layers, name: str, value: Given) -> Value:
@@ -115,8 +143,6 @@ def vector(layers: Layers, name: str, value: Value) -> Value:
         return value
     lengths = value.lengths
     size = int(np.prod(list(lengths.values())))
-    if size > LARGEST_VECTOR:
-        raise NotReadError(f"it makes one vector of {size:,} numbers")
     if len(value.tensor.shape) == 2:
         return replace(value, axes="NF")
     places = np.arange(size).reshape([lengths[axis] for axis in "HWC"])

@@ -46,7 +46,7 @@ class Preprocessing:
 
 
 def fold_pixels(
-    model: "keras.Model", text: Optional[str], tell: Say, preprocessing: Optional[Preprocessing] = None
+    model: "keras.Model", text: Optional[str], warn: Say, preprocessing: Optional[Preprocessing] = None
 ) -> "keras.Model":
     """Return a model that makes of pixels in [0, 1] what the given one makes of its own.
 
@@ -57,7 +57,7 @@ def fold_pixels(
     text : str or None
         What its pixels are, as `parse_pixels` reads it. None for the pixels that the preprocessing takes, without one
         for pixels in [0, 1].
-    tell : callable
+    warn : callable
         Called with what is not exact: where a first layer pads with zeros, its border sees black instead of them.
     preprocessing : Preprocessing, optional
         What layers that were removed from the model computed of its input.
@@ -68,7 +68,7 @@ def fold_pixels(
         The channels do not fit, a layer that reads the input cannot take the change, or the pixels are not those that
         the preprocessing takes; the message names it.
     """
-    what, pixels = _together(text, tell, preprocessing)
+    what, pixels = _together(text, warn, preprocessing)
     factor, shift = (np.array(numbers, np.float64) for numbers in (pixels.factor, pixels.shift))
     if not pixels.reversed and np.allclose(factor, 1, atol=1e-6) and np.allclose(shift, 0, atol=1e-6):
         return model
@@ -80,7 +80,7 @@ def fold_pixels(
     readers, padded = _readers(model, what)
     if np.any(shift != 0):
         for layer in padded:
-            tell(
+            warn(
                 f"{what}: layer {layer.name} pads with zeros, which are not black to the model, but are here: "
                 "what it computes of the pictures' border is not exact"
             )
@@ -91,13 +91,13 @@ def fold_pixels(
     return model
 
 
-def _together(text: Optional[str], tell: Say, preprocessing: Optional[Preprocessing]) -> Tuple[str, Pixels]:
+def _together(text: Optional[str], warn: Say, preprocessing: Optional[Preprocessing]) -> Tuple[str, Pixels]:
     """Return the change of pixels in [0, 1] by `--pixels` and by the model's own layers, and its name for messages."""
     if preprocessing is None:
         return f"--pixels {text}", parse_pixels(text or AS_THEY_ARE)
     takes = preprocessing.takes
     if text is None:
-        tell(f"{preprocessing.layers}: folded into the first weights; the model takes pixels of {takes}")
+        warn(f"{preprocessing.layers}: folded into the first weights; the model takes pixels of {takes}")
     elif text not in (AS_THEY_ARE, "0-255") or (text == AS_THEY_ARE and takes != text):
         raise InputError(
             f"--pixels {text}: the model has {preprocessing.layers}, which takes pixels of {takes}; leave out --pixels"

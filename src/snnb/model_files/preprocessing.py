@@ -11,9 +11,9 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.core.errors import InputError
 from snnb.io.keras_file import MODELS
 from snnb.io.text import JsonValue
+from snnb.model_files.kinds import NotReadError
 from snnb.model_files.pixels import Preprocessing
 
 Entry = Dict[str, JsonValue]
@@ -48,38 +48,37 @@ class Step:
     @property
     def label(self) -> str:
         """Name and class, for messages."""
-        return f"layer {str(self.config['name'])[:100]} ({self.kind})"
+        return label({"class_name": self.kind, "config": self.config})
 
 
-class _RefusedError(Exception):
-    """A layer cannot be removed; the text says which and why."""
+def label(layer: Entry) -> str:
+    """Return name and class of a layer, for messages."""
+    return f"layer {layer['config']['name']} ({layer['class_name']})"
 
 
-def without_preprocessing(description: JsonValue, where: str) -> Tuple[JsonValue, List[Step]]:
+def without_preprocessing(description: JsonValue) -> Tuple[JsonValue, List[Step]]:
     """Remove the preprocessing layers from the description of a model.
 
     Parameters
     ----------
     description : object
         The model as any Keras describes it, parsed from JSON.
-    where : str
-        The file; the beginning of each message.
 
     Returns
     -------
-    object, list of Step
-        The description without these layers, and those that change the pixels, in order. A description that is not a
-        model's is returned unchanged, for `snnb.io.keras_file.check_layers` to refuse.
+    description : object
+        The description without these layers; unchanged if it does not describe a model, so that
+        `snnb.io.keras_file.check_layers` reports it.
+    steps : list of Step
+        The layers removed that change the pixels, in order.
 
     Raises
     ------
-    InputError
+    NotReadError
         Such a layer is not at the start of the model, or changes the size of the pictures.
     """
     try:
         return _removed(description)
-    except _RefusedError as refused:
-        raise InputError(f"{where}: {refused}") from None
     except (KeyError, TypeError, IndexError, AttributeError, ValueError):
         return description, []
 
@@ -88,7 +87,7 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
     config = description["config"]
     entries = config if isinstance(config, list) else config["layers"]
     sequential = description["class_name"] == "Sequential"
-    kept: List[Entry] = []
+    remaining: List[Entry] = []
     steps_to: Dict[str, List[Step]] = {"": []}  # by layer, what has changed the pixels that it returns
     replaced: Dict[str, List[JsonValue]] = {}  # by removed layer, [layer, node, tensor] that its consumers read instead
     read: List[List[Step]] = []
@@ -103,7 +102,7 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
                 steps_to[name] = steps_to[before] if sequential else []
             else:
                 read += [steps_to[source[0]] for source in sources if source[0] in steps_to]
-            kept.append(
+            remaining.append(
                 entry if sequential else {**entry, "inbound_nodes": _redirect(entry["inbound_nodes"], replaced)}
             )
         else:
@@ -114,7 +113,7 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
             if source[0] in steps_to:
                 steps_to[name] = [*steps_to[source[0]], *own]
             elif own:
-                raise _RefusedError(f"{own[0].label} is not at the start of the model: {REMEDY}")
+                raise NotReadError(f"{own[0].label} is not at the start of the model", REMEDY)
             replaced[name] = replaced.get(source[0], source)
             first_shape = first_shape or _first(entry)["config"].get("batch_input_shape")
         before = name
@@ -122,22 +121,22 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
         return description, []
     steps = read[0] if read else []
     if any(other != steps for other in read):
-        raise _RefusedError(f"{max(read, key=len)[0].label} is skipped by another layer: {REMEDY}")
-    if sequential and first_shape and kept and kept[0]["class_name"] != "InputLayer":
-        kept[0] = {**kept[0], "config": {"batch_input_shape": first_shape, **kept[0]["config"]}}
+        raise NotReadError(f"{max(read, key=len)[0].label} is skipped by another layer", REMEDY)
+    if sequential and first_shape and remaining and remaining[0]["class_name"] != "InputLayer":
+        remaining[0] = {**remaining[0], "config": {"batch_input_shape": first_shape, **remaining[0]["config"]}}
     if isinstance(config, list):
-        return {**description, "config": kept}, steps
+        return {**description, "config": remaining}, steps
     ends = {} if sequential else {"output_layers": _redirect(config["output_layers"], replaced)}
-    return {**description, "config": {**config, "layers": kept, **ends}}, steps
+    return {**description, "config": {**config, "layers": remaining, **ends}}, steps
 
 
 def _members(entry: Entry) -> Optional[List[Entry]]:
-    """Return the preprocessing layers that an entry stands for; None for one that is kept."""
+    """Return the preprocessing layers that an entry stands for; None for one that is remaining."""
     kind = entry["class_name"]
     if kind in RESIZING:
-        raise _RefusedError(
-            f"layer {str(entry['config']['name'])[:100]} ({kind}) changes the size of pictures: remove it, and save "
-            "the model again with the size of its pictures as input"
+        raise NotReadError(
+            f"{label(entry)} changes the size of pictures",
+            "remove it, and save the model again with the size of its pictures as input",
         )
     if kind in AUGMENTATION or kind in AFFINE:
         return [entry]
@@ -151,8 +150,7 @@ def _members(entry: Entry) -> Optional[List[Entry]]:
 def _refuse_inside(entry: Entry) -> None:
     for layer in entry["config"]["layers"] if entry["class_name"] in MODELS else []:
         if layer["class_name"] in AUGMENTATION | AFFINE | RESIZING:
-            label = f"layer {str(layer['config']['name'])[:100]} ({layer['class_name']})"
-            raise _RefusedError(f"{label} is in a model inside the model: {REMEDY}")
+            raise NotReadError(f"{label(layer)} is in a model inside the model", REMEDY)
         _refuse_inside(layer)
 
 
@@ -163,13 +161,12 @@ def _first(entry: Entry) -> Entry:
 
 
 def _require_simple(entry: Entry, sources: Sequence[Sequence[JsonValue]]) -> None:
-    label = f"layer {str(entry['config']['name'])[:100]} ({entry['class_name']})"
     nodes = entry.get("inbound_nodes", [None])
     if len(nodes) != 1 or len(sources) != 1:
-        raise _RefusedError(f"{label} is used several times: {REMEDY}")
+        raise NotReadError(f"{label(entry)} is used several times", REMEDY)
     # Keras 2 applies `training=True` of a call in predictions too; Keras 3 writes it always, and does not.
     if isinstance(nodes[0], list) and any(source[3:] and source[3].get("training") for source in nodes[0]):
-        raise _RefusedError(f"{label} is called with training=True: remove it, and save the model again")
+        raise NotReadError(f"{label(entry)} is called with training=True", "remove it, and save the model again")
 
 
 def _is_tensor(value: JsonValue) -> bool:
@@ -194,9 +191,7 @@ def _redirect(nodes: JsonValue, replaced: Dict[str, List[JsonValue]]) -> JsonVal
     return [_redirect(value, replaced) for value in nodes] if isinstance(nodes, list) else nodes
 
 
-def affine(
-    steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Dataset]], where: str
-) -> Optional[Preprocessing]:
+def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Optional[Preprocessing]:
     """Return what the steps make of a pixel; None without any.
 
     Parameters
@@ -204,12 +199,10 @@ def affine(
     steps : sequence of Step
     arrays_of : callable
         From the name of a layer to its arrays in the file; the first two of a `Normalization` are mean and variance.
-    where : str
-        The file; the beginning of each message.
 
     Raises
     ------
-    InputError
+    NotReadError
         The numbers of a layer are missing, not finite, or not one for each channel.
     """
     if not steps:
@@ -220,10 +213,10 @@ def affine(
             scale, offset = _rescaling(step.config) if step.kind == "Rescaling" else _normalization(step, arrays_of)
             factor, shift = factor * scale, shift * scale + offset
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise InputError(f"{where}: {step.label} cannot be folded into the first weights: {REMEDY}") from None
+            raise NotReadError(f"{step.label} cannot be folded into the first weights", REMEDY) from None
         # A pooling before the first weights keeps the order of pixels only if the factor is positive.
         if not (np.isfinite(factor).all() and np.isfinite(shift).all() and factor.min() > 0):
-            raise InputError(f"{where}: {step.label} does not multiply by positive numbers: {REMEDY}")
+            raise NotReadError(f"{step.label} does not multiply by positive numbers", REMEDY)
     factor, shift = np.broadcast_arrays(factor, shift)
     return Preprocessing(factor, shift, ", ".join(step.label for step in steps))
 
