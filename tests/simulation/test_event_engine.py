@@ -188,7 +188,9 @@ def test_says_what_it_cannot_do(branched, pooled):
     assert unsupported(branched.network, SETTINGS) is None
 
 
-@pytest.mark.parametrize("changed", ["weighted_loops.py", "row_loops.py", "neuron_loops.py", "spike_bits.py", "types.py"])
+@pytest.mark.parametrize(
+    "changed", ["weighted_loops.py", "row_loops.py", "neuron_loops.py", "spike_bits.py", "types.py"]
+)
 def test_the_cache_of_the_loops_depends_on_the_files_of_all_that_they_call(tmp_path, monkeypatch, changed):
     from snnb.core import compiled
 

@@ -1,12 +1,10 @@
 """What the constant input does to the populations that it reaches: the same in every step, so computed once."""
 
-from functools import partial
 from typing import Dict, Set
 
 import numpy as np
 import tensorflow as tf
 
-from snnb.core.interrupt import interruptible
 from snnb.network.network import Network, Population, Reindexed
 from snnb.simulation.engines.dense import padded
 from snnb.simulation.engines.tensorflow.batch import batch_of
@@ -51,7 +49,7 @@ class ConstantInput:
         """
         batch = batch_of(self._network)
         slices = [x[first : first + batch] for first in range(0, len(x), batch)]
-        parts = [interruptible(partial(self._batch, part, batch, unsummed)) for part in slices]
+        parts = [self._batch(part, batch, unsummed) for part in slices]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _batch(self, x: np.ndarray, batch: int, unsummed: Set[str]) -> Dict[str, np.ndarray]:

@@ -28,8 +28,8 @@ class LayerLoops(NamedTuple):
     Attributes
     ----------
     tables : callable or None
-        From a projection and what a spike adds (float32), its tables for `weighted_loops.weighted`; None where it has a loop
-        in every case.
+        From a projection and what a spike adds (float32), its tables for `weighted_loops.weighted`; None for a layer
+        kind that always has a loop.
     loop : callable, optional
         From a projection, what a spike adds, and whether constant input arrives beside the spikes, a loop of its own;
         None where `weighted_loops.weighted` does it.

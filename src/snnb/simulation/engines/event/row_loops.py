@@ -12,7 +12,6 @@ from snnb.core.compiled import compiled
 from snnb.simulation.engines.event.types import WIDTH, Windows
 from snnb.simulation.engines.event.vectors import element, load, store, where
 
-
 # Most lists are short: a call of a loop takes as long as the loop.
 inlined = numba.njit(nogil=True, boundscheck=False, error_model="numpy", forceinline=True)
 

@@ -1,11 +1,8 @@
 """The analogue network: the parsed model's forward pass, which the spiking network is compared with."""
 
-from functools import partial
-
 import numpy as np
 import tensorflow as tf
 
-from snnb.core.interrupt import interruptible
 from snnb.network.network import Network, Population, Reindexed
 from snnb.simulation.engines.dense import padded
 from snnb.simulation.engines.tensorflow.batch import batch_of
@@ -33,7 +30,7 @@ class AnalogueNetwork:
         """
         batch = batch_of(self._network)
         parts = [x[first : first + batch] for first in range(0, len(x), batch)]
-        batches = [interruptible(partial(self._batch, padded(part, batch))) for part in parts]
+        batches = [self._batch(padded(part, batch)) for part in parts]
         return np.concatenate([outputs[: len(part)] for outputs, part in zip(batches, parts)])
 
     def _batch(self, x: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from typing import Any, Dict, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.core.interrupt import interruptible
 from snnb.network.network import Network, Population, Reindexed, Volume
 from snnb.simulation.block import initial_potential
 from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accumulates, constant_volumes
@@ -58,9 +57,6 @@ class Loop:
 
     def begin(self, x: np.ndarray) -> None:
         """See `dense.Loop`. What constant input alone decides is computed here: currents, and what is passed on."""
-        interruptible(partial(self._begin, x))
-
-    def _begin(self, x: np.ndarray) -> None:
         populations = self._network.populations
         accumulating = [population for population in populations if accumulates(population)]
         self._state = {
@@ -90,15 +86,15 @@ class Loop:
             self._traced[recorded] = tf.function(
                 partial(self._run, recorded=recorded), input_signature=signature, autograph=False
             )
-        go_on = partial(self._traced[recorded], self._constants, tensors, self._state, tf.constant(steps))
-        self._state, record = interruptible(go_on)
+        run = self._traced[recorded]
+        self._state, record = run(self._constants, tensors, self._state, tf.constant(steps))
         return StepRecord(**tf.nest.map_structure(lambda tensor: tensor.numpy(), record))
 
     def counts(self) -> Arrays:
         """See `dense.Loop`."""
         return {name: counts.numpy() for name, counts in self._state["counts"].items()}
 
-    def forget_counts(self) -> None:
+    def reset_counts(self) -> None:
         """See `dense.Loop`."""
         zeros = {population.name: self._zeros(population) for population in self._network.populations}
         self._state = {**self._state, "counts": zeros}
