@@ -18,7 +18,7 @@ from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.arrays import aligned
 from snnb.simulation.engines.event.compiled_network import Work
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.event.llvm_rows import add_ranges
+from snnb.simulation.engines.event.row_loops import add_run
 from snnb.simulation.engines.event.spike_bits import number_of
 from snnb.simulation.engines.tensorflow.batch import batch_of
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -75,19 +75,19 @@ def _timed(name: str, work: Work, seconds: Dict[str, float], spikes: Dict[str, i
 
 
 @numba.njit
-def _add(target, weights, rows, begins, one):  # type: ignore[no-untyped-def]
-    add_ranges(target, 0, weights, 0, rows, begins, one, one + np.int32(1), one, 0, 1, 64)
+def _add(target, weights, rows):  # type: ignore[no-untyped-def]
+    add_run(target, 0, weights, 0, WIDTH, rows, 0, rows.size, 4)
 
 
 def _bound(size: int) -> float:
     """Return how many weights a second are added from a block of so many bytes."""
     weights = aligned(np.zeros(size // 4, np.float32))
     rows = np.random.default_rng(0).integers(0, size // 4 // WIDTH, ROWS).astype(np.int32)
-    target, begins, one = aligned(np.zeros(WIDTH, np.float32)), np.array([0, ROWS], np.int32), np.zeros(1, np.int32)
+    target = aligned(np.zeros(WIDTH, np.float32))
     took = []
     for _ in range(REPEATS):
         began = time.thread_time()
-        _add(target, weights, rows, begins, one)
+        _add(target, weights, rows)
         took.append(time.thread_time() - began)
     return ROWS * WIDTH / min(took)
 

@@ -58,8 +58,14 @@ def _simulate(engine, network, pictures, **options):
     return engine(network, settings).simulate(pictures, 0, lambda spikes: None).counts
 
 
-@pytest.mark.parametrize("axis", [1, 2, 3])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "axis"),
+    [
+        pytest.param(kind, axis, marks=() if axis == 1 + i % 3 else pytest.mark.slow)
+        for i, kind in enumerate(KINDS)
+        for axis in (1, 2, 3)
+    ],
+)
 def test_every_engine_counts_the_same(tmp_path, kind, axis):
     from snnb.conversion.toolbox_simulator import run_toolbox
 
@@ -74,9 +80,19 @@ def test_every_engine_counts_the_same(tmp_path, kind, axis):
         np.testing.assert_array_equal(event[name], toolbox[name], err_msg=name)
 
 
-@pytest.mark.parametrize("options", [{}, {"threshold": 0.7, "warm_up": 9}, {"reset": "zero"}], ids=str)
-@pytest.mark.parametrize("axis", [1, 2, 3])
-@pytest.mark.parametrize("kind", ["average", "average, overlapping", "maximum", "maximum, overlapping"])
+POOLINGS = ["average", "average, overlapping", "maximum", "maximum, overlapping"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "axis", "options"),
+    [
+        pytest.param(kind, axis, options, marks=() if j == i % 3 and axis == 1 + j else pytest.mark.slow)
+        for i, kind in enumerate(POOLINGS)
+        for axis in (1, 2, 3)
+        for j, options in enumerate([{}, {"threshold": 0.7, "warm_up": 9}, {"reset": "zero"}])
+    ],
+    ids=str,
+)
 def test_pooling_rounds_as_tensorflow(tmp_path, kind, axis, options):
     """The convolution's current is constant, so its spikes are the same; what is pooled of them is then, too."""
     network, pictures = _network(tmp_path / "c_parsed.h5", kind, axis, rounded=False)
@@ -86,7 +102,7 @@ def test_pooling_rounds_as_tensorflow(tmp_path, kind, axis, options):
         np.testing.assert_array_equal(two[name], one[name], err_msg=name)
 
 
-@pytest.mark.parametrize("kind", ["maximum", "maximum, overlapping", "average"])
+@pytest.mark.parametrize("kind", ["maximum, overlapping", "average"])
 def test_pooling_of_the_constant_input_alone(tmp_path, kind):
     from tensorflow.keras import Input, Model, layers
 

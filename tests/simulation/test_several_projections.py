@@ -16,7 +16,6 @@ from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-from snnb.simulation.ini_file import read_ini, write_ini
 from snnb.simulation.quality import Quality
 from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -207,8 +206,15 @@ def _assert_counts(found, network, expected, readout):
     np.testing.assert_array_equal(found.readout, readout)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        pytest.param(case, options, marks=() if (i + j) % len(OPTIONS) == 1 else pytest.mark.slow)
+        for i, case in enumerate(CASES)
+        for j, options in enumerate(OPTIONS)
+    ],
+    ids=str,
+)
 def test_engines_count_as_neurons_stepped_with_matrices(case, options):
     _, network, pictures, connected = _built(case)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3, record_spikes=SAMPLES, **options)
@@ -232,9 +238,9 @@ def test_the_network_is_the_one_that_keras_computes(case):
         ] * len(terms)
 
 
-@pytest.mark.parametrize("steps", [1, 7, 20])
+@pytest.mark.parametrize("steps", [0, 1, 7])
 def test_a_small_cache_changes_nothing(monkeypatch, steps):
-    """`steps` steps of the sum are added up at a time: one, some that do not divide the whole, and some that do."""
+    """The currents of 0, 1 or 7 of the 40 steps fit into the cache."""
     _, network, pictures, connected = _built("_dense")
     monkeypatch.setattr(event_network, "CURRENTS_BYTES", steps * 128 * 4)  # of the 70 neurons, filled up to 128
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3)
@@ -242,15 +248,7 @@ def test_a_small_cache_changes_nothing(monkeypatch, steps):
     _assert_counts(_simulate(EventEngine, network, pictures, settings), network, expected, readout)
 
 
-def test_fewer_bytes_than_a_step_needs(monkeypatch):
-    _, network, pictures, connected = _built("_dense")
-    monkeypatch.setattr(event_network, "CURRENTS_BYTES", 1)
-    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3)
-    expected, readout = _stepped(connected, _frames(pictures, settings), settings)
-    _assert_counts(_simulate(EventEngine, network, pictures, settings), network, expected, readout)
-
-
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["_three", "_dense", *(pytest.param(c, marks=pytest.mark.slow) for c in CASES)])
 def test_operations_are_the_weights_that_spikes_meet(case):
     """Where two terms connect the same neurons, that is one synapse."""
     _, network, pictures, _ = _built(case)
@@ -276,13 +274,3 @@ def _ones(layers, shape):
     for layer in layers:
         layer.set_weights([np.ones(w.shape) if w.ndim > 1 else np.zeros(w.shape) for w in layer.get_weights()])
     return _matrix(layers, shape)[0]
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_ini_file_holds_the_sums(case, tmp_path):
-    _, network, pictures, connected = _built(case)
-    write_ini(network, tmp_path / "s_INI.h5", threshold=1.0, reset="subtraction")
-    read, *_ = read_ini(tmp_path / "s_INI.h5")
-    settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
-    expected, readout = _stepped(connected, _frames(pictures, settings), settings)
-    _assert_counts(_simulate(EventEngine, read, pictures, settings), read, expected, readout)

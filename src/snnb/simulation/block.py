@@ -92,7 +92,7 @@ class BinCounts:
         self._by_bin: Dict[str, np.ndarray] = {}
         self._before: Dict[str, np.ndarray] = {}
 
-    def take(self, step: int, counts: Callable[[], Mapping[str, np.ndarray]]) -> None:
+    def add(self, step: int, counts: Callable[[], Mapping[str, np.ndarray]]) -> None:
         """Take the counts before a step, arrays of shape (samples, *shape), if a bin ends there."""
         if step not in self._number:
             return

@@ -12,9 +12,8 @@ from snnb.simulation.block import BinCounts, BlockCounts, Observe, late_quarters
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# A call is aimed at half a second, so that Ctrl-C and progress answer ...
+# Seconds that a call is to take, for progress, and most bytes of the Poisson input and recorded spikes of its steps.
 CALL_SECONDS = 0.5
-# ... and at so many bytes of Poisson input and recorded spikes, which are kept for all its steps.
 CALL_BYTES = 64_000_000
 
 Arrays = Dict[str, np.ndarray]
@@ -58,7 +57,7 @@ class Loop(Protocol):
     def counts(self) -> Arrays:
         """Return the spikes of each population's neurons so far: float32 (batch, *shape)."""
 
-    def forget_counts(self) -> None:
+    def reset_counts(self) -> None:
         """Count from zero."""
 
     def readout(self) -> np.ndarray:
@@ -91,7 +90,7 @@ class DenseEngine:
         tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *names]}
         for start, steps in self._calls(recorded):
             if start == warm_up:
-                loop.forget_counts()
+                loop.reset_counts()
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] -= self._spikes(n)
             drawn = {name: draw(steps) for name, draw in draws.items()}
@@ -109,7 +108,7 @@ class DenseEngine:
             if source in drawn and start >= warm_up:
                 input_spikes += drawn[source].sum(axis=1)
             sent = {source: input_spikes} if source in draws else {}
-            bins.take(start + steps, partial(self._counts, n, sent))
+            bins.add(start + steps, partial(self._counts, n, sent))
         return BlockCounts(
             counts=self._counts(n, sent),
             readout=loop.readout()[:n].reshape(n, -1),

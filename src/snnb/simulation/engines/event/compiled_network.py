@@ -6,7 +6,7 @@ import numpy as np
 
 from snnb.network.network import Network, Population, Reindexed
 from snnb.network.reindexing import PADDING
-from snnb.simulation.engines.event import kernel_layout as kernels
+from snnb.simulation.engines.event import weighted_loops
 from snnb.simulation.engines.event.amplitudes import spike_amplitudes
 from snnb.simulation.engines.event.arrays import aligned, filled_up, neurons_of
 from snnb.simulation.engines.event.constant_input import ConstantInput
@@ -171,6 +171,6 @@ def _summed(inputs: Sequence[str], tables: Tuple[Weighted, ...], divisors: np.nd
     def run(read: Sequence[np.ndarray], neurons: Neurons, spikes: np.ndarray, scratch: Scratch) -> None:
         steps = min(at_once, spikes.shape[1])
         currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (most + SLACK))
-        kernels.weighted(tuple(read), tables, neurons, spikes, divisors, currents, room)
+        weighted_loops.weighted(tuple(read), tables, neurons, spikes, divisors, currents, room)
 
     return Work(tuple(inputs), run)

@@ -7,7 +7,6 @@ are exact, none does.
 """
 
 import queue
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Iterator, Optional, Tuple
@@ -51,32 +50,25 @@ class EventEngine:
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         block = BlockState(self._prepared, x, first, self._at_once(len(x)))
-        bins, stopped = BinCounts(self._settings), threading.Event()
+        bins = BinCounts(self._settings)
 
         def work(group: int, start: int, output: np.ndarray) -> None:
             scratch, at_once = self._scratch.get(), self._prepared.train_steps
             try:
                 for step in range(0, output.shape[1], at_once):
-                    if stopped.is_set():
-                        return
                     block.advance(scratch, group, start + step, output[:, step : step + at_once])
             finally:
                 self._scratch.put(scratch)
 
         with ThreadPoolExecutor(self._threads) as pool:
-            try:
-                for start, steps in self._chunks():
-                    if start == self._settings.warm_up > 0:
-                        block.forget_counts()
-                    output = np.zeros((len(x), steps, self._prepared.network.output.size), np.bool_)
-                    futures = [pool.submit(work, i, start, output[group]) for i, group in enumerate(block.groups)]
-                    for future in futures:
-                        future.result()
-                    observe(output)
-                    bins.take(start + steps, lambda: block.counted().counts)
-            except BaseException:  # Ctrl-C among them: what still waits or works in the pool ends soon
-                stopped.set()
-                raise
+            for start, steps in self._chunks():
+                if start == self._settings.warm_up > 0:
+                    block.reset_counts()
+                output = np.zeros((len(x), steps, self._prepared.network.output.size), np.bool_)
+                outputs = [output[group] for group in block.groups]
+                list(pool.map(work, range(len(outputs)), [start] * len(outputs), outputs))
+                observe(output)
+                bins.add(start + steps, lambda: block.counted().counts)
         return replace(block.counted(), by_bin=bins.counted())
 
     def _at_once(self, samples: int) -> int:

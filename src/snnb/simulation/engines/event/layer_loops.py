@@ -1,7 +1,7 @@
 """Which compiled loops simulate which layer kind, and on what tables.
 
 To simulate a layer kind with the engine `event`, write a line in `LAYER_LOOPS`: what makes its tables for
-`kernels.weighted`, or where its currents are no sums over spikes, what makes a loop of its own, in `pooling`.
+`weighted_loops.weighted`, or where its currents are no sums over spikes, what makes a loop of its own, in `pooling`.
 """
 
 from typing import Callable, Mapping, NamedTuple, Optional, Type
@@ -28,11 +28,11 @@ class LayerLoops(NamedTuple):
     Attributes
     ----------
     tables : callable or None
-        From a projection and what a spike adds (float32), its tables for `kernels.weighted`; None where it has a loop
-        in every case.
+        From a projection and what a spike adds (float32), its tables for `weighted_loops.weighted`; None for a layer
+        kind that always has a loop.
     loop : callable, optional
         From a projection, what a spike adds, and whether constant input arrives beside the spikes, a loop of its own;
-        None where `kernels.weighted` does it.
+        None where `weighted_loops.weighted` does it.
     divides : bool
         Whether the sum of what arrives is divided by the number of inputs.
     remembers : bool

@@ -3,11 +3,8 @@
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.simulation.engines.event.llvm import count_each, integrate
 from snnb.simulation.engines.event.types import GROUP, Neurons
-
-# The most bytes of the currents of some steps: they stay in the second-level cache.
-CURRENTS_BYTES = 256 << 10
+from snnb.simulation.engines.event.vectors import add_bits, load, reached, reset, store
 
 
 @compiled
@@ -52,7 +49,7 @@ def fire(
     for i in range(readout.size):
         for step in range(steps):
             readout[i] += currents[step * stride + i]
-    potential, flat = neurons.potential[sample], bits.reshape(-1)
+    potential = neurons.potential[sample]
     if neurons.uniforms.shape[2]:
         powers = np.empty(neurons.classes, np.float32)
         for step in range(steps):
@@ -61,10 +58,12 @@ def fire(
         return
     for word in range(words):
         at = word * GROUP
-        integrate(
-            potential, at, currents, at, stride, flat, start * words + word, words, steps, neurons.threshold,
-            neurons.to_zero,
-        )  # fmt: skip
+        values = load(potential, at, 4)
+        for step in range(steps):
+            values = values + load(currents, step * stride + at, 4)
+            bits[start + step, word] = reached(values, neurons.threshold)
+            values = reset(values, neurons.threshold, neurons.to_zero)
+        store(potential, at, values)
 
 
 @compiled
@@ -77,9 +76,10 @@ def count(neurons: Neurons, sample: int, bits: np.ndarray) -> None:
     sample : int
     bits : ndarray of uint64, shape (steps, words)
     """
-    counts, flat, words = neurons.counts[sample], bits.reshape(-1), bits.shape[1]
-    for word in range(words):
-        count_each(counts, word * GROUP, flat, word, words, bits.shape[0])
+    counts = neurons.counts[sample]
+    for word in range(bits.shape[1]):
+        for step in range(bits.shape[0]):
+            add_bits(counts, word * GROUP, bits[step, word])
 
 
 @compiled

@@ -5,7 +5,7 @@ in their order: as TensorFlow adds them, so that the sums are TensorFlow's to th
 
 In all functions, `windows` is int32 of shape (number, inputs): the neurons whose windows an input is in, -1 where there
 are fewer; `amplitude` is what a spike adds; `source` is what the population reads; `neurons`, `spikes` and `room` are
-as in `kernels.weighted`.
+as in `weighted_loops.weighted`.
 """
 
 import numpy as np

@@ -3,8 +3,8 @@
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.simulation.engines.event.llvm import bits_set, lowest_bit
 from snnb.simulation.engines.event.types import GROUP, SLACK
+from snnb.simulation.engines.event.vectors import bits_set, lowest_bit
 
 
 @compiled

@@ -64,7 +64,7 @@ class BlockState:
         names = [network.input.name, *self._potential]
         self._tables: Dict[str, List[np.ndarray]] = {name: [] for name in names} if self._recorded else {}
 
-    def forget_counts(self) -> None:
+    def reset_counts(self) -> None:
         """Count from here on."""
         for counts in (self._input_counts, *self._counts.values()):
             counts[:] = 0

@@ -86,14 +86,15 @@ class Loop:
             self._traced[recorded] = tf.function(
                 partial(self._run, recorded=recorded), input_signature=signature, autograph=False
             )
-        self._state, record = self._traced[recorded](self._constants, tensors, self._state, tf.constant(steps))
+        run = self._traced[recorded]
+        self._state, record = run(self._constants, tensors, self._state, tf.constant(steps))
         return StepRecord(**tf.nest.map_structure(lambda tensor: tensor.numpy(), record))
 
     def counts(self) -> Arrays:
         """See `dense.Loop`."""
         return {name: counts.numpy() for name, counts in self._state["counts"].items()}
 
-    def forget_counts(self) -> None:
+    def reset_counts(self) -> None:
         """See `dense.Loop`."""
         zeros = {population.name: self._zeros(population) for population in self._network.populations}
         self._state = {**self._state, "counts": zeros}

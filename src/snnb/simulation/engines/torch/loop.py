@@ -82,7 +82,7 @@ class Loop:
             p.name: self._zeros(self._network.volume(p.only.input).shape) for p in populations if accumulates(p)
         }
         self._readout = self._zeros(self._network.output.shape)
-        self.forget_counts()
+        self.reset_counts()
         self._constants = {}
         for volume in self._network.volumes:
             if volume.name in self._constant:
@@ -105,7 +105,7 @@ class Loop:
         """See `dense.Loop`."""
         return {name: counts.cpu().numpy() for name, counts in self._counts.items()}
 
-    def forget_counts(self) -> None:
+    def reset_counts(self) -> None:
         """See `dense.Loop`."""
         self._counts = {p.name: self._zeros(p.shape) for p in self._network.populations}
 

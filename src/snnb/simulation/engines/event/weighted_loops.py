@@ -17,11 +17,11 @@ from typing import Tuple
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.simulation.engines.event.llvm import copy, divide, element
-from snnb.simulation.engines.event.llvm_rows import add_ranges, add_run, add_where
 from snnb.simulation.engines.event.neuron_loops import base_of, count, fire
+from snnb.simulation.engines.event.row_loops import add_run, add_where, add_windows
 from snnb.simulation.engines.event.spike_bits import counted_below, listed
 from snnb.simulation.engines.event.types import GROUP, WIDTH, WIDTHS, Neurons, Reach, Runs, Weighted, Windows
+from snnb.simulation.engines.event.vectors import element, load, store
 
 # All bits of a word, and what a number is shifted by to get that of its word: numba's division is a slow one.
 ALL, SHIFT = np.uint64(0xFFFFFFFFFFFFFFFF), 6
@@ -48,16 +48,7 @@ def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: W
             width //= 2
         for block in range(blocks):
             for step in range(steps):
-                of_step = begins[step * bounds :]
-                last = element(windows.start, block * number)
-                for window in range(number):
-                    first, last = last, element(windows.start, block * number + window + 1)
-                    if first < last:
-                        at = step * stride + element(windows.target, window) + done
-                        add_ranges(
-                            currents, at, windows.weights, windows.rows * done, room, of_step,
-                            windows.first, windows.stop, windows.shift, first, last, width,
-                        )  # fmt: skip
+                add_windows(currents, step * stride, windows, done, block, room, begins[step * bounds :], width)
         done += width
 
 
@@ -157,7 +148,8 @@ def weighted(
         for start in range(0, spikes.shape[1], at_once):
             steps = min(at_once, spikes.shape[1] - start)
             for step in range(steps):
-                copy(currents, step * size, base)
+                for at in range(0, size, GROUP):
+                    store(currents, step * size + at, load(base, at, 4))
             for i in range(len(projections)):
                 bits, projection = sources[i][sample, start : start + steps], projections[i]
                 if projection.windows.filters:
@@ -170,6 +162,8 @@ def weighted(
                         _add_reach(bits[step], currents, step * size, projection.reach, room)
             if divisors.size:
                 for step in range(steps):
-                    divide(currents, step * size, divisors)
+                    for at in range(0, size, GROUP):
+                        sums = load(currents, step * size + at, 4)
+                        store(currents, step * size + at, sums / load(divisors, at, 4))
             fire(neurons, sample, currents, size, steps, start, spikes[sample])
         count(neurons, sample, spikes[sample])

@@ -1,0 +1,188 @@
+"""A numba type for short vectors of numbers, which stay in registers.
+
+LLVM vectorises the loops that numba translates, but stores the target of a sum after each row that is added to it. With
+the functions of this file a loop states what stays in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64 sums.
+
+A value of type `Floats(parts)` is `parts` vectors of `WIDTH` float32 numbers. Each function below writes LLVM
+instructions once for each part; see numba's low-level extension API (`numba.extending.intrinsic`) and the LLVM language
+reference.
+"""
+
+import operator
+from typing import Callable
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic, models, overload, register_model
+
+from snnb.simulation.engines.event.types import WIDTH
+
+_FLOATS, _BITS, _PART = ir.VectorType(ir.FloatType(), WIDTH), ir.VectorType(ir.IntType(1), WIDTH), ir.IntType(WIDTH)
+
+
+class Floats(types.Type):
+    """Numba's type of `parts` vectors of `WIDTH` float32 numbers."""
+
+    def __init__(self, parts: int) -> None:
+        self.parts = parts
+        super().__init__(f"Floats({parts})")
+
+
+@register_model(Floats)
+class _FloatsModel(models.PrimitiveModel):
+    def __init__(self, manager, floats) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(manager, floats, ir.ArrayType(_FLOATS, floats.parts))
+
+
+def _each_part(builder, parts, write):  # type: ignore[no-untyped-def]
+    """Return a value whose parts are `write(0)` to `write(parts - 1)`."""
+    value = ir.Constant(ir.ArrayType(_FLOATS, parts), ir.Undefined)
+    for part in range(parts):
+        value = builder.insert_value(value, write(part), part)
+    return value
+
+
+def _address(context, builder, array_type, array, index, part):  # type: ignore[no-untyped-def]
+    data = context.make_array(array_type)(context, builder, array).data
+    at = builder.add(index, ir.IntType(64)(part * WIDTH))
+    return builder.bitcast(builder.gep(data, [at]), _FLOATS.as_pointer())
+
+
+@intrinsic(prefer_literal=True)
+def load(typing, array, index, parts):  # type: ignore[no-untyped-def]
+    """Return array[index : index + WIDTH * parts]; `parts` is a constant, and nothing checks the bounds."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def part_at(part):  # type: ignore[no-untyped-def]
+            return builder.load(_address(context, builder, array, args[0], args[1], part), align=4)
+
+        return _each_part(builder, parts.literal_value, part_at)
+
+    return Floats(parts.literal_value)(array, types.int64, parts), generate
+
+
+@intrinsic
+def store(typing, array, index, floats):  # type: ignore[no-untyped-def]
+    """Set array[index : index + WIDTH * parts] to the numbers of `floats`."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        for part in range(floats.parts):
+            address = _address(context, builder, array, args[0], args[1], part)
+            builder.store(builder.extract_value(args[2], part), address, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, floats), generate
+
+
+def _elementwise(instruction: str) -> Callable[..., object]:
+    @intrinsic
+    def operation(typing, a, b):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            def of_part(part):  # type: ignore[no-untyped-def]
+                return getattr(builder, instruction)(*(builder.extract_value(value, part) for value in args))
+
+            return _each_part(builder, a.parts, of_part)
+
+        return a(a, b), generate
+
+    def implementation(a, b):  # type: ignore[no-untyped-def]
+        if isinstance(a, Floats) and isinstance(b, Floats):
+            return lambda a, b: operation(a, b)
+        return None
+
+    return implementation
+
+
+overload(operator.add)(_elementwise("fadd"))
+overload(operator.truediv)(_elementwise("fdiv"))
+
+
+@intrinsic
+def where(typing, bits, a, b):  # type: ignore[no-untyped-def]
+    """Return for each i the i-th number of `a` if bit i is set in the uint64 `bits`, else that of `b`."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def of_part(part):  # type: ignore[no-untyped-def]
+            chosen = builder.trunc(builder.lshr(args[0], args[0].type(part * WIDTH)), _PART)
+            one, other = (builder.extract_value(value, part) for value in args[1:])
+            return builder.select(builder.bitcast(chosen, _BITS), one, other)
+
+        return _each_part(builder, a.parts, of_part)
+
+    return a(types.uint64, a, b), generate
+
+
+def _reached(builder, values, threshold, part):  # type: ignore[no-untyped-def]
+    """Return a part of the values, the threshold as a vector, and which of these values reach it."""
+    undefined, zeros = ir.Constant(_FLOATS, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None)
+    first = builder.insert_element(undefined, threshold, ir.IntType(32)(0))
+    values, thresholds = builder.extract_value(values, part), builder.shuffle_vector(first, undefined, zeros)
+    return values, thresholds, builder.fcmp_ordered(">=", values, thresholds)
+
+
+@intrinsic
+def reached(typing, values, threshold):  # type: ignore[no-untyped-def]
+    """Return a uint64 whose bit i is set if the i-th value is at least the threshold."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        bits = ir.IntType(64)(0)
+        for part in range(values.parts):
+            *_, fires = _reached(builder, *args, part)
+            of_part = builder.zext(builder.bitcast(fires, _PART), bits.type)
+            bits = builder.or_(bits, builder.shl(of_part, bits.type(part * WIDTH)))
+        return bits
+
+    return types.uint64(values, types.float32), generate
+
+
+@intrinsic
+def reset(typing, values, threshold, to_zero):  # type: ignore[no-untyped-def]
+    """Return the values; of those that are at least the threshold, 0 if `to_zero`, else their excess."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def of_part(part):  # type: ignore[no-untyped-def]
+            value, thresholds, fires = _reached(builder, *args[:2], part)
+            excess = builder.fsub(value, thresholds)
+            return builder.select(fires, builder.select(args[2], ir.Constant(_FLOATS, None), excess), value)
+
+        return _each_part(builder, values.parts, of_part)
+
+    return values(values, types.float32, types.boolean), generate
+
+
+@intrinsic
+def add_bits(typing, counts, index, bits):  # type: ignore[no-untyped-def]
+    """Add 1 to counts[index + i], int32, for each bit i that is set in a uint64."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        data = context.make_array(counts)(context, builder, args[0]).data
+        ints = ir.VectorType(ir.IntType(32), 64)
+        address = builder.bitcast(builder.gep(data, [args[1]]), ints.as_pointer())
+        minus_ones = builder.sext(builder.bitcast(args[2], ir.VectorType(ir.IntType(1), 64)), ints)
+        builder.store(builder.sub(builder.load(address, align=4), minus_ones), address, align=4)
+        return context.get_dummy_value()
+
+    return types.void(counts, types.int64, types.uint64), generate
+
+
+@intrinsic
+def element(typing, array, index):  # type: ignore[no-untyped-def]
+    """Return array[index], of int32 as int64; numba would test each time whether the index is negative."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        value = builder.load(builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]]))
+        return builder.sext(value, ir.IntType(64)) if array.dtype == types.int32 else value
+
+    return (types.int64 if array.dtype == types.int32 else array.dtype)(array, types.int64), generate
+
+
+@intrinsic
+def lowest_bit(typing, word):  # type: ignore[no-untyped-def]
+    """Return the index of the lowest bit that is set in a uint64, 64 if there is none."""
+    return types.int64(types.uint64), lambda context, builder, signature, args: builder.cttz(args[0], ir.IntType(1)(0))
+
+
+@intrinsic
+def bits_set(typing, word):  # type: ignore[no-untyped-def]
+    """Return how many bits of a uint64 are set."""
+    return types.int64(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
