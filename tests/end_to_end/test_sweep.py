@@ -297,7 +297,7 @@ def _finished(path):
 
 
 @pytest.mark.slow
-def test_a_sweep_on_workers_equals_one_without(run, tmp_path):
+def test_a_sweep_on_workers_equals_one_without(run, tmp_path, dask_workers):
     alone = open_run(shutil.copytree(run.path, tmp_path / "alone"))
     rows = []
     for where, options in ((alone, {}), (run, {"workers": 2})):

@@ -20,7 +20,8 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 CONNECT_SECONDS = 10
-WORKER_SECONDS = 60  # for workers to register with the scheduler
+WORKER_SECONDS = 60  # for a worker to register with a remote scheduler, or after the last one was lost
+START_SECONDS = 120  # for local workers, on a slow disk or a busy machine
 CLOSE_SECONDS = 5  # for local workers to terminate; Dask kills a busy one after 3.2 s
 CALLS_PER_THREAD = 3  # pending at a time, so that neither the scheduler nor this process runs out of memory
 TIMEOUTS = (TimeoutError, asyncio.TimeoutError)  # different classes before Python 3.11
@@ -137,7 +138,7 @@ def _configure() -> None:
     """Configure Dask: no log messages or warnings on the terminal (except with `--verbose`), and time to restart."""
     import dask
 
-    dask.config.set({"distributed.deploy.lost-worker-timeout": WORKER_SECONDS})
+    dask.config.set({"distributed.deploy.lost-worker-timeout": START_SECONDS})
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
         names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
         # Read when distributed is imported, so a program that has imported it keeps its own logging.
@@ -161,10 +162,10 @@ def _local_client(workers: int, stack: ExitStack) -> "Client":
     client = stack.enter_context(Client(cluster, set_as_default=False))
     cluster.scale(workers)
     try:
-        client.wait_for_workers(workers, timeout=WORKER_SECONDS)
+        client.wait_for_workers(workers, timeout=START_SECONDS)
     except TIMEOUTS:
         raise ResourceError(
-            f"{workers} worker processes have not started in {WORKER_SECONDS} s; use fewer --workers; a script must "
+            f"{workers} worker processes have not started in {START_SECONDS} s; use fewer --workers; a script must "
             "call snnb under `if __name__ == '__main__':`, since its workers import it"
         ) from None
     return client

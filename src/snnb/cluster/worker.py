@@ -2,7 +2,7 @@
 
 import pickle
 import threading
-from typing import Any, Callable, Generic, Optional, TypeVar
+from typing import Callable, Generic, Optional, TypeVar, cast
 
 from distributed import Worker, WorkerPlugin, get_worker
 
@@ -43,7 +43,14 @@ class Work(WorkerPlugin, Generic[S, T, A, R]):
             return self._run(argument)
 
 
-def compute(name: str, argument: A) -> Any:
-    """Compute a call with the plugin `name` of the worker that runs this task."""
-    work: Any = get_worker().plugins[name]
+def compute(name: str, argument: A) -> object:
+    """Compute a call in the worker that runs this task.
+
+    Parameters
+    ----------
+    name : str
+        Name of the plugin that has the data.
+    argument : object
+    """
+    work = cast("Work[object, object, A, object]", get_worker().plugins[name])
     return work.compute(argument)
