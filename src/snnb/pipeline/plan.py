@@ -7,7 +7,7 @@ from functools import partial
 from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.core.errors import InputError, UpstreamError, how_to_install
-from snnb.core.options import fitting, over, refuse_bad_values
+from snnb.core.options import drop_invalid, merge_options, refuse_bad_values
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.differences import in_words
@@ -156,8 +156,8 @@ def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
         refuse_bad_values(kind.params, options)
-        fits, _ = fitting(kind.params, recorded_params(run.record_of(name)), options)
-        refuse_bad_values(kind.params, over(fits, options))
+        fits, _ = drop_invalid(kind.params, recorded_params(run.record_of(name)), options)
+        refuse_bad_values(kind.params, merge_options(fits, options))
     _check_plan(run, PlannedRun(names, given, None, say_nothing))
     return names
 

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import FIGURE_ENDINGS, FigureFormat, fitting, option_name, over, validated
+from snnb.core.options import FIGURE_ENDINGS, FigureFormat, drop_invalid, merge_options, option_name, validated
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
@@ -164,8 +164,8 @@ def params_in_force(
     UsageError
         An option does not take its value.
     """
-    valid, dropped = fitting(kind.params, recorded_params(record), given)
-    params = validated(kind.params, over({**defaults, **valid}, given))
+    valid, dropped = drop_invalid(kind.params, recorded_params(record), given)
+    params = validated(kind.params, merge_options({**defaults, **valid}, given))
     for name, value in dropped.items():
         option, used = option_name(kind.params, name), getattr(params, name)
         say(f"{option} {value} was recorded, but is not valid with these options; {used} is used")

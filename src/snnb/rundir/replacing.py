@@ -185,11 +185,14 @@ def _restore(root: Path, relative: str, aside: Path, recorded: Recorded, say: Sa
     if record is None and not old:
         remove(place)
         say(f"{relative}: removed, left by an interrupted stage")
-    elif record is not None and old:
-        if not place.exists() or _undamaged(aside, relative, record) > _undamaged(place, relative, record):
-            remove(place)
-            aside.rename(place)
-            say(f"{relative}: restored as it was before an interrupted command")
+    elif (
+        record is not None
+        and old
+        and (not place.exists() or _undamaged(aside, relative, record) > _undamaged(place, relative, record))
+    ):
+        remove(place)
+        aside.rename(place)
+        say(f"{relative}: restored as it was before an interrupted command")
     remove(aside)
 
 
