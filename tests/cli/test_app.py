@@ -1,4 +1,4 @@
-"""The command line as a person meets it: real processes, exit codes, one line on stderr."""
+"""Exit codes, one line on stderr, and the start of the command without large libraries."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from snnb.cli.main import commands
+from snnb.cli.main import commands, main
 from tests.end_to_end.conftest import RECORDED
 
 FORBID = """
@@ -25,27 +25,28 @@ sys.exit(main(sys.argv[1:]))
 STAGES = ("prepare", "train", "parse", "simulate", "graph", "run")
 
 
-def snnb(*arguments, cwd=None, code="from snnb.cli.app import app; app()"):
-    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+def snnb(*arguments, code=FORBID):
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["models"], ["datasets"], ["--version"]])
-def test_what_needs_no_tensorflow_starts_without_it(arguments):
-    result = snnb(*arguments, code=FORBID)
+@pytest.mark.parametrize("arguments", [["models"], ["datasets"]])
+def test_commands_that_need_no_tensorflow_start_without_it(arguments):
+    result = snnb(*arguments)
     assert result.returncode == 0, result.stderr
     assert result.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
-def test_help_waits_for_no_large_library(arguments):
+@pytest.mark.parametrize("arguments", [["run", "--help"], ["--version"]])
+def test_help_imports_no_large_library(arguments):
     large = ("numpy", "scipy", "h5py", "numba", "matplotlib", "jinja2", "onnx", "networkx", "tensorflow", "snntoolbox")
     result = snnb(*arguments, code=FORBID.replace('("tensorflow", "snntoolbox")', repr(large)))
     assert result.returncode == 0, result.stderr
     assert result.stdout
 
 
-def test_models_lists_what_the_specs_say():
-    found = {m["name"]: m for m in json.loads(snnb("models", "--json").stdout)}
+def test_models_lists_their_sizes(capsys):
+    assert main(["models", "--json"]) == 0
+    found = {m["name"]: m for m in json.loads(capsys.readouterr().out)}
     assert found["lenet_mnist"]["synapses"] == 286_120
     assert found["lenet_mnist"]["neurons"] == 5_814
     assert len(found) == 27
@@ -62,7 +63,6 @@ def test_models_lists_what_the_specs_say():
         (["status", "nowhere"], 3, "no run directory"),
         (["verify", "nowhere"], 3, "no run directory"),
         (["export", "nowhere", "--format", "csv"], 3, "no run directory"),
-        (["prepare", "--model", "lenet_mnist", "--source", "nowhere", "--quiet"], 3, "nowhere"),
         *(([stage, "--model", "lenet_mnist", "--source", "nowhere", "--quiet"], 3, "nowhere") for stage in STAGES),
         (["status", ""], 2, "is empty"),
         (["train", "--model", "mini_network", "--run-dir", ""], 2, "is empty"),
@@ -71,16 +71,19 @@ def test_models_lists_what_the_specs_say():
         (["train", "--model", "mini_network", "--no-upstream", "--quiet"], 4, "prepare has to run"),
     ],
 )
-def test_bad_input_ends_in_one_line_and_the_exit_code_of_the_contract(tmp_path, arguments, code, message):
-    result = snnb(*arguments, cwd=tmp_path)
-    assert result.returncode == code, result.stderr
-    assert message in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert result.stdout == ""
+def test_bad_input_ends_in_one_line_and_the_exit_code_of_the_contract(
+    tmp_path, monkeypatch, capsys, arguments, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == code
+    out, errors = capsys.readouterr()
+    assert message in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert out == ""
 
 
-@pytest.mark.parametrize("stage", ["train", "parse", "simulate"])
-def test_without_an_extra_a_stage_that_needs_one_names_it(tmp_path, stage):
+@pytest.mark.parametrize("stage", ["train", pytest.param("simulate", marks=pytest.mark.slow)])
+def test_a_stage_names_the_extra_that_it_needs(tmp_path, stage):
     run = shutil.copytree(RECORDED, tmp_path / "run")
     missing = FORBID.replace("ImportError(name", "ModuleNotFoundError(name=name.split('.')[0], *[name").replace(
         'here")', 'here"])'
@@ -91,20 +94,29 @@ def test_without_an_extra_a_stage_that_needs_one_names_it(tmp_path, stage):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_an_error_is_json_too_when_json_is_asked_for(tmp_path):
-    result = snnb("status", "nowhere", "--json", cwd=tmp_path)
-    assert json.loads(result.stdout)["exit_code"] == result.returncode == 3
+def test_an_error_is_json_too_when_json_is_asked_for(capsys):
+    assert main(["status", "nowhere", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 3
 
 
-def test_a_bug_shows_its_traceback_only_when_asked(tmp_path):
-    broken = "from snnb.pipeline import open_run; open_run.identify_model = lambda *_: 1 / 0; "
-    code = f"{broken}from snnb.cli.app import app; app()"
-    plain = snnb("train", "--model", "mini_network", cwd=tmp_path, code=code)
-    verbose = snnb("train", "--model", "mini_network", "--verbose", cwd=tmp_path, code=code)
-    assert plain.returncode == verbose.returncode == 1
-    assert "Traceback" not in plain.stderr
-    assert "ZeroDivisionError" in plain.stderr
-    assert "Traceback" in verbose.stderr
+def test_a_bug_shows_its_traceback_only_when_asked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("snnb.pipeline.open_run.identify_model", lambda *_: 1 / 0)
+    for verbose in (False, True):
+        assert main(["train", "--model", "mini_network", *["--verbose"] * verbose]) == 1
+        errors = capsys.readouterr().err
+        assert "ZeroDivisionError" in errors
+        assert ("Traceback" in errors) == verbose
+
+
+def test_an_interruption_in_the_process_is_exit_code_130(tmp_path, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("snnb.pipeline.open_run.identify_model", interrupt)
+    assert main(["train", "--model", "mini_network"]) == 130
+    assert capsys.readouterr().err.startswith("snnb: interrupted; the run is as it was")
 
 
 def test_every_command_has_help():

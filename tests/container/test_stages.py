@@ -90,7 +90,7 @@ def test_stop_is_an_interruption(docker, image):
             time.sleep(0.5)
         docker("stop", "--time", "60", name)
         assert "interrupted" in docker("logs", name).stderr
-        assert docker("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
+        assert docker("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "143"
     finally:
         docker("rm", "--force", "--volumes", name)
 

@@ -49,7 +49,8 @@ def test_ctrl_c_ends_the_command_and_its_workers(run, endless):
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1].startswith("snnb: interrupted")
     assert "Traceback" not in err
-    assert not any(worker.is_running() for worker in workers)
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert alive == []
     assert (run.path / "manifest.yaml").read_bytes() == manifest
     assert verify_run(open_run(run.path)).problems == []
 

@@ -1,4 +1,4 @@
-"""Kill -9 and Ctrl-C in the middle of each stage: the run is as it was before, and the next start goes on."""
+"""SIGKILL, SIGINT and SIGTERM in the middle of each stage: the run is as it was before the command."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ OPTIONS = {
     "graph": [],
     "map": ["--hardware", "spinemap_5x5"],
 }
-SETTLED = (".lock", ".lock-holder", ".hashes.json", ".checkpoint", ".config")
+SETTLED = (".lock", ".hashes.json", ".checkpoint", ".config")
 
 
 def start(run, stage):
@@ -44,7 +44,9 @@ def leftovers(run):
     return [p for p in run.path.rglob(".*") if p.name not in SETTLED and ".checkpoint" not in p.parts]
 
 
-@pytest.mark.parametrize("stage", list(OPTIONS))
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=[] if stage == "train" else pytest.mark.slow) for stage in OPTIONS]
+)
 def test_killed_a_stage_leaves_the_run_as_it_was(run, stage):
     before = (run.path / "manifest.yaml").read_bytes()
     process = start(run, stage)
@@ -60,22 +62,27 @@ def test_killed_a_stage_leaves_the_run_as_it_was(run, stage):
 
 
 @pytest.mark.parametrize(
-    ("stage", "sent", "promise"),
+    ("stage", "sent", "code", "promise"),
     [
-        ("train", signal.SIGINT, "continues after the last complete epoch"),
-        ("simulate", signal.SIGTERM, "keeps the results of the stages before simulate and begins simulate again"),
+        pytest.param("train", signal.SIGINT, 130, "continues after the last epoch", marks=pytest.mark.slow),
+        ("simulate", signal.SIGTERM, 143, "begins `simulate` again"),
     ],
 )
-def test_an_interruption_answers_at_once_and_leaves_nothing_half_written(run, stage, sent, promise):
+def test_an_interruption_ends_the_command_and_the_next_one_cleans_up(run, stage, sent, code, promise):
     before = (run.path / "manifest.yaml").read_bytes()
     process = start(run, stage)
-    time.sleep(4)  # past the imports, well inside the work
+    time.sleep(4)  # past the imports
     begin = time.monotonic()
     process.send_signal(sent)
     _, errors = process.communicate()
-    assert process.returncode == 130
-    assert errors.splitlines()[-1].endswith(f"interrupted; half-written files are removed; the same command {promise}")
+    assert time.monotonic() - begin < 5
+    assert process.returncode == code
+    assert errors.splitlines()[-1] == (
+        f"snnb: interrupted; the run is as it was before `{stage}`; the same command {promise}"
+    )
     assert "Traceback" not in errors
     assert (run.path / "manifest.yaml").read_bytes() == before
-    assert leftovers(run) == []
-    assert time.monotonic() - begin < 10  # a hang, not a measurement: that is in docs/interruptions.md
+    after = open_run(run.path)
+    with after.locked(wait=False):
+        assert leftovers(after) == []
+    assert verify_run(after).problems == []

@@ -142,10 +142,9 @@ DAMAGES = {
     "a directory": replaced(Path.mkdir),
     "a link to nowhere": replaced(lambda path: path.symlink_to("nowhere")),
     "a link to itself": replaced(lambda path: path.symlink_to(path.name)),
-    "a FIFO": replaced(lambda path: os.mkfifo(path)),
 }
 FILES = [
-    *("manifest.yaml", ".hashes.json", ".lock", ".lock-holder", ".checkpoint/*"),
+    *("manifest.yaml", ".hashes.json", ".lock", ".checkpoint/*"),
     *(f"dataset/{name}" for name in ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")),
     *(f"dataset/{name}" for name in ("x_norm.npz", "x_test.npz", "y_test.npz")),
     *("train/*.h5", "train/*.csv", "train/*.json", "train/*.png", "parse/*.h5", "parse/*.json"),

@@ -1,7 +1,7 @@
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.core.options import fitting, validated
+from snnb.core.options import drop_invalid, validated
 from snnb.training.recipe import Recipe
 
 
@@ -20,9 +20,9 @@ def test_a_cosine_falls_from_the_whole_through_the_half_to_nothing():
 
 def test_another_optimizer_drops_the_momentum_and_the_same_keeps_it():
     sgd = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "epochs": 3}
-    kept, dropped = fitting(Recipe, sgd, {"optimizer": "adam"})
+    kept, dropped = drop_invalid(Recipe, sgd, {"optimizer": "adam"})
     assert (kept, dropped) == ({"optimizer": "sgd", "epochs": 3}, {"momentum": 0.9, "nesterov": True})
-    assert fitting(Recipe, sgd, {"optimizer": "sgd", "epochs": 4}) == (sgd, {})
+    assert drop_invalid(Recipe, sgd, {"optimizer": "sgd", "epochs": 4}) == (sgd, {})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Environment variables in place of options: one that names no option is not left out in silence."""
+"""Refuse environment variables that look like an option of a command but are none."""
 
 import os
 from difflib import get_close_matches

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def opened(run_dir: Optional[Path], say: Say) -> "RunDirectory":
-    """Open an existing run, and recover what a killed stage has left.
+    """Open an existing run and recover it after a killed stage.
 
     Parameters
     ----------
     run_dir : Path or None
-        What was given as the run; without it `UsageError` is raised.
+        The given directory; `UsageError` is raised for None.
     say : callable
-        Called with what cannot be recovered now.
+        Called with a line if the run cannot be recovered now.
     """
     if run_dir is None:
         raise UsageError("give the directory of a run, as in `snnb status runs/lenet_mnist`")

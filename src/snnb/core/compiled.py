@@ -1,4 +1,4 @@
-"""Compile loops with numba. To import this module imports numba: do so where loops run, not where a program starts."""
+"""Compile loops with numba. This module imports numba, so import it where loops run, not at start-up."""
 
 import ast
 import hashlib
@@ -20,24 +20,12 @@ F = TypeVar("F", bound=Callable[..., object])
 def compiled(function: F) -> F:
     """Compile a function at its first call, and cache the machine code on disk.
 
-    The compiled function releases Python's interpreter lock, does not check whether an index is inside its array, and
-    divides as numpy does: a division by zero raises nothing.
+    The compiled function releases Python's interpreter lock, does not check indices, and divides by zero as numpy does.
 
-    The cache is a directory of the user, so that all copies of the package on a machine share it: `snnb/numba` in the
-    user's cache directory, or `$NUMBA_CACHE_DIR`. Its key is the content of the function's file and of the files of the
-    same package that this one imports, since machine code contains the compiled functions that it calls and the
-    constants that it reads; these imports must be absolute. Numba adds its version, the CPU and the types of the
-    arguments. Where the directory cannot be written, nothing is cached.
-
-    Parameters
-    ----------
-    function : callable
-        What numba can compile.
-
-    Returns
-    -------
-    callable
-        The function, compiled.
+    The cache is `$NUMBA_CACHE_DIR`, or `snnb/numba` in the user's cache directory, which all copies of the package
+    share. Its key is the content of the function's file and of the files of the same package that it imports (by
+    absolute imports), since machine code contains the functions that it calls and the constants that it reads. Numba
+    adds its version, the CPU and the types of the arguments. Nothing is cached if the directory cannot be written.
     """
     made: Any = numba.njit(nogil=True, boundscheck=False, error_model="numpy")(function)
     with suppress(RuntimeError):  # the locator has found no directory
@@ -46,7 +34,7 @@ def compiled(function: F) -> F:
 
 
 class _Locator(_CacheLocator):
-    """Where the machine code of a function is cached: a directory for each content of its sources."""
+    """Location of cached machine code: one directory for each content of the sources."""
 
     def __init__(self, function: Callable[..., object], file: str) -> None:
         self._py_file, self._line = file, function.__code__.co_firstlineno
@@ -85,7 +73,7 @@ class _Cache(FunctionCache):
 
 
 class _Compiling(Listener):
-    """Passes on when numba compiles a function that is not in the cache."""
+    """Report compilations of functions that are not in the cache."""
 
     def on_start(self, event: Event) -> None:
         dispatcher = (event.data or {}).get("dispatcher")

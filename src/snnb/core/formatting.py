@@ -1,4 +1,4 @@
-"""How numbers and times are written in tables for people."""
+"""Format numbers and times for tables."""
 
 from datetime import datetime
 from typing import Optional

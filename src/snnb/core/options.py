@@ -1,7 +1,7 @@
-"""How an option is declared: once, as a field of a pydantic model with type, bounds, default and help.
+"""Declare options once, as fields of pydantic models with type, bounds, default and help.
 
-The command line, `snnb.Run`, the manifest and the settings of the domain are all made from these fields. A field with
-`exclude=True` does not change the results: it is not recorded and never makes a stage stale.
+The command line, `snnb.Run` and the manifest are made from these fields. A field with `exclude=True` does not change
+results: it is not recorded and never makes a stage stale.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,6 @@ Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 FigureFormat = Literal["png", "svg", "pdf"]
 FIGURE_ENDINGS = (".png", ".svg", ".pdf")
-# Of a stage that draws: it does not change the results, so it is not recorded and makes no stage stale.
 Figures = Annotated[
     Optional[FigureFormat],
     Field(exclude=True, description="Format of figures; by default as before, or png."),
@@ -29,24 +28,24 @@ Figures = Annotated[
 
 @dataclass(frozen=True)
 class Flag:
-    """What the command line must know about a field beside its type, bounds and help.
+    """Properties of a field on the command line, in addition to its type, bounds and help.
 
     Attributes
     ----------
     name : str, optional
-        Name of the option where it is not that of the field.
+        Name of the option if it is not that of the field.
     metavar : str, optional
-        The word for its value in the help.
+        Placeholder for its value in the help.
     parse : callable, optional
         Turns the text into the value; raises `ValueError` with the reason.
     environment : str, optional
-        Environment variable, where it is not `SNNB_<COMMAND>_<OPTION>`.
+        Environment variable if it is not `SNNB_<COMMAND>_<OPTION>`.
     repeated : bool
-        Whether the option can be given several times; `parse` is given the list of texts.
+        Whether the option can be given several times; `parse` receives the list of texts.
     hidden : bool
         Whether the command line does not have the option.
     complete : callable, optional
-        Returns values that a shell may complete.
+        Returns the values for shell completion.
     """
 
     name: Optional[str] = None
@@ -60,14 +59,14 @@ class Flag:
 
 @dataclass(frozen=True)
 class ToolboxKey:
-    """Which parameter of the toolbox a field is; stands beside the field's type.
+    """The parameter of the toolbox that a field sets.
 
     Attributes
     ----------
     section, key : str
-        Where the toolbox's configuration holds it.
+        Section and key of the toolbox's configuration.
     words : mapping of str to str, optional
-        For a choice, the toolbox's word for each value.
+        For a choice, the toolbox's name of each value.
     """
 
     section: str
@@ -76,7 +75,7 @@ class ToolboxKey:
 
 
 class Options(BaseModel):
-    """Options of a stage or of the domain: typed and immutable; a name that is no field is an error."""
+    """Base class of options: typed and immutable; an unknown name is an error."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -84,10 +83,10 @@ class Options(BaseModel):
         protected_namespaces=(),
         allow_inf_nan=False,
     )
-    defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field, in words: where its default comes from
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field: a description of its default
 
     def changed(self: "Opts", **values: object) -> "Opts":
-        """Return a copy with other values of some fields; raise `UsageError` for a value that is not valid."""
+        """Return a copy with other values of some fields; raise `UsageError` if one is not valid."""
         return validated(type(self), {**dict(self), **values})
 
 
@@ -95,12 +94,19 @@ Opts = TypeVar("Opts", bound=Options)
 
 
 def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
-    """Return options of a kind, with these values of its fields.
+    """Return options with the given values.
+
+    Parameters
+    ----------
+    kind : type of Options
+        Class of the options.
+    values : mapping
+        Values by field.
 
     Raises
     ------
     UsageError
-        A value is not one that its option takes.
+        A value is not valid.
     """
     try:
         return kind.model_validate(values)
@@ -109,24 +115,40 @@ def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
 
 
 def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]:
-    """Return the options given, each with its field's type: the text `"3"` for a count becomes 3.
+    """Convert given options to the types of their fields: the text `"3"` for a count becomes 3.
+
+    Parameters
+    ----------
+    kind : type of Options
+        Class of the options.
+    given : mapping
+        Values by field; other fields may be missing.
 
     Raises
     ------
     UsageError
-        An option does not exist, or does not take its value.
+        An option does not exist, or a value is not valid.
     """
     refuse_bad_values(kind, given)
     return {name: value_of(kind, name, value) for name, value in given.items()}
 
 
 def value_of(kind: Type[Options], name: str, value: object) -> object:
-    """Return a value of one option with its field's type, whatever the others are: the text `"3"` becomes 3.
+    """Convert the value of one option to the type of its field, independently of the others.
+
+    Parameters
+    ----------
+    kind : type of Options
+        Class of the options.
+    name : str
+        Name of the field.
+    value : object
+        Its value, or text.
 
     Raises
     ------
     UsageError
-        It is not of that type, or outside its bounds.
+        The value is not of that type, or outside its bounds.
     """
     field = kind.model_fields[name]
     annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
@@ -136,38 +158,56 @@ def value_of(kind: Type[Options], name: str, value: object) -> object:
         raise _usage_error(kind, {**error.errors()[0], "loc": (name,)}) from None
 
 
-def over(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
-    """Return recorded values, replaced by the given ones; in a mapping of settings each setting is replaced alone."""
-    together = {**recorded, **given}
+def merge_options(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
+    """Return recorded values updated with given ones; a mapping of settings is updated setting by setting.
+
+    Parameters
+    ----------
+    recorded, given : mapping
+        Values by field.
+    """
+    merged = {**recorded, **given}
     for name, value in given.items():
         before = recorded.get(name)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            together[name] = {**before, **value}
-    return together
+            merged[name] = {**before, **value}
+    return merged
 
 
-def fitting(
+def drop_invalid(
     kind: Type[Options], recorded: Mapping[str, object], given: Mapping[str, object]
 ) -> Tuple[Dict[str, object], Dict[str, object]]:
-    """Split recorded values into those that are valid together with the given ones, and those that are not.
+    """Split recorded values into those that are valid together with the given ones, and the others.
 
     A recorded `--record-spikes 50` is not valid together with `--samples 20`. Its default is used then.
+
+    Parameters
+    ----------
+    kind : type of Options
+        Class of the options.
+    recorded, given : mapping
+        Values by field.
+
+    Returns
+    -------
+    valid, dropped : dict
+        Recorded values by field.
     """
     valid, dropped = dict(recorded), {}
     while True:
         try:
-            kind.model_validate(over(valid, given))
+            kind.model_validate(merge_options(valid, given))
         except ValidationError as error:
             names = {str(wrong["loc"][0]) for wrong in error.errors() if wrong["type"] != "missing"}
-            unfit = [name for name in names if name in valid and name not in given]
-            if unfit:
-                dropped.update({name: valid.pop(name) for name in unfit})
+            invalid = [name for name in names if name in valid and name not in given]
+            if invalid:
+                dropped.update({name: valid.pop(name) for name in invalid})
                 continue
         return valid, dropped
 
 
 def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None:
-    """Raise `UsageError` for a value that its option does not take; others may still be missing."""
+    """Raise `UsageError` if one of these `values` of some fields of `kind` is not valid."""
     try:
         kind.model_validate(values)
     except ValidationError as error:
@@ -177,7 +217,7 @@ def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None
 
 
 def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
-    """Read values from texts like `dropout=0.3` or `filters=8,16`.
+    """Parse texts like `dropout=0.3` or `filters=8,16`.
 
     Raises
     ------
@@ -204,7 +244,7 @@ def _parsed(text: str) -> Any:
 
 
 def default_in_words(kind: Type[Options], name: str) -> Optional[str]:
-    """Return what the help says of a field's default; None where the field is off or the help says it itself."""
+    """Return the default of the field `name` as the help shows it; None if the field is off by default."""
     default = kind.model_fields[name].default
     if name in kind.defaults_elsewhere:
         return kind.defaults_elsewhere[name]
@@ -214,30 +254,30 @@ def default_in_words(kind: Type[Options], name: str) -> Optional[str]:
 
 
 def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
-    """Return the fields that are options of the command line, in order, each with its `Flag`."""
+    """Return the fields of `kind` that are options of the command line, in order, each with its `Flag`."""
     flags = {name: flag_of(kind, name) for name in kind.model_fields}
     return {name: flag for name, flag in flags.items() if not flag.hidden}
 
 
 def flag_of(kind: Type[Options], name: str) -> Flag:
-    """Return the `Flag` of a field; one of defaults where the field has none."""
-    return next((said for said in kind.model_fields[name].metadata if isinstance(said, Flag)), Flag())
+    """Return the `Flag` of the field `name`, or a default one."""
+    return next((item for item in kind.model_fields[name].metadata if isinstance(item, Flag)), Flag())
 
 
 def toolbox_keys(kind: Type[Options]) -> Dict[str, ToolboxKey]:
     """Return the fields that are parameters of the toolbox, in order."""
     return {
-        name: said
+        name: item
         for name, field in kind.model_fields.items()
-        for said in field.metadata
-        if isinstance(said, ToolboxKey)
+        for item in field.metadata
+        if isinstance(item, ToolboxKey)
     }
 
 
 def option_name(kind: Type[Options], name: str) -> str:
-    """Return how a field is written on the command line, as in `--batch-size`."""
-    said = flag_of(kind, name).name if name in kind.model_fields else None
-    return said or f"--{name.replace('_', '-')}"
+    """Return the option of the field `name`, such as `--batch-size`."""
+    other_name = flag_of(kind, name).name if name in kind.model_fields else None
+    return other_name or f"--{name.replace('_', '-')}"
 
 
 def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
@@ -245,11 +285,11 @@ def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
     option = option_name(kind, name)
     if wrong["type"] == "extra_forbidden":
         near = get_close_matches(name, kind.model_fields, n=1)
-        there = ", ".join(sorted(option_name(kind, field) for field in kind.model_fields))
+        options = ", ".join(sorted(option_name(kind, field) for field in kind.model_fields))
         return UsageError(
             f"no such option: {option}; "
-            + (f"did you mean {option_name(kind, near[0])}?" if near else f"there are {there}")
+            + (f"did you mean {option_name(kind, near[0])}?" if near else f"there are {options}")
         )
-    if wrong["type"] == "value_error":  # raised by a validator; pydantic puts words before its message
+    if wrong["type"] == "value_error":  # raised by a validator; pydantic prefixes its message
         reason = wrong["ctx"]["error"]
     return UsageError(f"{option} {wrong.get('input')!r}: {str(reason)[:1].lower()}{str(reason)[1:]}")

@@ -1,9 +1,9 @@
-"""How work tells a person something, or how far it is: plain callables, so that no room depends on how it is shown."""
+"""Report messages and progress through callables, so that no package depends on how they are shown."""
 
 import time
 from typing import Callable, List, Optional, Protocol, Tuple
 
-Say = Callable[[str], None]  # called with a line for a person
+Say = Callable[[str], None]  # called with one line of text
 
 
 def say_nothing(message: str) -> None:
@@ -11,10 +11,10 @@ def say_nothing(message: str) -> None:
 
 
 class Progress(Protocol):
-    """Called now and then with the units done, the units in all, and a short remark such as the accuracy so far."""
+    """Called repeatedly with the units done, the total, and a short note such as the accuracy so far."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Show that `done` of `total` units are done."""
+        """Report that `done` of `total` units are done."""
 
 
 def silent(done: int, total: int, note: str = "") -> None:
@@ -22,12 +22,12 @@ def silent(done: int, total: int, note: str = "") -> None:
 
 
 class Throttle:
-    """Limits how often progress is shown.
+    """Limit how often progress is shown.
 
     Parameters
     ----------
     seconds : float
-        The least time between two times that it is shown.
+        Least time between two updates.
     """
 
     def __init__(self, seconds: float = 0.1) -> None:
@@ -35,7 +35,7 @@ class Throttle:
         self._shown: Optional[float] = None
 
     def due(self, *, last: bool = False) -> bool:
-        """Whether to show progress now: the first time, again after `seconds`, and always the `last` time."""
+        """Whether to show progress now: at the first call, after `seconds`, and if it is the `last` update."""
         now = time.monotonic()
         if not last and self._shown is not None and now - self._shown < self._seconds:
             return False
@@ -44,12 +44,12 @@ class Throttle:
 
 
 class Compilation:
-    """State of the compilation of loops in this process, which delays the work that progress is shown of.
+    """Time that this process spends on compiling loops, which is excluded from estimates of the time left.
 
     Attributes
     ----------
     show : callable
-        Called with a remark when compilation begins, and with an empty one when it ends.
+        Called with a note when compilation begins, and with an empty one when it ends.
     """
 
     def __init__(self) -> None:
@@ -62,14 +62,14 @@ class Compilation:
         return self._seconds + (time.monotonic() - self._began if self._depth else 0.0)
 
     def begin(self, *, cached: bool) -> None:
-        """Note that a function is being compiled; `cached` is whether the machine code will be cached on disk."""
+        """Record that a compilation begins; `cached` is whether the machine code will be cached on disk."""
         self._depth += 1
-        if self._depth == 1:  # not on behalf of a function that is being compiled
+        if self._depth == 1:  # not within another compilation
             self._began = time.monotonic()
             self.show("compiling (once per machine)" if cached else "compiling")
 
     def end(self) -> None:
-        """Note that it has been compiled."""
+        """Record that a compilation has ended."""
         if self._depth == 1:
             self._seconds += time.monotonic() - self._began
             self.show("")
@@ -80,7 +80,7 @@ compilation = Compilation()
 
 
 class Pace:
-    """Pace of work, and an estimate of the time left once the pace is steady; compilation is excluded from both."""
+    """Pace of work and, once it is steady, an estimate of the time left. Both exclude compilation."""
 
     STEPS = 4  # fewest advances for an estimate
     SECONDS = 2.0  # least time for an estimate
@@ -93,7 +93,7 @@ class Pace:
         self._advances, self._total, self._restarted = 0, 0, False
 
     def update(self, done: int, total: int) -> None:
-        """Observe that `done` of `total` units are done."""
+        """Record that `done` of `total` units are done."""
         last = self._seen[-1][1] if self._seen else 0
         if done < last or (last > 0 and total != self._total):
             self._restarted = True
@@ -114,7 +114,7 @@ class Pace:
 
     @property
     def seconds_left(self) -> Optional[float]:
-        """Estimate of the time left; None while the pace is not steady, or if the count was started again."""
+        """Estimated time left; None while the pace is not steady, or if the count was restarted."""
         if self._restarted or self._advances < self.STEPS:
             return None
         (begin, first), (end, last) = self._seen[0], self._seen[-1]

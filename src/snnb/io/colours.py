@@ -1,4 +1,4 @@
-"""The colours of every picture, those that matplotlib draws and those of the report."""
+"""Colours of all figures, of matplotlib and of the report."""
 
 import matplotlib
 import numpy as np

@@ -1,4 +1,4 @@
-"""Figures: names are drawn as plain text, and equal pictures give files of equal bytes."""
+"""Draw figures in one style, so that equal figures give equal bytes."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +16,8 @@ from snnb.io.colours import HUES
 from snnb.io.text import printable
 
 DPI = 120
-UNSTATED = {".svg": "Date", ".pdf": "CreationDate"}  # what would make equal plots differ
-# How every picture looks, whatever a person's own matplotlibrc says; a function that draws one is decorated with it.
+TIME_FIELD = {".svg": "Date", ".pdf": "CreationDate"}  # metadata in which equal figures differ
+# Independent of the user's matplotlibrc; functions that draw a figure are decorated with `styled`.
 STYLE = {
     "axes.axisbelow": True,
     "axes.prop_cycle": cycler(color=HUES),
@@ -38,14 +38,14 @@ LABEL = 0.16  # inches that the label of a row needs
 
 
 def plain(name: str, longest: int = 32) -> str:
-    """Return a name as text that matplotlib draws as it is: `$` begins no formula, and every character is in the font.
+    """Return a name as text that matplotlib draws literally: `$` begins no formula, and every character is in the font.
 
     Parameters
     ----------
     name : str
         The name.
     longest : int
-        Number of characters. In a longer name, `…` replaces the middle.
+        Number of characters; `…` replaces the middle of a longer name.
     """
     text = printable(name).replace("\n", "\\n")
     if len(text) > longest:
@@ -56,28 +56,28 @@ def plain(name: str, longest: int = 32) -> str:
 
 
 def legend_width(names: Sequence[str], columns: int) -> float:
-    """Return the width in inches of a legend with so many columns."""
+    """Return the width in inches of a legend of `names` in `columns` columns."""
     return columns * max(2.6, 0.5 + 0.08 * max(map(len, names), default=0))
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, SVG (its text is text) or PDF, by the ending of the name; equal plots give equal bytes."""
+    """Write a figure to `path` as PNG, SVG or PDF, by the suffix; text stays text in SVG."""
     figure.tight_layout()
     with matplotlib.rc_context({"svg.hashsalt": "snnb", "svg.fonttype": "none"}):
-        figure.savefig(path, dpi=DPI, metadata={UNSTATED.get(path.suffix.lower(), "Software"): None})
+        figure.savefig(path, dpi=DPI, metadata={TIME_FIELD.get(path.suffix.lower(), "Software"): None})
 
 
 def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
-    """Name rows at the left, as many as there is room for; the last always.
+    """Label rows at the left, as many as fit; always the last one.
 
     Parameters
     ----------
     axes : Axes
-        Whose height and limits do not change any more.
+        Axes with their final height and limits.
     middles : ndarray of float, shape (rows,)
-        The middle of each row, ascending.
+        Middle of each row, ascending.
     names : sequence of str
-        The name of each.
+        Name of each row.
     """
     height = axes.figure.get_figheight() * axes.get_position().height
     low, high = sorted(axes.get_ylim())

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional
 
 from snnb.core.errors import InputError, UpstreamError, how_to_install
-from snnb.core.options import fitting, over, refuse_bad_values, typed
+from snnb.core.options import drop_invalid, merge_options, refuse_bad_values, typed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.stage import AnyStage, Given, PlannedRun, StageResult, recorded_params, result_of
@@ -168,8 +168,8 @@ def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
     names = needed(target, given)
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
-        fits, _ = fitting(kind.params, recorded_params(run.record_of(name)), options)
-        refuse_bad_values(kind.params, over(fits, options))
+        fits, _ = drop_invalid(kind.params, recorded_params(run.record_of(name)), options)
+        refuse_bad_values(kind.params, merge_options(fits, options))
     _check_plan(run, PlannedRun(names, given, None, say_nothing))
     return names
 

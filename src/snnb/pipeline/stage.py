@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError
-from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Options, fitting, option_name, over, validated
+from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Options, drop_invalid, merge_options, option_name, validated
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
@@ -164,8 +164,8 @@ def params_in_force(
     UsageError
         The options are not valid together.
     """
-    valid, dropped = fitting(kind.params, recorded_params(record), given)
-    params = validated(kind.params, over({**defaults, **valid}, given))
+    valid, dropped = drop_invalid(kind.params, recorded_params(record), given)
+    params = validated(kind.params, merge_options({**defaults, **valid}, given))
     for name, value in dropped.items():
         option, used = option_name(kind.params, name), getattr(params, name)
         say(f"{option} {value} was recorded, but is not valid with these options; {used} is used")

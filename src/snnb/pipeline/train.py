@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import Count, Figures, Flag, Options, Seed, fitting, from_pairs
+from snnb.core.options import Count, Figures, Flag, Options, Seed, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import JsonValue
 from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
@@ -98,7 +98,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
     if model.file is None and given.get("pixels") not in (None, AS_THEY_ARE):
         raise UsageError("--pixels is for a model in a file; the built-in models take pixels in [0, 1]")
-    defaults, _ = fitting(TrainParams, model.recipe.model_dump(), given)
+    defaults, _ = drop_invalid(TrainParams, model.recipe.model_dump(), given)
     return params_in_force(KIND, defaults, record, given, say)
 
 

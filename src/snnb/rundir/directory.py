@@ -1,4 +1,4 @@
-"""`RunDirectory`: where a run's files lie, what its manifest says of them, and how a stage adds to them."""
+"""`RunDirectory`: the files of a run, their records in the manifest, and how a stage adds to them."""
 
 import os
 import sys
@@ -17,12 +17,12 @@ from snnb.rundir.records import AnyKind, AnyRecord, FileRecord, Manifest, Record
 from snnb.rundir.replacing import Kinds
 from snnb.rundir.versions import current_environment, now_utc, peak_memory, reset_peak_memory
 
-STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # form of the names of results of which a run can have many
+STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of results of which a run can have several
 HOUSEKEEPING = (lock.LOCK, HASHES, "lost+found")  # what an empty run directory may hold
 
 
 class StageOutput:
-    """What a running stage fills: directory, metrics, warnings, details, and records of files read outside the run."""
+    """Output of a running stage: directory, metrics, warnings, details, and records of files read outside the run."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -33,14 +33,14 @@ class StageOutput:
 
 
 class RunDirectory:
-    """A run directory that exists, with a manifest that has been read and checked.
+    """An existing run directory with a valid manifest.
 
     Attributes
     ----------
     path : Path
         The directory.
     manifest : Manifest
-        As it was last read or written.
+        The manifest as last read or written.
     kinds : tuple of Kind
         What the run may hold.
     hashes : HashMemory
@@ -56,21 +56,30 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path, kinds: Kinds) -> "RunDirectory":
-        """Open an existing run directory for reading; raise `InputError` when it has no valid manifest."""
+        """Open an existing run directory; raise `InputError` if it has no valid manifest."""
         if not os.path.lexists(path / manifest.NAME):
             raise InputError(f"{path} is no run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one")
         return cls(path, manifest.load_manifest(path / manifest.NAME, kinds), kinds)
 
     @classmethod
     def create(cls, path: Path, info: RunInfo, kinds: Kinds) -> "RunDirectory":
-        """Make a run directory with an empty manifest, or open the one that is there.
+        """Create a run directory with an empty manifest, or open an existing one.
 
-        A run without a complete stage, which a failed first command leaves, is given to any model and data set.
+        A run without a complete stage, which a failed first command leaves, is reused for any model and data set.
+
+        Parameters
+        ----------
+        path : Path
+            The directory.
+        info : RunInfo
+            Model and data set.
+        kinds : tuple of Kind
+            What the run may hold.
 
         Raises
         ------
         UsageError
-            The run that is there is of another model or data set, or `path` holds files that are not those of a run.
+            The existing run is of another model or data set, or `path` holds other files.
         """
         if os.path.lexists(path / manifest.NAME):
             run = cls.open(path, kinds)
@@ -99,7 +108,7 @@ class RunDirectory:
 
     @property
     def model(self) -> str:
-        """Name of the model, and of its files."""
+        """Name of the model and prefix of its files."""
         return self.manifest.run.model
 
     def kind(self, stage: str) -> AnyKind:
@@ -107,21 +116,21 @@ class RunDirectory:
         return next(kind for kind in self.kinds if kind.name == stage)
 
     def directory_of(self, stage: str, name: Optional[str] = None) -> str:
-        """Return the path of a stage's directory, relative to the run: `train`, `simulations/20260101T120000Z`."""
+        """Return the directory of a result relative to the run: `train`, `simulations/20260101T120000Z`."""
         kind = self.kind(stage)
         return kind.directory if kind.names is None else f"{kind.directory}/{name}"
 
     def records(self) -> Dict[str, AnyRecord]:
-        """Return the record of everything that is complete, by its directory."""
+        """Return the records of all results by directory."""
         return manifest.records(self.manifest, self.kinds)
 
     def records_of(self, stage: str) -> Dict[str, AnyRecord]:
-        """Return the records of a stage that can have many, by name."""
+        """Return the records of a stage that can have several results, by name."""
         there: Dict[str, AnyRecord] = getattr(self.manifest.stages, self.kind(stage).key)
         return there
 
     def record_of(self, stage: str, name: Optional[str] = None) -> Optional[AnyRecord]:
-        """Return the record of a stage, or None when it is not complete; of many, without a name, the latest."""
+        """Return the record of a stage, or None; without a name, that of the latest of several results."""
         kind = self.kind(stage)
         if kind.names is None:
             record: Optional[AnyRecord] = getattr(self.manifest.stages, kind.key)
@@ -131,7 +140,7 @@ class RunDirectory:
         return records.get(name or latest)
 
     def new_stamp(self, stage: str) -> str:
-        """Return a UTC stamp that no other directory of the stage has."""
+        """Return a UTC stamp that no other result of the stage has."""
         while True:
             stamp = now_utc().strftime("%Y%m%dT%H%M%SZ")
             if stamp not in self.records_of(stage) and not (self.path / self.directory_of(stage, stamp)).exists():
@@ -140,7 +149,7 @@ class RunDirectory:
 
     @contextmanager
     def locked(self, *, wait: bool = True, say: Say = say_nothing) -> Iterator[None]:
-        """Hold the run for writing: wait for the lock, read the manifest again, remove what a killed stage has left."""
+        """Hold the lock of the run, with the manifest read again and what a killed stage has left removed."""
         with lock.locked(self.path, wait=wait, say=say):
             content = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
             if content.run.difference(self.manifest.run) is not None:
@@ -153,23 +162,23 @@ class RunDirectory:
     def stage(
         self, stage: str, params: Options, *, inputs: Sequence[str], name: Optional[str] = None
     ) -> Iterator[StageOutput]:
-        """Run a stage's body and put its results in place when it succeeds; after an error nothing has changed.
+        """Run the block as a stage, whose results replace the earlier ones on success; after an error nothing changes.
 
         Parameters
         ----------
         stage : str
             Name of the stage.
         params : Options
-            The parameters in force, for the manifest.
+            Parameters for the manifest.
         inputs : sequence of str
-            Paths of the run's files that are read, relative to the run directory.
+            Paths of the input files, relative to the run directory.
         name : str, optional
-            Name of the result, for a stage that can have many.
+            Name of the result, for a stage that can have several.
 
         Raises
         ------
         InputError
-            The directory to be replaced holds other files than the stage's own, or an input changed meanwhile.
+            The directory to be replaced holds files that no stage has written.
         ResourceError
             The disk is full.
         """
@@ -210,7 +219,7 @@ class RunDirectory:
         self.hashes.save()
 
     def save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
-        """Record a result whose directory is in place."""
+        """Record a result whose directory is in place under `name`."""
         stages, kind = self.manifest.stages, self.kind(stage)
         changed = record if kind.names is None else dict(sorted({**self.records_of(stage), str(name): record}.items()))
         content = self.manifest.model_copy(update={"stages": stages.model_copy(update={kind.key: changed})})
@@ -218,19 +227,19 @@ class RunDirectory:
         self.manifest = content
 
     def remove(self, directories: Sequence[str], say: Say = say_nothing) -> None:
-        """Take results out of the run, which is locked; after an error nothing has changed.
+        """Remove results from the run, which is locked; after an error nothing has changed.
 
         Parameters
         ----------
         directories : sequence of str
-            Of results of which a run can have many: `simulations/20260101T120000Z`.
+            Directories such as `simulations/20260101T120000Z`.
         say : callable
-            Called with what a person should know.
+            Called with messages.
 
         Raises
         ------
         InputError
-            A directory holds files that are not the run's own.
+            A directory holds files that no stage has written.
         """
         for relative in directories:
             replacing.refuse_foreign_files(self.path, relative, self.records(), self.hashes)

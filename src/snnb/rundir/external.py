@@ -1,8 +1,8 @@
-"""Records of files and folders outside the run, by their content; and whether they have changed since.
+"""Record files and folders outside the run by their content, and compare them with their records.
 
-A folder has one record. Its `sha256` is that of lines `sha256  relative/path` for all its files but hidden ones, in the
-order of the paths' parts; its `size_bytes` is their sum; its `listing` the hash of their names, sizes and times of
-change (`files.listing_of`). As long as the listing is the same, no file has to be read again.
+A folder has one record. Its `sha256` is that of lines `sha256  relative/path` for all files that are not hidden, in the
+order of the paths' parts; its `size_bytes` is their sum; its `listing` is the hash of their names, sizes and
+modification times (`files.listing_of`). While the listing is the same, no file is read again.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from snnb.rundir.records import FileRecord
 
 
 def file_record(path: Path) -> FileRecord:
-    """Return the record of a file as it is now."""
+    """Return the record of a file outside the run."""
     return FileRecord(path=str(path.absolute()), sha256=sha256_of(path), size_bytes=path.stat().st_size, external=True)
 
 
@@ -33,18 +33,16 @@ def external_records(
     files : mapping of Path to str
         Files, with the SHA-256 of the bytes that were used.
     folders : mapping of Path to mapping
-        Folders of files, with those that were read, by relative path, and the SHA-256 of the bytes that were used. The
-        other files in them are read for their hash now.
+        Folders, with the SHA-256 of the files that were used by relative path. The other files are hashed now.
     listings : mapping of Path to str
-        The listing of a folder from before any of its files was read. Without it the folder is always compared by
-        content.
+        Listing of a folder from before any of its files was read. A folder without one is always compared by content.
     progress : Progress
-        Called with the number of bytes that were read for their hash.
+        Called with the number of bytes hashed.
 
     Returns
     -------
     list of FileRecord
-        The files first, then the folders, each by path.
+        The files, then the folders, each in the order of paths.
     """
     records = [
         FileRecord(path=str(path.absolute()), sha256=sha256, size_bytes=path.stat().st_size, external=True)
@@ -65,7 +63,7 @@ def external_records(
 
 
 def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
-    """Say how a file or folder outside the run differs from its record.
+    """Return how a file or folder outside the run differs from its record; None if it does not or is not readable here.
 
     Parameters
     ----------
@@ -73,11 +71,6 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
         Its record.
     read_all : bool
         Compare the content of a folder even if its listing is the recorded one.
-
-    Returns
-    -------
-    str or None
-        The difference; None when there is none, and when the file or folder is not on this machine or may not be read.
     """
     path = Path(record.path)
     try:
@@ -96,12 +89,12 @@ def _folder_changed(folder: Path, record: FileRecord, read_all: bool) -> Optiona
         return None
     sizes = {name: status.st_size for name, status in files_below(folder)}
     if sum(sizes.values()) == record.size_bytes and _content(folder, sizes, {}, silent) == record.sha256:
-        return None  # it is a copy, whose files have other times
+        return None  # a copy with other modification times
     return "has changed"
 
 
 def _content(folder: Path, sizes: Mapping[str, int], read: Mapping[str, str], progress: Progress) -> str:
-    """Return the hash of the hashes of files: those in `read`, and of the others their hash now."""
+    """Return the hash of the lines of a folder: with the hashes in `read`, and of the other files their hash now."""
     digest, done = hashlib.sha256(), 0
     total = sum(size for name, size in sizes.items() if name not in read)
     for name in sorted(sizes, key=lambda name: name.split("/")):

@@ -1,4 +1,4 @@
-"""Reading and writing `manifest.yaml`: a safe loader, one-line errors that name the field, a stable order of keys."""
+"""Read and write `manifest.yaml`."""
 
 from pathlib import Path
 from typing import Dict, Sequence, Tuple
@@ -25,15 +25,10 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     kinds : tuple of Kind
         What the run may hold.
 
-    Returns
-    -------
-    Manifest
-        Its content.
-
     Raises
     ------
     InputError
-        The file cannot be read, is no YAML, has another schema version, or a field is unknown or of the wrong type.
+        The file is not YAML, has another schema version, or a field is unknown or has a wrong type.
     """
     data = load_yaml(path, REMEDY)
     if not isinstance(data, dict):
@@ -61,7 +56,7 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
 
 
 def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]:
-    """Return the record of every complete stage by its directory, in the order of the kinds."""
+    """Return the records in a manifest by directory, in the order of `kinds`."""
     found: Dict[str, AnyRecord] = {}
     for kind in kinds:
         there = getattr(content.stages, kind.key)
@@ -73,7 +68,7 @@ def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:
-    """Write a manifest; at any moment the file has its old or its new content."""
+    """Write a manifest atomically to `path`."""
     data: Dict[str, object] = manifest.model_dump(mode="json", exclude_defaults=False)
     text = yaml.dump(
         data,

@@ -1,4 +1,4 @@
-"""The manifest's schema: typed records of what a run holds, validated whenever they are read.
+"""The schema of the manifest: typed records of the results in a run, validated when they are read.
 
 The parameters and details of a stage have types of their own, which its `Kind` names.
 """
@@ -30,7 +30,7 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 
 
 class Record(BaseModel):
-    """A part of the manifest: immutable; a name that is no field is an error."""
+    """Base class of the parts of a manifest: immutable; an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
@@ -52,7 +52,7 @@ class FileRecord(Record):
     listing: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @model_serializer(mode="wrap")
-    def _say_only_what_is_there(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
+    def _omit_defaults(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
         data: Dict[str, object] = plain(self)
         if not self.external:
             del data["external"]
@@ -71,10 +71,7 @@ class FileRecord(Record):
 
 
 class Environment(Record):
-    """Versions and device that computed the stage. Other versions later are a warning, but no reason to run again.
-
-    `torch` is there if the stage has used it.
-    """
+    """Versions and device that computed the stage; `torch` only if the stage used it."""
 
     python: str
     snnb: str
@@ -86,7 +83,7 @@ class Environment(Record):
 
 
 class Timing(Record):
-    """Wall time in seconds; `peak_rss_bytes` is the largest resident memory while the stage ran."""
+    """Start, wall time in seconds, and largest resident memory while the stage ran."""
 
     started_utc: str
     wall_s: float = Field(ge=0)
@@ -94,7 +91,7 @@ class Timing(Record):
 
 
 class StageRecord(Record, Generic[P, D]):
-    """The record of any stage: the parameters in force, inputs and outputs, and details of the stage's own type."""
+    """Record of a result: parameters, inputs, outputs, and details of a type that the stage defines."""
 
     status: Literal["complete"] = "complete"
     command: List[str]
@@ -112,7 +109,7 @@ AnyRecord = StageRecord[Any, Any]
 
 
 class RunInfo(Record):
-    """Model and data set of the run. `model_source` names the file of a user's own model."""
+    """Model and data set of the run; `model_source` names the file of a model that the user wrote."""
 
     model: ModelName
     dataset: str
@@ -121,7 +118,7 @@ class RunInfo(Record):
     snnb_version: str
 
     def difference(self, wanted: "RunInfo") -> Optional[str]:
-        """Say in what another run differs, as `model a, not b`; None where it is of the same model and data set."""
+        """Return the first difference to another run, as `model a, not b`; None if model and data set are the same."""
         for field in ("model", "dataset", "model_source"):
             if getattr(self, field) != getattr(wanted, field):
                 return f"{field} {getattr(self, field)}, not {getattr(wanted, field)}"
@@ -130,18 +127,18 @@ class RunInfo(Record):
 
 @dataclass(frozen=True)
 class Kind(Generic[P, D]):
-    """A kind of result, of which a run holds one or many.
+    """A kind of result, of which a run holds one or several.
 
     Attributes
     ----------
     name : str
         Name of the stage that makes it.
     directory : str
-        Its directory, relative to the run; for many, the folder in which each has a directory.
+        Its directory, relative to the run; for several results, the folder of their directories.
     params, details : type
         Types of the recorded parameters and details.
     names : str or None
-        Pattern of the names where there can be many; None where there is one.
+        Pattern of the names of several results; None if there is one.
     """
 
     name: str
@@ -165,7 +162,7 @@ AnyKind = Kind[Any, Any]
 
 
 class Manifest(Record):
-    """A manifest with any stages; `manifest_type` makes the type for certain ones."""
+    """Base class of manifests; `manifest_type` adds the stages."""
 
     schema_version: Literal[1] = 1
     run: RunInfo
@@ -174,7 +171,7 @@ class Manifest(Record):
 
 @lru_cache(maxsize=None)
 def manifest_type(kinds: Tuple[AnyKind, ...]) -> Type[Manifest]:
-    """Return the type of a manifest whose stages are of these kinds."""
+    """Return the type of a manifest with stages of these kinds."""
     fields: Dict[str, Any] = {}
     for kind in kinds:
         if kind.names is None:

@@ -1,4 +1,4 @@
-"""A second run directory inside a run, in which stages run that must leave the results of the run as they are."""
+"""Use a second run directory inside a run for stages that must not change the results of the run."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from snnb.rundir.records import AnyRecord
 
 
 def open_scratch(run: RunDirectory, name: str, shared: str, own: Sequence[str]) -> RunDirectory:
-    """Open a run directory inside a run, or make it.
+    """Open or create a run directory inside a run.
 
     Parameters
     ----------
@@ -23,23 +23,23 @@ def open_scratch(run: RunDirectory, name: str, shared: str, own: Sequence[str]) 
     name : str
         Name of the directory, relative to the run.
     shared : str
-        Stage whose directory is that of the run: a link to it.
+        Stage whose directory is a link to that of the run.
     own : sequence of str
-        Stages that may have another result than in the run. The records of all others are those of the run.
+        Stages whose records may differ from those of the run.
     """
     path, target = run.path / name, os.path.join(os.pardir, run.directory_of(shared))  # noqa: PTH118 - a link's text
     link = path / run.directory_of(shared)
-    before: Optional[RunDirectory] = None
+    existing: Optional[RunDirectory] = None
     if not path.is_symlink() and link.is_symlink() and os.readlink(link) == target:
         with suppress(InputError):
-            before = RunDirectory.open(path, run.kinds)
-    if before is None or before.manifest.run.difference(run.manifest.run) is not None:
+            existing = RunDirectory.open(path, run.kinds)
+    if existing is None or existing.manifest.run.difference(run.manifest.run) is not None:
         remove(path)
         path.mkdir()
         link.symlink_to(target, target_is_directory=True)
-        before = None
-    kept = {run.kind(stage).key: None if before is None else before.record_of(stage) for stage in own}
-    stages = run.manifest.stages.model_copy(update=kept)
+        existing = None
+    own_records = {run.kind(stage).key: None if existing is None else existing.record_of(stage) for stage in own}
+    stages = run.manifest.stages.model_copy(update=own_records)
     manifest.save_manifest(run.manifest.model_copy(update={"stages": stages}), path / manifest.NAME)
     return RunDirectory.open(path, run.kinds)
 
@@ -47,7 +47,7 @@ def open_scratch(run: RunDirectory, name: str, shared: str, own: Sequence[str]) 
 def adopt(
     run: RunDirectory, stage: str, record: AnyRecord, source: Path, *, name: Optional[str] = None, move: bool = False
 ) -> None:
-    """Put a result of another run in the place of the run's own; after an error nothing has changed.
+    """Replace a result of the run by one of another run; after an error nothing has changed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether a stage is up to date, and if not, why: by the given options, the recorded ones, and the files' hashes."""
+"""Decide whether a stage is up to date, by the given and recorded options and the hashes of its files."""
 
 from pathlib import Path
 from typing import List, Mapping, Optional
@@ -35,24 +35,18 @@ def _shown(value: object) -> object:
 
 
 def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:
-    """Say in a few words why a stage has to run; None when it is up to date.
+    """Return why a stage has to run, or None if it is up to date.
 
-    Inputs are compared by hash with the recorded ones; those outside the run only if they exist on this machine.
-    Outputs that are missing or altered have to be made again.
+    Inputs and outputs are compared with their recorded hashes, inputs outside the run only if they exist here.
 
     Parameters
     ----------
     run : RunDirectory
         The run.
     record : StageRecord or None
-        The stage's record; None when it is not complete.
+        The stage's record; None if it is not complete.
     given : mapping
-        The options that were given.
-
-    Returns
-    -------
-    str or None
-        The reason.
+        The given options by name.
     """
     if record is None:
         return "has not run"
@@ -65,25 +59,30 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
             return f"{file.path} {difference}"
     for file in record.outputs:
         if not run.hashes.matches(file):
-            there = (run.path / file.path).exists()
-            return f"{file.path} is not as it was written" if there else f"{file.path} is missing"
+            exists = (run.path / file.path).exists()
+            return f"{file.path} is not as it was written" if exists else f"{file.path} is missing"
     return None
 
 
 def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
-    """Say how a file that was read differs from what it was; None where it does not.
+    """Return how an input differs from its record; None if it does not, or is outside the run and not on this machine.
 
-    One outside the run that is not on this machine does not differ.
+    Parameters
+    ----------
+    run : RunDirectory
+        The run.
+    file : FileRecord
+        Record of the input.
     """
     if file.external and not Path(file.path).is_file():
         return changed(file)
-    if run.hashes.matches(file):  # remembered, also of a file outside
+    if run.hashes.matches(file):
         return None
     return "has changed" if file.external or (run.path / file.path).exists() else "is missing"
 
 
 def other_versions(record: AnyRecord) -> List[str]:
-    """Return the packages that have another version now than when they computed the stage."""
+    """Return the packages that had other versions when the stage ran."""
     then, now = record.environment.model_dump(), {**current_environment().model_dump(), "torch": version_of("torch")}
     names = ("python", "snnb", "numpy", "tensorflow", "snntoolbox", "torch")
     return [name for name in names if None not in (now[name], then[name]) and then[name] != now[name]]

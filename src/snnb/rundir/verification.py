@@ -1,4 +1,4 @@
-"""Hash everything that the manifest records again, and compare."""
+"""Hash all files that the manifest records, and compare."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +35,9 @@ class Verification:
 
 
 def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
-    """Hash every recorded file again and compare.
+    """Hash all recorded files and compare.
 
-    Outputs must exist as recorded. A file outside the run may have changed or be on another machine, which is a note.
+    Outputs must be as recorded. A file outside the run may have changed or be on another machine, which is a note.
 
     Parameters
     ----------

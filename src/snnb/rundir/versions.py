@@ -1,4 +1,4 @@
-"""Versions, device, time and memory of this process. Versions are read without importing the packages."""
+"""Return versions, device, time and memory of this process, without importing the packages."""
 
 import platform
 import resource
@@ -26,7 +26,7 @@ def version_of(*distributions: str) -> Optional[str]:
 
 
 def device() -> Literal["cpu", "gpu"]:
-    """Return `gpu` when TensorFlow or PyTorch, if this process has imported it, sees one, else `cpu`."""
+    """Return `gpu` if TensorFlow or PyTorch has been imported by this process and sees one, else `cpu`."""
     tensorflow, torch = sys.modules.get("tensorflow"), sys.modules.get("torch")
     if tensorflow is not None and tensorflow.config.list_physical_devices("GPU"):
         return "gpu"
@@ -52,7 +52,7 @@ def now_utc() -> datetime:
 
 
 def reset_peak_memory() -> None:
-    """Let `peak_memory` count from now on (Linux, proc(5): clear_refs 5); elsewhere it counts from the start."""
+    """Reset `peak_memory` where the system allows it (proc(5): clear_refs 5)."""
     try:
         CLEAR_REFS.write_text("5")
     except OSError:
