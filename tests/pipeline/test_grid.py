@@ -32,7 +32,7 @@ def test_values_of_a_program_are_those_of_the_text():
 @pytest.mark.parametrize("values", ["zero", 50, None, np.array(2)])
 def test_what_is_no_list_of_values(values):
     """The letters of a text are no values, and a value alone is no list."""
-    with pytest.raises(UsageError, match=re.escape(f"grid: reset: {values!r} is no list of values")):
+    with pytest.raises(UsageError, match=re.escape(f"grid: reset: {values!r} is not a list of values")):
         axes_of([("reset", values)], {})
 
 
@@ -81,7 +81,7 @@ def test_points_and_the_order_in_which_each_stage_runs_once():
         (["percentile=nan"], "--percentile 'nan'"),
         (["duration=1.5"], "--duration '1.5'"),
         (["engine=brian"], "--engine 'brian'"),
-        (["percentile=99,99.0"], "99.0 is there twice"),
+        (["percentile=99,99.0"], "99.0 is given twice"),
         (["duration=5", "duration=6"], "duration is in the grid twice"),
         (["duration=5", "simulate.duration=6"], "duration is in the grid twice"),
         (["samples=5,6"], "--samples is also given outside the grid"),

@@ -67,9 +67,9 @@ def test_what_was_made_of_it_is_named_and_removed_only_when_asked_for(run):
     stamp = stamp_of(run)
     Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
     (mapping,) = open_run(run.path).records_of("map")
-    with pytest.raises(UsageError, match=f"graphs/{stamp}, maps/{mapping} were made of it; give --with-dependents"):
+    with pytest.raises(UsageError, match=f"graphs/{stamp}, maps/{mapping} were made from it; give --with-dependents"):
         plan_removal(open_run(run.path), [stamp])
-    with pytest.raises(UsageError, match=f"graphs/{stamp}: maps/{mapping} was made of it"):
+    with pytest.raises(UsageError, match=f"graphs/{stamp}: maps/{mapping} was made from it"):
         plan_removal(open_run(run.path), [f"graphs/{stamp}"])
     assert plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping]).directories == [
         f"graphs/{stamp}",
@@ -255,7 +255,7 @@ def test_what_was_made_of_it_meanwhile_is_not_orphaned(copied):
     run, other = copied
     planned = plan_removal(run, [other])
     Run(path=run.path).graph(simulation=other)
-    with pytest.raises(UsageError, match="changed by another process meanwhile"):
+    with pytest.raises(UsageError, match="changed by another process"):
         carry_out(run, planned)
     assert other in open_run(run.path).records_of("simulate")
 
