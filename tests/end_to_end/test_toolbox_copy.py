@@ -13,7 +13,8 @@ import pytest
 from snnb import Run
 
 
-@pytest.mark.parametrize(("first", "samples"), [(0, 60), pytest.param(7, 53, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "samples"), [(0, 60), (7, 53)])
 def test_the_toolbox_counts_the_same_spikes_of_all_samples(run, first, samples):
     """60 samples at 50 a time: the toolbox itself would leave out the last ten."""
     made = Run(path=run.path).simulate(

@@ -10,6 +10,7 @@ from snnb.cli.main import main
 from snnb.core.errors import UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
+from snnb.pipeline.simulate import resolve
 from snnb.results.crosscheck import crosscheck
 
 
@@ -37,16 +38,17 @@ def test_the_chain_takes_the_options_reuses_their_files_and_names_what_is_altere
     assert f"`snnb remove {run.path} simulations/{stamp}`" in capsys.readouterr().err
 
 
-def test_another_start_is_another_simulation(run):
+def test_the_first_sample_stays_in_force_and_bounds_the_samples(run):
     face = Run(path=run.path)
     made = face.simulate(samples=5, first=350, duration=10)
-    assert face.simulate(samples=10).record.params.first == 350  # it stays in force, as every option does
+    opened = open_run(run.path)
+    assert resolve(opened, {"samples": 10}).first == 350  # it stays in force, as every option does
     with pytest.raises(UsageError, match="--first 360: the test set has 360, numbered from 0: give at most 359"):
-        face.simulate(first=360)
+        resolve(opened, {"first": 360})
     with pytest.raises(UsageError, match="--samples 11: the test set has 360 and 10 from --first 350 on"):
-        face.simulate(samples=11)
-    assert face.simulate(first=357).record.params.samples == 3  # of the 10 that were recorded
-    states = {state.name: state for state in state_of_stages(open_run(run.path))}
+        resolve(opened, {"samples": 11})
+    assert resolve(opened, {"first": 357}).samples == 3  # of the 5 that were recorded
+    states = {state.name: state for state in state_of_stages(opened)}
     assert states[f"simulations/{made.directory.name}"].reason is None
 
 
@@ -65,6 +67,7 @@ def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
     assert 20 <= max(steps) < 40  # the second recorded sample begins at step 20
 
 
+@pytest.mark.slow
 def test_an_older_simulation_that_an_option_does_not_fit_is_just_another(run, capsys):
     """Ten bins do not fit its five steps."""
     for words in (["--duration", "5", "--engine", "event"], ["--duration", "20"]):

@@ -110,20 +110,6 @@ def test_what_somebody_put_into_an_export_is_kept(run, tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_an_export_of_an_older_version_is_replaced_too(run):
-    """Its description does not list the files; it still may hold no directory."""
-    written = export_graph(run, "npz").path
-    stated = json.loads((written / "description.json").read_text())
-    del stated["files"], stated["graph"]
-    (written / "description.json").write_text(json.dumps(stated))
-    assert stale_exports(run) == []
-    (written / "run").mkdir()
-    with pytest.raises(UsageError, match="holds run, which no export has written"):
-        export_graph(run, "npz", force=True)
-    (written / "run").rmdir()
-    export_graph(run, "npz", force=True)
-
-
 @pytest.mark.parametrize("changed", [{"format": "tar"}, {"parsed_sha256": "0"}, {"files": 7}, {"files": [7]}])
 def test_a_description_that_no_export_has_written(run, changed):
     written = export_graph(run, "npz").path
@@ -132,11 +118,6 @@ def test_a_description_that_no_export_has_written(run, changed):
     with pytest.raises(UsageError, match="was not made by an export"):
         export_graph(run, "npz", force=True)
     assert stale_exports(run) == []
-
-
-def test_beside_the_manifest_of_another_program(run, tmp_path):
-    (tmp_path / "manifest.yaml").write_text("apiVersion: v1\nkind: Pod\n")
-    assert export_graph(run, "csv", output=tmp_path / "graph.csv").path.exists()
 
 
 def test_it_states_the_hash_of_the_graph(run):
@@ -282,17 +263,6 @@ def test_targets_that_cannot_be_written_are_named_in_one_line(run, snnb, target)
 def test_the_document_names_the_graph(run, snnb):
     result = snnb("export", run.path, "--format", "csv", "--json")
     assert json.loads(result.stdout)["graph"] == next(iter(run.records_of("graph")))
-
-
-def test_two_exports_at_once_do_not_mix(run, tmp_path):
-    from snnb.io.atomic import written_whole
-
-    target = tmp_path / "graph.csv"
-    with written_whole(target, force=False) as temporary:
-        temporary.write_text("of the first")
-        with pytest.raises(UsageError, match="is being written by another process"):
-            export_graph(run, "csv", output=target)
-    assert target.read_text() == "of the first"
 
 
 def test_an_export_recovers_first(run, snnb):

@@ -26,6 +26,7 @@ def words(path):
     return {"".join(item.itertext()).strip() for item in root.iter("{http://www.w3.org/2000/svg}text")}
 
 
+@pytest.mark.slow
 def test_each_stage_draws_in_the_format_asked_for_and_keeps_to_it(run):
     face = Run(path=run.path)
     trained = face.train(figures="svg", **QUICK)

@@ -92,6 +92,7 @@ def test_help_shows_every_option(stage):
         assert field.description in method.__doc__
 
 
+@pytest.mark.slow
 def test_a_type_checker_sees_the_keywords(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -4,14 +4,16 @@ import hashlib
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 
 from snnb import Run
 from snnb.core.errors import InputError, UsageError
-from snnb.pipeline.open_run import open_run
-from snnb.pipeline.plan import bring_up_to_date, state_of_stages
+from snnb.pipeline import train
+from snnb.pipeline.open_run import open_or_create, open_run
+from snnb.pipeline.plan import bring_up_to_date, read_options, state_of_stages
 from snnb.pipeline.simulate import resolve as resolve_simulation
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
@@ -30,13 +32,10 @@ def alter_in_secret(path):
 
 
 def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_the_others(run):
-    with run.locked():
-        first = bring_up_to_date(run, "train", {"train": {"settings": {"filters": (3, 5)}, **QUICK}})[-1]
-        again = bring_up_to_date(run, "train", {"train": {"settings": {"filters": (3, 5)}}})[-1]
-        other = bring_up_to_date(run, "train", {"train": {"settings": {"filters": (3, 4)}}})[-1]
-    assert "filters" in first.reason
-    assert again.reason is None
-    assert other.reason == "settings: {'filters': (3, 5)} → {'filters': (3, 4)}"
+    assert train.resolve(run, {}).settings == {"filters": (4, 8)}
+    assert train.STAGE.selected(run, {"settings": {"filters": (4, 8)}}) == (None, None)
+    reason = "settings: {'filters': (4, 8)} → {'filters': (3, 4)}"
+    assert train.STAGE.selected(run, {"settings": {"filters": (3, 4)}}) == (None, reason)
 
 
 def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_recorded_under_its_old_hash(run):
@@ -109,22 +108,31 @@ def net(input_shape, num_classes):
 """
 
 
-def test_what_parse_will_refuse_is_not_trained_and_what_its_options_allow_is_not_warned_of(tmp_path):
-    from snnb.pipeline.open_run import open_or_create
+def pooled(folder):
+    """Return a run of a model with max pooling, which `parse` refuses by default."""
+    (folder / "net.py").write_text(POOLED)
+    return open_or_create(f"{folder / 'net.py'}:net", folder / "run", "digits")
 
-    (tmp_path / "net.py").write_text(POOLED)
-    run = open_or_create(f"{tmp_path / 'net.py'}:net", tmp_path / "run", "digits")
-    quick = {"prepare": {"limit": 60, "norm_samples": 20}, "train": QUICK}
-    said = []
+
+SMALL = {"prepare": {"limit": 60, "norm_samples": 20}, "train": QUICK}
+
+
+def test_what_parse_will_refuse_is_not_trained(tmp_path):
+    run = pooled(tmp_path)
+    with run.locked(), pytest.raises(InputError, match="max-pool"):
+        bring_up_to_date(run, "parse", SMALL)
+    assert not (run.path / "train").exists()
+
+
+@pytest.mark.slow
+def test_what_the_options_of_parse_allow_is_not_warned_of(tmp_path):
+    run, said = pooled(tmp_path), []
     with run.locked():
-        with pytest.raises(InputError, match="max-pool"):
-            bring_up_to_date(run, "parse", quick, say=said.append)
-        assert not (run.path / "train").exists()
-        bring_up_to_date(run, "train", quick, say=said.append)
+        bring_up_to_date(run, "train", SMALL, say=said.append)
         assert [line for line in said if "parse will need an option" in line]
         said.clear()
         bring_up_to_date(
-            run, "parse", {**quick, "parse": {"max_pool": "spiking"}}, force=True, asked_by_name=False, say=said.append
+            run, "parse", {**SMALL, "parse": {"max_pool": "spiking"}}, force=True, asked_by_name=False, say=said.append
         )
     assert [line for line in said if "option" in line] == []
 
@@ -143,8 +151,12 @@ def test_python_gives_the_answers_of_the_command_line(run, options, message):
         Run(path=run.path).train(**options)
 
 
-def test_numbers_as_text_are_taken_as_on_the_command_line(run):
-    assert Run(path=run.path).train(epochs="1", steps_per_epoch="2").record.params.epochs == 1
+def test_numbers_as_text_are_taken_as_on_the_command_line():
+    given = {"train": {"epochs": "1", "learning_rate": "1e-2"}, "prepare": {"source": "x"}}
+    assert read_options(given) == {
+        "train": {"epochs": 1, "learning_rate": 0.01},
+        "prepare": {"source": Path("x").absolute()},
+    }
 
 
 def test_a_model_of_ones_own_from_python(tmp_path):

@@ -252,8 +252,8 @@ def _follow(options: Mapping[str, object], results: Mapping[str, StageResult]) -
 
 def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
     params = _resolve(run, options)
-    name, asked = _name_of(run, params), {"simulation": params.simulation, "class_name": params.class_name}
-    return name, stale_reason(run, run.records_of(KIND.name).get(name), {**options, **asked})
+    name, resolved = _name_of(run, params), {"simulation": params.simulation, "class_name": params.class_name}
+    return name, stale_reason(run, run.records_of(KIND.name).get(name), {**options, **resolved})
 
 
 STAGE = Stage(

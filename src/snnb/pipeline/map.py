@@ -65,7 +65,7 @@ class MapParams(Options):
     )
     partition: Optional[AbsolutePath] = Field(
         default=None,
-        description="Partition to cost: a file with the core number of a neuron per line. Not kept for later mappings.",
+        description="Partition to cost: a file with the core number of a neuron per line. Not used for later mappings.",
     )
     placement: Optional[AbsolutePath] = Field(
         default=None,
@@ -160,12 +160,12 @@ def _matching(run: RunDirectory, options: Given) -> Optional[str]:
 
 
 def _select(run: RunDirectory, options: Given) -> Selected:
-    asked = {**_once(options), "graph": _resolve(run, options).graph}
+    resolved = {**_once(options), "graph": _resolve(run, options).graph}
     records = run.records_of(KIND.name)
     for stamp in sorted(records, reverse=True):
-        if stale_reason(run, records[stamp], asked) is None:
+        if stale_reason(run, records[stamp], resolved) is None:
             return stamp, None
-    return None, stale_reason(run, run.record_of(KIND.name, _matching(run, asked)), asked)
+    return None, stale_reason(run, run.record_of(KIND.name, _matching(run, resolved)), resolved)
 
 
 def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:

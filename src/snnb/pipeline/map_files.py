@@ -88,10 +88,10 @@ def write_files(
     busiest = notes if peak is None else [peak.in_words(), *notes]
     write_log(directory / "log.txt", run, params, [*lines(mapped), *busiest], dated=False)
     of_class = mapped.network.graph.class_name
-    apart: Dict[str, object] = {} if of_class is None else {"class_name": of_class}
+    optional: Dict[str, object] = {} if of_class is None else {"class_name": of_class}
     if peak is not None:
-        apart["by_bin"] = peak.described()
-    write_mapping(directory, mapped, {**described, **apart})
+        optional["by_bin"] = peak.described()
+    write_mapping(directory, mapped, {**described, **optional})
 
 
 def metrics(mapped: "MappedNetwork", peak: "Optional[BinLoads]") -> Dict[str, Union[int, float, None]]:

@@ -102,7 +102,7 @@ def _recorded_own_model(source: str) -> OwnModel:
     )
 
 
-def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
+def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     """Return the shape of the prepared pictures, and how they are fitted to it (`fit` of `datasets.prepare`).
 
     A user's function with a parameter `input_shape` takes pictures of any size; other models fix it.
@@ -110,7 +110,7 @@ def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
     Parameters
     ----------
     info : RunInfo
-    asked : tuple of int, optional
+    given : tuple of int, optional
         Given shape (height, width, channels).
 
     Raises
@@ -122,19 +122,19 @@ def input_shape(info: RunInfo, asked: Optional[Shape]) -> Tuple[Shape, str]:
     """
     if info.model_source is None:
         spec = find(info.model).spec
-        return asked or spec.input_shape, "resize" if asked else spec.fit
+        return given or spec.input_shape, "resize" if given else spec.fit
     dataset = find_dataset(info.dataset)
     described = dataset.spec
     own = _recorded_own_model(info.model_source)
-    pictures = asked or described.shape
+    pictures = given or described.shape
     if pictures is None and own.takes_shape:
         if dataset.place is not None:
             dataset.locate(dataset.place)  # raises for a folder that does not exist
         raise UsageError(f"the pictures of {info.dataset} have no fixed size; give --shape, as in 64x64x3")
     shape = own.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
-    if asked and asked != shape:
-        raise InputError(f"the model takes pictures of {_times(shape)}, not {_times(asked)}: leave out --shape")
-    return shape, "resize" if asked else "exact"
+    if given and given != shape:
+        raise InputError(f"the model takes pictures of {_times(shape)}, not {_times(given)}: leave out --shape")
+    return shape, "resize" if given else "exact"
 
 
 def _times(shape: Shape) -> str:

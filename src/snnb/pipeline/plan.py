@@ -61,8 +61,8 @@ def bring_up_to_date(
     upstream : bool
         Whether earlier stages may run; if not, one that would have to raises `UpstreamError`.
     asked_by_name : bool
-        Whether the target was asked for, not the whole chain of stages. Only then does a stage that always makes a new
-        result make one.
+        Whether the target was requested by name, not as the last stage of `snnb run`. Only then does a stage that
+        always makes a new result make one.
     say : callable
         Called with messages that say what runs, and why.
     bar : callable
@@ -136,10 +136,10 @@ def _extra_named(stage: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("tensorflow", "snntoolbox"):
             raise
-        here = ".".join(map(str, sys.version_info[:2]))
+        version = ".".join(map(str, sys.version_info[:2]))
         raise InputError(
             f"{stage} needs {error.name.split('.')[0]}, which is not installed; "
-            + ("" if here == TENSORFLOW_PYTHON else f"in Python {TENSORFLOW_PYTHON} (this is {here}), ")
+            + ("" if version == TENSORFLOW_PYTHON else f"in Python {TENSORFLOW_PYTHON} (this is {version}), ")
             + f"{how_to_install('cpu')}, or '.[gpu]' for CUDA"
         ) from error
 

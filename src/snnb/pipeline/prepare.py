@@ -48,7 +48,7 @@ class PrepareParams(Options):
     fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
         default="exact", description="How pictures come to that size, which the model says."
     )
-    norm_samples: Count = Field(description="Training samples kept for the normalisation, balanced by class.")
+    norm_samples: Count = Field(description="Training samples for the normalisation, balanced by class.")
     limit: Optional[Count] = Field(
         default=None, description="Keep at most this many training and as many test samples."
     )

@@ -178,15 +178,15 @@ def recorded_params(record: Optional[AnyRecord]) -> Dict[str, object]:
     return params
 
 
-def figure_format(asked: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:
+def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:
     """Return the format of figures.
 
     Parameters
     ----------
-    asked : {"png", "svg", "pdf"}, optional
+    given : {"png", "svg", "pdf"}, optional
         The given option.
     record : StageRecord or None
-        Record of the previous result; without `asked`, its format is used again.
+        Record of the previous result; without `given`, its format is used again.
     stem : str
         Name of a figure of that result, without its ending.
 
@@ -197,7 +197,7 @@ def figure_format(asked: Optional[FigureFormat], record: Optional[AnyRecord], st
     """
     paths = [PurePosixPath(file.path) for file in record.outputs] if record is not None else []
     endings = [path.suffix for path in paths if path.stem == stem and path.suffix in FIGURE_ENDINGS]
-    return asked or cast(FigureFormat, endings[0][1:] if endings else "png")
+    return given or cast(FigureFormat, endings[0][1:] if endings else "png")
 
 
 def remedy(run: RunDirectory, stage: str, name: Optional[str] = None) -> str:

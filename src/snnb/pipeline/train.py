@@ -226,9 +226,9 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
     That opens a user's own model, so it is not done when the training is up to date.
     """
-    asked = planned.given.get("train")
-    if planned.next is None and "train" in planned.stages and asked and STAGE.selected(run, asked)[1] is not None:
-        resolve(run, asked)
+    given = planned.given.get("train")
+    if planned.next is None and "train" in planned.stages and given and STAGE.selected(run, given)[1] is not None:
+        resolve(run, given)
 
 
 STAGE = Stage(
