@@ -89,7 +89,8 @@ def write_by_class(
 def write_by_bin(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
     """Write `spike_counts_by_bin.npz`: the arrays of `write_sums` with the time bin as first axis.
 
-    The file also has `bin_edges`, int64, shape (bins + 1,): bin i covers time steps bin_edges[i] to bin_edges[i + 1] - 1.
+    The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step bin_edges[i], and ends before
+    bin_edges[i + 1].
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A numba type for short vectors of numbers, which stay in registers.
 
 LLVM vectorises the loops that numba translates, but stores the target of a sum after each row that is added to it. With
-the functions of this file a loop states what stays in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64 sums.
+the functions below a loop states what stays in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64 sums.
 
 A value of type `Floats(parts)` is `parts` vectors of `WIDTH` float32 numbers. Each function below writes LLVM
 instructions once for each part; see numba's low-level extension API (`numba.extending.intrinsic`) and the LLVM language
