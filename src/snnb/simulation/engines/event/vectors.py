@@ -127,7 +127,7 @@ def reached(typing, values, threshold):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         bits = ir.IntType(64)(0)
         for part in range(values.parts):
-            *_, fires = _reached(builder, *args, part)
+            *_, fires = _reached(builder, args[0], args[1], part)
             of_part = builder.zext(builder.bitcast(fires, _PART), bits.type)
             bits = builder.or_(bits, builder.shl(of_part, bits.type(part * WIDTH)))
         return bits
@@ -141,7 +141,7 @@ def reset(typing, values, threshold, to_zero):  # type: ignore[no-untyped-def]
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         def of_part(part):  # type: ignore[no-untyped-def]
-            value, thresholds, fires = _reached(builder, *args[:2], part)
+            value, thresholds, fires = _reached(builder, args[0], args[1], part)
             excess = builder.fsub(value, thresholds)
             return builder.select(fires, builder.select(args[2], ir.Constant(_FLOATS, None), excess), value)
 
