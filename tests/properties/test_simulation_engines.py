@@ -23,6 +23,7 @@ TERMS = ["Conv2D", "DepthwiseConv2D", "Dense"]
 # Building a network takes a second, so an example that fails is shown as it was found, not searched for a smaller one.
 OPTIONS = {
     "deadline": None,
+    "max_examples": 2 if settings.default.derandomize else 6,  # `make test` derandomises
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
     "phases": [Phase.explicit, Phase.reuse, Phase.generate],
 }
@@ -301,7 +302,7 @@ def _others(network, options):
     return engines
 
 
-@settings(max_examples=3, **OPTIONS)
+@settings(**OPTIONS)
 @given(architectures([kind for kind in KINDS if kind != "MaxPooling2D"]), st.booleans())
 def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
     from snnb.conversion.toolbox_simulator import run_toolbox
@@ -321,7 +322,7 @@ def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
 
 
 @pytest.mark.parametrize("source", ["constant", "poisson"])
-@settings(max_examples=6, **OPTIONS)
+@settings(**OPTIONS)
 @given(architectures(KINDS, adds=True), st.sampled_from([0.5, 1.0, 2.0]), st.sampled_from(["subtraction", "zero"]))
 def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, architecture, threshold, reset):
     options = SimulationSettings(

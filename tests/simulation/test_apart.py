@@ -67,6 +67,7 @@ def test_a_class_alone_has_the_same_counts(trained, tmp_path):
         np.testing.assert_array_equal(by_class[name][of], alone[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_bin_is_a_simulation_that_counts_only_there(trained, tmp_path):
     """By the toolbox, which counts from the end of its warm-up on."""
     from snnb.conversion.toolbox_simulator import run_toolbox
@@ -89,7 +90,7 @@ def test_the_toolbox_counts_classes_too_and_begins_anywhere(trained, tmp_path):
         np.testing.assert_array_equal(found["toolbox"][name], found["tensorflow"][name], err_msg=name)
 
 
-@pytest.mark.parametrize("engine", ["event", "tensorflow"])
+@pytest.mark.parametrize("engine", ["event", pytest.param("tensorflow", marks=pytest.mark.slow)])
 def test_samples_from_the_middle_spike_as_in_a_larger_run(branched, tmp_path, engine):
     settings = SETTINGS.changed(engine=engine, input="poisson", bins=0, by="all", record_spikes=60)
     _simulate(branched, tmp_path / "larger", settings)

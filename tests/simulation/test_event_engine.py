@@ -21,7 +21,9 @@ from tests.simulation.alike import (
 ENGINES = (TensorFlowEngine, EventEngine)
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=str)
+@pytest.mark.parametrize(
+    "change", [*CHANGES[::3], *(pytest.param(c, marks=pytest.mark.slow) for c in CHANGES)], ids=str
+)
 def test_where_sums_are_exact_every_spike_is_the_same(exact, change):
     assert_every_spike_is_the_same(ENGINES, exact, SETTINGS.changed(**change))
 
@@ -69,7 +71,7 @@ def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
 
 
-@pytest.mark.parametrize("shape", [(9, 11, 2), (1, 1, 2), (1, 6, 3)])
+@pytest.mark.parametrize("shape", [(9, 11, 2), (1, 1, 2), pytest.param((1, 6, 3), marks=pytest.mark.slow)])
 def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
     """Few filters and many, such as fill no vector; windows at edges, beyond them, and far from each other."""
     from tensorflow.keras import Input, Model, layers
@@ -147,7 +149,11 @@ def _max_pooled(spikes, pool, stride, padding):
 
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
 @pytest.mark.parametrize(
-    ("pool", "stride", "padding"), [(2, 2, "valid"), (3, 2, "same"), (3, 1, "valid"), (2, 3, "same")]
+    ("pool", "stride", "padding"),
+    [
+        (3, 2, "same"),
+        *(pytest.param(*w, marks=pytest.mark.slow) for w in [(2, 2, "valid"), (3, 1, "valid"), (2, 3, "same")]),
+    ],
 )
 def test_max_pooling_passes_on_the_leading_input(tmp_path, engine, pool, stride, padding):
     from tensorflow.keras import Input, Model, layers
@@ -188,13 +194,11 @@ def test_says_what_it_cannot_do(branched, pooled):
     assert unsupported(branched.network, SETTINGS) is None
 
 
-@pytest.mark.parametrize(
-    "changed", ["weighted_loops.py", "row_loops.py", "neuron_loops.py", "spike_bits.py", "types.py"]
-)
+@pytest.mark.parametrize("changed", ["row_loops.py", "vectors.py"])
 def test_the_cache_of_the_loops_depends_on_the_files_of_all_that_they_call(tmp_path, monkeypatch, changed):
     from snnb.core import compiled
 
-    copy = Path(shutil.copytree(Path(compiled.__file__).parent, tmp_path / "snnb"))
+    copy = Path(shutil.copytree(Path(compiled.__file__).parents[1], tmp_path / "snnb"))
     folder = copy / "simulation" / "engines" / "event"
     name = "snnb.simulation.engines.event.weighted_loops"
     before = compiled._digest(folder / "weighted_loops.py", name)

@@ -43,8 +43,15 @@ def _assert_identical(counted, reference):
     assert counted.counts[softmax].shape == reference.counts[softmax].shape
 
 
-@pytest.mark.parametrize("change", [{}, {"warm_up": 20}, {"threshold": 0.7}, {"reset": "zero"}], ids=str)
-@pytest.mark.parametrize("name", ["trained", "branched"])
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("trained", {}),
+        ("branched", {"threshold": 0.7, "warm_up": 20}),
+        *(pytest.param("branched", c, marks=pytest.mark.slow) for c in [{}, {"warm_up": 20}, {"reset": "zero"}]),
+    ],
+    ids=str,
+)
 def test_counts_are_the_toolboxs(request, name, change):
     case, settings = request.getfixturevalue(name), SETTINGS.changed(**change)
     counted, _ = _simulate(case, settings)
@@ -135,7 +142,7 @@ def test_what_reaches_the_threshold(threshold):
 
 
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
-@pytest.mark.parametrize("start", [0, 0.25, 0.5, 0.75])
+@pytest.mark.parametrize("start", [0, 0.25])
 def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_and_what_it_got(exact, engine, start):
     settings = SETTINGS.changed(initial_potential=start)
     counted = engine(exact.network, settings).simulate(exact.x[:70], 0, lambda spikes: None)

@@ -67,20 +67,15 @@ def write_by_class(
     classes, steps = len(class_names), job.settings.counted_steps
 
     def arrays() -> Arrays:
-        source = job.network.input
-        inputs = np.zeros((classes, *source.shape))
-        if job.settings.input == "constant":
-            for values, of in zip(x, y):
-                inputs[of] += job.pixels(values, 0).astype(np.float64) * steps
-        else:
-            for of, counts in totals.by_class.items():
-                inputs[of] = counts[source.name]
-        yield source.name, inputs
-        for population in job.network.populations:
-            by_class = np.zeros((classes, *population.shape), np.int64)
-            for of, counts in totals.by_class.items():
-                by_class[of] = counts[population.name]
-            yield population.name, by_class
+        for volume in (job.network.input, *job.network.populations):
+            by_class = np.zeros((classes, *volume.shape), np.float64 if volume is job.network.input else np.int64)
+            if volume is job.network.input and job.settings.input == "constant":
+                for values, of in zip(x, y):
+                    by_class[of] += job.pixels(values, 0).astype(np.float64) * steps
+            else:
+                for of, counts in totals.by_class.items():
+                    by_class[of] = counts[volume.name]
+            yield volume.name, by_class
 
     metadata = {"class_names": np.array(class_names, np.str_), "samples_by_class": np.bincount(y, minlength=classes)}
     _write(path, arrays(), {**scalars(job, totals), **metadata})
@@ -89,8 +84,8 @@ def write_by_class(
 def write_by_bin(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
     """Write `spike_counts_by_bin.npz`: the arrays of `write_sums` with the time bin as first axis.
 
-    The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step
-    bin_edges[i] and ends before bin_edges[i + 1].
+    The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step bin_edges[i], and ends before
+    bin_edges[i + 1].
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What passes between an engine and the rest: a block of samples in, what was counted out."""
+"""Interface of the engines: a block of samples and its spike counts."""
 
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
@@ -8,13 +8,13 @@ import numpy as np
 from snnb.network.network import Population
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# Is given the output layer's spikes of the next steps, bool `(samples, steps, units)`.
+# Called with the spikes of the output layer in the next steps, bool (samples, steps, units).
 Observe = Callable[[np.ndarray], None]
 
 
 @dataclass(frozen=True)
 class BlockCounts:
-    """What an engine counted for a block of n samples.
+    """Spike counts of a block of n samples.
 
     Attributes
     ----------
@@ -22,10 +22,10 @@ class BlockCounts:
         Spikes of each population's neurons in the steps after the warm-up; shape (1, *shape) from an engine that only
         knows the sum over the samples. The input is among the populations when it spikes (Poisson).
     readout : ndarray of float32, shape (n, units), or None
-        Input current of the output layer summed over all steps; None where the engine does not say.
+        Input current of the output layer summed over all steps; None if the engine does not provide it.
     late : ndarray of int64, shape (populations, 2), or None
         Spikes of each population in the last two quarters of the steps (see `late_quarters`), summed over samples and
-        neurons; None where the engine does not say.
+        neurons; None if the engine does not provide it.
     spikes : dict of str to ndarray of int32, shape (spikes, 3)
         Of the recorded samples, by population, the input included; see `spike_table`.
     by_bin : dict of str to ndarray of int64, shape (bins, *shape)
@@ -48,11 +48,11 @@ class Engine(Protocol):
         Parameters
         ----------
         x : ndarray of float32, shape (samples, height, width, channels)
-            Pictures, in [0, 1].
+            Images, in [0, 1].
         first : int
-            Number of the first of them in the test set.
+            Index of the first test sample.
         observe : callable
-            Given the output layer's spikes, part by part.
+            Called with the spikes of the output layer, some steps at a time.
         """
 
 
@@ -69,7 +69,7 @@ def spike_table(parts: List[np.ndarray]) -> np.ndarray:
 
 
 def recorded_of(settings: SimulationSettings, first: int, samples: int) -> int:
-    """Return of how many of a block's samples every spike is kept: of those among the first of the simulation."""
+    """Return the number of samples of a block whose spike times are recorded."""
     return max(0, min(samples, settings.first + settings.record_spikes - first))
 
 
@@ -80,7 +80,7 @@ def initial_potential(population: Population, settings: SimulationSettings) -> n
 
 
 class BinCounts:
-    """Spikes in each bin of time, from what is counted up to the end of each.
+    """Spikes in each time bin, the differences of the counts at the ends of the bins.
 
     Parameters
     ----------

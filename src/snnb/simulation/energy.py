@@ -1,4 +1,4 @@
-"""What the field quotes for energy: synaptic operations of the spiking network, multiply-accumulates of the other."""
+"""Operations per sample: synaptic operations of the spiking, multiply-accumulates of the analogue network."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,14 @@ class Energy:
 
 
 def energy(network: Network, totals: Totals) -> Energy:
-    """Compute both from what was counted in a simulation."""
+    """Compute the operations per sample from the spike counts of a simulation.
+
+    Parameters
+    ----------
+    network : Network
+    totals : Totals
+        Sums over all samples.
+    """
     fan_out = network.fan_out()
     operations = sum(int((counts * fan_out[name]).sum()) for name, counts in totals.counts.items())
     return Energy(sum(int(leaving.sum()) for leaving in fan_out.values()), operations / totals.samples)

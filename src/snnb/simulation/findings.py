@@ -1,4 +1,4 @@
-"""What a simulation's sums say about the network: rates, and populations that need a change of the conversion."""
+"""Firing rates, and warnings about silent, saturated and rising populations."""
 
 from dataclasses import dataclass
 from typing import Dict, List
@@ -17,7 +17,7 @@ FEW = 5
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found of each population, in network order.
+    """Firing rates and warnings by population, in network order.
 
     Attributes
     ----------
@@ -41,7 +41,16 @@ class Findings:
 
 
 def findings(network: Network, totals: Totals, steps: int) -> Findings:
-    """Look for what needs a change in the sums of a simulation; `steps` of its steps were counted."""
+    """Compute rates and warnings from the sums of a simulation.
+
+    Parameters
+    ----------
+    network : Network
+    totals : Totals
+        Sums over all samples.
+    steps : int
+        Number of counted time steps.
+    """
     most = totals.samples * steps
     mean_rates = {name: float(counts.mean() / most) for name, counts in totals.counts.items()}
     rising = _rising(network, totals)

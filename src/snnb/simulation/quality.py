@@ -1,4 +1,4 @@
-"""How well the spiking network does, beside the analogue one: sums over samples, so that memory stays flat."""
+"""Accuracy or error of the spiking and the analogue network, as sums over samples."""
 
 import math
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Quality:
     ann : float
         Of the analogue network.
     readout : float or None
-        Of the deterministic read-out of the output layer's accumulated input; None where the engine does not say.
+        Of the deterministic read-out of the output layer's accumulated input; None if the engine does not provide it.
     differ : int
         Samples for which the two networks guess differently.
     ann_top, snn_top : int
@@ -55,7 +55,7 @@ class Quality:
 
 
 class Scorer(Protocol):
-    """Watches the output of a block of samples, and says in the end how good it was."""
+    """Computes the quality of a block of samples from the spikes of the output layer."""
 
     def observe(self, spikes: np.ndarray) -> None:
         """Take the output layer's spikes of the next steps: bool, shape (samples, steps, units)."""

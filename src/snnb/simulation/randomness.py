@@ -1,4 +1,4 @@
-"""Random numbers that belong to a sample, step and neuron, whatever engine, batch or process asks for them."""
+"""Random numbers as a function of seed, sample, time step and neuron."""
 
 from typing import List, Tuple
 
@@ -9,7 +9,7 @@ SOFTMAX = 1
 
 
 class Streams:
-    """The numbers of a run of samples for one use, handed out step after step.
+    """Random numbers of consecutive samples for one purpose, drawn step after step.
 
     A sample's numbers come from Philox, a function of key and counter (Salmon et al. 2011, Parallel random numbers: as
     easy as 1, 2, 3): the key is (seed, sample), and the counter's highest word keeps the uses apart.
@@ -29,7 +29,19 @@ class Streams:
         self._generators = [np.random.Generator(np.random.Philox(key=key, counter=counter)) for key in keys]
 
     def uniform(self, steps: int, shape: Tuple[int, ...]) -> np.ndarray:
-        """Draw numbers in [0, 1): float32, shape (samples, steps, *shape), in order of step, then neuron in C order."""
+        """Draw numbers in [0, 1).
+
+        Parameters
+        ----------
+        steps : int
+        shape : tuple of int
+            Shape of the population.
+
+        Returns
+        -------
+        ndarray of float32, shape (samples, steps, *shape)
+            In order of step, then neuron in C order.
+        """
         draws: List[np.ndarray] = [g.random((steps, *shape), dtype=np.float32) for g in self._generators]
         return np.stack(draws)
 

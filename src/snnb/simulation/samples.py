@@ -1,6 +1,6 @@
 """Simulate all samples of a job, in this process or on Dask workers, with the same sums."""
 
-from typing import Iterator, Optional, Tuple
+from typing import Callable, Iterator, Optional, Tuple
 
 import numpy as np
 
@@ -31,37 +31,26 @@ def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent)
     -------
     Totals
     """
-    display = _Display(job, progress)
-    settings = job.settings
+    settings, throttle, note = job.settings, Throttle(), ""
+
+    def report(done: int) -> None:
+        if throttle.due(last=done == settings.samples):
+            progress(done, settings.samples, note)
+
     totals: Optional[Totals] = None
     shared = settings.scheduler is not None or min(settings.workers, settings.samples) > 1
-    for block in _shared(job, x, y) if shared else _alone(job, x, y, display, progress):
+    for block in _on_workers(job, x, y) if shared else _in_this_process(job, x, y, report, progress):
         totals = block if totals is None else totals + block
-        display.show(totals)
+        kind = "accuracy" if job.classifies else "mean squared error"
+        note = f"{kind} so far {totals.quality.by_step[-1] / totals.samples:.4f}"
+        report(totals.samples)
     assert totals is not None  # there is at least one sample
     return totals
 
 
-class _Display:
-    """Report progress in samples and the accuracy so far, at most ten times a second."""
-
-    def __init__(self, job: Job, progress: Progress) -> None:
-        self._job, self._progress = job, progress
-        self._note, self._throttle = "", Throttle()
-
-    def show(self, totals: Totals) -> None:
-        """Report the sums of the samples done."""
-        kind = "accuracy" if self._job.classifies else "mean squared error"
-        self._note = f"{kind} so far {totals.quality.by_step[-1] / totals.samples:.4f}"
-        self.report(totals.samples)
-
-    def report(self, done: int) -> None:
-        """Report the number of samples done."""
-        if self._throttle.due(last=done == self._job.settings.samples):
-            self._progress(done, self._job.settings.samples, self._note)
-
-
-def _alone(job: Job, x: np.ndarray, y: np.ndarray, display: _Display, progress: Progress) -> Iterator[Totals]:
+def _in_this_process(
+    job: Job, x: np.ndarray, y: np.ndarray, report: Callable[[int], None], progress: Progress
+) -> Iterator[Totals]:
     threads = processors()
     runner = Runner(job, threads, progress)
     for block in job.blocks(1, threads):
@@ -70,7 +59,7 @@ def _alone(job: Job, x: np.ndarray, y: np.ndarray, display: _Display, progress: 
         def tick(steps: int, first: int = first, last: int = last) -> None:
             nonlocal done
             done += steps
-            display.report(first + (last - first) * done // job.settings.duration)
+            report(first + (last - first) * done // job.settings.duration)
 
         yield runner.run(first, x[block], y[block], tick)
 
@@ -79,7 +68,7 @@ def _alone(job: Job, x: np.ndarray, y: np.ndarray, display: _Display, progress: 
 Samples = Tuple[int, np.ndarray, np.ndarray]
 
 
-def _shared(job: Job, x: np.ndarray, y: np.ndarray) -> Iterator[Totals]:
+def _on_workers(job: Job, x: np.ndarray, y: np.ndarray) -> Iterator[Totals]:
     with connected(job.settings.workers, job.settings.scheduler) as client:
         threads = client.ncores().values()
         blocks = job.blocks(len(threads), max(threads))

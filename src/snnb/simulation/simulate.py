@@ -1,4 +1,4 @@
-"""Simulate a converted network over the first samples of a test set, and write what came out."""
+"""Simulate a converted network on test samples, and write the results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What a stage records and a person reads.
+    """Results of a simulation for the manifest and the log.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class SimulationResult:
     lines : list of str
         For the log.
     warnings : list of str
-        What a person should know or try, one line each.
+        Warnings and what to try, one line each.
     """
 
     metrics: Dict[str, float]

@@ -1,4 +1,4 @@
-"""What remains of a simulation: sums over samples, so that memory does not grow with their number."""
+"""Sums over the samples of a simulation."""
 
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional

@@ -1,4 +1,4 @@
-"""What the engines share that compute every synapse in every step: random numbers, calls of some steps, sums."""
+"""Common part of the engines that compute every synapse in every step: random numbers, calls of some steps, sums."""
 
 import time
 from functools import partial
@@ -20,7 +20,7 @@ Arrays = Dict[str, np.ndarray]
 
 
 class StepRecord(NamedTuple):
-    """What is taken down of each step.
+    """Quantities recorded in each time step.
 
     Attributes
     ----------
@@ -35,15 +35,15 @@ class StepRecord(NamedTuple):
 
 
 class Loop(Protocol):
-    """The dynamics of a batch of samples, and their state. What it computes must let Ctrl-C through."""
+    """Dynamics and state of a batch of samples."""
 
     batch: int
 
     def begin(self, x: np.ndarray) -> None:
-        """Take pictures, float32 (batch, height, width, channels), and the state before the first step."""
+        """Start a batch of images, float32 (batch, height, width, channels), before the first step."""
 
     def run(self, feed: Arrays, steps: int, recorded: int) -> StepRecord:
-        """Go on.
+        """Simulate the next steps.
 
         Parameters
         ----------
@@ -51,14 +51,14 @@ class Loop(Protocol):
             For each step: the input's spikes if it is Poisson, bool; uniform random numbers of each softmax layer.
         steps : int
         recorded : int
-            The first so many samples whose every spike is returned.
+            Number of samples, from the first, whose spikes are returned.
         """
 
     def counts(self) -> Arrays:
         """Return the spikes of each population's neurons so far: float32 (batch, *shape)."""
 
     def reset_counts(self) -> None:
-        """Count from zero."""
+        """Set the counts to zero."""
 
     def readout(self) -> np.ndarray:
         """Return the output layer's accumulated input: float32 (batch, *shape)."""

@@ -16,8 +16,8 @@ from snnb.simulation.engines.event.scratch import Scratch
 from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons, Weighted
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# A population does so many steps before the next one reads its spikes, or fewer, so that Ctrl-C need not wait long for
-# the largest one: meanwhile its weights and neurons stay in the cache.
+# Steps, and at most neurons times steps, that a population does before the next one reads its spikes: meanwhile its
+# weights and neurons stay in the cache.
 TRAIN_STEPS, TRAIN_NEURONS = 100, 30_000_000
 # Bytes of the currents of the steps that are computed at a time: they stay in the second-level cache. There may be more
 # where weights take more than so many times as many.

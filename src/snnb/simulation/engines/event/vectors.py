@@ -1,8 +1,7 @@
 """A numba type for short vectors of numbers, which stay in registers.
 
 LLVM vectorises the loops that numba translates, but stores the target of a sum after each row that is added to it. With
-the functions of this file a loop states what stays in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64
-sums.
+the functions below a loop states what stays in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64 sums.
 
 A value of type `Floats(parts)` is `parts` vectors of `WIDTH` float32 numbers. Each function below writes LLVM
 instructions once for each part; see numba's low-level extension API (`numba.extending.intrinsic`) and the LLVM language
@@ -128,7 +127,7 @@ def reached(typing, values, threshold):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         bits = ir.IntType(64)(0)
         for part in range(values.parts):
-            *_, fires = _reached(builder, *args, part)
+            *_, fires = _reached(builder, args[0], args[1], part)
             of_part = builder.zext(builder.bitcast(fires, _PART), bits.type)
             bits = builder.or_(bits, builder.shl(of_part, bits.type(part * WIDTH)))
         return bits
@@ -142,7 +141,7 @@ def reset(typing, values, threshold, to_zero):  # type: ignore[no-untyped-def]
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         def of_part(part):  # type: ignore[no-untyped-def]
-            value, thresholds, fires = _reached(builder, *args[:2], part)
+            value, thresholds, fires = _reached(builder, args[0], args[1], part)
             excess = builder.fsub(value, thresholds)
             return builder.select(fires, builder.select(args[2], ir.Constant(_FLOATS, None), excess), value)
 

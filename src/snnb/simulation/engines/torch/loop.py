@@ -46,9 +46,6 @@ def batch_of(network: Network, device: str) -> int:
 class Loop:
     """The network's dynamics, see `dense.Loop`.
 
-    It computes in the thread that calls it, where Ctrl-C comes through between two operations: in a thread beside it,
-    where PyTorch's own threads wait for each other asleep, small operations take twice as long.
-
     Parameters
     ----------
     network : Network
