@@ -8,7 +8,6 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.model_files.read_model import read_model
 
-
 OTHERS = ["plain_keras24.h5", "residual_keras28.h5", "residual_keras215.h5", "plain_keras305.h5"]
 
 

@@ -17,8 +17,7 @@ from snnb.conversion.h5 import load_keras, read_architecture, save_keras
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.redirect_output import quiet
-from snnb.conversion.toolbox_config import configuration, write_changes
+from snnb.conversion.toolbox_config import configuration, quiet, write_changes
 from snnb.core.autograph import keep_in_memory
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent

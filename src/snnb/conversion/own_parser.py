@@ -12,14 +12,20 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 from tensorflow import keras
 
-from snnb.conversion.deferred import Value, Waiting, node_of, padded, scaled_units
+from snnb.conversion.deferred import DeferredLayer, Value, node_of, padded, scaled_units
 from snnb.conversion.keras_graph import read_keras_graph
-from snnb.conversion.kernel import Kernel, NotComposableError
+from snnb.conversion.kernel import (
+    Kernel,
+    NotComposableError,
+    bias_of,
+    is_biased,
+    kernels_of,
+    normalisation,
+    padding_before,
+)
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
-from snnb.conversion.linear import Linear, identity
-from snnb.conversion.own_nodes import Node, built
-from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation, padding_before
-from snnb.conversion.parsed_population import population
+from snnb.conversion.linear import Linear, Node, identity
+from snnb.conversion.parsed_population import build_parsed, population
 from snnb.conversion.unroll import unrolled_model
 
 
@@ -92,7 +98,7 @@ class _Parser:
             self._reasons.append((last.name, str(error)))
         if self._reasons:
             raise refused(self._reasons)
-        return built(output)
+        return build_parsed(output)
 
     def _value(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
         kind = type(layer).__name__
@@ -135,7 +141,7 @@ class _Parser:
 
     def _linear(self, value: Value) -> Linear:
         """Return a value as a sum of terms."""
-        if isinstance(value, Waiting):
+        if isinstance(value, DeferredLayer):
             scaled = scaled_units(value) or padded(value)
             if scaled is not None:
                 return scaled
@@ -145,7 +151,7 @@ class _Parser:
         return identity(value, self._position) if isinstance(value, Node) else value
 
     def _normalised(self, value: Value, scale: np.ndarray, shift: np.ndarray) -> Value:
-        if not isinstance(value, Waiting):
+        if not isinstance(value, DeferredLayer):
             return self._linear(value).scaled(scale, shift)
         if value.kind == "MaxPooling2D":
             negative = int((scale < 0).sum())
@@ -176,7 +182,7 @@ class _Parser:
 
     def _activated(self, value: Value, activation: str, limit: Optional[float]) -> Node:
         """Make populations of what is linear; `linear` only ends the network."""
-        if isinstance(value, Waiting):
+        if isinstance(value, DeferredLayer):
             return self._activated_before(value, activation, limit)
         if isinstance(value, Node):
             if activation == "linear" or (activation == "relu" and limit is None and value.rectified):
@@ -196,7 +202,7 @@ class _Parser:
             )
         return replace(value, inputs=(self._activated(value.inputs[0], "softmax", None),), activation="softmax")
 
-    def _activated_before(self, value: Waiting, activation: str, limit: Optional[float]) -> Node:
+    def _activated_before(self, value: DeferredLayer, activation: str, limit: Optional[float]) -> Node:
         if activation == "softmax" and not all(part.shape[-1] == np.prod(value.shape) for part in value.inputs):
             raise NotComposableError(f"softmax over what {value.kind} rearranges: put a Dense layer before it")
         if activation == "linear" and value.kind == "MaxPooling2D" and not self._rectify_linear:
@@ -221,19 +227,19 @@ class _Parser:
         elif averaging != ("Average" in kind):
             title = f"{kind}_{'x'.join(map(str, shape))}"
         pooling = "AveragePooling2D" if averaging else "MaxPooling2D"
-        waiting = Waiting(pooling, config, title, self._position, (value,), shape)
+        deferred = DeferredLayer(pooling, config, title, self._position, (value,), shape)
         if isinstance(value, Node):
-            pooled: Value = node_of(waiting, (value,))
+            pooled: Value = node_of(deferred, (value,))
         elif averaging or tuple(config["pool_size"]) == (1, 1):
-            pooled = self._averaged(waiting, value, kind)
+            pooled = self._averaged(deferred, value, kind)
         else:
-            pooled = waiting
+            pooled = deferred
         if kind != "GlobalAveragePooling2D":
             return pooled
-        flat = Waiting("Flatten", {}, "", self._position, (pooled,), tuple(layer.output_shape[1:]))
+        flat = DeferredLayer("Flatten", {}, "", self._position, (pooled,), tuple(layer.output_shape[1:]))
         return node_of(flat, (pooled,)) if isinstance(pooled, Node) else flat
 
-    def _averaged(self, pooling: Waiting, value: Value, kind: str) -> Value:
+    def _averaged(self, pooling: DeferredLayer, value: Value, kind: str) -> Value:
         """Return the mean of something linear, which is a depthwise convolution of equal weights."""
         if self._rectify_linear:
             return node_of(pooling, (self._activated(value, "linear", None),))
@@ -253,20 +259,20 @@ class _Parser:
     def _rearranged(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
         config = {key: content for key, content in layer.get_config().items() if key != "name"}
         shape = tuple(layer.output_shape[1:])
-        waiting = Waiting(type(layer).__name__, config, "", self._position, tuple(read), shape)
+        deferred = DeferredLayer(type(layer).__name__, config, "", self._position, tuple(read), shape)
         nodes = [value for value in read if isinstance(value, Node)]
-        return node_of(waiting, tuple(nodes)) if len(nodes) == len(read) else waiting
+        return node_of(deferred, tuple(nodes)) if len(nodes) == len(read) else deferred
 
 
 def _check_softmax(output: Node) -> None:
     """Refuse a softmax that more than a re-indexing follows."""
-    waiting, met = [(output, True)], set()
-    while waiting:
-        node, last = waiting.pop()
+    pending, met = [(output, True)], set()
+    while pending:
+        node, last = pending.pop()
         if node.activation == "softmax" and not last:
             raise NotComposableError("the network has a softmax inside: only the output layer may have it")
         if (id(node), last) in met:
             continue
         met.add((id(node), last))
         behind = last and node.kind in ("Flatten", "Reshape", "Activation")
-        waiting += [(source, behind) for source in node.inputs]
+        pending += [(source, behind) for source in node.inputs]

@@ -17,8 +17,7 @@ from snntoolbox.simulation.utils import is_spiking
 from tensorflow import keras
 
 from snnb.conversion.h5 import load_keras
-from snnb.conversion.redirect_output import quiet
-from snnb.conversion.toolbox_config import configuration
+from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.autograph import keep_in_memory
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
