@@ -124,7 +124,7 @@ def _channels_last(graph: Graph) -> bool:
         if names & set(node.inputs):
             if node.kind in ELEMENTWISE:
                 names.update(node.outputs)
-            elif node.kind == "Transpose" and node.integers("perm") == (0, 3, 1, 2):
+            elif node.kind == "Transpose" and node.get("perm", ()) == (0, 3, 1, 2):
                 moved = True
             else:
                 others = True
