@@ -111,7 +111,9 @@ def test_input_of_each_step_can_be_given(network, pixels):
         lambda: L.AveragePooling2D(3, strides=2, padding="same"),
         pytest.param(lambda: L.Conv2D(3, 3, strides=(2, 1), padding="same", activation="relu"), marks=pytest.mark.slow),
         pytest.param(lambda: L.Conv2D(3, 2, dilation_rate=2, activation="relu"), marks=pytest.mark.slow),
-        lambda: L.DepthwiseConv2D((2, 3), strides=2, depth_multiplier=2, activation="relu"),
+        pytest.param(
+            lambda: L.DepthwiseConv2D((2, 3), strides=2, depth_multiplier=2, activation="relu"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_layers_the_toolbox_has(build, randomise, save, pixels, tmp_path):

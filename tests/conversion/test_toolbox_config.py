@@ -13,7 +13,6 @@ from snnb.conversion.toolbox_config import configuration, defaults, write_all, w
 from snnb.core.errors import UsageError
 from snnb.core.options import validated
 from snnb.simulation.simulation_settings import SimulationSettings
-from tests.conversion.conftest import slow_except
 
 
 def _in_the_toolbox(path, dataset_path, monkeypatch):
@@ -90,7 +89,8 @@ def test_a_name_is_no_path():
         configuration("../net")
 
 
-@pytest.mark.parametrize("stride", slow_except({2}, [1, 2]))
+@pytest.mark.slow
+@pytest.mark.parametrize("stride", [1, 2])
 def test_toolbox_command_line_runs_in_a_copied_simulation_directory(stride, tmp_path, randomise, pixels):
     from tensorflow import keras
 

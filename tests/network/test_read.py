@@ -129,12 +129,6 @@ def test_arrays_of_another_type(copy, value):
     refused(copy, "layer 07Dense_4 has no kernel")
 
 
-def test_names_that_could_be_written_to_no_terminal(copy):
-    with h5py.File(str(copy), "r+") as file:
-        file.attrs["model_config"] = file.attrs["model_config"].replace(b"07Dense_4", b"07\\u001b[2J")
-    refused(copy, "which is no name")
-
-
 def test_a_model_without_neurons(tmp_path):
     source = LAYERS.Input((3, 3, 1), name="input")
     refused(save(tf.keras.Model(source, LAYERS.Flatten()(source)), tmp_path / "net_parsed.h5"), "has neurons")

@@ -1,7 +1,7 @@
 """Branches that meet: which layer each input of a layer comes from, and what cannot be converted.
 
-The weights of a layer are scaled by the factor of the layer before it. A convolution or pooling that reads two layers in
-one channel has the same weight for both, which cannot be scaled by two factors.
+The weights of a layer are scaled by the factor of the layer before it. A convolution or pooling that reads two layers
+in one channel has the same weight for both, which cannot be scaled by two factors.
 """
 
 from typing import TYPE_CHECKING, List

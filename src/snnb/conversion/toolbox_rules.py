@@ -9,9 +9,9 @@ from snnb.conversion.keras_graph import KerasGraph, KerasLayer
 from snnb.conversion.layer_rules import (
     ACTIVATIONS,
     CONVERTIBLE,
-    SKIPPED,
     POOLING,
     REINDEXING,
+    SKIPPED,
     TRAINING_ONLY,
     WEIGHTED,
     Reason,

@@ -111,7 +111,8 @@ def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
     graph = helper.make_graph(
         [node.proto], "constants", [Info(name=n) for n in constants], [Info(name=node.outputs[0])]
     )
-    return np.asarray(ReferenceEvaluator(graph, opsets={"": node.opset}).run(None, constants)[0])
+    [output] = ReferenceEvaluator(graph, opsets={"": node.opset}).run([node.outputs[0]], constants)
+    return np.asarray(output)
 
 
 def _channels_last(graph: Graph) -> bool:

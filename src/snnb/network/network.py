@@ -156,9 +156,9 @@ class Network:
         return Network(tuple(_in_memory(volume) for volume in self.volumes))
 
     def ids(self) -> Iterator[Tuple[Volume, Tuple[np.ndarray, ...]]]:
-        """Number the neurons, and yield which neurons each projection reads.
+        """Yield the ids of the neurons that each projection reads.
 
-        The input's come first, then those of the populations in network order, inside each in C order of its shape.
+        The input's neurons are numbered first, then the populations in network order, each in C order of its shape.
 
         Yields
         ------
