@@ -258,15 +258,3 @@ def test_reasons_of_kind_and_of_place_are_said_together():
         assert message.count(name) == 1
     assert "after (Conv2D), elsewhere (Conv2D): pads with zeros what" in message
     assert "before" not in message.replace("put batch", "").split("pads")[0]
-
-
-def test_a_layer_that_changes_the_number_of_axes_is_refused_by_its_name():
-    """What stands behind it is no longer looked at."""
-
-    def build(x):
-        return L.Dense(2)(L.Flatten()(L.Conv1D(3, 2, name="lines")(L.Reshape((8, 16))(x))))
-
-    with pytest.raises(InputError, match=r"lines \(Conv1D\): snnb has no conversion"):
-        check_convertible(_model(build), parser="own")
-    with pytest.raises(InputError, match=r"most \(GlobalMaxPooling2D\): snnb has no conversion"):
-        check_convertible(_model(lambda x: L.Dense(2)(L.GlobalMaxPooling2D(name="most")(x))), parser="own")
