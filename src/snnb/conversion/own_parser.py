@@ -1,6 +1,6 @@
-"""Our own parser: everything linear between two populations is composed into the layers that one population sums.
+"""The own parser: the linear operations between two populations are composed into the layers that a population sums.
 
-A relu makes a population, so do poolings and the end of the network. A sum of several terms becomes layers without
+Each relu, each pooling and the end of the network is a population. A sum of several terms becomes layers without
 activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.
 """
 
@@ -30,16 +30,16 @@ from snnb.conversion.unroll import unrolled_model
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
-    """Parse a model, or refuse it with all reasons at once.
+    """Parse a model.
 
     Parameters
     ----------
     model : keras.Model
-        The trained model, or one that is still to be trained; it is not changed.
+        The trained or untrained model; it is not changed.
     max_pool : {"error", "average", "spiking"}
         `average` replaces max pooling.
     rectify_linear : bool
-        What is linear and cannot be composed becomes a population without an activation.
+        Convert linear operations that cannot be composed to populations without an activation.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     Raises
     ------
     InputError
-        Naming the layers that cannot be converted and the reasons in one line.
+        The model cannot be converted; the message has all layers and reasons in one line.
     """
     flat = unrolled_model(model)
     reasons = own_reasons(read_keras_graph(json.loads(flat.to_json())), max_pool)
@@ -58,7 +58,7 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         if not reasons:
             raise
-        raise refused(reasons) from None  # what is behind a layer that is not understood may be anything
+        raise refused(reasons) from None  # raised behind a layer of an unknown class
 
 
 IMAGE = ("height", "width", "channels")
@@ -181,7 +181,7 @@ class _Parser:
         return Linear(terms, bias, any(part.biased for part in parts), parts[0].shape)
 
     def _activated(self, value: Value, activation: str, limit: Optional[float]) -> Node:
-        """Make populations of what is linear; `linear` only ends the network."""
+        """Return the population of a value; `linear` is for the end of the network."""
         if isinstance(value, DeferredLayer):
             return self._activated_before(value, activation, limit)
         if isinstance(value, Node):
@@ -195,7 +195,7 @@ class _Parser:
         return population(value, activation, limit, self._position)
 
     def _softmax_before(self, value: Node) -> Node:
-        """Put the softmax of a vector before what flattened it: one synapse a class, from the mean of its map."""
+        """Move the softmax of a vector before the layer that flattened it: one synapse for each class."""
         if value.kind not in ("Flatten", "Reshape") or prod(value.inputs[0].shape) != value.inputs[0].shape[-1]:
             raise NotComposableError(
                 f"softmax over {value.kind}, which has no weights of its own: put a Dense layer between the two"
@@ -240,7 +240,7 @@ class _Parser:
         return node_of(flat, (pooled,)) if isinstance(pooled, Node) else flat
 
     def _averaged(self, pooling: DeferredLayer, value: Value, kind: str) -> Value:
-        """Return the mean of something linear, which is a depthwise convolution of equal weights."""
+        """Return the mean of a linear value: a depthwise convolution of equal weights."""
         if self._rectify_linear:
             return node_of(pooling, (self._activated(value, "linear", None),))
         rows, columns = pooling.config["pool_size"]
@@ -265,7 +265,7 @@ class _Parser:
 
 
 def _check_softmax(output: Node) -> None:
-    """Refuse a softmax that more than a re-indexing follows."""
+    """Raise an error for a softmax that is followed by more than re-indexing."""
     pending, met = [(output, True)], set()
     while pending:
         node, last = pending.pop()
