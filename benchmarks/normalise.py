@@ -63,8 +63,7 @@ def _measure(network: str, who: str, samples: int) -> Dict[str, Any]:
     from snnb.conversion.conversion_settings import ConversionSettings
     from snnb.conversion.convert import to_parsed
     from snnb.conversion.normalise import measure
-    from snnb.conversion.redirect_output import quiet
-    from snnb.conversion.toolbox_config import configuration
+    from snnb.conversion.toolbox_config import configuration, quiet
 
     architecture = find(network)
     shape = architecture.spec.input_shape

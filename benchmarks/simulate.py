@@ -244,8 +244,7 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int, clock: Callabl
     from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
     from tensorflow import keras
 
-    from snnb.conversion.redirect_output import quiet
-    from snnb.conversion.toolbox_config import configuration
+    from snnb.conversion.toolbox_config import configuration, quiet
     from snnb.simulation.simulation_settings import SimulationSettings
 
     inside: List[float] = []

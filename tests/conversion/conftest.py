@@ -2,6 +2,22 @@
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+
+
+def examples(few, many):
+    """Return hypothesis settings: few examples in `make test`, whose profile is derandomised, many otherwise."""
+    number = few if settings().derandomize else many
+    return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def slow_except(fast, cases):
+    """Return test parameters, all of them marked slow but the fast ones."""
+    slow = pytest.mark.slow
+    return [
+        case if case in fast else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=slow)
+        for case in cases
+    ]
 
 
 @pytest.fixture

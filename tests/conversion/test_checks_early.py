@@ -14,6 +14,7 @@ from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError, SnnbError, VerificationError
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.supported import check_supported
+from tests.conversion.conftest import slow_except
 
 L = keras.layers
 
@@ -39,7 +40,7 @@ SIDE_BY_SIDE = {
 }
 
 
-@pytest.mark.parametrize("case", SIDE_BY_SIDE)
+@pytest.mark.parametrize("case", slow_except({"behind padding"}, SIDE_BY_SIDE))
 def test_branches_in_one_channel(case, randomise, save, pixels, tmp_path):
     model = randomise(SIDE_BY_SIDE[case]())
     with pytest.raises(InputError, match=r"^reader takes branches side by side in one channel, .*: concatenate"):
@@ -64,7 +65,7 @@ APART = {
 }
 
 
-@pytest.mark.parametrize("case", APART)
+@pytest.mark.parametrize("case", slow_except({"rows, then all to all"}, APART))
 def test_branches_that_can_be_told_apart(case, randomise, save, pixels, tmp_path):
     model = randomise(APART[case]())
     check_convertible(model, rectify_linear=True)
@@ -86,7 +87,7 @@ NO_NEURONS = {
 }
 
 
-@pytest.mark.parametrize("case", NO_NEURONS)
+@pytest.mark.parametrize("case", slow_except({"padding"}, NO_NEURONS))
 def test_an_output_without_neurons(case, randomise, tmp_path):
     """The parser takes it, the simulation does not."""
     model = randomise(ends_in(NO_NEURONS[case]))
@@ -125,34 +126,6 @@ def test_a_length_that_is_left_open():
         check_convertible(model)
     with pytest.raises(SnnbError):
         to_parsed(model, configuration("net"))
-
-
-def test_thousands_of_layers_take_no_stack():
-    entries = [{"class_name": "Dropout", "config": {"name": f"d{i}", "rate": 0.1}} for i in range(5000)]
-    dense = {"class_name": "Dense", "config": {"name": "end", "units": 3, "activation": "linear"}}
-    entries[0]["config"]["batch_input_shape"] = [None, 4]
-    with pytest.raises(InputError, match="more than 6 Dropout"):
-        check_architecture({"class_name": "Sequential", "config": {"layers": [*entries, dense]}})
-
-
-def test_ways_that_double_take_no_time():
-    def entry(kind, name, *before, **config):
-        nodes = [[[source, 0, 0, {}] for source in before]] if before else []
-        return {"class_name": kind, "config": {"name": name, **config}, "name": name, "inbound_nodes": nodes}
-
-    layers = [
-        entry("InputLayer", "both0", batch_input_shape=[None, 4]),
-        entry("Dense", "both1", "both0", activation="linear"),
-    ]
-    for k in range(1, 60):
-        layers += [entry("Flatten", f"{side}{k}", f"both{k}") for side in ("left", "right")]
-        layers += [entry("Concatenate", f"both{k + 1}", f"left{k}", f"right{k}")]
-    config = {"layers": layers, "input_layers": [["both0", 0, 0]], "output_layers": [["both60", 0, 0]]}
-    with pytest.raises(
-        InputError,
-        match=r"both60 \(Concatenate\): has no neurons, so it cannot be the output: end in Dense or a convolution$",
-    ):
-        check_architecture({"class_name": "Model", "config": config})
 
 
 def test_a_layer_with_nothing_before_it():

@@ -1,5 +1,6 @@
 """Scale factors and normalised weights against the toolbox's own, bit for bit, and against what they are for."""
 
+import itertools
 import json
 
 import numpy as np
@@ -9,9 +10,9 @@ from tensorflow import keras
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
-from snnb.conversion.redirect_output import quiet
-from snnb.conversion.toolbox_config import configuration
+from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.errors import InputError
+from tests.conversion.conftest import slow_except
 
 L = keras.layers
 
@@ -39,8 +40,10 @@ def after_concatenated_and_pooled_branches():
     return keras.Model(x, L.Dense(4, activation="softmax")(L.Flatten()(joined)))
 
 
-@pytest.mark.parametrize("schedule", [False, True])
-@pytest.mark.parametrize("percentile", [99.9, 50, 100])
+@pytest.mark.parametrize(
+    ("percentile", "schedule"),
+    slow_except([(99.9, False), (50, True)], itertools.product([99.9, 50, 100], [False, True])),
+)
 def test_equal_to_the_toolbox_to_the_last_bit(percentile, schedule, small, pixels, tmp_path):
     config = configuration(
         "net", [ConversionSettings(batch_size=25, percentile=percentile, normalization_schedule=schedule)]
@@ -88,7 +91,11 @@ def depthwise_after_branches():
 
 
 @pytest.mark.parametrize(
-    "build", [dense_after_branches, depthwise_after_branches, after_concatenated_and_pooled_branches]
+    "build",
+    slow_except(
+        [dense_after_branches],
+        [dense_after_branches, depthwise_after_branches, after_concatenated_and_pooled_branches],
+    ),
 )
 def test_every_activation_is_divided_by_its_layers_factor(build, randomise, pixels):
     """What normalisation is for (Rueckauer et al. 2017), also where the toolbox cannot do it."""

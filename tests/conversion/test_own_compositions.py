@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import convolve2d
 from tensorflow import keras
 
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
+from tests.conversion.conftest import examples
 
 L = keras.layers
-HEALTH = list(HealthCheck)
 sizes = st.integers(1, 3)
 paddings = st.sampled_from(["same", "valid"])
 pads = st.tuples(st.tuples(st.integers(0, 2), st.integers(0, 2)), st.tuples(st.integers(0, 2), st.integers(0, 2)))
@@ -50,7 +50,7 @@ def linear_layers(draw, x):
 
 
 @st.composite
-def rows_of_layers(draw):
+def sequences_of_layers(draw):
     first = L.Input((draw(st.integers(3, 9)), draw(st.integers(3, 9)), draw(st.integers(1, 2))))
     x = first
     for _ in range(draw(st.integers(2, 4))):
@@ -68,28 +68,16 @@ def _values(weight, random):
     return random.normal(0.1, 1, weight.shape) / np.sqrt(max(1, np.prod(weight.shape[:-1])))
 
 
-def _exact_or_refused(network):
+@examples(8, 300)
+@given(sequences_of_layers())
+def test_linear_layers_in_sequence_are_exact_or_refused(network):
     model, x = network
     try:
         parsed = parse_own(model, max_pool="spiking")
     except InputError:
-        return False
+        return
     expected = model.predict(x)
     np.testing.assert_allclose(parsed.predict(x), expected, rtol=1e-4, atol=1e-4 * max(1, np.abs(expected).max()))
-    return True
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=HEALTH)
-@given(rows_of_layers())
-def test_layers_in_a_row_are_exact_or_refused(network):
-    _exact_or_refused(network)
-
-
-@pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=HEALTH)
-@given(rows_of_layers())
-def test_many_more_layers_in_a_row_are_exact_or_refused(network):
-    _exact_or_refused(network)
 
 
 def _set(model, random):

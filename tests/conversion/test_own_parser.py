@@ -18,10 +18,10 @@ from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.conversion.conftest import slow_except
 
 L = keras.layers
 MOST_WEIGHTS = 2_000_000
-LARGE = {"alexnet", "squeezenet"}  # families whose models take gigabytes and minutes, as all for ImageNet
 
 
 def assert_equal(ours, theirs):
@@ -41,11 +41,7 @@ def _built(name):
     return architecture.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
 
 
-def _is_large(name):
-    return name.split("_")[0] in LARGE or find(name).spec.dataset == "imagenet"
-
-
-MODELS = [pytest.param(name, marks=pytest.mark.slow if _is_large(name) else ()) for name in names()]
+MODELS = slow_except({"mini_network", "resnet20_cifar10"}, names())
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -210,7 +206,7 @@ def test_normalisation_of_a_residual_block_by_hand(clip):
     np.testing.assert_allclose(output[:, 0], second.reshape(2, -1).sum(axis=1), rtol=1e-5)
 
 
-@pytest.mark.parametrize("clip", [None, 3.0])
+@pytest.mark.parametrize("clip", slow_except([3.0], [None, 3.0]))
 def test_rates_of_a_residual_block_approach_its_activations(clip, tmp_path):
     """The error of a rate is at most one spike for the population's own residue, and what its inputs lack before."""
     model, _ = _residual(clip)
@@ -262,15 +258,3 @@ def test_reasons_of_kind_and_of_place_are_said_together():
         assert message.count(name) == 1
     assert "after (Conv2D), elsewhere (Conv2D): pads with zeros what" in message
     assert "before" not in message.replace("put batch", "").split("pads")[0]
-
-
-def test_a_layer_that_changes_the_number_of_axes_is_refused_by_its_name():
-    """What stands behind it is no longer looked at."""
-
-    def build(x):
-        return L.Dense(2)(L.Flatten()(L.Conv1D(3, 2, name="lines")(L.Reshape((8, 16))(x))))
-
-    with pytest.raises(InputError, match=r"lines \(Conv1D\): snnb has no conversion"):
-        check_convertible(_model(build), parser="own")
-    with pytest.raises(InputError, match=r"most \(GlobalMaxPooling2D\): snnb has no conversion"):
-        check_convertible(_model(lambda x: L.Dense(2)(L.GlobalMaxPooling2D(name="most")(x))), parser="own")

@@ -15,6 +15,7 @@ from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.conversion.conftest import slow_except
 
 L = keras.layers
 CLASSES, SAMPLES, STEPS = 3, 6, 300
@@ -39,7 +40,7 @@ def _model(end, randomise):
     return randomise(keras.Model(x, end(L.Conv2D(CLASSES, 3, activation="relu")(y))))
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", slow_except({"means, flattened again"}, ENDS))
 def test_the_softmax_of_means_is_exact_and_simulated(end, randomise, tmp_path):
     model = _model(ENDS[end], randomise)
     x = np.random.default_rng(0).random((20, 6, 7, 2)).astype(np.float32)

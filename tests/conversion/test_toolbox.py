@@ -9,6 +9,7 @@ from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras
 from snnb.conversion.toolbox_simulator import run_toolbox
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.conversion.conftest import slow_except
 
 L = keras.layers
 STEPS, SPIKING = 12, ["00Conv2D_8x8x4", "01AveragePooling2D_4x4x4", "02Conv2D_2x2x6", "04Dense_10"]
@@ -39,7 +40,10 @@ def step_in_numpy(path, x, steps, threshold=1.0, reset="subtraction"):
     return [np.array(layer) for layer in spikes]
 
 
-@pytest.mark.parametrize(("threshold", "reset"), [(1.0, "subtraction"), (0.75, "subtraction"), (1.0, "zero")])
+@pytest.mark.parametrize(
+    ("threshold", "reset"),
+    slow_except([(0.75, "subtraction")], [(1.0, "subtraction"), (0.75, "subtraction"), (1.0, "zero")]),
+)
 def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, network, pixels):
     x = pixels[:20]
     run = run_toolbox(
@@ -104,10 +108,12 @@ def test_input_of_each_step_can_be_given(network, pixels):
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: L.Conv2D(3, 3, strides=(2, 1), padding="same", activation="relu"),
-        lambda: L.Conv2D(3, 2, dilation_rate=2, activation="relu"),
-        lambda: L.DepthwiseConv2D((2, 3), strides=2, depth_multiplier=2, activation="relu"),
         lambda: L.AveragePooling2D(3, strides=2, padding="same"),
+        pytest.param(lambda: L.Conv2D(3, 3, strides=(2, 1), padding="same", activation="relu"), marks=pytest.mark.slow),
+        pytest.param(lambda: L.Conv2D(3, 2, dilation_rate=2, activation="relu"), marks=pytest.mark.slow),
+        pytest.param(
+            lambda: L.DepthwiseConv2D((2, 3), strides=2, depth_multiplier=2, activation="relu"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_layers_the_toolbox_has(build, randomise, save, pixels, tmp_path):

@@ -1,8 +1,5 @@
 """The toolbox itself is the reader."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +8,6 @@ import pytest
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
 from snnb.core.errors import UsageError
-from snnb.core.options import validated
 from snnb.simulation.simulation_settings import SimulationSettings
 
 
@@ -68,74 +64,6 @@ def test_config_holds_only_what_differs_and_full_config_everything(tmp_path):
         assert "path_wd = /" not in text
 
 
-@pytest.mark.parametrize(
-    ("kind", "values", "named"),
-    [
-        (SimulationSettings, {"duration": 0}, "--duration 0"),
-        (SimulationSettings, {"batch_size": -1}, "--batch-size -1"),
-        (ConversionSettings, {"percentile": 101}, "--percentile 101"),
-        (SimulationSettings, {"threshold": float("nan")}, "--threshold nan"),
-        (SimulationSettings, {"reset": "modulo"}, "'subtraction' or 'zero'"),
-        (ConversionSettings, {"max_pool": "max"}, "'error', 'average' or 'spiking'"),
-    ],
-)
-def test_values_are_checked(kind, values, named):
-    with pytest.raises(UsageError, match=named):
-        validated(kind, values)
-
-
 def test_a_name_is_no_path():
     with pytest.raises(UsageError, match=r"'\.\./net'"):
         configuration("../net")
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-def test_toolbox_command_line_runs_in_a_copied_simulation_directory(stride, tmp_path, randomise, pixels):
-    from tensorflow import keras
-
-    from snnb.conversion.convert import convert
-    from snnb.conversion.h5 import copy_for_toolbox
-
-    model = randomise(
-        keras.Sequential(
-            [
-                keras.layers.Conv2D(3, 3, strides=stride, activation="relu", input_shape=(8, 8, 1)),
-                keras.layers.Flatten(),
-                keras.layers.Dense(2, activation="softmax"),
-            ]
-        )
-    )
-    # What stands in a copy of RUN/simulations/<stamp>, placed beside it.
-    copy = tmp_path / "simulations" / "copy"
-    dataset = tmp_path / "dataset"
-    for directory in (copy, dataset, tmp_path / "parse"):
-        directory.mkdir(parents=True)
-    for name, array in (("x_norm", pixels), ("x_test", pixels), ("y_test", np.eye(2)[np.arange(120) % 2])):
-        np.savez(dataset / f"{name}.npz", array.astype(np.float32))
-    model.save(str(copy / "net.h5"))
-    convert(
-        copy / "net.h5",
-        tmp_path / "parse",
-        name="net",
-        x_norm=pixels,
-        x_check=pixels,
-        settings=ConversionSettings(batch_size=20),
-    )
-    copy_for_toolbox(tmp_path / "parse" / "net_parsed.h5", copy / "net_parsed.h5", 30)
-    write_changes(configuration("net", [SimulationSettings(samples=90, duration=5, batch_size=30)]), copy / "config")
-
-    command = Path(sys.executable).with_name("snntoolbox")
-    run = subprocess.run(
-        [str(command), "config", "-t"],
-        cwd=copy,
-        env={**os.environ, "MPLBACKEND": "agg"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-2000:]
-    assert "on 90 test samples" in run.stdout
-    with np.load(copy / "log" / "gui" / "test" / "log_vars" / "2.npz") as last_batch:
-        np.testing.assert_array_equal(last_batch["input_image_b_l"], pixels[60:90])
-        assert last_batch["top1err_b_t"].shape == (30, 5)

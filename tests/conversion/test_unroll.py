@@ -1,5 +1,6 @@
 """Layers used twice and models inside models: the unrolled network is the same, in memory and from a file."""
 
+import itertools
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from snnb.conversion.numeric_check import reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.unroll import unrolled, unrolled_model
 from snnb.core.errors import InputError
+from tests.conversion.conftest import slow_except
 
 L = keras.layers
 
@@ -81,8 +83,10 @@ def _named_alike():
 MODELS = [_shared, _shared_with_other_sizes, _nested, _frozen, _without_shape, _two_in_two_out, _named_alike]
 
 
-@pytest.mark.parametrize("build", MODELS)
-@pytest.mark.parametrize("max_pool", ["spiking", "average"])
+FAST = [(_shared, "spiking"), (_nested, "spiking"), (_frozen, "average")]
+
+
+@pytest.mark.parametrize(("build", "max_pool"), slow_except(FAST, itertools.product(MODELS, ["spiking", "average"])))
 def test_the_parsed_model_computes_what_the_model_does(build, max_pool, randomise, tmp_path):
     model = build()
     random = np.random.default_rng(3)
@@ -133,28 +137,3 @@ def test_layers_refused_inside_a_model_are_named_with_it():
     model = keras.Sequential([inside, L.Flatten(), L.Dense(3)])
     with pytest.raises(InputError, match=r"base/bent \(Conv2D\): activation tanh"):
         check_convertible(model, parser="auto")
-
-
-def _doubling(levels):
-    """Describe models inside models, each used twice: 2**levels layers."""
-    layer = {"class_name": "ReLU", "config": {"name": "relu", "max_value": None}}
-    for level in range(levels):
-        x = {"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_input_shape": [None, 2, 2, 1]}}
-        name = layer["config"]["name"]
-        first = int(level > 0)  # Keras counts the input of a model as its use 0
-        nodes = [[["x", 0, 0, {}]], [[name, first, 0, {}]]]
-        config = {
-            "name": f"level{level}",
-            "layers": [{**x, "inbound_nodes": []}, {**layer, "name": name, "inbound_nodes": nodes}],
-            "input_layers": [["x", 0, 0]],
-            "output_layers": [[name, first + 1, 0]],
-        }
-        layer = {"class_name": "Model", "config": config}
-    return layer
-
-
-def test_models_that_multiply_are_refused_before_they_are_built():
-    with pytest.raises(InputError, match="more than 10,000 layers"):
-        check_architecture(_doubling(40), parser="own")
-    description, _ = unrolled(_doubling(6))
-    assert len(description["config"]["layers"]) == 1 + 2**6

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from snntoolbox.conversion.utils import normalize_parameters
@@ -16,11 +16,10 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
-from snnb.conversion.redirect_output import quiet
-from snnb.conversion.toolbox_config import configuration
+from snnb.conversion.toolbox_config import configuration, quiet
+from tests.conversion.conftest import examples
 
 L = keras.layers
-SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 paddings = st.sampled_from(["same", "valid"])
@@ -105,7 +104,7 @@ def networks(draw):
     return model, samples.astype(np.float32)
 
 
-@SLOW
+@examples(4, 100)
 @given(networks())
 def test_parsed_network_computes_what_the_trained_one_does(network):
     model, x = network
@@ -114,7 +113,7 @@ def test_parsed_network_computes_what_the_trained_one_does(network):
     assert check_outputs(to_parsed(model, configuration("net")), x, reference) < 1e-4
 
 
-@SLOW
+@examples(4, 100)
 @given(networks(), st.sampled_from([99.9, 99, 60]), st.booleans(), st.sampled_from([4, 7, 20]))
 def test_scale_factors_and_weights_equal_the_toolboxs_bit_for_bit(network, percentile, schedule, batch_size):
     model, x = network
@@ -149,7 +148,7 @@ def test_scale_factors_and_weights_equal_the_toolboxs_bit_for_bit(network, perce
         np.testing.assert_allclose(scaled, parsed.predict(x), rtol=1e-3, atol=1e-4)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(50, 1000)
 @given(
     st.lists(
         arrays.arrays(

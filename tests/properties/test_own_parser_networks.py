@@ -1,8 +1,7 @@
 """Random networks through our own parser: equal to the toolbox's where both can, and exact where only ours can."""
 
 import numpy as np
-import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tensorflow import keras
 
@@ -12,33 +11,19 @@ from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
+from tests.conversion.conftest import examples
 from tests.conversion.test_own_parser import assert_equal
 from tests.properties.test_conversion_networks import networks
 
 L = keras.layers
 
 
-def examples(number):
-    return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-def _check_equal(network):
+@examples(4, 100)
+@given(networks())
+def test_equals_the_toolboxs_on_random_networks(network):
     model, _ = network
     ours = parse_own(model)
     assert_equal(ours, to_parsed(model, configuration("net")))
-
-
-@examples(20)
-@given(networks())
-def test_equals_the_toolboxs_on_random_networks(network):
-    _check_equal(network)
-
-
-@pytest.mark.slow
-@examples(200)
-@given(networks())
-def test_equals_the_toolboxs_on_many_random_networks(network):
-    _check_equal(network)
 
 
 @st.composite
@@ -141,7 +126,9 @@ def _values(weight, random):
     return random.normal(0.1, 1, weight.shape) / np.sqrt(max(1, np.prod(weight.shape[:-1])))
 
 
-def _check_composed(network):
+@examples(4, 250)
+@given(linear_networks())
+def test_what_is_composed_computes_what_the_trained_network_does(network):
     model, x = network
     assert check_convertible(model, parser="own", max_pool="spiking") == "own"
     reference = reference_outputs(model, x, max_pool="spiking")
@@ -161,16 +148,3 @@ def _check_composed(network):
     scaled = parsed.predict(x) * list(factors.values())[-1]
     if not isinstance(parsed.layers[-1], (L.Flatten, L.AveragePooling2D)):
         np.testing.assert_allclose(scaled, outputs, rtol=1e-3, atol=1e-3)
-
-
-@examples(20)
-@given(linear_networks())
-def test_what_is_composed_computes_what_the_trained_network_does(network):
-    _check_composed(network)
-
-
-@pytest.mark.slow
-@examples(500)
-@given(linear_networks())
-def test_what_is_composed_of_many_random_networks_computes_what_they_do(network):
-    _check_composed(network)

@@ -1,1 +1,1 @@
-"""From a trained Keras model to a parsed, verified and normalised one; the only room that imports the toolbox."""
+"""Trained Keras model to parsed, verified and normalised network; the only package that imports snntoolbox."""

@@ -1,7 +1,7 @@
 """Branches that meet: which layer each input of a layer comes from, and what cannot be converted.
 
-The weights of a layer are scaled by the factor of the layer before it. A convolution or a pooling that reads neurons of
-two layers in one channel has one weight for both, which no scaling makes right.
+The weights of a layer are scaled by the factor of the layer before it. A convolution or pooling that reads two layers
+in one channel has the same weight for both, which cannot be scaled by two factors.
 """
 
 from typing import TYPE_CHECKING, List
@@ -13,7 +13,7 @@ from snnb.core.errors import InputError
 if TYPE_CHECKING:
     from tensorflow import keras
 
-# Layers that leave every value at its place.
+# Layers that do not move values.
 IN_PLACE = {"Activation", "ActivityRegularization", "BatchNormalization", "Dropout", "GaussianNoise", "ReLU"}
 
 
@@ -51,7 +51,15 @@ def check_branches(model: "keras.Model") -> None:
 
 
 def reindexed(layer: "keras.layers.Layer", origins: List[np.ndarray]) -> np.ndarray:
-    """Return what a layer without weights makes of numbers in place of its inputs; padding is 0."""
+    """Apply a layer without weights to numbers that label its inputs; padding is 0.
+
+    Parameters
+    ----------
+    layer : keras.layers.Layer
+        A layer that only moves values.
+    origins : list of ndarray of float32
+        A label for each element of its inputs, without the batch axis.
+    """
     batches = [origin[np.newaxis] for origin in origins]
     numbers: np.ndarray = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
     return numbers
@@ -63,7 +71,7 @@ def origin_of_channels(name: str, origin: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     name : str
-        The layer that reads the channels, for the message.
+        Name of the layer that reads the channels, for the message.
     origin : np.ndarray
         Number of the layer that each value comes from, `(height, width, channels)`; 0 is padding.
 

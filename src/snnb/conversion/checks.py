@@ -1,4 +1,4 @@
-"""Refuse what cannot be converted before any work is done, name the layers and the reasons, and choose the parser."""
+"""Check that a model can be converted, and choose the parser."""
 
 import json
 from typing import TYPE_CHECKING, Dict
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def check_convertible(
     model: "keras.Model", *, max_pool: str = "error", rectify_linear: bool = False, parser: Parser = "toolbox"
 ) -> Parser:
-    """Refuse a model in memory that cannot be converted, whatever its weights are.
+    """Check that a model in memory can be converted, with any weights.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def check_convertible(
     Returns
     -------
     {"toolbox", "own"}
-        The parser that takes the model.
+        The parser to use.
 
     Raises
     ------
@@ -60,24 +60,24 @@ def check_architecture(
     rectify_linear: bool = False,
     parser: Parser = "toolbox",
 ) -> Parser:
-    """Refuse a model that cannot be converted, without building it.
+    """Check that a model can be converted, without building it.
 
     Parameters
     ----------
     description : dict
-        What `h5.read_architecture` returns. No layer of it is built: a Lambda layer would run code.
+        Return value of `h5.read_architecture`. No layer is built, since a Lambda layer would run code.
     max_pool : {"error", "average", "spiking"}
         `error` refuses max pooling, `average` replaces it, `spiking` keeps it.
     rectify_linear : bool
         Accept hidden layers without an activation, though spikes rectify them.
     parser : {"auto", "toolbox", "own"}
-        `auto` is the toolbox's where it takes the model, else our own. That refuses here what is not even loaded, and
-        says all other reasons at once when it parses.
+        `auto` is the toolbox's if it can convert the model, else the own parser. For the own parser only the layer
+        classes are checked here; `parse_own` checks the rest.
 
     Returns
     -------
     {"toolbox", "own"}
-        The parser that takes the model.
+        The parser to use.
 
     Raises
     ------

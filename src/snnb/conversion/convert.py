@@ -1,9 +1,9 @@
-"""From a trained model to a parsed, verified and normalised one, through the toolbox's parser or our own."""
+"""Convert a trained model to a parsed, verified and normalised one, with the toolbox's parser or the own parser."""
 
 import json
 import logging
 from configparser import ConfigParser
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
@@ -17,20 +17,19 @@ from snnb.conversion.h5 import load_keras, read_architecture, save_keras
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.redirect_output import quiet
-from snnb.conversion.toolbox_config import configuration, write_changes
+from snnb.conversion.toolbox_config import configuration, quiet, write_changes
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 
-MORE_WEIGHTS = 1.5  # times those of the trained model: a warning says so
+MORE_WEIGHTS = 1.5  # warn if the parsed model has this many times the weights of the trained model
 DEFAULT_SETTINGS = ConversionSettings()
 
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """What the conversion found.
+    """Result of a conversion.
 
     Attributes
     ----------
@@ -40,14 +39,14 @@ class ConversionResult:
     samples_verified, samples_normalised : int
         Samples that the two models were compared on, and samples that the activations were measured on.
     scale_factors : dict of str to float
-        λ of the input and of each layer with weights; of a population that several layers make up, under the name of
-        the last of them.
+        Scale factor λ of the input and of each layer with weights; a population that consists of several layers has
+        the name of the last one.
     negative_shares : dict of str to float
         Of layers without an activation, the share of activations below zero, which spikes cannot represent.
     warnings : list of str
-        What a person should know, one line each.
+        Messages for the user, one line each.
     parser : {"toolbox", "own"}
-        Whose parser it was.
+        The parser used.
     """
 
     largest_difference: float
@@ -76,7 +75,7 @@ def convert(
     model_path : Path
         The trained model, a Keras h5 file.
     target : Path
-        An existing folder.
+        An existing directory.
     name : str
         Name of the model.
     x_norm : np.ndarray
@@ -93,7 +92,7 @@ def convert(
     InputError
         The file holds no model, or one that cannot be converted; or the samples do not fit the model.
     VerificationError
-        The parsed model computes something else than the trained one.
+        The outputs of the parsed and the trained model differ.
     """
     description = read_architecture(model_path)
     max_pool, rectify_linear = settings.max_pool, settings.rectify_linear
@@ -113,7 +112,7 @@ def convert(
         x_check,
         reference,
         parser=parser,
-        # Loaded again: the toolbox's parser has edited the graph of the one that is there.
+        # Load the model again, since the toolbox's parser has edited its graph.
         exact=lambda: reference_outputs(load_keras(model_path), x_check, max_pool=max_pool, in_float64=True),
     )
     activity = measure(
@@ -129,14 +128,24 @@ def convert(
     save_keras(parsed, target / f"{name}_parsed.h5", f"{name}_parsed")
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
-    result = _result(parsed, activity, factors, largest_difference, len(reference), len(x_norm), settings.batch_size)
-    warnings = [*result.warnings, *_own_warnings(trained, parsed, settings)]
+    warnings = [
+        *_activity_warnings(activity, parsed, len(x_norm), settings),
+        *_model_warnings(trained, parsed, settings),
+    ]
     if largest_difference > permitted(reference):
         warnings.append(
             f"the parsed and the trained model differ by up to {largest_difference:.3g} in float32, by rounding only: "
             "in float64 they agree"
         )
-    return replace(result, parser=parser, warnings=warnings)
+    return ConversionResult(
+        largest_difference=largest_difference,
+        samples_verified=len(reference),
+        samples_normalised=len(x_norm) - len(x_norm) % settings.batch_size,
+        scale_factors=factors,
+        negative_shares={layer: activity.negative_shares[layer] for layer in linear_ends(parsed)},
+        warnings=warnings,
+        parser=parser,
+    )
 
 
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
@@ -178,8 +187,21 @@ class _FreeBatchParser(ModelParser):
         return (None, *self.get_input_shape())
 
 
-def _own_warnings(trained: keras.Model, parsed: keras.Model, settings: ConversionSettings) -> Iterator[str]:
-    """Say what composing costs, and what an option had no effect on."""
+def _activity_warnings(
+    activity: Activity, parsed: keras.Model, samples: int, settings: ConversionSettings
+) -> Iterator[str]:
+    for layer in activity.silent:
+        yield f"{layer} is never active on the normalisation samples: scale factor 1"
+    for layer in linear_ends(parsed):
+        if activity.negative_shares[layer] > 0:
+            share = f"{activity.negative_shares[layer]:.1%}"
+            yield f"{layer} has no activation: spikes rectify the {share} of its values that are negative"
+    rest = samples % settings.batch_size
+    if rest:
+        yield f"the last {rest} of {samples} normalisation samples do not fill a batch: not used"
+
+
+def _model_warnings(trained: keras.Model, parsed: keras.Model, settings: ConversionSettings) -> Iterator[str]:
     before, after = trained.count_params(), parsed.count_params()
     if after > MORE_WEIGHTS * before:
         yield (
@@ -199,33 +221,3 @@ def _check_samples(model: keras.Model, x_norm: np.ndarray, x_check: np.ndarray) 
                 f"samples for the {what} have the shape {x.shape[1:]}, the model takes {model.input_shape[1:]}: "
                 "prepare the data set that the model was trained on"
             )
-
-
-def _result(
-    parsed: keras.Model,
-    activity: Activity,
-    factors: Dict[str, float],
-    largest_difference: float,
-    verified: int,
-    samples: int,
-    batch_size: int,
-) -> ConversionResult:
-    negative_shares = {name: activity.negative_shares[name] for name in linear_ends(parsed)}
-    rest = samples % batch_size
-    warnings = [f"{layer} is never active on the normalisation samples: scale factor 1" for layer in activity.silent]
-    warnings += [
-        f"{layer} has no activation: spikes rectify the {share:.1%} of its values that are negative"
-        for layer, share in negative_shares.items()
-        if share > 0
-    ]
-    if rest:
-        warnings.append(f"the last {rest} of {samples} normalisation samples do not fill a batch: not used")
-    return ConversionResult(
-        largest_difference=largest_difference,
-        samples_verified=verified,
-        samples_normalised=samples - rest,
-        scale_factors=factors,
-        negative_shares=negative_shares,
-        warnings=warnings,
-        parser="toolbox",
-    )

@@ -1,4 +1,4 @@
-"""Layers without neurons behind something linear: a relu is pulled before them, and some are composed."""
+"""Deferred layers: layers without neurons that read a linear value, converted when the next activation is known."""
 
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple, Union
@@ -6,14 +6,13 @@ from typing import Dict, Optional, Tuple, Union
 import numpy as np
 
 from snnb.conversion.kernel import IDENTITY, Kernel
-from snnb.conversion.linear import Linear, Term
-from snnb.conversion.own_nodes import Node
+from snnb.conversion.linear import Linear, Node, Term
 from snnb.io.text import JsonValue
 
 
 @dataclass(frozen=True, eq=False)
-class Waiting:
-    """A layer behind something linear that a relu commutes with: the relu is pulled before it.
+class DeferredLayer:
+    """A layer that reads a linear value and commutes with relu: a relu behind it is moved before it.
 
     Attributes
     ----------
@@ -24,13 +23,13 @@ class Waiting:
     title : str
         See `Node`.
     position : int
-        Where it stands in the trained model.
-    inputs : tuple
-        What it reads.
+        Its index in the trained model.
+    inputs : tuple of Value
+        The values that it reads.
     shape : tuple of int
-        Without the batch axis.
+        Shape of its output without the batch axis.
     outside : ndarray of float64, shape (channels,), or None
-        Of a zero padding that a batch normalisation was pulled before: what stands in the place of zeros.
+        For zero padding before which a batch normalisation was moved: the values that replace the zeros.
     """
 
     kind: str
@@ -42,11 +41,21 @@ class Waiting:
     outside: Optional[np.ndarray] = None
 
 
-Value = Union[Node, Linear, Waiting]
+Value = Union[Node, Linear, DeferredLayer]
 
 
-def node_of(value: Waiting, inputs: Tuple[Node, ...], activation: str = "linear") -> Node:
-    """Return the layer of the parsed model, behind other layers of it."""
+def node_of(value: DeferredLayer, inputs: Tuple[Node, ...], activation: str = "linear") -> Node:
+    """Return the layer of the parsed model.
+
+    Parameters
+    ----------
+    value : DeferredLayer
+        The layer.
+    inputs : tuple of Node
+        The layers of the parsed model that it reads.
+    activation : {"linear", "softmax"}
+        Activation that its inputs end in.
+    """
     return Node(
         value.kind,
         value.shape,
@@ -60,14 +69,14 @@ def node_of(value: Waiting, inputs: Tuple[Node, ...], activation: str = "linear"
 
 
 def padded(value: Value) -> Optional[Linear]:
-    """Return zeros around a sum without bias as a sum; None for anything else.
+    """Return zero padding of a sum without bias as a sum; None for any other value.
 
     Raises
     ------
     NotComposableError
-        Its kernels would see a part of their input there.
+        Its kernels would see a part of their input in the padding.
     """
-    if not isinstance(value, Waiting) or value.kind != "ZeroPadding2D" or value.outside is not None:
+    if not isinstance(value, DeferredLayer) or value.kind != "ZeroPadding2D" or value.outside is not None:
         return None
     [inside] = value.inputs
     inside = padded(inside) or inside
@@ -80,8 +89,8 @@ def padded(value: Value) -> Optional[Linear]:
 
 
 def scaled_units(value: Value) -> Optional[Linear]:
-    """Return re-indexed volumes whose elements are scaled and shifted, as one axis of units; None for anything else."""
-    if not isinstance(value, Waiting) or value.kind not in ("Flatten", "Reshape", "Concatenate"):
+    """Return flattened layers whose elements are scaled and shifted, as a linear value; None for any other value."""
+    if not isinstance(value, DeferredLayer) or value.kind not in ("Flatten", "Reshape", "Concatenate"):
         return None
     if len(value.shape) > 1:
         return None
@@ -97,8 +106,8 @@ def scaled_units(value: Value) -> Optional[Linear]:
 
 
 def _spread(value: Value) -> Optional[Tuple[Node, np.ndarray, np.ndarray]]:
-    """Return a volume, and by what each of its elements is multiplied and shifted; None for anything else."""
-    if isinstance(value, Waiting):
+    """Return a layer, and scale and shift of each of its elements; None for any other value."""
+    if isinstance(value, DeferredLayer):
         value = scaled_units(value) or value
     if isinstance(value, Node):
         return value, np.ones(value.shape), np.zeros(value.shape)

@@ -1,8 +1,8 @@
-"""Keras h5 files: checked before they are loaded, and written so that equal models give equal bytes."""
+"""Read Keras h5 files, and write them so that equal models give equal bytes."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, cast
+from typing import TYPE_CHECKING, Dict
 
 import h5py
 import numpy as np
@@ -20,7 +20,7 @@ RETRAIN = "train it again or give the file of a whole model (`model.save`)"
 
 
 def read_architecture(path: Path) -> Dict[str, JsonValue]:
-    """Read a model's architecture as Keras wrote it (`class_name`, `config`), without building or running the model.
+    """Read a model's architecture as Keras wrote it (`class_name`, `config`), without building the model.
 
     Parameters
     ----------
@@ -35,40 +35,19 @@ def read_architecture(path: Path) -> Dict[str, JsonValue]:
     Raises
     ------
     InputError
-        The file is missing, cut off, no HDF5 file, has data in another file, or holds no model.
+        The file is missing or damaged, or holds no model.
     """
     with reading(path, RETRAIN) as file:
         architecture = json_attribute(file, "model_config", path, RETRAIN)
     if architecture is None:
         raise InputError(f"{path}: holds no model architecture, perhaps only weights: {RETRAIN}")
-    if not _is_architecture(architecture):
+    if not isinstance(architecture, dict):
         raise InputError(f"{path}: the attribute model_config is not a Keras model's: {RETRAIN}")
-    return cast(Dict[str, JsonValue], architecture)
-
-
-def _is_architecture(value: JsonValue) -> bool:
-    """Whether it describes layers that each have a class and, in their configuration, a name."""
-    config = value.get("config") if isinstance(value, dict) else None
-    layers = config.get("layers") if isinstance(config, dict) else None
-    return isinstance(layers, list) and bool(layers) and all(_is_layer(entry) for entry in layers)
-
-
-def _is_layer(entry: JsonValue) -> bool:
-    if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
-        return False
-    inbound = entry.get("inbound_nodes", [])
-    return (
-        isinstance(entry.get("class_name"), str)
-        and isinstance(entry["config"].get("name"), str)
-        and isinstance(inbound, list)
-        and all(
-            isinstance(node, list) and all(isinstance(source, list) and source for source in node) for node in inbound
-        )
-    )
+    return architecture
 
 
 def load_keras(path: Path) -> "keras.Model":
-    """Load a model for inference. Nothing in the file can run code, see `snnb.io.keras_file`.
+    """Load a model of Keras's own layers for inference, see `snnb.io.keras_file`.
 
     Raises
     ------
@@ -83,15 +62,23 @@ def load_keras(path: Path) -> "keras.Model":
 
 
 def save_keras(model: "keras.Model", path: Path, name: str) -> None:
-    """Save a model as h5 with nothing in it that depends on the time or on other models of the process.
+    """Save a model as h5, without anything that depends on the time or on other models of the process.
 
     Keras numbers models and weights by how many of a kind the process has made, and HDF5 adds a time to each array.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+    path : Path
+        The file to write.
+    name : str
+        Name of the model in the file.
 
     Raises
     ------
     InputError
-        Keras cannot save the model because of its layers' names: `a` and `a/a`, since HDF5 takes `/` for a group in a
-        group.
+        Names of layers collide in HDF5, where `/` separates groups: `a` and `a/a`.
     """
     with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
         try:
@@ -114,25 +101,29 @@ def save_keras(model: "keras.Model", path: Path, name: str) -> None:
 
 
 def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
-    """Copy a parsed model so that the toolbox's own command line can simulate it.
+    """Copy a parsed model so that the toolbox's command line can simulate it.
 
-    The copy states a batch size, as a model of the toolbox's own parser does: the toolbox fails over an open batch
-    dimension when it counts the synapses of a convolution with a stride, and when it logs spikes.
+    The copy has a fixed batch size, as a model of the toolbox's parser: without it, the toolbox fails when it counts
+    the synapses of a strided convolution, and when it logs spikes.
+
+    Parameters
+    ----------
+    parsed, target : Path
+        The parsed model, and the file to write.
+    batch_size : int
+        Samples per batch.
     """
     architecture = read_architecture(parsed)
     copy_file(parsed, target)
-    try:
-        architecture["config"]["layers"][0]["config"]["batch_input_shape"][0] = batch_size
-    except (KeyError, TypeError, IndexError):
-        raise InputError(f"{parsed}: its input lacks a shape: write it again with `snnb parse`") from None
+    architecture["config"]["layers"][0]["config"]["batch_input_shape"][0] = batch_size
     with h5py.File(target, "r+") as file:
         file.attrs["model_config"] = json.dumps(architecture).encode()
 
 
 def _write_weights(layer: "keras.layers.Layer", target: h5py.Group) -> None:
-    """Write a layer's arrays as `<layer>/<array>`, without the number Keras adds to a name it has met before.
+    """Write a layer's arrays as `<layer>/<array>`, without the number Keras adds to a name that was used before.
 
-    A model inside the model has several arrays of one name: there, their place in Keras's order comes between.
+    A nested model has several arrays of one name: their index in Keras's order is inserted.
     """
     variables = [*layer.trainable_weights, *layer.non_trainable_weights]  # the order in which Keras reads them
     lasts = [variable.name.rsplit("/", 1)[-1] for variable in variables]

@@ -1,16 +1,30 @@
-"""The graph of a Keras model's layers, read from its architecture without building it."""
+"""The graph of a Keras model's layers, from its description without building it."""
 
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from typing import Dict, List, Optional, Tuple
 
-from snnb.conversion.unroll import is_flat, unrolled
+from snnb.conversion.unroll import as_list, is_flat, unrolled
 from snnb.core.errors import InputError
 from snnb.io.text import JsonValue
 
 
 @dataclass
 class KerasLayer:
-    """A layer as Keras writes it, its neighbours, and the number of axes of its output without the batch axis."""
+    """A layer of a Keras model.
+
+    Attributes
+    ----------
+    name, kind : str
+        Its name and Keras class.
+    config : dict
+        Keras's configuration.
+    nodes : int
+        How many times it is used.
+    inbound, outbound : list of KerasLayer
+        The layers that it reads, at its first use, and those that read it.
+    rank : int or None
+        Number of axes of its output without the batch axis, if known.
+    """
 
     name: str
     kind: str
@@ -23,7 +37,7 @@ class KerasLayer:
 
 @dataclass(frozen=True)
 class KerasGraph:
-    """A model's layers in network order, the first of which may be an `InputLayer`."""
+    """A model's layers in network order, its input and output layers, and the input shape without the batch axis."""
 
     layers: List[KerasLayer]
     inputs: List[KerasLayer]
@@ -37,19 +51,14 @@ def read_keras_graph(description: Dict[str, JsonValue], *, unroll: bool = False)
     Parameters
     ----------
     description : dict
-        What `h5.read_architecture` returns, or the parsed JSON of a model's `to_json`.
+        Return value of `h5.read_architecture`, or the parsed JSON of a model's `to_json`.
     unroll : bool
-        Give a layer for each use of a layer, and the layers of models inside the model.
-
-    Returns
-    -------
-    KerasGraph
-        Its layers, connected.
+        Return a layer for each use of a layer, and the layers of nested models.
 
     Raises
     ------
     InputError
-        The description is neither that of a functional model nor that of a Sequential one.
+        The description is not that of a functional or Sequential model.
     """
     try:
         if unroll and not is_flat(description):
@@ -61,77 +70,45 @@ def read_keras_graph(description: Dict[str, JsonValue], *, unroll: bool = False)
 
 
 def _sequential(description: Dict[str, JsonValue]) -> KerasGraph:
-    layers = [_layer(entry) for entry in description["config"]["layers"]]
-    if layers[0].kind != "InputLayer":
-        shape = layers[0].config.get("batch_input_shape")
-        layers.insert(0, KerasLayer(f"{layers[0].name}_input", "InputLayer", {"batch_input_shape": shape}))
-    for before, after in zip(layers, layers[1:]):
-        _connect(before, after)
-    return _with_ranks(layers, [layers[0].name], [layers[-1].name])
+    entries = list(description["config"]["layers"])
+    if entries[0]["class_name"] != "InputLayer":
+        config = entries[0]["config"]
+        config = {"name": f"{config['name']}_input", "batch_input_shape": config.get("batch_input_shape")}
+        entries.insert(0, {"class_name": "InputLayer", "config": config})
+    layers: List[KerasLayer] = []
+    for entry in entries:
+        layers.append(_layer(entry, layers[-1:]))
+    return _graph(layers, layers[:1], layers[-1:])
 
 
 def _functional(description: Dict[str, JsonValue]) -> KerasGraph:
     config = description["config"]
-    layers = [_layer(entry) for entry in config["layers"]]
-    by_name = {layer.name: layer for layer in layers}
-    for entry, layer in zip(config["layers"], layers):
+    layers: Dict[str, KerasLayer] = {}
+    for entry in config["layers"]:
+        sources = [layers[source[0]] for node in entry["inbound_nodes"][:1] for source in node]
+        layer = layers[entry["config"]["name"]] = _layer(entry, sources)
         layer.nodes = len(entry["inbound_nodes"])
-        for connection in entry["inbound_nodes"][:1]:
-            for source in connection:
-                _connect(by_name[source[0]], layer)
-    inputs, outputs = ([entry[0] for entry in _as_list(config[key])] for key in ("input_layers", "output_layers"))
-    return _with_ranks(layers, inputs, outputs)
+    ends = ([layers[entry[0]] for entry in as_list(config[key])] for key in ("input_layers", "output_layers"))
+    return _graph(list(layers.values()), *ends)
 
 
-def _layer(entry: Dict[str, JsonValue]) -> KerasLayer:
-    name, kind = entry["config"]["name"], entry["class_name"]
-    if not isinstance(name, str) or not isinstance(kind, str):
-        raise TypeError("a layer's name and class are text")
-    return KerasLayer(name, kind, entry["config"])
+def _layer(entry: Dict[str, JsonValue], inbound: List[KerasLayer]) -> KerasLayer:
+    config = entry["config"]
+    layer = KerasLayer(str(config["name"]), str(entry["class_name"]), config, inbound=inbound)
+    for before in inbound:
+        before.outbound.append(layer)
+    if layer.kind == "InputLayer":
+        shape = config.get("batch_input_shape")
+        layer.rank = None if shape is None else len(shape) - 1
+    elif not inbound:
+        raise ValueError("a layer has no input")
+    elif layer.kind == "Reshape":
+        layer.rank = len(config["target_shape"])
+    else:
+        layer.rank = 1 if layer.kind == "Flatten" or layer.kind.startswith("Global") else inbound[0].rank
+    return layer
 
 
-def _connect(before: KerasLayer, after: KerasLayer) -> None:
-    before.outbound.append(after)
-    after.inbound.append(before)
-
-
-def _as_list(entries: List[JsonValue]) -> List[JsonValue]:
-    """Keras writes a single input as `[name, node, tensor]`, several as a list of these."""
-    return [entries] if isinstance(entries[0], str) else entries
-
-
-def _with_ranks(layers: List[KerasLayer], inputs: List[str], outputs: List[str]) -> KerasGraph:
-    by_name = {layer.name: layer for layer in layers}
-    shape = by_name[inputs[0]].config.get("batch_input_shape")
-    for layer in _in_order(layers):
-        if not layer.inbound and layer.kind != "InputLayer":
-            raise ValueError("a layer has no input")
-        if layer.kind == "InputLayer":
-            shape_here = layer.config.get("batch_input_shape")
-            layer.rank = None if shape_here is None else len(shape_here) - 1
-        elif layer.kind == "Reshape":
-            layer.rank = len(layer.config["target_shape"])
-        elif layer.kind == "Flatten" or layer.kind.startswith("Global"):
-            layer.rank = 1
-        else:
-            layer.rank = layer.inbound[0].rank
-    return KerasGraph(
-        layers=layers,
-        inputs=[by_name[name] for name in inputs],
-        outputs=[by_name[name] for name in outputs],
-        input_shape=None if shape is None else tuple(shape[1:]),
-    )
-
-
-def _in_order(layers: List[KerasLayer]) -> Iterator[KerasLayer]:
-    """Yield the layers, each after all layers that it takes its input from."""
-    seen: Set[str] = set()
-    waiting = list(layers)
-    while waiting:
-        ready = [layer for layer in waiting if all(before.name in seen for before in layer.inbound)]
-        if not ready:
-            raise ValueError("layers form a loop")
-        for layer in ready:
-            seen.add(layer.name)
-            waiting.remove(layer)
-            yield layer
+def _graph(layers: List[KerasLayer], inputs: List[KerasLayer], outputs: List[KerasLayer]) -> KerasGraph:
+    shape = inputs[0].config.get("batch_input_shape")
+    return KerasGraph(layers, inputs, outputs, None if shape is None else tuple(shape[1:]))

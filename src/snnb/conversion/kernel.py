@@ -1,16 +1,19 @@
-"""A linear operation between two volumes, without its bias, and two of them in a row as one.
+"""Kernels: the linear operation of a layer without its bias, and the composition of two in sequence.
 
-Kernels are composed where that is exact at every position, borders included.
+Two kernels are composed if the result is exact at every position, borders included.
 """
 
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from math import gcd
-from typing import Dict, Tuple
+from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from snnb.io.text import JsonValue
+
+if TYPE_CHECKING:
+    from tensorflow import keras
 
 IDENTITY = "identity"
 Pair = Tuple[int, int]
@@ -18,7 +21,7 @@ Shape = Tuple[int, ...]
 
 
 class NotComposableError(Exception):
-    """Two layers in a row have no exact common kernel; the message is the reason for a person."""
+    """Two layers in sequence have no exact common kernel; the message is the reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +33,17 @@ class Kernel:
     kind : {"Conv2D", "DepthwiseConv2D", "Dense", "identity"}
         The Keras class; `identity` multiplies each channel by a number.
     weights : np.ndarray
-        float32, as Keras keeps them; of `identity`, `(channels,)`.
+        float32, in Keras's shape; of `identity`, `(channels,)`.
+    position : int
+        Index of its layer in the trained model, for the order and the names of the parsed layers.
     strides, dilation : tuple of two int
+        Along height and width.
     before : tuple of two int
         Rows of zeros above its input, columns of zeros left of it. Those behind follow from the sizes.
     padding : {"valid", "same"}
-        What the layer that it comes from calls its padding.
+        Padding of its layer.
     config : dict
-        Keras's configuration of that layer.
-    position : int
-        Where that layer stands in the trained model, for the order and the names of the parsed layers.
+        Keras's configuration of its layer.
     """
 
     kind: str
@@ -63,25 +67,39 @@ class Kernel:
         return int(shape[-1] * shape[-2]) if self.kind == "DepthwiseConv2D" else int(shape[-1])
 
     def reach(self, axis: int, outputs: int) -> Pair:
-        """Return the first and the last position that so many outputs read along an axis; zeros stand outside."""
+        """Return the first and the last position that the first `outputs` outputs read along an axis.
+
+        Parameters
+        ----------
+        axis : int
+            0 for rows, 1 for columns.
+        outputs : int
+            Number of outputs. Positions outside the input are padding.
+        """
         first = -self.before[axis]
         return first, first + (outputs - 1) * self.strides[axis] + (self.size[axis] - 1) * self.dilation[axis]
 
     def pads(self, read: Shape, written: Shape) -> bool:
-        """Tell whether it reads zeros around its input; shapes of input and output, without the batch axis."""
+        """Return whether it reads zeros around its input.
+
+        Parameters
+        ----------
+        read, written : tuple of int
+            Shapes of input and output without the batch axis.
+        """
         if len(written) < 3:
             return False
         reaches = [self.reach(axis, written[axis]) for axis in (0, 1)]
         return any(first < 0 or last >= read[axis] for axis, (first, last) in enumerate(reaches))
 
     def scaled(self, scale: np.ndarray) -> "Kernel":
-        """Multiply output channels by numbers, `(channels,)`."""
+        """Multiply the output channels by factors of shape `(channels,)`."""
         if self.kind == "DepthwiseConv2D":
             scale = scale.reshape(self.weights.shape[-2:])
         return replace(self, weights=(self.weights * scale).astype(np.float32))
 
     def of_constant(self, values: np.ndarray) -> np.ndarray:
-        """Apply it to an image that is the same at every position: float64, `(channels,)` to `(channels,)`."""
+        """Apply it to an image of equal pixels: float64 `(channels,)` to float64 `(filters,)`."""
         weights = self.weights.astype(np.float64)
         if self.kind == IDENTITY:
             return np.asarray(weights * values)
@@ -94,7 +112,15 @@ class Kernel:
 
 
 def window(read: int, size: int, stride: int, dilation: int, padding: str) -> Pair:
-    """Return how many zeros TensorFlow puts before an axis, and the number of outputs, `valid` or `same`."""
+    """Return how many zeros TensorFlow pads before an axis, and the number of outputs.
+
+    Parameters
+    ----------
+    read, size, stride, dilation : int
+        Length of the axis, and size, stride and dilation of the kernel along it.
+    padding : {"valid", "same"}
+        Keras's padding.
+    """
     extent = (size - 1) * dilation + 1
     if padding == "valid":
         return 0, (read - extent) // stride + 1
@@ -103,18 +129,19 @@ def window(read: int, size: int, stride: int, dilation: int, padding: str) -> Pa
 
 
 def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written: Shape) -> Kernel:
-    """Return the kernel that does what two do in a row.
+    """Return the kernel that is equal to two in sequence.
 
     Parameters
     ----------
     first, second : Kernel
+        The kernels, in order.
     read, between, written : tuple of int
-        Shapes of what the first one reads, what it gives, and what the second one gives.
+        Shapes of the input of the first, the output of the first, and the output of the second.
 
     Raises
     ------
     NotComposableError
-        There is none of the kinds that are supported, or it would not be exact at the borders.
+        No supported kind of kernel is equal to them, or not at the borders.
     """
     if second.kind == IDENTITY:
         return replace(first.scaled(second.weights), position=second.position)
@@ -148,7 +175,7 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
 
 
 def _weights(first: Kernel, second: Kernel) -> Tuple[np.ndarray, Pair]:
-    """Return the weights of two convolutions in a row, and the dilation."""
+    """Return the weights of two convolutions in sequence, and the dilation."""
     if second.size == (1, 1):
         return _before_pointwise(first, second).astype(np.float32), first.dilation
     places = [_places(first, second, axis) for axis in (0, 1)]
@@ -166,7 +193,7 @@ def _weights(first: Kernel, second: Kernel) -> Tuple[np.ndarray, Pair]:
 
 
 def _places(first: Kernel, second: Kernel, axis: int) -> Tuple[np.ndarray, int]:
-    """Return which tap of the composed kernel two taps meet at, `(first, second)`, and its dilation."""
+    """Return the tap of the composed kernel for each pair of taps, `(first, second)`, and its dilation."""
     ours = np.arange(first.size[axis]) * first.dilation[axis]
     theirs = np.arange(second.size[axis]) * (second.dilation[axis] * first.strides[axis])
     places = ours[:, np.newaxis] + theirs
@@ -190,7 +217,7 @@ def _before_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
         if first.kind == "Conv2D":
             return np.asarray(before @ behind)
         return np.einsum("hwcm,cmg->hwcg", before, behind.reshape(channels, filters, -1))
-    # Depthwise: each channel becomes as many as the multiplier says, beside one another.
+    # Depthwise: each channel becomes `multiplier` adjacent channels.
     if first.kind == "DepthwiseConv2D":
         behind = behind.reshape(channels, filters, -1)
     return (before[..., np.newaxis] * behind).reshape(rows, columns, channels, -1)
@@ -210,3 +237,69 @@ def _behind_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
     if second.kind == "Conv2D":
         return np.asarray(before @ behind)
     return np.einsum("cf,hwfm->hwcfm", before, behind).reshape(rows, columns, len(before), channels * filters)
+
+
+def kernels_of(layer: "keras.layers.Layer", position: int) -> List[Kernel]:
+    """Return the kernels of a layer with weights: one, or two for a separable convolution.
+
+    Parameters
+    ----------
+    layer : keras.layers.Layer
+        The trained layer.
+    position : int
+        Its index in the trained model.
+    """
+    kind, config = type(layer).__name__, layer.get_config()
+    if kind == "Dense":
+        return [Kernel("Dense", layer.get_weights()[0], position, config=config)]
+    strides, dilation = (_pair(config[key]) for key in ("strides", "dilation_rate"))
+    padding = str(config["padding"])
+    first, *others = layer.get_weights()
+    before = padding_before(layer.input_shape[1:], first.shape[:2], strides, dilation, padding)
+    if kind != "SeparableConv2D":
+        return [Kernel(kind, first, position, strides, dilation, before, padding, config)]
+    depthwise = Kernel("DepthwiseConv2D", first, position, strides, dilation, before, padding)
+    return [depthwise, Kernel("Conv2D", others[0], position)]
+
+
+def padding_before(shape: Shape, size: Pair, strides: Pair, dilation: Pair, padding: str) -> Pair:
+    """Return the rows of zeros that TensorFlow pads above an image, and the columns left of it.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the image.
+    size, strides, dilation : tuple of two int
+        Of the window.
+    padding : {"valid", "same"}
+        Keras's padding.
+    """
+    rows, columns = (window(shape[i], size[i], strides[i], dilation[i], padding)[0] for i in (0, 1))
+    return rows, columns
+
+
+def _pair(values: Sequence[int]) -> Tuple[int, int]:
+    first, second = values
+    return int(first), int(second)
+
+
+def bias_of(layer: "keras.layers.Layer") -> np.ndarray:
+    """Return the bias of a layer with weights, zeros if it has none: float64 `(channels,)`."""
+    if layer.use_bias:
+        return np.asarray(layer.get_weights()[-1].astype(np.float64))
+    return np.zeros(layer.output_shape[-1])
+
+
+def is_biased(layer: "keras.layers.Layer") -> bool:
+    """Return whether a layer has a bias, of any value."""
+    return bool(layer.use_bias)
+
+
+def normalisation(layer: "keras.layers.Layer") -> Tuple[np.ndarray, np.ndarray]:
+    """Return scale and shift of batch normalisation: float64 `(channels,)` each."""
+    mean, variance = (variable.numpy().astype(np.float64) for variable in (layer.moving_mean, layer.moving_variance))
+    scale = 1 / np.sqrt(variance + layer.epsilon)
+    if layer.scale:
+        scale = scale * layer.gamma.numpy()
+    shift = -mean * scale
+    return scale, shift + layer.beta.numpy() if layer.center else shift

@@ -1,4 +1,4 @@
-"""What can be converted by its kind and its configuration alone, for both parsers; how refusals are put in words."""
+"""Which layers both parsers can convert by class and configuration, and the message that lists the reasons."""
 
 from typing import Dict, Iterator, List, Tuple
 
@@ -17,19 +17,19 @@ OTHER_ACTIVATIONS = {"LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Softmax"}
 MERGING = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Dot"}
 
 
-# What our own parser takes beside these.
+# Layers that only the own parser converts.
 OWN_TRAINING_ONLY = TRAINING_ONLY | {"SpatialDropout2D", "GaussianDropout", "AlphaDropout"}
 OWN_WEIGHTED = WEIGHTED | {"SeparableConv2D"}
 OWN_CONVERTIBLE = CONVERTIBLE | OWN_TRAINING_ONLY | OWN_WEIGHTED | {"Add"}
 
-PASSED_OVER = ACTIVATIONS | TRAINING_ONLY | {"BatchNormalization"}
+SKIPPED = ACTIVATIONS | TRAINING_ONLY | {"BatchNormalization"}
 NAMES_AT_MOST = 5  # of layers refused for the same reason
 
 Reason = Tuple[str, str]  # layer and reason
 
 
 def refused(reasons: List[Reason]) -> InputError:
-    """Return the error that says all reasons in one line, each once for all the layers that it concerns."""
+    """Return the error that lists all reasons in one line, each once with the layers that it concerns."""
     layers: Dict[str, List[str]] = {}
     for name, reason in reasons:
         layers.setdefault(reason, []).append(name)
@@ -43,7 +43,7 @@ def _joined(names: List[str]) -> str:
 
 
 def of_the_model(graph: KerasGraph) -> Iterator[Reason]:
-    """Return reasons that lie in the model's inputs and outputs."""
+    """Yield reasons that concern the inputs and outputs of the model."""
     if len(graph.inputs) != 1:
         yield "model", f"has {len(graph.inputs)} inputs, one is needed"
     if len(graph.outputs) != 1:
@@ -56,14 +56,24 @@ def of_the_model(graph: KerasGraph) -> Iterator[Reason]:
     last = graph.outputs[0]
     if last.kind in CONVERTIBLE and last.rank not in (1, None):
         yield last.name, "the output has several axes, but one value for each class is needed: end in Flatten or Dense"
-    while last.kind in PASSED_OVER | {"Flatten", "Reshape"}:
+    while last.kind in SKIPPED | {"Flatten", "Reshape"}:
         last = last.inbound[0]
     if last.kind in REINDEXING:
         yield f"{last.name} ({last.kind})", "has no neurons, so it cannot be the output: end in Dense or a convolution"
 
 
 def of_a_layer(layer: KerasLayer, max_pool: str, *, own: bool = False) -> Iterator[str]:
-    """Return reasons that lie in the layer alone; `own` for our own parser."""
+    """Yield reasons that concern the layer alone.
+
+    Parameters
+    ----------
+    layer : KerasLayer
+        The layer.
+    max_pool : {"error", "average", "spiking"}
+        See `checks.check_architecture`.
+    own : bool
+        Whether for the own parser; else for the toolbox's.
+    """
     config = layer.config
     if layer.kind not in (OWN_CONVERTIBLE if own else CONVERTIBLE):
         yield _why_not_convertible(layer.kind, own)
@@ -104,7 +114,15 @@ def _why_not_convertible(kind: str, own: bool) -> str:
 
 
 def own_reasons(graph: KerasGraph, max_pool: str) -> List[Reason]:
-    """Return what our own parser cannot convert by its kind, in a graph whose layers are used once each."""
+    """Return the layers that the own parser cannot convert, by class and configuration.
+
+    Parameters
+    ----------
+    graph : KerasGraph
+        The model, each layer of which is used once.
+    max_pool : {"error", "average", "spiking"}
+        See `checks.check_architecture`.
+    """
     reasons = list(of_the_model(graph))
     for layer in graph.layers:
         reasons += [(label(layer.name, layer.kind), reason) for reason in of_a_layer(layer, max_pool, own=True)]
@@ -117,5 +135,11 @@ def own_reasons(graph: KerasGraph, max_pool: str) -> List[Reason]:
 
 
 def label(name: str, kind: str) -> str:
-    """Return what a refusal calls a layer."""
+    """Return the name of a layer in messages.
+
+    Parameters
+    ----------
+    name, kind : str
+        Its name and Keras class.
+    """
     return f"{name} ({kind})"

@@ -1,8 +1,8 @@
 """Weight normalisation: scale each layer by a percentile of its activations, so that rates stay below one.
 
 Rueckauer et al. 2017 (Front. Neurosci. 11:682), section 2.2.2: with λ the percentile of a layer's activations, weights
-become w · λ(l−1) / λ(l) and biases b / λ(l). The factors are those of snntoolbox 0.5, to the last bit, without its
-keeping every activation in memory and on disk.
+become w · λ(l−1) / λ(l) and biases b / λ(l). The factors are equal to those of snntoolbox 0.5 to the last bit,
+but activations are not kept in memory or on disk.
 """
 
 import math
@@ -24,7 +24,7 @@ PARTS = {"Add", "Activation", "ReLU"}
 
 @dataclass(frozen=True)
 class Activity:
-    """Activations of the layers with weights on the samples for the normalisation, by layer in network order.
+    """Activations of the layers with weights on the normalisation samples, by layer in network order.
 
     Attributes
     ----------
@@ -42,11 +42,18 @@ class Activity:
 
 
 class Tail:
-    """The largest of very many values, as many as an upper percentile can depend on.
+    """Percentile of the nonzero values of a stream, of which only the largest are kept.
 
     A percentile p of n values interpolates between the order statistics floor and floor + 1 of (n − 1) p / 100: only
-    the largest (n − 1) (1 − p / 100) + 2 of them matter. n counts the values that are not zero, which is known only at
-    the end, but not more than `total`.
+    the largest (n − 1) (1 − p / 100) + 2 of them matter. n is the number of nonzero values, at
+    most `total`.
+
+    Parameters
+    ----------
+    total : int
+        Number of values, zeros included.
+    percentile : float
+        The percentile, from 0 to 100.
     """
 
     def __init__(self, total: int, percentile: float) -> None:
@@ -62,12 +69,10 @@ class Tail:
         values = values.ravel()
         self.seen += values.size
         active = values != 0
-        self.nonzero += int(
-            np.count_nonzero(active)
-        )  # counting truth values is twenty times as fast as counting floats
+        self.nonzero += int(np.count_nonzero(active))  # twenty times as fast as counting nonzero floats
         self.negative += int(np.count_nonzero(values < 0))
         self._pending.append(values[(values > self._floor) & active])
-        # The cost of selecting grows with all values held, so it is done only when their number has doubled.
+        # Selecting costs time in proportion to all values held: wait until their number has doubled.
         if sum(part.size for part in self._pending) > max(self.keep, 2**18):
             self._select()
 
@@ -172,7 +177,7 @@ def _ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:
 
 
 def _activation(layer: keras.layers.Layer) -> str:
-    """Return Keras's name of the activation of a population's last layer."""
+    """Return the activation of a population's last layer, by Keras's name."""
     kind = type(layer).__name__
     return {"Add": "linear", "ReLU": "relu"}.get(kind) or str(layer.activation.__name__)
 
@@ -188,9 +193,16 @@ def _limit(layer: keras.layers.Layer) -> Optional[float]:
 
 
 def scale_factors(model: keras.Model, percentiles: Dict[str, float], *, exact_clip: bool = False) -> Dict[str, float]:
-    """Return the factor λ of the input (1) and of each layer with weights: its percentile, but 1 for a softmax layer.
+    """Return the scale factor λ of the input (1) and of each layer with weights (its percentile; 1 for softmax).
 
-    With `exact_clip`, that of a clipped relu (ReLU6) is where it clips: it then fires at every step from there on.
+    Parameters
+    ----------
+    model : keras.Model
+        The parsed model.
+    percentiles : dict of str to float
+        Percentile of the activations of each layer, see `Activity`.
+    exact_clip : bool
+        Use `max_value` as the factor of a clipped relu (ReLU6), which then fires at every step where it clips.
 
     Raises
     ------
@@ -211,9 +223,16 @@ def scale_factors(model: keras.Model, percentiles: Dict[str, float], *, exact_cl
 def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
     """Scale the weights and biases of the model in place.
 
-    To find which layer each input of a layer comes from, the numbers of layers run through the layers that only
-    re-index, in place of activations. So each weight is scaled by the factor of its own presynaptic neuron, also where
-    several branches are concatenated and flattened, which the toolbox cannot do.
+    Each weight is scaled by the factor of its presynaptic neuron, also where several branches are concatenated and
+    flattened, which the toolbox cannot do. To find the layer of each neuron, the layers that only re-index are applied
+    to labels in place of activations.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The parsed model.
+    factors : dict of str to float
+        Return value of `scale_factors`.
 
     Raises
     ------
@@ -221,7 +240,7 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
         A convolution or a pooling shares its weights among neurons of branches with different factors.
     """
     names = list(factors)
-    # Number 0 stands for padding, whose factor is not used.
+    # Label 0 is padding, whose factor is not used.
     numbered = np.array([1.0, *factors.values()])
     origins: Dict[str, np.ndarray] = {}
     ends = _ends(model)

@@ -1,4 +1,4 @@
-"""Check in numbers that the parsed model computes what the trained one does."""
+"""Compare the outputs of the parsed model with those of the trained model."""
 
 import json
 from typing import Callable, Optional
@@ -16,9 +16,8 @@ TOLERANCE = 1e-3
 def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str, in_float64: bool = False) -> np.ndarray:
     """Return the outputs of the trained model on the first samples.
 
-    Call it before parsing, since the toolbox's parser edits the graph of the model that it reads. Where max pooling is
-    replaced by average pooling, the parsed model cannot agree with the trained one. The reference is then a copy of the
-    trained model with the same replacement, so that everything else is still verified.
+    Call it before parsing, since the toolbox's parser edits the graph of the model that it reads. If max pooling is
+    replaced by average pooling, the reference is a copy of the trained model with the same replacement.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str, in_
     x : np.ndarray
         Samples, float32 `(samples, ...)`; the first 100 are used.
     max_pool : {"error", "average", "spiking"}
-        What parsing does about max pooling.
+        See `checks.check_architecture`.
     in_float64 : bool
         Whether to compute in float64, from the same weights.
 
@@ -59,22 +58,22 @@ def check_outputs(
 ) -> float:
     """Compare the parsed model, before its normalisation, with the trained one.
 
-    Both compute in float32, where a deep network can differ from itself by more than is permitted. Whether that is the
-    reason shows in float64: there the parsed model may differ from the trained one by what is permitted, or by as much
-    as the trained model itself differs from float32 to float64.
+    In float32, rounding alone can exceed the permitted difference in a deep network. Then both models are compared in
+    float64, where they may differ by the permitted difference, or by the rounding error of the trained model, the
+    difference of its outputs in float32 and float64.
 
     Parameters
     ----------
     parsed : keras.Model
         The parsed model.
     x : np.ndarray
-        The samples that `reference_outputs` was called with.
+        The argument of `reference_outputs`.
     reference : np.ndarray
-        What `reference_outputs` returned.
+        Return value of `reference_outputs`.
     parser : {"toolbox", "own"}
-        Whose parser it was, for the message.
+        The parser, for the message.
     exact : callable, optional
-        Returns `reference_outputs` in float64; called where the outputs in float32 differ by more than is permitted.
+        Return `reference_outputs` in float64; called if the outputs in float32 differ by more than is permitted.
 
     Returns
     -------
@@ -84,7 +83,7 @@ def check_outputs(
     Raises
     ------
     VerificationError
-        The difference is above what is `permitted`, and float32 is not the reason; or an output is not finite.
+        The difference exceeds the permitted one, and not by rounding; or an output is not finite.
     """
     advice = _ADVICE[parser]
     outputs = parsed.predict(x[:SAMPLES])

@@ -1,6 +1,6 @@
-"""Our own parser: everything linear between two populations is composed into the layers that one population sums.
+"""The own parser: the linear operations between two populations are composed into the layers that a population sums.
 
-A relu makes a population, so do poolings and the end of the network. A sum of several terms becomes layers without
+Each relu, each pooling and the end of the network is a population. A sum of several terms becomes layers without
 activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.
 """
 
@@ -12,28 +12,34 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 from tensorflow import keras
 
-from snnb.conversion.deferred import Value, Waiting, node_of, padded, scaled_units
+from snnb.conversion.deferred import DeferredLayer, Value, node_of, padded, scaled_units
 from snnb.conversion.keras_graph import read_keras_graph
-from snnb.conversion.kernel import Kernel, NotComposableError
+from snnb.conversion.kernel import (
+    Kernel,
+    NotComposableError,
+    bias_of,
+    is_biased,
+    kernels_of,
+    normalisation,
+    padding_before,
+)
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
-from snnb.conversion.linear import Linear, identity
-from snnb.conversion.own_nodes import Node, built
-from snnb.conversion.own_weights import bias_of, is_biased, kernels_of, normalisation, padding_before
-from snnb.conversion.parsed_population import population
+from snnb.conversion.linear import Linear, Node, identity
+from snnb.conversion.parsed_population import build_parsed, population
 from snnb.conversion.unroll import unrolled_model
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
-    """Parse a model, or refuse it with all reasons at once.
+    """Parse a model.
 
     Parameters
     ----------
     model : keras.Model
-        The trained model, or one that is still to be trained; it is not changed.
+        The trained or untrained model; it is not changed.
     max_pool : {"error", "average", "spiking"}
         `average` replaces max pooling.
     rectify_linear : bool
-        What is linear and cannot be composed becomes a population without an activation.
+        Convert linear operations that cannot be composed to populations without an activation.
 
     Returns
     -------
@@ -43,7 +49,7 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     Raises
     ------
     InputError
-        Naming the layers that cannot be converted and the reasons in one line.
+        The model cannot be converted; the message has all layers and reasons in one line.
     """
     flat = unrolled_model(model)
     reasons = own_reasons(read_keras_graph(json.loads(flat.to_json())), max_pool)
@@ -52,7 +58,7 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         if not reasons:
             raise
-        raise refused(reasons) from None  # what is behind a layer that is not understood may be anything
+        raise refused(reasons) from None  # raised behind a layer of an unknown class
 
 
 IMAGE = ("height", "width", "channels")
@@ -92,7 +98,7 @@ class _Parser:
             self._reasons.append((last.name, str(error)))
         if self._reasons:
             raise refused(self._reasons)
-        return built(output)
+        return build_parsed(output)
 
     def _value(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
         kind = type(layer).__name__
@@ -135,7 +141,7 @@ class _Parser:
 
     def _linear(self, value: Value) -> Linear:
         """Return a value as a sum of terms."""
-        if isinstance(value, Waiting):
+        if isinstance(value, DeferredLayer):
             scaled = scaled_units(value) or padded(value)
             if scaled is not None:
                 return scaled
@@ -145,7 +151,7 @@ class _Parser:
         return identity(value, self._position) if isinstance(value, Node) else value
 
     def _normalised(self, value: Value, scale: np.ndarray, shift: np.ndarray) -> Value:
-        if not isinstance(value, Waiting):
+        if not isinstance(value, DeferredLayer):
             return self._linear(value).scaled(scale, shift)
         if value.kind == "MaxPooling2D":
             negative = int((scale < 0).sum())
@@ -175,8 +181,8 @@ class _Parser:
         return Linear(terms, bias, any(part.biased for part in parts), parts[0].shape)
 
     def _activated(self, value: Value, activation: str, limit: Optional[float]) -> Node:
-        """Make populations of what is linear; `linear` only ends the network."""
-        if isinstance(value, Waiting):
+        """Return the population of a value; `linear` is for the end of the network."""
+        if isinstance(value, DeferredLayer):
             return self._activated_before(value, activation, limit)
         if isinstance(value, Node):
             if activation == "linear" or (activation == "relu" and limit is None and value.rectified):
@@ -189,14 +195,14 @@ class _Parser:
         return population(value, activation, limit, self._position)
 
     def _softmax_before(self, value: Node) -> Node:
-        """Put the softmax of a vector before what flattened it: one synapse a class, from the mean of its map."""
+        """Move the softmax of a vector before the layer that flattened it: one synapse for each class."""
         if value.kind not in ("Flatten", "Reshape") or prod(value.inputs[0].shape) != value.inputs[0].shape[-1]:
             raise NotComposableError(
                 f"softmax over {value.kind}, which has no weights of its own: put a Dense layer between the two"
             )
         return replace(value, inputs=(self._activated(value.inputs[0], "softmax", None),), activation="softmax")
 
-    def _activated_before(self, value: Waiting, activation: str, limit: Optional[float]) -> Node:
+    def _activated_before(self, value: DeferredLayer, activation: str, limit: Optional[float]) -> Node:
         if activation == "softmax" and not all(part.shape[-1] == np.prod(value.shape) for part in value.inputs):
             raise NotComposableError(f"softmax over what {value.kind} rearranges: put a Dense layer before it")
         if activation == "linear" and value.kind == "MaxPooling2D" and not self._rectify_linear:
@@ -221,20 +227,20 @@ class _Parser:
         elif averaging != ("Average" in kind):
             title = f"{kind}_{'x'.join(map(str, shape))}"
         pooling = "AveragePooling2D" if averaging else "MaxPooling2D"
-        waiting = Waiting(pooling, config, title, self._position, (value,), shape)
+        deferred = DeferredLayer(pooling, config, title, self._position, (value,), shape)
         if isinstance(value, Node):
-            pooled: Value = node_of(waiting, (value,))
+            pooled: Value = node_of(deferred, (value,))
         elif averaging or tuple(config["pool_size"]) == (1, 1):
-            pooled = self._averaged(waiting, value, kind)
+            pooled = self._averaged(deferred, value, kind)
         else:
-            pooled = waiting
+            pooled = deferred
         if kind != "GlobalAveragePooling2D":
             return pooled
-        flat = Waiting("Flatten", {}, "", self._position, (pooled,), tuple(layer.output_shape[1:]))
+        flat = DeferredLayer("Flatten", {}, "", self._position, (pooled,), tuple(layer.output_shape[1:]))
         return node_of(flat, (pooled,)) if isinstance(pooled, Node) else flat
 
-    def _averaged(self, pooling: Waiting, value: Value, kind: str) -> Value:
-        """Return the mean of something linear, which is a depthwise convolution of equal weights."""
+    def _averaged(self, pooling: DeferredLayer, value: Value, kind: str) -> Value:
+        """Return the mean of a linear value: a depthwise convolution of equal weights."""
         if self._rectify_linear:
             return node_of(pooling, (self._activated(value, "linear", None),))
         rows, columns = pooling.config["pool_size"]
@@ -253,20 +259,20 @@ class _Parser:
     def _rearranged(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
         config = {key: content for key, content in layer.get_config().items() if key != "name"}
         shape = tuple(layer.output_shape[1:])
-        waiting = Waiting(type(layer).__name__, config, "", self._position, tuple(read), shape)
+        deferred = DeferredLayer(type(layer).__name__, config, "", self._position, tuple(read), shape)
         nodes = [value for value in read if isinstance(value, Node)]
-        return node_of(waiting, tuple(nodes)) if len(nodes) == len(read) else waiting
+        return node_of(deferred, tuple(nodes)) if len(nodes) == len(read) else deferred
 
 
 def _check_softmax(output: Node) -> None:
-    """Refuse a softmax that more than a re-indexing follows."""
-    waiting, met = [(output, True)], set()
-    while waiting:
-        node, last = waiting.pop()
+    """Raise an error for a softmax that is followed by more than re-indexing."""
+    pending, met = [(output, True)], set()
+    while pending:
+        node, last = pending.pop()
         if node.activation == "softmax" and not last:
             raise NotComposableError("the network has a softmax inside: only the output layer may have it")
         if (id(node), last) in met:
             continue
         met.add((id(node), last))
         behind = last and node.kind in ("Flatten", "Reshape", "Activation")
-        waiting += [(source, behind) for source in node.inputs]
+        pending += [(source, behind) for source in node.inputs]

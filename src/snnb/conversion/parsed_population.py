@@ -1,15 +1,16 @@
-"""A population of the parsed model: the layers that something linear and its activation become."""
+"""Build the parsed model: the layers that a linear value and its activation become, and the Keras model of them."""
 
+import heapq
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
+from tensorflow import keras
 
 from snnb.conversion.kernel import IDENTITY, Kernel, NotComposableError, Shape, window
-from snnb.conversion.linear import Linear, Term
-from snnb.conversion.own_nodes import Node
+from snnb.conversion.linear import Linear, Node, Term
 from snnb.io.text import JsonValue
 
-# What a parsed layer does not take over from the trained one.
+# Keys of a trained layer's configuration that its parsed layer does not have.
 DROPPED = {"name", "activation", "use_bias"}
 
 
@@ -19,17 +20,18 @@ def population(value: Linear, activation: str, limit: Optional[float], position:
     Parameters
     ----------
     value : Linear
-        Its current.
+        Its input current.
     activation : {"relu", "softmax", "linear"}
+        Its activation.
     limit : float or None
-        Where its activations are clipped.
+        Value at which its activations are clipped.
     position : int
-        Where the activation stands in the trained model.
+        Index of the activation among the trained layers.
 
     Raises
     ------
     NotComposableError
-        A term needs a kind of layer that there is none of.
+        Keras has no layer for a term.
     """
     single = len(value.terms) == 1
     own = activation if single and limit is None else "linear"
@@ -55,7 +57,7 @@ def population(value: Linear, activation: str, limit: Optional[float], position:
 
 
 def _placed(term: Term, written: Shape) -> Tuple[Term, str]:
-    """Say where a kernel lies in Keras's words, `valid` or `same`; where neither does, a layer pads before it."""
+    """Return a term with Keras's padding, `valid` or `same`; if neither fits, with a padding layer before it."""
     kernel, read = term.kernel, term.source.shape
     if kernel.weights.ndim < 4:
         return term, "valid"
@@ -67,7 +69,6 @@ def _placed(term: Term, written: Shape) -> Tuple[Term, str]:
     behind = [max(kernel.reach(axis, written[axis])[1] + 1 - read[axis], 0) for axis in (0, 1)]
     pads = tuple(zip(kernel.before, behind))
     shape = (*(length + sum(pad) for length, pad in zip(read, pads)), read[-1])
-    # It stands where the kernel does, so that the layers keep their order.
     padded = Node(
         "ZeroPadding2D",
         shape,
@@ -82,7 +83,7 @@ def _placed(term: Term, written: Shape) -> Tuple[Term, str]:
 def _layer(kernel: Kernel, padding: str, rank: int) -> Tuple[str, Dict[str, JsonValue], np.ndarray]:
     """Return the Keras class, the configuration and the weights of a term."""
     if kernel.kind == "Dense":
-        return "Dense", {**_kept(kernel), "units": kernel.outputs}, kernel.weights
+        return "Dense", {**_shared_config(kernel), "units": kernel.outputs}, kernel.weights
     if kernel.kind == IDENTITY:
         if rank != 3:
             raise NotComposableError(
@@ -97,7 +98,7 @@ def _layer(kernel: Kernel, padding: str, rank: int) -> Tuple[str, Dict[str, Json
             "computes only where they are equal: use equal strides, or put a relu before"
         )
     config = {
-        **_kept(kernel),
+        **_shared_config(kernel),
         "kernel_size": (rows, columns),
         "strides": kernel.strides,
         "padding": padding,
@@ -107,5 +108,53 @@ def _layer(kernel: Kernel, padding: str, rank: int) -> Tuple[str, Dict[str, Json
     return kernel.kind, config, kernel.weights
 
 
-def _kept(kernel: Kernel) -> Dict[str, JsonValue]:
+def _shared_config(kernel: Kernel) -> Dict[str, JsonValue]:
     return {key: value for key, value in kernel.config.items() if key not in DROPPED}
+
+
+def _in_order(output: Node) -> List[Node]:
+    """Return the nodes that an output depends on: topological order, ties as in the trained model."""
+    readers: Dict[int, List[Node]] = {}
+    missing: Dict[int, int] = {}
+    numbers: Dict[int, int] = {}
+    pending, ready = [output], []
+    while pending:
+        node = pending.pop()
+        if id(node) in missing:
+            continue
+        missing[id(node)] = len(node.inputs)
+        for source in node.inputs:
+            readers.setdefault(id(source), []).append(node)
+            pending.append(source)
+        if not node.inputs:
+            ready.append((node.position, 0, id(node), node))
+    found: List[Node] = []
+    while ready:
+        *_, node = heapq.heappop(ready)
+        found.append(node)
+        for reader in readers.get(id(node), []):
+            missing[id(reader)] -= 1
+            if missing[id(reader)] == 0:
+                numbers[id(reader)] = len(numbers) + 1
+                heapq.heappush(ready, (reader.position, numbers[id(reader)], id(reader), reader))
+    return found
+
+
+def build_parsed(output: Node) -> keras.Model:
+    """Build the Keras model that ends in a node; its layers have the toolbox's names, `NNKind_shape`."""
+    tensors = {}
+    for number, node in enumerate(_in_order(output), -1):
+        if not node.inputs:
+            first = tensors[id(node)] = keras.layers.Input(node.shape, name="input")
+            continue
+        read = [tensors[id(source)] for source in node.inputs]
+        title = node.title or f"{node.kind}_{'x'.join(map(str, node.shape))}"
+        config = {**node.config, "name": f"{number:02d}{title}"}
+        if node.weights:
+            config["weights"] = list(node.weights)
+        layer = getattr(keras.layers, node.kind)(**config)
+        tensors[id(node)] = layer(read if len(read) > 1 or node.kind in ("Add", "Concatenate") else read[0])
+    model = keras.Model(first, tensors[id(output)])
+    # Compiled as by the toolbox, so that the same network gives the same file.
+    model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
+    return model

@@ -1,17 +1,22 @@
-"""The toolbox's configuration: typed and checked options become the toolbox's own ini format.
+"""The toolbox's configuration: options as the toolbox's ini format; and its output as log messages.
 
-The toolbox keeps untyped strings and passes some of them through `eval`. Here an option states beside its type which
-parameter of the toolbox it is (`snnb.core.options.ToolboxKey`), and nothing that is read back is evaluated.
+The annotation `snnb.core.options.ToolboxKey` of an option names the toolbox's parameter.
 """
 
+import contextlib
 import importlib.util
+import io
+import logging
 import re
+import warnings
 from configparser import ConfigParser
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from snnb.core.errors import InputError, UsageError, how_to_install
 from snnb.core.options import Options, toolbox_keys
+
+log = logging.getLogger(__name__)
 
 
 def defaults() -> ConfigParser:
@@ -31,23 +36,23 @@ def defaults() -> ConfigParser:
 
 
 def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: str = "../../dataset") -> ConfigParser:
-    """Return every parameter of the toolbox in force; no path among them is absolute.
+    """Return every parameter of the toolbox in force; all paths are relative.
 
     Parameters
     ----------
     name : str
         Name of the model: `name.h5` is the trained model, `name_parsed.h5` the parsed one.
     options : sequence of Options
-        Their fields with a `ToolboxKey` are set. The later options win. All other parameters keep the toolbox's
-        defaults.
+        Fields with a `ToolboxKey` set its parameter; later options override earlier ones. All other parameters have
+        the toolbox's defaults.
     dataset_path : str
-        Folder of the data set, relative to the folder that the toolbox is started in. The default fits
-        RUN/simulations/STAMP, and a copy of that placed beside it.
+        Directory of the data set, relative to the working directory of the toolbox. The default fits
+        RUN/simulations/STAMP and a copy of it in RUN/simulations.
 
     Raises
     ------
     UsageError
-        The name has characters that the toolbox could take for more than a name.
+        The name has characters other than letters, digits, "_", "-" and ".".
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UsageError(f"model name {name!r}: use letters, digits, '_', '-' and '.' only")
@@ -65,7 +70,15 @@ def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: s
 
 
 def write_changes(parameters: ConfigParser, path: Path) -> None:
-    """Write the parameters that differ from the toolbox's defaults; its own `update_setup` loads them."""
+    """Write the parameters that differ from the toolbox's defaults; the toolbox's `update_setup` loads them.
+
+    Parameters
+    ----------
+    parameters : ConfigParser
+        All parameters, see `configuration`.
+    path : Path
+        The file to write.
+    """
     usual, changed = defaults(), _parser()
     for section in parameters.sections():
         values = {k: v for k, v in parameters.items(section, raw=True) if v != usual.get(section, k, raw=True)}
@@ -75,7 +88,15 @@ def write_changes(parameters: ConfigParser, path: Path) -> None:
 
 
 def write_all(parameters: ConfigParser, path: Path) -> None:
-    """Write every parameter; the toolbox's own `update_setup` loads them too."""
+    """Write every parameter; the toolbox's `update_setup` loads them too.
+
+    Parameters
+    ----------
+    parameters : ConfigParser
+        All parameters, see `configuration`.
+    path : Path
+        The file to write.
+    """
     with path.open("w") as file:
         parameters.write(file)
 
@@ -89,3 +110,19 @@ def _parser() -> ConfigParser:
 def _text(value: object) -> str:
     """Write a value so that it is read back exactly; a whole number is written as the toolbox writes it."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Send what the toolbox prints to the log, since stdout carries results, and hide its deprecation warnings."""
+    from tensorflow.python.util import deprecation
+
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), warnings.catch_warnings(), deprecation.silence():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        for line in filter(str.strip, printed.getvalue().replace("\r", "\n").split("\n")):
+            log.debug("%s", line)

@@ -1,6 +1,6 @@
-"""What only snntoolbox 0.5's own parser refuses or would turn into another network without a message.
+"""Models on which the parser of snntoolbox 0.5 fails, or that it silently converts to another network.
 
-The rules look at the layers around a layer, because that parser does.
+The rules look at the layers around a layer, as that parser does.
 """
 
 from typing import Iterator, List, Optional
@@ -9,39 +9,48 @@ from snnb.conversion.keras_graph import KerasGraph, KerasLayer
 from snnb.conversion.layer_rules import (
     ACTIVATIONS,
     CONVERTIBLE,
-    PASSED_OVER,
     POOLING,
     REINDEXING,
+    SKIPPED,
     TRAINING_ONLY,
     WEIGHTED,
     Reason,
+    label,
     of_a_layer,
     of_the_model,
 )
 
-# How many layers in a row the parser skips on its way from a layer back to the one before it, at most.
-PARSER_PASSES_OVER = 6
-# How many layers behind a layer with weights the parser looks for its activation.
-PARSER_LOOKS_AHEAD = 3
+# Most consecutive layers that the parser skips between a layer and its predecessor.
+MOST_SKIPPED = 6
+# Number of layers behind a layer with weights among which the parser finds its activation.
+ACTIVATION_WITHIN = 3
 
 
 def toolbox_reasons(graph: KerasGraph, max_pool: str, rectify_linear: bool) -> List[Reason]:
-    """Return why snntoolbox's parser cannot convert a model."""
+    """Return why the toolbox's parser cannot convert a model.
+
+    Parameters
+    ----------
+    graph : KerasGraph
+        The model.
+    max_pool, rectify_linear
+        See `checks.check_architecture`.
+    """
     reasons = list(of_the_model(graph))
     for layer in graph.layers:
-        reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in of_a_layer(layer, max_pool)]
-    # The checks below look at neighbouring layers, which is of no use as long as a layer is not understood.
+        reasons += [(label(layer.name, layer.kind), reason) for reason in of_a_layer(layer, max_pool)]
+    # Rules for neighbouring layers need layers of known classes.
     if all(layer.kind in CONVERTIBLE for layer in graph.layers):
         for layer in graph.layers:
             found = _of_its_place(layer, graph, max_pool, rectify_linear)
-            reasons += [(f"{layer.name} ({layer.kind})", reason) for reason in found]
+            reasons += [(label(layer.name, layer.kind), reason) for reason in found]
     return reasons
 
 
 def _of_its_place(layer: KerasLayer, graph: KerasGraph, max_pool: str, rectify_linear: bool) -> Iterator[str]:
-    """Return reasons that lie in the layers before and after this one."""
-    if layer.kind not in PASSED_OVER and any(_passed_over(before) > PARSER_PASSES_OVER for before in layer.inbound):
-        yield f"more than {PARSER_PASSES_OVER} Dropout, activation and similar layers before it: leave some out"
+    """Yield reasons that concern the layers before and after this one."""
+    if layer.kind not in SKIPPED and any(_skipped_before(before) > MOST_SKIPPED for before in layer.inbound):
+        yield f"more than {MOST_SKIPPED} Dropout, activation and similar layers before it: leave some out"
     if layer.kind in WEIGHTED:
         yield from _of_weights(layer, rectify_linear)
     elif layer.kind in ACTIVATIONS:
@@ -76,9 +85,9 @@ def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
     passed = TRAINING_ONLY | {"BatchNormalization"} | (REINDEXING if name == "relu" else set())
     if name == "relu" and max_pool == "spiking":
         passed |= {"MaxPooling2D"}
-    waiting = list(layer.inbound) if name != "linear" else []
-    while waiting:
-        before = waiting.pop(0)
+    pending = list(layer.inbound) if name != "linear" else []
+    while pending:
+        before = pending.pop(0)
         if before.kind in WEIGHTED:
             if absorbed_activation(before) is not layer:
                 yield f"the parser would not find it for {before.name}: put it directly after that layer"
@@ -87,7 +96,7 @@ def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
         elif before.kind in ACTIVATIONS and activation_name(before) != "linear":
             yield f"follows another activation, {before.name}"
         elif before.kind in passed | ACTIVATIONS:
-            waiting += before.inbound
+            pending += before.inbound
         else:
             yield f"the parser would move it before {before.name}: put it into a layer with weights"
 
@@ -111,7 +120,7 @@ def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
 def _of_global_pooling(layer: KerasLayer, graph: KerasGraph) -> Iterator[str]:
     # The parser joins the layer that stands next in the list to it, whichever that is.
     position = graph.layers.index(layer)
-    following = [after for after in graph.layers[position + 1 :] if after.kind not in PASSED_OVER]
+    following = [after for after in graph.layers[position + 1 :] if after.kind not in SKIPPED]
     if _behind(layer) != following[:1]:
         yield "the parser would join it to another branch: use AveragePooling2D over the whole map and Flatten"
 
@@ -121,7 +130,7 @@ def absorbed_activation(layer: KerasLayer) -> Optional[KerasLayer]:
 
     The parser does it in `absorb_activation`.
     """
-    for _ in range(PARSER_LOOKS_AHEAD):
+    for _ in range(ACTIVATION_WITHIN):
         if len(layer.outbound) != 1:
             return None
         layer = layer.outbound[0]
@@ -143,10 +152,10 @@ def _skip_training_only(layer: KerasLayer) -> KerasLayer:
     return layer
 
 
-def _passed_over(layer: KerasLayer) -> int:
+def _skipped_before(layer: KerasLayer) -> int:
     """Return how many layers in a row, from this one towards the input, the parser skips."""
     count = 0
-    while layer.kind in PASSED_OVER:
+    while layer.kind in SKIPPED:
         layer, count = layer.inbound[0], count + 1
     return count
 
@@ -154,23 +163,23 @@ def _passed_over(layer: KerasLayer) -> int:
 def _behind(layer: KerasLayer) -> List[KerasLayer]:
     """Return the next layers in the direction of the output that the parser does not skip."""
     found: List[KerasLayer] = []
-    waiting = list(layer.outbound)
-    while waiting:
-        after = waiting.pop(0)
-        if after.kind in PASSED_OVER:
-            waiting = after.outbound + waiting
+    pending = list(layer.outbound)
+    while pending:
+        after = pending.pop(0)
+        if after.kind in SKIPPED:
+            pending = after.outbound + pending
         else:
             found.append(after)
     return found
 
 
 def _has_neurons_behind(layer: KerasLayer) -> bool:
-    waiting, met = list(layer.outbound), set()
-    while waiting:
-        after = waiting.pop()
+    pending, met = list(layer.outbound), set()
+    while pending:
+        after = pending.pop()
         if after.kind in WEIGHTED | POOLING:
             return True
         if after.name not in met:
             met.add(after.name)
-            waiting += after.outbound
+            pending += after.outbound
     return False

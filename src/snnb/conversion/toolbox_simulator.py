@@ -1,7 +1,7 @@
-"""The toolbox's own INI simulator, `SNN.run`, as the reference for every other engine.
+"""The toolbox's INI simulator, `SNN.run`, as the reference for all engines.
 
-What is added does not change the simulation. It counts the spikes that the toolbox copies out of each layer at each
-step, in place of the toolbox's own code, which would keep all of them in memory and on disk.
+The simulation is not changed. The spikes that the toolbox copies out of each layer at each step are counted; the
+toolbox would keep all of them in memory and on disk.
 """
 
 import tempfile
@@ -17,8 +17,7 @@ from snntoolbox.simulation.utils import is_spiking
 from tensorflow import keras
 
 from snnb.conversion.h5 import load_keras
-from snnb.conversion.redirect_output import quiet
-from snnb.conversion.toolbox_config import configuration
+from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 
@@ -28,7 +27,7 @@ Frames = Callable[[int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class ToolboxRun:
-    """What the toolbox's simulation did.
+    """Result of a simulation by the toolbox.
 
     Attributes
     ----------
@@ -63,8 +62,8 @@ def run_toolbox(
 ) -> ToolboxRun:
     """Simulate a parsed network with the toolbox's own `SNN.run`, in a scratch directory.
 
-    The toolbox drops the last batch when it is not full. Here it is filled up with copies of the last sample, whose
-    spikes are not counted, so that every sample goes through the same kernels.
+    The toolbox drops the last batch if it is not full. Here it is filled with copies of the last sample, whose spikes
+    are not counted.
 
     Parameters
     ----------
@@ -73,26 +72,26 @@ def run_toolbox(
     x : np.ndarray
         float32 `(samples, ...)`, in [0, 1].
     y : np.ndarray
-        int64 class ids `(samples,)`. The toolbox wants them for the accuracy it prints; no result depends on them.
+        int64 class ids `(samples,)`, for the accuracy that the toolbox prints; no result depends on them.
     duration, warm_up : int
-        Steps of dt = 1 ms, and how many of the first of them are left out of the counts.
+        Time steps of 1 ms, and how many of the first steps are not counted.
     batch_size : int
         Samples per batch.
     seed : int
-        Of TensorFlow's generator, which the softmax layer draws from.
+        Seed of TensorFlow's generator, from which the softmax layer draws.
     options : sequence of Options
-        What else the toolbox is told, see `toolbox_config.configuration`: the threshold and the like.
+        Further options of the toolbox, such as the threshold, see `toolbox_config.configuration`.
     frames : callable, optional
-        Gives the input of each step in place of a constant current, that is Poisson spikes. The toolbox's own are not
-        used: it scales them by the batch's maximum, so that a picture's spikes depend on the other pictures.
+        Return the input of each step (Poisson spikes); default: a constant current. The toolbox's Poisson input is not
+        used: it is scaled by the maximum of the batch, so that a picture's spikes depend on the other pictures.
     per_sample : bool
-        Keep the samples apart in the counts.
+        Return separate counts for each sample.
     progress : Progress
         Called with the number of samples done.
     """
     batch_size = min(batch_size, len(x))
     filled = np.minimum(np.arange(-(-len(x) // batch_size) * batch_size), len(x) - 1)
-    # The softmax layer's random numbers follow from the seed that Keras's graph is begun with: begin a new one.
+    # The softmax layer's random numbers depend on the seed at the creation of Keras's graph: create a new one.
     tf.random.set_seed(seed)
     keras.backend.clear_session()
     model = load_keras(parsed)
@@ -120,7 +119,7 @@ def _parameters(
 
 
 class _Recording:
-    """Sums over the batches, without the samples that only fill the last batch."""
+    """Sums over the batches, without the samples that fill the last batch."""
 
     def __init__(self, samples: int, warm_up: int, per_sample: bool, progress: Progress) -> None:
         self.samples, self.warm_up, self.per_sample, self.progress = samples, warm_up, per_sample, progress
@@ -148,7 +147,7 @@ class _Recording:
 
 
 class _Counter:
-    """Counts spikes in the place where the toolbox keeps a layer's spike train of shape `(batch, ..., steps)`."""
+    """Spike counter that replaces a layer's spike train of shape `(batch, ..., steps)` in the toolbox."""
 
     def __init__(self, shape: Tuple[int, ...], warm_up: int) -> None:
         self.counts = np.zeros(shape, np.int64)
@@ -160,7 +159,7 @@ class _Counter:
 
 
 class _RecordingSNN(SNN):
-    """The toolbox's simulator with counters in place of spike trains, and with the Poisson input of this package."""
+    """The toolbox's simulator with counters in place of spike trains, and the Poisson input of this package."""
 
     def __init__(self, parameters: ConfigParser, recording: _Recording, frames: Optional[Frames]) -> None:
         super().__init__(parameters)

@@ -1,4 +1,4 @@
-"""Layers used several times and models inside models: written out, a layer for each use."""
+"""Unroll shared layers and nested models: a layer for each use of a layer."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ Entry = Dict[str, JsonValue]
 
 
 def is_flat(description: Entry) -> bool:
-    """Tell whether each layer of a model's description is used once, and none is a model."""
+    """Return whether each layer of a model's description is used once, and none is a model."""
     return not any(
         entry["class_name"] in MODELS or len(entry.get("inbound_nodes", [])) > 1
         for entry in description["config"]["layers"]
@@ -35,14 +35,12 @@ def unrolled(description: Entry) -> Tuple[Entry, Dict[str, Origin]]:
     description : dict
         Of a functional model, in network order.
     origins : dict
-        For each layer of it by name, where the model has the layer whose weights it uses.
+        By the name of each layer in it, the path to the layer in the model whose weights it uses.
 
     Raises
     ------
-    InputError
-        There would be more than 10,000 layers.
     KeyError, TypeError, IndexError, ValueError
-        It is not such a description.
+        `description` is not a model's.
     """
     unroll = _Unroll()
     inputs = [unroll.layer(entry, (), []) for entry in _inputs(description)]
@@ -57,7 +55,7 @@ def unrolled(description: Entry) -> Tuple[Entry, Dict[str, Origin]]:
 
 
 def unrolled_model(model: "keras.Model") -> "keras.Model":
-    """Build the same network with a layer for each use of a layer; the model as it is where nothing is to be done."""
+    """Build the same network with a layer for each use of a layer; return the model itself if it is flat."""
     from tensorflow import keras
 
     description = json.loads(model.to_json())
@@ -81,15 +79,14 @@ class _Unroll:
         self._uses: Counter = Counter()
 
     def layer(self, entry: Entry, around: Origin, reads: Sequence[str], arguments: Sequence[Entry] = ()) -> str:
-        """Add one use of a layer, and return its new name."""
+        """Add one use of a layer inside the models `around` it, and return its new name."""
         origin = (*around, entry["config"]["name"])
         path = name = "/".join(origin)
         while name in self.origins:
             self._uses[path] += 1
             name = f"{path}_use{self._uses[path] + 1}"
         self.origins[name] = origin
-        kept = arguments or [{}] * len(reads)
-        node = [[read, 0, 0, argument] for read, argument in zip(reads, kept)]
+        node = [[read, 0, 0, argument] for read, argument in zip(reads, arguments or [{}] * len(reads))]
         config = {**entry["config"], "name": name}
         self.layers.append(
             {"class_name": entry["class_name"], "name": name, "config": config, "inbound_nodes": [node] if node else []}
@@ -97,7 +94,7 @@ class _Unroll:
         return name
 
     def model(self, description: Entry, around: Origin, inputs: Sequence[str]) -> List[str]:
-        """Add the layers of a model that reads these, and return the names of its outputs."""
+        """Add the layers of a model that reads `inputs`, and return the names of its outputs."""
         config = description["config"]
         if description["class_name"] == "Sequential":
             outputs = list(inputs)
@@ -105,27 +102,27 @@ class _Unroll:
                 outputs = self._called(entry, around, outputs, ())
             return outputs
         values: Dict[Tuple[str, int], List[str]] = {}
-        for (name, *_), value in zip(_listed(config["input_layers"]), inputs):
+        for (name, *_), value in zip(as_list(config["input_layers"]), inputs):
             values[name, 0] = [value]
-        waiting = [
+        pending = [
             (entry, number, node)
             for entry in config["layers"]
             for number, node in enumerate(entry["inbound_nodes"], _first_use(entry))
             if (entry["config"]["name"], number) not in values
         ]
-        while waiting:
+        while pending:
             left = []
-            for entry, number, node in waiting:
+            for entry, number, node in pending:
                 if any((source[0], source[1]) not in values for source in node):
                     left.append((entry, number, node))
                     continue
                 reads = [values[source[0], source[1]][source[2]] for source in node]
                 arguments = [source[3] if len(source) > 3 else {} for source in node]
                 values[entry["config"]["name"], number] = self._called(entry, around, reads, arguments)
-            if len(left) == len(waiting):
+            if len(left) == len(pending):
                 raise ValueError("layers form a loop")
-            waiting = left
-        return [values[name, number][tensor] for name, number, tensor in _listed(config["output_layers"])]
+            pending = left
+        return [values[name, number][tensor] for name, number, tensor in as_list(config["output_layers"])]
 
     def _called(self, entry: Entry, around: Origin, reads: List[str], arguments: Sequence[Entry]) -> List[str]:
         if entry["class_name"] in MODELS:
@@ -138,7 +135,7 @@ def _inputs(description: Entry) -> List[Entry]:
     config = description["config"]
     if description["class_name"] != "Sequential":
         layers = {entry["config"]["name"]: entry for entry in config["layers"]}
-        return [layers[name] for name, *_ in _listed(config["input_layers"])]
+        return [layers[name] for name, *_ in as_list(config["input_layers"])]
     first = config["layers"][0]
     if first["class_name"] == "InputLayer":
         return [first]
@@ -149,13 +146,13 @@ def _inputs(description: Entry) -> List[Entry]:
     return [{"class_name": "InputLayer", "config": {"name": name, "batch_input_shape": shape, "dtype": "float32"}}]
 
 
-def _listed(entries: List[JsonValue]) -> List[JsonValue]:
-    """Keras writes a single input as `[name, node, tensor]`, several as a list of these."""
+def as_list(entries: List[JsonValue]) -> List[JsonValue]:
+    """Return a list of `[name, node, tensor]`; Keras writes a single input without the outer list."""
     return [entries] if isinstance(entries[0], str) else entries
 
 
 def _first_use(layer: Entry) -> int:
-    """Return the index of the first use of a layer: 1 for a model with an input, which Keras counts as a use."""
+    """Return the node index of a layer's first use: 1 for a model with an input, since Keras counts that as a use."""
     while layer["class_name"] == "Sequential":
         layer = layer["config"]["layers"][0]
         if "batch_input_shape" in layer["config"]:

@@ -1,4 +1,4 @@
-"""Which pixels a pretrained network expects, as a person says it; without numpy, since every command imports it.
+"""Parse the option `--pixels`, the pixels that a trained network expects; without numpy, since all commands import it.
 
 The presets are those of `keras.applications.imagenet_utils.preprocess_input`, whose pixels are 0 to 255:
 
@@ -18,13 +18,12 @@ _GIVEN = re.compile(r"mean=(?P<mean>[-+.\deE,]+),std=(?P<std>[-+.\deE,]+)")
 
 @dataclass(frozen=True)
 class Pixels:
-    """How a network's pixels follow from those in [0, 1].
+    """Affine change from pixels in [0, 1] to those of a network.
 
     Attributes
     ----------
     factor, shift : tuple of float
-        What a pixel is multiplied by, and what is then added: one number, or one for each of the network's channels in
-        their order.
+        Factor and offset of a pixel: one number, or one for each of the network's channels.
     reversed : bool
         Whether the network's channels are blue, green, red.
     """

@@ -57,7 +57,15 @@ def build(description: JsonValue, arrays_of: Callable[[str], Sequence[h5py.Datas
 
 
 def from_description(description: JsonValue, path: Path) -> keras.Model:
-    """Build a model with initial weights; for parameters and errors see `build`."""
+    """Build a model with initial weights.
+
+    Parameters
+    ----------
+    description : object
+        Description of the model as TensorFlow 2.2 writes it.
+    path : Path
+        The file, for messages.
+    """
     check_layers(description, str(path), RESAVE)
     try:
         return keras.models.model_from_config(description)

@@ -8,7 +8,7 @@ it refuses files outside the directory of the model, and links.
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, TypeVar, Union, cast
 
 import numpy as np
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 OLDEST, NEWEST = 9, 22  # operator set versions that the tests compare with onnxruntime
 EXPORT = "export it again, as with torch.onnx.export(model, torch.zeros(1, 3, 32, 32), 'net.onnx', opset_version=17)"
-Attribute = Union[int, float, str, Sequence[int], Sequence[float], np.ndarray]
+Attribute = Union[int, float, str, Tuple[float, ...], np.ndarray]
+_T = TypeVar("_T", int, float, str, Tuple[int, ...])
 
 
 @dataclass(frozen=True)
@@ -49,22 +50,17 @@ class Node:
     proto: "onnx.NodeProto"
     opset: int
 
-    def integers(self, name: str, default: Sequence[int] = ()) -> Tuple[int, ...]:
-        """Return an attribute that is a list of integers."""
-        value = self.attributes.get(name, default)
-        return tuple(int(number) for number in np.ravel(value))
+    def get(self, name: str, default: _T) -> _T:
+        """Return an attribute.
 
-    def integer(self, name: str, default: int) -> int:
-        """Return an attribute that is an integer."""
-        return int(self.attributes.get(name, default))  # type: ignore[arg-type]
-
-    def number(self, name: str, default: float) -> float:
-        """Return an attribute that is a number."""
-        return float(self.attributes.get(name, default))  # type: ignore[arg-type]
-
-    def text(self, name: str, default: str) -> str:
-        """Return an attribute that is text."""
-        return str(self.attributes.get(name, default))
+        Parameters
+        ----------
+        name : str
+            Its name.
+        default : int, float, str or tuple
+            The value if the file has no such attribute.
+        """
+        return cast(_T, self.attributes.get(name, default))
 
 
 @dataclass(frozen=True)
@@ -184,8 +180,10 @@ def _attribute(attribute: "onnx.AttributeProto") -> Optional[Attribute]:
         return value.decode("utf-8", "replace")
     if isinstance(value, TensorProto):
         return _array(value)
-    numbers = value if isinstance(value, list) else [value]
-    return value if all(isinstance(number, (int, float)) for number in numbers) else None
+    numbers = tuple(value) if isinstance(value, list) else (value,)
+    if not all(isinstance(number, (int, float)) for number in numbers):
+        return None
+    return numbers if isinstance(value, list) else value
 
 
 def _array(tensor: "onnx.TensorProto") -> np.ndarray:

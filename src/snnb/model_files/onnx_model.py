@@ -111,7 +111,8 @@ def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
     graph = helper.make_graph(
         [node.proto], "constants", [Info(name=n) for n in constants], [Info(name=node.outputs[0])]
     )
-    return np.asarray(ReferenceEvaluator(graph, opsets={"": node.opset}).run(None, constants)[0])
+    [output] = ReferenceEvaluator(graph, opsets={"": node.opset}).run([node.outputs[0]], constants)
+    return np.asarray(output)
 
 
 def _channels_last(graph: Graph) -> bool:
@@ -124,7 +125,7 @@ def _channels_last(graph: Graph) -> bool:
         if names & set(node.inputs):
             if node.kind in ELEMENTWISE:
                 names.update(node.outputs)
-            elif node.kind == "Transpose" and node.integers("perm") == (0, 3, 1, 2):
+            elif node.kind == "Transpose" and node.get("perm", ()) == (0, 3, 1, 2):
                 moved = True
             else:
                 others = True

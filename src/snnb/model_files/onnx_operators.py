@@ -30,10 +30,10 @@ def _relu(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 def _clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Clip from 0 on, as ReLU6 is."""
     value = _value(inputs[0])
-    bounds = [node.number("min", -np.inf), node.number("max", np.inf)]
+    bounds = [node.get("min", -np.inf), node.get("max", np.inf)]
     for number in (1, 2):
         if len(inputs) > number and inputs[number] is not None:
-            bounds[number - 1] = float(np.ravel(constant(node, inputs, number, "bound"))[0])
+            bounds[number - 1] = float(np.ravel(constant(inputs, number, "bound"))[0])
     low, high = bounds
     if low != 0 or not high > 0:
         raise NotReadError(f"it clips to [{low:g}, {high:g}]; from 0 to a number above it is read")
@@ -61,7 +61,7 @@ def _add(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 def _subtract(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Sub of a constant."""
     value = _value(inputs[0])
-    return _shifted(layers, node, value, np.ones(1), -constant(node, inputs, 1, "second input").astype(np.float64))
+    return _shifted(layers, node, value, np.ones(1), -constant(inputs, 1, "second input").astype(np.float64))
 
 
 def _multiply(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -75,7 +75,7 @@ def _multiply(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 
 def _divide(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Div by a constant."""
-    divisor = constant(node, inputs, 1, "second input").astype(np.float64)
+    divisor = constant(inputs, 1, "second input").astype(np.float64)
     if np.any(divisor == 0):
         raise NotReadError("it divides by 0")
     return _shifted(layers, node, _value(inputs[0]), 1 / divisor, np.zeros(1))
@@ -88,7 +88,7 @@ def _shifted(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift
 
 def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Concat of channels or units."""
-    axis = node.integer("axis", 1)
+    axis = node.get("axis", 1)
     values = [_value(given) for given in inputs]
     if len({value.axes for value in values}) > 1:
         raise NotReadError("it joins values with different axes")
@@ -115,18 +115,18 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 def _dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Gemm or MatMul of a vector with constant weights."""
     value = _value(inputs[0])
-    weights = constant(node, inputs, 1, "second input").astype(np.float32)
-    if node.integer("transB", 0):
+    weights = constant(inputs, 1, "second input").astype(np.float32)
+    if node.get("transB", 0):
         weights = weights.T
-    if value.axes != "NF" or weights.ndim != 2 or node.integer("transA", 0):
+    if value.axes != "NF" or weights.ndim != 2 or node.get("transA", 0):
         raise NotReadError(f"it multiplies {value.axes} {value.shape} by {weights.shape}; a vector by a matrix is read")
     if weights.shape[0] != value.shape[0]:
         raise NotReadError(f"it multiplies a vector of {value.shape[0]:,} by a matrix {weights.shape}")
-    kernel = in_keras_order(weights, value.order) * np.float32(node.number("alpha", 1.0))
+    kernel = in_keras_order(weights, value.order) * np.float32(node.get("alpha", 1.0))
     biased = len(inputs) > 2 and inputs[2] is not None
     arrays = [kernel]
     if biased:
-        bias = constant(node, inputs, 2, "bias") * np.float32(node.number("beta", 1.0))
+        bias = constant(inputs, 2, "bias") * np.float32(node.get("beta", 1.0))
         if bias.size not in (1, kernel.shape[1]) or bias.shape[-1:] not in ((), (1,), (kernel.shape[1],)):
             raise NotReadError(f"its bias {bias.shape} does not fit {kernel.shape[1]} units")
         arrays.append(np.broadcast_to(np.ravel(bias), kernel.shape[1:]))
@@ -137,7 +137,7 @@ def _dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 def _softmax(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Softmax over channels or units."""
     value = _value(inputs[0])
-    axis = node.integer("axis", -1 if node.opset >= 13 else 1)
+    axis = node.get("axis", -1 if node.opset >= 13 else 1)
     if len(value.tensor.shape) == 4 and value.shape[1:] == (1, 1):
         value = Value(layers.add("Flatten", f"{node.name}_flat", [value.tensor]), value.axes)
     if value.axes[axis] not in "FC" or len(value.tensor.shape) != 2:
@@ -148,20 +148,18 @@ def _softmax(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 def _flatten(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Flatten a picture."""
     value = _value(inputs[0])
-    if node.integer("axis", 1) % len(value.axes) != 1:
-        raise NotReadError(
-            f"its axis is {node.integer('axis', 1)}: flatten all axes but the batch, as torch.flatten(x, 1)"
-        )
+    if node.get("axis", 1) % len(value.axes) != 1:
+        raise NotReadError(f"its axis is {node.get('axis', 1)}: flatten all axes but the batch, as torch.flatten(x, 1)")
     return vector(layers, node.name, value)
 
 
 def _reshape(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Reshape to a vector, or to a picture of 1×1."""
-    shape = [int(length) for length in np.ravel(constant(node, inputs, 1, "shape"))]
+    shape = [int(length) for length in np.ravel(constant(inputs, 1, "shape"))]
     value = _value(inputs[0])
     if not shape or shape[0] not in (BATCH, 0, -1, layers.batch) or shape[1:].count(-1) > 1 or BATCH in shape[1:]:
         raise NotReadError(f"it changes the axis of the batch, to {shape}")
-    if not node.integer("allowzero", 0):
+    if not node.get("allowzero", 0):
         shape[1:] = [
             value.shape[i] if length == 0 and i < len(value.shape) else length for i, length in enumerate(shape[1:])
         ]
@@ -206,7 +204,7 @@ def _unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 def _transpose(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Move the channels: only what ONNX's axes are called changes."""
     value = _value(inputs[0])
-    order = node.integers("perm", range(len(value.axes))[::-1])
+    order = node.get("perm", tuple(range(len(value.axes)))[::-1])
     if sorted(order) != list(range(len(value.axes))) or order[0] != 0:
         raise NotReadError(f"it moves the axes to {order}, the batch too")
     return Value(value.tensor, "".join(value.axes[axis] for axis in order), value.order, value.nonnegative)
@@ -221,7 +219,7 @@ def _mean(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     tensor = value.tensor
     if len(tensor.shape) == 4:
         tensor = layers.add("GlobalAveragePooling2D", node.name, [tensor])
-    return Value(tensor, value.axes if node.integer("keepdims", 1) else "NF", None, value.nonnegative)
+    return Value(tensor, value.axes if node.get("keepdims", 1) else "NF", None, value.nonnegative)
 
 
 def _identity(layers: Layers, node: Node, inputs: List[Given]) -> Given:
@@ -231,7 +229,7 @@ def _identity(layers: Layers, node: Node, inputs: List[Given]) -> Given:
 
 def _cast(layers: Layers, node: Node, inputs: List[Given]) -> Given:
     """Cast to another floating-point type: Keras computes in float32 anyway."""
-    if node.integer("to", 1) not in (1, 10, 11, 16):
+    if node.get("to", 1) not in (1, 10, 11, 16):
         raise NotReadError("it rounds to another type of number")
     return inputs[0]
 
@@ -239,13 +237,13 @@ def _cast(layers: Layers, node: Node, inputs: List[Given]) -> Given:
 def _shape_of(layers: Layers, node: Node, inputs: List[Given]) -> np.ndarray:
     """Shape, with `BATCH` for the number of pictures."""
     shape = (BATCH, *_value(inputs[0]).shape)
-    return np.array(shape[node.integer("start", 0) : node.integer("end", len(shape))], np.int64)
+    return np.array(shape[node.get("start", 0) : node.get("end", len(shape))], np.int64)
 
 
 def _axes(node: Node, inputs: Sequence[Given]) -> List[int]:
     if len(inputs) > 1 and inputs[1] is not None:
-        return [int(axis) for axis in np.ravel(constant(node, inputs, 1, "axes"))]
-    return list(node.integers("axes"))
+        return [int(axis) for axis in np.ravel(constant(inputs, 1, "axes"))]
+    return list(node.get("axes", ()))
 
 
 def _value(given: Given) -> Value:

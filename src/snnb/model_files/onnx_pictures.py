@@ -11,8 +11,18 @@ from snnb.model_files.onnx_values import Given, Layers, Operator, Value, in_kera
 Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height and width
 
 
-def constant(node: Node, inputs: Sequence[Given], number: int, what: str) -> np.ndarray:
-    """Return an input that must be a constant."""
+def constant(inputs: Sequence[Given], number: int, what: str) -> np.ndarray:
+    """Return an input that must be a constant.
+
+    Parameters
+    ----------
+    inputs : sequence of Value, ndarray or None
+        The inputs of an operator.
+    number : int
+        Index of the input.
+    what : str
+        What the input is, for the message.
+    """
     given = inputs[number] if number < len(inputs) else None
     if not isinstance(given, np.ndarray):
         raise NotReadError(f"its {what} is no constant")
@@ -22,14 +32,14 @@ def constant(node: Node, inputs: Sequence[Given], number: int, what: str) -> np.
 def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Conv with one group, or with one for each channel."""
     value = picture(layers, node.name, inputs[0])
-    weights = constant(node, inputs, 1, "kernel").astype(np.float32)
-    bias = constant(node, inputs, 2, "bias") if len(inputs) > 2 and inputs[2] is not None else None
+    weights = constant(inputs, 1, "kernel").astype(np.float32)
+    bias = constant(inputs, 2, "bias") if len(inputs) > 2 and inputs[2] is not None else None
     if weights.ndim != 4:
         raise NotReadError(f"it has a kernel of shape {weights.shape}")
     filters, channels, *size = weights.shape
     strides, dilations = _pair(node, "strides"), _pair(node, "dilations")
-    groups = node.integer("group", 1)
-    if node.integers("kernel_shape", size) != tuple(size) or channels * groups != value.lengths["C"]:
+    groups = node.get("group", 1)
+    if node.get("kernel_shape", tuple(size)) != tuple(size) or channels * groups != value.lengths["C"]:
         raise NotReadError(f"its kernel {weights.shape} does not fit {value.lengths['C']} channels in {groups} groups")
     if max(strides) > 1 and max(dilations) > 1:
         raise NotReadError("it has strides and dilations, which TensorFlow does not do together")
@@ -65,20 +75,20 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """MaxPool or AveragePool; the padding of MaxPool is below every number: for nonnegative numbers, 0 is the same."""
     kind = "MaxPooling2D" if node.kind == "MaxPool" else "AveragePooling2D"
     value = picture(layers, node.name, inputs[0])
-    size, strides, dilations = node.integers("kernel_shape"), _pair(node, "strides"), _pair(node, "dilations")
+    size, strides, dilations = node.get("kernel_shape", ()), _pair(node, "strides"), _pair(node, "dilations")
     if len(size) != 2 or max(dilations) > 1 or len([output for output in node.outputs if output]) > 1:
         raise NotReadError("it is not a plain pooling of pictures: it has dilations, or gives places too")
     pads = _pads(node, value, size, strides, dilations)
-    if node.integer("ceil_mode", 0):
+    if node.get("ceil_mode", 0):
         pads = _last_windows(value, pads, size, strides)
-    counted = node.integer("count_include_pad", 0) == 1
+    counted = node.get("count_include_pad", 0) == 1
     same = pads == _same(value, size, strides, dilations)
     if size == (1, 1) and strides == (1, 1) and pads == ((0, 0), (0, 0)):
         return value
     if np.any(pads) and not (same and not counted):
         if kind == "MaxPooling2D" and not value.nonnegative:
             raise NotReadError("it pads numbers that may be negative: put a ReLU before the max pooling")
-        if kind == "AveragePooling2D" and (not counted or node.integer("ceil_mode", 0)):
+        if kind == "AveragePooling2D" and (not counted or node.get("ceil_mode", 0)):
             raise NotReadError(f"it leaves its padding {pads} out of the average, which Keras does for `same` only")
     before = value.nonnegative
     if counted and np.any(pads):
@@ -100,14 +110,14 @@ def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     value = inputs[0]
     if not isinstance(value, Value):
         raise NotReadError("it pads a constant")
-    if node.text("mode", "constant") != "constant":
-        raise NotReadError(f"its mode is {node.text('mode', '')}; padding with zeros is read")
+    if node.get("mode", "constant") != "constant":
+        raise NotReadError(f"its mode is {node.get('mode', '')}; padding with zeros is read")
     given = len(inputs) > 2 and inputs[2] is not None
-    fill = float(np.ravel(constant(node, inputs, 2, "value"))[0]) if given else node.number("value", 0.0)
-    ends = node.integers("pads") or tuple(int(n) for n in np.ravel(constant(node, inputs, 1, "padding")))
+    fill = float(np.ravel(constant(inputs, 2, "value"))[0]) if given else node.get("value", 0.0)
+    ends = node.get("pads", ()) or tuple(int(n) for n in np.ravel(constant(inputs, 1, "padding")))
     rank = len(value.axes)
     if len(inputs) > 3 and inputs[3] is not None:
-        axes = [int(axis) % rank for axis in np.ravel(constant(node, inputs, 3, "axes"))]
+        axes = [int(axis) % rank for axis in np.ravel(constant(inputs, 3, "axes"))]
     else:
         axes = list(range(rank))
     if len(ends) != 2 * len(axes):
@@ -123,23 +133,34 @@ def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 def _normalisation(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """BatchNormalization with its recorded mean and variance."""
     value = inputs[0]
-    if not isinstance(value, Value) or node.integer("training_mode", 0):
+    if not isinstance(value, Value) or node.get("training_mode", 0):
         raise NotReadError("it normalises as while training: export after model.eval()")
-    scale, shift, mean, variance = (
-        constant(node, inputs, number, "numbers").astype(np.float64) for number in range(1, 5)
-    )
+    scale, shift, mean, variance = (constant(inputs, number, "numbers").astype(np.float64) for number in range(1, 5))
     if any(
         array.shape != (value.lengths["F" if value.axes == "NF" else "C"],) for array in (scale, shift, mean, variance)
     ):
         raise NotReadError(f"its numbers {scale.shape} do not fit the picture {value.shape}")
-    factor = scale / np.sqrt(variance + node.number("epsilon", 1e-5))
+    factor = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
     ordered = [in_keras_order(array, value.order) for array in (factor, shift - mean * factor)]
     return scaled(layers, node, value, *ordered)
 
 
 def scaled(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift: np.ndarray) -> Value:
-    """Multiply each channel or unit by a number and add another, both in Keras's order.
+    """Scale and shift each channel or unit.
 
+    Parameters
+    ----------
+    layers : Layers
+        Adds the layer.
+    node : Node
+        The operator.
+    value : Value
+        A picture or vector.
+    factor, shift : ndarray, shape (channels or units,)
+        Scale and shift in Keras's order.
+
+    Notes
+    -----
     Keras's BatchNormalization does it with mean 0 and a variance that makes up for its epsilon: TensorFlow computes
     with no smaller one than 1.001e-5, and PyTorch's is 1e-5.
     """
@@ -149,18 +170,18 @@ def scaled(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift: 
 
 
 def _pair(node: Node, name: str) -> Tuple[int, int]:
-    numbers = node.integers(name, (1, 1))
+    numbers = node.get(name, (1, 1))
     if len(numbers) != 2 or min(numbers) < 1:
         raise NotReadError(f"its {name} are {numbers}, not two numbers from 1 on")
     return numbers[0], numbers[1]
 
 
 def _pads(node: Node, value: Value, size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Pads:
-    automatic = node.text("auto_pad", "NOTSET")
+    automatic = node.get("auto_pad", "NOTSET")
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
         (top, bottom), (left, right) = _same(value, size, strides, dilations)
         return ((top, bottom), (left, right)) if automatic == "SAME_UPPER" else ((bottom, top), (right, left))
-    numbers = node.integers("pads", (0, 0, 0, 0)) if automatic == "NOTSET" else (0, 0, 0, 0)
+    numbers = node.get("pads", (0, 0, 0, 0)) if automatic == "NOTSET" else (0, 0, 0, 0)
     if len(numbers) != 4 or min(numbers) < 0:
         raise NotReadError(f"its pads are {numbers}, not four numbers from 0 on")
     top, left, bottom, right = numbers

@@ -58,7 +58,15 @@ class Value:
         return tuple(self.lengths[axis] for axis in self.axes[1:])
 
     def like(self, tensor: "tf.Tensor", nonnegative: bool = False) -> "Value":
-        """Return another tensor in the same order."""
+        """Return a value with the same axes and order.
+
+        Parameters
+        ----------
+        tensor : tf.Tensor
+            Its tensor.
+        nonnegative : bool
+            Whether no number in it can be below 0.
+        """
         return replace(self, tensor=tensor, nonnegative=nonnegative)
 
 
@@ -126,7 +134,17 @@ Operator = Callable[[Layers, "Node", List[Given]], Given]  # adds the layers of 
 
 
 def picture(layers: Layers, name: str, value: Given) -> Value:
-    """Return a value that must be a picture with ONNX's axes NCHW; one of 1×1 gets its axes back."""
+    """Return a value that must be a picture with ONNX's axes NCHW; a vector gets axes of length 1.
+
+    Parameters
+    ----------
+    layers : Layers
+        Adds the reshaping layer.
+    name : str
+        Name of the operator that reads the value.
+    value : Value, ndarray or None
+        What the operator reads.
+    """
     if not isinstance(value, Value) or value.axes != "NCHW":
         axes = value.axes if isinstance(value, Value) else "a constant"
         raise NotReadError(f"it takes {axes}, not a picture (batch, channels, height, width)")
@@ -138,7 +156,17 @@ def picture(layers: Layers, name: str, value: Given) -> Value:
 
 
 def vector(layers: Layers, name: str, value: Value) -> Value:
-    """Return the units of a value one after the other."""
+    """Flatten a value.
+
+    Parameters
+    ----------
+    layers : Layers
+        Adds the flattening layer.
+    name : str
+        Name of the operator.
+    value : Value
+        A picture or vector.
+    """
     if value.axes == "NF":
         return value
     lengths = value.lengths
@@ -152,7 +180,15 @@ def vector(layers: Layers, name: str, value: Value) -> Value:
 
 
 def in_keras_order(numbers: np.ndarray, order: Optional[np.ndarray]) -> np.ndarray:
-    """Return numbers, one for each unit along the first axis, in the order of Keras's tensor."""
+    """Return numbers in the order of Keras's tensor.
+
+    Parameters
+    ----------
+    numbers : ndarray, shape (units, ...)
+        One entry for each unit, in ONNX's order.
+    order : ndarray of int, shape (units,), or None
+        See `Value`.
+    """
     if order is None:
         return numbers
     moved = np.empty_like(numbers)
@@ -161,7 +197,7 @@ def in_keras_order(numbers: np.ndarray, order: Optional[np.ndarray]) -> np.ndarr
 
 
 def same_order(values: Sequence[Value]) -> bool:
-    """Tell whether values number their units alike."""
+    """Return whether all values have the same axes and order."""
     first = values[0]
     return all(
         value.axes == first.axes
@@ -172,6 +208,13 @@ def same_order(values: Sequence[Value]) -> bool:
 
 def per_channel(numbers: np.ndarray, value: Value) -> np.ndarray:
     """Return a constant as one number for each channel or unit, in Keras's order.
+
+    Parameters
+    ----------
+    numbers : ndarray
+        The constant, which ONNX broadcasts with the value.
+    value : Value
+        A picture or vector.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Pixels as a pretrained network expects them, folded into its first layers: its input stays a current in [0, 1].
+"""Fold the change of pixels that a trained network expects into its first layers: its input stays in [0, 1].
 
 A pixel x of channel c in [0, 1] becomes a_c x + b_c. A layer that weighs its input sum by sum, w · (a x + b), computes
 the same with the weights a w and the further bias Σ w b.
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from tensorflow import keras
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
-# What hands each channel on as it is, or averages it, or takes the highest: scaling by a positive number can wait.
+# Layers that commute with scaling each channel by a positive number.
 PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "Dropout")
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a model's own layers compute of its input x before anything else: `factor * x + shift`.
+    """What the preprocessing layers of a model compute of its input x: `factor * x + shift`.
 
     Attributes
     ----------
@@ -48,19 +48,18 @@ class Preprocessing:
 def fold_pixels(
     model: "keras.Model", text: Optional[str], warn: Say, preprocessing: Optional[Preprocessing] = None
 ) -> "keras.Model":
-    """Return a model that makes of pixels in [0, 1] what the given one makes of its own.
+    """Return a model with pixels in [0, 1] that has the outputs of the given model with its pixels.
 
     Parameters
     ----------
     model : keras.Model
         The model; it may be changed.
     text : str or None
-        What its pixels are, as `parse_pixels` reads it. None for the pixels that the preprocessing takes, without one
-        for pixels in [0, 1].
+        Pixels of the model, see `parse_pixels`. None: those that the preprocessing takes, else [0, 1].
     warn : callable
-        Called with what is not exact: where a first layer pads with zeros, its border sees black instead of them.
+        Called with a message for each layer that pads with zeros, where the result is not exact at the border.
     preprocessing : Preprocessing, optional
-        What layers that were removed from the model computed of its input.
+        What layers that were removed from the model compute.
 
     Raises
     ------

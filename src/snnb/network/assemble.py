@@ -1,4 +1,4 @@
-"""From the layers of a Keras model to a network: which of them have neurons, and what feeds these."""
+"""Make a network from the layers of a Keras model: which layers have neurons, and which layers they read."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ ACTIVATIONS = {"Activation", "ReLU"}
 
 @dataclass(frozen=True)
 class Entry:
-    """A layer as a model's file describes it.
+    """Description of a layer in a model file.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Entry:
     config : mapping
         Keras's own configuration of the layer.
     inputs : tuple of str
-        Names of the layers it reads, in order; the same name may stand there twice.
+        Names of the layers it reads, in order; a name can occur twice.
     arrays : mapping of str to Array
         Its weights, by the last part of their names (`kernel`, `bias`).
     """
@@ -44,21 +44,22 @@ class Entry:
 def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     """Make a network of layers in network order, the input first.
 
-    Layers without an activation that only an `Add` reads are projections of the population that their sum is; an
-    `Activation` or `ReLU` behind it, or behind one such layer, is that population's.
+    The layers that an `Add` reads are projections of one population. An `Activation` or `ReLU` behind it, or behind one
+    layer without activation, is the activation of that population.
 
     Parameters
     ----------
     path : Path
-        Where the layers come from, for messages.
+        The model file, for messages.
     entries : sequence of Entry
+        Its layers.
 
     Raises
     ------
     InputError
-        Naming the layer that is not understood, or does not fit those before it.
+        A layer is of an unknown class, or does not fit its inputs.
     ResourceError
-        A layer has more neurons than this machine's memory can hold a number for.
+        The neurons of a layer do not fit into memory.
     """
     _check_order(path, entries)
     _refuse_unknown(path, entries)
@@ -160,7 +161,7 @@ def _array(entry: Entry, name: str) -> Array:
 
 
 def _check_shape(entry: Entry, name: str, kernel: Array, layer: Layer, geometry: Geometry) -> None:
-    """Refuse weights that are not as many as the configuration says, before memory is taken for them."""
+    """Check the shape of the weights, before they are read."""
     expected = layer.kernel_shape(geometry)
     if kernel.shape != expected:
         raise InputError(
@@ -211,7 +212,7 @@ def _activated(entry: Entry, source: Volume) -> Population:
 
 
 def described(network: Network) -> List[Entry]:
-    """Describe a network so that `assemble` makes an equal one.
+    """Return the layers of a network, so that `assemble` makes an equal one.
 
     A population of several projections becomes a layer for each, named `NAME+0`, `NAME+1` …, their sum, and an
     activation.

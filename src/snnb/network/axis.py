@@ -10,8 +10,6 @@ from typing import Tuple
 
 import numpy as np
 
-MOST_TRIPLES = 1 << 25  # of an axis: what a configuration can ask for and no network has would take gigabytes
-
 
 @dataclass(frozen=True)
 class Axis:
@@ -35,12 +33,18 @@ class Axis:
 
     @classmethod
     def of(cls, size: int, outputs: int, taps: int, input: np.ndarray, output: np.ndarray, tap: np.ndarray) -> "Axis":
-        """Make an axis of triples in any order."""
+        """Make an axis of triples in any order.
+
+        Parameters
+        ----------
+        size, outputs, taps, input, output, tap
+            See `Axis`.
+        """
         order = np.lexsort((output, input))
         return cls(size, outputs, taps, input[order], output[order], tap[order])
 
     def starts(self) -> np.ndarray:
-        """Where each input's triples begin: int64, shape (size + 1,)."""
+        """Return the index of the first triple of each input: int64, shape (size + 1,)."""
         return np.searchsorted(self.input, np.arange(self.size + 1))
 
     def by_output(self) -> Tuple[np.ndarray, np.ndarray]:
@@ -54,8 +58,7 @@ class Axis:
 
 
 def whole_axis(size: int) -> Axis:
-    """Every position meets itself, by one tap: the axis of a 1×1 kernel and of leading dimensions."""
-    _refuse_too_long(size)
+    """Connect every position to itself by one tap: the axis of a 1×1 kernel and of leading dimensions."""
     positions = np.arange(size)
     return Axis.of(size, size, 1, positions, positions, np.zeros(size, np.int64))
 
@@ -66,6 +69,7 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
     Parameters
     ----------
     size, kernel, stride, dilation : int
+        Length of the axis, and length, stride and dilation of the window.
     padding : {"valid", "same", "causal"}
         `same` splits the padding needed for ceil(size / stride) outputs evenly and puts an odd one behind
         (TensorFlow, "Neural network: notes on padding"); `causal` puts all of it in front.
@@ -80,7 +84,6 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
     else:
         outputs = max((size - reach) // stride + 1, 0)
         before = 0
-    _refuse_too_long(max(outputs, 1) * kernel)
     output, tap = (grid.ravel() for grid in np.mgrid[:outputs, :kernel])
     position = output * stride - before + tap * dilation
     inside = (position >= 0) & (position < size)
@@ -88,7 +91,15 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
 
 
 def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
-    """Swap inputs and outputs of the window that leads from `outputs` positions back to `size`: its gradient."""
+    """Swap inputs and outputs of a window from `outputs` positions to `size`: its gradient.
+
+    Parameters
+    ----------
+    size, outputs : int
+        Positions of the input and of the output of the transposed window.
+    kernel, stride, dilation, padding
+        See `window_axis`.
+    """
     window = window_axis(outputs, kernel, stride, dilation, padding)
     if window.outputs != size:
         raise ValueError(f"a transposed window of {outputs} outputs belongs to {window.outputs} inputs, not {size}")
@@ -96,15 +107,15 @@ def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation:
 
 
 def repeated_axis(size: int, factor: int) -> Axis:
-    """Repeat every position `factor` times, by one tap: nearest-neighbour upsampling."""
-    _refuse_too_long(size * factor)
+    """Repeat every position by one tap: nearest-neighbour upsampling.
+
+    Parameters
+    ----------
+    size, factor : int
+        Number of positions, and of copies of each.
+    """
     output = np.arange(size * factor)
     return Axis.of(size, size * factor, 1, output // factor, output, np.zeros(size * factor, np.int64))
-
-
-def _refuse_too_long(triples: int) -> None:
-    if triples > MOST_TRIPLES:
-        raise ValueError(f"{triples:,} crossings of position and tap along one axis are more than {MOST_TRIPLES:,}")
 
 
 def window_reduce(rows: Axis, columns: Axis, values: np.ndarray, reduce: np.ufunc = np.add) -> np.ndarray:
@@ -113,6 +124,7 @@ def window_reduce(rows: Axis, columns: Axis, values: np.ndarray, reduce: np.ufun
     Parameters
     ----------
     rows, columns : Axis
+        Windows along both axes.
     values : ndarray, shape (height, width, channels)
     reduce : ufunc
         `np.add`, `np.maximum`, `np.minimum`.

@@ -1,4 +1,4 @@
-"""The layer kinds that compute neurons: what Keras says of each, and how it connects an input to its output.
+"""The layer kinds that compute neurons: their configuration, and how they connect an input to their output.
 
 A class has the name of its Keras layer, and its fields those of the layer's configuration. To add a layer kind that the
 graph takes, add a class here; engines have a table of the kinds that they simulate.
@@ -14,9 +14,8 @@ from snnb.core.errors import InputError
 from snnb.network.axis import Axis, repeated_axis, transposed_axis, whole_axis, window_axis
 from snnb.network.geometry import Geometry, Shape
 
-LONGEST = 1 << 31  # of an axis, a kernel, a stride
-Count = Annotated[int, Field(strict=True, ge=1, le=LONGEST)]
-Length = Annotated[int, Field(strict=True, ge=0, le=LONGEST)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Length = Annotated[int, Field(strict=True, ge=0)]
 Pair = Tuple[Count, Count]
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -57,15 +56,15 @@ class Layer(BaseModel):
         raise NotImplementedError
 
     def described(self) -> Dict[str, object]:
-        """Return strides, sizes and the like, under Keras's names, without what the arrays' shapes tell."""
+        """Return strides, sizes and the like, under Keras's names, without what follows from array shapes."""
         return self.model_dump(exclude={"filters", "depth_multiplier", "activation", "use_bias"}, exclude_none=True)
 
     def kernel_shape(self, geometry: Geometry) -> Shape:
-        """Tell the shape that the array of weights has in a file."""
+        """Return the shape of the array of weights in a file."""
         return geometry.kernel_shape[-self.KERNEL_AXES :]
 
     def oriented(self, kernel: np.ndarray) -> np.ndarray:
-        """Return an array of weights as it stands in a file with its axes in the order of `Geometry.kernel_shape`."""
+        """Return an array of weights of a file with its axes in the order of `Geometry.kernel_shape`."""
         return kernel
 
 
@@ -109,7 +108,7 @@ class Conv1D(Weighted):
 
 
 class Convolution2D(Weighted):
-    """What convolutions over images share: input (height, width, channels)."""
+    """Base of convolutions over images: input (height, width, channels)."""
 
     kernel_size: Pair
     strides: Pair = (1, 1)
@@ -133,7 +132,7 @@ class Conv2D(Convolution2D):
 
 
 class DepthwiseConv2D(Convolution2D):
-    """A convolution of each channel for itself: kernel (height, width, channels, multiplier)."""
+    """A separate convolution of each channel: kernel (height, width, channels, multiplier)."""
 
     KERNEL: ClassVar[Optional[str]] = "depthwise_kernel"
 
@@ -181,7 +180,7 @@ class Conv2DTranspose(Convolution2D):
 
 
 class Pooling2D(Layer):
-    """What poolings share: windows over each channel of an image."""
+    """Base of poolings: windows over each channel of an image."""
 
     KERNEL: ClassVar[Optional[str]] = None
 
@@ -233,15 +232,16 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
     Parameters
     ----------
     kind : type
-        A class of `KINDS`, or one of `reindexing`.
+        A class of `KINDS` or of `reindexing.REINDEXING`.
     config : mapping
+        Keras's configuration.
     name : str
-        The layer's, for the message.
+        Name of the layer, for the message.
 
     Raises
     ------
     InputError
-        Naming the layer and the value that cannot be.
+        A value is not valid; the message names the layer and the value.
     """
     try:
         return kind.model_validate(config)

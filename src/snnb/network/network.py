@@ -11,7 +11,7 @@ from snnb.network.geometry import Geometry, Shape
 from snnb.network.layers import Layer
 from snnb.network.reindexing import PADDING, Reindexing
 
-INPUT = "input"  # the name of the input, whatever a file calls it
+INPUT = "input"  # name of the input, also if the file has another one
 
 
 class Array(Protocol):
@@ -19,14 +19,14 @@ class Array(Protocol):
 
     @property
     def shape(self) -> Shape:
-        """Its shape, for which nothing is read."""
+        """Its shape; no data are read."""
 
     def __array__(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """What a layer computes or passes on. `shape` is without the batch axis."""
+    """The output of a layer. `shape` is without the batch axis."""
 
     name: str
     shape: Shape
@@ -39,18 +39,19 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class Input(Volume):
-    """The pictures, and the neurons that stand for their pixels."""
+    """The input: a neuron for each element of a picture."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reindexed(Volume):
-    """What other volumes hold at other places.
+    """The output of a layer without neurons, which moves values of other volumes.
 
     Attributes
     ----------
     layer : Reindexing
+        The layer.
     inputs : tuple of str
-        Names of the volumes it reads, in order; the same may stand there twice.
+        Names of the volumes it reads, in order; a name can occur twice.
     """
 
     layer: Reindexing
@@ -66,10 +67,11 @@ class Projection:
     input : str
         Name of the volume.
     layer : Layer
+        The layer that connects them.
     geometry : Geometry
-        What the layer makes of the volume's shape.
+        How the layer connects the volume to the population.
     kernel : array of float32, shape `geometry.kernel_shape` in the order of the file, or None
-        Weights in units of the threshold; None where the layer's kind tells them.
+        Weights in units of the threshold; None if they follow from the layer kind.
     """
 
     input: str
@@ -94,11 +96,11 @@ class Population(Volume):
     projections : tuple of Projection
         At least one.
     bias : ndarray of float32, shape (channels,), or None
-        Of the last axis; None where no projection has a kernel.
+        Bias of each channel, the last axis; None if no projection has a kernel.
     activation : str
-        What the analogue network does with the current; `linear` where nothing is said.
+        Activation of the analogue network; `linear` if it has none.
     max_value : float, optional
-        Where the analogue network clips a relu. Spikes saturate by themselves, at one a step.
+        Value at which the analogue network clips a relu. Spikes saturate at one per step.
     """
 
     kind: str
@@ -154,9 +156,9 @@ class Network:
         return Network(tuple(_in_memory(volume) for volume in self.volumes))
 
     def ids(self) -> Iterator[Tuple[Volume, Tuple[np.ndarray, ...]]]:
-        """Give each neuron a number, and walk through the network with arrays of these ids in the place of activations.
+        """Yield the ids of the neurons that each projection reads.
 
-        The input's come first, then those of the populations in network order, inside each in C order of its shape.
+        The input's neurons are numbered first, then the populations in network order, each in C order of its shape.
 
         Yields
         ------

@@ -1,4 +1,4 @@
-"""Read a parsed model's file (MODEL_parsed.h5) with h5py alone: its layers become volumes and projections."""
+"""Read a parsed model (MODEL_parsed.h5) with h5py alone."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5
-from snnb.io.text import is_name
 from snnb.network.assemble import Entry, assemble
 from snnb.network.geometry import Shape
 from snnb.network.network import INPUT, Network
@@ -27,7 +26,7 @@ def read_network(path: Path) -> Network:
 
 @contextmanager
 def open_network(path: Path) -> Iterator[Network]:
-    """Open a parsed model; kernels are read when they are asked for, while the file is open.
+    """Open a parsed model; kernels are read on access, while the file is open.
 
     Parameters
     ----------
@@ -37,10 +36,9 @@ def open_network(path: Path) -> Iterator[Network]:
     Raises
     ------
     InputError
-        The file is missing or broken, is not such a model, or has a layer without neurons of its own that nothing here
-        understands; the message names the layer.
+        The file is missing or damaged, is not such a model, or has a layer of an unknown class.
     ResourceError
-        A layer has more neurons than this machine's memory can hold numbers for.
+        The neurons of a layer do not fit into memory.
     """
     with open_hdf5(path, REMEDY) as file:
         try:
@@ -63,16 +61,16 @@ class StoredArray:
 
     @property
     def shape(self) -> Shape:
-        """Its shape, for which nothing is read."""
+        """Its shape; no data are read."""
         return tuple(self.dataset.shape)
 
     def __array__(self, dtype: Optional[np.dtype] = None) -> np.ndarray:
-        """Read it as float32; `InputError` where a value is not finite."""
+        """Read it as float32; raise InputError if a value is not finite."""
         try:
             values = np.asarray(self.dataset[()]).astype(np.float32, copy=False)
         except RAISED_BY_HDF5 as error:
             raise damaged(self.path, error, REMEDY) from error
-        # A sum is finite when its terms are, overflow apart, and needs no array of booleans as large as the kernel.
+        # A finite sum has finite terms, and needs no boolean array of the kernel's size.
         with np.errstate(invalid="ignore", over="ignore"):
             suspicious = not np.isfinite(values.sum())
         if suspicious and not np.isfinite(values).all():
@@ -84,32 +82,19 @@ def _entries(path: Path, file: h5py.File) -> List[Entry]:
     model = json_attribute(file, "model_config", path, REMEDY)
     config = model["config"]
     entries = _sequential(config) if model["class_name"] == "Sequential" else config["layers"]
-    names: Dict[str, str] = {}  # Keras's name of a layer to ours: the input is always called `input`
+    names: Dict[str, str] = {}  # Keras's names of layers -> names here: the input is always `input`
     found: List[Entry] = []
     for entry in entries:
-        own, kind = _name(path, entry["config"]["name"]), str(entry["class_name"])
-        inbound = _inbound(path, own, entry["inbound_nodes"])
-        unknown = [name for name in inbound if name not in names]
-        if unknown:
-            raise InputError(
-                f"{path}: layer {own} is fed by {unknown[0]!r}, which does not stand before it in the file; {REMEDY}"
-            )
-        if kind != "InputLayer" and own == INPUT:
-            raise InputError(f"{path}: a layer that is no input is called {INPUT}; give it another name")
-        names[own] = INPUT if kind == "InputLayer" else own
-        arrays = _arrays(path, file, own)
-        found.append(Entry(names[own], kind, {**entry["config"]}, tuple(names[name] for name in inbound), arrays))
+        name, kind = str(entry["config"]["name"]), str(entry["class_name"])
+        inbound = _inbound(path, name, entry["inbound_nodes"])
+        names[name] = INPUT if kind == "InputLayer" else name
+        inputs = tuple(names.get(other, other) for other in inbound)
+        found.append(Entry(names[name], kind, {**entry["config"]}, inputs, _arrays(path, file, name)))
     return found
 
 
-def _name(path: Path, name: Any) -> str:
-    if not isinstance(name, str) or not is_name(name):
-        raise InputError(f"{path}: a layer is called {str(name)[:50]!r}, which is no name; {REMEDY}")
-    return name
-
-
 def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """Write the layers of a sequential model as a functional model's, each fed by the one before it."""
+    """Return the layers of a sequential model as those of a functional one."""
     layers = list(config["layers"])
     if layers[0]["class_name"] != "InputLayer":
         shape = layers[0]["config"]["batch_input_shape"]
@@ -135,7 +120,7 @@ def _inbound(path: Path, name: str, nodes: Sequence[Any]) -> List[str]:
 
 
 def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, StoredArray]:
-    """Arrays of numbers of a layer, by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
+    """Return the arrays of a layer by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
     group = file["model_weights"].get(layer)
     if not isinstance(group, h5py.Group):
         return {}

@@ -1,4 +1,4 @@
-"""The layer kinds without neurons: each puts what it reads elsewhere, or nothing beside it, whatever the values are."""
+"""The layer kinds without neurons: they move the values of their inputs, or pad them, whatever the values are."""
 
 import math
 from typing import Mapping, Sequence, Tuple, Type
@@ -10,7 +10,7 @@ from typing_extensions import Annotated, Literal
 from snnb.network.geometry import Shape
 from snnb.network.layers import Length
 
-PADDING = -1  # what stands in an array of node ids where there is no neuron
+PADDING = -1  # in arrays of neuron ids: no neuron
 
 
 class Reindexing(BaseModel):
@@ -29,16 +29,16 @@ class Reindexing(BaseModel):
         return type(self).__name__
 
     def shape(self, shapes: Sequence[Shape]) -> Shape:
-        """Tell the output's shape from those of the inputs; ValueError where they do not fit."""
+        """Return the output's shape from those of the inputs; ValueError if they do not fit."""
         raise NotImplementedError
 
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Put the values of the inputs where they belong, and `PADDING` where there is none."""
+        """Return the output for the given inputs, with `PADDING` for padding."""
         raise NotImplementedError
 
 
 class Flatten(Reindexing):
-    """All in one axis, in C order."""
+    """Flatten to one axis, in C order."""
 
     def shape(self, shapes: Sequence[Shape]) -> Shape:
         """See `Reindexing`."""
@@ -51,7 +51,7 @@ class Flatten(Reindexing):
 
 
 class Reshape(Reindexing):
-    """Other axes, in C order; one length may be left open as -1."""
+    """Change the axes, in C order; one length may be -1."""
 
     target_shape: Tuple[Annotated[int, Field(strict=True)], ...]
 
@@ -70,7 +70,7 @@ class Reshape(Reindexing):
 
 
 class Concatenate(Reindexing):
-    """The inputs side by side along `axis`, which counts the batch axis as 0, or from behind."""
+    """Concatenate along `axis`, which counts the batch axis as 0, or from the end."""
 
     axis: Annotated[int, Field(strict=True)]
 
@@ -95,7 +95,7 @@ class Concatenate(Reindexing):
 
 
 class _ZeroPadding(Reindexing):
-    """Nothing around what it reads; channels, the last axis, stay."""
+    """Pad all axes but the channels, the last one."""
 
     def pads(self) -> Sequence[Tuple[int, int]]:
         """Return how much is put before and behind along each axis but the last."""
@@ -114,7 +114,7 @@ class _ZeroPadding(Reindexing):
 
 
 class ZeroPadding1D(_ZeroPadding):
-    """`padding` = (before, behind) steps of nothing."""
+    """`padding` = (before, behind) padding steps."""
 
     padding: Tuple[Length, Length]
 
@@ -124,7 +124,7 @@ class ZeroPadding1D(_ZeroPadding):
 
 
 class ZeroPadding2D(_ZeroPadding):
-    """`padding` = ((top, bottom), (left, right)) rows and columns of nothing."""
+    """`padding` = ((top, bottom), (left, right)) padding rows and columns."""
 
     padding: Tuple[Tuple[Length, Length], Tuple[Length, Length]]
 
