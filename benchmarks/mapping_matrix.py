@@ -22,7 +22,7 @@ import psutil
 from model_matrix import ROOT, make_run, map_on_the_first
 
 from snnb.architectures import find, names
-from snnb.mapping.write_mapping import COST
+from snnb.mapping.mapping import COST
 from snnb.pipeline.open_run import open_run
 
 PAGE = ROOT / "docs" / "mapping-results.md"

@@ -6,7 +6,12 @@ from snnb.mapping.neurons import PlacedNetwork
 from tests.mapping.brute_force import csv_edges
 from tests.mapping.networks import NETWORKS, make_graph
 
-CASES = [(name, coding) for name in NETWORKS for coding in ("current", "spikes")]
+FAST = [("summed", "spikes"), ("chained", "current")]
+CASES = [
+    pytest.param((name, coding), id=f"{name}-{coding}", marks=() if (name, coding) in FAST else pytest.mark.slow)
+    for name in NETWORKS
+    for coding in ("current", "spikes")
+]
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +31,8 @@ def graphs(tmp_path_factory):
         graph.close()
 
 
-@pytest.fixture(params=CASES, ids=lambda case: "-".join(case))
+@pytest.fixture(params=CASES)
 def case(request, graphs):
-    """A graph, its edges, and the network to place."""
+    """Graph, its edges, and the network to place."""
     graph, edges = graphs(*request.param)
     return graph, edges, PlacedNetwork.of(graph)
