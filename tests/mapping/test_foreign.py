@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.mapping.foreign import read_partition, read_placement
+from snnb.mapping.foreign import read_number_lines, read_partition, read_placement
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.number_lines import read_number_lines, write_number_lines
 from snnb.mapping.traffic import count_traffic
 
 
@@ -57,11 +56,6 @@ def test_separators_and_line_ends(write, text, expected):
     numbers, content = read_number_lines(write(text), len(expected[0]), "mend it")
     assert numbers.tolist() == expected
     assert content == text.encode()
-
-
-def test_numbers_are_written_one_per_line(tmp_path):
-    write_number_lines(tmp_path / "numbers", np.array([0, 7, 123456, 2**31 - 1], np.int32))
-    assert (tmp_path / "numbers").read_bytes() == b"0\n7\n123456\n2147483647\n"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,9 @@ A partition has a core number per line, as METIS, KaHyPar, Mt-KaHyPar and AxonCU
 line, one line for each core.
 """
 
+import re
+import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Tuple
 
@@ -12,7 +15,8 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.number_lines import read_number_lines
+
+SHOWN = 40  # characters of a wrong line
 
 
 def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
@@ -101,3 +105,47 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
         x, y = place[first]
         raise InputError(f"{path}: cores {first:,} and {second:,} are both at {x} {y}; give each core its own place")
     return place.astype(np.int32), content
+
+
+def read_number_lines(path: Path, columns: int, remedy: str) -> Tuple[np.ndarray, bytes]:
+    """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines are ignored.
+
+    Parameters
+    ----------
+    path : Path
+    columns : int
+        Number of integers per line.
+    remedy : str
+        End of the error message.
+
+    Returns
+    -------
+    numbers : ndarray of int64, shape (lines, columns)
+    content : bytes
+        Content of the file.
+
+    Raises
+    ------
+    InputError
+        A line is not such numbers; the message names the line.
+    """
+    content = path.read_bytes()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy only warns of a fraction in a column of integers, and of no data
+            numbers = np.loadtxt(BytesIO(content.replace(b",", b" ")), np.int64, comments=None, ndmin=2)
+    except (ValueError, Warning):
+        numbers = np.empty((0, 0), np.int64)
+    if numbers.shape[1] != columns or (numbers < 0).any():
+        raise InputError(f"{path}: {_first_error(content, columns)}; {remedy}")
+    return numbers, content
+
+
+def _first_error(content: bytes, columns: int) -> str:
+    good = re.compile(r"\s*|\s*" + r"[\s,]\s*".join([r"\d{1,18}"] * columns) + r"\s*")
+    expected = "a whole number from 0" if columns == 1 else f"{columns} whole numbers from 0"
+    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
+        if good.fullmatch(line) is None:
+            shown = line.strip() if len(line.strip()) <= SHOWN else f"{line.strip()[:SHOWN]}…"
+            return f"line {number:,}, {shown!r}, is not {expected}"
+    return "the file has no numbers"

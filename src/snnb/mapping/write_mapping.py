@@ -21,7 +21,6 @@ from snnb.mapping.mapping import (
     Number,
     checksum,
 )
-from snnb.mapping.number_lines import write_number_lines
 from snnb.mapping.partition import Candidate
 
 
@@ -35,7 +34,7 @@ def write_mapping(directory: Path, mapped: MappedNetwork, stated: Mapping[str, o
     stated : mapping of str to object
         Further entries of cost.json: objective, seed, seconds, graph.
     """
-    write_number_lines(directory / PARTITION, mapped.core)
+    (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
     _write_cores(directory / CORES, mapped)
     save_npz(directory / TRAFFIC, mapped.traffic)  # numpy sets a fixed time: the same bytes each time
     document = json.loads(json.dumps({**stated, **cost_document(mapped)}, allow_nan=False))  # tuples become lists
