@@ -14,6 +14,13 @@ CASES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def quick_placement(request, monkeypatch):
+    """Anneal for a twentieth of the time, except in slow tests."""
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr("snnb.mapping.placement.TRIALS_A_CORE", 1000)
+
+
 @pytest.fixture(scope="session")
 def graphs(tmp_path_factory):
     """Graph and edges of a network, by its name and the coding of its input."""

@@ -159,9 +159,9 @@ def test_pictures_show_every_layer_and_are_the_same_bytes_again(mapped, tmp_path
     assert all(np.abs(shown - colour).max(axis=1).min() <= 1 for colour in wanted)
 
 
-@pytest.mark.parametrize("name", ["spinemap_5x5", "jin_1024x1024"])
+@pytest.mark.parametrize("name", ["spinemap_5x5", pytest.param("jin_1024x1024", marks=pytest.mark.slow)])
 def test_pictures_of_meshes_of_any_size(graphs, tmp_path, name):
-    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), read_hardware(name)[0])
+    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), read_hardware(name)[0], method="sequential")
     plot_mapping(tmp_path / "mapping.png", mapped)
     plot_traffic(tmp_path / "traffic.png", mapped)
     assert Image.open(tmp_path / "mapping.png").width < 2000
@@ -169,7 +169,7 @@ def test_pictures_of_meshes_of_any_size(graphs, tmp_path, name):
 
 def test_a_picture_of_one_core(graphs, tmp_path):
     one = chip(mesh=(1, 1), neurons=1000)
-    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), one)
+    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), one, method="sequential")
     plot_mapping(tmp_path / "mapping.png", mapped)
     plot_traffic(tmp_path / "traffic.png", mapped)
     assert mapped.cost.connectivity == 0
@@ -186,6 +186,7 @@ def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
     assert "to try" not in text
 
 
+@pytest.mark.slow
 def test_the_objective_hops_takes_the_fewest_hops_of_what_the_methods_give(graphs, mapped):
     network = PlacedNetwork.of(graphs("chained", "spikes")[0])
     each = [map_network(network, HARDWARE, method=method) for method in ("sequential", "groups", "hypergraph")]

@@ -74,6 +74,7 @@ def test_limits_hold_and_sequential_is_never_better(tmp_path, method, limits):
     assert found.tried[0].method == "sequential"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_partition(tmp_path):
     network = _placed(_convolutional(), tmp_path)
     one, two = (partition(network, on((8, 8), 30, 150, None), seed=3).best.core for _ in range(2))

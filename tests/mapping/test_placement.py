@@ -109,6 +109,7 @@ def test_the_same_seed_gives_the_same_places_and_another_may_not():
     assert (first != other).any()
 
 
+@pytest.mark.slow
 def test_thousands_of_cores_on_a_large_mesh():
     """Better than three times the hops of neighbours, where the order of the numbers has more than twenty times."""
     traffic = grid(50, 40, seed=1)

@@ -70,10 +70,10 @@ def _merge_sets(found: Reached, own: np.ndarray, counts: np.ndarray, groups: int
     number = np.empty(found.start.size - 1, np.int64)
     table = np.full(1 << int(2 * number.size).bit_length(), -1, np.int64)
     sets = number_distinct(found.start, found.label, table, number)
-    kept = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
-    degrees = np.diff(found.start)[kept]
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
+    degrees = np.diff(found.start)[first]
     start = np.concatenate([[0], np.cumsum(degrees)])
-    target = found.label[np.repeat(found.start[kept] - start[:-1], degrees) + np.arange(start[-1])]
+    target = found.label[np.repeat(found.start[first] - start[:-1], degrees) + np.arange(start[-1])]
     set_of = number[found.set_of]
     axons = np.bincount(set_of[set_of >= 0], minlength=sets)
     spiking = np.flatnonzero((set_of[: own.size] >= 0) & (counts > 0))

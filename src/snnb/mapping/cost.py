@@ -10,7 +10,7 @@ from typing import Tuple
 import numpy as np
 
 from snnb.graph import adjacency
-from snnb.mapping.cost_kernels import Positions, multicast_hops
+from snnb.mapping.cost_kernels import MeshPositions, multicast_hops
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.mesh import distances, link_loads
 from snnb.mapping.neurons import PlacedNetwork
@@ -136,7 +136,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
 
 def _multicast(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> float:
     x, y = np.ascontiguousarray(place.T, np.int32)
-    positions, network, total = Positions(x, y, hardware.mesh[0]), sums.network, 0.0
+    positions, network, total = MeshPositions(x, y, hardware.mesh[0]), sums.network, 0.0
     for population, sets in sums.sets:
         if population.first >= network.first:
             own = sums.core[network.part(population)]

@@ -8,8 +8,8 @@ from snnb.core.compiled import compiled
 from snnb.mapping.sets import Reached
 
 
-class Positions(NamedTuple):
-    """Positions of the cores on the mesh.
+class MeshPositions(NamedTuple):
+    """MeshPositions of the cores on the mesh.
 
     Attributes
     ----------
@@ -114,18 +114,24 @@ def add_spikes(
             totals[0] += weight * others
             if others:
                 totals[1] += weight
-        for i in range(count):
-            buffers.source[filled], buffers.target[filled] = own, touched[i]
-            buffers.spikes[filled] = row[touched[i]]
-            row[touched[i]] = 0
-            filled += 1
+        filled = _flush(own, touched[:count], row, buffers, filled)
         begin = at
     return begin, filled
 
 
 @compiled
+def _flush(own: int, touched: np.ndarray, row: np.ndarray, buffers: TrafficBuffers, filled: int) -> int:
+    """Move a row of the traffic matrix to the buffers, and return their new length."""
+    for other in touched:
+        buffers.source[filled], buffers.target[filled], buffers.spikes[filled] = own, other, row[other]
+        row[other] = 0
+        filled += 1
+    return filled
+
+
+@compiled
 def multicast_hops(
-    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: Reached, positions: Positions
+    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: Reached, positions: MeshPositions
 ) -> float:
     """Sum spikes × links in the union of the routes to the cores reached.
 
@@ -137,7 +143,7 @@ def multicast_hops(
     spikes : ndarray of float64, shape (sources,)
     sets : Reached
         The cores that each source reaches.
-    positions : Positions
+    positions : MeshPositions
     """
     total, at, columns = 0.0, 0, positions.columns
     low, high, used = np.full(columns, -1, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
@@ -155,7 +161,7 @@ def multicast_hops(
 
 @compiled
 def _tree(
-    core: int, positions: Positions, cores: np.ndarray, low: np.ndarray, high: np.ndarray, used: np.ndarray
+    core: int, positions: MeshPositions, cores: np.ndarray, low: np.ndarray, high: np.ndarray, used: np.ndarray
 ) -> int:
     """Count the links in the union of the routes from a core to others: along x first, then along y.
 

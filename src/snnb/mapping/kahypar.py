@@ -12,14 +12,16 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Say
-from snnb.mapping.limits import Limits
-from snnb.mapping.sets import Contracted
+
+if TYPE_CHECKING:  # the processes start faster without these modules
+    from snnb.mapping.limits import Limits
+    from snnb.mapping.sets import Contracted
 
 LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
 MANY_BLOCKS = 1024
@@ -64,7 +66,7 @@ def require() -> None:
         )
 
 
-def hypergraph(net: Contracted, limits: Limits) -> Hypergraph:
+def hypergraph(net: "Contracted", limits: "Limits") -> Hypergraph:
     """Convert contracted groups to hyperedges: a source group and the groups that its spikes reach.
 
     The λ − 1 metric of these hyperedges is the cost. A set with many source groups would need a copy of its targets for
@@ -99,7 +101,7 @@ def hypergraph(net: Contracted, limits: Limits) -> Hypergraph:
     )
 
 
-def _targets(net: Contracted, sets: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+def _targets(net: "Contracted", sets: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """List the targets of some sets."""
     degrees = np.diff(net.target_start)[sets]
     start = np.concatenate([[0], np.cumsum(degrees)])
@@ -107,7 +109,7 @@ def _targets(net: Contracted, sets: np.ndarray) -> Tuple[np.ndarray, np.ndarray]
 
 
 def _with_source(
-    net: Contracted, sets: np.ndarray, source: np.ndarray, weight: np.ndarray
+    net: "Contracted", sets: np.ndarray, source: np.ndarray, weight: np.ndarray
 ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """List the targets of some sets, each followed by one of its sources."""
     start, pin = _targets(net, sets)
@@ -120,7 +122,7 @@ def _pairs(target: np.ndarray, source: np.ndarray, weight: np.ndarray) -> Tuple[
     return 2 * np.arange(pin.size // 2 + 1), pin, weight[apart]
 
 
-def _node_weights(net: Contracted, limits: Limits) -> Tuple[np.ndarray, int]:
+def _node_weights(net: "Contracted", limits: "Limits") -> Tuple[np.ndarray, int]:
     """Weigh groups by their neurons, or by the scarcer of neurons and synapses."""
     if net.synapses.sum() / limits.synapses * 4 < net.neurons.sum() / limits.neurons:
         return net.neurons, limits.neurons

@@ -182,8 +182,8 @@ def _lattice(
     middle = slice((body - thick) // 2, (body - thick) // 2 + thick)
     raster[:, middle, :-1, body:] = reds(scales[1](across))[:, None, :-1, None, :3]
     raster[:-1, body:, :, middle] = reds(scales[1](along))[:-1, None, :, None, :3]
-    whole = raster.reshape(height * pixels, width * pixels, 3)
-    return whole[:-link, :-link], body / pixels / 2 if few == 1 else 0.5
+    pixels_of_all = raster.reshape(height * pixels, width * pixels, 3)
+    return pixels_of_all[:-link, :-link], body / pixels / 2 if few == 1 else 0.5
 
 
 def _padded(load: np.ndarray, cores: np.ndarray) -> np.ndarray:

@@ -146,21 +146,43 @@ def _take(net: Contracted, state: State, group: int) -> None:
 
 @compiled
 def put_all(net: Contracted, state: State, core: np.ndarray) -> None:
-    """Put every group on its core; the state must be empty."""
+    """Put every group on its core.
+
+    Parameters
+    ----------
+    net : Contracted
+    state : State
+        Empty; updated.
+    core : ndarray of int32, shape (groups,)
+    """
     for group in range(core.size):
         _put(net, state, group, core[group])
 
 
 @compiled
 def move(net: Contracted, state: State, group: int, core: int) -> None:
-    """Move a group to a core."""
+    """Move a group to a core.
+
+    Parameters
+    ----------
+    net : Contracted
+    state : State
+        Updated.
+    group, core : int
+    """
     _take(net, state, group)
     _put(net, state, group, core)
 
 
 @compiled
 def cost_of(net: Contracted, state: State) -> int:
-    """Return the spikes between cores, over all samples."""
+    """Return the spikes between cores, over all samples.
+
+    Parameters
+    ----------
+    net : Contracted
+    state : State
+    """
     cost = 0
     for this in range(net.total.size):
         cost += net.total[this] * state.hit_length[this]
@@ -171,7 +193,14 @@ def cost_of(net: Contracted, state: State) -> int:
 
 @compiled
 def move_change(net: Contracted, state: State, group: int, core: int) -> Tuple[int, int, int]:
-    """Return the change of the cost, of the axons of the old core, and of the axons of the new core, by a move."""
+    """Return the change of the cost, of the axons of the old core, and of the axons of the new core, by a move.
+
+    Parameters
+    ----------
+    net : Contracted
+    state : State
+    group, core : int
+    """
     here, cost, left, found = state.core[group], 0, 0, 0
     for k in range(net.into_start[group], net.into_start[group + 1]):
         this = net.into[k]

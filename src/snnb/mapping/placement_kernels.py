@@ -42,7 +42,13 @@ class Board(NamedTuple):
 
 @compiled
 def board_hops(links: Links, board: Board) -> float:
-    """Sum spikes × distance over all pairs of cores."""
+    """Sum spikes × distance over all pairs of cores.
+
+    Parameters
+    ----------
+    links : Links
+    board : Board
+    """
     total = 0.0
     for core in range(board.x.size):
         for k in range(links.indptr[core], links.indptr[core + 1]):
@@ -55,7 +61,14 @@ def board_hops(links: Links, board: Board) -> float:
 
 @compiled
 def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
-    """Return the change of the hops if a core and the one at (x, y), if any, exchange positions."""
+    """Return the change of the hops if a core and the one at (x, y), if any, exchange positions.
+
+    Parameters
+    ----------
+    links : Links
+    board : Board
+    core, x, y : int
+    """
     from_x, from_y, there = board.x[core], board.y[core], board.who[x, y]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
@@ -75,7 +88,14 @@ def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
 
 @compiled
 def swap(board: Board, core: int, x: int, y: int) -> None:
-    """Exchange the positions of a core and of the one at (x, y), if any."""
+    """Exchange the positions of a core and of the one at (x, y), if any.
+
+    Parameters
+    ----------
+    board : Board
+        Updated.
+    core, x, y : int
+    """
     there, from_x, from_y = board.who[x, y], board.x[core], board.y[core]
     board.who[from_x, from_y] = there
     if there != NOBODY:
