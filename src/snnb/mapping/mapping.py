@@ -133,7 +133,7 @@ class Mapping:
 
 
 def checksum(directory: Path, stated: Items[str, object]) -> str:
-    """Return the SHA-256 of the files of a mapping.
+    """Return the SHA-256 of the data files of a mapping; `seconds`, which differs each time, is left out.
 
     Parameters
     ----------
@@ -141,7 +141,8 @@ def checksum(directory: Path, stated: Items[str, object]) -> str:
     stated : mapping of str to object
         Content of cost.json without the checksum.
     """
-    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
+    content = {key: value for key, value in stated.items() if key != "seconds"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in (PARTITION, CORES, TRAFFIC):
         digest.update((directory / name).read_bytes())
     return digest.hexdigest()
