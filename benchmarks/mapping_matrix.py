@@ -32,7 +32,7 @@ FULL = ("neurons_per_core", "axons_per_core")
 HEAD = """# Every model on the smallest hardware that holds it
 
 Written by `make mapping-matrix` (`benchmarks/mapping_matrix.py`), on {cores} cores of a machine with {memory:.0f} GiB.
-Hardware is the first of `snnb hardware` that `snnb map` fits the network on, with `--method auto` and seed 0. Figures are
+Hardware is the first of `snnb hardware` that holds the network, with `--method auto` and seed 0. Figures are
 per sample, as [mapping.md](mapping.md) defines them. The number in brackets is that of the cores of the
 mapping in the order of the neurons' ids; *ratio* is the connectivity divided by that mapping's. Seconds
 are those of the command, and those of the processor that it and Mt-KaHyPar took, which other work on the machine does
