@@ -1,9 +1,9 @@
-"""Mappings of the graphs of some runs: what each method gives beside the sequential mapping, and what it costs.
+"""Compare the partitions of each method with the sequential mapping, for the graphs of some runs.
 
     python benchmarks/mapping.py RUN [RUN …] [--limits 1024/4096,4096/65536] [--methods groups,hypergraph]
 
-Each line is a process of its own, so that seconds and peak memory are its. `hypergraph` is Mt-KaHyPar on single neurons
-with the same search behind it; it is left out where the network is too large for that.
+Each line is a separate process, so that seconds and peak memory are measured per line. `hypergraph` is omitted if the
+network is too large for it.
 """
 
 import argparse

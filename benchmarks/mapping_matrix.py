@@ -1,9 +1,9 @@
-"""Every model of the package on the smallest hardware that holds it, and the table of it in docs/mapping-results.md.
+"""Map every model of the package onto the smallest hardware that holds it; write docs/mapping-results.md.
 
 The models are trained for two batches of random pictures, as for `make model-matrix`: full-size networks, whose spikes
 are not those of a network that has learned. `--run DIR` maps runs that are there instead, such as trained ones. Every
-mapping is a command of its own, so that seconds and memory are its own; models that the results file holds already are
-passed over. The same seed gives the same table, seconds and memory apart.
+mapping is a separate command, so that seconds and memory are measured per mapping; models in the results file are
+skipped. The same seed gives the same table, seconds and memory apart.
 
     python benchmarks/mapping_matrix.py [MODEL ...] [--run DIR ...] [--again] [--results FILE] [--scratch DIR]
 """
@@ -22,7 +22,7 @@ import psutil
 from model_matrix import ROOT, make_run, map_on_the_first
 
 from snnb.architectures import find, names
-from snnb.mapping.write_mapping import COST
+from snnb.mapping.mapping import COST
 from snnb.pipeline.open_run import open_run
 
 PAGE = ROOT / "docs" / "mapping-results.md"
@@ -32,9 +32,9 @@ FULL = ("neurons_per_core", "axons_per_core")
 HEAD = """# Every model on the smallest hardware that holds it
 
 Written by `make mapping-matrix` (`benchmarks/mapping_matrix.py`), on {cores} cores of a machine with {memory:.0f} GiB.
-Hardware is the first of `snnb hardware` on which `snnb map` finds room, with `--method auto` and seed 0. Figures are
-per sample, as [mapping.md](mapping.md) defines them. Behind the number of cores stands, in brackets, that of the
-mapping in the order of the neurons' ids; *beside sequential* is the connectivity divided by that mapping's. Seconds
+Hardware is the first of `snnb hardware` that holds the network, with `--method auto` and seed 0. Figures are
+per sample, as [mapping.md](mapping.md) defines them. The number in brackets is that of the cores of the
+mapping in the order of the neurons' ids; *ratio* is the connectivity divided by that mapping's. Seconds
 are those of the command, and those of the processor that it and Mt-KaHyPar took, which other work on the machine does
 not change much. The first mapping on a machine, here that of the smallest network, compiles the loops too.
 
@@ -48,7 +48,7 @@ COLUMNS = (
     "hardware",
     "cores",
     "connectivity",
-    "beside sequential",
+    "ratio",
     "hops",
     "energy µJ",
     "fullest core: neurons, axons",
@@ -137,13 +137,13 @@ def write_page(page: Path, measured: Dict[str, Any]) -> None:
 
 
 def _cells(result: Dict[str, Any]) -> list:
-    yardstick = result["sequential"]["connectivity"]
+    baseline = result["sequential"]["connectivity"]
     full = [result[held] for held in FULL]
     return [
         result["hardware"],
         f"{result['cores']:,} ({result['sequential']['cores']:,})",
         f"{result['connectivity']:,.4g}",
-        f"{result['connectivity'] / yardstick:.2f}" if yardstick else "–",
+        f"{result['connectivity'] / baseline:.2f}" if baseline else "–",
         f"{result['hops_unicast']:,.4g}",
         f"{result['energy_pj'] / 1e6:,.4g}",
         ", ".join(f"{held['max']:,} ({held['share']:.0%})" for held in full),

@@ -1,4 +1,4 @@
-"""From a model to the cores of a neuromorphic chip: train, simulate, map, and look at what is where and what travels.
+"""From a model to the cores of a neuromorphic chip: train, simulate, map, and print cores and traffic.
 
 python examples/network_on_cores.py runs/example [HARDWARE]
 """
@@ -20,8 +20,8 @@ def main(path: Path, hardware: str) -> None:
 
     mapping = Mapping.open(mapped.directory)
     print(mapping)
-    cost, yardstick = mapping.cost, mapped.record.metrics["sequential_connectivity"]
-    print(f"spikes between cores a sample: {cost['connectivity']:,.1f}, filled in order of ids {yardstick:,.1f}")
+    cost, sequential = mapping.cost, mapped.record.metrics["sequential_connectivity"]
+    print(f"spikes between cores a sample: {cost['connectivity']:,.1f}, sequential mapping {sequential:,.1f}")
     print(f"hops {cost['hops_unicast']:,.1f}, energy {cost['energy_pj']:,.0f} pJ")
 
     graph = SynapseGraph.open(built.directory / "mini_network_graph.h5")

@@ -6,7 +6,19 @@ from snnb.mapping.neurons import PlacedNetwork
 from tests.mapping.brute_force import csv_edges
 from tests.mapping.networks import NETWORKS, make_graph
 
-CASES = [(name, coding) for name in NETWORKS for coding in ("current", "spikes")]
+FAST = [("summed", "spikes"), ("chained", "current")]
+CASES = [
+    pytest.param((name, coding), id=f"{name}-{coding}", marks=() if (name, coding) in FAST else pytest.mark.slow)
+    for name in NETWORKS
+    for coding in ("current", "spikes")
+]
+
+
+@pytest.fixture(autouse=True)
+def quick_placement(request, monkeypatch):
+    """Anneal for a twentieth of the time, except in slow tests."""
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr("snnb.mapping.placement.TRIALS_A_CORE", 1000)
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +38,8 @@ def graphs(tmp_path_factory):
         graph.close()
 
 
-@pytest.fixture(params=CASES, ids=lambda case: "-".join(case))
+@pytest.fixture(params=CASES)
 def case(request, graphs):
-    """A graph, its edges, and the network to place."""
+    """Graph, its edges, and the network to place."""
     graph, edges = graphs(*request.param)
     return graph, edges, PlacedNetwork.of(graph)

@@ -1,10 +1,10 @@
-"""Every figure of a cost is the one that its definition gives, edge by edge."""
+"""Figures of a cost against their definitions, evaluated edge by edge."""
 
 import numpy as np
 import pytest
 
 from snnb.mapping.cost import cost
-from snnb.mapping.traffic import traffic, usage
+from snnb.mapping.traffic import count_traffic
 from tests.mapping.brute_force import Expected
 from tests.mapping.networks import hardware
 
@@ -33,16 +33,17 @@ def compared(found, expected):
     assert len(found.projections) == len(expected.projections)
 
 
-@pytest.mark.parametrize("cores", [2, 5, 30])
+@pytest.mark.parametrize(
+    "cores", [pytest.param(2, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow), 30]
+)
 def test_every_figure_is_that_of_its_definition(case, cores):
     graph, edges, network = case
     chip = hardware(mesh=(5, 8), synapse_energy=0.7)
     core, place = random_mapping(network, np.random.default_rng(cores), cores, chip.mesh)
     expected = Expected(graph, edges, core, chip, place)
-    compared(cost(network, core, chip, place), expected)
-    np.testing.assert_allclose(traffic(network, core, cores).toarray(), expected.traffic)
-    for own, name in zip(usage(network, core, cores), ("neurons", "axons", "synapses")):
-        np.testing.assert_array_equal(own, getattr(expected, name))
+    sums = count_traffic(network, core, cores)
+    compared(cost(sums, chip, place), expected)
+    np.testing.assert_allclose(sums.matrix.toarray(), expected.traffic)
 
 
 def test_cores_of_neighbouring_neurons(case):
@@ -51,12 +52,13 @@ def test_cores_of_neighbouring_neurons(case):
     chip = hardware(mesh=(4, 1))
     core = np.repeat(np.arange(4), -(-network.neurons // 4))[: network.neurons].astype(np.int32)
     place = np.array([[3, 0], [0, 0], [2, 0], [1, 0]], np.int32)
-    compared(cost(network, core, chip, place), Expected(graph, edges, core, chip, place))
+    compared(cost(count_traffic(network, core, 4), chip, place), Expected(graph, edges, core, chip, place))
 
 
 def test_one_core_costs_nothing(case):
     _, _, network = case
-    found = cost(network, np.zeros(network.neurons, np.int32), hardware(mesh=(1, 1)), np.zeros((1, 2), np.int32))
+    sums = count_traffic(network, np.zeros(network.neurons, np.int32), 1)
+    found = cost(sums, hardware(mesh=(1, 1)), np.zeros((1, 2), np.int32))
     assert [getattr(found, name) for name in SCALARS[:-2]] == [0] * (len(SCALARS) - 2)
     assert found.outside_spikes == pytest.approx(0 if network.outside is None else network.outside.sum())
 
@@ -64,4 +66,4 @@ def test_one_core_costs_nothing(case):
 def test_a_core_without_neurons_is_a_core(case):
     graph, edges, network = case
     core, place = np.full(network.neurons, 1, np.int32), np.array([[0, 0], [1, 0], [2, 0]], np.int32)
-    compared(cost(network, core, hardware(), place), Expected(graph, edges, core, hardware(), place))
+    compared(cost(count_traffic(network, core, 3), hardware(), place), Expected(graph, edges, core, hardware(), place))

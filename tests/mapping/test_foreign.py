@@ -1,17 +1,14 @@
-"""Partitions and placements of other programs: read strictly, never changed, limits checked."""
-
-import os
+"""Partitions and placements of other programs: validation, core numbers, limits."""
 
 import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.mapping.foreign import check_limits, read_partition, read_placement
+from snnb.mapping.foreign import read_number_lines, read_partition, read_placement
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.number_lines import read_number_lines, write_number_lines
-from snnb.mapping.traffic import usage
+from snnb.mapping.traffic import count_traffic
 
 
 def chip(mesh=(4, 3), neurons=100, axons=1000, synapses=None):
@@ -48,63 +45,44 @@ def lines(numbers):
     return "".join(f"{number}\n" for number in numbers)
 
 
-@pytest.mark.parametrize("text", ["3\n0\n12", "3\n0\n12\n", "3\r\n0\r\n12\r\n", " 3 \n\t0\n0012\n\n\n"])
-def test_a_number_a_line(write, text):
-    numbers, content = read_number_lines(write(text), 1, 3, "mend it")
-    assert numbers.tolist() == [[3], [0], [12]]
-    assert numbers.dtype == np.int32
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *((text, [[3], [0], [12]]) for text in ("3\n0\n12", "3\r\n0\r\n12\r\n", " 3 \n\t0\n0012\n\n\n")),
+        *((text, [[1, 2], [30, 4]]) for text in ("1 2\n30 4", "1\t2\n30   4\n", "1,2\n30, 4\n")),
+    ],
+)
+def test_separators_and_line_ends(write, text, expected):
+    numbers, content = read_number_lines(write(text), len(expected[0]), "mend it")
+    assert numbers.tolist() == expected
     assert content == text.encode()
-
-
-def test_numbers_are_written_as_python_writes_them(tmp_path, monkeypatch):
-    numbers = np.array([0, 7, 9, 10, 99, 100, 123456, 2**31 - 1, 0], np.int32)
-    for at_once in (1 << 20, 2):
-        monkeypatch.setattr("snnb.mapping.number_lines.LINES", at_once)
-        write_number_lines(tmp_path / "numbers", numbers)
-        assert (tmp_path / "numbers").read_text() == lines(numbers.tolist())
-    write_number_lines(tmp_path / "none", numbers[:0])
-    assert (tmp_path / "none").read_bytes() == b""
-
-
-@pytest.mark.parametrize("text", ["1 2\n30 4", "1\t2\n30   4\n", "1,2\n30, 4\n"])
-def test_two_numbers_a_line(write, text):
-    assert read_number_lines(write(text), 2, 2, "mend it")[0].tolist() == [[1, 2], [30, 4]]
 
 
 @pytest.mark.parametrize(
     ("text", "columns", "message"),
     [
-        ("1\n-2\n", 1, "line 2, '-2', is negative; mend it"),
-        ("1\n\n2\n", 1, "line 2, '', is empty; mend it"),
-        ("\n1\n", 1, "line 1, '', is empty"),
-        ("1\n2.5\n", 1, "line 2, '2.5', is not a whole number from 0; mend it"),
-        ("1\n2 3\n", 1, "line 2, '2 3', is not a whole number"),
-        ("1,\n", 1, "line 1, '1,', is not"),
-        ("-\n", 1, "line 1, '-', is not"),
+        ("1\n-2\n", 1, "line 2, '-2', is not a whole number from 0; mend it"),
+        ("1\n2.5\n", 1, "line 2, '2.5', is not"),
+        ("1\n2.0\n", 1, "line 2, '2.0', is not"),
+        ("1\n\n1e2\n", 1, "line 3, '1e2', is not"),
+        ("1\n2 3\n", 1, "line 2, '2 3', is not"),
+        ("1 2\n2 3\n", 1, "line 1, '1 2', is not"),
         ("core 1\n", 1, "line 1, 'core 1', is not"),
-        ("2147483648\n", 1, "line 1, '2147483648', is not"),
+        ("# 1\n", 1, "line 1, '# 1', is not"),
         ("9" * 1000, 1, f"line 1, '{'9' * 40}…', is not"),
         (b"\xff\x00\n", 1, "line 1, '\ufffd\\x00', is not"),
         ("1\n", 2, "line 1, '1', is not 2 whole numbers from 0; mend it"),
         ("1 2\n1 2 3\n", 2, "line 2, '1 2 3', is not 2"),
-        ("1 -2\n", 2, "line 1, '1 -2', is negative"),
-        ("1,,2\n,1 2\n", 2, "line 2, ',1 2', is not"),
+        ("1 -2\n", 2, "line 1, '1 -2', is not"),
+        ("", 1, "the file has no numbers; mend it"),
     ],
 )
-def test_lines_that_are_wrong(write, text, columns, message):
+def test_the_first_wrong_line_is_named(write, text, columns, message):
     path = write(text)
     with pytest.raises(InputError) as raised:
-        read_number_lines(path, columns, 3, "mend it")
+        read_number_lines(path, columns, "mend it")
     assert str(raised.value).startswith(f"{path}: {message}")
     assert "\n" not in str(raised.value)
-
-
-def test_a_file_that_is_far_too_long_is_not_read(write, tmp_path):
-    with pytest.raises(InputError, match="is longer than 1 MiB; mend it"):
-        read_number_lines(write(b"0\n" * (1 << 20)), 1, 10, "mend it")
-    os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(InputError, match="is a FIFO"):
-        read_number_lines(tmp_path / "fifo", 1, 10, "mend it")
 
 
 def test_a_partition_keeps_its_numbers(write, network):
@@ -127,18 +105,17 @@ def test_a_core_that_the_hardware_has_not(write, network):
         read_partition(write(lines(core)), network, chip())
 
 
-def test_lines_for_an_input_that_spikes_are_passed_over(write, graphs):
-    """The hmetis and snn exports have these neurons, and they come first."""
+def test_lines_of_a_spiking_input_are_skipped(write, graphs):
     network = PlacedNetwork.of(graphs("chained", "spikes")[0])
     core = np.random.default_rng(1).integers(0, 12, network.neurons)
-    whole = read_partition(write(lines([7] * network.outside.size) + lines(core)), network, chip())[0]
-    assert (whole == core).all()
+    with_input = read_partition(write(lines([7] * network.outside.size) + lines(core)), network, chip())[0]
+    assert (with_input == core).all()
     assert (read_partition(write(lines(core)), network, chip())[0] == core).all()
     with pytest.raises(InputError, match=rf"line {network.outside.size + 1}: core 99"):
         read_partition(write(lines([7] * network.outside.size + [99, *core[1:]])), network, chip())
 
 
-def test_a_placement_may_have_places_of_empty_cores(write):
+def test_a_placement_may_have_positions_of_empty_cores(write):
     place, _ = read_placement(write("3 2\n0 0\n1 2\n2 1\n"), 2, chip())
     assert place.tolist() == [[3, 2], [0, 0], [1, 2], [2, 1]]
 
@@ -154,28 +131,31 @@ def test_a_placement_may_have_places_of_empty_cores(write):
         ("0 0\n1\n", 2, "line 2, '1', is not 2 whole numbers"),
     ],
 )
-def test_placements_that_cannot_be(write, text, cores, message):
+def test_invalid_placements(write, text, cores, message):
     with pytest.raises(InputError) as raised:
         read_placement(write(text), cores, chip())
     assert message in str(raised.value)
 
 
-def test_broken_limits_are_all_named_with_the_fullest_core(write, network):
+def test_all_exceeded_limits_are_named_with_the_fullest_core(write, network):
     core = np.arange(network.neurons) % 4
     core[:3] = 1
-    neurons, axons, synapses = held = usage(network, core.astype(np.int32), 4)
-    most = [int(numbers.max()) for numbers in held]
+    neurons, axons, synapses = contents = count_traffic(network, core.astype(np.int32), 4).contents
+    most = [int(numbers.max()) for numbers in contents]
     path = write(lines(core))
-    check_limits(path, network, core, 4, chip((2, 2), *most))
+    assert cost_partition(network, chip((2, 2), *most), path)[0].warnings == ()
+    tight = chip((2, 2), most[0] - 1, int(axons.min()) - 1, most[2] - 1)
     with pytest.raises(InputError) as raised:
-        check_limits(path, network, core, 4, chip((2, 2), most[0] - 1, int(axons.min()) - 1, most[2] - 1))
+        cost_partition(network, tight, path)
     fullest = f"core {axons.argmax()} has {axons.max()} axons of {axons.min() - 1} (and 3 cores more than"
     assert f"breaks limits of chip: core {neurons.argmax()} has {neurons.max()} neurons of" in str(raised.value)
     assert fullest in str(raised.value)
     assert f"core {synapses.argmax()} has {synapses.max():,} synapses of {synapses.max() - 1:,};" in str(raised.value)
+    invalid, _ = cost_partition(network, tight, path, allow_overfull=True)
+    assert invalid.overfull_cores.tolist() == [0, 1, 2, 3]
 
 
-def test_a_partition_with_gaps_is_costed_as_it_is(write, network):
+def test_a_partition_with_gaps_is_costed_unchanged(write, network):
     core = np.random.default_rng(2).choice([1, 4, 9], network.neurons).astype(np.int32)
     files = write(lines(core), "partition"), write("".join(f"{n % 4} {n // 4}\n" for n in range(11)), "placement")
     mapped, read = cost_partition(network, chip(neurons=999), *files)

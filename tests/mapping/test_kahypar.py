@@ -1,17 +1,18 @@
-"""Mt-KaHyPar in processes of its own: what it gives, what is said when it fails, and a script without a guard."""
+"""Mt-KaHyPar in separate processes: results, failures, a script without a guard, the end of the parent process."""
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
-import pytest
+import psutil
 
-from snnb.mapping.kahypar import Hypergraph, Job, partitions
+from snnb.mapping.kahypar import Hypergraph, partitions
 from tests.mapping.networks import NETWORKS, make_graph
 
-# two triangles, joined by an edge: the best halves cut that edge alone
+# Two triangles joined by an edge: the best bisection cuts only that edge.
 TRIANGLES = Hypergraph(
     node_weight=np.ones(6, np.int64),
     start=np.arange(0, 15, 2),
@@ -32,25 +33,44 @@ hardware = read_hardware("loihi")[0].model_copy(update={{"neurons_per_core": 40}
 found = partition(PlacedNetwork.of(SynapseGraph.open(Path({graph!r}))), hardware)
 print(sorted(one.method for one in found.tried), found.warnings)
 """
+CHILD = """
+import os
+from snnb.mapping.kahypar import _end_with_parent
+_end_with_parent(os.getppid())
+print(os.getpid(), flush=True)
+while True:
+    pass
+"""
+PARENT = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE)
+os.write(1, child.stdout.readline())
+os._exit(130)
+"""
 
 
-def no_warning(message):
-    pytest.fail(message)
-
-
-def test_the_best_halves_of_two_triangles_in_the_order_of_the_jobs():
-    found = list(partitions(TRIANGLES, [Job(2, seed) for seed in range(3)], no_warning))
-    assert [job for job, _ in found] == [Job(2, 0), Job(2, 1), Job(2, 2)]
+def test_the_best_bisection_of_two_triangles_for_each_seed():
+    warnings = []
+    found = list(partitions(TRIANGLES, [(2, seed) for seed in range(3)], warnings.append))
+    assert ([blocks for blocks, _ in found], warnings) == ([2, 2, 2], [])
     for _, block in found:
         assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
 
 
-def test_a_process_that_fails_is_told_and_the_others_go_on():
-    warned = []
-    broken = TRIANGLES._replace(pin=TRIANGLES.pin + 100)  # of nodes that are not there
-    assert list(partitions(broken, [Job(2, 0)], warned.append)) == []
-    assert len(warned) == 1
-    assert warned[0].startswith("Mt-KaHyPar ended without a partition into 2 cores (exit code ")
+def test_a_process_that_fails_is_a_warning():
+    warnings = []
+    broken = TRIANGLES._replace(pin=TRIANGLES.pin + 100)  # nodes that do not exist
+    assert list(partitions(broken, [(2, 0)], warnings.append)) == []
+    assert len(warnings) == 1
+    assert warnings[0].startswith("Mt-KaHyPar ended without a partition into 2 cores (exit code ")
+
+
+def test_a_process_ends_when_its_parent_has_ended():
+    done = subprocess.run([sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE, check=False)
+    child, deadline = int(done.stdout), time.monotonic() + 10
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_script_without_a_guard_runs_once(tmp_path):

@@ -1,4 +1,4 @@
-"""The files of a mapping: what they say, how they are read again, and what happens when they are damaged."""
+"""Files of a mapping: content, reading, damage."""
 
 import csv
 import json
@@ -12,12 +12,12 @@ from scipy.sparse import load_npz
 from snnb.core.errors import InputError
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
-from snnb.mapping.mapping import Mapping
-from snnb.mapping.mapping_log import lines
+from snnb.mapping.mapping import CORE_COLUMNS, Mapping
+from snnb.mapping.mapping_log import log_lines
 from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.placement import total_hops
-from snnb.mapping.write_mapping import CORE_COLUMNS, write_mapping
+from snnb.mapping.write_mapping import write_mapping
 from tests.mapping.brute_force import Expected
 from tests.mapping.test_foreign import chip
 
@@ -69,7 +69,7 @@ def test_cores_csv_has_a_row_a_core(mapped, written):
         assert [float(row[name]) for row in rows] == getattr(mapped.cost, name).tolist()
 
 
-def test_it_is_read_again_whole(mapped, written):
+def test_reading_returns_what_was_written(mapped, written):
     found = Mapping.open(written)
     assert found.hardware == HARDWARE
     assert (found.core == mapped.core).all()
@@ -118,49 +118,21 @@ def cut(path):
             lambda folder: (folder / "partition.txt").unlink(),
             "partition.txt: no such file; give a directory maps/STAMP",
         ),
-        (lambda folder: cut(folder / "partition.txt"), "partition.txt has .* lines for"),
-        (lambda folder: changed(folder / "partition.txt", "0\n", "1\n"), "are not of the same mapping"),
-        (lambda folder: changed(folder / "partition.txt", "0\n", "x\n"), "line 1, 'x', is not"),
-        (lambda folder: changed(folder / "partition.txt", "0\n", "999\n"), "are not of the same mapping"),
-        (lambda folder: cut(folder / "cores.csv"), "are not of the same mapping|no number"),
-        (lambda folder: changed(folder / "cores.csv", "core,x", "core,X"), "has not the columns core,x,y"),
-        (lambda folder: changed(folder / "cores.csv", "\n1,", "\n7,"), "does not give each core a place of its own"),
-        (lambda folder: changed(folder / "cores.csv", "\n1,", "\n1,99"), "a place of its own|no number"),
-        (lambda folder: cut(folder / "cost.json"), "is not valid JSON"),
-        (lambda folder: (folder / "cost.json").write_text("[]"), "holds no figures"),
-        (lambda folder: changed(folder / "cost.json", '"mesh"', '"mash"'), "describes no hardware"),
-        (lambda folder: changed(folder / "cost.json", '"cut": ', '"cut": -'), "cut is no number from 0"),
-        (lambda folder: changed(folder / "cost.json", '"cut": ', '"cut": NaN, "x": '), "cut is no number from 0"),
-        (lambda folder: changed(folder / "cost.json", '"first_id": ', '"first_id": -'), "the id of the first neuron"),
-        (
-            lambda folder: changed(folder / "cost.json", '"layers": {', '"layers": {"x": 1.5, '),
-            "the neurons of each layer",
-        ),
-        (lambda folder: changed(folder / "cost.json", '"connectivity": ', '"connectivity": 9'), "traffic.npz and"),
-        (lambda folder: cut(folder / "traffic.npz"), "not a whole npz file"),
-        (lambda folder: np.savez(folder / "traffic.npz", data=[1.0]), "has no array indices"),
+        (lambda folder: cut(folder / "partition.txt"), "a file is damaged"),
+        (lambda folder: changed(folder / "partition.txt", "0\n", "1\n"), "a file is damaged"),
+        (lambda folder: changed(folder / "cores.csv", "\n1,", "\n7,"), "a file is damaged"),
+        (lambda folder: changed(folder / "cost.json", '"connectivity": ', '"connectivity": 9'), "a file is damaged"),
+        (lambda folder: changed(folder / "cost.json", '"sha256": ', '"sha255": '), "a file is damaged"),
+        (lambda folder: cut(folder / "cost.json"), "cost.json is not valid JSON"),
+        (lambda folder: (folder / "cost.json").write_text("[]"), "a file is damaged"),
+        (lambda folder: cut(folder / "traffic.npz"), "a file is damaged"),
     ],
 )
-def test_a_damaged_file_is_named_in_one_line(folder, damage, message):
+def test_a_damaged_file_is_one_line(folder, damage, message):
     damage(folder)
     with pytest.raises(InputError, match=message) as raised:
         Mapping.open(folder)
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"indices": "beyond"}, {"indptr": "falling"}, {"data": "negative"}, {"data": "nan"}, {"shape": "other"}],
-)
-def test_a_matrix_that_reaches_beyond_its_arrays_is_refused(folder, change):
-    with np.load(folder / "traffic.npz") as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    (name, kind), *_ = change.items()
-    values = arrays[name].copy()
-    values[1] = {"beyond": 10**6, "falling": 10**6, "negative": -1.0, "nan": np.nan, "other": 7}[kind]
-    np.savez(folder / "traffic.npz", **{**arrays, name: values})
-    with pytest.raises(InputError, match="is no matrix of spikes between"):
-        Mapping.open(folder)
 
 
 def test_the_same_mapping_is_written_as_the_same_bytes(mapped, written, tmp_path):
@@ -187,9 +159,9 @@ def test_pictures_show_every_layer_and_are_the_same_bytes_again(mapped, tmp_path
     assert all(np.abs(shown - colour).max(axis=1).min() <= 1 for colour in wanted)
 
 
-@pytest.mark.parametrize("name", ["spinemap_5x5", "jin_1024x1024"])
+@pytest.mark.parametrize("name", ["spinemap_5x5", pytest.param("jin_1024x1024", marks=pytest.mark.slow)])
 def test_pictures_of_meshes_of_any_size(graphs, tmp_path, name):
-    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), read_hardware(name)[0])
+    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), read_hardware(name)[0], method="sequential")
     plot_mapping(tmp_path / "mapping.png", mapped)
     plot_traffic(tmp_path / "traffic.png", mapped)
     assert Image.open(tmp_path / "mapping.png").width < 2000
@@ -197,14 +169,14 @@ def test_pictures_of_meshes_of_any_size(graphs, tmp_path, name):
 
 def test_a_picture_of_one_core(graphs, tmp_path):
     one = chip(mesh=(1, 1), neurons=1000)
-    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), one)
+    mapped = map_network(PlacedNetwork.of(graphs("chained", "current")[0]), one, method="sequential")
     plot_mapping(tmp_path / "mapping.png", mapped)
     plot_traffic(tmp_path / "traffic.png", mapped)
     assert mapped.cost.connectivity == 0
 
 
 def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
-    text = "\n".join(lines(mapped))
+    text = "\n".join(log_lines(mapped))
     cost = mapped.cost
     assert f"{mapped.core.size} neurons on {len(mapped.place)} of the 30 cores of chip, 6×5" in text
     assert f"20: {cost.neurons.max() / 20:.0%} full (core {cost.neurons.argmax()} has most)" in text
@@ -214,6 +186,7 @@ def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
     assert "to try" not in text
 
 
+@pytest.mark.slow
 def test_the_objective_hops_takes_the_fewest_hops_of_what_the_methods_give(graphs, mapped):
     network = PlacedNetwork.of(graphs("chained", "spikes")[0])
     each = [map_network(network, HARDWARE, method=method) for method in ("sequential", "groups", "hypergraph")]
@@ -221,4 +194,4 @@ def test_the_objective_hops_takes_the_fewest_hops_of_what_the_methods_give(graph
     assert hops.cost.hops_unicast == min(one.cost.hops_unicast for one in each)
     assert hops.cost.hops_unicast <= mapped.cost.hops_unicast
     assert mapped.cost.connectivity == min(one.cost.connectivity for one in each)
-    assert sorted(one.method for one in hops.tried) == ["groups", "hypergraph", "sequential"]
+    assert sorted(one.method for one in hops.partition.tried) == ["groups", "hypergraph", "sequential"]

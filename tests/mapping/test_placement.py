@@ -1,4 +1,4 @@
-"""Places of cores: all different, as good as exhaustive search where that is possible, the same for the same seed."""
+"""Positions of cores: all different, near the optimum of an exhaustive search, the same for the same seed."""
 
 from itertools import permutations
 
@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from snnb.core.errors import InputError
 from snnb.mapping.curve import hilbert_curve
 from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.mapping.placement import place, total_hops
-from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal, change, descend, hops, swap
+from snnb.mapping.placement_kernels import (
+    NOBODY,
+    Board,
+    Links,
+    anneal_swaps,
+    board_hops,
+    descend_swaps,
+    swap,
+    swap_change,
+)
 
 
 def chip(x, y):
@@ -56,7 +64,7 @@ def test_on_a_square_of_a_power_of_two_it_is_hilberts():
     assert (np.abs(np.diff(quarters, axis=0)).sum(axis=1) > 0).sum() == 3  # each quarter is walked at once
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 12))])
 def test_on_tiny_meshes_it_is_within_a_tenth_of_the_optimum(seed):
     rng = np.random.default_rng(seed)
     width, height = [(3, 3), (3, 2), (2, 2), (8, 1), (1, 5), (2, 4)][seed % 6]
@@ -101,11 +109,7 @@ def test_the_same_seed_gives_the_same_places_and_another_may_not():
     assert (first != other).any()
 
 
-def test_more_cores_than_places():
-    with pytest.raises(InputError, match="130 cores do not fit on loihi, which has 128; choose larger hardware"):
-        place(csr_matrix((130, 130)), read_hardware("loihi")[0])
-
-
+@pytest.mark.slow
 def test_thousands_of_cores_on_a_large_mesh():
     """Better than three times the hops of neighbours, where the order of the numbers has more than twenty times."""
     traffic = grid(50, 40, seed=1)
@@ -114,16 +118,16 @@ def test_thousands_of_cores_on_a_large_mesh():
     assert total_hops(traffic, places) < 3 * traffic.sum()
 
 
-def test_progress_tells_the_hops_and_an_interruption_ends_it():
-    told = []
+def test_progress_reports_the_hops_and_an_exception_ends_it():
+    reported = []
 
     def interrupt(done, total, note=""):
-        told.append((done, total, note))
+        reported.append((done, total, note))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         place(random_traffic(60, 0.3, 5), chip(8, 8), 0, interrupt)
-    (done, total, note), *_ = told
+    (done, total, note), *_ = reported
     assert 0 < done < total
     assert note.endswith(" hops a sample")
 
@@ -149,22 +153,22 @@ def test_changes_are_exact(started):
         for x in range(4):
             for y in range(3):
                 before = total_hops(traffic, np.stack([board.x, board.y], axis=1))
-                assert hops(links, board) == pytest.approx(before)
-                told = change(links, board, core, x, y) if board.who[x, y] != core else 0.0
+                assert board_hops(links, board) == pytest.approx(before)
+                reported = swap_change(links, board, core, x, y) if board.who[x, y] != core else 0.0
                 swap(board, core, x, y)
                 after = total_hops(traffic, np.stack([board.x, board.y], axis=1))
-                assert after - before == pytest.approx(told, abs=1e-9)
+                assert after - before == pytest.approx(reported, abs=1e-9)
                 assert (board.who[board.x, board.y] == np.arange(7)).all()
                 assert (board.who != NOBODY).sum() == 7
 
 
 def test_random_swaps_and_the_descent_add_up(started):
     _, links, board = started
-    before = hops(links, board)
-    moved, _ = anneal(links, board, np.array([5], np.uint64), 1.0, 2, 1000)
-    assert hops(links, board) == pytest.approx(before + moved)
-    before = hops(links, board)
-    moved = descend(links, board, 0, 7, 4)
-    assert hops(links, board) == pytest.approx(before + moved)
+    before = board_hops(links, board)
+    moved, _ = anneal_swaps(links, board, np.array([5], np.uint64), 1.0, 2, 1000)
+    assert board_hops(links, board) == pytest.approx(before + moved)
+    before = board_hops(links, board)
+    moved = descend_swaps(links, board, 4)
+    assert board_hops(links, board) == pytest.approx(before + moved)
     assert moved <= 0
     assert (board.who[board.x, board.y] == np.arange(7)).all()

@@ -39,7 +39,9 @@ def test_a_new_core_begins_when_a_limit_would_be_exceeded(case, binding):
 
 
 def test_progress_ends_with_all_neurons(case):
-    told = []
-    sequential(case[2], Limits(5, NO_LIMIT, NO_LIMIT), lambda done, total, note="": told.append((done, total, note)))
+    reported = []
+    sequential(
+        case[2], Limits(5, NO_LIMIT, NO_LIMIT), lambda done, total, note="": reported.append((done, total, note))
+    )
     neurons = case[2].neurons
-    assert told[-1] == (neurons, neurons, f"{-(-neurons // 5)} cores")
+    assert reported[-1] == (neurons, neurons, f"{-(-neurons // 5)} cores")

@@ -12,6 +12,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.graph_log import lines
 from snnb.mapping.cost import cost
 from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import count_traffic
 from snnb.network import degrees
 from snnb.report.graph_facts import graph_facts
 from snnb.simulation.energy import energy
@@ -88,6 +89,7 @@ def _assert_all_state(pairs, network, counts, graph):
     assert sum(p.traffic for p in facts.projections) == pytest.approx(operations / STEPS)
     core = (np.arange(network.neurons) % CORES).astype(np.int32)
     place = np.stack([np.arange(CORES), np.zeros(CORES)], axis=1).astype(np.int32)
-    costs = [cost(PlacedNetwork.of(graph), core, hardware(synapse_energy=pj), place) for pj in (None, 1.0)]
+    sums = count_traffic(PlacedNetwork.of(graph), core, CORES)
+    costs = [cost(sums, hardware(synapse_energy=pj), place) for pj in (None, 1.0)]
     assert costs[0].synapses.sum() == synapses
     assert costs[1].energy_pj - costs[0].energy_pj == pytest.approx(operations)

@@ -1,12 +1,13 @@
-"""Contract a network to groups of neurons."""
+"""Contraction of a network to groups of neurons."""
 
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.mapping.contracted import Contracted
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.reach import Marks, Reached, reached
+from snnb.mapping.reach import Marks, reached
+from snnb.mapping.reach_kernels import number_distinct
+from snnb.mapping.sets import Contracted, Reached
 
 
 class _Part(NamedTuple):
@@ -29,32 +30,26 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contract
     group : ndarray of int32, shape (neurons,)
         Group of each placed neuron.
     groups : int
-        How many there are.
-
-    Returns
-    -------
-    Contracted
+        Number of groups.
     """
-    parts, marks, sets = [_nothing()], Marks(groups), 0
+    ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
+    parts, marks, sets = [_Part(numbers, numbers, ids, numbers, ids, numbers)], Marks(groups), 0
     for population in network.sources:
         connections = [c for projection in network.projections_from(population) for c in projection.connections]
         if not connections:
             continue
+        members = network.part(population) if population.first >= network.first else slice(0)
         found = reached(connections, group, network.first, marks)
-        placed = population.first >= network.first
-        own = group[network.part(population)] if placed else np.empty(0, np.int32)
-        counts = network.counts[network.part(population)] if placed else np.empty(0, np.int64)
-        part = _part(found, own, counts, groups)
+        part = _merge_sets(found, group[members], network.counts[members], groups)
         parts.append(part._replace(source_set=part.source_set + sets))
         sets += part.axons.size
     axons, degrees, target, source_set, source, weight = (np.concatenate(values) for values in zip(*parts))
-    synapses = np.bincount(group, network.in_degrees, minlength=groups).astype(np.int64)
     target_set = np.repeat(np.arange(sets, dtype=np.int32), degrees)
     into_start, into_order = _sorted_by(target, groups)
     from_start, from_order = _sorted_by(source, groups)
     return Contracted(
         neurons=np.bincount(group, minlength=groups),
-        synapses=synapses,
+        synapses=np.bincount(group, network.in_degrees, minlength=groups).astype(np.int64),
         axons=axons,
         total=np.bincount(source_set, weight, minlength=sets).astype(np.int64),
         target_start=np.concatenate([[0], np.cumsum(degrees)]),
@@ -70,22 +65,15 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contract
     )
 
 
-def _nothing() -> _Part:
-    ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
-    return _Part(numbers, numbers, ids, numbers, ids, numbers)
-
-
-def _part(found: Reached, own: np.ndarray, counts: np.ndarray, groups: int) -> _Part:
+def _merge_sets(found: Reached, own: np.ndarray, counts: np.ndarray, groups: int) -> _Part:
     """Merge equal sets, leave out empty ones, and sum up the spikes of each group in each set."""
-    from snnb.mapping.contract_kernels import number_distinct
-
     number = np.empty(found.start.size - 1, np.int64)
     table = np.full(1 << int(2 * number.size).bit_length(), -1, np.int64)
     sets = number_distinct(found.start, found.label, table, number)
-    kept = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
-    degrees = np.diff(found.start)[kept]
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
+    degrees = np.diff(found.start)[first]
     start = np.concatenate([[0], np.cumsum(degrees)])
-    target = found.label[np.repeat(found.start[kept] - start[:-1], degrees) + np.arange(start[-1])]
+    target = found.label[np.repeat(found.start[first] - start[:-1], degrees) + np.arange(start[-1])]
     set_of = number[found.set_of]
     axons = np.bincount(set_of[set_of >= 0], minlength=sets)
     spiking = np.flatnonzero((set_of[: own.size] >= 0) & (counts > 0))

@@ -1,7 +1,7 @@
-"""What a mapping costs, exactly, over every synapse: the figures of `docs/mapping.md`.
+"""Exact cost of a mapping, over every synapse. All figures are per sample; `docs/mapping.md` defines them.
 
-Every figure is per sample. A neuron s that spikes n(s) times reaches the cores D(s) that hold a target of it, its own
-core left out: the λ − 1 metric of hypergraph partitioning (Schlag, "High-quality hypergraph partitioning", 2020).
+A neuron s that spikes n(s) times reaches D(s), the cores that hold a target of s, except its own core. Σ n(s)·|D(s)| is
+the λ − 1 metric of hypergraph partitioning (Schlag, "High-quality hypergraph partitioning", 2020).
 """
 
 from dataclasses import dataclass
@@ -10,22 +10,24 @@ from typing import Tuple
 import numpy as np
 
 from snnb.graph import adjacency
+from snnb.mapping.cost_kernels import MeshPositions, multicast_hops
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.mesh import distances, link_loads
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.traffic import Routes, add_up, loads
+from snnb.mapping.reach import Marks
+from snnb.mapping.traffic import TrafficSums, reached_cores, spikes_between
 
 
 @dataclass(frozen=True)
 class ProjectionCost:
-    """What the spikes over one projection cost, as if there were no other.
+    """Cost of the spikes over one projection, as if there were no other.
 
     Attributes
     ----------
     source, target : str
         Names of the populations.
     connectivity, cut : float
-        See `Cost`; 0 for a projection from the input, whose spikes come from outside.
+        See `Cost`; 0 for a projection from the input, whose spikes come from outside the chip.
     """
 
     source: str
@@ -36,40 +38,40 @@ class ProjectionCost:
 
 @dataclass(frozen=True, eq=False)
 class Cost:
-    """What a mapping costs; every figure per sample.
+    """Cost of a mapping; all figures per sample.
 
-    D(s) are the cores that hold a target of the neuron s, its own core left out; d is the Manhattan distance.
+    D(s) are the cores that hold a target of the neuron s, except its own core; d is the Manhattan distance.
 
     Attributes
     ----------
     connectivity : float
-        Spikes that travel between cores: Σ n(s)·|D(s)|.
+        Spikes between cores: Σ n(s)·|D(s)|.
     cut : float
         Spikes that leave their core: Σ n(s) over the neurons with D(s) not empty.
     hops_unicast : float
-        Links crossed when every core is sent a spike of its own: Σ n(s)·Σ d.
+        Links crossed if each core reached is sent a separate spike: Σ n(s)·Σ d.
     hops_multicast : float
-        Links crossed when a spike is copied where its routes part: Σ n(s)·(links of the union of the routes to D(s)).
+        Links crossed if a spike is copied where its routes part: Σ n(s)·(links in the union of the routes to D(s)).
         A route runs along x first, then along y.
     energy_pj : float
-        Picojoules: Σ n(s)·Σ ((d + 1)·router + d·link), and where the hardware gives the energy of a synaptic
-        operation, that of every spike (an input's too) at each of its synapses.
+        Picojoules: Σ n(s)·Σ ((d + 1)·router + d·link). If the hardware states the energy of a synaptic operation, that
+        of every spike (also of the input) at each of its synapses is added.
     latency_ns_mean, latency_ns_max : float
-        Nanoseconds of (d + 1)·router + d·link: mean over the spikes that travel, and the longest way of one of them.
+        Nanoseconds, (d + 1)·router + d·link: mean over the spikes between cores, and maximum.
     link_load_mean, link_load_max : float
-        Spikes over a link in one direction, each core being sent a spike of its own: over all links of the mesh.
+        Spikes over a link in one direction with unicast routing: over all links of the mesh.
     cores : int
-        Cores used.
+        Number of cores.
     reuse : float
-        Synapses of a core divided by its axons: the mean over the cores that have axons (synaptic reuse).
+        Synaptic reuse: synapses / axons of a core, mean over the cores that have axons.
     outside_spikes : float
         Spikes that cores receive from a spiking input: Σ n(s)·|D(s)| over its neurons.
     projections : tuple of ProjectionCost
-        In the graph's order.
+        In the order of the graph.
     neurons, axons, synapses : ndarray of int64, shape (cores,)
-        What each core holds; see `usage`.
+        Contents of each core; see `TrafficSums`.
     spikes_in, spikes_out : ndarray of float64, shape (cores,)
-        Spikes that each core receives from other cores, and sends to them, counted once a core they are sent to.
+        Spikes that each core receives from other cores, and sends to them (once for each core reached).
     """
 
     connectivity: float
@@ -92,38 +94,29 @@ class Cost:
     spikes_out: np.ndarray
 
 
-def cost(network: PlacedNetwork, core: np.ndarray, hardware: Hardware, place: np.ndarray) -> Cost:
-    """Compute what a mapping costs. Limits are not looked at.
+def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
+    """Compute the cost of a mapping; the limits of the cores are not checked.
 
     Parameters
     ----------
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-        Core of each placed neuron, from 0.
+    sums : TrafficSums
     hardware : Hardware
     place : ndarray of int32, shape (cores, 2)
-        Where each core is on the mesh: x, y.
-
-    Returns
-    -------
-    Cost
+        x and y of each core on the mesh.
     """
-    x, y = np.ascontiguousarray(place.T, np.int32)
-    sums = add_up(network, core, len(place), Routes(x, y, hardware.mesh[0]))
-    neurons, synapses = loads(network, core, len(place))
-    axons, (spread, cut, multicast) = sums.axons, sums.totals.tolist()
-    matrix, energy = sums.traffic, hardware.energy_pj
+    neurons, axons, synapses = sums.contents
+    matrix, energy = sums.matrix, hardware.energy_pj
     spikes, distance = matrix.data, distances(matrix, place)
     delay = (distance + 1) * hardware.latency_ns.router + distance * hardware.latency_ns.link
     work = float(spikes @ ((distance + 1) * energy.router + distance * energy.link))
     if energy.synapse is not None:
-        work += energy.synapse * _operations(network)
+        work += energy.synapse * _synaptic_operations(sums.network)
     load = link_loads(matrix, place, hardware.mesh).all
     return Cost(
-        connectivity=spread,
-        cut=cut,
+        connectivity=sums.connectivity,
+        cut=sums.cut,
         hops_unicast=float(spikes @ distance),
-        hops_multicast=multicast,
+        hops_multicast=_multicast(sums, hardware, place),
         energy_pj=work,
         latency_ns_mean=float(spikes @ delay / spikes.sum()) if spikes.size else 0.0,
         latency_ns_max=float(delay.max(initial=0.0)),
@@ -132,7 +125,7 @@ def cost(network: PlacedNetwork, core: np.ndarray, hardware: Hardware, place: np
         cores=len(place),
         reuse=float((synapses[axons > 0] / axons[axons > 0]).mean()) if axons.any() else 0.0,
         outside_spikes=sums.outside,
-        projections=tuple(ProjectionCost(*of) for of in sums.projections),
+        projections=_projections(sums),
         neurons=neurons,
         axons=axons,
         synapses=synapses,
@@ -141,7 +134,32 @@ def cost(network: PlacedNetwork, core: np.ndarray, hardware: Hardware, place: np
     )
 
 
-def _operations(network: PlacedNetwork) -> float:
+def _multicast(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> float:
+    x, y = np.ascontiguousarray(place.T, np.int32)
+    positions, network, total = MeshPositions(x, y, hardware.mesh[0]), sums.network, 0.0
+    for population, sets in sums.sets:
+        if population.first >= network.first:
+            own = sums.core[network.part(population)]
+            order = np.argsort(own, kind="stable")
+            total += multicast_hops(order, own, network.spikes_of(population), sets, positions)
+    return total
+
+
+def _projections(sums: TrafficSums) -> Tuple[ProjectionCost, ...]:
+    """Return the cost of each projection; where a population has several, find the cores that each of them reaches."""
+    network, marks, costs = sums.network, Marks(sums.cores), []
+    for projection in network.graph.projections:
+        source, totals = projection.source, np.zeros(2)
+        if source.first >= network.first:
+            totals = sums.by_source[source.name]
+            if len(network.projections_from(source)) > 1:
+                sets = reached_cores(network, sums.core, marks, (projection,))
+                totals, _ = spikes_between(network, sums.core, sums.cores, source, sets)
+        costs.append(ProjectionCost(source.name, projection.target.name, *totals.tolist()))
+    return tuple(costs)
+
+
+def _synaptic_operations(network: PlacedNetwork) -> float:
     """Count the synaptic operations per sample: the spikes of every neuron times its synapses."""
     total = 0.0
     for population in network.sources:

@@ -1,31 +1,174 @@
-"""The compiled loops that add up what spikes between cores cost. Importing this module imports numba."""
+"""Compiled loops that sum up the cost of spikes between cores. Importing this module imports numba."""
 
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 
 from snnb.core.compiled import compiled
+from snnb.mapping.sets import Reached
 
-MOST_WORK = 1 << 27  # labels looked at in one call: a fraction of a second
+
+class MeshPositions(NamedTuple):
+    """MeshPositions of the cores on the mesh.
+
+    Attributes
+    ----------
+    x, y : ndarray of int32, shape (cores,)
+    columns : int
+        Length of the mesh along x.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    columns: int
+
+
+class TrafficBuffers(NamedTuple):
+    """Elements of a traffic matrix.
+
+    Attributes
+    ----------
+    source, target : ndarray of int32
+        Cores.
+    spikes : ndarray of float64
+        Spikes per sample.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    spikes: np.ndarray
 
 
 @compiled
-def count_axons(sources: np.ndarray, start: np.ndarray, label: np.ndarray, axons: np.ndarray) -> None:
-    """Add to each core's axons the number of sources of every set that reaches it."""
+def count_axons(sources: np.ndarray, sets: Reached, axons: np.ndarray) -> None:
+    """Add the number of sources of each set to the axons of the cores that it reaches.
+
+    Parameters
+    ----------
+    sources : ndarray of int64, shape (sets,)
+        Number of sources of each set.
+    sets : Reached
+    axons : ndarray of int64, shape (cores,)
+    """
     for this in range(sources.size):
-        for k in range(start[this], start[this + 1]):
-            axons[label[k]] += sources[this]
+        for k in range(sets.start[this], sets.start[this + 1]):
+            axons[sets.label[k]] += sources[this]
+
+
+@compiled
+def add_spikes(
+    order: np.ndarray,
+    begin: int,
+    core: np.ndarray,
+    spikes: np.ndarray,
+    sets: Reached,
+    totals: np.ndarray,
+    row: np.ndarray,
+    buffers: TrafficBuffers,
+) -> Tuple[int, int]:
+    """Sum up the spikes that leave the cores of some sources, core by core, until the buffers are full.
+
+    Parameters
+    ----------
+    order : ndarray of int64, shape (sources,)
+        The sources, sorted by core.
+    begin : int
+        Position in `order` of the first source of a core.
+    core : ndarray of int32, shape (sources,)
+    spikes : ndarray of float64, shape (sources,)
+    sets : Reached
+        The cores that each source reaches.
+    totals : ndarray of float64, shape (2,)
+        Increased by Σ spikes × other cores reached, and by the spikes that reach another core.
+    row : ndarray of float64, shape (cores,)
+        Zeros.
+    buffers : TrafficBuffers
+        Output; at least as long as there are cores.
+
+    Returns
+    -------
+    begin, filled : int
+        Position in `order` to continue at, and number of elements in the buffers.
+    """
+    filled = 0
+    touched = np.empty(row.size, np.int64)
+    while begin < order.size and filled + row.size <= buffers.spikes.size:
+        own, count, at = core[order[begin]], 0, begin
+        while at < order.size and core[order[at]] == own:
+            this, weight = sets.set_of[order[at]], spikes[order[at]]
+            at += 1
+            while at < order.size and core[order[at]] == own and sets.set_of[order[at]] == this:
+                weight += spikes[order[at]]
+                at += 1
+            if weight == 0:
+                continue
+            others = 0
+            for k in range(sets.start[this], sets.start[this + 1]):
+                other = sets.label[k]
+                if other != own:
+                    others += 1
+                    if row[other] == 0:
+                        touched[count] = other
+                        count += 1
+                    row[other] += weight
+            totals[0] += weight * others
+            if others:
+                totals[1] += weight
+        filled = _flush(own, touched[:count], row, buffers, filled)
+        begin = at
+    return begin, filled
+
+
+@compiled
+def _flush(own: int, touched: np.ndarray, row: np.ndarray, buffers: TrafficBuffers, filled: int) -> int:
+    """Move a row of the traffic matrix to the buffers, and return their new length."""
+    for other in touched:
+        buffers.source[filled], buffers.target[filled], buffers.spikes[filled] = own, other, row[other]
+        row[other] = 0
+        filled += 1
+    return filled
+
+
+@compiled
+def multicast_hops(
+    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: Reached, positions: MeshPositions
+) -> float:
+    """Sum spikes × links in the union of the routes to the cores reached.
+
+    Parameters
+    ----------
+    order : ndarray of int64, shape (sources,)
+        The sources, sorted by core.
+    core : ndarray of int32, shape (sources,)
+    spikes : ndarray of float64, shape (sources,)
+    sets : Reached
+        The cores that each source reaches.
+    positions : MeshPositions
+    """
+    total, at, columns = 0.0, 0, positions.columns
+    low, high, used = np.full(columns, -1, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
+    while at < order.size:
+        own, this, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
+        at += 1
+        while at < order.size and core[order[at]] == own and sets.set_of[order[at]] == this:
+            weight += spikes[order[at]]
+            at += 1
+        if weight != 0:
+            cores = sets.label[sets.start[this] : sets.start[this + 1]]
+            total += weight * _tree(own, positions, cores, low, high, used)
+    return total
 
 
 @compiled
 def _tree(
-    core: int, x: np.ndarray, y: np.ndarray, cores: np.ndarray, low: np.ndarray, high: np.ndarray, used: np.ndarray
+    core: int, positions: MeshPositions, cores: np.ndarray, low: np.ndarray, high: np.ndarray, used: np.ndarray
 ) -> int:
-    """Count the links of the union of the routes from a core to others: along x first, then along y.
+    """Count the links in the union of the routes from a core to others: along x first, then along y.
 
-    All routes share the row of the core, and leave it in the columns of the others; so the union is the row from the
+    All routes share the row of the core and leave it in the columns of the others. The union is the row from the
     leftmost to the rightmost column, and each column from its lowest to its highest core.
     """
+    x, y = positions.x, positions.y
     left = right = x[core]
     columns = 0
     for c in cores:
@@ -43,88 +186,3 @@ def _tree(
         links += high[used[i]] - low[used[i]]
         low[used[i]] = -1
     return links
-
-
-@compiled
-def add_up(
-    order: np.ndarray,
-    begin: int,
-    core: np.ndarray,
-    spikes: np.ndarray,
-    set_of: np.ndarray,
-    start: np.ndarray,
-    label: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    columns: int,
-    sums: np.ndarray,
-    row: np.ndarray,
-    rows: np.ndarray,
-    reached: np.ndarray,
-    carried: np.ndarray,
-) -> Tuple[int, int]:
-    """Add up the spikes that leave the cores of some sources, core after core.
-
-    Parameters
-    ----------
-    order : ndarray of int64, shape (sources,)
-        The sources by core.
-    begin : int
-        Where in `order` to go on: at the first source of a core.
-    core, spikes, set_of : ndarray, shape (sources,)
-        Core of each source, its spikes, and the set that it reaches.
-    start, label : ndarray
-        The sets of cores: see `Reached`.
-    x, y : ndarray of int32, shape (cores,)
-        Where each core is; used where `columns` is above 0.
-    columns : int
-        Length of the mesh along x, or 0 where routes are not asked for.
-    sums : ndarray of float64, shape (3,)
-        To these is added: spikes times other cores reached, spikes that reach another core, spikes times links of the
-        union of their routes.
-    row : ndarray of float64, shape (cores,)
-        Zeros.
-    rows, reached, carried : ndarray
-        The traffic found: from a core, to another core, spikes. As long as there are cores, at least.
-
-    Returns
-    -------
-    begin, filled : int
-        Where to go on, and how many elements of the traffic were written.
-    """
-    filled, work = 0, 0
-    touched = np.empty(row.size, np.int64)
-    low, high, used = np.full(columns, -1, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
-    while begin < order.size and work < MOST_WORK:
-        here, count, at = core[order[begin]], 0, begin
-        if filled + row.size > rows.size:
-            break
-        while at < order.size and core[order[at]] == here:
-            this, weight = set_of[order[at]], spikes[order[at]]
-            at += 1
-            while at < order.size and core[order[at]] == here and set_of[order[at]] == this:
-                weight += spikes[order[at]]
-                at += 1
-            if weight == 0:
-                continue
-            others = 0
-            work += start[this + 1] - start[this]
-            for k in range(start[this], start[this + 1]):
-                there = label[k]
-                if there != here:
-                    others += 1
-                    if row[there] == 0:
-                        touched[count] = there
-                        count += 1
-                    row[there] += weight
-            sums[0] += weight * others
-            if others:
-                sums[1] += weight
-                if columns:
-                    sums[2] += weight * _tree(here, x, y, label[start[this] : start[this + 1]], low, high, used)
-        for i in range(count):
-            rows[filled], reached[filled], carried[filled] = here, touched[i], row[touched[i]]
-            row[touched[i]] = 0
-            filled += 1
-        begin = at
-    return begin, filled

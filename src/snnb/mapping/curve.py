@@ -1,8 +1,7 @@
-"""A curve through every place of a rectangle whose neighbours on the curve are neighbours in the rectangle.
+"""The generalised Hilbert curve of Jakub Červený (github.com/jakubcerveny/gilbert): a path through a rectangle.
 
-It is the generalised Hilbert curve of Jakub Červený (github.com/jakubcerveny/gilbert): a rectangle is cut in two or
-three rectangles, which are walked one after the other. Hilbert's own curve is the case of a square whose side is a
-power of two. On a rectangle whose longer side is odd and whose shorter side is even, one step is diagonal.
+A rectangle is divided recursively into two or three rectangles. On a square whose side is a power of two, the curve is
+Hilbert's. On a rectangle whose longer side is odd and whose shorter side is even, one step is diagonal.
 """
 
 import numpy as np
@@ -11,7 +10,7 @@ from snnb.core.compiled import compiled
 
 
 def hilbert_curve(width: int, height: int) -> np.ndarray:
-    """Walk through a rectangle.
+    """Return the positions of a rectangle in the order of the curve.
 
     Parameters
     ----------
@@ -20,7 +19,7 @@ def hilbert_curve(width: int, height: int) -> np.ndarray:
     Returns
     -------
     ndarray of int32, shape (width × height, 2)
-        x and y of each place, in the order of the walk.
+        x and y.
     """
     places = np.empty((width * height, 2), np.int32)
     _walk(width, height, places)
@@ -34,7 +33,7 @@ def _sign(value: int) -> int:
 
 @compiled
 def _walk(width: int, height: int, places: np.ndarray) -> None:
-    """Fill `places`; a rectangle on the stack is a corner and two sides, each a vector along one axis."""
+    """Fill `places`. A rectangle on the stack is a corner and two sides, each a vector along an axis."""
     stack = np.empty((200, 6), np.int64)
     stack[0] = (0, 0, width, 0, 0, height) if width >= height else (0, 0, 0, height, width, 0)
     depth, done = 1, 0

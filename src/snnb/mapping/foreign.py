@@ -1,9 +1,12 @@
-"""Partitions and placements made by other programs: read strictly, and nothing in them is changed.
+"""Partitions and placements of other programs; core numbers are kept, and a number without neurons is an empty core.
 
-A partition is a core number a line, as METIS, KaHyPar, Mt-KaHyPar and AxonCUDA write it; a placement is `x y` a line,
-one for each core. Numbers of cores keep their meaning: a number that no neuron has is an empty core.
+A partition has a core number per line, as METIS, KaHyPar, Mt-KaHyPar and AxonCUDA write it. A placement has `x y` per
+line, one line for each core.
 """
 
+import re
+import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Tuple
 
@@ -11,17 +14,16 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.limits import exceeded_limits
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.number_lines import read_number_lines
-from snnb.mapping.traffic import usage
+
+SHOWN = 40  # characters of a wrong line
 
 
 def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
     """Read the core of each placed neuron.
 
-    Where the input spikes, the file may also have a line for each of its neurons, before all others: the hypergraph
-    of `snnb export` has them. These lines are passed over.
+    If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
+    them. These lines are skipped.
 
     Parameters
     ----------
@@ -33,40 +35,39 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tu
     -------
     core : ndarray of int32, shape (neurons,)
     content : bytes
-        Of the file, as it was read.
+        Content of the file.
 
     Raises
     ------
     InputError
-        The file has not a line for each neuron, a line is no number from 0, or there is no such core.
+        A line is not a core of the hardware, or the number of lines is wrong.
     """
     inputs = 0 if network.outside is None else network.outside.size
     remedy = "a partition is a core number a line, for the placed neurons in the order of their ids"
-    numbers, content = read_number_lines(path, 1, network.neurons + inputs, remedy)
-    lines = len(numbers)
-    if lines not in (network.neurons, network.neurons + inputs):
-        wanted = f"{network.neurons:,} placed neurons"
-        raise InputError(f"{path} has {lines:,} lines, and the network has {wanted}; {remedy}")
-    skipped = lines - network.neurons
-    core = np.ascontiguousarray(numbers[skipped:, 0])
+    numbers, content = read_number_lines(path, 1, remedy)
+    skipped = len(numbers) - network.neurons
+    if skipped not in (0, inputs):
+        raise InputError(
+            f"{path} has {len(numbers):,} lines, and the network has {network.neurons:,} placed neurons; {remedy}"
+        )
+    core = numbers[skipped:, 0]
     beyond = np.flatnonzero(core >= hardware.cores)
     if beyond.size:
-        line = beyond[0] + skipped + 1
         raise InputError(
-            f"{path}: line {line:,}: core {core[beyond[0]]:,} is not one of the {hardware.cores:,} of {hardware.name}, "
-            "which are numbered from 0; choose larger hardware or fewer parts"
+            f"{path}: line {beyond[0] + skipped + 1:,}: core {core[beyond[0]]:,} is not one of the {hardware.cores:,} "
+            f"of {hardware.name}, which are numbered from 0; choose larger hardware or fewer parts"
         )
-    return core, content
+    return core.astype(np.int32), content
 
 
 def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
-    """Read the place of each core.
+    """Read the position of each core.
 
     Parameters
     ----------
     path : Path
     cores : int
-        One more than the largest core number of the partition. The file may go on: with the places of empty cores.
+        One more than the largest core number of the partition. The file may continue with positions of empty cores.
     hardware : Hardware
 
     Returns
@@ -74,59 +75,77 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
     place : ndarray of int32, shape (lines, 2)
         x and y.
     content : bytes
-        Of the file, as it was read.
+        Content of the file.
 
     Raises
     ------
     InputError
-        The file has fewer lines than cores, a line is not two numbers from 0, a place is not on the mesh, or two cores
-        have the same.
+        A line is not a position on the mesh, two cores have the same, or the number of lines is wrong.
     """
     remedy = "a placement is x y a line, for core 0, 1 and so on"
-    place, content = read_number_lines(path, 2, hardware.cores, remedy)
+    place, content = read_number_lines(path, 2, remedy)
     if not cores <= len(place) <= hardware.cores:
         raise InputError(
             f"{path} has {len(place):,} lines, and the partition has {cores:,} cores, {hardware.name} "
             f"{hardware.cores:,}; {remedy}"
         )
     width, height = hardware.mesh
-    outside = np.flatnonzero((place[:, 0] >= width) | (place[:, 1] >= height))
+    outside = np.flatnonzero((place >= hardware.mesh).any(axis=1))
     if outside.size:
         x, y = place[outside[0]]
         raise InputError(
             f"{path}: line {outside[0] + 1:,}: {x} {y} is not on the mesh of {hardware.name}, where x is below {width} "
             f"and y below {height}; {remedy}"
         )
-    number = place[:, 0].astype(np.int64) * height + place[:, 1]
+    number = place[:, 0] * height + place[:, 1]
     order = np.argsort(number, kind="stable")
     twice = np.flatnonzero(np.diff(number[order]) == 0)
     if twice.size:
         first, second = order[twice[0]], order[twice[0] + 1]
         x, y = place[first]
         raise InputError(f"{path}: cores {first:,} and {second:,} are both at {x} {y}; give each core its own place")
-    return place, content
+    return place.astype(np.int32), content
 
 
-def check_limits(path: Path, network: PlacedNetwork, core: np.ndarray, cores: int, hardware: Hardware) -> None:
-    """Refuse a partition that exceeds limits of the cores.
+def read_number_lines(path: Path, columns: int, remedy: str) -> Tuple[np.ndarray, bytes]:
+    """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines are ignored.
 
     Parameters
     ----------
     path : Path
-        Of the partition.
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-    cores : int
-    hardware : Hardware
+    columns : int
+        Number of integers per line.
+    remedy : str
+        End of the error message.
+
+    Returns
+    -------
+    numbers : ndarray of int64, shape (lines, columns)
+    content : bytes
+        Content of the file.
 
     Raises
     ------
     InputError
-        A core exceeds a limit. The message names each limit exceeded, and the fullest core.
+        A line is not such numbers; the message names the line.
     """
-    exceeded = exceeded_limits(usage(network, core, cores), hardware)
-    if exceeded:
-        raise InputError(
-            f"{path} breaks limits of {hardware.name}: {exceeded}; choose larger hardware or more parts, or give "
-            "--allow-overfull to cost it as an invalid mapping"
-        )
+    content = path.read_bytes()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy only warns of a fraction in a column of integers, and of no data
+            numbers = np.loadtxt(BytesIO(content.replace(b",", b" ")), np.int64, comments=None, ndmin=2)
+    except (ValueError, Warning):
+        numbers = np.empty((0, 0), np.int64)
+    if numbers.shape[1] != columns or (numbers < 0).any():
+        raise InputError(f"{path}: {_first_error(content, columns)}; {remedy}")
+    return numbers, content
+
+
+def _first_error(content: bytes, columns: int) -> str:
+    good = re.compile(r"\s*|\s*" + r"[\s,]\s*".join([r"\d{1,18}"] * columns) + r"\s*")
+    expected = "a whole number from 0" if columns == 1 else f"{columns} whole numbers from 0"
+    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
+        if good.fullmatch(line) is None:
+            shown = line.strip() if len(line.strip()) <= SHOWN else f"{line.strip()[:SHOWN]}…"
+            return f"line {number:,}, {shown!r}, is not {expected}"
+    return "the file has no numbers"

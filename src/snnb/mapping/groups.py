@@ -12,31 +12,28 @@ from snnb.mapping.sequential import SourceLists
 MOST_CHANNELS = 64
 THIN = 4  # channels of a group where channels are apart
 TILE = 4  # rows and columns of a group in the first of such populations
-Tiles = Tuple[int, int]  # into how many tiles rows and columns are cut
+Tiles = Tuple[int, int]  # number of tiles along rows and columns
 
 
-def grouped(network: PlacedNetwork, limits: Limits, side: int = 1) -> Tuple[np.ndarray, int]:
+def grouped(network: PlacedNetwork, limits: Limits) -> Tuple[np.ndarray, int]:
     """Group the neurons of each population.
 
-    All channels at one position of a convolution read the same neurons, and as sources reach the same positions: so a
-    group is a position and a chunk of channels. Of a dense layer, units are grouped. It is different with neurons that
-    share no sources of spikes with others at their position, and on the way to a pooling: the first convolution of a
-    network on a constant input, and the pooling that reads it. Their groups are tiles of a few channels, since many
-    positions of few channels have less of a border than few positions of many channels.
+    All channels at a position of a convolution have the same sources and reach the same positions, so a group is a
+    position and a chunk of channels, or units of a dense layer. The first convolution of a network with a constant
+    input, and a pooling that reads it, are different: their neurons share no sources with others at their position.
+    Their groups are tiles of a few channels, which have a shorter border than few positions of many channels.
 
     Parameters
     ----------
     network : PlacedNetwork
-        One that `check_possible` lets pass.
+        One that `check_possible` accepts.
     limits : Limits
         A group fits on a core.
-    side : int
-        So many groups of side 1, along rows and along columns, become one, where a core takes 16 of them.
 
     Returns
     -------
     group : ndarray of int32, shape (neurons,)
-        Group of each neuron, numbered from population to population.
+        Group of each neuron; each group is in one population.
     groups : int
     """
     group, groups = np.empty(network.neurons, np.int32), 0
@@ -56,17 +53,14 @@ def grouped(network: PlacedNetwork, limits: Limits, side: int = 1) -> Tuple[np.n
             tiles = None
         chunks = -(-lists.filters // most)
         chunk = np.arange(lists.filters) * chunks // lists.filters
-        sources = lists.most_shared + lists.most_own * most
-        size = most * (1 if tiles is None else TILE * TILE) * 16 * side * side
-        fits = size <= limits.neurons and size * synapses <= limits.synapses and sources * side * side <= limits.axons
-        place, places = _places(population.shape, tiles, side if fits else 1)
-        group[part] = (groups + place[:, None] * chunks + chunk).ravel()
-        groups += places * chunks
+        tile, number = _tile_of(population.shape, tiles)
+        group[part] = (groups + tile[:, None] * chunks + chunk).ravel()
+        groups += number * chunks
     return group, groups
 
 
 def _thin_tiles(network: PlacedNetwork, population: GraphPopulation, thin: Dict[str, Tiles]) -> Optional[Tiles]:
-    """Tell into how many tiles a population is cut; None where its neurons share sources, or no pooling follows."""
+    """Return the number of tiles of a population; None if its neurons share sources or no pooling follows."""
     into = [c for p in network.projections_to(population) if p.source in network.sources for c in p.connections]
     out = [c for p in network.projections_from(population) for c in p.connections]
     if len(population.shape) != 3 or any(connection.geometry.pairing == "dense" for connection in into):
@@ -79,10 +73,9 @@ def _thin_tiles(network: PlacedNetwork, population: GraphPopulation, thin: Dict[
     return None
 
 
-def _places(shape: Tuple[int, ...], tiles: Optional[Tiles], side: int) -> Tuple[np.ndarray, int]:
-    """Return the number of the tile that each position is in, and how many there are."""
+def _tile_of(shape: Tuple[int, ...], tiles: Optional[Tiles]) -> Tuple[np.ndarray, int]:
+    """Return the index of the tile of each position, and the number of tiles; by default a tile is a position."""
     rows, columns = (shape[0], shape[1]) if len(shape) == 3 else (1, int(np.prod(shape[:-1], dtype=np.int64)))
     down, across = (rows, columns) if tiles is None else (min(tiles[0], rows), min(tiles[1], columns))
-    row, column = np.arange(rows) * down // rows // side, np.arange(columns) * across // columns // side
-    across = int(column[-1]) + 1
-    return (row[:, None] * across + column).ravel(), (int(row[-1]) + 1) * across
+    row, column = np.arange(rows) * down // rows, np.arange(columns) * across // columns
+    return (row[:, None] * across + column).ravel(), down * across

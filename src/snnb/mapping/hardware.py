@@ -1,11 +1,11 @@
-"""What a chip is to a mapping: a mesh of cores, what each holds, and what a spike costs on its way.
+"""Hardware descriptions: mesh, limits of the cores, and energy and latency of a spike.
 
-A description is a YAML file; those in `descriptions/` come with the package and are known by their names.
+A description is a YAML file. Those in `descriptions/` are part of the package and have names.
 """
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated
@@ -14,9 +14,8 @@ from snnb.core.errors import InputError, UsageError
 from snnb.io.text import decoded, parse_yaml
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
-ENDING = ".yaml"
 REMEDY = "docs/mapping.md shows a description with all its keys"
-LARGEST_SIDE = 32_768  # of a mesh: so that core numbers fit in 32 bits
+LARGEST_SIDE = 32_768  # of a mesh; core numbers fit in 32 bits
 LARGEST_LIMIT = 2**53
 Side = Annotated[int, Field(strict=True, ge=1, le=LARGEST_SIDE)]
 Limit = Annotated[int, Field(strict=True, ge=1, le=LARGEST_LIMIT)]
@@ -25,19 +24,19 @@ Text = Annotated[str, Field(strict=True, min_length=1, max_length=10_000)]
 
 
 class Description(BaseModel):
-    """Closed and immutable."""
+    """Immutable model without further keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class EnergyPj(Description):
-    """Energy of a spike, in pJ: in each router and on each link of its way, and for each synapse that it reaches.
+    """Energy of a spike in pJ: per router and link of its route, and per synapse that it reaches.
 
     Attributes
     ----------
     router, link : float
     synapse : float or None
-        None where the energy of synaptic operations is not counted.
+        None: the energy of synaptic operations is not counted.
     """
 
     router: Figure
@@ -46,14 +45,14 @@ class EnergyPj(Description):
 
 
 class LatencyNs(Description):
-    """Time that a spike takes, in ns: in each router and on each link of its way."""
+    """Latency of a spike in ns: per router and link of its route."""
 
     router: Figure
     link: Figure
 
 
 class Hardware(Description):
-    """A chip.
+    """Hardware description of a chip.
 
     Attributes
     ----------
@@ -62,13 +61,13 @@ class Hardware(Description):
         Cores along x and along y.
     neurons_per_core : int
     axons_per_core : int
-        Distinct neurons whose spikes the synapses of a core receive, those of the core itself included.
+        Distinct neurons whose spikes the synapses of a core receive, including those of the core itself.
     synapses_per_core : int or None
-        None where their number is not limited.
+        None: not limited.
     energy_pj : EnergyPj
     latency_ns : LatencyNs
     source : str
-        Where the figures are from.
+        Source of the figures.
     """
 
     name: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
@@ -87,23 +86,23 @@ class Hardware(Description):
 
 
 def hardware_names() -> Tuple[str, ...]:
-    """Names of the descriptions that come with the package, sorted."""
-    return tuple(sorted(path.stem for path in DESCRIPTIONS.glob(f"*{ENDING}")))
+    """Return the names of the descriptions in the package, sorted."""
+    return tuple(sorted(path.stem for path in DESCRIPTIONS.glob("*.yaml")))
 
 
 def descriptions() -> Dict[str, Hardware]:
-    """Read the descriptions that come with the package, by name, the fewest cores first."""
+    """Return the descriptions in the package by name, the fewest cores first."""
     found = [read_hardware(name)[0] for name in hardware_names()]
     return {chip.name: chip for chip in sorted(found, key=lambda chip: (chip.cores, chip.neurons_per_core, chip.name))}
 
 
 def is_file(named: str) -> bool:
-    """Whether what stands for a hardware is the path of a file, not the name of a description."""
+    """Return whether the value of `--hardware` is the path of a file, not the name of a description."""
     return named not in hardware_names() and ("/" in named or named.endswith((".yaml", ".yml")))
 
 
 def read_hardware(named: str) -> Tuple[Hardware, bytes]:
-    """Read a description of the package by its name, or a file by its path.
+    """Read a description by its name, or from a file.
 
     Parameters
     ----------
@@ -114,61 +113,47 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
     -------
     hardware : Hardware
     content : bytes
-        Of the file, as it was read.
+        Content of the file.
 
     Raises
     ------
     UsageError
         There is no description of that name.
     InputError
-        The file is missing, no YAML, or not such a description; the key is named.
+        The file is missing or not such a description; the key is named.
     """
-    if is_file(named):
-        path = Path(named)
-        if not path.exists():
-            raise InputError(f"{path}: no such file; give a YAML file, or one of {', '.join(hardware_names())}")
-    else:
-        path = DESCRIPTIONS / f"{_known(named)}{ENDING}"
+    names = hardware_names()
+    path = Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"
+    if is_file(named) and not path.exists():
+        raise InputError(f"{path}: no such file; give a YAML file, or one of {', '.join(names)}")
+    if not is_file(named) and named not in names:
+        near = get_close_matches(named, names, n=1)
+        hint = f", did you mean {near[0]}? There are " if near else "; there are "
+        raise UsageError(
+            f"--hardware {named}: there is no such description{hint}{', '.join(names)}; or give a YAML file of your own"
+        )
     content = path.read_bytes()
-    return parse_hardware(decoded(content, str(path), REMEDY), str(path)), content
-
-
-def parse_hardware(text: str, where: str) -> Hardware:
-    """Read a description from the text that was found in `where`; `InputError` names the key that is wrong."""
-    data = parse_yaml(text, where, REMEDY)
+    data = parse_yaml(decoded(content, str(path), REMEDY), str(path), REMEDY)
     if not isinstance(data, dict):
-        raise InputError(f"{where} describes no hardware: it holds no keys; {REMEDY}")
+        raise InputError(f"{path} describes no hardware: it holds no keys; {REMEDY}")
     try:
-        return Hardware.model_validate(data)
+        return Hardware.model_validate(data), content
     except ValidationError as error:
         found = sorted(error.errors(), key=lambda wrong: wrong["type"] != "extra_forbidden")  # a misspelt key first
-        raise InputError(f"{where}: {_wrong(found[0])}; {REMEDY}") from None
+        raise InputError(f"{path}: {_describe_error(found[0])}; {REMEDY}") from None
 
 
-def _wrong(first: Mapping[str, object]) -> str:
-    """Say what is wrong, by its key."""
-    place = first["loc"]
-    parts = [str(part)[:60] for part in place] if isinstance(place, tuple) else []
-    key, kind, value = ".".join(parts), first["type"], repr(first.get("input"))[:60]
+def _describe_error(error: Mapping[str, Any]) -> str:
+    """Describe an error of pydantic by its key."""
+    parts, kind, value = [str(part)[:60] for part in error["loc"]], error["type"], repr(error.get("input"))[:60]
+    key = ".".join(parts)
     if kind == "extra_forbidden":
         model = {"energy_pj": EnergyPj, "latency_ns": LatencyNs}.get(parts[0], Hardware)
         near = get_close_matches(parts[-1], model.model_fields, n=1, cutoff=0.52)
         hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(model.model_fields)}"
         return f"there is no key {key}; {hint}"
-    if (key == "mesh" and kind != "missing") or (parts[:1] == ["mesh"] and kind == "missing" and len(parts) > 1):
+    if (key == "mesh" and kind != "missing") or (key in ("mesh.0", "mesh.1") and kind == "missing"):
         return f"mesh: {value}: give the cores along x and along y, as in [4, 4]"
     if kind == "missing":
         return f"the key {key} is missing; add it"
-    return f"{key}: {value}: {str(first['msg'])[:1].lower()}{str(first['msg'])[1:120]}"
-
-
-def _known(name: str) -> str:
-    names = hardware_names()
-    if name not in names:
-        near = get_close_matches(name, names, n=1)
-        raise UsageError(
-            f"--hardware {name}: there is no such description"
-            + (f", did you mean {near[0]}? There are " if near else "; there are ")
-            + f"{', '.join(names)}; or give a YAML file of your own"
-        )
-    return name
+    return f"{key}: {value}: {error['msg'][:1].lower()}{error['msg'][1:120]}"

@@ -1,18 +1,18 @@
-"""What a core of the hardware holds, and whether a network can be on it at all."""
+"""Limits of the cores, and whether a network can fit on the hardware."""
 
 from typing import Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.mapping.hardware import Hardware
+from snnb.mapping.hardware import Hardware, descriptions
 from snnb.mapping.neurons import PlacedNetwork
 
 NO_LIMIT = 1 << 62
 
 
 class Limits(NamedTuple):
-    """The most that a core holds.
+    """Maximum contents of a core.
 
     Attributes
     ----------
@@ -25,46 +25,35 @@ class Limits(NamedTuple):
 
     @classmethod
     def of(cls, hardware: Hardware) -> "Limits":
-        """Read them off a description.
-
-        Parameters
-        ----------
-        hardware : Hardware
-        """
+        """Return the limits of a hardware description."""
         synapses = NO_LIMIT if hardware.synapses_per_core is None else hardware.synapses_per_core
         return cls(hardware.neurons_per_core, hardware.axons_per_core, synapses)
 
 
-def overfull_cores(held: Sequence[np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
-    """Return the cores that exceed each limit.
+def overfull_cores(contents: Sequence[np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
+    """Return the cores that exceed each limit, by `neurons`, `axons` and `synapses`.
 
     Parameters
     ----------
-    held : sequence of ndarray of int64, shape (cores,)
+    contents : sequence of ndarray of int64, shape (cores,)
         Neurons, axons and synapses of each core.
     hardware : Hardware
-
-    Returns
-    -------
-    dict of str to ndarray
-        Core numbers by `neurons`, `axons` and `synapses`.
     """
-    return {
-        name: np.flatnonzero(numbers > limit) for name, numbers, limit in zip(Limits._fields, held, Limits.of(hardware))
-    }
+    limits = Limits.of(hardware)._asdict().items()
+    return {name: np.flatnonzero(numbers > limit) for (name, limit), numbers in zip(limits, contents)}
 
 
-def exceeded_limits(held: Sequence[np.ndarray], hardware: Hardware) -> str:
-    """Describe each limit that is exceeded by its fullest core; the empty string where none is.
+def exceeded_limits(contents: Sequence[np.ndarray], hardware: Hardware) -> str:
+    """Describe each exceeded limit by its fullest core; return the empty string if there is none.
 
     Parameters
     ----------
-    held : sequence of ndarray of int64, shape (cores,)
+    contents : sequence of ndarray of int64, shape (cores,)
         Neurons, axons and synapses of each core.
     hardware : Hardware
     """
-    texts, overfull = [], overfull_cores(held, hardware)
-    for name, numbers, limit in zip(Limits._fields, held, Limits.of(hardware)):
+    texts, overfull = [], overfull_cores(contents, hardware)
+    for (name, limit), numbers in zip(Limits.of(hardware)._asdict().items(), contents):
         others = overfull[name].size - 1
         if others >= 0:
             fullest = int(np.argmax(numbers))
@@ -73,33 +62,26 @@ def exceeded_limits(held: Sequence[np.ndarray], hardware: Hardware) -> str:
     return "; ".join(texts)
 
 
-def check_possible(network: PlacedNetwork, hardware: Hardware, others: Sequence[Hardware] = ()) -> None:
-    """Refuse a network that cannot be on the hardware, whatever the mapping.
+def check_possible(network: PlacedNetwork, hardware: Hardware) -> None:
+    """Refuse a network that no mapping can fit on the hardware.
 
     Parameters
     ----------
     network : PlacedNetwork
     hardware : Hardware
-    others : sequence of Hardware, optional
-        Descriptions to name in the message where they could hold the network.
 
     Raises
     ------
     InputError
-        A neuron has more sources of spikes than a core has axons, or more synapses than a core; or the cores are too
-        few for the neurons or the synapses. The message names layer, number and limit, and what would do.
+        A neuron has more sources or synapses than a core takes, or there are too few cores. The message names layer,
+        number and limit, and descriptions that could hold the network.
     """
     obstacle = _obstacle(network, hardware)
-    if obstacle is None:
-        return
-    able = [other.name for other in others if other.name != hardware.name and _obstacle(network, other) is None]
-    remedy = f"; {', '.join(able)} could hold it" if able else ""
-    raise InputError(f"{hardware.name}: {obstacle}{remedy}")
+    if obstacle is not None:
+        raise InputError(f"{hardware.name}: {obstacle}{_remedy(network, 1)}")
 
 
-def too_few_cores(
-    network: PlacedNetwork, hardware: Hardware, cores: int, others: Sequence[Hardware] = ()
-) -> InputError:
+def too_few_cores(network: PlacedNetwork, hardware: Hardware, cores: int) -> InputError:
     """Return the error of a mapping that needs more cores than there are.
 
     Parameters
@@ -107,13 +89,16 @@ def too_few_cores(
     network : PlacedNetwork
     hardware : Hardware
     cores : int
-        How many would do.
-    others : sequence of Hardware, optional
-        Descriptions to name in the message where they might hold the network.
+        Number of cores that would suffice.
     """
-    able = [other.name for other in others if other.cores >= cores and _obstacle(network, other) is None]
-    remedy = f"; {', '.join(able)} could hold it" if able else ""
+    remedy = _remedy(network, cores)
     return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would do{remedy}")
+
+
+def _remedy(network: PlacedNetwork, cores: int) -> str:
+    """Name the descriptions of the package that could hold the network on at least so many cores."""
+    able = [c.name for c in descriptions().values() if c.cores >= cores and _obstacle(network, c) is None]
+    return f"; {', '.join(able)} could hold it" if able else ""
 
 
 def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:

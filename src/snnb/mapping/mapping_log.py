@@ -1,4 +1,4 @@
-"""A mapping in words: what stands in its log.txt."""
+"""Log of a mapping: the lines of its log.txt."""
 
 from typing import List
 
@@ -6,57 +6,57 @@ import numpy as np
 
 from snnb.mapping.limits import Limits
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.write_mapping import HELD, UNITS, figures, fullness
+from snnb.mapping.mapping import HELD, UNITS
+from snnb.mapping.write_mapping import cost_figures, fullness
 
 
-def lines(mapped: MappedNetwork) -> List[str]:
-    """Return the lines of a mapping's log: the limits, how full the cores are, and what it costs.
+def log_lines(mapped: MappedNetwork) -> List[str]:
+    """Return the lines of a log: limits, contents of the cores, and cost.
 
     Parameters
     ----------
     mapped : MappedNetwork
     """
-    hardware, cost = mapped.hardware, mapped.cost
-    used, empty = np.count_nonzero(cost.neurons), len(cost.neurons) - np.count_nonzero(cost.neurons)
-    only = mapped.network.graph.class_name
-    text = [
-        *([] if only is None else [f"spikes of the samples of one class only: {only}"]),
+    hardware, neurons, tried = mapped.hardware, mapped.cost.neurons, list(mapped.partition.tried)
+    used, of_class = np.count_nonzero(neurons), mapped.network.graph.class_name
+    text = [] if of_class is None else [f"spikes of the samples of one class only: {of_class}"]
+    text += [
         f"{mapped.network.neurons:,} neurons on {used:,} of the {hardware.cores:,} cores of {hardware.name}, "
         f"{hardware.mesh[0]}×{hardware.mesh[1]}",
         f"source of its figures: {hardware.source}",
     ]
-    if empty:
-        text.append(f"{empty:,} core numbers of the partition have no neurons: empty cores, which keep their numbers")
-    text += ["", "a core                      mean         max   limit"]
-    text += [_filled(mapped, held) for held in HELD]
+    if neurons.size > used:
+        text.append(
+            f"{neurons.size - used:,} core numbers of the partition have no neurons: empty cores, which keep their "
+            "numbers"
+        )
+    text += ["", "a core                      mean         max   limit", *(_contents(mapped, name) for name in HELD)]
     text += ["", "what it costs"]
-    text += [f"  {name:<18}{value:>14,.6g}  {UNITS[name]}" for name, value in figures(mapped).items()]
+    text += [f"  {name:<18}{value:>14,.6g}  {UNITS[name]}" for name, value in cost_figures(mapped).items()]
     text += ["", "partition                  cores  connectivity"]
-    text += [f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}" for one in mapped.tried]
-    if all(one.method != "sequential" for one in mapped.tried):
-        one = mapped.sequential
-        text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}  for comparison")
-    text += [f"taken: {mapped.method}, {_beside(mapped)}", *mapped.warnings]
-    text += [_overfull(mapped, core) for core in mapped.overfull_cores.tolist()]
-    return text
+    for one in tried if mapped.sequential in tried else [*tried, mapped.sequential]:
+        note = "" if one in tried else "  for comparison"
+        text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}{note}")
+    text += [f"taken: {mapped.method}, {_ratio(mapped)}", *mapped.warnings]
+    return [*text, *(_overfull(mapped, core) for core in mapped.overfull_cores.tolist())]
 
 
-def _filled(mapped: MappedNetwork, held: str) -> str:
-    full = fullness(mapped, held)
+def _contents(mapped: MappedNetwork, name: str) -> str:
+    full = fullness(mapped, name)
     limit = "any number" if full["limit"] is None else f"{full['limit']:,}: {full['share']:.0%} full"
-    return f"  {held:<18}{full['mean']:>12,.1f}{full['max']:>12,}   {limit} (core {full['core']:,} has most)"
+    return f"  {name:<18}{full['mean']:>12,.1f}{full['max']:>12,}   {limit} (core {full['core']:,} has most)"
 
 
 def _overfull(mapped: MappedNetwork, core: int) -> str:
     limits = Limits.of(mapped.hardware)
-    exceeded = [held for held, cores in mapped.overfull.items() if core in cores]
+    exceeded = [name for name, cores in mapped.overfull.items() if core in cores]
     return f"  core {core:,}: " + ", ".join(
-        f"{getattr(mapped.cost, held)[core]:,} {held} of {getattr(limits, held):,}" for held in exceeded
+        f"{getattr(mapped.cost, name)[core]:,} {name} of {getattr(limits, name):,}" for name in exceeded
     )
 
 
-def _beside(mapped: MappedNetwork) -> str:
-    least, yardstick = mapped.cost.connectivity, mapped.sequential.connectivity
-    if not yardstick:
+def _ratio(mapped: MappedNetwork) -> str:
+    baseline = mapped.sequential.connectivity
+    if not baseline:
         return "and in the order of ids no spikes travel between cores either"
-    return f"{least / yardstick:.2f} × the connectivity of the sequential mapping"
+    return f"{mapped.cost.connectivity / baseline:.2f} × the connectivity of the sequential mapping"

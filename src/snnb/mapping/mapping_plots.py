@@ -1,7 +1,7 @@
-"""Pictures of a mapping: which layer sits where on the mesh, and what the cores and links carry.
+"""Figures of a mapping: layers on the mesh, and load of cores and links.
 
-Both are drawn as rasters, so that a mesh of a million cores takes no longer than one of twenty. Of a large mesh only
-the part is shown that has cores in use.
+Both are rasters, so that a mesh of a million cores takes no longer than one of twenty. Of a large mesh, only the part
+in use is shown.
 """
 
 from pathlib import Path
@@ -21,25 +21,18 @@ from snnb.io.figures import label_rows, save, styled
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mesh import link_loads
 
-WHOLE = 64  # cores along a side up to which the whole mesh is shown
+LARGEST_MESH = 64  # cores along a side up to which the entire mesh is shown
 MOST_PIXELS = 640  # along a side of a raster
 LARGEST_CORE = 48  # pixels of a core along a side
-DETAILED, FILLED = 8, 24  # pixels of a core from which all its layers are shown, and how full it is
+DETAILED, FILLED = 8, 24  # pixels of a core from which its layers, and its fill level, are shown
 EMPTY, UNUSED, LINE = (0.93, 0.93, 0.93), (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)
-LOADS, LINKS = "Blues", "OrRd"  # maps of colours
+LOADS, LINKS = "Blues", "OrRd"  # colour maps
 ROW, LOWEST, HIGHEST, WIDTH = 0.12, 5.0, 16.0, 9.0  # inches
 MOST_TICKS = 12
 
 
 class View(NamedTuple):
-    """The part of the mesh that is shown.
-
-    Attributes
-    ----------
-    x, y : int
-        Its first column and row.
-    width, height : int
-    """
+    """The part of the mesh that is shown: first column and row, width and height."""
 
     x: int
     y: int
@@ -49,15 +42,15 @@ class View(NamedTuple):
 
 @styled
 def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
-    """Draw which layer sits where.
+    """Draw the layers on the mesh.
 
-    A core is a square, filled as far as it holds neurons, in the colours of its layers side by side. Where there are
-    too many cores for that, how full it is is left out, or it has the colour of the layer that it has most of.
+    A core is a square in the colours of its layers, filled in proportion to its neurons. If there are many cores, the
+    fill level is omitted, or the core has the colour of its largest layer.
 
     Parameters
     ----------
     path : Path
-        PNG, SVG or PDF file, by its ending.
+        PNG, SVG or PDF file.
     mapped : MappedNetwork
     """
     view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
@@ -68,17 +61,20 @@ def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
     axes.set_title(_title("layers", mapped, view))
     legend.imshow(layer_colours(len(names))[:, None], aspect="auto")
     legend.set_xticks([])
-    save_with_rows(figure, legend, names, path)
+    legend.set_ylim(len(names) - 0.5, -0.5)
+    legend.yaxis.tick_right()
+    label_rows(legend, np.arange(len(names)), names)
+    save(figure, path)
 
 
 @styled
 def plot_traffic(path: Path, mapped: MappedNetwork) -> None:
-    """Draw the spikes that each core sends and receives, and those over each link, both directions together.
+    """Draw the spikes that each core sends and receives, and the spikes over each link in both directions.
 
     Parameters
     ----------
     path : Path
-        PNG, SVG or PDF file, by its ending.
+        PNG, SVG or PDF file.
     mapped : MappedNetwork
     """
     view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
@@ -94,17 +90,9 @@ def plot_traffic(path: Path, mapped: MappedNetwork) -> None:
     save(figure, path)
 
 
-def save_with_rows(figure: Figure, legend: Axes, names: Sequence[str], path: Path) -> None:
-    """Write a figure whose legend is a column of rows, with the names of as many as there is room for."""
-    legend.set_ylim(len(names) - 0.5, -0.5)
-    legend.yaxis.tick_right()
-    label_rows(legend, np.arange(len(names)), names)
-    save(figure, path)
-
-
 def _view(places: np.ndarray, mesh: Tuple[int, int]) -> View:
-    """Choose the whole mesh, or of a large one the part in use and one place around it."""
-    if max(mesh) <= WHOLE or not len(places):
+    """Return the mesh, or of a large mesh the part in use with a margin of one core."""
+    if max(mesh) <= LARGEST_MESH or not len(places):
         return View(0, 0, *mesh)
     low = np.maximum(places.min(axis=0) - 1, 0)
     high = np.minimum(places.max(axis=0) + 2, mesh)
@@ -118,11 +106,11 @@ def _title(what: str, mapped: MappedNetwork, view: View) -> str:
 
 
 def _show(axes: Axes, raster: np.ndarray, view: View, margin: float = 0.5) -> None:
-    """Show a raster, shape (height, width, 3), as that part of the mesh; it ends `margin` behind the last cores."""
+    """Show a raster, shape (height, width, 3), as that part of the mesh, with `margin` around the centres of cores."""
     ends = (view.x + view.width - 1 + margin, view.y + view.height - 1 + margin)
     extent = (view.x - margin, ends[0], view.y - margin, ends[1])
     axes.imshow(raster, extent=extent, origin="lower", interpolation="nearest")
-    axes.set_anchor("E")  # beside the legend
+    axes.set_anchor("E")  # next to the legend
     axes.set_xlabel("x")
     axes.set_ylabel("y")
     for axis in (axes.xaxis, axes.yaxis):
@@ -130,7 +118,7 @@ def _show(axes: Axes, raster: np.ndarray, view: View, margin: float = 0.5) -> No
 
 
 def _members(mapped: MappedNetwork) -> csr_matrix:
-    """Neurons of each core in each population: shape (cores, populations)."""
+    """Return the neurons of each core in each population: shape (cores, populations)."""
     sizes = [population.size for population in mapped.network.populations]
     of = np.repeat(np.arange(len(sizes)), sizes)
     shape = (len(mapped.place), len(sizes))
@@ -138,7 +126,7 @@ def _members(mapped: MappedNetwork) -> csr_matrix:
 
 
 def _layers_raster(mapped: MappedNetwork, view: View) -> np.ndarray:
-    """Pixels of the cores: shape (height, width, 3)."""
+    """Return the pixels of the cores: shape (height, width, 3)."""
     pixels = max(1, min(LARGEST_CORE, MOST_PIXELS // max(view.width, view.height)))
     raster = np.empty((view.height * pixels, view.width * pixels, 3))
     raster[:] = UNUSED if pixels == 1 else EMPTY
@@ -164,7 +152,7 @@ def _layers_raster(mapped: MappedNetwork, view: View) -> np.ndarray:
 
 
 def _loads(mapped: MappedNetwork, view: View) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spikes of the cores, shape (height, width), and of the links along x and along y; -1 where no core is in use."""
+    """Return the spikes of cores, shape (height, width), −1 if unused, and of the links along x and y."""
     rows, columns = slice(view.y, view.y + view.height), slice(view.x, view.x + view.width)
     links = link_loads(mapped.traffic, mapped.place, mapped.hardware.mesh)
     across = (links.right + links.left)[rows, view.x : view.x + view.width - 1]
@@ -179,7 +167,7 @@ def _loads(mapped: MappedNetwork, view: View) -> Tuple[np.ndarray, np.ndarray, n
 def _lattice(
     cores: np.ndarray, across: np.ndarray, along: np.ndarray, scales: Sequence[Normalize]
 ) -> Tuple[np.ndarray, float]:
-    """Pixels of cores with the links between them, and half a core; of many, the most loaded of each few is shown."""
+    """Return the pixels of cores and links, and half the side of a core; many cores are reduced by their maximum."""
     few = -(-max(cores.shape) * 4 // (2 * MOST_PIXELS))
     cores, across, along = (_coarse(load, few) for load in (cores, _padded(across, cores), _padded(along, cores)))
     pixels = max(3, min(LARGEST_CORE, MOST_PIXELS // max(cores.shape)))
@@ -194,17 +182,17 @@ def _lattice(
     middle = slice((body - thick) // 2, (body - thick) // 2 + thick)
     raster[:, middle, :-1, body:] = reds(scales[1](across))[:, None, :-1, None, :3]
     raster[:-1, body:, :, middle] = reds(scales[1](along))[:-1, None, :, None, :3]
-    whole = raster.reshape(height * pixels, width * pixels, 3)
-    return whole[:-link, :-link], body / pixels / 2 if few == 1 else 0.5
+    pixels_of_all = raster.reshape(height * pixels, width * pixels, 3)
+    return pixels_of_all[:-link, :-link], body / pixels / 2 if few == 1 else 0.5
 
 
 def _padded(load: np.ndarray, cores: np.ndarray) -> np.ndarray:
-    """Give the loads of links a row or column more, so that each core has one."""
+    """Pad the loads of links by a row or column to the shape of the cores."""
     return np.pad(load, [(0, more - less) for more, less in zip(cores.shape, load.shape)])
 
 
 def _coarse(load: np.ndarray, few: int) -> np.ndarray:
-    """Take the largest of each `few` × `few`."""
+    """Return the maximum of each block of `few` × `few`."""
     padded = np.pad(load, [(0, -length % few) for length in load.shape], constant_values=-1.0)
     height, width = (length // few for length in padded.shape)
     blocks: np.ndarray = padded.reshape(height, few, width, few).max(axis=(1, 3))

@@ -1,11 +1,9 @@
-"""What spikes between cores load on the links of a mesh, by routes along x first, then along y."""
+"""Load of the links of a mesh by spikes between cores, with routes along x first, then along y."""
 
-from typing import TYPE_CHECKING, NamedTuple, Tuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix
 
 
 class LinkLoads(NamedTuple):
@@ -26,38 +24,34 @@ class LinkLoads(NamedTuple):
 
     @property
     def all(self) -> np.ndarray:
-        """The loads of all links: float64, flat."""
+        """Loads of all links: float64, flat."""
         return np.concatenate([load.ravel() for load in self])
 
 
-def distances(traffic: "csr_matrix", place: np.ndarray) -> np.ndarray:
-    """Return the Manhattan distance of each element of the traffic: int64, shape (elements,).
+def distances(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
+    """Return the Manhattan distance between the cores of each element of the traffic: int64, shape (elements,).
 
     Parameters
     ----------
     traffic : csr_matrix of shape (cores, cores)
     place : ndarray of int, shape (cores, 2)
-        Where each core is: x, y.
+        x and y of each core.
     """
     source, target = _pairs(traffic)
     return np.abs(place[source].astype(np.int64) - place[target]).sum(axis=1)
 
 
-def link_loads(traffic: "csr_matrix", place: np.ndarray, mesh: Tuple[int, int]) -> LinkLoads:
-    """Send each spike to each core that it reaches along a route of its own, and count it on the links.
+def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) -> LinkLoads:
+    """Count spikes on links with unicast routing: each core reached is sent a separate spike.
 
     Parameters
     ----------
     traffic : csr_matrix of float64, shape (cores, cores)
         Spikes per sample from core to core.
     place : ndarray of int, shape (cores, 2)
-        Where each core is: x, y.
+        x and y of each core.
     mesh : tuple of int
         Cores along x and along y.
-
-    Returns
-    -------
-    LinkLoads
     """
     width, height = mesh
     source, target = _pairs(traffic)
@@ -69,17 +63,17 @@ def link_loads(traffic: "csr_matrix", place: np.ndarray, mesh: Tuple[int, int]) 
     return LinkLoads(right, left, up.T, down.T)
 
 
-def _pairs(traffic: "csr_matrix") -> Tuple[np.ndarray, np.ndarray]:
+def _pairs(traffic: csr_matrix) -> Tuple[np.ndarray, np.ndarray]:
     return np.repeat(np.arange(traffic.shape[0]), np.diff(traffic.indptr)), traffic.indices
 
 
 def _runs(
     line: np.ndarray, begin: np.ndarray, end: np.ndarray, load: np.ndarray, lines: int, length: int
 ) -> np.ndarray:
-    """Add each load to the links of its line from `begin` to `end`, where that is behind: shape (lines, length - 1)."""
+    """Add each load to the links of its line from `begin` to `end` if begin < end: shape (lines, length - 1)."""
     there = begin < end
     line, begin, end, load = line[there], begin[there], end[there], load[there]
     places = np.concatenate([line * length + begin, line * length + end])
     change = np.bincount(places, np.concatenate([load, -load]), minlength=lines * length)
     loads = np.cumsum(change.reshape(lines, length), axis=1)[:, :-1]
-    return np.maximum(loads, 0.0)  # a sum that should be 0 may miss it by a rounding
+    return np.maximum(loads, 0.0)  # rounding may leave a sum below 0

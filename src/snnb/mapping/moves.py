@@ -1,8 +1,8 @@
-"""The compiled loops that move groups between cores, with exact changes of the cost. Importing this imports numba.
+"""Compiled loops that move groups between cores, with exact changes of the cost. Importing this module imports numba.
 
-A move changes the cost at two places. The sources of a set that reaches the group pay for a core as soon as it holds a
-first target of the set, unless they are on it themselves, and no longer when it has lost the last. And the group's own
-spikes pay for the cores that hold targets of its sets, except the one that it is on.
+A move changes two terms of the cost. The spikes of a set that reaches the group count for each core that holds a target
+of the set, except spikes of sources on that core. The spikes of the group count for each core that holds a target of
+its sets, except the core of the group.
 """
 
 from typing import NamedTuple, Tuple
@@ -10,11 +10,11 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.mapping.contracted import Contracted
+from snnb.mapping.sets import Contracted
 
 
 class State(NamedTuple):
-    """A mapping of groups, and what the changes of its cost are computed from.
+    """A mapping of groups, and the counts from which changes of its cost are computed.
 
     Attributes
     ----------
@@ -22,12 +22,13 @@ class State(NamedTuple):
     load : ndarray of int64, shape (cores, 3)
         Neurons, axons and synapses of each core.
     hit_start, hit_length, hit_core, hit_count : ndarray
-        For each set the cores that hold targets of it, and how many.
+        For each set, the cores that hold targets of it, and their number of targets.
     fed_start, fed_length, fed_core, fed_count, fed_weight : ndarray
-        For each set the cores that its sources are on, in how many groups, and their spikes.
+        For each set, the cores of its sources, with their number of groups and their spikes.
     member_start, member, slot : ndarray
-        The groups on each core, and where each stands there; `size` tells how many there are.
+        The groups on each core, and the position of each group in that list.
     size : ndarray of int64, shape (cores,)
+        Number of groups on each core.
     """
 
     core: np.ndarray
@@ -48,8 +49,8 @@ class State(NamedTuple):
 
 
 @compiled
-def find(cores: np.ndarray, start: int, length: int, core: int) -> int:
-    """Return where a core stands among `length` cores from index `start` on; −1 where it does not."""
+def index_of_core(cores: np.ndarray, start: int, length: int, core: int) -> int:
+    """Return the index of a core in `cores[start:start + length]`, counted from 0 of `cores`; −1 if it is not there."""
     for k in range(start, start + length):
         if cores[k] == core:
             return k
@@ -58,14 +59,14 @@ def find(cores: np.ndarray, start: int, length: int, core: int) -> int:
 
 @compiled
 def _hit(state: State, this: int, core: int) -> int:
-    """Where the core stands among those that hold targets of a set, or -1."""
-    return find(state.hit_core, state.hit_start[this], state.hit_length[this], core)
+    """Return the index of a core in the list of those that hold targets of a set, or −1."""
+    return index_of_core(state.hit_core, state.hit_start[this], state.hit_length[this], core)
 
 
 @compiled
 def _fed(state: State, this: int, core: int) -> int:
-    """Spikes of the sources of a set that are on the core."""
-    at = find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    """Return the spikes of the sources of a set that are on a core."""
+    at = index_of_core(state.fed_core, state.fed_start[this], state.fed_length[this], core)
     return 0 if at < 0 else state.fed_weight[at]
 
 
@@ -93,7 +94,7 @@ def _hit_less(net: Contracted, state: State, this: int, core: int) -> None:
 
 @compiled
 def _feed_more(state: State, this: int, core: int, weight: int) -> None:
-    at = find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    at = index_of_core(state.fed_core, state.fed_start[this], state.fed_length[this], core)
     if at < 0:
         at = state.fed_start[this] + state.fed_length[this]
         state.fed_length[this] += 1
@@ -104,7 +105,7 @@ def _feed_more(state: State, this: int, core: int, weight: int) -> None:
 
 @compiled
 def _feed_less(state: State, this: int, core: int, weight: int) -> None:
-    at = find(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    at = index_of_core(state.fed_core, state.fed_start[this], state.fed_length[this], core)
     state.fed_count[at] -= 1
     state.fed_weight[at] -= weight
     if state.fed_count[at] == 0:
@@ -145,21 +146,43 @@ def _take(net: Contracted, state: State, group: int) -> None:
 
 @compiled
 def put_all(net: Contracted, state: State, core: np.ndarray) -> None:
-    """Put every group on its core; the state is empty before."""
+    """Put every group on its core.
+
+    Parameters
+    ----------
+    net : Contracted
+    state : State
+        Empty; updated.
+    core : ndarray of int32, shape (groups,)
+    """
     for group in range(core.size):
         _put(net, state, group, core[group])
 
 
 @compiled
 def move(net: Contracted, state: State, group: int, core: int) -> None:
-    """Move a group to a core."""
+    """Move a group to a core.
+
+    Parameters
+    ----------
+    net : Contracted
+    state : State
+        Updated.
+    group, core : int
+    """
     _take(net, state, group)
     _put(net, state, group, core)
 
 
 @compiled
 def cost_of(net: Contracted, state: State) -> int:
-    """Return the spikes that travel between cores, over all samples."""
+    """Return the spikes between cores, over all samples.
+
+    Parameters
+    ----------
+    net : Contracted
+    state : State
+    """
     cost = 0
     for this in range(net.total.size):
         cost += net.total[this] * state.hit_length[this]
@@ -169,8 +192,15 @@ def cost_of(net: Contracted, state: State) -> int:
 
 
 @compiled
-def change(net: Contracted, state: State, group: int, core: int) -> Tuple[int, int, int]:
-    """Return what a move would add to the cost, to the axons of the core it leaves, and of the one it comes to."""
+def move_change(net: Contracted, state: State, group: int, core: int) -> Tuple[int, int, int]:
+    """Return the change of the cost, of the axons of the old core, and of the axons of the new core, by a move.
+
+    Parameters
+    ----------
+    net : Contracted
+    state : State
+    group, core : int
+    """
     here, cost, left, found = state.core[group], 0, 0, 0
     for k in range(net.into_start[group], net.into_start[group + 1]):
         this = net.into[k]

@@ -15,7 +15,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 
 @dataclass(frozen=True, eq=False)
 class PlacedNetwork:
-    """A graph as a mapping sees it: all neurons but those of the input are placed, and numbered again from 0.
+    """A graph to map: all neurons except those of the input are placed, and numbered from 0.
 
     Attributes
     ----------
@@ -26,8 +26,7 @@ class PlacedNetwork:
     counts : ndarray of int64, shape (neurons,)
         Spikes of each neuron over all samples.
     outside : ndarray of float64, shape (input,), or None
-        Spikes per sample of an input that spikes. None where the input is a constant current: it sends no spikes, and
-        takes no axons.
+        Spikes per sample of a spiking input. None for a constant current, which sends no spikes and needs no axons.
     """
 
     graph: SynapseGraph
@@ -37,16 +36,12 @@ class PlacedNetwork:
 
     @classmethod
     def of(cls, graph: SynapseGraph) -> "PlacedNetwork":
-        """Look at a graph as a network to place.
-
-        Parameters
-        ----------
-        graph : SynapseGraph
+        """Return the network of a graph.
 
         Raises
         ------
         UsageError
-            If the graph has no spike counts.
+            The graph has no spike counts.
         """
         if graph.recording is None:
             raise UsageError(
@@ -78,13 +73,13 @@ class PlacedNetwork:
     def in_degrees(self) -> np.ndarray:
         """Synapses onto each neuron: int64, shape (neurons,).
 
-        Synapses from an input that is a constant current are counted too, as they take synapse memory.
+        Synapses from a constant input are included, as they take synapse memory.
         """
         return self._onto(self.graph.projections)
 
     @cached_property
     def fan_in(self) -> np.ndarray:
-        """Distinct neurons, a spiking input's included, whose spikes reach each neuron: int64, shape (neurons,)."""
+        """Distinct sources of spikes of each neuron, including a spiking input: int64, shape (neurons,)."""
         return self._onto(tuple(p for p in self.graph.projections if p.source in self.sources))
 
     def _onto(self, projections: Tuple[GraphProjection, ...]) -> np.ndarray:
@@ -102,42 +97,21 @@ class PlacedNetwork:
         return self.graph.populations[1 if self.outside is None else 0 :]
 
     def part(self, population: GraphPopulation) -> slice:
-        """Return where the neurons of a placed population stand among all placed ones.
-
-        Parameters
-        ----------
-        population : GraphPopulation
-        """
+        """Return the slice of a placed population among all placed neurons."""
         start = population.first - self.first
         return slice(start, start + population.size)
 
     def spikes_of(self, population: GraphPopulation) -> np.ndarray:
-        """Return the spikes per sample of each neuron of a population that sends spikes: float64, flat.
-
-        Parameters
-        ----------
-        population : GraphPopulation
-            One of `sources`.
-        """
+        """Return the spikes per sample of each neuron of one of `sources`: float64, flat."""
         if population.first >= self.first:
             return self.spikes[self.part(population)]
         assert self.outside is not None  # else it is no source
         return self.outside
 
     def projections_from(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
-        """Return the projections from a population, in the graph's order.
-
-        Parameters
-        ----------
-        population : GraphPopulation
-        """
+        """Return the projections from a population, in the order of the graph."""
         return tuple(p for p in self.graph.projections if p.source is population)
 
     def projections_to(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
-        """Return the projections to a population, in the graph's order.
-
-        Parameters
-        ----------
-        population : GraphPopulation
-        """
+        """Return the projections to a population, in the order of the graph."""
         return tuple(p for p in self.graph.projections if p.target is population)

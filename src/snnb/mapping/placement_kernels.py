@@ -1,18 +1,17 @@
-"""The compiled loops of the placement: exact changes of the objective, random swaps that cool down, and a descent."""
+"""Compiled loops of the placement: exact changes of the hops, annealing and descent. Importing this imports numba."""
 
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
 from snnb.core.compiled import compiled
+from snnb.mapping.random_numbers import draw_below
 
 NOBODY = -1
-MIX_1, MIX_2, MIX_3 = np.uint64(12), np.uint64(25), np.uint64(27)
-MULTIPLIER, SHIFT = np.uint64(2685821657736338717), np.uint64(33)
 
 
 class Links(NamedTuple):
-    """Spikes between cores, both directions together: a symmetric matrix without a diagonal, as scipy's CSR has it.
+    """Spikes between cores, both directions added: a symmetric CSR matrix without diagonal.
 
     Attributes
     ----------
@@ -27,13 +26,13 @@ class Links(NamedTuple):
 
 
 class Board(NamedTuple):
-    """Which core is where.
+    """Positions of cores on a part of the mesh.
 
     Attributes
     ----------
     x, y : ndarray of int32, shape (cores,)
     who : ndarray of int32, shape (width, height)
-        The core at each place, or -1.
+        The core at each position, or −1.
     """
 
     x: np.ndarray
@@ -42,19 +41,14 @@ class Board(NamedTuple):
 
 
 @compiled
-def random_below(state: np.ndarray, limit: int) -> int:
-    """Draw a number from 0 to `limit` - 1; `state` (uint64, one number, not 0) changes (xorshift64*, Vigna 2016)."""
-    value = state[0]
-    value ^= value >> MIX_1
-    value ^= value << MIX_2
-    value ^= value >> MIX_3
-    state[0] = value
-    return int((value * MULTIPLIER) >> SHIFT) % limit
+def board_hops(links: Links, board: Board) -> float:
+    """Sum spikes × distance over all pairs of cores.
 
-
-@compiled
-def hops(links: Links, board: Board) -> float:
-    """Sum spikes × distance over all pairs of cores."""
+    Parameters
+    ----------
+    links : Links
+    board : Board
+    """
     total = 0.0
     for core in range(board.x.size):
         for k in range(links.indptr[core], links.indptr[core + 1]):
@@ -66,8 +60,15 @@ def hops(links: Links, board: Board) -> float:
 
 
 @compiled
-def change(links: Links, board: Board, core: int, x: int, y: int) -> float:
-    """By how much the hops change when a core changes place with whoever is at (x, y)."""
+def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
+    """Return the change of the hops if a core and the one at (x, y), if any, exchange positions.
+
+    Parameters
+    ----------
+    links : Links
+    board : Board
+    core, x, y : int
+    """
     from_x, from_y, there = board.x[core], board.y[core], board.who[x, y]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
@@ -87,7 +88,14 @@ def change(links: Links, board: Board, core: int, x: int, y: int) -> float:
 
 @compiled
 def swap(board: Board, core: int, x: int, y: int) -> None:
-    """Let a core change place with whoever is at (x, y)."""
+    """Exchange the positions of a core and of the one at (x, y), if any.
+
+    Parameters
+    ----------
+    board : Board
+        Updated.
+    core, x, y : int
+    """
     there, from_x, from_y = board.who[x, y], board.x[core], board.y[core]
     board.who[from_x, from_y] = there
     if there != NOBODY:
@@ -97,41 +105,52 @@ def swap(board: Board, core: int, x: int, y: int) -> None:
 
 
 @compiled
-def _goal(links: Links, board: Board, core: int, reach: int, state: np.ndarray) -> Tuple[int, int]:
-    """Draw a place within `reach` of the core, or of one that it exchanges spikes with."""
+def _draw_position(links: Links, board: Board, core: int, reach: int, state: np.ndarray) -> Tuple[int, int]:
+    """Draw a position within `reach` of the core, or of a core that it exchanges spikes with."""
     around = core
     first, degree = links.indptr[core], links.indptr[core + 1] - links.indptr[core]
-    if degree and random_below(state, 2):
-        around = links.other[first + random_below(state, degree)]
-    x = board.x[around] + random_below(state, 2 * reach + 1) - reach
-    y = board.y[around] + random_below(state, 2 * reach + 1) - reach
+    if degree and draw_below(state, 2):
+        around = links.other[first + draw_below(state, degree)]
+    x = board.x[around] + draw_below(state, 2 * reach + 1) - reach
+    y = board.y[around] + draw_below(state, 2 * reach + 1) - reach
     width, height = board.who.shape
     return min(max(x, 0), width - 1), min(max(y, 0), height - 1)
 
 
 @compiled
-def anneal(
+def anneal_swaps(
     links: Links, board: Board, state: np.ndarray, temperature: float, reach: int, trials: int
 ) -> Tuple[float, float]:
-    """Try random swaps; take one that makes things worse by d with probability exp(-d / temperature).
+    """Try random swaps; accept an increase d of the hops with probability exp(−d / temperature).
+
+    Parameters
+    ----------
+    links, board
+    state : ndarray of uint64, shape (1,)
+        State of the random numbers.
+    temperature : float
+        In hops per sample.
+    reach : int
+        Largest distance of a swap along an axis.
+    trials : int
 
     Returns
     -------
     change : float
-        Of the hops.
+        Change of the hops.
     tried : float
-        Sum of what the trials would have made worse, of those that would have.
+        Sum of the increases that were tried, accepted or not.
     """
     total, worse = 0.0, 0.0
     for _ in range(trials):
-        core = random_below(state, board.x.size)
-        x, y = _goal(links, board, core, reach, state)
+        core = draw_below(state, board.x.size)
+        x, y = _draw_position(links, board, core, reach, state)
         if board.who[x, y] == core:
             continue
-        difference = change(links, board, core, x, y)
+        difference = swap_change(links, board, core, x, y)
         if difference > 0.0:
             worse += difference
-            chance = random_below(state, 1 << 30) / (1 << 30)
+            chance = draw_below(state, 1 << 30) / (1 << 30)
             if temperature <= 0.0 or chance >= np.exp(-difference / temperature):
                 continue
         swap(board, core, x, y)
@@ -140,17 +159,22 @@ def anneal(
 
 
 @compiled
-def descend(links: Links, board: Board, start: int, stop: int, reach: int) -> float:
-    """Give each of some cores its best place within `reach` of where it is, or of the median of its partners.
+def descend_swaps(links: Links, board: Board, reach: int) -> float:
+    """Move each core to the best position within `reach` of its own, then of the median of its partners.
+
+    Parameters
+    ----------
+    links, board
+    reach : int
 
     Returns
     -------
     float
-        By how much the hops change: 0 when none of them could do better.
+        Change of the hops: 0 if no core has a better position.
     """
     total = 0.0
     width, height = board.who.shape
-    for core in range(start, stop):
+    for core in range(board.x.size):
         first, last = links.indptr[core], links.indptr[core + 1]
         if first == last:
             continue
@@ -163,7 +187,7 @@ def descend(links: Links, board: Board, start: int, stop: int, reach: int) -> fl
             for x in range(max(0, at_x - reach), min(width, at_x + reach + 1)):
                 for y in range(max(0, at_y - reach), min(height, at_y + reach + 1)):
                     if board.who[x, y] != core:
-                        difference = change(links, board, core, x, y)
+                        difference = swap_change(links, board, core, x, y)
                         if difference < best:
                             best, best_x, best_y = difference, x, y
             if best_x >= 0:
@@ -174,7 +198,7 @@ def descend(links: Links, board: Board, start: int, stop: int, reach: int) -> fl
 
 @compiled
 def _median(position: np.ndarray, links: Links, first: int, last: int, length: int) -> int:
-    """Find the coordinate from which spikes × distance to the partners is least along one axis."""
+    """Return the coordinate with the least sum of spikes × distance to the partners along one axis."""
     weight = np.zeros(length)
     for k in range(first, last):
         weight[position[links.other[k]]] += links.spikes[k]

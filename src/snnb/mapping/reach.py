@@ -1,42 +1,26 @@
-"""Which cores, or which groups of neurons, each source of spikes reaches: found by geometry, without a list of edges.
+"""The cores or groups that each source of spikes reaches: found from the geometry, without a list of edges.
 
-A layer that joins every channel with every filter (`dense` pairing) makes all sources at one position of its input
-reach the same targets: all filters at the output positions of its windows. So the labels that they reach are found
-once a position, of the distinct labels at each output position. Where channels are apart (`diagonal` pairing: poolings,
-depthwise convolutions), a source has a few targets, and the labels of these are looked up.
+With `dense` pairing, each channel is connected to each filter: all sources at one input position reach the same
+targets, all filters at the output positions of its windows. Their labels are found once per position, from the distinct
+labels at each output position. With `diagonal` pairing (pooling, depthwise convolution), a source has few targets, and
+their labels are looked up.
 """
 
-from typing import Callable, List, NamedTuple, Sequence, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 import numpy as np
 
 from snnb.graph.connection import Connection
+from snnb.mapping import reach_kernels
+from snnb.mapping.sets import Reached
 from snnb.network.reindexing import PADDING
 
 NOTHING = np.empty(0, np.int32)
-Sets = Tuple[np.ndarray, np.ndarray]  # where each set begins, and the labels
-
-
-class Reached(NamedTuple):
-    """The labels that the neurons of a population reach; neurons that reach the same ones mostly share a set.
-
-    Attributes
-    ----------
-    set_of : ndarray of int64, shape (sources,)
-        Number of the set of each neuron.
-    start : ndarray of int64, shape (sets + 1,)
-        Where each set begins in `label`.
-    label : ndarray of int32
-        The labels of each set, every one once, in no particular order.
-    """
-
-    set_of: np.ndarray
-    start: np.ndarray
-    label: np.ndarray
+Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
 
 
 class Marks:
-    """An element for each label, in which loops note what they have seen.
+    """An element for each label, in which loops mark the labels of the current set.
 
     Parameters
     ----------
@@ -49,15 +33,15 @@ class Marks:
         self._next = 0
 
     def collect(self, sets: int, loop: Callable[..., int], *arguments: object) -> Sets:
-        """Run a loop of `reach_kernels` twice: to count the labels, and to write them.
+        """Run a loop of `reach_kernels` twice: first to count the labels, then to write them.
 
         Parameters
         ----------
         sets : int
-            Number of sets that it finds.
+            Number of sets of the result.
         loop : callable
         *arguments
-            What it takes before `seen`.
+            Its arguments before `seen`.
 
         Returns
         -------
@@ -83,16 +67,10 @@ def reached(connections: Sequence[Connection], label: np.ndarray, first: int, ma
     label : ndarray of int32, shape (neurons,)
         Label of each placed neuron, from 0.
     first : int
-        Id of the first placed neuron.
+        Id of the first placed neuron in the graph.
     marks : Marks
-        For as many labels as there are.
-
-    Returns
-    -------
-    Reached
+        For all labels.
     """
-    from snnb.mapping import reach_kernels
-
     found = [_by_unit(connection, _labels_of(connection, label, first), marks) for connection in connections]
     if len(connections) == 1 and not connections[0].positions.parallel:
         return _by_position(connections[0], *found[0])
@@ -113,9 +91,7 @@ def _labels_of(connection: Connection, label: np.ndarray, first: int) -> np.ndar
 
 
 def _by_unit(connection: Connection, label: np.ndarray, marks: Marks) -> Sets:
-    """Find the labels of each unit: a position of the layer's input, or with diagonal pairing a channel of one."""
-    from snnb.mapping import reach_kernels
-
+    """Find the labels of each unit: an input position, or with diagonal pairing a channel of an input position."""
     geometry = connection.geometry
     rows, columns = geometry.rows, geometry.columns
     windows = rows.starts(), rows.output, columns.starts(), columns.output, columns.outputs
@@ -129,7 +105,7 @@ def _by_unit(connection: Connection, label: np.ndarray, marks: Marks) -> Sets:
 
 
 def _by_position(connection: Connection, start: np.ndarray, label: np.ndarray) -> Reached:
-    """Say which set each source has, where it stands at one position or none: for the latter there is an empty set."""
+    """Return the set of each source that has one input position or none; in the latter case, an empty set."""
     where = connection.positions.where
     unit = where // _depth(connection)
     if where.min() == PADDING:
@@ -139,12 +115,12 @@ def _by_position(connection: Connection, start: np.ndarray, label: np.ndarray) -
 
 
 def _depth(connection: Connection) -> int:
-    """How many neighbouring positions are one unit."""
+    """Return the number of consecutive input elements of one unit."""
     return connection.geometry.channels if connection.geometry.pairing == "dense" else 1
 
 
 def _units(connections: Sequence[Connection]) -> Sets:
-    """List the units of each source over all connections, numbered on from connection to connection."""
+    """List the units of each source over all connections; numbers continue from connection to connection."""
     sources, units, offset = [], [], 0
     for connection in connections:
         source, position = _places(connection)
@@ -158,7 +134,7 @@ def _units(connections: Sequence[Connection]) -> Sets:
 
 
 def _places(connection: Connection) -> Sets:
-    """List the pairs of source (by index in its population) and position that it stands at."""
+    """List the pairs of a source (index in its population) and an input element that it provides."""
     positions = connection.positions
     if positions.parallel:
         flat = positions.ids.ravel()
@@ -169,7 +145,7 @@ def _places(connection: Connection) -> Sets:
 
 
 def _joined(found: List[Sets]) -> Sets:
-    """Put the sets of several connections behind each other."""
+    """Concatenate the sets of several connections."""
     offsets = np.concatenate([[0], np.cumsum([label.size for _, label in found])])
     starts = [start[:-1] + offset for (start, _), offset in zip(found, offsets)]
     return np.concatenate([*starts, offsets[-1:]]), np.concatenate([label for _, label in found])

@@ -1,8 +1,8 @@
-"""The compiled loops that find what sources reach. Importing this module imports numba.
+"""Compiled loops that find the labels that sources reach. Importing this module imports numba.
 
-Each writes sets one after another into `label`, and where each begins into `start`. With an empty `label` it only
-counts, so that it is called twice: once to learn how long `label` must be. `seen` has an element for each label; a
-call needs marks that no call before has left there, from `mark` on.
+Each writes sets one after another into `label`, and their offsets into `start`, and returns the number of labels. With
+an empty `label` it only counts. `seen` has an element for each label. Marks from `mark` on must not have been used in
+`seen` before.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from snnb.core.compiled import compiled
 
 @compiled
 def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int) -> int:
-    """Write a label behind the `filled` ones, unless it has the mark already; return how many there are then."""
+    """Append a label to the first `filled` ones unless it has the mark; return the new number of labels."""
     if seen[this] != mark:
         seen[this] = mark
         if label.size:
@@ -25,7 +25,7 @@ def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int
 def at_positions(
     of: np.ndarray, filters: int, seen: np.ndarray, mark: int, start: np.ndarray, label: np.ndarray
 ) -> int:
-    """Find the distinct labels of the `filters` neurons at each position; `of` has the label of each neuron."""
+    """Find the distinct labels of the `filters` neurons at each position; `of` is the label of each neuron."""
     filled = 0
     for position in range(of.size // filters):
         start[position] = filled
@@ -49,7 +49,10 @@ def in_windows(
     start: np.ndarray,
     label: np.ndarray,
 ) -> int:
-    """Unite the labels of the output positions that each input position meets; `at` has those of an output position."""
+    """Unite the labels of the output positions whose windows contain each input position.
+
+    `at[at_start[n]:at_start[n + 1]]` are the labels of the output position n.
+    """
     filled, pixel = 0, 0
     for row in range(row_start.size - 1):
         for column in range(column_start.size - 1):
@@ -79,7 +82,7 @@ def by_channel(
     start: np.ndarray,
     label: np.ndarray,
 ) -> int:
-    """Find the distinct labels that each channel of each input position meets, where channels are apart (diagonal)."""
+    """Find the distinct labels that each channel of each input position reaches, with diagonal pairing."""
     filled, place = 0, 0
     for row in range(row_start.size - 1):
         for column in range(column_start.size - 1):
@@ -107,7 +110,7 @@ def united(
     start: np.ndarray,
     label: np.ndarray,
 ) -> int:
-    """Unite sets: number n is the union of the sets unit[unit_start[n]:unit_start[n + 1]]."""
+    """Unite sets: set n of the result is the union of the sets unit[unit_start[n]:unit_start[n + 1]]."""
     filled = 0
     for n in range(unit_start.size - 1):
         start[n] = filled
@@ -120,7 +123,7 @@ def united(
 
 @compiled
 def runs_of_units(unit_start: np.ndarray, unit: np.ndarray, run: np.ndarray) -> int:
-    """Write which run of sources with the same units each source is in, and return how many runs there are."""
+    """Write the index of the run of sources with equal units that each source is in; return the number of runs."""
     number = -1
     for source in range(unit_start.size - 1):
         begin, end = unit_start[source], unit_start[source + 1]
@@ -134,3 +137,53 @@ def runs_of_units(unit_start: np.ndarray, unit: np.ndarray, run: np.ndarray) -> 
             number += 1
         run[source] = number
     return number + 1
+
+
+@compiled
+def number_distinct(start: np.ndarray, label: np.ndarray, table: np.ndarray, number: np.ndarray) -> int:
+    """Assign numbers to distinct sets in the order of their first occurrence; empty sets get −1.
+
+    Sets are compared with their order: neighbouring positions reach the same labels in the same order.
+
+    Parameters
+    ----------
+    start, label : ndarray
+        See `Reached`.
+    table : ndarray of int64
+        Hash table filled with −1; its length is a power of two, larger than the number of sets.
+    number : ndarray of int64, shape (sets,)
+        Output.
+
+    Returns
+    -------
+    int
+        Number of distinct sets.
+    """
+    count, mask = 0, table.size - 1
+    for this in range(number.size):
+        begin, length = start[this], start[this + 1] - start[this]
+        if length == 0:
+            number[this] = -1
+            continue
+        value = length
+        for k in range(begin, begin + length):
+            value = (value ^ label[k]) * 1099511628211  # FNV-1a, of numbers instead of bytes
+        at = (value ^ (value >> 29)) & mask
+        while True:
+            other = table[at]
+            if other < 0:
+                table[at] = this
+                number[this] = count
+                count += 1
+                break
+            same = start[other + 1] - start[other] == length
+            if same:
+                for k in range(length):
+                    if label[begin + k] != label[start[other] + k]:
+                        same = False
+                        break
+            if same:
+                number[this] = number[other]
+                break
+            at = (at + 1) & mask
+    return count

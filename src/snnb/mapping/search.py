@@ -1,36 +1,42 @@
-"""The search for a better mapping of groups, by moves and exchanges with exact changes of the cost."""
+"""Improvement of a mapping of groups, by moves and exchanges with exact changes of the cost."""
 
 import numpy as np
 
-from snnb.mapping.contracted import Contracted
 from snnb.mapping.limits import Limits
+from snnb.mapping.moves import State, cost_of, put_all
+from snnb.mapping.search_kernels import anneal_moves, descend_moves
+from snnb.mapping.sets import Contracted
 
-SLICE = 1 << 20  # trials in one call of a compiled loop
+EPOCH = 1 << 20  # trials between which the temperature is computed anew
 MOST_PASSES = 30
 
 
 class Search:
-    """A mapping of groups to cores that gets better.
+    """A mapping of groups to cores, and its improvement.
 
     Parameters
     ----------
     net : Contracted
     core : ndarray of int32, shape (groups,)
-        Core of each group; it may break limits.
+        Core of each group; limits may be exceeded.
     cores : int
-        How many cores may be used.
+        Number of cores that may be used.
     limits : Limits
     seed : int
+
+    Attributes
+    ----------
+    cost : int
+        Spikes between cores over all samples.
     """
 
     def __init__(self, net: Contracted, core: np.ndarray, cores: int, limits: Limits, seed: int = 0) -> None:
-        from snnb.mapping.moves import State, cost_of, put_all
-
         self._net, self._cores, self._limits = net, cores, np.array(limits, np.int64)
         hit = np.minimum(np.diff(net.target_start), cores)
         fed = np.minimum(np.diff(net.source_start), cores)
         most = int(max(limits.neurons, np.bincount(core, minlength=cores).max())) + 1
-        starts = [np.concatenate([[0], np.cumsum(room)]) for room in (hit, fed, np.full(cores, min(net.groups, most)))]
+        sizes = (hit, fed, np.full(cores, min(net.groups, most)))
+        starts = [np.concatenate([[0], np.cumsum(size)]) for size in sizes]
         sets = net.axons.size
         self._state = State(
             core=np.empty(net.groups, np.int32),
@@ -56,21 +62,21 @@ class Search:
 
     @property
     def core(self) -> np.ndarray:
-        """Core of each group now: int32, shape (groups,)."""
+        """Core of each group: int32, shape (groups,)."""
         return self._state.core
 
     @property
     def load(self) -> np.ndarray:
-        """Neurons, axons and synapses of each core now: int64, shape (cores, 3)."""
+        """Neurons, axons and synapses of each core: int64, shape (cores, 3)."""
         return self._state.load
 
     @property
     def legal(self) -> bool:
-        """Whether all limits are kept now."""
+        """Whether no limit is exceeded."""
         return bool((self._state.load <= self._limits).all())
 
     def descend(self) -> None:
-        """Move groups to where that lowers the cost most and keeps the limits, until nothing improves."""
+        """Move groups where that lowers the cost most within the limits, until the cost hardly changes."""
         for _ in range(MOST_PASSES):
             before = self.cost
             self._pass(mending=0)
@@ -78,7 +84,7 @@ class Search:
                 break
 
     def mend(self) -> None:
-        """Move groups from cores that hold too much to where it costs least and keeps the limits, while that helps."""
+        """Move groups from overfull cores to where it costs least within the limits, as long as the excess falls."""
         for mending in (1, 2):
             before = self._excess + 1
             while 0 < self._excess < before:
@@ -87,33 +93,26 @@ class Search:
 
     @property
     def _excess(self) -> int:
-        """By how many neurons, axons and synapses all cores together hold too much."""
+        """Sum of the neurons, axons and synapses above the limits."""
         return int(np.maximum(self._state.load - self._limits, 0).sum())
 
     def _pass(self, mending: int) -> None:
-        from snnb.mapping.search_kernels import descend
-
         gain, shared = np.zeros((2, self._cores), np.int64)
         order = self._order.permutation(self._net.groups)
-        for first in range(0, order.size, SLICE):
-            part = order[first : first + SLICE]
-            self.cost += descend(self._net, self._state, self._limits, part, gain, shared, mending)
+        self.cost += descend_moves(self._net, self._state, self._limits, order, gain, shared, mending)
 
     def anneal(self, trials: int, hot: float, cold: float, penalty: float) -> None:
-        """Try moves and exchanges at random; take also some that cost more, fewer as the temperature falls.
+        """Try random moves and exchanges; accept fewer that raise the cost as the temperature falls.
 
         Parameters
         ----------
         trials : int
         hot, cold : float
-            Temperature at the beginning and at the end: in spikes over all samples.
+            First and last temperature, in spikes over all samples.
         penalty : float
-            Cost of a core that holds twice as much of something as it may.
+            Cost of a core that holds twice its limit.
         """
-        from snnb.mapping.search_kernels import anneal
-
-        for done in range(0, trials, SLICE):
-            now = min(SLICE, trials - done)
+        for done in range(0, trials, EPOCH):
+            now = min(EPOCH, trials - done)
             begin, end = (hot * (cold / hot) ** (at / trials) for at in (done, done + now))
-            added, _ = anneal(self._net, self._state, self._limits, self._random, now, begin, end, penalty)
-            self.cost += added
+            self.cost += anneal_moves(self._net, self._state, self._limits, self._random, now, begin, end, penalty)

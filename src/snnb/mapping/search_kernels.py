@@ -1,17 +1,18 @@
-"""The compiled loops that search for a better mapping: descent, and simulated annealing. Importing imports numba."""
+"""Compiled loops that improve a mapping of groups: descent and annealing. Importing this module imports numba."""
 
 from typing import Tuple
 
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.mapping.contracted import Contracted
-from snnb.mapping.moves import State, change, find, move
+from snnb.mapping.moves import State, index_of_core, move, move_change
+from snnb.mapping.random_numbers import draw_below
+from snnb.mapping.sets import Contracted
 
 
 @compiled
-def _over(load: np.ndarray, limits: np.ndarray, core: int, neurons: int, axons: int, synapses: int) -> float:
-    """By how much of its limits a core holds too much, with so much more on it."""
+def _excess(load: np.ndarray, limits: np.ndarray, core: int, neurons: int, axons: int, synapses: int) -> float:
+    """Return the sum of (load / limit − 1) over the limits that a core exceeds, with the given load added to it."""
     over = max(load[core, 0] + neurons - limits[0], 0) / limits[0]
     over += max(load[core, 1] + axons - limits[1], 0) / limits[1]
     return over + max(load[core, 2] + synapses - limits[2], 0) / limits[2]
@@ -19,7 +20,7 @@ def _over(load: np.ndarray, limits: np.ndarray, core: int, neurons: int, axons: 
 
 @compiled
 def _meet(seen: np.ndarray, touched: np.ndarray, count: int, core: int) -> int:
-    """Put a core on a list unless it is there, and return how many there are on it."""
+    """Append a core to a list unless it is there; return the new length."""
     if not seen[core]:
         seen[core] = True
         touched[count] = core
@@ -38,16 +39,16 @@ def _gather(
     touched: np.ndarray,
     count: int,
 ) -> Tuple[int, int, int, int, int]:
-    """Add up what a group would save on each core that holds a neighbour of it, and the axons that are there already.
+    """Sum up what a group would save on each core that holds a neighbour of it, and the axons that exist there.
 
     Returns
     -------
     count : int
-        Of cores on the list `touched`.
+        Number of cores in `touched`.
     base, stay : int
-        What the group costs on a core without neighbours, and where it is.
+        Cost of the group on a core without neighbours, and on its core.
     axons, freed : int
-        Those that it needs, and those that no other group of its core needs.
+        Axons that it needs, and those of them that no other group of its core needs.
     """
     here, stay, base, axons, freed = state.core[group], 0, 0, 0, 0
     for k in range(net.into_start[group], net.into_start[group + 1]):
@@ -71,7 +72,7 @@ def _gather(
                 if alone:
                     stay -= spikes
                 continue
-            if find(state.hit_core, state.hit_start[this], state.hit_length[this], core) < 0:
+            if index_of_core(state.hit_core, state.hit_start[this], state.hit_length[this], core) < 0:
                 count = _meet(seen, touched, count, core)
                 gain[core] += spikes
     for k in range(net.from_start[group], net.from_start[group + 1]):
@@ -86,7 +87,7 @@ def _gather(
 
 
 @compiled
-def descend(
+def descend_moves(
     net: Contracted,
     state: State,
     limits: np.ndarray,
@@ -95,22 +96,23 @@ def descend(
     shared: np.ndarray,
     mending: int,
 ) -> int:
-    """Move each group in turn to the core where that lowers the cost most and keeps the limits. Return the change.
+    """Move each group to the core that lowers the cost most within the limits. Return the change of the cost.
 
-    When mending, only groups on cores that hold too much move, also where that costs more, and to the least filled core
-    where no neighbour has room.
+    When mending, only groups on overfull cores move, also if that raises the cost, and to the core with the fewest
+    neurons if no core with a neighbour takes them.
 
     Parameters
     ----------
     net, state
     limits : ndarray of int64, shape (3,)
-        Most neurons, axons and synapses of a core.
+        Maximum of neurons, axons and synapses of a core.
     order : ndarray of int64
-        Groups in the order of their turns.
+        Groups in the order of their moves.
     gain, shared : ndarray of int64, shape (cores,)
         Zeros.
     mending : int
-        0: not. 1: groups that need axons which no other group of their core needs, if axons are too many. 2: all.
+        0: no mending. 1: if axons exceed their limit, only groups with axons that no other group of their core
+        needs. 2: all groups.
     """
     total = 0
     touched = np.empty(gain.size, np.int64)
@@ -118,7 +120,7 @@ def descend(
     for group in order:
         here, count = state.core[group], 0
         if mending > 0:
-            if _over(state.load, limits, here, 0, 0, 0) == 0:
+            if _excess(state.load, limits, here, 0, 0, 0) == 0:
                 continue
             count = _meet(seen, touched, count, np.argmin(state.load[:, 0]))  # type: ignore[arg-type]
         count, base, stay, axons, freed = _gather(net, state, group, gain, shared, seen, touched, count)
@@ -130,7 +132,7 @@ def descend(
             if core != here:
                 added = base - gain[core] - stay
                 more = net.neurons[group], axons - shared[core], net.synapses[group]
-                if added < best and _over(state.load, limits, core, *more) == 0:
+                if added < best and _excess(state.load, limits, core, *more) == 0:
                     best, best_core = added, core
             gain[core] = shared[core] = 0
             seen[core] = False
@@ -141,32 +143,20 @@ def descend(
 
 
 @compiled
-def _random(random: np.ndarray, below: int) -> int:
-    """Return a number from 0 to below − 1 (xorshift64*: Vigna, ACM TOMS 42, 2016)."""
-    value = random[0]
-    value ^= value >> np.uint64(12)
-    value ^= value << np.uint64(25)
-    value ^= value >> np.uint64(27)
-    random[0] = value
-    drawn = (value * np.uint64(2685821657736338717)) >> np.uint64(33)
-    return np.int64(drawn % np.uint64(below))  # type: ignore[return-value]
-
-
-@compiled
 def _neighbour(net: Contracted, state: State, random: np.ndarray, group: int) -> int:
-    """Draw a core that holds a target or a source of a set of the group; now and then any core."""
+    """Draw a core that holds a target or a source of a set of the group; one time in 64 any core."""
     into = net.into_start[group + 1] - net.into_start[group]
     out = net.from_start[group + 1] - net.from_start[group]
     cores = state.size.size
-    if into + out == 0 or _random(random, 64) == 0:
-        return _random(random, cores)
-    if out == 0 or (into > 0 and _random(random, 2) == 0):
-        this = net.into[net.into_start[group] + _random(random, into)]
-        if state.fed_length[this] and _random(random, 2) == 0:
-            return state.fed_core[state.fed_start[this] + _random(random, state.fed_length[this])]
+    if into + out == 0 or draw_below(random, 64) == 0:
+        return draw_below(random, cores)
+    if out == 0 or (into > 0 and draw_below(random, 2) == 0):
+        this = net.into[net.into_start[group] + draw_below(random, into)]
+        if state.fed_length[this] and draw_below(random, 2) == 0:
+            return state.fed_core[state.fed_start[this] + draw_below(random, state.fed_length[this])]
     else:
-        this = net.from_set[net.from_start[group] + _random(random, out)]
-    return state.hit_core[state.hit_start[this] + _random(random, state.hit_length[this])]
+        this = net.from_set[net.from_start[group] + draw_below(random, out)]
+    return state.hit_core[state.hit_start[this] + draw_below(random, state.hit_length[this])]
 
 
 @compiled
@@ -175,11 +165,11 @@ def _accepts(added: float, temperature: float, random: np.ndarray) -> bool:
         return True
     if temperature <= 0 or added > 30 * temperature:
         return False
-    return _random(random, 1 << 30) < np.exp(-added / temperature) * (1 << 30)
+    return draw_below(random, 1 << 30) < np.exp(-added / temperature) * (1 << 30)
 
 
 @compiled
-def anneal(
+def anneal_moves(
     net: Contracted,
     state: State,
     limits: np.ndarray,
@@ -188,51 +178,51 @@ def anneal(
     hot: float,
     cold: float,
     penalty: float,
-) -> Tuple[int, float]:
-    """Try moves and exchanges; take those that cost no more, and others with probability exp(−added / temperature).
+) -> int:
+    """Try moves and exchanges; accept an increase of the cost with probability exp(−increase / temperature).
 
     Parameters
     ----------
     net, state
     limits : ndarray of int64, shape (3,)
     random : ndarray of uint64, shape (1,)
-        The state of the random numbers, not 0.
+        State of the random numbers, not 0.
     trials : int
     hot, cold : float
         Temperature at the first trial and at the last, in spikes over all samples.
     penalty : float
-        What is added for a core that holds too much, for each limit: times (load / limit − 1).
+        Cost of an exceeded limit: penalty × (load / limit − 1).
 
     Returns
     -------
-    cost, over : int, float
-        The change of the cost, and of the sum of all cores' (load / limit − 1) above limits.
+    int
+        Change of the cost.
     """
-    total, total_over, temperature = 0, 0.0, hot
+    total, temperature = 0, hot
     cooling = (cold / hot) ** (1.0 / max(trials, 1)) if hot > 0 else 1.0
     for _ in range(trials):
         temperature *= cooling
-        group = _random(random, state.core.size)
+        group = draw_below(random, state.core.size)
         here, core = state.core[group], _neighbour(net, state, random, group)
         if core == here or state.size[core] == state.member_start[core + 1] - state.member_start[core]:
             continue
         neurons, synapses = net.neurons[group], net.synapses[group]
-        added, left, found = change(net, state, group, core)
-        before = _over(state.load, limits, core, 0, 0, 0) + _over(state.load, limits, here, 0, 0, 0)
-        over = _over(state.load, limits, core, neurons, found, synapses) - before
-        over += _over(state.load, limits, here, -neurons, left, -synapses)
+        added, left, found = move_change(net, state, group, core)
+        before = _excess(state.load, limits, core, 0, 0, 0) + _excess(state.load, limits, here, 0, 0, 0)
+        over = _excess(state.load, limits, core, neurons, found, synapses) - before
+        over += _excess(state.load, limits, here, -neurons, left, -synapses)
         if _accepts(added + penalty * over, temperature, random):
             move(net, state, group, core)
-            total, total_over = total + added, total_over + over
+            total += added
         elif over > 0 and added < 8 * temperature and state.size[core] > 0:
-            other = state.member[state.member_start[core] + _random(random, state.size[core])]
+            other = state.member[state.member_start[core] + draw_below(random, state.size[core])]
             move(net, state, group, core)
-            back, _, _ = change(net, state, other, here)
+            back, _, _ = move_change(net, state, other, here)
             move(net, state, other, here)
-            over = _over(state.load, limits, core, 0, 0, 0) + _over(state.load, limits, here, 0, 0, 0) - before
+            over = _excess(state.load, limits, core, 0, 0, 0) + _excess(state.load, limits, here, 0, 0, 0) - before
             if _accepts(added + back + penalty * over, temperature, random):
-                total, total_over = total + added + back, total_over + over
+                total += added + back
             else:
                 move(net, state, other, core)
                 move(net, state, group, here)
-    return total, total_over
+    return total

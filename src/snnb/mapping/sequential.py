@@ -1,4 +1,4 @@
-"""The mapping that fills cores with neurons in the order of their ids: what others do, and the yardstick of ours."""
+"""The baseline mapping, which fills cores with neurons in the order of their ids."""
 
 from typing import List, NamedTuple, Sequence, Tuple
 
@@ -9,21 +9,22 @@ from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
 from snnb.mapping.limits import Limits
 from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.sequential_kernels import fill_cores
 from snnb.network.reindexing import PADDING
 
-MOST_SOURCES = 1 << 22  # listed at a time
+MOST_SOURCES = 1 << 22  # in a list
 
 
 class Sources(NamedTuple):
-    """The sources of some neurons of a population, whole positions of them.
+    """The sources of the neurons at some positions of a population.
 
     Attributes
     ----------
     position_start, position_source : ndarray
-        The ids (int32 or int64) of the sources that all neurons at a position share, and where those of each begin. A
-        source may stand there twice.
+        Offset of each position, and the ids of the sources that all neurons at a position share; a source may occur
+        twice.
     neuron_start, neuron_source : ndarray
-        Further sources of each neuron.
+        Offset of each neuron, and its further sources.
     """
 
     position_start: np.ndarray
@@ -40,18 +41,16 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
     Parameters
     ----------
     network : PlacedNetwork
-        One that `check_possible` lets pass.
+        One that `check_possible` accepts.
     limits : Limits
     progress : Progress
-        Told of the neurons placed.
+        Called with the neurons placed.
 
     Returns
     -------
     ndarray of int32, shape (neurons,)
         Core of each neuron, from 0 without gaps.
     """
-    from snnb.mapping.sequential_kernels import fill_cores
-
     core = np.empty(network.neurons, np.int32)
     seen = np.full(network.graph.number_of_nodes(), -1, np.int32)
     state, most, throttle = np.zeros(4, np.int64), np.array(limits, np.int64), Throttle()
@@ -66,7 +65,7 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
 
 
 class SourceLists:
-    """Lists the distinct sources of spikes of a population's neurons, position after position.
+    """Lists of the sources of the neurons of a population, by position.
 
     Parameters
     ----------
@@ -76,7 +75,7 @@ class SourceLists:
     Attributes
     ----------
     filters, positions : int
-        How many neurons there are at a position, and how many positions.
+        Number of neurons at a position, and of positions.
     """
 
     def __init__(self, network: PlacedNetwork, population: GraphPopulation) -> None:
@@ -89,16 +88,16 @@ class SourceLists:
 
     @property
     def most_shared(self) -> int:
-        """At most so many sources are shared by all neurons at a position."""
+        """Largest number of sources that the neurons at a position share."""
         return int(np.max(sum((inputs.counts for inputs in self._shared), np.zeros(self.positions, np.int64))))
 
     @property
     def most_own(self) -> int:
-        """At most so many sources come to them for each neuron, over connections where channels are apart."""
+        """Largest number of further sources of a neuron, over connections with diagonal pairing."""
         return int(np.max(sum((inputs.counts for inputs in self._apart), np.zeros(1, np.int64))))
 
     def parts(self) -> List[Tuple[int, int]]:
-        """Cut the positions into ranges with few enough sources."""
+        """Return ranges of positions with at most about `MOST_SOURCES` sources each."""
         weights = sum((inputs.counts for inputs in self._shared), np.ones(self.positions, np.int64))
         for inputs in self._apart:
             weights = weights + inputs.counts.reshape(self.positions, -1).sum(axis=1)
@@ -107,19 +106,19 @@ class SourceLists:
         return list(zip([0, *ends], ends))
 
     def of(self, first: int, last: int) -> Sources:
-        """List the sources of the neurons at positions `first` to `last`.
+        """List the sources of the neurons at positions `first` to `last` − 1.
 
         Parameters
         ----------
         first, last : int
         """
-        shared = _beside([inputs.listed(first, last) for inputs in self._shared], last - first)
+        shared = _joined_lists([inputs.listed(first, last) for inputs in self._shared], last - first)
         first, last = first * self.filters, last * self.filters
-        return Sources(*shared, *_beside([inputs.listed(first, last) for inputs in self._apart], last - first))
+        return Sources(*shared, *_joined_lists([inputs.listed(first, last) for inputs in self._apart], last - first))
 
 
 class _Inputs:
-    """The sources over one connection: of each position, or, with diagonal pairing, of each neuron."""
+    """The sources over one connection: of each position, or with diagonal pairing of each neuron."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -134,8 +133,8 @@ class _Inputs:
         return start, source
 
 
-def _beside(lists: Sequence[Tuple[np.ndarray, np.ndarray]], number: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Join lists of the same things: number n of the result is number n of each."""
+def _joined_lists(lists: Sequence[Tuple[np.ndarray, np.ndarray]], number: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Concatenate lists element by element: entry n of the result joins the entries n of all lists."""
     if not lists:
         return np.zeros(number + 1, np.int64), np.empty(0, np.int64)
     if len(lists) == 1:

@@ -1,4 +1,4 @@
-"""The compiled loop that fills cores in order. Importing this module imports numba."""
+"""Compiled loop that fills cores in order. Importing this module imports numba."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from snnb.core.compiled import compiled
 
 @compiled
 def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
-    """Count the sources that the core had not seen, and note that it has."""
+    """Count the sources without a mark of the core, and mark them."""
     new = 0
     for s in source:
         if seen[s] != core:
@@ -29,25 +29,25 @@ def fill_cores(
     seen: np.ndarray,
     core: np.ndarray,
 ) -> None:
-    """Place neurons one after another, on a new core when a limit would be exceeded.
+    """Place neurons one by one; start a new core when a limit would be exceeded.
 
     Parameters
     ----------
     state : ndarray of int64, shape (4,)
-        The core that is being filled, and its neurons, axons and synapses so far.
+        Current core, and its neurons, axons and synapses; updated.
     limits : ndarray of int64, shape (3,)
-        Most neurons, axons and synapses of a core.
+        Maximum of neurons, axons and synapses of a core.
     filters : int
-        How many neurons there are at a position; the first neuron is the first of one.
+        Number of neurons at a position; the first neuron is the first of its position.
     position_start, position_source : ndarray
-        The sources that all neurons at a position share.
+        Offsets and sources shared by all neurons at a position.
     neuron_start, neuron_source : ndarray
-        Further sources of each neuron.
+        Offsets and further sources of each neuron.
     synapses : ndarray of int64, shape (neurons,)
     seen : ndarray of int32, shape (nodes,)
-        The last core that has an axon of each source.
+        The last core with an axon for each source; updated.
     core : ndarray of int32, shape (neurons,)
-        The result.
+        Output.
     """
     shared = -1  # the position whose sources are all seen
     for neuron in range(core.size):

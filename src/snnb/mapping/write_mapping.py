@@ -1,79 +1,70 @@
-"""The files of a mapping: the cores of the neurons, the cores themselves, traffic, and what it costs."""
+"""Files of a mapping: cores of the neurons, the cores, traffic and cost."""
 
 import json
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Union
 
 import numpy as np
+from scipy.sparse import save_npz
 
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.number_lines import write_number_lines
-from snnb.mapping.partition import Tried
-
-PARTITION, CORES, COST, TRAFFIC = "partition.txt", "cores.csv", "cost.json", "traffic.npz"
-CORE_COLUMNS = ("core", "x", "y", "neurons", "axons", "synapses", "spikes_in", "spikes_out")
-HELD = ("neurons", "axons", "synapses")
-UNITS = {
-    "connectivity": "spikes between cores a sample",
-    "cut": "spikes that leave their core a sample",
-    "hops_unicast": "links crossed a sample, each core being sent a spike of its own",
-    "hops_multicast": "links crossed a sample, a spike being copied where its routes part",
-    "energy_pj": "pJ a sample",
-    "latency_ns_mean": "ns, mean over the spikes between cores",
-    "latency_ns_max": "ns",
-    "link_load_mean": "spikes a sample over a link in one direction, mean over all links of the mesh",
-    "link_load_max": "spikes a sample over a link in one direction",
-    "cores": "cores with neurons",
-    "reuse": "synapses / axons of a core, mean over the cores that have axons",
-    "outside_spikes": "spikes a sample that cores receive from a spiking input",
-    "seconds": "s that the mapping took",
-}
-Number = Union[int, float]
+from snnb.mapping.mapping import (
+    CHECKSUM,
+    CORE_COLUMNS,
+    CORES,
+    COST,
+    HELD,
+    PARTITION,
+    TRAFFIC,
+    UNITS,
+    Number,
+    checksum,
+)
+from snnb.mapping.partition import Candidate
 
 
 def write_mapping(directory: Path, mapped: MappedNetwork, stated: Mapping[str, object]) -> None:
-    """Write all files of a mapping but its pictures and its log.
+    """Write all files of a mapping except pictures and log.
 
     Parameters
     ----------
     directory : Path
     mapped : MappedNetwork
     stated : mapping of str to object
-        What cost.json says beside the figures: objective, seed, seconds, the graph.
+        Further entries of cost.json: objective, seed, seconds, graph.
     """
-    from scipy.sparse import save_npz
-
-    write_number_lines(directory / PARTITION, mapped.core)
+    (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
     _write_cores(directory / CORES, mapped)
-    save_npz(directory / TRAFFIC, mapped.traffic)  # numpy gives its parts a fixed time: equal bytes
-    described = {**stated, **describe(mapped)}
-    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in described.items())
+    save_npz(directory / TRAFFIC, mapped.traffic)  # numpy sets a fixed time: the same bytes each time
+    document = json.loads(json.dumps({**stated, **cost_document(mapped)}, allow_nan=False))  # tuples become lists
+    document[CHECKSUM] = checksum(directory, document)
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in document.items())
     (directory / COST).write_text(f"{{\n{lines}\n}}\n")
 
 
-def figures(mapped: MappedNetwork) -> Dict[str, Number]:
-    """Return the figures of a mapping that are one number each, by their names in cost.json."""
-    names = [name for name in UNITS if name != "seconds"]
-    numbers: Dict[str, Number] = {name: getattr(mapped.cost, name) for name in names}
+def cost_figures(mapped: MappedNetwork) -> Dict[str, Number]:
+    """Return the scalar figures of a mapping by their names in cost.json, except `seconds`."""
+    numbers: Dict[str, Number] = {name: getattr(mapped.cost, name) for name in UNITS if name != "seconds"}
     return {**numbers, "cores": int(np.count_nonzero(mapped.cost.neurons))}
 
 
-def fullness(mapped: MappedNetwork, held: str) -> Dict[str, Union[Number, None]]:
-    """Say how full the cores that have neurons are.
+def fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]]:
+    """Return statistics of the contents of the cores.
 
     Parameters
     ----------
     mapped : MappedNetwork
-    held : {"neurons", "axons", "synapses"}
+    name : {"neurons", "axons", "synapses"}
 
     Returns
     -------
     dict
-        `mean`, `max`, `core` (the fullest), `limit` (None where there is none) and `share`, max / limit.
+        `mean` over the cores with neurons, `max`, `core` (the fullest), `limit` (None: no limit) and `share`,
+        max / limit.
     """
-    numbers: np.ndarray = getattr(mapped.cost, held)
-    limit: int = getattr(Limits.of(mapped.hardware), held)
+    numbers: np.ndarray = getattr(mapped.cost, name)
+    limit: int = getattr(Limits.of(mapped.hardware), name)
     most, used = int(numbers.max(initial=0)), mapped.cost.neurons > 0
     return {
         "mean": float(numbers[used].mean()) if used.any() else 0.0,
@@ -84,41 +75,35 @@ def fullness(mapped: MappedNetwork, held: str) -> Dict[str, Union[Number, None]]
     }
 
 
-def describe(mapped: MappedNetwork) -> Dict[str, object]:
-    """Return everything that cost.json says of a mapping."""
-    cost, hardware = mapped.cost, mapped.hardware
+def cost_document(mapped: MappedNetwork) -> Dict[str, object]:
+    """Return the content of cost.json that follows from the mapping."""
+    cost = mapped.cost
     return {
-        "hardware": hardware.model_dump(mode="json"),
-        "limits": {held: fullness(mapped, held)["limit"] for held in HELD},
+        "hardware": mapped.hardware.model_dump(mode="json"),
+        "limits": {name: fullness(mapped, name)["limit"] for name in HELD},
         "valid": not mapped.overfull_cores.size,
-        "overfull": {held: cores.tolist() for held, cores in mapped.overfull.items()},
+        "overfull": {name: cores.tolist() for name, cores in mapped.overfull.items()},
         "method": mapped.method,
         "neurons": mapped.network.neurons,
         "first_id": mapped.network.first,
         "samples": mapped.network.samples,
         "layers": {population.name: population.size for population in mapped.network.populations},
-        **figures(mapped),
-        **{f"{held}_per_core": fullness(mapped, held) for held in HELD},
-        "sequential": _tried(mapped.sequential),
-        "tried": [_tried(one) for one in mapped.tried],
-        "per_projection": [
-            {"source": of.source, "target": of.target, "connectivity": of.connectivity, "cut": of.cut}
-            for of in cost.projections
-        ],
+        **cost_figures(mapped),
+        **{f"{name}_per_core": fullness(mapped, name) for name in HELD},
+        "sequential": _candidate(mapped.sequential),
+        "tried": [_candidate(one) for one in mapped.partition.tried],
+        "per_projection": [vars(projection) for projection in cost.projections],
         "per_core": {name: getattr(cost, name).tolist() for name in CORE_COLUMNS[3:]},
         "units": UNITS,
     }
 
 
-def _tried(one: Tried) -> Dict[str, object]:
+def _candidate(one: Candidate) -> Dict[str, object]:
     return {"method": one.method, "cores": one.cores, "connectivity": one.connectivity}
 
 
 def _write_cores(path: Path, mapped: MappedNetwork) -> None:
-    cost, cores = mapped.cost, len(mapped.place)
-    columns: List[Sequence[Number]] = [range(cores), *mapped.place.T.tolist()]
-    columns += [getattr(cost, name).tolist() for name in CORE_COLUMNS[3:]]
-    with path.open("w", encoding="ascii") as file:
-        file.write(",".join(CORE_COLUMNS) + "\n")
-        for row in zip(*columns):
-            file.write(",".join(map(repr, row)) + "\n")
+    columns: List[Sequence[Number]] = [range(len(mapped.place)), *mapped.place.T.tolist()]
+    columns += [getattr(mapped.cost, name).tolist() for name in CORE_COLUMNS[3:]]
+    rows = [",".join(CORE_COLUMNS), *(",".join(map(repr, row)) for row in zip(*columns))]
+    path.write_text("\n".join(rows) + "\n")

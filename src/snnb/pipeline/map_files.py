@@ -79,14 +79,14 @@ def write_files(
     described : mapping
         Entries of `cost.json` other than the costs.
     """
-    from snnb.mapping.mapping_log import lines
+    from snnb.mapping.mapping_log import log_lines
     from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
     from snnb.mapping.write_mapping import write_mapping
 
     plot_mapping(directory / f"mapping.{figures}", mapped)
     plot_traffic(directory / f"traffic.{figures}", mapped)
     busiest = notes if peak is None else [peak.in_words(), *notes]
-    write_log(directory / "log.txt", run, params, [*lines(mapped), *busiest], dated=False)
+    write_log(directory / "log.txt", run, params, [*log_lines(mapped), *busiest], dated=False)
     of_class = mapped.network.graph.class_name
     optional: Dict[str, object] = {} if of_class is None else {"class_name": of_class}
     if peak is not None:
@@ -96,9 +96,9 @@ def write_files(
 
 def metrics(mapped: "MappedNetwork", peak: "Optional[BinLoads]") -> Dict[str, Union[int, float, None]]:
     """Return the figures that the manifest records."""
-    from snnb.mapping.write_mapping import figures
+    from snnb.mapping.write_mapping import cost_figures
 
-    found = figures(mapped)
+    found = cost_figures(mapped)
     chosen = {name: found[name] for name in ("cores", "connectivity", "hops_unicast", "energy_pj")}
     by_bin = {} if peak is None else {"link_load_peak": peak.loads[peak.peak]}
     return {**chosen, **by_bin, "sequential_connectivity": mapped.sequential.connectivity}

@@ -5,8 +5,7 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 
 from snnb.core.formatting import energy
-from snnb.mapping.mapping import Mapping
-from snnb.mapping.write_mapping import HELD, UNITS
+from snnb.mapping.mapping import HELD, UNITS, Mapping
 from snnb.report.mesh_figure import mesh
 from snnb.report.page import Figure, Section, Table
 

@@ -1,0 +1,24 @@
+"""Random numbers for compiled loops: xorshift64* (Vigna, ACM TOMS 42, 2016). Importing this module imports numba."""
+
+import numpy as np
+
+from snnb.core.compiled import compiled
+
+
+@compiled
+def draw_below(state: np.ndarray, limit: int) -> int:
+    """Draw an integer from 0 to limit − 1.
+
+    Parameters
+    ----------
+    state : ndarray of uint64, shape (1,)
+        Not 0; updated.
+    limit : int
+    """
+    value = state[0]
+    value ^= value >> np.uint64(12)
+    value ^= value << np.uint64(25)
+    value ^= value >> np.uint64(27)
+    state[0] = value
+    drawn = (value * np.uint64(2685821657736338717)) >> np.uint64(33)
+    return np.int64(drawn % np.uint64(limit))  # type: ignore[return-value]
