@@ -8,13 +8,15 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.graph.classes import SampleClass
-from snnb.graph.fields import LARGEST, LONGEST_STEP, SHORTEST_STEP
+
 from snnb.graph.populations import CODINGS, Recording
 from snnb.io.npy import load_archive
 from snnb.network.geometry import Shape
 from snnb.network.network import INPUT
 
 REMEDY = "simulate again with `snnb simulate`"
+LARGEST = 1 << 53  # integers up to here are exact in float64
+SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e9  # milliseconds
 SCALARS = {"num_samples": 1, "num_timesteps": 1, "warm_up": 0, "dt_ms": SHORTEST_STEP}  # and the least each can be
 
 

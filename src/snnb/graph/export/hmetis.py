@@ -9,7 +9,8 @@ from typing import Tuple
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.adjacency import out_degrees, ranges, targets
+from snnb.graph.adjacency import out_degrees, targets
+from snnb.graph.edges import ranges
 from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.graph.export.weights import LARGEST_SUM, scaled
 from snnb.graph.synapse_graph import SynapseGraph

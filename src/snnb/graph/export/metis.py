@@ -9,7 +9,8 @@ from typing import Tuple
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.adjacency import in_degrees, out_degrees, ranges, sources, targets
+from snnb.graph.adjacency import in_degrees, out_degrees, sources, targets
+from snnb.graph.edges import ranges
 from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.graph.export.weights import scaled
 from snnb.graph.synapse_graph import SynapseGraph

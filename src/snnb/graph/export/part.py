@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
-from snnb.graph.adjacency import ranges
+from snnb.graph.edges import ranges
 from snnb.graph.export.parquet import OPTIONS, edge_schema, load_library
 from snnb.graph.export.request import Request, file_name
 from snnb.graph.projection import GraphProjection

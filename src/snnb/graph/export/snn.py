@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.adjacency import out_degrees, ranges, targets
+from snnb.graph.adjacency import out_degrees, targets
+from snnb.graph.edges import ranges
 from snnb.graph.export.request import BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.graph.synapse_graph import SynapseGraph
 
