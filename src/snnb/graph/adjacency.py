@@ -74,3 +74,22 @@ def sources(projections: Sequence[GraphProjection], start: int, stop: int) -> Tu
 
 def _indptr(degrees: Sequence[np.ndarray], neurons: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sum(degrees, np.zeros(neurons, np.int64)))])
+
+
+def with_heads(indptr: np.ndarray, values: np.ndarray, heads: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Insert numbers at the beginning of each row of a CSR form, and remove the empty rows.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (rows + 1,)
+    values : ndarray of int, shape (values,)
+    heads : ndarray of int64, shape (rows, heads)
+
+    Returns
+    -------
+    indptr, values : ndarray
+    """
+    degree = np.diff(indptr)
+    rows, count = np.flatnonzero(degree), heads.shape[1]
+    inserted = np.insert(values, indptr[rows].repeat(count), heads[rows].ravel())
+    return np.concatenate([[0], np.cumsum(degree[rows] + count)]), inserted

@@ -20,13 +20,11 @@ LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: each neuron with its neighbours; see `Format`."""
-    from snnb.graph.export.digits import NUMBER
-    from snnb.graph.export.lines import metis_lines
+    from snnb.graph.export.text import integer_rows
 
     placed = PlacedNeurons(graph, request)
     weights, scale = _weights(graph, placed, request)
     counter = request.counter(2 * placed.edges)
-    offset = placed.first - 1
     with path.open("wb") as file:
         stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
         file.write(f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {stated}\n".encode())
@@ -36,10 +34,12 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             for start, stop in ranges(in_degrees(to, population) + out_degrees(of, population), TEXT_BATCH):
                 in_indptr, source = sources(to, start, stop)
                 out_indptr, target, _ = targets(of, start, stop)
-                lines = 2 * (source.size + target.size) + stop - start
-                out = np.empty(lines * NUMBER, np.uint8)
-                first = population.first + start
-                file.write(out[: metis_lines(out, first, in_indptr, source, out_indptr, target, offset, weights)].data)
+                into, out = np.diff(in_indptr), np.diff(out_indptr)
+                own = weights[population.first + start - placed.first :][: stop - start].repeat(out)
+                before = out_indptr[:-1].repeat(into)
+                node = np.insert(target, before, source) - placed.first + 1
+                weight = np.insert(own, before, weights[source - placed.first])
+                file.write(integer_rows(2 * (in_indptr + out_indptr), np.stack([node, weight], axis=1).ravel()).data)
                 counter.add(source.size + target.size)
 
 
@@ -58,7 +58,6 @@ def _check(graph: SynapseGraph, request: Request) -> None:
             f"{placed.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
             "give --idx64 for one built with 64-bit indices"
         )
-    _weights(graph, placed, request)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
