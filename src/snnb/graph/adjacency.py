@@ -7,6 +7,7 @@ import numpy as np
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 
+
 def out_degrees(projections: Sequence[GraphProjection], population: GraphPopulation) -> np.ndarray:
     """Return the synapses of each neuron (int64) of the source population of the projections."""
     return sum((p.out_degrees for p in projections), np.zeros(population.size, np.int64))

@@ -59,7 +59,7 @@ class Connection:
 
     @cached_property
     def scale(self) -> np.ndarray:
-        """Weight of the synapses of each output position, float32, shape (rows, columns); empty if there is a kernel."""
+        """Weight of the synapses of each output position, float32, shape (rows, columns); empty with a kernel."""
         if self.weighting == "kernel":
             return np.empty((0, 0), np.float32)
         if self.weighting == "one":

@@ -8,7 +8,6 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.graph.classes import SampleClass
-
 from snnb.graph.populations import CODINGS, Recording
 from snnb.io.npy import load_archive
 from snnb.network.geometry import Shape

@@ -12,10 +12,10 @@ import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.graph.adjacency import out_degrees, targets, with_heads
+from snnb.graph.counts import LARGEST
 from snnb.graph.edges import ranges
 from snnb.graph.export.nodes import NODES_FILE, write_node_csv
 from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
-from snnb.graph.counts import LARGEST
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.npy import load_archive
