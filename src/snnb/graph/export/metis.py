@@ -20,7 +20,7 @@ LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: each neuron with its neighbours; see `Format`."""
-    from snnb.graph.export.text import integer_rows
+    from snnb.graph.export.text import NUMBER, weighted_neighbours
 
     placed = PlacedNeurons(graph, request)
     weights, scale = _weights(graph, placed, request)
@@ -34,12 +34,10 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             for start, stop in ranges(in_degrees(to, population) + out_degrees(of, population), TEXT_BATCH):
                 in_indptr, source = sources(to, start, stop)
                 out_indptr, target, _ = targets(of, start, stop)
-                into, out = np.diff(in_indptr), np.diff(out_indptr)
-                own = weights[population.first + start - placed.first :][: stop - start].repeat(out)
-                before = out_indptr[:-1].repeat(into)
-                node = np.insert(target, before, source) - placed.first + 1
-                weight = np.insert(own, before, weights[source - placed.first])
-                file.write(integer_rows(2 * (in_indptr + out_indptr), np.stack([node, weight], axis=1).ravel()).data)
+                out = np.empty((2 * (source.size + target.size) + stop - start) * NUMBER, np.uint8)
+                first = population.first + start - placed.first
+                neighbours = source - placed.first, out_indptr, target - placed.first
+                file.write(out[: weighted_neighbours(out, first, in_indptr, *neighbours, weights)].data)
                 counter.add(source.size + target.size)
 
 

@@ -40,10 +40,12 @@ def check_target(target: Path, written: Sequence[Path], formats: Collection[str]
     Raises
     ------
     UsageError
-        Naming the path in the way.
+        Naming the path that prevents the export.
     """
     if target.name in ("", "..") or "\0" in str(target):
         raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent}: no such directory; create it, or give --output in another one")
     siblings = [path for path in written if os.path.lexists(str(path))]
     if siblings and described(beside(target), formats) is None:
         raise UsageError(f"{siblings[0]} was not made by an export, so it is not replaced; {ELSEWHERE}")

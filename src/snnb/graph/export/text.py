@@ -1,190 +1,14 @@
-"""Compiled writers of numbers and lines for the text formats. Importing this module imports numba.
+"""Compiled writers of lines for the text formats. Importing this module imports numba."""
 
-No library writes these formats as fast: see docs/exports.md, "Speed".
-"""
-
-import math
 from typing import Iterable, List, Optional, Tuple
 
 import numpy as np
 
 from snnb.core.compiled import compiled
+from snnb.graph.export.decimals import NUMBER, put_bytes, put_integer, put_number
 
-NUMBER = 24  # bytes of the longest number with a sign and a separator
 Texts = Tuple[np.ndarray, np.ndarray]  # bytes (uint8) of consecutive texts, and the index of the first byte of each
 SPACE, NEWLINE = 32, 10
-_POWERS = 10.0 ** np.arange(-60, 61)
-_TEN = 60  # index of 10⁰ in _POWERS
-_HALF_ULPS = np.concatenate([np.full(1, 2.0**-150), 2.0 ** np.arange(-150, 105)])  # by float32's biased exponent
-_NAN, _INF = (np.frombuffer(word, np.uint8).copy() for word in (b"nan", b"inf"))
-_PAIRS = np.frombuffer("".join(f"{n:02d}" for n in range(100)).encode(), np.uint8).copy()
-_EXACT_DIGITS = 17  # enough to distinguish any two float64
-_LEAST_POWER = -23
-
-
-def _split_power(exponent: int) -> Tuple[float, float, float]:
-    """Return a power of ten as a sum: 29 bits, the next 24 bits, and the rest.
-
-    The products of a float32, which has 24 bits, with the first two are exact in float64.
-    """
-    numerator, denominator = (10**exponent, 1) if exponent >= 0 else (1, 10**-exponent)
-    shift = 160 + denominator.bit_length() - numerator.bit_length()
-    scaled = (numerator << max(shift, 0)) // (denominator << max(-shift, 0))
-    first = scaled >> (scaled.bit_length() - 29) << (scaled.bit_length() - 29)
-    second = (scaled - first) >> (scaled.bit_length() - 53) << (scaled.bit_length() - 53)
-    return first / 2**shift, second / 2**shift, (scaled - first - second) / 2**shift
-
-
-_SPLIT_POWERS = np.array([_split_power(exponent) for exponent in range(_LEAST_POWER, 63)])
-
-
-@compiled
-def put_bytes(out: np.ndarray, at: int, text: np.ndarray) -> int:
-    """Write bytes; return the index behind them."""
-    part = out[at : at + text.size]
-    for i in range(text.size):
-        part[i] = text[i]
-    return at + text.size
-
-
-@compiled
-def put_digits(out: np.ndarray, at: int, value: int, digits: int) -> int:
-    """Write an integer with a number of digits, padded with zeros; return the index behind it."""
-    rest = np.uint64(value)
-    end = at + digits
-    while digits >= 2:
-        pair = rest % np.uint64(100)
-        rest //= np.uint64(100)
-        digits -= 2
-        out[at + digits] = _PAIRS[2 * pair]
-        out[at + digits + 1] = _PAIRS[2 * pair + np.uint64(1)]
-    if digits:
-        out[at] = 48 + rest % np.uint64(10)
-    return end
-
-
-@compiled
-def put_integer(out: np.ndarray, at: int, value: int) -> int:
-    """Write an integer that is not negative; return the index behind it."""
-    digits, limit = 1, 10
-    while digits < 19 and value >= limit:
-        digits += 1
-        limit *= 10
-    return put_digits(out, at, value, digits)
-
-
-@compiled
-def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
-    """Write the shortest decimal that reads back as the same float32 (nine digits at most).
-
-    The number is scaled to nine digits before the point, in float64, and rounded to fewer digits while the error is
-    below half a unit in the last place, with a margin for the rounding of this computation.
-    """
-    if value == 0:
-        out[at] = 48
-        return at + 1
-    if np.isnan(value):
-        return put_bytes(out, at, _NAN)
-    if value < 0:
-        out[at] = 45
-        at += 1
-    if np.isinf(value):
-        return put_bytes(out, at, _INF)
-    x = abs(np.float64(value))
-    bits = np.float32(value).view(np.int32)
-    exponent = (bits >> 23) & 255
-    half_ulp = _HALF_ULPS[exponent] * (1 - 1e-6)
-    if bits & 0x7FFFFF == 0:
-        half_ulp *= 0.5  # below a power of two the next number is half as far
-    ten = math.floor((exponent - 127) * 0.30102999566398120) if exponent else -45
-    while x >= _POWERS[_TEN + ten + 1]:
-        ten += 1
-    scale = _POWERS[_TEN + 8 - ten]
-    nine, margin = x * scale, half_ulp * scale
-    mantissa, digits = int(nine + 0.5), 9
-    floor, unit = int(nine), 1
-    while digits > 1:
-        floor, unit = floor // 10, unit * 10
-        above = nine - floor * unit
-        below = unit - above
-        if above >= margin and below >= margin:
-            break
-        mantissa = floor if above <= below else floor + 1
-        digits -= 1
-    if mantissa == 10 and digits == 1:  # rounded up to the next power of ten
-        mantissa = 1
-        ten += 1
-    return _put_decimal(out, at, mantissa, digits, ten, -5)
-
-
-@compiled
-def put_exact(out: np.ndarray, at: int, value: np.float32) -> int:
-    """Write a float32 with the 17 digits that read back as the same float64, without trailing zeros."""
-    if value == 0 or np.isnan(value) or np.isinf(value):
-        return put_float32(out, at, value)
-    if value < 0:
-        out[at] = 45
-        at += 1
-    x = abs(np.float64(value))
-    ten = math.floor(math.log10(x))
-    while x >= _POWERS[_TEN + ten + 1]:
-        ten += 1
-    while x < _POWERS[_TEN + ten]:
-        ten -= 1
-    power = _SPLIT_POWERS[_EXACT_DIGITS - 1 - ten - _LEAST_POWER]
-    high, low = x * power[0], x * power[1]
-    rest = low - math.floor(low) + x * power[2]
-    mantissa = int(high) + math.floor(low) + math.floor(rest)
-    rest -= math.floor(rest)
-    if rest > 0.5 or (rest == 0.5 and mantissa % 2):  # half to even, as Python does
-        mantissa += 1
-    digits = _EXACT_DIGITS
-    while digits > 1 and mantissa % 10 == 0:
-        mantissa //= 10
-        digits -= 1
-    if digits == 1 and mantissa == 10:
-        mantissa = 1
-        ten += 1
-    return _put_decimal(out, at, mantissa, digits, ten, -4)
-
-
-@compiled
-def put_number(out: np.ndarray, at: int, value: np.float32, exact: bool) -> int:
-    """Write a float32 with the digits that identify it in float64 (`exact`) or in float32."""
-    return put_exact(out, at, value) if exact else put_float32(out, at, value)
-
-
-@compiled
-def _put_decimal(out: np.ndarray, at: int, mantissa: int, digits: int, ten: int, least: int) -> int:
-    """Write a decimal whose first digit has the value 10 ** ten; without exponent from 10 ** least to 10 ** 8."""
-    if least <= ten < 0:
-        out[at], out[at + 1] = 48, 46
-        at += 2
-        for _ in range(-ten - 1):
-            out[at] = 48
-            at += 1
-        return put_digits(out, at, mantissa, digits)
-    if 0 <= ten < 9:
-        return _put_point(out, at, mantissa, digits, ten + 1)
-    at = _put_point(out, at, mantissa, digits, 1)
-    out[at], out[at + 1] = 101, 45 if ten < 0 else 43
-    return put_digits(out, at + 2, abs(ten), 2)
-
-
-@compiled
-def _put_point(out: np.ndarray, at: int, mantissa: int, digits: int, before: int) -> int:
-    """Write digits with a decimal point behind the first `before`, if others follow."""
-    if digits <= before:
-        at = put_digits(out, at, mantissa, digits)
-        for _ in range(before - digits):
-            out[at] = 48
-            at += 1
-        return at
-    at = put_digits(out, at, mantissa, digits)
-    for i in range(digits - before):
-        out[at - i] = out[at - i - 1]
-    out[at - digits + before] = 46
-    return at + 1
 
 
 @compiled
@@ -259,6 +83,42 @@ def weight_lines(out: np.ndarray, node: np.ndarray, indptr: np.ndarray, weight: 
         out[at] = NEWLINE
         at += 1
     return at
+
+
+@compiled
+def weighted_neighbours(
+    out: np.ndarray,
+    first: int,
+    in_indptr: np.ndarray,
+    source: np.ndarray,
+    out_indptr: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray,
+) -> int:
+    """Write a line `neighbour weight neighbour weight …` for each node, ids from 1; return the number of bytes.
+
+    The weight of an edge is that of its source; `first`, `source` and `target` count from 0, as `weights` does.
+    """
+    at = 0
+    for i in range(in_indptr.size - 1):
+        begin = at
+        for e in range(in_indptr[i], in_indptr[i + 1]):
+            at = _put_pair(out, at, source[e] + 1, weights[source[e]])
+        for e in range(out_indptr[i], out_indptr[i + 1]):
+            at = _put_pair(out, at, target[e] + 1, weights[first + i])
+        at = max(begin, at - 1)
+        out[at] = NEWLINE
+        at += 1
+    return at
+
+
+@compiled
+def _put_pair(out: np.ndarray, at: int, first: int, second: int) -> int:
+    at = put_integer(out, at, first)
+    out[at] = SPACE
+    at = put_integer(out, at + 1, second)
+    out[at] = SPACE
+    return at + 1
 
 
 def number_texts(values: np.ndarray, exact: bool) -> List[str]:
