@@ -51,10 +51,12 @@ class Positions:
     @cached_property
     def ids(self) -> np.ndarray:
         """Node at each position (int64, the volume's shape); -1 for padding and neurons of other populations."""
-        if self._volume.ids is not None:
+        first = self._volume.first
+        if first is None:
+            assert self._volume.ids is not None
             return self._mask(self._volume.ids[()].astype(np.int64))
         count = math.prod(self._volume.shape)
-        return self._mask(self._volume.first + np.arange(count)).reshape(self._volume.shape)
+        return self._mask(first + np.arange(count)).reshape(self._volume.shape)
 
     @cached_property
     def where(self) -> np.ndarray:

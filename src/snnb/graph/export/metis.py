@@ -20,7 +20,8 @@ LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: each neuron with its neighbours; see `Format`."""
-    from snnb.graph.export.text import NUMBER, weighted_neighbours
+    from snnb.graph.export.decimals import NUMBER
+    from snnb.graph.export.text import weighted_neighbours
 
     placed = PlacedNeurons(graph, request)
     weights, scale = _weights(graph, placed, request)

@@ -27,8 +27,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     delays = delay_steps_of(graph)
     for number, projection in enumerate(graph.projections):
         source, target = projection.source, projection.target
-        numbers = [[f"{i} " for i in range(population.size)] for population in (source, target)]
-        writer = EdgeWriter(*numbers, [f" {step * delays[projection]}"] * source.size, request.options.exact)
+        before, between = ([f"{i} " for i in range(population.size)] for population in (source, target))
+        writer = EdgeWriter(before, between, [f" {step * delays[projection]}"] * source.size, request.options.exact)
         name = file_name(number, projection)
         lists = [path / f"{name}_excitatory.txt", path / f"{name}_inhibitory.txt"]
         with lists[0].open("wb") as excitatory, lists[1].open("wb") as inhibitory:
