@@ -92,7 +92,7 @@ def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep)
     expected, said = Expected(STEPS, 10, pixels, sums=sums), []
     compared = check(network, scipy.build(network), expected, name="scipy", at_a_time=4, say=said.append)
     assert sum(c.differing for c in compared) > 10
-    assert "only recorded ones tell" in said[-1]
+    assert "To check each spike, record them" in said[-1]
     for population in ("first0", "sum3", "sum7"):
         other = altered(network, population, synapse_of(network, population, pixels, spikes), 0.5)
         with pytest.raises(VerificationError, match=rf"{population} differs in scipy: by [\d,]+ spikes"):
