@@ -10,7 +10,11 @@ from snnb.simulation.simulate import SimulationSettings, simulate
 STEPS, WARM_UP = 25, 4
 ways_to_simulate = pytest.mark.parametrize(
     ("reset", "threshold", "coding"),
-    [("subtraction", 1.0, "constant"), ("zero", 0.5, "constant"), ("subtraction", 0.5, "poisson")],
+    [
+        pytest.param("subtraction", 1.0, "constant", marks=pytest.mark.slow),
+        ("zero", 0.5, "constant"),
+        pytest.param("subtraction", 0.5, "poisson", marks=pytest.mark.slow),
+    ],
 )
 
 

@@ -60,7 +60,9 @@ def test_shifted_spikes_are_no_error(deep):
     assert "each follows from the exported weights" in said[-1]
 
 
-@pytest.mark.parametrize("population", ["conv", "first0", "first4", "sum7"])
+@pytest.mark.parametrize(
+    "population", ["first4", *(pytest.param(p, marks=pytest.mark.slow) for p in ("conv", "first0", "sum7"))]
+)
 def test_one_synapse_altered_in_any_layer(deep, population):
     network, pixels, spikes = deep
     synapse = synapse_of(network, population, pixels, spikes)
@@ -76,20 +78,21 @@ def test_a_simulator_that_errs_is_named(deep):
         check(network, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", at_a_time=4)
 
 
-@pytest.mark.parametrize("weight", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("weight", [np.nan, np.inf])
 def test_a_weight_that_is_no_number(deep, weight):
     network, pixels, spikes = deep
     other = altered(network, "first4", synapse_of(network, "first4", pixels, spikes), weight)
     assert first_inconsistent(other, pixels, spikes, STEPS).population == "first4"
 
 
+@pytest.mark.slow
 def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep):
     network, pixels, spikes = deep
     sums = {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 10).sum(axis=0) for p in network.simulated}
     expected, said = Expected(STEPS, 10, pixels, sums=sums), []
     compared = check(network, scipy.build(network), expected, name="scipy", at_a_time=4, say=said.append)
     assert sum(c.differing for c in compared) > 10
-    assert "only recorded ones tell" in said[-1]
+    assert "To check each spike, record them" in said[-1]
     for population in ("first0", "sum3", "sum7"):
         other = altered(network, population, synapse_of(network, population, pixels, spikes), 0.5)
         with pytest.raises(VerificationError, match=rf"{population} differs in scipy: by [\d,]+ spikes"):

@@ -1,8 +1,10 @@
-"""Networks as Keras wrote them once, for a Python that has no TensorFlow 2.2: the graph must work there too."""
+"""Networks recorded as Keras writes them, so that tests of the graph need no TensorFlow."""
 
 import json
 import shutil
 from functools import wraps
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,26 +12,27 @@ import h5py
 import numpy as np
 import pytest
 
-try:
-    import tensorflow as tf
-except ModuleNotFoundError:
-    tf = None
-
 FOLDER = Path(__file__).parents[1] / "fixtures" / "networks"
 builders = {}
 
 
-class _Absent:
-    """Stands for TensorFlow where it is not installed: a test that asks it for anything is skipped, and says why."""
+class _Keras:
+    """TensorFlow or its layers, imported at first use; skips the test if TensorFlow is not installed."""
+
+    def __init__(self, layers):
+        self._layers = layers
 
     def __getattr__(self, name):
         if name.startswith("_"):  # pytest asks every object of a module for such names
             raise AttributeError(name)
-        pytest.skip("it builds a Keras model, and TensorFlow is not installed")
+        if find_spec("tensorflow") is None:
+            pytest.skip("it builds a Keras model, and TensorFlow is not installed")
+        module = import_module("tensorflow")
+        return getattr(module.keras.layers if self._layers else module, name)
 
 
 class Recorded:
-    """As much of a Keras model as the fixtures ask for; what else is asked for skips the test."""
+    """The part of a Keras model that the fixtures use."""
 
     def __init__(self, path):
         self._path = path
@@ -55,8 +58,9 @@ class Recorded:
             for name, values in zip(self._names, self._weights):
                 file[name][...] = values
 
-    def __getattr__(self, name):
-        pytest.skip("it asks a Keras model, and TensorFlow is not installed")
+    def get_layer(self, name):
+        chosen = [values for key, values in zip(self._names, self._weights) if key.split("/")[1] == name]
+        return SimpleNamespace(get_weights=lambda: chosen)
 
 
 def _layer(kind, name, shape):
@@ -68,21 +72,16 @@ def shape_of(layer):
 
 
 def recorded(build):
-    """Have a function that builds a model return the recorded one where there is no TensorFlow."""
+    """Replace a function that builds a model by one that returns the recorded network."""
     builders[build.__name__] = build
-
-    @wraps(build)
-    def network():
-        return build() if tf is not None else Recorded(FOLDER / f"{build.__name__}.h5")
-
-    return network
+    return wraps(build)(lambda: Recorded(FOLDER / f"{build.__name__}.h5"))
 
 
 def record():
     """Write all of them anew."""
 
     for name, build in builders.items():
-        tf.keras.backend.clear_session()
+        TF.keras.backend.clear_session()
         model = build()
         path = FOLDER / f"{name}.h5"
         model.save(str(path), include_optimizer=False)
@@ -92,5 +91,4 @@ def record():
             )
 
 
-TF = _Absent() if tf is None else tf
-LAYERS = _Absent() if tf is None else tf.keras.layers
+TF, LAYERS = _Keras(False), _Keras(True)

@@ -56,12 +56,18 @@ def squeezenet(shape, classes):
             5_814,
             286_120,
         ),
-        (
+        pytest.param(
             lambda: chain((784,), *(LAYERS.Dense(units) for units in (1500, 1000, 500, 10, 500, 1000, 1500, 784))),
             6_794,
             6_362_000,
+            marks=pytest.mark.slow,
         ),
-        (lambda: squeezenet((100, 100, 3), 131), 508_273 - 131, 41_957_908 - 131 * 131),
+        pytest.param(
+            lambda: squeezenet((100, 100, 3), 131),
+            508_273 - 131,
+            41_957_908 - 131 * 131,
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["lenet_mnist", "autoencoder_mnist", "squeezenet_fruits360 without its classifier"],
 )

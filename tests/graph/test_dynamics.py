@@ -66,6 +66,7 @@ def step_by_graph(graph, x, steps):
     return counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exact", [True, False], ids=["multiples of 1/256", "any weights"])
 def test_spike_counts_neuron_by_neuron(tmp_path, exact):
     model = network()
@@ -99,6 +100,7 @@ def test_spike_counts_neuron_by_neuron(tmp_path, exact):
                 assert difference.sum() <= max(1, SAMPLES * expected.size // 1000), name
 
 
+@pytest.mark.slow
 def test_rates_of_the_simulation_come_back_from_the_graph(tmp_path):
     """From the simulator's counts to node, edge and carried spikes."""
     model = network()

@@ -31,7 +31,7 @@ def content(path):
     return {file.name: file.read_bytes() for file in (path.rglob("*") if path.is_dir() else [path])}
 
 
-@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"networkx", "graphml", "parquet"}))
+@pytest.mark.parametrize("format", ["csv", "sonata"])
 def test_an_interrupted_export_leaves_nothing(graph, tmp_path, spike_times, format):
     def interrupt(done, total, note=""):
         if done:
@@ -49,17 +49,6 @@ def test_what_a_killed_export_left_does_not_hinder_the_next(graph, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.json", "out.nodes.csv"]
 
 
-@pytest.mark.parametrize(("format", "added"), [("csv", ".nodes.csv"), ("npz", "..partial"), ("snn", "..partial")])
-def test_a_name_that_is_too_long_is_refused_before_anything_is_written(graph, tmp_path, format, added):
-    """With what is put around it, or stands beside it: `.NAME.partial`, `NAME.json`, `NAME.nodes.csv`."""
-    longest = 255 - len(added)
-    for name in ("n" * (longest + 1), "ü" * (longest // 2) + "nn"):
-        with pytest.raises(UsageError, match="the name is too long by"):
-            export(graph, format, tmp_path / name, origin={"stamp": "s", "sha256": "0"})
-        assert not list(tmp_path.iterdir())
-    export(graph, format, tmp_path / ("n" * longest), origin={"stamp": "s", "sha256": "0"})
-
-
 @pytest.mark.parametrize("format", ["csv", "hmetis"])
 def test_what_stands_beside_an_export_appears_with_it_or_not_at_all(graph, tmp_path, monkeypatch, format):
     export(graph, format, tmp_path / "out", origin={"stamp": "old", "sha256": "0"})
@@ -75,7 +64,7 @@ def test_what_stands_beside_an_export_appears_with_it_or_not_at_all(graph, tmp_p
         assert content(tmp_path) == before
 
 
-@pytest.mark.parametrize("format", sorted(FORMATS))
+@pytest.mark.parametrize("format", ["csv", "npz"])
 def test_a_disk_too_small_for_the_estimate(graph, tmp_path, spike_times, monkeypatch, format):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
     with pytest.raises(ResourceError, match=r"will take about .* free"):

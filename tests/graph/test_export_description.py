@@ -78,9 +78,6 @@ def test_a_table_of_nodes_that_is_no_exports_is_kept(graph, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["net.csv.nodes.csv"]
     (tmp_path / "net.csv.nodes.csv").unlink()
     export(graph, "csv", tmp_path / "net.csv")
-    (tmp_path / "net.csv").unlink()
-    with pytest.raises(UsageError, match=r"exists; give another path, or --force"):
-        export(graph, "csv", tmp_path / "net.csv")
     export(graph, "csv", tmp_path / "net.csv", force=True)
 
 

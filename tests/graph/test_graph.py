@@ -216,18 +216,6 @@ def test_starts_without_tensorflow_and_without_what_only_exports_need():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_queries_need_no_edges_to_be_generated(graph_path):
-    """Neighbours, degrees and statistics of any graph work without the compiler, and so without its start-up."""
-    code = (
-        "import sys; sys.modules['numba'] = None\n"
-        "from snnb.graph import SynapseGraph\n"
-        f"graph = SynapseGraph.open({str(graph_path)!r})\n"
-        "assert graph.number_of_edges() == sum(s.edges for s in graph.summary())\n"
-        "assert len(graph.successors(90)) == graph.out_degree(90)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_opens_paths_given_as_text(graph_path):
     with SynapseGraph.open(str(graph_path)) as graph:
         assert "168 nodes" in repr(graph)

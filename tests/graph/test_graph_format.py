@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "graph-format.md").read_text(encodi
 
 
 def documented_reader():
-    code = PAGE.split("```python\n")[1].split("```")[0]
+    code = PAGE.split("```python\n")[-1].split("```")[0]
     names = {}
     exec(code, names)
     return names["edges"]

@@ -8,6 +8,7 @@ from tests.graph.networks import counts_of, save, set_random_weights
 from tests.graph.recorded import FOLDER, TF, Recorded, builders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(builders))
 def test_a_recorded_network_is_the_one_that_is_built(name, tmp_path):
     TF.keras.backend.clear_session()

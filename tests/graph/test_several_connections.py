@@ -1,14 +1,8 @@
 """A population that sums several layers: its synapses are those of the layers, two between the same neurons are one."""
 
-import shutil
-from pathlib import Path
-
-import h5py
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError
-from snnb.graph import SynapseGraph, store
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
 from tests.graph.networks import LAYERS, counts_of, save, save_counts, set_random_weights
@@ -111,14 +105,3 @@ def test_summary_and_exports_count_the_same_synapses(summed, tmp_path):
     hyperedges = export(graph, "hmetis", tmp_path / "net.hgr").path.read_text().splitlines()[2:]
     pins = [line.split()[1:] for line in hyperedges if len(line.split()) > 1]
     assert all(len(set(nodes)) == len(nodes) for nodes in pins)
-
-
-def test_the_file_says_so_and_a_connection_that_is_missing_is_found(summed, tmp_path):
-    graph = summed[0]
-    assert graph.path.read_bytes().startswith(b"snnb synapse graph 2\n")
-    copy = Path(shutil.copy(graph.path, tmp_path / "copy_graph.h5"))
-    with h5py.File(copy, "r+") as file:
-        del file[store.connection_name([p.name for p in graph.populations].index("sum"), 1)]
-    store.seal(copy, store.VERSION_WITH_SUMS)
-    with pytest.raises(InputError, match=r"copy_graph\.h5: /(connections|projections)"):
-        SynapseGraph.open(copy)

@@ -1,14 +1,14 @@
 """A store is whole and unaltered, or refused in one line."""
 
 import hashlib
-import os
 import shutil
 
 import h5py
+import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.graph import SynapseGraph
+from snnb.graph import SynapseGraph, store
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def refused(path, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("part", [0.0, 0.03, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("part", [0.0, 0.5, 0.99])
 def test_one_bit_altered_anywhere(copy, part):
     data = bytearray(copy.read_bytes())
     data[512 + int(part * (len(data) - 512))] ^= 1
@@ -31,7 +31,7 @@ def test_one_bit_altered_anywhere(copy, part):
     refused(copy, "truncated or altered")
 
 
-@pytest.mark.parametrize("keep", [0, 10, 512, 3000])
+@pytest.mark.parametrize("keep", [0, 512, 3000])
 def test_truncated(copy, keep):
     copy.write_bytes(copy.read_bytes()[:keep])
     refused(copy, "truncated or altered" if keep >= 512 else "not a snnb synapse graph|truncated or altered")
@@ -46,10 +46,7 @@ def test_one_byte_too_many(copy):
 def test_another_version_is_not_guessed_at(copy):
     with copy.open("r+b") as file:
         file.write(b"snnb synapse graph 3\n")
-    refused(copy, "graph format 3, this snnb reads 1 and 2")
-    with copy.open("r+b") as file:
-        file.write(b"snnb synapse graph 2\n")
-    refused(copy, "the attribute version is no whole number from 2 to 2")
+    refused(copy, "graph format '3', this snnb reads 1 and 2")
 
 
 def test_another_hdf5_file(parsed):
@@ -85,8 +82,10 @@ def test_a_graph_made_again_meanwhile_is_not_read(copy, graph):
         assert (opened.to_scipy() != graph.to_scipy()).nnz == 0
 
 
-@pytest.mark.parametrize("name", ["fifo", "directory", "device"])
-def test_no_regular_file(tmp_path, name):
-    path = tmp_path / "net_graph.h5"
-    {"fifo": os.mkfifo, "directory": os.mkdir, "device": lambda path: path.symlink_to("/dev/zero")}[name](path)
-    refused(path, f"is a {name}, not a regular file|is a FIFO, not a regular file")
+def test_a_dataset_of_another_type_or_shape(copy):
+    """Compiled loops rely on both."""
+    with h5py.File(str(copy), "r+") as file:
+        del file["connections/0004/kernel"]
+        file["connections/0004/kernel"] = np.zeros((1, 1, 40, 3), np.float32)
+    store.seal(copy, 1)
+    refused(copy, r"/connections/0004/kernel is float32 of shape \(1, 1, 40, 3\), not <f4 of \(1, 1, 40, 4\)")

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from snnb.graph.export.digits import NUMBER, put_exact, put_float32, put_integer
+from snnb.graph.export.decimals import NUMBER, put_exact, put_float32
+from snnb.graph.export.text import integer_rows
 
 compiled_first = settings(deadline=None)  # the first call compiles
 
@@ -48,7 +49,7 @@ def test_an_exact_float32_reads_back_as_the_same_float64(value):
 def test_every_power_of_ten_is_scaled_to_the_last_of_17_digits():
     """Beside Python's own digits, for numbers over all exponents, where a rounding of the scale would show."""
     rng = np.random.default_rng(0)
-    bits = rng.integers(1, 0x7F800000, 20_000).astype(np.uint32)
+    bits = rng.integers(1, 0x7F800000, 4_000).astype(np.uint32)
     for value in bits.view(np.float32):
         assert written(put_exact, value) == written_by_python(float(value))
 
@@ -93,7 +94,9 @@ def test_usual_numbers_look_usual(value, text):
 
 
 @compiled_first
-@given(st.integers(0, 2**63 - 1))
-@example(10**18)
-def test_integers(value):
-    assert written(put_integer, value) == str(value)
+@given(st.lists(st.lists(st.integers(0, 2**63 - 1), max_size=3), min_size=1))
+@example([[10**18], [], [0, 9, 10]])
+def test_rows_of_integers(rows):
+    indptr = np.cumsum([0, *map(len, rows)])
+    numbers = np.array([number for row in rows for number in row], np.int64)
+    assert bytes(integer_rows(indptr, numbers)).decode() == "".join(" ".join(map(str, row)) + "\n" for row in rows)

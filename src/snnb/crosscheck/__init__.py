@@ -1,1 +1,1 @@
-"""The exported graph, and nothing else, in another simulator: whether it spikes as in the simulation of the run."""
+"""Simulate the exported graph in another simulator, and compare the spikes."""

@@ -1,4 +1,4 @@
-"""The spikes of a simulation against those of another simulator, and what their differences mean."""
+"""Compare the spikes of a simulation with those of another simulator, and judge the differences."""
 
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
@@ -12,28 +12,28 @@ from snnb.crosscheck.exported import ExportedNetwork
 from snnb.crosscheck.spike_differences import Compared, compare, few
 from snnb.crosscheck.spike_rows import Simulate, Spikes, counts_of, in_order
 
-AT_A_TIME = 1 << 21  # neurons times samples that are stepped at once
-FAR = 4.0  # thresholds by which a membrane potential at the end of a sample may differ, of n samples FAR √n in all
-ONLY_RECORDED = "Whether each spike is right only recorded ones tell: `snnb simulate --record-spikes 5`, then again"
+AT_A_TIME = 1 << 21  # neurons × samples in a batch
+FAR = 4.0  # largest difference of a membrane potential at the end of a sample, in thresholds; FAR √n for n samples
+ONLY_RECORDED = "To check each spike, record them: `snnb simulate --record-spikes 5`, then again"
 ALTERED = "`snnb verify` tells whether a file was altered; if none was, please report it"
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a simulation did, and what it was fed with.
+    """Inputs and spikes of a simulation.
 
     Attributes
     ----------
     steps : int
-        Of a sample.
+        Time steps of a sample.
     counted_from : int
-        The first step whose spikes are counted.
+        First step whose spikes are counted.
     inputs : ndarray
         As in `Simulate`.
     spikes : Spikes or None
-        In order, where they were recorded.
+        Recorded spikes, sorted.
     sums : mapping of str to ndarray of int64, shape (neurons,), or None
-        Counts over all samples, where they were not.
+        Spike counts over all samples if no spikes were recorded.
     """
 
     steps: int
@@ -44,7 +44,7 @@ class Expected:
 
 
 def samples_at_a_time(network: ExportedNetwork) -> int:
-    """Return how many samples scipy's matrices are multiplied with at once, at most 64."""
+    """Return the number of samples in a batch of the scipy simulator, at most 64."""
     return int(np.clip(AT_A_TIME // sum(population.size for population in network.simulated), 1, 64))
 
 
@@ -67,13 +67,13 @@ def check(
         The other simulator.
     expected : Expected
     name : str
-        What the other simulator is called in messages.
+        Name of the other simulator in messages.
     at_a_time : int
-        Samples that the simulator takes at once.
+        Number of samples in a batch.
     say : callable
-        Told how much differs, and why that is no error.
+        Called with a message on differences that are no error.
     progress : Progress
-        Told of the samples done.
+        Called with the number of samples simulated.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def check(
         the rounding of float32. With sums: they differ by more than one in a thousand pairs of sample and neuron, and a
         neuron's by more than its membrane potential at the end of each sample can make good.
     UsageError
-        Sums differ that much, and spikes reset to zero: only recorded spikes tell.
+        Sums differ that much with reset to zero, where only recorded spikes can be checked.
     """
     if expected.spikes is not None:
         return _check_spikes(network, simulate, expected, expected.spikes, name, at_a_time, say, progress)
@@ -93,7 +93,7 @@ def check(
 def _parts(
     simulate: Simulate, expected: Expected, at_a_time: int, progress: Progress
 ) -> Iterator[Tuple[slice, Dict[str, np.ndarray]]]:
-    """Simulate some samples after others: which they are, and their spikes, samples counted from the first of them."""
+    """Simulate batches of samples; yield the range of each and its spikes, samples numbered from its first."""
     total = len(expected.inputs)
     for begin in range(0, total, at_a_time):
         part = slice(begin, min(begin + at_a_time, total))
@@ -181,7 +181,7 @@ def _refuse_sums(
         worst = max(compared, key=lambda one: one.differing / one.pairs)
         raise UsageError(
             f"{worst.population} differs in {name} by {worst.differing:,} spikes in {worst.pairs:,} pairs of sample "
-            f"and neuron, by rounding or an error: reset to zero, sums do not tell. {ONLY_RECORDED}"
+            f"and neuron, by rounding or an error: with reset to zero, sums do not tell. {ONLY_RECORDED}"
         )
     differences = {one.population: sums[one.population] - found[one.population] for one in compared}
     for one in compared:
@@ -215,7 +215,7 @@ def _pairs(network: ExportedNetwork, samples: int) -> Dict[str, int]:
 
 
 def _of_samples(spikes: np.ndarray, part: slice) -> np.ndarray:
-    """Return the spikes of some samples, these counted from their first."""
+    """Return the spikes of a range of samples, numbered from its first."""
     chosen = spikes[(spikes[:, 0] >= part.start) & (spikes[:, 0] < part.stop)]
     return chosen - [part.start, 0, 0]
 

@@ -1,4 +1,4 @@
-"""Whether spikes follow from the exported weights, each from those before it.
+"""Check that each spike follows from the exported weights and the spikes before it.
 
 Two simulators of one deep network differ in many spikes: they add in another order, or in float32 and float64, so that
 a membrane potential which meets the threshold but for its last digits spikes a step earlier in one of them, and shifts
@@ -19,7 +19,7 @@ UNIT = 2.0**-24  # the largest relative error of a rounding to float32
 
 @dataclass(frozen=True)
 class Inconsistent:
-    """A spike, or its absence, that does not follow.
+    """A spike, or a missing one, that does not follow from the weights.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Inconsistent:
     potential : float
         The membrane potential by the exported weights.
     rounding : float
-        By how much float32 may have computed another.
+        Bound of its rounding error in float32.
     """
 
     population: str
@@ -44,7 +44,7 @@ class Inconsistent:
 def first_inconsistent(
     network: ExportedNetwork, inputs: np.ndarray, spikes: Spikes, steps: int
 ) -> Optional[Inconsistent]:
-    """Return the first spike, or absence of one, that does not follow from the weights, in the order of populations.
+    """Return the first spike, or missing one, that does not follow from the weights, by population.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def first_inconsistent(
 def _of_population(
     network: ExportedNetwork, population: ExportedPopulation, inputs: np.ndarray, trains: StepByStep, steps: int
 ) -> Optional[Inconsistent]:
-    """Step through a population, given the spikes of all.
+    """Check a population, given the spikes of all.
 
     Notes
     -----

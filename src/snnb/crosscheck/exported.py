@@ -1,4 +1,4 @@
-"""A network as an export of format `sonata` and its description state it: nothing else of a run is read."""
+"""A network read from an export of format `sonata` and its description only."""
 
 import json
 from dataclasses import dataclass

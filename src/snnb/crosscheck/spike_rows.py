@@ -1,4 +1,4 @@
-"""Spikes as rows of sample, neuron and step, sorted: what a simulation records, and what the simulators here return."""
+"""Spikes as sorted rows of sample, neuron and step."""
 
 from typing import Callable, Dict, Mapping
 
@@ -25,7 +25,7 @@ def counts_of(spikes: np.ndarray, samples: int, size: int, counted_from: int) ->
 
 
 class StepByStep:
-    """Spikes of all populations, a time step after the other.
+    """Spikes of all populations by time step.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class StepByStep:
         self._network, self._inputs, self._spikes = network, inputs, spikes
 
     def at(self, name: str, step: int) -> np.ndarray:
-        """Return who spikes in a step: bool, shape (neurons, samples)."""
+        """Return the neurons that spike in a step: bool, shape (neurons, samples)."""
         if name == self._network.input.name:
             return self._inputs[:, :, step].T
         spikes = self._spikes[name]

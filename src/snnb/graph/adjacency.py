@@ -1,50 +1,39 @@
-"""Neighbours of many neurons at once: targets and sources over all projections of a population together."""
+"""Neighbours of ranges of neurons over several projections."""
 
-from typing import Iterator, Sequence, Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 
-MOST_NEURONS = 1 << 16  # in a range: neurons without edges take room too
-
-
-def ranges(degrees: np.ndarray, max_edges: int) -> Iterator[Tuple[int, int]]:
-    """Cut neurons into ranges of at most `max_edges` edges; a neuron that has more is a range of its own."""
-    ends = np.concatenate([[0], np.cumsum(degrees)])
-    start = 0
-    while start < degrees.size:
-        stop = int(np.searchsorted(ends, ends[start] + max_edges, side="right")) - 1
-        stop = min(max(stop, start + 1), start + MOST_NEURONS, degrees.size)
-        yield start, stop
-        start = stop
-
 
 def out_degrees(projections: Sequence[GraphProjection], population: GraphPopulation) -> np.ndarray:
-    """Count the synapses of each neuron of the population that the projections come from: int64."""
+    """Return the synapses of each neuron (int64) of the source population of the projections."""
     return sum((p.out_degrees for p in projections), np.zeros(population.size, np.int64))
 
 
 def in_degrees(projections: Sequence[GraphProjection], population: GraphPopulation) -> np.ndarray:
-    """Count the synapses onto each neuron of the population that the projections lead to: int64."""
+    """Return the synapses onto each neuron (int64) of the target population of the projections."""
     return sum((p.in_degrees for p in projections), np.zeros(population.size, np.int64))
 
 
 def targets(projections: Sequence[GraphProjection], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """List the targets of neurons `start` to `stop` of the population that the projections come from.
+    """Return the targets of some neurons in CSR form.
 
     Parameters
     ----------
     projections : sequence of GraphProjection
+        From the same source population.
     start, stop : int
+        Range of indices in that population.
 
     Returns
     -------
     indptr : ndarray of int64, shape (stop - start + 1,)
-    target : ndarray of int32 or int64
-        Node ids, neuron after neuron, ascending.
-    weight : ndarray of float32
+    target : ndarray of int32 or int64, shape (edges,)
+        Node ids, ascending for each neuron.
+    weight : ndarray of float32, shape (edges,)
     """
     indptr = _indptr([projection.out_degrees[start:stop] for projection in projections], stop - start)
     batches = [projection.edges_of(start, stop) for projection in projections]
@@ -58,7 +47,21 @@ def targets(projections: Sequence[GraphProjection], start: int, stop: int) -> Tu
 
 
 def sources(projections: Sequence[GraphProjection], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray]:
-    """List the sources of neurons `start` to `stop` of the projections' target: indptr and ids, as `targets` does."""
+    """Return the sources of some neurons in CSR form.
+
+    Parameters
+    ----------
+    projections : sequence of GraphProjection
+        To the same target population.
+    start, stop : int
+        Range of indices in that population.
+
+    Returns
+    -------
+    indptr : ndarray of int64, shape (stop - start + 1,)
+    source : ndarray of int32 or int64, shape (edges,)
+        Node ids.
+    """
     indptr = _indptr([projection.in_degrees[start:stop] for projection in projections], stop - start)
     parts = [projection.sources_of_range(start, stop) for projection in projections]
     if len(parts) == 1:
@@ -72,3 +75,22 @@ def sources(projections: Sequence[GraphProjection], start: int, stop: int) -> Tu
 
 def _indptr(degrees: Sequence[np.ndarray], neurons: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sum(degrees, np.zeros(neurons, np.int64)))])
+
+
+def with_heads(indptr: np.ndarray, values: np.ndarray, heads: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Insert numbers at the beginning of each row of a CSR form, and remove the empty rows.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (rows + 1,)
+    values : ndarray of int, shape (values,)
+    heads : ndarray of int64, shape (rows, heads)
+
+    Returns
+    -------
+    indptr, values : ndarray
+    """
+    degree = np.diff(indptr)
+    rows, count = np.flatnonzero(degree), heads.shape[1]
+    inserted = np.insert(values, indptr[rows].repeat(count), heads[rows].ravel())
+    return np.concatenate([[0], np.cumsum(degree[rows] + count)]), inserted

@@ -41,18 +41,18 @@ def build_graph(
     parsed : Path
         MODEL_parsed.h5: weights and biases as they stand there, that is, normalised to thresholds.
     target : Path
-        The MODEL_graph.h5 to write; it appears whole or not at all.
+        The MODEL_graph.h5 to write; it appears when it is complete.
     counts : Path, optional
-        spike_rate_sums.npz of a simulation. Without it the graph holds weights only (edge = weight).
+        spike_rate_sums.npz of a simulation. Without it the graph has weights only (edge = weight).
     coding : mapping of str to str, optional
-        How populations code (`sim_accuracies.json`): `spikes` (which goes without saying), `current` or `random`. The
-        input's default is `current`.
+        Coding of populations (`sim_accuracies.json`): `spikes`, `current` or `random`. Default: `current` for the input,
+        `spikes` for others.
     of_class : SampleClass, optional
-        The class whose spikes are taken; `counts` is a spike_counts_by_class.npz then.
+        Class whose spikes are used; `counts` is then a spike_counts_by_class.npz.
     pool_weight : {"one", "mean"}
         Weight of average-pooling synapses: 1, or 1 / (taps in the window).
     progress : Progress
-        Told of every population written.
+        Called for every population written.
 
     Returns
     -------
@@ -64,9 +64,9 @@ def build_graph(
     UsageError
         If `pool_weight` is neither.
     InputError
-        If a layer has no rule, the files do not fit together, or values cannot be right.
+        A layer has no rule, the files do not fit together, or values are invalid.
     ResourceError
-        If the disk is too small for the file.
+        The disk is too small for the file.
     """
     if pool_weight not in POOL_WEIGHTS:
         raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
@@ -133,7 +133,7 @@ def _write_populations(
         group.attrs["first_id"] = int(firsts[number])
         if recorded is not None:
             group.attrs["coding"] = recorded.coding[volume.name]
-            write_array(group, "spike_count", recorded.read(volume.name))
+            write_array(group, "spike_count", recorded.arrays[volume.name])
         if isinstance(volume, Population):
             read = _write_connections(file, number, volume, ids, firsts, pool_weight)
             links += [(source, number) for source in read]
@@ -151,7 +151,7 @@ def _write_connections(
     firsts: np.ndarray,
     pool_weight: str,
 ) -> List[int]:
-    """Write what a population is computed from; return the numbers of the populations that feed it, ascending."""
+    """Write the connections of a population; return the numbers of its source populations, ascending."""
     found: Set[int] = set()
     for i, (projection, read) in enumerate(zip(population.projections, ids)):
         group = file.create_group(store.connection_name(number, i))
@@ -179,7 +179,7 @@ def _consecutive(ids: np.ndarray) -> Optional[int]:
 
 
 def _sources(ids: np.ndarray, firsts: np.ndarray) -> List[int]:
-    """Tell which populations, given their first ids, have neurons among `ids`."""
+    """Return the numbers of the populations, given their first ids, that have neurons among `ids`."""
     flat = ids[ids != PADDING]
     numbers: List[int] = np.unique(np.searchsorted(firsts, flat, side="right") - 1).tolist()
     return numbers

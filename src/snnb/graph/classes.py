@@ -1,4 +1,4 @@
-"""The classes of which a simulation has counted the spikes apart (`spike_counts_by_class.npz`)."""
+"""The classes of `spike_counts_by_class.npz`, whose spikes are counted separately."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -32,17 +32,23 @@ class SampleClass:
 
     @property
     def shown(self) -> str:
-        """Its name as one line that can be printed."""
+        """Printable name in one line."""
         return printable(self.name).replace("\n", "\\n")[:LONGEST_NAME]
 
 
 def read_classes(path: Path, remedy: str) -> List[SampleClass]:
-    """Read which classes there are.
+    """Read the classes.
+
+    Parameters
+    ----------
+    path : Path
+    remedy : str
+        End of error messages.
 
     Raises
     ------
     InputError
-        The file is none with counts of classes, or damaged.
+        The file has no counts by class, or is damaged.
     """
     found = load_archive(path, remedy, names=[NAMES, SAMPLES], must=[NAMES, SAMPLES])
     names, samples = found[NAMES], found[SAMPLES]
@@ -54,7 +60,12 @@ def read_classes(path: Path, remedy: str) -> List[SampleClass]:
 
 
 def choose_class(classes: Sequence[SampleClass], wanted: str) -> SampleClass:
-    """Return the class of that name, or else of that number.
+    """Return a class by name, or by number.
+
+    Parameters
+    ----------
+    classes : sequence of SampleClass
+    wanted : str
 
     Raises
     ------

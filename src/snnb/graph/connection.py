@@ -1,4 +1,4 @@
-"""The synapses that one layer makes between two populations, looked up in kernel and geometry."""
+"""The synapses that one layer makes between two populations, computed from its kernel and geometry."""
 
 from functools import cached_property
 from typing import Optional, Tuple
@@ -6,8 +6,7 @@ from typing import Optional, Tuple
 import h5py
 import numpy as np
 
-from snnb.graph.edges import Stream
-from snnb.graph.fields import require_finite
+from snnb.graph.edges import EdgeBatch, Stream, edge_buffer
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.positions import InputVolume, Positions
 from snnb.graph.store import map_array
@@ -19,21 +18,20 @@ Neighbours = Tuple[np.ndarray, np.ndarray]  # ids and weights
 
 
 class Connection:
-    """All synapses from neurons of `source` that a layer of the population `target` reads.
+    """All synapses from neurons of `source` onto `target` by one layer.
 
-    Where the source stands at several positions of the layer's input (`positions.parallel`), two neurons may meet
-    several times; here each time counts, and `GraphProjection` makes one synapse of them.
+    A source at several positions of the layer's input (`positions.parallel`) may have several synapses onto the same
+    target here; `GraphProjection` merges them.
 
     Attributes
     ----------
     source, target : GraphPopulation
     layer : Layer
     geometry : Geometry
-        What the layer makes of its input's shape.
     weighting : {"kernel", "one", "mean"}
         The weight is kernel[i, j, k, f] (diagonal: kernel[i, j, k, f mod m]); or 1; or 1 / (taps in the window).
     positions : Positions
-        Where the sources stand in the layer's input.
+        Positions of the sources in the layer's input.
     """
 
     def __init__(
@@ -57,57 +55,50 @@ class Connection:
     @cached_property
     def kernel(self) -> Optional[np.ndarray]:
         """Weights, float32, shape (row taps, column taps, channels, filters a channel meets); None for poolings."""
-        if self._kernel is None:
-            return None
-        kernel = map_array(self._kernel)
-        require_finite(self._kernel, kernel)
-        return kernel
+        return None if self._kernel is None else map_array(self._kernel)
 
     @cached_property
     def scale(self) -> np.ndarray:
-        """Weight of every synapse of an output position, float32, shape (rows, columns); empty where a kernel tells."""
+        """Weight of the synapses of each output position, float32, shape (rows, columns); empty with a kernel."""
         if self.weighting == "kernel":
             return np.empty((0, 0), np.float32)
         if self.weighting == "one":
             return np.ones(self.geometry.output_volume[:2], np.float32)
         return (1 / np.maximum(self.geometry.taps(), 1)).astype(np.float32)
 
+    @cached_property
     def out_degrees(self) -> np.ndarray:
-        """Count the connections of each source, where it stands at one position: int64, shape (sources,)."""
+        """Connections of each source, which is at one position at most: int64, shape (sources,)."""
         where = self.positions.where
-        return np.where(where == PADDING, 0, self.geometry.fan_out().ravel()[where // self.geometry.channels])
+        return np.where(where == PADDING, 0, self._fan_out[where // self.geometry.channels])
 
+    @cached_property
     def in_degrees(self) -> np.ndarray:
-        """Count the connections to each target: int64, shape (targets,)."""
+        """Connections onto each target: int64, shape (targets,)."""
         return self.geometry.fan_in(self.positions.ids != PADDING).ravel()
 
-    def targets_of(self, source: int) -> Neighbours:
-        """Return ids and weights of the targets of a node; ascending where it stands at one position."""
-        found = [self._targets_at(position) for position in self.positions.positions_of(source).tolist()]
-        if not found:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        targets, weights = (np.concatenate(parts) for parts in zip(*found))
-        return targets, weights
+    @cached_property
+    def _fan_out(self) -> np.ndarray:
+        return self.geometry.fan_out().ravel()
 
-    def _targets_at(self, position: int) -> Neighbours:
-        """Return ids (ascending) and weights of the targets of a flat position of the layer's input."""
-        geometry = self.geometry
-        pixel, channel = divmod(position, geometry.channels)
-        row, column = divmod(pixel, geometry.columns.size)
-        i = slice(*np.searchsorted(geometry.rows.input, [row, row + 1]))
-        j = slice(*np.searchsorted(geometry.columns.input, [column, column + 1]))
-        outputs = geometry.rows.output[i][:, None] * geometry.columns.outputs + geometry.columns.output[j][None, :]
-        first_filter = 0 if geometry.pairing == "dense" else channel * geometry.multiplier
-        filters = np.arange(first_filter, first_filter + geometry.multiplier)
-        targets = self.target.first + outputs[:, :, None] * geometry.filters + filters
-        if self.kernel is not None:
-            weights = self.kernel[geometry.rows.tap[i][:, None], geometry.columns.tap[j][None, :], channel]
-        else:
-            weights = np.broadcast_to(self.scale.ravel()[outputs][:, :, None], targets.shape)
-        return targets.ravel(), weights.ravel()
+    def edges_of(self, start: int, stop: int) -> EdgeBatch:
+        """Return the edges of some sources for a rate of 1, ordered by source, position, target.
+
+        Parameters
+        ----------
+        start, stop : int
+            Range of indices in the source population.
+        """
+        from snnb.graph.edge_loops import fill
+
+        index, position = self.positions.of_sources(start, stop)
+        batch = edge_buffer(int(self._fan_out[position // self.geometry.channels].sum()), np.dtype(np.int64))
+        stream = self.stream(position)._replace(first_source=0)
+        fill(stream, np.ones(position.size, np.float32), self.geometry.pairing, 0, batch)
+        return batch._replace(source=self.source.first + index[batch.source])
 
     def sources_of(self, target: int) -> Neighbours:
-        """Return ids and weights of the sources of a node: one for each tap, in the order of the taps."""
+        """Return ids and weights of the sources of a node, one for each tap, in the order of the taps."""
         geometry = self.geometry
         output, in_output = divmod(target - self.target.first, geometry.filters)
         row, column = divmod(output, geometry.columns.outputs)
@@ -127,15 +118,16 @@ class Connection:
         return sources[real], weights[real]
 
     def sources_of_range(self, start: int, stop: int, found: np.ndarray, *, by_position: bool = False) -> None:
-        """Write the ids of the sources of targets `start` to `stop`, by index in the population, target after target.
+        """Write the ids of the sources of some targets, target after target.
 
         Parameters
         ----------
         start, stop : int
-        found : ndarray of int32 or int64
-            As long as those targets have connections.
+            Range of indices in the target population.
+        found : ndarray of int32 or int64, shape (connections,)
+            Receives the ids.
         by_position : bool
-            Whether `start` and `stop` count positions, whose targets share all sources: of a dense pairing.
+            Whether `start` and `stop` count output positions, whose targets share all sources; for dense pairing.
         """
         from snnb.graph.edge_loops import list_sources
 
@@ -155,9 +147,12 @@ class Connection:
             found,
         )
 
+    def stream(self, position: np.ndarray) -> Stream:
+        """Return the arguments of the loops that generate the edges of sources at these flat positions (int64)."""
+        return self._stream._replace(position=position)
+
     @cached_property
-    def stream(self) -> Stream:
-        """What the loops that generate the edges need, where a source stands at one position."""
+    def _stream(self) -> Stream:
         geometry = self.geometry
         return Stream(
             first_source=self.source.first,
@@ -168,7 +163,7 @@ class Connection:
             filters=geometry.filters,
             multiplier=geometry.multiplier,
             column_taps=geometry.columns.taps,
-            position=self.positions.where,
+            position=np.empty(0, np.int64),
             row_start=geometry.rows.starts(),
             row_output=geometry.rows.output,
             row_tap=geometry.rows.tap,

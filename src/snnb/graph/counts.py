@@ -8,13 +8,14 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.graph.classes import SampleClass
-from snnb.graph.fields import LARGEST, LONGEST_STEP, SHORTEST_STEP
 from snnb.graph.populations import CODINGS, Recording
 from snnb.io.npy import load_archive
 from snnb.network.geometry import Shape
 from snnb.network.network import INPUT
 
 REMEDY = "simulate again with `snnb simulate`"
+LARGEST = 1 << 53  # integers up to here are exact in float64
+SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e9  # milliseconds
 SCALARS = {"num_samples": 1, "num_timesteps": 1, "warm_up": 0, "dt_ms": SHORTEST_STEP}  # and the least each can be
 
 
@@ -24,38 +25,41 @@ class Counts:
 
     Attributes
     ----------
-    path : Path
     recording : Recording
     coding : dict of str to str
-        How each population codes.
+        Coding of each population.
     arrays : dict of str to ndarray
         Summed spikes (int64), or summed current of the input (float64), in each population's shape.
     of_class : SampleClass or None
-        Whose samples they are of; None for all.
+        Class whose samples the counts are of; None for all.
     """
 
-    path: Path
     recording: Recording
     coding: Dict[str, str]
     arrays: Dict[str, np.ndarray]
     of_class: Optional[SampleClass] = None
 
-    def read(self, name: str) -> np.ndarray:
-        """Return the counts of a population."""
-        return self.arrays[name]
-
 
 def read_counts(
     path: Path, shapes: Mapping[str, Shape], coding: Mapping[str, str], of_class: Optional[SampleClass] = None
 ) -> Counts:
-    """Read the counts and compare them with the shapes of the model's populations, by name.
+    """Read spike counts, and check them against the populations of the model.
 
-    Of a class its row is read, one population after the other.
+    Parameters
+    ----------
+    path : Path
+        spike_rate_sums.npz, or spike_counts_by_class.npz for a class.
+    shapes : mapping of str to tuple of int
+        Shape of each population of the model.
+    coding : mapping of str to str
+        Coding of populations; by default `current` for the input and `spikes` for others.
+    of_class : SampleClass, optional
+        The class whose counts are read.
 
     Raises
     ------
     InputError
-        Naming the population and what is wrong: missing, unknown, of another shape, negative, not finite, not whole.
+        Counts of a population are missing, of another shape, negative, not finite or not integers.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; write it with `snnb simulate`")
@@ -63,7 +67,7 @@ def read_counts(
     recording = _recording(path, arrays)
     if of_class is not None:
         recording = replace(recording, num_samples=of_class.samples)
-    _compare_names(path, "counts", set(arrays) - set(SCALARS), set(shapes))
+    _compare_names(path, set(arrays) - set(SCALARS), set(shapes))
     unknown = sorted(set(coding) - set(shapes))
     if unknown:
         raise InputError(
@@ -75,7 +79,7 @@ def read_counts(
             raise InputError(f"coding of {name} is {code!r}; it must be one of {', '.join(CODINGS)}")
         _check(path, name, arrays[name], shapes[name], code)
     checked = {name: arrays[name].astype(np.float64 if name == INPUT else np.int64, copy=False) for name in shapes}
-    return Counts(path, recording, codes, checked, of_class)
+    return Counts(recording, codes, checked, of_class)
 
 
 def _of_class(path: Path, shapes: Mapping[str, Shape], number: int) -> Dict[str, np.ndarray]:
@@ -103,15 +107,15 @@ def _recording(path: Path, arrays: Dict[str, np.ndarray]) -> Recording:
     return Recording(samples, timesteps, warm_up, float(values["dt_ms"]))
 
 
-def _compare_names(path: Path, what: str, found: Set[str], expected: Set[str]) -> None:
+def _compare_names(path: Path, found: Set[str], expected: Set[str]) -> None:
     missing, extra = sorted(expected - found), sorted(found - expected)
     if missing:
         raise InputError(
-            f"{path}: no {what} of {', '.join(missing)}; take the counts of a simulation of this parsed model"
+            f"{path}: no counts of {', '.join(missing)}; take the counts of a simulation of this parsed model"
         )
     if extra:
         raise InputError(
-            f"{path}: {what} of {', '.join(extra)}, which the parsed model does not have; "
+            f"{path}: counts of {', '.join(extra)}, which the parsed model does not have; "
             "take the counts of a simulation of this parsed model"
         )
 

@@ -1,13 +1,34 @@
-"""The compiled loops that write edges. Importing this module imports numba, which takes a third of a second."""
+"""Compiled loops that generate edges in order of source, then target. Importing this module imports numba."""
 
 from typing import Tuple
 
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.graph.edges import Stream
+from snnb.graph.edges import EdgeBatch, Stream
 
-# Only loops over slices become vector instructions: an index that is a sum might be negative, for all numba knows.
+# Only loops over slices are vectorised: numba cannot exclude that an index which is a sum is negative.
+
+
+def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: EdgeBatch) -> Tuple[int, int]:
+    """Write all edges of the sources from `start` on, of as many sources as fit into the batch.
+
+    Parameters
+    ----------
+    stream : Stream
+    rate : ndarray of float32, shape (sources,)
+    pairing : {"dense", "diagonal"}
+    start : int
+        Index of the first source.
+    batch : EdgeBatch
+        Receives the edges.
+
+    Returns
+    -------
+    filled, start : int
+        Number of edges written, and index of the next source.
+    """
+    return (fill_dense if pairing == "dense" else fill_diagonal)(stream, rate, start, *batch)
 
 
 @compiled
@@ -20,7 +41,7 @@ def fill_dense(
     weight: np.ndarray,
     edge: np.ndarray,
 ) -> Tuple[int, int]:
-    """Every channel meets every filter: write a run of all filters for each output position."""
+    """Write the edges of a dense pairing: all filters of each output position in turn."""
     filled, filters, channels = 0, stream.filters, stream.channels
     kernel = stream.kernel.reshape(-1)
     while start < stream.position.size:
@@ -69,7 +90,7 @@ def _write_edges(
     values: np.ndarray,
     elements: np.ndarray,
 ) -> None:
-    """Write one edge for each channel: node + c to first + c × step, of weight elements[c], or all elements[0]."""
+    """Write an edge for each channel c: from node + c to first + c × step, of weight elements[c] or elements[0]."""
     for c in range(values.size):
         sources[c] = node + c
     for c in range(values.size):
@@ -86,7 +107,7 @@ def _write_edges(
 
 @compiled
 def _run(position: np.ndarray, start: int, most: int) -> int:
-    """Count the positions from index `start` on that follow upon each other, up to `most`."""
+    """Count the consecutive positions from index `start` on, up to `most`."""
     length = 1
     while length < most and position[start + length] == position[start] + length:
         length += 1
@@ -108,8 +129,8 @@ def _write_channels(
     values: np.ndarray,
     elements: np.ndarray,
 ) -> None:
-    """Write an edge for each channel, `degree` apart: node + c to first + c × step, of weight elements[c] or [0]."""
-    if degree == 1:  # slices without a step become vector instructions
+    """Write the edges of `_write_edges` at every `degree`-th index."""
+    if degree == 1:  # slices without a step are vectorised
         _write_edges(source[at:end], target[at:end], weight[at:end], edge[at:end], node, first, 1, values, elements)
     else:
         _write_edges(
@@ -135,7 +156,7 @@ def fill_diagonal(
     weight: np.ndarray,
     edge: np.ndarray,
 ) -> Tuple[int, int]:
-    """Write all channels of a position at once, each of which meets its own filters only; their edges interleave."""
+    """Write the edges of a diagonal pairing: all channels of a position together; their edges interleave."""
     filled, multiplier, channels = 0, stream.multiplier, stream.channels
     kernel, scale = stream.kernel.reshape(-1), stream.scale.reshape(-1)
     while start < stream.position.size:

@@ -1,19 +1,19 @@
-"""Edges in arrays, and what the loops that write them need of a connection: plain arrays and integers."""
+"""Edges in arrays, the arguments of the loops that generate them, and ranges of neurons by number of edges."""
 
-from typing import NamedTuple
+from typing import Iterator, NamedTuple, Tuple
 
 import numpy as np
 
 
 class EdgeBatch(NamedTuple):
-    """Some edges, in arrays that the next batch overwrites: copy what must outlive it.
+    """Some edges, in arrays that the next batch of an iteration overwrites.
 
     Attributes
     ----------
     source, target : ndarray of int32 or int64, shape (edges,)
         Node ids.
     weight, edge : ndarray of float32, shape (edges,)
-        The synapse's weight, and float32(rate of the source) × weight.
+        Weight of the synapse, and float32(rate of the source) × weight.
     """
 
     source: np.ndarray
@@ -21,19 +21,28 @@ class EdgeBatch(NamedTuple):
     weight: np.ndarray
     edge: np.ndarray
 
+    def part(self, start: int, stop: int) -> "EdgeBatch":
+        """Return views of the edges `start` to `stop`."""
+        return EdgeBatch(*(values[start:stop] for values in self))
+
+
+def edge_buffer(edges: int, kind: np.dtype) -> EdgeBatch:
+    """Return uninitialised arrays for a number of edges, with ids of type `kind`."""
+    return EdgeBatch(*(np.empty(edges, dtype) for dtype in (kind, kind, np.float32, np.float32)))
+
 
 class Stream(NamedTuple):
-    """What the compiled loops need of a projection; plain arrays and integers.
+    """Arguments of the compiled loops that generate edges.
 
     Attributes
     ----------
     first_source, first_target : int
     width, channels, columns, filters, multiplier, column_taps : int
-        Lengths of the input volume's last two axes, of the output volume's, filters a channel meets, kernel columns.
+        Lengths of the last two axes of input and output volume, filters that a channel meets, kernel columns.
     position : ndarray of int64, shape (sources,)
-        Flat position of each source in the layer's input, -1 where it is not used.
+        Flat position of each source in the layer's input, -1 for none.
     row_start, row_output, row_tap, column_start, column_output, column_tap : ndarray of int64
-        The triples of both axes by input (`Axis`).
+        The triples of both axes in the order of the input (`Axis`).
     kernel : ndarray of float32, shape (row taps, column taps, channels, multiplier), or empty
     scale : ndarray of float32, shape (rows, columns) of the output, or empty
         The weight of every edge into an output position where there is no kernel.
@@ -56,3 +65,28 @@ class Stream(NamedTuple):
     column_tap: np.ndarray
     kernel: np.ndarray
     scale: np.ndarray
+
+
+MAX_NEURONS = 1 << 16  # in a range, since neurons without edges need memory too
+
+
+def ranges(degrees: np.ndarray, max_edges: int, max_neurons: int = MAX_NEURONS) -> Iterator[Tuple[int, int]]:
+    """Divide neurons into consecutive ranges; a neuron with more than `max_edges` edges is a range.
+
+    Parameters
+    ----------
+    degrees : ndarray of int64, shape (neurons,)
+    max_edges, max_neurons : int
+        Largest numbers of edges and neurons in a range.
+
+    Yields
+    ------
+    start, stop : int
+    """
+    ends = np.concatenate([[0], np.cumsum(degrees)])
+    start = 0
+    while start < degrees.size:
+        stop = int(np.searchsorted(ends, ends[start] + max_edges, side="right")) - 1
+        stop = min(max(stop, start + 1), start + max_neurons, degrees.size)
+        yield start, stop
+        start = stop

@@ -1,4 +1,4 @@
-"""The graph in words: what stands in its log.txt."""
+"""The log.txt of a graph."""
 
 from typing import List
 
@@ -8,7 +8,7 @@ from snnb.graph.toolbox_count import toolbox_synapses
 
 
 def lines(graph: SynapseGraph) -> List[str]:
-    """Return the lines of a graph's log: what it was made of, every projection, totals, and the toolbox's count."""
+    """Return the lines of the log: sources of the graph, projections, totals, count of the toolbox."""
     text = [*_provenance(graph), ""]
     for summary in graph.summary():
         text += [

@@ -1,4 +1,4 @@
-"""Populations of neurons and what is known of each neuron."""
+"""Populations of neurons, and the attributes of each neuron."""
 
 import math
 from dataclasses import dataclass
@@ -8,26 +8,24 @@ from typing import Iterator, Optional, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.graph import fields
-from snnb.io.text import is_name
+from snnb.graph.store import typed_dataset
 
 CODINGS = ("spikes", "current", "random")
-MOST_AXES = 8
 POOL_WEIGHTS = ("one", "mean")
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What the spike counts were recorded over.
+    """Samples and time steps that spikes were counted in.
 
     Attributes
     ----------
     num_samples, num_timesteps : int
         Samples, and time steps counted in each.
     warm_up : int
-        Time steps left out before them.
+        Time steps before them, in which no spikes were counted.
     dt_ms : float
-        Length of a time step in milliseconds.
+        Time step in milliseconds.
     """
 
     num_samples: int
@@ -41,7 +39,7 @@ class Recording:
         return self.num_samples * self.num_timesteps
 
     def rate_scale(self, unit: str) -> float:
-        """Return the factor from spikes per time step to `unit`: `step`, `hz`, or `sample`."""
+        """Return the factor from spikes per time step to a unit, `step`, `hz` or `sample`."""
         return {"step": 1.0, "hz": 1000.0 / self.dt_ms, "sample": float(self.num_timesteps)}[unit]
 
 
@@ -56,39 +54,31 @@ class GraphPopulation:
         Its Keras class.
     shape : tuple of int
     first, size : int
-        Id of the first neuron, and how many there are.
+        Id of the first neuron, and number of neurons.
     coding : {"spikes", "current", "random"} or None
-        `current`: a constant input, whose rate is a mean current and whose traffic is 0. `random`: the softmax layer,
-        whose spikes are drawn. None in a graph without spike counts.
+        `current`: a constant input, whose rate is a mean current and whose traffic is 0. `random`: a softmax layer,
+        whose spikes are drawn at random. None in a graph without spike counts.
     """
 
-    def __init__(self, group: h5py.Group, recording: Optional[Recording], first: int) -> None:
-        self.name = fields.text(group, "name")
-        self.layer = fields.text(group, "layer")
-        if not is_name(self.name) or not self.layer.isidentifier():
-            raise fields.wrong(group, "has no name, or no layer")
-        self.shape = fields.integers(group, "shape", range(1, MOST_AXES + 1))
+    def __init__(self, group: h5py.Group, recording: Optional[Recording]) -> None:
+        self.name: str = group.attrs["name"]
+        self.layer: str = group.attrs["layer"]
+        self.shape: Tuple[int, ...] = tuple(group.attrs["shape"].tolist())
         self.size = math.prod(self.shape)
-        if first + self.size > fields.LARGEST:
-            raise fields.wrong(group, f"has {self.size:,} neurons, which cannot be")
-        self.first = fields.integer(group, "first_id", first, first)
-        self.coding: Optional[str] = None if recording is None else fields.text(group, "coding", CODINGS)
+        self.first = int(group.attrs["first_id"])
+        self.coding: Optional[str] = None if recording is None else group.attrs["coding"]
         self._recording = recording
-        kind = "<i8" if first else "<f8"  # the input's may be a current
-        self._counts = None if recording is None else fields.dataset(group, "spike_count", [kind], self.shape)
-        self._bias = fields.dataset(group, "bias", ["<f4"], self.shape[-1:]) if "bias" in group else None
+        kind = "<i8" if self.first else "<f8"  # the input may be a current
+        self._counts = None if recording is None else typed_dataset(group, "spike_count", kind, self.shape)
+        self._bias = typed_dataset(group, "bias", "<f4", self.shape[-1:]) if "bias" in group else None
 
     def __repr__(self) -> str:
         return f"<GraphPopulation {self.name}: {self.layer}, shape {self.shape}>"
 
     @cached_property
     def spike_count(self) -> Optional[np.ndarray]:
-        """Spikes (int64) or the input's spikes or current (float64), summed over samples and steps."""
-        if self._counts is None:
-            return None
-        counts = fields.values(self._counts)
-        fields.require_finite(self._counts, counts, least=-np.inf if self.coding == "current" else 0)
-        return counts
+        """Spikes (int64) or, for the input, spikes or current (float64), summed over samples and steps."""
+        return None if self._counts is None else self._counts[()]
 
     @cached_property
     def rate(self) -> Optional[np.ndarray]:
@@ -99,16 +89,14 @@ class GraphPopulation:
 
     @cached_property
     def bias(self) -> np.ndarray:
-        """Normalised bias (float32) in the population's shape, in thresholds per step; 0 where the layer has none."""
+        """Normalised bias (float32) in the population's shape, in thresholds per step; 0 for layers without bias."""
         if self._bias is None:
             return np.zeros(self.shape, np.float32)
-        bias = fields.values(self._bias)
-        fields.require_finite(self._bias, bias)
-        return np.broadcast_to(bias, self.shape)
+        return np.broadcast_to(self._bias[()], self.shape)
 
     @property
     def has_bias(self) -> bool:
-        """Whether the file has biases: those of layers with a kernel."""
+        """Whether the layer has a bias."""
         return self._bias is not None
 
     @cached_property
@@ -116,13 +104,13 @@ class GraphPopulation:
         return np.ones(self.size, np.float32) if self.rate is None else self.rate.ravel().astype(np.float32)
 
     def edge_rate(self, scale: float) -> np.ndarray:
-        """Return float32(rate × scale), flat: what weights are multiplied by; 1 without spike counts."""
+        """Return float32(rate × scale), flat, the factor from weight to edge; 1 without spike counts."""
         if self.rate is None or scale == 1:
             return self._rate32
         return (self.rate.ravel() * scale).astype(np.float32)
 
     def traffic(self) -> np.ndarray:
-        """Return spikes per time step (float64), flat; 0 where the population passes on a current."""
+        """Return spikes per time step (float64), flat; 0 for a population that emits a current."""
         if self.rate is None or self.coding == "current":
             return np.zeros(self.size)
         return self.rate.ravel()

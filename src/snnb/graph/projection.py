@@ -1,13 +1,12 @@
-"""One projection: all synapses from one population to another, generated from kernels and geometry when asked for."""
+"""One projection: all synapses from one population to another, generated from kernels and geometry on demand."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence, Tuple
 
 import numpy as np
 
 from snnb.graph.connection import Connection, Neighbours
-from snnb.graph.edges import EdgeBatch
-from snnb.graph.generate import fill
+from snnb.graph.edges import EdgeBatch, edge_buffer, ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.store import index_dtype
 from snnb.network.degrees import Degrees, Reading, count_synapses
@@ -25,10 +24,10 @@ class GraphProjection:
     ----------
     source, target : GraphPopulation
     connections : tuple of Connection
-        One for each layer that leads from the one to the other; mostly there is one.
+        One for each layer between the two.
     merged : bool
-        Whether two neurons may meet several times: through several layers, or because a neuron stands at several
-        positions of a layer's input. They have one synapse then, whose weight is the sum.
+        Whether two neurons may have several connections: by several layers, or because a source is at several
+        positions of a layer's input. They are one synapse, whose weight is the sum.
     """
 
     def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
@@ -43,18 +42,18 @@ class GraphProjection:
 
     @property
     def rule(self) -> str:
-        """The Keras class of the layer that leads from the source to the target, or several classes."""
+        """The Keras classes of the layers between source and target."""
         return " + ".join(connection.layer.kind for connection in self.connections)
 
     @cached_property
     def out_degrees(self) -> np.ndarray:
         """Synapses of each source: int64, shape (sources,)."""
-        return self._counted.out if self.merged else self.connections[0].out_degrees()
+        return self._counted.out if self.merged else self.connections[0].out_degrees
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
         """Synapses onto each target: int64, shape (targets,)."""
-        return self._counted.into if self.merged else self.connections[0].in_degrees()
+        return self._counted.into if self.merged else self.connections[0].in_degrees
 
     @cached_property
     def number_of_edges(self) -> int:
@@ -63,7 +62,7 @@ class GraphProjection:
 
     @cached_property
     def _counted(self) -> Degrees:
-        """Degrees where connections of the same two neurons are one synapse."""
+        """Degrees of merged synapses."""
         readings = [Reading(connection.positions.ids, connection.geometry) for connection in self.connections]
         return count_synapses(readings, self.source.first, self.source.size)
 
@@ -73,101 +72,114 @@ class GraphProjection:
         Parameters
         ----------
         max_edges : int
-            Most edges in a batch. Each batch overwrites the one before.
+            Largest number of edges in a batch. Each batch overwrites the one before.
         rate_scale : float
-            Factor on the rates, to have `edge` in another unit than per step.
+            Factor from rates per time step to the unit of `edge`.
 
         Yields
         ------
         EdgeBatch
         """
         rate = self.source.edge_rate(rate_scale)
-        if self.merged:
-            yield from self._merged_batches(0, rate, max_edges)
-            return
-        batch = self.buffer(max(max_edges, int(self.out_degrees.max())))  # a source's edges are generated together
-        (connection,) = self.connections
-        start = 0
-        while start < self.source.size:
-            filled, start = fill(connection.stream, rate, connection.geometry.pairing, start, batch)
+        for batch, filled in self._merged_batches(rate, max_edges) if self.merged else self._filled(rate, max_edges):
             for begin in range(0, filled, max_edges):
-                yield EdgeBatch(*(values[begin : min(begin + max_edges, filled)] for values in batch))
+                yield batch.part(begin, min(begin + max_edges, filled))
 
-    def _merged_batches(self, start: int, rate: np.ndarray, max_edges: int) -> Iterator[EdgeBatch]:
-        """Generate the edges source by source, the first being number `start`; `rate` has a value for each of them."""
+    def _filled(self, rate: np.ndarray, max_edges: int) -> Iterator[Tuple[EdgeBatch, int]]:
+        """Yield a reused buffer and the number of edges in it, all edges of a source together."""
+        from snnb.graph.edge_loops import fill
+
+        (connection,) = self.connections
+        batch = self.buffer(max(max_edges, int(self.out_degrees.max())))
+        stream, start = connection.stream(connection.positions.where), 0
+        while start < self.source.size:
+            filled, start = fill(stream, rate, connection.geometry.pairing, start, batch)
+            yield batch, filled
+
+    def _merged_batches(self, rate: np.ndarray, max_edges: int) -> Iterator[Tuple[EdgeBatch, int]]:
+        for start, stop in ranges(self.out_degrees, max_edges):
+            batch = self._merged_edges(start, stop, rate)
+            yield batch, batch.source.size
+
+    def _merged_edges(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
+        """Return the edges of some sources, connections of the same two neurons summed."""
+        first, size = self.target.first, self.target.size
+        parts = [connection.edges_of(start, stop) for connection in self.connections]
+        key = np.concatenate([part.source * size + (part.target - first) for part in parts])
+        key, weight = self._sum_equal(key, np.concatenate([part.weight for part in parts]))
+        source, target = np.divmod(key, size)
         dtype = index_dtype(self._nodes)
-        for source, value in enumerate(rate, self.source.first + start):
-            targets, weights = self.successors(source)
-            for begin in range(0, targets.size, max_edges):
-                part = slice(begin, begin + max_edges)
-                target, weight = targets[part].astype(dtype), weights[part]
-                yield EdgeBatch(np.full(target.size, source, dtype), target, weight, value * weight)
+        edge = rate[source - self.source.first] * weight
+        return EdgeBatch(source.astype(dtype), (first + target).astype(dtype), weight, edge)
+
+    def _sum_equal(self, key: np.ndarray, weight: np.ndarray) -> Neighbours:
+        """Return the distinct keys, ascending, and the sum of the weights of each; 1 for max pooling."""
+        order = np.argsort(key, kind="stable")  # linear in time for a few sorted runs
+        key = key[order]
+        distinct = np.diff(key, prepend=-1) != 0
+        if not distinct.all() and self.connections[0].layer.WEIGHTING == "maximum":
+            return key[distinct], np.ones(np.count_nonzero(distinct), np.float32)
+        return key[distinct], np.bincount(np.cumsum(distinct) - 1, weight[order]).astype(np.float32)
 
     def buffer(self, edges: int) -> EdgeBatch:
-        """Return arrays for a number of edges."""
-        kind = index_dtype(self._nodes)
-        return EdgeBatch(*(np.empty(edges, dtype) for dtype in (kind, kind, np.float32, np.float32)))
+        """Return uninitialised arrays for a number of edges."""
+        return edge_buffer(edges, index_dtype(self._nodes))
 
     def edges_of(self, start: int, stop: int) -> EdgeBatch:
-        """Return the edges of some sources in arrays of their own.
+        """Return the edges of some sources in new arrays.
 
         Parameters
         ----------
         start, stop : int
-            Indices of the first source and of the one behind the last, in the population.
+            Range of indices in the source population.
         """
-        rate = self.source.edge_rate(1.0)[:stop]
+        from snnb.graph.edge_loops import fill
+
+        rate = self.source.edge_rate(1.0)
         if self.merged:
-            parts = self._merged_batches(start, rate[start:], CACHE_EDGES)
-            return EdgeBatch(*(np.concatenate(values) for values in zip(self.buffer(0), *parts)))
+            return self._merged_edges(start, stop, rate)
         (connection,) = self.connections
-        batch, stream = self.buffer(int(self.out_degrees[start:stop].sum())), connection.stream
-        fill(stream._replace(position=stream.position[:stop]), rate, connection.geometry.pairing, start, batch)
+        batch = self.buffer(int(self.out_degrees[start:stop].sum()))
+        stream = connection.stream(connection.positions.where[:stop])
+        fill(stream, rate, connection.geometry.pairing, start, batch)
         return batch
 
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
-        """Return the ids of the sources of targets `start` to `stop`, by index in the population, target after target.
+        """Return the ids of the sources of some targets, target after target; `in_degrees` has their numbers.
+
+        Parameters
+        ----------
+        start, stop : int
+            Range of indices in the target population.
 
         Returns
         -------
-        ndarray of int32 or int64
-            `in_degrees` tells how many belong to each target.
+        ndarray of int32 or int64, shape (edges,)
         """
-        if self.merged:
-            first = self.target.first
-            return np.concatenate([self.predecessors(first + target)[0] for target in range(start, stop)])
-        found = np.empty(int(self.in_degrees[start:stop].sum()), index_dtype(self.source.first + self.source.size))
-        self.connections[0].sources_of_range(start, stop, found)
-        return found
+        nodes = self.source.first + self.source.size
+        found = []
+        for connection in self.connections:
+            degrees = connection.in_degrees[start:stop]
+            sources = np.empty(int(degrees.sum()), index_dtype(nodes))
+            connection.sources_of_range(start, stop, sources)
+            found.append(sources if not self.merged else np.repeat(np.arange(stop - start), degrees) * nodes + sources)
+        return np.unique(np.concatenate(found)) % nodes if self.merged else found[0]
 
     def successors(self, node: int) -> Neighbours:
         """Return ids (int64, ascending) and weights (float32) of the targets of one source."""
-        if not self.merged:
-            return self.connections[0].targets_of(node)
-        return self._merge([connection.targets_of(node) for connection in self.connections])
+        index = node - self.source.first
+        edges = self.edges_of(index, index + 1)
+        return edges.target.astype(np.int64), edges.weight
 
     def predecessors(self, node: int) -> Neighbours:
         """Return ids (int64, ascending) and weights (float32) of the sources of one target."""
-        return self._merge([connection.sources_of(node) for connection in self.connections])
-
-    def _merge(self, neighbours: Sequence[Neighbours]) -> Neighbours:
-        """Sort neighbours by id; equal ones become one, their weights summed.
-
-        A maximum over equal inputs is that input, so its weight stays 1.
-        """
-        nodes, weights = (np.concatenate(parts) for parts in zip(*neighbours))
-        merged, inverse = np.unique(nodes, return_inverse=True)
-        if merged.size == nodes.size:
-            order = np.argsort(nodes)
-            return nodes[order], weights[order]
-        if self.connections[0].layer.WEIGHTING == "maximum":
-            return merged, np.ones(merged.size, np.float32)
-        return merged, np.bincount(inverse, weights).astype(np.float32)
+        nodes, weights = zip(*(connection.sources_of(node) for connection in self.connections))
+        return self._sum_equal(np.concatenate(nodes), np.concatenate(weights))
 
     def to_scipy(self, values: str = "weight") -> "csr_matrix":
         """Return the projection as a sparse matrix of shape (sources, targets).
 
-        Its transpose times the sources' activity is the targets' input, bias apart.
+        Its transpose times the activity of the sources is the input of the targets without bias.
 
         Parameters
         ----------

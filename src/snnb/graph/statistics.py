@@ -9,12 +9,12 @@ from snnb.graph.connection import Connection
 from snnb.graph.projection import GraphProjection
 from snnb.network.reindexing import PADDING
 
-CHUNK = 1 << 22  # kernel elements looked at in one go, so that a dense layer of 100 million needs no second copy
+CHUNK = 1 << 22  # kernel elements in a block, so that large dense kernels are not copied
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Least, mean and greatest value, and the sum."""
+    """Minimum, mean, maximum and sum."""
 
     min: float
     mean: float
@@ -24,7 +24,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class ProjectionSummary:
-    """What one projection's synapses look like.
+    """Statistics of the synapses of a projection.
 
     Attributes
     ----------
@@ -72,7 +72,14 @@ class _Moments:
 
 
 def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) -> ProjectionSummary:
-    """Summarize a projection; `seconds_per_step` is None for a graph without spike counts."""
+    """Summarize a projection.
+
+    Parameters
+    ----------
+    projection : GraphProjection
+    seconds_per_step : float or None
+        None for a graph without spike counts.
+    """
     weight, edge, nonzero = _Moments(), _Moments(), 0
     groups = _generated(projection) if projection.merged else _by_tap(projection.connections[0])
     for of_weight, of_edge, count in groups:

@@ -1,20 +1,20 @@
-"""Write and open MODEL_graph.h5, the compact form of a graph (docs/graph-format.md describes it to the byte)."""
+"""Write and open MODEL_graph.h5, the compact form of a graph (format: docs/graph-format.md)."""
 
 import hashlib
 import json
 import mmap
 from pathlib import Path
-from typing import Any, BinaryIO, Tuple
+from typing import BinaryIO, Optional, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.graph.fields import REMEDY, integer
-from snnb.io.hdf5 import open_hdf5, write_array
+from snnb.io.hdf5 import write_array
 from snnb.network.geometry import Geometry
 from snnb.network.layers import Layer
 
+REMEDY = "make it again with `snnb graph --force`"
 FORMAT = "snnb synapse graph"
 VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of several connections
 USER_BLOCK = 512
@@ -27,12 +27,12 @@ def index_dtype(count: int) -> np.dtype:
 
 
 def create(path: Path) -> h5py.File:
-    """Create the HDF5 file, with room in front of it for what `seal` writes."""
+    """Create the HDF5 file with an empty user block, which `seal` fills."""
     return h5py.File(str(path), "w", userblock_size=USER_BLOCK)
 
 
 def seal(path: Path, version: int) -> None:
-    """Write format, version and SHA-256 of everything behind the user block into the user block."""
+    """Write format, version and the SHA-256 of all bytes behind the user block into the user block."""
     with path.open("r+b") as file:
         digest, size = _digest(file)
         file.seek(0)
@@ -40,12 +40,12 @@ def seal(path: Path, version: int) -> None:
 
 
 def open_store(path: Path) -> h5py.File:
-    """Open a store after checking that it is whole and unaltered.
+    """Open a graph file after checking its format version and checksum.
 
     Raises
     ------
     InputError
-        If the file is missing, truncated, altered, of another version, or no store at all.
+        The file is missing, truncated, altered, of another version, or no graph file.
     """
     if not path.exists():
         raise InputError(f"{path}: no such graph; make it with `snnb graph`")
@@ -56,34 +56,55 @@ def open_store(path: Path) -> h5py.File:
         version = head[len(FORMAT) : head.find(b"\n")].decode("ascii", "replace").strip()
         if version not in (str(VERSION), str(VERSION_WITH_SUMS)):
             raise InputError(
-                f"{path}: graph format {version[:20]}, this snnb reads {VERSION} and {VERSION_WITH_SUMS}; {REMEDY}"
+                f"{path}: graph format {version[:20]!r}, this snnb reads {VERSION} and {VERSION_WITH_SUMS}; {REMEDY}"
             )
-        digest, size = _digest(file)
-    if head != _head(int(version), digest, size):
-        raise InputError(f"{path}: truncated or altered, its SHA-256 is not the recorded one; {REMEDY}")
-    file = open_hdf5(path, REMEDY)
-    try:
-        integer(file, "version", int(version), int(version))
-    except InputError:
-        file.close()
-        raise
-    return file
+        if head != _head(int(version), *_digest(file)):
+            raise InputError(f"{path}: truncated or altered, its SHA-256 is not the recorded one; {REMEDY}")
+    return h5py.File(str(path), "r")
+
+
+def typed_dataset(parent: h5py.Group, name: str, kind: str, shape: Tuple[Optional[int], ...]) -> h5py.Dataset:
+    """Return a dataset after checking its type and shape, which compiled loops rely on.
+
+    Parameters
+    ----------
+    parent : h5py.Group
+    name : str
+    kind : str
+        Type, such as `<f4`.
+    shape : tuple of int or None
+        None for any length.
+
+    Raises
+    ------
+    InputError
+        Type or shape differ.
+    """
+    found = parent[name]
+    lengths = zip(found.shape, shape)
+    fits = len(found.shape) == len(shape) and all(length in (there, None) for there, length in lengths)
+    if found.dtype != np.dtype(kind) or not fits:
+        raise InputError(
+            f"{parent.file.filename}: {found.name} is {found.dtype} of shape {found.shape}, not {kind} of {shape}; "
+            f"{REMEDY}"
+        )
+    return found
 
 
 def connection_name(population: int, number: int) -> str:
-    """Name the group of a population's connection; the first has the number of the population alone."""
+    """Return the name of the group of a population's connection, by numbers of population and connection."""
     return f"connections/{population:04d}" + (f".{number}" if number else "")
 
 
 def write_packed(group: h5py.Group, name: str, values: np.ndarray) -> None:
-    """Write an array that compresses well: ids that mostly count up."""
+    """Write an array compressed with gzip."""
     group.create_dataset(name, data=values, track_times=False, chunks=True, compression="gzip", shuffle=True)
 
 
 def map_array(dataset: h5py.Dataset) -> np.ndarray:
-    """Map a plainly written array into memory: its pages are read when they are touched, and shared.
+    """Map an uncompressed, contiguous dataset into memory.
 
-    The open file is mapped, not what its name stands for by now: a graph may be made again while it is exported.
+    The open file is mapped, whatever its path refers to by now: a graph may be made again while it is exported.
     """
     offset = dataset.id.get_offset()
     descriptor = dataset.file.id.get_vfd_handle()
@@ -93,7 +114,15 @@ def map_array(dataset: h5py.Dataset) -> np.ndarray:
 
 
 def write_geometry(group: h5py.Group, layer: Layer, geometry: Geometry, pool_weight: str) -> None:
-    """Write everything of a connection but its kernel and its ids."""
+    """Write the attributes and axes of a connection.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    layer : Layer
+    geometry : Geometry
+    pool_weight : {"one", "mean"}
+    """
     group.attrs["rule"] = layer.kind
     group.attrs["geometry"] = json.dumps(layer.described(), sort_keys=True)
     group.attrs["pairing"] = geometry.pairing
@@ -106,7 +135,7 @@ def write_geometry(group: h5py.Group, layer: Layer, geometry: Geometry, pool_wei
 
 
 def weighting(layer: Layer, pool_weight: str) -> str:
-    """Tell what the graph's synapses of a layer weigh: `kernel`, `one` or `mean`."""
+    """Return the weighting of a layer's synapses: `kernel`, `one` or `mean`."""
     return {"kernel": "kernel", "average": pool_weight}.get(layer.WEIGHTING, "one")
 
 
@@ -115,16 +144,9 @@ def _head(version: int, digest: str, size: int) -> bytes:
 
 
 def _digest(file: BinaryIO) -> Tuple[str, int]:
+    """Return the SHA-256 and the number of the bytes behind the user block."""
     file.seek(USER_BLOCK)
-    return _update(hashlib.sha256(), file)
-
-
-def _update(digest: Any, file: BinaryIO) -> Tuple[str, int]:
-    size = 0
-    block = memoryview(bytearray(1 << 20))
-    while True:
-        count = file.readinto(block)  # type: ignore[attr-defined]
-        if not count:
-            return digest.hexdigest(), size
-        digest.update(block[:count])
-        size += count
+    digest = hashlib.sha256()
+    for block in iter(lambda: file.read(1 << 20), b""):
+        digest.update(block)
+    return digest.hexdigest(), max(0, file.tell() - USER_BLOCK)

@@ -1,29 +1,18 @@
 """The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, Optional, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import ResourceError, SnnbError, UsageError
-from snnb.graph.connection import Connection
 from snnb.graph.edges import EdgeBatch
-from snnb.graph.fields import REMEDY, wrong
 from snnb.graph.populations import POOL_WEIGHTS, Nodes
-from snnb.graph.positions import InputVolume
 from snnb.graph.projection import CACHE_EDGES, GraphProjection
-from snnb.graph.read_graph import (
-    connection_groups,
-    read_geometry,
-    read_head,
-    read_kernel,
-    read_populations,
-    read_projections,
-    read_sources,
-)
+from snnb.graph.read_graph import read_connections, read_head, read_populations
 from snnb.graph.statistics import ProjectionSummary, summarize
-from snnb.graph.store import index_dtype, open_store, weighting
+from snnb.graph.store import REMEDY, index_dtype, open_store
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged
 
 if TYPE_CHECKING:
@@ -34,10 +23,10 @@ NETWORKX_LIMIT = 2_000_000
 
 
 class SynapseGraph:
-    """A directed graph: nodes are neurons, edges are synapses; methods are named as networkx names them.
+    """A directed graph whose nodes are neurons and whose edges are synapses, with method names as in networkx.
 
-    The file keeps kernels, not edges: edges are generated when asked for, always in the same order: projection after
-    projection, in each by source, then target. Open it with `SynapseGraph.open`.
+    The file contains kernels instead of edges. Edges are generated on demand, always in the same order: projection
+    after projection, in each by source, then target. Open it with `SynapseGraph.open`.
 
     Attributes
     ----------
@@ -47,11 +36,11 @@ class SynapseGraph:
     projections : tuple of GraphProjection
         By target, then source, in the populations' order.
     nodes : Nodes
-        `nodes[n]` tells population, index, rate, spike count and bias of a neuron.
+        `nodes[n]` has population, index, rate, spike count and bias of a neuron.
     recording : Recording or None
-        What the spike counts were recorded over; None if the graph holds weights only.
+        Samples and time steps that spikes were counted in; None for a graph without spike counts.
     attributes : dict
-        The file's own: pool_weight, parsed_sha256, counts_sha256, units; class_number and class_name where the spikes
+        Those of the file: pool_weight, parsed_sha256, counts_sha256, units; class_number and class_name if the spikes
         are those of one class.
     """
 
@@ -61,33 +50,36 @@ class SynapseGraph:
         self.attributes, self.recording = read_head(file)
         self.populations = read_populations(file, self.recording)
         self.nodes = Nodes(self.populations)
-        self.projections = self._read_projections(pool_weight or str(self.attributes["pool_weight"]))
         self.attributes.update(pool_weight=pool_weight or self.attributes["pool_weight"])
+        connections = read_connections(file, self.populations, str(self.attributes["pool_weight"]))
+        self.projections = tuple(GraphProjection(between, len(self.nodes)) for between in connections)
 
     @classmethod
     def open(cls, path: Path) -> "SynapseGraph":
-        """Open a graph after checking that the file is whole and unaltered.
+        """Open a graph after checking the checksum of the file.
 
         Raises
         ------
         InputError
-            If it is missing, truncated, altered, of another format version, or no graph.
+            The file is missing, truncated, altered, of another format version, or no graph.
         """
         path = Path(path)
-        file = open_store(path.absolute())  # kernels are mapped by name later, whatever the working directory is then
         try:
-            return cls(path, file)
-        except (*RAISED_BY_HDF5, IndexError, AttributeError) as error:
-            file.close()
-            raise damaged(path, error, REMEDY) from error
+            file = open_store(path)
+            try:
+                return cls(path, file)
+            except BaseException:
+                file.close()
+                raise
         except SnnbError:
-            file.close()
             raise
+        except (*RAISED_BY_HDF5, AttributeError) as error:
+            raise damaged(path, error, REMEDY) from error
 
     def with_pool_weight(self, pool_weight: str) -> "SynapseGraph":
-        """Return the graph with average-pooling synapses of weight `one` or `mean`, whatever it was made with.
+        """Return the graph with average-pooling synapses of weight `one` or `mean`.
 
-        It reads the same open file: close this graph, and not that one.
+        The result shares the open file with this graph, which must be closed instead of the result.
         """
         if pool_weight not in POOL_WEIGHTS:
             raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
@@ -95,29 +87,8 @@ class SynapseGraph:
             return self
         return SynapseGraph(self.path, self._file, pool_weight)
 
-    def _read_projections(self, pool_weight: str) -> Tuple[GraphProjection, ...]:
-        links = read_projections(self._file, len(self.populations))
-        stored = str(self.attributes["pool_weight"])
-        between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
-        for number, groups in connection_groups(self._file, len(self.populations)).items():
-            target = self.populations[number]
-            fed = [source for source, of in links if of == number]
-            for group in groups:
-                layer, geometry = read_geometry(group, target, stored)
-                numbers = read_sources(group, len(self.populations), fed)
-                sources = [self.populations[source] for source in numbers]
-                volume = InputVolume(group, geometry.input_volume, target, sources)
-                kernel = read_kernel(group, target, layer, geometry)
-                weights = weighting(layer, pool_weight)
-                for source, population in zip(numbers, sources):
-                    connection = Connection(population, target, layer, geometry, weights, volume, kernel)
-                    between[source, number].append(connection)
-        if not all(between.values()):
-            raise wrong(self._file["projections"], "names a source that no connection has")
-        return tuple(GraphProjection(connections, len(self.nodes)) for connections in between.values())
-
     def close(self) -> None:
-        """Close the file; what has been read stays."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> "SynapseGraph":
@@ -131,24 +102,24 @@ class SynapseGraph:
 
     @property
     def class_name(self) -> Optional[str]:
-        """The class whose samples the spikes are of; None for all samples."""
+        """Name of the class whose samples the spikes are of; None for all samples."""
         name = self.attributes.get("class_name")
         return None if name is None else str(name)
 
     def number_of_nodes(self) -> int:
-        """Count the nodes, the input's too."""
+        """Return the number of nodes, including the input."""
         return len(self.nodes)
 
     def number_of_neurons(self) -> int:
-        """Count the nodes without the input's."""
+        """Return the number of nodes without the input."""
         return len(self.nodes) - self.populations[0].size
 
     def number_of_edges(self) -> int:
-        """Count the synapses."""
+        """Return the number of synapses."""
         return sum(projection.number_of_edges for projection in self.projections)
 
     def describe(self, rate_unit: str = "step") -> Dict[str, object]:
-        """Return what a file of the graph must state: units, time step, samples, steps, warm-up, input hashes."""
+        """Return the metadata of an export: units, time step, samples, steps, warm-up, hashes of the inputs."""
         described = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}
         if self.recording is not None:
             per = {"step": "time step", "hz": "second", "sample": "sample"}[rate_unit]
@@ -161,32 +132,32 @@ class SynapseGraph:
             yield from projection.edge_batches(max_edges)
 
     def successors(self, node: int) -> np.ndarray:
-        """Return the ids (int64) of the neurons that `node` has synapses onto, projection after projection."""
+        """Return the ids (int64) of the targets of `node`, projection after projection."""
         population = self.nodes.population(node)
         found = [p.successors(node)[0] for p in self.projections if p.source is population]
         return np.concatenate([np.empty(0, np.int64), *found])
 
     def predecessors(self, node: int) -> np.ndarray:
-        """Return the ids (int64, ascending) of the neurons that have synapses onto `node`."""
+        """Return the ids (int64, ascending) of the sources of `node`."""
         population = self.nodes.population(node)
         found = [p.predecessors(node)[0] for p in self.projections if p.target is population]
         return np.concatenate([np.empty(0, np.int64), *found])
 
     def out_degree(self, node: int) -> int:
-        """Count the synapses of one neuron; `projection.out_degrees` has those of all."""
+        """Return the number of synapses of one neuron; `projection.out_degrees` has those of all."""
         return len(self.successors(node))
 
     def in_degree(self, node: int) -> int:
-        """Count the synapses onto one neuron; `projection.in_degrees` has those of all."""
+        """Return the number of synapses onto one neuron; `projection.in_degrees` has those of all."""
         return len(self.predecessors(node))
 
     def summary(self) -> Tuple[ProjectionSummary, ...]:
-        """Summarize every projection: degrees, weights, edges, spikes carried; computed without generating edges."""
+        """Summarize every projection: degrees, weights, edges, spikes carried."""
         seconds = None if self.recording is None else self.recording.dt_ms / 1000
         return tuple(summarize(projection, seconds) for projection in self.projections)
 
     def to_scipy(self, values: str = "weight") -> "csr_matrix":
-        """Return the whole graph as a sparse matrix of shape (nodes, nodes), rows the sources.
+        """Return the graph as a sparse matrix of shape (nodes, nodes) whose rows are the sources.
 
         Parameters
         ----------
@@ -206,10 +177,16 @@ class SynapseGraph:
     def to_networkx(self, limit: int = NETWORKX_LIMIT, rate_unit: str = "step") -> "networkx.DiGraph":
         """Return a `networkx.DiGraph` with nodes `(population, index)`, for small graphs.
 
+        Parameters
+        ----------
+        limit : int
+            Largest number of edges, each of which takes about 800 bytes.
+        rate_unit : {"step", "hz", "sample"}
+
         Raises
         ------
         ResourceError
-            If there are more than `limit` edges: about 800 bytes each.
+            There are more than `limit` edges.
         """
         edges = self.number_of_edges()
         if edges > limit:

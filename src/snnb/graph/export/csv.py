@@ -5,7 +5,7 @@ Biases, coding and spike counts of the neurons stand in `NAME.csv.nodes.csv` bes
 
 import gzip
 from pathlib import Path
-from typing import IO, Tuple, cast
+from typing import IO, List, cast
 
 import numpy as np
 
@@ -27,43 +27,30 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
-    from snnb.graph.export.digits import NUMBER
-    from snnb.graph.export.lines import csv_lines, number_texts
+    from snnb.graph.export.text import EdgeWriter, number_texts
 
     file.write(HEADER)
     counter = request.counter(graph.number_of_edges())
     scale = request.rate_scale(graph)
     for projection in graph.projections:
-        source, target = _texts(projection.source), _texts(projection.target)
-        rates = projection.source.edge_rate(scale)
-        rate_text, rate_start = np.empty(rates.size * (NUMBER + 2), np.uint8), np.empty(rates.size + 1, np.int64)
-        number_texts(rate_text, rate_start, rates, graph.recording is not None, request.options.exact)
-        longest = int(np.diff(source[1]).max() + np.diff(target[1]).max()) + 3 * NUMBER
-        out = np.empty(TEXT_BATCH * longest, np.uint8)
+        source, target = projection.source, projection.target
+        rates = [""] * source.size
+        if graph.recording is not None:
+            rates = number_texts(source.edge_rate(scale), request.options.exact)
+        behind = [f",{rate}," for rate in rates]
+        writer = EdgeWriter(_names(source), _names(target), behind, request.options.exact)
         for batch in projection.edge_batches(TEXT_BATCH, scale):
-            end = csv_lines(
-                out,
-                batch.source - projection.source.first,
-                batch.target - projection.target.first,
-                batch.weight,
-                batch.edge,
-                *source,
-                *target,
-                rate_text,
-                rate_start,
-                request.options.exact,
-            )
-            file.write(out[:end].data)
+            ends = batch.source - source.first, batch.target - target.first
+            file.write(writer.lines(*ends, batch.weight, batch.edge).data)
             counter.add(batch.source.size)
 
 
-def _texts(population: GraphPopulation) -> Tuple[np.ndarray, np.ndarray]:
-    """Return `name,"(row, column, channel)",` of every neuron, one behind the other, and where each begins."""
+def _names(population: GraphPopulation) -> List[str]:
+    """Return `name,"(row, column, channel)",` of every neuron."""
     name = population.name
     if any(sign in name for sign in ',"\n\r'):
         name = '"' + name.replace('"', '""') + '"'
-    texts = [f'{name},"{index}",'.encode() for index in np.ndindex(*population.shape)]
-    return np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
+    return [f'{name},"{index}",' for index in np.ndindex(*population.shape)]
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:

@@ -9,7 +9,8 @@ from typing import Tuple
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.adjacency import out_degrees, ranges, targets
+from snnb.graph.adjacency import out_degrees, targets, with_heads
+from snnb.graph.edges import ranges
 from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.graph.export.weights import LARGEST_SUM, scaled
 from snnb.graph.synapse_graph import SynapseGraph
@@ -17,8 +18,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: a hyperedge a neuron; see `Format`."""
-    from snnb.graph.export.digits import NUMBER
-    from snnb.graph.export.lines import hyperedge_lines
+    from snnb.graph.export.text import integer_rows
 
     placed = PlacedNeurons(graph, request)
     weights, degrees, scale = _weights(placed, request)
@@ -31,10 +31,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             projections = placed.from_source(population)
             for start, stop in ranges(out_degrees(projections, population), TEXT_BATCH):
                 indptr, target, _ = targets(projections, start, stop)
-                out = np.empty((target.size + 3 * (stop - start)) * NUMBER, np.uint8)
-                first = population.first + start
-                own = weights[first - placed.first : first - placed.first + stop - start]
-                file.write(out[: hyperedge_lines(out, first, indptr, target, placed.first - 1, own)].data)
+                node = np.arange(population.first + start, population.first + stop) - placed.first
+                heads = np.stack([weights[node], node + 1], axis=1)
+                file.write(integer_rows(*with_heads(indptr, target - (placed.first - 1), heads)).data)
                 counter.add(target.size)
         file.write(b"1\n" * placed.nodes)
 
@@ -55,7 +54,6 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     placed = PlacedNeurons(graph, request)
     if placed.nodes > LARGEST_SUM:
         raise UsageError(f"{placed.nodes:,} nodes are more than partitioners hold ({LARGEST_SUM:,})")
-    _weights(placed, request)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:

@@ -9,7 +9,8 @@ from typing import Tuple
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.adjacency import in_degrees, out_degrees, ranges, sources, targets
+from snnb.graph.adjacency import in_degrees, out_degrees, sources, targets
+from snnb.graph.edges import ranges
 from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.graph.export.weights import scaled
 from snnb.graph.synapse_graph import SynapseGraph
@@ -19,13 +20,12 @@ LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: each neuron with its neighbours; see `Format`."""
-    from snnb.graph.export.digits import NUMBER
-    from snnb.graph.export.lines import metis_lines
+    from snnb.graph.export.decimals import NUMBER
+    from snnb.graph.export.text import weighted_neighbours
 
     placed = PlacedNeurons(graph, request)
     weights, scale = _weights(graph, placed, request)
     counter = request.counter(2 * placed.edges)
-    offset = placed.first - 1
     with path.open("wb") as file:
         stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
         file.write(f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {stated}\n".encode())
@@ -35,10 +35,10 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             for start, stop in ranges(in_degrees(to, population) + out_degrees(of, population), TEXT_BATCH):
                 in_indptr, source = sources(to, start, stop)
                 out_indptr, target, _ = targets(of, start, stop)
-                lines = 2 * (source.size + target.size) + stop - start
-                out = np.empty(lines * NUMBER, np.uint8)
-                first = population.first + start
-                file.write(out[: metis_lines(out, first, in_indptr, source, out_indptr, target, offset, weights)].data)
+                out = np.empty((2 * (source.size + target.size) + stop - start) * NUMBER, np.uint8)
+                first = population.first + start - placed.first
+                neighbours = source - placed.first, out_indptr, target - placed.first
+                file.write(out[: weighted_neighbours(out, first, in_indptr, *neighbours, weights)].data)
                 counter.add(source.size + target.size)
 
 
@@ -57,7 +57,6 @@ def _check(graph: SynapseGraph, request: Request) -> None:
             f"{placed.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
             "give --idx64 for one built with 64-bit indices"
         )
-    _weights(graph, placed, request)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:

@@ -1,17 +1,46 @@
-"""Format `parts`: Parquet files by projection for DuckDB, Spark, Dask, Polars, written by threads or a cluster."""
+"""`parts`: Parquet files by projection for DuckDB, Spark, Dask, Polars, written by threads or by a Dask cluster.
+
+Each file has the edges of a range of sources of a projection. The loops that generate edges and the writer of Arrow
+release the GIL.
+"""
 
 import csv
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable, Iterator, List, Sequence
 
+from snnb.cluster.connect import connected, results
+from snnb.core.errors import InputError
 from snnb.core.processors import processors
-from snnb.graph.export.parquet import check_library, parquet_size, write_nodes
-from snnb.graph.export.part import parts_of, write_side_by_side
-from snnb.graph.export.parts_shared import write_on_cluster
-from snnb.graph.export.request import Format, Request
+from snnb.core.progress import silent
+from snnb.graph.edges import ranges
+from snnb.graph.export.parquet import OPTIONS, check_library, edge_schema, load_library, parquet_size, write_nodes
+from snnb.graph.export.request import Format, Request, file_name
+from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.files import sha256_of
 
 INDEX = "index.csv"
 COLUMNS = ("file", "source", "target", "edges", "first_source_id", "last_source_id")
+PART = 1 << 24  # edges in a part, about 270 MB
+ROWS = 1 << 18  # in a row group, which a thread holds in memory
+
+
+@dataclass(frozen=True)
+class Part:
+    """The edges of the sources `start` to `stop - 1` of a projection, by index in the population."""
+
+    name: str
+    projection: GraphProjection
+    start: int
+    stop: int
+
+    @property
+    def edges(self) -> int:
+        """Number of edges."""
+        return int(self.projection.out_degrees[self.start : self.stop].sum())
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -27,12 +56,13 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     path.mkdir()
     write_nodes(graph, path, request)
     parts = list(parts_of(graph))
-    counter = request.counter(graph.number_of_edges())
-    largest_first = sorted(parts, key=lambda part: -part.edges)
+    add = request.counter(graph.number_of_edges()).add
+    numbers = sorted(range(len(parts)), key=lambda number: -parts[number].edges)  # the largest first
     if request.options.scheduler is None:
-        write_side_by_side(graph, path, largest_first, request, request.options.workers or processors(), counter.add)
+        threads = request.options.workers or processors()
+        _write_with_threads(graph, path, [parts[number] for number in numbers], request, threads, add)
     else:
-        write_on_cluster(graph, path, largest_first, request, counter.add)
+        _write_on_cluster(graph, path, numbers, request, add)
     with (path / INDEX).open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
@@ -40,6 +70,105 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             first, source = part.projection.source.first, part.projection.source.name
             ids = first + part.start, first + part.stop - 1
             rows.writerow([part.name, source, part.projection.target.name, part.edges, *ids])
+
+
+def parts_of(graph: SynapseGraph) -> Iterator[Part]:
+    """Yield the parts in order."""
+    for number, projection in enumerate(graph.projections):
+        name = file_name(number, projection)
+        for k, (start, stop) in enumerate(ranges(projection.out_degrees, PART, projection.source.size)):
+            yield Part(f"{name}_{k:04d}.parquet", projection, start, stop)
+
+
+def _write_with_threads(
+    graph: SynapseGraph,
+    folder: Path,
+    parts: Sequence[Part],
+    request: Request,
+    threads: int,
+    add: Callable[[int], None],
+) -> None:
+    """Write parts with several threads, and call `add` with the number of edges of each."""
+    for projection in graph.projections:  # cached properties are not computed by several threads at once
+        projection.source.edge_rate(request.rate_scale(graph))
+        projection.edges_of(0, 1)
+    with ThreadPoolExecutor(threads) as pool:
+        written = pool.map(lambda part: _write_part(graph, folder, part, request), parts)
+        for part, _ in zip(parts, written):
+            add(part.edges)
+
+
+def _write_part(graph: SynapseGraph, folder: Path, part: Part, request: Request) -> None:
+    arrow, parquet = load_library()
+    scale, projection = request.rate_scale(graph), part.projection
+    rate = projection.source.edge_rate(scale)
+    schema = edge_schema(arrow, graph, request)
+    with parquet.ParquetWriter(str(folder / part.name), schema, **OPTIONS) as writer:
+        for start, stop in ranges(projection.out_degrees[part.start : part.stop], ROWS):
+            batch = projection.edges_of(part.start + start, part.start + stop)
+            edge = batch.edge if scale == 1 else rate[batch.source - projection.source.first] * batch.weight
+            columns = [arrow.array(values) for values in (batch.source, batch.target, batch.weight, edge)]
+            writer.write_table(arrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Data that every worker needs: graph file and its SHA-256, directory of the parts, request."""
+
+    graph: Path
+    digest: str
+    folder: Path
+    request: Request
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """State of a worker."""
+
+    shared: _Shared
+    graph: SynapseGraph
+    parts: List[Part]
+    threads: int
+
+
+def _write_on_cluster(
+    graph: SynapseGraph, folder: Path, numbers: Sequence[int], request: Request, add: Callable[[int], None]
+) -> None:
+    """Write parts, given by their numbers, with the workers of a cluster on a shared file system."""
+    shared = _Shared(
+        graph.path.resolve(), sha256_of(graph.path), folder.resolve(), dataclasses.replace(request, progress=silent)
+    )
+    with connected(1, request.options.scheduler) as client:
+        threads = client.ncores().values()
+        each = max(1, min(max(threads), -(-len(numbers) // len(threads))))
+        calls = (numbers[i : i + each] for i in range(0, len(numbers), each))
+        for edges in results(client, _open, _write, shared, calls):
+            add(edges)
+
+
+def _open(shared: _Shared, threads: int) -> _Opened:
+    """Open the graph in a worker; raise `InputError` if the worker has other files."""
+    if not shared.folder.is_dir():
+        raise InputError(
+            f"a worker of the cluster does not see {shared.folder.parent.parent}; give --output in a directory that "
+            "all workers share under the same path"
+        )
+    if not shared.graph.is_file() or sha256_of(shared.graph) != shared.digest:
+        raise InputError(
+            f"a worker of the cluster does not see {shared.graph}; put the run into a directory that all workers share "
+            "under the same path"
+        )
+    graph = SynapseGraph.open(shared.graph)
+    return _Opened(shared, graph, list(parts_of(graph)), threads)
+
+
+def _write(opened: _Opened, numbers: Sequence[int]) -> int:
+    """Write parts in a worker; return the number of their edges."""
+    parts = [opened.parts[number] for number in numbers]
+    shared = opened.shared
+    done: List[int] = []
+    _write_with_threads(opened.graph, shared.folder, parts, shared.request, opened.threads, done.append)
+    return sum(done)
 
 
 FORMAT = Format(

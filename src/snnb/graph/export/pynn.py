@@ -8,8 +8,6 @@ skips layers. Average poolings weigh the mean. `nodes.csv` has the biases.
 
 from pathlib import Path
 
-import numpy as np
-
 from snnb.graph.export.description import delay_steps_of
 from snnb.graph.export.nodes import NODES_FILE, write_node_csv
 from snnb.graph.export.request import TEXT_BATCH, Format, Request, file_name
@@ -20,18 +18,17 @@ HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: a list of connections a projection; see `Format`."""
-    from snnb.graph.export.digits import NUMBER
-    from snnb.graph.export.lines import connection_lines
+    from snnb.graph.export.text import EdgeWriter
 
     path.mkdir()
     counter = request.counter(graph.number_of_edges())
     write_node_csv(path / NODES_FILE, graph.populations)
     step = max(1.0, 1.0 if graph.recording is None else graph.recording.dt_ms)
     delays = delay_steps_of(graph)
-    out = np.empty(TEXT_BATCH * 5 * NUMBER, np.uint8)
     for number, projection in enumerate(graph.projections):
-        delay = step * delays[projection]
-        tail = np.frombuffer(f" {delay}\n".encode(), np.uint8)
+        source, target = projection.source, projection.target
+        before, between = ([f"{i} " for i in range(population.size)] for population in (source, target))
+        writer = EdgeWriter(before, between, [f" {step * delays[projection]}"] * source.size, request.options.exact)
         name = file_name(number, projection)
         lists = [path / f"{name}_excitatory.txt", path / f"{name}_inhibitory.txt"]
         with lists[0].open("wb") as excitatory, lists[1].open("wb") as inhibitory:
@@ -40,15 +37,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             for batch in projection.edge_batches(TEXT_BATCH):
                 negative = batch.weight < 0
                 for file, which in ((excitatory, ~negative), (inhibitory, negative)):
-                    end = connection_lines(
-                        out,
-                        batch.source[which] - projection.source.first,
-                        batch.target[which] - projection.target.first,
-                        batch.weight[which],
-                        tail,
-                        request.options.exact,
-                    )
-                    file.write(out[:end].data)
+                    ends = batch.source[which] - source.first, batch.target[which] - target.first
+                    file.write(writer.lines(*ends, batch.weight[which]).data)
                 counter.add(batch.source.size)
         for empty in lists:
             if empty.stat().st_size == len(HEADER):  # PyNN cannot read a list without lines

@@ -1,4 +1,4 @@
-"""What an exporter is asked for, and what it says of itself."""
+"""The request that an exporter gets, and the properties of a format."""
 
 import re
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 
 UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
-LONGEST_PART = 80  # of a name's 255 bytes
-BATCH = 1 << 18  # edges handed to a writer at a time
-TEXT_BATCH = 1 << 14  # in a text format: so that their lines stay in the second-level cache
+LONGEST_PART = 80  # of the 255 bytes of a file name
+BATCH = 1 << 18  # edges in a batch
+TEXT_BATCH = 1 << 14  # in a text format: lines stay in the second-level cache
 
 
 @dataclass(frozen=True)
 class Request:
-    """What an export is asked for; a format uses what applies to it.
+    """Options and inputs of an export; a format uses those that apply to it.
 
     Attributes
     ----------
@@ -31,9 +31,8 @@ class Request:
     compressed : bool
         Whether a csv file is compressed.
     progress : Progress
-        Told of the edges written.
     simulated : Simulated or None
-        The simulation that the spikes are from.
+        The simulation of the spike counts.
     """
 
     options: ExportOptions = DEFAULTS
@@ -44,17 +43,17 @@ class Request:
 
     @property
     def threshold(self) -> float:
-        """The membrane potential at which a neuron spikes; 1, which weights are normalised to, if none is known."""
+        """Threshold of the membrane potential; 1, which weights are normalised to, without a simulation."""
         return 1.0 if self.simulated is None else self.simulated.threshold
 
     @property
     def reset(self) -> str:
-        """What follows a spike, `subtraction` or `zero`; the former where no simulation is known."""
+        """Reset after a spike, `subtraction` or `zero`; the former without a simulation."""
         return "subtraction" if self.simulated is None else self.simulated.reset
 
     @property
     def initial_potential(self) -> float:
-        """The membrane potential of a neuron before the first step."""
+        """Membrane potential before the first step."""
         return 0.0 if self.simulated is None else self.simulated.initial_potential * self.threshold
 
     def rate_scale(self, graph: SynapseGraph) -> float:
@@ -62,12 +61,12 @@ class Request:
         return 1.0 if graph.recording is None else graph.recording.rate_scale(self.options.rate_unit)
 
     def counter(self, total: int) -> "Counter":
-        """Return what counts the edges written, `total` in all."""
+        """Return a counter of the edges written."""
         return Counter(self.progress, total)
 
 
 class Counter:
-    """Pass on how many edges are written, not too often."""
+    """Report the number of edges written, throttled."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._done, self._throttle = progress, total, 0, Throttle()
@@ -80,7 +79,7 @@ class Counter:
 
 
 class PlacedNeurons:
-    """The part of a graph that partition and spike formats keep: all but a constant-current input, ids again from 0.
+    """The neurons in partition and spike formats: all but a constant input, renumbered from 0.
 
     Attributes
     ----------
@@ -92,12 +91,11 @@ class PlacedNeurons:
     """
 
     def __init__(self, graph: SynapseGraph, request: Request) -> None:
-        left_out = graph.populations[0].coding == "current" and not request.options.with_input
-        self.populations: List[GraphPopulation] = list(graph.populations[1 if left_out else 0 :])
+        without_input = graph.populations[0].coding == "current" and not request.options.with_input
+        self.populations: List[GraphPopulation] = list(graph.populations[int(without_input) :])
         self.first = self.populations[0].first
         self.nodes = graph.number_of_nodes() - self.first
-        kept = {population.name for population in self.populations}
-        self.projections: List[GraphProjection] = [p for p in graph.projections if p.source.name in kept]
+        self.projections: List[GraphProjection] = [p for p in graph.projections if p.source in self.populations]
 
     @property
     def edges(self) -> int:
@@ -114,13 +112,13 @@ class PlacedNeurons:
 
 
 def file_name(number: int, projection: GraphProjection) -> str:
-    """Return what the files of a projection are called: names of populations may hold what names of files may not."""
+    """Return the stem of the files of a projection, without characters that file names may not have."""
     source, target = (UNSAFE.sub("_", p.name)[:LONGEST_PART] for p in (projection.source, projection.target))
     return f"{number:04d}_{source}__{target}"
 
 
 def need_counts(graph: SynapseGraph, request: Request) -> None:
-    """Refuse a graph without spike counts where a format is about traffic."""
+    """Raise `UsageError` for a graph without spike counts."""
     if graph.recording is None:
         raise UsageError(
             f"{graph.path} has weights only, and this format is about spikes; make the graph of a simulation"
@@ -129,38 +127,38 @@ def need_counts(graph: SynapseGraph, request: Request) -> None:
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how it is written and how large and long that will be.
+    """A format and its properties.
 
     Attributes
     ----------
     title : str
-        What reads it.
+        Programs that read it.
     suffix : str
-        What is put behind the model's name to name the file, or the directory of files.
+        Suffix of the default name of the file or directory.
     write : callable
-        Takes graph, path and request and writes there.
+        Writes a graph to a path as requested.
     size : callable
-        Estimates the bytes from graph and request.
+        Estimates the size in bytes from graph and request.
     edges_per_second : float
-        How fast it goes on one core, to estimate the time (benchmarks/graph.py measures it).
+        Speed on one core, to estimate the time (benchmarks/graph.py measures it).
     check : callable or None
-        Raises an error for a graph or request that the format cannot hold.
+        Raises an error for a graph or request that the format cannot represent.
     directory : bool
-        Whether it is a directory of files; its description.json states units and the like.
+        Whether it is a directory of files.
     sidecar : bool
-        Whether these always stand in a file NAME.json beside it, since the format has no place for them.
+        Whether the description `NAME.json` is always written, since the format has no metadata.
     partial : bool
-        Whether it leaves a constant-current input out (`PlacedNeurons`).
+        Whether it omits a constant input (`PlacedNeurons`).
     simulates : bool
-        Whether a simulator reads it: average poolings then weigh the mean, whatever the graph was made with.
+        Whether a simulator reads it: average poolings have the weight `mean` then.
     input_apart : bool
-        Whether the input's neurons and the others are numbered apart, both from 0.
+        Whether the neurons of the input are numbered separately from the others, both from 0.
     nodes_beside : bool
-        Whether a table of nodes stands in a file of its own beside it (`target.nodes_beside`).
+        Whether a table of nodes is written to a file next to it (`target.nodes_beside`).
     own_options : tuple of str
-        Options that only some formats have, this one among them.
+        Options that only some formats have, including this one.
     stated : callable or None
-        What the description says of this format alone, from graph and request.
+        Returns additional entries of the description from graph and request.
     """
 
     title: str

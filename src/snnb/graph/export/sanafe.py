@@ -90,20 +90,13 @@ def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, thres
 def _write_edges(
     file: BinaryIO, projection: GraphProjection, groups: Tuple[int, int], unit: float, counter: Counter
 ) -> None:
-    """Write a line a synapse; weights are divided by `unit`."""
-    from snnb.graph.export.digits import NUMBER
-    from snnb.graph.export.lines import arrow_lines
-
-    texts = [f"e {groups[0]}.", f"->{groups[1]}.", " weight="]
-    head, arrow, tail = (np.frombuffer(text.encode(), np.uint8) for text in texts)
-    out = np.empty(TEXT_BATCH * (3 * NUMBER + sum(map(len, texts)) + 1), np.uint8)
+    """Write a line for each synapse; weights are divided by `unit`."""
+    first_source, first_target = projection.source.first, projection.target.first
+    line = f"e {groups[0]}.%d->{groups[1]}.%d weight={'%.17g' if unit == 1 else '%r'}\n"
     for batch in projection.edge_batches(TEXT_BATCH):
-        source, target = batch.source - projection.source.first, batch.target - projection.target.first
-        if unit == 1:
-            file.write(out[: arrow_lines(out, source, target, batch.weight, head, arrow, tail)].data)
-        else:  # float64, which the compiled writer does not take; only for the input at another threshold
-            for i, j, weight in zip(source.tolist(), target.tolist(), batch.weight.astype(np.float64) / unit):
-                file.write(f"{texts[0]}{i}{texts[1]}{j}{texts[2]}{float(weight)!r}\n".encode())
+        ends = (batch.source - first_source).tolist(), (batch.target - first_target).tolist()
+        weights = batch.weight.astype(np.float64) / unit + 0.0  # not -0
+        file.write("".join(map(line.__mod__, zip(*ends, weights.tolist()))).encode())
         counter.add(batch.source.size)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.adjacency import out_degrees, ranges, targets
+from snnb.graph.adjacency import out_degrees, targets
+from snnb.graph.edges import ranges
 from snnb.graph.export.request import BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -52,16 +53,10 @@ def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarra
     """
     sources = np.flatnonzero(degree)
     number = degree[sources]
-    begin = np.cumsum(number + 3) - number - 3
-    records, is_target = np.empty(target.size + 3 * sources.size, NUMBER), np.ones(target.size + 3 * sources.size, bool)
-    for place, values in (
-        (begin, number),
-        (begin + 1, sources + first),
-        (begin + 2 + number, rate[sources].astype("<f4").view(NUMBER)),
-    ):
-        records[place], is_target[place] = values, False
-    records[is_target] = target
-    return records
+    end = np.cumsum(number)
+    places = np.stack([end - number, end - number, end], axis=1)
+    inserted = np.stack([number, sources + first, rate[sources].astype("<f4").view(NUMBER)], axis=1)
+    return np.insert(target.astype(NUMBER), places.ravel(), inserted.ravel())
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:

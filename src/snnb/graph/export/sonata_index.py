@@ -13,8 +13,9 @@ import h5py
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.graph.adjacency import in_degrees, out_degrees, ranges
+from snnb.graph.adjacency import in_degrees, out_degrees
 from snnb.graph.adjacency import sources as sources_of
+from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 

@@ -11,10 +11,11 @@ from typing import Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
-from snnb.graph.adjacency import out_degrees, ranges, targets
+from snnb.graph.adjacency import out_degrees, targets, with_heads
+from snnb.graph.counts import LARGEST
+from snnb.graph.edges import ranges
 from snnb.graph.export.nodes import NODES_FILE, write_node_csv
 from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
-from snnb.graph.fields import LARGEST
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.npy import load_archive
@@ -26,8 +27,7 @@ AGAIN = "simulate again with --record-spikes"
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: connections, weights and spike times; see `Format`."""
-    from snnb.graph.export.digits import NUMBER
-    from snnb.graph.export.lines import neighbour_lines, weight_lines
+    from snnb.graph.export.text import integer_rows, weight_rows
 
     path.mkdir()
     placed, exact = PlacedNeurons(graph, request), request.options.exact
@@ -38,10 +38,11 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             projections = placed.from_source(population)
             for start, stop in ranges(out_degrees(projections, population), TEXT_BATCH):
                 indptr, target, weight = targets(projections, start, stop)
-                out = np.empty((target.size + stop - start) * NUMBER, np.uint8)
-                first = population.first + start
-                connections.write(out[: neighbour_lines(out, first, indptr, target, placed.first)].data)
-                weights.write(out[: weight_lines(out, first, indptr, weight, placed.first, exact)].data)
+                node = np.arange(population.first + start, population.first + stop) - placed.first
+                rows = with_heads(indptr, target - placed.first, node[:, None])
+                connections.write(integer_rows(*rows).data)
+                some = np.flatnonzero(np.diff(indptr))
+                weights.write(weight_rows(node[some], np.append(indptr[some], indptr[-1]), weight, exact).data)
                 counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
         for population in placed.populations:
@@ -50,15 +51,14 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndarray:
     """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
-    from snnb.graph.export.digits import NUMBER
-    from snnb.graph.export.lines import number_lines
+    from snnb.graph.export.text import integer_rows
 
     spikes, steps = spikes_of(path, population)
     order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
     times = (spikes[:, 0] * steps + spikes[:, 2])[order]
-    indptr = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
-    out = np.empty((times.size + population.size) * NUMBER, np.uint8)
-    return out[: number_lines(out, first, indptr, times)]
+    begin = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
+    neuron = np.arange(population.size)
+    return integer_rows(begin + np.append(neuron, neuron.size), np.insert(times, begin[:-1], first + neuron))
 
 
 def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
@@ -94,8 +94,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
             f"spinemap writes the spike times of samples of all classes, and this graph is of {graph.class_name} only; "
             "export the graph of all samples"
         )
-    for population in PlacedNeurons(graph, request).populations:
-        spikes_of(_there(request.spike_times), population)
+    _there(request.spike_times)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:

@@ -1,4 +1,4 @@
-"""Write a graph in another program's format: streamed, estimated first, whole or not at all."""
+"""Write a graph in the format of another program, after an estimate of size and time."""
 
 import json
 import shutil
@@ -28,10 +28,11 @@ from snnb.graph.export import (
 )
 from snnb.graph.export.description import describe
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
-from snnb.graph.export.nodes import COLUMNS, write_node_csv
+from snnb.graph.export.nodes import write_node_csv
 from snnb.graph.export.request import Format, PlacedNeurons, Request
 from snnb.graph.export.simulated import Simulated
-from snnb.graph.export.target import DESCRIPTION, beside, check_target, made_beside, nodes_beside
+from snnb.graph.export.target import DESCRIPTION, beside, check_target, nodes_beside
+from snnb.graph.export.target import described as description
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path, flushed_meanwhile
 from snnb.io.files import raise_on_full_disk
@@ -56,7 +57,7 @@ FORMATS: Dict[str, Format] = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an export will take."""
+    """Estimated size and time of an export."""
 
     edges: int
     size_bytes: int
@@ -65,7 +66,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Export:
-    """What an export has written."""
+    """An export that has been written."""
 
     path: Path
     format: str
@@ -76,7 +77,15 @@ class Export:
 
 
 def estimate(graph: SynapseGraph, format: str, options: ExportOptions = DEFAULTS) -> Estimate:
-    """Estimate size and time of an export without writing anything."""
+    """Estimate size and time of an export.
+
+    Parameters
+    ----------
+    graph : SynapseGraph
+    format : str
+        One of `FORMATS`.
+    options : ExportOptions
+    """
     return _estimate(graph, find_format(format), Request(options))
 
 
@@ -97,7 +106,7 @@ def export(
     simulated: Optional[Simulated] = None,
     progress: Progress = silent,
 ) -> Export:
-    """Write the graph in another program's format.
+    """Write the graph in the format of another program.
 
     Parameters
     ----------
@@ -105,34 +114,37 @@ def export(
     format : str
         One of `FORMATS`.
     target : Path
-        File or directory (as the format has it) to write; it appears under this name only when it is complete.
+        File or directory to write; it appears when it is complete.
     options : ExportOptions
     force : bool
         Replace a file, or a directory that an export has made.
     spike_times : Path, optional
         spike_times.npz of the simulation, which spinemap needs.
     origin : mapping, optional
-        Which graph it is, for the description: its stamp and the SHA-256 of its file. Then a format that is a file has
-        a description too, `NAME.json` beside it.
+        Stamp of the graph and SHA-256 of its file, for the description. A format that is a file then has a description
+        `NAME.json`.
     simulated : Simulated, optional
-        The simulation that the spike counts are from, for the description.
+        Simulation of the spike counts, for the description.
     progress : Progress
-        Told of the edges written.
+        Called with the number of edges written.
 
     Raises
     ------
     UsageError
-        For an unknown format, an option that the graph cannot meet, or a target that exists; with `force`, one that is
-        neither a file nor what an export has made.
+        The format is unknown, does not support an option or this graph, or the target exists; with `force`, the target
+        is neither a file nor written by an export.
     ResourceError
-        If the estimated size does not fit on the disk, or a library's need not into memory.
+        The estimated size exceeds the free disk space, or memory is too small.
     """
     described = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
     refuse_foreign_options(format, options)
     sidecar = not described.directory and (described.sidecar or origin is not None)
-    nodes_head = ",".join(COLUMNS) if described.nodes_beside else None
-    check_target(target, FORMATS, force=force, sidecar=sidecar, nodes_head=nodes_head)
+    siblings = [nodes_beside(target), beside(target)]
+    written = [path for path, used in zip(siblings, (described.nodes_beside, sidecar)) if used]
+    check_target(target, written, FORMATS, force=force)
+    own = target.exists() and description(beside(target), FORMATS) is not None
+    outdated = [path for path in siblings if own and path not in written]
     if described.simulates:
         graph = graph.with_pool_weight("mean")
     if described.check is not None:
@@ -141,10 +153,8 @@ def export(
     _refuse_full_disk(expected.size_bytes, format, target)
     stated = describe(graph, format, described, request, origin=origin)
     begin = time.monotonic()
-    others = [nodes_beside(target)] * described.nodes_beside + [beside(target)] * sidecar
-    outdated = [path for path in made_beside(target, FORMATS, ",".join(COLUMNS)) if path not in others]
-    whole = atomic_path(target, force=force, beside=others, outdated=outdated)
-    with whole as temporary, raise_on_full_disk(temporary.parent):
+    atomic = atomic_path(target, force=force, beside=written, outdated=outdated)
+    with atomic as temporary, raise_on_full_disk(temporary.parent):
         _write(graph, described, request, temporary, stated)
         if described.nodes_beside:
             write_node_csv(nodes_beside(temporary), graph.populations)
@@ -156,7 +166,7 @@ def export(
 
 
 def _write(graph: SynapseGraph, described: Format, request: Request, path: Path, stated: Mapping[str, object]) -> None:
-    """Write file or directory; a directory with its description."""
+    """Write a file, or a directory with its description."""
     with flushed_meanwhile(path):
         described.write(graph, path, request)
     if described.directory:
@@ -165,14 +175,14 @@ def _write(graph: SynapseGraph, described: Format, request: Request, path: Path,
 
 
 def find_format(name: str) -> Format:
-    """Return the format of that name; `UsageError` where there is none."""
+    """Return a format by name; raise `UsageError` if it is unknown."""
     if name not in FORMATS:
         raise UsageError(f"format {name!r} is unknown; use one of {', '.join(FORMATS)}")
     return FORMATS[name]
 
 
 def refuse_foreign_options(format: str, options: ExportOptions) -> None:
-    """Refuse what only other formats can do, rather than leave it out in silence."""
+    """Raise `UsageError` for an option that only other formats have."""
     for name in ExportOptions.model_fields:
         having = [other for other, described in FORMATS.items() if name in described.own_options]
         if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):

@@ -1,20 +1,20 @@
-"""Compiled writers of numbers, for the text formats. Importing this module imports numba."""
+"""Compiled writers of numbers as text. Importing this module imports numba."""
 
 import math
-from fractions import Fraction
 from typing import Tuple
 
 import numpy as np
 
 from snnb.core.compiled import compiled
 
-NUMBER = 24  # bytes that the longest number takes, and a sign behind it
+NUMBER = 24  # bytes of the longest number with a sign and a separator
 _POWERS = 10.0 ** np.arange(-60, 61)
 _TEN = 60  # index of 10⁰ in _POWERS
 _HALF_ULPS = np.concatenate([np.full(1, 2.0**-150), 2.0 ** np.arange(-150, 105)])  # by float32's biased exponent
 _NAN, _INF = (np.frombuffer(word, np.uint8).copy() for word in (b"nan", b"inf"))
 _PAIRS = np.frombuffer("".join(f"{n:02d}" for n in range(100)).encode(), np.uint8).copy()
-_EXACT_DIGITS = 17  # enough to tell any double from the next
+_EXACT_DIGITS = 17  # enough to distinguish any two float64
+_LEAST_POWER = -23
 
 
 def _split_power(exponent: int) -> Tuple[float, float, float]:
@@ -22,21 +22,20 @@ def _split_power(exponent: int) -> Tuple[float, float, float]:
 
     The products of a float32, which has 24 bits, with the first two are exact in float64.
     """
-    power = Fraction(10) ** exponent
-    unit = Fraction(2) ** (math.floor(math.log2(power)) - 28)
-    first = (power // unit) * unit
-    unit /= 2**24
-    second = ((power - first) // unit) * unit
-    return float(first), float(second), float(power - first - second)
+    numerator, denominator = (10**exponent, 1) if exponent >= 0 else (1, 10**-exponent)
+    shift = 160 + denominator.bit_length() - numerator.bit_length()
+    scaled = (numerator << max(shift, 0)) // (denominator << max(-shift, 0))
+    first = scaled >> (scaled.bit_length() - 29) << (scaled.bit_length() - 29)
+    second = (scaled - first) >> (scaled.bit_length() - 53) << (scaled.bit_length() - 53)
+    return first / 2**shift, second / 2**shift, (scaled - first - second) / 2**shift
 
 
-_LEAST_POWER = -23
 _SPLIT_POWERS = np.array([_split_power(exponent) for exponent in range(_LEAST_POWER, 63)])
 
 
 @compiled
 def put_bytes(out: np.ndarray, at: int, text: np.ndarray) -> int:
-    """Write bytes; return where the next ones go."""
+    """Write bytes; return the index behind them."""
     part = out[at : at + text.size]
     for i in range(text.size):
         part[i] = text[i]
@@ -45,7 +44,7 @@ def put_bytes(out: np.ndarray, at: int, text: np.ndarray) -> int:
 
 @compiled
 def put_digits(out: np.ndarray, at: int, value: int, digits: int) -> int:
-    """Write an integer with so many digits, zeros in front; return where the next byte goes."""
+    """Write an integer with a number of digits, padded with zeros; return the index behind it."""
     rest = np.uint64(value)
     end = at + digits
     while digits >= 2:
@@ -61,7 +60,7 @@ def put_digits(out: np.ndarray, at: int, value: int, digits: int) -> int:
 
 @compiled
 def put_integer(out: np.ndarray, at: int, value: int) -> int:
-    """Write an integer that is not negative; return where the next byte goes."""
+    """Write an integer that is not negative; return the index behind it."""
     digits, limit = 1, 10
     while digits < 19 and value >= limit:
         digits += 1
@@ -71,11 +70,10 @@ def put_integer(out: np.ndarray, at: int, value: int) -> int:
 
 @compiled
 def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
-    """Write a decimal that reads back as the same float32, with as few digits as that takes (nine at most).
+    """Write the shortest decimal that reads back as the same float32 (nine digits at most).
 
-    The number is scaled to nine digits before the point, in float64, and rounded to fewer digits as long as it stays
-    nearer than half a unit in the last place, with a margin for the rounding of this computation. A product of finite
-    numbers may be too large for float32: it is written as `inf`.
+    The number is scaled to nine digits before the point, in float64, and rounded to fewer digits while the error is
+    below half a unit in the last place, with a margin for the rounding of this computation.
     """
     if value == 0:
         out[at] = 48
@@ -116,10 +114,7 @@ def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
 
 @compiled
 def put_exact(out: np.ndarray, at: int, value: np.float32) -> int:
-    """Write a float32 with the (at most) 17 digits that read back as the same number in float64.
-
-    The number is scaled to 17 digits before the point with an error far below half of the last one.
-    """
+    """Write a float32 with the 17 digits that read back as the same float64, without trailing zeros."""
     if value == 0 or np.isnan(value) or np.isinf(value):
         return put_float32(out, at, value)
     if value < 0:
@@ -150,13 +145,13 @@ def put_exact(out: np.ndarray, at: int, value: np.float32) -> int:
 
 @compiled
 def put_number(out: np.ndarray, at: int, value: np.float32, exact: bool) -> int:
-    """Write a float32: with the digits that read back as the same float64, or as few as give the same float32."""
+    """Write a float32 with the digits that identify it in float64 (`exact`) or in float32."""
     return put_exact(out, at, value) if exact else put_float32(out, at, value)
 
 
 @compiled
 def _put_decimal(out: np.ndarray, at: int, mantissa: int, digits: int, ten: int, least: int) -> int:
-    """Write a number whose first digit stands for 10 ** ten; without an exponent from 10 ** least to 10 ** 8."""
+    """Write a decimal whose first digit has the value 10 ** ten; without exponent from 10 ** least to 10 ** 8."""
     if least <= ten < 0:
         out[at], out[at + 1] = 48, 46
         at += 2
@@ -173,7 +168,7 @@ def _put_decimal(out: np.ndarray, at: int, mantissa: int, digits: int, ten: int,
 
 @compiled
 def _put_point(out: np.ndarray, at: int, mantissa: int, digits: int, before: int) -> int:
-    """Write so many digits with a point behind the first `before`, if that is not the end."""
+    """Write digits with a decimal point behind the first `before`, if others follow."""
     if digits <= before:
         at = put_digits(out, at, mantissa, digits)
         for _ in range(before - digits):
