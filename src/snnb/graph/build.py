@@ -45,7 +45,7 @@ def build_graph(
     counts : Path, optional
         spike_rate_sums.npz of a simulation. Without it the graph has weights only (edge = weight).
     coding : mapping of str to str, optional
-        Coding of populations (`sim_accuracies.json`): `spikes`, `current` or `random`. Default: `current` for the input,
+        Coding of populations (`sim_accuracies.json`): `spikes`, `current` or `random`. Default: `current` for input,
         `spikes` for others.
     of_class : SampleClass, optional
         Class whose spikes are used; `counts` is then a spike_counts_by_class.npz.
