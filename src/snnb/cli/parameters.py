@@ -12,9 +12,10 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperArgument
 from typing_extensions import Annotated, get_args, get_origin
 
-from snnb.core.options import MOST, Flag, Options, default_in_words, flag_of, own_flags, typed
+from snnb.core.options import Flag, Options, default_in_words, flag_of, own_flags, typed
 
 METAVARS = {int: "N", float: "X"}
+LARGEST_SHOWN = 1_000_000  # bounds beyond it are limits of the implementation
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 RUN_DIR, _ARGUMENT, _FORMER = "run_dir", "run", "former_run_dir"
 
@@ -123,10 +124,11 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
 
 
 def _limits(field: FieldInfo) -> str:
-    """Return the bounds of a field as text: `> 0, ≤ 100`."""
+    """Return the bounds of a field as text, `> 0, ≤ 100`; none for a count without a practical limit."""
     metadata = [*field.metadata, *(item for part in get_args(field.annotation) for item in get_args(part))]
     bounds = [(sign, getattr(item, name)) for item in metadata for name, sign in SIGNS.items() if hasattr(item, name)]
-    return ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound < MOST)
+    text = ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound < LARGEST_SHOWN)
+    return "" if text in ("≥ 0", "≥ 1") else text
 
 
 def _plain(annotation: Any) -> Any:
