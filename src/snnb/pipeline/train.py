@@ -56,7 +56,7 @@ class TrainParams(Recipe):
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
     ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
     validation_split: float = Field(
-        default=0.1, gt=0, lt=1, description="Fraction of the training set used for validation instead of training."
+        default=0.1, gt=0, lt=1, description="Fraction of the training set held out for validation."
     )
     steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch; by default all.")
     resume: Optional[bool] = Field(
