@@ -124,10 +124,10 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
 
 
 def _interval(field: FieldInfo) -> str:
-    """Return the interval of a field that has a lower and an upper bound: `(0, 100]`."""
+    """Return the interval of a field that has two bounds and is no fraction: `(0, 100]`."""
     metadata = [*field.metadata, *(item for part in get_args(field.annotation) for item in get_args(part))]
     bounds = {name: getattr(item, name) for item in metadata for name in BRACKETS if hasattr(item, name)}
-    if len(bounds) < 2 or max(bounds.values()) > LARGEST_SHOWN:
+    if len(bounds) < 2 or not 1 < max(bounds.values()) < LARGEST_SHOWN:
         return ""
     low, high = bounds.items()
     return f"{BRACKETS[low[0]]}{low[1]}, {high[1]}{BRACKETS[high[0]]}"
