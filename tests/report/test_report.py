@@ -203,7 +203,7 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
 
 def test_a_simulation_of_before_has_a_page_without_what_was_not_recorded(run, document):
     page = document(write_report(run).read_text())
-    assert "snnb simulate --repair" in page.text("confusion")
+    assert "a new simulation records it" in page.text("confusion")
     assert "snnb map" in page.text("mapping")
 
 
@@ -241,7 +241,7 @@ def test_a_damaged_file_is_named(run):
     (stamp,) = run.records_of("simulate")
     path = run.path / "simulations" / stamp / "spike_rate_sums.npz"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=f"--repair {stamp}"):
+    with pytest.raises(InputError, match=f"snnb remove .* simulations/{stamp}"):
         write_report(run)
     assert not (run.path / "report.html").exists()
 

@@ -12,10 +12,11 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperArgument
 from typing_extensions import Annotated, get_args, get_origin
 
-from snnb.core.options import MOST, Flag, Options, default_in_words, flag_of, own_flags, typed
+from snnb.core.options import Flag, Options, default_in_words, flag_of, own_flags, typed
 
 METAVARS = {int: "N", float: "X"}
-SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+LARGEST_SHOWN = 1_000_000  # bounds beyond it are limits of the implementation
+BRACKETS = {"ge": "[", "gt": "(", "le": "]", "lt": ")"}
 RUN_DIR, _ARGUMENT, _FORMER = "run_dir", "run", "former_run_dir"
 
 
@@ -100,10 +101,10 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     field = kind.model_fields[name]
     wanted: Any = _plain(field.annotation)
     choices, default = get_args(wanted) if get_origin(wanted) is Literal else (), default_in_words(kind, name)
-    limits = _limits(field)
+    interval = _interval(field)
     notes = [
         f"One of {', '.join(choices)}." if choices else "",
-        f"Range: {limits}." if limits else "",
+        f"In {interval}." if interval else "",
         f"Default: {default}." if default else "",
     ]
     words: Dict[str, Any] = {
@@ -122,11 +123,14 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
 
 
-def _limits(field: FieldInfo) -> str:
-    """Return the bounds of a field as text: `> 0, ≤ 100`."""
+def _interval(field: FieldInfo) -> str:
+    """Return the interval of a field that has two bounds and is no fraction: `(0, 100]`."""
     metadata = [*field.metadata, *(item for part in get_args(field.annotation) for item in get_args(part))]
-    bounds = [(sign, getattr(item, name)) for item in metadata for name, sign in SIGNS.items() if hasattr(item, name)]
-    return ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound < MOST)
+    bounds = {name: getattr(item, name) for item in metadata for name in BRACKETS if hasattr(item, name)}
+    if len(bounds) < 2 or not 1 < max(bounds.values()) < LARGEST_SHOWN:
+        return ""
+    low, high = bounds.items()
+    return f"{BRACKETS[low[0]]}{low[1]}, {high[1]}{BRACKETS[high[0]]}"
 
 
 def _plain(annotation: Any) -> Any:

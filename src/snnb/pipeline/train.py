@@ -56,9 +56,9 @@ class TrainParams(Recipe):
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
     ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
     validation_split: float = Field(
-        default=0.1, gt=0, lt=1, description="Fraction of the training set used for validation instead of training."
+        default=0.1, gt=0, lt=1, description="Fraction of the training set held out for validation."
     )
-    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch; by default all.")
+    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch; default: all.")
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
@@ -67,7 +67,7 @@ class TrainParams(Recipe):
     )
     pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="PIXELS")] = Field(
         default=None,
-        description="Pixels that the model in a file expects: caffe, torch, tf, 0-1, 0-255 or mean=0.5,std=0.25; "
+        description="Pixels that a model file takes: caffe, torch, tf, 0-1, 0-255, mean=0.5,std=0.25; "
         "by default 0-1, or what its Rescaling layer takes.",
     )
     figures: Figures = None
