@@ -46,7 +46,7 @@ def test_two_names_that_are_one_place_in_hdf5_are_refused_in_one_line(tmp_path):
     assert not (tmp_path / "net.h5").exists()
 
 
-@pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("trainable", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_model_inside_the_model(trainable, randomise, tmp_path):
     from tensorflow import keras
 
