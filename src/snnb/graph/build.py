@@ -45,8 +45,8 @@ def build_graph(
     counts : Path, optional
         spike_rate_sums.npz of a simulation. Without it the graph has weights only (edge = weight).
     coding : mapping of str to str, optional
-        Coding of populations (`sim_accuracies.json`): `spikes`, `current` or `random`. By default `current` for the input,
-        `spikes` for others.
+        Coding of populations (`sim_accuracies.json`): `spikes`, `current` or `random`. By default `current` for the
+        input and `spikes` for others.
     of_class : SampleClass, optional
         Class whose spikes are used; `counts` is then a spike_counts_by_class.npz.
     pool_weight : {"one", "mean"}
