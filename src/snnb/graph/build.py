@@ -14,7 +14,7 @@ from snnb.graph.classes import SampleClass
 from snnb.graph.counts import Counts, read_counts
 from snnb.graph.populations import POOL_WEIGHTS
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.atomic import atomic_path
+from snnb.io.atomic import written_whole
 from snnb.io.files import sha256_of
 from snnb.io.hdf5 import write_array
 from snnb.network.network import Network, Population
@@ -45,8 +45,8 @@ def build_graph(
     counts : Path, optional
         spike_rate_sums.npz of a simulation. Without it the graph has weights only (edge = weight).
     coding : mapping of str to str, optional
-        Coding of populations (`sim_accuracies.json`): `spikes`, `current` or `random`. Default: `current` for input,
-        `spikes` for others.
+        Coding of populations (`sim_accuracies.json`): `spikes`, `current` or `random`. By default `current` for the
+        input and `spikes` for others.
     of_class : SampleClass, optional
         Class whose spikes are used; `counts` is then a spike_counts_by_class.npz.
     pool_weight : {"one", "mean"}
@@ -77,7 +77,7 @@ def build_graph(
         _refuse_full_disk(target, parsed.stat().st_size + NODE_BYTES * nodes)
         sums = any(len(population.projections) > 1 for population in network.populations)
         version = store.VERSION_WITH_SUMS if sums else store.VERSION
-        with atomic_path(target, force=True) as temporary:
+        with written_whole(target, force=True) as temporary:
             with store.create(temporary) as file:
                 _write_head(file, version, parsed, counts, recorded, pool_weight)
                 _write_populations(file, network, recorded, pool_weight, progress)

@@ -1,4 +1,4 @@
-"""What every export states of itself, in one schema (docs/exports.md): all that a simulator needs beside the edges."""
+"""The description of an export (docs/exports.md): everything that a simulator needs except the edges."""
 
 from dataclasses import asdict
 from typing import Dict, List, Mapping, Optional
@@ -25,12 +25,11 @@ def describe(
     Parameters
     ----------
     graph : SynapseGraph
-        As it is written: with the weights of poolings that the format has.
+        As written, with the pool weight of the format.
     format : str
     described : Format
     request : Request
-        Of a graph of weights only, or where nothing is known of the simulation, a threshold of 1 and reset by
-        subtraction are stated, which the weights are normalised to.
+        Without a simulation, the description has threshold 1 and reset by subtraction.
     origin : mapping, optional
         Stamp of the graph and SHA-256 of its file.
     """
@@ -98,13 +97,13 @@ def _projection(projection: GraphProjection, delay_steps: int) -> Dict[str, obje
 
 
 def weighting_of(projection: GraphProjection) -> str:
-    """Tell what the synapses weigh: `kernel`, `one`, `mean`, or `maximum` where the window's maximum is taken."""
+    """Return the weighting of the synapses: `kernel`, `one`, `mean`, or `maximum` for max pooling."""
     (layer, *others), (connection, *_) = [c.layer for c in projection.connections], projection.connections
     return "maximum" if layer.WEIGHTING == "maximum" and not others else connection.weighting
 
 
 def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
-    """Say when each population begins in a simulator that delays every synapse by a time step or more.
+    """Return the first step of each population in a simulator where every synapse has a delay of at least a step.
 
     There the populations of a network of depth d begin one after the other; with a delay of `first_step` of the target
     less `first_step` of the source, all spikes that meet in a simulator without delays meet there too, also those of
@@ -126,7 +125,7 @@ def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
 
 
 def delay_steps_of(graph: SynapseGraph) -> Dict[GraphProjection, int]:
-    """Return the delay of each projection in such a simulator, in time steps: see `first_steps_of`."""
+    """Return the delay of each projection in such a simulator, in time steps (see `first_steps_of`)."""
     steps = first_steps_of(graph)
     return {
         projection: steps[projection.target.name] - steps[projection.source.name] for projection in graph.projections

@@ -1,4 +1,4 @@
-"""The options of an export, declared once: for the command line, the Python face and the formats that use them."""
+"""The options of an export."""
 
 from typing import Literal, Optional
 
@@ -12,7 +12,7 @@ RateUnit = Literal["step", "hz", "sample"]
 
 
 class ExportOptions(Options):
-    """What is written, and in which units. Each format uses the options that concern it."""
+    """Contents and units of an export. Each format uses the options that apply to it."""
 
     rate_unit: RateUnit = Field(default="step", description="Unit of rates.")
     with_input: bool = Field(

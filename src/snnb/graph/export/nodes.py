@@ -1,4 +1,4 @@
-"""The table of nodes that goes with an export: one numbering in all of them."""
+"""The table of nodes of an export."""
 
 import csv
 from pathlib import Path

@@ -66,9 +66,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def relays_of(graph: SynapseGraph) -> Relays:
-    """Tell the groups of relays: of which population, how many steps late, and the number of the group.
+    """Return the number of each group of relays by population and delay in steps.
 
-    A constant input needs none: its current is there at once, wherever it goes.
+    A constant input needs none, since its current has no delay.
     """
     longest: Dict[str, int] = {}
     for projection, steps in delay_steps_of(graph).items():

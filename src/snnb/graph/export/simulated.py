@@ -1,4 +1,4 @@
-"""What another simulator must know of the simulation whose spikes a graph holds."""
+"""Parameters of a simulation that another simulator needs."""
 
 from dataclasses import dataclass
 from typing import Optional
@@ -6,12 +6,12 @@ from typing import Optional
 
 @dataclass(frozen=True)
 class Simulated:
-    """The simulation whose spikes the graph holds, as far as another simulator must know it.
+    """Parameters of the simulation whose spikes the graph has.
 
     Attributes
     ----------
     threshold : float
-        Membrane potential at which a neuron spikes; also what the spike of a neuron weighs.
+        Threshold of the membrane potential, and amplitude of a spike.
     reset : {"subtraction", "zero"}
     input : {"constant", "poisson"}
     input_rate_hz : float or None
@@ -19,17 +19,17 @@ class Simulated:
     pixel_scale : float or None
         A pixel is value / scale, in float32.
     samples_file : str or None
-        Path in the run of the pictures, float or integer, shape (samples, height, width, channels).
+        Path in the run of the samples, float or integer, shape (samples, height, width, channels).
     samples_sha256 : str or None
     duration : int
         Time steps of a sample.
     recorded_samples : int
-        Samples whose spike times were kept.
+        Number of samples whose spike times were recorded.
     seed : int
     initial_potential : float
-        Membrane potential of neurons with a threshold before the first step, as a share of it.
+        Membrane potential before the first step, as a fraction of the threshold.
     first_sample : int
-        Number in the file of the first picture that is simulated; the others follow it.
+        Index of the first sample.
     """
 
     threshold: float

@@ -59,7 +59,7 @@ def write_indices(
     runs : (int, int)
         The number of ranges: how often the source, and the target, changes from edge to edge, the first included.
     done : callable
-        Told of the edges whose target is indexed.
+        Called with the number of edges whose target is indexed.
     """
     offsets = np.cumsum([0] + [projection.number_of_edges for projection in projections]).tolist()
     kinds = (

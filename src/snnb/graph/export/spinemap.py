@@ -62,7 +62,7 @@ def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndar
 
 
 def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
-    """Read a population's spikes, int64 of shape (spikes, 3): sample, neuron, step; and how many steps a sample has.
+    """Read the spikes of a population, int64 of shape (spikes, 3): sample, neuron, step; and the steps of a sample.
 
     Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.
     """

@@ -15,17 +15,17 @@ def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], defa
     Parameters
     ----------
     values : ndarray of float64
-        What weighs, one a node.
+        A value for each node.
     repeats : ndarray of int64
-        How often each weight stands in the file.
+        Number of occurrences of each weight in the file.
     scale : float or None
-        The scale asked for; None takes the default, or the largest power of two times it whose sum fits.
+        None for the default, halved until the sum fits.
     default : float
 
     Raises
     ------
     UsageError
-        If the weights' sum does not fit 31 bits: with the scale asked for, or with any.
+        The sum of the weights exceeds 31 bits.
     """
     tried = default if scale is None else scale
     while True:
