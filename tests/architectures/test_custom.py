@@ -242,9 +242,9 @@ def test_files_that_are_no_model_are_refused(saved, tmp_path):
     with h5py.File(str(path), "a") as file:
         file.attrs["model_config"] = file.attrs["model_config"].replace(b'"Dense"', b'"Thick"')
     for name, message in [
-        ("weights.h5", "holds no model, at most its weights"),
+        ("weights.h5", "holds weights without a model"),
         ("half.h5", "is not a complete HDF5 file"),
-        ("text.h5", "is not an HDF5 file but a text"),
+        ("text.h5", "is not a complete HDF5 file"),
         ("lambda.h5", r"layer mine \(Lambda\) is not loaded from a file, since it may run code"),
         (path.name, r"layer \w+ \(Thick\) is not loaded from a file"),
     ]:

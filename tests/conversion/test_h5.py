@@ -90,16 +90,6 @@ def test_architecture_that_is_none(value, tmp_path):
     assert "\n" not in str(raised.value)
 
 
-def test_a_model_whose_data_lie_in_another_file(small, save, tmp_path):
-    path = save(small)
-    with h5py.File(path, "r+") as file:
-        del file["model_weights"]
-        file["model_weights"] = h5py.ExternalLink(str(save(small, "other.h5")), "/model_weights")
-    for read in (read_architecture, load_keras):
-        with pytest.raises(InputError, match=r"model_weights is a link to elsewhere.*train it again"):
-            read(path)
-
-
 def test_code_in_a_file_of_a_run_is_not_run(save, tmp_path):
     from tensorflow import keras
 

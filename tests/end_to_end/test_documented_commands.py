@@ -42,10 +42,16 @@ NOT_RUN = {
 
 
 def _lines(text):
-    """Yield the command lines of a page: those of each block without a language that begins with a program's name."""
+    """Yield the command lines of a page: those of each block without a language that begins with a program's name.
+
+    In a block with prompts (`$ `) the other lines are output.
+    """
     for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-        lines = [re.sub(r"^(\$ )?(\.venv/bin/)?", "", line) for line in block.replace("\\\n", "").splitlines()]
-        if language in ("", "bash", "console") and lines[0].split(" ")[0] in PROGRAMS:
+        lines = block.replace("\\\n", "").splitlines()
+        if lines and lines[0].startswith("$ "):
+            lines = [line[2:] for line in lines if line.startswith("$ ")]
+        lines = [re.sub(r"^\.venv/bin/", "", line) for line in lines]
+        if language in ("", "bash", "console") and lines and lines[0].split(" ")[0] in PROGRAMS:
             yield from filter(None, (shlex.join(shlex.split(line, comments=True)) for line in lines))
 
 

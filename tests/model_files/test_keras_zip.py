@@ -124,7 +124,9 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
         "config": "mine",
         "registered_name": "f",
     }
-    refused(archive({CONFIG: json.dumps(config)}), r"layer stem \(Conv2D\): its activation is none, which is not Ker")
+    refused(
+        archive({CONFIG: json.dumps(config)}), r"layer stem \(Conv2D\): its activation is function, which is not Ker"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"class_name": "Functional"}', "\x00\xff"])

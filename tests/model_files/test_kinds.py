@@ -80,5 +80,5 @@ def test_a_keras_archive_called_h5_needs_another_name(recorded, tmp_path):
 
 def test_a_folder_of_another_kind(tmp_path):
     (tmp_path / "net.h5").mkdir()
-    with pytest.raises(InputError, match="is a directory, not a regular file"):
+    with pytest.raises(InputError, match="is not a complete HDF5 file"):
         read_model(tmp_path / "net.h5", len)

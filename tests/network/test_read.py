@@ -114,13 +114,6 @@ def test_a_description_that_is_none(copy, text):
     refused(copy, "write the model again")
 
 
-def test_weights_in_another_file_are_not_read(copy, parsed):
-    with h5py.File(str(copy), "r+") as file:
-        del file["model_weights"]
-        file["model_weights"] = h5py.ExternalLink(str(parsed), "/model_weights")
-    refused(copy, "is a link to elsewhere, which is not followed; write the model again")
-
-
 @pytest.mark.parametrize("value", [np.bytes_(b"text"), np.ones((3, 3), "<i8"), h5py.Empty(np.dtype("f4"))])
 def test_arrays_of_another_type(copy, value):
     with h5py.File(str(copy), "r+") as file:

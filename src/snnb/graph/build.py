@@ -14,7 +14,7 @@ from snnb.graph.classes import SampleClass
 from snnb.graph.counts import Counts, read_counts
 from snnb.graph.populations import POOL_WEIGHTS
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.atomic import written_whole
+from snnb.io.atomic import atomic_path
 from snnb.io.files import sha256_of
 from snnb.io.hdf5 import write_array
 from snnb.network.network import Network, Population
@@ -77,7 +77,7 @@ def build_graph(
         _refuse_full_disk(target, parsed.stat().st_size + NODE_BYTES * nodes)
         sums = any(len(population.projections) > 1 for population in network.populations)
         version = store.VERSION_WITH_SUMS if sums else store.VERSION
-        with written_whole(target, force=True) as temporary:
+        with atomic_path(target, force=True) as temporary:
             with store.create(temporary) as file:
                 _write_head(file, version, parsed, counts, recorded, pool_weight)
                 _write_populations(file, network, recorded, pool_weight, progress)
