@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from click.testing import CliRunner
 
 from snnb.architectures import names
 from snnb.cli.help import EXAMPLES
@@ -36,7 +37,8 @@ def snnb(*arguments, **environment):
 
 @pytest.fixture(scope="module")
 def texts():
-    return {name: snnb(name, "--help") for name in COMMANDS}
+    runner, program = CliRunner(env={"COLUMNS": "100"}), typer.main.get_command(commands)
+    return {name: runner.invoke(program, [name, "--help"], prog_name="snnb").output for name in COMMANDS}
 
 
 def unframed(text):

@@ -174,8 +174,8 @@ def test_unknown_pool_weight(parsed, tmp_path):
         (lambda c: {**c, "dt_ms": 0.0}, "dt_ms is 0.0"),
         (lambda c: {**c, "dt_ms": 1e-300}, "dt_ms is 1e-300"),
         (lambda c: {**c, "input": c["input"].astype("U8")}, "counts of input hold something that is not"),
-        (lambda c: {**c, "input": c["input"].astype(complex)}, "no array of plain numbers"),
-        (lambda c: {**c, "07Dense_4": np.array([1, 2, None, 3])}, "no array of plain numbers"),
+        (lambda c: {**c, "input": c["input"].astype(complex)}, "counts of input hold something that is not"),
+        (lambda c: {**c, "07Dense_4": np.array([1, 2, None, 3])}, "is not a complete npz file"),
         (lambda c: {**c, "07Dense_4": np.full(4, 2**64 - 1, np.uint64)}, "larger than counts can be"),
         (lambda c: {**c, "07Dense_4": np.full(4, 1e300)}, "larger than counts can be"),
         (lambda c: {**c, "07Dense_4": c["07Dense_4"][None]}, "have shape"),
@@ -192,7 +192,7 @@ def test_counts_that_do_not_fit_are_named(model, parsed, tmp_path, alter, messag
 
 def test_counts_that_are_no_npz_file(parsed, tmp_path):
     (tmp_path / "counts.npz").write_bytes(b"PK\x03\x04 broken")
-    with pytest.raises(InputError, match=r"is not a whole npz file .*simulate again"):
+    with pytest.raises(InputError, match=r"is not a complete npz file .*simulate again"):
         build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "counts.npz")
     with pytest.raises(InputError, match="no such file"):
         build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "none.npz")

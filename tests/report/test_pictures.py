@@ -192,7 +192,9 @@ def test_a_core_has_the_same_colours_in_the_report_as_in_mapping_png(graphs):
     mapped = map_network(network, read_hardware("spinemap_5x5")[0], method="sequential")
     raster = np.rint(255 * _layers_raster(mapped, View(0, 0, *mapped.hardware.mesh))).astype(int)
     layers = {population.name: population.size for population in network.populations}
-    root, _ = drawn(mesh(Mapping(Path(), mapped.hardware, mapped.core, mapped.place, mapped.traffic, {}, 0, layers)))
+    held = np.zeros((mapped.hardware.cores, 3), np.int64)
+    opened = Mapping(Path(), mapped.hardware, mapped.core, mapped.place, held, mapped.traffic, {}, 0, layers)
+    root, _ = drawn(mesh(opened))
     cores = list(root.iter(f"{SVG}g"))
     pixels, side = len(raster) // 5, 44
     seen = {}

@@ -113,12 +113,3 @@ def test_arrays_that_do_not_fit_are_refused(branched, tmp_path, layer, name, cha
         del group[f"{name}:0"]
         group[f"{name}:0"] = values
     assert f"layer {layer}" in _refusal(path)
-
-
-def test_weights_in_another_file_are_not_read(branched, tmp_path):
-    path = tmp_path / "altered_parsed.h5"
-    path.write_bytes(branched.parsed.read_bytes())
-    with h5py.File(path, "r+") as file:
-        del file["model_weights"]
-        file["model_weights"] = h5py.ExternalLink(str(branched.parsed), "/model_weights")
-    assert "model_weights is a link to elsewhere" in _refusal(path)

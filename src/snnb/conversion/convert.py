@@ -131,12 +131,8 @@ def convert(
     warnings = [
         *_activity_warnings(activity, parsed, len(x_norm), settings),
         *_model_warnings(trained, parsed, settings),
+        *_rounding_warnings(largest_difference, reference),
     ]
-    if largest_difference > permitted(reference):
-        warnings.append(
-            f"the parsed and the trained model differ by up to {largest_difference:.3g} in float32, by rounding only: "
-            "in float64 they agree"
-        )
     return ConversionResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),
@@ -146,6 +142,15 @@ def convert(
         warnings=warnings,
         parser=parser,
     )
+
+
+def _rounding_warnings(largest_difference: float, reference: np.ndarray) -> List[str]:
+    if largest_difference <= permitted(reference):
+        return []
+    return [
+        f"the parsed and the trained model differ by up to {largest_difference:.3g} in float32, by rounding only: "
+        "in float64 they agree"
+    ]
 
 
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:

@@ -290,11 +290,6 @@ def bias_of(layer: "keras.layers.Layer") -> np.ndarray:
     return np.zeros(layer.output_shape[-1])
 
 
-def is_biased(layer: "keras.layers.Layer") -> bool:
-    """Return whether a layer has a bias, of any value."""
-    return bool(layer.use_bias)
-
-
 def normalisation(layer: "keras.layers.Layer") -> Tuple[np.ndarray, np.ndarray]:
     """Return scale and shift of batch normalisation: float64 `(channels,)` each."""
     mean, variance = (variable.numpy().astype(np.float64) for variable in (layer.moving_mean, layer.moving_variance))

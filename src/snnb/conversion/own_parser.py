@@ -18,7 +18,6 @@ from snnb.conversion.kernel import (
     Kernel,
     NotComposableError,
     bias_of,
-    is_biased,
     kernels_of,
     normalisation,
     padding_before,
@@ -124,7 +123,7 @@ class _Parser:
         current = self._linear(value)
         for kernel in first:
             current = self._followed(current, kernel, np.zeros(kernel.outputs), False, (*shape[:-1], kernel.outputs))
-        current = self._followed(current, last, bias_of(layer), is_biased(layer), shape)
+        current = self._followed(current, last, bias_of(layer), bool(layer.use_bias), shape)
         activation = layer.activation.__name__
         return current if activation == "linear" else self._activated(current, activation, None)
 
