@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-all test-browser test-newest test-torch test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-slow test-all test-browser test-newest test-torch test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -51,11 +51,17 @@ endif
 
 GATE := -n 2 --dist worksteal --hypothesis-profile=gate
 
-test: setup ## the tests, on two cores; what is drawn at random is the same each time
+test: setup ## the fast tests, on two cores; what is drawn at random is the same each time
+	@echo 'about 5 minutes on two idle cores; on a new machine 2 more, to compile loops'
 	$(BIN)/pytest $(GATE)
 
-test-all: setup ## the tests and the slow ones, drawn anew each time
-	$(BIN)/pytest -n 2 --dist worksteal -m "not gpu and not network and not container and not browser"
+SPECIAL := not gpu and not network and not container and not browser and not privileged and not bigmem
+
+test-slow: setup ## the slow tests but those of the largest networks
+	$(BIN)/pytest $(GATE) -m "slow and not large and $(SPECIAL)"
+
+test-all: setup ## the fast tests and all slow ones, drawn anew each time; takes hours
+	$(BIN)/pytest -n 2 --dist worksteal -m "$(SPECIAL)"
 
 test-browser: setup ## the tests that look at pages in headless Chromium
 	$(BIN)/pytest -m browser

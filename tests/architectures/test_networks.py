@@ -175,6 +175,7 @@ def test_specs_of_composed_networks_state_what_their_papers_tables_give():
     assert [(s.neurons, s.synapses) for s in specs] == [densenet((6, 12, 24, 16), 32), mobilenet_v2()]
 
 
+@pytest.mark.large
 @pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGENET)
 def test_spec_states_the_neurons_and_synapses_of_a_large_network(name):

@@ -30,6 +30,7 @@ COMMANDS = typer.main.get_command(commands).commands
 PROGRAMS = ("snnb", "cp", "dask", "docker", "make", "python", "snntoolbox")
 # Of commands that do not name them. Options on the command line win.
 SMALL = {"SNNB_RUN_EPOCHS": "1", "SNNB_RUN_SAMPLES": "12", "SNNB_SWEEP_SAMPLES": "10"}
+FAST = ("README.md", "mapping.md")  # pages whose commands `make test` runs; the gate runs all
 # A program, or a command line, that is not run: why.
 NOT_RUN = {
     "make": "tests/cli/test_readme.py finds its targets",
@@ -145,7 +146,7 @@ AFTER = {"your-own-model.md": _own_models, "models-from-elsewhere.md": _model_fr
 RUN = [name for name, lines in LINES.items() if any(_reason(line) is None for line in lines)]
 
 
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[] if page in FAST else pytest.mark.slow) for page in RUN])
 def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, value in SMALL.items():

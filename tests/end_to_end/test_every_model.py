@@ -12,6 +12,7 @@ MEMORY = 12 * 2**30
 measure = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "model_matrix.py"))["measure"]
 
 
+@pytest.mark.large
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(names(), key=lambda name: find(name).spec.synapses))
 def test_every_model_goes_through_all_stages_at_full_size(name, tmp_path):

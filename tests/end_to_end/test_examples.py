@@ -5,6 +5,8 @@ import sys
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from snnb.pipeline.open_run import open_run
 from snnb.rundir.verification import verify_run
 
@@ -26,6 +28,7 @@ def test_one_network_from_python(tmp_path):
     assert verify_run(run).problems == []
 
 
+@pytest.mark.slow
 def test_build_many_archives_each_and_names_what_fails(tmp_path):
     result = run_example("build_many.py", "archive", "mini_network", "no_such_network", cwd=tmp_path)
     assert result.returncode == 1
@@ -40,6 +43,7 @@ def test_build_many_archives_each_and_names_what_fails(tmp_path):
     assert "is there" in again.stdout
 
 
+@pytest.mark.slow
 def test_a_network_on_cores(tmp_path):
     result = run_example("network_on_cores.py", tmp_path / "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -43,7 +43,10 @@ SLOW = ("resnet50_imagenet", "mobilenet_v2_imagenet")
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NETWORKS]
+    scope="module",
+    params=[
+        pytest.param(name, marks=(pytest.mark.slow, pytest.mark.large) if name in SLOW else ()) for name in NETWORKS
+    ],
 )
 def converted(request, tmp_path_factory):
     """The trained model, its closed form, the parsed file, and pictures."""

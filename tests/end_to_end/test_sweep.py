@@ -99,6 +99,7 @@ def test_the_options_in_force_are_those_of_before_the_sweep(run):
         assert bring_up_to_date(after, "graph", options)[-1].result.directory.name == wanted
 
 
+@pytest.mark.slow
 def test_a_run_without_results_has_those_of_the_first_point(tmp_path):
     run = Run("mini_network", tmp_path / "run")
     swept = run.sweep({"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"])
@@ -124,6 +125,7 @@ def test_an_interrupted_sweep_leaves_the_options_and_goes_on(run):
     assert verify_run(open_run(run.path)).problems == []
 
 
+@pytest.mark.slow
 def test_a_program_sweeps_as_the_command_does(run):
     made = _sweep(run, "percentile=99,99.9", "threshold=0.9")
     said = []
@@ -149,6 +151,7 @@ def small(input_shape, num_classes, units: int = 4):
 """
 
 
+@pytest.mark.slow
 def test_a_model_file_that_has_changed_makes_every_point_anew(tmp_path):
     """Also those of another training than the run's present one."""
     model = tmp_path / "net.py"

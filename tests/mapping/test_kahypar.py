@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 
 from snnb.mapping.kahypar import Hypergraph, partitions
 from tests.mapping.networks import NETWORKS, make_graph
@@ -73,6 +74,7 @@ def test_a_process_ends_when_its_parent_has_ended():
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_runs_once(tmp_path):
     make_graph(NETWORKS["chained"](), tmp_path).close()
     script, marks = tmp_path / "script.py", tmp_path / "marks"

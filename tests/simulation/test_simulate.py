@@ -88,7 +88,11 @@ def test_the_ini_file_is_the_network_that_was_simulated(trained, tmp_path):
 
 @pytest.mark.parametrize(
     ("engine", "source"),
-    [("tensorflow", "poisson"), ("event", "poisson"), pytest.param("event", "constant", marks=pytest.mark.slow)],
+    [
+        pytest.param("tensorflow", "poisson", marks=pytest.mark.slow),
+        ("event", "poisson"),
+        pytest.param("event", "constant", marks=pytest.mark.slow),
+    ],
 )
 def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_path, engine, source, monkeypatch):
     settings = SETTINGS.changed(engine=engine, input=source, record_spikes=17)
