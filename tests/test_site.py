@@ -44,7 +44,7 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tm
     loaded = [tag for text in pages.values() for tag in re.findall(r"<(?:link|script|img|iframe)\b[^>]*>", text)]
     assert len(loaded) > 100
     assert [tag for tag in loaded if re.search(r"(?:href|src)=[\"']?(?:https?:)?//", tag)] == []
-    assert "synapse graph" in pages["index.html"]
+    assert "every synapse of a spiking network" in pages["index.html"]
     for name in set(snnb.__all__) - {"__version__"}:
         thing = getattr(snnb, name)
         members = [f".{m}" for m in vars(thing) if not m.startswith("_")] if inspect.isclass(thing) else []

@@ -55,7 +55,7 @@ def work():
         np.ones(50_000, np.int64), np.arange(0, 800_001, 4), random.integers(0, 50_000, 800_000).astype(np.int32),
         np.ones(200_000, np.int64), 100)
     np.savez(folder / kahypar.GRAPH, **graph._asdict())
-    child = kahypar._begin(folder, 0, kahypar.Job(1000, 0))
+    child = kahypar._start(folder, 0, (1000, 0))
     print("ready", flush=True)
     child.wait()
 """

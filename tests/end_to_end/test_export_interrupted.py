@@ -112,7 +112,7 @@ def test_killed_between_its_renames_it_leaves_no_old_description_of_a_new_file(r
     described, new = tmp_path / "net.json", (tmp_path / "net").read_bytes() != old
     if described.exists():
         assert ("per second" in json.loads(described.read_text())["rate_unit"]) == new
-    assert described.exists() == (renames == 3)
+    assert described.exists() == (renames >= 2)
     assert export("csv", "--force") == 0
     assert (tmp_path / "net").read_bytes() == old
     assert {path.name for path in tmp_path.glob("*net*")} == {"net", "net.json", "net.nodes.csv"}

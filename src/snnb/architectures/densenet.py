@@ -85,7 +85,7 @@ def _convolution(x: "Tensor", filters: int, size: int, name: str, stride: int = 
     from tensorflow.keras.layers import Conv2D
 
     # With stride 2 the input is padded beforehand, as in Keras: 3 on each side, where `same` pads 2 and 3.
-    padding = "same" if stride == 1 else "valid"
+    padding = "same" if stride == 1 and size > 1 else "valid"
     return Conv2D(filters, size, strides=stride, padding=padding, use_bias=False, name=name)(x)
 
 

@@ -140,8 +140,8 @@ def export(
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
     refuse_foreign_options(format, options)
     sidecar = not described.directory and (described.sidecar or origin is not None)
-    siblings = [nodes_beside(target), beside(target)]
-    written = [path for path, used in zip(siblings, (described.nodes_beside, sidecar)) if used]
+    siblings = [beside(target), nodes_beside(target)]  # the description first: it lets `--force` replace the rest
+    written = [path for path, used in zip(siblings, (sidecar, described.nodes_beside)) if used]
     check_target(target, written, FORMATS, force=force)
     own = target.exists() and description(beside(target), FORMATS) is not None
     outdated = [path for path in siblings if own and path not in written]
