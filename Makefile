@@ -57,8 +57,8 @@ test: setup ## the fast tests, on two cores; what is drawn at random is the same
 
 SPECIAL := not gpu and not network and not container and not browser and not privileged and not bigmem
 
-test-slow: setup ## the slow tests but those of the largest networks
-	$(BIN)/pytest $(GATE) -m "slow and not large and $(SPECIAL)"
+test-slow: setup ## the slow tests but those of the largest networks; TESTS="tests/pipeline" selects some
+	$(BIN)/pytest $(GATE) -m "slow and not large and $(SPECIAL)" $(TESTS)
 
 test-all: setup ## the fast tests and all slow ones, drawn anew each time; takes hours
 	$(BIN)/pytest -n 2 --dist worksteal -m "$(SPECIAL)"

@@ -30,7 +30,7 @@ COMMANDS = typer.main.get_command(commands).commands
 PROGRAMS = ("snnb", "cp", "dask", "docker", "make", "python", "snntoolbox")
 # Of commands that do not name them. Options on the command line win.
 SMALL = {"SNNB_RUN_EPOCHS": "1", "SNNB_RUN_SAMPLES": "12", "SNNB_SWEEP_SAMPLES": "10"}
-FAST = ("README.md", "mapping.md")  # pages whose commands `make test` runs; the gate runs all
+FAST = ("README.md", "mapping.md")  # pages that `make test` runs; the gate runs all
 # A program, or a command line, that is not run: why.
 NOT_RUN = {
     "make": "tests/cli/test_readme.py finds its targets",
