@@ -1,9 +1,8 @@
 """Read HDF5 files with errors of one line, and write them so that equal data give equal bytes."""
 
-import math
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, Mapping
+from typing import Iterator, Mapping
 
 import h5py
 import numpy as np
@@ -93,15 +92,6 @@ def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> JsonV
     if not isinstance(value, str):
         raise InputError(f"{path}: the attribute {name} is not text; {remedy}")
     return parse_json(value, f"{path}: the attribute {name}", remedy)
-
-
-def numbers_stored(group: h5py.Group) -> int:
-    """Return the number of elements of all arrays below a group."""
-    sizes: List[int] = []
-    group.visititems(
-        lambda _, item: sizes.append(math.prod(item.shape or (0,))) if isinstance(item, h5py.Dataset) else None
-    )
-    return sum(sizes)
 
 
 def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:

@@ -5,10 +5,8 @@ TensorFlow, and names of functions are looked up in its modules. So a file may n
 are listed here.
 """
 
-import copy
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, Tuple
 
 from snnb.core.errors import InputError, out_of_memory
 from snnb.io.hdf5 import json_attribute, reading
@@ -151,28 +149,3 @@ def _faults_of_values(value: JsonValue, key: str = "") -> Iterator[str]:
             yield from _faults_of_values(inner, key)
     elif names is not None and value is not None and not (isinstance(value, str) and value in names):
         yield f"its {key} is {str(value)[:100]}, which is not Keras's own"
-
-
-def size_up(architecture: JsonValue) -> Tuple[int, Tuple[Optional[int], ...]]:
-    """Return the number of weights of a model and the shape of its output, without allocating memory for weights.
-
-    Parameters
-    ----------
-    architecture : dict
-        A description that `check_layers` has accepted.
-
-    Returns
-    -------
-    weights : int
-        Number of weights.
-    shape : tuple of int or None
-        Shape of the output, with the batch axis.
-    """
-    import tensorflow as tf
-    from tensorflow import keras
-    from tensorflow.python.util import deprecation
-
-    with tf.Graph().as_default(), deprecation.silence():  # Keras uses deprecated functions there
-        model = keras.models.model_from_config(copy.deepcopy(architecture))
-        needed = sum(math.prod(int(length) for length in weight.shape) for weight in model.weights)
-        return needed, model.output_shape
