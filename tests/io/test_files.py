@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from snnb.core.errors import UsageError
 from snnb.io.atomic import atomic_path
 from snnb.io.files import files_below, listing_of, remove, write_text_atomically
 
@@ -167,3 +168,20 @@ def test_a_folder_in_place_of_a_file_beside_is_left_alone(tmp_path, there):
     assert target.exists() == there
     assert not there or target.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net"] * there + ["net.json"]
+
+
+def test_killed_between_its_renames_the_directory_that_it_replaces_is_restored(tmp_path):
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").touch()
+    child = os.fork()
+    if child == 0:
+        rename = Path.replace
+        Path.replace = lambda self, place: (rename(self, place), os._exit(137))  # after the first
+        with atomic_path(target, force=True) as temporary:
+            temporary.mkdir()
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 137
+    assert not target.exists()
+    with pytest.raises(UsageError, match="out exists"), atomic_path(target, force=False):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]

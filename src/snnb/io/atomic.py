@@ -9,6 +9,8 @@ from typing import Iterator, List, Sequence
 from snnb.core.errors import UsageError
 from snnb.io.files import partial_of, remove, sync_directory, sync_tree
 
+REPLACED = ".replaced"  # in the temporary directory, what was at the target
+
 
 @contextmanager
 def atomic_path(
@@ -16,8 +18,8 @@ def atomic_path(
 ) -> Iterator[Path]:
     """Yield a temporary path for a file or directory that is renamed to `target` on success.
 
-    The temporary path lies in a hidden directory next to `target`. A killed process leaves that directory; the next
-    one that writes `target` removes it.
+    The temporary path lies in a hidden directory next to `target`. A killed process leaves that directory;
+    `discard_partial` removes it, and so does the next process that writes `target`.
 
     Parameters
     ----------
@@ -35,11 +37,11 @@ def atomic_path(
     UsageError
         `target` exists and `force` is false, or its directory does not exist.
     """
+    discard_partial(target)
     for path in (target, *beside):
         refuse_existing(path, force=force)
     scratch = partial_of(target)
-    temporary, replaced = scratch / target.name, scratch / ".replaced"
-    remove(scratch)
+    temporary = scratch / target.name
     scratch.mkdir(mode=0o700)
     try:
         yield temporary
@@ -47,14 +49,21 @@ def atomic_path(
         for path in (*beside, *outdated):  # first, so that no old description is ever next to a new file
             path.unlink(missing_ok=True)
         if os.path.lexists(target) and (temporary.is_dir() or target.is_dir()):
-            target.replace(replaced)  # rename(2) replaces no directory by a file, nor one that is not empty
+            target.replace(scratch / REPLACED)  # rename(2) replaces no directory by a file, nor one that is not empty
         for path in (target, *beside):
             temporary.with_name(path.name).replace(path)
         sync_directory(target.parent)
     finally:
-        if replaced.exists() and not target.exists():
-            replaced.replace(target)
-        remove(scratch)
+        discard_partial(target)
+
+
+def discard_partial(target: Path) -> None:
+    """Remove what an unfinished write of `target` has left, and restore the directory that it was replacing."""
+    scratch = partial_of(target)
+    replaced = scratch / REPLACED
+    if not scratch.is_symlink() and replaced.exists() and not os.path.lexists(target):
+        replaced.replace(target)
+    remove(scratch)
 
 
 @contextmanager
