@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 import warnings
 from collections import deque
@@ -113,13 +114,18 @@ def results(
 
 def _result(client: "Client", future: "Future") -> Any:
     from distributed import CancelledError, KilledWorker
+    from distributed.comm.core import CommClosedError
 
     try:
         while True:
             try:
                 return future.result(timeout=WORKER_SECONDS)
+            except CommClosedError:
+                # The scheduler closes the connection if a worker terminates while its result is fetched. If the
+                # scheduler has terminated, the future is cancelled.
+                time.sleep(0.1)
             except TIMEOUTS:
-                if future.done():  # raised by the call
+                if future.status == "error":  # raised by the call
                     raise
                 if not client.ncores():
                     raise ResourceError("no workers are left; start workers and repeat the command") from None
