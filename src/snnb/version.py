@@ -1,3 +1,3 @@
-"""The version of this package, in a file of its own that imports nothing."""
+"""Version of the package; this module imports nothing."""
 
 __version__ = "0.1.0"

@@ -58,7 +58,7 @@ def _common(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Options of the command beside those of `ExportOptions`."""
+    """Options of the command in addition to those of `ExportOptions`."""
 
 
 def _export(

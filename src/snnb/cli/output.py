@@ -115,17 +115,17 @@ def terminal_bar(label: str, time_left: bool = True) -> Iterator[Progress]:
         def render(self, task: Task) -> Text:
             return Text(printable(str(task.fields["note"])), no_wrap=True, overflow="ellipsis")
 
-    def whole(min_width: Optional[int] = None) -> Column:
+    def unwrapped(min_width: Optional[int] = None) -> Column:
         return Column(no_wrap=True, min_width=min_width)
 
     console = Console(stderr=True)
     roomy = console.width >= 110
     columns = (
-        TextColumn("{task.description}", table_column=whole(8)),
-        BarColumn(bar_width=40 if roomy else 8, table_column=whole()),
-        MofNCompleteColumn(table_column=whole()),
-        TextColumn("{task.fields[pace]}", table_column=whole(8)),
-        *([TimeElapsedColumn(table_column=whole())] if roomy else []),
+        TextColumn("{task.description}", table_column=unwrapped(8)),
+        BarColumn(bar_width=40 if roomy else 8, table_column=unwrapped()),
+        MofNCompleteColumn(table_column=unwrapped()),
+        TextColumn("{task.fields[pace]}", table_column=unwrapped(8)),
+        *([TimeElapsedColumn(table_column=unwrapped())] if roomy else []),
         Note(),
     )
     with Bars(*columns, console=console, transient=True) as bars:

@@ -61,7 +61,7 @@ def _common(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Options of the command beside those of the stages."""
+    """Options of the command in addition to those of the stages."""
 
 
 _own, _names = options_of(STAGES_BEFORE)

@@ -1,1 +1,1 @@
-"""What a person looks at: one page a run, and simulations beside each other. No TensorFlow."""
+"""The HTML page of a run and its figures, and figures that compare simulations. No TensorFlow."""

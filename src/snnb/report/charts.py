@@ -163,10 +163,10 @@ def matrix(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> Marku
         column = guess if guess >= 0 else classes
         x, y, share = left + column * side, 24 + true * side, count / most
         hue = HUES[0] if true == guess else HUES[1]
-        said = escape(printable(f"{names[true]} taken for {names[guess] if guess >= 0 else 'none'}: {count}"))
+        title = escape(printable(f"{names[true]} taken for {names[guess] if guess >= 0 else 'none'}: {count}"))
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell:.1f}" height="{cell:.1f}" fill="{hue}" '
-            f'fill-opacity="{0.12 + 0.88 * share:.2f}"><title>{said}</title></rect>'
+            f'fill-opacity="{0.12 + 0.88 * share:.2f}"><title>{title}</title></rect>'
         )
         if side >= 20:
             light = "#fff" if share > 0.5 else INK

@@ -78,10 +78,10 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
         else:
             line = f"M{out[0]:.1f} {out[1]:.1f}L{into[0]:.1f} {into[1] - 6:.1f}"
             tip = f"M{into[0] - 5:.1f} {into[1] - 7:.1f}h10l-5 7z"
-        said = escape(printable(f"{boxes[arrow.source].name} → {boxes[arrow.target].name}: {arrow.words}"))
+        title = escape(printable(f"{boxes[arrow.source].name} → {boxes[arrow.target].name}: {arrow.words}"))
         parts.append(
             f'<g><path d="{line}" fill="none" stroke="{colour}" stroke-opacity=".6" stroke-width="{width:.1f}"/>'
-            f'<path d="{tip}" fill="{colour}"/><title>{said}</title></g>'
+            f'<path d="{tip}" fill="{colour}"/><title>{title}</title></g>'
         )
     for number, box in enumerate(boxes):
         parts += _box(left[number], top[number], box)
@@ -113,10 +113,10 @@ def _round(left: Dict[int, float], top: List[float], arrow: Arrow, edge: float, 
 def _box(x: float, y: float, box: Box) -> List[str]:
     name = printable(box.name)
     shown = name if len(name) <= LONGEST else f"{name[:12]}…{name[13 - LONGEST :]}"
-    said = escape(printable(f"{box.name}: {box.words}"))
+    title = escape(printable(f"{box.name}: {box.words}"))
     colour = 0.06 + 0.5 * min(1.0, max(0.0, box.share))
     return [
-        f'<g><title>{said}</title><rect x="{x:.1f}" y="{y:.1f}" width="{BOX:.0f}" height="{TALL:.0f}" rx="5" '
+        f'<g><title>{title}</title><rect x="{x:.1f}" y="{y:.1f}" width="{BOX:.0f}" height="{TALL:.0f}" rx="5" '
         f'fill="#fff" stroke="{INK}"/><rect x="{x + 1:.1f}" y="{y + 1:.1f}" width="{BOX - 2:.0f}" '
         f'height="{TALL - 2:.0f}" rx="4" fill="#2364aa" fill-opacity="{colour:.2f}"/>',
         text(x + BOX / 2, y + 14, shown, anchor="middle"),

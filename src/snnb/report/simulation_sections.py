@@ -12,7 +12,7 @@ WORST = 10  # confusions that are listed
 
 
 def accuracy_section(by_step: Sequence[float], analogue: float, label: str, words: List[str]) -> Section:
-    """Return the accuracy, or mean squared error, after each step beside the analogue network's.
+    """Return the accuracy, or mean squared error, after each step and that of the analogue network.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def activations_section(
     for name, correlation in found.items():
         x, y = activations[name].ravel(), rates[name].ravel()
         most = _round_up(max(1e-9, float(np.max(x, initial=0)), float(np.max(y, initial=0))))
-        said = "no correlation: one of them is constant" if correlation is None else f"correlation {correlation:.4f}"
-        small.append(Figure(small_points(x, y, most, name), said))
+        caption = "no correlation: one of them is constant" if correlation is None else f"correlation {correlation:.4f}"
+        small.append(Figure(small_points(x, y, most, name), caption))
     return Section("activations", "Activation and rate", words, small=small)
 
 

@@ -24,8 +24,8 @@ def training_section(
     parameters : mapping
         Its parameters.
     """
-    said = [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in metrics.items() if value is not None]
-    words = ["; ".join(said) + "."] if said else []
+    summary = [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in metrics.items() if value is not None]
+    words = ["; ".join(summary) + "."] if summary else []
     epochs = history.get("epoch", [])
     if len(epochs) < 1:
         words.append("There is no history: the network was trained elsewhere.")

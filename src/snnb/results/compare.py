@@ -81,7 +81,7 @@ class MappingCost:
 
 @dataclass(frozen=True)
 class Compared:
-    """A simulation beside others.
+    """A simulation that is compared with others.
 
     Attributes
     ----------
@@ -168,9 +168,9 @@ def compare(places: Sequence[str]) -> List[Compared]:
             raise UsageError(f"{place}: no such simulation; there are: {', '.join(records)}")
         for name in records if stamp is None else [stamp]:
             found.setdefault((path.resolve(), name), (run, records[name]))
-    told = differing([parameters_of(run, record) for run, record in found.values()])
+    differences = differing([parameters_of(run, record) for run, record in found.values()])
     compared = [compared_one(run, name, record) for (_, name), (run, record) in found.items()]
-    return [replace(one, differs=differs) for one, differs in zip(compared, told)]
+    return [replace(one, differs=differs) for one, differs in zip(compared, differences)]
 
 
 def split_place(text: str) -> Tuple[Path, Optional[str]]:

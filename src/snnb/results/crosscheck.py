@@ -94,11 +94,15 @@ def crosscheck(
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
     if recorded_class(run, stamp) is not None:
-        whole = simulation_of(run, stamp)
-        there = f"give --graph {whole}"
+        simulation = simulation_of(run, stamp)
+        there = f"give --graph {simulation}"
         raise UsageError(
             f"graph {stamp} has the spikes of class {recorded_class(run, stamp)} only, and all samples are compared; "
-            + (there if whole in run.records_of("graph") else f"run `snnb graph --run-dir {run.path}`, then {there}")
+            + (
+                there
+                if simulation in run.records_of("graph")
+                else f"run `snnb graph --run-dir {run.path}`, then {there}"
+            )
         )
     path = run.path / graph_file(run, stamp)
     build = _builder(simulator)

@@ -50,14 +50,14 @@ def simulation_part(run: RunDirectory, found: Simulation, progress: Progress) ->
         figures.append((f"{side.upper()} {kind.replace('_', ' ')}", shown))
     figures.append(("synaptic operations per sample", f"{float(stated['synaptic_operations_per_sample']):,.0f}"))
     label = kind.replace("_", " ")
-    said = [f"{'; '.join(words)}; {params.samples:,} samples of {params.duration:,} ms, input {params.input}."]
+    summary = [f"{'; '.join(words)}; {params.samples:,} samples of {params.duration:,} ms, input {params.input}."]
     names = [str(name) for name in stated.get("class_counts", {})]
     activations, about = _activations(run, found, progress)
     drawn = [str(name) for name, coding in stated.get("coding", {}).items() if coding == "random"]
     if drawn and activations:
         about.append(f"The spikes of {', '.join(drawn)}, a softmax layer, are drawn at random.")
     sections = [
-        accuracy_section(by_step(stated), float(metrics.get(f"ann_{kind}") or 0.0), label, said),
+        accuracy_section(by_step(stated), float(metrics.get(f"ann_{kind}") or 0.0), label, summary),
         *([confusion_section(_cells(stated, len(names)), names, found.stamp)] if classifies else []),
         rates_section(rates),
         activations_section(rates, activations, about),

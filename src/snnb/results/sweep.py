@@ -121,8 +121,8 @@ def sweep(
         for turn, number in enumerate(in_order_of_stages(points, axes), 1):
             point = points[number]
             stamp = simulation_of(run, point)
-            told = f"sweep: {turn} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
-            say(told + (f": there, {stamp}" if stamp is not None else ""))
+            message = f"sweep: {turn} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
+            say(message + (f": there, {stamp}" if stamp is not None else ""))
             ran = stamp is None
             if stamp is None:
                 stamp = simulate_point(run, point, stack, say=_news(say, UP_TO_DATE, OTHER_VERSIONS), bar=bar)

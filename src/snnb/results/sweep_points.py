@@ -92,7 +92,7 @@ def _copy_results(run: RunDirectory, scratch: RunDirectory, point: Point, asked:
 
 
 def _all_options(run: RunDirectory, point: Point, asked: Asked) -> Dict[str, Dict[str, object]]:
-    """Return every option of a point, since the scratch run has recorded those of another one."""
+    """Return every option of a point, since the scratch run has recorded those of another point."""
     given = {name: {**point.given.get(name, {}), **params.model_dump()} for name, params in asked.items()}
     given["train"].setdefault("figures", figure_format(None, run.record_of("train"), "training_plot"))
     return given

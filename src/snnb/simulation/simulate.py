@@ -212,7 +212,7 @@ def _input_warnings(settings: SimulationSettings) -> List[str]:
 
 
 def _lines(values: Dict[str, Any], engine: str) -> List[str]:
-    """For the log: what a person keeps beside a figure."""
+    """Return the lines of the log."""
     lines = [f"engine: {engine} ({values['engine_reason']})"]
     for key in METRICS:
         if values.get(key) is not None:

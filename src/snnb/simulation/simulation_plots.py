@@ -1,4 +1,4 @@
-"""Pictures beside the numbers: quality by time step, firing rates, and the spikes of one sample."""
+"""Figures of a simulation: quality by time step, firing rates, and the spikes of one sample."""
 
 from pathlib import Path
 from typing import Dict, List, Sequence
