@@ -82,7 +82,7 @@ def main():
     x /= max(1.0, float(x.max()))
     y = np.zeros(asked.samples, np.int64)
     settings = SimulationSettings(engine="event", samples=asked.samples, duration=asked.duration)
-    job = Job(parsed, network, settings, "event", 1.0, True, 1.0)
+    job = Job(parsed, network, network, settings, "event", 1.0, True, 1.0)
     run_job(replace(job, settings=settings.changed(samples=2)), x, y)  # compiles the loops, or loads them
     found = {"1 worker, 1 thread": [], "2 workers, 1 thread each": [], "no cluster, 2 threads": []}
     for _ in range(asked.rounds):

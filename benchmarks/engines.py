@@ -58,7 +58,7 @@ def compare(parsed: Path, x: np.ndarray, steps: int) -> str:
     """
     network, settings = read_network(parsed), SimulationSettings(samples=len(x), duration=steps)
     engines = (EventEngine(network, settings), TensorFlowEngine(network, settings))
-    one, two = (engine.simulate(x, 0, lambda spikes: None).counts for engine in engines)
+    one, two = (engine.simulate(x, 0, lambda *_: None).counts for engine in engines)
     differences = [np.abs(one[name].astype(int) - two[name].astype(int)).ravel() for name in list(one)[:-1]]
     shares = [(difference > 0).mean() for difference in differences]
     together = np.concatenate(differences)

@@ -14,13 +14,13 @@ from typing import Dict, Sequence
 import numba
 import numpy as np
 
+from snnb.conversion.batch import batch_of
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.arrays import aligned
 from snnb.simulation.engines.event.compiled_network import Work
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.event.row_loops import add_run
 from snnb.simulation.engines.event.spike_bits import number_of
-from snnb.simulation.engines.tensorflow.batch import batch_of
 from snnb.simulation.simulation_settings import SimulationSettings
 
 BLOCKS = (16, 128, 1024)  # KiB
@@ -40,7 +40,7 @@ def main() -> None:
     x = np.asarray(pictures, np.float32) / np.float32(255 if pictures.dtype == np.uint8 else 1)
     settings = SimulationSettings(samples=len(x), duration=given.duration)
     engine = EventEngine(network, settings, threads=1)
-    engine.simulate(x[:2], 0, lambda spikes: None)  # compiles
+    engine.simulate(x[:2], 0, lambda *_: None)  # compiles
     seconds: Dict[str, float] = Counter()
     spikes: Dict[str, int] = Counter()
     for name, work in engine._prepared.work.items():
@@ -48,7 +48,7 @@ def main() -> None:
     began = time.process_time()
     block = batch_of(network)
     for first in range(0, len(x), block):
-        engine.simulate(x[first : first + block], first, lambda spikes: None)
+        engine.simulate(x[first : first + block], first, lambda *_: None)
     whole = time.process_time() - began
     for population in network.populations:
         if population.name not in seconds:

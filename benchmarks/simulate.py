@@ -230,11 +230,11 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     else:
         from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine as Engine
     engine = Engine(network, settings)
-    block = Job(folder / PARSED, network, settings, name, 1.0, True, 1.0).block(1, processors())
+    block = Job(folder / PARSED, network, network, settings, name, 1.0, True, 1.0).block(1, processors())
 
     def run() -> Iterator[Dict[str, np.ndarray]]:
         for first in range(0, len(x), block):
-            yield engine.simulate(x[first : first + block], first, lambda spikes: None).counts
+            yield engine.simulate(x[first : first + block], first, lambda *_: None).counts
 
     return run
 

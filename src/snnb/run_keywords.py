@@ -52,6 +52,10 @@ class ParseKeywords(TypedDict, total=False):
     exact_clip: bool
     parser: Literal["auto", "toolbox", "own"]
     batch_size: int
+    calibrate: Optional[int]
+    calibration_samples: int
+    firing: Literal["separated", "free"]
+    starts: Literal["half", "zero"]
 
 
 class SimulateKeywords(TypedDict, total=False):
@@ -70,6 +74,7 @@ class SimulateKeywords(TypedDict, total=False):
     initial_potential: float
     workers: int
     scheduler: Optional[str]
+    output: Literal["auto", "softmax", "spikes", "membrane"]
     record_spikes: int
     by: Literal["all", "class"]
     bins: int

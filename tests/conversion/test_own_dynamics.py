@@ -87,7 +87,7 @@ def test_counts_of_both_engines_and_of_the_graph_alone(seed, tmp_path):
     network = read_network(path)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
     engines = (EventEngine(network, settings), TensorFlowEngine(network, settings))
-    event, tensorflow = (engine.simulate(x, 0, lambda spikes: None).counts for engine in engines)
+    event, tensorflow = (engine.simulate(x, 0, lambda *_: None).counts for engine in engines)
     with build_graph(path, tmp_path / "net_graph.h5") as graph:
         alone = step_by_graph(graph, x, STEPS)
     assert set(alone) == set(event) == {population.name for population in network.populations}

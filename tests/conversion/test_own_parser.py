@@ -5,6 +5,7 @@ import pytest
 from tensorflow import keras
 
 from snnb.architectures import find, names
+from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import to_parsed
@@ -16,7 +17,6 @@ from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 
@@ -224,7 +224,7 @@ def test_rates_of_a_residual_block_approach_its_activations(clip, tmp_path):
     gain = sum(np.abs(projection.weights()).sum(axis=(0, 1, 2)).max() for projection in block.projections)
     for steps in (50, 400):
         settings_ = SimulationSettings(samples=2, duration=steps)
-        counts = EventEngine(network, settings_).simulate(x, 0, lambda spikes: None).counts[block.name]
+        counts = EventEngine(network, settings_).simulate(x, 0, lambda *_: None).counts[block.name]
         assert np.abs(counts / steps - activations).max() <= (1 + gain) / steps + 1e-5
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tensorflow import keras
 
+from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
@@ -12,7 +13,6 @@ from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
@@ -53,7 +53,7 @@ def test_the_softmax_of_means_is_exact_and_simulated(end, randomise, tmp_path):
     # Normalised: the softmax must still see the trained network's own means, not what they are divided by.
     np.testing.assert_allclose(AnalogueNetwork(network).outputs(x), model.predict(x), atol=1e-5)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
-    one, two = (engine(network, settings).simulate(x[:SAMPLES], 0, lambda spikes: None) for engine in ENGINES)
+    one, two = (engine(network, settings).simulate(x[:SAMPLES], 0, lambda *_: None) for engine in ENGINES)
     for name, counts in one.counts.items():
         np.testing.assert_array_equal(counts, two.counts[name], err_msg=name)
     *_, means, _ = one.counts

@@ -5,13 +5,13 @@ import pytest
 from tensorflow.keras.layers import BatchNormalization
 
 from snnb.architectures import find
+from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import save_keras
 from snnb.graph.build import build_graph
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.architectures.test_networks import count, densenet, mobilenet_v2
@@ -77,7 +77,7 @@ def test_both_engines_count_the_same_spikes(converted):
     _, _, parsed, x = converted
     network, settings = read_network(parsed), SimulationSettings(samples=SAMPLES, duration=STEPS)
     engines = (TensorFlowEngine(network, settings), EventEngine(network, settings))
-    one, two = (engine.simulate(x[:SAMPLES], 0, lambda spikes: None).counts for engine in engines)
+    one, two = (engine.simulate(x[:SAMPLES], 0, lambda *_: None).counts for engine in engines)
     *_, before_last, _ = one
     assert one[before_last].any()
     differences = np.concatenate([np.abs(one[name].astype(int) - two[name]).ravel() for name in one])

@@ -107,7 +107,7 @@ def test_both_engines_count_the_same_spikes(run):
     network = read_network(parsed)
     x = np.load(directory / "dataset" / "x_norm.npz")["arr_0"][:SAMPLES].astype(np.float32)
     settings = SimulationSettings(samples=SAMPLES, duration=60)
-    one, two = (e(network, settings).simulate(x, 0, lambda spikes: None) for e in (TensorFlowEngine, EventEngine))
+    one, two = (e(network, settings).simulate(x, 0, lambda *_: None) for e in (TensorFlowEngine, EventEngine))
     for name, counts in one.counts.items():
         differences = np.abs(counts.astype(int) - two.counts[name])
         assert differences.max() <= 1

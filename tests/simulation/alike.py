@@ -19,7 +19,7 @@ CHANGES = [
 def simulated(engine, case, settings):
     """What an engine counts of the case's samples, and the spikes of the output."""
     spikes = []
-    counted = engine(case.network, settings).simulate(case.x[:70], 0, spikes.append)
+    counted = engine(case.network, settings).simulate(case.x[:70], 0, lambda part, _: spikes.append(part))
     return counted, np.concatenate(spikes, axis=1)
 
 

@@ -55,7 +55,7 @@ def _network(path, kind, axis=3, rounded=True):
 
 def _simulate(engine, network, pictures, **options):
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, **options)
-    return engine(network, settings).simulate(pictures, 0, lambda spikes: None).counts
+    return engine(network, settings).simulate(pictures, 0, lambda *_: None).counts
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_max_pooling_passes_on_the_leading_input(tmp_path, engine, pool, stride,
     save_keras(model, tmp_path / "max_parsed.h5", "max")
     network = read_network(tmp_path / "max_parsed.h5")
     settings = SimulationSettings(samples=2, duration=40, record_spikes=2, threshold=0.8)
-    counted = engine(network, settings).simulate(random.random((2, 7, 6, 2), dtype=np.float32), 0, lambda spikes: None)
+    counted = engine(network, settings).simulate(random.random((2, 7, 6, 2), dtype=np.float32), 0, lambda *_: None)
     trains = {}
     for layer in network.populations[:2]:
         trains[layer.name] = np.zeros((2, 40, layer.size), bool)

@@ -3,18 +3,20 @@
 Weights are whole eighths and pixels whole sixteenths, so that float32 adds them exactly in whatever order.
 """
 
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
+from snnb.conversion.analogue import AnalogueNetwork
 from snnb.network.read_network import read_network
 from snnb.simulation.energy import energy
 from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
+from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.quality import Quality
 from snnb.simulation.randomness import INPUT, Streams
@@ -188,6 +190,58 @@ def _stepped(connected, frames, settings):
     return counts, readout
 
 
+def _stepped_in_windows(network, connected, frames, steps, starts):
+    """As `_stepped`, of a network whose populations fire one after the other: counts, read-out and spike times."""
+    depths = {population.name: population.window[0] // steps for population in network.populations}
+    potential = {name: starts[name] for name in connected}
+    counts, times, readout = dict.fromkeys(connected, 0), {name: [] for name in connected}, []
+    for step in range(steps * (max(depths.values()) + 1)):
+        active = {"input": frames[step].reshape(SAMPLES, -1) if step < steps else 0 * frames[0].reshape(SAMPLES, -1)}
+        for population, terms in connected.items():
+            integrates = steps * (depths[population] - 1) <= step < steps * depths[population]
+            current = sum(active[source] @ weights + integrates * bias for source, weights, bias in terms)
+            potential[population] = potential[population] + current
+            fires = (potential[population] >= 1) & (depths[population] <= step / steps < depths[population] + 1)
+            active[population] = fires * 1.0
+            potential[population] = potential[population] - fires
+            counts[population] = counts[population] + fires
+            times[population] += [(sample, neuron, step) for sample, neuron in zip(*np.nonzero(fires))]
+        readout.append((readout[-1] if readout else 0.0) + current)
+    return counts, np.stack(readout, axis=1), times
+
+
+@pytest.mark.parametrize("coding", ["constant", "poisson"])
+@pytest.mark.parametrize("case", ["_three", "_dense", *(pytest.param(c, marks=pytest.mark.slow) for c in CASES)])
+def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding):
+    _, network, pictures, connected = _built(case)
+    steps, random = 8, np.random.default_rng(4)
+    start = {p.name: random.choice([0.25, 0.5], p.shape[-1]).astype(np.float32) for p in network.populations}
+    volumes = [replace(v, initial_potential=start[v.name]) if v.name in start else v for v in network.volumes]
+    network = replace(network, volumes=tuple(volumes)).separated(steps)
+    settings = SimulationSettings(samples=SAMPLES, duration=steps, seed=3, record_spikes=SAMPLES, input=coding, bins=3)
+    starts = {p.name: np.resize(start[p.name], p.size) for p in network.populations}
+    expected, readout, times = _stepped_in_windows(network, connected, _frames(pictures, settings), steps, starts)
+    for engine in (TensorFlowEngine, SeparatedEngine):
+        spikes, readouts = [], []
+        observe = partial(_append, spikes, readouts)
+        found = engine(network, settings).simulate(pictures, 0, observe)
+        np.testing.assert_array_equal(np.concatenate(readouts, axis=1), readout)
+        np.testing.assert_array_equal(np.concatenate(spikes, axis=1).sum(axis=1), expected[network.output.name])
+        for name, counts in expected.items():
+            np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name)
+            assert sorted(map(tuple, found.spikes[name].tolist())) == sorted(times[name]), name
+            if engine is SeparatedEngine:
+                first = network.volume(name).window[0]
+                numbers = [step - first for _, _, step in times[name]]
+                bins = np.histogram(numbers, bins=settings.bin_edges)[0] if numbers else [0, 0, 0]
+                assert found.by_bin[name].reshape(3, -1).sum(axis=1).tolist() == list(bins), name
+
+
+def _append(spikes, readouts, spike_part, readout_part):
+    spikes.append(spike_part)
+    readouts.append(readout_part)
+
+
 def _frames(pictures, settings):
     if settings.input == "constant":
         return [pictures.astype(np.float64)] * STEPS
@@ -195,7 +249,7 @@ def _frames(pictures, settings):
 
 
 def _simulate(engine, network, pictures, settings):
-    return engine(network, settings).simulate(pictures, 0, lambda spikes: None)
+    return engine(network, settings).simulate(pictures, 0, lambda *_: None)
 
 
 def _assert_counts(found, network, expected, readout):

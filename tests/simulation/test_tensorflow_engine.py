@@ -16,7 +16,7 @@ SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
 def _simulate(case, settings=SETTINGS, samples=slice(0, 70)):
     spikes = []
     engine = TensorFlowEngine(case.network, settings)
-    counted = engine.simulate(case.x[samples], samples.start, spikes.append)
+    counted = engine.simulate(case.x[samples], samples.start, lambda part, _: spikes.append(part))
     return counted, np.concatenate(spikes, axis=1)
 
 
@@ -119,7 +119,7 @@ def test_recorded_spikes_add_up_to_the_counts(branched):
 def test_spikes_of_the_last_quarters_are_those_recorded_there(branched, engine, warm_up):
     """Of 50 steps these are 26 to 37 and 38 to 49; the warm-up ends within the first of them, and counts here."""
     settings = SETTINGS.changed(record_spikes=70, warm_up=warm_up)
-    counted = engine(branched.network, settings).simulate(branched.x[:70], 0, lambda spikes: None)
+    counted = engine(branched.network, settings).simulate(branched.x[:70], 0, lambda *_: None)
     steps = [counted.spikes[layer.name][:, 2] for layer in branched.network.populations]
     expected = [[((s >= 26) & (s < 38)).sum(), (s >= 38).sum()] for s in steps]
     np.testing.assert_array_equal(counted.late, expected)
@@ -145,7 +145,7 @@ def test_what_reaches_the_threshold(threshold):
 @pytest.mark.parametrize("start", [0, 0.25])
 def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_and_what_it_got(exact, engine, start):
     settings = SETTINGS.changed(initial_potential=start)
-    counted = engine(exact.network, settings).simulate(exact.x[:70], 0, lambda spikes: None)
+    counted = engine(exact.network, settings).simulate(exact.x[:70], 0, lambda *_: None)
     layer = next(layer for layer in exact.keras.layers if layer.name.startswith("00Conv2D"))
     kernel, bias = (values.astype(np.float64) for values in layer.get_weights())
     current = tf.nn.conv2d(exact.x[:70].astype(np.float64), kernel, 1, "SAME").numpy() + bias

@@ -1,6 +1,6 @@
 """How a network is converted and normalised."""
 
-from typing import Literal
+from typing import Literal, Optional
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -9,6 +9,8 @@ from snnb.core.options import Count, Options, ToolboxKey
 
 Parser = Literal["auto", "toolbox", "own"]
 MaxPool = Literal["error", "average", "spiking"]
+Firing = Literal["separated", "free"]
+Starts = Literal["half", "zero"]
 
 
 class ConversionSettings(Options):
@@ -43,4 +45,21 @@ class ConversionSettings(Options):
     )
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples per batch."
+    )
+    calibrate: Optional[int] = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Calibrate biases, scale factors and initial potentials for this number of time steps.",
+    )
+    calibration_samples: Count = Field(
+        default=256, description="Training samples of the calibration, or all of the normalisation if there are fewer."
+    )
+    firing: Firing = Field(
+        default="separated",
+        description="Calibrated network: populations fire one after the other, or all at once (free).",
+    )
+    starts: Starts = Field(
+        default="half",
+        description="With --firing free: initial potentials around half the threshold, or zero for all neurons.",
     )

@@ -11,6 +11,7 @@ import numpy as np
 from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
 from tensorflow import keras
 
+from snnb.conversion.calibrate import calibrate
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.h5 import load_keras, read_architecture, save_keras
@@ -20,6 +21,7 @@ from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration, quiet, write_changes
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
+from snnb.network.read_network import read_network, write_spiking
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +127,8 @@ def convert(
     )
     factors = scale_factors(parsed, activity.percentiles, exact_clip=settings.exact_clip)
     apply_factors(parsed, factors)
-    save_keras(parsed, target / f"{name}_parsed.h5", f"{name}_parsed")
+    parsed_path = target / f"{name}_parsed.h5"
+    save_keras(parsed, parsed_path, f"{name}_parsed")
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
     warnings = [
@@ -133,6 +136,8 @@ def convert(
         *_model_warnings(trained, parsed, settings),
         *_rounding_warnings(largest_difference, reference),
     ]
+    if settings.calibrate is not None:
+        warnings += _calibrate(parsed_path, x_norm, settings, factors, progress)
     return ConversionResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),
@@ -142,6 +147,26 @@ def convert(
         warnings=warnings,
         parser=parser,
     )
+
+
+def _calibrate(
+    parsed: Path, x_norm: np.ndarray, settings: ConversionSettings, factors: Dict[str, float], progress: Progress
+) -> List[str]:
+    """Calibrate the parsed network, write it into its file, and `calibration.json` beside; return warnings."""
+    network = read_network(parsed)
+    calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress)
+    write_spiking(calibration.network, parsed)
+    layers = {
+        name: {
+            **(calibration.errors[name]._asdict() if name in calibration.errors else {}),
+            "scale_factors": [float(scale) * factors.get(name, 1.0) for scale in scales],
+        }
+        for name, scales in calibration.scales.items()
+    }
+    (parsed.parent / "calibration.json").write_text(json.dumps(layers, indent=2) + "\n")
+    for name, error in calibration.errors.items():
+        log.info("%s: mean squared error %.4f → %.4f", name, error.before, error.after)
+    return calibration.warnings
 
 
 def _rounding_warnings(largest_difference: float, reference: np.ndarray) -> List[str]:

@@ -16,6 +16,7 @@ from snnb.network.reindexing import REINDEXING
 REMEDY = "write the model again with `snnb parse --force`"
 SUMS = {"Add"}
 ACTIVATIONS = {"Activation", "ReLU"}
+INITIAL_POTENTIAL = "initial_potential"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
                 f"{path}: layer {entry.name} has no outputs: its kernel does not fit into its input of shape {read}"
             )
         require_memory(volume.size, f"{path}: layer {entry.name}")
-        volumes[entry.name] = volume
+        volumes[entry.name] = _timed(entry, volume)
     absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
     shared = sorted(name for name in absorbed if len(readers[name]) > 1)
     if shared:
@@ -115,6 +116,15 @@ def _refuse_unknown(path: Path, entries: Sequence[Entry]) -> None:
             f"{path}: no rule for {', '.join(unknown)}; "
             f"there are rules for {', '.join(sorted(KINDS))} and for the re-indexing {', '.join(sorted(REINDEXING))}"
         )
+
+
+def _timed(entry: Entry, volume: Volume) -> Volume:
+    """Return the volume with the initial potential and the firing window that a calibrated network has."""
+    start, window = entry.arrays.get(INITIAL_POTENTIAL), entry.config.get("window")
+    if not isinstance(volume, Population) or (start is None and window is None):
+        return volume
+    potential = None if start is None else np.asarray(start)
+    return replace(volume, initial_potential=potential, window=None if window is None else (window[0], window[1]))
 
 
 def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
@@ -223,10 +233,18 @@ def described(network: Network) -> List[Entry]:
             config = volume.layer.model_dump()
             entries.append(Entry(volume.name, volume.layer.kind, config, volume.inputs, {}))
         elif isinstance(volume, Population):
-            entries += _described(volume)
+            *parts, end = _described(volume)
+            entries += [*parts, _with_timing(end, volume)]
         else:
             entries.append(Entry(volume.name, "InputLayer", {"batch_input_shape": [None, *volume.shape]}, (), {}))
     return entries
+
+
+def _with_timing(entry: Entry, population: Population) -> Entry:
+    """Return the last layer of a population with its initial potential and firing window; see `_timed`."""
+    if population.initial_potential is not None:
+        entry = replace(entry, arrays={**entry.arrays, INITIAL_POTENTIAL: population.initial_potential})
+    return entry if population.window is None else replace(entry, config={**entry.config, "window": population.window})
 
 
 def _described(population: Population) -> Iterator[Entry]:

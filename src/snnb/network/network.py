@@ -11,6 +11,7 @@ from snnb.network.geometry import Geometry, Shape
 from snnb.network.layers import Layer
 from snnb.network.reindexing import PADDING, Reindexing
 
+MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read
 INPUT = "input"  # name of the input, also if the file has another one
 
 
@@ -101,6 +102,10 @@ class Population(Volume):
         Activation of the analogue network; `linear` if it has none.
     max_value : float, optional
         Value at which the analogue network clips a relu. Spikes saturate at one per step.
+    initial_potential : ndarray of float32, shape (channels,), optional
+        Membrane potential before the first step, as a share of the threshold; None where the simulation sets it.
+    window : tuple of int, optional
+        First and last (exclusive) time step in which the neurons can fire, see `Network.separated`. None: always.
     """
 
     kind: str
@@ -108,6 +113,8 @@ class Population(Volume):
     bias: Optional[np.ndarray]
     activation: str
     max_value: Optional[float] = None
+    initial_potential: Optional[np.ndarray] = None
+    window: Optional[Tuple[int, int]] = None
 
     @property
     def inputs(self) -> Tuple[str, ...]:
@@ -123,9 +130,17 @@ class Population(Volume):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Volumes in network order: each comes after those it reads; the input is the first."""
+    """Volumes in network order: each comes after those it reads; the input is the first.
+
+    Attributes
+    ----------
+    volumes : tuple of Volume
+    steps : int, optional
+        Number of time steps T that the network is calibrated for.
+    """
 
     volumes: Tuple[Volume, ...]
+    steps: Optional[int] = None
 
     @property
     def input(self) -> Volume:
@@ -147,13 +162,48 @@ class Network:
         """Number of spiking neurons, the input not among them."""
         return sum(population.size for population in self.populations)
 
+    @property
+    def windowed(self) -> bool:
+        """Whether populations fire in windows of time steps, one after the other."""
+        return self.output.window is not None
+
+    def latency(self, duration: int) -> int:
+        """Return the time steps until a picture has passed all populations.
+
+        Parameters
+        ----------
+        duration : int
+            Time steps of a picture; with windows, those of each window.
+        """
+        return duration * (self.depths()[self.output.name] + 1) if self.windowed else duration
+
+    def depths(self) -> Dict[str, int]:
+        """Return the number of populations on the longest path from the input to each volume, itself included."""
+        depths: Dict[str, int] = {}
+        for volume in self.volumes:
+            read = [depths[name] for name in getattr(volume, "inputs", ())]
+            depths[volume.name] = max(read, default=0) + isinstance(volume, Population)
+        return depths
+
+    def separated(self, steps: int) -> "Network":
+        """Return the network with a firing window of `steps` time steps for each population.
+
+        A population at depth d can fire in the steps [d · steps, (d + 1) · steps), when the windows of all its sources
+        have ended; until then it integrates. Its bias acts in the steps [(d - 1) · steps, d · steps), a constant input
+        in the first `steps` steps (temporal separation: Liu et al. 2022, SpikeConverter, AAAI).
+        """
+        depths = self.depths()
+        windows = {name: (depth * steps, (depth + 1) * steps) for name, depth in depths.items()}
+        volumes = [replace(v, window=windows[v.name]) if isinstance(v, Population) else v for v in self.volumes]
+        return replace(self, volumes=tuple(volumes))
+
     def volume(self, name: str) -> Volume:
         """Return the volume of that name."""
         return next(volume for volume in self.volumes if volume.name == name)
 
     def in_memory(self) -> "Network":
         """Return the network with all kernels in memory: float32, finite."""
-        return Network(tuple(_in_memory(volume) for volume in self.volumes))
+        return replace(self, volumes=tuple(_in_memory(volume) for volume in self.volumes))
 
     def ids(self) -> Iterator[Tuple[Volume, Tuple[np.ndarray, ...]]]:
         """Yield the ids of the neurons that each projection reads.

@@ -13,25 +13,46 @@ from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5
 from snnb.network.assemble import Entry, assemble
 from snnb.network.geometry import Shape
 from snnb.network.network import INPUT, Network
+from snnb.network.stored_network import read_stored_network, write_network
 
+SPIKING = "spiking"  # group of the network that is simulated, where it is not the parsed model
 REMEDY = "write the model again with `snnb parse --force`"
 BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError)
 
 
-def read_network(path: Path) -> Network:
+def read_network(path: Path, *, trained: bool = False) -> Network:
     """Read a parsed model, all its weights into memory; see `open_network`."""
-    with open_network(path) as network:
+    with open_network(path, trained=trained) as network:
         return network.in_memory()
 
 
+def write_spiking(network: Network, path: Path) -> None:
+    """Add a spiking network to the file of a parsed model, or replace the one it has.
+
+    Parameters
+    ----------
+    network : Network
+        The network that is simulated in place of the parsed one: calibrated, or with another output.
+    path : Path
+        MODEL_parsed.h5.
+    """
+    with h5py.File(path, "r+") as file:
+        if SPIKING in file:
+            del file[SPIKING]
+        write_network(network, file.create_group(SPIKING))
+
+
 @contextmanager
-def open_network(path: Path) -> Iterator[Network]:
+def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
     """Open a parsed model; kernels are read on access, while the file is open.
 
     Parameters
     ----------
     path : Path
-        An HDF5 file that Keras wrote with `model.save`: a functional or sequential model with one input.
+        An HDF5 file that Keras wrote with `model.save`: a functional or sequential model with one input. If it has the
+        group `spiking`, see `write_spiking`, that network is returned.
+    trained : bool
+        Return the network of the Keras model in any case.
 
     Raises
     ------
@@ -42,7 +63,8 @@ def open_network(path: Path) -> Iterator[Network]:
     """
     with open_hdf5(path, REMEDY) as file:
         try:
-            network = assemble(path, _entries(path, file))
+            spiking = SPIKING in file and not trained
+            network = read_stored_network(file[SPIKING]) if spiking else assemble(path, _entries(path, file))
         except BROKEN as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(

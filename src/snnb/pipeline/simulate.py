@@ -132,6 +132,9 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
         say(f"--first {first} was recorded, but the test set has {available}; 0 is used")
         given, first = {**given, "first": 0}, 0
     defaults = {"samples": max(1, min(DEFAULT_SAMPLES, available - first))}
+    conversion = _params_of(run, parse.KIND)
+    if conversion is not None and conversion.calibrate is not None:
+        given = {"duration": conversion.calibrate, "initial_potential": 0.0, **given}
     params = params_in_force(KIND, defaults, record, given, say)
     if params.samples > available - first and "samples" not in given and first < available:
         there = f"{available - first}" + (f" from --first {first} on" if first else "")
@@ -153,6 +156,7 @@ def _inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
         "parse/scale_factors.json",
         "dataset/x_test.npy",
         "dataset/y_test.npy",
+        *(["dataset/x_norm.npz"] if params.output == "spikes" else []),
     ]
 
 
@@ -209,8 +213,11 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
                 copy_for_toolbox(path, output.directory / path.name, _toolbox_batch(params))
             else:
                 copy_file(path, output.directory / path.name)
+        simulated = parsed
+        if params.output == "spikes":
+            simulated = _with_spiking_output(run, output.directory / parsed.name, params.duration)
         result = simulate(
-            parsed,
+            simulated,
             output.directory,
             name=run.model,
             x=prepare.dataset_array(run, "x_test"),
@@ -239,6 +246,17 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             sources=_sources(run),
         )
     return result_of(run, "simulate", stamp)
+
+
+def _with_spiking_output(run: RunDirectory, parsed: Path, steps: int) -> Path:
+    """Replace a softmax in the simulation's copy of the parsed network; return its path."""
+    from snnb.conversion.spiking_output import spiking_output
+    from snnb.network.read_network import read_network, write_spiking
+
+    network = read_network(parsed)
+    if network.output.activation == "softmax":
+        write_spiking(spiking_output(network, prepare.normalisation_set(run), steps), parsed)
+    return parsed
 
 
 def _sources(run: RunDirectory) -> Optional[List[FileRecord]]:

@@ -1,15 +1,16 @@
 """Interface of the engines: a block of samples and its spike counts."""
 
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple, Union
 
 import numpy as np
 
-from snnb.network.network import Population
+from snnb.network.network import MEMBRANE, Population
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# Called with the spikes of the output layer in the next steps, bool (samples, steps, units).
-Observe = Callable[[np.ndarray], None]
+# Called with what the output layer does in the next steps: its spikes, bool (samples, steps, units); and its
+# accumulated input after each step, float32 of the same shape, or None if the engine does not provide it.
+Observe = Callable[[np.ndarray, Optional[np.ndarray]], None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Engine(Protocol):
         first : int
             Index of the first test sample.
         observe : callable
-            Called with the spikes of the output layer, some steps at a time.
+            Called with spikes and accumulated input of the output layer, some steps at a time.
         """
 
 
@@ -73,10 +74,14 @@ def recorded_of(settings: SimulationSettings, first: int, samples: int) -> int:
     return max(0, min(samples, settings.first + settings.record_spikes - first))
 
 
-def initial_potential(population: Population, settings: SimulationSettings) -> np.float32:
-    """Return the membrane potential of a population's neurons before the first step."""
-    start = 0.0 if population.activation == "softmax" else settings.initial_potential * settings.threshold
-    return np.float32(start)
+def initial_potential(population: Population, settings: SimulationSettings) -> np.ndarray:
+    """Return the membrane potential of a population's neurons before the first step: float32, in its shape."""
+    share: Union[float, np.ndarray] = settings.initial_potential
+    if population.initial_potential is not None:
+        share = population.initial_potential
+    elif population.activation in ("softmax", MEMBRANE):
+        share = 0.0
+    return np.broadcast_to(np.float32(settings.threshold) * np.asarray(share, np.float32), population.shape)
 
 
 class BinCounts:

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Optional
 
 import numpy as np
 
+from snnb.conversion.analogue import AnalogueNetwork
+from snnb.conversion.batch import batch_of
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
-from snnb.network.network import Network
+from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.block import Engine
-from snnb.simulation.engines.tensorflow.analogue import AnalogueNetwork
-from snnb.simulation.engines.tensorflow.batch import batch_of
 from snnb.simulation.quality import Classification, Reconstruction, Scorer
 from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.totals import Totals
@@ -31,7 +31,9 @@ class Job:
     parsed : Path
         File of the parsed model.
     network : Network
-        Network read from that file.
+        The network that is simulated.
+    trained : Network
+        The trained network of that file, whose outputs are the reference.
     settings : SimulationSettings
     engine : {"toolbox", "tensorflow", "torch", "event"}
     scale : float
@@ -44,6 +46,7 @@ class Job:
 
     parsed: Path
     network: Network
+    trained: Network
     settings: SimulationSettings
     engine: str
     scale: float
@@ -107,7 +110,7 @@ class Job:
         """
         if not self.classifies:
             return Reconstruction(pixels, self.settings.threshold * self.output_scale, self.output_scale)
-        return Classification(y, self.network.output.size)
+        return Classification(y, self.network.output.size, self.network.output.activation == MEMBRANE)
 
 
 class Runner:
@@ -124,7 +127,7 @@ class Runner:
 
     def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
         self._job = job
-        self._analogue = AnalogueNetwork(job.network)
+        self._analogue = AnalogueNetwork(job.trained)
         self._engine = _engine(job, threads, progress)
 
     def run(self, first: int, values: np.ndarray, y: np.ndarray, tick: Callable[[int], None]) -> Totals:
@@ -146,8 +149,8 @@ class Runner:
         pixels = self._job.pixels(values, number)
         scorer = self._job.scorer(pixels, y)
 
-        def observe(spikes: np.ndarray) -> None:
-            scorer.observe(spikes)
+        def observe(spikes: np.ndarray, readout: Optional[np.ndarray]) -> None:
+            scorer.observe(spikes, readout)
             tick(spikes.shape[1])
 
         counted = self._engine.simulate(pixels, number, observe)
@@ -175,6 +178,10 @@ def _engine(job: Job, threads: int, progress: Progress) -> Engine:
         from snnb.simulation.engines.toolbox import ToolboxEngine
 
         return ToolboxEngine(job.parsed, job.settings, progress)
+    if job.network.windowed and job.engine == "event":
+        from snnb.simulation.engines.separated import SeparatedEngine
+
+        return SeparatedEngine(job.network, job.settings)
     if job.engine == "event":
         from snnb.simulation.engines.event.engine import EventEngine  # numba takes a second to import
 

@@ -22,6 +22,9 @@ class Quality:
         Of the spiking network after each step.
     ann : float
         Of the analogue network.
+    readout_by_step : ndarray, shape (steps,), or None
+        As `by_step`, of the class with the largest accumulated input; None for a reconstruction, or if the engine does
+        not provide it.
     readout : float or None
         Of the deterministic read-out of the output layer's accumulated input; None if the engine does not provide it.
     differ : int
@@ -36,6 +39,7 @@ class Quality:
     by_step: np.ndarray
     ann: float
     readout: Optional[float]
+    readout_by_step: Optional[np.ndarray] = None
     differ: int = 0
     ann_top: int = 0
     snn_top: int = 0
@@ -47,18 +51,23 @@ class Quality:
             self.by_step + other.by_step,
             self.ann + other.ann,
             readout,
+            _added(self.readout_by_step, other.readout_by_step),
             self.differ + other.differ,
             self.ann_top + other.ann_top,
             self.snn_top + other.snn_top,
-            None if self.confusion is None or other.confusion is None else self.confusion + other.confusion,
+            _added(self.confusion, other.confusion),
         )
+
+
+def _added(one: Optional[np.ndarray], other: Optional[np.ndarray]) -> Optional[np.ndarray]:
+    return None if one is None or other is None else one + other
 
 
 class Scorer(Protocol):
     """Computes the quality of a block of samples from the spikes of the output layer."""
 
-    def observe(self, spikes: np.ndarray) -> None:
-        """Take the output layer's spikes of the next steps: bool, shape (samples, steps, units)."""
+    def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
+        """Take spikes and accumulated input of the output layer in the next steps; see `block.Observe`."""
 
     def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
         """Return the quality, after the last step.
@@ -81,18 +90,25 @@ class Classification:
         Class ids.
     units : int
         Of the output layer.
+    membrane : bool
+        The guess is the class with the largest accumulated input instead.
     """
 
-    def __init__(self, y: np.ndarray, units: int) -> None:
-        self._y = y
+    def __init__(self, y: np.ndarray, units: int, membrane: bool = False) -> None:
+        self._y, self._membrane = y, membrane
+        self._read: List[np.ndarray] = []
         self._counts = np.zeros((len(y), units), np.int64)
         self._guess = np.full(len(y), -1)
         self._right: List[np.ndarray] = []
 
-    def observe(self, spikes: np.ndarray) -> None:
+    def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
         """See `Scorer`."""
         cumulative = self._counts[:, np.newaxis] + np.cumsum(spikes, axis=1)
         guesses = np.where(cumulative.any(axis=2), cumulative.argmax(axis=2), -1)
+        if readout is not None:
+            best = readout.argmax(axis=2)
+            self._read.append((best == self._y[:, np.newaxis]).sum(axis=0))
+            guesses = best if self._membrane else guesses
         self._right.append((guesses == self._y[:, np.newaxis]).sum(axis=0))
         self._counts, self._guess = cumulative[:, -1], guesses[:, -1]
 
@@ -105,6 +121,7 @@ class Classification:
             by_step=np.concatenate(self._right),
             ann=int((guess == self._y).sum()),
             readout=None if readout is None else int((readout.argmax(axis=1) == self._y).sum()),
+            readout_by_step=np.concatenate(self._read) if self._read else None,
             differ=int((guess != self._guess).sum()),
             ann_top=int(_among_best(ann, self._y).sum()),
             snn_top=int((_among_best(self._counts, self._y) & (self._guess >= 0)).sum()),
@@ -131,7 +148,7 @@ class Reconstruction:
         self._counts = np.zeros(self._x.shape, np.int64)
         self._errors: List[float] = []
 
-    def observe(self, spikes: np.ndarray) -> None:
+    def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
         """See `Scorer`."""
         for step in range(spikes.shape[1]):
             self._counts += spikes[:, step]

@@ -65,7 +65,7 @@ def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> No
         path,
         **spikes,
         num_samples=settings.record_spikes,
-        num_steps=settings.duration,
+        num_steps=job.network.latency(settings.duration),
         **({"first_sample": settings.first} if settings.first else {}),
     )
 
@@ -93,6 +93,8 @@ def accuracies(
         "first_sample": settings.first,
         "num_timesteps": settings.counted_steps,
         "duration": settings.duration,
+        "latency_steps": network.latency(settings.duration),
+        "interval_steps": settings.duration,
         "warm_up": settings.warm_up,
         "dt_ms": DT_MS,
         **(_shares(totals.quality, totals.samples, network) if job.classifies else _errors(totals)),
@@ -102,6 +104,7 @@ def accuracies(
         "silent_neurons": found.silent,
         "saturated_neurons": found.saturated,
         "rising_populations": found.rising,
+        "spikes_per_sample": sum(int(counts.sum()) for counts in totals.counts.values()) / totals.samples,
         "synaptic_operations_per_sample": energy.synaptic_operations,
         "ann_multiply_accumulates_per_sample": energy.synapses,
         "engine": job.engine,
@@ -117,12 +120,14 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
 
 def _shares(quality: Quality, samples: int, network: Network) -> Dict[str, Any]:
     right = float(quality.by_step[-1])
+    by_step = quality.readout_by_step
     shares: Dict[str, Any] = {
         "ann_accuracy": quality.ann / samples,
         "snn_accuracy": right / samples,
         "snn_accuracy_interval_95": wilson_interval(right, samples),
         "snn_accuracy_by_timestep": (quality.by_step / samples).tolist(),
         "readout_accuracy": None if quality.readout is None else quality.readout / samples,
+        "readout_accuracy_by_timestep": None if by_step is None else (by_step / samples).tolist(),
         "disagreements": quality.differ,
         "confusion": _confusion(quality),
     }

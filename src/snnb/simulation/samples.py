@@ -59,7 +59,7 @@ def _in_this_process(
         def tick(steps: int, first: int = first, last: int = last) -> None:
             nonlocal done
             done += steps
-            report(first + (last - first) * done // job.settings.duration)
+            report(first + (last - first) * done // job.network.latency(job.settings.duration))
 
         yield runner.run(first, x[block], y[block], tick)
 

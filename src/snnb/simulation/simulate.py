@@ -1,15 +1,15 @@
 """Simulate a converted network on test samples, and write the results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, silent
-from snnb.network.network import Network
+from snnb.network.network import MEMBRANE, Network
 from snnb.network.read_network import read_network
 from snnb.simulation.apart import require_room, write_by_bin, write_by_class
 from snnb.simulation.block import spike_table
@@ -128,10 +128,12 @@ def simulate(
     ResourceError
         Memory or disk cannot hold the counts of so many classes or bins.
     """
-    network = read_network(parsed)
+    network, trained = read_network(parsed), read_network(parsed, trained=True)
+    _check_calibrated(network, settings)
+    network = _as_simulated(network, settings)
     engine, reason = choose_engine(network, settings)
     _check(network, x, settings, num_classes)
-    job = Job(parsed, network, settings, engine, scale, num_classes is not None, output_scale)
+    job = Job(parsed, network, trained, settings, engine, scale, num_classes is not None, output_scale)
     require_room(job, num_classes, target)
     samples = slice(settings.first, settings.first + settings.samples)
     x, y = x[samples], y[samples]
@@ -152,20 +154,45 @@ def simulate(
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
         write_spike_times(target / SPIKE_TIMES, job, spikes)
-        plot_raster(target / f"raster.{figures}", network, spikes, settings.duration, settings.first)
+        plot_raster(target / f"raster.{figures}", network, spikes, network.latency(settings.duration), settings.first)
     return SimulationResult(
         metrics={key: values[key] for key in METRICS if values.get(key) is not None},
         engine=engine,
         engine_reason=reason,
         mean_rates=found.mean_rates,
         lines=_lines(values, engine),
-        warnings=_input_warnings(settings) + found.warnings + _loss_warnings(values, settings),
+        warnings=_input_warnings(settings, network) + found.warnings + _loss_warnings(values, settings),
     )
+
+
+def _check_calibrated(network: Network, settings: SimulationSettings) -> None:
+    """Refuse options that contradict the initial potentials and firing windows of a calibrated network."""
+    if network.steps is not None and settings.initial_potential:
+        raise UsageError("--initial-potential: the calibrated network has initial potentials of its own; leave it out")
+    if network.windowed and settings.warm_up:
+        raise UsageError("--warm-up: a population with a firing window has no start to leave out; leave it out")
+    if network.windowed and settings.reset != "subtraction":
+        raise UsageError("--reset zero: a network with firing windows needs --reset subtraction")
+    if settings.output == "softmax" and network.output.activation != "softmax":
+        raise UsageError(f"--output softmax: layer {network.output.name} is no softmax; use spikes or membrane")
+
+
+def _as_simulated(network: Network, settings: SimulationSettings) -> Network:
+    """Return the network with windows of the simulated duration, and the output that is asked for."""
+    if network.windowed:
+        network = network.separated(settings.duration)
+    if settings.output != "membrane":
+        return network
+    output = network.output
+    silent = replace(output, activation=MEMBRANE, initial_potential=None)
+    return replace(network, volumes=tuple(silent if volume is output else volume for volume in network.volumes))
 
 
 def _check(network: Network, x: np.ndarray, settings: SimulationSettings, num_classes: Optional[int]) -> None:
     refuse_missing_samples(settings, len(x))
     refuse_classes(settings, num_classes)
+    if num_classes is None and settings.output == "membrane":
+        raise UsageError("--output membrane: a network that reproduces its input has no class to read; leave it out")
     if x.shape[1:] != network.input.shape:
         raise InputError(
             f"the model reads pictures of {network.input.shape}, the test set has {x.shape[1:]}: parse again"
@@ -202,7 +229,12 @@ def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings) -> List
     ]
 
 
-def _input_warnings(settings: SimulationSettings) -> List[str]:
+def _input_warnings(settings: SimulationSettings, network: Network) -> List[str]:
+    if network.steps not in (None, settings.duration):
+        return [
+            f"the network is calibrated for {network.steps} time steps, --duration {settings.duration} is simulated: "
+            "accuracy may be lower than with a calibration for that many"
+        ]
     if settings.input == "poisson" and settings.input_rate < FULL_RATE:
         return [
             f"--input-rate {settings.input_rate:g} Hz: below {FULL_RATE:g} Hz the biases, which act at every step, "
@@ -221,6 +253,8 @@ def _lines(values: Dict[str, Any], engine: str) -> List[str]:
         low, high = values["snn_accuracy_interval_95"]
         lines.append(f"snn_accuracy, 95 % interval: {low:.4f} to {high:.4f}")
         lines.append(f"samples on which the two networks differ: {values['disagreements']} of {values['num_samples']}")
+    lines.append(f"latency: {values['latency_steps']} time steps; a sample every {values['interval_steps']} time steps")
+    lines.append(f"spikes per sample: {values['spikes_per_sample']:.6g}")
     lines.append(f"synaptic operations per sample: {values['synaptic_operations_per_sample']:.6g}")
     lines.append(f"multiply-accumulates of the analogue network: {values['ann_multiply_accumulates_per_sample']}")
     for name, rate in values["mean_rates"].items():

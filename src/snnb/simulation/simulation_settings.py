@@ -23,6 +23,7 @@ Reset = Literal["subtraction", "zero"]
 
 
 By = Literal["all", "class"]
+Output = Literal["auto", "softmax", "spikes", "membrane"]
 
 
 class SimulationSettings(Options):
@@ -66,6 +67,11 @@ class SimulationSettings(Options):
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
         default=None, exclude=True, description="Dask cluster whose workers share the samples."
+    )
+    output: Output = Field(
+        default="auto",
+        description="Output layer: random spikes of a softmax, integrate-and-fire neurons, or the accumulated input; "
+        "auto is spikes in a calibrated network, else softmax.",
     )
     record_spikes: int = Field(default=0, ge=0, le=MOST, description="Samples with recorded spike times.")
     by: By = Field(default="all", description="Count spikes over all samples, or also for each class.")

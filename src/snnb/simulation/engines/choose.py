@@ -26,8 +26,12 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     """
     check_supported(network)
     if settings.engine == "toolbox":
+        if network.steps is not None:
+            raise InputError("the toolbox cannot simulate a calibrated network: use --engine tensorflow or event")
         for population in network.populations:
             _check_toolbox(population)
+    if network.windowed:
+        return _choose_for_windows(settings)
     refuse_missing_packages(settings)
     if settings.engine == "torch":
         import torch  # noqa: F401  # here too when workers simulate: its version is recorded
@@ -46,6 +50,17 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     if reason is not None:
         return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
     return "event", "the fastest without a GPU"
+
+
+def _choose_for_windows(settings: SimulationSettings) -> Tuple[str, str]:
+    """Return the engine for a network whose populations fire in windows, and the reason."""
+    if settings.engine == "torch":
+        raise InputError("--engine torch has no firing windows: use --engine event or tensorflow")
+    if settings.engine == "tensorflow":
+        if settings.bins:
+            raise InputError("--bins: the engine tensorflow has no bins of firing windows: use --engine event")
+        return "tensorflow", "asked for"
+    return "event", "asked for" if settings.engine == "event" else "one pass over the layers gives all spikes"
 
 
 def _card_of_pytorch_alone() -> Optional[str]:

@@ -6,6 +6,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Protocol, Set, Tu
 
 import numpy as np
 
+from snnb.conversion.batch import padded
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Network, Population, Reindexed
 from snnb.simulation.block import BinCounts, BlockCounts, Observe, late_quarters, recorded_of, spike_table
@@ -26,11 +27,14 @@ class StepRecord(NamedTuple):
     ----------
     output : ndarray of bool, shape (steps, batch, units)
         The output layer's spikes.
+    readout : ndarray of float32, shape (steps, batch, units)
+        The output layer's accumulated input.
     spikes : dict of str to ndarray of bool, shape (steps, recorded, neurons)
         By population.
     """
 
     output: np.ndarray
+    readout: np.ndarray
     spikes: Arrays
 
 
@@ -60,9 +64,6 @@ class Loop(Protocol):
     def reset_counts(self) -> None:
         """Set the counts to zero."""
 
-    def readout(self) -> np.ndarray:
-        """Return the output layer's accumulated input: float32 (batch, *shape)."""
-
 
 class DenseEngine:
     """Simulates batches of one size with a loop over the steps.
@@ -76,6 +77,7 @@ class DenseEngine:
 
     def __init__(self, network: Network, settings: SimulationSettings, loop: Loop) -> None:
         self._network, self._settings, self._loop = network, settings, loop
+        self._duration = network.latency(settings.duration)
         self._pace = 1
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
@@ -86,7 +88,7 @@ class DenseEngine:
         loop.begin(padded(x, loop.batch))
         names = [population.name for population in self._network.populations]
         input_spikes = np.zeros(x.shape, np.int64)
-        late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._settings.duration)
+        late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._duration)
         tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *names]}
         for start, steps in self._calls(recorded):
             if start == warm_up:
@@ -94,9 +96,12 @@ class DenseEngine:
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] -= self._spikes(n)
             drawn = {name: draw(steps) for name, draw in draws.items()}
+            if self._network.windowed and source in drawn:
+                drawn[source][:, max(0, self._settings.duration - start) :] = False
             feed = {name: self._by_step(numbers) for name, numbers in drawn.items()}
             record = loop.run(feed, steps, recorded)
-            observe(record.output.swapaxes(0, 1)[:n])
+            readout = record.readout.swapaxes(0, 1)[:n]
+            observe(record.output.swapaxes(0, 1)[:n], readout)
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] += self._spikes(n)
             spikes = dict(record.spikes)
@@ -111,7 +116,7 @@ class DenseEngine:
             bins.add(start + steps, partial(self._counts, n, sent))
         return BlockCounts(
             counts=self._counts(n, sent),
-            readout=loop.readout()[:n].reshape(n, -1),
+            readout=readout[:, -1],
             late=late,
             spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
             by_bin=bins.counted(),
@@ -144,7 +149,7 @@ class DenseEngine:
 
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
         """Yield the first step and the number of steps of each call, which is to take half a second."""
-        duration, warm_up = self._settings.duration, self._settings.warm_up
+        duration, warm_up = self._duration, self._settings.warm_up
         ends = sorted({warm_up, *late_quarters(duration), *self._settings.bin_edges, duration})  # of what is apart
         fed = self._loop.batch * self._network.input.size * 5 if self._settings.input == "poisson" else 0
         most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
@@ -156,11 +161,6 @@ class DenseEngine:
             expected = int(steps * CALL_SECONDS / (time.perf_counter() - began))
             self._pace = max(1, min(expected, 4 * self._pace))
             start += steps
-
-
-def padded(x: np.ndarray, batch: int) -> np.ndarray:
-    """Add samples of zeros to `x`, shape `(samples, ...)`, until it is a whole batch."""
-    return np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), x.dtype)])
 
 
 def constant_volumes(network: Network) -> Set[str]:

@@ -2,10 +2,10 @@
 
 from typing import Tuple
 
+from snnb.conversion.analogue import ACTIVATE
+from snnb.conversion.currents import CURRENTS, REINDEXED
 from snnb.core.errors import InputError
-from snnb.network.network import Network, Population, Reindexed, Volume
-from snnb.simulation.engines.tensorflow.analogue import ACTIVATE
-from snnb.simulation.engines.tensorflow.currents import CURRENTS, REINDEXED
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
 
 
 def check_supported(network: Network) -> None:
@@ -20,7 +20,7 @@ def check_supported(network: Network) -> None:
     for volume in network.volumes:
         for kind in _without_rule(volume):
             raise InputError(f"layer {volume.name}: a {kind} cannot be simulated: replace it and parse again")
-        if isinstance(volume, Population) and volume.activation not in ACTIVATE:
+        if isinstance(volume, Population) and volume.activation not in (*ACTIVATE, MEMBRANE):
             raise InputError(
                 f"layer {volume.name}: activation {volume.activation} cannot be simulated: use {', '.join(ACTIVATE)}"
             )

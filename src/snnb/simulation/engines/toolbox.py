@@ -47,7 +47,7 @@ class ToolboxEngine:
             per_sample=by_class,
             progress=self._progress,
         )
-        observe(np.diff(run.output, axis=2, prepend=0).swapaxes(1, 2) > 0)
+        observe(np.diff(run.output, axis=2, prepend=0).swapaxes(1, 2) > 0, None)
         counts = {INPUT_NAME: run.input_sum.astype(np.int64), **run.counts} if poisson else run.counts
         apart = {name: spikes if by_class else spikes[np.newaxis] for name, spikes in counts.items()}
         return BlockCounts(counts=apart, readout=None, late=None, spikes={})

@@ -52,11 +52,12 @@ class EventEngine:
         block = BlockState(self._prepared, x, first, self._at_once(len(x)))
         bins = BinCounts(self._settings)
 
-        def work(group: int, start: int, output: np.ndarray) -> None:
+        def work(group: int, start: int, output: np.ndarray, readout: np.ndarray) -> None:
             scratch, at_once = self._scratch.get(), self._prepared.train_steps
             try:
                 for step in range(0, output.shape[1], at_once):
-                    block.advance(scratch, group, start + step, output[:, step : step + at_once])
+                    part = slice(step, step + at_once)
+                    block.advance(scratch, group, start + step, output[:, part], readout[:, part])
             finally:
                 self._scratch.put(scratch)
 
@@ -65,9 +66,10 @@ class EventEngine:
                 if start == self._settings.warm_up > 0:
                     block.reset_counts()
                 output = np.zeros((len(x), steps, self._prepared.network.output.size), np.bool_)
-                outputs = [output[group] for group in block.groups]
-                list(pool.map(work, range(len(outputs)), [start] * len(outputs), outputs))
-                observe(output)
+                readout = np.zeros(output.shape, np.float32)
+                outputs, readouts = ([array[group] for group in block.groups] for array in (output, readout))
+                list(pool.map(work, range(len(outputs)), [start] * len(outputs), outputs, readouts))
+                observe(output, readout)
                 bins.add(start + steps, lambda: block.counted().counts)
         return replace(block.counted(), by_bin=bins.counted())
 

@@ -45,10 +45,10 @@ def fire(
     bits : ndarray of uint64, shape (steps, words)
         Where the spikes go.
     """
-    words, readout = bits.shape[1], neurons.readout[sample]
-    for i in range(readout.size):
-        for step in range(steps):
-            readout[i] += currents[step * stride + i]
+    words, received = bits.shape[1], neurons.received[sample]
+    for step in range(steps if received.shape[1] else 0):
+        for i in range(received.shape[1]):
+            received[start + step, i] = currents[step * stride + i]
     potential = neurons.potential[sample]
     if neurons.uniforms.shape[2]:
         powers = np.empty(neurons.classes, np.float32)

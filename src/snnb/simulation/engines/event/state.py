@@ -4,7 +4,7 @@ from typing import Dict, List, Optional
 
 import numpy as np
 
-from snnb.network.network import Population, Reindexed
+from snnb.network.network import MEMBRANE, Population, Reindexed
 from snnb.simulation.block import BlockCounts, initial_potential, late_quarters, recorded_of, spike_table
 from snnb.simulation.engines.event import spike_bits as spikes
 from snnb.simulation.engines.event.arrays import filled_up, zeros
@@ -46,7 +46,7 @@ class BlockState:
         for population in self._populations:
             name, size = population.name, filled_up(population.size)
             self._potential[name] = zeros((n, size), np.float32)
-            self._potential[name] += initial_potential(population, settings)
+            self._potential[name][:, : population.size] += initial_potential(population, settings).ravel()
             self._counts[name] = zeros((n, size), np.int32)
             if name in prepared.remembering:
                 inputs = network.volume(population.only.input).size
@@ -69,7 +69,7 @@ class BlockState:
         for counts in (self._input_counts, *self._counts.values()):
             counts[:] = 0
 
-    def advance(self, scratch: Scratch, number: int, start: int, output: np.ndarray) -> None:
+    def advance(self, scratch: Scratch, number: int, start: int, output: np.ndarray, readout: np.ndarray) -> None:
         """Simulate some steps of a group of samples.
 
         Parameters
@@ -82,6 +82,8 @@ class BlockState:
             The first step.
         output : ndarray of bool, shape (samples, steps, units)
             Becomes the spikes of the output layer.
+        readout : ndarray of float32, shape (samples, steps, units)
+            Becomes its accumulated input after each step.
         """
         network, samples, steps = self._prepared.network, *output.shape[:2]
         found: Dict[str, np.ndarray] = {}
@@ -89,7 +91,8 @@ class BlockState:
             words = filled_up(volume.size) // GROUP
             if isinstance(volume, Population):
                 bits = found[volume.name] = scratch.spikes(volume.name, samples, steps, words)
-                self._simulate(volume, scratch, number, found, bits)
+                received = readout if volume is network.output else readout[..., :0]
+                self._simulate(volume, scratch, number, found, bits, received)
             elif isinstance(volume, Reindexed):
                 if any(name in found for name in volume.inputs):
                     found[volume.name] = self._joined(volume, scratch, found)
@@ -102,6 +105,10 @@ class BlockState:
                 if begin < end:
                     late[quarter] += spikes.number_of(found[population.name], begin, end)
         output[:] = _booleans(found[network.output.name], output.shape[2])
+        total = self._readout[self.groups[number]]
+        readout[:, 0] += total
+        np.cumsum(readout, axis=1, out=readout)
+        total[:] = readout[:, -1]
         for sample in range(self.groups[number].start, min(self.groups[number].stop, self._recorded)):
             self._record(
                 sample, start, {name: bits[sample - self.groups[number].start] for name, bits in found.items()}
@@ -124,10 +131,16 @@ class BlockState:
         )
 
     def _simulate(
-        self, population: Population, scratch: Scratch, number: int, found: Dict[str, np.ndarray], bits: np.ndarray
+        self,
+        population: Population,
+        scratch: Scratch,
+        number: int,
+        found: Dict[str, np.ndarray],
+        bits: np.ndarray,
+        received: np.ndarray,
     ) -> None:
         """Simulate a population, given the spikes of the volumes before it."""
-        neurons, work = self._neurons(population, number, bits.shape[1]), self._prepared.work.get(population.name)
+        neurons, work = self._neurons(population, number, received), self._prepared.work.get(population.name)
         if work is None:
             unchanging(neurons, bits)
             return
@@ -137,22 +150,22 @@ class BlockState:
                 found[name] = np.zeros((*bits.shape[:2], words), np.uint64)
         work.run([found[name] for name in work.inputs], neurons, bits, scratch)
 
-    def _neurons(self, population: Population, number: int, steps: int) -> Neurons:
+    def _neurons(self, population: Population, number: int, received: np.ndarray) -> Neurons:
         name, settings, group = population.name, self._prepared.settings, self.groups[number]
-        softmax = name in self._uniforms
+        softmax, steps = name in self._uniforms, received.shape[1]
         shape = (population.size,) if softmax else (0,)
         no_uniforms = np.zeros((group.stop - group.start, steps, 0), np.float32)
         return Neurons(
             potential=self._potential[name][group],
             base=self._base[name][group] if name in self._base else self._prepared.base[name],
             counts=self._counts[name][group],
-            readout=(self._readout if population is self._prepared.network.output else self._nothing)[group],
+            received=received,
             uniforms=self._uniforms[name][number].uniform(steps, shape) if softmax else no_uniforms,
             classes=population.shape[-1],
             constant=self._constant.get(name, self._nothing)[group],
             accumulated=self._accumulated.get(name, self._nothing)[group],
             leader=self._leader.get(name, self._no_leader)[group],
-            threshold=np.float32(settings.threshold),
+            threshold=np.float32(np.inf if population.activation == MEMBRANE else settings.threshold),
             to_zero=settings.reset == "zero",
         )
 

@@ -29,8 +29,8 @@ class Neurons(NamedTuple):
         The current without spikes: a bias, or constant input.
     counts : ndarray of int32, shape (samples, neurons)
         Spikes counted so far.
-    readout : ndarray of float32, shape (samples, neurons)
-        Current summed over the steps; of shape (samples, 0) when it is not wanted.
+    received : ndarray of float32, shape (samples, steps, neurons)
+        Output: the current of each step; of shape (samples, steps, 0) when it is not wanted.
     uniforms : ndarray of float32, shape (samples, steps, neurons)
         Random numbers of a softmax layer; of shape (samples, steps, 0) otherwise.
     classes : int
@@ -51,7 +51,7 @@ class Neurons(NamedTuple):
     potential: np.ndarray
     base: np.ndarray
     counts: np.ndarray
-    readout: np.ndarray
+    received: np.ndarray
     uniforms: np.ndarray
     classes: int
     constant: np.ndarray

@@ -3,17 +3,18 @@
 Compilation with XLA would be faster, but rounds differently: it stays off.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Dict, Tuple
 
 import numpy as np
 import tensorflow as tf
 
-from snnb.network.network import Network, Population, Reindexed, Volume
+from snnb.conversion.batch import batch_of
+from snnb.conversion.currents import ACCUMULATING, Currents, reindexed
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
 from snnb.simulation.block import initial_potential
 from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accumulates, constant_volumes
-from snnb.simulation.engines.tensorflow.batch import batch_of
-from snnb.simulation.engines.tensorflow.currents import ACCUMULATING, Currents, reindexed
 from snnb.simulation.simulation_settings import SimulationSettings
 
 Tensors = Dict[str, tf.Tensor]
@@ -37,7 +38,7 @@ class Loop:
     """The network's dynamics for batches of one size.
 
     Its state is, each by population: `potentials`; `counts` of spikes; `readout`, the output layer's accumulated input;
-    `accumulated`, what each input of a max pooling layer has accumulated.
+    `accumulated`, what each input of a max pooling layer has accumulated; and in `clock` the number of steps done.
 
     Parameters
     ----------
@@ -49,7 +50,11 @@ class Loop:
 
     def __init__(self, network: Network, settings: SimulationSettings, batch: int) -> None:
         self._network, self._settings, self.batch = network, settings, batch
-        self._currents = Currents(network.populations)
+        self._windowed = network.windowed
+        # With windows, a bias acts in some steps only.
+        biased = [p for p in network.populations if self._windowed and p.bias is not None]
+        self._biases = {p.name: tf.constant(p.bias) for p in biased}
+        self._currents = Currents([replace(p, bias=None) if self._windowed else p for p in network.populations])
         self._constant = constant_volumes(network) if settings.input == "constant" else set()
         self._traced: Dict[int, Any] = {}
         self._constants: Tensors = {}
@@ -63,6 +68,7 @@ class Loop:
             "potentials": {p.name: self._zeros(p) + initial_potential(p, self._settings) for p in populations},
             "counts": {population.name: self._zeros(population) for population in populations},
             "readout": {self._network.output.name: self._zeros(self._network.output)},
+            "clock": {"step": tf.constant(0)},
             "accumulated": {p.name: self._zeros(self._network.volume(p.only.input)) for p in accumulating},
         }
         tensors: Tensors = {}
@@ -99,11 +105,6 @@ class Loop:
         zeros = {population.name: self._zeros(population) for population in self._network.populations}
         self._state = {**self._state, "counts": zeros}
 
-    def readout(self) -> np.ndarray:
-        """See `dense.Loop`."""
-        readout: np.ndarray = self._state["readout"][self._network.output.name].numpy()
-        return readout
-
     def _zeros(self, volume: Volume) -> tf.Tensor:
         return tf.zeros((self.batch, *volume.shape))
 
@@ -113,14 +114,17 @@ class Loop:
         names = [population.name for population in self._network.populations] if recorded else []
         arrays: Dict[str, Any] = {
             "output": tf.TensorArray(tf.bool, steps),
+            "readout": tf.TensorArray(tf.float32, steps),
             "spikes": {name: tf.TensorArray(tf.bool, steps) for name in names},
         }
 
         def body(t: tf.Tensor, state: State, arrays: Dict[str, Any]) -> Tuple[tf.Tensor, State, Dict[str, Any]]:
             state, spikes = self._step(constants, {name: draws[t] for name, draws in feed.items()}, state)
             flat = {name: tf.reshape(s > 0, (self.batch, -1)) for name, s in spikes.items()}
+            output = self._network.output.name
             written = {
-                "output": arrays["output"].write(t, flat[self._network.output.name]),
+                "output": arrays["output"].write(t, flat[output]),
+                "readout": arrays["readout"].write(t, tf.reshape(state["readout"][output], (self.batch, -1))),
                 "spikes": {name: array.write(t, flat[name][:recorded]) for name, array in arrays["spikes"].items()},
             }
             return t + 1, state, written
@@ -133,8 +137,13 @@ class Loop:
 
         A spike reaches the last layer in the step in which it is sent.
         """
-        tensors, spikes = dict(constants), {}
         new: State = {key: dict(values) for key, values in state.items()}
+        step = state["clock"]["step"]
+        new["clock"]["step"] = step + 1
+        if self._windowed:
+            acts = tf.cast(step < self._settings.duration, tf.float32)
+            constants = {name: values * acts for name, values in constants.items()}
+        tensors, spikes = dict(constants), {}
         for volume in self._network.volumes:
             name = volume.name
             if isinstance(volume, Population):
@@ -161,14 +170,24 @@ class Loop:
             current = leading(projection.layer, state["accumulated"][name], tensors[projection.input])
         else:
             current = constants[name] if name in constants else self._currents.of(population, tensors)
+        if population.window is not None and name in self._biases:
+            current += self._biases[name] * self._within(state, population.window[0] - self._settings.duration)
         state["potentials"][name] += current
         if name in state["readout"]:
             state["readout"][name] += current
+        if population.activation == MEMBRANE:
+            return tf.zeros_like(current)
         if population.activation == "softmax":
             potential = state["potentials"][name]
             fires = tf.reshape(feed[name], tf.shape(potential)) <= tf.nn.softmax(potential)
             return tf.cast(fires, tf.float32)
-        return _reached(state["potentials"][name], self._settings.threshold)
+        reached = _reached(state["potentials"][name], self._settings.threshold)
+        return reached if population.window is None else reached * self._within(state, population.window[0])
+
+    def _within(self, state: State, first: int) -> tf.Tensor:
+        """Return 1 in the window of `duration` steps that begins with the step `first`, else 0: float32."""
+        step = state["clock"]["step"] - 1
+        return tf.cast((step >= first) & (step < first + self._settings.duration), tf.float32)
 
     def _reset(self, population: Population, spikes: tf.Tensor, amplitudes: tf.Tensor, state: State) -> None:
         """Count spikes, and take from the potential of each neuron that spiked all of it, or the threshold."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from snnb.core.processors import processors
 from snnb.network.layers import MaxPooling2D
-from snnb.network.network import Network, Population, Reindexed
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.block import initial_potential
 from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accumulates, constant_volumes
 from snnb.simulation.engines.torch.currents import current_of, leading, reindexed
@@ -73,7 +73,9 @@ class Loop:
         """See `dense.Loop`. What constant input alone decides is computed here: currents, and what is passed on."""
         populations = self._network.populations
         self._potentials = {
-            p.name: self._zeros(p.shape) + float(initial_potential(p, self._settings)) for p in populations
+            p.name: self._zeros(p.shape)
+            + torch.from_numpy(initial_potential(p, self._settings).copy()).to(self._device)
+            for p in populations
         }
         self._accumulated = {
             p.name: self._zeros(self._network.volume(p.only.input).shape) for p in populations if accumulates(p)
@@ -89,14 +91,18 @@ class Loop:
     def run(self, feed: Arrays, steps: int, recorded: int) -> StepRecord:
         """See `dense.Loop`."""
         outputs: List[Tensor] = []
+        readouts: List[Tensor] = []
         kept: Dict[str, List[Tensor]] = {p.name: [] for p in self._network.populations} if recorded else {}
         fed = {name: torch.from_numpy(numbers).to(self._device) for name, numbers in feed.items()}
         for step in range(steps):
             spikes = self._step({name: numbers[step] for name, numbers in fed.items()})
             outputs.append(spikes[self._network.output.name].flatten(1))
+            readouts.append(self._readout.flatten(1).clone())
             for name, of_all_steps in kept.items():
                 of_all_steps.append(spikes[name][:recorded].flatten(1))
-        return StepRecord(_by_step(outputs), {name: _by_step(of_all_steps) for name, of_all_steps in kept.items()})
+        return StepRecord(
+            _by_step(outputs), _by_step(readouts), {name: _by_step(of_all_steps) for name, of_all_steps in kept.items()}
+        )
 
     def counts(self) -> Arrays:
         """See `dense.Loop`."""
@@ -105,11 +111,6 @@ class Loop:
     def reset_counts(self) -> None:
         """See `dense.Loop`."""
         self._counts = {p.name: self._zeros(p.shape) for p in self._network.populations}
-
-    def readout(self) -> np.ndarray:
-        """See `dense.Loop`."""
-        readout: np.ndarray = self._readout.cpu().numpy()
-        return readout
 
     def _zeros(self, shape: tuple) -> Tensor:
         return torch.zeros((self.batch, *shape), device=self._device)
@@ -147,6 +148,8 @@ class Loop:
             self._readout += current
         if population.activation == "softmax":
             spikes = feed[name].reshape(potential.shape) <= potential.softmax(-1)
+        elif population.activation == MEMBRANE:
+            spikes = torch.zeros_like(potential, dtype=torch.bool)
         else:
             spikes = potential >= self._settings.threshold
         sent = spikes.float()

@@ -3,10 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from snnb.conversion.batch import batch_of, padded
+from snnb.conversion.currents import Currents, reindexed
 from snnb.network.network import Network, Population, Reindexed
-from snnb.simulation.engines.dense import padded
-from snnb.simulation.engines.tensorflow.batch import batch_of
-from snnb.simulation.engines.tensorflow.currents import Currents, reindexed
 
 ACTIVATE = {"relu": tf.nn.relu, "softmax": tf.nn.softmax, "linear": tf.identity}
 

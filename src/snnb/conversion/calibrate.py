@@ -1,0 +1,290 @@
+"""Calibrate a converted network for a number of time steps, on training pictures.
+
+Populations are calibrated in network order, on what the populations calibrated before them give:
+
+1. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
+   al. 2021, A free lunch from ANN, ICML).
+2. The scale factor of each channel is that of some candidates with the smallest mean squared error from the trained
+   activations.
+
+With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires when all its input has arrived, so its
+spike count is a rounded sum. With free firing all populations fire at once, and the errors are those of simulated
+spikes; the initial potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the threshold).
+"""
+
+import math
+import tempfile
+from dataclasses import dataclass, replace
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Set, Tuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import DTypeLike
+
+from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
+from snnb.conversion.channel_scales import Channels, is_separable, source_scales, with_scales
+from snnb.conversion.compose_pooling import compose_pooling
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.currents import Currents, reindexed
+from snnb.conversion.spiking_output import centred_output, output_scale
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, silent
+from snnb.network.layers import MaxPooling2D
+from snnb.network.network import Network, Population, Reindexed
+
+# Candidates of the scale factor, as shares of the channel's largest activation.
+SEPARATED_SHARES, FREE_SHARES = np.geomspace(0.15, 1.1, 24), np.geomspace(0.15, 1.1, 14)
+DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
+SEARCHED_PICTURES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
+BLOCK_BYTES = 64_000_000  # of the currents that are in memory at a time
+MEMORY_BYTES = 64_000_000  # larger arrays of activations are mapped from a temporary file
+
+
+class LayerError(NamedTuple):
+    """Mean squared error of a population's rates from the trained activations, as a share of their mean square.
+
+    Attributes
+    ----------
+    before, after : float
+        With the parameters of the parsed network and initial potential ½, and calibrated; on the calibrated input.
+    bias_shift : float
+        Mean absolute shift of the bias, in units of the scale factor.
+    """
+
+    before: float
+    after: float
+    bias_shift: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A calibrated network, and what changed.
+
+    Attributes
+    ----------
+    network : Network
+    errors : dict of str to LayerError
+        By population.
+    scales : dict of str to ndarray of float32, shape (channels,)
+        By population: scale factors relative to those of the parsed network.
+    warnings : list of str
+    """
+
+    network: Network
+    errors: Dict[str, LayerError]
+    scales: Dict[str, np.ndarray]
+    warnings: List[str]
+
+
+def calibrate(
+    network: Network, x: np.ndarray, settings: ConversionSettings, progress: Progress = silent
+) -> Calibration:
+    """Calibrate a parsed network; the same input gives the same bytes.
+
+    Parameters
+    ----------
+    network : Network
+        A parsed, normalised network, all kernels in memory.
+    x : ndarray of float32, shape (pictures, ...)
+        Training pictures, in [0, 1].
+    settings : ConversionSettings
+        `calibrate` steps, `firing` and `starts`.
+    progress : Progress
+        Called with the number of populations done.
+
+    Raises
+    ------
+    InputError
+        The network cannot be calibrated.
+    """
+    assert settings.calibrate is not None
+    refuse_max_pooling(network)
+    network = compose_pooling(network)
+    run = _Calibration(network, x, settings)
+    populations = network.populations
+    for number, population in enumerate(populations):
+        progress(number, len(populations), population.name)
+        run.add(population)
+    progress(len(populations), len(populations))
+    calibrated = replace(with_scales(run.network, run.channels), steps=settings.calibrate)
+    if settings.firing == "separated":
+        calibrated = calibrated.separated(settings.calibrate)
+    scales = {name: channels.scale for name, channels in run.channels.items()}
+    return Calibration(calibrated, run.errors, scales, run.warnings)
+
+
+def refuse_max_pooling(network: Network) -> None:
+    """Raise `InputError` if the network has a spiking max pooling, whose output depends on the order of arrival."""
+    for population in network.populations:
+        if isinstance(population.projections[0].layer, MaxPooling2D):
+            raise InputError(
+                f"layer {population.name}: spiking max pooling passes on the input that has fired most so far, which "
+                "a calibration cannot predict: use --max-pool average with --calibrate"
+            )
+
+
+class _Calibration:
+    """Trained and spiking activations of the populations calibrated so far, in the unit of the parsed network."""
+
+    def __init__(self, network: Network, x: np.ndarray, settings: ConversionSettings) -> None:
+        assert settings.calibrate is not None
+        self.network, self.channels = network, {}  # type: Network, Dict[str, Channels]
+        self.errors: Dict[str, LayerError] = {}
+        self.warnings: List[str] = []
+        self._settings, self._steps, self._pictures = settings, settings.calibrate, len(x)
+        self._trained: Dict[str, np.ndarray] = {network.input.name: x}
+        self._spiking: Dict[str, np.ndarray] = {network.input.name: x}  # rates times scale factors
+        self._trains: Dict[str, np.ndarray] = {}  # with free firing, bool (steps, pictures, *shape)
+        self._last_reader = _last_readers(network)
+
+    def add(self, population: Population) -> None:
+        """Calibrate the next population."""
+        sums, bias = Currents([replace(population, bias=None)]), _bias(population)
+        wanted, got = (_scratch((self._pictures, *population.shape), np.float32) for _ in range(2))
+        missing = np.zeros(len(bias))
+        for block in self._blocks(population, 1):
+            wanted[block] = self._sums(sums, population, block, self._trained)
+            got[block] = self._sums(sums, population, block, self._spiking)
+            missing += (wanted[block] - got[block]).reshape(-1, len(bias)).sum(axis=0, dtype=np.float64)
+            wanted[block] += bias
+        shifted = (bias + missing / (wanted.size // len(bias))).astype(np.float32)
+        if population is self.network.output and population.activation == "softmax":
+            self._add_output(population, wanted, got, shifted)
+            return
+        np.clip(wanted, 0, population.max_value, out=wanted)
+        self._trained[population.name] = wanted
+        if is_separable(population):
+            channels = self._chosen(population, sums, bias, shifted, got)
+        else:
+            scale = source_scales(self.network, self.channels, population.only.input)[0, 0].copy()
+            channels = Channels(scale, bias, np.full_like(bias, 0.5))
+        self.channels[population.name] = channels
+        self._fire(population, sums, got, channels)
+        for name in [name for name, reader in self._last_reader.items() if reader == population.name]:
+            for values in (self._trained, self._spiking, self._trains):
+                values.pop(name, None)
+
+    def _chosen(
+        self, population: Population, sums: Currents, bias: np.ndarray, shifted: np.ndarray, got: np.ndarray
+    ) -> Channels:
+        """Choose the scale factor and initial potential of each channel, and keep the errors."""
+        target, every = self._trained[population.name].reshape(-1, len(bias)), np.arange(len(bias))
+        top = target.max(axis=0)
+        top[top == 0] = 1
+        parsed = np.ones((1, len(bias)), np.float32)
+        if self._settings.firing == "separated":
+            scales, delays = np.outer(SEPARATED_SHARES, top).astype(np.float32), np.zeros(1, np.float32)
+            flat = got.reshape(target.shape)
+            errors = rounded_errors(flat, target, shifted, scales, self._steps)[np.newaxis]
+            before = rounded_errors(flat, target, bias, parsed, self._steps).sum()
+        else:
+            scales, delays = np.outer(FREE_SHARES, top).astype(np.float32), np.array(DELAYS[self._settings.starts])
+            currents, target = self._searched(population, sums)
+            errors = firing_errors(currents, target, shifted, scales, delays.astype(np.float32))
+            before = firing_errors(currents, target, bias, parsed, np.zeros(1, np.float32)).sum()
+        best = errors.reshape(-1, len(bias)).argmin(axis=0)
+        delay, scale = delays[best // len(scales)], scales[best % len(scales), every]
+        after = errors.min(axis=(0, 1)).sum()
+        if after > before:
+            self.warnings.append(f"{population.name}: the calibration would increase the error: not calibrated")
+            delay, scale, shifted, after = np.zeros(len(bias)), parsed[0], bias, before
+        square = float(np.square(target, dtype=np.float64).sum()) or 1.0
+        shift = float(np.abs((shifted - bias) / scale).mean())
+        self.errors[population.name] = LayerError(float(before) / square, float(after) / square, shift)
+        bias = (shifted + delay * scale / self._steps).astype(np.float32)
+        return Channels(scale, bias, (0.5 - delay).astype(np.float32))
+
+    def _fire(self, population: Population, sums: Currents, got: np.ndarray, channels: Channels) -> None:
+        """Replace the sums without bias `got` by what the spikes of the population stand for."""
+        scale, steps = channels.scale, self._steps
+        self._spiking[population.name] = got
+        if self._settings.firing == "separated":
+            unit = scale / np.float32(steps)
+            for block in self._blocks(population, 1):
+                level = np.floor((got[block] + channels.bias) / unit + np.float32(0.5))
+                got[block] = np.clip(level, 0, steps) * unit
+            return
+        train = self._trains[population.name] = _scratch((steps, *got.shape), np.bool_)
+        for block in self._blocks(population, steps):
+            currents = np.stack([self._step(sums, population, block, t) / scale for t in range(steps)])
+            spikes = np.empty(currents.shape, np.bool_)
+            flat = (steps, -1, len(scale))
+            fire(currents.reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
+            train[:, block] = spikes
+            got[block] = spikes.mean(axis=0, dtype=np.float32) * scale
+
+    def _add_output(self, population: Population, wanted: np.ndarray, got: np.ndarray, bias: np.ndarray) -> None:
+        """Calibrate a softmax output: logits minus their mean, and one scale factor for all classes."""
+        logits = got + bias
+        logits -= logits.mean(axis=-1, keepdims=True)
+        scale = output_scale(logits, wanted.argmax(axis=-1), self._steps)
+        units = np.ones(population.shape[-1], np.float32)
+        self.network = centred_output(self.network)
+        bias = (bias - bias.mean()).astype(np.float32)
+        self.channels[population.name] = Channels(scale * units, bias, units / 2)
+
+    def _searched(self, population: Population, sums: Currents) -> Tuple[np.ndarray, np.ndarray]:
+        """Return currents (steps, rows, channels) and targets (rows, channels) of some positions of some pictures."""
+        channels = population.shape[-1]
+        positions = population.size // channels
+        taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCHED_POSITIONS)).astype(int))
+        parts: List[np.ndarray] = []
+        for block in self._blocks(population, self._steps, SEARCHED_PICTURES):
+            steps = [self._step(sums, population, block, t) for t in range(self._steps)]
+            parts.append(np.stack([step.reshape(len(step), positions, channels)[:, taken] for step in steps]))
+        currents = np.concatenate(parts, axis=1)
+        target = self._trained[population.name][: currents.shape[1]].reshape(-1, positions, channels)[:, taken]
+        return currents.reshape(self._steps, -1, channels), target.reshape(-1, channels)
+
+    def _step(self, sums: Currents, population: Population, block: slice, step: int) -> np.ndarray:
+        """Return the currents of a time step of free firing, without the bias."""
+        sent = {name: train[step, block] * self.channels[name].scale for name, train in self._trains.items()}
+        source = self.network.input.name
+        if source in self._spiking:
+            sent[source] = self._spiking[source][block]
+        return self._sums(sums, population, slice(None), sent)
+
+    def _sums(
+        self, currents: Currents, population: Population, block: slice, values: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return the sums of a population's projections, given the values of populations and of the input."""
+
+        def read(name: str) -> tf.Tensor:
+            volume = self.network.volume(name)
+            if isinstance(volume, Reindexed):
+                return reindexed(volume, {source: read(source) for source in volume.inputs})
+            return tf.constant(np.asarray(values[name][block], np.float32))
+
+        sums: np.ndarray = currents.of(population, {name: read(name) for name in population.inputs}).numpy()
+        return sums
+
+    def _blocks(self, population: Population, steps: int, most: int = 1 << 62) -> Iterator[slice]:
+        """Yield blocks of up to `most` pictures whose currents of `steps` steps fit into `BLOCK_BYTES`."""
+        largest = max(self.network.volume(name).size for name in (*population.inputs, population.name))
+        size, pictures = max(1, BLOCK_BYTES // (4 * largest * steps)), min(most, self._pictures)
+        for first in range(0, pictures, size):
+            yield slice(first, min(first + size, pictures))
+
+
+def _bias(population: Population) -> np.ndarray:
+    return np.zeros(population.shape[-1], np.float32) if population.bias is None else np.asarray(population.bias)
+
+
+def _last_readers(network: Network) -> Dict[str, str]:
+    """Return the last population that reads each population or the input, also through re-indexing layers."""
+    origins: Dict[str, Set[str]] = {network.input.name: {network.input.name}}
+    last: Dict[str, str] = {}
+    for volume in network.volumes[1:]:
+        read: Set[str] = set().union(*(origins[name] for name in volume.inputs))  # type: ignore[attr-defined]
+        origins[volume.name] = read if isinstance(volume, Reindexed) else {volume.name}
+        if isinstance(volume, Population):
+            last.update(dict.fromkeys(read, volume.name))
+    return last
+
+
+def _scratch(shape: Tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Return an array of zeros, mapped from a temporary file if it is large."""
+    if math.prod(shape) * np.dtype(dtype).itemsize <= MEMORY_BYTES:
+        return np.zeros(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype, "w+", shape=shape)

@@ -1,0 +1,106 @@
+"""Compiled loops of the calibration: errors of candidate scale factors, and integrate-and-fire neurons."""
+
+import numpy as np
+
+from snnb.core.compiled import compiled
+
+
+@compiled
+def rounded_errors(
+    sums: np.ndarray, target: np.ndarray, bias: np.ndarray, scales: np.ndarray, steps: int
+) -> np.ndarray:
+    """Return the squared errors of activations rounded to `steps` levels, for candidate scale factors.
+
+    A neuron with scale factor s fires min(T, ⌊½ + T · z / s⌋) spikes, each of which stands for the activation s / T.
+
+    Parameters
+    ----------
+    sums : ndarray of float32, shape (rows, channels)
+        z without `bias`.
+    target : ndarray of float32, shape (rows, channels)
+        Activations of the trained network.
+    bias : ndarray of float32, shape (channels,)
+    scales : ndarray of float32, shape (candidates, channels)
+    steps : int
+
+    Returns
+    -------
+    ndarray of float64, shape (candidates, channels)
+        Sums over the rows.
+    """
+    errors = np.zeros(scales.shape)
+    unit, levels = scales / np.float32(steps), np.float32(steps)
+    for row in range(sums.shape[0]):
+        for candidate in range(scales.shape[0]):
+            for channel in range(sums.shape[1]):
+                level = np.floor((sums[row, channel] + bias[channel]) / unit[candidate, channel] + np.float32(0.5))
+                level = min(max(level, np.float32(0)), levels)
+                difference = level * unit[candidate, channel] - target[row, channel]
+                errors[candidate, channel] += difference * difference
+    return errors
+
+
+@compiled
+def firing_errors(
+    currents: np.ndarray, target: np.ndarray, bias: np.ndarray, scales: np.ndarray, delays: np.ndarray
+) -> np.ndarray:
+    """Return the squared errors of simulated firing rates, for candidate scale factors and delays.
+
+    A delay D lowers the initial potential to ½ − D and raises the bias by D / T: spikes come later.
+
+    Parameters
+    ----------
+    currents : ndarray of float32, shape (steps, rows, channels)
+        Input currents without `bias`.
+    target : ndarray of float32, shape (rows, channels)
+        Activations of the trained network.
+    bias : ndarray of float32, shape (channels,)
+    scales : ndarray of float32, shape (candidates, channels)
+    delays : ndarray of float32, shape (delays,)
+
+    Returns
+    -------
+    ndarray of float64, shape (delays, candidates, channels)
+        Sums over the rows.
+    """
+    steps = currents.shape[0]
+    errors = np.zeros((delays.size, *scales.shape))
+    for row in range(currents.shape[1]):
+        for delay in range(delays.size):
+            for candidate in range(scales.shape[0]):
+                for channel in range(scales.shape[1]):
+                    scale = scales[candidate, channel]
+                    shift = bias[channel] / scale + delays[delay] / np.float32(steps)
+                    potential, spikes = np.float32(0.5) - delays[delay], np.float32(0)
+                    for step in range(steps):
+                        potential += currents[step, row, channel] / scale + shift
+                        if potential >= 1:
+                            potential -= np.float32(1)
+                            spikes += np.float32(1)
+                    difference = spikes * (scale / np.float32(steps)) - target[row, channel]
+                    errors[delay, candidate, channel] += difference * difference
+    return errors
+
+
+@compiled
+def fire(currents: np.ndarray, bias: np.ndarray, start: np.ndarray, spikes: np.ndarray) -> None:
+    """Simulate integrate-and-fire neurons with reset by subtraction and threshold 1.
+
+    Parameters
+    ----------
+    currents : ndarray of float32, shape (steps, rows, channels)
+        Input currents in units of the threshold, without `bias`.
+    bias, start : ndarray of float32, shape (channels,)
+        Bias, and initial potential.
+    spikes : ndarray of bool, shape (steps, rows, channels)
+        Output: where a neuron fires.
+    """
+    for row in range(currents.shape[1]):
+        for channel in range(currents.shape[2]):
+            potential = start[channel]
+            for step in range(currents.shape[0]):
+                potential += currents[step, row, channel] + bias[channel]
+                fires = potential >= 1
+                spikes[step, row, channel] = fires
+                if fires:
+                    potential -= np.float32(1)

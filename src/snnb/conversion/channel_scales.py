@@ -1,0 +1,124 @@
+"""Scale the weights of a network by one factor for each channel, so that all thresholds are 1."""
+
+from dataclasses import dataclass, replace
+from typing import Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.network.layers import AveragePooling2D, DepthwiseConv2D, configured
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Parameters of the neurons of a population: float32 arrays of shape (channels,).
+
+    Attributes
+    ----------
+    scale : ndarray
+        Activation that a rate of 1 stands for.
+    bias : ndarray
+        Bias in the unit of the activations.
+    start : ndarray
+        Initial potential as a share of the threshold.
+    """
+
+    scale: np.ndarray
+    bias: np.ndarray
+    start: np.ndarray
+
+
+def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
+    """Return the network whose populations have these scale factors, biases and initial potentials.
+
+    Each weight is multiplied by the scale factor of its presynaptic channel and divided by that of its postsynaptic
+    one. An average pooling with another factor than the population that it reads becomes a depthwise convolution.
+
+    Parameters
+    ----------
+    network : Network
+        All kernels in memory.
+    channels : mapping of str to Channels
+        By population.
+
+    Raises
+    ------
+    InputError
+        A layer reads values of different scale factors in one channel.
+    """
+    scales: Dict[str, np.ndarray] = {}
+    volumes: List[Volume] = []
+    for volume in network.volumes:
+        if isinstance(volume, Reindexed):
+            scales[volume.name] = volume.layer.apply([scales[name] for name in volume.inputs])
+        elif isinstance(volume, Population):
+            own = channels[volume.name]
+            scales[volume.name] = np.broadcast_to(own.scale, volume.shape)
+            volume = _scaled(volume, [_of_channels(volume.name, p, scales[p.input]) for p in volume.projections], own)
+        else:
+            scales[volume.name] = np.ones(volume.shape, np.float32)
+        volumes.append(volume)
+    return replace(network, volumes=tuple(volumes))
+
+
+def source_scales(network: Network, channels: Mapping[str, Channels], name: str) -> np.ndarray:
+    """Return the scale factor of each element of a volume: float32, in its shape; padding is negative.
+
+    Parameters
+    ----------
+    network : Network
+    channels : mapping of str to Channels
+        By population.
+    name : str
+        Name of the volume.
+    """
+    volume = network.volume(name)
+    if isinstance(volume, Reindexed):
+        return volume.layer.apply([source_scales(network, channels, read) for read in volume.inputs])
+    scale = channels[name].scale if name in channels else np.float32(1)
+    return np.broadcast_to(np.asarray(scale, np.float32), volume.shape)
+
+
+def is_separable(population: Population) -> bool:
+    """Whether a population can have scale factors of its own: it has a kernel, or is a pooling of full windows."""
+    layer = population.projections[0].layer
+    if not isinstance(layer, AveragePooling2D):
+        return True
+    return bool((population.only.geometry.taps() == layer.pool_size[0] * layer.pool_size[1]).all())
+
+
+def _of_channels(name: str, projection: Projection, scales: np.ndarray) -> np.ndarray:
+    """Return the scale factor of each presynaptic channel, shape (channels,)."""
+    by_position = scales.reshape(-1, projection.geometry.channels)
+    highest: np.ndarray = by_position.max(axis=0)
+    if not ((by_position == highest) | (by_position < 0)).all():
+        raise InputError(
+            f"layer {name} reads values of different scale factors in one channel: concatenate along the channels"
+        )
+    return highest
+
+
+def _scaled(population: Population, sources: List[np.ndarray], own: Channels) -> Population:
+    projections: Tuple[Projection, ...] = tuple(
+        _rescaled(projection, source, own.scale) for projection, source in zip(population.projections, sources)
+    )
+    bias: Optional[np.ndarray] = (own.bias / own.scale).astype(np.float32)
+    if projections[0].kernel is None:
+        bias = None
+    return replace(population, projections=projections, bias=bias, max_value=None, initial_potential=own.start)
+
+
+def _rescaled(projection: Projection, source: np.ndarray, own: np.ndarray) -> Projection:
+    layer, geometry = projection.layer, projection.geometry
+    if isinstance(layer, AveragePooling2D):
+        if np.array_equal(source, own):
+            return projection
+        kernel = np.full((*layer.pool_size, len(own), 1), 1 / np.prod(layer.pool_size))
+        layer = configured(DepthwiseConv2D, {**layer.model_dump(), "kernel_size": layer.pool_size}, layer.kind)
+    else:
+        assert projection.kernel is not None
+        kernel = np.asarray(projection.kernel, np.float64)
+    kernel = kernel * source[:, np.newaxis]
+    kernel = kernel / (own.reshape(kernel.shape[-2:]) if geometry.pairing == "diagonal" else own)
+    return replace(projection, layer=layer, kernel=kernel.astype(np.float32))

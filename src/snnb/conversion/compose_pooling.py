@@ -1,0 +1,75 @@
+"""Compose average pooling into the Dense layer that reads it: the pooling then has no neurons."""
+
+from dataclasses import replace
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+
+from snnb.network.layers import AveragePooling2D, Dense, configured
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume
+from snnb.network.reindexing import Flatten, Reshape
+
+
+def compose_pooling(network: Network) -> Network:
+    """Return the network without the average poolings that only the Dense output layer reads.
+
+    Averages are linear: the Dense kernel takes the mean over each window. Without neurons, they are not rounded to
+    spikes, and the network has a population less on its longest path.
+
+    Parameters
+    ----------
+    network : Network
+        All kernels in memory.
+    """
+    output = network.output
+    if len(output.projections) > 1 or not isinstance(output.only.layer, Dense) or len(output.shape) > 1:
+        return network
+    chain = _chain_to_pooling(network, output.only.input)
+    if chain is None:
+        return network
+    *moved, pooling = chain
+    source = network.volume(pooling.only.input)
+    flat = Reindexed(
+        moved[0].name if moved else pooling.name, (source.size,), configured(Flatten, {}, output.name), (source.name,)
+    )
+    kernel = _expanded(pooling, output.only.weights().reshape(pooling.size, output.size))
+    layer: Dense = output.only.layer
+    projection = Projection(flat.name, layer, layer.geometry((source.size,)), kernel.astype(np.float32))
+    gone = {volume.name for volume in chain}
+    volumes: List[Volume] = []
+    for volume in network.volumes:
+        if volume is output:
+            volumes += [flat, replace(output, projections=(projection,))]
+        elif volume.name not in gone:
+            volumes.append(volume)
+    return replace(network, volumes=tuple(volumes))
+
+
+def _chain_to_pooling(network: Network, name: str) -> Optional[List[Any]]:
+    """Return the volumes from `name` back to an average pooling, if each has one reader and keeps the order."""
+    readers: Dict[str, int] = {}
+    for volume in network.volumes:
+        for read in getattr(volume, "inputs", ()):
+            readers[read] = readers.get(read, 0) + 1
+    chain: List[Volume] = []
+    while readers[name] == 1:
+        volume = network.volume(name)
+        chain.append(volume)
+        if isinstance(volume, Population) and isinstance(volume.projections[0].layer, AveragePooling2D):
+            return chain
+        if not (isinstance(volume, Reindexed) and isinstance(volume.layer, (Flatten, Reshape))):
+            return None
+        (name,) = volume.inputs
+    return None
+
+
+def _expanded(pooling: Population, kernel: np.ndarray) -> np.ndarray:
+    """Return the kernel (inputs of the pooling, units) that takes the mean over the windows first."""
+    geometry = pooling.only.geometry
+    rows, columns, channels = geometry.output_volume
+    shares = kernel.reshape(rows, columns, channels, -1) / geometry.taps()[:, :, np.newaxis, np.newaxis]
+    expanded = np.zeros((*geometry.input_volume, kernel.shape[1]), np.float32)
+    for row_in, row_out in zip(geometry.rows.input, geometry.rows.output):
+        for column_in, column_out in zip(geometry.columns.input, geometry.columns.output):
+            expanded[row_in, column_in] += shares[row_out, column_out]
+    return expanded.reshape(-1, kernel.shape[1])

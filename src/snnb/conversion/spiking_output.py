@@ -1,0 +1,81 @@
+"""Spikes in place of a softmax: integrate-and-fire neurons on logits minus their mean over the classes."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from snnb.conversion.analogue import AnalogueNetwork
+from snnb.core.errors import InputError
+from snnb.network.network import Network
+
+SHARES = np.linspace(0.2, 1.2, 21).astype(np.float32)  # candidates, as shares of the largest logit
+
+
+def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
+    """Return the network whose softmax output fires instead; its neurons start at half their threshold.
+
+    Parameters
+    ----------
+    network : Network
+        All kernels in memory.
+    x : ndarray of float32, shape (pictures, ...)
+        Training pictures, which the scale factor of the logits is chosen on.
+    steps : int
+        Number of time steps that will be simulated.
+    """
+    network = centred_output(network)
+    logits = AnalogueNetwork(network).outputs(x)
+    scale = output_scale(logits, logits.argmax(axis=-1), steps)
+    output = network.output
+    projections = tuple(replace(p, kernel=np.asarray(p.kernel) / scale) for p in output.projections)
+    assert output.bias is not None
+    start = np.full(output.shape[-1], 0.5, np.float32)
+    fires = replace(output, projections=projections, bias=output.bias / scale, initial_potential=start)
+    return replace(network, volumes=tuple(fires if volume is output else volume for volume in network.volumes))
+
+
+def centred_output(network: Network) -> Network:
+    """Return the network with a linear output of logits minus their mean over the classes.
+
+    Parameters
+    ----------
+    network : Network
+        All kernels in memory; its output is a softmax.
+
+    Raises
+    ------
+    InputError
+        The softmax reads a layer that has no kernel for each class.
+    """
+    output = network.output
+    projections = []
+    for projection in output.projections:
+        if projection.kernel is None or projection.geometry.pairing != "dense":
+            raise InputError(f"layer {output.name}: spikes in place of a softmax need a Dense or Conv2D layer")
+        kernel = np.asarray(projection.kernel, np.float64)
+        centred = (kernel - kernel.mean(axis=-1, keepdims=True)).astype(np.float32)
+        projections.append(replace(projection, kernel=centred))
+    assert output.bias is not None  # it has a kernel
+    bias = output.bias - output.bias.mean()
+    linear = replace(output, projections=tuple(projections), bias=bias, activation="linear")
+    return replace(network, volumes=tuple(linear if volume is output else volume for volume in network.volumes))
+
+
+def output_scale(logits: np.ndarray, classes: np.ndarray, steps: int) -> np.float32:
+    """Return the scale factor with which most rounded logits have their largest value at the trained network's class.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (..., classes)
+        Logits minus their mean.
+    classes : ndarray of int, shape (...)
+        Classes that the trained network chooses.
+    steps : int
+        Number of levels.
+    """
+    top = np.float32(logits.max())
+    scales = SHARES * (top if top > 0 else np.float32(1))
+    levels = (np.clip(np.floor(logits / scale * np.float32(steps) + np.float32(0.5)), 0, steps) for scale in scales)
+    agreeing = [np.count_nonzero(level.argmax(axis=-1) == classes) for level in levels]
+    best: np.float32 = scales[int(np.argmax(agreeing))]
+    return best

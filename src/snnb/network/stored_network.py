@@ -1,0 +1,66 @@
+"""Store a network in a group of an HDF5 file: all that its dynamics need.
+
+The group has a subgroup for each layer that `snnb.network.assemble.described` lists; its attribute `layers` states
+their order, its attribute `steps` the number of time steps that a network is calibrated for. The attributes of a
+subgroup are the Keras class of the layer (`kind`), and as JSON its configuration (`config`) and the names of its inputs
+(`inputs`); its datasets are the arrays (kernel, bias, initial_potential).
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array
+from snnb.network.assemble import REMEDY, Entry, assemble, described
+from snnb.network.network import Network
+
+
+def write_network(network: Network, group: h5py.Group) -> None:
+    """Write a network into an empty group.
+
+    Parameters
+    ----------
+    network : Network
+    group : h5py.Group
+    """
+    entries = described(network)
+    group.attrs["layers"] = json.dumps([entry.name for entry in entries])
+    if network.steps is not None:
+        group.attrs["steps"] = network.steps
+    for entry in entries:
+        layer = group.create_group(entry.name)
+        layer.attrs["kind"] = entry.kind
+        layer.attrs["config"] = json.dumps(entry.config)
+        layer.attrs["inputs"] = json.dumps(entry.inputs)
+        for name, values in entry.arrays.items():
+            write_array(layer, name, np.asarray(values))
+
+
+def read_stored_network(group: h5py.Group) -> Network:
+    """Read a network, its weights into memory.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        As `write_network` writes it.
+
+    Raises
+    ------
+    InputError
+        The group does not hold a network.
+    """
+    path = Path(group.file.filename)
+    try:
+        entries = []
+        for name in json.loads(group.attrs["layers"]):
+            layer = group[name]
+            config, inputs = json.loads(layer.attrs["config"]), json.loads(layer.attrs["inputs"])
+            arrays = {key: dataset[()] for key, dataset in layer.items()}
+            entries.append(Entry(name, layer.attrs["kind"], config, tuple(inputs), arrays))
+        steps = group.attrs.get("steps")
+    except RAISED_BY_HDF5 as error:
+        raise damaged(path, error, REMEDY) from error
+    return replace(assemble(path, entries), steps=None if steps is None else int(steps))

@@ -1,0 +1,126 @@
+"""Temporally separated networks in one pass over the layers: spike counts are rounded sums, without a loop over steps.
+
+A population that fires in a window of T steps, after all its input has arrived, with initial potential V0, threshold θ
+and input z, fires min(T, ⌊(V0 + z) / θ⌋) spikes, in the first steps of its window (Liu et al. 2022, SpikeConverter,
+AAAI). The counts are equal to those of a simulation step by step where sums are exact; elsewhere rounding may differ.
+"""
+
+from dataclasses import replace
+from typing import Dict, Iterator, List, Mapping, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from snnb.conversion.batch import batch_of, padded
+from snnb.conversion.currents import Currents, reindexed
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed
+from snnb.simulation.block import BlockCounts, Observe, initial_potential, recorded_of, spike_table
+from snnb.simulation.randomness import INPUT, Streams
+from snnb.simulation.simulation_settings import SimulationSettings
+
+Arrays = Dict[str, np.ndarray]
+
+
+class SeparatedEngine:
+    """Simulates networks with firing windows without a loop over the steps.
+
+    Parameters
+    ----------
+    network : Network
+        With windows of `settings.duration` steps.
+    settings : SimulationSettings
+    """
+
+    def __init__(self, network: Network, settings: SimulationSettings) -> None:
+        self._network, self._settings, self._batch = network, settings, batch_of(network)
+        self._currents = Currents([replace(population, bias=None) for population in network.populations])
+
+    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+        """See `Engine`. Time bins count from the start of each population's window."""
+        settings, network, steps = self._settings, self._network, self._settings.duration
+        drawn: Optional[np.ndarray] = None
+        if settings.input == "poisson":
+            streams = Streams(settings.seed, range(first, first + len(x)), INPUT)
+            drawn = streams.poisson(x, settings.input_rate, steps)
+        sent = x * np.float32(steps) if drawn is None else drawn.sum(axis=1, dtype=np.float32)
+        counts = self._counts(sent)
+        readout = self._readout(counts, x, drawn)
+        spikes = np.zeros(readout.shape, np.bool_)
+        spikes[:, -steps:] = np.arange(steps)[:, np.newaxis] < counts[network.output.name].reshape(len(x), 1, -1)
+        observe(spikes, readout)
+        counted = {name: found.astype(np.int64) for name, found in counts.items()}
+        by_bin = {name: np.stack([*self._in_bins(found)]) for name, found in counted.items() if settings.bins}
+        recorded = recorded_of(settings, first, len(x))
+        times = {name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded}
+        if drawn is not None:
+            source, edges = network.input.name, zip(settings.bin_edges, settings.bin_edges[1:])
+            counted[source] = sent.astype(np.int64)
+            if settings.bins:
+                by_bin[source] = np.stack([drawn[:, begin:end].sum(axis=(0, 1)) for begin, end in edges])
+            if recorded:
+                sample, step, neuron = np.nonzero(drawn[:recorded].reshape(recorded, steps, -1))
+                times[source] = spike_table([np.stack([sample + first, neuron, step], axis=1).astype(np.int32)])
+        return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times, by_bin=by_bin)
+
+    def _counts(self, sent: np.ndarray) -> Arrays:
+        """Return the spikes of each population: float32 (samples, *shape), given what the input sends in all steps."""
+        counts: Dict[str, List[np.ndarray]] = {population.name: [] for population in self._network.populations}
+        for start in range(0, len(sent), self._batch):
+            part = sent[start : start + self._batch]
+            values: Dict[str, tf.Tensor] = {self._network.input.name: tf.constant(padded(part, self._batch))}
+            for volume in self._network.volumes[1:]:
+                if isinstance(volume, Reindexed):
+                    values[volume.name] = reindexed(volume, values)
+                elif isinstance(volume, Population):
+                    spikes = self._fired(volume, self._received(volume, values, self._settings.duration))
+                    counts[volume.name].append(spikes.numpy()[: len(part)])
+                    values[volume.name] = spikes * self._settings.threshold
+        return {name: np.concatenate(parts) for name, parts in counts.items()}
+
+    def _received(self, population: Population, values: Mapping[str, tf.Tensor], steps: int) -> tf.Tensor:
+        """Return the input of a population, with its bias in `steps` steps."""
+        received = self._currents.of(population, values)
+        return received if population.bias is None else received + population.bias * np.float32(steps)
+
+    def _fired(self, population: Population, received: tf.Tensor) -> tf.Tensor:
+        if population.activation == MEMBRANE:
+            return tf.zeros_like(received)
+        potential = received + initial_potential(population, self._settings)
+        spikes = tf.floor(potential / self._settings.threshold)
+        return tf.clip_by_value(spikes, 0.0, float(self._settings.duration))
+
+    def _readout(self, counts: Arrays, x: np.ndarray, drawn: Optional[np.ndarray]) -> np.ndarray:
+        """Return the accumulated input of the output layer after each step: float32 (samples, latency, units)."""
+        network, steps, output = self._network, self._settings.duration, self._network.output
+        depths = network.depths()
+        fires = depths[output.name] * steps
+        found = np.zeros((len(x), network.latency(steps), output.size), np.float32)
+
+        def values(name: str, done: int) -> tf.Tensor:
+            volume = network.volume(name)
+            if isinstance(volume, Reindexed):
+                return reindexed(volume, {other: values(other, done) for other in volume.inputs})
+            if isinstance(volume, Population):
+                arrived = np.clip(counts[name], 0, max(0, done - depths[name] * steps))
+                return tf.constant(arrived * np.float32(self._settings.threshold))
+            if drawn is not None:
+                return tf.constant(drawn[:, :done].sum(axis=1, dtype=np.float32))
+            return tf.constant(x * np.float32(min(done, steps)))
+
+        for done in range(1, fires + 1):
+            tensors = {name: values(name, done) for name in output.inputs}
+            received = self._received(output, tensors, max(0, done - (fires - steps)))
+            found[:, done - 1] = received.numpy().reshape(len(x), -1)
+        found[:, fires:] = found[:, fires - 1 : fires]
+        return found
+
+    def _in_bins(self, counts: np.ndarray) -> Iterator[np.ndarray]:
+        for begin, end in zip(self._settings.bin_edges, self._settings.bin_edges[1:]):
+            yield np.clip(counts - begin, 0, end - begin).sum(axis=0)
+
+    def _times(self, name: str, counts: np.ndarray, first: int) -> np.ndarray:
+        """Return the spike times of samples; see `spike_table`."""
+        window = self._network.volume(name).window  # type: ignore[attr-defined]
+        flat = counts.reshape(len(counts), -1)
+        sample, step, neuron = np.nonzero(np.arange(self._settings.duration)[:, np.newaxis] < flat[:, np.newaxis])
+        return spike_table([np.stack([sample + first, neuron, step + window[0]], axis=1).astype(np.int32)])

@@ -1,0 +1,160 @@
+"""Calibration: invariance under scale factors, means of the trained network, accuracy in few steps, bad input."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnb.conversion.analogue import AnalogueNetwork
+from snnb.conversion.calibrate import calibrate
+from snnb.conversion.channel_scales import Channels, with_scales
+from snnb.conversion.compose_pooling import compose_pooling
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.spiking_output import centred_output, spiking_output
+from snnb.core.errors import InputError
+from snnb.network.assemble import Entry, assemble
+from snnb.network.read_network import read_network, write_spiking
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.simulation_settings import SimulationSettings
+
+STEPS = 8
+
+
+@pytest.fixture(scope="module")
+def random():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def network(random):
+    """A sum of two branches, a padded convolution, pooling behind both, and a softmax that reads a pooling."""
+
+    def layer(name, kind, config, inputs, *shape):
+        axis = "depthwise_kernel" if kind == "DepthwiseConv2D" else "kernel"
+        outputs = shape[-1] * (shape[-2] if kind == "DepthwiseConv2D" else 1)
+        arrays = {axis: random.normal(0, 0.5, shape).astype(np.float32), "bias": random.normal(0, 0.1, outputs)}
+        return Entry(name, kind, config, inputs, {**arrays, "bias": arrays["bias"].astype(np.float32)})
+
+    relu, same = {"activation": "relu"}, {"kernel_size": [3, 3], "padding": "same"}
+    pool = {"pool_size": [2, 2], "strides": [2, 2]}
+    entries = [
+        Entry("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
+        layer("first", "Conv2D", {"filters": 4, **same, **relu}, ("input",), 3, 3, 2, 4),
+        layer("left", "Conv2D", {"filters": 4, **same}, ("first",), 3, 3, 4, 4),
+        layer("right", "DepthwiseConv2D", same, ("first",), 3, 3, 4, 1),
+        Entry("sum", "Add", {}, ("left", "right"), {}),
+        Entry("rectified", "Activation", relu, ("sum",), {}),
+        Entry("pool", "AveragePooling2D", pool, ("rectified",), {}),
+        Entry("padded", "ZeroPadding2D", {"padding": [[1, 0], [0, 1]]}, ("pool",), {}),
+        Entry("joined", "Concatenate", {"axis": 3}, ("padded", "padded"), {}),
+        layer("third", "Conv2D", {"filters": 5, "kernel_size": [2, 2], **relu}, ("joined",), 2, 2, 8, 5),
+        Entry("last", "AveragePooling2D", pool, ("third",), {}),
+        Entry("flat", "Flatten", {}, ("last",), {}),
+        layer("out", "Dense", {"units": 3, "activation": "softmax"}, ("flat",), 20, 3),
+    ]
+    return assemble(Path("made"), entries)
+
+
+@pytest.fixture(scope="module")
+def x(random):
+    return random.random((60, 8, 8, 2), dtype=np.float32)
+
+
+def _settings(**options):
+    return ConversionSettings(calibrate=STEPS, **options)
+
+
+def test_scale_factors_of_channels_change_no_output(network, x, random):
+    """A relu network computes the same for any positive factors of its channels."""
+    linear = centred_output(network)
+    channels = {}
+    for population in linear.populations:
+        bias = np.zeros(population.shape[-1], np.float32) if population.bias is None else population.bias
+        scale = np.exp(random.normal(0, 0.3, population.shape[-1])).astype(np.float32)
+        channels[population.name] = Channels(scale, bias, scale)
+    scaled = with_scales(linear, channels)
+    outputs = AnalogueNetwork(scaled).outputs(x) * channels["out"].scale
+    np.testing.assert_allclose(outputs, AnalogueNetwork(linear).outputs(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_composed_pooling_changes_no_output(network, x):
+    composed = compose_pooling(network)
+    assert [p.name for p in network.populations if p not in composed.populations] == ["last", "out"]
+    np.testing.assert_allclose(
+        AnalogueNetwork(composed).outputs(x), AnalogueNetwork(network).outputs(x), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_logits_minus_their_mean_have_the_same_softmax(network, x):
+    logits = AnalogueNetwork(centred_output(network)).outputs(x)
+    np.testing.assert_allclose(logits.sum(axis=1), 0, atol=1e-4)
+    powers = np.exp(logits)
+    outputs = AnalogueNetwork(network).outputs(x)
+    np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), outputs, rtol=1e-4, atol=1e-6)
+    fired = spiking_output(network, x, STEPS).output
+    assert (fired.activation, fired.initial_potential.tolist()) == ("linear", [0.5] * 3)
+
+
+@pytest.mark.parametrize("firing", ["separated", "free"])
+def test_rates_stand_for_the_trained_activations(network, x, firing):
+    """Mean inputs are the trained network's, and the rates times the scale factors come near its activations."""
+    found = calibrate(network, x, _settings(firing=firing))
+    engine = SeparatedEngine if firing == "separated" else EventEngine
+    settings = SimulationSettings(duration=STEPS, samples=len(x))
+    counted = engine(found.network, settings).simulate(x, 0, lambda *_: None)
+    trained = compose_pooling(network)
+    ends = range(2, len(trained.volumes))
+    for volume in (trained.volumes[i] for i in ends):
+        if volume.name in found.errors:
+            part = replace(trained, volumes=trained.volumes[: trained.volumes.index(volume) + 1])
+            wanted = AnalogueNetwork(part).outputs(x).reshape(len(x), *volume.shape)
+            rates = counted.counts[volume.name] * (found.scales[volume.name] / STEPS)
+            error = ((rates - wanted) ** 2).mean() / (wanted**2).mean()
+            assert error < (0.02 if firing == "separated" else 0.2), (volume.name, error)
+    logits = AnalogueNetwork(centred_output(trained)).outputs(x)
+    readout = counted.readout * found.scales["out"] / STEPS
+    np.testing.assert_allclose(readout.mean(axis=0), logits.mean(axis=0), atol=0.02)
+
+
+def test_the_trained_network_loses_little_in_eight_steps(trained):
+    network = read_network(trained.parsed)
+    ann = (AnalogueNetwork(network).outputs(trained.x[:100]).argmax(axis=1) == trained.y[:100]).mean()
+    found = calibrate(network, trained.x[100:], _settings()).network
+    settings = SimulationSettings(duration=STEPS, samples=100)
+    readout = SeparatedEngine(found, settings).simulate(trained.x[:100], 0, lambda *_: None).readout
+    assert (readout.argmax(axis=1) == trained.y[:100]).mean() >= ann - 0.03
+
+
+def test_repeated_it_gives_the_same_bytes_and_is_read_as_written(trained, tmp_path):
+    for name in ("one", "two"):
+        path = tmp_path / name
+        path.write_bytes(trained.parsed.read_bytes())
+        found = calibrate(read_network(path), trained.x[:50], _settings())
+        write_spiking(found.network, path)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    again = read_network(tmp_path / "one")
+    assert (again.steps, again.windowed) == (STEPS, True)
+    for population, read in zip(found.network.populations, again.populations):
+        assert population.window == read.window
+        np.testing.assert_array_equal(population.initial_potential, read.initial_potential)
+        np.testing.assert_array_equal(population.projections[0].weights(), read.projections[0].weights())
+    parsed = read_network(tmp_path / "one", trained=True)
+    np.testing.assert_array_equal(parsed.output.only.weights(), read_network(trained.parsed).output.only.weights())
+
+
+def test_initial_potentials_can_be_zero(network, x):
+    found = calibrate(network, x, _settings(firing="free", starts="zero")).network
+    assert {start for p in found.populations[:-1] for start in p.initial_potential.tolist()} == {0.0}
+    assert not found.windowed
+
+
+def test_spiking_max_pooling_is_refused(network, x):
+    config = network.volume("pool").only.layer.model_dump()
+    entries = [
+        Entry("input", "InputLayer", {"batch_input_shape": [None, 8, 8, 2]}, (), {}),
+        Entry("highest", "MaxPooling2D", config, ("input",), {}),
+    ]
+    with pytest.raises(InputError, match=r"highest.*--max-pool average"):
+        calibrate(assemble(Path("made"), entries), x, _settings())
