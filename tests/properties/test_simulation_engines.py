@@ -314,7 +314,7 @@ def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
         y = np.zeros(SAMPLES, int)
         toolbox = run_toolbox(parsed, pictures, y, duration=STEPS, batch_size=SAMPLES, per_sample=True).counts
         by_graph = _step_by_graph(parsed, _frames(network, pictures, options, None), options)
-    exact, event = (e(network, options).simulate(pictures, 0, lambda s: None) for e in (TensorFlowEngine, EventEngine))
+    exact, event = (e(network, options).simulate(pictures, 0, lambda *_: None) for e in (TensorFlowEngine, EventEngine))
     toolbox.pop(network.output.name)  # its spikes are random
     _assert_alike(exact.counts, toolbox, exact=True)
     _assert_alike(event.counts, toolbox, exact=rounded)
@@ -338,13 +338,13 @@ def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, archite
     )
     with TemporaryDirectory() as folder:
         network, pictures = _network(architecture, Path(folder) / "r_parsed.h5", rounded=True, toolbox=False)
-        one = TensorFlowEngine(network, options).simulate(pictures, 0, lambda s: None)
+        one = TensorFlowEngine(network, options).simulate(pictures, 0, lambda *_: None)
         frames = _frames(network, pictures, options, one)
         by_graph = _step_by_graph(Path(folder) / "r_parsed.h5", frames, options)
     expected = _flat(one.counts)
     _assert_alike(by_graph, {name: expected[name] for name in by_graph}, exact=True)
     for engine in _others(network, options):
-        two = engine(network, options).simulate(pictures, 0, lambda s: None)
+        two = engine(network, options).simulate(pictures, 0, lambda *_: None)
         _assert_alike(two.counts, one.counts, exact=True)
         np.testing.assert_array_equal(one.late, two.late)
         for name, spikes in one.spikes.items():

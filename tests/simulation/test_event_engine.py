@@ -65,7 +65,7 @@ def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
     network = read_network(tmp_path / "d_parsed.h5")
     pictures = np.round(random.random((12, 7, 8, 2)) * 16).astype(np.float32) / 16
     settings = SETTINGS.changed(samples=12, record_spikes=0)
-    one, two = (e(network, settings).simulate(pictures, 0, lambda s: None) for e in (TensorFlowEngine, EventEngine))
+    one, two = (e(network, settings).simulate(pictures, 0, lambda *_: None) for e in (TensorFlowEngine, EventEngine))
     for name, counts in one.counts.items():
         assert counts.any(), name
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
@@ -102,7 +102,7 @@ def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
     network = read_network(tmp_path / "w_parsed.h5")
     pictures = np.round(random.random((5, *shape)) * 16).astype(np.float32) / 16
     settings = SETTINGS.changed(samples=5, duration=30, record_spikes=0)
-    one, two = (e(network, settings).simulate(pictures, 0, lambda s: None) for e in (TensorFlowEngine, EventEngine))
+    one, two = (e(network, settings).simulate(pictures, 0, lambda *_: None) for e in (TensorFlowEngine, EventEngine))
     for name, counts in one.counts.items():
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
 

@@ -16,7 +16,7 @@ def test_what_is_loaded_spikes_as_what_was_written(request, tmp_path, name):
     network, threshold, reset, start = read_ini(tmp_path / "n_INI.h5")
     assert (threshold, reset, start) == (0.75, "zero", 0.5)
     settings = SimulationSettings(samples=5, duration=40, threshold=threshold, reset=reset, initial_potential=start)
-    one, two = (EventEngine(n, settings).simulate(case.x[:5], 0, lambda s: None) for n in (case.network, network))
+    one, two = (EventEngine(n, settings).simulate(case.x[:5], 0, lambda *_: None) for n in (case.network, network))
     for layer, counts in one.counts.items():
         np.testing.assert_array_equal(two.counts[layer], counts)
     np.testing.assert_array_equal(one.readout, two.readout)
