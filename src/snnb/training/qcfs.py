@@ -1,0 +1,138 @@
+"""Quantised clipped activations (QCFS), for networks that lose nothing by conversion in a few time steps.
+
+Bu et al. 2022, Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking neural networks, ICLR
+(arXiv 2303.04347).
+"""
+
+import json
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from snnb.core.errors import UsageError
+
+LEVELS = "qcfs_levels"  # attribute of the model's file
+INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2
+ADDED = "_qcfs"
+
+
+@keras.utils.register_keras_serializable("snnb")
+class QCFS(keras.layers.Layer):
+    """λ · clip(⌊x L / λ + ½⌋ / L, 0, 1) with a trained λ; the gradient of the rounding is 1.
+
+    Parameters
+    ----------
+    levels : int
+        L.
+    """
+
+    def __init__(self, levels: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.levels = levels
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create λ."""
+        self.bound = self.add_weight("bound", shape=(), initializer=keras.initializers.Constant(INITIAL_BOUND))
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the activations."""
+        bound = tf.maximum(self.bound, SMALLEST_BOUND)
+        share = tf.clip_by_value(x / bound, 0.0, 1.0)
+        return bound * (share + tf.stop_gradient(tf.floor(share * self.levels + 0.5) / self.levels - share))
+
+    def get_config(self) -> Dict[str, object]:
+        """Return the configuration for Keras."""
+        return {**super().get_config(), "levels": self.levels}
+
+
+def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
+    """Return an untrained model with QCFS in place of each ReLU, and behind each average pooling of full windows.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Its initial weights are drawn again.
+    levels : int
+    seed : int
+        Seed of the initial weights.
+
+    Raises
+    ------
+    UsageError
+        The model has no ReLU.
+    """
+    description = json.loads(model.to_json())
+    sequential = description["class_name"] == "Sequential"
+    behind: Dict[str, str] = {}
+    layers: List[Dict[str, Any]] = []
+    for entry in description["config"]["layers"]:
+        name, config = entry["config"]["name"], entry["config"]
+        for source in (source for node in entry.get("inbound_nodes", []) for source in node):
+            source[0] = behind.get(source[0], source[0])
+        layers.append(entry)
+        if _is_relu(entry):
+            entry.update(class_name="snnb>QCFS", config={"name": name, "levels": levels})
+        elif config.get("activation") == "relu" or _is_pooling(model.get_layer(name)):
+            if "activation" in config:
+                config["activation"] = "linear"
+            behind[name] = f"{name}{ADDED}"
+            added: Dict[str, Any] = {"class_name": "snnb>QCFS", "config": {"name": behind[name], "levels": levels}}
+            if not sequential:
+                added.update(name=behind[name], inbound_nodes=[[[name, 0, 0, {}]]])
+            layers.append(added)
+    if not any(entry["class_name"] == "snnb>QCFS" for entry in layers):
+        raise UsageError("--activation qcfs: the model has no ReLU to replace; train it with --activation relu")
+    description["config"]["layers"] = layers
+    tf.random.set_seed(seed)  # the initial weights of the ReLU network
+    return keras.models.model_from_json(json.dumps(description))
+
+
+def plain(model: keras.Model) -> keras.Model:
+    """Return a trained model with `ReLU(max_value=λ)` in place of QCFS; the model itself if it has none.
+
+    An average pooling in front of QCFS becomes a depthwise convolution.
+
+    Parameters
+    ----------
+    model : keras.Model
+    """
+    if levels_of(model) is None:
+        return model
+    description, names = json.loads(model.to_json()), {layer.name for layer in model.layers}
+    for entry in description["config"]["layers"]:
+        name, config = entry["config"]["name"], entry["config"]
+        if entry["class_name"] == "snnb>QCFS":
+            bound = max(float(model.get_layer(name).bound.numpy()), SMALLEST_BOUND)
+            entry.update(class_name="ReLU", config={"name": name, "max_value": bound})
+        elif "pool_size" in config and f"{name}{ADDED}" in names:
+            mean = {"class_name": "Constant", "config": {"value": 1 / float(np.prod(config["pool_size"]))}}
+            kept = {key: config[key] for key in ("name", "strides", "padding")}
+            new = {"kernel_size": config["pool_size"], "use_bias": False, "depthwise_initializer": mean}
+            entry.update(class_name="DepthwiseConv2D", config={**kept, **new})
+    made = keras.models.model_from_json(json.dumps(description))
+    for layer in model.layers:
+        if layer.weights and not isinstance(layer, QCFS):
+            made.get_layer(layer.name).set_weights(layer.get_weights())
+    return made
+
+
+def levels_of(model: keras.Model) -> Optional[int]:
+    """Return the levels of a model's QCFS layers; None if it has none."""
+    return next((layer.levels for layer in model.layers if isinstance(layer, QCFS)), None)
+
+
+def _is_relu(entry: Dict[str, Any]) -> bool:
+    config = entry["config"]
+    if entry["class_name"] == "ReLU":
+        return True
+    return entry["class_name"] == "Activation" and config["activation"] == "relu"
+
+
+def _is_pooling(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is an average pooling without partly filled windows."""
+    if not isinstance(layer, keras.layers.AveragePooling2D):
+        return False
+    sizes = zip(layer.input_shape[1:3], layer.pool_size, layer.strides)
+    return layer.padding == "valid" or all(size % stride == 0 and pool <= stride for size, pool, stride in sizes)
