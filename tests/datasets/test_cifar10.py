@@ -3,13 +3,14 @@ import io
 import os
 import pickle
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from official_files import python2_batch
 
 from snnb.core.errors import InputError
-from snnb.datasets import available, cifar, cifar10
+from snnb.datasets import available, cifar
 
 
 def check_arrays(target, entries):
@@ -122,6 +123,12 @@ def test_a_missing_batch_or_a_packed_archive_is_told(run_prepare, cifar10_folder
         run_prepare("cifar10", source=tmp_path)
 
 
+def publish(monkeypatch, server, archive):
+    monkeypatch.setattr(cifar, "SITE", server.url)
+    sha256 = hashlib.sha256(archive).hexdigest()
+    monkeypatch.setitem(cifar.RELEASES, "cifar10", replace(cifar.RELEASES["cifar10"], sha256=sha256))
+
+
 def test_without_a_source_the_archive_is_downloaded_and_unpacked(
     run_prepare, server, monkeypatch, cifar10_entries, tmp_path
 ):
@@ -132,8 +139,7 @@ def test_without_a_source_the_archive_is_downloaded_and_unpacked(
             member.size = len(python2_batch(content))
             tar.addfile(member, io.BytesIO(python2_batch(content)))
     server.files["/cifar-10-python.tar.gz"] = packed.getvalue()
-    monkeypatch.setattr(cifar, "SITE", server.url)
-    monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", hashlib.sha256(packed.getvalue()).hexdigest())
+    publish(monkeypatch, server, packed.getvalue())
 
     check_arrays(run_prepare("cifar10")[0], cifar10_entries)
     there = tmp_path / "data" / "cifar10" / "cifar-10-batches-py"
@@ -153,7 +159,7 @@ def test_an_archive_put_there_by_hand_is_unpacked_if_it_is_the_official_one(
     monkeypatch.setattr(cifar, "SITE", server.url)
     with pytest.raises(InputError, match=r"tar\.gz is not the published file, by its SHA-256"):
         run_prepare("cifar10")
-    monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    publish(monkeypatch, server, archive.read_bytes())
     assert run_prepare("cifar10")[1].splits["train"].shape == (30, 32, 32, 3)
     assert archive.exists()
     assert server.requests == []
