@@ -114,7 +114,7 @@ def test_too_little_disk_is_told_before_anything_is_written(run_prepare, monkeyp
     needed = 64 * (1437 + 360 + 4 * (360 + 10))  # a byte a pixel, four in the toolbox's copies
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=needed))  # 1 % is to stay free
-    with pytest.raises(ResourceError, match="prepare needs 0.2 MB"):
+    with pytest.raises(ResourceError, match=r"prepare needs 0\.2 MB"):
         run_prepare("digits")
     assert list((tmp_path / "dataset0").iterdir()) == []
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=needed * 1.01))

@@ -22,19 +22,14 @@ ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 
 
 def read_onnx(path: Path, warn: Say) -> "Model":
-    """Read a model with its weights.
+    """Read a model with its weights as an uncompiled Keras model that takes pictures (batch, height, width, channels).
 
     Parameters
     ----------
     path : Path
-        The ONNX file; it takes pictures (batch, channels, height, width).
+        The ONNX file.
     warn : callable
         Called with a message for each difference between the model returned and the file.
-
-    Returns
-    -------
-    Model
-        A Keras model, uncompiled; it takes pictures (batch, height, width, channels).
 
     Raises
     ------

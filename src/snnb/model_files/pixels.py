@@ -53,7 +53,7 @@ def fold_pixels(
     Parameters
     ----------
     model : keras.Model
-        The model; it may be changed.
+        May be changed.
     text : str or None
         Pixels of the model, see `parse_pixels`. None: those that the preprocessing takes, else [0, 1].
     warn : callable
