@@ -15,14 +15,6 @@ def test_digits_are_those_of_scikit_learn_each_in_one_of_the_two_sets(run_prepar
     assert prepared.scale == official.images.max()
 
 
-def test_the_test_set_is_stratified_in_every_prefix(run_prepare):
-    target, _ = run_prepare("digits")
-    labels = np.load(target / "y_test.npy")
-    for samples in (100, 200, 360):
-        counts = np.bincount(labels[:samples], minlength=10)
-        assert np.all(np.abs(counts - samples / 10) <= 1)
-
-
 def test_another_seed_changes_the_order_but_not_which_digits_are_for_the_test(run_prepare):
     first, _ = run_prepare("digits", seed=1)
     second, _ = run_prepare("digits", seed=2)

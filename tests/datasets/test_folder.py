@@ -89,27 +89,45 @@ def test_a_grey_picture_serves_a_colour_model_and_files_that_are_no_pictures_are
     assert np.array_equal(pixels_of(run_prepare, tmp_path, (4, 4, 3)), np.full((4, 4, 3), 77))
 
 
-def break_picture(path, how):
-    content = path.read_bytes()
-    if how == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif how == "empty":
-        path.write_bytes(b"")
-    elif how == "text":
-        path.write_text("<html>not found</html>")
-    else:
-        Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path)
+@pytest.mark.parametrize("suffix", ["jpg", "tif", "webp", "bmp", "gif", "ppm"])
+def test_all_formats_are_read_with_their_orientation(run_prepare, tmp_path, picture, suffix):
+    stored = np.zeros((32, 48, 3), np.uint8)
+    stored[:8] = 255  # the edge at the top is on the right of the picture that is turned upright
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = suffix in ("jpg", "tif", "webp")  # the others have no EXIF
+    for part in ("train", "test"):
+        picture(f"own/{part}/a/0.{suffix}", stored, **({"exif": exif} if turned else {}))
+    found = pixels_of(run_prepare, tmp_path, (48, 32, 3) if turned else (32, 48, 3))
+    assert (found[:, -6:] if turned else found[:6]).mean() > 250
+    assert found.mean() < 100
 
 
-@pytest.mark.parametrize("how", ["cut", "empty", "text", "16 bits"])
-def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, tmp_path, picture, how):
+@pytest.mark.parametrize("exif", [b"Exif\0\0II*\0" + b"\xff" * 40, b"Exif\0\0"])
+def test_damaged_metadata_do_not_matter(run_prepare, tmp_path, picture, exif):
+    for part in ("train", "test"):
+        picture(f"own/{part}/a/0.jpg", size=(8, 8), exif=exif, quality=100)
+    assert np.abs(pixels_of(run_prepare, tmp_path, (8, 8, 3)).astype(int) - (200, 100, 50)).max() < 4
+
+
+BREAK = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("<html>not found</html>"),
+    "16 bits": lambda path: Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path),
+    "a format that Pillow decodes by running a program": lambda path: Image.new("RGB", (4, 4)).save(path, "EPS"),
+}
+
+
+@pytest.mark.parametrize("damage", BREAK.values(), ids=BREAK)
+def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, tmp_path, picture, damage):
     rng = np.random.default_rng(0)
     for n in range(100):
         picture(f"own/train/{'ab'[n % 2]}/{n}.png", rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
     for name in "ab":
         picture(f"own/test/{name}/0.png")
     broken = tmp_path / "own" / "train" / "a" / "42.png"
-    break_picture(broken, how)
+    damage(broken)
     target, prepared = run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
     images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
     assert images.shape == (99, 8, 8, 3)
@@ -121,7 +139,7 @@ def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, tmp_path, p
     assert {image.tobytes(): label for image, label in zip(images, labels)} == on_disk
     assert prepared.warnings[0].startswith(f"1 of 100 train pictures cannot be read and are left out: {broken}")
 
-    break_picture(tmp_path / "own" / "train" / "b" / "43.png", how)
+    damage(tmp_path / "own" / "train" / "b" / "43.png")
     with pytest.raises(InputError, match=r"2 of 100 pictures cannot be read, more than 1 %: the first is .*4[23]\.png"):
         run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
 
@@ -146,12 +164,6 @@ def make_empty_class(pets):
     (pets / "test" / "dog").mkdir()
 
 
-def remove_class(pets):
-    for path in (pets / "test" / "cow").iterdir():
-        path.unlink()
-    (pets / "test" / "cow").rmdir()
-
-
 def pack_both_parts(pets):
     for part in ("train", "test"):
         shutil.make_archive(str(pets / part), "zip", pets, part)
@@ -162,7 +174,10 @@ def pack_both_parts(pets):
     ("change", "message"),
     [
         (make_empty_class, r"train/dog holds no pictures \(\.jpg"),
-        (remove_class, r"test lacks the class folder\(s\) cow: 3 classes are expected"),
+        (
+            lambda pets: shutil.rmtree(pets / "test" / "cow"),
+            r"test lacks the class folder\(s\) cow: 3 classes are expected",
+        ),
         (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
         (lambda pets: (pets / "test").rename(pets / "validation"), r"pets lacks test/\. Make DIR/train/"),
         (pack_both_parts, r"pets/test\.zip is still packed: unpack it"),

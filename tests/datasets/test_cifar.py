@@ -58,9 +58,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_none(run_prepare, cifa
     path = cifar10_folder / "cifar-10-batches-py" / "data_batch_3"
     for protocol in (0, 2, 4):
         path.write_bytes(pickle.dumps({b"data": Runs(eval, f"open({str(trace)!r}, 'w')"), b"labels": []}, protocol))
-        with pytest.raises(
-            InputError, match=r"data_batch_3 is refused: it names \w+\.eval.*download the official file"
-        ):
+        with pytest.raises(InputError, match=r"data_batch_3 is refused: it names \w+\.eval.*download the official"):
             run_prepare("cifar10", source=cifar10_folder)
         assert not trace.exists()
         pickle.loads(path.read_bytes())  # noqa: S301 (the proof that this pickle does run)
@@ -106,12 +104,13 @@ def test_a_batch_of_another_kind_is_named_with_what_is_wrong(
         run_prepare("cifar10", source=cifar10_folder)
 
 
-@pytest.mark.parametrize("size", [0, 100, 30_900])
-def test_a_batch_cut_anywhere_is_named(run_prepare, cifar10_folder, size):
+def test_a_batch_cut_anywhere_is_named(run_prepare, cifar10_folder):
     path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
-    path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(InputError, match="test_batch is not a readable CIFAR batch"):
-        run_prepare("cifar10", source=cifar10_folder)
+    content = path.read_bytes()
+    for size in (0, 100, 30_900):
+        path.write_bytes(content[:size])
+        with pytest.raises(InputError, match="test_batch is not a readable CIFAR batch"):
+            run_prepare("cifar10", source=cifar10_folder)
 
 
 def test_a_missing_batch_or_a_packed_archive_is_told(run_prepare, cifar10_folder, tmp_path):
@@ -163,3 +162,43 @@ def test_an_archive_put_there_by_hand_is_unpacked_if_it_is_the_official_one(
     assert run_prepare("cifar10")[1].splits["train"].shape == (30, 32, 32, 3)
     assert archive.exists()
     assert server.requests == []
+
+
+@pytest.fixture
+def batches(tmp_path):
+    """The three files of CIFAR-100, with twelve and seven images; fine and coarse labels differ."""
+    rng = np.random.default_rng(5)
+
+    def part(count):
+        return {
+            b"filenames": [b"picture.png"] * count,
+            b"fine_labels": [int(label) for label in rng.integers(20, 100, count)],
+            b"coarse_labels": [int(label) for label in rng.integers(0, 20, count)],
+            b"data": rng.integers(0, 256, (count, 3072), dtype=np.uint8),
+        }
+
+    folder = tmp_path / "source" / "cifar100" / "cifar-100-python"
+    folder.mkdir(parents=True)
+    names = [f"thing {number}".encode() for number in range(100)]
+    contents = {"train": part(12), "test": part(7), "meta": {b"fine_label_names": names}}
+    for name, content in contents.items():
+        (folder / name).write_bytes(python2_batch(content))
+    return folder, contents
+
+
+def test_the_fine_labels_and_their_names_are_taken(run_prepare, batches):
+    folder, contents = batches
+    target, prepared = run_prepare("cifar100", source=folder.parent)
+    assert np.load(target / "y_train.npy").tolist() == contents["train"][b"fine_labels"]
+    rows = contents["test"][b"data"].reshape(7, 3, 32, 32)
+    assert np.array_equal(np.load(target / "x_test.npy")[..., 2], rows[:, 2])
+    assert prepared.class_names[42] == "thing 42"
+    assert np.load(target / "y_test.npz")["arr_0"].shape == (7, 100)
+    assert available("cifar100", folder.parent.parent) == folder
+
+
+def test_a_meta_file_without_the_names_is_told(run_prepare, batches):
+    folder, _ = batches
+    (folder / "meta").write_bytes(python2_batch({b"fine_label_names": [b"one"]}))
+    with pytest.raises(InputError, match="meta: `fine_label_names` is not a list of 100 names"):
+        run_prepare("cifar100", source=folder)
