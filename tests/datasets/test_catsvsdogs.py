@@ -72,13 +72,6 @@ def test_an_archive_still_zipped_is_told(run_prepare, tmp_path):
             run_prepare("catsvsdogs", **settings)
 
 
-def test_what_cannot_be_downloaded_ends_with_how_to_get_it_and_where_to_put_it(run_prepare, tmp_path):
-    with pytest.raises(
-        InputError, match=rf"Kaggle's competition dogs-vs-cats.* Put it into {tmp_path}/data/catsvsdogs"
-    ):
-        run_prepare("catsvsdogs")
-
-
 def test_one_class_alone_is_told(run_prepare, kaggle):
     for path in (kaggle / "train").glob("dog.*"):
         path.unlink()

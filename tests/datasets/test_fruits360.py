@@ -42,8 +42,3 @@ def test_missing_folders_are_named(run_prepare, fruits, tmp_path):
         run_prepare("fruits360", source=fruits)
     with pytest.raises(InputError, match=r"Exam holds no Training/\. Download it from the authors' repository"):
         run_prepare("fruits360", source=fruits / "Exam")
-
-
-def test_a_model_for_another_number_of_classes_is_refused(run_prepare, fruits):
-    with pytest.raises(InputError, match="fruits360 has 3 classes, the model has 131"):
-        run_prepare("fruits360", source=fruits, num_classes=131)

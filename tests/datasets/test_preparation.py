@@ -3,7 +3,6 @@ import shutil
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from snnb.core.errors import InputError, ResourceError, UsageError
 
@@ -126,9 +125,3 @@ def test_progress_ends_when_everything_is_done(run_prepare):
     run_prepare("digits", progress=lambda done, total, note="": seen.append((done, total)))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (1437 + 360 + 360 + 10,) * 2
-
-
-def test_the_largest_pixel_is_one(run_prepare):
-    target, _ = run_prepare("digits")
-    assert load_digits().images.max() == 16
-    assert np.load(target / "x_test.npz")["arr_0"].max() == 1
