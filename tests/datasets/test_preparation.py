@@ -104,9 +104,8 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(run_prepare,
     assert list((tmp_path / "dataset0").iterdir()) == []
 
 
-def test_a_source_that_does_not_exist_is_named(run_prepare, tmp_path):
-    with pytest.raises(InputError, match="nowhere does not exist"):
-        run_prepare("mnist", source=tmp_path / "nowhere")
+def test_a_source_that_does_not_exist_is_named(refused, tmp_path):
+    refused("nowhere does not exist", "mnist", source=tmp_path / "nowhere")
 
 
 def test_too_little_disk_is_told_before_anything_is_written(run_prepare, monkeypatch, tmp_path):
