@@ -3,8 +3,10 @@ import shutil
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from snnb.core.errors import InputError, ResourceError, UsageError
+from snnb.datasets.order import proportional_order
 
 
 def test_the_toolbox_files_hold_the_same_pixels_between_0_and_1(run_prepare):
@@ -124,3 +126,41 @@ def test_progress_ends_when_everything_is_done(run_prepare):
     run_prepare("digits", progress=lambda done, total, note="": seen.append((done, total)))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (1437 + 360 + 360 + 10,) * 2
+
+
+def test_digits_are_those_of_scikit_learn_each_in_one_of_the_two_sets(run_prepare):
+    target, prepared = run_prepare("digits")
+    train, test = np.load(target / "x_train.npy"), np.load(target / "x_test.npy")
+    assert train.shape == (1437, 8, 8, 1)
+    assert test.shape == (360, 8, 8, 1)
+    labels = np.concatenate([np.load(target / "y_train.npy"), np.load(target / "y_test.npy")])
+    found = sorted((label, image.tobytes()) for label, image in zip(labels, np.concatenate([train, test])))
+    official = load_digits()
+    expected = zip(official.target, official.images.astype(np.uint8))
+    assert found == sorted((label, image.tobytes()) for label, image in expected)
+    assert prepared.scale == official.images.max()
+
+
+def test_another_seed_changes_the_order_but_not_which_digits_are_for_the_test(run_prepare):
+    first, _ = run_prepare("digits", seed=1)
+    second, _ = run_prepare("digits", seed=2)
+    images = [np.load(target / "x_test.npy").reshape(360, 64) for target in (first, second)]
+    assert not np.array_equal(*images)
+    assert np.array_equal(*(rows[np.lexsort(rows.T)] for rows in images))
+
+
+LABELS = np.array([2] * 30 + [0] * 10 + [1] * 60)
+
+
+def test_proportional_order_has_the_exact_shares_at_every_tenth():
+    order = proportional_order(LABELS, np.random.default_rng(0))
+    assert sorted(order) == list(range(100))
+    for prefix in range(10, 101, 10):
+        assert np.bincount(LABELS[order[:prefix]], minlength=3).tolist() == [prefix * n // 10 for n in (1, 6, 3)]
+
+
+def test_without_a_generator_each_class_keeps_the_order_it_came_in():
+    order = proportional_order(LABELS)
+    for label in range(3):
+        of_class = [position for position in order if LABELS[position] == label]
+        assert of_class == sorted(of_class)

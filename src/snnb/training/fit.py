@@ -15,7 +15,7 @@ from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, silent
 from snnb.io.files import require_disk
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
-from snnb.training.checkpoint import FILE, REMEDY, Checkpoint, load_checkpoint, refuse_link, save_checkpoint
+from snnb.training.checkpoint import FILE, Checkpoint, load_checkpoint, refuse_link, save_checkpoint
 from snnb.training.fit_callback import FitCallback, best_epoch, is_finished
 from snnb.training.history import EpochMetrics, named_metrics, plot_history, write_history, write_metrics
 from snnb.training.modelfile import write_model
@@ -181,11 +181,8 @@ def _resumed_state(
 def _restore(model: keras.Model, state: Checkpoint, seed: int) -> None:
     """Set weights and optimizer state of a compiled model."""
     tf.random.set_seed(seed + len(state.history))  # else dropout repeats the masks of the first epochs
-    try:
-        model.set_weights(list(state.weights))
-        model.optimizer.set_weights(list(state.optimizer))
-    except ValueError as error:
-        raise InputError(f"the checkpoint does not fit the model; {REMEDY}") from error
+    model.set_weights(list(state.weights))
+    model.optimizer.set_weights(list(state.optimizer))
 
 
 def _fit(
