@@ -85,26 +85,26 @@ LAMBDA = {
 }
 
 
+FUNCTION = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "f"}
+
+
 def test_what_could_run_code_is_refused_by_name(archive, config):
-    model = config["config"]
-    model["layers"].append(LAMBDA)
-    refused(archive({CONFIG: json.dumps(config)}), r"layer evil \(Lambda\) is not loaded from a file, since it may run")
-    model["layers"].pop()
-    own = model["layers"][2]
-    own.update(module="mypackage.layers", registered_name="mine>Conv2D")
-    refused(
-        archive({CONFIG: json.dumps(config)}), r"layer stem \(Conv2D\) of mypackage.layers is not loaded from a file"
-    )
-    own.update(module="keras.src.ops.numpy", class_name="Exp", registered_name="Exp")
-    refused(archive({CONFIG: json.dumps(config)}), r"layer stem \(Exp\) is an operation")
-    own.update(module=None, class_name="Swin", registered_name="mine>Swin")
-    refused(archive({CONFIG: json.dumps(config)}), r"layer stem \(Swin\) is not loaded from a file")
-    own.update(module="keras.layers", class_name="Conv2D", registered_name=None)
-    function = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "f"}
-    own["config"]["activation"] = function
-    refused(
-        archive({CONFIG: json.dumps(config)}), r"layer stem \(Conv2D\): its activation is function, which is not Ker"
-    )
+    layers = config["config"]["layers"]
+    stem = layers[2]
+
+    def check(message):
+        refused(archive({CONFIG: json.dumps(config)}), message)
+
+    layers.append(LAMBDA)
+    check(r"layer evil \(Lambda\) is not loaded from a file, since it may run")
+    layers.pop()
+    stem.update(module="mypackage.layers", registered_name="mine>Conv2D")
+    check(r"layer stem \(Conv2D\) of mypackage.layers is not loaded from a file")
+    stem.update(module="keras.src.ops.numpy", class_name="Exp", registered_name="Exp")
+    check(r"layer stem \(Exp\) is an operation")
+    stem.update(module="keras.layers", class_name="Conv2D", registered_name=None)
+    stem["config"]["activation"] = FUNCTION
+    check(r"layer stem \(Conv2D\): its activation is function, which is not Ker")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"class_name": "Functional"}', "\x00\xff"])

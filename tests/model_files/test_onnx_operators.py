@@ -5,12 +5,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import convert
-from snnb.conversion.h5 import load_keras
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_model import read_onnx
-from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import RECORDED, refused
 
 onnx = pytest.importorskip("onnx")
@@ -176,37 +172,6 @@ def test_what_changed_between_the_opsets(tmp_path, opset):
     nodes = [clip, pad, means, squeeze, node("Softmax", "s")]
     constants = {**BOUNDS, "pads": ints(0, 0, 1, 0, 0, 0, 0, 1), "axes": ints(2, 3)}
     compare(written(tmp_path / "net.onnx", nodes, opset=opset, **constants), (3, 9, 8))
-
-
-@pytest.mark.slow
-def test_a_squeezenet_as_torchvision_exports_it_is_converted(tmp_path):
-    """Its end is the mean of a rectified map, of which the class's probability is a softmax; no weights lie between."""
-    nodes = [
-        node("Conv", "x,w,b", "c", pads=[1, 1, 1, 1]),
-        node("Relu", "c", "r"),
-        node("MaxPool", "r", "p", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
-        node("Conv", "p,left", "l"),
-        node("Conv", "p,right", "q", pads=[1, 1, 1, 1]),
-        node("Relu", "l", "lr"),
-        node("Relu", "q", "qr"),
-        node("Concat", "lr,qr", "fire", axis=1),
-        node("Conv", "fire,last", "m"),
-        node("Relu", "m", "mr"),
-        node("GlobalAveragePool", "mr", "g"),
-        node("Flatten", "g"),
-    ]
-    kernels = {"left": numbers(3, 4, 1, 1), "right": numbers(2, 4, 3, 3), "last": numbers(4, 5, 1, 1)}
-    path, told = written(tmp_path / "net.onnx", nodes, **CONV, **kernels), []
-    pictures = RANDOM.random((10, 9, 8, 3)).astype(np.float32)
-    read_model(path, told.append).save(str(tmp_path / "net.h5"))
-    settings = ConversionSettings(max_pool="spiking")
-    convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=pictures, x_check=pictures, settings=settings)
-    logits = onnxruntime_outputs(path, pictures.transpose(0, 3, 1, 2))
-    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    [message] = told
-    assert "ends in logits" in message
-    assert expected.std() > 0.05
-    np.testing.assert_allclose(load_keras(tmp_path / "net_parsed.h5").predict(pictures), expected, atol=1e-4)
 
 
 REFUSED = {
