@@ -170,7 +170,7 @@ def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path
         (lambda pets: shutil.rmtree(pets / "test/cow"), r"test lacks the class folder\(s\) cow: 3 classes are expec"),
         (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
         (lambda pets: (pets / "test").rename(pets / "validation"), r"pets lacks test/\. Make DIR/train/"),
-        (lambda pets: pets.rename(pets.with_name("gone")), "pets does not exist, or is not a folder.*Make DIR/train/"),
+        (lambda pets: pets.rename(pets.with_name("gone")), "pets is not a folder, or does not exist.*Make DIR/train/"),
     ],
 )
 def test_a_folder_that_is_not_as_expected_is_told_before_any_work(refused, pets, tmp_path, change, message):

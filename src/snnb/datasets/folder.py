@@ -25,7 +25,7 @@ def folder_dataset(name: str) -> Dataset:
 def locate(folder: Path) -> Path:
     """Return `folder`; raise `InputError` if it does not hold train/ and test/."""
     if not folder.is_dir():
-        raise InputError(f"{folder} does not exist, or is not a folder.")
+        raise InputError(f"{folder} is not a folder, or does not exist.")
     missing = [f"{part}/" for part in ("train", "test") if not (folder / part).is_dir()]
     if missing:
         raise InputError(f"{folder} lacks {' and '.join(missing)}.")
