@@ -1,8 +1,8 @@
 """The description of a model by any Keras from 2.3 to 3, as TensorFlow 2.2 writes it.
 
 Newer versions of Keras add keys to the configuration of their layers. One that means what TensorFlow 2.2 does anyway
-is passed over, a few others are expressed by a layer more, all others are named. Initializers, regularizers and
-constraints matter only while a model is trained, and are left out.
+is ignored, a few others are expressed by an additional layer, all others are refused by name. Initializers,
+regularizers and constraints matter only in training, and are left out.
 """
 
 import copy
@@ -129,7 +129,7 @@ def _inside(entry: Entry, warn: Say) -> Entry:
 
 
 def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:
-    """Return a layer, and behind it those that do what TensorFlow 2.2 has no setting for."""
+    """Return a layer, followed by those that stand for settings that TensorFlow 2.2 does not have."""
     kind, module, name = entry["class_name"], entry.get("module"), entry["config"]["name"]
     if module is not None and not str(module).startswith(OF_KERAS):
         raise NotReadError(f"{label(entry)} of {module} is not loaded from a file, since it may run code")

@@ -90,7 +90,7 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 
 
 def _global_average_pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
-    """GlobalAveragePool; the axes of length 1 are put back only where something needs them."""
+    """GlobalAveragePool; axes of length 1 are inserted again only where an operator needs them."""
     value = picture(layers, node.name, inputs[0])
     return value.like(layers.add("GlobalAveragePooling2D", node.name, [value.tensor]), value.nonnegative)
 
@@ -176,7 +176,7 @@ def _same(value: Value, size: Sequence[int], strides: Sequence[int], dilations: 
 
 
 def _last_windows(value: Value, pads: Pads, size: Sequence[int], strides: Sequence[int]) -> Pads:
-    """Return the padding with which the last windows, which ceil_mode keeps, are whole."""
+    """Return the padding that completes the last windows, which ceil_mode keeps."""
     ends = []
     for axis, (before, after), taps, stride in zip("HW", pads, size, strides):
         length = value.lengths[axis]

@@ -1,8 +1,7 @@
-"""Values between ONNX's operators: as Keras has them, and how ONNX numbers them.
+"""Values between ONNX's operators: the tensor in Keras, and the meaning of ONNX's axes.
 
-ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value remembers
-which of its axes ONNX means by which number, so that nothing has to be moved while the network runs: only the weights
-behind a Flatten are put into another order, once.
+ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value records what
+each of ONNX's axes means, so that no tensor is transposed: only the weights behind a Flatten are reordered, once.
 """
 
 from dataclasses import dataclass, replace
@@ -20,23 +19,23 @@ if TYPE_CHECKING:
 BATCH = -(1 << 40)  # stands for the number of pictures in a shape that the model computes
 
 
-Given = Union["Value", np.ndarray, None]  # what an operator takes: a value, a constant, or nothing
+Given = Union["Value", np.ndarray, None]  # input of an operator: a value, a constant, or none
 
 
 @dataclass(frozen=True)
 class Value:
-    """What an operator gives.
+    """Output of an operator.
 
     Attributes
     ----------
     tensor : tf.Tensor
         Keras's tensor: (batch, height, width, channels), or (batch, units) of a vector and of a picture of 1×1.
     axes : str
-        What ONNX's axes are: N the batch, C channels, H height, W width, F the units of a vector.
+        Meaning of ONNX's axes: N batch, C channels, H height, W width, F units of a vector.
     order : ndarray of int or None
-        For each unit in ONNX's order, its place in the tensor; None when they are the same.
+        Index in the tensor of each unit in ONNX's order; None if both orders are the same.
     nonnegative : bool
-        Whether no number in it can be below 0.
+        Whether all its numbers are known to be at least 0.
     """
 
     tensor: "tf.Tensor"

@@ -67,8 +67,8 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
     entries = config if isinstance(config, list) else config["layers"]
     sequential = description["class_name"] == "Sequential"
     remaining: List[Entry] = []
-    steps_to: Dict[str, List[Step]] = {"": []}  # by layer, what has changed the pixels that it returns
-    replaced: Dict[str, List[JsonValue]] = {}  # by removed layer, [layer, node, tensor] that its consumers read instead
+    steps_to: Dict[str, List[Step]] = {"": []}  # by layer, the steps between the picture and its output
+    replaced: Dict[str, List[JsonValue]] = {}  # by removed layer, its source [layer, node, tensor]
     read: List[List[Step]] = []
     first_shape, before = None, ""
     for entry in entries:
@@ -111,7 +111,7 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
 
 
 def _members(entry: Entry) -> Optional[List[Entry]]:
-    """Return the preprocessing layers that an entry stands for; None for one that is remaining."""
+    """Return the preprocessing layers that an entry stands for; None for a layer that stays."""
     kind = entry["class_name"]
     if kind in RESIZING:
         raise NotReadError(
@@ -157,7 +157,7 @@ def _sources(nodes: JsonValue) -> List[List[JsonValue]]:
 
 
 def _redirect(nodes: JsonValue, replaced: Dict[str, List[JsonValue]]) -> JsonValue:
-    """Return connections that read, in the place of removed layers, what these read."""
+    """Return connections in which each removed layer is replaced by its source."""
     if _is_tensor(nodes):
         return [*replaced.get(nodes[0], nodes[:3]), *nodes[3:]]
     if isinstance(nodes, dict):
