@@ -1,44 +1,43 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from snnb.architectures import find, names
-from snnb.architectures.registry import ModelSpec, architecture
 from snnb.core.errors import UsageError
-from snnb.training.recipe import Recipe
+
+LINES = (Path(__file__).parents[2] / "docs/models.md").read_text().splitlines()
 
 
-def test_a_model_is_found_by_snake_case_and_by_its_historical_class_name():
-    assert find("lenet_cifar10").spec.name == "lenet_cifar10"
-    assert find("LeNet_Cifar10").spec.name == "lenet_cifar10"
-    assert find("MultiLayerPerceptron_Mnist").spec.name == "mlp_mnist"
-    assert find("Alexnet_Mnist224").spec.name == "alexnet_mnist224"
-
-
-def test_names_that_share_a_beginning_are_told_apart():
-    assert find("LeNet_Cifar100").spec.num_classes == 100
-    with pytest.raises(UsageError, match="lenet_cifar10"):
-        find("LeNet_Cifar1")
-
-
-def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(UsageError, match=r"unknown model 'lenet_cifra10': did you mean lenet_cifar10\?"):
-        find("lenet_cifra10")
-    with pytest.raises(UsageError, match="snnb models"):
-        find("x")
-
-
-def test_every_historical_name_leads_to_its_model():
-    assert [find(find(name).spec.historical_name).spec.name for name in names()] == names()
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("lenet_cifar10", "lenet_cifar10"),
+        ("LeNet_Cifar10", "lenet_cifar10"),
+        ("LeNet_Cifar100", "lenet_cifar100"),
+        ("MultiLayerPerceptron_Mnist", "mlp_mnist"),
+        ("Alexnet_Mnist224", "alexnet_mnist224"),
+        ("LeNet_padded_Mnist", "lenet_padded_mnist"),
+    ],
+)
+def test_a_model_is_found_by_snake_case_and_by_its_historical_class_name(name, model):
+    assert find(name).spec.name == model
     assert len(names()) == 27
 
 
-def test_two_models_of_one_name_are_refused():
-    spec = ModelSpec("LeNetCifar10", "Other", "digits", (8, 8, 1), 10, 1, 1, "test", Recipe())
-    with pytest.raises(ValueError, match="two models are called"):
-        architecture(spec)(lambda input_shape, num_classes: None)
-    assert "LeNetCifar10" not in names()
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("LeNet_Cifar1", "lenet_cifar10"),
+        ("lenet_cifra10", r"unknown model 'lenet_cifra10': did you mean lenet_cifar10\?"),
+        ("x", "snnb models"),
+        ("", "snnb models"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(name, message):
+    with pytest.raises(UsageError, match=message):
+        find(name)
 
 
 def test_specs_are_read_without_tensorflow():
@@ -48,4 +47,14 @@ def test_specs_are_read_without_tensorflow():
 
 def test_settings_are_the_hyper_parameters_of_the_build_function():
     assert dict(find("lenet_mnist").spec.settings) == {"filters": (6, 16), "units": (120, 84)}
+    assert list(find("vgg16_imagenet").spec.settings) == ["filters", "units", "dropout"]
     assert find("autoencoder_mnist").spec.settings["code"] == 10
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_page_of_the_models_says_what_the_spec_says(name):
+    spec = find(name).spec
+    [line] = [line for line in LINES if line.startswith(f"| `{name}` | {spec.dataset} ")]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[-2:] == [f"{spec.neurons:,}", f"{spec.synapses:,}"]
+    assert "×".join(map(str, spec.input_shape)) in cells[1]

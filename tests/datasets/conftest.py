@@ -10,6 +10,7 @@ import pytest
 from official_files import idx_bytes, python2_batch
 from PIL import Image
 
+from snnb.core.errors import InputError
 from snnb.datasets import prepare
 
 
@@ -49,6 +50,17 @@ def run_prepare(tmp_path):
         made.append(target)
         defaults = {"data_dir": tmp_path / "data", "norm_samples": 10, "seed": 0}
         return target, prepare(name, target, **{**defaults, **settings})
+
+    return run
+
+
+@pytest.fixture
+def refused(run_prepare):
+    """Check that `prepare` refuses a data set with a message."""
+
+    def run(message, name, **settings):
+        with pytest.raises(InputError, match=message):
+            run_prepare(name, **settings)
 
     return run
 

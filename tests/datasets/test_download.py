@@ -31,27 +31,14 @@ def test_a_file_arrives_whole_with_progress_to_the_last_byte(server, path):
     assert seen[-1] == (300_000, 300_000)
 
 
-def test_what_an_interrupted_attempt_left_is_continued(server, path):
+@pytest.mark.parametrize(("part", "ranges"), [(CONTENT[:120_000], True), (b"x" * 120_000, False), (CONTENT, True)])
+def test_an_interrupted_download_is_continued_if_the_server_can(server, path, part, ranges):
+    server.ranges = ranges
     path.parent.mkdir()
-    path.with_name("file.part").write_bytes(CONTENT[:120_000])
+    path.with_name("file.part").write_bytes(part)
     fetch([server.url + "file"], path)
     assert path.read_bytes() == CONTENT
-    assert server.requests == [("/file", "bytes=120000-")]
-
-
-def test_a_server_without_ranges_starts_from_the_beginning(server, path):
-    server.ranges = False
-    path.parent.mkdir()
-    path.with_name("file.part").write_bytes(b"x" * 120_000)
-    fetch([server.url + "file"], path)
-    assert path.read_bytes() == CONTENT
-
-
-def test_a_part_that_is_already_whole_is_taken(server, path):
-    path.parent.mkdir()
-    path.with_name("file.part").write_bytes(CONTENT)
-    fetch([server.url + "file"], path)
-    assert path.read_bytes() == CONTENT
+    assert server.requests == [("/file", f"bytes={len(part)}-")]
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_ended(server, path):

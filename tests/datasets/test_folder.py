@@ -40,16 +40,22 @@ def test_another_collection_has_another_version(run_prepare, pets, picture):
     assert run_prepare(f"folder:{pets}", shape=(5, 7, 3))[1].version != first
 
 
-def pixels_of(run_prepare, tmp_path, shape):
-    return np.load(run_prepare(f"folder:{tmp_path / 'own'}", shape=shape)[0] / "x_train.npy")[0]
+@pytest.fixture
+def decoded(run_prepare, tmp_path, picture):
+    """Write a picture into the folders of one class, and return the prepared pixels."""
+
+    def pixels(shape, name, *content, **save):
+        for part in ("train", "test"):
+            picture(f"own/{part}/a/{name}", *content, **save)
+        return np.load(run_prepare(f"folder:{tmp_path / 'own'}", shape=shape)[0] / "x_train.npy")[0]
+
+    return pixels
 
 
-def test_a_picture_of_the_right_size_keeps_every_pixel(run_prepare, tmp_path, picture):
+def test_a_picture_of_the_right_size_keeps_every_pixel(decoded):
     array = np.random.default_rng(0).integers(0, 256, (9, 5, 3), dtype=np.uint8)
-    for part in ("train", "test"):
-        picture(f"own/{part}/a/0.png", array)
-    assert np.array_equal(pixels_of(run_prepare, tmp_path, (9, 5, 3)), array)
-    grey = pixels_of(run_prepare, tmp_path, (9, 5, 1))[..., 0]
+    assert np.array_equal(decoded((9, 5, 3), "0.png", array), array)
+    grey = decoded((9, 5, 1), "0.png", array)[..., 0]
     assert np.abs(grey - array @ [0.299, 0.587, 0.114]).max() <= 1  # ITU-R 601-2 luma
 
 
@@ -67,49 +73,59 @@ UPRIGHT = {
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_a_picture_taken_with_a_turned_camera_is_turned_upright(run_prepare, tmp_path, picture, orientation):
+def test_a_picture_taken_with_a_turned_camera_is_turned_upright(decoded, orientation):
     stored = np.arange(15, dtype=np.uint8).reshape(3, 5)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    for part in ("train", "test"):
-        picture(f"own/{part}/a/0.png", stored, exif=exif)
-    shape = (5, 3, 1) if orientation > 4 else (3, 5, 1)
-    upright = pixels_of(run_prepare, tmp_path, shape)[..., 0]
+    upright = decoded((5, 3, 1) if orientation > 4 else (3, 5, 1), "0.png", stored, exif=exif)[..., 0]
     for (r, c), value in np.ndenumerate(stored):
         assert upright[UPRIGHT[orientation](r, c, 3, 5)] == value
 
 
-def test_a_grey_picture_serves_a_colour_model_and_files_that_are_no_pictures_are_passed_over(
-    run_prepare, tmp_path, picture
-):
-    for part in ("train", "test"):
-        picture(f"own/{part}/a/0.PNG", np.full((4, 4), 77, np.uint8))
-        for other in ("Thumbs.db", ".hidden.png", "readme.txt"):
-            (tmp_path / "own" / part / "a" / other).write_bytes(b"?")
-    assert np.array_equal(pixels_of(run_prepare, tmp_path, (4, 4, 3)), np.full((4, 4, 3), 77))
+def test_a_grey_picture_serves_a_colour_model_and_other_files_are_passed_over(decoded, picture, tmp_path):
+    picture("own/train/a/0.PNG")
+    for other in ("Thumbs.db", ".hidden.png", "readme.txt"):
+        (tmp_path / "own/train/a" / other).write_bytes(b"?")
+    assert np.array_equal(decoded((4, 4, 3), "0.PNG", np.full((4, 4), 77, np.uint8)), np.full((4, 4, 3), 77))
 
 
-def break_picture(path, how):
-    content = path.read_bytes()
-    if how == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif how == "empty":
-        path.write_bytes(b"")
-    elif how == "text":
-        path.write_text("<html>not found</html>")
-    else:
-        Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path)
+@pytest.mark.parametrize("suffix", ["jpg", "tif", "webp", "bmp", "gif", "ppm"])
+def test_all_formats_are_read_with_their_orientation(decoded, suffix):
+    stored = np.zeros((32, 48, 3), np.uint8)
+    stored[:8] = 255  # the edge at the top is on the right of the picture that is turned upright
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = suffix in ("jpg", "tif", "webp")  # the others have no EXIF
+    shape, save = ((48, 32, 3), {"exif": exif}) if turned else ((32, 48, 3), {})
+    found = decoded(shape, f"0.{suffix}", stored, **save)
+    assert (found[:, -6:] if turned else found[:6]).mean() > 250
+    assert found.mean() < 100
 
 
-@pytest.mark.parametrize("how", ["cut", "empty", "text", "16 bits"])
-def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, tmp_path, picture, how):
+@pytest.mark.parametrize("exif", [b"Exif\0\0II*\0" + b"\xff" * 40, b"Exif\0\0"])
+def test_damaged_metadata_do_not_matter(decoded, exif):
+    pixels = decoded((8, 8, 3), "0.jpg", (200, 100, 50), (8, 8), exif=exif, quality=100)
+    assert np.abs(pixels.astype(int) - (200, 100, 50)).max() < 4
+
+
+BREAK = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("<html>not found</html>"),
+    "16 bits": lambda path: Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path),
+    "a format that Pillow decodes by running a program": lambda path: Image.new("RGB", (4, 4)).save(path, "EPS"),
+}
+
+
+@pytest.mark.parametrize("damage", BREAK.values(), ids=BREAK)
+def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, refused, tmp_path, picture, damage):
     rng = np.random.default_rng(0)
     for n in range(100):
         picture(f"own/train/{'ab'[n % 2]}/{n}.png", rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
     for name in "ab":
         picture(f"own/test/{name}/0.png")
     broken = tmp_path / "own" / "train" / "a" / "42.png"
-    break_picture(broken, how)
+    damage(broken)
     target, prepared = run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
     images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
     assert images.shape == (99, 8, 8, 3)
@@ -121,9 +137,12 @@ def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, tmp_path, p
     assert {image.tobytes(): label for image, label in zip(images, labels)} == on_disk
     assert prepared.warnings[0].startswith(f"1 of 100 train pictures cannot be read and are left out: {broken}")
 
-    break_picture(tmp_path / "own" / "train" / "b" / "43.png", how)
-    with pytest.raises(InputError, match=r"2 of 100 pictures cannot be read, more than 1 %: the first is .*4[23]\.png"):
-        run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
+    damage(tmp_path / "own" / "train" / "b" / "43.png")
+    refused(
+        r"2 of 100 pictures cannot be read, more than 1 %: the first is .*4[23]\.png",
+        f"folder:{tmp_path / 'own'}",
+        shape=(8, 8, 3),
+    )
 
 
 def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path, picture):
@@ -141,46 +160,29 @@ def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path
     assert peak < 48e6
 
 
-def make_empty_class(pets):
-    (pets / "train" / "dog").mkdir()
-    (pets / "test" / "dog").mkdir()
-
-
-def remove_class(pets):
-    for path in (pets / "test" / "cow").iterdir():
-        path.unlink()
-    (pets / "test" / "cow").rmdir()
-
-
-def pack_both_parts(pets):
-    for part in ("train", "test"):
-        shutil.make_archive(str(pets / part), "zip", pets, part)
-        shutil.rmtree(pets / part)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (make_empty_class, r"train/dog holds no pictures \(\.jpg"),
-        (remove_class, r"test lacks the class folder\(s\) cow: 3 classes are expected"),
+        (
+            lambda pets: [(pets / part / "dog").mkdir() for part in ("train", "test")],
+            r"train/dog holds no pictures \(\.jpg",
+        ),
+        (lambda pets: shutil.rmtree(pets / "test/cow"), r"test lacks the class folder\(s\) cow: 3 classes are expec"),
         (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
         (lambda pets: (pets / "test").rename(pets / "validation"), r"pets lacks test/\. Make DIR/train/"),
-        (pack_both_parts, r"pets/test\.zip is still packed: unpack it"),
-        (lambda pets: pets.rename(pets.with_name("gone")), "pets does not exist.*Make DIR/train/"),
+        (lambda pets: pets.rename(pets.with_name("gone")), "pets is not a folder, or does not exist.*Make DIR/train/"),
     ],
 )
-def test_a_folder_that_is_not_as_expected_is_told_before_any_work(run_prepare, pets, tmp_path, change, message):
+def test_a_folder_that_is_not_as_expected_is_told_before_any_work(refused, pets, tmp_path, change, message):
     change(pets)
-    with pytest.raises(InputError, match=message):
-        run_prepare(f"folder:{pets}", shape=(5, 7, 3))
+    refused(message, f"folder:{pets}", shape=(5, 7, 3))
     assert list((tmp_path / "dataset0").iterdir()) == []
 
 
-def test_loose_pictures_are_told_from_nothing(run_prepare, tmp_path, picture):
+def test_loose_pictures_are_told_from_nothing(refused, tmp_path, picture):
     picture("own/train/0.png")
     picture("own/test/0.png")
-    with pytest.raises(InputError, match=r"own/train holds 1 pictures but no class folders"):
-        run_prepare(f"folder:{tmp_path / 'own'}", shape=(5, 7, 3))
+    refused(r"own/train holds 1 pictures but no class folders", f"folder:{tmp_path / 'own'}", shape=(5, 7, 3))
 
 
 @pytest.mark.parametrize(
@@ -203,17 +205,10 @@ def test_a_folder_is_described_and_found_by_its_name(pets, tmp_path):
     assert available(f"folder:{pets}-not", tmp_path) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("folder:", "names no folder: write folder:DIR"),
-        ("folder: ", "names no folder: write folder:DIR"),
-        ("folder:~nobody-of-that-name/pets", "there is no such home directory; write the path in full"),
-    ],
-)
-def test_a_name_without_a_folder_is_refused(name, message):
-    with pytest.raises(UsageError, match=message):
-        describe(name)
+def test_a_name_without_a_folder_is_refused():
+    for name in ("folder:", "folder: "):
+        with pytest.raises(UsageError, match="names no folder: write folder:DIR"):
+            describe(name)
 
 
 def test_a_folder_has_its_absolute_path_for_a_name(pets, monkeypatch):

@@ -1,11 +1,12 @@
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 from snnb.core.errors import InputError, ResourceError, UsageError
-from snnb.datasets import preparation
+from snnb.datasets.order import proportional_order
 
 
 def test_the_toolbox_files_hold_the_same_pixels_between_0_and_1(run_prepare):
@@ -95,10 +96,7 @@ def test_colour_images_are_resized_with_their_channels_apart(run_prepare, cifar1
         ({"shape": (28, 28, 1)}, InputError, "the images are 8×8×1, the model takes 28×28×1"),
         ({"shape": (8, 8, 3), "fit": "resize"}, InputError, "1 channels, the model takes 3"),
         ({"shape": (4, 8, 1), "fit": "pad"}, InputError, "cannot be padded to the smaller 4×8×1"),
-        ({"fit": "crop"}, UsageError, "fit crop is none of"),
         ({"num_classes": 11}, InputError, "digits has 10 classes, the model has 11"),
-        ({"limit": 0}, UsageError, "at least 1"),
-        ({"norm_samples": 0}, UsageError, "at least 1"),
         ({"source": "."}, UsageError, "leave out --source"),
     ],
 )
@@ -108,19 +106,18 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(run_prepare,
     assert list((tmp_path / "dataset0").iterdir()) == []
 
 
-def test_a_source_that_does_not_exist_is_named(run_prepare, tmp_path):
-    with pytest.raises(InputError, match="nowhere does not exist"):
-        run_prepare("mnist", source=tmp_path / "nowhere")
+def test_a_source_that_does_not_exist_is_named(refused, tmp_path):
+    refused("nowhere does not exist", "mnist", source=tmp_path / "nowhere")
 
 
 def test_too_little_disk_is_told_before_anything_is_written(run_prepare, monkeypatch, tmp_path):
     needed = 64 * (1437 + 360 + 4 * (360 + 10))  # a byte a pixel, four in the toolbox's copies
-    usage = preparation.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda _: usage._replace(free=needed - 1))
-    with pytest.raises(ResourceError, match=r"--limit"):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=needed))  # 1 % is to stay free
+    with pytest.raises(ResourceError, match=r"prepare needs 0\.2 MB"):
         run_prepare("digits")
     assert list((tmp_path / "dataset0").iterdir()) == []
-    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda _: usage._replace(free=needed))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=needed * 1.01))
     run_prepare("digits")
 
 
@@ -131,7 +128,39 @@ def test_progress_ends_when_everything_is_done(run_prepare):
     assert seen[-1] == (1437 + 360 + 360 + 10,) * 2
 
 
-def test_the_largest_pixel_is_one(run_prepare):
-    target, _ = run_prepare("digits")
-    assert load_digits().images.max() == 16
-    assert np.load(target / "x_test.npz")["arr_0"].max() == 1
+def test_digits_are_those_of_scikit_learn_each_in_one_of_the_two_sets(run_prepare):
+    target, prepared = run_prepare("digits")
+    train, test = np.load(target / "x_train.npy"), np.load(target / "x_test.npy")
+    assert train.shape == (1437, 8, 8, 1)
+    assert test.shape == (360, 8, 8, 1)
+    labels = np.concatenate([np.load(target / "y_train.npy"), np.load(target / "y_test.npy")])
+    found = sorted((label, image.tobytes()) for label, image in zip(labels, np.concatenate([train, test])))
+    official = load_digits()
+    expected = zip(official.target, official.images.astype(np.uint8))
+    assert found == sorted((label, image.tobytes()) for label, image in expected)
+    assert prepared.scale == official.images.max()
+
+
+def test_another_seed_changes_the_order_but_not_which_digits_are_for_the_test(run_prepare):
+    first, _ = run_prepare("digits", seed=1)
+    second, _ = run_prepare("digits", seed=2)
+    images = [np.load(target / "x_test.npy").reshape(360, 64) for target in (first, second)]
+    assert not np.array_equal(*images)
+    assert np.array_equal(*(rows[np.lexsort(rows.T)] for rows in images))
+
+
+LABELS = np.array([2] * 30 + [0] * 10 + [1] * 60)
+
+
+def test_proportional_order_has_the_exact_shares_at_every_tenth():
+    order = proportional_order(LABELS, np.random.default_rng(0))
+    assert sorted(order) == list(range(100))
+    for prefix in range(10, 101, 10):
+        assert np.bincount(LABELS[order[:prefix]], minlength=3).tolist() == [prefix * n // 10 for n in (1, 6, 3)]
+
+
+def test_without_a_generator_each_class_keeps_the_order_it_came_in():
+    order = proportional_order(LABELS)
+    for label in range(3):
+        of_class = [position for position in order if LABELS[position] == label]
+        assert of_class == sorted(of_class)

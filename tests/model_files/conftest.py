@@ -2,13 +2,37 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from snnb.core.errors import InputError
+from snnb.model_files.read_model import read_model
+
 RECORDED = Path(__file__).parents[1] / "fixtures" / "model_files"
+
+
+def refused(path, message, pixels=None):
+    """Check that a file is refused in one line that names it; return the line."""
+    with pytest.raises(InputError, match=message) as raised:
+        read_model(path, len, pixels)
+    line = str(raised.value)
+    assert len(line.splitlines()) == 1
+    return line
+
+
+def changed_archive(source, path, members=(), packed=zipfile.ZIP_STORED):
+    """Copy a .keras file with some members replaced, or left out where the value is None."""
+    with zipfile.ZipFile(str(source)) as whole:
+        content = {**{name: whole.read(name) for name in whole.namelist()}, **dict(members)}
+    with zipfile.ZipFile(str(path), "w", packed) as file:
+        for name, data in content.items():
+            if data is not None:
+                file.writestr(name, data)
+    return path
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError
 from snnb.model_files.read_model import read_model
+from tests.model_files.conftest import refused
 
 OTHERS = ["plain_keras24.h5", "residual_keras28.h5", "residual_keras215.h5", "plain_keras305.h5"]
 
@@ -40,20 +40,14 @@ REFUSED = {
         setting("stem", dtype={"class_name": "DTypePolicy", "config": {"name": "int8_from_float32"}}),
         r"layer stem \(Conv2D\) computes in int8_from_float32",
     ),
-    "as while training": (
-        called("stem_bn", training=True),
-        r"layer stem_bn \(BatchNormalization\) is called with train",
-    ),
+    "training": (called("stem_bn", training=True), r"layer stem_bn \(BatchNormalization\) is called with train"),
     "an activation of one's own": (setting("hidden", activation="Own>swish2"), "its activation is Own>swish2"),
     "a layer of one's own": (lambda layers, model: layers["stem"].update(class_name="Own>Conv"), "may run code"),
     "a class of another module": (
         lambda layers, model: layers["stem"].update(module="mine", registered_name="Conv2D"),
         r"layer stem \(Conv2D\) of mine is not loaded",
     ),
-    "other weights": (
-        setting("hidden", units=7),
-        r"layer hidden needs weights of the shapes 11×7, 7, but the file holds 11×8",
-    ),
+    "other weights": (setting("hidden", units=7), r"layer hidden needs weights of the shapes 11×7, 7, but .* 11×8"),
     "a layer without weights": (
         lambda layers, model: model["config"].update(
             json.loads(json.dumps(model["config"]).replace('"hidden"', '"other"'))
@@ -72,10 +66,7 @@ REFUSED = {
 @pytest.mark.parametrize(("change", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_is_not_understood_is_named(altered, change, message):
     path = altered("residual_keras215.h5", change)
-    with pytest.raises(InputError, match=message) as raised:
-        read_model(path, len)
-    assert str(raised.value).startswith(f"{path}: ")
-    assert len(str(raised.value).splitlines()) == 1
+    assert refused(path, message).startswith(f"{path}: ")
 
 
 def test_mixed_precision_is_computed_in_float32_with_a_warning(recorded, altered):

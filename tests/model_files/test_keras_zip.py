@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError
 from snnb.model_files.read_model import read_model
+from tests.model_files.conftest import changed_archive, refused
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
@@ -39,32 +39,14 @@ def test_hdf5_under_this_name_is_read_as_keras_wrote_it_until_2_11(recorded, tmp
 @pytest.fixture
 def archive(recorded, tmp_path):
     """Write an archive like the recorded one, with some members replaced, or left out where the value is None."""
-
-    def write(members=(), packed=zipfile.ZIP_STORED):
-        with zipfile.ZipFile(str(recorded("residual_keras3.keras")[0])) as whole:
-            content = {name: whole.read(name) for name in whole.namelist()}
-        content.update(members)
-        path = tmp_path / "net.keras"
-        with zipfile.ZipFile(str(path), "w", packed) as file:
-            for name, data in content.items():
-                if data is not None:
-                    file.writestr(name, data)
-        return path
-
-    return write
+    source = recorded("residual_keras3.keras")[0]
+    return lambda members=(), **options: changed_archive(source, tmp_path / "net.keras", members, **options)
 
 
 @pytest.fixture
 def config(recorded):
     with zipfile.ZipFile(str(recorded("residual_keras3.keras")[0])) as whole:
         return json.loads(whole.read(CONFIG))
-
-
-def refused(path, message):
-    with pytest.raises(InputError, match=message) as raised:
-        read_model(path, len)
-    assert str(raised.value).startswith(str(path))
-    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_a_compressed_archive_is_read_too(recorded, archive):
@@ -103,30 +85,26 @@ LAMBDA = {
 }
 
 
+FUNCTION = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "f"}
+
+
 def test_what_could_run_code_is_refused_by_name(archive, config):
-    model = config["config"]
-    model["layers"].append(LAMBDA)
-    refused(archive({CONFIG: json.dumps(config)}), r"layer evil \(Lambda\) is not loaded from a file, since it may run")
-    model["layers"].pop()
-    own = model["layers"][2]
-    own.update(module="mypackage.layers", registered_name="mine>Conv2D")
-    refused(
-        archive({CONFIG: json.dumps(config)}), r"layer stem \(Conv2D\) of mypackage.layers is not loaded from a file"
-    )
-    own.update(module="keras.src.ops.numpy", class_name="Exp", registered_name="Exp")
-    refused(archive({CONFIG: json.dumps(config)}), r"layer stem \(Exp\) is an operation")
-    own.update(module=None, class_name="Swin", registered_name="mine>Swin")
-    refused(archive({CONFIG: json.dumps(config)}), r"layer stem \(Swin\) is not loaded from a file")
-    own.update(module="keras.layers", class_name="Conv2D", registered_name=None)
-    own["config"]["activation"] = {
-        "module": "builtins",
-        "class_name": "function",
-        "config": "mine",
-        "registered_name": "f",
-    }
-    refused(
-        archive({CONFIG: json.dumps(config)}), r"layer stem \(Conv2D\): its activation is function, which is not Ker"
-    )
+    layers = config["config"]["layers"]
+    stem = layers[2]
+
+    def check(message):
+        refused(archive({CONFIG: json.dumps(config)}), message)
+
+    layers.append(LAMBDA)
+    check(r"layer evil \(Lambda\) is not loaded from a file, since it may run")
+    layers.pop()
+    stem.update(module="mypackage.layers", registered_name="mine>Conv2D")
+    check(r"layer stem \(Conv2D\) of mypackage.layers is not loaded from a file")
+    stem.update(module="keras.src.ops.numpy", class_name="Exp", registered_name="Exp")
+    check(r"layer stem \(Exp\) is an operation")
+    stem.update(module="keras.layers", class_name="Conv2D", registered_name=None)
+    stem["config"]["activation"] = FUNCTION
+    check(r"layer stem \(Conv2D\): its activation is function, which is not Ker")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"class_name": "Functional"}', "\x00\xff"])

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from snnb.architectures import own_model
-from snnb.core.errors import InputError
 from snnb.model_files.onnx_graph import external_files
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import RECORDED
+from tests.model_files.conftest import RECORDED, refused
 
 onnx = pytest.importorskip("onnx")
 
@@ -46,13 +45,6 @@ def test_an_exported_model_computes_what_pytorch_and_onnxruntime_do(name):
     np.testing.assert_allclose(outputs, softmax(by_onnxruntime(path, x)), atol=1e-4)
     [message] = told
     assert ("ends in logits" if "residual" in name else "ends in the logarithm of a softmax") in message
-
-
-def refused(path, message):
-    with pytest.raises(InputError, match=message) as raised:
-        read_model(path, len)
-    assert len(str(raised.value).splitlines()) == 1
-    return str(raised.value)
 
 
 def test_a_truncated_file(tmp_path):

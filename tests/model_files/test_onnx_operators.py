@@ -5,15 +5,9 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import convert
-from snnb.conversion.h5 import load_keras
-from snnb.core.errors import InputError
 from snnb.model_files.kinds import NotReadError
-from snnb.model_files.onnx_graph import read_graph
 from snnb.model_files.onnx_model import read_onnx
-from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import RECORDED
+from tests.model_files.conftest import RECORDED, refused
 
 onnx = pytest.importorskip("onnx")
 RANDOM = np.random.default_rng(5)
@@ -27,14 +21,15 @@ def node(kind, inputs="x", output="y", **attributes):
     return onnx.helper.make_node(kind, inputs.split(","), output.split(","), name=f"the_{kind}_{output}", **attributes)
 
 
-def written(path, nodes, shape=(3, 9, 8), opset=13, batch="batch", **constants):
+def written(path, nodes, shape=(3, 9, 8), opset=13, inputs=("x",), **constants):
     """Write a model of these operators from `x` to `y`."""
-    values = {name: np.asarray(value) for name, value in constants.items()}
+    read = {name for one in nodes for name in one.input}
+    values = {name: np.asarray(value) for name, value in constants.items() if name in read}
     floating, make = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         nodes,
         "net",
-        [make("x", floating, [batch, *shape])],
+        [make(name, floating, ["batch", *shape]) for name in inputs],
         [make("y", floating, None)],
         [onnx.numpy_helper.from_array(value, name) for name, value in values.items()],
     )
@@ -65,114 +60,83 @@ def compare(path, shape):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-ints = lambda *values: np.array(values, np.int64)  # noqa: E731
+def ints(*values):
+    return np.array(values, np.int64)
+
+
 CONV = {"w": numbers(4, 3, 3, 3), "b": numbers(4)}
 BN = {"scale": numbers(3), "shift": numbers(3), "mean": numbers(3), "var": numbers(3) ** 2}
-POSITIVE = node("Relu", "x", "p")
-FLAT = {"m": numbers(216, 5), "c": numbers(5)}
+POINTS = {"a": ints(2, 3), "w": numbers(4, 3, 1, 1)}
+RELU, FLATTEN, POOLED = node("Relu", "x", "t"), node("Flatten", "x", "t"), node("GlobalAveragePool", "x", "t")
+MEANS = node("ReduceMean", "x", "t", axes=[2, 3], keepdims=0)
+FLAT = {"m": numbers(216, 5), "c": numbers(5), "s": numbers(216), "v": numbers(216) ** 2}
+ROUND = {"pads": [1, 1, 1, 1]}
+STRIDED = {"kernel_shape": [3, 3], "strides": [2, 2]}
+AVERAGE = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+SHAPES = [node("Shape", "x", "t"), node("Slice", "t,i,j", "u"), node("Concat", "u,k", "s", axis=0)]
+BRANCH = [node("GlobalAveragePool", "x", "g"), node("Flatten", "g", "h")]
+TRANSPOSE = node("Transpose", "x", "t", perm=[0, 2, 3, 1])
+BOUNDS = {"low": np.float32(0), "high": np.float32(0.4)}
 MODELS = {
-    "Conv same": ([node("Conv", "x,w,b", pads=[1, 1, 1, 1])], CONV),
-    "Conv stride": ([node("Conv", "x,w,b", pads=[1, 1, 1, 1], strides=[2, 2])], CONV),
-    "Conv uneven": ([node("Conv", "x,w", pads=[0, 2, 1, 0], strides=[2, 1])], CONV),
+    "Conv same": ([node("Conv", "x,w,b", **ROUND)], CONV),
+    "Conv stride": ([node("Conv", "x,w,b", **ROUND, strides=[2, 2])], CONV),
     "Conv dilated": ([node("Conv", "x,w", pads=[2, 2, 2, 2], dilations=[2, 2])], CONV),
     "Conv SAME_UPPER": ([node("Conv", "x,w", auto_pad="SAME_UPPER", strides=[2, 3])], CONV),
     "Conv SAME_LOWER": ([node("Conv", "x,w", auto_pad="SAME_LOWER", strides=[2, 3])], CONV),
+    "depthwise": ([node("Conv", "x,w,b", group=3, **ROUND)], {"w": numbers(3, 1, 3, 3), "b": numbers(3)}),
+    "Clip": ([node("Clip", "x,low,high")], BOUNDS),
+    "Clip open": ([node("Clip", "x,low")], BOUNDS),
+    "MaxPool same": ([node("MaxPool", kernel_shape=[3, 3], **ROUND)], {}),
+    "MaxPool padded": ([RELU, node("MaxPool", "t", **STRIDED, **ROUND)], {}),
+    "MaxPool ceil": ([RELU, node("MaxPool", "t", **STRIDED, ceil_mode=1)], {}),
+    "AveragePool": ([node("AveragePool", kernel_shape=[2, 3], strides=[2, 1])], {}),
+    "AveragePool same": ([node("AveragePool", **AVERAGE)], {}),
+    "GlobalAveragePool": ([node("GlobalAveragePool")], {}),
+    "GlobalAveragePool Conv": ([POOLED, node("Conv", "t,w")], POINTS),
+    "ReduceMean keepdims": ([node("ReduceMean", axes=[-1, -2])], {}),
+    "Sum": ([RELU, node("Sum", "t,x,t")], {}),
+    "Mul": ([node("Mul", "k,x")], {"k": np.float32(0.3)}),
+    "Concat": ([RELU, node("Concat", "t,x", axis=1)], {}),
+    "Flatten MatMul Add": ([FLATTEN, node("MatMul", "t,m", "u"), node("Add", "c,u")], FLAT),
+    "Flatten Add Gemm": ([FLATTEN, node("Add", "t,s", "u"), node("Gemm", "u,m")], FLAT),
+    "Flatten BN Gemm": ([FLATTEN, node("BatchNormalization", "t,s,s,s,v", "u"), node("Gemm", "u,m")], FLAT),
+    "Reshape 0": ([node("Reshape", "x,s", "t"), node("Gemm", "t,m")], {**FLAT, "s": ints(0, -1)}),
+    "Squeeze": ([POOLED, node("Squeeze", "t,a", "u"), node("Relu", "u")], POINTS),
+    "Dropout": ([node("Dropout", "x", "t"), node("Identity", "t")], {}),
+    "Softmax": ([MEANS, node("Softmax", "t")], {}),
+    "Transpose Flatten": ([TRANSPOSE, node("Flatten", "t", "u"), node("Gemm", "u,m")], FLAT),
+}
+FAST = {
+    "Conv uneven": ([node("Conv", "x,w", pads=[0, 2, 1, 0], strides=[2, 1])], CONV),
     "Conv + Add": ([node("Conv", "x,w", "t"), node("Add", "t,b")], {"w": CONV["w"], "b": numbers(1, 4, 1, 1)}),
-    "depthwise": ([node("Conv", "x,w,b", group=3, pads=[1, 1, 1, 1])], {"w": numbers(3, 1, 3, 3), "b": numbers(3)}),
     "depthwise twice": ([node("Conv", "x,w", group=3, strides=[2, 2])], {"w": numbers(6, 1, 2, 3)}),
     "BatchNormalization": ([node("BatchNormalization", "x,scale,shift,mean,var")], BN),
-    "Clip": ([node("Clip", "x,low,high")], {"low": np.float32(0), "high": np.float32(0.4)}),
-    "Clip open": ([node("Clip", "x,low")], {"low": np.float32(0)}),
-    "MaxPool same": ([node("MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}),
-    "MaxPool padded": ([POSITIVE, node("MaxPool", "p", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])], {}),
-    "MaxPool ceil": ([POSITIVE, node("MaxPool", "p", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)], {}),
     "MaxPool ceil pad": (
-        [POSITIVE, node("MaxPool", "p", kernel_shape=[3, 4], strides=[3, 3], pads=[1, 1, 1, 1], ceil_mode=1)],
+        [RELU, node("MaxPool", "t", kernel_shape=[3, 4], strides=[3, 3], **ROUND, ceil_mode=1)],
         {},
     ),
-    "AveragePool": ([node("AveragePool", kernel_shape=[2, 3], strides=[2, 1])], {}),
-    "AveragePool same": ([node("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}),
-    "AveragePool counted": (
-        [node("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1)],
-        {},
-    ),
-    "GlobalAveragePool": ([node("GlobalAveragePool")], {}),
-    "GlobalAveragePool Conv": (
-        [node("GlobalAveragePool", "x", "t"), node("Conv", "t,w")],
-        {"w": numbers(4, 3, 1, 1)},
-    ),
-    "ReduceMean keepdims": ([node("ReduceMean", axes=[-1, -2])], {}),
-    "Add": ([node("Relu", "x", "t"), node("Add", "t,x")], {}),
-    "Sum": ([node("Relu", "x", "t"), node("Sum", "t,x,t")], {}),
+    "AveragePool counted": ([node("AveragePool", **STRIDED, **ROUND, count_include_pad=1)], {}),
+    "Add": ([RELU, node("Add", "t,x")], {}),
     "normalised": (
         [node("Sub", "x,mean", "t"), node("Div", "t,std")],
         {"mean": numbers(1, 3, 1, 1), "std": numbers(3, 1, 1) + 3},
     ),
-    "Mul": ([node("Mul", "k,x")], {"k": np.float32(0.3)}),
-    "Concat": ([node("Relu", "x", "t"), node("Concat", "t,x", axis=1)], {}),
     "Flatten Gemm": (
-        [node("Flatten", "x", "t"), node("Gemm", "t,n,c", transB=1, alpha=0.5, beta=2.0)],
+        [FLATTEN, node("Gemm", "t,n,c", transB=1, alpha=0.5, beta=2.0)],
         {"n": FLAT["m"].T.copy(), "c": FLAT["c"]},
     ),
-    "Flatten MatMul Add": ([node("Flatten", "x", "t"), node("MatMul", "t,m", "u"), node("Add", "c,u")], FLAT),
-    "Flatten Add Gemm": (
-        [node("Flatten", "x", "t"), node("Add", "t,s", "u"), node("Gemm", "u,m")],
-        {**FLAT, "s": numbers(216)},
-    ),
-    "Flatten BN Gemm": (
-        [node("Flatten", "x", "t"), node("BatchNormalization", "t,s,s,s,v", "u"), node("Gemm", "u,m")],
-        {**FLAT, "s": numbers(216), "v": numbers(216) ** 2},
-    ),
     "Flatten Concat Gemm": (
-        [
-            node("Flatten", "x", "t"),
-            node("GlobalAveragePool", "x", "g"),
-            node("Flatten", "g", "h"),
-            node("Concat", "h,t", "u", axis=-1),
-            node("Gemm", "u,m"),
-        ],
+        [FLATTEN, *BRANCH, node("Concat", "h,t", "u", axis=-1), node("Gemm", "u,m")],
         {"m": numbers(219, 5)},
     ),
-    "Reshape 0": ([node("Reshape", "x,s", "t"), node("Gemm", "t,m")], {**FLAT, "s": ints(0, -1)}),
     "Shape Slice Concat": (
-        [
-            node("Shape", "x", "t"),
-            node("Slice", "t,i,j", "u"),
-            node("Concat", "u,k", "s", axis=0),
-            node("Reshape", "x,s", "f"),
-            node("Gemm", "f,m"),
-        ],
-        {**FLAT, "i": ints(0), "j": ints(1), "k": ints(216)},
+        [*SHAPES, node("Reshape", "x,s", "f"), node("Gemm", "f,m")],
+        {"m": FLAT["m"], "i": ints(0), "j": ints(1), "k": ints(216)},
     ),
-    "Squeeze": (
-        [node("GlobalAveragePool", "x", "t"), node("Squeeze", "t,a", "u"), node("Relu", "u")],
-        {"a": ints(2, 3)},
-    ),
-    "Unsqueeze": (
-        [node("ReduceMean", "x", "t", axes=[2, 3], keepdims=0), node("Unsqueeze", "t,a", "u"), node("Conv", "u,w")],
-        {"a": ints(2, 3), "w": numbers(4, 3, 1, 1)},
-    ),
+    "Unsqueeze": ([MEANS, node("Unsqueeze", "t,a", "u"), node("Conv", "u,w")], POINTS),
     "Pad": ([node("Pad", "x,p")], {"p": ints(0, 0, 1, 2, 0, 0, 0, 3)}),
-    "Dropout": ([node("Dropout", "x", "t"), node("Identity", "t")], {}),
-    "Softmax": ([node("ReduceMean", "x", "t", axes=[2, 3], keepdims=0), node("Softmax", "t")], {}),
-    "Transpose Flatten": (
-        [node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("Flatten", "t", "u"), node("Gemm", "u,m")],
-        FLAT,
-    ),
 }
-
-
-FAST = {
-    "Conv uneven",
-    "Conv + Add",
-    "depthwise twice",
-    "BatchNormalization",
-    "Clip",
-    "MaxPool ceil pad",
-    "Add",
-    "normalised",
-}
-FAST |= {"AveragePool counted", "Flatten Gemm", "Flatten Concat Gemm", "Shape Slice Concat", "Unsqueeze", "Pad"}
+MODELS.update(FAST)
 
 
 @pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in MODELS])
@@ -201,77 +165,29 @@ SLOW_OPSETS = [pytest.param(opset, marks=pytest.mark.slow) for opset in (11, 13,
 @pytest.mark.parametrize("opset", [9, 18, *SLOW_OPSETS])
 def test_what_changed_between_the_opsets(tmp_path, opset):
     axes = {"axes": [2, 3]} if opset < 18 else {}
-    clip = node("Clip", "x", "p", min=0.0, max=0.5) if opset < 11 else node("Clip", "x,low,high", "p")
+    clip = node("Clip", "x", "p", min=0.0, max=0.4) if opset < 11 else node("Clip", "x,low,high", "p")
     pad = node("Pad", "p", "q", pads=[0, 0, 1, 0, 0, 0, 0, 1]) if opset < 11 else node("Pad", "p,pads", "q")
     means = node("ReduceMean", "q" if opset < 18 else "q,axes", "r", keepdims=1, **axes)
     squeeze = node("Squeeze", "r", "s", axes=[2, 3]) if opset < 13 else node("Squeeze", "r,axes", "s")
     nodes = [clip, pad, means, squeeze, node("Softmax", "s")]
-    constants = {
-        "low": np.float32(0),
-        "high": np.float32(0.5),
-        "pads": ints(0, 0, 1, 0, 0, 0, 0, 1),
-        "axes": ints(2, 3),
-    }
+    constants = {**BOUNDS, "pads": ints(0, 0, 1, 0, 0, 0, 0, 1), "axes": ints(2, 3)}
     compare(written(tmp_path / "net.onnx", nodes, opset=opset, **constants), (3, 9, 8))
-
-
-@pytest.mark.slow
-def test_a_squeezenet_as_torchvision_exports_it_is_converted(tmp_path):
-    """Its end is the mean of a rectified map, of which the class's probability is a softmax; no weights lie between."""
-    nodes = [
-        node("Conv", "x,w,b", "c", pads=[1, 1, 1, 1]),
-        node("Relu", "c", "r"),
-        node("MaxPool", "r", "p", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
-        node("Conv", "p,left", "l"),
-        node("Conv", "p,right", "q", pads=[1, 1, 1, 1]),
-        node("Relu", "l", "lr"),
-        node("Relu", "q", "qr"),
-        node("Concat", "lr,qr", "fire", axis=1),
-        node("Conv", "fire,last", "m"),
-        node("Relu", "m", "mr"),
-        node("GlobalAveragePool", "mr", "g"),
-        node("Flatten", "g"),
-    ]
-    kernels = {"left": numbers(3, 4, 1, 1), "right": numbers(2, 4, 3, 3), "last": numbers(4, 5, 1, 1)}
-    path, told = written(tmp_path / "net.onnx", nodes, **CONV, **kernels), []
-    pictures = RANDOM.random((10, 9, 8, 3)).astype(np.float32)
-    read_model(path, told.append).save(str(tmp_path / "net.h5"))
-    settings = ConversionSettings(max_pool="spiking")
-    convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=pictures, x_check=pictures, settings=settings)
-    logits = onnxruntime_outputs(path, pictures.transpose(0, 3, 1, 2))
-    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    [message] = told
-    assert "ends in logits" in message
-    assert expected.std() > 0.05
-    np.testing.assert_allclose(load_keras(tmp_path / "net_parsed.h5").predict(pictures), expected, atol=1e-4)
 
 
 REFUSED = {
     "Sigmoid": ([node("Sigmoid")], {}, r"operator Sigmoid \(the_Sigmoid_y, opset 13\): not read"),
-    "several": (
-        [node("Sigmoid", "x", "t"), node("Erf", "t")],
-        {},
-        r"operator Erf \(the_Erf_y, opset 13\), and Sigmoid",
-    ),
+    "several": ([node("Sigmoid", "x", "t"), node("Erf", "t")], {}, r"operator Erf \(the_Erf_y, .*\), and Sigmoid"),
     "a domain": ([onnx.helper.make_node("Relu", ["x"], ["y"], domain="mine")], {}, "operator mine.Relu"),
     "groups": ([node("Conv", "x,w", group=3)], {"w": numbers(3, 3, 3, 3)}, "does not fit 3 channels in 3 groups"),
     "kernel of a network": ([node("Conv", "x,x")], {}, "its kernel is no constant"),
     "negative pads": ([node("Conv", "x,w", pads=[-1, 0, 0, 0])], CONV, "its pads are"),
-    "max of padding": (
-        [node("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])],
-        {},
-        "may be negative",
-    ),
+    "max of padding": ([node("MaxPool", **STRIDED, **ROUND)], {}, "may be negative"),
     "ceil_mode": (
-        [POSITIVE, node("MaxPool", "p", kernel_shape=[2, 2], strides=[3, 3], pads=[1, 1, 1, 1], ceil_mode=1)],
+        [RELU, node("MaxPool", "t", kernel_shape=[2, 2], strides=[3, 3], **ROUND, ceil_mode=1)],
         {},
         "by its ceil_mode, the last window begins in the padding",
     ),
-    "average without": (
-        [node("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])],
-        {},
-        "leaves its padding",
-    ),
+    "average without": ([node("AveragePool", **STRIDED, **ROUND)], {}, "leaves its padding"),
     "padded with one": (
         [node("Pad", "x,p,k")],
         {"p": ints(0, 0, 1, 1, 0, 0, 1, 1), "k": np.float32(1)},
@@ -280,14 +196,10 @@ REFUSED = {
     "clipped below": ([node("Clip", "x,k")], {"k": np.float32(-1)}, r"it clips to \[-1, inf\]"),
     "a product": ([node("Mul", "x,x")], {}, "it multiplies two values"),
     "side by side": ([node("Concat", "x,x", axis=2)], {}, "joins pictures side by side"),
-    "a cut": ([node("Slice", "x,i,i")], {"i": ints(0)}, "it cuts a piece out of a value|it takes a piece of a value"),
+    "a cut": ([node("Slice", "x,i,i")], {"i": ints(0)}, "it takes a piece of a value"),
     "the batch reshaped": ([node("Reshape", "x,s")], {"s": ints(3, -1, 72)}, "changes the axis of the batch"),
-    "wrong matrix": (
-        [node("Flatten", "x", "t"), node("Gemm", "t,k")],
-        {"k": numbers(7, 5)},
-        "a vector of 216 by a matrix",
-    ),
-    "as in training": (
+    "wrong matrix": ([FLATTEN, node("Gemm", "t,k")], {"k": numbers(7, 5)}, "a vector of 216 by a matrix"),
+    "training": (
         [node("BatchNormalization", "x,scale,shift,mean,var", training_mode=1)],
         BN,
         "export after model.eval",
@@ -301,10 +213,7 @@ REFUSED = {
 @pytest.mark.parametrize(("nodes", "constants", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
     path = written(tmp_path / "net.onnx", nodes, **constants)
-    with pytest.raises(InputError, match=message) as raised:
-        read_model(path, len)
-    assert str(raised.value).startswith(f"{path}: ")
-    assert len(str(raised.value).splitlines()) == 1
+    refused(path, message)
 
 
 @pytest.mark.parametrize(
@@ -313,33 +222,21 @@ def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
         ({"opset": 8}, "is of opset 8, and 9 to"),
         ({"shape": (3, "height", "width")}, "takes pictures of any size .*dynamic_axes"),
         ({"shape": (784,)}, "takes inputs with 2 axes"),
-        ({"x2": None}, "has 2 inputs and 1 outputs"),
+        ({"inputs": ("x", "x2")}, "has 2 inputs and 1 outputs"),
     ],
 )
 def test_what_is_wrong_with_the_model_as_a_whole(tmp_path, changes, message):
-    other = changes.pop("x2", 0) is None
-    path = written(tmp_path / "net.onnx", [node("Relu")], **changes)
-    if other:
-        model = onnx.load(str(path))
-        model.graph.input.append(onnx.helper.make_tensor_value_info("x2", onnx.TensorProto.FLOAT, [1]))
-        path.write_bytes(model.SerializeToString())
-    with pytest.raises(InputError, match=message):
-        read_model(path, len)
+    refused(written(tmp_path / "net.onnx", [node("Relu")], **changes), message)
 
 
 def test_numbers_that_are_not_all_there(tmp_path):
     path = written(tmp_path / "net.onnx", [node("Conv", "x,w")], w=CONV["w"])
     model = onnx.load(str(path))
     [weights] = model.graph.initializer
-    for name, index, value in (("dims", 0, 5), ("data_type", None, 99)):
-        if index is None:
-            setattr(weights, name, value)
-        else:
-            getattr(weights, name)[index] = value
+    for first, kind in ((5, 1), (4, 99)):  # more numbers than there are, and of an unknown type
+        weights.dims[0], weights.data_type = first, kind
         path.write_bytes(model.SerializeToString())
-        with pytest.raises(NotReadError, match=r"^w is damaged"):
-            read_graph(path)
-        weights.dims[0] = 4
+        refused(path, ": w is damaged")
 
 
 @pytest.mark.slow

@@ -11,17 +11,9 @@ def _small_model():
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten
 
-    return Sequential(
-        [
-            Input((6, 5, 1), name="input"),
-            Conv2D(4, 3, name="conv"),
-            BatchNormalization(name="bn"),
-            Activation("relu", name="relu"),
-            Flatten(name="flatten"),
-            Dropout(0.5, name="dropout"),
-            Dense(3, activation="softmax", name="output"),
-        ]
-    )
+    layers = [Input((6, 5, 1), name="input"), Conv2D(4, 3, name="conv"), BatchNormalization(name="bn")]
+    layers += [Activation("relu"), Flatten(), Dropout(0.5), Dense(3, activation="softmax", name="output")]
+    return Sequential(layers)
 
 
 def _plain_model(units=7):
@@ -29,13 +21,8 @@ def _plain_model(units=7):
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Dense, Flatten
 
-    layers = [
-        Input((6, 5, 1), name="input"),
-        Flatten(),
-        Dense(units, activation="relu"),
-        Dense(3, activation="softmax"),
-    ]
-    return Sequential(layers)
+    hidden, output = Dense(units, activation="relu"), Dense(3, activation="softmax")
+    return Sequential([Input((6, 5, 1), name="input"), Flatten(), hidden, output])
 
 
 @pytest.fixture(scope="session")
@@ -62,44 +49,21 @@ def data():
     return SimpleNamespace(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
 
 
-@pytest.fixture(scope="session")
-def arguments(data):
-    """Arguments of `train`, from what a test wants other than usual: `arguments(tmp_path, seed=6)`."""
+@pytest.fixture
+def training(data, tmp_path):
+    """`train` with defaults for what a test does not name; `training(seed=6)` changes one."""
     from snnb.training.batches import LabelledPictures
+    from snnb.training.fit import train
     from snnb.training.training_setup import TrainingSetup
 
-    def make(folder, target="train", **changes):
-        wanted = {
-            **vars(data),
-            "num_classes": 3,
-            "recipe": Recipe(epochs=2, batch_size=16, learning_rate=0.01),
-            "validation_split": 0.25,
-            "seed": 5,
-            "steps_per_epoch": None,
-            "checkpoint": folder / "checkpoint",
-            **changes,
-        }
-        (folder / target).mkdir(exist_ok=True)
-        training_set, test_set = (
-            LabelledPictures(wanted.pop(f"x_{part}"), wanted.pop(f"y_{part}"), 255.0, wanted["num_classes"])
-            for part in ("train", "test")
-        )
-        setup = TrainingSetup(*map(wanted.pop, ("recipe", "validation_split", "seed", "steps_per_epoch")))
-        del wanted["num_classes"]
-        named = {"training_set": training_set, "test_set": test_set, "setup": setup}
-        return {**named, "model_file": folder / target / "small.h5", **wanted}
-
-    return make
-
-
-@pytest.fixture
-def training(arguments, tmp_path):
-    """`train` with all that a test does not care for; `training(seed=6)` changes what it does."""
-    from snnb.training.fit import train
-
     def run(recipe=None, build=_small_model, folder="train", **changes):
-        if recipe is not None:
-            changes["recipe"] = recipe
-        return train(build, **arguments(tmp_path, folder, **changes))
+        (tmp_path / folder).mkdir(exist_ok=True)
+        defaults = {"num_classes": 3, "validation_split": 0.25, "seed": 5, "steps_per_epoch": None}
+        given = {**vars(data), **defaults, "checkpoint": tmp_path / "checkpoint", **changes}
+        classes = given.pop("num_classes")
+        sets = [LabelledPictures(given.pop(f"x_{p}"), given.pop(f"y_{p}"), 255.0, classes) for p in ("train", "test")]
+        recipe = recipe or Recipe(epochs=2, batch_size=16, learning_rate=0.01)
+        setup = TrainingSetup(recipe, *map(given.pop, ("validation_split", "seed", "steps_per_epoch")))
+        return train(build, *sets, setup, model_file=tmp_path / folder / "small.h5", **given)
 
     return run

@@ -33,11 +33,7 @@ def test_a_model_of_broken_weights_is_refused(small_model, data, tmp_path):
         model.set_weights([np.full_like(values, np.nan) for values in model.get_weights()])
         return model
 
+    pictures = LabelledPictures(data.x_test, data.y_test, 255.0, 3)
     with pytest.raises(InputError, match="weights are not all finite"):
-        evaluate_pretrained(
-            broken,
-            LabelledPictures(data.x_test, data.y_test, 255.0, 3),
-            batch_size=16,
-            model_file=tmp_path / "mine.h5",
-        )
+        evaluate_pretrained(broken, pictures, batch_size=16, model_file=tmp_path / "mine.h5")
     assert list(tmp_path.iterdir()) == []

@@ -14,18 +14,14 @@ and a number a dense layer.
 
 from snnb.architectures import (  # noqa: F401  importing a file registers its models
     alexnet,
-    autoencoder,
     cnn,
     densenet,
     lenet,
-    mini,
     mlp,
     mobilenet,
     resnet,
-    rueckauer,
     squeezenet,
     vgg,
-    zambrano,
 )
 from snnb.architectures.custom import OwnCodeError, OwnModel, is_own, own_model
 from snnb.architectures.hyperparameters import checked_hyperparameters

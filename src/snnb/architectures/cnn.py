@@ -1,7 +1,8 @@
 """Plain convolutional networks: convolutions and poolings in turn, then dense layers."""
 
-from typing import TYPE_CHECKING, List, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Tuple
 
+from snnb.architectures.blocks import classifier, convolutions
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
@@ -9,122 +10,108 @@ if TYPE_CHECKING:
     from tensorflow.keras import Model
     from tensorflow.keras.layers import Layer
 
+_MINI = Recipe(learning_rate=1e-2, schedule="cosine", epochs=15, batch_size=16)
+_MNIST = Recipe(learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50)
+_CATSVSDOGS = Recipe(learning_rate=1e-3, epochs=40, batch_size=32, early_stopping=8, flip=True, shift=0.1)
+_FRUITS360 = Recipe(learning_rate=1e-3, epochs=25, batch_size=50, early_stopping=5, flip=True)
+_RUECKAUER = Recipe(
+    optimizer="sgd", learning_rate=1e-3, momentum=0.9, nesterov=True, epochs=50, batch_size=32, flip=True, shift=0.1
+)
+_ZAMBRANO_SOURCE = "Zambrano & Bohte 2016, arXiv 1609.02053"
+_FRUITS360_SOURCE = "Mureşan & Oltean 2018, Fruit recognition from images using deep learning"
+_RUECKAUER_SOURCE = "Rueckauer et al. 2017, Frontiers in Neuroscience 11:682"
+
+
+@architecture(ModelSpec("mini_network", "digits", (8, 8, 1), 10, 362, 3_664, "this package", _MINI))
+def _mini(name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (4, 8)) -> "Model":
+    """Build a small network that runs through all five stages within seconds."""
+    from tensorflow.keras.layers import AveragePooling2D, Conv2D
+
+    layers = [
+        Conv2D(filters[0], 3, padding="same", activation="relu", name="conv_1"),
+        AveragePooling2D(2, name="pool_1"),
+        Conv2D(filters[1], 3, activation="relu", name="conv_2"),
+    ]
+    return classifier(name, input_shape, layers, [], num_classes)
+
+
+@architecture(ModelSpec("cnn_mnist", "mnist", (28, 28, 1), 10, 11_680, 586_716, "Balaji et al. 2019", _MNIST))
+def _cnn_mnist(name: str, input_shape: InputShape, num_classes: int, filters: int = 16, units: int = 150) -> "Model":
+    """Build 16c5 – A2 – 150 – classes."""
+    return classifier(name, input_shape, convolutions([filters]), [units], num_classes)
+
+
+@architecture(ModelSpec("zambrano_mnist", "mnist", (28, 28, 1), 10, 13_770, 1_422_848, _ZAMBRANO_SOURCE, _MNIST))
+def _zambrano(name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (12, 64)) -> "Model":
+    """Build 12c5 – A2 – 64c5 – A2 – classes.
+
+    The layers are those of the paper. The paper uses adaptive spiking neurons; here it is ReLU, as a conversion needs.
+    """
+    return classifier(name, input_shape, convolutions(filters), [], num_classes)
+
 
 @architecture(
-    ModelSpec(
-        name="cnn_mnist",
-        historical_name="CNN_Mnist",
-        dataset="mnist",
-        input_shape=(28, 28, 1),
-        num_classes=10,
-        neurons=11_680,
-        synapses=586_716,
-        source="Balaji et al. 2019",
-        recipe=Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50),
-    )
+    ModelSpec("cnn_catsvsdogs", "catsvsdogs", (224, 224, 3), 2, 1_881_730, 522_276_800, "this package", _CATSVSDOGS)
 )
-def cnn_mnist(input_shape: InputShape, num_classes: int, filters: int = 16, units: int = 150) -> "Model":
-    """Build 16c5 – A2 – 150 – classes: a valid convolution, an average pooling and two dense layers."""
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten
-
-    return Sequential(
-        [
-            Input(input_shape, name="input"),
-            Conv2D(filters, 5, activation="relu", name="conv_1"),
-            AveragePooling2D(2, name="pool_1"),
-            Flatten(name="flatten"),
-            Dense(units, activation="relu", name="dense_1"),
-            Dense(num_classes, activation="softmax", name="output"),
-        ],
-        name="cnn_mnist",
-    )
-
-
-@architecture(
-    ModelSpec(
-        name="cnn_catsvsdogs",
-        historical_name="CNN_CatsVsDogs",
-        dataset="catsvsdogs",
-        input_shape=(224, 224, 3),
-        num_classes=2,
-        neurons=1_881_730,
-        synapses=522_276_800,
-        source="this package",
-        recipe=Recipe(
-            optimizer="adam", learning_rate=1e-3, epochs=40, batch_size=32, early_stopping=8, flip=True, shift=0.1
-        ),
-    )
-)
-def cnn_catsvsdogs(
+def _cnn_catsvsdogs(
+    name: str,
     input_shape: InputShape,
     num_classes: int,
-    filters: Tuple[int, int, int, int] = (16, 32, 64, 128),
-    dropout: Tuple[float, float, float, float] = (0.2, 0.2, 0.3, 0.3),
+    filters: Tuple[int, ...] = (16, 32, 64, 128),
+    dropout: Tuple[float, ...] = (0.2, 0.2, 0.3, 0.3),
     units: int = 128,
 ) -> "Model":
-    """Build four `same` convolutions of 5×5, each followed by a pooling and dropout, and two dense layers."""
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import Dense, Flatten
-
-    return Sequential(
-        [
-            Input(input_shape, name="input"),
-            *_convolutions(filters, dropout),
-            Flatten(name="flatten"),
-            Dense(units, activation="relu", name="dense_1"),
-            Dense(num_classes, activation="softmax", name="output"),
-        ],
-        name="cnn_catsvsdogs",
-    )
+    return classifier(name, input_shape, convolutions(filters, "same", dropout), [units], num_classes)
 
 
 @architecture(
-    ModelSpec(
-        name="cnn_fruits360",
-        historical_name="CNN_Fruits360",
-        dataset="fruits360",
-        input_shape=(100, 100, 3),
-        num_classes=131,
-        neurons=373_667,
-        synapses=100_395_328,
-        source="Mureşan & Oltean 2018, Fruit recognition from images using deep learning",
-        recipe=Recipe(optimizer="adam", learning_rate=1e-3, epochs=25, batch_size=50, early_stopping=5, flip=True),
-    )
+    ModelSpec("cnn_fruits360", "fruits360", (100, 100, 3), 131, 373_667, 100_395_328, _FRUITS360_SOURCE, _FRUITS360)
 )
-def cnn_fruits360(
+def _cnn_fruits360(
+    name: str,
     input_shape: InputShape,
     num_classes: int,
-    filters: Tuple[int, int, int, int] = (16, 32, 64, 128),
-    units: Tuple[int, int] = (1024, 256),
+    filters: Tuple[int, ...] = (16, 32, 64, 128),
+    units: Tuple[int, ...] = (1024, 256),
 ) -> "Model":
-    """Build four `same` convolutions of 5×5, each followed by a pooling, and three dense layers.
+    """Build four convolutions, each followed by a pooling, and three dense layers.
 
     The paper uses maximum pooling, and hue, saturation and grey levels as input; here it is average pooling and RGB.
     """
+    return classifier(name, input_shape, convolutions(filters, "same"), units, num_classes)
+
+
+@architecture(
+    ModelSpec("rueckauer_cifar10", "cifar10", (32, 32, 3), 10, 98_314, 20_044_160, _RUECKAUER_SOURCE, _RUECKAUER)
+)
+def _rueckauer(
+    name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (32, 64), units: int = 512
+) -> "Model":
+    """Build 32c3 same ×2 – A2 – 64c3 ×2 – A2 – 512 – classes, with batch normalisation before every hidden ReLU.
+
+    The paper uses maximum pooling; here it is average pooling. The paper does not state the padding of the
+    convolutions; here the first two keep the size of the picture and the others are valid.
+    """
     from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import Dense, Flatten
+    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten
 
-    return Sequential(
-        [
-            Input(input_shape, name="input"),
-            *_convolutions(filters, dropout=(0, 0, 0, 0)),
-            Flatten(name="flatten"),
-            Dense(units[0], activation="relu", name="dense_1"),
-            Dense(units[1], activation="relu", name="dense_2"),
-            Dense(num_classes, activation="softmax", name="output"),
-        ],
-        name="cnn_fruits360",
-    )
+    layers = [
+        Input(input_shape, name="input"),
+        *_normalised(Conv2D(filters[0], 3, padding="same", name="conv_1")),
+        *_normalised(Conv2D(filters[0], 3, padding="same", name="conv_2")),
+        AveragePooling2D(2, name="pool_1"),
+        *_normalised(Conv2D(filters[1], 3, name="conv_3")),
+        *_normalised(Conv2D(filters[1], 3, name="conv_4")),
+        AveragePooling2D(2, name="pool_2"),
+        Flatten(name="flatten"),
+        *_normalised(Dense(units, name="dense_1")),
+        Dense(num_classes, activation="softmax", name="output"),
+    ]
+    return Sequential(layers, name=name)
 
 
-def _convolutions(filters: Sequence[int], dropout: Sequence[float]) -> List["Layer"]:
-    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dropout
+def _normalised(layer: "Layer") -> List["Layer"]:
+    # The toolbox fuses a batch normalisation into the weights before it only when the activation comes after both.
+    from tensorflow.keras.layers import Activation, BatchNormalization
 
-    layers = []
-    for i, (features, rate) in enumerate(zip(filters, dropout), 1):
-        layers.append(Conv2D(features, 5, padding="same", activation="relu", name=f"conv_{i}"))
-        layers.append(AveragePooling2D(2, name=f"pool_{i}"))
-        if rate:
-            layers.append(Dropout(rate, name=f"dropout_{i}"))
-    return layers
+    return [layer, BatchNormalization(name=f"{layer.name}_bn"), Activation("relu", name=f"{layer.name}_relu")]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import re
 import sys
 import traceback
@@ -13,10 +14,10 @@ from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional
 
 from snnb.architectures.registry import Hyperparameter, InputShape, names
-from snnb.architectures.trained import load_trained, usable_model
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import Say, say_nothing
 from snnb.model_files.kinds import is_model_file, refuse_other_kinds
+from snnb.model_files.read_model import read_model
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ _FROM_DATA_SET = ("input_shape", "num_classes")
 class OwnCodeError(InputError):
     """The user's code raised an error.
 
-    Attributes
-    ----------
-    traceback_text : str
-        The traceback, without the frames before the user's file.
+    `traceback_text` is the traceback without the frames before the user's file.
     """
 
     def __init__(self, what: str, path: Path, error: BaseException) -> None:
@@ -59,7 +57,7 @@ class OwnModel:
     build : callable
         `build(input_shape=, num_classes=, **settings)` as for a model of this package. The first two are passed to the
         user's function only if it has these parameters. A trained model is loaded with its weights; its additional
-        keywords are `tell` and `pixels` of `load_trained`.
+        keywords are `tell`, called with each difference from the file, and `pixels` of `read_model`.
     takes_shape : bool
         Whether the function has a parameter `input_shape`. Otherwise the model determines the shape of the pictures.
     settings : mapping of str to Hyperparameter
@@ -77,23 +75,16 @@ class OwnModel:
     recipe: Recipe = field(default_factory=Recipe)
 
     def input_shape(self, picture_shape: InputShape, num_classes: int) -> InputShape:
-        """Return the shape that the pictures must have.
+        """Return the shape that the pictures must have: (height, width, channels).
 
         Unless the function has a parameter `input_shape`, the model is built to find out, which imports TensorFlow.
 
         Parameters
         ----------
         picture_shape : tuple of three int
-            (height, width, channels) of the data set's pictures; returned if the function has the parameter.
+            Shape of the data set's pictures; returned if the function has the parameter.
         num_classes : int
             Number of classes of the data set.
-
-        Raises
-        ------
-        InputError
-            The model that was built cannot be used.
-        OwnCodeError
-            The function raised an error.
         """
         if self.takes_shape:
             return picture_shape
@@ -107,14 +98,9 @@ def is_own(model: str) -> bool:
 
 
 def own_model(model: str) -> OwnModel:
-    """Load the definition of the user's model.
+    """Load the definition of `path/file.py:function` or of a trained model in a file; the model is not built yet.
 
-    A Python file is executed, as by an import. The model is not built yet.
-
-    Parameters
-    ----------
-    model : str
-        `path/file.py:function` or the path of a trained model.
+    A Python file is executed, as by an import.
 
     Raises
     ------
@@ -129,13 +115,8 @@ def own_model(model: str) -> OwnModel:
     path = _file(match["path"] if match else model)
     if match is None:
 
-        def load(
-            input_shape: InputShape,
-            num_classes: Optional[int],
-            tell: Say = say_nothing,
-            pixels: Optional[str] = None,
-        ) -> "Model":
-            return load_trained(path, tell, pixels)
+        def load(tell: Say = say_nothing, pixels: Optional[str] = None, **_: object) -> "Model":
+            return _usable(read_model(path, tell, pixels), path.name)
 
         return OwnModel(_own_name(path.stem), path, None, load)
 
@@ -148,7 +129,7 @@ def own_model(model: str) -> OwnModel:
         given = {"input_shape": input_shape, "num_classes": num_classes}
         with _own_code(label, path):
             built = function(**{name: value for name, value in given.items() if name in parameters}, **chosen)
-        return usable_model(built, label)
+        return _usable(built, label)
 
     name = _own_name(path.stem if function.__name__ == path.stem else f"{path.stem}_{function.__name__}")
     takes_shape = "input_shape" in parameters
@@ -156,10 +137,7 @@ def own_model(model: str) -> OwnModel:
 
 
 def _file(text: str) -> Path:
-    try:
-        path = Path(text).expanduser().absolute()
-    except RuntimeError as error:  # `~name` of a user that does not exist
-        raise InputError(f"{text}: {error}: check the path given with --model") from None
+    path = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path given with --model")
     refuse_other_kinds(path)
@@ -203,8 +181,8 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
 
 def _run(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"snnb_own_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} cannot be read as Python: give it a name that ends in .py")
+    assert spec is not None
+    assert spec.loader is not None  # the name ends in .py
     module = importlib.util.module_from_spec(spec)
     folder = str(path.parent)
     sys.path.insert(0, folder)  # the file may import modules of its folder, as a script can
@@ -240,3 +218,28 @@ def _own_name(text: str) -> str:
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text)
     name = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
     return name if name and name not in names() else f"own_{name or 'model'}"
+
+
+def _usable(model: object, origin: str) -> "Model":
+    """Return the model if it is sequential or functional, with one output and one input for pictures of fixed size."""
+    from tensorflow import keras
+
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{origin} returns {type(model).__name__}, not a tensorflow.keras.Model: return the model")
+    if not (isinstance(model, keras.Sequential) or model._is_graph_network):
+        raise InputError(
+            f"{origin} is a subclassed model, and Keras does not know how its layers are connected: "
+            "write it as Sequential or Model"
+        )
+    if not model.inputs:
+        raise InputError(f"{origin} has no input yet: give its first layer an input_shape")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise InputError(
+            f"{origin} has {len(model.inputs)} inputs and {len(model.outputs)} outputs: give it one of each"
+        )
+    batch, *shape = model.input_shape
+    if len(shape) != 3 or None in shape:
+        raise InputError(f"{origin} takes inputs of shape {tuple(shape)}: make it (height, width, channels), all fixed")
+    if batch is not None:
+        raise InputError(f"{origin} takes exactly {batch} pictures at a time: leave the batch size of its input open")
+    return model

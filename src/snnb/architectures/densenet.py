@@ -9,35 +9,21 @@ if TYPE_CHECKING:
     from tensorflow import Tensor
     from tensorflow.keras import Model
 
-# As in Keras, for its weight files.
-EPSILON = 1.001e-5
+_EPSILON = 1.001e-5  # as in Keras, for its weight files
+_SOURCE = "Huang et al. 2017, CVPR, 2261; arXiv 1608.06993, table 1; as tensorflow.keras.applications builds it"
+_SGD = Recipe(optimizer="sgd", momentum=0.9, nesterov=True, flip=True, shift=0.1)
+_RECIPE = _SGD.changed(learning_rate=0.1, schedule="cosine", epochs=90, batch_size=256)
 
 
 @architecture(
-    ModelSpec(
-        name="densenet121_imagenet",
-        historical_name="DenseNet121_ImageNet",
-        dataset="imagenet",
-        input_shape=(224, 224, 3),
-        num_classes=1000,
-        neurons=15_870_184,
-        synapses=13_622_057_792,
-        source="Huang et al. 2017, CVPR, 2261; arXiv 1608.06993, table 1; as tensorflow.keras.applications builds it",
-        recipe=Recipe(
-            optimizer="sgd",
-            learning_rate=0.1,
-            schedule="cosine",
-            momentum=0.9,
-            nesterov=True,
-            epochs=90,
-            batch_size=256,
-            flip=True,
-            shift=0.1,
-        ),
-    )
+    ModelSpec("densenet121_imagenet", "imagenet", (224, 224, 3), 1000, 15_870_184, 13_622_057_792, _SOURCE, _RECIPE)
 )
-def densenet121_imagenet(
-    input_shape: InputShape, num_classes: int, blocks: Tuple[int, int, int, int] = (6, 12, 24, 16), growth: int = 32
+def _densenet(
+    name: str,
+    input_shape: InputShape,
+    num_classes: int,
+    blocks: Tuple[int, ...] = (6, 12, 24, 16),
+    growth: int = 32,
 ) -> "Model":
     """Build 2·growth c7/2 – A3/2 – dense blocks with transitions between them – global average – classes.
 
@@ -47,17 +33,6 @@ def densenet121_imagenet(
     classifier has a bias.
 
     A layer's last convolution has no activation: its output becomes neurons once for each layer that reads it.
-
-    Parameters
-    ----------
-    input_shape : tuple of three int
-        (height, width, channels).
-    num_classes : int
-        Units of the classifier.
-    blocks : tuple of four int
-        Layers of each dense block.
-    growth : int
-        Channels that each layer of a block adds (the paper's growth rate).
     """
     from tensorflow.keras import Input, Model
     from tensorflow.keras.layers import AveragePooling2D, Concatenate, Dense, GlobalAveragePooling2D, ZeroPadding2D
@@ -68,17 +43,17 @@ def densenet121_imagenet(
     x = AveragePooling2D(3, strides=2, name="pool1")(ZeroPadding2D(1, name="pool1_pad")(x))
     for number, layers in enumerate(blocks, 2):
         if number > 2:
-            name = f"pool{number - 1}"
-            x = _convolution(_rectified(x, f"{name}_bn", f"{name}_relu"), x.shape[-1] // 2, 1, f"{name}_conv")
-            x = AveragePooling2D(2, name=f"{name}_pool")(x)
+            before = f"pool{number - 1}"
+            x = _convolution(_rectified(x, f"{before}_bn", f"{before}_relu"), x.shape[-1] // 2, 1, f"{before}_conv")
+            x = AveragePooling2D(2, name=f"{before}_pool")(x)
         for layer in range(1, layers + 1):
-            name = f"conv{number}_block{layer}"
-            hidden = _convolution(_rectified(x, f"{name}_0_bn", f"{name}_0_relu"), 4 * growth, 1, f"{name}_1_conv")
-            hidden = _rectified(hidden, f"{name}_1_bn", f"{name}_1_relu")
-            x = Concatenate(name=f"{name}_concat")([x, _convolution(hidden, growth, 3, f"{name}_2_conv")])
+            own = f"conv{number}_block{layer}"
+            hidden = _convolution(_rectified(x, f"{own}_0_bn", f"{own}_0_relu"), 4 * growth, 1, f"{own}_1_conv")
+            hidden = _rectified(hidden, f"{own}_1_bn", f"{own}_1_relu")
+            x = Concatenate(name=f"{own}_concat")([x, _convolution(hidden, growth, 3, f"{own}_2_conv")])
     pooled = GlobalAveragePooling2D(name="avg_pool")(_rectified(x, "bn", "relu"))
     output = Dense(num_classes, activation="softmax", name="predictions")(pooled)
-    return Model(image, output, name="densenet121_imagenet")
+    return Model(image, output, name=name)
 
 
 def _convolution(x: "Tensor", filters: int, size: int, name: str, stride: int = 1) -> "Tensor":
@@ -92,4 +67,4 @@ def _convolution(x: "Tensor", filters: int, size: int, name: str, stride: int = 
 def _rectified(x: "Tensor", name: str, activation: str) -> "Tensor":
     from tensorflow.keras.layers import Activation, BatchNormalization
 
-    return Activation("relu", name=activation)(BatchNormalization(epsilon=EPSILON, name=name)(x))
+    return Activation("relu", name=activation)(BatchNormalization(epsilon=_EPSILON, name=name)(x))

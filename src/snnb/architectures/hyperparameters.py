@@ -19,18 +19,11 @@ def checked_hyperparameters(
 
     Parameters
     ----------
-    values : mapping of str to object
-        Hyper-parameters to check, by name.
-    settings : mapping of str to Hyperparameter
-        Defaults of all hyper-parameters of the model.
+    values, settings : mapping
+        Hyper-parameters to check, and defaults of all hyper-parameters of the model, by name.
     own : bool
         Whether the model is a function of the user, which may take any integer. The integers of this package's models
         are counts, from 1 to `LARGEST_COUNT`.
-
-    Returns
-    -------
-    dict of str to Hyperparameter
-        `values`, with the types of their defaults.
 
     Raises
     ------

@@ -1,38 +1,44 @@
-"""A perceptron with one hidden layer."""
+"""Networks of dense layers: a perceptron with one hidden layer, and a deep autoencoder."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Tuple
 
+from snnb.architectures.blocks import classifier
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from tensorflow.keras import Model
 
+_MLP_SOURCE = "the usual multilayer perceptron"
+_MLP = Recipe(learning_rate=2e-3, schedule="cosine", epochs=10, batch_size=100)
+_AUTOENCODER_SOURCE = "the usual deep autoencoder; ReLU throughout, since a spike rate is never negative"
+_AUTOENCODER = Recipe(learning_rate=1e-3, schedule="cosine", epochs=10, batch_size=100)
+
 
 @architecture(
-    ModelSpec(
-        name="mlp_mnist",
-        historical_name="MultiLayerPerceptron_Mnist",
-        dataset="mnist",
-        input_shape=(28, 28, 1),
-        num_classes=10,
-        neurons=110,
-        synapses=79_400,
-        source="the usual multilayer perceptron",
-        recipe=Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=10, batch_size=100),
-    )
+    ModelSpec("mlp_mnist", "mnist", (28, 28, 1), 10, 110, 79_400, _MLP_SOURCE, _MLP, alias="MultiLayerPerceptron_Mnist")
 )
-def mlp_mnist(input_shape: InputShape, num_classes: int, units: int = 100) -> "Model":
-    """Build one hidden layer between the pixels and the dense classifier."""
+def _mlp(name: str, input_shape: InputShape, num_classes: int, units: int = 100) -> "Model":
+    return classifier(name, input_shape, [], [units], num_classes)
+
+
+@architecture(
+    ModelSpec("autoencoder_mnist", "mnist", (28, 28, 1), None, 6_794, 6_362_000, _AUTOENCODER_SOURCE, _AUTOENCODER)
+)
+def _autoencoder(
+    name: str, input_shape: InputShape, num_classes: None, units: Tuple[int, ...] = (1500, 1000, 500), code: int = 10
+) -> "Model":
+    """Build an encoder to a code of a few units, and a decoder from the code to the flattened picture.
+
+    The decoder has the `units` of the encoder in reverse order.
+    """
     from tensorflow.keras import Input, Sequential
     from tensorflow.keras.layers import Dense, Flatten
 
+    pixels = input_shape[0] * input_shape[1] * input_shape[2]
+    encoder = [Dense(n, activation="relu", name=f"encoder_{i}") for i, n in enumerate(units, 1)]
+    decoder = [Dense(n, activation="relu", name=f"decoder_{i}") for i, n in enumerate(reversed(units), 1)]
+    middle, output = Dense(code, activation="relu", name="code"), Dense(pixels, activation="relu", name="output")
     return Sequential(
-        [
-            Input(input_shape, name="input"),
-            Flatten(name="flatten"),
-            Dense(units, activation="relu", name="dense_1"),
-            Dense(num_classes, activation="softmax", name="output"),
-        ],
-        name="mlp_mnist",
+        [Input(input_shape, name="input"), Flatten(name="flatten"), *encoder, middle, *decoder, output], name=name
     )

@@ -2,32 +2,35 @@
 
 from typing import TYPE_CHECKING, Tuple
 
-from snnb.architectures.applications import application
+from snnb.architectures.blocks import application, rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow import Tensor
     from tensorflow.keras import Model
 
 
-@architecture(
-    ModelSpec(
-        name="mobilenet_cifar10",
-        historical_name="MobileNet_Cifar10",
-        dataset="cifar10",
-        input_shape=(32, 32, 3),
-        num_classes=10,
-        neurons=76_810,
-        synapses=4_101_024,
-        source="Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. 2017, arXiv 1704.04861",
-        recipe=Recipe(
-            optimizer="adam", learning_rate=2e-3, schedule="cosine", epochs=40, batch_size=64, flip=True, shift=0.1
-        ),
-    )
+_LOIHI_SOURCE = "Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. 2017, arXiv 1704.04861"
+_CIFAR10 = Recipe(learning_rate=2e-3, schedule="cosine", epochs=40, batch_size=64, flip=True, shift=0.1)
+_V2_SOURCE = "Sandler et al. 2018, CVPR, 4510; arXiv 1801.04381, table 2; as tensorflow.keras.applications builds it"
+_IMAGENET = Recipe(
+    optimizer="sgd",
+    learning_rate=0.05,
+    momentum=0.9,
+    schedule="cosine",
+    epochs=150,
+    batch_size=128,
+    flip=True,
+    shift=0.1,
 )
-def mobilenet_cifar10(
-    input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (32, 64, 128, 128, 256, 256)
+
+
+@architecture(ModelSpec("mobilenet_cifar10", "cifar10", (32, 32, 3), 10, 76_810, 4_101_024, _LOIHI_SOURCE, _CIFAR10))
+def _mobilenet(
+    name: str,
+    input_shape: InputShape,
+    num_classes: int,
+    filters: Tuple[int, ...] = (32, 64, 128, 128, 256, 256),
 ) -> "Model":
     """Build 32c3/2 – [dw3 – 64c1] – [dw3/2 – 128c1] – [dw3 – 128c1] – [dw3/2 – 256c1] – [dw3 – 256c1] – A2 – classes.
 
@@ -39,50 +42,24 @@ def mobilenet_cifar10(
 
     image = Input(input_shape, name="input")
     first, *others = filters
-    x = _rectified(Conv2D(first, 3, strides=2, padding="same", use_bias=False, name="conv_0")(image), "conv_0")
+    x = rectified(Conv2D(first, 3, strides=2, padding="same", use_bias=False, name="conv_0")(image), "conv_0")
     for number, width in enumerate(others, 1):
         stride = 2 if number in (2, 4) else 1
-        name = f"depthwise_{number}"
-        x = _rectified(DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=name)(x), name)
-        name = f"conv_{number}"
-        x = _rectified(Conv2D(width, 1, use_bias=False, name=name)(x), name)
+        depthwise, pointwise = f"depthwise_{number}", f"conv_{number}"
+        x = DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=depthwise)(x)
+        x = Conv2D(width, 1, use_bias=False, name=pointwise)(rectified(x, depthwise))
+        x = rectified(x, pointwise)
     pooled = Flatten(name="flatten")(AveragePooling2D(2, name="pool")(x))
-    output = Dense(num_classes, activation="softmax", use_bias=False, name="output")(pooled)
-    return Model(image, output, name="mobilenet_cifar10")
-
-
-def _rectified(x: "Tensor", name: str) -> "Tensor":
-    from tensorflow.keras.layers import Activation, BatchNormalization
-
-    return Activation("relu", name=f"{name}_relu")(BatchNormalization(name=f"{name}_bn")(x))
+    return Model(image, Dense(num_classes, activation="softmax", use_bias=False, name="output")(pooled), name=name)
 
 
 @architecture(
-    ModelSpec(
-        name="mobilenet_v2_imagenet",
-        historical_name="MobileNetV2_ImageNet",
-        dataset="imagenet",
-        input_shape=(224, 224, 3),
-        num_classes=1000,
-        neurons=6_108_072,
-        synapses=1_207_121_808,
-        source="Sandler et al. 2018, CVPR, 4510; arXiv 1801.04381, table 2; as tensorflow.keras.applications builds it",
-        recipe=Recipe(
-            optimizer="sgd",
-            learning_rate=0.05,
-            schedule="cosine",
-            momentum=0.9,
-            epochs=150,
-            batch_size=128,
-            flip=True,
-            shift=0.1,
-        ),
-    )
+    ModelSpec("mobilenet_v2_imagenet", "imagenet", (224, 224, 3), 1000, 6_108_072, 1_207_121_808, _V2_SOURCE, _IMAGENET)
 )
-def mobilenet_v2_imagenet(input_shape: InputShape, num_classes: int, alpha: float = 1.0) -> "Model":
+def _mobilenet_v2(name: str, input_shape: InputShape, num_classes: int, alpha: float = 1.0) -> "Model":
     """Build 32c3/2 – 17 inverted residual blocks – 1280c1 – global average – classes.
 
     A block is a 1×1 convolution, a depthwise 3×3 one, and a 1×1 one without activation, whose output has no neurons: it
     is composed into the synapses of the next layer. `alpha` is the paper's width multiplier. Activations are ReLU6.
     """
-    return application("MobileNetV2", "mobilenet_v2_imagenet", input_shape, num_classes, alpha=alpha)
+    return application("MobileNetV2", name, input_shape, num_classes, alpha=alpha)

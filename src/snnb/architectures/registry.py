@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from tensorflow import keras
 
 Build = Callable[..., "keras.Model"]
-
 Hyperparameter = Union[int, float, Tuple[int, ...], Tuple[float, ...]]
 InputShape = Tuple[int, int, int]
 
@@ -26,8 +26,6 @@ class ModelSpec:
     ----------
     name : str
         Name in snake case.
-    historical_name : str
-        Class name of the model in the predecessor of this package.
     dataset : str
         Name of the data set it is trained on by default.
     input_shape : tuple of three int
@@ -45,12 +43,13 @@ class ModelSpec:
     fit : str
         How the pictures of the data set are converted to the input shape: "exact" (they already have it), "pad"
         (surrounded by zeros) or "resize".
+    alias : str
+        Class name of the model in the predecessor of this package, if it differs by more than case and underscores.
     settings : mapping of str to Hyperparameter
         Hyper-parameters with their defaults: the other parameters of the build function.
     """
 
     name: str
-    historical_name: str
     dataset: str
     input_shape: InputShape
     num_classes: Optional[int]
@@ -59,6 +58,7 @@ class ModelSpec:
     source: str
     recipe: Recipe
     fit: str = "exact"
+    alias: str = ""
     settings: Mapping[str, Hyperparameter] = field(default_factory=dict)
 
     @property
@@ -87,44 +87,36 @@ class Architecture:
 _ARCHITECTURES: Dict[str, Architecture] = {}
 
 
-def architecture(spec: ModelSpec) -> Callable[[Build], Build]:
-    """Return a decorator that registers a build function as a model.
+def architecture(*specs: ModelSpec) -> Callable[[Build], Build]:
+    """Return a decorator that registers a build function for one or more models.
 
     Parameters
     ----------
-    spec : ModelSpec
-        Description of the model, without `settings`: they are taken from the signature of the build function.
-
-    Raises
-    ------
-    ValueError
-        Another model has that name, or one that differs only in case and underscores.
+    *specs : ModelSpec
+        Descriptions of the models, without `settings`: they are taken from the signature of the build function, whose
+        first parameters are `name`, `input_shape` and `num_classes`.
     """
 
     def register(build: Build) -> Build:
-        taken = {key for other in _ARCHITECTURES.values() for key in _keys(other.spec)}
-        for key in _keys(spec):
-            if key in taken:
-                raise ValueError(f"two models are called {spec.name} or {spec.historical_name}")
-        parameters = inspect.signature(build).parameters.values()
-        settings = {p.name: p.default for p in parameters if p.name not in ("input_shape", "num_classes")}
-
-        def build_checked(
-            input_shape: InputShape, num_classes: Optional[int], **chosen: Hyperparameter
-        ) -> "keras.Model":
-            try:
-                return build(input_shape=input_shape, num_classes=num_classes, **chosen)
-            except ValueError as error:
-                raise UsageError(
-                    f"{spec.name} cannot be built for pictures of {_times(input_shape)}, because a layer would have no "
-                    f"output; prepare larger pictures with `snnb prepare --shape`, such as the usual "
-                    f"{_times(spec.input_shape)}"
-                ) from error
-
-        _ARCHITECTURES[spec.name] = Architecture(replace(spec, settings=MappingProxyType(settings)), build_checked)
+        parameters = list(inspect.signature(build).parameters.values())[3:]
+        settings = MappingProxyType({parameter.name: parameter.default for parameter in parameters})
+        for spec in specs:
+            _ARCHITECTURES[spec.name] = Architecture(replace(spec, settings=settings), partial(_build, spec, build))
         return build
 
     return register
+
+
+def _build(
+    spec: ModelSpec, build: Build, input_shape: InputShape, num_classes: Optional[int], **settings: Hyperparameter
+) -> "keras.Model":
+    try:
+        return build(spec.name, input_shape, num_classes, **settings)
+    except ValueError as error:
+        raise UsageError(
+            f"{spec.name} cannot be built for pictures of {_times(input_shape)}, because a layer would have no "
+            f"output; prepare larger pictures with `snnb prepare --shape`, such as the usual {_times(spec.input_shape)}"
+        ) from error
 
 
 def names() -> List[str]:
@@ -133,19 +125,15 @@ def names() -> List[str]:
 
 
 def find(name: str) -> Architecture:
-    """Find a model by its name or its historical class name.
-
-    Parameters
-    ----------
-    name : str
-        Case and underscores do not matter.
+    """Return a model by its name or historical class name; case and underscores do not matter.
 
     Raises
     ------
     UsageError
         There is no such model. The message suggests the nearest name.
     """
-    by_key = {key: model for model in _ARCHITECTURES.values() for key in _keys(model.spec)}
+    models = _ARCHITECTURES.values()
+    by_key = {_key(known): model for model in models for known in (model.spec.name, model.spec.alias) if known}
     key = _key(name)
     if key in by_key:
         return by_key[key]
@@ -160,7 +148,3 @@ def _times(shape: InputShape) -> str:
 
 def _key(name: str) -> str:
     return name.replace("_", "").lower()
-
-
-def _keys(spec: ModelSpec) -> List[str]:
-    return sorted({_key(spec.name), _key(spec.historical_name)})

@@ -1,6 +1,5 @@
 """SqueezeNet 1.1 (Iandola et al. 2016) with average pooling and a dense classifier after the global average."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
@@ -9,88 +8,22 @@ from snnb.training.recipe import Recipe
 if TYPE_CHECKING:
     from tensorflow.keras import Model
 
-_IMAGENET = ModelSpec(
-    name="squeezenet_imagenet",
-    historical_name="SqueezeNet_ImageNet",
-    dataset="imagenet",
-    input_shape=(224, 224, 3),
-    num_classes=1000,
-    neurons=2_935_800,
-    synapses=341_801_704,
-    source="Iandola et al. 2016, arXiv 1602.07360, version 1.1",
-    recipe=Recipe(
-        optimizer="adam",
-        learning_rate=1e-3,
-        schedule="cycle",
-        epochs=60,
-        batch_size=32,
-        early_stopping=10,
-        flip=True,
-        shift=0.1,
-    ),
+_SOURCE = "Iandola et al. 2016, arXiv 1602.07360, version 1.1"
+_COLOUR, _GREY = (224, 224, 3), (224, 224, 1)
+_IMAGENET = Recipe(
+    learning_rate=1e-3, schedule="cycle", epochs=60, batch_size=32, early_stopping=10, flip=True, shift=0.1
 )
-
-
-@architecture(_IMAGENET)
-def squeezenet_imagenet(input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
-    """Build SqueezeNet for the thousand classes of ImageNet, as in the paper."""
-    return _squeezenet("squeezenet_imagenet", input_shape, num_classes, dropout)
+_FRUITS360 = _IMAGENET.changed(epochs=25, batch_size=50, early_stopping=5, shift=0.0)
+_MNIST = _IMAGENET.changed(epochs=4, early_stopping=None, flip=False, shift=0.0)
 
 
 @architecture(
-    replace(
-        _IMAGENET,
-        name="squeezenet_catsvsdogs",
-        historical_name="SqueezeNet_CatsVsDogs",
-        dataset="catsvsdogs",
-        num_classes=2,
-        neurons=2_765_142,
-        synapses=254_278_102,
-    )
+    ModelSpec("squeezenet_imagenet", "imagenet", _COLOUR, 1000, 2_935_800, 341_801_704, _SOURCE, _IMAGENET),
+    ModelSpec("squeezenet_catsvsdogs", "catsvsdogs", _COLOUR, 2, 2_765_142, 254_278_102, _SOURCE, _IMAGENET),
+    ModelSpec("squeezenet_fruits360", "fruits360", (100, 100, 3), 131, 508_273, 41_957_908, _SOURCE, _FRUITS360),
+    ModelSpec("squeezenet_mnist224", "mnist", _GREY, 10, 2_766_510, 240_606_974, _SOURCE, _MNIST, fit="resize"),
 )
-def squeezenet_catsvsdogs(input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
-    """Build SqueezeNet for two classes."""
-    return _squeezenet("squeezenet_catsvsdogs", input_shape, num_classes, dropout)
-
-
-@architecture(
-    replace(
-        _IMAGENET,
-        name="squeezenet_fruits360",
-        historical_name="SqueezeNet_Fruits360",
-        dataset="fruits360",
-        input_shape=(100, 100, 3),
-        num_classes=131,
-        neurons=508_273,
-        synapses=41_957_908,
-        recipe=_IMAGENET.recipe.changed(epochs=25, batch_size=50, early_stopping=5, shift=0.0),
-    )
-)
-def squeezenet_fruits360(input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
-    """Build SqueezeNet for pictures of fruit."""
-    return _squeezenet("squeezenet_fruits360", input_shape, num_classes, dropout)
-
-
-@architecture(
-    replace(
-        _IMAGENET,
-        name="squeezenet_mnist224",
-        historical_name="SqueezeNet_Mnist224",
-        dataset="mnist",
-        input_shape=(224, 224, 1),
-        num_classes=10,
-        neurons=2_766_510,
-        synapses=240_606_974,
-        recipe=_IMAGENET.recipe.changed(epochs=4, early_stopping=None, flip=False, shift=0.0),
-        fit="resize",
-    )
-)
-def squeezenet_mnist224(input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
-    """Build SqueezeNet for digits enlarged to 224×224."""
-    return _squeezenet("squeezenet_mnist224", input_shape, num_classes, dropout)
-
-
-def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: float) -> "Model":
+def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
     """Build the network.
 
     Global averaging is a pooling over the entire feature map and a Flatten, as the conversion would replace it. The

@@ -12,15 +12,7 @@ from snnb.datasets.definition import ImageShape
 
 @dataclass(frozen=True)
 class ArraySamples:
-    """Images in memory.
-
-    Attributes
-    ----------
-    labels : np.ndarray
-        Class numbers, int64 (n,).
-    images : np.ndarray
-        uint8 (n, height, width, channels).
-    """
+    """Images in memory: `labels`, int64 (n,), and `images`, uint8 (n, height, width, channels)."""
 
     labels: np.ndarray
     images: np.ndarray
@@ -56,21 +48,15 @@ class ArraySamples:
 
 
 def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
-    """Return labels as int64, after checking that each is a class number.
+    """Return labels as int64; raise `InputError` unless each is a class number.
 
     Parameters
     ----------
-    labels : np.ndarray
-        Integers of any dtype, (n,).
+    labels : (n,) array
     num_classes : int
-        Class numbers go from 0 to `num_classes - 1`.
+        Class numbers are from 0 to `num_classes - 1`.
     path : Path
         File of the labels, for the message.
-
-    Raises
-    ------
-    InputError
-        The labels are not whole numbers, or one is not a class number.
     """
     if labels.dtype.kind not in "iu":
         raise InputError(f"{path}: the labels are {labels.dtype}, not whole numbers; download it again.")

@@ -1,17 +1,17 @@
 """The list of data sets, and look-up by name."""
 
 import difflib
-from importlib import import_module
 from pathlib import Path
 from typing import Dict, List, Optional
 
 from snnb.core.errors import InputError, UsageError
+from snnb.datasets import catsvsdogs, cifar, digits, fruits360, imagenet, mnist
 from snnb.datasets.definition import Dataset, DatasetSpec
 from snnb.datasets.folder import PREFIX, folder_dataset
 
-# Each module has a constant DATASET. The order is that of `snnb datasets`: smallest first.
-_NAMES = ("digits", "mnist", "cifar10", "cifar100", "fruits360", "catsvsdogs", "imagenet")
-_DATASETS: Dict[str, Dataset] = {name: import_module(f"snnb.datasets.{name}").DATASET for name in _NAMES}
+# The order is that of `snnb datasets`: smallest first.
+_ALL = (digits.DATASET, mnist.DATASET, *cifar.DATASETS, fruits360.DATASET, catsvsdogs.DATASET, imagenet.DATASET)
+_DATASETS: Dict[str, Dataset] = {dataset.spec.name: dataset for dataset in _ALL}
 
 
 def dataset_names() -> List[str]:
@@ -20,12 +20,7 @@ def dataset_names() -> List[str]:
 
 
 def find_dataset(name: str) -> Dataset:
-    """Find a data set.
-
-    Parameters
-    ----------
-    name : str
-        Name of a data set, or `folder:DIR` for a folder of pictures.
+    """Return a data set by its name, or `folder:DIR` for a folder of pictures.
 
     Raises
     ------
@@ -58,11 +53,6 @@ def available(name: str, data_dir: Path) -> Optional[Path]:
         Name of a data set, or `folder:DIR`.
     data_dir : Path
         Folder of all data sets; the files are in `data_dir/name`.
-
-    Raises
-    ------
-    UsageError
-        There is no such data set.
     """
     dataset = find_dataset(name)
     try:

@@ -58,14 +58,8 @@ def load(where: Path) -> LoadedDataset:
     for_test = [_for_test(pictures) for pictures in files]
     train = labelled(where, [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)])
     test = labelled(where, for_test)
-    return LoadedDataset(
-        list(CLASSES),
-        train,
-        test,
-        official_order=False,
-        version=listing_version((train, test)),
-        listings=listings(*read_from),
-    )
+    version = listing_version((train, test))
+    return LoadedDataset(list(CLASSES), train, test, False, version, listings=listings(*read_from))
 
 
 def _for_test(names: List[str]) -> List[str]:

@@ -1,128 +1,222 @@
-"""The common format of CIFAR-10 and CIFAR-100: archives of pickled batches with one image per row."""
+"""CIFAR-10 and CIFAR-100: 60,000 colour images of 32×32, in pickled batches with one image per row.
+
+Format: https://www.cs.toronto.edu/~kriz/cifar.html, section "Dataset layout". The pickles are read without running what
+they may contain.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+import pickle
 import shutil
 import tarfile
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Tuple
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
+from snnb.io.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
 
 SITE = "https://www.cs.toronto.edu/~kriz/"
+# What a pickled array of numbers names: in Python 2 and 3, with numpy 1 and 2.
+_ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+}
 
 
-def locate_batches(folder: Path, name: str, files: Sequence[str]) -> Path:
-    """Return the folder that holds all batch files: `folder/name` or `folder`.
+@dataclass(frozen=True)
+class Release:
+    """The official archive of a data set, the batch files in it, and the key of the labels in a batch."""
 
-    Parameters
-    ----------
-    folder : Path
-        Folder to search.
-    name : str
-        Folder that the official archive contains.
-    files : sequence of str
-        Names of the batch files.
+    archive: str
+    sha256: str
+    size_bytes: int
+    folder: str
+    train: Tuple[str, ...]
+    test: str
+    labels: str
+    names: Tuple[str, ...] = ()  # file of the class names
 
-    Raises
-    ------
-    InputError
-        Files are missing; the message names them.
-    """
-    for place in (folder / name, folder):
-        missing = [file for file in files if not (place / file).is_file()]
+    @property
+    def files(self) -> Tuple[str, ...]:
+        """Names of all files."""
+        return (*self.train, self.test, *self.names)
+
+
+RELEASES = {
+    "cifar10": Release(
+        "cifar-10-python.tar.gz",
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+        170_498_071,
+        "cifar-10-batches-py",
+        tuple(f"data_batch_{number}" for number in range(1, 6)),
+        "test_batch",
+        "labels",
+    ),
+    "cifar100": Release(
+        "cifar-100-python.tar.gz",
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+        169_001_437,
+        "cifar-100-python",
+        ("train",),
+        "test",
+        "fine_labels",
+        ("meta",),
+    ),
+}
+SPEC_10 = DatasetSpec(
+    name="cifar10",
+    title="CIFAR-10",
+    shape=(32, 32, 3),
+    num_classes=10,
+    class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    scale=255.0,
+    samples=(50_000, 10_000),
+    version="the Python version",
+    licence="unknown (none is stated)",
+    source="https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky 2009)",
+    layout="cifar-10-batches-py/ with data_batch_1 to data_batch_5 and test_batch",
+    download=True,
+    how_to_get="Leave out --source to download it.",
+)
+SPEC_100 = replace(
+    SPEC_10,
+    name="cifar100",
+    title="CIFAR-100",
+    num_classes=100,
+    class_names=None,
+    layout="cifar-100-python/ with train, test and meta",
+)
+
+
+def _locate(name: str, folder: Path) -> Path:
+    """Return the folder of the batch files: `folder`, or the one that the archive makes in it."""
+    release = RELEASES[name]
+    for place in (folder / release.folder, folder):
+        missing = [file for file in release.files if not (place / file).is_file()]
         if not missing:
             return place
-        if len(missing) < len(files):
+        if len(missing) < len(release.files):
             raise InputError(f"{place} lacks {', '.join(missing)}.")
-    raise InputError(f"{folder} holds no {name}/ with {', '.join(files)}.")
+    raise InputError(f"{folder} holds no {release.folder}/ with {', '.join(release.files)}.")
 
 
-def fetch_batches(
-    folder: Path, archive: str, sha256: str, size: int, top: str, files: Sequence[str], progress: Progress
-) -> None:
-    """Download the official archive and unpack its batch files.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder for the archive; created if it is missing.
-    archive, sha256, size : str, str, int
-        File name, SHA-256 and size in bytes of the archive.
-    top, files : str, sequence of str
-        The files `top/file` of the archive are unpacked to `folder/top/file`; each appears only when it is complete.
-    progress : Progress
-        Called with numbers of bytes.
-
-    Raises
-    ------
-    InputError
-        The archive cannot be downloaded, or it is not the official one.
-    ResourceError
-        The disk has too little free space.
-    """
+def _fetch(name: str, folder: Path, progress: Progress) -> None:
+    """Download the official archive and unpack its batch files; each appears only when it is complete."""
     from snnb.datasets.download import download
 
-    path = folder / archive
+    release = RELEASES[name]
+    path = folder / release.archive
     was_there = path.exists()
     # The unpacked batches take slightly more space than the archive, which is removed afterwards.
-    download([SITE + archive], path, sha256=sha256, size=3 * size, unpacked=False, progress=progress)
+    size = 3 * release.size_bytes
+    download([SITE + release.archive], path, sha256=release.sha256, size=size, unpacked=False, progress=progress)
+    wanted = {f"{release.folder}/{file}": folder / release.folder / file for file in release.files}
+    (folder / release.folder).mkdir(exist_ok=True)
     with tarfile.open(path) as tar:
         for member in tar:
-            place, _, file = member.name.rpartition("/")
-            if place == top and file in files and member.isfile():
-                content = tar.extractfile(member)
-                assert content is not None  # it is a regular file
-                (folder / top).mkdir(exist_ok=True)
-                part = folder / top / f"{file}.{os.getpid()}.part"  # another process may be unpacking too
+            content = tar.extractfile(member) if member.name in wanted else None
+            if content is not None:
+                target = wanted[member.name]
+                part = target.with_name(f"{target.name}.{os.getpid()}.part")  # another process may be unpacking too
                 with content, part.open("wb") as out:
                     shutil.copyfileobj(content, out)
-                part.replace(folder / top / file)
+                part.replace(target)
     if not was_there:
         path.unlink(missing_ok=True)
 
 
-def read_images(path: Path, label_key: str, num_classes: int) -> Tuple[np.ndarray, np.ndarray, str]:
-    """Read one batch file.
+def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
+    """Read all images into memory (180 MB)."""
+    import numpy as np
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    label_key : str
-        Key of the labels in the pickled dictionary.
-    num_classes : int
-        Class numbers go from 0 to `num_classes - 1`.
+    from snnb.datasets.array_samples import ArraySamples
 
-    Returns
-    -------
-    images : np.ndarray
-        uint8 (n, 32, 32, 3).
-    labels : np.ndarray
-        Class numbers, int64 (n,).
-    sha256 : str
-        SHA-256 of the file.
+    release = RELEASES[spec.name]
+    inputs: Dict[Path, str] = {}
+    batches = [_read_images(where / file, release.labels, spec, inputs) for file in (*release.train, release.test)]
+    names = list(spec.class_names or ())
+    for file in release.names:
+        given = _read_batch(where / file, inputs).get("fine_label_names")
+        if (
+            not isinstance(given, list)
+            or len(given) != 100
+            or not all(isinstance(name, (bytes, str)) for name in given)
+        ):
+            raise InputError(f"{where / file}: `fine_label_names` is not a list of 100 names; download it again.")
+        names = [name.decode("ascii", "replace") if isinstance(name, bytes) else name for name in given]
+    images, labels = zip(*batches[:-1])
+    return LoadedDataset(
+        class_names=names,
+        train=ArraySamples(np.concatenate(labels), np.concatenate(images)),
+        test=ArraySamples(batches[-1][1], batches[-1][0]),
+        official_order=True,
+        version=spec.version,
+        inputs=inputs,
+    )
 
-    Raises
-    ------
-    InputError
-        The file is damaged, or could run code.
-    """
+
+def _read_images(
+    path: Path, label_key: str, spec: DatasetSpec, inputs: Dict[Path, str]
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the images of a batch file, uint8 (n, 32, 32, 3), and their class numbers, int64 (n,)."""
     import numpy as np
 
     from snnb.datasets.array_samples import class_numbers
-    from snnb.datasets.cifar_pickle import read_batch
 
-    batch, sha256 = read_batch(path)
+    batch = _read_batch(path, inputs)
     data, labels = batch.get("data"), batch.get(label_key)
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != 3072 or data.dtype != np.uint8:
         raise InputError(f"{path}: `data` is not an array of bytes with 3072 columns; download it again.")
     if not isinstance(labels, list) or len(labels) != len(data) or not all(isinstance(label, int) for label in labels):
         raise InputError(f"{path}: `{label_key}` is not a list of {len(data)} class numbers; download it again.")
     images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # each row: all red values, all green, all blue
-    return images, class_numbers(np.array(labels), num_classes, path), sha256
+    return images, class_numbers(np.array(labels), spec.num_classes or 0, path)
+
+
+class _RefusedError(Exception):
+    """The pickle names something that no CIFAR batch names."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise _RefusedError(f"{module}.{name}")
+        return super().find_class(module.replace("numpy._core", "numpy.core"), name)
+
+
+def _read_batch(path: Path, inputs: Dict[Path, str]) -> Dict[str, object]:
+    """Unpickle a file, and add its SHA-256 to `inputs`. Strings that Python 2 wrote are bytes, except the keys."""
+    content = path.read_bytes()
+    inputs[path] = hashlib.sha256(content).hexdigest()
+    try:
+        loaded = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in loaded.items()}
+    except _RefusedError as error:
+        raise InputError(
+            f"{path} is refused: it names {printable(str(error))}, which no CIFAR batch does and which may run code; "
+            "download the official file."
+        ) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
+        reason = printable(str(error)) or type(error).__name__
+        raise InputError(f"{path} is not a readable CIFAR batch ({reason}); download it again.") from None
+
+
+DATASETS = [
+    Dataset(spec, partial(_locate, spec.name), partial(_load, spec), partial(_fetch, spec.name))
+    for spec in (SPEC_10, SPEC_100)
+]

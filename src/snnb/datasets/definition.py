@@ -76,16 +76,15 @@ class Samples(Protocol):
         """Raise `InputError` if the images cannot be brought to `shape` by `fit`: "exact", "pad" or "resize"."""
 
     def read(self, positions: np.ndarray, shape: ImageShape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
-        """Read the images at some positions.
+        """Read images, in the given order.
 
         Parameters
         ----------
-        positions : np.ndarray
-            int64 (k,); determines the order of the images.
+        positions : (k,) int64 array
         shape : tuple of three int
             (height, width, channels) of the images returned.
-        fit : str
-            How images of another shape are brought to it: "exact", "pad" or "resize".
+        fit : {"exact", "pad", "resize"}
+            How images of another shape are brought to it.
 
         Returns
         -------
@@ -106,9 +105,8 @@ class LoadedDataset:
     Attributes
     ----------
     class_names : list of str
-        Names of the classes in the order of their numbers.
+        In the order of the class numbers.
     train, test : Samples
-        The two parts of the data set.
     official_order : bool
         Whether the order on disk is the published one, which is kept.
     version : str
@@ -138,7 +136,6 @@ class Dataset:
     Attributes
     ----------
     spec : DatasetSpec
-        Its description.
     locate : callable
         `locate(folder)` returns the path of the files in a folder, or raises `InputError` that names missing files.
     load : callable
@@ -160,19 +157,13 @@ class Dataset:
 
 
 def require_utf8(name: str, what: str) -> None:
-    """Refuse a name that cannot be written to the manifest, a UTF-8 file.
+    """Raise `InputError` for a name that cannot be written to the manifest, a UTF-8 file.
 
     Parameters
     ----------
     name : str
-        Name of a class or a path.
     what : str
         Description of the name, for the message.
-
-    Raises
-    ------
-    InputError
-        `name` cannot be written in UTF-8.
     """
     try:
         name.encode("utf-8")

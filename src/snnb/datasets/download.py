@@ -1,8 +1,10 @@
 """Download files over HTTP, resume interrupted downloads, and compare the SHA-256 with the published one."""
 
+import gzip
 import hashlib
 import logging
 import shutil
+import zlib
 from pathlib import Path
 from typing import Sequence
 
@@ -11,7 +13,6 @@ from filelock import FileLock
 
 from snnb.core.errors import InputError, ResourceError
 from snnb.core.progress import Progress, Throttle
-from snnb.datasets.compressed import decompressed
 from snnb.io.files import sha256_of
 
 BLOCK_BYTES = 2**16  # the most that is lost when a connection breaks
@@ -49,7 +50,12 @@ def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, unpacke
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _require_free(path, size)
+        free = shutil.disk_usage(path.parent).free
+        if free < size:
+            raise ResourceError(
+                f"{path.name} takes {size / 1e6:.0f} MB, {path.parent} has {free / 1e6:.0f} MB free: "
+                "make room, or choose a --data-dir on another disk."
+            )
         with FileLock(str(path.with_name(f".{path.name}.lock"))):
             if not path.exists():
                 _download(urls, path, sha256, unpacked, progress)
@@ -65,26 +71,27 @@ def _download(urls: Sequence[str], path: Path, sha256: str, unpacked: bool, prog
     for url in urls:
         try:
             _fetch(url, part, progress)
-            found = _sha256(part, unpacked)
+            if _sha256(part, unpacked) == sha256:
+                part.replace(path)
+                return
         except requests.RequestException as error:
             failures.append(f"{url}: {_reason(error)}")
             continue
-        except InputError:
-            found = "of a damaged gzip stream"
-        if found == sha256:
-            part.replace(path)
-            return
         part.unlink()
         failures.append(f"{url}: the SHA-256 of the downloaded file is not the published one")
-    for failure in failures:
-        log.info(failure)
+    log.info("; ".join(failures))
     raise InputError(
         f"{path.name} could not be downloaded: {failures[-1]}; try again, or put the file into {path.parent}."
     )
 
 
 def _sha256(path: Path, unpacked: bool) -> str:
-    return hashlib.sha256(decompressed(path.read_bytes(), path)).hexdigest() if unpacked else sha256_of(path)
+    if not unpacked:
+        return sha256_of(path)
+    try:
+        return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+    except (EOFError, OSError, zlib.error) as error:
+        return f"none: a damaged gzip stream ({error})"
 
 
 def _fetch(url: str, part: Path, progress: Progress) -> None:
@@ -118,15 +125,6 @@ def _continue(url: str, part: Path, have: int, progress: Progress) -> None:
                     progress(have, max(total, have), part.stem)
     if have < total:
         raise requests.ConnectionError(f"the connection ended {total - have} bytes early")
-
-
-def _require_free(path: Path, size: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if free < size:
-        raise ResourceError(
-            f"{path.name} takes {size / 1e6:.0f} MB, {path.parent} has {free / 1e6:.0f} MB free: "
-            "make room, or choose a --data-dir on another disk."
-        )
 
 
 def _reason(error: requests.RequestException) -> str:

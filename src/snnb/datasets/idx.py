@@ -3,58 +3,47 @@
 Format: LeCun, Cortes & Burges, "The IDX file format", http://yann.lecun.com/exdb/mnist/.
 """
 
+import gzip
 import hashlib
 import math
 import struct
-from dataclasses import dataclass
+import zlib
 from pathlib import Path
 from typing import Tuple
 
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.datasets.compressed import decompressed
-
-_UNSIGNED_BYTE = 0x08
 
 
-@dataclass(frozen=True)
-class IdxFile:
-    """Content of an IDX file.
-
-    Attributes
-    ----------
-    array : np.ndarray
-        uint8, one axis for each dimension of the file.
-    sha256 : str
-        SHA-256 of the file.
-    content_sha256 : str
-        SHA-256 of the decompressed content; equal to `sha256` if the file is not gzipped.
-    """
-
-    array: np.ndarray
-    sha256: str
-    content_sha256: str
-
-
-def read_idx(path: Path, dimensions: int) -> IdxFile:
+def read_idx(path: Path, dimensions: int) -> Tuple[np.ndarray, str, str]:
     """Read an IDX file of unsigned bytes, plain or gzipped.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file. Its name does not tell whether it is gzipped: some tools decompress a file without renaming it.
     dimensions : int
         Number of axes that the array must have: 3 for images (n, height, width), 1 for labels (n,).
+
+    Returns
+    -------
+    array : np.ndarray
+        uint8, one axis for each dimension of the file.
+    sha256, content_sha256 : str
+        SHA-256 of the file and of its decompressed content.
 
     Raises
     ------
     InputError
-        It is not such a file, or it is shorter or longer than its header declares.
+        It is not such a file, or it is damaged, or shorter or longer than its header declares.
     """
     raw = path.read_bytes()
-    content = decompressed(raw, path)
-    magic, header_bytes = bytes((0, 0, _UNSIGNED_BYTE, dimensions)), 4 + 4 * dimensions
+    try:
+        content = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(f"{path}: a damaged gzip stream ({error}); download the file again.") from None
+    magic, header_bytes = bytes((0, 0, 8, dimensions)), 4 + 4 * dimensions  # 8 stands for unsigned bytes
     if not content.startswith(magic) or len(content) < header_bytes:
         raise InputError(
             f"{path} is not an IDX file of bytes in {dimensions} dimension(s): it begins with "
@@ -69,4 +58,4 @@ def read_idx(path: Path, dimensions: int) -> IdxFile:
             "download it again."
         )
     array = np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
-    return IdxFile(array, hashlib.sha256(raw).hexdigest(), hashlib.sha256(content).hexdigest())
+    return array, hashlib.sha256(raw).hexdigest(), hashlib.sha256(content).hexdigest()

@@ -76,9 +76,9 @@ def load(where: Path) -> LoadedDataset:
     else:
         read_from = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
         read = {name: read_idx(path, 3 if "images" in name else 1) for name, path in read_from.items()}
-        arrays = {name: file.array for name, file in read.items()}
-        inputs = {read_from[name]: file.sha256 for name, file in read.items()}
-        other = [read_from[name].name for name, file in read.items() if file.content_sha256 != FILES[name][0]]
+        arrays = {name: array for name, (array, _, _) in read.items()}
+        inputs = {read_from[name]: sha256 for name, (_, sha256, _) in read.items()}
+        other = [read_from[name].name for name, (_, _, content) in read.items() if content != FILES[name][0]]
         if other:
             warnings.append(f"not the official MNIST files, by their SHA-256: {', '.join(other)}")
 

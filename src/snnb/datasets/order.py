@@ -13,19 +13,17 @@ def proportional_order(labels: np.ndarray, rng: Optional[np.random.Generator] = 
 
     Parameters
     ----------
-    labels : np.ndarray
-        Class numbers, int64 (n,).
+    labels : (n,) int64 array
     rng : np.random.Generator, optional
         Shuffles the samples of a class and samples at the same fraction; without it they keep the given order.
 
     Returns
     -------
-    np.ndarray
-        Positions in `labels`, int64 (n,).
+    (n,) int64 array
+        Positions in `labels`.
     """
     rank, counts = _rank_in_class(labels, rng)
-    fraction = (rank + 0.5) / counts
-    return _sorted_by(fraction, labels, rng)
+    return np.lexsort((labels if rng is None else rng.random(len(labels)), (rank + 0.5) / counts))
 
 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -33,18 +31,17 @@ def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     Parameters
     ----------
-    labels : np.ndarray
-        Class numbers, int64 (n,).
+    labels : (n,) int64 array
     rng : np.random.Generator
         Shuffles the samples of a class, and samples of the same rank.
 
     Returns
     -------
-    np.ndarray
-        Positions in `labels`, int64 (n,).
+    (n,) int64 array
+        Positions in `labels`.
     """
     rank, _ = _rank_in_class(labels, rng)
-    return _sorted_by(rank, labels, rng)
+    return np.lexsort((rng.random(len(labels)), rank))
 
 
 def _rank_in_class(labels: np.ndarray, rng: Optional[np.random.Generator]) -> Tuple[np.ndarray, np.ndarray]:
@@ -57,8 +54,3 @@ def _rank_in_class(labels: np.ndarray, rng: Optional[np.random.Generator]) -> Tu
     counts = np.empty(len(labels), dtype=np.int64)
     counts[by_class] = np.repeat(size, size)
     return rank, counts
-
-
-def _sorted_by(key: np.ndarray, labels: np.ndarray, rng: Optional[np.random.Generator]) -> np.ndarray:
-    tie = rng.random(len(labels)) if rng is not None else labels
-    return np.lexsort((tie, key))

@@ -28,8 +28,7 @@ class PictureSamples:
 
     Attributes
     ----------
-    labels : np.ndarray
-        Class numbers, int64 (n,).
+    labels : (n,) int64 array
     folder : Path
         Folder that holds all files, possibly in subfolders.
     files : list of str
@@ -106,13 +105,7 @@ def picture_names(folder: Path) -> List[str]:
 
 
 def class_folders(folder: Path) -> List[str]:
-    """Return the sorted names of the class folders in a folder.
-
-    Raises
-    ------
-    InputError
-        `folder` is missing, or it contains no folders.
-    """
+    """Return the sorted names of the class folders in a folder; raise `InputError` if there are none."""
     if not folder.is_dir():
         raise InputError(f"{folder} is missing: it should hold a folder of pictures for each class.")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -176,22 +169,11 @@ def loaded_by_class(train_folder: Path, test_folder: Path) -> LoadedDataset:
     ----------
     train_folder, test_folder : Path
         Folders that hold the same class folders.
-
-    Raises
-    ------
-    InputError
-        A folder is missing or empty, or the two do not have the same class folders.
     """
     classes = class_folders(train_folder)
     train, test = samples_by_class(train_folder, classes), samples_by_class(test_folder, classes)
-    return LoadedDataset(
-        classes,
-        train,
-        test,
-        official_order=False,
-        version=listing_version((train, test)),
-        listings=listings(train_folder, test_folder),
-    )
+    found = listings(train_folder, test_folder)
+    return LoadedDataset(classes, train, test, False, listing_version((train, test)), listings=found)
 
 
 def listings(*folders: Path) -> Dict[Path, str]:

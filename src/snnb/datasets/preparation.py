@@ -1,28 +1,21 @@
 """Convert the files of a data set to the arrays that the other stages read."""
 
-import shutil
+import math
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError, ResourceError, UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.datasets.catalogue import find_dataset
 from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset, require_utf8
 from snnb.datasets.order import balanced_order, proportional_order
-from snnb.datasets.prepared import (
-    PreparedDataset,
-    PreparedSplit,
-    class_counts,
-    size_on_disk,
-    write_images,
-    write_scaled,
-)
+from snnb.datasets.prepared import PreparedDataset, PreparedSplit, write_images, write_scaled
+from snnb.io.files import require_disk
 from snnb.io.text import printable
 
-FITS = ("exact", "pad", "resize")
 UNREADABLE_NAMED = 20  # most unreadable pictures that a warning names
 
 
@@ -63,9 +56,9 @@ def prepare(
         Folder (or file) to read instead of `data_dir/name`.
     shape : tuple of three int, optional
         (height, width, channels) of the model's input; by default the data set's own.
-    fit : str
-        How images of another shape are converted: "exact" (refused), "pad" (surrounded by zeros) or "resize".
-        Picture files are always resized.
+    fit : {"exact", "pad", "resize"}
+        How images of another shape are converted: refused, surrounded by zeros, or resized. Picture files are always
+        resized.
     num_classes : int, optional
         Classes of the model; a data set with another number of classes is refused.
     limit : int, optional
@@ -73,22 +66,19 @@ def prepare(
     progress : Progress
         Called with the numbers of processed and of all samples; during a download, with numbers of bytes.
 
-    Returns
-    -------
-    PreparedDataset
-        Description of what was written and read.
-
     Raises
     ------
     UsageError
-        There is no such data set, or a parameter is out of range.
+        There is no such data set, or an option is missing or not for this data set.
     InputError
         Files are missing or damaged, or the model does not take such images or classes.
     ResourceError
         The disk has too little free space.
     """
     dataset = find_dataset(name)
-    wanted = _wanted_shape(dataset.spec, shape, fit, norm_samples, limit)
+    wanted = shape or dataset.spec.shape
+    if wanted is None:
+        raise UsageError(f"the pictures of {name} have no common size: name a model, or give the shape.")
     place = _find_or_fetch(dataset, data_dir, source, progress)
     require_utf8(str(place), str(place))
     loaded = dataset.load(place)
@@ -98,29 +88,19 @@ def prepare(
         "test": _positions(loaded.test.labels, loaded.official_order, limit, np.random.default_rng([seed, 1])),
     }
     norm_samples = min(norm_samples, len(positions["train"]))
-    _require_room(target, size_on_disk(wanted, len(positions["train"]), len(positions["test"]), norm_samples))
-    advance = _counted(progress, len(positions["train"]) + 2 * len(positions["test"]) + norm_samples)
+    train, test = len(positions["train"]), len(positions["test"])
+    # A byte a pixel, and four in the copies for the toolbox.
+    require_disk(target, math.prod(wanted) * (train + test + 4 * (test + norm_samples)), "prepare")
+    advance = _counted(progress, train + 2 * test + norm_samples)
     labels, unreadable = _write_splits(target, loaded, positions, wanted, fit, advance)
     norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
     labels["norm"] = labels["train"][norm]
-    _write_toolbox_files(target, labels["test"], norm, dataset.spec.scale, len(loaded.class_names), advance)
+    scale = dataset.spec.scale
+    write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
+    all_of_test = np.arange(len(labels["test"]))
+    write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
+    np.savez(target / "y_test.npz", np.eye(len(loaded.class_names), dtype=np.float32)[labels["test"]])
     return _described(dataset.spec, loaded, labels, wanted, unreadable)
-
-
-def _wanted_shape(
-    spec: DatasetSpec, shape: Optional[ImageShape], fit: str, norm_samples: int, limit: Optional[int]
-) -> ImageShape:
-    """Check the parameters of `prepare`, and return the shape of the prepared images."""
-    if fit not in FITS:
-        raise UsageError(f"fit {fit} is none of {', '.join(FITS)}.")
-    if norm_samples < 1:
-        raise UsageError(f"{norm_samples} samples for normalisation: at least 1 is needed.")
-    if limit is not None and limit < 1:
-        raise UsageError(f"a limit of {limit} samples leaves none: give at least 1.")
-    wanted = shape or spec.shape
-    if wanted is None:
-        raise UsageError(f"the pictures of {spec.name} have no common size: name a model, or give the shape.")
-    return wanted
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
@@ -137,21 +117,12 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
         if source is None and dataset.fetch is not None:
             dataset.fetch(folder, progress)
             return dataset.locate(folder)
-        packed = _archives(folder)
-        if packed:
-            raise InputError(f"{packed[0]} is still packed: unpack it there and try again.") from None
-        put = (
-            ""
-            if source is not None or dataset.no_source
-            else f" Put it into {folder}, or name its folder with --source."
-        )
+        for path in [folder] if folder.is_file() else sorted(folder.glob("*")):
+            if path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz")):
+                raise InputError(f"{path} is still packed: unpack it there and try again.") from None
+        own_place = source is not None or dataset.no_source
+        put = "" if own_place else f" Put it into {folder}, or name its folder with --source."
         raise InputError(f"{missing} {spec.how_to_get}{put}") from None
-
-
-def _archives(folder: Path) -> List[Path]:
-    """Return the archives in a folder, or the path alone if it is an archive."""
-    files = [folder] if folder.is_file() else sorted(folder.glob("*"))
-    return [path for path in files if path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))]
 
 
 def _check_loaded(
@@ -179,15 +150,6 @@ def _positions(labels: np.ndarray, official_order: bool, limit: Optional[int], r
     return proportional_order(labels, rng)[:limit]
 
 
-def _require_room(target: Path, needed: int) -> None:
-    free = shutil.disk_usage(target).free
-    if free < needed:
-        raise ResourceError(
-            f"the prepared data take {needed / 1e9:.2f} GB, {target} has {free / 1e9:.2f} GB free: "
-            "make room, choose a --run-dir on another disk, or prepare fewer samples with --limit."
-        )
-
-
 def _counted(progress: Progress, total: int) -> Callable[[str, int], None]:
     """Return a function that adds to the number of processed samples and reports progress."""
     done = 0
@@ -208,10 +170,7 @@ def _write_splits(
     fit: str,
     advance: Callable[[str, int], None],
 ) -> Tuple[Dict[str, np.ndarray], List[str]]:
-    """Write images and labels of the training and the test set.
-
-    Returns the labels written, by "train" and "test", and a warning for each part with unreadable pictures.
-    """
+    """Write images and labels of both parts; return the labels by part, and warnings of unreadable pictures."""
     labels, warnings = {}, []
     for part, samples in (("train", loaded.train), ("test", loaded.test)):
         path = target / f"x_{part}.npy"
@@ -221,21 +180,6 @@ def _write_splits(
         if unreadable:
             warnings.append(_unreadable_warning(unreadable, len(positions[part]), part))
     return labels, warnings
-
-
-def _write_toolbox_files(
-    target: Path,
-    test_labels: np.ndarray,
-    norm: np.ndarray,
-    scale: float,
-    num_classes: int,
-    advance: Callable[[str, int], None],
-) -> None:
-    """Write the three npz files; `norm` are the positions of `x_norm` in the training set."""
-    write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
-    whole_test = np.arange(len(test_labels))
-    write_scaled(target / "x_test.npz", target / "x_test.npy", whole_test, scale, partial(advance, "test"))
-    np.savez(target / "y_test.npz", np.eye(num_classes, dtype=np.float32)[test_labels])
 
 
 def _described(
@@ -263,7 +207,7 @@ def _described(
             part: PreparedSplit(
                 (len(of_part), *shape),
                 "float32" if part == "norm" else "uint8",
-                class_counts(of_part, loaded.class_names),
+                dict(zip(loaded.class_names, np.bincount(of_part, minlength=len(loaded.class_names)).tolist())),
             )
             for part, of_part in labels.items()
         },

@@ -17,17 +17,7 @@ MOST_UNREADABLE = 0.01  # fraction of the images; more of them are an error
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """Description of an array of prepared images.
-
-    Attributes
-    ----------
-    shape : tuple of four int
-        (n, height, width, channels).
-    dtype : str
-        "uint8" or "float32".
-    class_counts : dict of str to int
-        Number of samples of each class, by name.
-    """
+    """Description of an array of prepared images, with the number of samples of each class by name."""
 
     shape: Tuple[int, int, int, int]
     dtype: str
@@ -82,14 +72,8 @@ def write_images(
     ----------
     path : Path
         File to write.
-    samples : Samples
-        Source of the images.
-    positions : np.ndarray
-        int64 (n,); determines the order of the images.
-    shape : tuple of three int
-        (height, width, channels) of the written images.
-    fit : str
-        How images of another shape are brought to it: "exact", "pad" or "resize".
+    samples, positions, shape, fit
+        As for `Samples.read`.
     advance : callable
         Called with the number of samples processed since the last call.
 
@@ -133,12 +117,9 @@ def write_scaled(path: Path, images: Path, positions: np.ndarray, scale: float, 
 
     Parameters
     ----------
-    path : Path
-        File to write.
-    images : Path
-        A .npy file of uint8 (n, height, width, channels).
-    positions : np.ndarray
-        int64 (k,).
+    path, images : Path
+        File to write, and a .npy file of uint8 (n, height, width, channels).
+    positions : (k,) int64 array
     scale : float
         The stored value that means 1.0.
     advance : callable
@@ -152,33 +133,6 @@ def write_scaled(path: Path, images: Path, positions: np.ndarray, scale: float, 
             pixels = np.load(images, mmap_mode="r")[batch].astype(np.float32) / np.float32(scale)
             stream.write(pixels.data.cast("B"))  # zipfile takes len() for the number of bytes
             advance(len(batch))
-
-
-def size_on_disk(shape: ImageShape, train: int, test: int, norm: int) -> int:
-    """Return the size of the prepared images in bytes.
-
-    Parameters
-    ----------
-    shape : tuple of three int
-        (height, width, channels).
-    train, test, norm : int
-        Numbers of samples. Training and test samples are stored as uint8, test and normalisation samples as float32.
-    """
-    return int(np.prod(shape)) * (train + test + 4 * (test + norm))
-
-
-def class_counts(labels: np.ndarray, class_names: List[str]) -> Dict[str, int]:
-    """Return the number of samples of each class by name, including classes without samples.
-
-    Parameters
-    ----------
-    labels : np.ndarray
-        Class numbers, int64 (n,).
-    class_names : list of str
-        Names of the classes in the order of their numbers.
-    """
-    counts = np.bincount(labels, minlength=len(class_names))
-    return {name: int(count) for name, count in zip(class_names, counts)}
 
 
 def _chunks(positions: np.ndarray, bytes_each: int) -> List[np.ndarray]:

@@ -36,12 +36,7 @@ SAVED_MODEL = f"is a SavedModel, whose operations may write files: in the Tensor
 class NotReadError(Exception):
     """A model has something that cannot be read. `read_model` makes an `InputError` of it.
 
-    Parameters
-    ----------
-    reason : str
-        The layer or operator, and what is wrong with it.
-    remedy : str
-        What the user can do; empty for the general remedy of the file format.
+    `remedy` is what the user can do; empty for the general remedy of the file format.
     """
 
     def __init__(self, reason: str, remedy: str = "") -> None:
@@ -55,14 +50,7 @@ def is_model_file(text: str) -> bool:
 
 
 def refuse_other_kinds(path: Path) -> None:
-    """Raise an error for files in a format that is not read.
-
-    Raises
-    ------
-    InputError
-        The file extension is in `REFUSED`, or the directory is a SavedModel. The message has the code that writes an
-        .onnx or .h5 file of the model.
-    """
+    """Raise `InputError` for a file in a format that is not read, with the code that converts it to .onnx or .h5."""
     remedy = SAVED_MODEL if (path / "saved_model.pb").is_file() else REFUSED.get(path.suffix.lower())
     if remedy is not None:
         raise InputError(f"{path} {remedy.format(name=path.name, stem=path.stem or 'model')}")

@@ -1,8 +1,8 @@
 """The description of a model by any Keras from 2.3 to 3, as TensorFlow 2.2 writes it.
 
 Newer versions of Keras add keys to the configuration of their layers. One that means what TensorFlow 2.2 does anyway
-is passed over, a few others are expressed by a layer more, all others are named. Initializers, regularizers and
-constraints matter only while a model is trained, and are left out.
+is ignored, a few others are expressed by an additional layer, all others are refused by name. Initializers,
+regularizers and constraints matter only in training, and are left out.
 """
 
 import copy
@@ -44,6 +44,8 @@ RENAMED = {"batch_shape": "batch_input_shape"}  # from Keras 3
 def as_tensorflow_22(description: JsonValue, path: Path, warn: Say) -> JsonValue:
     """Return the description of a model as TensorFlow 2.2 would have written it.
 
+    It is returned unchanged if it does not describe a model, for `snnb.io.keras_file.check_layers` to refuse.
+
     Parameters
     ----------
     description : object
@@ -52,11 +54,6 @@ def as_tensorflow_22(description: JsonValue, path: Path, warn: Say) -> JsonValue
         The file, for messages.
     warn : callable
         Called with a message for each difference between the model returned and the file.
-
-    Returns
-    -------
-    object
-        Its description; unchanged if it does not describe a model, for `snnb.io.keras_file.check_layers` to refuse.
 
     Raises
     ------
@@ -98,16 +95,16 @@ def _model(description: Entry, warn: Say) -> Tuple[Entry, List[str]]:
         if "build_input_shape" in config:
             first.setdefault("batch_input_shape", config["build_input_shape"])
         return {"class_name": "Sequential", "config": {"name": config["name"], "layers": layers}}, unfinished
-    ends = {
-        key: [[last[name], node, tensor] for name, node, tensor in _as_list(config[key])]
-        for key in ("input_layers", "output_layers")
-    }
+    ends = {}
+    for key in ("input_layers", "output_layers"):
+        tensors = [config[key]] if isinstance(config[key][0], str) else config[key]  # Keras 3 lists no single one
+        ends[key] = [[last[name], node, tensor] for name, node, tensor in tensors]
     return {"class_name": "Model", "config": {"name": config["name"], "layers": layers, **ends}}, unfinished
 
 
 def _fill_in_channels(model: Entry, name: str, path: Path) -> None:
     """Set the number of channels of a reshaping layer that was added: build the layers before it to find it."""
-    from snnb.model_files.keras_weights import from_description
+    from snnb.model_files.keras_files import from_description
 
     layers = model["config"]["layers"]
     place = [layer["name"] for layer in layers].index(name)
@@ -116,11 +113,6 @@ def _fill_in_channels(model: Entry, name: str, path: Path) -> None:
         before["output_layers"] = [[layers[place - 1]["name"], 0, 0]]
     channels = from_description({**model, "config": before}, path).output_shape[-1]
     layers[place]["config"]["target_shape"][-1] = channels
-
-
-def _as_list(ends: List[JsonValue]) -> List[JsonValue]:
-    """Keras 3 writes a single input as `[name, node, tensor]`, others a list of these."""
-    return [ends] if isinstance(ends[0], str) else ends
 
 
 def _inside(entry: Entry, warn: Say) -> Entry:
@@ -137,7 +129,7 @@ def _inside(entry: Entry, warn: Say) -> Entry:
 
 
 def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:
-    """Return a layer, and behind it those that do what TensorFlow 2.2 has no setting for."""
+    """Return a layer, followed by those that stand for settings that TensorFlow 2.2 does not have."""
     kind, module, name = entry["class_name"], entry.get("module"), entry["config"]["name"]
     if module is not None and not str(module).startswith(OF_KERAS):
         raise NotReadError(f"{label(entry)} of {module} is not loaded from a file, since it may run code")

@@ -26,20 +26,16 @@ _T = TypeVar("_T", int, float, str, Tuple[int, ...])
 
 @dataclass(frozen=True)
 class Node:
-    """An operator.
+    """An operator, with the version of its operator set.
 
     Attributes
     ----------
-    kind, name : str
-        Its type and name.
     inputs, outputs : tuple of str
         Names of the values it reads ("" for one that is left out) and computes.
     attributes : mapping
-        Its attributes; tensors are arrays.
+        Tensors are arrays.
     proto : onnx.NodeProto
         The operator as the file has it.
-    opset : int
-        Version of the operator set.
     """
 
     kind: str
@@ -51,32 +47,15 @@ class Node:
     opset: int
 
     def get(self, name: str, default: _T) -> _T:
-        """Return an attribute.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        default : int, float, str or tuple
-            The value if the file has no such attribute.
-        """
+        """Return an attribute, or `default` if the file has none of that name."""
         return cast(_T, self.attributes.get(name, default))
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The operators that the output depends on, and the constants.
+    """The operators that the output depends on, in topological order, and the constants.
 
-    Attributes
-    ----------
-    nodes : list of Node
-        Operators in topological order.
-    constants : dict of str to ndarray
-        Constants by name.
-    input, output : str
-        Names of the input and the output.
-    input_shape : tuple of int or None
-        Shape of the input with the batch axis; None for an axis of any length.
+    `input_shape` has the batch axis, and None for an axis of any length.
     """
 
     nodes: List[Node]

@@ -22,19 +22,14 @@ ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 
 
 def read_onnx(path: Path, warn: Say) -> "Model":
-    """Read a model with its weights.
+    """Read a model with its weights as an uncompiled Keras model that takes pictures (batch, height, width, channels).
 
     Parameters
     ----------
     path : Path
-        The ONNX file; it takes pictures (batch, channels, height, width).
+        The ONNX file.
     warn : callable
         Called with a message for each difference between the model returned and the file.
-
-    Returns
-    -------
-    Model
-        A Keras model, uncompiled; it takes pictures (batch, height, width, channels).
 
     Raises
     ------
@@ -116,9 +111,9 @@ def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
 
 
 def _channels_last(graph: Graph) -> bool:
-    """Say whether the input has its channels last, as in models that were made of TensorFlow's.
+    """Return whether the input has its channels last, as in models converted from TensorFlow.
 
-    They move the channels before anything looks at neighbouring pixels. PyTorch's pictures have them first.
+    They transpose the channels before any operator on neighbouring pixels. PyTorch's pictures have them first.
     """
     names, moved, others = {graph.input}, False, False
     for node in graph.nodes:
@@ -133,7 +128,7 @@ def _channels_last(graph: Graph) -> bool:
 
 
 def _with_bias(graph: Graph) -> List[Node]:
-    """Return the operators, with MatMul or Conv and the Add of a constant behind it as one."""
+    """Return the operators; a MatMul or Conv followed by the Add of a constant becomes one with a bias."""
     uses: Dict[str, int] = {graph.output: 1}
     for node in graph.nodes:
         for name in node.inputs:
@@ -158,7 +153,7 @@ def _with_bias(graph: Graph) -> List[Node]:
 
 
 def _bias_of(node: Node, constant: np.ndarray) -> Optional[np.ndarray]:
-    """Return what an Add behind an operator adds to each channel or unit; None when it is not that."""
+    """Return what an Add behind an operator adds to each channel or unit; None if it is not a bias."""
     if node.kind == "MatMul":
         return np.ravel(constant) if constant.ndim == 1 or constant.shape[:-1] == (1,) else None
     plain = constant.ndim in (3, 4) and constant.shape[-2:] == (1, 1) and constant.size == constant.shape[-3]

@@ -1,4 +1,4 @@
-"""ONNX's other operators as layers of Keras: activations, sums, dense layers, and what only moves numbers."""
+"""ONNX's other operators as layers of Keras: activations, sums, dense layers, and changes of shape."""
 
 from typing import List, Mapping, Sequence
 
@@ -183,7 +183,7 @@ def _reshape(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 
 
 def _squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
-    """Leave out axes of length 1."""
+    """Remove axes of length 1."""
     axes = _axes(node, inputs)
     value = _value(inputs[0])
     left = {value.axes[axis] for axis in axes}
@@ -193,7 +193,7 @@ def _squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 
 
 def _unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
-    """Put in axes of length 1."""
+    """Insert axes of length 1."""
     axes = _axes(node, inputs)
     value = _value(inputs[0])
     if value.axes != "NF" or value.order is not None or sorted(axis % 4 for axis in axes) != [2, 3]:
@@ -202,7 +202,7 @@ def _unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 
 
 def _transpose(layers: Layers, node: Node, inputs: List[Given]) -> Value:
-    """Move the channels: only what ONNX's axes are called changes."""
+    """Transpose the channels: only the meaning of ONNX's axes changes."""
     value = _value(inputs[0])
     order = node.get("perm", tuple(range(len(value.axes)))[::-1])
     if sorted(order) != list(range(len(value.axes))) or order[0] != 0:

@@ -12,17 +12,7 @@ Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height an
 
 
 def constant(inputs: Sequence[Given], number: int, what: str) -> np.ndarray:
-    """Return an input that must be a constant.
-
-    Parameters
-    ----------
-    inputs : sequence of Value, ndarray or None
-        The inputs of an operator.
-    number : int
-        Index of the input.
-    what : str
-        What the input is, for the message.
-    """
+    """Return an input of an operator that must be a constant; `what` describes it in the message."""
     given = inputs[number] if number < len(inputs) else None
     if not isinstance(given, np.ndarray):
         raise NotReadError(f"its {what} is no constant")
@@ -100,7 +90,7 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 
 
 def _global_average_pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
-    """GlobalAveragePool; the axes of length 1 are put back only where something needs them."""
+    """GlobalAveragePool; axes of length 1 are inserted again only where an operator needs them."""
     value = picture(layers, node.name, inputs[0])
     return value.like(layers.add("GlobalAveragePooling2D", node.name, [value.tensor]), value.nonnegative)
 
@@ -146,21 +136,8 @@ def _normalisation(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 
 
 def scaled(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift: np.ndarray) -> Value:
-    """Scale and shift each channel or unit.
+    """Scale and shift each channel or unit of a picture or vector; the numbers are in Keras's order.
 
-    Parameters
-    ----------
-    layers : Layers
-        Adds the layer.
-    node : Node
-        The operator.
-    value : Value
-        A picture or vector.
-    factor, shift : ndarray, shape (channels or units,)
-        Scale and shift in Keras's order.
-
-    Notes
-    -----
     Keras's BatchNormalization does it with mean 0 and a variance that makes up for its epsilon: TensorFlow computes
     with no smaller one than 1.001e-5, and PyTorch's is 1e-5.
     """
@@ -199,7 +176,7 @@ def _same(value: Value, size: Sequence[int], strides: Sequence[int], dilations: 
 
 
 def _last_windows(value: Value, pads: Pads, size: Sequence[int], strides: Sequence[int]) -> Pads:
-    """Return the padding with which the last windows, which ceil_mode keeps, are whole."""
+    """Return the padding that completes the last windows, which ceil_mode keeps."""
     ends = []
     for axis, (before, after), taps, stride in zip("HW", pads, size, strides):
         length = value.lengths[axis]

@@ -1,8 +1,7 @@
-"""Values between ONNX's operators: as Keras has them, and how ONNX numbers them.
+"""Values between ONNX's operators: the tensor in Keras, and the meaning of ONNX's axes.
 
-ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value remembers
-which of its axes ONNX means by which number, so that nothing has to be moved while the network runs: only the weights
-behind a Flatten are put into another order, once.
+ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value records what
+each of ONNX's axes means, so that no tensor is transposed: only the weights behind a Flatten are reordered, once.
 """
 
 from dataclasses import dataclass, replace
@@ -20,23 +19,23 @@ if TYPE_CHECKING:
 BATCH = -(1 << 40)  # stands for the number of pictures in a shape that the model computes
 
 
-Given = Union["Value", np.ndarray, None]  # what an operator takes: a value, a constant, or nothing
+Given = Union["Value", np.ndarray, None]  # input of an operator: a value, a constant, or none
 
 
 @dataclass(frozen=True)
 class Value:
-    """What an operator gives.
+    """Output of an operator.
 
     Attributes
     ----------
     tensor : tf.Tensor
         Keras's tensor: (batch, height, width, channels), or (batch, units) of a vector and of a picture of 1×1.
     axes : str
-        What ONNX's axes are: N the batch, C channels, H height, W width, F the units of a vector.
+        Meaning of ONNX's axes: N batch, C channels, H height, W width, F units of a vector.
     order : ndarray of int or None
-        For each unit in ONNX's order, its place in the tensor; None when they are the same.
+        Index in the tensor of each unit in ONNX's order; None if both orders are the same.
     nonnegative : bool
-        Whether no number in it can be below 0.
+        Whether all its numbers are known to be at least 0.
     """
 
     tensor: "tf.Tensor"
@@ -58,25 +57,14 @@ class Value:
         return tuple(self.lengths[axis] for axis in self.axes[1:])
 
     def like(self, tensor: "tf.Tensor", nonnegative: bool = False) -> "Value":
-        """Return a value with the same axes and order.
-
-        Parameters
-        ----------
-        tensor : tf.Tensor
-            Its tensor.
-        nonnegative : bool
-            Whether no number in it can be below 0.
-        """
+        """Return a value of another tensor with the same axes and order."""
         return replace(self, tensor=tensor, nonnegative=nonnegative)
 
 
 class Layers:
     """Add Keras layers, with unique names made of those of ONNX's operators.
 
-    Parameters
-    ----------
-    batch : int or None
-        Number of pictures in a batch if the ONNX file fixes it.
+    `batch` is the number of pictures in a batch if the ONNX file fixes it.
     """
 
     def __init__(self, batch: Optional[int]) -> None:
@@ -91,25 +79,17 @@ class Layers:
         weights: Sequence[np.ndarray] = (),
         **settings: object,
     ) -> "tf.Tensor":
-        """Add a layer.
+        """Add a layer and return its output.
 
         Parameters
         ----------
-        kind : str
-            Class of the layer in `keras.layers`.
-        name : str
-            Name of the ONNX operator.
+        kind, name : str
+            Class of the layer in `keras.layers`, and name of the ONNX operator.
         inputs : sequence of tf.Tensor
-            What the layer reads.
         weights : sequence of ndarray
-            Its weights in Keras's order.
+            In Keras's order.
         **settings
-            Its configuration.
-
-        Returns
-        -------
-        tf.Tensor
-            Its output.
+            Configuration of the layer.
         """
         from tensorflow import keras
 
@@ -134,17 +114,7 @@ Operator = Callable[[Layers, "Node", List[Given]], Given]  # adds the layers of 
 
 
 def picture(layers: Layers, name: str, value: Given) -> Value:
-    """Return a value that must be a picture with ONNX's axes NCHW; a vector gets axes of length 1.
-
-    Parameters
-    ----------
-    layers : Layers
-        Adds the reshaping layer.
-    name : str
-        Name of the operator that reads the value.
-    value : Value, ndarray or None
-        What the operator reads.
-    """
+    """Return what operator `name` reads as a picture with ONNX's axes NCHW; a vector gets axes of length 1."""
     if not isinstance(value, Value) or value.axes != "NCHW":
         axes = value.axes if isinstance(value, Value) else "a constant"
         raise NotReadError(f"it takes {axes}, not a picture (batch, channels, height, width)")
@@ -156,17 +126,7 @@ def picture(layers: Layers, name: str, value: Given) -> Value:
 
 
 def vector(layers: Layers, name: str, value: Value) -> Value:
-    """Flatten a value.
-
-    Parameters
-    ----------
-    layers : Layers
-        Adds the flattening layer.
-    name : str
-        Name of the operator.
-    value : Value
-        A picture or vector.
-    """
+    """Flatten a picture or vector in a layer `name`."""
     if value.axes == "NF":
         return value
     lengths = value.lengths
@@ -180,15 +140,7 @@ def vector(layers: Layers, name: str, value: Value) -> Value:
 
 
 def in_keras_order(numbers: np.ndarray, order: Optional[np.ndarray]) -> np.ndarray:
-    """Return numbers in the order of Keras's tensor.
-
-    Parameters
-    ----------
-    numbers : ndarray, shape (units, ...)
-        One entry for each unit, in ONNX's order.
-    order : ndarray of int, shape (units,), or None
-        See `Value`.
-    """
+    """Return numbers (units, …) in the order of Keras's tensor; `order` is that of a `Value`."""
     if order is None:
         return numbers
     moved = np.empty_like(numbers)
@@ -207,20 +159,7 @@ def same_order(values: Sequence[Value]) -> bool:
 
 
 def per_channel(numbers: np.ndarray, value: Value) -> np.ndarray:
-    """Return a constant as one number for each channel or unit, in Keras's order.
-
-    Parameters
-    ----------
-    numbers : ndarray
-        The constant, which ONNX broadcasts with the value.
-    value : Value
-        A picture or vector.
-
-    Raises
-    ------
-    NotReadError
-        It differs along another axis than that of the channels.
-    """
+    """Return a constant that ONNX broadcasts with a value as one number for each channel or unit, in Keras's order."""
     channels = "F" if value.axes == "NF" else "C"
     shape = (1, *value.shape)
     if numbers.ndim > len(shape) or any(

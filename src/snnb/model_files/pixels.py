@@ -1,7 +1,7 @@
-"""Fold the change of pixels that a trained network expects into its first layers: its input stays in [0, 1].
+"""Fold the preprocessing that a trained network expects into its first layers, so that it takes pixels in [0, 1].
 
-A pixel x of channel c in [0, 1] becomes a_c x + b_c. A layer that weighs its input sum by sum, w · (a x + b), computes
-the same with the weights a w and the further bias Σ w b.
+A pixel x of channel c in [0, 1] becomes a_c x + b_c. A layer of weighted sums w · (a x + b) computes the same from x
+with the weights a w and the additional bias Σ w b.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def fold_pixels(
     Parameters
     ----------
     model : keras.Model
-        The model; it may be changed.
+        May be changed.
     text : str or None
         Pixels of the model, see `parse_pixels`. None: those that the preprocessing takes, else [0, 1].
     warn : callable
@@ -67,7 +67,7 @@ def fold_pixels(
         The channels do not fit, a layer that reads the input cannot take the change, or the pixels are not those that
         the preprocessing takes; the message names it.
     """
-    what, pixels = _together(text, warn, preprocessing)
+    what, pixels = _combined(text, warn, preprocessing)
     factor, shift = (np.array(numbers, np.float64) for numbers in (pixels.factor, pixels.shift))
     if not pixels.reversed and np.allclose(factor, 1, atol=1e-6) and np.allclose(shift, 0, atol=1e-6):
         return model
@@ -90,7 +90,7 @@ def fold_pixels(
     return model
 
 
-def _together(text: Optional[str], warn: Say, preprocessing: Optional[Preprocessing]) -> Tuple[str, Pixels]:
+def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Preprocessing]) -> Tuple[str, Pixels]:
     """Return the change of pixels in [0, 1] by `--pixels` and by the model's own layers, and its name for messages."""
     if preprocessing is None:
         return f"--pixels {text}", parse_pixels(text or AS_THEY_ARE)
@@ -141,7 +141,7 @@ def _of_channels(layer: "keras.layers.Layer") -> bool:
 
 
 def _pads(layer: "keras.layers.Layer") -> bool:
-    """Say whether `same` pads anything."""
+    """Return whether `same` pads anything."""
     sizes = zip(layer.input_shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate)
     return any((-(-n // stride) - 1) * stride + (taps - 1) * dilation + 1 > n for n, taps, stride, dilation in sizes)
 
@@ -218,5 +218,5 @@ def _normalising(
 
 
 def _moved(kernel: np.ndarray, axis: int, order: np.ndarray) -> np.ndarray:
-    """Put what belongs to each of the network's channels where the picture has that channel."""
+    """Reorder an axis from the network's channels to those of the picture."""
     return np.take(kernel, np.argsort(order), axis)

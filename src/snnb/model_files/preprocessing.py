@@ -29,17 +29,7 @@ SMALLEST_DEVIATION = 1e-7  # epsilon of Keras
 
 @dataclass(frozen=True)
 class Step:
-    """A `Rescaling` or `Normalization` at the start of a model.
-
-    Attributes
-    ----------
-    kind : str
-        Its class.
-    config : dict
-        Its configuration.
-    nested : bool
-        Whether it is in a Sequential inside the model.
-    """
+    """A `Rescaling` or `Normalization` at the start of a model; `nested` in a Sequential inside it."""
 
     kind: str
     config: Entry
@@ -57,20 +47,9 @@ def label(layer: Entry) -> str:
 
 
 def without_preprocessing(description: JsonValue) -> Tuple[JsonValue, List[Step]]:
-    """Remove the preprocessing layers from the description of a model.
+    """Return the description of a model without its preprocessing layers, and those that change the pixels, in order.
 
-    Parameters
-    ----------
-    description : object
-        The model as any Keras describes it, parsed from JSON.
-
-    Returns
-    -------
-    description : object
-        The description without these layers; unchanged if it does not describe a model, so that
-        `snnb.io.keras_file.check_layers` reports it.
-    steps : list of Step
-        The layers removed that change the pixels, in order.
+    A description of something else is returned unchanged, so that `snnb.io.keras_file.check_layers` reports it.
 
     Raises
     ------
@@ -88,8 +67,8 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
     entries = config if isinstance(config, list) else config["layers"]
     sequential = description["class_name"] == "Sequential"
     remaining: List[Entry] = []
-    steps_to: Dict[str, List[Step]] = {"": []}  # by layer, what has changed the pixels that it returns
-    replaced: Dict[str, List[JsonValue]] = {}  # by removed layer, [layer, node, tensor] that its consumers read instead
+    steps_to: Dict[str, List[Step]] = {"": []}  # by layer, the steps between the picture and its output
+    replaced: Dict[str, List[JsonValue]] = {}  # by removed layer, its source [layer, node, tensor]
     read: List[List[Step]] = []
     first_shape, before = None, ""
     for entry in entries:
@@ -115,7 +94,8 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
             elif own:
                 raise NotReadError(f"{own[0].label} is not at the start of the model", REMEDY)
             replaced[name] = replaced.get(source[0], source)
-            first_shape = first_shape or _first(entry)["config"].get("batch_input_shape")
+            first = entry["config"]["layers"][0] if kind == "Sequential" else entry
+            first_shape = first_shape or first["config"].get("batch_input_shape")
         before = name
     if not replaced:
         return description, []
@@ -131,7 +111,7 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
 
 
 def _members(entry: Entry) -> Optional[List[Entry]]:
-    """Return the preprocessing layers that an entry stands for; None for one that is remaining."""
+    """Return the preprocessing layers that an entry stands for; None for a layer that stays."""
     kind = entry["class_name"]
     if kind in RESIZING:
         raise NotReadError(
@@ -152,12 +132,6 @@ def _refuse_inside(entry: Entry) -> None:
         if layer["class_name"] in AUGMENTATION | AFFINE | RESIZING:
             raise NotReadError(f"{label(layer)} is in a model inside the model", REMEDY)
         _refuse_inside(layer)
-
-
-def _first(entry: Entry) -> Entry:
-    """Return the layer of an entry that may have the shape of its input."""
-    first: Entry = entry["config"]["layers"][0] if entry["class_name"] == "Sequential" else entry
-    return first
 
 
 def _require_simple(entry: Entry, sources: Sequence[Sequence[JsonValue]]) -> None:
@@ -183,7 +157,7 @@ def _sources(nodes: JsonValue) -> List[List[JsonValue]]:
 
 
 def _redirect(nodes: JsonValue, replaced: Dict[str, List[JsonValue]]) -> JsonValue:
-    """Return connections that read, in the place of removed layers, what these read."""
+    """Return connections in which each removed layer is replaced by its source."""
     if _is_tensor(nodes):
         return [*replaced.get(nodes[0], nodes[:3]), *nodes[3:]]
     if isinstance(nodes, dict):
@@ -199,18 +173,16 @@ def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Datas
     steps : sequence of Step
     arrays_of : callable
         From the name of a layer to its arrays in the file; the first two of a `Normalization` are mean and variance.
-
-    Raises
-    ------
-    NotReadError
-        The numbers of a layer are missing, not finite, or not one for each channel.
     """
     if not steps:
         return None
     factor, shift = np.ones(1), np.zeros(1)
     for step in steps:
         try:
-            scale, offset = _rescaling(step.config) if step.kind == "Rescaling" else _normalization(step, arrays_of)
+            if step.kind == "Rescaling":
+                scale, offset = _numbers(step.config["scale"]), _numbers(step.config.get("offset", 0.0))
+            else:
+                scale, offset = _normalization(step, arrays_of)
             factor, shift = factor * scale, shift * scale + offset
         except (KeyError, TypeError, ValueError, OverflowError):
             raise NotReadError(f"{step.label} cannot be folded into the first weights", REMEDY) from None
@@ -219,10 +191,6 @@ def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Datas
             raise NotReadError(f"{step.label} does not multiply by positive numbers", REMEDY)
     factor, shift = np.broadcast_arrays(factor, shift)
     return Preprocessing(factor, shift, ", ".join(step.label for step in steps))
-
-
-def _rescaling(config: Entry) -> Tuple[np.ndarray, np.ndarray]:
-    return _numbers(config["scale"]), _numbers(config.get("offset", 0.0))
 
 
 def _normalization(step: Step, arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Tuple[np.ndarray, np.ndarray]:

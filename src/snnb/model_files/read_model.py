@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "Model":
-    """Read a trained model with its weights; the model returned takes pixels in [0, 1].
+    """Read a trained model with its weights as an uncompiled Keras model that takes pixels in [0, 1].
 
     Parameters
     ----------
@@ -28,11 +28,6 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "Model":
     pixels : str, optional
         Pixel range of the model in the file, see `snnb.model_files.expected_pixels.parse_pixels`. Default: the range
         that its preprocessing layers take; without such layers [0, 1].
-
-    Returns
-    -------
-    Model
-        A Keras model of TensorFlow 2.2, uncompiled.
 
     Raises
     ------
@@ -51,8 +46,7 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "Model":
 
 
 def _read_keras(path: Path, warn: Say) -> Tuple["Model", Optional["Preprocessing"]]:
-    from snnb.model_files.keras_h5 import read_keras_h5
-    from snnb.model_files.keras_zip import read_keras_zip
+    from snnb.model_files.keras_files import read_keras_h5, read_keras_zip
 
     is_archive = path.is_file() and zipfile.is_zipfile(str(path))
     if path.suffix.lower() == ".keras" and is_archive:

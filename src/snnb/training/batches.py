@@ -17,10 +17,10 @@ class LabelledPictures:
 
     Attributes
     ----------
-    x : np.ndarray
-        (n, height, width, channels), any number type; the pixels are `x / scale`, computed in float32.
-    y : np.ndarray
-        (n,) class numbers from 0; not used by an autoencoder.
+    x : (n, height, width, channels) array of any number type
+        The pixels are `x / scale`, computed in float32.
+    y : (n,) array
+        Class numbers from 0; not used by an autoencoder.
     scale : float
         The stored value that means 1.0: 255 for uint8 pictures.
     num_classes : int or None
@@ -47,16 +47,14 @@ def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndar
 
     Returns
     -------
-    training, validation : np.ndarray
-        Sorted int64 indices; no index is in both.
+    training, validation : int64 arrays
+        Sorted indices; no index is in both.
 
     Raises
     ------
     UsageError
-        The share is out of range, or no picture is left to train on.
+        No picture is left to train on.
     """
-    if not 0 <= share < 1:
-        raise UsageError(f"the validation split must lie in [0, 1), not {share}")
     rows = np.random.default_rng([seed]).permutation(count)
     held_out = max(1, round(share * len(rows))) if share else 0
     if held_out >= len(rows):
@@ -75,9 +73,8 @@ def batches(
     Parameters
     ----------
     pictures : LabelledPictures
-        Source of the pictures.
-    rows : np.ndarray
-        (m,) indices of the pictures.
+    rows : (m,) array
+        Indices of the pictures.
     batch_size : int
         Pictures per batch; the last batch may hold fewer.
     target_shape : tuple of int
@@ -106,10 +103,8 @@ def training_batches(
 
     Parameters
     ----------
-    pictures, target_shape
+    pictures, rows, target_shape
         As for `batches`.
-    rows : np.ndarray
-        (m,) indices of the training pictures.
     recipe : Recipe
         Batch size and augmentation.
     steps : int
@@ -118,11 +113,6 @@ def training_batches(
         Together with the index of the epoch, the seed of the order and the augmentation.
     first_epoch : int
         Index, from 0, of the epoch that the first iteration yields.
-
-    Returns
-    -------
-    tf.data.Dataset
-        As from `batches`.
     """
     epochs = itertools.count(first_epoch)
 
@@ -155,7 +145,7 @@ def _in_order(
         chosen = rows[start : start + batch_size]
         raw = pictures.x[chosen]
         if augmentation is not None:
-            raw = augment(raw, *augmentation)
+            raw = _augmented(raw, *augmentation)
         # In numpy, since TensorFlow's graph optimiser turns a division by a constant into a product, which rounds
         # differently from the pixels that the simulation uses.
         pixels = np.divide(raw, np.float32(pictures.scale), dtype=np.float32)
@@ -165,23 +155,8 @@ def _in_order(
             yield pixels, np.eye(pictures.num_classes, dtype=np.float32)[pictures.y[chosen]]
 
 
-def augment(raw: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """Flip pictures horizontally and shift them at random; the border pixels of a shifted picture are repeated.
-
-    Parameters
-    ----------
-    raw : np.ndarray
-        (batch, height, width, channels), any number type; not modified.
-    recipe : Recipe
-        `flip` and `shift` are used.
-    rng : np.random.Generator
-        Source of the random numbers.
-
-    Returns
-    -------
-    np.ndarray
-        The augmented pictures, with the shape and dtype of `raw`.
-    """
+def _augmented(raw: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+    """Flip pictures horizontally and shift them at random; the border pixels of a shifted picture are repeated."""
     _, height, width, _ = raw.shape
     flipped = rng.random(len(raw)) < 0.5 if recipe.flip else np.zeros(len(raw), bool)
     reach = (int(recipe.shift * height), int(recipe.shift * width))

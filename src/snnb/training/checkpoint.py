@@ -8,7 +8,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Mapping, Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Checkpoint:
     identity : mapping of str to str
         What must be the same when the training continues, by name: options, data set and model.
     history : sequence of EpochMetrics
-        Metrics of each complete epoch.
+        Of each complete epoch.
     weights, optimizer : sequence of np.ndarray
         Weights of the model and variables of its optimizer, in the order of Keras's `get_weights`.
     best_weights : sequence of np.ndarray
@@ -50,15 +50,7 @@ def refuse_link(directory: Path) -> None:
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint atomically.
-
-    Parameters
-    ----------
-    directory : Path
-        Directory of the checkpoint; created if it is missing.
-    checkpoint : Checkpoint
-        State to write.
-    """
+    """Replace the checkpoint in a directory atomically; the directory is created if it is missing."""
     directory.mkdir(parents=True, exist_ok=True)
     described = json.dumps({"identity": dict(checkpoint.identity), "history": list(checkpoint.history)})
     arrays = {f"{group}_{i:05d}": array for group in _GROUPS for i, array in enumerate(getattr(checkpoint, group))}
@@ -71,24 +63,16 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     partial.replace(directory / FILE)
 
 
-def checkpoint_exists(directory: Path) -> bool:
-    """Return whether a training was interrupted here after its first epoch."""
-    return (directory / FILE).exists()
-
-
 def load_checkpoint(directory: Path) -> Checkpoint:
     """Read the checkpoint of an interrupted training; raise `InputError` if it is damaged."""
     path = directory / FILE
     try:
         with np.load(path, allow_pickle=False) as file:
             described = json.loads(str(file["described"]))
-            arrays = {group: [file[name] for name in _names(file.files, group)] for group in _GROUPS}
+            groups = {group: sorted(n for n in file.files if n.rpartition("_")[0] == group) for group in _GROUPS}
+            arrays = {group: [file[name] for name in names] for group, names in groups.items()}
         return Checkpoint(described["identity"], described["history"], **arrays)
     except MemoryError:
         raise
     except Exception as error:  # numpy and zipfile report damage by errors of many types
         raise InputError(f"{path} is damaged ({type(error).__name__}); {REMEDY}") from error
-
-
-def _names(files: List[str], group: str) -> List[str]:
-    return sorted(name for name in files if name.rpartition("_")[0] == group)

@@ -15,19 +15,11 @@ from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, silent
 from snnb.io.files import require_disk
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
-from snnb.training.checkpoint import (
-    REMEDY,
-    Checkpoint,
-    checkpoint_exists,
-    load_checkpoint,
-    refuse_link,
-    save_checkpoint,
-)
+from snnb.training.checkpoint import FILE, Checkpoint, load_checkpoint, refuse_link, save_checkpoint
 from snnb.training.fit_callback import FitCallback, best_epoch, is_finished
 from snnb.training.history import EpochMetrics, named_metrics, plot_history, write_history, write_metrics
 from snnb.training.modelfile import write_model
 from snnb.training.objective import (
-    check_data,
     check_ends_in_softmax,
     check_finite,
     check_model,
@@ -81,7 +73,6 @@ def train(
     training_set, test_set : LabelledPictures
         Pictures to train on, and pictures for the final test. Their arrays may be memory-mapped.
     setup : TrainingSetup
-        Options of the training.
     model_file : Path
         HDF5 file to write, in an existing directory; the other three files are written to the same directory.
     checkpoint : Path
@@ -95,11 +86,6 @@ def train(
     progress : Progress
         Called with the number of batches done, the batches of all epochs, and loss and accuracy.
 
-    Returns
-    -------
-    TrainingResult
-        Metrics on the test set.
-
     Raises
     ------
     InputError
@@ -112,8 +98,6 @@ def train(
         The disk has too little free space.
     """
     refuse_link(checkpoint)
-    check_data(training_set, "train")
-    check_data(test_set, "test")
     model = _initial_model(build, training_set, setup)
     identity = identity_of(model, training_set, setup)
     state = _resumed_state(checkpoint, identity, setup, resume)
@@ -151,7 +135,7 @@ def _initial_model(
 def _reset(seed: int) -> None:
     keras.backend.clear_session()
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  a user's model may draw from it
+    np.random.seed(seed)  # noqa: NPY002  a user's model may draw from it
     tf.random.set_seed(seed)
 
 
@@ -174,7 +158,7 @@ def _resumed_state(
     directory: Path, identity: Dict[str, str], setup: TrainingSetup, resume: Optional[bool]
 ) -> Optional[Checkpoint]:
     """Return the checkpoint to continue from; None to start from the beginning."""
-    if resume is False or not checkpoint_exists(directory):
+    if resume is False or not (directory / FILE).exists():
         return None
     state = load_checkpoint(directory)
     different = [key for key, value in identity.items() if state.identity.get(key) != value]
@@ -197,11 +181,8 @@ def _resumed_state(
 def _restore(model: keras.Model, state: Checkpoint, seed: int) -> None:
     """Set weights and optimizer state of a compiled model."""
     tf.random.set_seed(seed + len(state.history))  # else dropout repeats the masks of the first epochs
-    try:
-        model.set_weights(list(state.weights))
-        model.optimizer.set_weights(list(state.optimizer))
-    except ValueError as error:
-        raise InputError(f"the checkpoint does not fit the model; {REMEDY}") from error
+    model.set_weights(list(state.weights))
+    model.optimizer.set_weights(list(state.optimizer))
 
 
 def _fit(

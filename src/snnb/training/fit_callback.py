@@ -18,15 +18,7 @@ def best_epoch(history: Sequence[EpochMetrics]) -> int:
 
 
 def is_finished(history: Sequence[EpochMetrics], recipe: Recipe) -> bool:
-    """Return whether a training is complete.
-
-    Parameters
-    ----------
-    history : sequence of EpochMetrics
-        Metrics of each complete epoch.
-    recipe : Recipe
-        `epochs` and `early_stopping` are used.
-    """
+    """Return whether a training with this history of complete epochs has ended."""
     if len(history) >= recipe.epochs:
         return True
     if not history or recipe.early_stopping is None:
@@ -40,7 +32,6 @@ class FitCallback(keras.callbacks.Callback):
     Parameters
     ----------
     recipe : Recipe
-        Learning rate, epochs and early stopping.
     steps : int
         Batches per epoch.
     history : list of EpochMetrics

@@ -18,12 +18,12 @@ _MEASURES = ("loss", "accuracy")
 
 
 def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[str, float]:
-    """Return the test metrics under the names used in result files.
+    """Return Keras's test metrics under their names in result files.
 
     Parameters
     ----------
     test : dict of str to float
-        `loss` and, for a classifier, `accuracy`, as Keras names them.
+        `loss` and, for a classifier, `accuracy`.
     num_classes : int or None
         None for an autoencoder, whose loss is the mean squared error.
     """
@@ -33,15 +33,7 @@ def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[st
 
 
 def write_history(history: Sequence[EpochMetrics], path: Path) -> None:
-    """Write a CSV file with one row per epoch.
-
-    Parameters
-    ----------
-    history : sequence of EpochMetrics
-        Metrics of each epoch, all with the same names.
-    path : Path
-        File to write. Its columns are `epoch`, counted from 1, and the metrics.
-    """
+    """Write a CSV file with one row per epoch: `epoch`, counted from 1, and the metrics."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["epoch", *history[0]], lineterminator="\n")
         writer.writeheader()
@@ -50,15 +42,7 @@ def write_history(history: Sequence[EpochMetrics], path: Path) -> None:
 
 
 def write_metrics(content: Mapping[str, object], path: Path) -> None:
-    """Write metrics as a JSON object.
-
-    Parameters
-    ----------
-    content : mapping of str to object
-        Metrics by name; their order is kept.
-    path : Path
-        File to write.
-    """
+    """Write metrics as a JSON object, in their order."""
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
@@ -71,13 +55,11 @@ def plot_history(
     Parameters
     ----------
     history : sequence of EpochMetrics
-        Metrics of each epoch.
     saved_epoch : int
         Index, from 0, of the epoch whose weights were saved.
     test : dict of str to float
         `loss` and `accuracy` of these weights on the test set.
     title : str
-        Title of the figure.
     path : Path
         File to write; its suffix determines the format.
     """

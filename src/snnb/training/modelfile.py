@@ -9,8 +9,7 @@ from snnb.core.errors import InputError
 from snnb.io.files import require_disk
 from snnb.io.hdf5 import copy_without_times
 
-_BYTES_PER_ARRAY = 8192  # HDF5's own structures
-_BYTES_PER_FILE = 65536
+_BYTES_PER_ARRAY, _BYTES_PER_FILE = 8192, 65536  # HDF5's own structures
 
 
 def write_model(model: keras.Model, path: Path) -> None:
@@ -19,7 +18,6 @@ def write_model(model: keras.Model, path: Path) -> None:
     Parameters
     ----------
     model : keras.Model
-        Model to save.
     path : Path
         HDF5 file to write.
 
@@ -44,13 +42,9 @@ def bytes_needed(model: keras.Model) -> int:
 
 
 def check_names(model: keras.Model) -> None:
-    """Refuse a model that Keras cannot save as HDF5, before it is trained.
+    """Raise `InputError` for a model that Keras cannot save as HDF5, before it is trained.
 
-    Raises
-    ------
-    InputError
-        The name of a layer clashes with the weights of another: HDF5 takes `/` for a group within a group, so layer
-        `a/a` needs the place of the weights `a/kernel` of layer `a`.
+    HDF5 takes `/` for a group within a group, so layer `a/a` needs the place of the weights `a/kernel` of layer `a`.
     """
     with h5py.File("names.h5", "w", driver="core", backing_store=False) as file:
         for layer in sorted(model.layers, key=lambda layer: str(layer.name)):  # the order in which Keras writes them

@@ -28,9 +28,7 @@ def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, num
     Parameters
     ----------
     model : keras.Model
-        Modified in place.
     optimizer : keras.optimizers.Optimizer
-        A new optimizer.
     num_classes : int or None
         None for an autoencoder.
     """
@@ -41,21 +39,13 @@ def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, num
 
 
 def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> Dict[str, float]:
-    """Evaluate a compiled model.
+    """Return the `loss` of a compiled model and, for a classifier, its `accuracy` in [0, 1].
 
     Parameters
     ----------
     model : keras.Model
-        Model to evaluate.
     pictures : LabelledPictures
-        Pictures to evaluate it on.
     batch_size : int
-        Pictures per batch.
-
-    Returns
-    -------
-    dict of str to float
-        `loss` and, for a classifier, `accuracy` in [0, 1].
     """
     streamed = batches(pictures, np.arange(len(pictures.x)), batch_size, tuple(model.output_shape[1:]))
     logs = model.evaluate(streamed, verbose=0, return_dict=True)
@@ -68,20 +58,7 @@ def shortest(value: float) -> float:
 
 
 def check_finite(figures: Mapping[str, float], epoch: int) -> None:
-    """Raise an error if a metric is infinite or NaN.
-
-    Parameters
-    ----------
-    figures : mapping of str to float
-        Metrics by name.
-    epoch : int
-        Index of the epoch, from 0.
-
-    Raises
-    ------
-    VerificationError
-        A metric is not finite.
-    """
+    """Raise `VerificationError` if a metric of an epoch, counted from 0, is infinite or NaN."""
     for name, value in figures.items():
         if not math.isfinite(value):
             raise VerificationError(
@@ -89,50 +66,16 @@ def check_finite(figures: Mapping[str, float], epoch: int) -> None:
             )
 
 
-def check_data(pictures: LabelledPictures, split: str) -> None:
-    """Refuse pictures and class numbers that do not match.
-
-    Parameters
-    ----------
-    pictures : LabelledPictures
-        Pictures and labels to check.
-    split : str
-        "train" or "test", for the message.
-
-    Raises
-    ------
-    InputError
-        There are no pictures, the number of labels differs from that of pictures, or a label is out of range.
-    """
-    x, y, num_classes = pictures.x, pictures.y, pictures.num_classes
-    if len(x) == 0:
-        raise InputError(f"x_{split} holds no pictures: prepare the data set again")
-    if len(x) != len(y):
-        raise InputError(f"x_{split} holds {len(x)} pictures but y_{split} {len(y)} labels: prepare the data set again")
-    if num_classes is not None and not 0 <= y.min() <= y.max() < num_classes:
-        raise InputError(
-            f"y_{split} holds labels from {y.min()} to {y.max()}, but with {num_classes} classes "
-            f"labels range from 0 to {num_classes - 1}: prepare the data set again, or give the model more classes"
-        )
-
-
 def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int]) -> None:
-    """Refuse a model that does not fit the pictures, or that Keras cannot save.
+    """Raise `InputError` for a model that does not fit the pictures, or that Keras cannot save.
 
     Parameters
     ----------
     model : keras.Model
-        Model to check.
     picture_shape : tuple of int
         (height, width, channels).
     num_classes : int or None
         None for an autoencoder.
-
-    Raises
-    ------
-    InputError
-        The input does not have the shape of a picture, the output does not have one value per class, or Keras cannot
-        save the model.
     """
     check_names(model)
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
@@ -154,13 +97,7 @@ def check_model(model: keras.Model, picture_shape: Tuple[int, ...], num_classes:
 
 
 def check_ends_in_softmax(model: keras.Model) -> None:
-    """Refuse to train a classifier that does not end in softmax: the cross entropy needs probabilities.
-
-    Raises
-    ------
-    InputError
-        The last layer is not softmax.
-    """
+    """Raise `InputError` for a classifier that does not end in softmax: the cross entropy needs probabilities."""
     last = model.layers[-1]
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     if activation != "softmax" and not isinstance(last, keras.layers.Softmax):

@@ -12,7 +12,7 @@ from snnb.training.batches import LabelledPictures
 from snnb.training.fit import TrainingResult
 from snnb.training.history import named_metrics, write_metrics
 from snnb.training.modelfile import write_model
-from snnb.training.objective import check_data, check_model, compile_model, evaluate, new_optimizer
+from snnb.training.objective import check_model, compile_model, evaluate, new_optimizer
 from snnb.training.recipe import Recipe
 
 
@@ -31,18 +31,11 @@ def evaluate_pretrained(
     load : callable
         Returns the model with its weights.
     test_set : LabelledPictures
-        Test pictures; `num_classes` is None for an autoencoder.
     batch_size : int
-        Pictures per batch.
     model_file : Path
         HDF5 file to write, in an existing directory.
     progress : Progress
         Called before and after the evaluation.
-
-    Returns
-    -------
-    TrainingResult
-        Metrics on the test set; no epochs.
 
     Raises
     ------
@@ -51,7 +44,6 @@ def evaluate_pretrained(
     ResourceError
         The disk has too little free space.
     """
-    check_data(test_set, "test")
     keras.backend.clear_session()
     model = load()
     check_model(model, test_set.x.shape[1:], test_set.num_classes)

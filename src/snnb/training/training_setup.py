@@ -34,23 +34,16 @@ class TrainingSetup:
 
 
 def identity_of(model: keras.Model, pictures: LabelledPictures, setup: TrainingSetup) -> Dict[str, str]:
-    """Return what a resumed training must have in common with the interrupted one.
+    """Return what a resumed training must have in common with the interrupted one, by a name for messages.
 
     The number of epochs may differ, unless the learning rate depends on it.
 
     Parameters
     ----------
     model : keras.Model
-        The untrained model.
     pictures : LabelledPictures
         Training set; 200 pictures and all labels are compared.
     setup : TrainingSetup
-        Options of the training.
-
-    Returns
-    -------
-    dict of str to str
-        Values by name; a message names those that differ.
     """
     some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
     content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))

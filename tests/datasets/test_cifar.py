@@ -3,13 +3,13 @@ import io
 import os
 import pickle
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from official_files import python2_batch
 
-from snnb.core.errors import InputError
-from snnb.datasets import available, cifar, cifar10
+from snnb.datasets import available, cifar
 
 
 def check_arrays(target, entries):
@@ -52,15 +52,12 @@ class Runs:
         return function, tuple(arguments)
 
 
-def test_a_pickle_that_would_run_code_is_refused_and_runs_none(run_prepare, cifar10_folder, tmp_path):
+def test_a_pickle_that_would_run_code_is_refused_and_runs_none(refused, cifar10_folder, tmp_path):
     trace = tmp_path / "trace"
     path = cifar10_folder / "cifar-10-batches-py" / "data_batch_3"
     for protocol in (0, 2, 4):
         path.write_bytes(pickle.dumps({b"data": Runs(eval, f"open({str(trace)!r}, 'w')"), b"labels": []}, protocol))
-        with pytest.raises(
-            InputError, match=r"data_batch_3 is refused: it names \w+\.eval.*download the official file"
-        ):
-            run_prepare("cifar10", source=cifar10_folder)
+        refused(r"data_batch_3 is refused: it names \w+\.eval.*download the official", "cifar10", source=cifar10_folder)
         assert not trace.exists()
         pickle.loads(path.read_bytes())  # noqa: S301 (the proof that this pickle does run)
         trace.unlink()
@@ -76,12 +73,11 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_none(run_prepare, cifa
     ],
     ids=["object array", "built-in", "a class", "floats"],
 )
-def test_anything_but_an_array_of_bytes_is_refused(run_prepare, cifar10_folder, value):
+def test_anything_but_an_array_of_bytes_is_refused(refused, cifar10_folder, value):
     (cifar10_folder / "cifar-10-batches-py" / "test_batch").write_bytes(
         pickle.dumps({b"data": value, b"labels": [0, 1]}, 2)
     )
-    with pytest.raises(InputError, match="test_batch"):
-        run_prepare("cifar10", source=cifar10_folder)
+    refused("test_batch", "cifar10", source=cifar10_folder)
 
 
 @pytest.mark.parametrize(
@@ -96,30 +92,29 @@ def test_anything_but_an_array_of_bytes_is_refused(run_prepare, cifar10_folder, 
         ({b"data": [1, 2]}, "3072 columns"),
     ],
 )
-def test_a_batch_of_another_kind_is_named_with_what_is_wrong(
-    run_prepare, cifar10_folder, cifar10_entries, change, message
-):
+def test_a_batch_of_another_kind_is_named_with_what_is_wrong(refused, cifar10_folder, cifar10_entries, change, message):
     path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
     path.write_bytes(python2_batch({**cifar10_entries["test_batch"], **change}))
-    with pytest.raises(InputError, match=f"test_batch: .*{message}"):
-        run_prepare("cifar10", source=cifar10_folder)
+    refused(f"test_batch: .*{message}", "cifar10", source=cifar10_folder)
 
 
-@pytest.mark.parametrize("size", [0, 100, 30_900])
-def test_a_batch_cut_anywhere_is_named(run_prepare, cifar10_folder, size):
+def test_a_batch_cut_anywhere_is_named(refused, cifar10_folder):
     path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
-    path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(InputError, match="test_batch is not a readable CIFAR batch"):
-        run_prepare("cifar10", source=cifar10_folder)
+    content = path.read_bytes()
+    for size in (0, 100, 30_900):
+        path.write_bytes(content[:size])
+        refused("test_batch is not a readable CIFAR batch", "cifar10", source=cifar10_folder)
 
 
-def test_a_missing_batch_or_a_packed_archive_is_told(run_prepare, cifar10_folder, tmp_path):
+def test_a_missing_batch_is_told(refused, cifar10_folder):
     (cifar10_folder / "cifar-10-batches-py" / "data_batch_4").unlink()
-    with pytest.raises(InputError, match="cifar-10-batches-py lacks data_batch_4"):
-        run_prepare("cifar10", source=cifar10_folder)
-    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"")
-    with pytest.raises(InputError, match=r"cifar-10-python\.tar\.gz is still packed: unpack it"):
-        run_prepare("cifar10", source=tmp_path)
+    refused("cifar-10-batches-py lacks data_batch_4", "cifar10", source=cifar10_folder)
+
+
+def publish(monkeypatch, server, archive):
+    monkeypatch.setattr(cifar, "SITE", server.url)
+    sha256 = hashlib.sha256(archive).hexdigest()
+    monkeypatch.setitem(cifar.RELEASES, "cifar10", replace(cifar.RELEASES["cifar10"], sha256=sha256))
 
 
 def test_without_a_source_the_archive_is_downloaded_and_unpacked(
@@ -132,8 +127,7 @@ def test_without_a_source_the_archive_is_downloaded_and_unpacked(
             member.size = len(python2_batch(content))
             tar.addfile(member, io.BytesIO(python2_batch(content)))
     server.files["/cifar-10-python.tar.gz"] = packed.getvalue()
-    monkeypatch.setattr(cifar, "SITE", server.url)
-    monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", hashlib.sha256(packed.getvalue()).hexdigest())
+    publish(monkeypatch, server, packed.getvalue())
 
     check_arrays(run_prepare("cifar10")[0], cifar10_entries)
     there = tmp_path / "data" / "cifar10" / "cifar-10-batches-py"
@@ -144,16 +138,54 @@ def test_without_a_source_the_archive_is_downloaded_and_unpacked(
 
 
 def test_an_archive_put_there_by_hand_is_unpacked_if_it_is_the_official_one(
-    run_prepare, monkeypatch, server, cifar10_folder, tmp_path
+    run_prepare, refused, monkeypatch, server, cifar10_folder, tmp_path
 ):
     archive = tmp_path / "data" / "cifar10" / "cifar-10-python.tar.gz"
     archive.parent.mkdir(parents=True)
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(cifar10_folder / "cifar-10-batches-py", "cifar-10-batches-py")
     monkeypatch.setattr(cifar, "SITE", server.url)
-    with pytest.raises(InputError, match=r"tar\.gz is not the published file, by its SHA-256"):
-        run_prepare("cifar10")
-    monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    refused(r"tar\.gz is not the published file, by its SHA-256", "cifar10")
+    publish(monkeypatch, server, archive.read_bytes())
     assert run_prepare("cifar10")[1].splits["train"].shape == (30, 32, 32, 3)
     assert archive.exists()
     assert server.requests == []
+
+
+@pytest.fixture
+def batches(tmp_path):
+    """The three files of CIFAR-100, with twelve and seven images; fine and coarse labels differ."""
+    rng = np.random.default_rng(5)
+
+    def part(count):
+        return {
+            b"filenames": [b"picture.png"] * count,
+            b"fine_labels": [int(label) for label in rng.integers(20, 100, count)],
+            b"coarse_labels": [int(label) for label in rng.integers(0, 20, count)],
+            b"data": rng.integers(0, 256, (count, 3072), dtype=np.uint8),
+        }
+
+    folder = tmp_path / "source" / "cifar100" / "cifar-100-python"
+    folder.mkdir(parents=True)
+    names = [f"thing {number}".encode() for number in range(100)]
+    contents = {"train": part(12), "test": part(7), "meta": {b"fine_label_names": names}}
+    for name, content in contents.items():
+        (folder / name).write_bytes(python2_batch(content))
+    return folder, contents
+
+
+def test_the_fine_labels_and_their_names_are_taken(run_prepare, batches):
+    folder, contents = batches
+    target, prepared = run_prepare("cifar100", source=folder.parent)
+    assert np.load(target / "y_train.npy").tolist() == contents["train"][b"fine_labels"]
+    rows = contents["test"][b"data"].reshape(7, 3, 32, 32)
+    assert np.array_equal(np.load(target / "x_test.npy")[..., 2], rows[:, 2])
+    assert prepared.class_names[42] == "thing 42"
+    assert np.load(target / "y_test.npz")["arr_0"].shape == (7, 100)
+    assert available("cifar100", folder.parent.parent) == folder
+
+
+def test_a_meta_file_without_the_names_is_told(refused, batches):
+    folder, _ = batches
+    (folder / "meta").write_bytes(python2_batch({b"fine_label_names": [b"one"]}))
+    refused("meta: `fine_label_names` is not a list of 100 names", "cifar100", source=folder)
