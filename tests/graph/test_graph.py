@@ -11,8 +11,7 @@ import pytest
 from snnb.core.errors import ResourceError
 from snnb.graph import SynapseGraph
 from snnb.graph.build import build_graph
-from snnb.graph.graph_log import lines
-from snnb.graph.toolbox_count import toolbox_synapses
+from snnb.graph.graph_log import lines, toolbox_synapses
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, STEPS, counts_of, save, save_counts
 from tests.graph.recorded import TF as tf  # noqa: N811

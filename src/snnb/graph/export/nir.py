@@ -207,7 +207,6 @@ def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
-    load_library()
     for projection in graph.projections:
         if weighting_of(projection) == "maximum":
             raise UsageError(
@@ -232,4 +231,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return total
 
 
-FORMAT = Format("what reads NIR", ".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, stated=_stated)
+FORMAT = Format(".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, stated=_stated)

@@ -126,4 +126,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return edges + 45.0 * graph.number_of_nodes() + 150 * len(graph.populations)
 
 
-FORMAT = Format("SANA-FE", "_sanafe.net", write, _size, 6e6, _check, simulates=True, stated=_stated)
+FORMAT = Format("_sanafe.net", write, _size, 6e6, _check, simulates=True, stated=_stated)

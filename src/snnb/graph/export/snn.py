@@ -60,7 +60,7 @@ def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarra
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
-    need_counts(graph, request)
+    need_counts(graph)
     nodes = PlacedNeurons(graph, request).nodes
     if nodes > MOST_NODES:
         raise UsageError(f"{nodes:,} nodes are more than this format holds ({MOST_NODES:,}); take hmetis")
@@ -71,4 +71,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 8 + 4 * placed.edges + 12 * placed.nodes
 
 
-FORMAT = Format("AxonCUDA", ".snn", write, _size, 5e7, _check, partial=True, own_options=("rate_unit",))
+FORMAT = Format(".snn", write, _size, 5e7, _check, partial=True, own_options=("rate_unit",))

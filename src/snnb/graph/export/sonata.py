@@ -210,13 +210,5 @@ def _size(graph: SynapseGraph, request: Request) -> float:
 
 
 FORMAT = Format(
-    "libsonata, bmtk",
-    "_sonata",
-    write,
-    _size,
-    2e7,
-    directory=True,
-    simulates=True,
-    input_apart=True,
-    own_options=("rate_unit",),
+    "_sonata", write, _size, 2e7, directory=True, simulates=True, input_apart=True, own_options=("rate_unit",)
 )
