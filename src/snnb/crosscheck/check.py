@@ -148,8 +148,8 @@ def _compare_spikes(
                 if wrong is not None:
                     there, here = (rows[-1] for rows in counts[wrong.population])
                     raise VerificationError(_described(wrong, there != here, name, who, part.start, network.threshold))
-    here, there = ({name: np.concatenate(pair[i]) for name, pair in counts.items()} for i in (0, 1))
-    return compare(here, there, len(expected.inputs))
+    joined = [{name: np.concatenate(pair[i]) for name, pair in counts.items()} for i in (0, 1)]
+    return compare(joined[0], joined[1], len(expected.inputs))
 
 
 def _refuse_sums(

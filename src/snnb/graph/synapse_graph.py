@@ -200,14 +200,14 @@ class SynapseGraph:
             names += indices
             rates += population.edge_rate(scale).tolist()
         for batch in (batch for projection in self.projections for batch in projection.edge_batches(rate_scale=scale)):
-            edges = zip(*(values.tolist() for values in batch))
+            rows = zip(*(values.tolist() for values in batch))
             if self.recording is None:
                 result.add_edges_from(
-                    (names[s], names[t], {"weight": weight, "edge": edge}) for s, t, weight, edge in edges
+                    (names[s], names[t], {"weight": weight, "edge": edge}) for s, t, weight, edge in rows
                 )
             else:
                 result.add_edges_from(
                     (names[s], names[t], {"weight": weight, "rate": rates[s], "edge": edge})
-                    for s, t, weight, edge in edges
+                    for s, t, weight, edge in rows
                 )
         return result

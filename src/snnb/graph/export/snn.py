@@ -37,20 +37,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Put the hyperedges of neurons `first`, `first` + 1 … one behind the other; those without targets have none.
-
-    Parameters
-    ----------
-    first : int
-    degree : ndarray of int64, shape (neurons,)
-    target : ndarray of int32 or int64
-        Of all of them, neuron after neuron.
-    rate : ndarray of float64, shape (neurons,)
-
-    Returns
-    -------
-    ndarray of uint32
-    """
+    """Return the hyperedges (uint32) of the neurons from `first` on, given all their targets, neuron after neuron."""
     sources = np.flatnonzero(degree)
     number = degree[sources]
     end = np.cumsum(number)

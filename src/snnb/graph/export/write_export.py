@@ -127,7 +127,7 @@ def export(
         described.check(graph, request)
     expected = _estimate(graph, described, request)
     _refuse_full_disk(expected.size_bytes, format, target)
-    stated = describe(graph, format, described, request, origin=origin)
+    stated = describe(graph, format, described, request, origin)
     begin = time.monotonic()
     atomic = atomic_path(target, force=force, beside=written, outdated=outdated)
     with atomic as temporary, raise_on_full_disk(temporary.parent):
