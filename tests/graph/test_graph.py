@@ -130,12 +130,6 @@ def test_scipy_holds_the_whole_graph(graph):
         assert (np.asarray(matrix[sources, targets]).ravel() == expected).all()
 
 
-def test_a_projection_s_matrix_has_its_sources_as_rows(graph):
-    matrix = graph.projections[0].to_scipy()
-    assert matrix.shape == (84, 36)
-    assert matrix[83].indices.tolist() == [n - 84 for n in graph.successors(83) if n < 120]
-
-
 def test_networkx_refuses_more_edges_than_its_limit(graph):
     with pytest.raises(ResourceError, match=rf"{graph.number_of_edges():,} edges .* edge_batches"):
         graph.to_networkx(limit=graph.number_of_edges() - 1)
