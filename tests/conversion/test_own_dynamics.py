@@ -16,7 +16,7 @@ from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
-from tests.graph.test_dynamics import step_by_graph
+from tests.graph.edges import step_by_graph
 
 L = keras.layers
 SAMPLES, STEPS = 5, 40

@@ -16,3 +16,32 @@ def all_edges(graph: SynapseGraph, rate_scale: float = 1.0) -> List[np.ndarray]:
 def names_of(graph: SynapseGraph) -> List[Tuple[str, Tuple[int, ...]]]:
     """Population and index of every node, by id."""
     return [(graph.nodes[n].population, graph.nodes[n].index) for n in graph.nodes]
+
+
+def step_by_graph(graph, x, steps):
+    """Spike counts of each population: membrane += W @ spikes + b, a spike at 1, reset by subtraction, no delay.
+
+    A pooled sum is divided after adding, as TensorFlow does.
+    """
+    currents = {p: p.bias.ravel() for p in graph.populations}
+    inbound = {p: [q for q in graph.projections if q.target is p] for p in graph.populations}
+    matrices = {}
+    for projection in graph.projections:
+        matrix = projection.to_scipy().T.tocsr()
+        if projection.connections[0].weighting == "mean":
+            matrix.data[:] = 1
+        matrices[projection] = matrix
+    counts = {p.name: np.zeros((len(x), p.size), np.int64) for p in graph.populations[1:]}
+    for sample, pixels in enumerate(x):
+        membrane = {p: np.zeros(p.size, np.float32) for p in graph.populations}
+        for _ in range(steps):
+            active = {graph.populations[0]: pixels.ravel()}
+            for population in graph.populations[1:]:
+                sums = sum(matrices[q] @ active[q.source] for q in inbound[population])
+                if inbound[population][0].connections[0].weighting == "mean":
+                    sums = sums / sum(q.in_degrees for q in inbound[population])
+                membrane[population] += (sums + currents[population]).astype(np.float32)
+                active[population] = (membrane[population] >= 1).astype(np.float32)
+                membrane[population] -= active[population]
+                counts[population.name][sample] += active[population].astype(np.int64)
+    return counts

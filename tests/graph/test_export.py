@@ -1,7 +1,6 @@
 """What holds for every format: options, estimates, and that nothing half-written stays."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -133,7 +132,3 @@ def test_names_that_are_no_names_of_files(tmp_path):
     names = {path.name for path in (tmp_path / "inner" / "npz").iterdir()}
     assert "0000_input__block_.._.._first.npz" in names
     assert f"0001_block_.._.._first__{'s' * 80}.npz" in names
-
-
-def test_every_format_says_what_reads_it():
-    assert all(format.title and replace(format) == format for format in FORMATS.values())

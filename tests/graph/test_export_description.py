@@ -123,6 +123,7 @@ def sums(tmp_path_factory):
 
 def test_spikes_of_all_paths_meet(sums, tmp_path):
     """The delays along every path from the first spiking population to another add up to the same."""
+    assert sums.path.read_bytes().startswith(b"snnb synapse graph 2\n")
     export(sums, "pynn", tmp_path / "net")
     stated = json.loads((tmp_path / "net" / "description.json").read_text())
     delays = {(p["source"], p["target"]): p["delay_steps"] for p in stated["projections"]}
@@ -136,18 +137,3 @@ def test_spikes_of_all_paths_meet(sums, tmp_path):
     for number, (source, target) in enumerate(delays):
         (listed, *_) = (tmp_path / "net").glob(f"{number:04d}_{source}__{target}_*.txt")
         assert set(np.loadtxt(listed, ndmin=2)[:, 3]) == {float(delays[source, target])}
-
-
-def test_every_format_writes_a_network_with_sums(sums, tmp_path):
-    """Version 2 of the graph: totals by each format's own reader, or by its lines."""
-    expected = sums.number_of_edges()
-    assert sums.path.read_bytes().startswith(b"snnb synapse graph 2\n")
-    without = {"spinemap", "metis", "hmetis", "snn"}  # these are about spikes, and this graph has none
-    for format in sorted(set(FORMATS) - without):
-        written = export(sums, format, tmp_path / format)
-        assert written.edges == expected, format
-    assert len(rows_of(tmp_path / "csv")) == expected
-    lists = [np.loadtxt(path, ndmin=2) for path in (tmp_path / "pynn").glob("0*.txt")]
-    assert sum(map(len, lists)) == expected
-    weights = sum(float(projection.to_scipy().sum()) for projection in sums.with_pool_weight("mean").projections)
-    np.testing.assert_allclose(sum(listed[:, 2].sum() for listed in lists), weights, rtol=1e-5)

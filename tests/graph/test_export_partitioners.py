@@ -9,7 +9,6 @@ import pytest
 
 from snnb.core.errors import UsageError
 from snnb.graph.export.export_options import ExportOptions
-from snnb.graph.export.weights import scaled
 from snnb.graph.export.write_export import export
 from tests.graph.edges import all_edges
 
@@ -26,14 +25,6 @@ def kept_edges(graph, first):
     counts = np.concatenate([p.spike_count.ravel() for p in graph.populations])
     counts[:84] = 0  # a constant current is no traffic
     return [(s - first, t - first, counts[s]) for s, t in zip(sources.tolist(), targets.tolist()) if s >= first]
-
-
-def test_weights_beyond_64_bits_are_scaled_down_too():
-    weights, scale = scaled(np.array([2.0**70, 2.0**80, 0.0]), np.array([1, 1, 5]), None, 1.0)
-    assert weights.tolist() == [2.0**70 * scale, 2.0**80 * scale, 1]
-    assert 2**29 < weights.sum() < 2**31
-    with pytest.raises(UsageError, match="smaller --scale"):
-        scaled(np.array([2.0**80]), np.array([1]), 1.0, 1.0)
 
 
 @pytest.mark.parametrize("with_input", [False, True])
@@ -151,16 +142,6 @@ def test_snn_has_the_edges_and_rates_of_the_csv(graph, tmp_path, with_input):
         assert weight == (0 if current else expected[source][0][1])
 
 
-def test_snn_has_the_hyperedges_of_hmetis(graph, tmp_path):
-    export(graph, "snn", tmp_path / "net.snn")
-    export(graph, "hmetis", tmp_path / "net.hgr")
-    (count, nodes, _), *lines = numbers(tmp_path / "net.hgr")
-    assert (nodes, count) == (hyperedges(tmp_path / "net.snn")[0], len(hyperedges(tmp_path / "net.snn")[1]))
-    for (source, targets, weight), line in zip(hyperedges(tmp_path / "net.snn")[1], lines):
-        assert line[1:] == [source + 1, *(target + 1 for target in targets)]
-        assert line[0] == max(1, round(weight * 100))  # 100 steps in all
-
-
 def test_snn_in_another_unit_and_in_small_parts(graph, tmp_path, monkeypatch):
     export(graph, "snn", tmp_path / "net.snn")
     export(graph, "snn", tmp_path / "hz.snn", options=ExportOptions(rate_unit="hz"))
@@ -169,8 +150,3 @@ def test_snn_in_another_unit_and_in_small_parts(graph, tmp_path, monkeypatch):
     monkeypatch.setattr("snnb.graph.export.snn.BATCH", 7)
     export(graph, "snn", tmp_path / "parts.snn")
     assert (tmp_path / "parts.snn").read_bytes() == (tmp_path / "net.snn").read_bytes()
-
-
-def test_snn_is_about_spikes(weights_graph, tmp_path):
-    with pytest.raises(UsageError, match="has weights only"):
-        export(weights_graph, "snn", tmp_path / "net.snn")

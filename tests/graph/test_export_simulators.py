@@ -14,7 +14,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.write_export import export
 from tests.graph.edges import all_edges
-from tests.graph.networks import LAYERS, counts_of, save
+from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import TF as tf  # noqa: N811
 from tests.graph.sonata import assert_indexed_as_by_libsonata
 
@@ -209,8 +209,3 @@ def test_spinemap_needs_the_times_of_this_network(graph, tmp_path, spike_times):
     with pytest.raises(InputError, match="07Dense_4 do not fit"):
         export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "other.npz")
     assert not (tmp_path / "net").exists()
-
-
-def test_description_names_the_counts(graph, sonata, model):
-    assert json.loads((sonata / "description.json").read_text())["counts_sha256"] == graph.attributes["counts_sha256"]
-    assert set(counts_of(model)) == {population.name for population in graph.populations}

@@ -11,8 +11,7 @@ import pytest
 from snnb.core.errors import ResourceError
 from snnb.graph import SynapseGraph
 from snnb.graph.build import build_graph
-from snnb.graph.graph_log import lines
-from snnb.graph.toolbox_count import toolbox_synapses
+from snnb.graph.graph_log import lines, toolbox_synapses
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, STEPS, counts_of, save, save_counts
 from tests.graph.recorded import TF as tf  # noqa: N811
@@ -129,12 +128,6 @@ def test_scipy_holds_the_whole_graph(graph):
         assert matrix.shape == (168, 168)
         assert matrix.nnz == graph.number_of_edges()
         assert (np.asarray(matrix[sources, targets]).ravel() == expected).all()
-
-
-def test_a_projection_s_matrix_has_its_sources_as_rows(graph):
-    matrix = graph.projections[0].to_scipy()
-    assert matrix.shape == (84, 36)
-    assert matrix[83].indices.tolist() == [n - 84 for n in graph.successors(83) if n < 120]
 
 
 def test_networkx_refuses_more_edges_than_its_limit(graph):

@@ -210,44 +210,6 @@ def jacobian_of(model):
     return found.numpy().reshape(y.shape[0], -1)
 
 
-@pytest.mark.slow
-@few
-@given(st.data(), st.integers(0, 2**32 - 1))
-def test_branches_that_meet_keep_their_own_sources(data, seed):
-    """Whole small networks with branches: activities and the Jacobian of the output, by the graph and by Keras."""
-    tf.keras.backend.clear_session()
-    height, width = data.draw(st.tuples(st.integers(3, 6), st.integers(3, 6)))
-    source = LAYERS.Input((height, width, data.draw(st.integers(1, 3))), name="input")
-    branches = [
-        LAYERS.Conv2D(data.draw(st.integers(1, 3)), data.draw(small), padding="same")(source)
-        for _ in range(data.draw(st.integers(2, 3)))
-    ]
-    alike = len({branch.shape[3] for branch in branches}) == 1
-    axis = data.draw(st.sampled_from([1, 2, 3])) if alike else 3
-    tensor = LAYERS.Concatenate(axis=axis)(branches)
-    tensor = data.draw(reindexings())(tensor)
-    tensor = LAYERS.AveragePooling2D(data.draw(small), padding="same")(tensor)
-    if data.draw(st.booleans()):
-        tensor = LAYERS.Concatenate()([LAYERS.Flatten()(tensor), LAYERS.Flatten()(branches[0])])
-        tensor = LAYERS.Dense(data.draw(st.integers(1, 4)))(tensor)
-    model = tf.keras.Model(source, LAYERS.Flatten()(tensor))
-    draw_weights(model, seed)
-    x = draw_activity(model)
-    graph = graph_of(model, pool_weight="mean")
-    expected = keras_outputs(model, x)
-    for name, value in forward(graph, x).items():
-        if name != "input":
-            np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-4)
-    jacobians = {"input": np.eye(graph.populations[0].size)}
-    for population in graph.populations[1:]:
-        jacobians[population.name] = sum(
-            projection.to_scipy().T @ jacobians[projection.source.name]
-            for projection in graph.projections
-            if projection.target is population
-        )
-    np.testing.assert_allclose(jacobians[graph.populations[-1].name], jacobian_of(model), rtol=1e-4, atol=1e-4)
-
-
 def assert_lookups_agree_with_edges(graph, max_edges):
     """Compare lookups of single neurons and degrees with the generated edges, in 32 and in 64 bits."""
     found = list_edges(graph, 7)

@@ -14,13 +14,7 @@ from snnb.crosscheck.spike_rows import Simulate
 
 
 def build(network: ExportedNetwork) -> Simulate:
-    """Return what simulates a network.
-
-    Raises
-    ------
-    UsageError
-        Brian2 is not installed.
-    """
+    """Return what simulates a network."""
     try:
         import brian2
     except ImportError as error:

@@ -84,10 +84,35 @@ def check(
     UsageError
         Sums differ that much with reset to zero, where only recorded spikes can be checked.
     """
+    samples, parts = len(expected.inputs), _parts(simulate, expected, at_a_time, progress)
     if expected.spikes is not None:
-        return _check_spikes(network, simulate, expected, expected.spikes, name, at_a_time, say, progress)
-    assert expected.sums is not None
-    return _check_sums(network, simulate, expected, expected.sums, name, at_a_time, say, progress)
+        compared = _compare_spikes(network, parts, expected, expected.spikes, name)
+        why = "each follows from the exported weights and the spikes before it"
+    else:
+        assert expected.sums is not None
+        found = {p.name: np.zeros(p.size, np.int64) for p in network.simulated}
+        for part, spikes in parts:
+            for population, total in found.items():
+                size, counted_from = part.stop - part.start, expected.counted_from
+                total += counts_of(spikes[population], size, total.size, counted_from).sum(axis=0)
+        compared = compare(found, expected.sums, samples)
+        if all(few(one, samples) for one in compared):
+            return tuple(compared)
+        _refuse_sums(network, compared, found, expected.sums, samples, name)
+        why = (
+            f"by the exported weights these spikes move no membrane potential by more than {FAR * samples**0.5:.3g} "
+            f"thresholds in {samples} samples, but a small error would not either. {ONLY_RECORDED}"
+        )
+    differing = sum(one.differing for one in compared)
+    if differing:
+        largest = max(one.largest for one in compared)
+        most = max(compared, key=lambda one: one.differing / one.pairs)
+        say(
+            f"crosscheck: {differing / sum(one.pairs for one in compared):.3%} of pairs of sample and neuron differ "
+            f"({most.differing / most.pairs:.3%} in {most.population}), by up to {largest} spikes: the two round "
+            f"otherwise where a membrane potential all but meets the threshold, and one spike shifts others; {why}"
+        )
+    return tuple(compared)
 
 
 def _parts(
@@ -101,18 +126,16 @@ def _parts(
         progress(part.stop, total)
 
 
-def _check_spikes(
+def _compare_spikes(
     network: ExportedNetwork,
-    simulate: Simulate,
+    parts: Iterator[Tuple[slice, Dict[str, np.ndarray]]],
     expected: Expected,
     recorded: Spikes,
     name: str,
-    at_a_time: int,
-    say: Say,
-    progress: Progress,
-) -> Tuple[Compared, ...]:
+) -> List[Compared]:
+    """Compare the counts of each sample; raise where a spike of either simulator does not follow from the weights."""
     counts: Dict[str, Tuple[List[np.ndarray], List[np.ndarray]]] = {p.name: ([], []) for p in network.simulated}
-    for part, spikes in _parts(simulate, expected, at_a_time, progress):
+    for part, spikes in parts:
         found = {population: in_order(rows) for population, rows in spikes.items()}
         wanted = {population: _of_samples(recorded[population], part) for population in found}
         for population, pair in counts.items():
@@ -126,40 +149,7 @@ def _check_spikes(
                     there, here = (rows[-1] for rows in counts[wrong.population])
                     raise VerificationError(_described(wrong, there != here, name, who, part.start, network.threshold))
     joined = [{name: np.concatenate(pair[i]) for name, pair in counts.items()} for i in (0, 1)]
-    compared = compare(joined[0], joined[1], _pairs(network, len(expected.inputs)))
-    _say_difference(
-        compared,
-        "the two round otherwise where a membrane potential all but meets the threshold, and one spike shifts others; "
-        "each follows from the exported weights and the spikes before it",
-        say,
-    )
-    return tuple(compared)
-
-
-def _check_sums(
-    network: ExportedNetwork,
-    simulate: Simulate,
-    expected: Expected,
-    sums: Mapping[str, np.ndarray],
-    name: str,
-    at_a_time: int,
-    say: Say,
-    progress: Progress,
-) -> Tuple[Compared, ...]:
-    samples = len(expected.inputs)
-    found = _sums(network, simulate, expected, at_a_time, progress)
-    compared = compare(found, sums, _pairs(network, samples))
-    if all(few(one, samples) for one in compared):
-        return tuple(compared)
-    _refuse_sums(network, compared, found, sums, samples, name)
-    _say_difference(
-        compared,
-        "the two round otherwise where a membrane potential all but meets the threshold, and one spike shifts others; "
-        f"by the exported weights these spikes move no membrane potential by more than {FAR * samples**0.5:.3g} "
-        f"thresholds in {samples} samples, but a small error would not either. {ONLY_RECORDED}",
-        say,
-    )
-    return tuple(compared)
+    return compare(joined[0], joined[1], len(expected.inputs))
 
 
 def _refuse_sums(
@@ -200,20 +190,6 @@ def _refuse_sums(
             )
 
 
-def _sums(
-    network: ExportedNetwork, simulate: Simulate, expected: Expected, at_a_time: int, progress: Progress
-) -> Dict[str, np.ndarray]:
-    sums = {p.name: np.zeros(p.size, np.int64) for p in network.simulated}
-    for part, spikes in _parts(simulate, expected, at_a_time, progress):
-        for name, total in sums.items():
-            total += counts_of(spikes[name], part.stop - part.start, total.size, expected.counted_from).sum(axis=0)
-    return sums
-
-
-def _pairs(network: ExportedNetwork, samples: int) -> Dict[str, int]:
-    return {population.name: samples * population.size for population in network.simulated}
-
-
 def _of_samples(spikes: np.ndarray, part: slice) -> np.ndarray:
     """Return the spikes of a range of samples, numbered from its first."""
     chosen = spikes[(spikes[:, 0] >= part.start) & (spikes[:, 0] < part.stop)]
@@ -228,14 +204,3 @@ def _described(wrong: Inconsistent, differing: np.ndarray, name: str, who: str, 
         f"where the exported weights give a membrane potential of {wrong.potential:.9g} (threshold {threshold:g}; "
         f"rounding may move it by {wrong.rounding:.1g}). {ALTERED}"
     )
-
-
-def _say_difference(compared: List[Compared], why: str, say: Say) -> None:
-    differing = sum(one.differing for one in compared)
-    if differing:
-        largest = max(one.largest for one in compared)
-        most = max(compared, key=lambda one: one.differing / one.pairs)
-        say(
-            f"crosscheck: {differing / sum(one.pairs for one in compared):.3%} of pairs of sample and neuron differ "
-            f"({most.differing / most.pairs:.3%} in {most.population}), by up to {largest} spikes: {why}"
-        )

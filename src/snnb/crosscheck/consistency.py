@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 
 from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation
-from snnb.crosscheck.spike_rows import Spikes, StepByStep
+from snnb.crosscheck.spike_rows import Spikes
 
 UNIT = 2.0**-24  # the largest relative error of a rounding to float32
 
@@ -21,15 +21,7 @@ UNIT = 2.0**-24  # the largest relative error of a rounding to float32
 class Inconsistent:
     """A spike, or a missing one, that does not follow from the weights.
 
-    Attributes
-    ----------
-    population : str
-    sample, neuron, step : int
-    spiked : bool
-    potential : float
-        The membrane potential by the exported weights.
-    rounding : float
-        Bound of its rounding error in float32.
+    `potential` is the membrane potential by the exported weights, `rounding` a bound of its rounding error in float32.
     """
 
     population: str
@@ -49,22 +41,27 @@ def first_inconsistent(
     Parameters
     ----------
     network : ExportedNetwork
-    inputs : ndarray
-        As in `Simulate`.
-    spikes : Spikes
-        Of one simulator, in order.
+    inputs : ndarray, as in `Simulate`
+    spikes : Spikes of one simulator, in order
     steps : int
     """
-    trains = StepByStep(network, inputs, spikes)
-    for population in network.simulated:
-        found = _of_population(network, population, inputs, trains, steps)
-        if found is not None:
-            return found
-    return None
+    found = (_of_population(network, population, inputs, spikes, steps) for population in network.simulated)
+    return next((wrong for wrong in found if wrong is not None), None)
+
+
+def _fired(network: ExportedNetwork, inputs: np.ndarray, spikes: Spikes, name: str, step: int) -> np.ndarray:
+    """Return the neurons of a population that spike in a step: bool, shape (neurons, samples)."""
+    if name == network.input.name:
+        return inputs[:, :, step].T
+    rows = spikes[name]
+    now = rows[slice(*np.searchsorted(rows[:, 2], [step, step + 1]))]
+    fired = np.zeros((network.population(name).size, len(inputs)), bool)
+    fired[now[:, 1], now[:, 0]] = True
+    return fired
 
 
 def _of_population(
-    network: ExportedNetwork, population: ExportedPopulation, inputs: np.ndarray, trains: StepByStep, steps: int
+    network: ExportedNetwork, population: ExportedPopulation, inputs: np.ndarray, spikes: Spikes, steps: int
 ) -> Optional[Inconsistent]:
     """Check a population, given the spikes of all.
 
@@ -82,11 +79,12 @@ def _of_population(
     for step in range(steps):
         membrane += current
         for projection, so_far in zip(inbound, received):
-            arrived = trains.at(projection.source, step) * network.amplitude_of(projection.source)
+            source = projection.source
+            arrived = _fired(network, inputs, spikes, source, step) * network.amplitude_of(source)
             so_far += arrived
             membrane += projection.weights @ arrived
         passed += np.abs(membrane) + network.threshold
-        fired = trains.at(population.name, step)
+        fired = _fired(network, inputs, spikes, population.name, step)
         beyond = np.where(fired, network.threshold - membrane, membrane - network.threshold)
         right = np.where(fired, beyond <= 0, beyond < 0)  # neither of what is no number
         doubtful = np.flatnonzero(~right.all(axis=1))

@@ -24,9 +24,8 @@ class ExportedPopulation:
     size : int
     coding : {"spikes", "current", "random"}
     first_step : int
-        Where a simulator delays each synapse: the step in which they begin.
-    bias : ndarray of float64, shape (size,)
-        Added to the membrane potential in every step.
+        Step in which they begin where a simulator delays each synapse.
+    bias : (size,) float64 array, added to the membrane potential in every step
     """
 
     name: str
@@ -43,7 +42,7 @@ class ExportedProjection:
     Attributes
     ----------
     source, target : str
-    weights : scipy.sparse.csr_matrix of float64, shape (targets, sources)
+    weights : (targets, sources) float64 scipy.sparse.csr_matrix
     delay_steps : int
         One or more, for simulators that delay.
     """
@@ -100,16 +99,12 @@ class ExportedNetwork:
         return 1.0 if source == self.input.name else self.amplitude
 
     def constant_current(self, population: ExportedPopulation, pixels: np.ndarray) -> np.ndarray:
-        """Return bias and current of a constant input.
+        """Return bias and current of a constant input: float64, shape (size, samples).
 
         Parameters
         ----------
         population : ExportedPopulation
-        pixels : ndarray of float64, shape (inputs, samples)
-
-        Returns
-        -------
-        ndarray of float64, shape (size, samples)
+        pixels : (inputs, samples) float64 array
         """
         current = np.repeat(population.bias[:, None], pixels.shape[1], axis=1)
         if self.input.coding == "current":
@@ -124,15 +119,14 @@ class ExportedNetwork:
 
 
 def read_exported(folder: Path) -> ExportedNetwork:
-    """Read an export of format `sonata`.
-
-    Raises
-    ------
-    UsageError
-        A population takes the maximum of its sources, which no sum of weights gives.
-    """
+    """Read an export of format `sonata`; refuse max pooling, which no sum of weights gives."""
     stated = json.loads((folder / "description.json").read_text())
-    _refuse_maxima(stated["projections"])
+    for projection in stated["projections"]:
+        if projection["weights"] == "maximum":
+            raise UsageError(
+                f"{projection['target']} takes the maximum of each window, which weights alone do not say; "
+                "cross-check a network without max pooling (`snnb parse --max-pool average` replaces it)"
+            )
     sizes = {population["name"]: population["size"] for population in stated["populations"]}
     firsts = {population["name"]: population["first_id"] for population in stated["populations"]}
     with h5py.File(str(folder / "nodes.h5"), "r") as file:
@@ -153,15 +147,6 @@ def read_exported(folder: Path) -> ExportedNetwork:
         neuron["reset"] == "zero",
         float(neuron["initial_potential"]),
     )
-
-
-def _refuse_maxima(projections: Sequence[Mapping[str, object]]) -> None:
-    for projection in projections:
-        if projection["weights"] == "maximum":
-            raise UsageError(
-                f"{projection['target']} takes the maximum of each window, which weights alone do not say; "
-                "cross-check a network without max pooling (`snnb parse --max-pool average` replaces it)"
-            )
 
 
 def _projections(

@@ -10,7 +10,7 @@ import io
 import tempfile
 from itertools import chain
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import yaml
@@ -19,21 +19,15 @@ from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork
 from snnb.crosscheck.spike_rows import Simulate
 
-# Every unit with what it costs, which is not asked for here but must be stated.
-UNITS: Dict[str, Sequence[str]] = {
-    "axon_in": ("energy_message_in", "latency_message_in"),
-    "synapse": ("energy_process_spike", "latency_process_spike"),
-    "dendrite": ("energy_update", "latency_update"),
-    "soma": (
-        "energy_access_neuron",
-        "latency_access_neuron",
-        "energy_update_neuron",
-        "latency_update_neuron",
-        "energy_spike_out",
-        "latency_spike_out",
-    ),
-    "axon_out": ("energy_message_out", "latency_message_out"),
+# Every unit with what has an energy and a latency, which must be stated and are 0 here.
+UNITS = {
+    "axon_in": ["message_in"],
+    "synapse": ["process_spike"],
+    "dendrite": ["update"],
+    "soma": ["access_neuron", "update_neuron", "spike_out"],
+    "axon_out": ["message_out"],
 }
+COSTS = ("energy", "latency")
 MODELS = {"synapse": "current_based", "dendrite": "accumulator", "soma": "truenorth"}
 CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.1 writes over its end without a check
 RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mode": "none"}
@@ -41,13 +35,7 @@ RESETS = {False: "soft", True: "hard"}
 
 
 def build(network: ExportedNetwork) -> Simulate:
-    """Return what simulates a network.
-
-    Raises
-    ------
-    UsageError
-        SANA-FE is not installed, or the input spikes.
-    """
+    """Return what simulates a network whose input is constant."""
     try:
         import sanafe
     except ImportError as error:
@@ -105,18 +93,15 @@ def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:
 
 
 def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
+    depth = 1 + max(population.first_step for population in network.populations)
+    neurons = depth * sum(population.size for population in network.simulated)  # relays included, or more
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one_tile.yaml"
-        path.write_text(yaml.safe_dump({"architecture": one_tile(_neurons(network))}))
+        path.write_text(yaml.safe_dump({"architecture": one_tile(neurons)}))
         architecture = sanafe.load_arch(str(path))
     cores = architecture.tiles[0].cores
     built = sanafe.Network()
-    soma = {
-        "threshold": network.threshold,
-        "reset_mode": RESETS[network.resets_to_zero],
-        "reset": 0.0,
-        "reverse_reset_mode": "none",
-    }
+    soma = {**RELAY, "threshold": network.threshold, "reset_mode": RESETS[network.resets_to_zero]}
     units = {f"default_{unit}_hw_name": unit for unit in ("synapse", "dendrite")}
     cells: Dict[str, Any] = {}
     for population in network.simulated:
@@ -152,25 +137,15 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
     return chip
 
 
-def _neurons(network: ExportedNetwork) -> int:
-    """Count the neurons, relays among them, or more."""
-    depth = 1 + max(population.first_step for population in network.populations)
-    return depth * sum(population.size for population in network.simulated)
-
-
 def one_tile(neurons: int) -> Dict[str, object]:
     """Return SANA-FE's description of a chip with cores for so many neurons, whose every cost is 0."""
-    units = {
-        unit: [{"name": unit, "attributes": {**dict.fromkeys(costs, 0.0), **_model(unit)}}]
-        for unit, costs in UNITS.items()
-    }
-    hops = [f"{cost}_{way}_hop" for cost in ("energy", "latency") for way in ("north", "east", "south", "west")]
+    units = {}
+    for unit, events in UNITS.items():
+        costs = {f"{cost}_{event}": 0.0 for cost in COSTS for event in events}
+        units[unit] = [{"name": unit, "attributes": {**costs, **({"model": MODELS[unit]} if unit in MODELS else {})}}]
+    hops = [f"{cost}_{way}_hop" for cost in COSTS for way in ("north", "east", "south", "west")]
     attributes = {"buffer_position": "soma", "buffer_inside_unit": False, "max_neurons_supported": CORE}
     core = {"name": f"core[0..{neurons // CORE + 1}]", "attributes": attributes, **units}
     tile = {"name": "tile", "attributes": dict.fromkeys(hops, 0.0), "core": [core]}
     mesh = {"link_buffer_size": 1, "topology": "mesh", "width": 1, "height": 1}
     return {"name": "one_tile", "attributes": mesh, "tile": [tile]}
-
-
-def _model(unit: str) -> Dict[str, str]:
-    return {"model": MODELS[unit]} if unit in MODELS else {}

@@ -32,24 +32,20 @@ class Compared:
     spikes: int
 
 
-def compare(
-    found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], pairs: Mapping[str, int]
-) -> List[Compared]:
+def compare(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], samples: int) -> List[Compared]:
     """Compare spike counts, population by population in the order of `found`.
 
     Parameters
     ----------
-    found, expected : mapping of str to ndarray of int64
-        By population, shape (samples, neurons), or (neurons,) where they are summed over samples.
-    pairs : mapping of str to int
-        Pairs of sample and neuron.
+    found, expected : mapping of str to (samples, neurons) int64 array, or (neurons,) if summed over samples
+    samples : int
     """
     compared = []
     for name, counts in found.items():
         difference = np.abs(counts - expected[name])
         differing = int(difference.sum() if difference.ndim == 1 else np.count_nonzero(difference))
         largest, spikes = int(difference.max(initial=0)), int(expected[name].sum())
-        compared.append(Compared(name, pairs[name], differing, largest, spikes))
+        compared.append(Compared(name, samples * counts.shape[-1], differing, largest, spikes))
     return compared
 
 

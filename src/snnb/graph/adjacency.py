@@ -9,12 +9,12 @@ from snnb.graph.projection import GraphProjection
 
 
 def out_degrees(projections: Sequence[GraphProjection], population: GraphPopulation) -> np.ndarray:
-    """Return the synapses of each neuron (int64) of the source population of the projections."""
+    """Return the number of synapses (int64) of each neuron of the source population of the projections."""
     return sum((p.out_degrees for p in projections), np.zeros(population.size, np.int64))
 
 
 def in_degrees(projections: Sequence[GraphProjection], population: GraphPopulation) -> np.ndarray:
-    """Return the synapses onto each neuron (int64) of the target population of the projections."""
+    """Return the number of synapses (int64) onto each neuron of the target population of the projections."""
     return sum((p.in_degrees for p in projections), np.zeros(population.size, np.int64))
 
 
@@ -23,17 +23,15 @@ def targets(projections: Sequence[GraphProjection], start: int, stop: int) -> Tu
 
     Parameters
     ----------
-    projections : sequence of GraphProjection
-        From the same source population.
+    projections : sequence of GraphProjection, from the same source population
     start, stop : int
         Range of indices in that population.
 
     Returns
     -------
-    indptr : ndarray of int64, shape (stop - start + 1,)
-    target : ndarray of int32 or int64, shape (edges,)
-        Node ids, ascending for each neuron.
-    weight : ndarray of float32, shape (edges,)
+    indptr : (stop - start + 1,) int64 array
+    target : (edges,) int32 or int64 array of node ids, ascending for each neuron
+    weight : (edges,) float32 array
     """
     indptr = _indptr([projection.out_degrees[start:stop] for projection in projections], stop - start)
     batches = [projection.edges_of(start, stop) for projection in projections]
@@ -47,20 +45,13 @@ def targets(projections: Sequence[GraphProjection], start: int, stop: int) -> Tu
 
 
 def sources(projections: Sequence[GraphProjection], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Return the sources of some neurons in CSR form.
+    """Return the sources of some neurons in CSR form, as `targets` does, without weights.
 
     Parameters
     ----------
-    projections : sequence of GraphProjection
-        To the same target population.
+    projections : sequence of GraphProjection, to the same target population
     start, stop : int
         Range of indices in that population.
-
-    Returns
-    -------
-    indptr : ndarray of int64, shape (stop - start + 1,)
-    source : ndarray of int32 or int64, shape (edges,)
-        Node ids.
     """
     indptr = _indptr([projection.in_degrees[start:stop] for projection in projections], stop - start)
     parts = [projection.sources_of_range(start, stop) for projection in projections]
@@ -82,13 +73,9 @@ def with_heads(indptr: np.ndarray, values: np.ndarray, heads: np.ndarray) -> Tup
 
     Parameters
     ----------
-    indptr : ndarray of int64, shape (rows + 1,)
-    values : ndarray of int, shape (values,)
-    heads : ndarray of int64, shape (rows, heads)
-
-    Returns
-    -------
-    indptr, values : ndarray
+    indptr : (rows + 1,) int64 array
+    values : (values,) int array
+    heads : (rows, heads) int64 array
     """
     degree = np.diff(indptr)
     rows, count = np.flatnonzero(degree), heads.shape[1]

@@ -1,27 +1,24 @@
 """Build MODEL_graph.h5 from a parsed model and the spike counts of a simulation."""
 
-import shutil
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
 
-from snnb.core.errors import ResourceError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.graph import store
 from snnb.graph.classes import SampleClass
 from snnb.graph.counts import Counts, read_counts
-from snnb.graph.populations import POOL_WEIGHTS
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path
 from snnb.io.files import sha256_of
 from snnb.io.hdf5 import write_array
-from snnb.network.network import Network, Population
+from snnb.network.network import Network, Population, Projection
 from snnb.network.read_network import open_network
 from snnb.network.reindexing import PADDING
-
-NODE_BYTES = 16  # at most: a count of 8 bytes, an id of 4 or 8
 
 
 def build_graph(
@@ -34,7 +31,7 @@ def build_graph(
     pool_weight: str = "one",
     progress: Progress = silent,
 ) -> SynapseGraph:
-    """Write the graph of a parsed model's synapses.
+    """Write the graph of a parsed model's synapses, and open it.
 
     Parameters
     ----------
@@ -53,44 +50,18 @@ def build_graph(
         Weight of average-pooling synapses: 1, or 1 / (taps in the window).
     progress : Progress
         Called for every population written.
-
-    Returns
-    -------
-    SynapseGraph
-        The graph, opened.
-
-    Raises
-    ------
-    UsageError
-        If `pool_weight` is neither.
-    InputError
-        A layer has no rule, the files do not fit together, or values are invalid.
-    ResourceError
-        The disk is too small for the file.
     """
-    if pool_weight not in POOL_WEIGHTS:
-        raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
     with open_network(parsed) as network:
         shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
         recorded = None if counts is None else read_counts(counts, shapes, coding or {}, of_class)
-        nodes = network.input.size + network.neurons
-        _refuse_full_disk(target, parsed.stat().st_size + NODE_BYTES * nodes)
         sums = any(len(population.projections) > 1 for population in network.populations)
         version = store.VERSION_WITH_SUMS if sums else store.VERSION
         with atomic_path(target, force=True) as temporary:
-            with store.create(temporary) as file:
+            with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
                 _write_head(file, version, parsed, counts, recorded, pool_weight)
                 _write_populations(file, network, recorded, pool_weight, progress)
             store.seal(temporary, version)
     return SynapseGraph.open(target)
-
-
-def _refuse_full_disk(target: Path, need: int) -> None:
-    free = shutil.disk_usage(str(target.parent)).free
-    if need > free:
-        raise ResourceError(
-            f"{target} will take up to {need / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free; make room on it"
-        )
 
 
 def _write_head(
@@ -109,10 +80,8 @@ def _write_head(
     if counts is not None and recorded is not None:
         file.attrs["counts_sha256"] = sha256_of(counts)
         file.attrs["rate_unit"] = "spikes per time step"
-        file.attrs["num_samples"] = recorded.recording.num_samples
-        file.attrs["num_timesteps"] = recorded.recording.num_timesteps
-        file.attrs["warm_up"] = recorded.recording.warm_up
-        file.attrs["dt_ms"] = recorded.recording.dt_ms
+        for name, value in asdict(recorded.recording).items():
+            file.attrs[name] = value
         if recorded.of_class is not None:
             file.attrs["class_number"] = recorded.of_class.number
             file.attrs["class_name"] = recorded.of_class.shown
@@ -158,24 +127,32 @@ def _write_connections(
         sources = _sources(read, firsts)
         if len(ids) > 1:
             group.attrs["sources"] = np.array(sources, np.int64)
-        store.write_geometry(group, projection.layer, projection.geometry, pool_weight)
-        first = _consecutive(read)
-        if first is None:
-            store.write_packed(group, "ids", read.astype(store.index_dtype(int(firsts[-1]))))
-            group.attrs["parallel"] = bool((np.bincount(read[read != PADDING]) > 1).any())
-        else:
-            group.attrs["first_id"] = first
+        _write_geometry(group, projection, pool_weight)
+        flat = read.ravel()
+        if flat[0] != PADDING and (np.diff(flat) == 1).all():
+            group.attrs["first_id"] = int(flat[0])
             group.attrs["parallel"] = False
+        else:
+            packed = {"track_times": False, "chunks": True, "compression": "gzip", "shuffle": True}
+            group.create_dataset("ids", data=read.astype(store.index_dtype(int(firsts[-1]))), **packed)
+            group.attrs["parallel"] = bool((np.bincount(read[read != PADDING]) > 1).any())
         if projection.kernel is not None:
             write_array(group, "kernel", projection.weights())
         found.update(sources)
     return sorted(found)
 
 
-def _consecutive(ids: np.ndarray) -> Optional[int]:
-    """Return the first id if `ids` counts up from it without a gap, else None."""
-    flat = ids.ravel()
-    return int(flat[0]) if (flat[0] != PADDING and (np.diff(flat) == 1).all()) else None
+def _write_geometry(group: h5py.Group, projection: Projection, pool_weight: str) -> None:
+    layer, geometry = projection.layer, projection.geometry
+    group.attrs["rule"] = layer.kind
+    group.attrs["geometry"] = json.dumps(layer.described(), sort_keys=True)
+    group.attrs["pairing"] = geometry.pairing
+    group.attrs["weighting"] = store.weighting(layer, pool_weight)
+    for name in ("input_volume", "output_volume"):
+        group.attrs[name] = np.array(getattr(geometry, name), np.int64)
+    group.attrs["taps"] = np.array(geometry.kernel_shape[:2], np.int64)
+    for name, axis in (("rows", geometry.rows), ("columns", geometry.columns)):
+        write_array(group, name, np.stack([axis.input, axis.output, axis.tap], axis=1).astype("<i4"))
 
 
 def _sources(ids: np.ndarray, firsts: np.ndarray) -> List[int]:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import List, Sequence
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import UsageError
 from snnb.io.npy import load_archive
 from snnb.io.text import LONGEST_NAME, printable
 
@@ -20,7 +20,7 @@ class SampleClass:
     Attributes
     ----------
     number : int
-        From 0: its row in the counts.
+        Row in the counts, from 0.
     name : str
     samples : int
         Number of simulated samples of this class.
@@ -37,47 +37,25 @@ class SampleClass:
 
 
 def read_classes(path: Path, remedy: str) -> List[SampleClass]:
-    """Read the classes.
-
-    Parameters
-    ----------
-    path : Path
-    remedy : str
-        End of error messages.
-
-    Raises
-    ------
-    InputError
-        The file has no counts by class, or is damaged.
-    """
+    """Read the classes; `remedy` is the end of an error message."""
     found = load_archive(path, remedy, names=[NAMES, SAMPLES], must=[NAMES, SAMPLES])
-    names, samples = found[NAMES], found[SAMPLES]
-    if names.ndim != 1 or names.dtype.kind != "U" or samples.shape != names.shape or samples.dtype.kind != "i":
-        raise InputError(f"{path} does not say which classes it has; {remedy}")
-    return [
-        SampleClass(number, name, count) for number, (name, count) in enumerate(zip(names.tolist(), samples.tolist()))
-    ]
+    pairs = zip(found[NAMES].tolist(), found[SAMPLES].tolist())
+    return [SampleClass(number, name, count) for number, (name, count) in enumerate(pairs)]
 
 
 def choose_class(classes: Sequence[SampleClass], wanted: str) -> SampleClass:
-    """Return a class by name, or by number.
+    """Return a class of which samples were simulated, by name, or by number.
 
     Parameters
     ----------
     classes : sequence of SampleClass
     wanted : str
-
-    Raises
-    ------
-    UsageError
-        There is no such class, or no sample of it was simulated.
     """
     found = next((one for one in classes if wanted in (one.name, one.shown)), None)
     if found is None and wanted.isdecimal() and int(wanted) < len(classes):
         found = classes[int(wanted)]
     if found is None:
-        near = [one.shown for one in classes if wanted and wanted.casefold() in one.shown.casefold()]
-        near = near[:1] or get_close_matches(wanted, [one.shown for one in classes], n=1)
+        near = get_close_matches(wanted, [one.shown for one in classes], n=1)
         some = ", ".join(one.shown for one in classes[:MOST_LISTED]) + (", …" if len(classes) > MOST_LISTED else "")
         raise UsageError(
             f"--class {wanted}: there is no such class; "

@@ -1,5 +1,6 @@
 """The synapses that one layer makes between two populations, computed from its kernel and geometry."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Optional, Tuple
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from snnb.graph.edges import EdgeBatch, Stream, edge_buffer
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.positions import InputVolume, Positions
+from snnb.graph.positions import Positions
 from snnb.graph.store import map_array
 from snnb.network.geometry import Geometry
 from snnb.network.layers import Layer
@@ -17,6 +18,7 @@ from snnb.network.reindexing import PADDING
 Neighbours = Tuple[np.ndarray, np.ndarray]  # ids and weights
 
 
+@dataclass(frozen=True, eq=False)
 class Connection:
     """All synapses from neurons of `source` onto `target` by one layer.
 
@@ -32,30 +34,21 @@ class Connection:
         The weight is kernel[i, j, k, f] (diagonal: kernel[i, j, k, f mod m]); or 1; or 1 / (taps in the window).
     positions : Positions
         Positions of the sources in the layer's input.
+    stored_kernel : h5py.Dataset or None
     """
 
-    def __init__(
-        self,
-        source: GraphPopulation,
-        target: GraphPopulation,
-        layer: Layer,
-        geometry: Geometry,
-        weighting: str,
-        volume: InputVolume,
-        kernel: Optional[h5py.Dataset],
-    ) -> None:
-        self.source = source
-        self.target = target
-        self.layer = layer
-        self.geometry = geometry
-        self.weighting = weighting
-        self.positions = Positions(volume, source)
-        self._kernel = kernel
+    source: GraphPopulation
+    target: GraphPopulation
+    layer: Layer
+    geometry: Geometry
+    weighting: str
+    positions: Positions
+    stored_kernel: Optional[h5py.Dataset]
 
     @cached_property
     def kernel(self) -> Optional[np.ndarray]:
         """Weights, float32, shape (row taps, column taps, channels, filters a channel meets); None for poolings."""
-        return None if self._kernel is None else map_array(self._kernel)
+        return None if self.stored_kernel is None else map_array(self.stored_kernel)
 
     @cached_property
     def scale(self) -> np.ndarray:
@@ -82,13 +75,7 @@ class Connection:
         return self.geometry.fan_out().ravel()
 
     def edges_of(self, start: int, stop: int) -> EdgeBatch:
-        """Return the edges of some sources for a rate of 1, ordered by source, position, target.
-
-        Parameters
-        ----------
-        start, stop : int
-            Range of indices in the source population.
-        """
+        """Return the edges of the sources `start` to `stop - 1` for a rate of 1, by source, position, target."""
         from snnb.graph.edge_loops import fill
 
         index, position = self.positions.of_sources(start, stop)
@@ -118,14 +105,12 @@ class Connection:
         return sources[real], weights[real]
 
     def sources_of_range(self, start: int, stop: int, found: np.ndarray, *, by_position: bool = False) -> None:
-        """Write the ids of the sources of some targets, target after target.
+        """Write the ids of the sources of the targets `start` to `stop - 1`, target after target.
 
         Parameters
         ----------
         start, stop : int
-            Range of indices in the target population.
-        found : ndarray of int32 or int64, shape (connections,)
-            Receives the ids.
+        found : (connections,) int32 or int64 array that receives the ids
         by_position : bool
             Whether `start` and `stop` count output positions, whose targets share all sources; for dense pairing.
         """

@@ -11,37 +11,28 @@ from snnb.graph.edges import EdgeBatch, Stream
 
 
 def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: EdgeBatch) -> Tuple[int, int]:
-    """Write all edges of the sources from `start` on, of as many sources as fit into the batch.
+    """Write all edges of the sources from index `start` on, of as many sources as fit into the batch.
 
     Parameters
     ----------
     stream : Stream
-    rate : ndarray of float32, shape (sources,)
+    rate : (sources,) float32 array
     pairing : {"dense", "diagonal"}
     start : int
-        Index of the first source.
-    batch : EdgeBatch
-        Receives the edges.
+    batch : EdgeBatch that receives the edges
 
     Returns
     -------
     filled, start : int
         Number of edges written, and index of the next source.
     """
-    return (fill_dense if pairing == "dense" else fill_diagonal)(stream, rate, start, *batch)
+    return (_fill_dense if pairing == "dense" else _fill_diagonal)(stream, rate, start, batch)
 
 
 @compiled
-def fill_dense(
-    stream: Stream,
-    rate: np.ndarray,
-    start: int,
-    source: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
-    edge: np.ndarray,
-) -> Tuple[int, int]:
+def _fill_dense(stream: Stream, rate: np.ndarray, start: int, batch: EdgeBatch) -> Tuple[int, int]:
     """Write the edges of a dense pairing: all filters of each output position in turn."""
+    source, target, weight, edge = batch
     filled, filters, channels = 0, stream.filters, stream.channels
     kernel = stream.kernel.reshape(-1)
     while start < stream.position.size:
@@ -115,48 +106,9 @@ def _run(position: np.ndarray, start: int, most: int) -> int:
 
 
 @compiled
-def _write_channels(
-    source: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
-    edge: np.ndarray,
-    at: int,
-    end: int,
-    degree: int,
-    node: int,
-    first: int,
-    step: int,
-    values: np.ndarray,
-    elements: np.ndarray,
-) -> None:
-    """Write the edges of `_write_edges` at every `degree`-th index."""
-    if degree == 1:  # slices without a step are vectorised
-        _write_edges(source[at:end], target[at:end], weight[at:end], edge[at:end], node, first, 1, values, elements)
-    else:
-        _write_edges(
-            source[at:end:degree],
-            target[at:end:degree],
-            weight[at:end:degree],
-            edge[at:end:degree],
-            node,
-            first,
-            step,
-            values,
-            elements,
-        )
-
-
-@compiled
-def fill_diagonal(
-    stream: Stream,
-    rate: np.ndarray,
-    start: int,
-    source: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
-    edge: np.ndarray,
-) -> Tuple[int, int]:
+def _fill_diagonal(stream: Stream, rate: np.ndarray, start: int, batch: EdgeBatch) -> Tuple[int, int]:
     """Write the edges of a diagonal pairing: all channels of a position together; their edges interleave."""
+    source, target, weight, edge = batch
     filled, multiplier, channels = 0, stream.multiplier, stream.channels
     kernel, scale = stream.kernel.reshape(-1), stream.scale.reshape(-1)
     while start < stream.position.size:
@@ -189,9 +141,13 @@ def fill_diagonal(
                         elements = scale[output : output + 1]
                     else:
                         elements = kernel[(tap * channels + channel) * multiplier + f :][::multiplier]
-                    _write_channels(
-                        source, target, weight, edge, at, end, degree, node, first + f, multiplier, values, elements
-                    )
+                    if degree == 1:  # slices without a step are vectorised
+                        part = source[at:end], target[at:end], weight[at:end], edge[at:end]
+                        _write_edges(*part, node, first, 1, values, elements)
+                    else:
+                        each = slice(at, end, degree)
+                        strided = source[each], target[each], weight[each], edge[each]
+                        _write_edges(*strided, node, first + f, multiplier, values, elements)
         filled = end
         start += length
     return filled, start

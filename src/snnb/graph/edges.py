@@ -10,10 +10,8 @@ class EdgeBatch(NamedTuple):
 
     Attributes
     ----------
-    source, target : ndarray of int32 or int64, shape (edges,)
-        Node ids.
-    weight, edge : ndarray of float32, shape (edges,)
-        Weight of the synapse, and float32(rate of the source) × weight.
+    source, target : (edges,) int32 or int64 array of node ids
+    weight, edge : (edges,) float32 array; weight of the synapse, and float32(rate of the source) × weight
     """
 
     source: np.ndarray
@@ -39,13 +37,13 @@ class Stream(NamedTuple):
     first_source, first_target : int
     width, channels, columns, filters, multiplier, column_taps : int
         Lengths of the last two axes of input and output volume, filters that a channel meets, kernel columns.
-    position : ndarray of int64, shape (sources,)
+    position : (sources,) int64 array
         Flat position of each source in the layer's input, -1 for none.
-    row_start, row_output, row_tap, column_start, column_output, column_tap : ndarray of int64
+    row_start, row_output, row_tap, column_start, column_output, column_tap : int64 array
         The triples of both axes in the order of the input (`Axis`).
-    kernel : ndarray of float32, shape (row taps, column taps, channels, multiplier), or empty
-    scale : ndarray of float32, shape (rows, columns) of the output, or empty
-        The weight of every edge into an output position where there is no kernel.
+    kernel : (row taps, column taps, channels, multiplier) float32 array, or empty
+    scale : (rows, columns) float32 array, or empty
+        Without a kernel, the weight of every edge into an output position.
     """
 
     first_source: int
@@ -75,13 +73,9 @@ def ranges(degrees: np.ndarray, max_edges: int, max_neurons: int = MAX_NEURONS) 
 
     Parameters
     ----------
-    degrees : ndarray of int64, shape (neurons,)
+    degrees : (neurons,) int64 array
     max_edges, max_neurons : int
         Largest numbers of edges and neurons in a range.
-
-    Yields
-    ------
-    start, stop : int
     """
     ends = np.concatenate([[0], np.cumsum(degrees)])
     start = 0

@@ -10,7 +10,6 @@ import numpy as np
 
 from snnb.graph.store import typed_dataset
 
-CODINGS = ("spikes", "current", "random")
 POOL_WEIGHTS = ("one", "mean")
 
 
@@ -25,7 +24,7 @@ class Recording:
     warm_up : int
         Time steps before them, in which no spikes were counted.
     dt_ms : float
-        Time step in milliseconds.
+        Time step.
     """
 
     num_samples: int
@@ -48,10 +47,8 @@ class GraphPopulation:
 
     Attributes
     ----------
-    name : str
-        The parsed layer's name.
-    layer : str
-        Its Keras class.
+    name, layer : str
+        The parsed layer's name and Keras class.
     shape : tuple of int
     first, size : int
         Id of the first neuron, and number of neurons.
@@ -147,14 +144,8 @@ class Nodes:
     def __getitem__(self, node: int) -> Node:
         population = self.population(node)
         index = tuple(int(i) for i in np.unravel_index(node - population.first, population.shape))
-        rate, count = population.rate, population.spike_count
-        return Node(
-            population.name,
-            index,
-            None if rate is None else float(rate[index]),
-            None if count is None else count[index].item(),
-            float(population.bias[index]),
-        )
+        rate, count = (None if v is None else v[index].item() for v in (population.rate, population.spike_count))
+        return Node(population.name, index, rate, count, float(population.bias[index]))
 
     def population(self, node: int) -> GraphPopulation:
         """Return the population that a node belongs to; KeyError if there is no such node."""

@@ -62,7 +62,6 @@ class GraphProjection:
 
     @cached_property
     def _counted(self) -> Degrees:
-        """Degrees of merged synapses."""
         readings = [Reading(connection.positions.ids, connection.geometry) for connection in self.connections]
         return count_synapses(readings, self.source.first, self.source.size)
 
@@ -75,28 +74,24 @@ class GraphProjection:
             Largest number of edges in a batch. Each batch overwrites the one before.
         rate_scale : float
             Factor from rates per time step to the unit of `edge`.
-
-        Yields
-        ------
-        EdgeBatch
         """
         rate = self.source.edge_rate(rate_scale)
-        for batch, filled in self._merged_batches(rate, max_edges) if self.merged else self._filled(rate, max_edges):
+        for batch, filled in self._merged(rate, max_edges) if self.merged else self._unmerged(rate, max_edges):
             for begin in range(0, filled, max_edges):
                 yield batch.part(begin, min(begin + max_edges, filled))
 
-    def _filled(self, rate: np.ndarray, max_edges: int) -> Iterator[Tuple[EdgeBatch, int]]:
+    def _unmerged(self, rate: np.ndarray, max_edges: int) -> Iterator[Tuple[EdgeBatch, int]]:
         """Yield a reused buffer and the number of edges in it, all edges of a source together."""
         from snnb.graph.edge_loops import fill
 
         (connection,) = self.connections
-        batch = self.buffer(max(max_edges, int(self.out_degrees.max())))
+        batch = edge_buffer(max(max_edges, int(self.out_degrees.max())), index_dtype(self._nodes))
         stream, start = connection.stream(connection.positions.where), 0
         while start < self.source.size:
             filled, start = fill(stream, rate, connection.geometry.pairing, start, batch)
             yield batch, filled
 
-    def _merged_batches(self, rate: np.ndarray, max_edges: int) -> Iterator[Tuple[EdgeBatch, int]]:
+    def _merged(self, rate: np.ndarray, max_edges: int) -> Iterator[Tuple[EdgeBatch, int]]:
         for start, stop in ranges(self.out_degrees, max_edges):
             batch = self._merged_edges(start, stop, rate)
             yield batch, batch.source.size
@@ -121,41 +116,21 @@ class GraphProjection:
             return key[distinct], np.ones(np.count_nonzero(distinct), np.float32)
         return key[distinct], np.bincount(np.cumsum(distinct) - 1, weight[order]).astype(np.float32)
 
-    def buffer(self, edges: int) -> EdgeBatch:
-        """Return uninitialised arrays for a number of edges."""
-        return edge_buffer(edges, index_dtype(self._nodes))
-
     def edges_of(self, start: int, stop: int) -> EdgeBatch:
-        """Return the edges of some sources in new arrays.
-
-        Parameters
-        ----------
-        start, stop : int
-            Range of indices in the source population.
-        """
+        """Return the edges of the sources `start` to `stop - 1`, by index in their population, in new arrays."""
         from snnb.graph.edge_loops import fill
 
         rate = self.source.edge_rate(1.0)
         if self.merged:
             return self._merged_edges(start, stop, rate)
         (connection,) = self.connections
-        batch = self.buffer(int(self.out_degrees[start:stop].sum()))
+        batch = edge_buffer(int(self.out_degrees[start:stop].sum()), index_dtype(self._nodes))
         stream = connection.stream(connection.positions.where[:stop])
         fill(stream, rate, connection.geometry.pairing, start, batch)
         return batch
 
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
-        """Return the ids of the sources of some targets, target after target; `in_degrees` has their numbers.
-
-        Parameters
-        ----------
-        start, stop : int
-            Range of indices in the target population.
-
-        Returns
-        -------
-        ndarray of int32 or int64, shape (edges,)
-        """
+        """Return the source ids of the targets `start` to `stop - 1`, target after target: int32 or int64, flat."""
         nodes = self.source.first + self.source.size
         found = []
         for connection in self.connections:

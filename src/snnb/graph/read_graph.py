@@ -1,14 +1,15 @@
 """Read populations and connections from MODEL_graph.h5."""
 
 import json
-from typing import Dict, List, Optional, Sequence, Tuple
+from itertools import count, takewhile
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation, Recording
-from snnb.graph.positions import InputVolume
+from snnb.graph.positions import Positions
 from snnb.graph.store import connection_name, typed_dataset, weighting
 from snnb.network.geometry import Geometry
 from snnb.network.layers import KINDS, Layer, configured
@@ -41,33 +42,25 @@ def read_connections(
     file : h5py.File
     populations : sequence of GraphPopulation
     pool_weight : {"one", "mean"}
-        Weight of average-pooling synapses.
     """
     links = [(source, target) for source, target in typed_dataset(file, "projections", "<i8", (None, 2))[()].tolist()]
     between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
     for number, target in enumerate(populations[1:], 1):
         for group in _groups(file, number):
             layer, geometry = _read_geometry(group, target.name)
-            numbers = group.attrs.get("sources", [source for source, of in links if of == number])
-            volume = _read_volume(group, geometry.input_volume)
-            kernel = None
-            if layer.KERNEL is not None:
-                kernel = typed_dataset(group, "kernel", "<f4", geometry.kernel_shape)
-            for source in map(int, numbers):
-                between[source, number].append(
-                    Connection(
-                        populations[source], target, layer, geometry, weighting(layer, pool_weight), volume, kernel
-                    )
-                )
+            weights = weighting(layer, pool_weight)
+            kernel = None if layer.KERNEL is None else typed_dataset(group, "kernel", "<f4", geometry.kernel_shape)
+            for k in map(int, group.attrs.get("sources", [source for source, of in links if of == number])):
+                positions = _read_positions(group, populations[k], geometry.input_volume)
+                connection = Connection(populations[k], target, layer, geometry, weights, positions, kernel)
+                between[k, number].append(connection)
     return list(between.values())
 
 
-def _groups(file: h5py.File, population: int) -> List[h5py.Group]:
-    """Return the groups of a population's connections."""
-    groups = [file[connection_name(population, 0)]]
-    while connection_name(population, len(groups)) in file:
-        groups.append(file[connection_name(population, len(groups))])
-    return groups
+def _groups(file: h5py.File, population: int) -> Iterator[h5py.Group]:
+    """Yield the groups of a population's connections."""
+    names = (connection_name(population, number) for number in count())
+    return (file[name] for name in takewhile(file.__contains__, names))
 
 
 def _read_geometry(group: h5py.Group, name: str) -> Tuple[Layer, Geometry]:
@@ -79,9 +72,9 @@ def _read_geometry(group: h5py.Group, name: str) -> Tuple[Layer, Geometry]:
     return layer, layer.geometry(volume[1:] if rule in ("Dense", "Conv1D") else volume)
 
 
-def _read_volume(group: h5py.Group, shape: Tuple[int, int, int]) -> InputVolume:
+def _read_positions(group: h5py.Group, source: GraphPopulation, shape: Tuple[int, int, int]) -> Positions:
     parallel = bool(group.attrs["parallel"])
     if "first_id" in group.attrs:
-        return InputVolume(shape, parallel, int(group.attrs["first_id"]), None)
+        return Positions(source, shape, parallel, int(group.attrs["first_id"]), None)
     kind = "<i4" if group["ids"].dtype.itemsize == 4 else "<i8"
-    return InputVolume(shape, parallel, None, typed_dataset(group, "ids", kind, shape))
+    return Positions(source, shape, parallel, None, typed_dataset(group, "ids", kind, shape))

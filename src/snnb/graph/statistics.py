@@ -1,7 +1,7 @@
 """Statistics of a projection's synapses, computed from kernel elements and summed rates instead of edge by edge."""
 
-from dataclasses import dataclass, field
-from typing import Iterator, Optional, Tuple
+from dataclasses import dataclass
+from typing import Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -32,10 +32,8 @@ class ProjectionSummary:
         Keras class of the target's layer; names of the populations.
     edges, zero_edges : int
         Synapses, and those among them whose weight or rate is 0.
-    out_degree, in_degree : Spread
-        Synapses of a source, and onto a target.
-    weight, edge : Spread
-        In thresholds, and thresholds per time step.
+    out_degree, in_degree, weight, edge : Spread
+        Synapses of a source, and onto a target; thresholds, and thresholds per time step.
     spikes_per_second : float or None
         Spikes that the synapses carry in a second of simulated time; 0 for a constant input, None without spike counts.
     """
@@ -52,25 +50,6 @@ class ProjectionSummary:
     spikes_per_second: Optional[float]
 
 
-@dataclass
-class _Moments:
-    """Count, sum, least and greatest of values that come in groups."""
-
-    sum: float = 0.0
-    least: float = field(default=np.inf)
-    greatest: float = field(default=-np.inf)
-
-    def add(self, total: float, least: float, greatest: float) -> None:
-        self.sum += total
-        self.least = min(self.least, least)
-        self.greatest = max(self.greatest, greatest)
-
-    def spread(self, count: int) -> Spread:
-        if not count:
-            return Spread(0.0, 0.0, 0.0, 0.0)
-        return Spread(float(self.least), float(self.sum / count), float(self.greatest), float(self.sum))
-
-
 def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) -> ProjectionSummary:
     """Summarize a projection.
 
@@ -80,12 +59,8 @@ def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) ->
     seconds_per_step : float or None
         None for a graph without spike counts.
     """
-    weight, edge, nonzero = _Moments(), _Moments(), 0
-    groups = _generated(projection) if projection.merged else _by_tap(projection.connections[0])
-    for of_weight, of_edge, count in groups:
-        weight.add(*of_weight)
-        edge.add(*of_edge)
-        nonzero += count
+    batches = (_group(batch.weight, batch.edge) for batch in projection.edge_batches())
+    groups = list(batches if projection.merged else _by_tap(projection.connections[0]))
     edges = projection.number_of_edges
     carried = None
     if seconds_per_step is not None:
@@ -95,20 +70,38 @@ def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) ->
         projection.source.name,
         projection.target.name,
         edges,
-        edges - nonzero,
-        _degrees(projection.out_degrees),
-        _degrees(projection.in_degrees),
-        weight.spread(edges),
-        edge.spread(edges),
+        edges - sum(nonzero for _, _, nonzero in groups),
+        _of_degrees(projection.out_degrees),
+        _of_degrees(projection.in_degrees),
+        _spread([weights for weights, _, _ in groups], edges),
+        _spread([products for _, products, _ in groups], edges),
         carried,
     )
 
 
-Group = Tuple[Tuple[float, float, float], Tuple[float, float, float], int]
+Values = Tuple[float, float, float]  # sum, minimum and maximum
+Group = Tuple[Values, Values, int]  # of weights and of edges, and the number of non-zero edges
+
+
+def _group(weights: np.ndarray, edges: np.ndarray) -> Group:
+    of_weights, of_edges = ((v.sum(dtype=np.float64), v.min(), v.max()) for v in (weights, edges))
+    return of_weights, of_edges, int(np.count_nonzero(edges))
+
+
+def _spread(groups: Sequence[Values], count: int) -> Spread:
+    if not count:
+        return Spread(0.0, 0.0, 0.0, 0.0)
+    sums, least, greatest = zip(*groups)
+    total = float(sum(sums))
+    return Spread(float(min(least)), total / count, float(max(greatest)), total)
+
+
+def _of_degrees(degrees: np.ndarray) -> Spread:
+    return _spread([(degrees.sum(), degrees.min(), degrees.max())], degrees.size)
 
 
 def _by_tap(connection: Connection) -> Iterator[Group]:
-    """Yield sum, least and greatest of weights and of edges, and the non-zero edges, for one kernel tap after another.
+    """Yield groups for one kernel tap after another.
 
     All edges of one kernel element share its weight, so that Σ edge = Σ over kernel elements of weight × summed rates.
     """
@@ -126,20 +119,11 @@ def _by_tap(connection: Connection) -> Iterator[Group]:
             if not row_input.size or not column_input.size or not real[here].any():
                 continue
             if connection.kernel is None:
-                yield _of_scale(rates[here], real[here], connection.scale[row_output[:, None], column_output[None, :]])
+                scale = connection.scale[row_output[:, None], column_output[None, :]]
+                weights = np.broadcast_to(scale[:, :, None], real[here].shape)[real[here]]
+                yield _group(weights, rates[here][real[here]] * weights)
             else:
                 yield from _of_kernel(rates[here], real[here], connection.kernel[i, j])
-
-
-def _of_scale(rates: np.ndarray, real: np.ndarray, scale: np.ndarray) -> Group:
-    """Take rates and mask (rows, columns, channels) of one tap, and its outputs' weights (rows, columns)."""
-    weights = np.broadcast_to(scale[:, :, None], rates.shape)[real]
-    edges = rates[real] * weights
-    return (
-        (weights.sum(dtype=np.float64), weights.min(), weights.max()),
-        (edges.sum(dtype=np.float64), edges.min(), edges.max()),
-        int(np.count_nonzero(rates[real])),
-    )
 
 
 def _of_kernel(rates: np.ndarray, real: np.ndarray, kernel: np.ndarray) -> Iterator[Group]:
@@ -162,16 +146,3 @@ def _of_kernel(rates: np.ndarray, real: np.ndarray, kernel: np.ndarray) -> Itera
             (sums[part] @ total, corners.min(), corners.max()),
             int(active[part] @ np.count_nonzero(weights, axis=1)),
         )
-
-
-def _generated(projection: GraphProjection) -> Iterator[Group]:
-    for batch in projection.edge_batches():
-        yield (
-            (batch.weight.sum(dtype=np.float64), batch.weight.min(), batch.weight.max()),
-            (batch.edge.sum(dtype=np.float64), batch.edge.min(), batch.edge.max()),
-            int(np.count_nonzero(batch.edge)),
-        )
-
-
-def _degrees(degrees: np.ndarray) -> Spread:
-    return Spread(float(degrees.min()), float(degrees.mean()), float(degrees.max()), float(degrees.sum()))

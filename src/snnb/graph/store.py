@@ -1,8 +1,8 @@
-"""Write and open MODEL_graph.h5, the compact form of a graph (format: docs/graph-format.md)."""
+"""Seal and open MODEL_graph.h5, the compact form of a graph (format: docs/graph-format.md)."""
 
 import hashlib
-import json
 import mmap
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, Optional, Tuple
 
@@ -10,8 +10,6 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.io.hdf5 import write_array
-from snnb.network.geometry import Geometry
 from snnb.network.layers import Layer
 
 REMEDY = "make it again with `snnb graph --force`"
@@ -26,11 +24,6 @@ def index_dtype(count: int) -> np.dtype:
     return np.dtype(np.int32 if count <= INT32_LIMIT else np.int64)
 
 
-def create(path: Path) -> h5py.File:
-    """Create the HDF5 file with an empty user block, which `seal` fills."""
-    return h5py.File(str(path), "w", userblock_size=USER_BLOCK)
-
-
 def seal(path: Path, version: int) -> None:
     """Write format, version and the SHA-256 of all bytes behind the user block into the user block."""
     with path.open("r+b") as file:
@@ -40,13 +33,7 @@ def seal(path: Path, version: int) -> None:
 
 
 def open_store(path: Path) -> h5py.File:
-    """Open a graph file after checking its format version and checksum.
-
-    Raises
-    ------
-    InputError
-        The file is missing, truncated, altered, of another version, or no graph file.
-    """
+    """Open a graph file after checking its format version and checksum."""
     if not path.exists():
         raise InputError(f"{path}: no such graph; make it with `snnb graph`")
     with path.open("rb") as file:
@@ -70,20 +57,12 @@ def typed_dataset(parent: h5py.Group, name: str, kind: str, shape: Tuple[Optiona
     ----------
     parent : h5py.Group
     name : str
-    kind : str
-        Type, such as `<f4`.
-    shape : tuple of int or None
-        None for any length.
-
-    Raises
-    ------
-    InputError
-        Type or shape differ.
+    kind : str, such as `<f4`
+    shape : tuple of int, or None for any length
     """
     found = parent[name]
-    lengths = zip(found.shape, shape)
-    fits = len(found.shape) == len(shape) and all(length in (there, None) for there, length in lengths)
-    if found.dtype != np.dtype(kind) or not fits:
+    lengths = zip_longest(found.shape, shape, fillvalue=0)
+    if found.dtype != np.dtype(kind) or any(expected not in (length, None) for length, expected in lengths):
         raise InputError(
             f"{parent.file.filename}: {found.name} is {found.dtype} of shape {found.shape}, not {kind} of {shape}; "
             f"{REMEDY}"
@@ -96,11 +75,6 @@ def connection_name(population: int, number: int) -> str:
     return f"connections/{population:04d}" + (f".{number}" if number else "")
 
 
-def write_packed(group: h5py.Group, name: str, values: np.ndarray) -> None:
-    """Write an array compressed with gzip."""
-    group.create_dataset(name, data=values, track_times=False, chunks=True, compression="gzip", shuffle=True)
-
-
 def map_array(dataset: h5py.Dataset) -> np.ndarray:
     """Map an uncompressed, contiguous dataset into memory.
 
@@ -109,29 +83,7 @@ def map_array(dataset: h5py.Dataset) -> np.ndarray:
     offset = dataset.id.get_offset()
     descriptor = dataset.file.id.get_vfd_handle()
     mapped = mmap.mmap(descriptor, offset + dataset.id.get_storage_size(), access=mmap.ACCESS_READ)
-    size = int(np.prod(dataset.shape, dtype=np.int64))
-    return np.frombuffer(mapped, dataset.dtype, size, offset).reshape(dataset.shape)
-
-
-def write_geometry(group: h5py.Group, layer: Layer, geometry: Geometry, pool_weight: str) -> None:
-    """Write the attributes and axes of a connection.
-
-    Parameters
-    ----------
-    group : h5py.Group
-    layer : Layer
-    geometry : Geometry
-    pool_weight : {"one", "mean"}
-    """
-    group.attrs["rule"] = layer.kind
-    group.attrs["geometry"] = json.dumps(layer.described(), sort_keys=True)
-    group.attrs["pairing"] = geometry.pairing
-    group.attrs["weighting"] = weighting(layer, pool_weight)
-    group.attrs["input_volume"] = np.array(geometry.input_volume, np.int64)
-    group.attrs["output_volume"] = np.array(geometry.output_volume, np.int64)
-    group.attrs["taps"] = np.array(geometry.kernel_shape[:2], np.int64)
-    for name, axis in (("rows", geometry.rows), ("columns", geometry.columns)):
-        write_array(group, name, np.stack([axis.input, axis.output, axis.tap], axis=1).astype("<i4"))
+    return np.frombuffer(mapped, dataset.dtype, dataset.size, offset).reshape(dataset.shape)
 
 
 def weighting(layer: Layer, pool_weight: str) -> str:

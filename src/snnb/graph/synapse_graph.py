@@ -1,7 +1,7 @@
 """The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 import h5py
 import numpy as np
@@ -56,13 +56,7 @@ class SynapseGraph:
 
     @classmethod
     def open(cls, path: Path) -> "SynapseGraph":
-        """Open a graph after checking the checksum of the file.
-
-        Raises
-        ------
-        InputError
-            The file is missing, truncated, altered, of another format version, or no graph.
-        """
+        """Open a graph after checking the checksum of the file."""
         path = Path(path)
         try:
             file = open_store(path)
@@ -119,7 +113,7 @@ class SynapseGraph:
         return sum(projection.number_of_edges for projection in self.projections)
 
     def describe(self, rate_unit: str = "step") -> Dict[str, object]:
-        """Return the metadata of an export: units, time step, samples, steps, warm-up, hashes of the inputs."""
+        """Return the metadata of an export: units, recording, hashes of the inputs."""
         described = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}
         if self.recording is not None:
             per = {"step": "time step", "hz": "second", "sample": "sample"}[rate_unit]
@@ -157,12 +151,7 @@ class SynapseGraph:
         return tuple(summarize(projection, seconds) for projection in self.projections)
 
     def to_scipy(self, values: str = "weight") -> "csr_matrix":
-        """Return the graph as a sparse matrix of shape (nodes, nodes) whose rows are the sources.
-
-        Parameters
-        ----------
-        values : {"weight", "edge"}
-        """
+        """Return a sparse matrix of shape (nodes, nodes), rows the sources; `values` is `weight` or `edge`."""
         from scipy.sparse import coo_matrix
 
         total, done = self.number_of_edges(), 0
@@ -194,7 +183,31 @@ class SynapseGraph:
                 f"{edges:,} edges are more than the limit of {limit:,} for networkx, about "
                 f"{edges * 800 / 1e9:,.1f} GB; raise the limit, or take edge_batches(), to_scipy() or `snnb export`"
             )
-        from snnb.graph.networkx_graph import digraph
+        import networkx
 
-        described = self.describe(rate_unit)
-        return digraph(self.populations, self.projections, self.recording, described, rate_unit)
+        result = networkx.DiGraph(**self.describe(rate_unit))
+        scale = 1.0 if self.recording is None else self.recording.rate_scale(rate_unit)
+        names: List[Tuple[str, Tuple[int, ...]]] = []
+        rates: List[float] = []
+        for population in self.populations:
+            indices = [(population.name, index) for index in np.ndindex(*population.shape)]
+            attributes = {"bias": population.bias}
+            if population.rate is not None and population.spike_count is not None:
+                attributes = {"rate": population.rate * scale, "spike_count": population.spike_count, **attributes}
+            coding = {} if self.recording is None else {"coding": population.coding}
+            for index, values in zip(indices, zip(*(column.ravel().tolist() for column in attributes.values()))):
+                result.add_node(index, **dict(zip(attributes, values)), **coding)
+            names += indices
+            rates += population.edge_rate(scale).tolist()
+        for batch in (batch for projection in self.projections for batch in projection.edge_batches(rate_scale=scale)):
+            rows = zip(*(values.tolist() for values in batch))
+            if self.recording is None:
+                result.add_edges_from(
+                    (names[s], names[t], {"weight": weight, "edge": edge}) for s, t, weight, edge in rows
+                )
+            else:
+                result.add_edges_from(
+                    (names[s], names[t], {"weight": weight, "rate": rates[s], "edge": edge})
+                    for s, t, weight, edge in rows
+                )
+        return result

@@ -1,7 +1,7 @@
 """The description of an export (docs/exports.md): everything that a simulator needs except the edges."""
 
 from dataclasses import asdict
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, Mapping, Optional
 
 from snnb.graph.export.request import Format, PlacedNeurons, Request
 from snnb.graph.populations import GraphPopulation
@@ -13,12 +13,7 @@ SCHEMA = 2
 
 
 def describe(
-    graph: SynapseGraph,
-    format: str,
-    described: Format,
-    request: Request,
-    *,
-    origin: Optional[Mapping[str, str]],
+    graph: SynapseGraph, format: str, described: Format, request: Request, origin: Optional[Mapping[str, str]]
 ) -> Dict[str, object]:
     """Return the description of an export.
 
@@ -29,7 +24,6 @@ def describe(
     format : str
     described : Format
     request : Request
-        Without a simulation, the description has threshold 1 and reset by subtraction.
     origin : mapping, optional
         Stamp of the graph and SHA-256 of its file.
     """
@@ -98,8 +92,8 @@ def _projection(projection: GraphProjection, delay_steps: int) -> Dict[str, obje
 
 def weighting_of(projection: GraphProjection) -> str:
     """Return the weighting of the synapses: `kernel`, `one`, `mean`, or `maximum` for max pooling."""
-    (layer, *others), (connection, *_) = [c.layer for c in projection.connections], projection.connections
-    return "maximum" if layer.WEIGHTING == "maximum" and not others else connection.weighting
+    connection, *others = projection.connections
+    return "maximum" if connection.layer.WEIGHTING == "maximum" and not others else connection.weighting
 
 
 def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
@@ -107,26 +101,17 @@ def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
 
     There the populations of a network of depth d begin one after the other; with a delay of `first_step` of the target
     less `first_step` of the source, all spikes that meet in a simulator without delays meet there too, also those of
-    connections that skip populations. Biases, a constant input and the counting of spikes begin at `first_step`.
-
-    Returns
-    -------
-    dict of str to int
-        By population. The input begins at 0 if it spikes, at -1 if it is a current, which is there at once.
+    connections that skip populations. Biases, a constant input and the counting of spikes begin at `first_step`. The
+    input begins at 0 if it spikes, at -1 if it is a current, which is there at once.
     """
     first = graph.populations[0]
     steps: Dict[str, int] = {first.name: 0 if first.coding == "spikes" else -1}
-    inbound: Dict[str, List[str]] = {population.name: [] for population in graph.populations}
-    for projection in graph.projections:
-        inbound[projection.target.name].append(projection.source.name)
     for population in graph.populations[1:]:
-        steps[population.name] = 1 + max(steps[name] for name in inbound[population.name])
+        steps[population.name] = 1 + max(steps[p.source.name] for p in graph.projections if p.target is population)
     return steps
 
 
 def delay_steps_of(graph: SynapseGraph) -> Dict[GraphProjection, int]:
     """Return the delay of each projection in such a simulator, in time steps (see `first_steps_of`)."""
     steps = first_steps_of(graph)
-    return {
-        projection: steps[projection.target.name] - steps[projection.source.name] for projection in graph.projections
-    }
+    return {p: steps[p.target.name] - steps[p.source.name] for p in graph.projections}

@@ -50,7 +50,7 @@ def _weights(placed: PlacedNeurons, request: Request) -> Tuple[np.ndarray, np.nd
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
-    need_counts(graph, request)
+    need_counts(graph)
     placed = PlacedNeurons(graph, request)
     if placed.nodes > LARGEST_SUM:
         raise UsageError(f"{placed.nodes:,} nodes are more than partitioners hold ({LARGEST_SUM:,})")
@@ -61,4 +61,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return (len(str(placed.nodes)) + 1) * placed.edges + 16 * placed.nodes
 
 
-FORMAT = Format("hMETIS, KaHyPar, Mt-KaHyPar", ".hgr", write, _size, 2e7, _check, partial=True, own_options=("scale",))
+FORMAT = Format(".hgr", write, _size, 2e7, _check, partial=True, own_options=("scale",))

@@ -50,7 +50,7 @@ def _weights(graph: SynapseGraph, placed: PlacedNeurons, request: Request) -> Tu
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
-    need_counts(graph, request)
+    need_counts(graph)
     placed = PlacedNeurons(graph, request)
     if placed.edges > LARGEST and not request.options.idx64:
         raise UsageError(
@@ -64,6 +64,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 2 * (len(str(placed.nodes)) + 5) * placed.edges + placed.nodes
 
 
-FORMAT = Format(
-    "METIS, KaHIP, NetworKit", ".graph", write, _size, 8e6, _check, partial=True, own_options=("scale", "idx64")
-)
+FORMAT = Format(".graph", write, _size, 8e6, _check, partial=True, own_options=("scale", "idx64"))

@@ -35,4 +35,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 60.0 * graph.number_of_edges() + 150.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("networkx (pickle)", ".pickle", write, _size, 2e5, _check, own_options=("rate_unit",))
+FORMAT = Format(".pickle", write, _size, 2e5, _check, own_options=("rate_unit",))

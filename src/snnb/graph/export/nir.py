@@ -25,15 +25,8 @@ Linear = Union[Convolution, WindowSum, None]  # None: a matrix
 Node = object  # of the library, which has no types
 
 
-class Layers:
-    """How each projection is written, and which populations are images there.
-
-    Attributes
-    ----------
-    images : set of str
-    linear : list of list
-        For each projection, what its connections are; a matrix stands for all of them.
-    """
+class _Layers:
+    """How each projection is written: layers of its connections, or a matrix; and names of populations of images."""
 
     def __init__(self, graph: SynapseGraph) -> None:
         self.images = {graph.populations[0].name} if len(graph.populations[0].shape) == 3 else set()
@@ -42,9 +35,9 @@ class Layers:
             inbound = [k for k, p in enumerate(graph.projections) if p.target is population]
             for k in inbound:
                 self.linear[k] = _linear(graph.projections[k], self.images)
-            sums = [k for k in inbound if isinstance(self.linear[k][0], WindowSum)]
-            if sums and len(inbound) > 1:  # the factor is the neuron's: all that arrives would be multiplied
-                for k in sums:
+            for k in inbound:
+                # The factor is the neuron's: all that arrives would be multiplied.
+                if isinstance(self.linear[k][0], WindowSum) and len(inbound) > 1:
                     self.linear[k] = _convolutions(graph.projections[k])
             if all(None not in self.linear[k] for k in inbound):
                 self.images.add(population.name)
@@ -64,7 +57,11 @@ def _convolutions(projection: GraphProjection) -> List[Linear]:
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: a node a population, and one or more a projection; see `Format`."""
-    nir, layers, names = load_library(), Layers(graph), node_names(graph)
+    try:
+        import nir
+    except ImportError as error:
+        raise UsageError(f"format nir needs the library nir: {how_to_install('nir')}") from error
+    layers, names = _Layers(graph), _node_names(graph)
     threshold, counter = request.threshold, request.counter(graph.number_of_edges())
     first = graph.populations[0]
     nodes: Dict[str, Node] = {names[first.name]: nir.Input(np.array(_shape(first, layers)))}
@@ -75,9 +72,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         for number, projection in enumerate(graph.projections):
             if projection.target is not population:
                 continue
-            unit = (
-                threshold if projection.source is first else 1.0
-            )  # a spike of the input is 1, others a threshold high
+            unit = threshold if projection.source is first else 1.0  # amplitude of a spike is 1, or the threshold
             for part, linear in enumerate(layers.linear[number]):
                 if isinstance(linear, WindowSum):
                     mean = (linear.mean / unit).astype(np.float32)
@@ -90,7 +85,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 edges.extend(zip(way, way[1:]))
             counter.add(projection.number_of_edges)
         nodes[names[population.name]] = nir.IF(r=resistance, v_threshold=np.ones(resistance.shape, np.float32))
-    for population in _last(graph):
+    sources = [projection.source for projection in graph.projections]
+    for population in (population for population in graph.populations if population not in sources):
         name = f"{names[population.name]}_output"
         nodes[name] = nir.Output(np.array(_shape(population, layers)))
         edges.append((names[population.name], name))
@@ -106,7 +102,7 @@ def _chain(
     linear: Linear,
     unit: float,
     bias: Optional[np.ndarray],
-    layers: "Layers",
+    layers: _Layers,
 ) -> Dict[str, Node]:
     """Return the nodes from a source to its target, one behind the other; weights and bias are in thresholds."""
     source, target = projection.source, projection.target
@@ -124,17 +120,8 @@ def _chain(
     return {"convolution": convolution, "flatten": flat}
 
 
-def load_library() -> ModuleType:
-    """Return `nir`; `UsageError` where it is not installed."""
-    try:
-        import nir
-    except ImportError as error:
-        raise UsageError(f"format nir needs the library nir: {how_to_install('nir')}") from error
-    return nir
-
-
-def node_names(graph: SynapseGraph) -> Dict[str, str]:
-    """Return the name of each population's node: names of populations may hold what names in HDF5 may not."""
+def _node_names(graph: SynapseGraph) -> Dict[str, str]:
+    """Return the name of each population's node, without characters that names in HDF5 may not have."""
     return {p.name: f"{number:04d}_{UNSAFE.sub('_', p.name)}" for number, p in enumerate(graph.populations)}
 
 
@@ -155,35 +142,24 @@ def _conv2d(
 
 
 def _matrix(nir: ModuleType, projection: GraphProjection, unit: float, bias: Optional[np.ndarray]) -> Node:
-    columns, rows = node_order(projection.source), node_order(projection.target)
+    columns, rows = _channels_first_order(projection.source), _channels_first_order(projection.target)
     matrix = (projection.to_scipy().T.toarray()[rows][:, columns] / unit).astype(np.float32)
     if bias is None or not bias.any():
         return nir.Linear(weight=matrix)
     return nir.Affine(weight=matrix, bias=bias.ravel()[rows].astype(np.float32))
 
 
-def node_order(population: GraphPopulation) -> np.ndarray:
-    """Return the indices of the population's neurons in the order that they have in NIR: channels first.
-
-    Returns
-    -------
-    ndarray of int64, shape (size,)
-    """
+def _channels_first_order(population: GraphPopulation) -> np.ndarray:
     numbers = np.arange(population.size).reshape(population.shape)
     return numbers.transpose(2, 0, 1).ravel() if len(population.shape) == 3 else numbers.ravel()
 
 
-def _shape(population: GraphPopulation, layers: Layers) -> Tuple[int, ...]:
+def _shape(population: GraphPopulation, layers: _Layers) -> Tuple[int, ...]:
     return _channels_first(population.shape) if population.name in layers.images else (population.size,)
 
 
 def _channels_first(shape: Sequence[int]) -> Tuple[int, ...]:
     return (shape[2], shape[0], shape[1])
-
-
-def _last(graph: SynapseGraph) -> List[GraphPopulation]:
-    sources = {projection.source.name for projection in graph.projections}
-    return [population for population in graph.populations if population.name not in sources]
 
 
 def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
@@ -203,18 +179,17 @@ def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
         for population in graph.populations
         if population.coding == "random"
     ]
-    return {"nir": {"nodes": node_names(graph), "threshold": 1.0, "losses": losses}}
+    return {"nir": {"nodes": _node_names(graph), "threshold": 1.0, "losses": losses}}
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
-    load_library()
     for projection in graph.projections:
         if weighting_of(projection) == "maximum":
             raise UsageError(
                 f"{projection.target.name} takes the maximum of each window, for which NIR has no node; "
                 "`snnb parse --max-pool average` replaces it"
             )
-    for projection, linear in zip(graph.projections, Layers(graph).linear):
+    for projection, linear in zip(graph.projections, _Layers(graph).linear):
         if None in linear and projection.source.size * projection.target.size > LARGEST_MATRIX:
             raise ResourceError(
                 f"{projection.source.name} → {projection.target.name} ({projection.rule}) is no layer of NIR, and as "
@@ -225,11 +200,11 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 
 def _size(graph: SynapseGraph, request: Request) -> float:
     total = 8.0 * graph.number_of_nodes() + 4000 * (len(graph.populations) + len(graph.projections))
-    for projection, linear in zip(graph.projections, Layers(graph).linear):
+    for projection, linear in zip(graph.projections, _Layers(graph).linear):
         if None in linear:
             total += 4.0 * projection.source.size * projection.target.size
         total += sum(layer.weight.nbytes for layer in linear if isinstance(layer, Convolution))
     return total
 
 
-FORMAT = Format("what reads NIR", ".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, stated=_stated)
+FORMAT = Format(".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, stated=_stated)

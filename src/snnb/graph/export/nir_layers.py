@@ -24,10 +24,9 @@ class Convolution:
 
     Attributes
     ----------
-    weight : ndarray of float32, shape (filters, channels, taps, taps)
+    weight : (filters, channels, taps, taps) float32 array
         Square, since nir 1.0.8 takes the number of row taps for both axes.
-    stride, padding, dilation : tuple of int
-        Rows, columns.
+    stride, padding, dilation : (rows, columns)
     """
 
     weight: np.ndarray
@@ -42,10 +41,9 @@ class WindowSum:
 
     Attributes
     ----------
-    size, stride, padding : tuple of int
-        Rows, columns.
-    mean : ndarray of float32, shape (rows, columns)
-        What a spike weighs in each window: 1 / (neurons in it).
+    size, stride, padding : (rows, columns)
+    mean : (rows, columns) float32 array
+        Weight of a spike in each window: 1 / (neurons in it).
     """
 
     size: Tuple[int, int]
@@ -63,20 +61,12 @@ def window_sum_of(projection: GraphProjection) -> Optional[WindowSum]:
     box = _box(connection)
     if box is None or box[2] or connection.source.shape != connection.geometry.input_volume:
         return None
-    fits = [
-        _fit(axis, length, first, stride, 1, size)
-        for axis, length, first, stride, size in zip(
-            (connection.geometry.rows, connection.geometry.columns),
-            connection.source.shape,
-            box,
-            layer.strides,
-            layer.pool_size,
-        )
-    ]
-    if any(fit is None or fit[0] for fit in fits):
+    axes = connection.geometry.rows, connection.geometry.columns
+    each = zip(axes, connection.source.shape, box, layer.strides, layer.pool_size)
+    row, column = (_fit(axis, length, first, stride, 1, size) for axis, length, first, stride, size in each)
+    if row is None or column is None or row[0] or column[0]:
         return None
-    padding = (fits[0][1], fits[1][1])  # type: ignore[index]
-    return WindowSum(layer.pool_size, layer.strides, padding, connection.scale)
+    return WindowSum(layer.pool_size, layer.strides, (row[1], column[1]), connection.scale)
 
 
 def convolution_of(connection: Connection) -> Optional[Convolution]:
@@ -96,35 +86,31 @@ def convolution_of(connection: Connection) -> Optional[Convolution]:
         return None
     axes = list(zip((geometry.rows, geometry.columns), connection.source.shape, box, strides, dilations))
     for size in range(max(taps), max(taps) + MOST_ZERO_TAPS):
-        fits = [_fit(axis, n, first, stride, dilation, size) for axis, n, first, stride, dilation in axes]
-        if fits[0] is not None and fits[1] is not None:
-            (before_row, pad_row), (before_column, pad_column) = fits[0], fits[1]
+        row, column = (_fit(axis, n, first, stride, dilation, size) for axis, n, first, stride, dilation in axes)
+        if row is not None and column is not None:
             weight = np.zeros((geometry.filters, channels, size, size), np.float32)
-            rows, columns = slice(before_row, before_row + taps[0]), slice(before_column, before_column + taps[1])
-            weight[:, :, rows, columns] = _kernel(connection, box[2], channels)
-            return Convolution(weight, strides, (pad_row, pad_column), dilations)
+            inner = weight[:, :, row[0] : row[0] + taps[0], column[0] : column[0] + taps[1]]
+            inner[...] = _kernel(connection, box[2], channels)
+            return Convolution(weight, strides, (row[1], column[1]), dilations)
     return None
 
 
 def _kernel(connection: Connection, first: int, channels: int) -> np.ndarray:
-    """Return weights of shape (filters, channels, row taps, column taps), of some channels of the layer's input."""
+    """Return the weights (filters, channels, row taps, column taps) of the channels from `first` on."""
     geometry = connection.geometry
     taps = geometry.rows.taps, geometry.columns.taps
     if geometry.pairing == "dense":
         assert connection.kernel is not None
         return connection.kernel[:, :, first : first + channels].transpose(3, 2, 0, 1)
     kernel = np.zeros((geometry.filters, channels, *taps), np.float32)
-    for channel in range(channels):
-        for m in range(geometry.multiplier):
-            own = (
-                connection.scale.ravel()[0] if connection.kernel is None else connection.kernel[..., first + channel, m]
-            )
-            kernel[(first + channel) * geometry.multiplier + m, channel] = own
+    for channel, m in np.ndindex(channels, geometry.multiplier):
+        own = connection.scale[0, 0] if connection.kernel is None else connection.kernel[..., first + channel, m]
+        kernel[(first + channel) * geometry.multiplier + m, channel] = own
     return kernel
 
 
 def _box(connection: Connection) -> Optional[Tuple[int, int, int]]:
-    """Say where the source, an image, stands in the layer's input: first row, column, channel; None if otherwise."""
+    """Return first row, column and channel of the source in the layer's input; None if it is no block of it."""
     source, ids = connection.source, connection.positions.ids
     if len(source.shape) != 3 or len(connection.target.shape) != 3 or connection.positions.parallel:
         return None
@@ -140,12 +126,9 @@ def _box(connection: Connection) -> Optional[Tuple[int, int, int]]:
 
 
 def _fit(axis: Axis, length: int, first: int, stride: int, dilation: int, taps: int) -> Optional[Tuple[int, int]]:
-    """Place a kernel of `taps` taps, of which the axis's are some and the others 0, over a source of some length.
+    """Fit a kernel of `taps` taps, those of the axis and others of weight 0, to a source of some length.
 
-    Returns
-    -------
-    tuple of int or None
-        Taps of weight 0 before the axis's own, and the padding on either side.
+    Return the number of taps of weight 0 before those of the axis, and the padding on either side; None if none fits.
     """
     if not axis.input.size:
         return None

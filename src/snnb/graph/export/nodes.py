@@ -17,11 +17,8 @@ COLUMNS = ("id", "population", "index", "bias", "coding", "spike_count")
 def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
     """Return the columns of the node table; row n is node n.
 
-    Returns
-    -------
-    dict
-        `population` (int32, which of `population_names`); `index` (int32, a column an axis, -1 behind the last axis);
-        `bias` (float32); with spike counts, `rate` (float64, in the unit asked for) and `spike_count` (float64).
+    They are `population` (int32, which of `population_names`); `index` (int32, a column an axis, -1 behind the last
+    axis); `bias` (float32); with spike counts, `rate` (float64, in the requested unit) and `spike_count` (float64).
     """
     axes = max(len(population.shape) for population in graph.populations)
     columns: Dict[str, np.ndarray] = {
@@ -43,7 +40,7 @@ def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
 
 
 def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: int = 0) -> None:
-    """Write `nodes.csv`: id, population, index, bias, coding, spike_count; a row a neuron.
+    """Write `nodes.csv`, a row a neuron; a bias has the digits that read back as the same float64.
 
     Parameters
     ----------
@@ -51,11 +48,6 @@ def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: in
     populations : sequence of GraphPopulation
     first : int
         Id in the graph of the node that is 0 in this export.
-
-    Notes
-    -----
-    A bias has the digits that read back as the same float64, whatever `--exact` says. Without spike counts, coding and
-    spike_count are empty; the spike count of an input that is a current is the sum of that current.
     """
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -65,5 +57,5 @@ def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: in
             biases = map(repr, population.bias.astype(np.float64).ravel().tolist())
             counts = population.spike_count
             texts = [""] * population.size if counts is None else map(repr, counts.ravel().tolist())
-            for row in zip(ids, np.ndindex(*population.shape), biases, texts):
-                rows.writerow([row[0], population.name, row[1], row[2], population.coding or "", row[3]])
+            for node, index, bias, count in zip(ids, np.ndindex(*population.shape), biases, texts):
+                rows.writerow([node, population.name, index, bias, population.coding or "", count])

@@ -56,4 +56,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 12.0 * graph.number_of_edges() + 60.0 * graph.number_of_nodes()
 
 
-FORMAT = Format("scipy", "_npz", write, _size, 6e7, directory=True, own_options=("rate_unit",))
+FORMAT = Format("_npz", write, _size, 6e7, directory=True, own_options=("rate_unit",))

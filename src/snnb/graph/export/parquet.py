@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Tuple
 from snnb.core.errors import UsageError, how_to_install
 from snnb.graph.export.nodes import node_table
 from snnb.graph.export.request import Format, Request
+from snnb.graph.store import index_dtype
 from snnb.graph.synapse_graph import SynapseGraph
 
 if TYPE_CHECKING:
     import pyarrow
 
 ROWS = 1 << 20  # in a row group
-
-
 OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": ["source", "target"]}
 
 
@@ -36,7 +35,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 def edge_schema(arrow: ModuleType, graph: SynapseGraph, request: Request) -> "pyarrow.Schema":
     """Return the columns of a table of edges, and what the graph states of itself."""
-    kind = arrow.int32() if graph.projections[0].buffer(0).source.dtype.itemsize == 4 else arrow.int64()
+    kind = arrow.from_numpy_dtype(index_dtype(graph.number_of_nodes()))
     kinds = {"source": kind, "target": kind, "weight": arrow.float32(), "edge": arrow.float32()}
     # A column that cannot be null is written twice as fast.
     fields = [arrow.field(name, kind, nullable=False) for name, kind in kinds.items()]
@@ -68,23 +67,9 @@ def load_library() -> Tuple[ModuleType, ModuleType]:
     return pyarrow, parquet
 
 
-def check_library(graph: SynapseGraph, request: Request) -> None:
-    """Refuse where the library is missing."""
-    load_library()
-
-
 def parquet_size(graph: SynapseGraph, request: Request) -> float:
     """Estimate the bytes of edges and nodes."""
     return 16.0 * graph.number_of_edges() + 45.0 * graph.number_of_nodes()
 
 
-FORMAT = Format(
-    "DuckDB, Spark, Dask, Polars",
-    "_parquet",
-    write,
-    parquet_size,
-    4e7,
-    check_library,
-    directory=True,
-    own_options=("rate_unit",),
-)
+FORMAT = Format("_parquet", write, parquet_size, 4e7, directory=True, own_options=("rate_unit",))

@@ -16,7 +16,7 @@ from snnb.core.errors import InputError
 from snnb.core.processors import processors
 from snnb.core.progress import silent
 from snnb.graph.edges import ranges
-from snnb.graph.export.parquet import OPTIONS, check_library, edge_schema, load_library, parquet_size, write_nodes
+from snnb.graph.export.parquet import OPTIONS, edge_schema, load_library, parquet_size, write_nodes
 from snnb.graph.export.request import Format, Request, file_name
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -44,15 +44,7 @@ class Part:
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the parts, their index and the nodes.
-
-    Parameters
-    ----------
-    graph : SynapseGraph
-    path : Path
-        Directory to create.
-    request : Request
-    """
+    """Write the graph: the parts, their index and the nodes; see `Format`."""
     path.mkdir()
     write_nodes(graph, path, request)
     parts = list(parts_of(graph))
@@ -171,13 +163,4 @@ def _write(opened: _Opened, numbers: Sequence[int]) -> int:
     return sum(done)
 
 
-FORMAT = Format(
-    "DuckDB, Spark, Dask, Polars",
-    "_parts",
-    write,
-    parquet_size,
-    8e7,
-    check_library,
-    directory=True,
-    own_options=("rate_unit", "workers", "scheduler"),
-)
+FORMAT = Format("_parts", write, parquet_size, 8e7, directory=True, own_options=("rate_unit", "workers", "scheduler"))

@@ -52,4 +52,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return edges + 60 * graph.number_of_nodes()
 
 
-FORMAT = Format("PyNN", "_pynn", write, _size, 5e6, directory=True, simulates=True)
+FORMAT = Format("_pynn", write, _size, 5e6, directory=True, simulates=True)

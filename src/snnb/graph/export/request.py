@@ -117,7 +117,7 @@ def file_name(number: int, projection: GraphProjection) -> str:
     return f"{number:04d}_{source}__{target}"
 
 
-def need_counts(graph: SynapseGraph, request: Request) -> None:
+def need_counts(graph: SynapseGraph) -> None:
     """Raise `UsageError` for a graph without spike counts."""
     if graph.recording is None:
         raise UsageError(
@@ -131,17 +131,15 @@ class Format:
 
     Attributes
     ----------
-    title : str
-        Programs that read it.
     suffix : str
         Suffix of the default name of the file or directory.
     write : callable
         Writes a graph to a path as requested.
     size : callable
-        Estimates the size in bytes from graph and request.
+        Estimates the size in bytes.
     edges_per_second : float
         Speed on one core, to estimate the time (benchmarks/graph.py measures it).
-    check : callable or None
+    check : callable, optional
         Raises an error for a graph or request that the format cannot represent.
     directory : bool
         Whether it is a directory of files.
@@ -157,11 +155,10 @@ class Format:
         Whether a table of nodes is written to a file next to it (`target.nodes_beside`).
     own_options : tuple of str
         Options that only some formats have, including this one.
-    stated : callable or None
-        Returns additional entries of the description from graph and request.
+    stated : callable, optional
+        Returns additional entries of the description.
     """
 
-    title: str
     suffix: str
     write: Callable[[SynapseGraph, Path, Request], None]
     size: Callable[[SynapseGraph, Request], float]

@@ -35,7 +35,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             "format sanafe has no word for neurons that do not start at 0, as this simulation's with "
             "--initial-potential: simulate without it, or use `snnb crosscheck --with sanafe`"
         )
-    relays, threshold = relays_of(graph), request.threshold
+    relays, threshold = _relays_of(graph), request.threshold
     reset = RESETS[request.reset]
     number = {population.name: k for k, population in enumerate(graph.populations)}
     by_name = {population.name: population for population in graph.populations}
@@ -65,11 +65,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             placed += size
 
 
-def relays_of(graph: SynapseGraph) -> Relays:
-    """Return the number of each group of relays by population and delay in steps.
-
-    A constant input needs none, since its current has no delay.
-    """
+def _relays_of(graph: SynapseGraph) -> Relays:
+    """Return the number of each group of relays by population and delay in steps; a constant input needs none."""
     longest: Dict[str, int] = {}
     for projection, steps in delay_steps_of(graph).items():
         name = projection.source.name
@@ -104,9 +101,9 @@ def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     sizes = {population.name: population.size for population in graph.populations}
     relays: List[Dict[str, object]] = [
         {"group": group, "population": name, "steps_later": steps, "size": sizes[name]}
-        for (name, steps), group in relays_of(graph).items()
+        for (name, steps), group in _relays_of(graph).items()
     ]
-    added = sum(sizes[name] for name, _ in relays_of(graph))
+    added = sum(sizes[name] for name, _ in _relays_of(graph))
     cores = -(-(graph.number_of_nodes() + added) // CORE)
     return {
         "sanafe": {"threshold": 1.0, "cores": cores, "relays": relays, "added_neurons": added, "added_edges": added}
@@ -126,4 +123,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return edges + 45.0 * graph.number_of_nodes() + 150 * len(graph.populations)
 
 
-FORMAT = Format("SANA-FE", "_sanafe.net", write, _size, 6e6, _check, simulates=True, stated=_stated)
+FORMAT = Format("_sanafe.net", write, _size, 6e6, _check, simulates=True, stated=_stated)

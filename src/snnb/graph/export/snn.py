@@ -37,20 +37,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Put the hyperedges of neurons `first`, `first` + 1 … one behind the other; those without targets have none.
-
-    Parameters
-    ----------
-    first : int
-    degree : ndarray of int64, shape (neurons,)
-    target : ndarray of int32 or int64
-        Of all of them, neuron after neuron.
-    rate : ndarray of float64, shape (neurons,)
-
-    Returns
-    -------
-    ndarray of uint32
-    """
+    """Return the hyperedges (uint32) of the neurons from `first` on, given all their targets, neuron after neuron."""
     sources = np.flatnonzero(degree)
     number = degree[sources]
     end = np.cumsum(number)
@@ -60,7 +47,7 @@ def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarra
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
-    need_counts(graph, request)
+    need_counts(graph)
     nodes = PlacedNeurons(graph, request).nodes
     if nodes > MOST_NODES:
         raise UsageError(f"{nodes:,} nodes are more than this format holds ({MOST_NODES:,}); take hmetis")
@@ -71,4 +58,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 8 + 4 * placed.edges + 12 * placed.nodes
 
 
-FORMAT = Format("AxonCUDA", ".snn", write, _size, 5e7, _check, partial=True, own_options=("rate_unit",))
+FORMAT = Format(".snn", write, _size, 5e7, _check, partial=True, own_options=("rate_unit",))

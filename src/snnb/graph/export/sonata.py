@@ -34,21 +34,17 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     edge_populations = _write_edges(graph, path, request)
     _write_json(path / NEURON, _neuron_parameters(request))
     _write_json(path / SYNAPSE, {})
-    nodes: Dict[str, object] = {INPUT: {"type": "virtual"}, NODES: {"type": "point_neuron"}}
-    circuit = {
-        "manifest": {"$BASE_DIR": "."},
-        "components": {"point_neuron_models_dir": "$BASE_DIR", "synaptic_models_dir": "$BASE_DIR"},
-        "networks": {
-            kind: [
-                {
-                    f"{kind}_file": f"$BASE_DIR/{kind}.h5",
-                    f"{kind[:-1]}_types_file": f"$BASE_DIR/{kind[:-1]}_types.csv",
-                    "populations": populations,
-                }
-            ]
-            for kind, populations in (("nodes", nodes), ("edges", {name: {} for name in edge_populations}))
-        },
+    populations: Dict[str, object] = {
+        "nodes": {INPUT: {"type": "virtual"}, NODES: {"type": "point_neuron"}},
+        "edges": {name: {} for name in edge_populations},
     }
+    networks = {}
+    for kind, named in populations.items():
+        types = f"{kind[:-1]}_types"
+        files = {f"{kind}_file": f"$BASE_DIR/{kind}.h5", f"{types}_file": f"$BASE_DIR/{types}.csv"}
+        networks[kind] = [{**files, "populations": named}]
+    components = {"point_neuron_models_dir": "$BASE_DIR", "synaptic_models_dir": "$BASE_DIR"}
+    circuit = {"manifest": {"$BASE_DIR": "."}, "components": components, "networks": networks}
     _write_json(path / "circuit_config.json", circuit)
 
 
@@ -61,16 +57,9 @@ def _neuron_parameters(request: Request) -> Dict[str, object]:
 
     A current (`I_e`) does nothing to a neuron without leak: biases arrive as spikes (docs/other-simulators.md).
     """
-    shared: Dict[str, object] = {
-        "C_m": 1.0,
-        "E_L": 0.0,
-        "V_m": request.initial_potential / request.threshold,
-        "V_th": 1.0,
-        "tau_m": NO_LEAK_MS,
-        "I_e": 0.0,
-        "t_ref": 0.0,
-    }
-    return shared if request.reset == "subtraction" else {**shared, "V_reset": 0.0}
+    start = request.initial_potential / request.threshold
+    shared = {"C_m": 1.0, "E_L": 0.0, "V_m": start, "V_th": 1.0, "tau_m": NO_LEAK_MS, "I_e": 0.0, "t_ref": 0.0}
+    return {**shared} if request.reset == "subtraction" else {**shared, "V_reset": 0.0}
 
 
 def _create(path: Path) -> h5py.File:
@@ -140,34 +129,18 @@ def _write_edge_population(
     request: Request,
     counter: Counter,
 ) -> None:
-    """Write the edges between two node populations, and their indices.
+    """Write edges and their indices.
 
-    Parameters
-    ----------
-    group : h5py.Group
-    nodes : pair of (str, sequence of GraphPopulation)
-        Names of the node populations of the sources and of the targets, and what is in them.
-    projections : sequence of (int, GraphProjection)
-        With their edge types.
-    graph : SynapseGraph
-    request : Request
-    counter : Counter
-        Told of each edge twice.
+    `nodes` are name and populations of the sources and of the targets, `projections` have the numbers of edge types;
+    `counter` counts each edge twice.
     """
     from snnb.graph.export.sonata_index import RunCounter, write_indices
 
     edges, scale = sum(p.number_of_edges for _, p in projections), request.rate_scale(graph)
-    whole = np.dtype(np.uint32 if edges < 2**32 else np.uint64)
-    kinds: Dict[str, np.dtype] = {
-        "source_node_id": np.dtype(np.uint64),
-        "target_node_id": np.dtype(np.uint64),
-        "edge_type_id": np.dtype(np.uint16),
-        "edge_group_index": whole,
-        "0/syn_weight": np.dtype(np.float32),
-        "0/edge": np.dtype(np.float32),
-    }
+    kinds = {"source_node_id": "u8", "target_node_id": "u8", "edge_type_id": "u2"}
+    kinds.update({"edge_group_index": "u4" if edges < 2**32 else "u8", "0/syn_weight": "f4", "0/edge": "f4"})
     if graph.recording is not None:
-        kinds["0/rate"] = np.dtype(np.float32)
+        kinds["0/rate"] = "f4"
     columns = {name: group.create_dataset(name, (edges,), kind, track_times=False) for name, kind in kinds.items()}
     # All edges are in group 0: a dataset that is all fill value and takes no room.
     group.create_dataset("edge_group_id", (edges,), np.uint16, chunks=True, fillvalue=0, track_times=False)
@@ -210,13 +183,5 @@ def _size(graph: SynapseGraph, request: Request) -> float:
 
 
 FORMAT = Format(
-    "libsonata, bmtk",
-    "_sonata",
-    write,
-    _size,
-    2e7,
-    directory=True,
-    simulates=True,
-    input_apart=True,
-    own_options=("rate_unit",),
+    "_sonata", write, _size, 2e7, directory=True, simulates=True, input_apart=True, own_options=("rate_unit",)
 )

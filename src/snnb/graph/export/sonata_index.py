@@ -53,19 +53,14 @@ def write_indices(
     group : h5py.Group
         The edge population.
     sources, targets : sequence of GraphPopulation
-        The two node populations.
-    projections : sequence of GraphProjection
-        From the ones to the others, in the order of their edges.
+    projections : sequence of GraphProjection, in the order of their edges
     runs : (int, int)
         The number of ranges: how often the source, and the target, changes from edge to edge, the first included.
     done : callable
         Called with the number of edges whose target is indexed.
     """
     offsets = np.cumsum([0] + [projection.number_of_edges for projection in projections]).tolist()
-    kinds = (
-        ("source_to_target", sources, runs[0], _by_source),
-        ("target_to_source", targets, runs[1], _by_target),
-    )
+    kinds = ("source_to_target", sources, runs[0], _by_source), ("target_to_source", targets, runs[1], _by_target)
     for name, populations, most, lists in kinds:
         index, nodes = group.create_group(f"indices/{name}"), sum(population.size for population in populations)
         of_node = index.create_dataset("node_id_to_ranges", (nodes, 2), np.uint64, track_times=False)

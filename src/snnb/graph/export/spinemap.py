@@ -12,7 +12,6 @@ import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.graph.adjacency import out_degrees, targets, with_heads
-from snnb.graph.counts import LARGEST
 from snnb.graph.edges import ranges
 from snnb.graph.export.nodes import NODES_FILE, write_node_csv
 from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
@@ -68,17 +67,13 @@ def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]
     """
     if population.coding == "current":
         return np.empty((0, 3), np.int64), 1
-    found = load_archive(path, AGAIN, names=[population.name, *LENGTHS, FIRST], must=[population.name, *LENGTHS])
-    samples, steps, first = (found.get(name, np.array(0)) for name in (*LENGTHS, FIRST))
-    spikes = found[population.name]
-    whole = all(values.dtype.kind in "iu" for values in (spikes, samples, steps, first))
-    whole = whole and samples.shape == steps.shape == first.shape == ()
-    if not whole or spikes.ndim != 2 or spikes.shape[1] != 3 or int(samples) * int(steps) > LARGEST:
-        raise InputError(f"{path}: {population.name} is no list of spikes; {AGAIN}")
-    spikes = spikes.astype(np.int64) - [int(first), 0, 0]
-    if (spikes < 0).any() or (spikes >= [int(samples), population.size, int(steps)]).any():
+    must = [population.name, *LENGTHS]
+    found = load_archive(path, AGAIN, names=[*must, FIRST], must=must)
+    samples, steps, first = (int(found.get(name, 0)) for name in (*LENGTHS, FIRST))
+    spikes = found[population.name].astype(np.int64) - [first, 0, 0]
+    if (spikes < 0).any() or (spikes >= [samples, population.size, steps]).any():
         raise InputError(f"{path}: spikes of {population.name} do not fit its {population.size} neurons; {AGAIN}")
-    return spikes, int(steps)
+    return spikes, steps
 
 
 def _there(path: Optional[Path]) -> Path:
@@ -88,7 +83,7 @@ def _there(path: Optional[Path]) -> Path:
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
-    need_counts(graph, request)
+    need_counts(graph)
     if graph.class_name is not None:
         raise UsageError(
             f"spinemap writes the spike times of samples of all classes, and this graph is of {graph.class_name} only; "
@@ -103,4 +98,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return (len(str(placed.nodes)) + (22 if request.options.exact else 13)) * placed.edges + 80 * placed.nodes + times
 
 
-FORMAT = Format("SpiNeMap, NeuroXplorer", "_spinemap", write, _size, 8e6, _check, partial=True, directory=True)
+FORMAT = Format("_spinemap", write, _size, 8e6, _check, partial=True, directory=True)

@@ -36,13 +36,8 @@ def check_target(target: Path, written: Sequence[Path], formats: Collection[str]
         Names of all formats.
     force : bool
         Replace a plain file, or what an export has written.
-
-    Raises
-    ------
-    UsageError
-        Naming the path that prevents the export.
     """
-    if target.name in ("", "..") or "\0" in str(target):
+    if target.name in ("", ".."):
         raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such directory; create it, or give --output in another one")

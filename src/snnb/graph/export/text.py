@@ -27,12 +27,10 @@ def edge_lines(
 
     Parameters
     ----------
-    out : ndarray of uint8
-        Receives the lines.
-    source, target : ndarray of int, shape (edges,)
-        Indices of texts.
-    weight : ndarray of float32, shape (edges,)
-    edge : ndarray of float32, shape (edges,) or (0,)
+    out : uint8 array that receives the lines
+    source, target : (edges,) int array of indices of texts
+    weight : (edges,) float32 array
+    edge : (edges,) or (0,) float32 array
     before, between, behind : Texts
     exact : bool
 
@@ -123,10 +121,8 @@ def _put_pair(out: np.ndarray, at: int, first: int, second: int) -> int:
 
 def number_texts(values: np.ndarray, exact: bool) -> List[str]:
     """Return float32 values as texts."""
-    out = np.empty((values.size + 1) * NUMBER, np.uint8)
-    nodes, indptr = np.zeros(values.size, np.int64), np.arange(values.size + 1)
-    lines = bytes(out[: weight_lines(out, nodes, indptr, values, exact)]).decode().splitlines()
-    return [line[2:] for line in lines]
+    rows = weight_rows(np.zeros(values.size, np.int64), np.arange(values.size + 1), values, exact)
+    return [line[2:] for line in bytes(rows).decode().splitlines()]
 
 
 def integer_rows(indptr: np.ndarray, numbers: np.ndarray) -> np.ndarray:

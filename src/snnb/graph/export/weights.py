@@ -14,18 +14,12 @@ def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], defa
 
     Parameters
     ----------
-    values : ndarray of float64
-        A value for each node.
-    repeats : ndarray of int64
+    values : (nodes,) float64 array
+    repeats : (nodes,) int64 array
         Number of occurrences of each weight in the file.
     scale : float or None
         None for the default, halved until the sum fits.
     default : float
-
-    Raises
-    ------
-    UsageError
-        The sum of the weights exceeds 31 bits.
     """
     tried = default if scale is None else scale
     while True:

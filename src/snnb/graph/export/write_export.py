@@ -37,22 +37,8 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path, flushed_meanwhile
 from snnb.io.files import raise_on_full_disk
 
-FORMATS: Dict[str, Format] = {
-    "networkx": networkx.FORMAT,
-    "csv": csv.FORMAT,
-    "npz": npz.FORMAT,
-    "parquet": parquet.FORMAT,
-    "parts": parts.FORMAT,
-    "sonata": sonata.FORMAT,
-    "spinemap": spinemap.FORMAT,
-    "nir": nir.FORMAT,
-    "pynn": pynn.FORMAT,
-    "sanafe": sanafe.FORMAT,
-    "metis": metis.FORMAT,
-    "hmetis": hmetis.FORMAT,
-    "snn": snn.FORMAT,
-    "graphml": graphml.FORMAT,
-}
+_MODULES = (networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, metis, hmetis, snn, graphml)
+FORMATS: Dict[str, Format] = {module.__name__.rpartition(".")[2]: module.FORMAT for module in _MODULES}
 
 
 @dataclass(frozen=True)
@@ -82,8 +68,7 @@ def estimate(graph: SynapseGraph, format: str, options: ExportOptions = DEFAULTS
     Parameters
     ----------
     graph : SynapseGraph
-    format : str
-        One of `FORMATS`.
+    format : str, one of `FORMATS`
     options : ExportOptions
     """
     return _estimate(graph, find_format(format), Request(options))
@@ -111,8 +96,7 @@ def export(
     Parameters
     ----------
     graph : SynapseGraph
-    format : str
-        One of `FORMATS`.
+    format : str, one of `FORMATS`
     target : Path
         File or directory to write; it appears when it is complete.
     options : ExportOptions
@@ -127,14 +111,6 @@ def export(
         Simulation of the spike counts, for the description.
     progress : Progress
         Called with the number of edges written.
-
-    Raises
-    ------
-    UsageError
-        The format is unknown, does not support an option or this graph, or the target exists; with `force`, the target
-        is neither a file nor written by an export.
-    ResourceError
-        The estimated size exceeds the free disk space, or memory is too small.
     """
     described = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
@@ -151,7 +127,7 @@ def export(
         described.check(graph, request)
     expected = _estimate(graph, described, request)
     _refuse_full_disk(expected.size_bytes, format, target)
-    stated = describe(graph, format, described, request, origin=origin)
+    stated = describe(graph, format, described, request, origin)
     begin = time.monotonic()
     atomic = atomic_path(target, force=force, beside=written, outdated=outdated)
     with atomic as temporary, raise_on_full_disk(temporary.parent):
