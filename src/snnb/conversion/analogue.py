@@ -39,7 +39,11 @@ class AnalogueNetwork:
                 tensors[volume.name] = reindexed(volume, tensors)
             elif isinstance(volume, Population):
                 activations = ACTIVATE[volume.activation](self._currents.of(volume, tensors))
-                limit = volume.max_value
-                tensors[volume.name] = activations if limit is None else tf.minimum(activations, limit)
+                limit, levels = volume.max_value, self._network.levels
+                if limit is not None:
+                    activations = tf.minimum(activations, limit)
+                    if levels is not None:
+                        activations = tf.floor(activations * (levels / limit) + 0.5) * (limit / levels)
+                tensors[volume.name] = activations
         outputs: np.ndarray = tensors[self._network.output.name].numpy().reshape(len(x), -1)
         return outputs

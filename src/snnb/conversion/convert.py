@@ -14,10 +14,11 @@ from tensorflow import keras
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.h5 import load_keras, read_architecture, save_keras
+from snnb.conversion.h5 import load_keras, read_architecture, read_levels, save_keras
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
+from snnb.conversion.quantised_network import quantised_network
 from snnb.conversion.toolbox_config import configuration, quiet, write_changes
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
@@ -96,7 +97,7 @@ def convert(
     VerificationError
         The outputs of the parsed and the trained model differ.
     """
-    description = read_architecture(model_path)
+    description, levels = read_architecture(model_path), read_levels(model_path)
     max_pool, rectify_linear = settings.max_pool, settings.rectify_linear
     parser = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=settings.parser)
     log.info("parsed by %s", "snntoolbox's parser" if parser == "toolbox" else "snnb's own parser")
@@ -125,10 +126,10 @@ def convert(
         batch_size=settings.batch_size,
         progress=progress,
     )
-    factors = scale_factors(parsed, activity.percentiles, exact_clip=settings.exact_clip)
+    factors = scale_factors(parsed, activity.percentiles, exact_clip=settings.exact_clip or levels is not None)
     apply_factors(parsed, factors)
     parsed_path = target / f"{name}_parsed.h5"
-    save_keras(parsed, parsed_path, f"{name}_parsed")
+    save_keras(parsed, parsed_path, f"{name}_parsed", levels)
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
     warnings = [
@@ -138,6 +139,8 @@ def convert(
     ]
     if settings.calibrate is not None:
         warnings += _calibrate(parsed_path, x_norm, settings, factors, progress)
+    elif levels is not None:
+        write_spiking(quantised_network(read_network(parsed_path), x_norm, settings.firing), parsed_path)
     return ConversionResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict
+from typing import TYPE_CHECKING, Dict, Optional
 
 import h5py
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.io.files import copy_file
 from snnb.io.hdf5 import copy_attributes, json_attribute, reading, write_array
-from snnb.io.keras_file import load_model
+from snnb.io.keras_file import QCFS_LEVELS, load_model
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
@@ -46,6 +46,13 @@ def read_architecture(path: Path) -> Dict[str, JsonValue]:
     return architecture
 
 
+def read_levels(path: Path) -> Optional[int]:
+    """Return the levels of the quantised activations that a model was trained with; None without such activations."""
+    with reading(path, RETRAIN) as file:
+        levels = file.attrs.get(QCFS_LEVELS)
+    return None if levels is None else int(levels)
+
+
 def load_keras(path: Path) -> "keras.Model":
     """Load a model of Keras's own layers for inference, see `snnb.io.keras_file`.
 
@@ -61,7 +68,7 @@ def load_keras(path: Path) -> "keras.Model":
     return model
 
 
-def save_keras(model: "keras.Model", path: Path, name: str) -> None:
+def save_keras(model: "keras.Model", path: Path, name: str, levels: Optional[int] = None) -> None:
     """Save a model as h5, without anything that depends on the time or on other models of the process.
 
     Keras numbers models and weights by how many of a kind the process has made, and HDF5 adds a time to each array.
@@ -74,6 +81,8 @@ def save_keras(model: "keras.Model", path: Path, name: str) -> None:
         The file to write.
     name : str
         Name of the model in the file.
+    levels : int, optional
+        See `read_levels`.
 
     Raises
     ------
@@ -94,6 +103,8 @@ def save_keras(model: "keras.Model", path: Path, name: str) -> None:
             architecture["config"]["name"] = name
             # An attribute that is written twice would leave unused bytes of the first one's size.
             copy_attributes({**keras_file.attrs, "model_config": json.dumps(architecture).encode()}, file)
+            if levels is not None:
+                file.attrs[QCFS_LEVELS] = levels
             weights = file.create_group("model_weights")
             copy_attributes(keras_file["model_weights"].attrs, weights)
             for layer in sorted(model.layers, key=lambda layer: str(layer.name)):

@@ -15,6 +15,7 @@ from snnb.io.text import JsonValue
 if TYPE_CHECKING:
     from tensorflow import keras
 
+QCFS_LEVELS = "qcfs_levels"  # attribute of the file of a model trained with quantised activations
 MODELS = ("Sequential", "Model", "Functional")
 _LAYERS = """
 Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D

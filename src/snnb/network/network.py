@@ -137,10 +137,13 @@ class Network:
     volumes : tuple of Volume
     steps : int, optional
         Number of time steps T that the network is calibrated for.
+    levels : int, optional
+        Levels that a clipped relu of the trained network is rounded to (Bu et al. 2022, ICLR).
     """
 
     volumes: Tuple[Volume, ...]
     steps: Optional[int] = None
+    levels: Optional[int] = None
 
     @property
     def input(self) -> Volume:

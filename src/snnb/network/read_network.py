@@ -1,7 +1,7 @@
 """Read a parsed model (MODEL_parsed.h5) with h5py alone."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5, reading
+from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.assemble import Entry, assemble
 from snnb.network.geometry import Shape
 from snnb.network.network import INPUT, Network
@@ -24,6 +25,13 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
     """Read a parsed model, all its weights into memory; see `open_network`."""
     with open_network(path, trained=trained) as network:
         return network.in_memory()
+
+
+def calibrated_steps(path: Path) -> Optional[int]:
+    """Return the number of time steps that the spiking network in a parsed model's file is calibrated for."""
+    with reading(path, REMEDY) as file:
+        steps = file[SPIKING].attrs.get("steps") if SPIKING in file else None
+    return None if steps is None else int(steps)
 
 
 def write_spiking(network: Network, path: Path) -> None:
@@ -63,8 +71,12 @@ def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
     """
     with open_hdf5(path, REMEDY) as file:
         try:
-            spiking = SPIKING in file and not trained
-            network = read_stored_network(file[SPIKING]) if spiking else assemble(path, _entries(path, file))
+            if SPIKING in file and not trained:
+                network = read_stored_network(file[SPIKING])
+            else:
+                levels = file.attrs.get(QCFS_LEVELS)
+                parsed = assemble(path, _entries(path, file))
+                network = replace(parsed, levels=None if levels is None else int(levels))
         except BROKEN as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(

@@ -79,9 +79,10 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         return
     from snnb.conversion.checks import check_convertible
     from snnb.pipeline.model import model_of
+    from snnb.training.qcfs import plain
 
     training = train.resolve(run, planned.given.get("train", {}))
-    model = train.builder(run, model_of(run), training)()
+    model = plain(train.builder(run, model_of(run), training)())
     params = resolve(run, planned.given.get("parse", {}))
     check_convertible(model, max_pool="spiking", rectify_linear=True, parser=params.parser)
     try:

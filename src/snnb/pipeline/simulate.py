@@ -122,6 +122,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     UsageError
         The test set does not have these samples, or classes are requested of a network without classes.
     """
+    from snnb.network.read_network import calibrated_steps
     from snnb.pipeline.model import class_count
 
     record = record_in_force(run)
@@ -132,9 +133,10 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
         say(f"--first {first} was recorded, but the test set has {available}; 0 is used")
         given, first = {**given, "first": 0}, 0
     defaults = {"samples": max(1, min(DEFAULT_SAMPLES, available - first))}
-    conversion = _params_of(run, parse.KIND)
-    if conversion is not None and conversion.calibrate is not None:
-        given = {"duration": conversion.calibrate, "initial_potential": 0.0, **given}
+    parsed = run.path / "parse" / f"{run.model}_parsed.h5"
+    steps = calibrated_steps(parsed) if parsed.exists() else None
+    if steps is not None:
+        given = {"duration": steps, "initial_potential": 0.0, **given}
     params = params_in_force(KIND, defaults, record, given, say)
     if params.samples > available - first and "samples" not in given and first < available:
         there = f"{available - first}" + (f" from --first {first} on" if first else "")

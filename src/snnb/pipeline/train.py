@@ -2,7 +2,7 @@
 
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Mapping, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Literal, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 DATASET_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 ELSEWHERE = {"pixels"}  # parameters that apply to a network that is already trained
+Activation = Literal["relu", "qcfs"]
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
@@ -59,6 +60,11 @@ class TrainParams(Recipe):
         default=0.1, gt=0, lt=1, description="Fraction of the training set held out for validation."
     )
     steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch; default: all.")
+    activation: Activation = Field(
+        default="relu",
+        description="Hidden activation: ReLU as in the model, or quantised and clipped (QCFS) for few time steps.",
+    )
+    levels: Count = Field(default=8, description="Levels of --activation qcfs: the time steps to simulate.")
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
@@ -205,7 +211,12 @@ def builder(
     def build() -> "keras.Model":
         from snnb.model_files.pixels import fold_pixels
 
-        return fold_pixels(own(), params.pixels, say)
+        model = fold_pixels(own(), params.pixels, say)
+        if params.activation == "relu":
+            return model
+        from snnb.training.qcfs import quantised
+
+        return quantised(model, params.levels, params.seed)
 
     return build
 

@@ -14,6 +14,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, silent
 from snnb.io.files import require_disk
+from snnb.io.keras_file import QCFS_LEVELS
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
 from snnb.training.checkpoint import FILE, Checkpoint, load_checkpoint, refuse_link, save_checkpoint
 from snnb.training.fit_callback import FitCallback, best_epoch, is_finished
@@ -27,6 +28,7 @@ from snnb.training.objective import (
     evaluate,
     new_optimizer,
 )
+from snnb.training.qcfs import levels_of, plain
 from snnb.training.training_setup import TrainingSetup, identity_of
 
 
@@ -243,10 +245,14 @@ def _write_results(
     test = evaluate(model, test_set, setup.recipe.batch_size)
     check_finite(test, saved)
     metrics = named_metrics(test, training_set.num_classes)
-    write_model(model, model_file)
+    levels, written = levels_of(model), plain(model)
+    if levels is not None:
+        compile_model(written, new_optimizer(setup.recipe), training_set.num_classes)
+    write_model(written, model_file, {} if levels is None else {QCFS_LEVELS: levels})
     write_history(history, model_file.parent / "training_history.csv")
     summary = {
         **metrics,
+        **({} if levels is None else {"levels": levels}),
         "epochs_run": len(history),
         "kept_epoch": saved + 1,
         "best_epoch": best + 1,

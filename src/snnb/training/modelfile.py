@@ -1,6 +1,8 @@
 """Write a Keras model as HDF5: equal models give equal bytes."""
 
 from pathlib import Path
+from types import MappingProxyType
+from typing import Mapping
 
 import h5py
 from tensorflow import keras
@@ -12,7 +14,7 @@ from snnb.io.hdf5 import copy_without_times
 _BYTES_PER_ARRAY, _BYTES_PER_FILE = 8192, 65536  # HDF5's own structures
 
 
-def write_model(model: keras.Model, path: Path) -> None:
+def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = MappingProxyType({})) -> None:
     """Save a compiled model as Keras does, without the time stamps that HDF5 records by default.
 
     Parameters
@@ -20,6 +22,8 @@ def write_model(model: keras.Model, path: Path) -> None:
     model : keras.Model
     path : Path
         HDF5 file to write.
+    attributes : mapping of str to int
+        Written beside Keras's own.
 
     Raises
     ------
@@ -31,6 +35,7 @@ def write_model(model: keras.Model, path: Path) -> None:
     model.save(str(stamped), save_format="h5")
     with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
         copy_without_times(old, new)
+        new.attrs.update(attributes)
     stamped.unlink()
 
 

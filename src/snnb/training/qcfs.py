@@ -13,7 +13,6 @@ from tensorflow import keras
 
 from snnb.core.errors import UsageError
 
-LEVELS = "qcfs_levels"  # attribute of the model's file
 INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2
 ADDED = "_qcfs"
 
