@@ -40,10 +40,8 @@ def connected(workers: int, scheduler: Optional[str]) -> "Iterator[Client]":
 
     Parameters
     ----------
-    workers : int
-        Number of local worker processes, with one thread each. Ignored if `scheduler` is given.
-    scheduler : str, optional
-        Address of the scheduler of a running cluster. TLS certificates are taken from Dask's configuration.
+    workers : number of local worker processes, with one thread each. Ignored if `scheduler` is given
+    scheduler : address of the scheduler of a running cluster. TLS certificates are taken from Dask's configuration
 
     Raises
     ------
@@ -76,15 +74,10 @@ def results(
 
     Parameters
     ----------
-    client : Client
-    prepare : callable
-        Called once per worker with `shared` and the worker's number of threads; returns the state for its calls.
-    call : callable
-        Called with that state and an argument. Calls on one worker do not overlap.
-    shared : object
-        Data that all calls need; sent once to each worker.
-    arguments : iterable
-        Consumed lazily, a few arguments ahead of the results.
+    prepare : called once per worker with `shared` and the worker's number of threads; returns the state for its calls
+    call : called with that state and an argument. Calls on one worker do not overlap
+    shared : data that all calls need; sent once to each worker
+    arguments : consumed lazily, a few arguments ahead of the results
 
     Raises
     ------

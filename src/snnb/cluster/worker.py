@@ -17,10 +17,7 @@ class Work(WorkerPlugin, Generic[S, T, A, R]):
 
     Parameters
     ----------
-    name : str
-        Name of the plugin.
-    prepare, call, shared
-        See `snnb.cluster.connect.results`.
+    prepare, call, shared : see `snnb.cluster.connect.results`
     """
 
     def __init__(self, name: str, prepare: Callable[[S, int], T], call: Callable[[T, A], R], shared: S) -> None:
@@ -48,9 +45,7 @@ def compute(name: str, argument: A) -> object:
 
     Parameters
     ----------
-    name : str
-        Name of the plugin that has the data.
-    argument : object
+    name : name of the plugin that has the data
     """
     work = cast("Work[object, object, A, object]", get_worker().plugins[name])
     return work.compute(argument)

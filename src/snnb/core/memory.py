@@ -15,10 +15,7 @@ def require_memory(neurons: int, what: str) -> None:
 
     Parameters
     ----------
-    neurons : int
-        Number of neurons.
-    what : str
-        What has these neurons; the beginning of the message.
+    what : what has these neurons; the beginning of the message
     """
     needed, available = 8 * neurons, memory_of_this_machine()
     if needed > available:

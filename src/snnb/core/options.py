@@ -28,50 +28,24 @@ Figures = Annotated[
 
 @dataclass(frozen=True)
 class Flag:
-    """Properties of a field on the command line, in addition to its type, bounds and help.
+    """Properties of a field on the command line, in addition to its type, bounds and help."""
 
-    Attributes
-    ----------
-    name : str, optional
-        Name of the option if it is not that of the field.
-    metavar : str, optional
-        Placeholder for its value in the help.
-    parse : callable, optional
-        Turns the text into the value; raises `ValueError` with the reason.
-    environment : str, optional
-        Environment variable if it is not `SNNB_<COMMAND>_<OPTION>`.
-    repeated : bool
-        Whether the option can be given several times; `parse` receives the list of texts.
-    hidden : bool
-        Whether the command line does not have the option.
-    complete : callable, optional
-        Returns the values for shell completion.
-    """
-
-    name: Optional[str] = None
-    metavar: Optional[str] = None
-    parse: Optional[Callable[[Any], Any]] = None
-    environment: Optional[str] = None
-    repeated: bool = False
-    hidden: bool = False
-    complete: Optional[Callable[[], Sequence[str]]] = None
+    name: Optional[str] = None  # name of the option if it is not that of the field
+    metavar: Optional[str] = None  # placeholder for its value in the help
+    parse: Optional[Callable[[Any], Any]] = None  # turns the text into the value; raises `ValueError` with the reason
+    environment: Optional[str] = None  # environment variable if it is not `SNNB_<COMMAND>_<OPTION>`
+    repeated: bool = False  # whether the option can be given several times; `parse` receives the list of texts
+    hidden: bool = False  # whether the command line does not have the option
+    complete: Optional[Callable[[], Sequence[str]]] = None  # returns the values for shell completion
 
 
 @dataclass(frozen=True)
 class ToolboxKey:
-    """The parameter of the toolbox that a field sets.
-
-    Attributes
-    ----------
-    section, key : str
-        Section and key of the toolbox's configuration.
-    words : mapping of str to str, optional
-        For a choice, the toolbox's name of each value.
-    """
+    """The parameter of the toolbox that a field sets."""
 
     section: str
     key: str
-    words: Optional[Mapping[str, str]] = None
+    words: Optional[Mapping[str, str]] = None  # for a choice, the toolbox's name of each value
 
 
 class Options(BaseModel):
@@ -96,13 +70,6 @@ Opts = TypeVar("Opts", bound=Options)
 def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
     """Return options with the given values.
 
-    Parameters
-    ----------
-    kind : type of Options
-        Class of the options.
-    values : mapping
-        Values by field.
-
     Raises
     ------
     UsageError
@@ -119,10 +86,7 @@ def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]
 
     Parameters
     ----------
-    kind : type of Options
-        Class of the options.
-    given : mapping
-        Values by field; other fields may be missing.
+    given : values by field; other fields may be missing
 
     Raises
     ------
@@ -135,15 +99,6 @@ def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]
 
 def value_of(kind: Type[Options], name: str, value: object) -> object:
     """Convert the value of one option to the type of its field, independently of the others.
-
-    Parameters
-    ----------
-    kind : type of Options
-        Class of the options.
-    name : str
-        Name of the field.
-    value : object
-        Its value, or text.
 
     Raises
     ------
@@ -159,13 +114,7 @@ def value_of(kind: Type[Options], name: str, value: object) -> object:
 
 
 def merge_options(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
-    """Return recorded values updated with given ones; a mapping of settings is updated setting by setting.
-
-    Parameters
-    ----------
-    recorded, given : mapping
-        Values by field.
-    """
+    """Return recorded values updated with given ones; a mapping of settings is updated setting by setting."""
     merged = {**recorded, **given}
     for name, value in given.items():
         before = recorded.get(name)
@@ -180,13 +129,6 @@ def drop_invalid(
     """Split recorded values into those that are valid together with the given ones, and the others.
 
     A recorded `--record-spikes 50` is not valid together with `--samples 20`. Its default is used then.
-
-    Parameters
-    ----------
-    kind : type of Options
-        Class of the options.
-    recorded, given : mapping
-        Values by field.
 
     Returns
     -------

@@ -26,8 +26,7 @@ class Throttle:
 
     Parameters
     ----------
-    seconds : float
-        Least time between two updates.
+    seconds : least time between two updates
     """
 
     def __init__(self, seconds: float = 0.1) -> None:

@@ -23,14 +23,12 @@ def atomic_path(
 
     Parameters
     ----------
-    target : Path
-        Final path of the file or directory.
-    force : bool
-        Whether to replace what exists.
+    target : final path of the file or directory
+    force : whether to replace what exists
     beside : sequence of Path
-        Further files in the directory of `target`, which the block writes under their names next to the temporary path.
-    outdated : sequence of Path
-        Files that describe what `target` replaces; removed on success.
+        Further files in the directory of `target`, which the block writes under their names next to the temporary
+        path.
+    outdated : files that describe what `target` replaces; removed on success
 
     Raises
     ------
@@ -72,10 +70,8 @@ def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
 
     Parameters
     ----------
-    path : Path
-        The file or directory; it need not exist yet.
-    seconds : float
-        Time between two flushes.
+    path : the file or directory; it need not exist yet
+    seconds : time between two flushes
 
     Raises
     ------

@@ -42,10 +42,7 @@ def plain(name: str, longest: int = 32) -> str:
 
     Parameters
     ----------
-    name : str
-        The name.
-    longest : int
-        Number of characters; `…` replaces the middle of a longer name.
+    longest : number of characters; `…` replaces the middle of a longer name
     """
     text = printable(name).replace("\n", "\\n")
     if len(text) > longest:
@@ -72,12 +69,9 @@ def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
 
     Parameters
     ----------
-    axes : Axes
-        Axes with their final height and limits.
-    middles : ndarray of float, shape (rows,)
-        Middle of each row, ascending.
-    names : sequence of str
-        Name of each row.
+    axes : axes with their final height and limits
+    middles : (rows,) float array; middle of each row, ascending
+    names : name of each row
     """
     height = axes.figure.get_figheight() * axes.get_position().height
     low, high = sorted(axes.get_ylim())

@@ -81,15 +81,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a file so that at any moment it has either the old or the new content; a link at `path` is replaced.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    text : str
-        Its new content.
-    """
+    """Write a file so that at any moment it has either the old or the new content; a link at `path` is replaced."""
     partial = partial_of(path)
     partial.unlink(missing_ok=True)
     with partial.open("x", encoding="utf-8") as file:
@@ -129,13 +121,7 @@ def sync_tree(path: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy the content of a file; the copies share blocks where the file system supports reflinks.
-
-    Parameters
-    ----------
-    source, target : Path
-        Existing file and its copy.
-    """
+    """Copy the content of a file; the copies share blocks where the file system supports reflinks."""
     with source.open("rb") as read, target.open("wb") as write:
         try:
             fcntl.ioctl(write.fileno(), FICLONE, read.fileno())
@@ -148,12 +134,9 @@ def require_disk(directory: Path, size_bytes: int, what: str) -> None:
 
     Parameters
     ----------
-    directory : Path
-        A directory on the disk.
-    size_bytes : int
-        Size of what will be written.
-    what : str
-        What it is; the beginning of the message.
+    directory : A directory on the disk
+    size_bytes : size of what will be written
+    what : what it is; the beginning of the message
     """
     free = shutil.disk_usage(directory).free
     if free < size_bytes * 1.01:

@@ -44,13 +44,6 @@ ALLOWED = {key: frozenset(names.split()) for key, names in NAMES.items()}
 def load_model(path: Path, remedy: str) -> "keras.Model":
     """Load a model with its weights, uncompiled.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-
     Raises
     ------
     InputError
@@ -75,10 +68,7 @@ def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
 
     Parameters
     ----------
-    error : Exception
-        The exception.
-    where, remedy : str
-        Beginning and end of the message.
+    where, remedy : beginning and end of the message
     """
     from tensorflow import keras
 
@@ -93,12 +83,7 @@ def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
 
     Parameters
     ----------
-    architecture : dict
-        What Keras writes as `model_config`, parsed from its JSON.
-    where : str
-        Its file; the beginning of the message.
-    remedy : str
-        What to do; the end of the message.
+    architecture : what Keras writes as `model_config`, parsed from its JSON
 
     Raises
     ------

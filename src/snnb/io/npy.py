@@ -27,12 +27,7 @@ def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], 
 
     Parameters
     ----------
-    path : Path
-        The file.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-    shape : tuple of int or None, optional
-        Required shape, with None for an axis of any length.
+    shape : required shape, with None for an axis of any length
 
     Raises
     ------
@@ -60,14 +55,8 @@ def load_archive(
 
     Parameters
     ----------
-    path : Path
-        The file.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-    names : sequence of str, optional
-        Arrays to read; by default all.
-    must : sequence of str
-        Arrays that the file must have.
+    names : arrays to read; by default all
+    must : arrays that the file must have
 
     Returns
     -------
@@ -101,17 +90,7 @@ def load_archive(
 
 
 def write_member(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> None:
-    """Add an array to an npz file as `numpy.savez` does, so that one array at a time is in memory.
-
-    Parameters
-    ----------
-    archive : ZipFile
-        The npz file, open for writing.
-    name : str
-        Name of the array.
-    values : ndarray
-        The array.
-    """
+    """Add an array to an npz file as `numpy.savez` does, so that one array at a time is in memory."""
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
         np.lib.format.write_array(file, values, allow_pickle=False)
 

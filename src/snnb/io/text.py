@@ -16,13 +16,6 @@ JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked
 def read_text(path: Path, remedy: str) -> str:
     """Read a text file in UTF-8.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-
     Raises
     ------
     InputError
@@ -36,12 +29,7 @@ def decoded(content: bytes, where: str, remedy: str) -> str:
 
     Parameters
     ----------
-    content : bytes
-        The encoded text.
-    where : str
-        Where it is from; the beginning of the message.
-    remedy : str
-        What to do when it is not UTF-8; the end of the message.
+    where : where it is from; the beginning of the message
 
     Raises
     ------

@@ -26,11 +26,7 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contract
 
     Parameters
     ----------
-    network : PlacedNetwork
-    group : ndarray of int32, shape (neurons,)
-        Group of each placed neuron.
-    groups : int
-        Number of groups.
+    group : (neurons,) int32 array; group of each placed neuron
     """
     ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
     parts, marks, sets = [_Part(numbers, numbers, ids, numbers, ids, numbers)], Marks(groups), 0

@@ -9,34 +9,19 @@ from snnb.mapping.sets import Reached
 
 
 class MeshPositions(NamedTuple):
-    """MeshPositions of the cores on the mesh.
+    """Positions of the cores on the mesh."""
 
-    Attributes
-    ----------
-    x, y : ndarray of int32, shape (cores,)
-    columns : int
-        Length of the mesh along x.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    columns: int
+    x: np.ndarray  # (cores,) int32
+    y: np.ndarray  # (cores,) int32
+    columns: int  # length of the mesh along x
 
 
 class TrafficBuffers(NamedTuple):
-    """Elements of a traffic matrix.
+    """Elements of a traffic matrix."""
 
-    Attributes
-    ----------
-    source, target : ndarray of int32
-        Cores.
-    spikes : ndarray of float64
-        Spikes per sample.
-    """
-
-    source: np.ndarray
-    target: np.ndarray
-    spikes: np.ndarray
+    source: np.ndarray  # int32: core
+    target: np.ndarray  # int32: core
+    spikes: np.ndarray  # float64: spikes per sample
 
 
 @compiled
@@ -45,10 +30,7 @@ def count_axons(sources: np.ndarray, sets: Reached, axons: np.ndarray) -> None:
 
     Parameters
     ----------
-    sources : ndarray of int64, shape (sets,)
-        Number of sources of each set.
-    sets : Reached
-    axons : ndarray of int64, shape (cores,)
+    sources : (sets,) int64 array; number of sources of each set
     """
     for this in range(sources.size):
         for k in range(sets.start[this], sets.start[this + 1]):
@@ -70,20 +52,10 @@ def add_spikes(
 
     Parameters
     ----------
-    order : ndarray of int64, shape (sources,)
-        The sources, sorted by core.
-    begin : int
-        Position in `order` of the first source of a core.
-    core : ndarray of int32, shape (sources,)
-    spikes : ndarray of float64, shape (sources,)
-    sets : Reached
-        The cores that each source reaches.
-    totals : ndarray of float64, shape (2,)
-        Increased by Σ spikes × other cores reached, and by the spikes that reach another core.
-    row : ndarray of float64, shape (cores,)
-        Zeros.
-    buffers : TrafficBuffers
-        Output; at least as long as there are cores.
+    order : (sources,) int64 array; the sources, sorted by core
+    totals : (2,) float64 array; increased by Σ spikes × other cores reached, and by the spikes that reach another core
+    row : (cores,) float64 array; zeros
+    buffers : output; at least as long as there are cores
 
     Returns
     -------
@@ -137,13 +109,7 @@ def multicast_hops(
 
     Parameters
     ----------
-    order : ndarray of int64, shape (sources,)
-        The sources, sorted by core.
-    core : ndarray of int32, shape (sources,)
-    spikes : ndarray of float64, shape (sources,)
-    sets : Reached
-        The cores that each source reaches.
-    positions : MeshPositions
+    order : (sources,) int64 array; the sources, sorted by core
     """
     total, at, columns = 0.0, 0, positions.columns
     low, high, used = np.full(columns, -1, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)

@@ -12,10 +12,6 @@ from snnb.core.compiled import compiled
 def hilbert_curve(width: int, height: int) -> np.ndarray:
     """Return the positions of a rectangle in the order of the curve.
 
-    Parameters
-    ----------
-    width, height : int
-
     Returns
     -------
     ndarray of int32, shape (width × height, 2)

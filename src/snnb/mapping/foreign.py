@@ -25,12 +25,6 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tu
     If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
     them. These lines are skipped.
 
-    Parameters
-    ----------
-    path : Path
-    network : PlacedNetwork
-    hardware : Hardware
-
     Returns
     -------
     core : ndarray of int32, shape (neurons,)
@@ -65,10 +59,7 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
 
     Parameters
     ----------
-    path : Path
-    cores : int
-        One more than the largest core number of the partition. The file may continue with positions of empty cores.
-    hardware : Hardware
+    cores : one more than the largest core number of the partition. The file may continue with positions of empty cores
 
     Returns
     -------
@@ -109,14 +100,6 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
 
 def read_number_lines(path: Path, columns: int, remedy: str) -> Tuple[np.ndarray, bytes]:
     """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines are ignored.
-
-    Parameters
-    ----------
-    path : Path
-    columns : int
-        Number of integers per line.
-    remedy : str
-        End of the error message.
 
     Returns
     -------

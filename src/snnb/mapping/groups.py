@@ -25,10 +25,8 @@ def grouped(network: PlacedNetwork, limits: Limits) -> Tuple[np.ndarray, int]:
 
     Parameters
     ----------
-    network : PlacedNetwork
-        One that `check_possible` accepts.
-    limits : Limits
-        A group fits on a core.
+    network : one that `check_possible` accepts
+    limits : A group fits on a core
 
     Returns
     -------

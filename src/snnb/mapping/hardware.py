@@ -30,18 +30,11 @@ class Description(BaseModel):
 
 
 class EnergyPj(Description):
-    """Energy of a spike in pJ: per router and link of its route, and per synapse that it reaches.
-
-    Attributes
-    ----------
-    router, link : float
-    synapse : float or None
-        None: the energy of synaptic operations is not counted.
-    """
+    """Energy of a spike in pJ: per router and link of its route, and per synapse that it reaches."""
 
     router: Figure
     link: Figure
-    synapse: Optional[Figure] = None
+    synapse: Optional[Figure] = None  # None: the energy of synaptic operations is not counted
 
 
 class LatencyNs(Description):
@@ -52,32 +45,17 @@ class LatencyNs(Description):
 
 
 class Hardware(Description):
-    """Hardware description of a chip.
-
-    Attributes
-    ----------
-    name : str
-    mesh : tuple of int
-        Cores along x and along y.
-    neurons_per_core : int
-    axons_per_core : int
-        Distinct neurons whose spikes the synapses of a core receive, including those of the core itself.
-    synapses_per_core : int or None
-        None: not limited.
-    energy_pj : EnergyPj
-    latency_ns : LatencyNs
-    source : str
-        Source of the figures.
-    """
+    """Hardware description of a chip."""
 
     name: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
-    mesh: Tuple[Side, Side]
+    mesh: Tuple[Side, Side]  # cores along x and along y
     neurons_per_core: Limit
+    # Distinct neurons whose spikes the synapses of a core receive, including those of the core itself
     axons_per_core: Limit
-    synapses_per_core: Optional[Limit] = None
+    synapses_per_core: Optional[Limit] = None  # None: not limited
     energy_pj: EnergyPj
     latency_ns: LatencyNs
-    source: Text
+    source: Text  # source of the figures
 
     @property
     def cores(self) -> int:
@@ -106,8 +84,7 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
 
     Parameters
     ----------
-    named : str
-        A name of `hardware_names`, or a path that has a `/` or ends with `.yaml` or `.yml`.
+    named : A name of `hardware_names`, or a path that has a `/` or ends with `.yaml` or `.yml`
 
     Returns
     -------

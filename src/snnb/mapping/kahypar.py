@@ -33,23 +33,14 @@ Job = Tuple[int, int]  # blocks, seed
 
 
 class Hypergraph(NamedTuple):
-    """Input of Mt-KaHyPar.
+    """Input of Mt-KaHyPar."""
 
-    Attributes
-    ----------
-    node_weight : ndarray of int64, shape (nodes,)
-    start, pin : ndarray of int64 and int32
-        The nodes of each hyperedge.
-    weight : ndarray of int64, shape (hyperedges,)
-    capacity : int
-        Maximum weight of a block.
-    """
-
-    node_weight: np.ndarray
+    node_weight: np.ndarray  # (nodes,) int64
+    # start, pin: ndarray of int64 and int32: the nodes of each hyperedge
     start: np.ndarray
     pin: np.ndarray
-    weight: np.ndarray
-    capacity: int
+    weight: np.ndarray  # (hyperedges,) int64
+    capacity: int  # maximum weight of a block
 
 
 def is_installed() -> bool:
@@ -72,11 +63,6 @@ def hypergraph(net: "Contracted", limits: "Limits") -> Hypergraph:
     The λ − 1 metric of these hyperedges is the cost. A set with many source groups would need a copy of its targets for
     each of them. It becomes one hyperedge of the targets, and for each source one of two nodes: the source and the
     middle target. This overestimates the cost of a source on the core of another target.
-
-    Parameters
-    ----------
-    net : Contracted
-    limits : Limits
     """
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     owner = np.repeat(np.arange(sources.size), sources)
@@ -137,13 +123,9 @@ def partitions(
 
     Parameters
     ----------
-    graph : Hypergraph
-    jobs : sequence of (int, int)
-        Number of blocks, and seed.
-    warn : callable
-        Called with a message for each job that fails, possibly for lack of memory.
-    processes : int
-        Number of jobs at a time.
+    jobs : sequence of (int, int); number of blocks, and seed
+    warn : called with a message for each job that fails, possibly for lack of memory
+    processes : number of jobs at a time
 
     Yields
     ------

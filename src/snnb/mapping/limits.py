@@ -12,12 +12,7 @@ NO_LIMIT = 1 << 62
 
 
 class Limits(NamedTuple):
-    """Maximum contents of a core.
-
-    Attributes
-    ----------
-    neurons, axons, synapses : int
-    """
+    """Maximum contents of a core."""
 
     neurons: int
     axons: int
@@ -35,9 +30,7 @@ def overfull_cores(contents: Sequence[np.ndarray], hardware: Hardware) -> Dict[s
 
     Parameters
     ----------
-    contents : sequence of ndarray of int64, shape (cores,)
-        Neurons, axons and synapses of each core.
-    hardware : Hardware
+    contents : sequence of ndarray of int64, shape (cores,); neurons, axons and synapses of each core
     """
     limits = Limits.of(hardware)._asdict().items()
     return {name: np.flatnonzero(numbers > limit) for (name, limit), numbers in zip(limits, contents)}
@@ -48,9 +41,7 @@ def exceeded_limits(contents: Sequence[np.ndarray], hardware: Hardware) -> str:
 
     Parameters
     ----------
-    contents : sequence of ndarray of int64, shape (cores,)
-        Neurons, axons and synapses of each core.
-    hardware : Hardware
+    contents : sequence of ndarray of int64, shape (cores,); neurons, axons and synapses of each core
     """
     texts, overfull = [], overfull_cores(contents, hardware)
     for (name, limit), numbers in zip(Limits.of(hardware)._asdict().items(), contents):
@@ -64,11 +55,6 @@ def exceeded_limits(contents: Sequence[np.ndarray], hardware: Hardware) -> str:
 
 def check_possible(network: PlacedNetwork, hardware: Hardware) -> None:
     """Refuse a network that no mapping can fit on the hardware.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-    hardware : Hardware
 
     Raises
     ------
@@ -86,10 +72,7 @@ def too_few_cores(network: PlacedNetwork, hardware: Hardware, cores: int) -> Inp
 
     Parameters
     ----------
-    network : PlacedNetwork
-    hardware : Hardware
-    cores : int
-        Number of cores that would suffice.
+    cores : number of cores that would suffice
     """
     remedy = _remedy(network, cores)
     return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would do{remedy}")

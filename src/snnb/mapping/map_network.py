@@ -24,25 +24,13 @@ FROM_A_FILE = "file"
 
 @dataclass(frozen=True, eq=False)
 class MappedNetwork:
-    """A network on the cores of a chip.
-
-    Attributes
-    ----------
-    hardware : Hardware
-    partition : Partition
-        Of a partition from a file, `best.method` is `file`, and `tried` is empty.
-    place : ndarray of int32, shape (cores, 2)
-        x and y of each core.
-    cost : Cost
-    warnings : tuple of str
-        Limits that are exceeded; methods without a result, and why.
-    """
+    """A network on the cores of a chip."""
 
     hardware: Hardware
-    partition: Partition
-    place: np.ndarray
+    partition: Partition  # of a partition from a file, `best.method` is `file`, and `tried` is empty
+    place: np.ndarray  # (cores, 2) int32: x and y of each core
     cost: Cost
-    warnings: Tuple[str, ...]
+    warnings: Tuple[str, ...]  # limits that are exceeded; methods without a result, and why
 
     @property
     def network(self) -> PlacedNetwork:
@@ -93,16 +81,11 @@ def map_network(
 
     Parameters
     ----------
-    network : PlacedNetwork
-    hardware : Hardware
-    method : {"auto", "sequential", "groups", "hypergraph"}
-        See `partition`.
+    method : {"auto", "sequential", "groups", "hypergraph"}; see `partition`
     objective : {"spikes", "hops"}
-        `spikes`: place the partition with the lowest connectivity. `hops`, with `method` `auto`: place the partition of
-        each method, and keep the one with the fewest hops.
-    seed : int
-        Seed of all random numbers; the same seed gives the same mapping.
-    progress : Progress
+        `spikes`: place the partition with the lowest connectivity. `hops`, with `method` `auto`: place the
+        partition of each method, and keep the one with the fewest hops.
+    seed : seed of all random numbers; the same seed gives the same mapping
 
     Raises
     ------
@@ -131,16 +114,8 @@ def cost_partition(
 
     Parameters
     ----------
-    network : PlacedNetwork
-    hardware : Hardware
-    partition_file : Path
-    placement_file : Path, optional
-        By default snnb places the cores.
-    allow_overfull : bool
-        Accept cores that exceed limits; the mapping is then invalid.
-    seed : int
-        Seed of the placement.
-    progress : Progress
+    placement_file : by default snnb places the cores
+    allow_overfull : accept cores that exceed limits; the mapping is then invalid
 
     Returns
     -------

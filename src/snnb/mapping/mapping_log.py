@@ -11,12 +11,7 @@ from snnb.mapping.write_mapping import cost_figures, fullness
 
 
 def log_lines(mapped: MappedNetwork) -> List[str]:
-    """Return the lines of a log: limits, contents of the cores, and cost.
-
-    Parameters
-    ----------
-    mapped : MappedNetwork
-    """
+    """Return the lines of a log: limits, contents of the cores, and cost."""
     hardware, neurons, tried = mapped.hardware, mapped.cost.neurons, list(mapped.partition.tried)
     used, of_class = np.count_nonzero(neurons), mapped.network.graph.class_name
     text = [] if of_class is None else [f"spikes of the samples of one class only: {of_class}"]

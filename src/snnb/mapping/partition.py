@@ -40,13 +40,7 @@ Cores = Optional[np.ndarray]  # core of each neuron or group; None if no valid m
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """Partition of one method.
-
-    Attributes
-    ----------
-    method : str
-    sums : TrafficSums
-    """
+    """Partition of one method."""
 
     method: str
     sums: TrafficSums
@@ -57,10 +51,7 @@ class Candidate:
 
         Parameters
         ----------
-        method : str
-        network : PlacedNetwork
-        core : ndarray of int32, shape (neurons,)
-            Core of each neuron, from 0 without gaps.
+        core : (neurons,) int32 array; core of each neuron, from 0 without gaps
         """
         return cls(method, count_traffic(network, core, int(core.max(initial=-1)) + 1))
 
@@ -82,34 +73,16 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """A core for each neuron, within the limits of the hardware.
-
-    Attributes
-    ----------
-    best : Candidate
-    tried : tuple of Candidate
-        Valid partitions of all methods that were tried, `sequential` first.
-    sequential : Candidate
-        The baseline; it may need more cores than there are.
-    warnings : tuple of str
-        Methods without a result, and why.
-    """
+    """A core for each neuron, within the limits of the hardware."""
 
     best: Candidate
-    tried: Tuple[Candidate, ...]
-    sequential: Candidate
-    warnings: Tuple[str, ...] = ()
+    tried: Tuple[Candidate, ...]  # valid partitions of all methods that were tried, `sequential` first
+    sequential: Candidate  # the baseline; it may need more cores than there are
+    warnings: Tuple[str, ...] = ()  # methods without a result, and why
 
 
 def sequential_baseline(network: PlacedNetwork, hardware: Hardware, progress: Progress = silent) -> Candidate:
-    """Return the partition that fills cores in the order of the ids; it may need more cores than there are.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-    hardware : Hardware
-    progress : Progress
-    """
+    """Return the partition that fills cores in the order of the ids; it may need more cores than there are."""
     return Candidate.of("sequential", network, sequential(network, Limits.of(hardware), progress))
 
 
@@ -120,16 +93,12 @@ def partition(
 
     Parameters
     ----------
-    network : PlacedNetwork
-        One that `check_possible` accepts.
-    hardware : Hardware
+    network : one that `check_possible` accepts
     method : {"auto", "sequential", "groups", "hypergraph"}
-        `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves
-        single neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all methods. The
-        result is the best of the method's and the sequential partition.
-    seed : int
-        The same seed gives the same partition.
-    progress : Progress
+        `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then
+        moves single neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all
+        methods. The result is the best of the method's and the sequential partition.
+    seed : the same seed gives the same partition
 
     Raises
     ------

@@ -41,11 +41,8 @@ def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Prog
     ----------
     traffic : csr_matrix of float64, shape (cores, cores)
         Spikes per sample from core to core; the diagonal is ignored. At most as many cores as the hardware has.
-    hardware : Hardware
-    seed : int
-        The same seed gives the same positions.
-    progress : Progress
-        Called with the steps of the temperature, and the fewest hops so far.
+    seed : the same seed gives the same positions
+    progress : called with the steps of the temperature, and the fewest hops so far
 
     Returns
     -------
@@ -79,7 +76,6 @@ def total_hops(traffic: csr_matrix, places: np.ndarray) -> float:
     Parameters
     ----------
     traffic : csr_matrix of float64, shape (cores, cores)
-    places : ndarray of int32, shape (cores, 2)
     """
     return float(traffic.data @ distances(traffic, places))
 

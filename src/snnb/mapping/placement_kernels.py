@@ -11,44 +11,24 @@ NOBODY = -1
 
 
 class Links(NamedTuple):
-    """Spikes between cores, both directions added: a symmetric CSR matrix without diagonal.
+    """Spikes between cores, both directions added: a symmetric CSR matrix without diagonal."""
 
-    Attributes
-    ----------
-    indptr : ndarray of int64, shape (cores + 1,)
-    other : ndarray of int32
-    spikes : ndarray of float64
-    """
-
-    indptr: np.ndarray
-    other: np.ndarray
-    spikes: np.ndarray
+    indptr: np.ndarray  # (cores + 1,) int64
+    other: np.ndarray  # ndarray of int32
+    spikes: np.ndarray  # ndarray of float64
 
 
 class Board(NamedTuple):
-    """Positions of cores on a part of the mesh.
+    """Positions of cores on a part of the mesh."""
 
-    Attributes
-    ----------
-    x, y : ndarray of int32, shape (cores,)
-    who : ndarray of int32, shape (width, height)
-        The core at each position, or −1.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    who: np.ndarray
+    x: np.ndarray  # (cores,) int32
+    y: np.ndarray  # (cores,) int32
+    who: np.ndarray  # (width, height) int32: the core at each position, or −1
 
 
 @compiled
 def board_hops(links: Links, board: Board) -> float:
-    """Sum spikes × distance over all pairs of cores.
-
-    Parameters
-    ----------
-    links : Links
-    board : Board
-    """
+    """Sum spikes × distance over all pairs of cores."""
     total = 0.0
     for core in range(board.x.size):
         for k in range(links.indptr[core], links.indptr[core + 1]):
@@ -61,14 +41,7 @@ def board_hops(links: Links, board: Board) -> float:
 
 @compiled
 def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
-    """Return the change of the hops if a core and the one at (x, y), if any, exchange positions.
-
-    Parameters
-    ----------
-    links : Links
-    board : Board
-    core, x, y : int
-    """
+    """Return the change of the hops if a core and the one at (x, y), if any, exchange positions."""
     from_x, from_y, there = board.x[core], board.y[core], board.who[x, y]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
@@ -88,14 +61,7 @@ def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
 
 @compiled
 def swap(board: Board, core: int, x: int, y: int) -> None:
-    """Exchange the positions of a core and of the one at (x, y), if any.
-
-    Parameters
-    ----------
-    board : Board
-        Updated.
-    core, x, y : int
-    """
+    """Exchange the positions of a core and of the one at (x, y), if any."""
     there, from_x, from_y = board.who[x, y], board.x[core], board.y[core]
     board.who[from_x, from_y] = there
     if there != NOBODY:
@@ -125,14 +91,8 @@ def anneal_swaps(
 
     Parameters
     ----------
-    links, board
-    state : ndarray of uint64, shape (1,)
-        State of the random numbers.
-    temperature : float
-        In hops per sample.
-    reach : int
-        Largest distance of a swap along an axis.
-    trials : int
+    state : (1,) uint64 array; state of the random numbers
+    reach : largest distance of a swap along an axis
 
     Returns
     -------
@@ -161,11 +121,6 @@ def anneal_swaps(
 @compiled
 def descend_swaps(links: Links, board: Board, reach: int) -> float:
     """Move each core to the best position within `reach` of its own, then of the median of its partners.
-
-    Parameters
-    ----------
-    links, board
-    reach : int
 
     Returns
     -------

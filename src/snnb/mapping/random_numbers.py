@@ -11,9 +11,7 @@ def draw_below(state: np.ndarray, limit: int) -> int:
 
     Parameters
     ----------
-    state : ndarray of uint64, shape (1,)
-        Not 0; updated.
-    limit : int
+    state : (1,) uint64 array; not 0; updated
     """
     value = state[0]
     value ^= value >> np.uint64(12)

@@ -20,13 +20,7 @@ Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
 
 
 class Marks:
-    """An element for each label, in which loops mark the labels of the current set.
-
-    Parameters
-    ----------
-    labels : int
-        Number of labels.
-    """
+    """An element for each label, in which loops mark the labels of the current set."""
 
     def __init__(self, labels: int) -> None:
         self._seen = np.full(labels, -1, np.int64)
@@ -37,11 +31,7 @@ class Marks:
 
         Parameters
         ----------
-        sets : int
-            Number of sets of the result.
-        loop : callable
-        *arguments
-            Its arguments before `seen`.
+        *arguments : its arguments before `seen`
 
         Returns
         -------
@@ -62,14 +52,9 @@ def reached(connections: Sequence[Connection], label: np.ndarray, first: int, ma
 
     Parameters
     ----------
-    connections : sequence of Connection
-        From one population; at least one.
-    label : ndarray of int32, shape (neurons,)
-        Label of each placed neuron, from 0.
-    first : int
-        Id of the first placed neuron in the graph.
-    marks : Marks
-        For all labels.
+    connections : from one population; at least one
+    label : (neurons,) int32 array; label of each placed neuron, from 0
+    first : id of the first placed neuron in the graph
     """
     found = [_by_unit(connection, _labels_of(connection, label, first), marks) for connection in connections]
     if len(connections) == 1 and not connections[0].positions.parallel:

@@ -147,12 +147,9 @@ def number_distinct(start: np.ndarray, label: np.ndarray, table: np.ndarray, num
 
     Parameters
     ----------
-    start, label : ndarray
-        See `Reached`.
-    table : ndarray of int64
-        Hash table filled with −1; its length is a power of two, larger than the number of sets.
-    number : ndarray of int64, shape (sets,)
-        Output.
+    start, label : ndarray; see `Reached`
+    table : ndarray of int64; hash table filled with −1; its length is a power of two, larger than the number of sets
+    number : (sets,) int64 array; output
 
     Returns
     -------

@@ -16,13 +16,8 @@ class Search:
 
     Parameters
     ----------
-    net : Contracted
-    core : ndarray of int32, shape (groups,)
-        Core of each group; limits may be exceeded.
-    cores : int
-        Number of cores that may be used.
-    limits : Limits
-    seed : int
+    core : (groups,) int32 array; core of each group; limits may be exceeded
+    cores : number of cores that may be used
 
     Attributes
     ----------
@@ -106,11 +101,8 @@ class Search:
 
         Parameters
         ----------
-        trials : int
-        hot, cold : float
-            First and last temperature, in spikes over all samples.
-        penalty : float
-            Cost of a core that holds twice its limit.
+        hot, cold : first and last temperature, in spikes over all samples
+        penalty : cost of a core that holds twice its limit
         """
         for done in range(0, trials, EPOCH):
             now = min(EPOCH, trials - done)

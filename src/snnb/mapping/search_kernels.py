@@ -103,13 +103,9 @@ def descend_moves(
 
     Parameters
     ----------
-    net, state
-    limits : ndarray of int64, shape (3,)
-        Maximum of neurons, axons and synapses of a core.
-    order : ndarray of int64
-        Groups in the order of their moves.
-    gain, shared : ndarray of int64, shape (cores,)
-        Zeros.
+    limits : (3,) int64 array; maximum of neurons, axons and synapses of a core
+    order : ndarray of int64; groups in the order of their moves
+    gain, shared : (cores,) int64 array; zeros
     mending : int
         0: no mending. 1: if axons exceed their limit, only groups with axons that no other group of their core
         needs. 2: all groups.
@@ -183,15 +179,10 @@ def anneal_moves(
 
     Parameters
     ----------
-    net, state
-    limits : ndarray of int64, shape (3,)
-    random : ndarray of uint64, shape (1,)
-        State of the random numbers, not 0.
-    trials : int
-    hot, cold : float
-        Temperature at the first trial and at the last, in spikes over all samples.
-    penalty : float
-        Cost of an exceeded limit: penalty × (load / limit − 1).
+    limits : (3,) int64 array
+    random : (1,) uint64 array; state of the random numbers, not 0
+    hot, cold : temperature at the first trial and at the last, in spikes over all samples
+    penalty : cost of an exceeded limit: penalty × (load / limit − 1)
 
     Returns
     -------

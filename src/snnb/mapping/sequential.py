@@ -16,19 +16,12 @@ MOST_SOURCES = 1 << 22  # in a list
 
 
 class Sources(NamedTuple):
-    """The sources of the neurons at some positions of a population.
+    """The sources of the neurons at some positions of a population."""
 
-    Attributes
-    ----------
-    position_start, position_source : ndarray
-        Offset of each position, and the ids of the sources that all neurons at a position share; a source may occur
-        twice.
-    neuron_start, neuron_source : ndarray
-        Offset of each neuron, and its further sources.
-    """
-
+    # Offset of each position, and the ids of the sources that its neurons share; a source may occur twice
     position_start: np.ndarray
     position_source: np.ndarray
+    # Offset of each neuron, and its further sources
     neuron_start: np.ndarray
     neuron_source: np.ndarray
 
@@ -40,11 +33,8 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
 
     Parameters
     ----------
-    network : PlacedNetwork
-        One that `check_possible` accepts.
-    limits : Limits
-    progress : Progress
-        Called with the neurons placed.
+    network : one that `check_possible` accepts
+    progress : called with the neurons placed
 
     Returns
     -------
@@ -66,11 +56,6 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
 
 class SourceLists:
     """Lists of the sources of the neurons of a population, by position.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-    population : GraphPopulation
 
     Attributes
     ----------
@@ -106,12 +91,7 @@ class SourceLists:
         return list(zip([0, *ends], ends))
 
     def of(self, first: int, last: int) -> Sources:
-        """List the sources of the neurons at positions `first` to `last` − 1.
-
-        Parameters
-        ----------
-        first, last : int
-        """
+        """List the sources of the neurons at positions `first` to `last` − 1."""
         shared = _joined_lists([inputs.listed(first, last) for inputs in self._shared], last - first)
         first, last = first * self.filters, last * self.filters
         return Sources(*shared, *_joined_lists([inputs.listed(first, last) for inputs in self._apart], last - first))

@@ -33,21 +33,14 @@ def fill_cores(
 
     Parameters
     ----------
-    state : ndarray of int64, shape (4,)
-        Current core, and its neurons, axons and synapses; updated.
-    limits : ndarray of int64, shape (3,)
-        Maximum of neurons, axons and synapses of a core.
-    filters : int
-        Number of neurons at a position; the first neuron is the first of its position.
-    position_start, position_source : ndarray
-        Offsets and sources shared by all neurons at a position.
-    neuron_start, neuron_source : ndarray
-        Offsets and further sources of each neuron.
-    synapses : ndarray of int64, shape (neurons,)
-    seen : ndarray of int32, shape (nodes,)
-        The last core with an axon for each source; updated.
-    core : ndarray of int32, shape (neurons,)
-        Output.
+    state : (4,) int64 array; current core, and its neurons, axons and synapses; updated
+    limits : (3,) int64 array; maximum of neurons, axons and synapses of a core
+    filters : number of neurons at a position; the first neuron is the first of its position
+    position_start, position_source : ndarray; offsets and sources shared by all neurons at a position
+    neuron_start, neuron_source : ndarray; offsets and further sources of each neuron
+    synapses : (neurons,) int64 array
+    seen : (nodes,) int32 array; the last core with an axon for each source; updated
+    core : (neurons,) int32 array; output
     """
     shared = -1  # the position whose sources are all seen
     for neuron in range(core.size):

@@ -19,41 +19,22 @@ SourceSets = List[Tuple[GraphPopulation, Reached]]  # the cores that the neurons
 
 @dataclass(frozen=True, eq=False)
 class TrafficSums:
-    """Traffic and contents of the cores for one assignment of neurons to cores.
-
-    Attributes
-    ----------
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-        Core of each placed neuron, from 0.
-    sets : list of (GraphPopulation, Reached)
-        The cores that the neurons of each source population reach.
-    matrix : csr_matrix of float64, shape (cores, cores)
-        Spikes per sample from each core (row) to each other core (column). A spike counts once for each core that it
-        reaches.
-    connectivity, cut, outside : float
-        `Cost.connectivity`, `Cost.cut` and `Cost.outside_spikes`.
-    by_source : dict of str to ndarray of float64, shape (2,)
-        Connectivity and cut of the spikes of each placed population, by its name.
-    neurons : ndarray of int64, shape (cores,)
-    axons : ndarray of int64, shape (cores,)
-        Distinct neurons whose spikes the synapses of a core receive; those of the core itself and of a spiking input
-        are included.
-    synapses : ndarray of int64, shape (cores,)
-        Synapses onto the neurons of a core; those from a constant input are included.
-    """
+    """Traffic and contents of the cores for one assignment of neurons to cores."""
 
     network: PlacedNetwork
-    core: np.ndarray
-    sets: SourceSets
+    core: np.ndarray  # (neurons,) int32: core of each placed neuron, from 0
+    sets: SourceSets  # the cores that the neurons of each source population reach
+    # (cores, cores) float64: spikes per sample from core (row) to other core (column), once for each core reached
     matrix: csr_matrix
+    # See `Cost`; `outside` is `Cost.outside_spikes`.
     connectivity: float
     cut: float
     outside: float
-    by_source: Dict[str, np.ndarray]
-    neurons: np.ndarray
+    by_source: Dict[str, np.ndarray]  # connectivity and cut of the spikes of each placed population, by its name
+    neurons: np.ndarray  # (cores,) int64
+    # (cores,) int64: distinct neurons whose spikes a core receives, including its own and those of a spiking input
     axons: np.ndarray
-    synapses: np.ndarray
+    synapses: np.ndarray  # (cores,) int64: synapses onto the neurons of a core, including those from a constant input
 
     @property
     def cores(self) -> int:
@@ -71,11 +52,7 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
 
     Parameters
     ----------
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-        Core of each placed neuron, from 0.
-    cores : int
-        Number of cores.
+    core : (neurons,) int32 array; core of each placed neuron, from 0
     """
     marks, sets = Marks(cores), []
     totals, outside, axons, by_source = np.zeros(2), 0.0, np.zeros(cores, np.int64), {}
@@ -117,13 +94,9 @@ def reached_cores(
 
     Parameters
     ----------
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-        Core of each placed neuron.
-    marks : Marks
-        For as many labels as there are cores.
-    projections : sequence of GraphProjection
-        From one population.
+    core : (neurons,) int32 array; core of each placed neuron
+    marks : for as many labels as there are cores
+    projections : from one population
     """
     connections = [connection for projection in projections for connection in projection.connections]
     return reached(connections, core, network.first, marks)
@@ -136,14 +109,7 @@ def spikes_between(
 
     Parameters
     ----------
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-        Core of each placed neuron.
-    cores : int
-        Number of cores.
-    population : GraphPopulation
-    sets : Reached
-        The cores that its neurons reach.
+    core : (neurons,) int32 array; core of each placed neuron
 
     Returns
     -------

@@ -29,10 +29,7 @@ def write_mapping(directory: Path, mapped: MappedNetwork, stated: Mapping[str, o
 
     Parameters
     ----------
-    directory : Path
-    mapped : MappedNetwork
-    stated : mapping of str to object
-        Further entries of cost.json: objective, seed, seconds, graph.
+    stated : further entries of cost.json: objective, seed, seconds, graph
     """
     (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
     _write_cores(directory / CORES, mapped)
@@ -54,7 +51,6 @@ def fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]]
 
     Parameters
     ----------
-    mapped : MappedNetwork
     name : {"neurons", "axons", "synapses"}
 
     Returns

@@ -20,25 +20,13 @@ ACTIVATIONS = {"Activation", "ReLU"}
 
 @dataclass(frozen=True)
 class Entry:
-    """Description of a layer in a model file.
+    """Description of a layer in a model file."""
 
-    Attributes
-    ----------
-    name, kind : str
-        The layer's name (`00Conv2D_28x28x6`) and its Keras class (`Conv2D`); the input is called `input`.
-    config : mapping
-        Keras's own configuration of the layer.
-    inputs : tuple of str
-        Names of the layers it reads, in order; a name can occur twice.
-    arrays : mapping of str to Array
-        Its weights, by the last part of their names (`kernel`, `bias`).
-    """
-
-    name: str
-    kind: str
-    config: Mapping[str, Any]
-    inputs: Tuple[str, ...]
-    arrays: Mapping[str, Array]
+    name: str  # such as `00Conv2D_28x28x6`; the input is called `input`
+    kind: str  # the Keras class
+    config: Mapping[str, Any]  # Keras's own configuration of the layer
+    inputs: Tuple[str, ...]  # names of the layers it reads, in order; a name can occur twice
+    arrays: Mapping[str, Array]  # its weights, by the last part of their names (`kernel`, `bias`)
 
 
 def assemble(path: Path, entries: Sequence[Entry]) -> Network:
@@ -46,13 +34,6 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
 
     The layers that an `Add` reads are projections of one population. An `Activation` or `ReLU` behind it, or behind one
     layer without activation, is the activation of that population.
-
-    Parameters
-    ----------
-    path : Path
-        The model file, for messages.
-    entries : sequence of Entry
-        Its layers.
 
     Raises
     ------

@@ -13,33 +13,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Axis:
-    """All (input, output, tap) triples along rows or columns, sorted by input, then by output.
+    """All (input, output, tap) triples along rows or columns, sorted by input, then by output."""
 
-    Attributes
-    ----------
-    size, outputs : int
-        Length of the axis in the input and in the output volume.
-    taps : int
-        Length of the kernel along it.
-    input, output, tap : ndarray of int64, shape (triples,)
-    """
-
-    size: int
-    outputs: int
-    taps: int
-    input: np.ndarray
+    size: int  # length of the axis in the input volume
+    outputs: int  # length in the output volume
+    taps: int  # length of the kernel along it
+    input: np.ndarray  # (triples,) int64, as `output` and `tap`
     output: np.ndarray
     tap: np.ndarray
 
     @classmethod
     def of(cls, size: int, outputs: int, taps: int, input: np.ndarray, output: np.ndarray, tap: np.ndarray) -> "Axis":
-        """Make an axis of triples in any order.
-
-        Parameters
-        ----------
-        size, outputs, taps, input, output, tap
-            See `Axis`.
-        """
+        """Make an axis of triples in any order."""
         order = np.lexsort((output, input))
         return cls(size, outputs, taps, input[order], output[order], tap[order])
 
@@ -68,8 +53,7 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
 
     Parameters
     ----------
-    size, kernel, stride, dilation : int
-        Length of the axis, and length, stride and dilation of the window.
+    size, kernel, stride, dilation : length of the axis, and length, stride and dilation of the window
     padding : {"valid", "same", "causal"}
         `same` splits the padding needed for ceil(size / stride) outputs evenly and puts an odd one behind
         (TensorFlow, "Neural network: notes on padding"); `causal` puts all of it in front.
@@ -95,10 +79,7 @@ def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation:
 
     Parameters
     ----------
-    size, outputs : int
-        Positions of the input and of the output of the transposed window.
-    kernel, stride, dilation, padding
-        See `window_axis`.
+    size, outputs : positions of the input and of the output of the transposed window
     """
     window = window_axis(outputs, kernel, stride, dilation, padding)
     if window.outputs != size:
@@ -111,8 +92,7 @@ def repeated_axis(size: int, factor: int) -> Axis:
 
     Parameters
     ----------
-    size, factor : int
-        Number of positions, and of copies of each.
+    size, factor : number of positions, and of copies of each
     """
     output = np.arange(size * factor)
     return Axis.of(size, size * factor, 1, output // factor, output, np.zeros(size * factor, np.int64))
@@ -123,11 +103,9 @@ def window_reduce(rows: Axis, columns: Axis, values: np.ndarray, reduce: np.ufun
 
     Parameters
     ----------
-    rows, columns : Axis
-        Windows along both axes.
+    rows, columns : windows along both axes
     values : ndarray, shape (height, width, channels)
-    reduce : ufunc
-        `np.add`, `np.maximum`, `np.minimum`.
+    reduce : `np.add`, `np.maximum`, `np.minimum`
 
     Returns
     -------

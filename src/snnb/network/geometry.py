@@ -16,25 +16,16 @@ class Geometry:
 
     Output (r', c', f) is connected to input (r, c, k) for every triple (r, r', i) of `rows` and (c, c', j) of
     `columns`, and for the channels that `pairing` names.
-
-    Attributes
-    ----------
-    rows, columns : Axis
-    channels, filters : int
-        Length of the last axis of the input and of the output volume.
-    pairing : {"dense", "diagonal"}
-        Dense: every channel k meets every filter f. Diagonal: channel k meets the filters from k·m to
-        k·m + m − 1, where m = filters / channels.
-    shape : tuple of int
-        The output volume in the layer's own shape.
     """
 
     rows: Axis
     columns: Axis
-    channels: int
-    filters: int
+    channels: int  # length of the last axis of the input volume
+    filters: int  # length of the last axis of the output volume
+    # "dense": every channel k meets every filter f. "diagonal": channel k meets the filters k·m to k·m + m − 1, where
+    # m = filters / channels
     pairing: str
-    shape: Shape
+    shape: Shape  # the output volume in the layer's own shape
 
     @property
     def input_volume(self) -> Tuple[int, int, int]:
@@ -67,8 +58,7 @@ class Geometry:
 
         Parameters
         ----------
-        real : ndarray of bool, shape `input_volume`
-            False where nothing is connected: padding, or neurons of other populations.
+        real : input_volume bool array; False where nothing is connected: padding, or neurons of other populations
 
         Returns
         -------

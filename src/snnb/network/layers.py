@@ -21,22 +21,14 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Layer(BaseModel):
-    """A layer that computes neurons from the volume it reads.
-
-    Attributes
-    ----------
-    WEIGHTING : {"kernel", "one", "average", "maximum"}
-        A synapse weighs what the kernel says; or it weighs 1, and the window is summed, averaged or its maximum taken.
-    KERNEL : str or None
-        Name of the array of weights in a Keras file.
-    KERNEL_AXES : int
-        How many axes that array has: the last of `Geometry.kernel_shape`.
-    """
+    """A layer that computes neurons from the volume it reads."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+    # "kernel": weights of the kernel. Otherwise a synapse weighs 1, and the window is summed ("one"), averaged
+    # ("average") or its maximum taken ("maximum")
     WEIGHTING: ClassVar[str] = "kernel"
-    KERNEL: ClassVar[Optional[str]] = "kernel"
-    KERNEL_AXES: ClassVar[int] = 4
+    KERNEL: ClassVar[Optional[str]] = "kernel"  # name of the array of weights in a Keras file
+    KERNEL_AXES: ClassVar[int] = 4  # how many axes that array has: the last of `Geometry.kernel_shape`
 
     data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
 
@@ -231,12 +223,7 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
 
     Parameters
     ----------
-    kind : type
-        A class of `KINDS` or of `reindexing.REINDEXING`.
-    config : mapping
-        Keras's configuration.
-    name : str
-        Name of the layer, for the message.
+    kind : A class of `KINDS` or of `reindexing.REINDEXING`
 
     Raises
     ------

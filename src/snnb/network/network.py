@@ -44,39 +44,21 @@ class Input(Volume):
 
 @dataclass(frozen=True, eq=False)
 class Reindexed(Volume):
-    """The output of a layer without neurons, which moves values of other volumes.
-
-    Attributes
-    ----------
-    layer : Reindexing
-        The layer.
-    inputs : tuple of str
-        Names of the volumes it reads, in order; a name can occur twice.
-    """
+    """The output of a layer without neurons, which moves values of other volumes."""
 
     layer: Reindexing
-    inputs: Tuple[str, ...]
+    inputs: Tuple[str, ...]  # names of the volumes it reads, in order; a name can occur twice
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """The synapses from one volume to the neurons of a population.
+    """The synapses from one volume to the neurons of a population."""
 
-    Attributes
-    ----------
-    input : str
-        Name of the volume.
-    layer : Layer
-        The layer that connects them.
-    geometry : Geometry
-        How the layer connects the volume to the population.
-    kernel : array of float32, shape `geometry.kernel_shape` in the order of the file, or None
-        Weights in units of the threshold; None if they follow from the layer kind.
-    """
-
-    input: str
+    input: str  # name of the volume
     layer: Layer
     geometry: Geometry
+    # float32, `geometry.kernel_shape` in the order of the file: weights in units of the threshold; None if they follow
+    # from the layer kind
     kernel: Optional[Array] = None
 
     def weights(self) -> np.ndarray:
@@ -87,26 +69,14 @@ class Projection:
 
 @dataclass(frozen=True, eq=False)
 class Population(Volume):
-    """Spiking neurons: their input current is the sum of their projections' and a bias.
+    """Spiking neurons: their input current is the sum of their projections' and a bias."""
 
-    Attributes
-    ----------
-    kind : str
-        The Keras class of the layer that computes them.
-    projections : tuple of Projection
-        At least one.
-    bias : ndarray of float32, shape (channels,), or None
-        Bias of each channel, the last axis; None if no projection has a kernel.
-    activation : str
-        Activation of the analogue network; `linear` if it has none.
-    max_value : float, optional
-        Value at which the analogue network clips a relu. Spikes saturate at one per step.
-    """
-
-    kind: str
-    projections: Tuple[Projection, ...]
+    kind: str  # the Keras class of the layer that computes them
+    projections: Tuple[Projection, ...]  # at least one
+    # (channels,) float32: bias of each channel, the last axis; None if no projection has a kernel
     bias: Optional[np.ndarray]
-    activation: str
+    activation: str  # activation of the analogue network; `linear` if it has none
+    # Value at which the analogue network clips a relu. Spikes saturate at one per step
     max_value: Optional[float] = None
 
     @property

@@ -30,8 +30,7 @@ def open_network(path: Path) -> Iterator[Network]:
 
     Parameters
     ----------
-    path : Path
-        An HDF5 file that Keras wrote with `model.save`: a functional or sequential model with one input.
+    path : an HDF5 file that Keras wrote with `model.save`: a functional or sequential model with one input
 
     Raises
     ------
