@@ -45,12 +45,9 @@ def connected(workers: int, scheduler: Optional[str]) -> "Iterator[Client]":
 
     Raises
     ------
-    InputError
-        Dask is not installed, or a worker runs other package versions than this process.
-    UpstreamError
-        No scheduler answers at the address.
-    ResourceError
-        The workers have not started.
+    InputError : Dask is not installed, or a worker runs other package versions than this process
+    UpstreamError : no scheduler answers at the address
+    ResourceError : the workers have not started
     """
     key = workers, scheduler
     if key in _clients:
@@ -81,12 +78,9 @@ def results(
 
     Raises
     ------
-    ResourceError
-        Several workers terminated during the same call, no worker is left, or the scheduler has terminated.
-    InputError
-        A worker lacks a package.
-    Exception
-        An exception raised by `prepare` or `call`.
+    ResourceError : several workers terminated during the same call, no worker is left, or the scheduler has terminated
+    InputError : a worker lacks a package
+    Exception : an exception raised by `prepare` or `call`
     """
     from snnb.cluster.worker import Work, compute
 

@@ -72,8 +72,7 @@ def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
 
     Raises
     ------
-    UsageError
-        A value is not valid.
+    UsageError : a value is not valid
     """
     try:
         return kind.model_validate(values)
@@ -90,8 +89,7 @@ def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]
 
     Raises
     ------
-    UsageError
-        An option does not exist, or a value is not valid.
+    UsageError : an option does not exist, or a value is not valid
     """
     refuse_bad_values(kind, given)
     return {name: value_of(kind, name, value) for name, value in given.items()}
@@ -102,8 +100,7 @@ def value_of(kind: Type[Options], name: str, value: object) -> object:
 
     Raises
     ------
-    UsageError
-        The value is not of that type, or outside its bounds.
+    UsageError : the value is not of that type, or outside its bounds
     """
     field = kind.model_fields[name]
     annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
@@ -132,8 +129,7 @@ def drop_invalid(
 
     Returns
     -------
-    valid, dropped : dict
-        Recorded values by field.
+    valid, dropped : dict; recorded values by field
     """
     valid, dropped = dict(recorded), {}
     while True:
@@ -163,8 +159,7 @@ def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
 
     Raises
     ------
-    UsageError
-        A text has no `=`.
+    UsageError : a text has no `=`
     """
     given: Dict[str, object] = {}
     for pair in pairs:

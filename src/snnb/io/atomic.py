@@ -32,8 +32,7 @@ def atomic_path(
 
     Raises
     ------
-    UsageError
-        `target` exists and `force` is false, or its directory does not exist.
+    UsageError : `target` exists and `force` is false, or its directory does not exist
     """
     discard_partial(target)
     for path in (target, *beside):
@@ -75,8 +74,7 @@ def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
 
     Raises
     ------
-    OSError
-        A flush failed, which the system reports only once.
+    OSError : a flush failed, which the system reports only once
     """
     stop = threading.Event()
     errors: List[OSError] = []

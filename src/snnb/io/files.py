@@ -39,10 +39,8 @@ def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
 
     Yields
     ------
-    name : str
-        Path relative to the folder, with `/`.
-    status : os.stat_result
-        Status of the file.
+    name : str; path relative to the folder, with `/`
+    status : os.stat_result; status of the file
     """
     pending: List[Tuple[str, str, Ancestors]] = [("", str(folder), frozenset())]
     while pending:
@@ -134,7 +132,7 @@ def require_disk(directory: Path, size_bytes: int, what: str) -> None:
 
     Parameters
     ----------
-    directory : A directory on the disk
+    directory : a directory on the disk
     size_bytes : size of what will be written
     what : what it is; the beginning of the message
     """

@@ -19,8 +19,7 @@ def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
 
     Raises
     ------
-    InputError
-        The file is missing, damaged or not an HDF5 file.
+    InputError : the file is missing, damaged or not an HDF5 file
     """
     with open_hdf5(path, remedy) as file:
         try:
@@ -50,8 +49,7 @@ def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> JsonV
 
     Raises
     ------
-    InputError
-        The attribute is not text or not JSON.
+    InputError : the attribute is not text or not JSON
     """
     try:
         value = file.attrs.get(name)

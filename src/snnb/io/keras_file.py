@@ -87,8 +87,7 @@ def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
 
     Raises
     ------
-    InputError
-        A class or function is not listed here; the message names it and its layer.
+    InputError : a class or function is not listed here; the message names it and its layer
     """
     fault = next(_faults_of_model(architecture), None)
     if fault is not None:

@@ -31,8 +31,7 @@ def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], 
 
     Raises
     ------
-    InputError
-        The file is not an npy file, is truncated, holds objects, or has another shape.
+    InputError : the file is not an npy file, is truncated, holds objects, or has another shape
     """
     try:
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
@@ -60,13 +59,11 @@ def load_archive(
 
     Returns
     -------
-    dict of str to ndarray
-        The arrays by name.
+    dict of str to ndarray; the arrays by name
 
     Raises
     ------
-    InputError
-        The file is not an npz file, is damaged, holds objects, or lacks an array of `must`.
+    InputError : the file is not an npz file, is damaged, holds objects, or lacks an array of `must`
     """
     arrays: Dict[str, np.ndarray] = {}
     try:

@@ -18,8 +18,7 @@ def read_text(path: Path, remedy: str) -> str:
 
     Raises
     ------
-    InputError
-        The file is not UTF-8.
+    InputError : the file is not UTF-8
     """
     return decoded(path.read_bytes(), str(path), remedy)
 
@@ -33,8 +32,7 @@ def decoded(content: bytes, where: str, remedy: str) -> str:
 
     Raises
     ------
-    InputError
-        The content is not UTF-8.
+    InputError : the content is not UTF-8
     """
     try:
         return content.decode("utf-8")

@@ -63,8 +63,7 @@ def bin_loads(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress
 
     Raises
     ------
-    InputError
-        The file is damaged, or its counts do not sum to those of the graph.
+    InputError : the file is damaged, or its counts do not sum to those of the graph
     """
     network, sums = mapped.network, mapped.partition.best.sums
     names = [population.name for population in network.populations]

@@ -59,8 +59,7 @@ def add_spikes(
 
     Returns
     -------
-    begin, filled : int
-        Position in `order` to continue at, and number of elements in the buffers.
+    begin, filled : int; position in `order` to continue at, and number of elements in the buffers
     """
     filled = 0
     touched = np.empty(row.size, np.int64)

@@ -14,8 +14,7 @@ def hilbert_curve(width: int, height: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray of int32, shape (width × height, 2)
-        x and y.
+    (width × height, 2) int32 array; x and y
     """
     places = np.empty((width * height, 2), np.int32)
     _walk(width, height, places)

@@ -27,14 +27,12 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tu
 
     Returns
     -------
-    core : ndarray of int32, shape (neurons,)
-    content : bytes
-        Content of the file.
+    core : (neurons,) int32 array
+    content : bytes; content of the file
 
     Raises
     ------
-    InputError
-        A line is not a core of the hardware, or the number of lines is wrong.
+    InputError : a line is not a core of the hardware, or the number of lines is wrong
     """
     inputs = 0 if network.outside is None else network.outside.size
     remedy = "a partition is a core number a line, for the placed neurons in the order of their ids"
@@ -63,15 +61,12 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
 
     Returns
     -------
-    place : ndarray of int32, shape (lines, 2)
-        x and y.
-    content : bytes
-        Content of the file.
+    place : (lines, 2) int32 array; x and y
+    content : bytes; content of the file
 
     Raises
     ------
-    InputError
-        A line is not a position on the mesh, two cores have the same, or the number of lines is wrong.
+    InputError : a line is not a position on the mesh, two cores have the same, or the number of lines is wrong
     """
     remedy = "a placement is x y a line, for core 0, 1 and so on"
     place, content = read_number_lines(path, 2, remedy)
@@ -103,14 +98,12 @@ def read_number_lines(path: Path, columns: int, remedy: str) -> Tuple[np.ndarray
 
     Returns
     -------
-    numbers : ndarray of int64, shape (lines, columns)
-    content : bytes
-        Content of the file.
+    numbers : (lines, columns) int64 array
+    content : bytes; content of the file
 
     Raises
     ------
-    InputError
-        A line is not such numbers; the message names the line.
+    InputError : a line is not such numbers; the message names the line
     """
     content = path.read_bytes()
     try:

@@ -26,12 +26,11 @@ def grouped(network: PlacedNetwork, limits: Limits) -> Tuple[np.ndarray, int]:
     Parameters
     ----------
     network : one that `check_possible` accepts
-    limits : A group fits on a core
+    limits : a group fits on a core
 
     Returns
     -------
-    group : ndarray of int32, shape (neurons,)
-        Group of each neuron; each group is in one population.
+    group : (neurons,) int32 array; group of each neuron; each group is in one population
     groups : int
     """
     group, groups = np.empty(network.neurons, np.int32), 0

@@ -84,20 +84,17 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
 
     Parameters
     ----------
-    named : A name of `hardware_names`, or a path that has a `/` or ends with `.yaml` or `.yml`
+    named : a name of `hardware_names`, or a path that has a `/` or ends with `.yaml` or `.yml`
 
     Returns
     -------
     hardware : Hardware
-    content : bytes
-        Content of the file.
+    content : bytes; content of the file
 
     Raises
     ------
-    UsageError
-        There is no description of that name.
-    InputError
-        The file is missing or not such a description; the key is named.
+    UsageError : there is no description of that name
+    InputError : the file is missing or not such a description; the key is named
     """
     names = hardware_names()
     path = Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"

@@ -130,8 +130,7 @@ def partitions(
     Yields
     ------
     blocks : int
-    block : ndarray of int32, shape (nodes,)
-        Block of each node.
+    block : (nodes,) int32 array; block of each node
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snnb-")))

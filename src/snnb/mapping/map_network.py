@@ -89,8 +89,7 @@ def map_network(
 
     Raises
     ------
-    InputError
-        The network does not fit on this hardware, or not with this method.
+    InputError : the network does not fit on this hardware, or not with this method
     """
     check_possible(network, hardware)
     found = partition(network, hardware, method=method, seed=seed, progress=progress)
@@ -120,13 +119,11 @@ def cost_partition(
     Returns
     -------
     mapped : MappedNetwork
-    contents : dict of Path to bytes
-        Contents of the files.
+    contents : dict of Path to bytes; contents of the files
 
     Raises
     ------
-    InputError
-        A file is not valid, or the partition exceeds limits and `allow_overfull` is False.
+    InputError : a file is not valid, or the partition exceeds limits and `allow_overfull` is False
     """
     core, content = read_partition(partition_file, network, hardware)
     cores, contents = int(core.max(initial=-1)) + 1, {partition_file: content}

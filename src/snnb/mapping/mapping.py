@@ -81,8 +81,7 @@ class Mapping:
 
         Raises
         ------
-        InputError
-            A file is missing, or the checksum does not match.
+        InputError : a file is missing, or the checksum does not match
         """
         directory = Path(path)
         for name in (PARTITION, CORES, TRAFFIC, COST):

@@ -29,8 +29,7 @@ class PlacedNetwork:
 
         Raises
         ------
-        UsageError
-            The graph has no spike counts.
+        UsageError : the graph has no spike counts
         """
         if graph.recording is None:
             raise UsageError(

@@ -46,8 +46,7 @@ def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Prog
 
     Returns
     -------
-    ndarray of int32, shape (cores, 2)
-        x and y of each core, all different.
+    (cores, 2) int32 array; x and y of each core, all different
     """
     cores = traffic.shape[0]
     links, board = _links(traffic), _board(cores, hardware)

@@ -96,10 +96,8 @@ def anneal_swaps(
 
     Returns
     -------
-    change : float
-        Change of the hops.
-    tried : float
-        Sum of the increases that were tried, accepted or not.
+    change : float; change of the hops
+    tried : float; sum of the increases that were tried, accepted or not
     """
     total, worse = 0.0, 0.0
     for _ in range(trials):
@@ -124,8 +122,7 @@ def descend_swaps(links: Links, board: Board, reach: int) -> float:
 
     Returns
     -------
-    float
-        Change of the hops: 0 if no core has a better position.
+    float; change of the hops: 0 if no core has a better position
     """
     total = 0.0
     width, height = board.who.shape

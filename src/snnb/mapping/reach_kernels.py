@@ -153,8 +153,7 @@ def number_distinct(start: np.ndarray, label: np.ndarray, table: np.ndarray, num
 
     Returns
     -------
-    int
-        Number of distinct sets.
+    int; number of distinct sets
     """
     count, mask = 0, table.size - 1
     for this in range(number.size):

@@ -43,12 +43,9 @@ def _gather(
 
     Returns
     -------
-    count : int
-        Number of cores in `touched`.
-    base, stay : int
-        Cost of the group on a core without neighbours, and on its core.
-    axons, freed : int
-        Axons that it needs, and those of them that no other group of its core needs.
+    count : int; number of cores in `touched`
+    base, stay : int; cost of the group on a core without neighbours, and on its core
+    axons, freed : int; axons that it needs, and those of them that no other group of its core needs
     """
     here, stay, base, axons, freed = state.core[group], 0, 0, 0, 0
     for k in range(net.into_start[group], net.into_start[group + 1]):
@@ -186,8 +183,7 @@ def anneal_moves(
 
     Returns
     -------
-    int
-        Change of the cost.
+    int; change of the cost
     """
     total, temperature = 0, hot
     cooling = (cold / hot) ** (1.0 / max(trials, 1)) if hot > 0 else 1.0

@@ -38,8 +38,7 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
 
     Returns
     -------
-    ndarray of int32, shape (neurons,)
-        Core of each neuron, from 0 without gaps.
+    (neurons,) int32 array; core of each neuron, from 0 without gaps
     """
     core = np.empty(network.neurons, np.int32)
     seen = np.full(network.graph.number_of_nodes(), -1, np.int32)

@@ -27,19 +27,17 @@ class Contracted(NamedTuple):
     synapses: np.ndarray  # (groups,) int64: synapses onto them
     axons: np.ndarray  # (sets,) int64: number of sources of each set
     total: np.ndarray  # (sets,) int64: spikes of the placed sources of a set, over all samples
-    # target_start, target: ndarray of int64 and int32: the groups that each set reaches
+    # int64, int32: the groups that each set reaches
     target_start: np.ndarray
     target: np.ndarray
-    # source_start, source, source_weight: ndarray of int64, int32 and int64: the groups of the sources of each set, and
-    # their spikes; groups without spikes are left out
+    # int64, int32, int64: the groups of the sources of each set, and their spikes; without groups that do not spike
     source_start: np.ndarray
     source: np.ndarray
     source_weight: np.ndarray
-    # into_start, into: ndarray of int64 and int32: the sets that reach each group
+    # int64, int32: the sets that reach each group
     into_start: np.ndarray
     into: np.ndarray
-    # from_start, from_set, from_weight: ndarray of int64, int32 and int64: the sets that the neurons of each group are
-    # sources of, and their spikes
+    # int64, int32, int64: the sets that the neurons of each group are sources of, and their spikes
     from_start: np.ndarray
     from_set: np.ndarray
     from_weight: np.ndarray

@@ -113,10 +113,8 @@ def spikes_between(
 
     Returns
     -------
-    totals : ndarray of float64, shape (2,)
-        Connectivity and cut.
-    between : csr_matrix of float64, shape (cores, cores)
-        Spikes per sample from core to core.
+    totals : (2,) float64 array; connectivity and cut
+    between : csr_matrix of float64, shape (cores, cores); spikes per sample from core to core
     """
     own, spikes = core[network.part(population)], network.spikes_of(population)
     totals, row, size = np.zeros(2), np.zeros(cores), max(BUFFER, cores)

@@ -37,10 +37,8 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
 
     Raises
     ------
-    InputError
-        A layer is of an unknown class, or does not fit its inputs.
-    ResourceError
-        The neurons of a layer do not fit into memory.
+    InputError : a layer is of an unknown class, or does not fit its inputs
+    ResourceError : the neurons of a layer do not fit into memory
     """
     _check_order(path, entries)
     _refuse_unknown(path, entries)

@@ -109,8 +109,7 @@ def window_reduce(rows: Axis, columns: Axis, values: np.ndarray, reduce: np.ufun
 
     Returns
     -------
-    ndarray, shape (rows, columns, channels)
-        0 where an output position has no input.
+    ndarray, shape (rows, columns, channels); 0 where an output position has no input
     """
     return _reduce_axis(rows, _reduce_axis(columns, values, 1, reduce), 0, reduce)
 

@@ -42,8 +42,7 @@ class Layer(BaseModel):
 
         Raises
         ------
-        ValueError
-            The layer does not take such an input.
+        ValueError : the layer does not take such an input
         """
         raise NotImplementedError
 
@@ -223,12 +222,11 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
 
     Parameters
     ----------
-    kind : A class of `KINDS` or of `reindexing.REINDEXING`
+    kind : a class of `KINDS` or of `reindexing.REINDEXING`
 
     Raises
     ------
-    InputError
-        A value is not valid; the message names the layer and the value.
+    InputError : a value is not valid; the message names the layer and the value
     """
     try:
         return kind.model_validate(config)

@@ -34,10 +34,8 @@ def open_network(path: Path) -> Iterator[Network]:
 
     Raises
     ------
-    InputError
-        The file is missing or damaged, is not such a model, or has a layer of an unknown class.
-    ResourceError
-        The neurons of a layer do not fit into memory.
+    InputError : the file is missing or damaged, is not such a model, or has a layer of an unknown class
+    ResourceError : the neurons of a layer do not fit into memory
     """
     with open_hdf5(path, REMEDY) as file:
         try:
