@@ -13,11 +13,10 @@ from snnb.core.errors import InputError
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import CORE_COLUMNS, Mapping
-from snnb.mapping.mapping_log import log_lines
 from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.placement import total_hops
-from snnb.mapping.write_mapping import write_mapping
+from snnb.mapping.write_mapping import log_lines, write_mapping
 from tests.mapping.brute_force import Expected
 from tests.mapping.test_foreign import chip
 

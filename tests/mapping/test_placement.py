@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from snnb.mapping.curve import hilbert_curve
 from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.mapping.placement import place, total_hops
 from snnb.mapping.placement_kernels import (
@@ -16,6 +15,7 @@ from snnb.mapping.placement_kernels import (
     anneal_swaps,
     board_hops,
     descend_swaps,
+    hilbert_curve,
     swap,
     swap_change,
 )

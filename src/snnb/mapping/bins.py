@@ -65,7 +65,7 @@ def bin_loads(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress
     ------
     InputError : the file is damaged, or its counts do not sum to those of the graph
     """
-    network, sums = mapped.network, mapped.partition.best.sums
+    network, sums = mapped.network, mapped.partition.best
     names = [population.name for population in network.populations]
     found = load_archive(path, remedy, names=[EDGES, *names], must=[EDGES, *names])
     edges = found[EDGES].tolist()

@@ -36,9 +36,8 @@ class Hypergraph(NamedTuple):
     """Input of Mt-KaHyPar."""
 
     node_weight: np.ndarray  # (nodes,) int64
-    # start, pin: ndarray of int64 and int32: the nodes of each hyperedge
-    start: np.ndarray
-    pin: np.ndarray
+    start: np.ndarray  # int64: offset of each hyperedge in `pin`
+    pin: np.ndarray  # int32: the nodes of each hyperedge
     weight: np.ndarray  # (hyperedges,) int64
     capacity: int  # maximum weight of a block
 

@@ -1,6 +1,6 @@
 """Mapping of a network to hardware: cores, their positions, and the cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Dict, Optional, Tuple
@@ -15,9 +15,9 @@ from snnb.mapping.foreign import read_partition, read_placement
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import check_possible, exceeded_limits, overfull_cores
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.partition import Candidate, Partition, partition, sequential_baseline
+from snnb.mapping.partition import Partition, partition, sequential_baseline
 from snnb.mapping.placement import place, total_hops
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.traffic import TrafficSums, count_traffic
 
 FROM_A_FILE = "file"
 
@@ -35,7 +35,7 @@ class MappedNetwork:
     @property
     def network(self) -> PlacedNetwork:
         """The network."""
-        return self.partition.best.sums.network
+        return self.partition.best.network
 
     @property
     def method(self) -> str:
@@ -50,17 +50,17 @@ class MappedNetwork:
     @property
     def traffic(self) -> csr_matrix:
         """Spikes per sample from core to core: float64, shape (cores, cores)."""
-        return self.partition.best.sums.matrix
+        return self.partition.best.matrix
 
     @property
-    def sequential(self) -> Candidate:
+    def sequential(self) -> TrafficSums:
         """The baseline that fills cores in the order of the ids."""
         return self.partition.sequential
 
     @cached_property
     def overfull(self) -> Dict[str, np.ndarray]:
         """Cores that exceed each limit, by `neurons`, `axons` and `synapses`; all empty if the mapping is valid."""
-        return overfull_cores(self.partition.best.sums.contents, self.hardware)
+        return overfull_cores(self.partition.best.contents, self.hardware)
 
     @property
     def overfull_cores(self) -> np.ndarray:
@@ -94,8 +94,8 @@ def map_network(
     check_possible(network, hardware)
     found = partition(network, hardware, method=method, seed=seed, progress=progress)
     candidates = found.tried if objective == "hops" and method == "auto" else (found.best,)
-    placed = [(one, place(one.sums.matrix, hardware, seed, progress)) for one in candidates]
-    best, positions = min(placed, key=lambda pair: total_hops(pair[0].sums.matrix, pair[1]))
+    placed = [(one, place(one.matrix, hardware, seed, progress)) for one in candidates]
+    best, positions = min(placed, key=lambda pair: total_hops(pair[0].matrix, pair[1]))
     return _mapped(Partition(best, found.tried, found.sequential, found.warnings), hardware, positions)
 
 
@@ -139,13 +139,11 @@ def cost_partition(
         )
     if placement_file is None:
         positions = place(sums.matrix, hardware, seed, progress)
-    found = Partition(Candidate(FROM_A_FILE, sums), (), sequential_baseline(network, hardware, progress))
+    found = Partition(replace(sums, method=FROM_A_FILE), (), sequential_baseline(network, hardware, progress))
     return _mapped(found, hardware, positions), contents
 
 
 def _mapped(found: Partition, hardware: Hardware, positions: np.ndarray) -> MappedNetwork:
-    exceeded = exceeded_limits(found.best.sums.contents, hardware)
+    exceeded = exceeded_limits(found.best.contents, hardware)
     invalid = [f"invalid mapping, it breaks limits of {hardware.name}: {exceeded}"] if exceeded else []
-    return MappedNetwork(
-        hardware, found, positions, cost(found.best.sums, hardware, positions), (*invalid, *found.warnings)
-    )
+    return MappedNetwork(hardware, found, positions, cost(found.best, hardware, positions), (*invalid, *found.warnings))

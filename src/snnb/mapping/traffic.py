@@ -35,6 +35,7 @@ class TrafficSums:
     # (cores,) int64: distinct neurons whose spikes a core receives, including its own and those of a spiking input
     axons: np.ndarray
     synapses: np.ndarray  # (cores,) int64: synapses onto the neurons of a core, including those from a constant input
+    method: str = ""  # the partitioning method
 
     @property
     def cores(self) -> int:
