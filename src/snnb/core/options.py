@@ -68,12 +68,7 @@ Opts = TypeVar("Opts", bound=Options)
 
 
 def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
-    """Return options with the given values.
-
-    Raises
-    ------
-    UsageError : a value is not valid
-    """
+    """Return options with the given values; raise `UsageError` if a value is not valid."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -83,13 +78,11 @@ def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
 def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]:
     """Convert given options to the types of their fields: the text `"3"` for a count becomes 3.
 
+    Raise `UsageError` if an option does not exist, or a value is not valid.
+
     Parameters
     ----------
     given : values by field; other fields may be missing
-
-    Raises
-    ------
-    UsageError : an option does not exist, or a value is not valid
     """
     refuse_bad_values(kind, given)
     return {name: value_of(kind, name, value) for name, value in given.items()}
@@ -98,9 +91,7 @@ def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]
 def value_of(kind: Type[Options], name: str, value: object) -> object:
     """Convert the value of one option to the type of its field, independently of the others.
 
-    Raises
-    ------
-    UsageError : the value is not of that type, or outside its bounds
+    Raise `UsageError` if the value is not of that type, or outside its bounds.
     """
     field = kind.model_fields[name]
     annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
@@ -155,12 +146,7 @@ def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None
 
 
 def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
-    """Parse texts like `dropout=0.3` or `filters=8,16`.
-
-    Raises
-    ------
-    UsageError : a text has no `=`
-    """
+    """Parse texts like `dropout=0.3` or `filters=8,16`; raise `UsageError` if a text has no `=`."""
     given: Dict[str, object] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")

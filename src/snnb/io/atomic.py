@@ -21,6 +21,8 @@ def atomic_path(
     The temporary path lies in a hidden directory next to `target`. A killed process leaves that directory;
     `discard_partial` removes it, and so does the next process that writes `target`.
 
+    Raise `UsageError` if `target` exists and `force` is false, or its directory does not exist.
+
     Parameters
     ----------
     target : final path of the file or directory
@@ -29,10 +31,6 @@ def atomic_path(
         Further files in the directory of `target`, which the block writes under their names next to the temporary
         path.
     outdated : files that describe what `target` replaces; removed on success
-
-    Raises
-    ------
-    UsageError : `target` exists and `force` is false, or its directory does not exist
     """
     discard_partial(target)
     for path in (target, *beside):
@@ -67,14 +65,12 @@ def discard_partial(target: Path) -> None:
 def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
     """Flush a file or directory to disk repeatedly while the block writes it, so that the final flush is short.
 
+    Raise `OSError` if a flush failed, which the system reports only once.
+
     Parameters
     ----------
     path : the file or directory; it need not exist yet
     seconds : time between two flushes
-
-    Raises
-    ------
-    OSError : a flush failed, which the system reports only once
     """
     stop = threading.Event()
     errors: List[OSError] = []

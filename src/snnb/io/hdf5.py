@@ -17,9 +17,7 @@ RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, Overfl
 def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading; what HDF5 raises inside the block becomes an `InputError`.
 
-    Raises
-    ------
-    InputError : the file is missing, damaged or not an HDF5 file
+    Raise `InputError` if the file is missing, damaged or not an HDF5 file.
     """
     with open_hdf5(path, remedy) as file:
         try:
@@ -47,9 +45,7 @@ def damaged(path: Path, error: BaseException, remedy: str) -> InputError:
 def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> JsonValue:
     """Read an attribute of the root that holds JSON; None if there is no such attribute.
 
-    Raises
-    ------
-    InputError : the attribute is not text or not JSON
+    Raise `InputError` if the attribute is not text or not JSON.
     """
     try:
         value = file.attrs.get(name)

@@ -44,11 +44,8 @@ ALLOWED = {key: frozenset(names.split()) for key, names in NAMES.items()}
 def load_model(path: Path, remedy: str) -> "keras.Model":
     """Load a model with its weights, uncompiled.
 
-    Raises
-    ------
-    InputError
-        The file is not a complete Keras model, names a class or function that is not listed here, or Keras cannot build
-        the model.
+    Raise `InputError` if the file is not a complete Keras model, names a class or function that is not listed here, or
+    Keras cannot build the model.
     """
     from tensorflow import keras
 
@@ -81,13 +78,11 @@ def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
 def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
     """Refuse the description of a model that names anything but Keras's own layers and functions.
 
+    Raise `InputError` if a class or function is not listed here; the message names it and its layer.
+
     Parameters
     ----------
     architecture : what Keras writes as `model_config`, parsed from its JSON
-
-    Raises
-    ------
-    InputError : a class or function is not listed here; the message names it and its layer
     """
     fault = next(_faults_of_model(architecture), None)
     if fault is not None:

@@ -25,13 +25,11 @@ RAISED_BY_NUMPY = (
 def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], ...]] = None) -> np.ndarray:
     """Map an npy file into memory, read-only.
 
+    Raise `InputError` if the file is not an npy file, is truncated, holds objects, or has another shape.
+
     Parameters
     ----------
     shape : required shape, with None for an axis of any length
-
-    Raises
-    ------
-    InputError : the file is not an npy file, is truncated, holds objects, or has another shape
     """
     try:
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
@@ -52,6 +50,8 @@ def load_archive(
 ) -> Dict[str, np.ndarray]:
     """Read the arrays of an npz file.
 
+    Raise `InputError` if the file is not an npz file, is damaged, holds objects, or lacks an array of `must`.
+
     Parameters
     ----------
     names : arrays to read; by default all
@@ -60,10 +60,6 @@ def load_archive(
     Returns
     -------
     dict of str to ndarray; the arrays by name
-
-    Raises
-    ------
-    InputError : the file is not an npz file, is damaged, holds objects, or lacks an array of `must`
     """
     arrays: Dict[str, np.ndarray] = {}
     try:

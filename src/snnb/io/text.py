@@ -14,25 +14,16 @@ JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked
 
 
 def read_text(path: Path, remedy: str) -> str:
-    """Read a text file in UTF-8.
-
-    Raises
-    ------
-    InputError : the file is not UTF-8
-    """
+    """Read a text file in UTF-8; raise `InputError` if the file is not UTF-8."""
     return decoded(path.read_bytes(), str(path), remedy)
 
 
 def decoded(content: bytes, where: str, remedy: str) -> str:
-    """Decode UTF-8.
+    """Decode UTF-8; raise `InputError` if the content is not UTF-8.
 
     Parameters
     ----------
     where : where it is from; the beginning of the message
-
-    Raises
-    ------
-    InputError : the content is not UTF-8
     """
     try:
         return content.decode("utf-8")

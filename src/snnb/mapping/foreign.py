@@ -25,14 +25,12 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tu
     If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
     them. These lines are skipped.
 
+    Raise `InputError` if a line is not a core of the hardware, or the number of lines is wrong.
+
     Returns
     -------
     core : (neurons,) int32 array
     content : bytes; content of the file
-
-    Raises
-    ------
-    InputError : a line is not a core of the hardware, or the number of lines is wrong
     """
     inputs = 0 if network.outside is None else network.outside.size
     remedy = "a partition is a core number a line, for the placed neurons in the order of their ids"
@@ -55,6 +53,9 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tu
 def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
     """Read the position of each core.
 
+    Raise `InputError` if a line is not a position on the mesh, two cores have the same, or the number of lines is
+    wrong.
+
     Parameters
     ----------
     cores : one more than the largest core number of the partition. The file may continue with positions of empty cores
@@ -63,10 +64,6 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
     -------
     place : (lines, 2) int32 array; x and y
     content : bytes; content of the file
-
-    Raises
-    ------
-    InputError : a line is not a position on the mesh, two cores have the same, or the number of lines is wrong
     """
     remedy = "a placement is x y a line, for core 0, 1 and so on"
     place, content = read_number_lines(path, 2, remedy)
@@ -96,14 +93,12 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
 def read_number_lines(path: Path, columns: int, remedy: str) -> Tuple[np.ndarray, bytes]:
     """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines are ignored.
 
+    Raise `InputError` if a line is not such numbers; the message names the line.
+
     Returns
     -------
     numbers : (lines, columns) int64 array
     content : bytes; content of the file
-
-    Raises
-    ------
-    InputError : a line is not such numbers; the message names the line
     """
     content = path.read_bytes()
     try:

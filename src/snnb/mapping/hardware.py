@@ -82,6 +82,9 @@ def is_file(named: str) -> bool:
 def read_hardware(named: str) -> Tuple[Hardware, bytes]:
     """Read a description by its name, or from a file.
 
+    Raise `UsageError` if there is no description of that name, `InputError` if the file is missing or not such a
+    description; the key is named.
+
     Parameters
     ----------
     named : a name of `hardware_names`, or a path that has a `/` or ends with `.yaml` or `.yml`
@@ -90,11 +93,6 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
     -------
     hardware : Hardware
     content : bytes; content of the file
-
-    Raises
-    ------
-    UsageError : there is no description of that name
-    InputError : the file is missing or not such a description; the key is named
     """
     names = hardware_names()
     path = Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"

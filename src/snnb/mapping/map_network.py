@@ -79,6 +79,8 @@ def map_network(
 ) -> MappedNetwork:
     """Assign neurons to cores, and cores to positions on the mesh.
 
+    Raise `InputError` if the network does not fit on this hardware, or not with this method.
+
     Parameters
     ----------
     method : {"auto", "sequential", "groups", "hypergraph"}; see `partition`
@@ -86,10 +88,6 @@ def map_network(
         `spikes`: place the partition with the lowest connectivity. `hops`, with `method` `auto`: place the
         partition of each method, and keep the one with the fewest hops.
     seed : seed of all random numbers; the same seed gives the same mapping
-
-    Raises
-    ------
-    InputError : the network does not fit on this hardware, or not with this method
     """
     check_possible(network, hardware)
     found = partition(network, hardware, method=method, seed=seed, progress=progress)
@@ -111,6 +109,8 @@ def cost_partition(
 ) -> Tuple[MappedNetwork, Dict[Path, bytes]]:
     """Compute the cost of a partition, and a placement, of another program.
 
+    Raise `InputError` if a file is not valid, or the partition exceeds limits and `allow_overfull` is False.
+
     Parameters
     ----------
     placement_file : by default snnb places the cores
@@ -120,10 +120,6 @@ def cost_partition(
     -------
     mapped : MappedNetwork
     contents : dict of Path to bytes; contents of the files
-
-    Raises
-    ------
-    InputError : a file is not valid, or the partition exceeds limits and `allow_overfull` is False
     """
     core, content = read_partition(partition_file, network, hardware)
     cores, contents = int(core.max(initial=-1)) + 1, {partition_file: content}

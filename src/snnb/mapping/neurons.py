@@ -25,12 +25,7 @@ class PlacedNetwork:
 
     @classmethod
     def of(cls, graph: SynapseGraph) -> "PlacedNetwork":
-        """Return the network of a graph.
-
-        Raises
-        ------
-        UsageError : the graph has no spike counts
-        """
+        """Return the network of a graph; raise `UsageError` if the graph has no spike counts."""
         if graph.recording is None:
             raise UsageError(
                 f"{graph.path} has weights only, and a mapping is about spikes; make the graph of a simulation"

@@ -62,6 +62,9 @@ def partition(
 ) -> Partition:
     """Assign each neuron to a core, so that few spikes travel between cores.
 
+    Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
+    or the network is too large.
+
     Parameters
     ----------
     network : one that `check_possible` accepts
@@ -70,12 +73,6 @@ def partition(
         moves single neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all
         methods. The result is the best of the method's and the sequential partition.
     seed : the same seed gives the same partition
-
-    Raises
-    ------
-    InputError
-        The hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed or the network is
-        too large.
     """
     if method == "hypergraph":
         kahypar.require()

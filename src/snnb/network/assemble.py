@@ -35,10 +35,8 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     The layers that an `Add` reads are projections of one population. An `Activation` or `ReLU` behind it, or behind one
     layer without activation, is the activation of that population.
 
-    Raises
-    ------
-    InputError : a layer is of an unknown class, or does not fit its inputs
-    ResourceError : the neurons of a layer do not fit into memory
+    Raise `InputError` if a layer is of an unknown class, or does not fit its inputs, `ResourceError` if the neurons of
+    a layer do not fit into memory.
     """
     _check_order(path, entries)
     _refuse_unknown(path, entries)

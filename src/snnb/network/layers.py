@@ -38,12 +38,7 @@ class Layer(BaseModel):
         return type(self).__name__
 
     def geometry(self, shape: Shape) -> Geometry:
-        """Connect an input of this shape.
-
-        Raises
-        ------
-        ValueError : the layer does not take such an input
-        """
+        """Connect an input of this shape; raise `ValueError` if the layer does not take such an input."""
         raise NotImplementedError
 
     def described(self) -> Dict[str, object]:
@@ -220,13 +215,11 @@ KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
 def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kind:
     """Make a layer from Keras's configuration.
 
+    Raise `InputError` if a value is not valid; the message names the layer and the value.
+
     Parameters
     ----------
     kind : a class of `KINDS` or of `reindexing.REINDEXING`
-
-    Raises
-    ------
-    InputError : a value is not valid; the message names the layer and the value
     """
     try:
         return kind.model_validate(config)

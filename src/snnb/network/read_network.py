@@ -28,14 +28,12 @@ def read_network(path: Path) -> Network:
 def open_network(path: Path) -> Iterator[Network]:
     """Open a parsed model; kernels are read on access, while the file is open.
 
+    Raise `InputError` if the file is missing or damaged, is not such a model, or has a layer of an unknown class,
+    `ResourceError` if the neurons of a layer do not fit into memory.
+
     Parameters
     ----------
     path : an HDF5 file that Keras wrote with `model.save`: a functional or sequential model with one input
-
-    Raises
-    ------
-    InputError : the file is missing or damaged, is not such a model, or has a layer of an unknown class
-    ResourceError : the neurons of a layer do not fit into memory
     """
     with open_hdf5(path, REMEDY) as file:
         try:
