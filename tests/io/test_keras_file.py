@@ -129,10 +129,7 @@ def test_what_could_run_is_not_even_built(altered, monkeypatch, change):
     built = []
     monkeypatch.setattr(keras.models, "load_model", lambda *a, **k: built.append(a))
     monkeypatch.setattr(keras.models, "model_from_config", lambda *a, **k: built.append(a))
-    refusal(
-        path,
-        "may run|not Keras's|without a class",
-    )
+    refusal(path, "may run|not Keras's|without a class")
     assert built == []
 
 

@@ -99,15 +99,7 @@ def test_several_inputs(tmp_path):
     refused(path, "several inputs")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"{",
-        b"[]",
-        b'{"class_name": "Model", "config": {"layers": [7]}}',
-        b"\xff",
-    ],
-)
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"class_name": "Model", "config": {"layers": [7]}}', b"\xff"])
 def test_a_description_that_is_none(copy, text):
     with h5py.File(str(copy), "r+") as file:
         file.attrs["model_config"] = text

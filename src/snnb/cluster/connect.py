@@ -67,7 +67,7 @@ def results(
     Dask repeats the calls of a worker that terminates. `prepare` and `call` must be importable by the workers.
 
     Raise `ResourceError` if several workers terminated during the same call, no worker is left, or the scheduler has
-    terminated, `InputError` if a worker lacks a package, `Exception` if an exception raised by `prepare` or `call`.
+    terminated, `InputError` if a worker lacks a package, and what `prepare` and `call` raise.
 
     Parameters
     ----------

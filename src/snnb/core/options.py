@@ -21,8 +21,7 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 FigureFormat = Literal["png", "svg", "pdf"]
 FIGURE_ENDINGS = (".png", ".svg", ".pdf")
 Figures = Annotated[
-    Optional[FigureFormat],
-    Field(exclude=True, description="Format of figures; by default as before, or png."),
+    Optional[FigureFormat], Field(exclude=True, description="Format of figures; by default as before, or png.")
 ]
 
 
@@ -51,12 +50,7 @@ class ToolboxKey:
 class Options(BaseModel):
     """Base class of options: typed and immutable; an unknown name is an error."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        protected_namespaces=(),
-        allow_inf_nan=False,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field: a description of its default
 
     def changed(self: "Opts", **values: object) -> "Opts":

@@ -31,11 +31,11 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contract
     ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
     parts, marks, sets = [_Part(numbers, numbers, ids, numbers, ids, numbers)], Marks(groups), 0
     for population in network.sources:
-        connections = [c for projection in network.projections_from(population) for c in projection.connections]
-        if not connections:
+        projections = network.projections_from(population)
+        if not projections:
             continue
         members = network.part(population) if population.first >= network.first else slice(0)
-        found = reached(connections, group, network.first, marks)
+        found = reached(projections, group, network.first, marks)
         part = _merge_sets(found, group[members], network.counts[members], groups)
         parts.append(part._replace(source_set=part.source_set + sets))
         sets += part.axons.size

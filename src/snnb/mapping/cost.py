@@ -14,8 +14,8 @@ from snnb.mapping.cost_kernels import MeshPositions, multicast_hops
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.mesh import distances, link_loads
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.reach import Marks
-from snnb.mapping.traffic import TrafficSums, reached_cores, spikes_between
+from snnb.mapping.reach import Marks, reached
+from snnb.mapping.traffic import TrafficSums, spikes_between
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _projections(sums: TrafficSums) -> Tuple[ProjectionCost, ...]:
         if source.first >= network.first:
             totals = sums.by_source[source.name]
             if len(network.projections_from(source)) > 1:
-                sets = reached_cores(network, sums.core, marks, (projection,))
+                sets = reached([projection], sums.core, network.first, marks)
                 totals, _ = spikes_between(network, sums.core, sums.cores, source, sets)
         costs.append(ProjectionCost(source.name, projection.target.name, *totals.tolist()))
     return tuple(costs)

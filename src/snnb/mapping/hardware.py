@@ -5,7 +5,7 @@ A description is a YAML file. Those in `descriptions/` are part of the package a
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated
@@ -111,21 +111,5 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
     try:
         return Hardware.model_validate(data), content
     except ValidationError as error:
-        found = sorted(error.errors(), key=lambda wrong: wrong["type"] != "extra_forbidden")  # a misspelt key first
-        raise InputError(f"{path}: {_describe_error(found[0])}; {REMEDY}") from None
-
-
-def _describe_error(error: Mapping[str, Any]) -> str:
-    """Describe an error of pydantic by its key."""
-    parts, kind, value = [str(part)[:60] for part in error["loc"]], error["type"], repr(error.get("input"))[:60]
-    key = ".".join(parts)
-    if kind == "extra_forbidden":
-        model = {"energy_pj": EnergyPj, "latency_ns": LatencyNs}.get(parts[0], Hardware)
-        near = get_close_matches(parts[-1], model.model_fields, n=1, cutoff=0.52)
-        hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(model.model_fields)}"
-        return f"there is no key {key}; {hint}"
-    if (key == "mesh" and kind != "missing") or (key in ("mesh.0", "mesh.1") and kind == "missing"):
-        return f"mesh: {value}: give the cores along x and along y, as in [4, 4]"
-    if kind == "missing":
-        return f"the key {key} is missing; add it"
-    return f"{key}: {value}: {error['msg'][:1].lower()}{error['msg'][1:120]}"
+        faults = ", ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors())
+        raise InputError(f"{path}: {faults}; {REMEDY}") from None

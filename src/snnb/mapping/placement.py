@@ -15,15 +15,7 @@ from scipy.sparse.linalg import ArpackError, eigsh
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.mesh import distances
-from snnb.mapping.placement_kernels import (
-    NOBODY,
-    Board,
-    Links,
-    anneal_swaps,
-    board_hops,
-    descend_swaps,
-    hilbert_curve,
-)
+from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal_swaps, board_hops, descend_swaps, hilbert_curve
 
 SWEEPS = 30  # orders by barycentres
 MOST_WORK = 1e9  # bound of the partners looked at in all trials: a few seconds

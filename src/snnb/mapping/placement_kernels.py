@@ -163,11 +163,10 @@ def _median(position: np.ndarray, links: Links, first: int, last: int, length: i
 
 
 def hilbert_curve(width: int, height: int) -> np.ndarray:
-    """Return the positions of a rectangle in the order of the curve.
+    """Return the positions of a rectangle along a generalised Hilbert curve: int32, shape (width × height, 2).
 
-    Returns
-    -------
-    (width × height, 2) int32 array; x and y
+    The algorithm is Jakub Červený's (github.com/jakubcerveny/gilbert): a rectangle is divided recursively into two or
+    three. On a rectangle whose longer side is odd and whose shorter side is even, one step is diagonal.
     """
     places = np.empty((width * height, 2), np.int32)
     _walk(width, height, places)

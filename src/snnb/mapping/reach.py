@@ -11,6 +11,7 @@ from typing import Callable, List, Sequence, Tuple
 import numpy as np
 
 from snnb.graph.connection import Connection
+from snnb.graph.projection import GraphProjection
 from snnb.mapping import reach_kernels
 from snnb.mapping.sets import Reached
 from snnb.network.reindexing import PADDING
@@ -27,17 +28,7 @@ class Marks:
         self._next = 0
 
     def collect(self, sets: int, loop: Callable[..., int], *arguments: object) -> Sets:
-        """Run a loop of `reach_kernels` twice: first to count the labels, then to write them.
-
-        Parameters
-        ----------
-        *arguments : its arguments before `seen`
-
-        Returns
-        -------
-        start : ndarray of int64, shape (sets + 1,)
-        label : ndarray of int32
-        """
+        """Run a loop of `reach_kernels` twice, to count the labels and to write them; `arguments` precede `seen`."""
         start = np.zeros(sets + 1, np.int64)
         label = np.empty(loop(*arguments, self._seen, self._next, start, NOTHING), np.int32)
         self._next += sets
@@ -47,16 +38,17 @@ class Marks:
         return start, label
 
 
-def reached(connections: Sequence[Connection], label: np.ndarray, first: int, marks: Marks) -> Reached:
-    """Find the labels that each neuron of a population reaches over some connections.
+def reached(projections: Sequence[GraphProjection], label: np.ndarray, first: int, marks: Marks) -> Reached:
+    """Find the labels that each neuron of a population reaches over some projections.
 
     Parameters
     ----------
-    connections : from one population; at least one
+    projections : from one population; at least one
     label : (neurons,) int32 array; label of each placed neuron, from 0
     first : id of the first placed neuron in the graph
     """
-    found = [_by_unit(connection, _labels_of(connection, label, first), marks) for connection in connections]
+    connections = [connection for projection in projections for connection in projection.connections]
+    found = [_by_unit(connection, label, first, marks) for connection in connections]
     if len(connections) == 1 and not connections[0].positions.parallel:
         return _by_position(connections[0], *found[0])
     unit_start, unit = _units(connections)
@@ -70,14 +62,10 @@ def reached(connections: Sequence[Connection], label: np.ndarray, first: int, ma
     return Reached(run, *marks.collect(runs, reach_kernels.united, run_start, run_unit, start, labels))
 
 
-def _labels_of(connection: Connection, label: np.ndarray, first: int) -> np.ndarray:
-    target = connection.target
-    return label[target.first - first : target.first - first + target.size]
-
-
-def _by_unit(connection: Connection, label: np.ndarray, marks: Marks) -> Sets:
+def _by_unit(connection: Connection, label: np.ndarray, first: int, marks: Marks) -> Sets:
     """Find the labels of each unit: an input position, or with diagonal pairing a channel of an input position."""
-    geometry = connection.geometry
+    geometry, target = connection.geometry, connection.target
+    label = label[target.first - first : target.first - first + target.size]
     rows, columns = geometry.rows, geometry.columns
     windows = rows.starts(), rows.output, columns.starts(), columns.output, columns.outputs
     pixels = rows.size * columns.size

@@ -1,13 +1,12 @@
 """Spikes between cores, and the contents of cores: the sums over all synapses that a cost consists of."""
 
 from dataclasses import dataclass
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection
 from snnb.mapping.cost_kernels import TrafficBuffers, add_spikes, count_axons
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach import Marks, reached
@@ -62,7 +61,7 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
         projections = network.projections_from(population)
         if not projections:
             continue
-        found = reached_cores(network, core, marks, projections)
+        found = reached(projections, core, network.first, marks)
         sets.append((population, found))
         count_axons(np.bincount(found.set_of, minlength=found.start.size - 1), found, axons)
         if population.first < network.first:
@@ -86,21 +85,6 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
         axons=axons,
         synapses=synapses.astype(np.int64),
     )
-
-
-def reached_cores(
-    network: PlacedNetwork, core: np.ndarray, marks: Marks, projections: Sequence[GraphProjection]
-) -> Reached:
-    """Return the cores that the neurons of a population reach over some of its projections.
-
-    Parameters
-    ----------
-    core : (neurons,) int32 array; core of each placed neuron
-    marks : for as many labels as there are cores
-    projections : from one population
-    """
-    connections = [connection for projection in projections for connection in projection.connections]
-    return reached(connections, core, network.first, marks)
 
 
 def spikes_between(

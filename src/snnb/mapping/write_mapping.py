@@ -9,18 +9,7 @@ from scipy.sparse import save_npz
 
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.mapping import (
-    CHECKSUM,
-    CORE_COLUMNS,
-    CORES,
-    COST,
-    HELD,
-    PARTITION,
-    TRAFFIC,
-    UNITS,
-    Number,
-    checksum,
-)
+from snnb.mapping.mapping import CHECKSUM, CORE_COLUMNS, CORES, COST, HELD, PARTITION, TRAFFIC, UNITS, Number, checksum
 from snnb.mapping.traffic import TrafficSums
 
 
@@ -34,7 +23,7 @@ def write_mapping(directory: Path, mapped: MappedNetwork, stated: Mapping[str, o
     (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
     _write_cores(directory / CORES, mapped)
     save_npz(directory / TRAFFIC, mapped.traffic)  # numpy sets a fixed time: the same bytes each time
-    document = json.loads(json.dumps({**stated, **cost_document(mapped)}, allow_nan=False))  # tuples become lists
+    document = json.loads(json.dumps({**stated, **_document(mapped)}, allow_nan=False))  # tuples become lists
     document[CHECKSUM] = checksum(directory, document)
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in document.items())
     (directory / COST).write_text(f"{{\n{lines}\n}}\n")
@@ -46,19 +35,8 @@ def cost_figures(mapped: MappedNetwork) -> Dict[str, Number]:
     return {**numbers, "cores": int(np.count_nonzero(mapped.cost.neurons))}
 
 
-def fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]]:
-    """Return statistics of the contents of the cores.
-
-    Parameters
-    ----------
-    name : {"neurons", "axons", "synapses"}
-
-    Returns
-    -------
-    dict
-        `mean` over the cores with neurons, `max`, `core` (the fullest), `limit` (None: no limit) and `share`,
-        max / limit.
-    """
+def _fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]]:
+    """Return mean (over the cores with neurons) and maximum of what cores hold, the fullest core and its share."""
     numbers: np.ndarray = getattr(mapped.cost, name)
     limit: int = getattr(Limits.of(mapped.hardware), name)
     most, used = int(numbers.max(initial=0)), mapped.cost.neurons > 0
@@ -71,12 +49,12 @@ def fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]]
     }
 
 
-def cost_document(mapped: MappedNetwork) -> Dict[str, object]:
+def _document(mapped: MappedNetwork) -> Dict[str, object]:
     """Return the content of cost.json that follows from the mapping."""
     cost = mapped.cost
     return {
         "hardware": mapped.hardware.model_dump(mode="json"),
-        "limits": {name: fullness(mapped, name)["limit"] for name in HELD},
+        "limits": {name: _fullness(mapped, name)["limit"] for name in HELD},
         "valid": not mapped.overfull_cores.size,
         "overfull": {name: cores.tolist() for name, cores in mapped.overfull.items()},
         "method": mapped.method,
@@ -85,7 +63,7 @@ def cost_document(mapped: MappedNetwork) -> Dict[str, object]:
         "samples": mapped.network.samples,
         "layers": {population.name: population.size for population in mapped.network.populations},
         **cost_figures(mapped),
-        **{f"{name}_per_core": fullness(mapped, name) for name in HELD},
+        **{f"{name}_per_core": _fullness(mapped, name) for name in HELD},
         "sequential": _candidate(mapped.sequential),
         "tried": [_candidate(one) for one in mapped.partition.tried],
         "per_projection": [vars(projection) for projection in cost.projections],
@@ -132,7 +110,7 @@ def log_lines(mapped: MappedNetwork) -> List[str]:
 
 
 def _contents(mapped: MappedNetwork, name: str) -> str:
-    full = fullness(mapped, name)
+    full = _fullness(mapped, name)
     limit = "any number" if full["limit"] is None else f"{full['limit']:,}: {full['share']:.0%} full"
     return f"  {name:<18}{full['mean']:>12,.1f}{full['max']:>12,}   {limit} (core {full['core']:,} has most)"
 
