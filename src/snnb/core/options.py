@@ -70,23 +70,16 @@ def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
 
 
 def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]:
-    """Convert given options to the types of their fields: the text `"3"` for a count becomes 3.
+    """Convert some of the options to the types of their fields: the text `"3"` for a count becomes 3.
 
     Raise `UsageError` if an option does not exist, or a value is not valid.
-
-    Parameters
-    ----------
-    given : values by field; other fields may be missing
     """
     refuse_bad_values(kind, given)
     return {name: value_of(kind, name, value) for name, value in given.items()}
 
 
 def value_of(kind: Type[Options], name: str, value: object) -> object:
-    """Convert the value of one option to the type of its field, independently of the others.
-
-    Raise `UsageError` if the value is not of that type, or outside its bounds.
-    """
+    """Convert one option to the type of its field, independently of the others; raise `UsageError` if it is invalid."""
     field = kind.model_fields[name]
     annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     try:
@@ -111,10 +104,6 @@ def drop_invalid(
     """Split recorded values into those that are valid together with the given ones, and the others.
 
     A recorded `--record-spikes 50` is not valid together with `--samples 20`. Its default is used then.
-
-    Returns
-    -------
-    valid, dropped : dict; recorded values by field
     """
     valid, dropped = dict(recorded), {}
     while True:

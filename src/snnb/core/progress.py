@@ -22,12 +22,7 @@ def silent(done: int, total: int, note: str = "") -> None:
 
 
 class Throttle:
-    """Limit how often progress is shown.
-
-    Parameters
-    ----------
-    seconds : least time between two updates
-    """
+    """Limit how often progress is shown: at most every `seconds`."""
 
     def __init__(self, seconds: float = 0.1) -> None:
         self._seconds = seconds

@@ -25,11 +25,7 @@ def atomic_path(
 
     Parameters
     ----------
-    target : final path of the file or directory
-    force : whether to replace what exists
-    beside : sequence of Path
-        Further files in the directory of `target`, which the block writes under their names next to the temporary
-        path.
+    beside : further files in the directory of `target`; the block writes them next to the temporary path
     outdated : files that describe what `target` replaces; removed on success
     """
     discard_partial(target)
@@ -63,14 +59,9 @@ def discard_partial(target: Path) -> None:
 
 @contextmanager
 def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
-    """Flush a file or directory to disk repeatedly while the block writes it, so that the final flush is short.
+    """Flush a file or directory every `seconds` while the block writes it, so that the final flush is short.
 
     Raise `OSError` if a flush failed, which the system reports only once.
-
-    Parameters
-    ----------
-    path : the file or directory; it need not exist yet
-    seconds : time between two flushes
     """
     stop = threading.Event()
     errors: List[OSError] = []

@@ -40,9 +40,7 @@ LABEL = 0.16  # inches that the label of a row needs
 def plain(name: str, longest: int = 32) -> str:
     """Return a name as text that matplotlib draws literally: `$` begins no formula, and every character is in the font.
 
-    Parameters
-    ----------
-    longest : number of characters; `…` replaces the middle of a longer name
+    `…` replaces the middle of a name of more than `longest` characters.
     """
     text = printable(name).replace("\n", "\\n")
     if len(text) > longest:

@@ -32,15 +32,10 @@ FICLONE = 0x40049409  # linux/fs.h: share the extents of another file (btrfs, XF
 
 
 def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
-    """Yield the regular files below a folder in the order of the parts of their paths.
+    """Yield path (with `/`) and status of the regular files below a folder in the order of the parts of their paths.
 
     Hidden files and folders and broken links are left out. Other links are followed, except to a folder that contains
     them.
-
-    Yields
-    ------
-    name : str; path relative to the folder, with `/`
-    status : os.stat_result; status of the file
     """
     pending: List[Tuple[str, str, Ancestors]] = [("", str(folder), frozenset())]
     while pending:
@@ -128,14 +123,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def require_disk(directory: Path, size_bytes: int, what: str) -> None:
-    """Raise `ResourceError` if the disk of a directory has less than `size_bytes` and 1 % free.
-
-    Parameters
-    ----------
-    directory : a directory on the disk
-    size_bytes : size of what will be written
-    what : what it is; the beginning of the message
-    """
+    """Raise `ResourceError` if the disk of a directory has less than `size_bytes` and 1 % free for `what`."""
     free = shutil.disk_usage(directory).free
     if free < size_bytes * 1.01:
         raise ResourceError(

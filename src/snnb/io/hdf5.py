@@ -15,10 +15,7 @@ RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, Overfl
 
 @contextmanager
 def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading; what HDF5 raises inside the block becomes an `InputError`.
-
-    Raise `InputError` if the file is missing, damaged or not an HDF5 file.
-    """
+    """Open an HDF5 file; raise `InputError` if it is missing, or for what HDF5 raises inside the block."""
     with open_hdf5(path, remedy) as file:
         try:
             yield file
@@ -43,10 +40,7 @@ def damaged(path: Path, error: BaseException, remedy: str) -> InputError:
 
 
 def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> JsonValue:
-    """Read an attribute of the root that holds JSON; None if there is no such attribute.
-
-    Raise `InputError` if the attribute is not text or not JSON.
-    """
+    """Read JSON of an attribute of the root, None if there is none; raise `InputError` if it is not JSON."""
     try:
         value = file.attrs.get(name)
     except RAISED_BY_HDF5 as error:

@@ -61,12 +61,7 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
 
 
 def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
-    """Return the `InputError` for an exception of Keras about a file, or the exception if memory is short.
-
-    Parameters
-    ----------
-    where, remedy : beginning and end of the message
-    """
+    """Return the `InputError` for an exception of Keras about a file, or the exception if memory is short."""
     from tensorflow import keras
 
     if out_of_memory(error):
@@ -76,14 +71,7 @@ def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
 
 
 def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
-    """Refuse the description of a model that names anything but Keras's own layers and functions.
-
-    Raise `InputError` if a class or function is not listed here; the message names it and its layer.
-
-    Parameters
-    ----------
-    architecture : what Keras writes as `model_config`, parsed from its JSON
-    """
+    """Raise `InputError` if a model's description, parsed JSON, names anything but Keras's own layers and functions."""
     fault = next(_faults_of_model(architecture), None)
     if fault is not None:
         raise InputError(f"{where}: {fault}; {remedy}")

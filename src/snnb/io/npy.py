@@ -23,13 +23,9 @@ RAISED_BY_NUMPY = (
 
 
 def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], ...]] = None) -> np.ndarray:
-    """Map an npy file into memory, read-only.
+    """Map an npy file into memory, read-only. `shape` is required; None stands for any length.
 
     Raise `InputError` if the file is not an npy file, is truncated, holds objects, or has another shape.
-
-    Parameters
-    ----------
-    shape : required shape, with None for an axis of any length
     """
     try:
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
@@ -48,18 +44,9 @@ def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], 
 def load_archive(
     path: Path, remedy: str, *, names: Optional[Sequence[str]] = None, must: Sequence[str] = ()
 ) -> Dict[str, np.ndarray]:
-    """Read the arrays of an npz file.
+    """Read the arrays `names` (by default all) of an npz file.
 
     Raise `InputError` if the file is not an npz file, is damaged, holds objects, or lacks an array of `must`.
-
-    Parameters
-    ----------
-    names : arrays to read; by default all
-    must : arrays that the file must have
-
-    Returns
-    -------
-    dict of str to ndarray; the arrays by name
     """
     arrays: Dict[str, np.ndarray] = {}
     try:

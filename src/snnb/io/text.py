@@ -19,12 +19,7 @@ def read_text(path: Path, remedy: str) -> str:
 
 
 def decoded(content: bytes, where: str, remedy: str) -> str:
-    """Decode UTF-8; raise `InputError` if the content is not UTF-8.
-
-    Parameters
-    ----------
-    where : where it is from; the beginning of the message
-    """
+    """Decode UTF-8; raise `InputError`, which begins with `where`, if the content is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

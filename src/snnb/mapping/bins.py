@@ -52,16 +52,9 @@ class BinLoads:
 
 
 def bin_loads(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress = silent) -> BinLoads:
-    """Compute the link loads of each bin.
+    """Compute the link loads of each bin from `spike_counts_by_bin.npz` of the simulation of a graph of all samples.
 
     Raise `InputError` if the file is damaged, or its counts do not sum to those of the graph.
-
-    Parameters
-    ----------
-    mapped : of a graph of all samples
-    path : `spike_counts_by_bin.npz` of the simulation of the graph
-    remedy : end of the error message for a damaged file
-    progress : called with the bins done
     """
     network, sums = mapped.network, mapped.partition.best
     names = [population.name for population in network.populations]

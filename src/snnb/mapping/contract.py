@@ -22,12 +22,7 @@ class _Part(NamedTuple):
 
 
 def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contracted:
-    """Contract neurons into groups.
-
-    Parameters
-    ----------
-    group : (neurons,) int32 array; group of each placed neuron
-    """
+    """Contract neurons into groups; `group` (int32, shape (neurons,)) is the group of each placed neuron."""
     ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
     parts, marks, sets = [_Part(numbers, numbers, ids, numbers, ids, numbers)], Marks(groups), 0
     for population in network.sources:

@@ -65,12 +65,7 @@ class Cost:
 
 
 def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
-    """Compute the cost of a mapping; the limits of the cores are not checked.
-
-    Parameters
-    ----------
-    place : (cores, 2) int32 array; x and y of each core on the mesh
-    """
+    """Compute the cost of a mapping with the cores at `place` (int32, shape (cores, 2)); limits are not checked."""
     neurons, axons, synapses = sums.contents
     matrix, energy = sums.matrix, hardware.energy_pj
     spikes, distance = matrix.data, distances(matrix, place)

@@ -26,12 +26,7 @@ class TrafficBuffers(NamedTuple):
 
 @compiled
 def count_axons(sources: np.ndarray, sets: Reached, axons: np.ndarray) -> None:
-    """Add the number of sources of each set to the axons of the cores that it reaches.
-
-    Parameters
-    ----------
-    sources : (sets,) int64 array; number of sources of each set
-    """
+    """Add the number of sources of each set to the axons of the cores that it reaches."""
     for this in range(sources.size):
         for k in range(sets.start[this], sets.start[this + 1]):
             axons[sets.label[k]] += sources[this]
@@ -50,16 +45,14 @@ def add_spikes(
 ) -> Tuple[int, int]:
     """Sum up the spikes that leave the cores of some sources, core by core, until the buffers are full.
 
+    Return the position in `order` to continue at, and the number of elements in the buffers.
+
     Parameters
     ----------
     order : (sources,) int64 array; the sources, sorted by core
     totals : (2,) float64 array; increased by Σ spikes × other cores reached, and by the spikes that reach another core
     row : (cores,) float64 array; zeros
     buffers : output; at least as long as there are cores
-
-    Returns
-    -------
-    begin, filled : int; position in `order` to continue at, and number of elements in the buffers
     """
     filled = 0
     touched = np.empty(row.size, np.int64)
@@ -104,12 +97,7 @@ def _flush(own: int, touched: np.ndarray, row: np.ndarray, buffers: TrafficBuffe
 def multicast_hops(
     order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: Reached, positions: MeshPositions
 ) -> float:
-    """Sum spikes × links in the union of the routes to the cores reached.
-
-    Parameters
-    ----------
-    order : (sources,) int64 array; the sources, sorted by core
-    """
+    """Sum spikes × links in the union of the routes to the cores reached; `order` sorts the sources by core."""
     total, at, columns = 0.0, 0, positions.columns
     low, high, used = np.full(columns, -1, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
     while at < order.size:

@@ -80,19 +80,9 @@ def is_file(named: str) -> bool:
 
 
 def read_hardware(named: str) -> Tuple[Hardware, bytes]:
-    """Read a description by its name, or from a file.
+    """Read a description by its name, or from a file (see `is_file`); return it and the content of the file.
 
-    Raise `UsageError` if there is no description of that name, `InputError` if the file is missing or not such a
-    description; the key is named.
-
-    Parameters
-    ----------
-    named : a name of `hardware_names`, or a path that has a `/` or ends with `.yaml` or `.yml`
-
-    Returns
-    -------
-    hardware : Hardware
-    content : bytes; content of the file
+    Raise `UsageError` if there is no description of that name, `InputError` if the file is missing or invalid.
     """
     names = hardware_names()
     path = Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"

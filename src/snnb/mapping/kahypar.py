@@ -118,18 +118,9 @@ def _node_weights(net: "Contracted", limits: "Limits") -> Tuple[np.ndarray, int]
 def partitions(
     graph: Hypergraph, jobs: Sequence[Job], warn: Say, processes: int = 2
 ) -> Iterator[Tuple[int, np.ndarray]]:
-    """Partition a hypergraph for each of several jobs.
+    """Partition a hypergraph for each job, `processes` at a time; yield blocks, and the block of each node (int32).
 
-    Parameters
-    ----------
-    jobs : sequence of (int, int); number of blocks, and seed
-    warn : called with a message for each job that fails, possibly for lack of memory
-    processes : number of jobs at a time
-
-    Yields
-    ------
-    blocks : int
-    block : (nodes,) int32 array; block of each node
+    `warn` is called with a message for each job that fails, possibly for lack of memory.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snnb-")))

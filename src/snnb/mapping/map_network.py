@@ -83,7 +83,7 @@ def map_network(
 
     Parameters
     ----------
-    method : {"auto", "sequential", "groups", "hypergraph"}; see `partition`
+    method : see `partition`
     objective : {"spikes", "hops"}
         `spikes`: place the partition with the lowest connectivity. `hops`, with `method` `auto`: place the
         partition of each method, and keep the one with the fewest hops.
@@ -107,19 +107,10 @@ def cost_partition(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Tuple[MappedNetwork, Dict[Path, bytes]]:
-    """Compute the cost of a partition, and a placement, of another program.
+    """Compute the cost of a partition, and a placement, of another program; return the contents of the files too.
 
-    Raise `InputError` if a file is not valid, or the partition exceeds limits and `allow_overfull` is False.
-
-    Parameters
-    ----------
-    placement_file : by default snnb places the cores
-    allow_overfull : accept cores that exceed limits; the mapping is then invalid
-
-    Returns
-    -------
-    mapped : MappedNetwork
-    contents : dict of Path to bytes; contents of the files
+    By default snnb places the cores. With `allow_overfull`, cores may exceed limits; the mapping is then invalid. Raise
+    `InputError` if they do without it, or a file is not valid.
     """
     core, content = read_partition(partition_file, network, hardware)
     cores, contents = int(core.max(initial=-1)) + 1, {partition_file: content}

@@ -23,13 +23,7 @@ class LinkLoads(NamedTuple):
 
 
 def distances(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
-    """Return the Manhattan distance between the cores of each element of the traffic: int64, shape (elements,).
-
-    Parameters
-    ----------
-    traffic : csr_matrix of shape (cores, cores)
-    place : (cores, 2) int array; x and y of each core
-    """
+    """Return the Manhattan distance between the cores of each element of the traffic: int64, shape (elements,)."""
     source, target = _pairs(traffic)
     return np.abs(place[source].astype(np.int64) - place[target]).sum(axis=1)
 
@@ -39,9 +33,8 @@ def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) ->
 
     Parameters
     ----------
-    traffic : csr_matrix of float64, shape (cores, cores); spikes per sample from core to core
+    traffic : (cores, cores) csr_matrix of float64; spikes per sample from core to core
     place : (cores, 2) int array; x and y of each core
-    mesh : cores along x and along y
     """
     width, height = mesh
     source, target = _pairs(traffic)

@@ -134,12 +134,7 @@ def _take(net: Contracted, state: State, group: int) -> None:
 
 @compiled
 def put_all(net: Contracted, state: State, core: np.ndarray) -> None:
-    """Put every group on its core.
-
-    Parameters
-    ----------
-    state : empty; updated
-    """
+    """Put every group on its core; `state` is empty."""
     for group in range(core.size):
         _put(net, state, group, core[group])
 

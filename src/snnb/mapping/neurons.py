@@ -54,10 +54,7 @@ class PlacedNetwork:
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
-        """Synapses onto each neuron: int64, shape (neurons,).
-
-        Synapses from a constant input are included, as they take synapse memory.
-        """
+        """Synapses onto each neuron: int64, shape (neurons,); a constant input's too, as they take synapse memory."""
         return self._onto(self.graph.projections)
 
     @cached_property

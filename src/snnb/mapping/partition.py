@@ -60,19 +60,14 @@ def sequential_baseline(network: PlacedNetwork, hardware: Hardware, progress: Pr
 def partition(
     network: PlacedNetwork, hardware: Hardware, *, method: str = "auto", seed: int = 0, progress: Progress = silent
 ) -> Partition:
-    """Assign each neuron to a core, so that few spikes travel between cores.
+    """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
+
+    `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
+    neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all methods. The result is the
+    best of the method's and the sequential partition. The network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
-
-    Parameters
-    ----------
-    network : one that `check_possible` accepts
-    method : {"auto", "sequential", "groups", "hypergraph"}
-        `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then
-        moves single neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all
-        methods. The result is the best of the method's and the sequential partition.
-    seed : the same seed gives the same partition
     """
     if method == "hypergraph":
         kahypar.require()

@@ -34,18 +34,10 @@ EACH_ROUND = 20  # products of the matrix with a vector in an iteration of ARPAC
 
 
 def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Progress = silent) -> np.ndarray:
-    """Assign each core a position on the mesh.
+    """Assign each core a position on the mesh: int32, shape (cores, 2); the same seed gives the same positions.
 
-    Parameters
-    ----------
-    traffic : csr_matrix of float64, shape (cores, cores)
-        Spikes per sample from core to core; the diagonal is ignored. At most as many cores as the hardware has.
-    seed : the same seed gives the same positions
-    progress : called with the steps of the temperature, and the fewest hops so far
-
-    Returns
-    -------
-    (cores, 2) int32 array; x and y of each core, all different
+    `traffic` (csr_matrix of float64, shape (cores, cores)) are spikes per sample; the diagonal is ignored. There are at
+    most as many cores as the hardware has.
     """
     cores = traffic.shape[0]
     links, board = _links(traffic), _board(cores, hardware)
@@ -69,12 +61,7 @@ def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Prog
 
 
 def total_hops(traffic: csr_matrix, places: np.ndarray) -> float:
-    """Sum spikes × Manhattan distance over all pairs of cores.
-
-    Parameters
-    ----------
-    traffic : csr_matrix of float64, shape (cores, cores)
-    """
+    """Sum spikes × Manhattan distance over all pairs of cores; see `place`."""
     return float(traffic.data @ distances(traffic, places))
 
 

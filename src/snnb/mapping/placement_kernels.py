@@ -89,15 +89,8 @@ def anneal_swaps(
 ) -> Tuple[float, float]:
     """Try random swaps; accept an increase d of the hops with probability exp(−d / temperature).
 
-    Parameters
-    ----------
-    state : (1,) uint64 array; state of the random numbers
-    reach : largest distance of a swap along an axis
-
-    Returns
-    -------
-    change : float; change of the hops
-    tried : float; sum of the increases that were tried, accepted or not
+    Return the change of the hops, and the sum of the increases that were tried, accepted or not. `reach` is the largest
+    distance of a swap along an axis.
     """
     total, worse = 0.0, 0.0
     for _ in range(trials):
@@ -120,9 +113,7 @@ def anneal_swaps(
 def descend_swaps(links: Links, board: Board, reach: int) -> float:
     """Move each core to the best position within `reach` of its own, then of the median of its partners.
 
-    Returns
-    -------
-    float; change of the hops: 0 if no core has a better position
+    Return the change of the hops: 0 if no core has a better position.
     """
     total = 0.0
     width, height = board.who.shape

@@ -39,13 +39,9 @@ class Marks:
 
 
 def reached(projections: Sequence[GraphProjection], label: np.ndarray, first: int, marks: Marks) -> Reached:
-    """Find the labels that each neuron of a population reaches over some projections.
+    """Find the labels that each neuron of a population reaches over some of its projections, at least one.
 
-    Parameters
-    ----------
-    projections : from one population; at least one
-    label : (neurons,) int32 array; label of each placed neuron, from 0
-    first : id of the first placed neuron in the graph
+    `label` (int32, shape (neurons,)) is the label of each placed neuron, `first` the id of the first of them.
     """
     connections = [connection for projection in projections for connection in projection.connections]
     found = [_by_unit(connection, label, first, marks) for connection in connections]

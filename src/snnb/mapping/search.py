@@ -12,17 +12,9 @@ MOST_PASSES = 30
 
 
 class Search:
-    """A mapping of groups to cores, and its improvement.
+    """A mapping of groups to `cores` cores, which may exceed limits, and its improvement.
 
-    Parameters
-    ----------
-    core : (groups,) int32 array; core of each group; limits may be exceeded
-    cores : number of cores that may be used
-
-    Attributes
-    ----------
-    cost : int
-        Spikes between cores over all samples.
+    `cost` are the spikes between cores over all samples.
     """
 
     def __init__(self, net: Contracted, core: np.ndarray, cores: int, limits: Limits, seed: int = 0) -> None:
@@ -97,13 +89,7 @@ class Search:
         self.cost += descend_moves(self._net, self._state, self._limits, order, gain, shared, mending)
 
     def anneal(self, trials: int, hot: float, cold: float, penalty: float) -> None:
-        """Try random moves and exchanges; accept fewer that raise the cost as the temperature falls.
-
-        Parameters
-        ----------
-        hot, cold : first and last temperature, in spikes over all samples
-        penalty : cost of a core that holds twice its limit
-        """
+        """Try random moves and exchanges, fewer of which are accepted as the temperature falls; see `anneal_moves`."""
         for done in range(0, trials, EPOCH):
             now = min(EPOCH, trials - done)
             begin, end = (hot * (cold / hot) ** (at / trials) for at in (done, done + now))

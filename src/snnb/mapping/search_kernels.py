@@ -41,11 +41,8 @@ def _gather(
 ) -> Tuple[int, int, int, int, int]:
     """Sum up what a group would save on each core that holds a neighbour of it, and the axons that exist there.
 
-    Returns
-    -------
-    count : int; number of cores in `touched`
-    base, stay : int; cost of the group on a core without neighbours, and on its core
-    axons, freed : int; axons that it needs, and those of them that no other group of its core needs
+    Return the number of cores in `touched`; the cost of the group on a core without neighbours, and on its core; and
+    the axons that it needs, and those of them that no other group of its core needs.
     """
     here, stay, base, axons, freed = state.core[group], 0, 0, 0, 0
     for k in range(net.into_start[group], net.into_start[group + 1]):
@@ -100,11 +97,8 @@ def descend_moves(
 
     Parameters
     ----------
-    limits : (3,) int64 array; maximum of neurons, axons and synapses of a core
-    order : ndarray of int64; groups in the order of their moves
     gain, shared : (cores,) int64 array; zeros
-    mending : int
-        0: no mending. 1: if axons exceed their limit, only groups with axons that no other group of their core
+    mending : 0: no mending. 1: if axons exceed their limit, only groups with axons that no other group of their core
         needs. 2: all groups.
     """
     total = 0
@@ -174,16 +168,8 @@ def anneal_moves(
 ) -> int:
     """Try moves and exchanges; accept an increase of the cost with probability exp(−increase / temperature).
 
-    Parameters
-    ----------
-    limits : (3,) int64 array
-    random : (1,) uint64 array; state of the random numbers, not 0
-    hot, cold : temperature at the first trial and at the last, in spikes over all samples
-    penalty : cost of an exceeded limit: penalty × (load / limit − 1)
-
-    Returns
-    -------
-    int; change of the cost
+    The temperature falls from `hot` to `cold`, in spikes over all samples. An exceeded limit costs penalty × (load /
+    limit − 1). `random` is the state of the random numbers. Return the change of the cost.
     """
     total, temperature = 0, hot
     cooling = (cold / hot) ** (1.0 / max(trials, 1)) if hot > 0 else 1.0

@@ -29,16 +29,8 @@ class Sources(NamedTuple):
 def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = silent) -> np.ndarray:
     """Fill cores with neurons in the order of their ids, a new core when a limit would be exceeded.
 
-    PACMAN (Galluppi et al., CF 2012) and AxonCUDA do the same.
-
-    Parameters
-    ----------
-    network : one that `check_possible` accepts
-    progress : called with the neurons placed
-
-    Returns
-    -------
-    (neurons,) int32 array; core of each neuron, from 0 without gaps
+    PACMAN (Galluppi et al., CF 2012) and AxonCUDA do the same. The result, int32, shape (neurons,), has no gaps. The
+    network is one that `check_possible` accepts.
     """
     core = np.empty(network.neurons, np.int32)
     seen = np.full(network.graph.number_of_nodes(), -1, np.int32)
@@ -54,13 +46,7 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
 
 
 class SourceLists:
-    """Lists of the sources of the neurons of a population, by position.
-
-    Attributes
-    ----------
-    filters, positions : int
-        Number of neurons at a position, and of positions.
-    """
+    """Lists of the sources of a population's neurons, by position; there are `filters` neurons at a position."""
 
     def __init__(self, network: PlacedNetwork, population: GraphPopulation) -> None:
         projections = [p for p in network.projections_to(population) if p.source in network.sources]
@@ -151,12 +137,9 @@ def _fill_cores(
 
     Parameters
     ----------
-    state : (4,) int64 array; current core, and its neurons, axons and synapses; updated
-    limits : (3,) int64 array; maximum of neurons, axons and synapses of a core
+    state : current core, and its neurons, axons and synapses; updated
+    limits : maximum of neurons, axons and synapses of a core
     filters : number of neurons at a position; the first neuron is the first of its position
-    position_start, position_source : ndarray; offsets and sources shared by all neurons at a position
-    neuron_start, neuron_source : ndarray; offsets and further sources of each neuron
-    synapses : (neurons,) int64 array
     seen : (nodes,) int32 array; the last core with an axon for each source; updated
     core : (neurons,) int32 array; output
     """

@@ -48,12 +48,7 @@ class TrafficSums:
 
 
 def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> TrafficSums:
-    """Sum up the traffic between cores, and the contents of the cores.
-
-    Parameters
-    ----------
-    core : (neurons,) int32 array; core of each placed neuron, from 0
-    """
+    """Sum up the traffic between cores, and the contents of the cores, for the core of each placed neuron (int32)."""
     marks, sets = Marks(cores), []
     totals, outside, axons, by_source = np.zeros(2), 0.0, np.zeros(cores, np.int64), {}
     matrix = csr_matrix((cores, cores), dtype=np.float64)
@@ -90,16 +85,9 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
 def spikes_between(
     network: PlacedNetwork, core: np.ndarray, cores: int, population: GraphPopulation, sets: Reached
 ) -> Tuple[np.ndarray, csr_matrix]:
-    """Sum up the spikes of one placed population.
+    """Sum up the spikes of one placed population; `core` is that of all placed neurons.
 
-    Parameters
-    ----------
-    core : (neurons,) int32 array; core of each placed neuron
-
-    Returns
-    -------
-    totals : (2,) float64 array; connectivity and cut
-    between : csr_matrix of float64, shape (cores, cores); spikes per sample from core to core
+    Return connectivity and cut, and the spikes per sample from core to core: float64, shape (cores, cores).
     """
     own, spikes = core[network.part(population)], network.spikes_of(population)
     totals, row, size = np.zeros(2), np.zeros(cores), max(BUFFER, cores)

@@ -14,12 +14,7 @@ from snnb.mapping.traffic import TrafficSums
 
 
 def write_mapping(directory: Path, mapped: MappedNetwork, stated: Mapping[str, object]) -> None:
-    """Write all files of a mapping except pictures and log.
-
-    Parameters
-    ----------
-    stated : further entries of cost.json: objective, seed, seconds, graph
-    """
+    """Write all files of a mapping except pictures and log; `stated` are further entries of cost.json."""
     (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
     _write_cores(directory / CORES, mapped)
     save_npz(directory / TRAFFIC, mapped.traffic)  # numpy sets a fixed time: the same bytes each time

@@ -49,14 +49,10 @@ def whole_axis(size: int) -> Axis:
 
 
 def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
-    """Slide a window along an axis, padding as TensorFlow does.
+    """Slide a window along an axis of `size` positions, padding as TensorFlow does.
 
-    Parameters
-    ----------
-    size, kernel, stride, dilation : length of the axis, and length, stride and dilation of the window
-    padding : {"valid", "same", "causal"}
-        `same` splits the padding needed for ceil(size / stride) outputs evenly and puts an odd one behind
-        (TensorFlow, "Neural network: notes on padding"); `causal` puts all of it in front.
+    `same` splits the padding needed for ceil(size / stride) outputs evenly and puts an odd one behind (TensorFlow,
+    "Neural network: notes on padding"); `causal` puts all of it in front.
     """
     reach = (kernel - 1) * dilation + 1
     if padding == "same":
@@ -75,12 +71,7 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
 
 
 def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
-    """Swap inputs and outputs of a window from `outputs` positions to `size`: its gradient.
-
-    Parameters
-    ----------
-    size, outputs : positions of the input and of the output of the transposed window
-    """
+    """Swap inputs and outputs of a window from `outputs` positions to `size`: its gradient; see `window_axis`."""
     window = window_axis(outputs, kernel, stride, dilation, padding)
     if window.outputs != size:
         raise ValueError(f"a transposed window of {outputs} outputs belongs to {window.outputs} inputs, not {size}")
@@ -88,28 +79,15 @@ def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation:
 
 
 def repeated_axis(size: int, factor: int) -> Axis:
-    """Repeat every position by one tap: nearest-neighbour upsampling.
-
-    Parameters
-    ----------
-    size, factor : number of positions, and of copies of each
-    """
+    """Repeat every position `factor` times by one tap: nearest-neighbour upsampling."""
     output = np.arange(size * factor)
     return Axis.of(size, size * factor, 1, output // factor, output, np.zeros(size * factor, np.int64))
 
 
 def window_reduce(rows: Axis, columns: Axis, values: np.ndarray, reduce: np.ufunc = np.add) -> np.ndarray:
-    """Reduce the inputs of every output position.
+    """Reduce the inputs of every output position by `np.add`, `np.maximum` or `np.minimum`.
 
-    Parameters
-    ----------
-    rows, columns : windows along both axes
-    values : ndarray, shape (height, width, channels)
-    reduce : `np.add`, `np.maximum`, `np.minimum`
-
-    Returns
-    -------
-    ndarray, shape (rows, columns, channels); 0 where an output position has no input
+    `values` has the shape (height, width, channels). The result is 0 where an output position has no input.
     """
     return _reduce_axis(rows, _reduce_axis(columns, values, 1, reduce), 0, reduce)
 

@@ -41,10 +41,6 @@ def count_synapses(readings: Sequence[Reading], first: int, sources: int) -> Deg
     ----------
     readings : projections onto the same population, at least one
     first, sources : id of the first source, and number of sources; all ids are among them
-
-    Returns
-    -------
-    Degrees
     """
     real = [ids != PADDING for ids, _ in readings]
     found = [ids[there] - first for (ids, _), there in zip(readings, real)]

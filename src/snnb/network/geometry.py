@@ -54,15 +54,9 @@ class Geometry:
         return np.multiply.outer(rows, columns) * self.multiplier
 
     def fan_in(self, real: np.ndarray) -> np.ndarray:
-        """Count the connections that reach each output.
+        """Count the connections that reach each output: int64, shape `output_volume`.
 
-        Parameters
-        ----------
-        real : input_volume bool array; False where nothing is connected: padding, or neurons of other populations
-
-        Returns
-        -------
-        ndarray of int64, shape `output_volume`
+        `real` (bool, shape `input_volume`) is False at padding and at neurons of other populations.
         """
         inputs = real.astype(np.int64)
         if self.pairing == "dense":

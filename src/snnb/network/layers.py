@@ -213,14 +213,7 @@ KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
 
 
 def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kind:
-    """Make a layer from Keras's configuration.
-
-    Raise `InputError` if a value is not valid; the message names the layer and the value.
-
-    Parameters
-    ----------
-    kind : a class of `KINDS` or of `reindexing.REINDEXING`
-    """
+    """Make a layer of `kind` from Keras's configuration; raise `InputError` with the layer and an invalid value."""
     try:
         return kind.model_validate(config)
     except ValidationError as error:

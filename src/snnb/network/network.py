@@ -126,16 +126,10 @@ class Network:
         return Network(tuple(_in_memory(volume) for volume in self.volumes))
 
     def ids(self) -> Iterator[Tuple[Volume, Tuple[np.ndarray, ...]]]:
-        """Yield the ids of the neurons that each projection reads.
+        """Yield each volume with neurons, and for each projection the ids of the neurons that it reads.
 
-        The input's neurons are numbered first, then the populations in network order, each in C order of its shape.
-
-        Yields
-        ------
-        volume : Input or Population
-        ids : tuple of ndarray of int64
-            For each projection: which neuron stands at each position of its input, in the shape
-            `geometry.input_volume`; -1 where there is none.
+        The input's neurons are numbered first, then the populations in network order, each in C order of its shape. Ids
+        are int64, in the shape `geometry.input_volume`, and -1 where there is no neuron.
         """
         tensors: Dict[str, np.ndarray] = {}
         first = 0
@@ -149,10 +143,7 @@ class Network:
             first += volume.size
 
     def fan_out(self) -> Dict[str, np.ndarray]:
-        """Count the synapses that leave each neuron, by name of the input or population: int64, in its shape.
-
-        All connections of the same two neurons are one synapse.
-        """
+        """Count the synapses that leave each neuron, by name of the input or population; see `count_synapses`."""
         leaving = np.zeros(self.input.size + self.neurons, np.int64)
         for volume, ids in self.ids():
             if isinstance(volume, Population):

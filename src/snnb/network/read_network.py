@@ -26,14 +26,10 @@ def read_network(path: Path) -> Network:
 
 @contextmanager
 def open_network(path: Path) -> Iterator[Network]:
-    """Open a parsed model; kernels are read on access, while the file is open.
+    """Open a parsed model, which Keras wrote with `model.save`; kernels are read on access, while the file is open.
 
-    Raise `InputError` if the file is missing or damaged, is not such a model, or has a layer of an unknown class,
-    `ResourceError` if the neurons of a layer do not fit into memory.
-
-    Parameters
-    ----------
-    path : an HDF5 file that Keras wrote with `model.save`: a functional or sequential model with one input
+    Raise `InputError` if the file is missing or damaged, is not a sequential or functional model with one input, or has
+    a layer of an unknown class, `ResourceError` if the neurons of a layer do not fit into memory.
     """
     with open_hdf5(path, REMEDY) as file:
         try:
