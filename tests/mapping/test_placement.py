@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from snnb.mapping.hardware import Hardware, read_hardware
+from snnb.mapping.hardware import read_hardware
 from snnb.mapping.placement import place, total_hops
 from snnb.mapping.placement_kernels import (
     NOBODY,
@@ -19,19 +19,11 @@ from snnb.mapping.placement_kernels import (
     swap,
     swap_change,
 )
+from tests.mapping.networks import hardware
 
 
 def chip(x, y):
-    costs = {"router": 1.0, "link": 1.0}
-    return Hardware(
-        name="chip",
-        mesh=(x, y),
-        neurons_per_core=1,
-        axons_per_core=1,
-        energy_pj=costs,
-        latency_ns=costs,
-        source="a test",
-    )
+    return hardware(mesh=(x, y))
 
 
 def random_traffic(cores, density, seed):
