@@ -2,9 +2,10 @@
 
 import os
 import threading
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterator, List, Sequence
+from typing import Iterator, Sequence
 
 from snnb.core.errors import UsageError
 from snnb.io.files import partial_of, remove, sync_directory, sync_tree
@@ -64,27 +65,19 @@ def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
     Raise `OSError` if a flush failed, which the system reports only once.
     """
     stop = threading.Event()
-    errors: List[OSError] = []
 
     def flush() -> None:
         while not stop.wait(seconds):
-            try:
+            with suppress(FileNotFoundError):  # not written yet, or removed by the writer
                 sync_tree(path)
-            except FileNotFoundError:
-                continue  # not written yet, or removed by the writer
-            except OSError as error:
-                errors.append(error)
-                return
 
-    thread = threading.Thread(target=flush, name="flush", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(1) as pool:
+        flushed = pool.submit(flush)
+        try:
+            yield
+        finally:
+            stop.set()
+    flushed.result()
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:

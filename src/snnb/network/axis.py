@@ -84,22 +84,16 @@ def repeated_axis(size: int, factor: int) -> Axis:
     return Axis.of(size, size * factor, 1, output // factor, output, np.zeros(size * factor, np.int64))
 
 
-def window_reduce(rows: Axis, columns: Axis, values: np.ndarray, reduce: np.ufunc = np.add) -> np.ndarray:
-    """Reduce the inputs of every output position by `np.add`, `np.maximum` or `np.minimum`.
-
-    `values` has the shape (height, width, channels). The result is 0 where an output position has no input.
-    """
-    return _reduce_axis(rows, _reduce_axis(columns, values, 1, reduce), 0, reduce)
+def window_sums(rows: Axis, columns: Axis, values: np.ndarray) -> np.ndarray:
+    """Sum values, shape (height, width, channels), over the inputs of every output position; 0 where it has none."""
+    return _sum_along(0, rows, _sum_along(1, columns, values))
 
 
-def _reduce_axis(axis: Axis, values: np.ndarray, along: int, reduce: np.ufunc) -> np.ndarray:
+def _sum_along(along: int, axis: Axis, values: np.ndarray) -> np.ndarray:
     order, starts = axis.by_output()
     fed = np.flatnonzero(axis.fan_in())
-    gathered = values.take(axis.input[order], axis=along)
-    shape = list(values.shape)
-    shape[along] = axis.outputs
-    reduced = np.zeros(shape, values.dtype)
-    reduced[(slice(None),) * along + (fed,)] = reduce.reduceat(  # type: ignore[attr-defined]
-        gathered, starts[fed], axis=along
-    )
-    return reduced
+    shape = (*values.shape[:along], axis.outputs, *values.shape[along + 1 :])
+    sums = np.zeros(shape, values.dtype)
+    inputs = values.take(axis.input[order], axis=along)
+    sums[(slice(None),) * along + (fed,)] = np.add.reduceat(inputs, starts[fed], axis=along)
+    return sums

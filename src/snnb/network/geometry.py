@@ -5,7 +5,7 @@ from typing import Tuple
 
 import numpy as np
 
-from snnb.network.axis import Axis, window_reduce
+from snnb.network.axis import Axis, window_sums
 
 Shape = Tuple[int, ...]
 
@@ -61,7 +61,7 @@ class Geometry:
         inputs = real.astype(np.int64)
         if self.pairing == "dense":
             inputs = inputs.sum(axis=2, keepdims=True)
-        return np.repeat(window_reduce(self.rows, self.columns, inputs), self.filters // inputs.shape[2], axis=2)
+        return np.repeat(window_sums(self.rows, self.columns, inputs), self.filters // inputs.shape[2], axis=2)
 
     def taps(self) -> np.ndarray:
         """Count the taps of each output position that lie inside the input: int64, shape (rows, columns)."""
