@@ -17,8 +17,7 @@ def chip(mesh=(4, 3), neurons=100, axons=1000, synapses=None):
 
 @pytest.fixture
 def network(graphs):
-    graph, _ = graphs("chained", "current")
-    return PlacedNetwork.of(graph)
+    return PlacedNetwork.of(graphs("chained", "current")[0])
 
 
 @pytest.fixture
@@ -70,18 +69,13 @@ def test_the_first_wrong_line_is_named(write, text, columns, message):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("missing", [1, -1])
-def test_a_wrong_number_of_lines(write, network, missing):
-    path, there = write(lines([0] * (network.neurons - missing))), network.neurons - missing
-    with pytest.raises(InputError, match=f"has {there} lines, and the network has {network.neurons} placed neurons"):
-        read_partition(path, network, chip())
-
-
-def test_a_core_that_the_hardware_has_not(write, network):
-    core = [0] * network.neurons
-    core[6] = 12
+def test_a_wrong_number_of_lines_or_a_core_that_the_hardware_has_not(write, network):
+    neurons = network.neurons
+    for number in (neurons - 1, neurons + 1):
+        with pytest.raises(InputError, match=f"has {number} lines, and the network has {neurons} placed neurons"):
+            read_partition(write(lines([0] * number)), network, chip())
     with pytest.raises(InputError, match="line 7: core 12 is not one of the 12 of chip, which are numbered from 0"):
-        read_partition(write(lines(core)), network, chip())
+        read_partition(write(lines([12 * (n == 6) for n in range(neurons)])), network, chip())
 
 
 def test_lines_of_a_spiking_input_are_skipped(write, graphs):

@@ -6,18 +6,17 @@ labels at each output position. With `diagonal` pairing (pooling, depthwise conv
 their labels are looked up.
 """
 
-from typing import Callable, List, Sequence, Tuple
+from typing import Callable, Sequence
 
 import numpy as np
 
 from snnb.graph.connection import Connection
 from snnb.graph.projection import GraphProjection
 from snnb.mapping import reach_kernels
-from snnb.mapping.sets import Reached
+from snnb.mapping.sets import Reached, Sets, joined_sets, take_sets
 from snnb.network.reindexing import PADDING
 
 NOTHING = np.empty(0, np.int32)
-Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
 
 
 class Marks:
@@ -48,14 +47,11 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, first: in
     if len(connections) == 1 and not connections[0].positions.parallel:
         return _by_position(connections[0], *found[0])
     unit_start, unit = _units(connections)
-    start, labels = _joined(found)
+    start, labels = joined_sets(found)
     run = np.empty(unit_start.size - 1, np.int64)
     runs = reach_kernels.runs_of_units(unit_start, unit, run)
-    leaders = np.searchsorted(run, np.arange(runs))
-    counts = np.diff(unit_start)[leaders]
-    run_start = np.concatenate([[0], np.cumsum(counts)])
-    run_unit = unit[np.repeat(unit_start[leaders] - run_start[:-1], counts) + np.arange(run_start[-1])]
-    return Reached(run, *marks.collect(runs, reach_kernels.united, run_start, run_unit, start, labels))
+    units_of_runs = take_sets(unit_start, unit, np.searchsorted(run, np.arange(runs)))
+    return Reached(run, *marks.collect(runs, reach_kernels.united, *units_of_runs, start, labels))
 
 
 def _by_unit(connection: Connection, label: np.ndarray, first: int, marks: Marks) -> Sets:
@@ -111,10 +107,3 @@ def _places(connection: Connection) -> Sets:
         return flat[position] - connection.source.first, position
     source = np.flatnonzero(positions.where != PADDING)
     return source, positions.where[source]
-
-
-def _joined(found: List[Sets]) -> Sets:
-    """Concatenate the sets of several connections."""
-    offsets = np.concatenate([[0], np.cumsum([label.size for _, label in found])])
-    starts = [start[:-1] + offset for (start, _), offset in zip(found, offsets)]
-    return np.concatenate([*starts, offsets[-1:]]), np.concatenate([label for _, label in found])

@@ -1,8 +1,10 @@
 """Sets of cores, or of groups of neurons, that sources of spikes reach; plain arrays for compiled loops."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
+
+Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
 
 
 class Reached(NamedTuple):
@@ -51,3 +53,17 @@ class Contracted(NamedTuple):
     def pins(self) -> int:
         """Number of pairs of a set and a group that it reaches."""
         return self.target.size
+
+
+def take_sets(start: np.ndarray, label: np.ndarray, which: np.ndarray) -> Sets:
+    """Return some of the sets."""
+    sizes = np.diff(start)[which]
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return offsets, label[np.repeat(start[which] - offsets[:-1], sizes) + np.arange(offsets[-1])]
+
+
+def joined_sets(found: Sequence[Sets]) -> Sets:
+    """Concatenate lists of sets."""
+    offsets = np.concatenate([[0], np.cumsum([label.size for _, label in found])])
+    starts = [start[:-1] + offset for (start, _), offset in zip(found, offsets)]
+    return np.concatenate([*starts, offsets[-1:]]), np.concatenate([label for _, label in found])
