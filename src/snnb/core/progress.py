@@ -40,10 +40,7 @@ class Throttle:
 class Compilation:
     """Time that this process spends on compiling loops, which is excluded from estimates of the time left.
 
-    Attributes
-    ----------
-    show : callable
-        Called with a note when compilation begins, and with an empty one when it ends.
+    `show` is called with a note when compilation begins, and with an empty one when it ends.
     """
 
     def __init__(self) -> None:
