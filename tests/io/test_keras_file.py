@@ -69,10 +69,8 @@ def test_a_model_comes_back_with_its_weights(saved):
 def test_every_layer_that_is_allowed_is_one_of_keras():
     from tensorflow import keras
 
-    aliases = {"BatchNormalizationV1", "BatchNormalizationV2"}
-    assert {
-        name for name in LAYERS - aliases if not issubclass(getattr(keras.layers, name), keras.layers.Layer)
-    } == set()
+    for name in LAYERS - {"BatchNormalizationV1", "BatchNormalizationV2"}:
+        assert issubclass(getattr(keras.layers, name), keras.layers.Layer), name
 
 
 def harm(x):
@@ -95,14 +93,12 @@ HARM = {
         {"class_name": "Sequential", "config": {"name": "inner", "layers": [with_lambda()]}}
     ),
     "a Lambda in a wrapper": lambda d: d["config"]["layers"].append(wrapped("TimeDistributed")),
-    "a Lambda in another wrapper": lambda d: d["config"]["layers"].append(wrapped("Bidirectional")),
     "an operation": lambda d: d["config"]["layers"].append(
         {"class_name": "TensorFlowOpLayer", "config": {"name": "evil", "node_def": "WriteFile"}}
     ),
     "a class of one's own": lambda d: d["config"]["layers"][1].update(class_name="Own>Conv2D"),
     "a Lambda for an initializer": lambda d: conv(d).update(kernel_initializer=with_lambda()),
     "a Lambda anywhere": lambda d: conv(d).update(trainable=with_lambda()),
-    "a Lambda in a list": lambda d: conv(d).update(strides=[[with_lambda()], 1]),
     "a Lambda that is made on the way": lambda d: conv(d).update(
         name={**with_lambda(), "__passive_serialization__": True}
     ),
@@ -110,7 +106,6 @@ HARM = {
     "a Lambda among arguments": lambda d: d["config"]["layers"][2]["inbound_nodes"][0][0].__setitem__(3, with_lambda()),
     "a Lambda beside the layers": lambda d: d["config"].update(input_layers=[[with_lambda(), 0, 0]]),
     "a function of a module": lambda d: conv(d).update(activation="deserialize"),
-    "a function of a module for an initializer": lambda d: conv(d).update(kernel_initializer="_compute_fans"),
     "a function with arguments": lambda d: conv(d).update(
         activation={"class_name": "exec", "config": {"source": "raise SystemExit"}}
     ),
@@ -129,39 +124,26 @@ def test_what_could_run_is_not_even_built(altered, monkeypatch, change):
     built = []
     monkeypatch.setattr(keras.models, "load_model", lambda *a, **k: built.append(a))
     monkeypatch.setattr(keras.models, "model_from_config", lambda *a, **k: built.append(a))
-    refusal(
-        path,
-        "may run|not Keras's|without a class",
-    )
+    refusal(path, "may run|not Keras's|without a class")
     assert built == []
 
 
 def test_the_layer_and_its_kind_are_named(altered):
-    refusal(
-        altered(HARM["a Lambda"]), r"net\.h5: layer evil \(Lambda\) is not loaded from a file, since it may run code"
-    )
-    refusal(altered(HARM["a Lambda in a wrapper"]), r"layer wrapper \(TimeDistributed\) is not loaded")
-    refusal(
-        altered(HARM["a function of a module"]), r"layer conv2d\w* \(Conv2D\): its activation is deserialize, which"
-    )
+    refusal(altered(HARM["a Lambda"]), r"net\.h5: layer evil \(Lambda\) is not loaded from a file, since it may run")
+    refusal(altered(HARM["a function of a module"]), r"layer conv2d\w* \(Conv2D\): its activation is deserialize, ")
 
 
 BROKEN = {
     "a list": lambda d: [d],
-    "a number": lambda d: 7,
-    "nothing": lambda d: {},
     "without config": lambda d: {"class_name": "Model"},
     "of another kind": lambda d: {"class_name": "Dense", "config": {"layers": []}},
-    "a list for a config": lambda d: {"class_name": "Sequential", "config": [[]]},
     "no layers": lambda d: d["config"].update(layers=[]),
     "layers that are none": lambda d: d["config"].update(layers=[None, 3, "x"]),
     "a kind that is none": lambda d: d["config"]["layers"][1].update(class_name=["Dense"]),
     "without names": lambda d: conv(d).pop("name"),
-    "without filters": lambda d: conv(d).pop("filters"),
     "without connections": lambda d: d["config"]["layers"][2].pop("inbound_nodes"),
     "connections to nowhere": lambda d: d["config"]["layers"][2].update(inbound_nodes=[[["nowhere", 0, 0, {}]]]),
     "negative filters": lambda d: conv(d).update(filters=-2),
-    "a stride of zero": lambda d: conv(d).update(strides=[0, 0]),
     "a picture of another size": lambda d: d["config"]["layers"][0]["config"].update(batch_input_shape=[None, 2, 2, 1]),
 }
 
@@ -171,21 +153,12 @@ def test_a_description_that_is_none_is_refused(altered, change):
     refusal(altered(change), r"net\.h5")
 
 
-@pytest.mark.parametrize("text", [b"{", b"\xff\xfe", b"null"])
-def test_a_description_that_is_no_json_is_refused(saved, tmp_path, text):
-    path = Path(shutil.copy(saved[0], tmp_path / "net.h5"))
-    with h5py.File(str(path), "r+") as file:
-        file.attrs["model_config"] = np.void(text) if text == b"\xff\xfe" else text
-    refusal(path, r"net\.h5")
-
-
 @pytest.mark.parametrize(
     "change",
     [
         lambda group: group.pop("dense_9", None) or [group.pop(name) for name in list(group) if "conv" in name],
         lambda group: group.attrs.pop("layer_names"),
         lambda group: group.attrs.update(layer_names=np.array([b"../../nowhere"])),
-        lambda group: group.attrs.update(layer_names=3),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(saved, tmp_path, change):
@@ -198,14 +171,9 @@ def test_weights_that_do_not_fit_are_refused(saved, tmp_path, change):
 def test_what_is_no_model_file_is_refused(saved, tmp_path):
     saved[1].save_weights(str(tmp_path / "weights.h5"))
     refusal(tmp_path / "weights.h5", "holds no model, at most its weights")
-    for name, make in {
-        "half.h5": lambda path: path.write_bytes(saved[0].read_bytes()[:3000]),
-        "text.h5": lambda path: path.write_text("not at all"),
-        "folder.h5": lambda path: path.mkdir(),
-    }.items():
-        make(tmp_path / name)
-        with pytest.raises(InputError, match=name):
-            load_model(tmp_path / name, REMEDY)
+    (tmp_path / "half.h5").write_bytes(saved[0].read_bytes()[:3000])
+    with pytest.raises(InputError, match=r"half\.h5"):
+        load_model(tmp_path / "half.h5", REMEDY)
 
 
 @pytest.fixture(scope="module")

@@ -16,16 +16,15 @@ def file(tmp_path):
     return write
 
 
-def test_text_is_read(file):
+def test_text_json_and_yaml_are_read(file):
     assert read_text(file("fünf\n"), "") == "fünf\n"
+    assert load_json(file('{"a": [1, 2.5, "\\u00e9", null]}'), "") == {"a": [1, 2.5, "é", None]}
+    assert load_yaml(file("a: [1, 2.5, é]\nb:\n  c: null\n"), "") == {"a": [1, 2.5, "é"], "b": {"c": None}}
+    assert load_yaml(file(""), "") is None
     with pytest.raises(InputError, match="file is not text; write it again"):
         read_text(file(b"caf\xe9"), "write it again")
     with pytest.raises(InputError, match="notes is not text"):
         decoded(b"\xff", "notes", "")
-
-
-def test_json_is_read(file):
-    assert load_json(file('{"a": [1, 2.5, "\\u00e9", null]}'), "") == {"a": [1, 2.5, "é", None]}
 
 
 @pytest.mark.parametrize(
@@ -39,11 +38,6 @@ def test_invalid_json_is_refused(file, content, message):
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="the attribute is not valid JSON"):
         parse_json(content, "the attribute", "")
-
-
-def test_yaml_is_read(file):
-    assert load_yaml(file("a: [1, 2.5, é]\nb:\n  c: null\n"), "") == {"a": [1, 2.5, "é"], "b": {"c": None}}
-    assert load_yaml(file(""), "") is None
 
 
 @pytest.mark.parametrize(

@@ -59,17 +59,21 @@ class Expected:
         first, spikes = graph.populations[0].size, spikes_of(graph)
         places = [tuple(map(int, where)) for where in place]
         core = {first + number: int(where) for number, where in enumerate(core)}
-        self.cores = len(places)
-        reached, by_projection, synapses, operations = self._walk(edges, core, spikes)
+        self.cores, operations = len(places), 0
+        reached, by_projection = defaultdict(set), defaultdict(lambda: defaultdict(set))
+        for source, target, names in edges:
+            if source in spikes:
+                reached[source].add(core[target])
+                by_projection[names][source].add(core[target])
+                operations += spikes[source]
         self.neurons = self._per_core(core.values())
-        self.synapses = self._per_core(synapses)
+        self.synapses = self._per_core(core[target] for _, target, _ in edges)
         self.axons = self._per_core(where for cores in reached.values() for where in cores)
         self.outside_spikes = sum(spikes[s] * len(cores) for s, cores in reached.items() if s < first)
-        away = {s: cores - {core[s]} for s, cores in reached.items() if s >= first}
-        self.connectivity = sum(spikes[s] * len(cores) for s, cores in away.items())
-        self.cut = sum(spikes[s] for s, cores in away.items() if cores)
+        away, self.connectivity, self.cut = self._spread(reached, core, spikes, first)
         self.projections = [
-            (*names, *self._spread(by_projection[names], core, spikes, first)) for names in self._names(graph)
+            (*names, *self._spread(by_projection[names], core, spikes, first)[1:])
+            for names in ((projection.source.name, projection.target.name) for projection in graph.projections)
         ]
         self._routes(away, core, spikes, hardware, places)
         if hardware.energy_pj.synapse is not None:
@@ -78,31 +82,13 @@ class Expected:
         self.reuse = sum(shares) / len(shares) if shares else 0
 
     @staticmethod
-    def _walk(edges, core, spikes):
-        reached, by_projection = defaultdict(set), defaultdict(lambda: defaultdict(set))
-        operations, synapses = 0, []
-        for source, target, names in edges:
-            synapses.append(core[target])
-            if source in spikes:
-                reached[source].add(core[target])
-                by_projection[names][source].add(core[target])
-                operations += spikes[source]
-        return reached, by_projection, synapses, operations
-
-    @staticmethod
-    def _names(graph):
-        return [(projection.source.name, projection.target.name) for projection in graph.projections]
-
-    @staticmethod
     def _spread(reached, core, spikes, first):
         away = {s: cores - {core[s]} for s, cores in reached.items() if s >= first}
-        return sum(spikes[s] * len(cores) for s, cores in away.items()), sum(spikes[s] for s in away if away[s])
+        connectivity = sum(spikes[s] * len(cores) for s, cores in away.items())
+        return away, connectivity, sum(spikes[s] for s in away if away[s])
 
     def _per_core(self, cores):
-        counted = [0] * self.cores
-        for core in cores:
-            counted[core] += 1
-        return counted
+        return np.bincount(list(cores), minlength=self.cores).tolist()
 
     def _routes(self, away, core, spikes, hardware, places):
         router, link = hardware.energy_pj.router, hardware.energy_pj.link

@@ -57,7 +57,7 @@ def make_graph(model, folder, coding="current", seed=0, counts=None):
 
 def hardware(neurons=10_000, axons=100_000, synapses=None, mesh=(8, 7), synapse_energy=None):
     return Hardware(
-        name="small",
+        name="chip",
         mesh=mesh,
         neurons_per_core=neurons,
         axons_per_core=axons,

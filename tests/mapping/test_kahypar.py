@@ -1,17 +1,13 @@
-"""Mt-KaHyPar in separate processes: results, failures, a script without a guard, the end of the parent process."""
+"""Mt-KaHyPar in separate processes: results, failures, the end of the parent process."""
 
-import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
-import pytest
 
 from snnb.mapping.kahypar import Hypergraph, partitions
-from tests.mapping.networks import NETWORKS, make_graph
 
 # Two triangles joined by an edge: the best bisection cuts only that edge.
 TRIANGLES = Hypergraph(
@@ -21,19 +17,6 @@ TRIANGLES = Hypergraph(
     weight=np.array([5, 5, 5, 5, 5, 5, 1]),
     capacity=3,
 )
-SCRIPT = """
-from pathlib import Path
-from snnb.mapping.hardware import read_hardware
-from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.partition import partition
-from snnb.graph import SynapseGraph
-
-with open({marks!r}, "a") as marks:
-    marks.write("run\\n")
-hardware = read_hardware("loihi")[0].model_copy(update={{"neurons_per_core": 40}})
-found = partition(PlacedNetwork.of(SynapseGraph.open(Path({graph!r}))), hardware)
-print(sorted(one.method for one in found.tried), found.warnings)
-"""
 CHILD = """
 import os
 from snnb.mapping.kahypar import _end_with_parent
@@ -72,20 +55,3 @@ def test_a_process_ends_when_its_parent_has_ended():
     while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-@pytest.mark.slow
-def test_a_script_without_a_guard_runs_once(tmp_path):
-    make_graph(NETWORKS["chained"](), tmp_path).close()
-    script, marks = tmp_path / "script.py", tmp_path / "marks"
-    script.write_text(SCRIPT.format(marks=str(marks), graph=str(tmp_path / "net_graph.h5")))
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-    )
-    assert marks.read_text() == "run\n"
-    assert done.stdout == "['groups', 'hypergraph', 'sequential'] ()\n"
-    assert done.stderr == ""

@@ -17,10 +17,6 @@ from tests.graph.recorded import TF as tf  # noqa: N811
 from tests.mapping.networks import hardware, make_graph
 
 
-def on(mesh, neurons, axons, synapses):
-    return hardware(neurons, axons, synapses, mesh)
-
-
 def _placed(model, folder, seed=0):
     return PlacedNetwork.of(make_graph(model, folder, seed=seed))
 
@@ -64,7 +60,7 @@ CASES = [
 @pytest.mark.parametrize(("method", "limits"), CASES)
 def test_limits_hold_and_sequential_is_never_better(tmp_path, method, limits):
     network = _placed(_convolutional(), tmp_path)
-    found = partition(network, on((8, 8), *limits), method=method)
+    found = partition(network, hardware(*limits, mesh=(8, 8)), method=method)
     assert _within(network, found.best.core, Limits(limits[0], limits[1], limits[2] or NO_LIMIT))
     np.testing.assert_array_equal(np.unique(found.best.core), np.arange(found.best.core.max() + 1))
     assert found.best.core.dtype == np.int32
@@ -77,24 +73,20 @@ def test_limits_hold_and_sequential_is_never_better(tmp_path, method, limits):
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_partition(tmp_path):
     network = _placed(_convolutional(), tmp_path)
-    one, two = (partition(network, on((8, 8), 30, 150, None), seed=3).best.core for _ in range(2))
+    one, two = (partition(network, hardware(30, 150), seed=3).best.core for _ in range(2))
     np.testing.assert_array_equal(one, two)
 
 
 def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, monkeypatch):
     monkeypatch.setattr(kahypar, "is_installed", lambda: False)
     network = _placed(_convolutional(), tmp_path)
-    found = partition(network, on((8, 8), 30, 150, None), method="groups")
+    found = partition(network, hardware(30, 150, None, mesh=(8, 8)), method="groups")
     assert _within(network, found.best.core, Limits(30, 150, NO_LIMIT))
     assert connectivity(network, found.best.core) < found.tried[0].connectivity
     assert ["Mt-KaHyPar is not installed" in warning for warning in found.warnings] == [True]
-    assert partition(network, on((8, 8), 30, 150, None), method="sequential").warnings == ()
-
-
-def test_hypergraph_without_mt_kahypar_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(kahypar, "is_installed", lambda: False)
+    assert partition(network, hardware(30, 150, None, mesh=(8, 8)), method="sequential").warnings == ()
     with pytest.raises(InputError, match=r"needs Mt-KaHyPar, .*'\.\[mapping\]'"):
-        partition(_placed(_convolutional(), tmp_path), on((8, 8), 30, 150, None), method="hypergraph")
+        partition(network, hardware(30, 150), method="hypergraph")
 
 
 def _partitions(neurons, cores):
@@ -117,7 +109,7 @@ def test_near_the_best_of_all_partitions(tmp_path, limits, seed):
     network = _placed(_tiny(), tmp_path, seed)
     assert network.neurons == 9
     bounds = Limits(limits[0], limits[1], limits[2] or NO_LIMIT)
-    found = partition(network, on((4, 4), *limits), seed=seed)
+    found = partition(network, hardware(*limits, mesh=(4, 4)), seed=seed)
     cores = int(found.best.core.max()) + 1
     best = min(
         connectivity(network, core) for core in _partitions(network.neurons, cores) if _within(network, core, bounds)
@@ -148,7 +140,7 @@ def test_the_cost_is_mt_kahypars_own_km1(tmp_path):
 def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeypatch):
     network = _placed(_convolutional(), tmp_path)
     with pytest.raises(InputError, match=r"has 2 cores, and \d+ would do"):
-        partition(network, on((2, 1), 30, 150, None))
+        partition(network, hardware(30, 150, None, mesh=(2, 1)))
     monkeypatch.setattr("snnb.mapping.partition.MOST_NEURONS", 10)
     with pytest.raises(InputError, match="--method groups"):
-        partition(network, on((8, 8), 30, 150, None), method="hypergraph")
+        partition(network, hardware(30, 150, None, mesh=(8, 8)), method="hypergraph")

@@ -1,13 +1,12 @@
 """Positions of cores: all different, near the optimum of an exhaustive search, the same for the same seed."""
 
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from snnb.mapping.curve import hilbert_curve
-from snnb.mapping.hardware import Hardware, read_hardware
+from snnb.mapping.hardware import read_hardware
 from snnb.mapping.placement import place, total_hops
 from snnb.mapping.placement_kernels import (
     NOBODY,
@@ -16,22 +15,15 @@ from snnb.mapping.placement_kernels import (
     anneal_swaps,
     board_hops,
     descend_swaps,
+    hilbert_curve,
     swap,
     swap_change,
 )
+from tests.mapping.networks import hardware
 
 
 def chip(x, y):
-    costs = {"router": 1.0, "link": 1.0}
-    return Hardware(
-        name="chip",
-        mesh=(x, y),
-        neurons_per_core=1,
-        axons_per_core=1,
-        energy_pj=costs,
-        latency_ns=costs,
-        source="a test",
-    )
+    return hardware(mesh=(x, y))
 
 
 def random_traffic(cores, density, seed):
@@ -149,17 +141,15 @@ def started():
 
 def test_changes_are_exact(started):
     traffic, links, board = started
-    for core in range(7):
-        for x in range(4):
-            for y in range(3):
-                before = total_hops(traffic, np.stack([board.x, board.y], axis=1))
-                assert board_hops(links, board) == pytest.approx(before)
-                reported = swap_change(links, board, core, x, y) if board.who[x, y] != core else 0.0
-                swap(board, core, x, y)
-                after = total_hops(traffic, np.stack([board.x, board.y], axis=1))
-                assert after - before == pytest.approx(reported, abs=1e-9)
-                assert (board.who[board.x, board.y] == np.arange(7)).all()
-                assert (board.who != NOBODY).sum() == 7
+    for core, x, y in product(range(7), range(4), range(3)):
+        before = total_hops(traffic, np.stack([board.x, board.y], axis=1))
+        assert board_hops(links, board) == pytest.approx(before)
+        reported = swap_change(links, board, core, x, y) if board.who[x, y] != core else 0.0
+        swap(board, core, x, y)
+        after = total_hops(traffic, np.stack([board.x, board.y], axis=1))
+        assert after - before == pytest.approx(reported, abs=1e-9)
+        assert (board.who[board.x, board.y] == np.arange(7)).all()
+        assert (board.who != NOBODY).sum() == 7
 
 
 def test_random_swaps_and_the_descent_add_up(started):

@@ -36,12 +36,3 @@ def test_a_new_core_begins_when_a_limit_would_be_exceeded(case, binding):
         tight = Limits(slack + 1, most[0] + slack, most[1] + slack)
         limits = Limits(*(n if binding in (name, "all") else NO_LIMIT for name, n in zip(Limits._fields, tight)))
         np.testing.assert_array_equal(sequential(network, limits), plainly(graph, edges, limits))
-
-
-def test_progress_ends_with_all_neurons(case):
-    reported = []
-    sequential(
-        case[2], Limits(5, NO_LIMIT, NO_LIMIT), lambda done, total, note="": reported.append((done, total, note))
-    )
-    neurons = case[2].neurons
-    assert reported[-1] == (neurons, neurons, f"{-(-neurons // 5)} cores")

@@ -38,21 +38,13 @@ _clients: "Dict[Tuple[int, Optional[str]], Client]" = {}
 def connected(workers: int, scheduler: Optional[str]) -> "Iterator[Client]":
     """Yield a Dask client; nested calls with equal arguments share it.
 
+    Raise `InputError` if Dask is not installed, or a worker runs other package versions than this process,
+    `UpstreamError` if no scheduler answers at the address, `ResourceError` if the workers have not started.
+
     Parameters
     ----------
-    workers : int
-        Number of local worker processes, with one thread each. Ignored if `scheduler` is given.
-    scheduler : str, optional
-        Address of the scheduler of a running cluster. TLS certificates are taken from Dask's configuration.
-
-    Raises
-    ------
-    InputError
-        Dask is not installed, or a worker runs other package versions than this process.
-    UpstreamError
-        No scheduler answers at the address.
-    ResourceError
-        The workers have not started.
+    workers : number of local worker processes, with one thread each. Ignored if `scheduler` is given
+    scheduler : address of the scheduler of a running cluster. TLS certificates are taken from Dask's configuration
     """
     key = workers, scheduler
     if key in _clients:
@@ -74,26 +66,15 @@ def results(
 
     Dask repeats the calls of a worker that terminates. `prepare` and `call` must be importable by the workers.
 
+    Raise `ResourceError` if several workers terminated during the same call, no worker is left, or the scheduler has
+    terminated, `InputError` if a worker lacks a package, and what `prepare` and `call` raise.
+
     Parameters
     ----------
-    client : Client
-    prepare : callable
-        Called once per worker with `shared` and the worker's number of threads; returns the state for its calls.
-    call : callable
-        Called with that state and an argument. Calls on one worker do not overlap.
-    shared : object
-        Data that all calls need; sent once to each worker.
-    arguments : iterable
-        Consumed lazily, a few arguments ahead of the results.
-
-    Raises
-    ------
-    ResourceError
-        Several workers terminated during the same call, no worker is left, or the scheduler has terminated.
-    InputError
-        A worker lacks a package.
-    Exception
-        An exception raised by `prepare` or `call`.
+    prepare : called once per worker with `shared` and the worker's number of threads; returns the state for its calls
+    call : called with that state and an argument. Calls on one worker do not overlap
+    shared : data that all calls need; sent once to each worker
+    arguments : consumed lazily, a few arguments ahead of the results
     """
     from snnb.cluster.worker import Work, compute
 

@@ -13,15 +13,7 @@ R = TypeVar("R")
 
 
 class Work(WorkerPlugin, Generic[S, T, A, R]):
-    """Plugin that gives every worker, also one that is restarted, the data of a series of calls.
-
-    Parameters
-    ----------
-    name : str
-        Name of the plugin.
-    prepare, call, shared
-        See `snnb.cluster.connect.results`.
-    """
+    """Plugin that gives every worker, also one that is restarted, the data of a series of calls; see `results`."""
 
     def __init__(self, name: str, prepare: Callable[[S, int], T], call: Callable[[T, A], R], shared: S) -> None:
         self.name = name
@@ -34,7 +26,7 @@ class Work(WorkerPlugin, Generic[S, T, A, R]):
         self._run: Optional[Callable[[A], R]] = None
 
     def compute(self, argument: A) -> R:
-        """Compute a call; calls do not overlap, since each uses all threads of the worker."""
+        """Compute a call in the worker that runs this task, with the data of the plugin `name`."""
         with self._lock:
             if self._run is None:
                 prepare, call, shared = pickle.loads(self._pickled)  # noqa: S301 - from the user's own process
@@ -44,13 +36,6 @@ class Work(WorkerPlugin, Generic[S, T, A, R]):
 
 
 def compute(name: str, argument: A) -> object:
-    """Compute a call in the worker that runs this task.
-
-    Parameters
-    ----------
-    name : str
-        Name of the plugin that has the data.
-    argument : object
-    """
+    """Compute a call in the worker that runs this task, with the data of the plugin `name`."""
     work = cast("Work[object, object, A, object]", get_worker().plugins[name])
     return work.compute(argument)

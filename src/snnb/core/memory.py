@@ -11,15 +11,7 @@ def memory_of_this_machine() -> int:
 
 
 def require_memory(neurons: int, what: str) -> None:
-    """Raise `ResourceError` if the memory cannot hold one number of 8 bytes for each neuron.
-
-    Parameters
-    ----------
-    neurons : int
-        Number of neurons.
-    what : str
-        What has these neurons; the beginning of the message.
-    """
+    """Raise `ResourceError` if the memory cannot hold a number of 8 bytes for each neuron of `what`."""
     needed, available = 8 * neurons, memory_of_this_machine()
     if needed > available:
         raise ResourceError(

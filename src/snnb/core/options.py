@@ -21,68 +21,36 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 FigureFormat = Literal["png", "svg", "pdf"]
 FIGURE_ENDINGS = (".png", ".svg", ".pdf")
 Figures = Annotated[
-    Optional[FigureFormat],
-    Field(exclude=True, description="Format of figures; by default as before, or png."),
+    Optional[FigureFormat], Field(exclude=True, description="Format of figures; by default as before, or png.")
 ]
 
 
 @dataclass(frozen=True)
 class Flag:
-    """Properties of a field on the command line, in addition to its type, bounds and help.
+    """Properties of a field on the command line, in addition to its type, bounds and help."""
 
-    Attributes
-    ----------
-    name : str, optional
-        Name of the option if it is not that of the field.
-    metavar : str, optional
-        Placeholder for its value in the help.
-    parse : callable, optional
-        Turns the text into the value; raises `ValueError` with the reason.
-    environment : str, optional
-        Environment variable if it is not `SNNB_<COMMAND>_<OPTION>`.
-    repeated : bool
-        Whether the option can be given several times; `parse` receives the list of texts.
-    hidden : bool
-        Whether the command line does not have the option.
-    complete : callable, optional
-        Returns the values for shell completion.
-    """
-
-    name: Optional[str] = None
-    metavar: Optional[str] = None
-    parse: Optional[Callable[[Any], Any]] = None
-    environment: Optional[str] = None
-    repeated: bool = False
-    hidden: bool = False
-    complete: Optional[Callable[[], Sequence[str]]] = None
+    name: Optional[str] = None  # name of the option if it is not that of the field
+    metavar: Optional[str] = None  # placeholder for its value in the help
+    parse: Optional[Callable[[Any], Any]] = None  # turns the text into the value; raises `ValueError` with the reason
+    environment: Optional[str] = None  # environment variable if it is not `SNNB_<COMMAND>_<OPTION>`
+    repeated: bool = False  # whether the option can be given several times; `parse` receives the list of texts
+    hidden: bool = False  # whether the command line does not have the option
+    complete: Optional[Callable[[], Sequence[str]]] = None  # returns the values for shell completion
 
 
 @dataclass(frozen=True)
 class ToolboxKey:
-    """The parameter of the toolbox that a field sets.
-
-    Attributes
-    ----------
-    section, key : str
-        Section and key of the toolbox's configuration.
-    words : mapping of str to str, optional
-        For a choice, the toolbox's name of each value.
-    """
+    """The parameter of the toolbox that a field sets."""
 
     section: str
     key: str
-    words: Optional[Mapping[str, str]] = None
+    words: Optional[Mapping[str, str]] = None  # for a choice, the toolbox's name of each value
 
 
 class Options(BaseModel):
     """Base class of options: typed and immutable; an unknown name is an error."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        protected_namespaces=(),
-        allow_inf_nan=False,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field: a description of its default
 
     def changed(self: "Opts", **values: object) -> "Opts":
@@ -94,20 +62,7 @@ Opts = TypeVar("Opts", bound=Options)
 
 
 def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
-    """Return options with the given values.
-
-    Parameters
-    ----------
-    kind : type of Options
-        Class of the options.
-    values : mapping
-        Values by field.
-
-    Raises
-    ------
-    UsageError
-        A value is not valid.
-    """
+    """Return options with the given values; raise `UsageError` if a value is not valid."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -115,41 +70,16 @@ def validated(kind: Type[Opts], values: Mapping[str, object]) -> Opts:
 
 
 def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]:
-    """Convert given options to the types of their fields: the text `"3"` for a count becomes 3.
+    """Convert some of the options to the types of their fields: the text `"3"` for a count becomes 3.
 
-    Parameters
-    ----------
-    kind : type of Options
-        Class of the options.
-    given : mapping
-        Values by field; other fields may be missing.
-
-    Raises
-    ------
-    UsageError
-        An option does not exist, or a value is not valid.
+    Raise `UsageError` if an option does not exist, or a value is not valid.
     """
     refuse_bad_values(kind, given)
     return {name: value_of(kind, name, value) for name, value in given.items()}
 
 
 def value_of(kind: Type[Options], name: str, value: object) -> object:
-    """Convert the value of one option to the type of its field, independently of the others.
-
-    Parameters
-    ----------
-    kind : type of Options
-        Class of the options.
-    name : str
-        Name of the field.
-    value : object
-        Its value, or text.
-
-    Raises
-    ------
-    UsageError
-        The value is not of that type, or outside its bounds.
-    """
+    """Convert one option to the type of its field, independently of the others; raise `UsageError` if it is invalid."""
     field = kind.model_fields[name]
     annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     try:
@@ -159,13 +89,7 @@ def value_of(kind: Type[Options], name: str, value: object) -> object:
 
 
 def merge_options(recorded: Mapping[str, object], given: Mapping[str, object]) -> Dict[str, object]:
-    """Return recorded values updated with given ones; a mapping of settings is updated setting by setting.
-
-    Parameters
-    ----------
-    recorded, given : mapping
-        Values by field.
-    """
+    """Return recorded values updated with given ones; a mapping of settings is updated setting by setting."""
     merged = {**recorded, **given}
     for name, value in given.items():
         before = recorded.get(name)
@@ -180,18 +104,6 @@ def drop_invalid(
     """Split recorded values into those that are valid together with the given ones, and the others.
 
     A recorded `--record-spikes 50` is not valid together with `--samples 20`. Its default is used then.
-
-    Parameters
-    ----------
-    kind : type of Options
-        Class of the options.
-    recorded, given : mapping
-        Values by field.
-
-    Returns
-    -------
-    valid, dropped : dict
-        Recorded values by field.
     """
     valid, dropped = dict(recorded), {}
     while True:
@@ -217,13 +129,7 @@ def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None
 
 
 def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
-    """Parse texts like `dropout=0.3` or `filters=8,16`.
-
-    Raises
-    ------
-    UsageError
-        A text has no `=`.
-    """
+    """Parse texts like `dropout=0.3` or `filters=8,16`; raise `UsageError` if a text has no `=`."""
     given: Dict[str, object] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")

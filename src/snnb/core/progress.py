@@ -22,13 +22,7 @@ def silent(done: int, total: int, note: str = "") -> None:
 
 
 class Throttle:
-    """Limit how often progress is shown.
-
-    Parameters
-    ----------
-    seconds : float
-        Least time between two updates.
-    """
+    """Limit how often progress is shown: at most every `seconds`."""
 
     def __init__(self, seconds: float = 0.1) -> None:
         self._seconds = seconds
@@ -46,10 +40,7 @@ class Throttle:
 class Compilation:
     """Time that this process spends on compiling loops, which is excluded from estimates of the time left.
 
-    Attributes
-    ----------
-    show : callable
-        Called with a note when compilation begins, and with an empty one when it ends.
+    `show` is called with a note when compilation begins, and with an empty one when it ends.
     """
 
     def __init__(self) -> None:

@@ -2,9 +2,10 @@
 
 import os
 import threading
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterator, List, Sequence
+from typing import Iterator, Sequence
 
 from snnb.core.errors import UsageError
 from snnb.io.files import partial_of, remove, sync_directory, sync_tree
@@ -21,21 +22,12 @@ def atomic_path(
     The temporary path lies in a hidden directory next to `target`. A killed process leaves that directory;
     `discard_partial` removes it, and so does the next process that writes `target`.
 
+    Raise `UsageError` if `target` exists and `force` is false, or its directory does not exist.
+
     Parameters
     ----------
-    target : Path
-        Final path of the file or directory.
-    force : bool
-        Whether to replace what exists.
-    beside : sequence of Path
-        Further files in the directory of `target`, which the block writes under their names next to the temporary path.
-    outdated : sequence of Path
-        Files that describe what `target` replaces; removed on success.
-
-    Raises
-    ------
-    UsageError
-        `target` exists and `force` is false, or its directory does not exist.
+    beside : further files in the directory of `target`; the block writes them next to the temporary path
+    outdated : files that describe what `target` replaces; removed on success
     """
     discard_partial(target)
     for path in (target, *beside):
@@ -68,42 +60,24 @@ def discard_partial(target: Path) -> None:
 
 @contextmanager
 def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
-    """Flush a file or directory to disk repeatedly while the block writes it, so that the final flush is short.
+    """Flush a file or directory every `seconds` while the block writes it, so that the final flush is short.
 
-    Parameters
-    ----------
-    path : Path
-        The file or directory; it need not exist yet.
-    seconds : float
-        Time between two flushes.
-
-    Raises
-    ------
-    OSError
-        A flush failed, which the system reports only once.
+    Raise `OSError` if a flush failed, which the system reports only once.
     """
     stop = threading.Event()
-    errors: List[OSError] = []
 
     def flush() -> None:
         while not stop.wait(seconds):
-            try:
+            with suppress(FileNotFoundError):  # not written yet, or removed by the writer
                 sync_tree(path)
-            except FileNotFoundError:
-                continue  # not written yet, or removed by the writer
-            except OSError as error:
-                errors.append(error)
-                return
 
-    thread = threading.Thread(target=flush, name="flush", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(1) as pool:
+        flushed = pool.submit(flush)
+        try:
+            yield
+        finally:
+            stop.set()
+    flushed.result()
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:

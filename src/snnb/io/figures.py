@@ -40,12 +40,7 @@ LABEL = 0.16  # inches that the label of a row needs
 def plain(name: str, longest: int = 32) -> str:
     """Return a name as text that matplotlib draws literally: `$` begins no formula, and every character is in the font.
 
-    Parameters
-    ----------
-    name : str
-        The name.
-    longest : int
-        Number of characters; `…` replaces the middle of a longer name.
+    `…` replaces the middle of a name of more than `longest` characters.
     """
     text = printable(name).replace("\n", "\\n")
     if len(text) > longest:
@@ -72,12 +67,9 @@ def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
 
     Parameters
     ----------
-    axes : Axes
-        Axes with their final height and limits.
-    middles : ndarray of float, shape (rows,)
-        Middle of each row, ascending.
-    names : sequence of str
-        Name of each row.
+    axes : axes with their final height and limits
+    middles : (rows,) float array; middle of each row, ascending
+    names : name of each row
     """
     height = axes.figure.get_figheight() * axes.get_position().height
     low, high = sorted(axes.get_ylim())

@@ -32,17 +32,10 @@ FICLONE = 0x40049409  # linux/fs.h: share the extents of another file (btrfs, XF
 
 
 def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
-    """Yield the regular files below a folder in the order of the parts of their paths.
+    """Yield path (with `/`) and status of the regular files below a folder in the order of the parts of their paths.
 
     Hidden files and folders and broken links are left out. Other links are followed, except to a folder that contains
     them.
-
-    Yields
-    ------
-    name : str
-        Path relative to the folder, with `/`.
-    status : os.stat_result
-        Status of the file.
     """
     pending: List[Tuple[str, str, Ancestors]] = [("", str(folder), frozenset())]
     while pending:
@@ -81,15 +74,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a file so that at any moment it has either the old or the new content; a link at `path` is replaced.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    text : str
-        Its new content.
-    """
+    """Write a file so that at any moment it has either the old or the new content; a link at `path` is replaced."""
     partial = partial_of(path)
     partial.unlink(missing_ok=True)
     with partial.open("x", encoding="utf-8") as file:
@@ -129,13 +114,7 @@ def sync_tree(path: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy the content of a file; the copies share blocks where the file system supports reflinks.
-
-    Parameters
-    ----------
-    source, target : Path
-        Existing file and its copy.
-    """
+    """Copy the content of a file; the copies share blocks where the file system supports reflinks."""
     with source.open("rb") as read, target.open("wb") as write:
         try:
             fcntl.ioctl(write.fileno(), FICLONE, read.fileno())
@@ -144,17 +123,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def require_disk(directory: Path, size_bytes: int, what: str) -> None:
-    """Raise `ResourceError` if the disk of a directory has less than `size_bytes` and 1 % free.
-
-    Parameters
-    ----------
-    directory : Path
-        A directory on the disk.
-    size_bytes : int
-        Size of what will be written.
-    what : str
-        What it is; the beginning of the message.
-    """
+    """Raise `ResourceError` if the disk of a directory has less than `size_bytes` and 1 % free for `what`."""
     free = shutil.disk_usage(directory).free
     if free < size_bytes * 1.01:
         raise ResourceError(

@@ -15,20 +15,7 @@ RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, Overfl
 
 @contextmanager
 def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading; what HDF5 raises inside the block becomes an `InputError`.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged or not an HDF5 file.
-    """
+    """Open an HDF5 file; raise `InputError` if it is missing, or for what HDF5 raises inside the block."""
     with open_hdf5(path, remedy) as file:
         try:
             yield file
@@ -47,40 +34,13 @@ def open_hdf5(path: Path, remedy: str) -> h5py.File:
 
 
 def damaged(path: Path, error: BaseException, remedy: str) -> InputError:
-    """Return an `InputError` with the first line of what HDF5 or h5py raised.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    error : BaseException
-        The exception.
-    remedy : str
-        What to do; the end of the message.
-    """
+    """Return an `InputError` with the first line of what HDF5 or h5py raised."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
     return InputError(f"{path} is damaged ({line}); {remedy}")
 
 
 def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> JsonValue:
-    """Read an attribute of the root that holds JSON; None if there is no such attribute.
-
-    Parameters
-    ----------
-    file : h5py.File
-        The open file.
-    name : str
-        Name of the attribute.
-    path : Path
-        Path of the file, for messages.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-
-    Raises
-    ------
-    InputError
-        The attribute is not text or not JSON.
-    """
+    """Read JSON of an attribute of the root, None if there is none; raise `InputError` if it is not JSON."""
     try:
         value = file.attrs.get(name)
     except RAISED_BY_HDF5 as error:
@@ -95,15 +55,7 @@ def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> JsonV
 
 
 def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:
-    """Copy attributes, groups and arrays, without the times that h5py 2 records by default.
-
-    Parameters
-    ----------
-    source : h5py.Group
-        Group to copy.
-    target : h5py.Group
-        Group that the content is added to.
-    """
+    """Copy attributes, groups and arrays, without the times that h5py 2 records by default."""
     copy_attributes(source.attrs, target)
     for name, item in source.items():
         if isinstance(item, h5py.Group):
@@ -119,15 +71,5 @@ def copy_attributes(attributes: Mapping[str, object], target: h5py.Group) -> Non
 
 
 def write_array(group: h5py.Group, name: str, values: np.ndarray) -> None:
-    """Write an array contiguously and without a time, so that equal data are equal bytes.
-
-    Parameters
-    ----------
-    group : h5py.Group
-        Group that the dataset is added to.
-    name : str
-        Name of the dataset.
-    values : ndarray
-        The array.
-    """
+    """Write an array contiguously and without a time, so that equal data are equal bytes."""
     group.create_dataset(name, data=np.asarray(values, order="C"), track_times=False)

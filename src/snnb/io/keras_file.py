@@ -45,18 +45,8 @@ ALLOWED = {key: frozenset(names.split()) for key, names in NAMES.items()}
 def load_model(path: Path, remedy: str) -> "keras.Model":
     """Load a model with its weights, uncompiled.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-
-    Raises
-    ------
-    InputError
-        The file is not a complete Keras model, names a class or function that is not listed here, or Keras cannot build
-        the model.
+    Raise `InputError` if the file is not a complete Keras model, names a class or function that is not listed here, or
+    Keras cannot build the model.
     """
     from tensorflow import keras
 
@@ -72,15 +62,7 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
 
 
 def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
-    """Return the `InputError` for an exception of Keras about a file, or the exception if memory is short.
-
-    Parameters
-    ----------
-    error : Exception
-        The exception.
-    where, remedy : str
-        Beginning and end of the message.
-    """
+    """Return the `InputError` for an exception of Keras about a file, or the exception if memory is short."""
     from tensorflow import keras
 
     if out_of_memory(error):
@@ -90,22 +72,7 @@ def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
 
 
 def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
-    """Refuse the description of a model that names anything but Keras's own layers and functions.
-
-    Parameters
-    ----------
-    architecture : dict
-        What Keras writes as `model_config`, parsed from its JSON.
-    where : str
-        Its file; the beginning of the message.
-    remedy : str
-        What to do; the end of the message.
-
-    Raises
-    ------
-    InputError
-        A class or function is not listed here; the message names it and its layer.
-    """
+    """Raise `InputError` if a model's description, parsed JSON, names anything but Keras's own layers and functions."""
     fault = next(_faults_of_model(architecture), None)
     if fault is not None:
         raise InputError(f"{where}: {fault}; {remedy}")

@@ -23,21 +23,9 @@ RAISED_BY_NUMPY = (
 
 
 def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], ...]] = None) -> np.ndarray:
-    """Map an npy file into memory, read-only.
+    """Map an npy file into memory, read-only. `shape` is required; None stands for any length.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-    shape : tuple of int or None, optional
-        Required shape, with None for an axis of any length.
-
-    Raises
-    ------
-    InputError
-        The file is not an npy file, is truncated, holds objects, or has another shape.
+    Raise `InputError` if the file is not an npy file, is truncated, holds objects, or has another shape.
     """
     try:
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
@@ -56,28 +44,9 @@ def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], 
 def load_archive(
     path: Path, remedy: str, *, names: Optional[Sequence[str]] = None, must: Sequence[str] = ()
 ) -> Dict[str, np.ndarray]:
-    """Read the arrays of an npz file.
+    """Read the arrays `names` (by default all) of an npz file.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-    names : sequence of str, optional
-        Arrays to read; by default all.
-    must : sequence of str
-        Arrays that the file must have.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The arrays by name.
-
-    Raises
-    ------
-    InputError
-        The file is not an npz file, is damaged, holds objects, or lacks an array of `must`.
+    Raise `InputError` if the file is not an npz file, is damaged, holds objects, or lacks an array of `must`.
     """
     arrays: Dict[str, np.ndarray] = {}
     try:
@@ -101,17 +70,7 @@ def load_archive(
 
 
 def write_member(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> None:
-    """Add an array to an npz file as `numpy.savez` does, so that one array at a time is in memory.
-
-    Parameters
-    ----------
-    archive : ZipFile
-        The npz file, open for writing.
-    name : str
-        Name of the array.
-    values : ndarray
-        The array.
-    """
+    """Add an array to an npz file as `numpy.savez` does, so that one array at a time is in memory."""
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
         np.lib.format.write_array(file, values, allow_pickle=False)
 

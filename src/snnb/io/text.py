@@ -14,40 +14,12 @@ JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked
 
 
 def read_text(path: Path, remedy: str) -> str:
-    """Read a text file in UTF-8.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    remedy : str
-        What to do when the file is damaged; the end of the message.
-
-    Raises
-    ------
-    InputError
-        The file is not UTF-8.
-    """
+    """Read a text file in UTF-8; raise `InputError` if the file is not UTF-8."""
     return decoded(path.read_bytes(), str(path), remedy)
 
 
 def decoded(content: bytes, where: str, remedy: str) -> str:
-    """Decode UTF-8.
-
-    Parameters
-    ----------
-    content : bytes
-        The encoded text.
-    where : str
-        Where it is from; the beginning of the message.
-    remedy : str
-        What to do when it is not UTF-8; the end of the message.
-
-    Raises
-    ------
-    InputError
-        The content is not UTF-8.
-    """
+    """Decode UTF-8; raise `InputError`, which begins with `where`, if the content is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

@@ -19,21 +19,12 @@ EDGES = "bin_edges"
 
 @dataclass(frozen=True, eq=False)
 class BinLoads:
-    """Load of the most loaded link in each bin.
+    """Load of the most loaded link in each bin."""
 
-    Attributes
-    ----------
-    edges : list of int
-        The first time step of each bin, and the end of the last.
-    loads : list of float
-        Largest load of a link in each bin: spikes per sample and time step in one direction, with unicast routing.
-    overall : float
-        Largest load of a link over all bins, in the same unit.
-    """
-
-    edges: List[int]
+    edges: List[int]  # the first time step of each bin, and the end of the last
+    # Largest load of a link in each bin: spikes per sample and time step in one direction, with unicast routing
     loads: List[float]
-    overall: float
+    overall: float  # largest load of a link over all bins, in the same unit
 
     @property
     def peak(self) -> int:
@@ -61,25 +52,11 @@ class BinLoads:
 
 
 def bin_loads(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress = silent) -> BinLoads:
-    """Compute the link loads of each bin.
+    """Compute the link loads of each bin from `spike_counts_by_bin.npz` of the simulation of a graph of all samples.
 
-    Parameters
-    ----------
-    mapped : MappedNetwork
-        Of a graph of all samples.
-    path : Path
-        `spike_counts_by_bin.npz` of the simulation of the graph.
-    remedy : str
-        End of the error message for a damaged file.
-    progress : Progress
-        Called with the bins done.
-
-    Raises
-    ------
-    InputError
-        The file is damaged, or its counts do not sum to those of the graph.
+    Raise `InputError` if the file is damaged, or its counts do not sum to those of the graph.
     """
-    network, sums = mapped.network, mapped.partition.best.sums
+    network, sums = mapped.network, mapped.partition.best
     names = [population.name for population in network.populations]
     found = load_archive(path, remedy, names=[EDGES, *names], must=[EDGES, *names])
     edges = found[EDGES].tolist()

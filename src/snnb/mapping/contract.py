@@ -7,7 +7,7 @@ import numpy as np
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach import Marks, reached
 from snnb.mapping.reach_kernels import number_distinct
-from snnb.mapping.sets import Contracted, Reached
+from snnb.mapping.sets import Contracted, Reached, take_sets
 
 
 class _Part(NamedTuple):
@@ -22,24 +22,15 @@ class _Part(NamedTuple):
 
 
 def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contracted:
-    """Contract neurons into groups.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-    group : ndarray of int32, shape (neurons,)
-        Group of each placed neuron.
-    groups : int
-        Number of groups.
-    """
+    """Contract neurons into groups; `group` (int32, shape (neurons,)) is the group of each placed neuron."""
     ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
     parts, marks, sets = [_Part(numbers, numbers, ids, numbers, ids, numbers)], Marks(groups), 0
     for population in network.sources:
-        connections = [c for projection in network.projections_from(population) for c in projection.connections]
-        if not connections:
+        projections = network.projections_from(population)
+        if not projections:
             continue
         members = network.part(population) if population.first >= network.first else slice(0)
-        found = reached(connections, group, network.first, marks)
+        found = reached(projections, group, network.first, marks)
         part = _merge_sets(found, group[members], network.counts[members], groups)
         parts.append(part._replace(source_set=part.source_set + sets))
         sets += part.axons.size
@@ -71,9 +62,7 @@ def _merge_sets(found: Reached, own: np.ndarray, counts: np.ndarray, groups: int
     table = np.full(1 << int(2 * number.size).bit_length(), -1, np.int64)
     sets = number_distinct(found.start, found.label, table, number)
     first = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
-    degrees = np.diff(found.start)[first]
-    start = np.concatenate([[0], np.cumsum(degrees)])
-    target = found.label[np.repeat(found.start[first] - start[:-1], degrees) + np.arange(start[-1])]
+    start, target = take_sets(found.start, found.label, first)
     set_of = number[found.set_of]
     axons = np.bincount(set_of[set_of >= 0], minlength=sets)
     spiking = np.flatnonzero((set_of[: own.size] >= 0) & (counts > 0))
@@ -81,7 +70,7 @@ def _merge_sets(found: Reached, own: np.ndarray, counts: np.ndarray, groups: int
     order = np.argsort(key, kind="stable")
     key, begins = np.unique(key[order], return_index=True)
     weight = np.add.reduceat(counts[spiking][order], begins) if key.size else np.empty(0, np.int64)
-    return _Part(axons, degrees, target, key // groups, (key % groups).astype(np.int32), weight)
+    return _Part(axons, np.diff(start), target, key // groups, (key % groups).astype(np.int32), weight)
 
 
 def _sorted_by(group: np.ndarray, groups: int) -> Tuple[np.ndarray, np.ndarray]:

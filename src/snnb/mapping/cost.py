@@ -14,24 +14,17 @@ from snnb.mapping.cost_kernels import MeshPositions, multicast_hops
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.mesh import distances, link_loads
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.reach import Marks
-from snnb.mapping.traffic import TrafficSums, reached_cores, spikes_between
+from snnb.mapping.reach import Marks, reached
+from snnb.mapping.traffic import TrafficSums, spikes_between
 
 
 @dataclass(frozen=True)
 class ProjectionCost:
-    """Cost of the spikes over one projection, as if there were no other.
-
-    Attributes
-    ----------
-    source, target : str
-        Names of the populations.
-    connectivity, cut : float
-        See `Cost`; 0 for a projection from the input, whose spikes come from outside the chip.
-    """
+    """Cost of the spikes over one projection, as if there were no other."""
 
     source: str
     target: str
+    # See `Cost`; 0 for a projection from the input, whose spikes come from outside the chip.
     connectivity: float
     cut: float
 
@@ -41,69 +34,38 @@ class Cost:
     """Cost of a mapping; all figures per sample.
 
     D(s) are the cores that hold a target of the neuron s, except its own core; d is the Manhattan distance.
-
-    Attributes
-    ----------
-    connectivity : float
-        Spikes between cores: Σ n(s)·|D(s)|.
-    cut : float
-        Spikes that leave their core: Σ n(s) over the neurons with D(s) not empty.
-    hops_unicast : float
-        Links crossed if each core reached is sent a separate spike: Σ n(s)·Σ d.
-    hops_multicast : float
-        Links crossed if a spike is copied where its routes part: Σ n(s)·(links in the union of the routes to D(s)).
-        A route runs along x first, then along y.
-    energy_pj : float
-        Picojoules: Σ n(s)·Σ ((d + 1)·router + d·link). If the hardware states the energy of a synaptic operation, that
-        of every spike (also of the input) at each of its synapses is added.
-    latency_ns_mean, latency_ns_max : float
-        Nanoseconds, (d + 1)·router + d·link: mean over the spikes between cores, and maximum.
-    link_load_mean, link_load_max : float
-        Spikes over a link in one direction with unicast routing: over all links of the mesh.
-    cores : int
-        Number of cores.
-    reuse : float
-        Synaptic reuse: synapses / axons of a core, mean over the cores that have axons.
-    outside_spikes : float
-        Spikes that cores receive from a spiking input: Σ n(s)·|D(s)| over its neurons.
-    projections : tuple of ProjectionCost
-        In the order of the graph.
-    neurons, axons, synapses : ndarray of int64, shape (cores,)
-        Contents of each core; see `TrafficSums`.
-    spikes_in, spikes_out : ndarray of float64, shape (cores,)
-        Spikes that each core receives from other cores, and sends to them (once for each core reached).
     """
 
-    connectivity: float
-    cut: float
-    hops_unicast: float
+    connectivity: float  # spikes between cores: Σ n(s)·|D(s)|
+    cut: float  # spikes that leave their core: Σ n(s) over the neurons with D(s) not empty
+    hops_unicast: float  # links crossed if each core reached is sent a separate spike: Σ n(s)·Σ d
+    # Links crossed if a spike is copied where its routes part: Σ n(s)·(links in the union of the routes to D(s)). A
+    # route runs along x first, then along y
     hops_multicast: float
+    # Picojoules: Σ n(s)·Σ ((d + 1)·router + d·link). If the hardware states the energy of a synaptic operation, that of
+    # every spike (also of the input) at each of its synapses is added
     energy_pj: float
+    # (d + 1)·router + d·link: mean over the spikes between cores, and maximum
     latency_ns_mean: float
     latency_ns_max: float
+    # Spikes over a link in one direction with unicast routing: over all links of the mesh
     link_load_mean: float
     link_load_max: float
     cores: int
-    reuse: float
-    outside_spikes: float
-    projections: Tuple[ProjectionCost, ...]
+    reuse: float  # synaptic reuse: synapses / axons of a core, mean over the cores that have axons
+    outside_spikes: float  # spikes that cores receive from a spiking input: Σ n(s)·|D(s)| over its neurons
+    projections: Tuple[ProjectionCost, ...]  # in the order of the graph
+    # (cores,) int64: contents of each core; see `TrafficSums`
     neurons: np.ndarray
     axons: np.ndarray
     synapses: np.ndarray
+    # (cores,) float64: spikes received from other cores, and sent to them (once for each core reached)
     spikes_in: np.ndarray
     spikes_out: np.ndarray
 
 
 def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
-    """Compute the cost of a mapping; the limits of the cores are not checked.
-
-    Parameters
-    ----------
-    sums : TrafficSums
-    hardware : Hardware
-    place : ndarray of int32, shape (cores, 2)
-        x and y of each core on the mesh.
-    """
+    """Compute the cost of a mapping with the cores at `place` (int32, shape (cores, 2)); limits are not checked."""
     neurons, axons, synapses = sums.contents
     matrix, energy = sums.matrix, hardware.energy_pj
     spikes, distance = matrix.data, distances(matrix, place)
@@ -153,7 +115,7 @@ def _projections(sums: TrafficSums) -> Tuple[ProjectionCost, ...]:
         if source.first >= network.first:
             totals = sums.by_source[source.name]
             if len(network.projections_from(source)) > 1:
-                sets = reached_cores(network, sums.core, marks, (projection,))
+                sets = reached([projection], sums.core, network.first, marks)
                 totals, _ = spikes_between(network, sums.core, sums.cores, source, sets)
         costs.append(ProjectionCost(source.name, projection.target.name, *totals.tolist()))
     return tuple(costs)

@@ -9,47 +9,24 @@ from snnb.mapping.sets import Reached
 
 
 class MeshPositions(NamedTuple):
-    """MeshPositions of the cores on the mesh.
+    """Positions of the cores on the mesh."""
 
-    Attributes
-    ----------
-    x, y : ndarray of int32, shape (cores,)
-    columns : int
-        Length of the mesh along x.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    columns: int
+    x: np.ndarray  # (cores,) int32
+    y: np.ndarray  # (cores,) int32
+    columns: int  # length of the mesh along x
 
 
 class TrafficBuffers(NamedTuple):
-    """Elements of a traffic matrix.
+    """Elements of a traffic matrix."""
 
-    Attributes
-    ----------
-    source, target : ndarray of int32
-        Cores.
-    spikes : ndarray of float64
-        Spikes per sample.
-    """
-
-    source: np.ndarray
-    target: np.ndarray
-    spikes: np.ndarray
+    source: np.ndarray  # int32: core
+    target: np.ndarray  # int32: core
+    spikes: np.ndarray  # float64: spikes per sample
 
 
 @compiled
 def count_axons(sources: np.ndarray, sets: Reached, axons: np.ndarray) -> None:
-    """Add the number of sources of each set to the axons of the cores that it reaches.
-
-    Parameters
-    ----------
-    sources : ndarray of int64, shape (sets,)
-        Number of sources of each set.
-    sets : Reached
-    axons : ndarray of int64, shape (cores,)
-    """
+    """Add the number of sources of each set to the axons of the cores that it reaches."""
     for this in range(sources.size):
         for k in range(sets.start[this], sets.start[this + 1]):
             axons[sets.label[k]] += sources[this]
@@ -68,27 +45,14 @@ def add_spikes(
 ) -> Tuple[int, int]:
     """Sum up the spikes that leave the cores of some sources, core by core, until the buffers are full.
 
+    Return the position in `order` to continue at, and the number of elements in the buffers.
+
     Parameters
     ----------
-    order : ndarray of int64, shape (sources,)
-        The sources, sorted by core.
-    begin : int
-        Position in `order` of the first source of a core.
-    core : ndarray of int32, shape (sources,)
-    spikes : ndarray of float64, shape (sources,)
-    sets : Reached
-        The cores that each source reaches.
-    totals : ndarray of float64, shape (2,)
-        Increased by Σ spikes × other cores reached, and by the spikes that reach another core.
-    row : ndarray of float64, shape (cores,)
-        Zeros.
-    buffers : TrafficBuffers
-        Output; at least as long as there are cores.
-
-    Returns
-    -------
-    begin, filled : int
-        Position in `order` to continue at, and number of elements in the buffers.
+    order : (sources,) int64 array; the sources, sorted by core
+    totals : (2,) float64 array; increased by Σ spikes × other cores reached, and by the spikes that reach another core
+    row : (cores,) float64 array; zeros
+    buffers : output; at least as long as there are cores
     """
     filled = 0
     touched = np.empty(row.size, np.int64)
@@ -133,18 +97,7 @@ def _flush(own: int, touched: np.ndarray, row: np.ndarray, buffers: TrafficBuffe
 def multicast_hops(
     order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: Reached, positions: MeshPositions
 ) -> float:
-    """Sum spikes × links in the union of the routes to the cores reached.
-
-    Parameters
-    ----------
-    order : ndarray of int64, shape (sources,)
-        The sources, sorted by core.
-    core : ndarray of int32, shape (sources,)
-    spikes : ndarray of float64, shape (sources,)
-    sets : Reached
-        The cores that each source reaches.
-    positions : MeshPositions
-    """
+    """Sum spikes × links in the union of the routes to the cores reached; `order` sorts the sources by core."""
     total, at, columns = 0.0, 0, positions.columns
     low, high, used = np.full(columns, -1, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
     while at < order.size:

@@ -20,27 +20,10 @@ SHOWN = 40  # characters of a wrong line
 
 
 def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
-    """Read the core of each placed neuron.
+    """Read the core of each placed neuron, int32, and the content of the file.
 
     If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
-    them. These lines are skipped.
-
-    Parameters
-    ----------
-    path : Path
-    network : PlacedNetwork
-    hardware : Hardware
-
-    Returns
-    -------
-    core : ndarray of int32, shape (neurons,)
-    content : bytes
-        Content of the file.
-
-    Raises
-    ------
-    InputError
-        A line is not a core of the hardware, or the number of lines is wrong.
+    them. These lines are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
     """
     inputs = 0 if network.outside is None else network.outside.size
     remedy = "a partition is a core number a line, for the placed neurons in the order of their ids"
@@ -61,26 +44,10 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tu
 
 
 def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
-    """Read the position of each core.
+    """Read x and y of each core, int32, shape (lines, 2), and the content of the file.
 
-    Parameters
-    ----------
-    path : Path
-    cores : int
-        One more than the largest core number of the partition. The file may continue with positions of empty cores.
-    hardware : Hardware
-
-    Returns
-    -------
-    place : ndarray of int32, shape (lines, 2)
-        x and y.
-    content : bytes
-        Content of the file.
-
-    Raises
-    ------
-    InputError
-        A line is not a position on the mesh, two cores have the same, or the number of lines is wrong.
+    There are `cores` lines or more, for empty cores. Raise `InputError` if a line is not a position on the mesh, two
+    cores have the same, or the number of lines is wrong.
     """
     remedy = "a placement is x y a line, for core 0, 1 and so on"
     place, content = read_number_lines(path, 2, remedy)
@@ -110,24 +77,7 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
 def read_number_lines(path: Path, columns: int, remedy: str) -> Tuple[np.ndarray, bytes]:
     """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines are ignored.
 
-    Parameters
-    ----------
-    path : Path
-    columns : int
-        Number of integers per line.
-    remedy : str
-        End of the error message.
-
-    Returns
-    -------
-    numbers : ndarray of int64, shape (lines, columns)
-    content : bytes
-        Content of the file.
-
-    Raises
-    ------
-    InputError
-        A line is not such numbers; the message names the line.
+    Return int64, shape (lines, columns), and the content. Raise `InputError` with the first invalid line.
     """
     content = path.read_bytes()
     try:

@@ -16,25 +16,12 @@ Tiles = Tuple[int, int]  # number of tiles along rows and columns
 
 
 def grouped(network: PlacedNetwork, limits: Limits) -> Tuple[np.ndarray, int]:
-    """Group the neurons of each population.
+    """Group the neurons of each population so that a group fits on a core; return each neuron's group and their number.
 
     All channels at a position of a convolution have the same sources and reach the same positions, so a group is a
     position and a chunk of channels, or units of a dense layer. The first convolution of a network with a constant
     input, and a pooling that reads it, are different: their neurons share no sources with others at their position.
     Their groups are tiles of a few channels, which have a shorter border than few positions of many channels.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-        One that `check_possible` accepts.
-    limits : Limits
-        A group fits on a core.
-
-    Returns
-    -------
-    group : ndarray of int32, shape (neurons,)
-        Group of each neuron; each group is in one population.
-    groups : int
     """
     group, groups = np.empty(network.neurons, np.int32), 0
     thin: Dict[str, Tiles] = {}

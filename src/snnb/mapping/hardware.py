@@ -5,7 +5,7 @@ A description is a YAML file. Those in `descriptions/` are part of the package a
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated
@@ -30,18 +30,11 @@ class Description(BaseModel):
 
 
 class EnergyPj(Description):
-    """Energy of a spike in pJ: per router and link of its route, and per synapse that it reaches.
-
-    Attributes
-    ----------
-    router, link : float
-    synapse : float or None
-        None: the energy of synaptic operations is not counted.
-    """
+    """Energy of a spike in pJ: per router and link of its route, and per synapse that it reaches."""
 
     router: Figure
     link: Figure
-    synapse: Optional[Figure] = None
+    synapse: Optional[Figure] = None  # None: the energy of synaptic operations is not counted
 
 
 class LatencyNs(Description):
@@ -52,32 +45,17 @@ class LatencyNs(Description):
 
 
 class Hardware(Description):
-    """Hardware description of a chip.
-
-    Attributes
-    ----------
-    name : str
-    mesh : tuple of int
-        Cores along x and along y.
-    neurons_per_core : int
-    axons_per_core : int
-        Distinct neurons whose spikes the synapses of a core receive, including those of the core itself.
-    synapses_per_core : int or None
-        None: not limited.
-    energy_pj : EnergyPj
-    latency_ns : LatencyNs
-    source : str
-        Source of the figures.
-    """
+    """Hardware description of a chip."""
 
     name: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
-    mesh: Tuple[Side, Side]
+    mesh: Tuple[Side, Side]  # cores along x and along y
     neurons_per_core: Limit
+    # Distinct neurons whose spikes the synapses of a core receive, including those of the core itself
     axons_per_core: Limit
-    synapses_per_core: Optional[Limit] = None
+    synapses_per_core: Optional[Limit] = None  # None: not limited
     energy_pj: EnergyPj
     latency_ns: LatencyNs
-    source: Text
+    source: Text  # source of the figures
 
     @property
     def cores(self) -> int:
@@ -102,25 +80,9 @@ def is_file(named: str) -> bool:
 
 
 def read_hardware(named: str) -> Tuple[Hardware, bytes]:
-    """Read a description by its name, or from a file.
+    """Read a description by its name, or from a file (see `is_file`); return it and the content of the file.
 
-    Parameters
-    ----------
-    named : str
-        A name of `hardware_names`, or a path that has a `/` or ends with `.yaml` or `.yml`.
-
-    Returns
-    -------
-    hardware : Hardware
-    content : bytes
-        Content of the file.
-
-    Raises
-    ------
-    UsageError
-        There is no description of that name.
-    InputError
-        The file is missing or not such a description; the key is named.
+    Raise `UsageError` if there is no description of that name, `InputError` if the file is missing or invalid.
     """
     names = hardware_names()
     path = Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"
@@ -139,21 +101,5 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
     try:
         return Hardware.model_validate(data), content
     except ValidationError as error:
-        found = sorted(error.errors(), key=lambda wrong: wrong["type"] != "extra_forbidden")  # a misspelt key first
-        raise InputError(f"{path}: {_describe_error(found[0])}; {REMEDY}") from None
-
-
-def _describe_error(error: Mapping[str, Any]) -> str:
-    """Describe an error of pydantic by its key."""
-    parts, kind, value = [str(part)[:60] for part in error["loc"]], error["type"], repr(error.get("input"))[:60]
-    key = ".".join(parts)
-    if kind == "extra_forbidden":
-        model = {"energy_pj": EnergyPj, "latency_ns": LatencyNs}.get(parts[0], Hardware)
-        near = get_close_matches(parts[-1], model.model_fields, n=1, cutoff=0.52)
-        hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(model.model_fields)}"
-        return f"there is no key {key}; {hint}"
-    if (key == "mesh" and kind != "missing") or (key in ("mesh.0", "mesh.1") and kind == "missing"):
-        return f"mesh: {value}: give the cores along x and along y, as in [4, 4]"
-    if kind == "missing":
-        return f"the key {key} is missing; add it"
-    return f"{key}: {value}: {error['msg'][:1].lower()}{error['msg'][1:120]}"
+        faults = ", ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors())
+        raise InputError(f"{path}: {faults}; {REMEDY}") from None

@@ -18,10 +18,10 @@ import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Say
+from snnb.mapping.sets import Contracted, Sets, joined_sets, take_sets
 
-if TYPE_CHECKING:  # the processes start faster without these modules
+if TYPE_CHECKING:  # the processes start faster without this module
     from snnb.mapping.limits import Limits
-    from snnb.mapping.sets import Contracted
 
 LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
 MANY_BLOCKS = 1024
@@ -33,23 +33,13 @@ Job = Tuple[int, int]  # blocks, seed
 
 
 class Hypergraph(NamedTuple):
-    """Input of Mt-KaHyPar.
+    """Input of Mt-KaHyPar."""
 
-    Attributes
-    ----------
-    node_weight : ndarray of int64, shape (nodes,)
-    start, pin : ndarray of int64 and int32
-        The nodes of each hyperedge.
-    weight : ndarray of int64, shape (hyperedges,)
-    capacity : int
-        Maximum weight of a block.
-    """
-
-    node_weight: np.ndarray
-    start: np.ndarray
-    pin: np.ndarray
-    weight: np.ndarray
-    capacity: int
+    node_weight: np.ndarray  # (nodes,) int64
+    start: np.ndarray  # int64: offset of each hyperedge in `pin`
+    pin: np.ndarray  # int32: the nodes of each hyperedge
+    weight: np.ndarray  # (hyperedges,) int64
+    capacity: int  # maximum weight of a block
 
 
 def is_installed() -> bool:
@@ -66,63 +56,46 @@ def require() -> None:
         )
 
 
-def hypergraph(net: "Contracted", limits: "Limits") -> Hypergraph:
+def hypergraph(net: Contracted, limits: "Limits") -> Hypergraph:
     """Convert contracted groups to hyperedges: a source group and the groups that its spikes reach.
 
     The λ − 1 metric of these hyperedges is the cost. A set with many source groups would need a copy of its targets for
     each of them. It becomes one hyperedge of the targets, and for each source one of two nodes: the source and the
     middle target. This overestimates the cost of a source on the core of another target.
-
-    Parameters
-    ----------
-    net : Contracted
-    limits : Limits
     """
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     owner = np.repeat(np.arange(sources.size), sources)
     crowded = (sources > MANY_SOURCES) & (degrees > 2)
     many = crowded[owner]
     middle = net.target[net.target_start[:-1] + degrees // 2]
-    starts, pins, weights = zip(
-        _with_source(net, owner[~many], net.source[~many], net.source_weight[~many]),
-        (*_targets(net, np.flatnonzero(crowded)), net.total[crowded]),
-        _pairs(middle[owner[many]], net.source[many], net.source_weight[many]),
+    paired = np.flatnonzero(many & (middle[owner] != net.source))
+    pairs = np.stack([middle[owner[paired]], net.source[paired]], axis=1).ravel()
+    start, pin = joined_sets(
+        [
+            _with_source(net, owner[~many], net.source[~many]),
+            take_sets(net.target_start, net.target, np.flatnonzero(crowded)),
+            (2 * np.arange(pairs.size // 2 + 1), pairs),
+        ]
     )
-    offsets = np.concatenate([[0], np.cumsum([pin.size for pin in pins])])
-    weight = np.concatenate(weights)
+    weight = np.concatenate([net.source_weight[~many], net.total[crowded], net.source_weight[paired]])
     scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
     node_weight, capacity = _node_weights(net, limits)
     return Hypergraph(
         node_weight=node_weight,
-        start=np.concatenate([*(start[:-1] + offset for start, offset in zip(starts, offsets)), offsets[-1:]]),
-        pin=np.concatenate(pins),
+        start=start,
+        pin=pin,
         weight=np.maximum(1, np.rint(weight * scale)).astype(np.int64),
         capacity=capacity,
     )
 
 
-def _targets(net: "Contracted", sets: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """List the targets of some sets."""
-    degrees = np.diff(net.target_start)[sets]
-    start = np.concatenate([[0], np.cumsum(degrees)])
-    return start, net.target[np.repeat(net.target_start[sets] - start[:-1], degrees) + np.arange(start[-1])]
-
-
-def _with_source(
-    net: "Contracted", sets: np.ndarray, source: np.ndarray, weight: np.ndarray
-) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _with_source(net: Contracted, sets: np.ndarray, source: np.ndarray) -> Sets:
     """List the targets of some sets, each followed by one of its sources."""
-    start, pin = _targets(net, sets)
-    return start + np.arange(start.size), np.insert(pin, start[1:], source), weight
+    start, pin = take_sets(net.target_start, net.target, sets)
+    return start + np.arange(start.size), np.insert(pin, start[1:], source)
 
 
-def _pairs(target: np.ndarray, source: np.ndarray, weight: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    apart = target != source
-    pin = np.stack([target[apart], source[apart]], axis=1).ravel()
-    return 2 * np.arange(pin.size // 2 + 1), pin, weight[apart]
-
-
-def _node_weights(net: "Contracted", limits: "Limits") -> Tuple[np.ndarray, int]:
+def _node_weights(net: Contracted, limits: "Limits") -> Tuple[np.ndarray, int]:
     """Weigh groups by their neurons, or by the scarcer of neurons and synapses."""
     if net.synapses.sum() / limits.synapses * 4 < net.neurons.sum() / limits.neurons:
         return net.neurons, limits.neurons
@@ -133,23 +106,9 @@ def _node_weights(net: "Contracted", limits: "Limits") -> Tuple[np.ndarray, int]
 def partitions(
     graph: Hypergraph, jobs: Sequence[Job], warn: Say, processes: int = 2
 ) -> Iterator[Tuple[int, np.ndarray]]:
-    """Partition a hypergraph for each of several jobs.
+    """Partition a hypergraph for each job, `processes` at a time; yield blocks, and the block of each node (int32).
 
-    Parameters
-    ----------
-    graph : Hypergraph
-    jobs : sequence of (int, int)
-        Number of blocks, and seed.
-    warn : callable
-        Called with a message for each job that fails, possibly for lack of memory.
-    processes : int
-        Number of jobs at a time.
-
-    Yields
-    ------
-    blocks : int
-    block : ndarray of int32, shape (nodes,)
-        Block of each node.
+    `warn` is called with a message for each job that fails, possibly for lack of memory.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snnb-")))

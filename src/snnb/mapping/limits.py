@@ -12,12 +12,7 @@ NO_LIMIT = 1 << 62
 
 
 class Limits(NamedTuple):
-    """Maximum contents of a core.
-
-    Attributes
-    ----------
-    neurons, axons, synapses : int
-    """
+    """Maximum contents of a core."""
 
     neurons: int
     axons: int
@@ -31,27 +26,13 @@ class Limits(NamedTuple):
 
 
 def overfull_cores(contents: Sequence[np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
-    """Return the cores that exceed each limit, by `neurons`, `axons` and `synapses`.
-
-    Parameters
-    ----------
-    contents : sequence of ndarray of int64, shape (cores,)
-        Neurons, axons and synapses of each core.
-    hardware : Hardware
-    """
+    """Return the cores that exceed each limit; `contents` are neurons, axons and synapses of each core."""
     limits = Limits.of(hardware)._asdict().items()
     return {name: np.flatnonzero(numbers > limit) for (name, limit), numbers in zip(limits, contents)}
 
 
 def exceeded_limits(contents: Sequence[np.ndarray], hardware: Hardware) -> str:
-    """Describe each exceeded limit by its fullest core; return the empty string if there is none.
-
-    Parameters
-    ----------
-    contents : sequence of ndarray of int64, shape (cores,)
-        Neurons, axons and synapses of each core.
-    hardware : Hardware
-    """
+    """Describe each exceeded limit by its fullest core; return the empty string if there is none."""
     texts, overfull = [], overfull_cores(contents, hardware)
     for (name, limit), numbers in zip(Limits.of(hardware)._asdict().items(), contents):
         others = overfull[name].size - 1
@@ -63,34 +44,14 @@ def exceeded_limits(contents: Sequence[np.ndarray], hardware: Hardware) -> str:
 
 
 def check_possible(network: PlacedNetwork, hardware: Hardware) -> None:
-    """Refuse a network that no mapping can fit on the hardware.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-    hardware : Hardware
-
-    Raises
-    ------
-    InputError
-        A neuron has more sources or synapses than a core takes, or there are too few cores. The message names layer,
-        number and limit, and descriptions that could hold the network.
-    """
+    """Raise `InputError` if no mapping can fit the network on the hardware; name descriptions that could hold it."""
     obstacle = _obstacle(network, hardware)
     if obstacle is not None:
         raise InputError(f"{hardware.name}: {obstacle}{_remedy(network, 1)}")
 
 
 def too_few_cores(network: PlacedNetwork, hardware: Hardware, cores: int) -> InputError:
-    """Return the error of a mapping that needs more cores than there are.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-    hardware : Hardware
-    cores : int
-        Number of cores that would suffice.
-    """
+    """Return the error of a mapping that needs `cores` cores, more than there are."""
     remedy = _remedy(network, cores)
     return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would do{remedy}")
 

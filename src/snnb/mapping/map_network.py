@@ -1,6 +1,6 @@
 """Mapping of a network to hardware: cores, their positions, and the cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Dict, Optional, Tuple
@@ -15,39 +15,27 @@ from snnb.mapping.foreign import read_partition, read_placement
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import check_possible, exceeded_limits, overfull_cores
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.partition import Candidate, Partition, partition, sequential_baseline
+from snnb.mapping.partition import Partition, partition, sequential_baseline
 from snnb.mapping.placement import place, total_hops
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.traffic import TrafficSums, count_traffic
 
 FROM_A_FILE = "file"
 
 
 @dataclass(frozen=True, eq=False)
 class MappedNetwork:
-    """A network on the cores of a chip.
-
-    Attributes
-    ----------
-    hardware : Hardware
-    partition : Partition
-        Of a partition from a file, `best.method` is `file`, and `tried` is empty.
-    place : ndarray of int32, shape (cores, 2)
-        x and y of each core.
-    cost : Cost
-    warnings : tuple of str
-        Limits that are exceeded; methods without a result, and why.
-    """
+    """A network on the cores of a chip."""
 
     hardware: Hardware
-    partition: Partition
-    place: np.ndarray
+    partition: Partition  # of a partition from a file, `best.method` is `file`, and `tried` is empty
+    place: np.ndarray  # (cores, 2) int32: x and y of each core
     cost: Cost
-    warnings: Tuple[str, ...]
+    warnings: Tuple[str, ...]  # limits that are exceeded; methods without a result, and why
 
     @property
     def network(self) -> PlacedNetwork:
         """The network."""
-        return self.partition.best.sums.network
+        return self.partition.best.network
 
     @property
     def method(self) -> str:
@@ -62,17 +50,17 @@ class MappedNetwork:
     @property
     def traffic(self) -> csr_matrix:
         """Spikes per sample from core to core: float64, shape (cores, cores)."""
-        return self.partition.best.sums.matrix
+        return self.partition.best.matrix
 
     @property
-    def sequential(self) -> Candidate:
+    def sequential(self) -> TrafficSums:
         """The baseline that fills cores in the order of the ids."""
         return self.partition.sequential
 
     @cached_property
     def overfull(self) -> Dict[str, np.ndarray]:
         """Cores that exceed each limit, by `neurons`, `axons` and `synapses`; all empty if the mapping is valid."""
-        return overfull_cores(self.partition.best.sums.contents, self.hardware)
+        return overfull_cores(self.partition.best.contents, self.hardware)
 
     @property
     def overfull_cores(self) -> np.ndarray:
@@ -91,29 +79,21 @@ def map_network(
 ) -> MappedNetwork:
     """Assign neurons to cores, and cores to positions on the mesh.
 
+    Raise `InputError` if the network does not fit on this hardware, or not with this method.
+
     Parameters
     ----------
-    network : PlacedNetwork
-    hardware : Hardware
-    method : {"auto", "sequential", "groups", "hypergraph"}
-        See `partition`.
+    method : see `partition`
     objective : {"spikes", "hops"}
-        `spikes`: place the partition with the lowest connectivity. `hops`, with `method` `auto`: place the partition of
-        each method, and keep the one with the fewest hops.
-    seed : int
-        Seed of all random numbers; the same seed gives the same mapping.
-    progress : Progress
-
-    Raises
-    ------
-    InputError
-        The network does not fit on this hardware, or not with this method.
+        `spikes`: place the partition with the lowest connectivity. `hops`, with `method` `auto`: place the
+        partition of each method, and keep the one with the fewest hops.
+    seed : seed of all random numbers; the same seed gives the same mapping
     """
     check_possible(network, hardware)
     found = partition(network, hardware, method=method, seed=seed, progress=progress)
     candidates = found.tried if objective == "hops" and method == "auto" else (found.best,)
-    placed = [(one, place(one.sums.matrix, hardware, seed, progress)) for one in candidates]
-    best, positions = min(placed, key=lambda pair: total_hops(pair[0].sums.matrix, pair[1]))
+    placed = [(one, place(one.matrix, hardware, seed, progress)) for one in candidates]
+    best, positions = min(placed, key=lambda pair: total_hops(pair[0].matrix, pair[1]))
     return _mapped(Partition(best, found.tried, found.sequential, found.warnings), hardware, positions)
 
 
@@ -127,31 +107,10 @@ def cost_partition(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Tuple[MappedNetwork, Dict[Path, bytes]]:
-    """Compute the cost of a partition, and a placement, of another program.
+    """Compute the cost of a partition, and a placement, of another program; return the contents of the files too.
 
-    Parameters
-    ----------
-    network : PlacedNetwork
-    hardware : Hardware
-    partition_file : Path
-    placement_file : Path, optional
-        By default snnb places the cores.
-    allow_overfull : bool
-        Accept cores that exceed limits; the mapping is then invalid.
-    seed : int
-        Seed of the placement.
-    progress : Progress
-
-    Returns
-    -------
-    mapped : MappedNetwork
-    contents : dict of Path to bytes
-        Contents of the files.
-
-    Raises
-    ------
-    InputError
-        A file is not valid, or the partition exceeds limits and `allow_overfull` is False.
+    By default snnb places the cores. With `allow_overfull`, cores may exceed limits; the mapping is then invalid. Raise
+    `InputError` if they do without it, or a file is not valid.
     """
     core, content = read_partition(partition_file, network, hardware)
     cores, contents = int(core.max(initial=-1)) + 1, {partition_file: content}
@@ -167,13 +126,11 @@ def cost_partition(
         )
     if placement_file is None:
         positions = place(sums.matrix, hardware, seed, progress)
-    found = Partition(Candidate(FROM_A_FILE, sums), (), sequential_baseline(network, hardware, progress))
+    found = Partition(replace(sums, method=FROM_A_FILE), (), sequential_baseline(network, hardware, progress))
     return _mapped(found, hardware, positions), contents
 
 
 def _mapped(found: Partition, hardware: Hardware, positions: np.ndarray) -> MappedNetwork:
-    exceeded = exceeded_limits(found.best.sums.contents, hardware)
+    exceeded = exceeded_limits(found.best.contents, hardware)
     invalid = [f"invalid mapping, it breaks limits of {hardware.name}: {exceeded}"] if exceeded else []
-    return MappedNetwork(
-        hardware, found, positions, cost(found.best.sums, hardware, positions), (*invalid, *found.warnings)
-    )
+    return MappedNetwork(hardware, found, positions, cost(found.best, hardware, positions), (*invalid, *found.warnings))

@@ -81,8 +81,7 @@ class Mapping:
 
         Raises
         ------
-        InputError
-            A file is missing, or the checksum does not match.
+        InputError : a file is missing, or the checksum does not match
         """
         directory = Path(path)
         for name in (PARTITION, CORES, TRAFFIC, COST):
@@ -133,14 +132,7 @@ class Mapping:
 
 
 def checksum(directory: Path, stated: Items[str, object]) -> str:
-    """Return the SHA-256 of the data files of a mapping; `seconds`, which differs each time, is left out.
-
-    Parameters
-    ----------
-    directory : Path
-    stated : mapping of str to object
-        Content of cost.json without the checksum.
-    """
+    """Return the SHA-256 of a mapping's data files and of cost.json, without `seconds`, which differs each time."""
     content = {key: value for key, value in stated.items() if key != "seconds"}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in (PARTITION, CORES, TRAFFIC):

@@ -46,12 +46,6 @@ def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
 
     A core is a square in the colours of its layers, filled in proportion to its neurons. If there are many cores, the
     fill level is omitted, or the core has the colour of its largest layer.
-
-    Parameters
-    ----------
-    path : Path
-        PNG, SVG or PDF file.
-    mapped : MappedNetwork
     """
     view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
     names = [population.name for population in mapped.network.populations]
@@ -69,14 +63,7 @@ def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
 
 @styled
 def plot_traffic(path: Path, mapped: MappedNetwork) -> None:
-    """Draw the spikes that each core sends and receives, and the spikes over each link in both directions.
-
-    Parameters
-    ----------
-    path : Path
-        PNG, SVG or PDF file.
-    mapped : MappedNetwork
-    """
+    """Draw the spikes that each core sends and receives, and the spikes over each link in both directions."""
     view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
     cores, across, along = _loads(mapped, view)
     scales = [Normalize(0, max(1e-12, float(load.max(initial=0)))) for load in (cores, np.append(across, along))]

@@ -7,18 +7,12 @@ from scipy.sparse import csr_matrix
 
 
 class LinkLoads(NamedTuple):
-    """Spikes per sample over each link of a mesh in each direction.
+    """Spikes per sample over each link of a mesh in each direction."""
 
-    Attributes
-    ----------
-    right, left : ndarray of float64, shape (height, width - 1)
-        Over the links between neighbours along x, towards larger and towards smaller x.
-    up, down : ndarray of float64, shape (height - 1, width)
-        Over the links between neighbours along y, towards larger and towards smaller y.
-    """
-
+    # (height, width - 1) float64: over the links along x, towards larger and towards smaller x
     right: np.ndarray
     left: np.ndarray
+    # (height - 1, width) float64: over the links along y, towards larger and towards smaller y
     up: np.ndarray
     down: np.ndarray
 
@@ -29,14 +23,7 @@ class LinkLoads(NamedTuple):
 
 
 def distances(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
-    """Return the Manhattan distance between the cores of each element of the traffic: int64, shape (elements,).
-
-    Parameters
-    ----------
-    traffic : csr_matrix of shape (cores, cores)
-    place : ndarray of int, shape (cores, 2)
-        x and y of each core.
-    """
+    """Return the Manhattan distance between the cores of each element of the traffic: int64, shape (elements,)."""
     source, target = _pairs(traffic)
     return np.abs(place[source].astype(np.int64) - place[target]).sum(axis=1)
 
@@ -46,12 +33,8 @@ def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) ->
 
     Parameters
     ----------
-    traffic : csr_matrix of float64, shape (cores, cores)
-        Spikes per sample from core to core.
-    place : ndarray of int, shape (cores, 2)
-        x and y of each core.
-    mesh : tuple of int
-        Cores along x and along y.
+    traffic : (cores, cores) csr_matrix of float64; spikes per sample from core to core
+    place : (cores, 2) int array; x and y of each core
     """
     width, height = mesh
     source, target = _pairs(traffic)

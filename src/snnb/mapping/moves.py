@@ -14,38 +14,26 @@ from snnb.mapping.sets import Contracted
 
 
 class State(NamedTuple):
-    """A mapping of groups, and the counts from which changes of its cost are computed.
+    """A mapping of groups, and the counts from which changes of its cost are computed."""
 
-    Attributes
-    ----------
-    core : ndarray of int32, shape (groups,)
-    load : ndarray of int64, shape (cores, 3)
-        Neurons, axons and synapses of each core.
-    hit_start, hit_length, hit_core, hit_count : ndarray
-        For each set, the cores that hold targets of it, and their number of targets.
-    fed_start, fed_length, fed_core, fed_count, fed_weight : ndarray
-        For each set, the cores of its sources, with their number of groups and their spikes.
-    member_start, member, slot : ndarray
-        The groups on each core, and the position of each group in that list.
-    size : ndarray of int64, shape (cores,)
-        Number of groups on each core.
-    """
-
-    core: np.ndarray
-    load: np.ndarray
+    core: np.ndarray  # (groups,) int32
+    load: np.ndarray  # (cores, 3) int64: neurons, axons and synapses of each core
+    # For each set, the cores that hold targets of it, and their number of targets
     hit_start: np.ndarray
     hit_length: np.ndarray
     hit_core: np.ndarray
     hit_count: np.ndarray
+    # For each set, the cores of its sources, with their number of groups and their spikes
     fed_start: np.ndarray
     fed_length: np.ndarray
     fed_core: np.ndarray
     fed_count: np.ndarray
     fed_weight: np.ndarray
+    # The groups on each core, and the position of each group in that list
     member_start: np.ndarray
     member: np.ndarray
     slot: np.ndarray
-    size: np.ndarray
+    size: np.ndarray  # (cores,) int64: number of groups on each core
 
 
 @compiled
@@ -146,43 +134,21 @@ def _take(net: Contracted, state: State, group: int) -> None:
 
 @compiled
 def put_all(net: Contracted, state: State, core: np.ndarray) -> None:
-    """Put every group on its core.
-
-    Parameters
-    ----------
-    net : Contracted
-    state : State
-        Empty; updated.
-    core : ndarray of int32, shape (groups,)
-    """
+    """Put every group on its core; `state` is empty."""
     for group in range(core.size):
         _put(net, state, group, core[group])
 
 
 @compiled
 def move(net: Contracted, state: State, group: int, core: int) -> None:
-    """Move a group to a core.
-
-    Parameters
-    ----------
-    net : Contracted
-    state : State
-        Updated.
-    group, core : int
-    """
+    """Move a group to a core."""
     _take(net, state, group)
     _put(net, state, group, core)
 
 
 @compiled
 def cost_of(net: Contracted, state: State) -> int:
-    """Return the spikes between cores, over all samples.
-
-    Parameters
-    ----------
-    net : Contracted
-    state : State
-    """
+    """Return the spikes between cores, over all samples."""
     cost = 0
     for this in range(net.total.size):
         cost += net.total[this] * state.hit_length[this]
@@ -193,14 +159,7 @@ def cost_of(net: Contracted, state: State) -> int:
 
 @compiled
 def move_change(net: Contracted, state: State, group: int, core: int) -> Tuple[int, int, int]:
-    """Return the change of the cost, of the axons of the old core, and of the axons of the new core, by a move.
-
-    Parameters
-    ----------
-    net : Contracted
-    state : State
-    group, core : int
-    """
+    """Return the change of the cost, of the axons of the old core, and of the axons of the new core, by a move."""
     here, cost, left, found = state.core[group], 0, 0, 0
     for k in range(net.into_start[group], net.into_start[group + 1]):
         this = net.into[k]

@@ -15,34 +15,17 @@ from snnb.graph.synapse_graph import SynapseGraph
 
 @dataclass(frozen=True, eq=False)
 class PlacedNetwork:
-    """A graph to map: all neurons except those of the input are placed, and numbered from 0.
+    """A graph to map: all neurons except those of the input are placed, and numbered from 0."""
 
-    Attributes
-    ----------
-    graph : SynapseGraph
-        A graph with spike counts.
-    first : int
-        Id in the graph of the first placed neuron: the size of the input.
-    counts : ndarray of int64, shape (neurons,)
-        Spikes of each neuron over all samples.
-    outside : ndarray of float64, shape (input,), or None
-        Spikes per sample of a spiking input. None for a constant current, which sends no spikes and needs no axons.
-    """
-
-    graph: SynapseGraph
-    first: int
-    counts: np.ndarray
+    graph: SynapseGraph  # a graph with spike counts
+    first: int  # id in the graph of the first placed neuron: the size of the input
+    counts: np.ndarray  # (neurons,) int64: spikes of each neuron over all samples
+    # (input,) float64: spikes per sample of a spiking input; None for a constant current, which needs no axons
     outside: Optional[np.ndarray]
 
     @classmethod
     def of(cls, graph: SynapseGraph) -> "PlacedNetwork":
-        """Return the network of a graph.
-
-        Raises
-        ------
-        UsageError
-            The graph has no spike counts.
-        """
+        """Return the network of a graph; raise `UsageError` if the graph has no spike counts."""
         if graph.recording is None:
             raise UsageError(
                 f"{graph.path} has weights only, and a mapping is about spikes; make the graph of a simulation"
@@ -71,10 +54,7 @@ class PlacedNetwork:
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
-        """Synapses onto each neuron: int64, shape (neurons,).
-
-        Synapses from a constant input are included, as they take synapse memory.
-        """
+        """Synapses onto each neuron: int64, shape (neurons,); a constant input's too, as they take synapse memory."""
         return self._onto(self.graph.projections)
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -39,103 +39,35 @@ Cores = Optional[np.ndarray]  # core of each neuron or group; None if no valid m
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
-    """Partition of one method.
-
-    Attributes
-    ----------
-    method : str
-    sums : TrafficSums
-    """
-
-    method: str
-    sums: TrafficSums
-
-    @classmethod
-    def of(cls, method: str, network: PlacedNetwork, core: np.ndarray) -> "Candidate":
-        """Sum up the traffic of a partition.
-
-        Parameters
-        ----------
-        method : str
-        network : PlacedNetwork
-        core : ndarray of int32, shape (neurons,)
-            Core of each neuron, from 0 without gaps.
-        """
-        return cls(method, count_traffic(network, core, int(core.max(initial=-1)) + 1))
-
-    @property
-    def core(self) -> np.ndarray:
-        """Core of each neuron: int32, shape (neurons,)."""
-        return self.sums.core
-
-    @property
-    def cores(self) -> int:
-        """Number of cores."""
-        return self.sums.cores
-
-    @property
-    def connectivity(self) -> float:
-        """Spikes between cores per sample."""
-        return self.sums.connectivity
-
-
-@dataclass(frozen=True, eq=False)
 class Partition:
-    """A core for each neuron, within the limits of the hardware.
+    """A core for each neuron, within the limits of the hardware."""
 
-    Attributes
-    ----------
-    best : Candidate
-    tried : tuple of Candidate
-        Valid partitions of all methods that were tried, `sequential` first.
-    sequential : Candidate
-        The baseline; it may need more cores than there are.
-    warnings : tuple of str
-        Methods without a result, and why.
-    """
-
-    best: Candidate
-    tried: Tuple[Candidate, ...]
-    sequential: Candidate
-    warnings: Tuple[str, ...] = ()
+    best: TrafficSums
+    tried: Tuple[TrafficSums, ...]  # valid partitions of all methods that were tried, `sequential` first
+    sequential: TrafficSums  # the baseline; it may need more cores than there are
+    warnings: Tuple[str, ...] = ()  # methods without a result, and why
 
 
-def sequential_baseline(network: PlacedNetwork, hardware: Hardware, progress: Progress = silent) -> Candidate:
-    """Return the partition that fills cores in the order of the ids; it may need more cores than there are.
+def _summed(method: str, network: PlacedNetwork, core: np.ndarray) -> TrafficSums:
+    return replace(count_traffic(network, core, int(core.max(initial=-1)) + 1), method=method)
 
-    Parameters
-    ----------
-    network : PlacedNetwork
-    hardware : Hardware
-    progress : Progress
-    """
-    return Candidate.of("sequential", network, sequential(network, Limits.of(hardware), progress))
+
+def sequential_baseline(network: PlacedNetwork, hardware: Hardware, progress: Progress = silent) -> TrafficSums:
+    """Return the partition that fills cores in the order of the ids; it may need more cores than there are."""
+    return _summed("sequential", network, sequential(network, Limits.of(hardware), progress))
 
 
 def partition(
     network: PlacedNetwork, hardware: Hardware, *, method: str = "auto", seed: int = 0, progress: Progress = silent
 ) -> Partition:
-    """Assign each neuron to a core, so that few spikes travel between cores.
+    """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
 
-    Parameters
-    ----------
-    network : PlacedNetwork
-        One that `check_possible` accepts.
-    hardware : Hardware
-    method : {"auto", "sequential", "groups", "hypergraph"}
-        `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves
-        single neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all methods. The
-        result is the best of the method's and the sequential partition.
-    seed : int
-        The same seed gives the same partition.
-    progress : Progress
+    `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
+    neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all methods. The result is the
+    best of the method's and the sequential partition. The network is one that `check_possible` accepts.
 
-    Raises
-    ------
-    InputError
-        The hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed or the network is
-        too large.
+    Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
+    or the network is too large.
     """
     if method == "hypergraph":
         kahypar.require()
@@ -157,8 +89,8 @@ def partition(
     for number, (name, search) in enumerate(steps):
         lowest = min((one.connectivity for one in tried), default=np.inf)
         core = search(_step_progress(progress, number, len(steps), name, lowest))
-        found = None if core is None else Candidate.of(name, network, _without_gaps(core))
-        if found is not None and all((held <= most).all() for held, most in zip(found.sums.contents, limits)):
+        found = None if core is None else _summed(name, network, _without_gaps(core))
+        if found is not None and all((held <= most).all() for held, most in zip(found.contents, limits)):
             tried.append(found)
         else:
             warnings.append(f"{name} found no mapping that keeps the limits")

@@ -13,10 +13,9 @@ from scipy.sparse import coo_matrix, csr_matrix, diags, identity
 from scipy.sparse.linalg import ArpackError, eigsh
 
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.mapping.curve import hilbert_curve
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.mesh import distances
-from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal_swaps, board_hops, descend_swaps
+from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal_swaps, board_hops, descend_swaps, hilbert_curve
 
 SWEEPS = 30  # orders by barycentres
 MOST_WORK = 1e9  # bound of the partners looked at in all trials: a few seconds
@@ -35,22 +34,10 @@ EACH_ROUND = 20  # products of the matrix with a vector in an iteration of ARPAC
 
 
 def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Progress = silent) -> np.ndarray:
-    """Assign each core a position on the mesh.
+    """Assign each core a position on the mesh: int32, shape (cores, 2); the same seed gives the same positions.
 
-    Parameters
-    ----------
-    traffic : csr_matrix of float64, shape (cores, cores)
-        Spikes per sample from core to core; the diagonal is ignored. At most as many cores as the hardware has.
-    hardware : Hardware
-    seed : int
-        The same seed gives the same positions.
-    progress : Progress
-        Called with the steps of the temperature, and the fewest hops so far.
-
-    Returns
-    -------
-    ndarray of int32, shape (cores, 2)
-        x and y of each core, all different.
+    `traffic` (csr_matrix of float64, shape (cores, cores)) are spikes per sample; the diagonal is ignored. There are at
+    most as many cores as the hardware has.
     """
     cores = traffic.shape[0]
     links, board = _links(traffic), _board(cores, hardware)
@@ -74,13 +61,7 @@ def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Prog
 
 
 def total_hops(traffic: csr_matrix, places: np.ndarray) -> float:
-    """Sum spikes × Manhattan distance over all pairs of cores.
-
-    Parameters
-    ----------
-    traffic : csr_matrix of float64, shape (cores, cores)
-    places : ndarray of int32, shape (cores, 2)
-    """
+    """Sum spikes × Manhattan distance over all pairs of cores; see `place`."""
     return float(traffic.data @ distances(traffic, places))
 
 

@@ -11,44 +11,24 @@ NOBODY = -1
 
 
 class Links(NamedTuple):
-    """Spikes between cores, both directions added: a symmetric CSR matrix without diagonal.
+    """Spikes between cores, both directions added: a symmetric CSR matrix without diagonal."""
 
-    Attributes
-    ----------
-    indptr : ndarray of int64, shape (cores + 1,)
-    other : ndarray of int32
-    spikes : ndarray of float64
-    """
-
-    indptr: np.ndarray
-    other: np.ndarray
-    spikes: np.ndarray
+    indptr: np.ndarray  # (cores + 1,) int64
+    other: np.ndarray  # ndarray of int32
+    spikes: np.ndarray  # ndarray of float64
 
 
 class Board(NamedTuple):
-    """Positions of cores on a part of the mesh.
+    """Positions of cores on a part of the mesh."""
 
-    Attributes
-    ----------
-    x, y : ndarray of int32, shape (cores,)
-    who : ndarray of int32, shape (width, height)
-        The core at each position, or −1.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    who: np.ndarray
+    x: np.ndarray  # (cores,) int32
+    y: np.ndarray  # (cores,) int32
+    who: np.ndarray  # (width, height) int32: the core at each position, or −1
 
 
 @compiled
 def board_hops(links: Links, board: Board) -> float:
-    """Sum spikes × distance over all pairs of cores.
-
-    Parameters
-    ----------
-    links : Links
-    board : Board
-    """
+    """Sum spikes × distance over all pairs of cores."""
     total = 0.0
     for core in range(board.x.size):
         for k in range(links.indptr[core], links.indptr[core + 1]):
@@ -61,14 +41,7 @@ def board_hops(links: Links, board: Board) -> float:
 
 @compiled
 def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
-    """Return the change of the hops if a core and the one at (x, y), if any, exchange positions.
-
-    Parameters
-    ----------
-    links : Links
-    board : Board
-    core, x, y : int
-    """
+    """Return the change of the hops if a core and the one at (x, y), if any, exchange positions."""
     from_x, from_y, there = board.x[core], board.y[core], board.who[x, y]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
@@ -88,14 +61,7 @@ def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
 
 @compiled
 def swap(board: Board, core: int, x: int, y: int) -> None:
-    """Exchange the positions of a core and of the one at (x, y), if any.
-
-    Parameters
-    ----------
-    board : Board
-        Updated.
-    core, x, y : int
-    """
+    """Exchange the positions of a core and of the one at (x, y), if any."""
     there, from_x, from_y = board.who[x, y], board.x[core], board.y[core]
     board.who[from_x, from_y] = there
     if there != NOBODY:
@@ -123,23 +89,8 @@ def anneal_swaps(
 ) -> Tuple[float, float]:
     """Try random swaps; accept an increase d of the hops with probability exp(−d / temperature).
 
-    Parameters
-    ----------
-    links, board
-    state : ndarray of uint64, shape (1,)
-        State of the random numbers.
-    temperature : float
-        In hops per sample.
-    reach : int
-        Largest distance of a swap along an axis.
-    trials : int
-
-    Returns
-    -------
-    change : float
-        Change of the hops.
-    tried : float
-        Sum of the increases that were tried, accepted or not.
+    Return the change of the hops, and the sum of the increases that were tried, accepted or not. `reach` is the largest
+    distance of a swap along an axis.
     """
     total, worse = 0.0, 0.0
     for _ in range(trials):
@@ -162,15 +113,7 @@ def anneal_swaps(
 def descend_swaps(links: Links, board: Board, reach: int) -> float:
     """Move each core to the best position within `reach` of its own, then of the median of its partners.
 
-    Parameters
-    ----------
-    links, board
-    reach : int
-
-    Returns
-    -------
-    float
-        Change of the hops: 0 if no core has a better position.
+    Return the change of the hops: 0 if no core has a better position.
     """
     total = 0.0
     width, height = board.who.shape
@@ -208,3 +151,53 @@ def _median(position: np.ndarray, links: Links, first: int, last: int, length: i
         if passed >= half:
             return at
     return length - 1
+
+
+def hilbert_curve(width: int, height: int) -> np.ndarray:
+    """Return the positions of a rectangle along a generalised Hilbert curve: int32, shape (width × height, 2).
+
+    The algorithm is Jakub Červený's (github.com/jakubcerveny/gilbert): a rectangle is divided recursively into two or
+    three. On a rectangle whose longer side is odd and whose shorter side is even, one step is diagonal.
+    """
+    places = np.empty((width * height, 2), np.int32)
+    _walk(width, height, places)
+    return places
+
+
+@compiled
+def _sign(value: int) -> int:
+    return 1 if value > 0 else -1 if value < 0 else 0
+
+
+@compiled
+def _walk(width: int, height: int, places: np.ndarray) -> None:
+    """Fill `places`. A rectangle on the stack is a corner and two sides, each a vector along an axis."""
+    stack = np.empty((200, 6), np.int64)
+    stack[0] = (0, 0, width, 0, 0, height) if width >= height else (0, 0, 0, height, width, 0)
+    depth, done = 1, 0
+    while depth:
+        depth -= 1
+        x, y, ax, ay, bx, by = stack[depth]
+        along, across = abs(ax + ay), abs(bx + by)
+        dax, day, dbx, dby = _sign(ax), _sign(ay), _sign(bx), _sign(by)
+        if across == 1 or along == 1:
+            dx, dy = (dax, day) if across == 1 else (dbx, dby)
+            for _ in range(max(along, across)):
+                places[done] = x, y
+                done, x, y = done + 1, x + dx, y + dy
+            continue
+        ax2, ay2, bx2, by2 = ax // 2, ay // 2, bx // 2, by // 2
+        if 2 * along > 3 * across:
+            if abs(ax2 + ay2) % 2 and along > 2:
+                ax2, ay2 = ax2 + dax, ay2 + day
+            stack[depth] = (x + ax2, y + ay2, ax - ax2, ay - ay2, bx, by)
+            stack[depth + 1] = (x, y, ax2, ay2, bx, by)
+            depth += 2
+            continue
+        if abs(bx2 + by2) % 2 and across > 2:
+            bx2, by2 = bx2 + dbx, by2 + dby
+        end_x, end_y = x + (ax - dax) + (bx2 - dbx), y + (ay - day) + (by2 - dby)
+        stack[depth] = (end_x, end_y, -bx2, -by2, -(ax - ax2), -(ay - ay2))
+        stack[depth + 1] = (x + bx2, y + by2, ax, ay, bx - bx2, by - by2)
+        stack[depth + 2] = (x, y, bx2, by2, ax2, ay2)
+        depth += 3

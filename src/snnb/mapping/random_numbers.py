@@ -7,14 +7,7 @@ from snnb.core.compiled import compiled
 
 @compiled
 def draw_below(state: np.ndarray, limit: int) -> int:
-    """Draw an integer from 0 to limit − 1.
-
-    Parameters
-    ----------
-    state : ndarray of uint64, shape (1,)
-        Not 0; updated.
-    limit : int
-    """
+    """Draw an integer from 0 to limit − 1 and update the state: uint64, shape (1,), not 0."""
     value = state[0]
     value ^= value >> np.uint64(12)
     value ^= value << np.uint64(25)

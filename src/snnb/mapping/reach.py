@@ -6,48 +6,28 @@ labels at each output position. With `diagonal` pairing (pooling, depthwise conv
 their labels are looked up.
 """
 
-from typing import Callable, List, Sequence, Tuple
+from typing import Callable, Sequence
 
 import numpy as np
 
 from snnb.graph.connection import Connection
+from snnb.graph.projection import GraphProjection
 from snnb.mapping import reach_kernels
-from snnb.mapping.sets import Reached
+from snnb.mapping.sets import Reached, Sets, joined_sets, take_sets
 from snnb.network.reindexing import PADDING
 
 NOTHING = np.empty(0, np.int32)
-Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
 
 
 class Marks:
-    """An element for each label, in which loops mark the labels of the current set.
-
-    Parameters
-    ----------
-    labels : int
-        Number of labels.
-    """
+    """An element for each label, in which loops mark the labels of the current set."""
 
     def __init__(self, labels: int) -> None:
         self._seen = np.full(labels, -1, np.int64)
         self._next = 0
 
     def collect(self, sets: int, loop: Callable[..., int], *arguments: object) -> Sets:
-        """Run a loop of `reach_kernels` twice: first to count the labels, then to write them.
-
-        Parameters
-        ----------
-        sets : int
-            Number of sets of the result.
-        loop : callable
-        *arguments
-            Its arguments before `seen`.
-
-        Returns
-        -------
-        start : ndarray of int64, shape (sets + 1,)
-        label : ndarray of int32
-        """
+        """Run a loop of `reach_kernels` twice, to count the labels and to write them; `arguments` precede `seen`."""
         start = np.zeros(sets + 1, np.int64)
         label = np.empty(loop(*arguments, self._seen, self._next, start, NOTHING), np.int32)
         self._next += sets
@@ -57,42 +37,27 @@ class Marks:
         return start, label
 
 
-def reached(connections: Sequence[Connection], label: np.ndarray, first: int, marks: Marks) -> Reached:
-    """Find the labels that each neuron of a population reaches over some connections.
+def reached(projections: Sequence[GraphProjection], label: np.ndarray, first: int, marks: Marks) -> Reached:
+    """Find the labels that each neuron of a population reaches over some of its projections, at least one.
 
-    Parameters
-    ----------
-    connections : sequence of Connection
-        From one population; at least one.
-    label : ndarray of int32, shape (neurons,)
-        Label of each placed neuron, from 0.
-    first : int
-        Id of the first placed neuron in the graph.
-    marks : Marks
-        For all labels.
+    `label` (int32, shape (neurons,)) is the label of each placed neuron, `first` the id of the first of them.
     """
-    found = [_by_unit(connection, _labels_of(connection, label, first), marks) for connection in connections]
+    connections = [connection for projection in projections for connection in projection.connections]
+    found = [_by_unit(connection, label, first, marks) for connection in connections]
     if len(connections) == 1 and not connections[0].positions.parallel:
         return _by_position(connections[0], *found[0])
     unit_start, unit = _units(connections)
-    start, labels = _joined(found)
+    start, labels = joined_sets(found)
     run = np.empty(unit_start.size - 1, np.int64)
     runs = reach_kernels.runs_of_units(unit_start, unit, run)
-    leaders = np.searchsorted(run, np.arange(runs))
-    counts = np.diff(unit_start)[leaders]
-    run_start = np.concatenate([[0], np.cumsum(counts)])
-    run_unit = unit[np.repeat(unit_start[leaders] - run_start[:-1], counts) + np.arange(run_start[-1])]
-    return Reached(run, *marks.collect(runs, reach_kernels.united, run_start, run_unit, start, labels))
+    units_of_runs = take_sets(unit_start, unit, np.searchsorted(run, np.arange(runs)))
+    return Reached(run, *marks.collect(runs, reach_kernels.united, *units_of_runs, start, labels))
 
 
-def _labels_of(connection: Connection, label: np.ndarray, first: int) -> np.ndarray:
-    target = connection.target
-    return label[target.first - first : target.first - first + target.size]
-
-
-def _by_unit(connection: Connection, label: np.ndarray, marks: Marks) -> Sets:
+def _by_unit(connection: Connection, label: np.ndarray, first: int, marks: Marks) -> Sets:
     """Find the labels of each unit: an input position, or with diagonal pairing a channel of an input position."""
-    geometry = connection.geometry
+    geometry, target = connection.geometry, connection.target
+    label = label[target.first - first : target.first - first + target.size]
     rows, columns = geometry.rows, geometry.columns
     windows = rows.starts(), rows.output, columns.starts(), columns.output, columns.outputs
     pixels = rows.size * columns.size
@@ -142,10 +107,3 @@ def _places(connection: Connection) -> Sets:
         return flat[position] - connection.source.first, position
     source = np.flatnonzero(positions.where != PADDING)
     return source, positions.where[source]
-
-
-def _joined(found: List[Sets]) -> Sets:
-    """Concatenate the sets of several connections."""
-    offsets = np.concatenate([[0], np.cumsum([label.size for _, label in found])])
-    starts = [start[:-1] + offset for (start, _), offset in zip(found, offsets)]
-    return np.concatenate([*starts, offsets[-1:]]), np.concatenate([label for _, label in found])

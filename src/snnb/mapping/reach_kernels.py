@@ -141,23 +141,10 @@ def runs_of_units(unit_start: np.ndarray, unit: np.ndarray, run: np.ndarray) -> 
 
 @compiled
 def number_distinct(start: np.ndarray, label: np.ndarray, table: np.ndarray, number: np.ndarray) -> int:
-    """Assign numbers to distinct sets in the order of their first occurrence; empty sets get −1.
+    """Assign numbers to distinct sets in the order of their first occurrence, empty sets −1; return how many there are.
 
-    Sets are compared with their order: neighbouring positions reach the same labels in the same order.
-
-    Parameters
-    ----------
-    start, label : ndarray
-        See `Reached`.
-    table : ndarray of int64
-        Hash table filled with −1; its length is a power of two, larger than the number of sets.
-    number : ndarray of int64, shape (sets,)
-        Output.
-
-    Returns
-    -------
-    int
-        Number of distinct sets.
+    Sets are compared with their order: neighbouring positions reach the same labels in the same order. `table` is a
+    hash table filled with −1; its length is a power of two, larger than the number of sets. `number` is the output.
     """
     count, mask = 0, table.size - 1
     for this in range(number.size):

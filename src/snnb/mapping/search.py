@@ -12,22 +12,9 @@ MOST_PASSES = 30
 
 
 class Search:
-    """A mapping of groups to cores, and its improvement.
+    """A mapping of groups to `cores` cores, which may exceed limits, and its improvement.
 
-    Parameters
-    ----------
-    net : Contracted
-    core : ndarray of int32, shape (groups,)
-        Core of each group; limits may be exceeded.
-    cores : int
-        Number of cores that may be used.
-    limits : Limits
-    seed : int
-
-    Attributes
-    ----------
-    cost : int
-        Spikes between cores over all samples.
+    `cost` are the spikes between cores over all samples.
     """
 
     def __init__(self, net: Contracted, core: np.ndarray, cores: int, limits: Limits, seed: int = 0) -> None:
@@ -102,16 +89,7 @@ class Search:
         self.cost += descend_moves(self._net, self._state, self._limits, order, gain, shared, mending)
 
     def anneal(self, trials: int, hot: float, cold: float, penalty: float) -> None:
-        """Try random moves and exchanges; accept fewer that raise the cost as the temperature falls.
-
-        Parameters
-        ----------
-        trials : int
-        hot, cold : float
-            First and last temperature, in spikes over all samples.
-        penalty : float
-            Cost of a core that holds twice its limit.
-        """
+        """Try random moves and exchanges, fewer of which are accepted as the temperature falls; see `anneal_moves`."""
         for done in range(0, trials, EPOCH):
             now = min(EPOCH, trials - done)
             begin, end = (hot * (cold / hot) ** (at / trials) for at in (done, done + now))

@@ -41,14 +41,8 @@ def _gather(
 ) -> Tuple[int, int, int, int, int]:
     """Sum up what a group would save on each core that holds a neighbour of it, and the axons that exist there.
 
-    Returns
-    -------
-    count : int
-        Number of cores in `touched`.
-    base, stay : int
-        Cost of the group on a core without neighbours, and on its core.
-    axons, freed : int
-        Axons that it needs, and those of them that no other group of its core needs.
+    Return the number of cores in `touched`; the cost of the group on a core without neighbours, and on its core; and
+    the axons that it needs, and those of them that no other group of its core needs.
     """
     here, stay, base, axons, freed = state.core[group], 0, 0, 0, 0
     for k in range(net.into_start[group], net.into_start[group + 1]):
@@ -103,15 +97,8 @@ def descend_moves(
 
     Parameters
     ----------
-    net, state
-    limits : ndarray of int64, shape (3,)
-        Maximum of neurons, axons and synapses of a core.
-    order : ndarray of int64
-        Groups in the order of their moves.
-    gain, shared : ndarray of int64, shape (cores,)
-        Zeros.
-    mending : int
-        0: no mending. 1: if axons exceed their limit, only groups with axons that no other group of their core
+    gain, shared : (cores,) int64 array; zeros
+    mending : 0: no mending. 1: if axons exceed their limit, only groups with axons that no other group of their core
         needs. 2: all groups.
     """
     total = 0
@@ -181,22 +168,8 @@ def anneal_moves(
 ) -> int:
     """Try moves and exchanges; accept an increase of the cost with probability exp(−increase / temperature).
 
-    Parameters
-    ----------
-    net, state
-    limits : ndarray of int64, shape (3,)
-    random : ndarray of uint64, shape (1,)
-        State of the random numbers, not 0.
-    trials : int
-    hot, cold : float
-        Temperature at the first trial and at the last, in spikes over all samples.
-    penalty : float
-        Cost of an exceeded limit: penalty × (load / limit − 1).
-
-    Returns
-    -------
-    int
-        Change of the cost.
+    The temperature falls from `hot` to `cold`, in spikes over all samples. An exceeded limit costs penalty × (load /
+    limit − 1). `random` is the state of the random numbers. Return the change of the cost.
     """
     total, temperature = 0, hot
     cooling = (cold / hot) ** (1.0 / max(trials, 1)) if hot > 0 else 1.0

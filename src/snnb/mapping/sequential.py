@@ -4,31 +4,24 @@ from typing import List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
 from snnb.mapping.limits import Limits
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.sequential_kernels import fill_cores
 from snnb.network.reindexing import PADDING
 
 MOST_SOURCES = 1 << 22  # in a list
 
 
 class Sources(NamedTuple):
-    """The sources of the neurons at some positions of a population.
+    """The sources of the neurons at some positions of a population."""
 
-    Attributes
-    ----------
-    position_start, position_source : ndarray
-        Offset of each position, and the ids of the sources that all neurons at a position share; a source may occur
-        twice.
-    neuron_start, neuron_source : ndarray
-        Offset of each neuron, and its further sources.
-    """
-
+    # Offset of each position, and the ids of the sources that its neurons share; a source may occur twice
     position_start: np.ndarray
     position_source: np.ndarray
+    # Offset of each neuron, and its further sources
     neuron_start: np.ndarray
     neuron_source: np.ndarray
 
@@ -36,20 +29,8 @@ class Sources(NamedTuple):
 def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = silent) -> np.ndarray:
     """Fill cores with neurons in the order of their ids, a new core when a limit would be exceeded.
 
-    PACMAN (Galluppi et al., CF 2012) and AxonCUDA do the same.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-        One that `check_possible` accepts.
-    limits : Limits
-    progress : Progress
-        Called with the neurons placed.
-
-    Returns
-    -------
-    ndarray of int32, shape (neurons,)
-        Core of each neuron, from 0 without gaps.
+    PACMAN (Galluppi et al., CF 2012) and AxonCUDA do the same. The result, int32, shape (neurons,), has no gaps. The
+    network is one that `check_possible` accepts.
     """
     core = np.empty(network.neurons, np.int32)
     seen = np.full(network.graph.number_of_nodes(), -1, np.int32)
@@ -58,25 +39,14 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
         lists = SourceLists(network, population)
         for first, last in lists.parts():
             part = slice(*(population.first - network.first + lists.filters * at for at in (first, last)))
-            fill_cores(state, most, lists.filters, *lists.of(first, last), network.in_degrees[part], seen, core[part])
+            _fill_cores(state, most, lists.filters, *lists.of(first, last), network.in_degrees[part], seen, core[part])
             if throttle.due(last=part.stop == network.neurons):
                 progress(part.stop, network.neurons, f"{state[0] + 1} cores")
     return core
 
 
 class SourceLists:
-    """Lists of the sources of the neurons of a population, by position.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-    population : GraphPopulation
-
-    Attributes
-    ----------
-    filters, positions : int
-        Number of neurons at a position, and of positions.
-    """
+    """Lists of the sources of a population's neurons, by position; there are `filters` neurons at a position."""
 
     def __init__(self, network: PlacedNetwork, population: GraphPopulation) -> None:
         projections = [p for p in network.projections_to(population) if p.source in network.sources]
@@ -106,12 +76,7 @@ class SourceLists:
         return list(zip([0, *ends], ends))
 
     def of(self, first: int, last: int) -> Sources:
-        """List the sources of the neurons at positions `first` to `last` − 1.
-
-        Parameters
-        ----------
-        first, last : int
-        """
+        """List the sources of the neurons at positions `first` to `last` − 1."""
         shared = _joined_lists([inputs.listed(first, last) for inputs in self._shared], last - first)
         first, last = first * self.filters, last * self.filters
         return Sources(*shared, *_joined_lists([inputs.listed(first, last) for inputs in self._apart], last - first))
@@ -142,3 +107,57 @@ def _joined_lists(lists: Sequence[Tuple[np.ndarray, np.ndarray]], number: int) -
     owners = np.concatenate([np.repeat(np.arange(number), np.diff(start)) for start, _ in lists])
     order = np.argsort(owners, kind="stable")
     return np.searchsorted(owners[order], np.arange(number + 1)), np.concatenate([s for _, s in lists])[order]
+
+
+@compiled
+def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
+    """Count the sources without a mark of the core, and mark them."""
+    new = 0
+    for s in source:
+        if seen[s] != core:
+            seen[s] = core
+            new += 1
+    return new
+
+
+@compiled
+def _fill_cores(
+    state: np.ndarray,
+    limits: np.ndarray,
+    filters: int,
+    position_start: np.ndarray,
+    position_source: np.ndarray,
+    neuron_start: np.ndarray,
+    neuron_source: np.ndarray,
+    synapses: np.ndarray,
+    seen: np.ndarray,
+    core: np.ndarray,
+) -> None:
+    """Place neurons one by one; start a new core when a limit would be exceeded.
+
+    Parameters
+    ----------
+    state : current core, and its neurons, axons and synapses; updated
+    limits : maximum of neurons, axons and synapses of a core
+    filters : number of neurons at a position; the first neuron is the first of its position
+    seen : (nodes,) int32 array; the last core with an axon for each source; updated
+    core : (neurons,) int32 array; output
+    """
+    shared = -1  # the position whose sources are all seen
+    for neuron in range(core.size):
+        position = neuron // filters
+        at_position = position_source[position_start[position] : position_start[position + 1]]
+        own = neuron_source[neuron_start[neuron] : neuron_start[neuron + 1]]
+        new = _newly_seen(own, seen, state[0])
+        if position != shared:
+            new += _newly_seen(at_position, seen, state[0])
+        full = state[1] == limits[0] or state[2] + new > limits[1] or state[3] + synapses[neuron] > limits[2]
+        if full and state[1]:
+            state[0] += 1
+            state[1:] = 0
+            new = _newly_seen(own, seen, state[0]) + _newly_seen(at_position, seen, state[0])
+        shared = position
+        core[neuron] = state[0]
+        state[1] += 1
+        state[2] += new
+        state[3] += synapses[neuron]

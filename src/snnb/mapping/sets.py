@@ -1,28 +1,21 @@
 """Sets of cores, or of groups of neurons, that sources of spikes reach; plain arrays for compiled loops."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
+
+Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
 
 
 class Reached(NamedTuple):
     """The labels (cores or groups) that the neurons of a population reach, as sets.
 
     Neurons that reach the same labels mostly share a set.
-
-    Attributes
-    ----------
-    set_of : ndarray of int64, shape (sources,)
-        Index of the set of each neuron.
-    start : ndarray of int64, shape (sets + 1,)
-        Offset of each set in `label`.
-    label : ndarray of int32
-        The distinct labels of each set, in no particular order.
     """
 
-    set_of: np.ndarray
-    start: np.ndarray
-    label: np.ndarray
+    set_of: np.ndarray  # (sources,) int64: index of the set of each neuron
+    start: np.ndarray  # (sets + 1,) int64: offset of each set in `label`
+    label: np.ndarray  # int32: the distinct labels of each set, in no particular order
 
 
 class Contracted(NamedTuple):
@@ -30,36 +23,23 @@ class Contracted(NamedTuple):
 
     Sources that reach the same groups form a *set*: with target groups, a number of sources (the axons that it needs on
     each core that it reaches), and for each group the spikes of those sources that are its members.
-
-    Attributes
-    ----------
-    neurons, synapses : ndarray of int64, shape (groups,)
-        Neurons of each group, and synapses onto them.
-    axons : ndarray of int64, shape (sets,)
-        Number of sources of each set.
-    total : ndarray of int64, shape (sets,)
-        Spikes of the placed sources of a set, over all samples.
-    target_start, target : ndarray of int64 and int32
-        The groups that each set reaches.
-    source_start, source, source_weight : ndarray of int64, int32 and int64
-        The groups of the sources of each set, and their spikes; groups without spikes are left out.
-    into_start, into : ndarray of int64 and int32
-        The sets that reach each group.
-    from_start, from_set, from_weight : ndarray of int64, int32 and int64
-        The sets that the neurons of each group are sources of, and their spikes.
     """
 
-    neurons: np.ndarray
-    synapses: np.ndarray
-    axons: np.ndarray
-    total: np.ndarray
+    neurons: np.ndarray  # (groups,) int64: neurons of each group
+    synapses: np.ndarray  # (groups,) int64: synapses onto them
+    axons: np.ndarray  # (sets,) int64: number of sources of each set
+    total: np.ndarray  # (sets,) int64: spikes of the placed sources of a set, over all samples
+    # int64, int32: the groups that each set reaches
     target_start: np.ndarray
     target: np.ndarray
+    # int64, int32, int64: the groups of the sources of each set, and their spikes; without groups that do not spike
     source_start: np.ndarray
     source: np.ndarray
     source_weight: np.ndarray
+    # int64, int32: the sets that reach each group
     into_start: np.ndarray
     into: np.ndarray
+    # int64, int32, int64: the sets that the neurons of each group are sources of, and their spikes
     from_start: np.ndarray
     from_set: np.ndarray
     from_weight: np.ndarray
@@ -73,3 +53,17 @@ class Contracted(NamedTuple):
     def pins(self) -> int:
         """Number of pairs of a set and a group that it reaches."""
         return self.target.size
+
+
+def take_sets(start: np.ndarray, label: np.ndarray, which: np.ndarray) -> Sets:
+    """Return some of the sets."""
+    sizes = np.diff(start)[which]
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return offsets, label[np.repeat(start[which] - offsets[:-1], sizes) + np.arange(offsets[-1])]
+
+
+def joined_sets(found: Sequence[Sets]) -> Sets:
+    """Concatenate lists of sets."""
+    offsets = np.concatenate([[0], np.cumsum([label.size for _, label in found])])
+    starts = [start[:-1] + offset for (start, _), offset in zip(found, offsets)]
+    return np.concatenate([*starts, offsets[-1:]]), np.concatenate([label for _, label in found])

@@ -1,13 +1,12 @@
 """Spikes between cores, and the contents of cores: the sums over all synapses that a cost consists of."""
 
 from dataclasses import dataclass
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection
 from snnb.mapping.cost_kernels import TrafficBuffers, add_spikes, count_axons
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach import Marks, reached
@@ -19,41 +18,23 @@ SourceSets = List[Tuple[GraphPopulation, Reached]]  # the cores that the neurons
 
 @dataclass(frozen=True, eq=False)
 class TrafficSums:
-    """Traffic and contents of the cores for one assignment of neurons to cores.
-
-    Attributes
-    ----------
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-        Core of each placed neuron, from 0.
-    sets : list of (GraphPopulation, Reached)
-        The cores that the neurons of each source population reach.
-    matrix : csr_matrix of float64, shape (cores, cores)
-        Spikes per sample from each core (row) to each other core (column). A spike counts once for each core that it
-        reaches.
-    connectivity, cut, outside : float
-        `Cost.connectivity`, `Cost.cut` and `Cost.outside_spikes`.
-    by_source : dict of str to ndarray of float64, shape (2,)
-        Connectivity and cut of the spikes of each placed population, by its name.
-    neurons : ndarray of int64, shape (cores,)
-    axons : ndarray of int64, shape (cores,)
-        Distinct neurons whose spikes the synapses of a core receive; those of the core itself and of a spiking input
-        are included.
-    synapses : ndarray of int64, shape (cores,)
-        Synapses onto the neurons of a core; those from a constant input are included.
-    """
+    """Traffic and contents of the cores for one assignment of neurons to cores."""
 
     network: PlacedNetwork
-    core: np.ndarray
-    sets: SourceSets
+    core: np.ndarray  # (neurons,) int32: core of each placed neuron, from 0
+    sets: SourceSets  # the cores that the neurons of each source population reach
+    # (cores, cores) float64: spikes per sample from core (row) to other core (column), once for each core reached
     matrix: csr_matrix
+    # See `Cost`; `outside` is `Cost.outside_spikes`.
     connectivity: float
     cut: float
     outside: float
-    by_source: Dict[str, np.ndarray]
-    neurons: np.ndarray
+    by_source: Dict[str, np.ndarray]  # connectivity and cut of the spikes of each placed population, by its name
+    neurons: np.ndarray  # (cores,) int64
+    # (cores,) int64: distinct neurons whose spikes a core receives, including its own and those of a spiking input
     axons: np.ndarray
-    synapses: np.ndarray
+    synapses: np.ndarray  # (cores,) int64: synapses onto the neurons of a core, including those from a constant input
+    method: str = ""  # the partitioning method
 
     @property
     def cores(self) -> int:
@@ -67,16 +48,7 @@ class TrafficSums:
 
 
 def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> TrafficSums:
-    """Sum up the traffic between cores, and the contents of the cores.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-        Core of each placed neuron, from 0.
-    cores : int
-        Number of cores.
-    """
+    """Sum up the traffic between cores, and the contents of the cores, for the core of each placed neuron (int32)."""
     marks, sets = Marks(cores), []
     totals, outside, axons, by_source = np.zeros(2), 0.0, np.zeros(cores, np.int64), {}
     matrix = csr_matrix((cores, cores), dtype=np.float64)
@@ -84,7 +56,7 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
         projections = network.projections_from(population)
         if not projections:
             continue
-        found = reached_cores(network, core, marks, projections)
+        found = reached(projections, core, network.first, marks)
         sets.append((population, found))
         count_axons(np.bincount(found.set_of, minlength=found.start.size - 1), found, axons)
         if population.first < network.first:
@@ -110,47 +82,12 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
     )
 
 
-def reached_cores(
-    network: PlacedNetwork, core: np.ndarray, marks: Marks, projections: Sequence[GraphProjection]
-) -> Reached:
-    """Return the cores that the neurons of a population reach over some of its projections.
-
-    Parameters
-    ----------
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-        Core of each placed neuron.
-    marks : Marks
-        For as many labels as there are cores.
-    projections : sequence of GraphProjection
-        From one population.
-    """
-    connections = [connection for projection in projections for connection in projection.connections]
-    return reached(connections, core, network.first, marks)
-
-
 def spikes_between(
     network: PlacedNetwork, core: np.ndarray, cores: int, population: GraphPopulation, sets: Reached
 ) -> Tuple[np.ndarray, csr_matrix]:
-    """Sum up the spikes of one placed population.
+    """Sum up the spikes of one placed population; `core` is that of all placed neurons.
 
-    Parameters
-    ----------
-    network : PlacedNetwork
-    core : ndarray of int32, shape (neurons,)
-        Core of each placed neuron.
-    cores : int
-        Number of cores.
-    population : GraphPopulation
-    sets : Reached
-        The cores that its neurons reach.
-
-    Returns
-    -------
-    totals : ndarray of float64, shape (2,)
-        Connectivity and cut.
-    between : csr_matrix of float64, shape (cores, cores)
-        Spikes per sample from core to core.
+    Return connectivity and cut, and the spikes per sample from core to core: float64, shape (cores, cores).
     """
     own, spikes = core[network.part(population)], network.spikes_of(population)
     totals, row, size = np.zeros(2), np.zeros(cores), max(BUFFER, cores)

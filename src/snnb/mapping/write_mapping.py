@@ -1,4 +1,4 @@
-"""Files of a mapping: cores of the neurons, the cores, traffic and cost."""
+"""Files of a mapping: cores of the neurons, the cores, traffic, cost and the lines of the log."""
 
 import json
 from pathlib import Path
@@ -9,35 +9,16 @@ from scipy.sparse import save_npz
 
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.mapping import (
-    CHECKSUM,
-    CORE_COLUMNS,
-    CORES,
-    COST,
-    HELD,
-    PARTITION,
-    TRAFFIC,
-    UNITS,
-    Number,
-    checksum,
-)
-from snnb.mapping.partition import Candidate
+from snnb.mapping.mapping import CHECKSUM, CORE_COLUMNS, CORES, COST, HELD, PARTITION, TRAFFIC, UNITS, Number, checksum
+from snnb.mapping.traffic import TrafficSums
 
 
 def write_mapping(directory: Path, mapped: MappedNetwork, stated: Mapping[str, object]) -> None:
-    """Write all files of a mapping except pictures and log.
-
-    Parameters
-    ----------
-    directory : Path
-    mapped : MappedNetwork
-    stated : mapping of str to object
-        Further entries of cost.json: objective, seed, seconds, graph.
-    """
+    """Write all files of a mapping except pictures and log; `stated` are further entries of cost.json."""
     (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
     _write_cores(directory / CORES, mapped)
     save_npz(directory / TRAFFIC, mapped.traffic)  # numpy sets a fixed time: the same bytes each time
-    document = json.loads(json.dumps({**stated, **cost_document(mapped)}, allow_nan=False))  # tuples become lists
+    document = json.loads(json.dumps({**stated, **_document(mapped)}, allow_nan=False))  # tuples become lists
     document[CHECKSUM] = checksum(directory, document)
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in document.items())
     (directory / COST).write_text(f"{{\n{lines}\n}}\n")
@@ -49,20 +30,8 @@ def cost_figures(mapped: MappedNetwork) -> Dict[str, Number]:
     return {**numbers, "cores": int(np.count_nonzero(mapped.cost.neurons))}
 
 
-def fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]]:
-    """Return statistics of the contents of the cores.
-
-    Parameters
-    ----------
-    mapped : MappedNetwork
-    name : {"neurons", "axons", "synapses"}
-
-    Returns
-    -------
-    dict
-        `mean` over the cores with neurons, `max`, `core` (the fullest), `limit` (None: no limit) and `share`,
-        max / limit.
-    """
+def _fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]]:
+    """Return mean (over the cores with neurons) and maximum of what cores hold, the fullest core and its share."""
     numbers: np.ndarray = getattr(mapped.cost, name)
     limit: int = getattr(Limits.of(mapped.hardware), name)
     most, used = int(numbers.max(initial=0)), mapped.cost.neurons > 0
@@ -75,12 +44,12 @@ def fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]]
     }
 
 
-def cost_document(mapped: MappedNetwork) -> Dict[str, object]:
+def _document(mapped: MappedNetwork) -> Dict[str, object]:
     """Return the content of cost.json that follows from the mapping."""
     cost = mapped.cost
     return {
         "hardware": mapped.hardware.model_dump(mode="json"),
-        "limits": {name: fullness(mapped, name)["limit"] for name in HELD},
+        "limits": {name: _fullness(mapped, name)["limit"] for name in HELD},
         "valid": not mapped.overfull_cores.size,
         "overfull": {name: cores.tolist() for name, cores in mapped.overfull.items()},
         "method": mapped.method,
@@ -89,7 +58,7 @@ def cost_document(mapped: MappedNetwork) -> Dict[str, object]:
         "samples": mapped.network.samples,
         "layers": {population.name: population.size for population in mapped.network.populations},
         **cost_figures(mapped),
-        **{f"{name}_per_core": fullness(mapped, name) for name in HELD},
+        **{f"{name}_per_core": _fullness(mapped, name) for name in HELD},
         "sequential": _candidate(mapped.sequential),
         "tried": [_candidate(one) for one in mapped.partition.tried],
         "per_projection": [vars(projection) for projection in cost.projections],
@@ -98,7 +67,7 @@ def cost_document(mapped: MappedNetwork) -> Dict[str, object]:
     }
 
 
-def _candidate(one: Candidate) -> Dict[str, object]:
+def _candidate(one: TrafficSums) -> Dict[str, object]:
     return {"method": one.method, "cores": one.cores, "connectivity": one.connectivity}
 
 
@@ -107,3 +76,50 @@ def _write_cores(path: Path, mapped: MappedNetwork) -> None:
     columns += [getattr(mapped.cost, name).tolist() for name in CORE_COLUMNS[3:]]
     rows = [",".join(CORE_COLUMNS), *(",".join(map(repr, row)) for row in zip(*columns))]
     path.write_text("\n".join(rows) + "\n")
+
+
+def log_lines(mapped: MappedNetwork) -> List[str]:
+    """Return the lines of a log: limits, contents of the cores, and cost."""
+    hardware, neurons, tried = mapped.hardware, mapped.cost.neurons, list(mapped.partition.tried)
+    used, of_class = np.count_nonzero(neurons), mapped.network.graph.class_name
+    text = [] if of_class is None else [f"spikes of the samples of one class only: {of_class}"]
+    text += [
+        f"{mapped.network.neurons:,} neurons on {used:,} of the {hardware.cores:,} cores of {hardware.name}, "
+        f"{hardware.mesh[0]}×{hardware.mesh[1]}",
+        f"source of its figures: {hardware.source}",
+    ]
+    if neurons.size > used:
+        text.append(
+            f"{neurons.size - used:,} core numbers of the partition have no neurons: empty cores, which keep their "
+            "numbers"
+        )
+    text += ["", "a core                      mean         max   limit", *(_contents(mapped, name) for name in HELD)]
+    text += ["", "what it costs"]
+    text += [f"  {name:<18}{value:>14,.6g}  {UNITS[name]}" for name, value in cost_figures(mapped).items()]
+    text += ["", "partition                  cores  connectivity"]
+    for one in tried if mapped.sequential in tried else [*tried, mapped.sequential]:
+        note = "" if one in tried else "  for comparison"
+        text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}{note}")
+    text += [f"taken: {mapped.method}, {_ratio(mapped)}", *mapped.warnings]
+    return [*text, *(_overfull(mapped, core) for core in mapped.overfull_cores.tolist())]
+
+
+def _contents(mapped: MappedNetwork, name: str) -> str:
+    full = _fullness(mapped, name)
+    limit = "any number" if full["limit"] is None else f"{full['limit']:,}: {full['share']:.0%} full"
+    return f"  {name:<18}{full['mean']:>12,.1f}{full['max']:>12,}   {limit} (core {full['core']:,} has most)"
+
+
+def _overfull(mapped: MappedNetwork, core: int) -> str:
+    limits = Limits.of(mapped.hardware)
+    exceeded = [name for name, cores in mapped.overfull.items() if core in cores]
+    return f"  core {core:,}: " + ", ".join(
+        f"{getattr(mapped.cost, name)[core]:,} {name} of {getattr(limits, name):,}" for name in exceeded
+    )
+
+
+def _ratio(mapped: MappedNetwork) -> str:
+    baseline = mapped.sequential.connectivity
+    if not baseline:
+        return "and in the order of ids no spikes travel between cores either"
+    return f"{mapped.cost.connectivity / baseline:.2f} × the connectivity of the sequential mapping"

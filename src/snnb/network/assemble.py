@@ -8,7 +8,7 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.memory import require_memory
-from snnb.network.geometry import Geometry, Shape
+from snnb.network.geometry import Shape
 from snnb.network.layers import KINDS, Layer, Weighted, configured
 from snnb.network.network import INPUT, Array, Input, Network, Population, Projection, Reindexed, Volume
 from snnb.network.reindexing import REINDEXING
@@ -21,25 +21,13 @@ INITIAL_POTENTIAL = "initial_potential"
 
 @dataclass(frozen=True)
 class Entry:
-    """Description of a layer in a model file.
+    """Description of a layer in a model file."""
 
-    Attributes
-    ----------
-    name, kind : str
-        The layer's name (`00Conv2D_28x28x6`) and its Keras class (`Conv2D`); the input is called `input`.
-    config : mapping
-        Keras's own configuration of the layer.
-    inputs : tuple of str
-        Names of the layers it reads, in order; a name can occur twice.
-    arrays : mapping of str to Array
-        Its weights, by the last part of their names (`kernel`, `bias`).
-    """
-
-    name: str
-    kind: str
-    config: Mapping[str, Any]
-    inputs: Tuple[str, ...]
-    arrays: Mapping[str, Array]
+    name: str  # such as `00Conv2D_28x28x6`; the input is called `input`
+    kind: str  # the Keras class
+    config: Mapping[str, Any]  # Keras's own configuration of the layer
+    inputs: Tuple[str, ...]  # names of the layers it reads, in order; a name can occur twice
+    arrays: Mapping[str, Array]  # its weights, by the last part of their names (`kernel`, `bias`)
 
 
 def assemble(path: Path, entries: Sequence[Entry]) -> Network:
@@ -48,19 +36,8 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     The layers that an `Add` reads are projections of one population. An `Activation` or `ReLU` behind it, or behind one
     layer without activation, is the activation of that population.
 
-    Parameters
-    ----------
-    path : Path
-        The model file, for messages.
-    entries : sequence of Entry
-        Its layers.
-
-    Raises
-    ------
-    InputError
-        A layer is of an unknown class, or does not fit its inputs.
-    ResourceError
-        The neurons of a layer do not fit into memory.
+    Raise `InputError` if a layer is of an unknown class, or does not fit its inputs, `ResourceError` if the neurons of
+    a layer do not fit into memory.
     """
     _check_order(path, entries)
     _refuse_unknown(path, entries)
@@ -156,37 +133,25 @@ def _population(entry: Entry, source: Volume) -> Population:
     geometry = layer.geometry(source.shape)
     kernel, bias, activation = None, None, "linear"
     if layer.KERNEL is not None:
-        kernel = _array(entry, layer.KERNEL)
-        _check_shape(entry, layer.KERNEL, kernel, layer, geometry)
+        kernel = _array(entry, layer.KERNEL, layer.kernel_shape(geometry))
     if isinstance(layer, Weighted):
-        bias, activation = _bias(entry, layer, geometry.filters), layer.activation
+        bias, activation = np.zeros(geometry.filters, np.float32), layer.activation
+        if layer.use_bias:
+            bias = np.asarray(_array(entry, "bias", (geometry.filters,)))
     projection = Projection(source.name, layer, geometry, kernel)
     return Population(entry.name, geometry.shape, entry.kind, (projection,), bias, activation)
 
 
-def _array(entry: Entry, name: str) -> Array:
+def _array(entry: Entry, name: str, shape: Shape) -> Array:
+    """Return an array after a check of its shape, before it is read."""
     if name not in entry.arrays:
         raise InputError(f"layer {entry.name} has no {name} in this file; {REMEDY}")
-    return entry.arrays[name]
-
-
-def _check_shape(entry: Entry, name: str, kernel: Array, layer: Layer, geometry: Geometry) -> None:
-    """Check the shape of the weights, before they are read."""
-    expected = layer.kernel_shape(geometry)
-    if kernel.shape != expected:
+    found = entry.arrays[name].shape
+    if found != shape:
         raise InputError(
-            f"{name} of layer {entry.name} has shape {kernel.shape}, its configuration and input ask for "
-            f"{expected}; {REMEDY}"
+            f"{name} of layer {entry.name} has shape {found}, its configuration and input ask for {shape}; {REMEDY}"
         )
-
-
-def _bias(entry: Entry, layer: Weighted, filters: int) -> np.ndarray:
-    if not layer.use_bias:
-        return np.zeros(filters, np.float32)
-    bias = _array(entry, "bias")
-    if bias.shape != (filters,):
-        raise InputError(f"bias of layer {entry.name} has shape {bias.shape}, not ({filters},); {REMEDY}")
-    return np.asarray(bias)
+    return entry.arrays[name]
 
 
 def _sum(entry: Entry, read: Sequence[Volume]) -> Population:

@@ -13,33 +13,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Axis:
-    """All (input, output, tap) triples along rows or columns, sorted by input, then by output.
+    """All (input, output, tap) triples along rows or columns, sorted by input, then by output."""
 
-    Attributes
-    ----------
-    size, outputs : int
-        Length of the axis in the input and in the output volume.
-    taps : int
-        Length of the kernel along it.
-    input, output, tap : ndarray of int64, shape (triples,)
-    """
-
-    size: int
-    outputs: int
-    taps: int
-    input: np.ndarray
+    size: int  # length of the axis in the input volume
+    outputs: int  # length in the output volume
+    taps: int  # length of the kernel along it
+    input: np.ndarray  # (triples,) int64, as `output` and `tap`
     output: np.ndarray
     tap: np.ndarray
 
     @classmethod
     def of(cls, size: int, outputs: int, taps: int, input: np.ndarray, output: np.ndarray, tap: np.ndarray) -> "Axis":
-        """Make an axis of triples in any order.
-
-        Parameters
-        ----------
-        size, outputs, taps, input, output, tap
-            See `Axis`.
-        """
+        """Make an axis of triples in any order."""
         order = np.lexsort((output, input))
         return cls(size, outputs, taps, input[order], output[order], tap[order])
 
@@ -64,15 +49,10 @@ def whole_axis(size: int) -> Axis:
 
 
 def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
-    """Slide a window along an axis, padding as TensorFlow does.
+    """Slide a window along an axis of `size` positions, padding as TensorFlow does.
 
-    Parameters
-    ----------
-    size, kernel, stride, dilation : int
-        Length of the axis, and length, stride and dilation of the window.
-    padding : {"valid", "same", "causal"}
-        `same` splits the padding needed for ceil(size / stride) outputs evenly and puts an odd one behind
-        (TensorFlow, "Neural network: notes on padding"); `causal` puts all of it in front.
+    `same` splits the padding needed for ceil(size / stride) outputs evenly and puts an odd one behind (TensorFlow,
+    "Neural network: notes on padding"); `causal` puts all of it in front.
     """
     reach = (kernel - 1) * dilation + 1
     if padding == "same":
@@ -91,15 +71,7 @@ def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str
 
 
 def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
-    """Swap inputs and outputs of a window from `outputs` positions to `size`: its gradient.
-
-    Parameters
-    ----------
-    size, outputs : int
-        Positions of the input and of the output of the transposed window.
-    kernel, stride, dilation, padding
-        See `window_axis`.
-    """
+    """Swap inputs and outputs of a window from `outputs` positions to `size`: its gradient; see `window_axis`."""
     window = window_axis(outputs, kernel, stride, dilation, padding)
     if window.outputs != size:
         raise ValueError(f"a transposed window of {outputs} outputs belongs to {window.outputs} inputs, not {size}")
@@ -107,44 +79,21 @@ def transposed_axis(size: int, outputs: int, kernel: int, stride: int, dilation:
 
 
 def repeated_axis(size: int, factor: int) -> Axis:
-    """Repeat every position by one tap: nearest-neighbour upsampling.
-
-    Parameters
-    ----------
-    size, factor : int
-        Number of positions, and of copies of each.
-    """
+    """Repeat every position `factor` times by one tap: nearest-neighbour upsampling."""
     output = np.arange(size * factor)
     return Axis.of(size, size * factor, 1, output // factor, output, np.zeros(size * factor, np.int64))
 
 
-def window_reduce(rows: Axis, columns: Axis, values: np.ndarray, reduce: np.ufunc = np.add) -> np.ndarray:
-    """Reduce the inputs of every output position.
-
-    Parameters
-    ----------
-    rows, columns : Axis
-        Windows along both axes.
-    values : ndarray, shape (height, width, channels)
-    reduce : ufunc
-        `np.add`, `np.maximum`, `np.minimum`.
-
-    Returns
-    -------
-    ndarray, shape (rows, columns, channels)
-        0 where an output position has no input.
-    """
-    return _reduce_axis(rows, _reduce_axis(columns, values, 1, reduce), 0, reduce)
+def window_sums(rows: Axis, columns: Axis, values: np.ndarray) -> np.ndarray:
+    """Sum values, shape (height, width, channels), over the inputs of every output position; 0 where it has none."""
+    return _sum_along(0, rows, _sum_along(1, columns, values))
 
 
-def _reduce_axis(axis: Axis, values: np.ndarray, along: int, reduce: np.ufunc) -> np.ndarray:
+def _sum_along(along: int, axis: Axis, values: np.ndarray) -> np.ndarray:
     order, starts = axis.by_output()
     fed = np.flatnonzero(axis.fan_in())
-    gathered = values.take(axis.input[order], axis=along)
-    shape = list(values.shape)
-    shape[along] = axis.outputs
-    reduced = np.zeros(shape, values.dtype)
-    reduced[(slice(None),) * along + (fed,)] = reduce.reduceat(  # type: ignore[attr-defined]
-        gathered, starts[fed], axis=along
-    )
-    return reduced
+    shape = (*values.shape[:along], axis.outputs, *values.shape[along + 1 :])
+    sums = np.zeros(shape, values.dtype)
+    inputs = values.take(axis.input[order], axis=along)
+    sums[(slice(None),) * along + (fed,)] = np.add.reduceat(inputs, starts[fed], axis=along)
+    return sums

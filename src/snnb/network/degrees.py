@@ -11,16 +11,9 @@ SOURCES = 1 << 18  # sources that occur several times and are looked at together
 
 
 class Reading(NamedTuple):
-    """One of the projections onto a population.
+    """One of the projections onto a population."""
 
-    Attributes
-    ----------
-    ids : ndarray of int64, shape `geometry.input_volume`
-        Neuron at each position of the input; -1 where there is none.
-    geometry : Geometry
-    """
-
-    ids: np.ndarray
+    ids: np.ndarray  # `geometry.input_volume` int64: neuron at each position of the input; -1 where there is none
     geometry: Geometry
 
 
@@ -46,14 +39,8 @@ def count_synapses(readings: Sequence[Reading], first: int, sources: int) -> Deg
 
     Parameters
     ----------
-    readings : sequence of Reading
-        Projections onto the same population, at least one.
-    first, sources : int
-        Id of the first source, and number of sources; all ids are among them.
-
-    Returns
-    -------
-    Degrees
+    readings : projections onto the same population, at least one
+    first, sources : id of the first source, and number of sources; all ids are among them
     """
     real = [ids != PADDING for ids, _ in readings]
     found = [ids[there] - first for (ids, _), there in zip(readings, real)]

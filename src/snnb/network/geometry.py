@@ -5,7 +5,7 @@ from typing import Tuple
 
 import numpy as np
 
-from snnb.network.axis import Axis, window_reduce
+from snnb.network.axis import Axis, window_sums
 
 Shape = Tuple[int, ...]
 
@@ -16,25 +16,16 @@ class Geometry:
 
     Output (r', c', f) is connected to input (r, c, k) for every triple (r, r', i) of `rows` and (c, c', j) of
     `columns`, and for the channels that `pairing` names.
-
-    Attributes
-    ----------
-    rows, columns : Axis
-    channels, filters : int
-        Length of the last axis of the input and of the output volume.
-    pairing : {"dense", "diagonal"}
-        Dense: every channel k meets every filter f. Diagonal: channel k meets the filters from k·m to
-        k·m + m − 1, where m = filters / channels.
-    shape : tuple of int
-        The output volume in the layer's own shape.
     """
 
     rows: Axis
     columns: Axis
-    channels: int
-    filters: int
+    channels: int  # length of the last axis of the input volume
+    filters: int  # length of the last axis of the output volume
+    # "dense": every channel k meets every filter f. "diagonal": channel k meets the filters k·m to k·m + m − 1, where
+    # m = filters / channels
     pairing: str
-    shape: Shape
+    shape: Shape  # the output volume in the layer's own shape
 
     @property
     def input_volume(self) -> Tuple[int, int, int]:
@@ -63,21 +54,14 @@ class Geometry:
         return np.multiply.outer(rows, columns) * self.multiplier
 
     def fan_in(self, real: np.ndarray) -> np.ndarray:
-        """Count the connections that reach each output.
+        """Count the connections that reach each output: int64, shape `output_volume`.
 
-        Parameters
-        ----------
-        real : ndarray of bool, shape `input_volume`
-            False where nothing is connected: padding, or neurons of other populations.
-
-        Returns
-        -------
-        ndarray of int64, shape `output_volume`
+        `real` (bool, shape `input_volume`) is False at padding and at neurons of other populations.
         """
         inputs = real.astype(np.int64)
         if self.pairing == "dense":
             inputs = inputs.sum(axis=2, keepdims=True)
-        return np.repeat(window_reduce(self.rows, self.columns, inputs), self.filters // inputs.shape[2], axis=2)
+        return np.repeat(window_sums(self.rows, self.columns, inputs), self.filters // inputs.shape[2], axis=2)
 
     def taps(self) -> np.ndarray:
         """Count the taps of each output position that lie inside the input: int64, shape (rows, columns)."""

@@ -21,22 +21,14 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Layer(BaseModel):
-    """A layer that computes neurons from the volume it reads.
-
-    Attributes
-    ----------
-    WEIGHTING : {"kernel", "one", "average", "maximum"}
-        A synapse weighs what the kernel says; or it weighs 1, and the window is summed, averaged or its maximum taken.
-    KERNEL : str or None
-        Name of the array of weights in a Keras file.
-    KERNEL_AXES : int
-        How many axes that array has: the last of `Geometry.kernel_shape`.
-    """
+    """A layer that computes neurons from the volume it reads."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+    # "kernel": weights of the kernel. Otherwise a synapse weighs 1, and the window is summed ("one"), averaged
+    # ("average") or its maximum taken ("maximum")
     WEIGHTING: ClassVar[str] = "kernel"
-    KERNEL: ClassVar[Optional[str]] = "kernel"
-    KERNEL_AXES: ClassVar[int] = 4
+    KERNEL: ClassVar[Optional[str]] = "kernel"  # name of the array of weights in a Keras file
+    KERNEL_AXES: ClassVar[int] = 4  # how many axes that array has: the last of `Geometry.kernel_shape`
 
     data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
 
@@ -46,13 +38,7 @@ class Layer(BaseModel):
         return type(self).__name__
 
     def geometry(self, shape: Shape) -> Geometry:
-        """Connect an input of this shape.
-
-        Raises
-        ------
-        ValueError
-            The layer does not take such an input.
-        """
+        """Connect an input of this shape; raise `ValueError` if the layer does not take such an input."""
         raise NotImplementedError
 
     def described(self) -> Dict[str, object]:
@@ -227,22 +213,7 @@ KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
 
 
 def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kind:
-    """Make a layer from Keras's configuration.
-
-    Parameters
-    ----------
-    kind : type
-        A class of `KINDS` or of `reindexing.REINDEXING`.
-    config : mapping
-        Keras's configuration.
-    name : str
-        Name of the layer, for the message.
-
-    Raises
-    ------
-    InputError
-        A value is not valid; the message names the layer and the value.
-    """
+    """Make a layer of `kind` from Keras's configuration; raise `InputError` with the layer and an invalid value."""
     try:
         return kind.model_validate(config)
     except ValidationError as error:

@@ -45,39 +45,21 @@ class Input(Volume):
 
 @dataclass(frozen=True, eq=False)
 class Reindexed(Volume):
-    """The output of a layer without neurons, which moves values of other volumes.
-
-    Attributes
-    ----------
-    layer : Reindexing
-        The layer.
-    inputs : tuple of str
-        Names of the volumes it reads, in order; a name can occur twice.
-    """
+    """The output of a layer without neurons, which moves values of other volumes."""
 
     layer: Reindexing
-    inputs: Tuple[str, ...]
+    inputs: Tuple[str, ...]  # names of the volumes it reads, in order; a name can occur twice
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """The synapses from one volume to the neurons of a population.
+    """The synapses from one volume to the neurons of a population."""
 
-    Attributes
-    ----------
-    input : str
-        Name of the volume.
-    layer : Layer
-        The layer that connects them.
-    geometry : Geometry
-        How the layer connects the volume to the population.
-    kernel : array of float32, shape `geometry.kernel_shape` in the order of the file, or None
-        Weights in units of the threshold; None if they follow from the layer kind.
-    """
-
-    input: str
+    input: str  # name of the volume
     layer: Layer
     geometry: Geometry
+    # float32, `geometry.kernel_shape` in the order of the file: weights in units of the threshold; None if they follow
+    # from the layer kind
     kernel: Optional[Array] = None
 
     def weights(self) -> np.ndarray:
@@ -88,32 +70,19 @@ class Projection:
 
 @dataclass(frozen=True, eq=False)
 class Population(Volume):
-    """Spiking neurons: their input current is the sum of their projections' and a bias.
+    """Spiking neurons: their input current is the sum of their projections' and a bias."""
 
-    Attributes
-    ----------
-    kind : str
-        The Keras class of the layer that computes them.
-    projections : tuple of Projection
-        At least one.
-    bias : ndarray of float32, shape (channels,), or None
-        Bias of each channel, the last axis; None if no projection has a kernel.
-    activation : str
-        Activation of the analogue network; `linear` if it has none.
-    max_value : float, optional
-        Value at which the analogue network clips a relu. Spikes saturate at one per step.
-    initial_potential : ndarray of float32, shape (channels,), optional
-        Membrane potential before the first step, as a share of the threshold; None where the simulation sets it.
-    window : tuple of int, optional
-        First and last (exclusive) time step in which the neurons can fire, see `Network.separated`. None: always.
-    """
-
-    kind: str
-    projections: Tuple[Projection, ...]
+    kind: str  # the Keras class of the layer that computes them
+    projections: Tuple[Projection, ...]  # at least one
+    # (channels,) float32: bias of each channel, the last axis; None if no projection has a kernel
     bias: Optional[np.ndarray]
-    activation: str
+    activation: str  # activation of the analogue network; `linear` if it has none
+    # Value at which the analogue network clips a relu. Spikes saturate at one per step
     max_value: Optional[float] = None
+    # (channels,) float32: membrane potential before the first step, as a share of the threshold; None where the
+    # simulation sets it
     initial_potential: Optional[np.ndarray] = None
+    # First and last (exclusive) time step in which the neurons can fire, see `Network.separated`; None: always
     window: Optional[Tuple[int, int]] = None
 
     @property
@@ -130,20 +99,11 @@ class Population(Volume):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Volumes in network order: each comes after those it reads; the input is the first.
-
-    Attributes
-    ----------
-    volumes : tuple of Volume
-    steps : int, optional
-        Number of time steps T that the network is calibrated for.
-    levels : int, optional
-        Levels that a clipped relu of the trained network is rounded to (Bu et al. 2022, ICLR).
-    """
+    """Volumes in network order: each comes after those it reads; the input is the first."""
 
     volumes: Tuple[Volume, ...]
-    steps: Optional[int] = None
-    levels: Optional[int] = None
+    steps: Optional[int] = None  # number of time steps that the network is calibrated for
+    levels: Optional[int] = None  # that a clipped relu of the trained network is rounded to (Bu et al. 2022, ICLR)
 
     @property
     def input(self) -> Volume:
@@ -209,16 +169,10 @@ class Network:
         return replace(self, volumes=tuple(_in_memory(volume) for volume in self.volumes))
 
     def ids(self) -> Iterator[Tuple[Volume, Tuple[np.ndarray, ...]]]:
-        """Yield the ids of the neurons that each projection reads.
+        """Yield each volume with neurons, and for each projection the ids of the neurons that it reads.
 
-        The input's neurons are numbered first, then the populations in network order, each in C order of its shape.
-
-        Yields
-        ------
-        volume : Input or Population
-        ids : tuple of ndarray of int64
-            For each projection: which neuron stands at each position of its input, in the shape
-            `geometry.input_volume`; -1 where there is none.
+        The input's neurons are numbered first, then the populations in network order, each in C order of its shape. Ids
+        are int64, in the shape `geometry.input_volume`, and -1 where there is no neuron.
         """
         tensors: Dict[str, np.ndarray] = {}
         first = 0
@@ -232,10 +186,7 @@ class Network:
             first += volume.size
 
     def fan_out(self) -> Dict[str, np.ndarray]:
-        """Count the synapses that leave each neuron, by name of the input or population: int64, in its shape.
-
-        All connections of the same two neurons are one synapse.
-        """
+        """Count the synapses that leave each neuron, by name of the input or population; see `count_synapses`."""
         leaving = np.zeros(self.input.size + self.neurons, np.int64)
         for volume, ids in self.ids():
             if isinstance(volume, Population):

@@ -52,22 +52,12 @@ def write_spiking(network: Network, path: Path) -> None:
 
 @contextmanager
 def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
-    """Open a parsed model; kernels are read on access, while the file is open.
+    """Open a parsed model, which Keras wrote with `model.save`; kernels are read on access, while the file is open.
 
-    Parameters
-    ----------
-    path : Path
-        An HDF5 file that Keras wrote with `model.save`: a functional or sequential model with one input. If it has the
-        group `spiking`, see `write_spiking`, that network is returned.
-    trained : bool
-        Return the network of the Keras model in any case.
-
-    Raises
-    ------
-    InputError
-        The file is missing or damaged, is not such a model, or has a layer of an unknown class.
-    ResourceError
-        The neurons of a layer do not fit into memory.
+    If the file has the group `spiking`, see `write_spiking`, that network is returned, unless `trained` asks for the
+    one of the Keras model. Raise `InputError` if the file is missing or damaged, is not a sequential or functional
+    model with one input, or has a layer of an unknown class, `ResourceError` if the neurons of a layer do not fit into
+    memory.
     """
     with open_hdf5(path, REMEDY) as file:
         try:

@@ -79,9 +79,8 @@ def write_files(
     described : mapping
         Entries of `cost.json` other than the costs.
     """
-    from snnb.mapping.mapping_log import log_lines
     from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
-    from snnb.mapping.write_mapping import write_mapping
+    from snnb.mapping.write_mapping import log_lines, write_mapping
 
     plot_mapping(directory / f"mapping.{figures}", mapped)
     plot_traffic(directory / f"traffic.{figures}", mapped)
