@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import ResourceError
-from snnb.graph import SynapseGraph
 from snnb.graph.build import build_graph
 from snnb.graph.graph_log import lines, toolbox_synapses
 from tests.graph.edges import all_edges
@@ -207,8 +206,3 @@ def test_starts_without_tensorflow_and_without_what_only_exports_need():
         "import snnb.graph.build, snnb.graph.graph_log, snnb.graph.export\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_opens_paths_given_as_text(graph_path):
-    with SynapseGraph.open(str(graph_path)) as graph:
-        assert "168 nodes" in repr(graph)
