@@ -12,7 +12,7 @@ from snnb.core.errors import ResourceError
 from snnb.graph.build import build_graph
 from snnb.graph.graph_log import lines, toolbox_synapses
 from tests.graph.edges import all_edges
-from tests.graph.networks import LAYERS, STEPS, counts_of, save, save_counts
+from tests.graph.networks import LAYERS, STEPS, counts_of, save
 from tests.graph.recorded import TF as tf  # noqa: N811
 
 
@@ -189,12 +189,6 @@ def test_toolbox_count_is_the_toolbox_s(tmp_path, stride, padding):
             counted += np.sum(fan_out) if np.ndim(fan_out) else np.prod(shape[1:]) * fan_out
     with build_graph(save(model, tmp_path / "p.h5"), tmp_path / "g.h5") as graph:
         assert toolbox_synapses(graph.projections) == counted
-
-
-def test_a_log_notes_rates_that_cannot_be(model, parsed, tmp_path):
-    counts = save_counts(tmp_path / "c.npz", {**counts_of(model), "07Dense_4": np.array([101, 0, 0, 0])})
-    with build_graph(parsed, tmp_path / "g.h5", counts=counts) as graph:
-        assert any("07Dense_4 has rates above one spike a step" in line for line in lines(graph))
 
 
 def test_starts_without_tensorflow_and_without_what_only_exports_need():

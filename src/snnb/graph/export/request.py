@@ -108,7 +108,7 @@ def file_name(number: int, projection: GraphProjection) -> str:
     return f"{number:04d}_{source}__{target}"
 
 
-def need_counts(graph: SynapseGraph) -> None:
+def need_counts(graph: SynapseGraph, request: "Request") -> None:
     """Raise `UsageError` for a graph without spike counts."""
     if graph.recording is None:
         raise UsageError(
