@@ -55,13 +55,6 @@ def test_ids_of_64_bits_from_a_limit_on(parsed, graph, counts, tmp_path, monkeyp
         assert wide.predecessors(150).tolist() == graph.predecessors(150).tolist()
 
 
-def test_dense_on_a_volume_is_applied_to_every_position(tmp_path):
-    model = chain((3, 4, 5), LAYERS.Dense(2))
-    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
-        assert graph.populations[1].shape == (3, 4, 2)
-        assert graph.predecessors(60).tolist() == [0, 1, 2, 3, 4]
-
-
 @pytest.mark.parametrize(
     ("model", "message"),
     [

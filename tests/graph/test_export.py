@@ -53,10 +53,10 @@ def test_what_stands_beside_an_export_appears_with_it_or_not_at_all(graph, tmp_p
     export(graph, format, tmp_path / "out", origin={"stamp": "old", "sha256": "0"})
     before = content(tmp_path)
 
-    def fail(stated):
+    def fail(path, stated):
         raise OSError("the disk failed")
 
-    monkeypatch.setattr("snnb.graph.export.write_export._json", fail)
+    monkeypatch.setattr("snnb.graph.export.write_export._write_description", fail)
     for name, force in (("out", True), ("new", False)):
         with pytest.raises(OSError, match="the disk failed"):
             export(graph, format, tmp_path / name, force=force, origin={"stamp": "new", "sha256": "0"})

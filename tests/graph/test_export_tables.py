@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import pickle
 import sys
 from dataclasses import replace
 
@@ -91,17 +90,6 @@ def test_parquet(graph, tmp_path):
     }
 
 
-def test_networkx(graph, tmp_path):
-    export(graph, "networkx", tmp_path / "graph", options=ExportOptions(rate_unit="hz"))
-    found = pickle.loads((tmp_path / "graph").read_bytes())  # noqa: S301  (written a line above)
-    assert type(found) is networkx.DiGraph
-    names = names_of(graph)
-    assert set(found.nodes) == set(names)
-    edges = {(names[s], names[t]): (w, e) for s, t, w, e in zip(*(v.tolist() for v in all_edges(graph, 1000.0)))}
-    assert {(s, t): (values["weight"], values["edge"]) for s, t, values in found.edges(data=True)} == edges
-    assert found.graph["edge_unit"] == "thresholds per second"
-
-
 def test_csv_without_spike_counts_has_no_rates(weights_graph, tmp_path):
     export(weights_graph, "csv", tmp_path / "net.csv")
     table = pandas.read_csv(tmp_path / "net.csv")
@@ -109,15 +97,13 @@ def test_csv_without_spike_counts_has_no_rates(weights_graph, tmp_path):
     assert (table["edge"] == table["weight"]).all()
 
 
-@pytest.mark.parametrize("format", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize("format", ["npz", "parquet"])
 def test_64_bit_ids_give_the_same(graph, tmp_path, monkeypatch, format):
     """With a limit of 0 every id is too large for 32 bits."""
     export(graph, format, tmp_path / "narrow")
     monkeypatch.setattr("snnb.graph.store.INT32_LIMIT", 0)
     export(graph, format, tmp_path / "wide")
-    if format == "csv":
-        assert (tmp_path / "wide").read_bytes() == (tmp_path / "narrow").read_bytes()
-    elif format == "npz":
+    if format == "npz":
         paths = [str(next((tmp_path / name).glob("0003*"))) for name in ("narrow", "wide")]
         with np.load(paths[1]) as file:  # scipy itself narrows what fits
             assert file["indices"].dtype == file["indptr"].dtype == np.int64
@@ -127,16 +113,6 @@ def test_64_bit_ids_give_the_same(graph, tmp_path, monkeypatch, format):
         narrow, wide = (pyarrow.parquet.read_table(tmp_path / name / "edges.parquet") for name in ("narrow", "wide"))
         assert str(wide["source"].type) == "int64"
         assert wide["target"].to_pylist() == narrow["target"].to_pylist()
-
-
-def test_graphml(graph, tmp_path):
-    export(graph, "graphml", tmp_path / "net.graphml")
-    found = networkx.read_graphml(str(tmp_path / "net.graphml"), node_type=int)
-    sources, targets, weights, _ = all_edges(graph)
-    assert sorted(found.edges) == sorted(zip(sources.tolist(), targets.tolist()))
-    assert found.edges[sources[50], targets[50]]["weight"] == weights[50]
-    assert found.nodes[100]["population"] == graph.nodes[100].population
-    assert found.nodes[100]["index"] == str(graph.nodes[100].index)
 
 
 def test_graphml_by_igraph(graph, tmp_path):

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import ResourceError
-from snnb.graph import SynapseGraph
 from snnb.graph.build import build_graph
 from snnb.graph.graph_log import lines, toolbox_synapses
 from tests.graph.edges import all_edges
-from tests.graph.networks import LAYERS, STEPS, counts_of, save, save_counts
+from tests.graph.networks import LAYERS, STEPS, counts_of, save
 from tests.graph.recorded import TF as tf  # noqa: N811
 
 
@@ -192,12 +191,6 @@ def test_toolbox_count_is_the_toolbox_s(tmp_path, stride, padding):
         assert toolbox_synapses(graph.projections) == counted
 
 
-def test_a_log_notes_rates_that_cannot_be(model, parsed, tmp_path):
-    counts = save_counts(tmp_path / "c.npz", {**counts_of(model), "07Dense_4": np.array([101, 0, 0, 0])})
-    with build_graph(parsed, tmp_path / "g.h5", counts=counts) as graph:
-        assert any("07Dense_4 has rates above one spike a step" in line for line in lines(graph))
-
-
 def test_starts_without_tensorflow_and_without_what_only_exports_need():
     """In a fresh interpreter, with the modules that must not be loaded made unimportable."""
     code = (
@@ -207,8 +200,3 @@ def test_starts_without_tensorflow_and_without_what_only_exports_need():
         "import snnb.graph.build, snnb.graph.graph_log, snnb.graph.export\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_opens_paths_given_as_text(graph_path):
-    with SynapseGraph.open(str(graph_path)) as graph:
-        assert "168 nodes" in repr(graph)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from snnb.graph.build import build_graph
-from snnb.graph.export.write_export import export
 from tests.graph.networks import LAYERS, counts_of, save, save_counts, set_random_weights
 from tests.graph.recorded import TF as tf  # noqa: N811
 
@@ -95,13 +94,3 @@ def test_neighbours_of_each_neuron_are_those_of_the_matrix(summed):
     for node in range(graph.number_of_nodes()):
         np.testing.assert_array_equal(np.sort(graph.successors(node)), np.sort(rows[node].indices))
         np.testing.assert_array_equal(graph.predecessors(node), np.sort(columns[:, node].indices))
-
-
-def test_summary_and_exports_count_the_same_synapses(summed, tmp_path):
-    graph = summed[0]
-    assert sum(summary.edges for summary in graph.summary()) == graph.number_of_edges()
-    csv = export(graph, "csv", tmp_path / "net.csv").path
-    assert len(csv.read_text().splitlines()) == graph.number_of_edges() + 1
-    hyperedges = export(graph, "hmetis", tmp_path / "net.hgr").path.read_text().splitlines()[2:]
-    pins = [line.split()[1:] for line in hyperedges if len(line.split()) > 1]
-    assert all(len(set(nodes)) == len(nodes) for nodes in pins)

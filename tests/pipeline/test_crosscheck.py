@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import InputError, ResourceError, UsageError, VerificationError
 from snnb.crosscheck.spike_differences import Compared
@@ -133,3 +134,5 @@ def test_too_little_memory_or_disk(run, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(ResourceError, match=r"of the 1\.0 kB that are free there; set TMPDIR"):
         crosscheck(run, "scipy")
+    with pytest.raises(ResourceError, match=r"graph needs .* MB free"):
+        Run(path=run.path).graph(weights_only=True)

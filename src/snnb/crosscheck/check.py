@@ -24,15 +24,11 @@ class Expected:
 
     Attributes
     ----------
-    steps : int
-        Time steps of a sample.
-    counted_from : int
-        First step whose spikes are counted.
-    inputs : ndarray
-        As in `Simulate`.
-    spikes : Spikes or None
-        Recorded spikes, sorted.
-    sums : mapping of str to ndarray of int64, shape (neurons,), or None
+    steps : time steps of a sample
+    counted_from : first step whose spikes are counted
+    inputs : ndarray, as in `Simulate`
+    spikes : recorded spikes, sorted
+    sums : mapping of str to (neurons,) int64 array
         Spike counts over all samples if no spikes were recorded.
     """
 
@@ -63,17 +59,12 @@ def check(
     Parameters
     ----------
     network : ExportedNetwork
-    simulate : Simulate
-        The other simulator.
+    simulate : the other simulator
     expected : Expected
-    name : str
-        Name of the other simulator in messages.
-    at_a_time : int
-        Number of samples in a batch.
-    say : callable
-        Called with a message on differences that are no error.
+    name : name of the other simulator in messages
+    at_a_time : number of samples in a batch
+    say : callable that is called with a message on differences that are no error
     progress : Progress
-        Called with the number of samples simulated.
 
     Raises
     ------

@@ -20,11 +20,9 @@ class ExportedPopulation:
 
     Attributes
     ----------
-    name : str
-    size : int
+    name, size : name of the layer, and number of neurons
     coding : {"spikes", "current", "random"}
-    first_step : int
-        Step in which they begin where a simulator delays each synapse.
+    first_step : step in which they begin where a simulator delays each synapse
     bias : (size,) float64 array, added to the membrane potential in every step
     """
 
@@ -41,10 +39,9 @@ class ExportedProjection:
 
     Attributes
     ----------
-    source, target : str
+    source, target : names of the populations
     weights : (targets, sources) float64 scipy.sparse.csr_matrix
-    delay_steps : int
-        One or more, for simulators that delay.
+    delay_steps : at least 1, for simulators that delay
     """
 
     source: str
@@ -59,14 +56,10 @@ class ExportedNetwork:
 
     Attributes
     ----------
-    populations : tuple of ExportedPopulation
-    projections : tuple of ExportedProjection
-    threshold, amplitude : float
-        Potential at which a neuron spikes, and what its spike is multiplied by. Spikes of the input are 1.
-    resets_to_zero : bool
-        After a spike; else the threshold is subtracted.
-    initial_potential : float
-        Membrane potential before the first step.
+    populations, projections : tuple
+    threshold, amplitude : potential at which a neuron spikes, and factor of its spike; spikes of the input are 1
+    resets_to_zero : whether a spike resets the potential to 0; otherwise the threshold is subtracted
+    initial_potential : membrane potential before the first step
     """
 
     populations: Tuple[ExportedPopulation, ...]

@@ -15,14 +15,10 @@ class Compared:
     Attributes
     ----------
     population : str
-    pairs : int
-        Pairs of sample and neuron.
-    differing : int
-        Pairs whose spike counts differ; where only sums over the samples are known, spikes by which these differ.
-    largest : int
-        The largest difference.
-    spikes : int
-        Spikes in the simulation.
+    pairs : pairs of sample and neuron
+    differing : pairs whose spike counts differ; if only sums over the samples are known, spikes by which these differ
+    largest : the largest difference
+    spikes : spikes in the simulation
     """
 
     population: str

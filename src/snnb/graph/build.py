@@ -124,7 +124,7 @@ def _write_connections(
     found: Set[int] = set()
     for i, (projection, read) in enumerate(zip(population.projections, ids)):
         group = file.create_group(store.connection_name(number, i))
-        sources = _sources(read, firsts)
+        sources = np.unique(np.searchsorted(firsts, read[read != PADDING], side="right") - 1).tolist()
         if len(ids) > 1:
             group.attrs["sources"] = np.array(sources, np.int64)
         _write_geometry(group, projection, pool_weight)
@@ -153,10 +153,3 @@ def _write_geometry(group: h5py.Group, projection: Projection, pool_weight: str)
     group.attrs["taps"] = np.array(geometry.kernel_shape[:2], np.int64)
     for name, axis in (("rows", geometry.rows), ("columns", geometry.columns)):
         write_array(group, name, np.stack([axis.input, axis.output, axis.tap], axis=1).astype("<i4"))
-
-
-def _sources(ids: np.ndarray, firsts: np.ndarray) -> List[int]:
-    """Return the numbers of the populations, given their first ids, that have neurons among `ids`."""
-    flat = ids[ids != PADDING]
-    numbers: List[int] = np.unique(np.searchsorted(firsts, flat, side="right") - 1).tolist()
-    return numbers

@@ -15,16 +15,7 @@ MOST_LISTED = 12
 
 @dataclass(frozen=True)
 class SampleClass:
-    """A class of samples.
-
-    Attributes
-    ----------
-    number : int
-        Row in the counts, from 0.
-    name : str
-    samples : int
-        Number of simulated samples of this class.
-    """
+    """A class of samples: its row in the counts, its name and the number of its simulated samples."""
 
     number: int
     name: str
@@ -44,13 +35,7 @@ def read_classes(path: Path, remedy: str) -> List[SampleClass]:
 
 
 def choose_class(classes: Sequence[SampleClass], wanted: str) -> SampleClass:
-    """Return a class of which samples were simulated, by name, or by number.
-
-    Parameters
-    ----------
-    classes : sequence of SampleClass
-    wanted : str
-    """
+    """Return a class of which samples were simulated, by name, or by number."""
     found = next((one for one in classes if wanted in (one.name, one.shown)), None)
     if found is None and wanted.isdecimal() and int(wanted) < len(classes):
         found = classes[int(wanted)]

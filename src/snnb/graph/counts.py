@@ -24,12 +24,9 @@ class Counts:
     Attributes
     ----------
     recording : Recording
-    coding : dict of str to str
-        Coding of each population.
-    arrays : dict of str to ndarray
-        Summed spikes (int64), or summed current of the input (float64), in each population's shape.
-    of_class : SampleClass or None
-        Class whose samples the counts are of; None for all.
+    coding : coding of each population
+    arrays : summed spikes (int64), or summed current of the input (float64), in each population's shape
+    of_class : class whose samples the counts are of; None for all
     """
 
     recording: Recording
@@ -47,12 +44,9 @@ def read_counts(
     ----------
     path : Path
         spike_rate_sums.npz, or spike_counts_by_class.npz for a class.
-    shapes : mapping of str to tuple of int
-        Shape of each population of the model.
-    coding : mapping of str to str
-        Coding of populations; by default `current` for the input and `spikes` for others.
+    shapes : shape of each population of the model
+    coding : coding of populations; by default `current` for the input and `spikes` for others
     of_class : SampleClass, optional
-        The class whose counts are read.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; write it with `snnb simulate`")

@@ -8,6 +8,7 @@ from snnb.core.compiled import compiled
 from snnb.graph.edges import EdgeBatch, Stream
 
 # Only loops over slices are vectorised: numba cannot exclude that an index which is a sum is negative.
+# A batch is passed as four arrays: with one named tuple numba 0.58 fails in some runs ("can't unbox array").
 
 
 def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: EdgeBatch) -> Tuple[int, int]:
@@ -26,13 +27,20 @@ def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: Edge
     filled, start : int
         Number of edges written, and index of the next source.
     """
-    return (_fill_dense if pairing == "dense" else _fill_diagonal)(stream, rate, start, batch)
+    return (_fill_dense if pairing == "dense" else _fill_diagonal)(stream, rate, start, *batch)
 
 
 @compiled
-def _fill_dense(stream: Stream, rate: np.ndarray, start: int, batch: EdgeBatch) -> Tuple[int, int]:
+def _fill_dense(
+    stream: Stream,
+    rate: np.ndarray,
+    start: int,
+    source: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    edge: np.ndarray,
+) -> Tuple[int, int]:
     """Write the edges of a dense pairing: all filters of each output position in turn."""
-    source, target, weight, edge = batch
     filled, filters, channels = 0, stream.filters, stream.channels
     kernel = stream.kernel.reshape(-1)
     while start < stream.position.size:
@@ -106,9 +114,16 @@ def _run(position: np.ndarray, start: int, most: int) -> int:
 
 
 @compiled
-def _fill_diagonal(stream: Stream, rate: np.ndarray, start: int, batch: EdgeBatch) -> Tuple[int, int]:
+def _fill_diagonal(
+    stream: Stream,
+    rate: np.ndarray,
+    start: int,
+    source: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    edge: np.ndarray,
+) -> Tuple[int, int]:
     """Write the edges of a diagonal pairing: all channels of a position together; their edges interleave."""
-    source, target, weight, edge = batch
     filled, multiplier, channels = 0, stream.multiplier, stream.channels
     kernel, scale = stream.kernel.reshape(-1), stream.scale.reshape(-1)
     while start < stream.position.size:

@@ -39,9 +39,7 @@ def _provenance(graph: SynapseGraph) -> List[str]:
     if graph.recording is None:
         return [*text, "weights only, no spike counts: edge = weight"]
     recording = graph.recording
-    codings = sorted(
-        {(population.coding, population.name) for population in graph.populations if population.coding != "spikes"}
-    )
+    codings = sorted((p.coding, p.name) for p in graph.populations if p.coding is not None and p.coding != "spikes")
     return [
         *text,
         f"SHA-256 of the spike counts: {graph.attributes['counts_sha256']}",
@@ -50,11 +48,6 @@ def _provenance(graph: SynapseGraph) -> List[str]:
         f"{recording.num_timesteps:,} steps counted after a warm-up of {recording.warm_up:,}",
         "edge = rate of the source × weight, in thresholds per time step",
         *(f"coding of {name}: {coding}" for coding, name in codings),
-        *(
-            f"note: {population.name} has rates above one spike a step; are the counts those of so many steps?"
-            for population in graph.populations
-            if population.coding != "current" and population.rate is not None and population.rate.max() > 1
-        ),
     ]
 
 

@@ -19,12 +19,9 @@ class Recording:
 
     Attributes
     ----------
-    num_samples, num_timesteps : int
-        Samples, and time steps counted in each.
-    warm_up : int
-        Time steps before them, in which no spikes were counted.
-    dt_ms : float
-        Time step.
+    num_samples, num_timesteps : samples, and time steps counted in each
+    warm_up : time steps before them, in which no spikes were counted
+    dt_ms : time step in milliseconds
     """
 
     num_samples: int

@@ -51,14 +51,7 @@ class ProjectionSummary:
 
 
 def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) -> ProjectionSummary:
-    """Summarize a projection.
-
-    Parameters
-    ----------
-    projection : GraphProjection
-    seconds_per_step : float or None
-        None for a graph without spike counts.
-    """
+    """Summarize a projection; `seconds_per_step` is None for a graph without spike counts."""
     batches = (_group(batch.weight, batch.edge) for batch in projection.edge_batches())
     groups = list(batches if projection.merged else _by_tap(projection.connections[0]))
     edges = projection.number_of_edges

@@ -71,10 +71,7 @@ class SynapseGraph:
             raise damaged(path, error, REMEDY) from error
 
     def with_pool_weight(self, pool_weight: str) -> "SynapseGraph":
-        """Return the graph with average-pooling synapses of weight `one` or `mean`.
-
-        The result shares the open file with this graph, which must be closed instead of the result.
-        """
+        """Return the graph with average-pooling synapses of weight `one` or `mean`. Close only this graph."""
         if pool_weight not in POOL_WEIGHTS:
             raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
         if pool_weight == self.attributes["pool_weight"]:
@@ -169,13 +166,8 @@ class SynapseGraph:
         Parameters
         ----------
         limit : int
-            Largest number of edges, each of which takes about 800 bytes.
+            Largest number of edges, each of which takes about 800 bytes; more are a ResourceError.
         rate_unit : {"step", "hz", "sample"}
-
-        Raises
-        ------
-        ResourceError
-            There are more than `limit` edges.
         """
         edges = self.number_of_edges()
         if edges > limit:

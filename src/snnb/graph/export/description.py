@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Dict, Mapping, Optional
 
 from snnb.graph.export.request import Format, PlacedNeurons, Request
-from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.version import __version__
@@ -28,9 +27,8 @@ def describe(
         Stamp of the graph and SHA-256 of its file.
     """
     simulated = request.simulated
-    placed = PlacedNeurons(graph, request) if described.partial else None
-    populations = list(graph.populations) if placed is None else placed.populations
-    projections = list(graph.projections) if placed is None else placed.projections
+    written = PlacedNeurons(graph, request) if described.partial else graph
+    populations, projections = written.populations, written.projections
     first_steps, delays = first_steps_of(graph), delay_steps_of(graph)
     stated: Dict[str, object] = {"format": format, "schema": SCHEMA, "snnb": __version__}
     if origin is not None:
@@ -60,34 +58,31 @@ def describe(
         stated.update(described.stated(graph, request))
     offset = populations[0].first
     inputs = graph.populations[0].size if described.input_apart else 0
-    stated["populations"] = [_population(p, offset, inputs, first_steps[p.name]) for p in populations]
-    stated["projections"] = [_projection(p, delays[p]) for p in projections]
+    stated["populations"] = [
+        {
+            "name": population.name,
+            "layer": population.layer,
+            "shape": list(population.shape),
+            "first_id": population.first - offset - (inputs if population.first - offset >= inputs else 0),
+            "size": population.size,
+            "coding": population.coding,
+            "has_bias": population.has_bias,
+            "first_step": first_steps[population.name],
+        }
+        for population in populations
+    ]
+    stated["projections"] = [
+        {
+            "source": projection.source.name,
+            "target": projection.target.name,
+            "rule": projection.rule,
+            "weights": weighting_of(projection),
+            "edges": projection.number_of_edges,
+            "delay_steps": delays[projection],
+        }
+        for projection in projections
+    ]
     return stated
-
-
-def _population(population: GraphPopulation, offset: int, inputs: int, first_step: int) -> Dict[str, object]:
-    first = population.first - offset
-    return {
-        "name": population.name,
-        "layer": population.layer,
-        "shape": list(population.shape),
-        "first_id": first - inputs if first >= inputs else first,
-        "size": population.size,
-        "coding": population.coding,
-        "has_bias": population.has_bias,
-        "first_step": first_step,
-    }
-
-
-def _projection(projection: GraphProjection, delay_steps: int) -> Dict[str, object]:
-    return {
-        "source": projection.source.name,
-        "target": projection.target.name,
-        "rule": projection.rule,
-        "weights": weighting_of(projection),
-        "edges": projection.number_of_edges,
-        "delay_steps": delay_steps,
-    }
 
 
 def weighting_of(projection: GraphProjection) -> str:

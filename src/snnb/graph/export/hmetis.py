@@ -4,15 +4,13 @@ Nodes count from 1; a hyperedge weighs max(1, round(scale × spike count)), each
 """
 
 from pathlib import Path
-from typing import Tuple
 
 import numpy as np
 
-from snnb.core.errors import UsageError
 from snnb.graph.adjacency import out_degrees, targets, with_heads
 from snnb.graph.edges import ranges
 from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
-from snnb.graph.export.weights import LARGEST_SUM, scaled
+from snnb.graph.export.weights import scaled
 from snnb.graph.synapse_graph import SynapseGraph
 
 
@@ -21,7 +19,12 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     from snnb.graph.export.text import integer_rows
 
     placed = PlacedNeurons(graph, request)
-    weights, degrees, scale = _weights(placed, request)
+    spikes = [
+        np.zeros(p.size) if p.coding == "current" or p.spike_count is None else p.spike_count.ravel().astype(np.float64)
+        for p in placed.populations
+    ]
+    degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
+    weights, scale = scaled(np.concatenate(spikes), degrees > 0, request.options.scale, 1.0)
     counter = request.counter(placed.edges)
     with path.open("wb") as file:
         stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
@@ -38,27 +41,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         file.write(b"1\n" * placed.nodes)
 
 
-def _weights(placed: PlacedNeurons, request: Request) -> Tuple[np.ndarray, np.ndarray, float]:
-    """Return the weight and the out-degree of each node, and the scale. A constant input has no spikes."""
-    counts = [
-        np.zeros(p.size) if p.coding == "current" or p.spike_count is None else p.spike_count.ravel().astype(np.float64)
-        for p in placed.populations
-    ]
-    degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
-    weights, scale = scaled(np.concatenate(counts), degrees > 0, request.options.scale, 1.0)
-    return weights, degrees, scale
-
-
-def _check(graph: SynapseGraph, request: Request) -> None:
-    need_counts(graph)
-    placed = PlacedNeurons(graph, request)
-    if placed.nodes > LARGEST_SUM:
-        raise UsageError(f"{placed.nodes:,} nodes are more than partitioners hold ({LARGEST_SUM:,})")
-
-
 def _size(graph: SynapseGraph, request: Request) -> float:
     placed = PlacedNeurons(graph, request)
     return (len(str(placed.nodes)) + 1) * placed.edges + 16 * placed.nodes
 
 
-FORMAT = Format(".hgr", write, _size, 2e7, _check, partial=True, own_options=("scale",))
+FORMAT = Format(".hgr", write, _size, 2e7, need_counts, partial=True, own_options=("scale",))

@@ -4,7 +4,6 @@ Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the s
 """
 
 from pathlib import Path
-from typing import Tuple
 
 import numpy as np
 
@@ -24,7 +23,10 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     from snnb.graph.export.text import weighted_neighbours
 
     placed = PlacedNeurons(graph, request)
-    weights, scale = _weights(graph, placed, request)
+    assert graph.recording is not None
+    traffic = np.concatenate([population.traffic() for population in placed.populations])
+    degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
+    weights, scale = scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
     counter = request.counter(2 * placed.edges)
     with path.open("wb") as file:
         stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
@@ -42,15 +44,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 counter.add(source.size + target.size)
 
 
-def _weights(graph: SynapseGraph, placed: PlacedNeurons, request: Request) -> Tuple[np.ndarray, float]:
-    assert graph.recording is not None
-    traffic = np.concatenate([population.traffic() for population in placed.populations])
-    degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
-    return scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
-
-
 def _check(graph: SynapseGraph, request: Request) -> None:
-    need_counts(graph)
+    need_counts(graph, request)
     placed = PlacedNeurons(graph, request)
     if placed.edges > LARGEST and not request.options.idx64:
         raise UsageError(

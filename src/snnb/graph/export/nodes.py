@@ -46,8 +46,7 @@ def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: in
     ----------
     path : Path
     populations : sequence of GraphPopulation
-    first : int
-        Id in the graph of the node that is 0 in this export.
+    first : id in the graph of the node that is 0 in this export
     """
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")

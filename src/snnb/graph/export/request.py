@@ -26,13 +26,10 @@ class Request:
     Attributes
     ----------
     options : ExportOptions
-    spike_times : Path or None
-        spike_times.npz of the simulation, for spinemap.
-    compressed : bool
-        Whether a csv file is compressed.
+    spike_times : path of spike_times.npz of the simulation, for spinemap
+    compressed : whether a csv file is compressed
     progress : Progress
-    simulated : Simulated or None
-        The simulation of the spike counts.
+    simulated : the simulation of the spike counts
     """
 
     options: ExportOptions = DEFAULTS
@@ -81,13 +78,7 @@ class Counter:
 class PlacedNeurons:
     """The neurons in partition and spike formats: all but a constant input, renumbered from 0.
 
-    Attributes
-    ----------
-    first : int
-        Id in the graph of the node that becomes 0.
-    nodes : int
-    populations : list of GraphPopulation
-    projections : list of GraphProjection
+    `first` is the id in the graph of the node that becomes 0, `nodes` the number of neurons.
     """
 
     def __init__(self, graph: SynapseGraph, request: Request) -> None:
@@ -112,12 +103,12 @@ class PlacedNeurons:
 
 
 def file_name(number: int, projection: GraphProjection) -> str:
-    """Return the stem of the files of a projection, without characters that file names may not have."""
+    """Return the stem of the names of a projection's files, without characters that file names may not have."""
     source, target = (UNSAFE.sub("_", p.name)[:LONGEST_PART] for p in (projection.source, projection.target))
     return f"{number:04d}_{source}__{target}"
 
 
-def need_counts(graph: SynapseGraph) -> None:
+def need_counts(graph: SynapseGraph, request: "Request") -> None:
     """Raise `UsageError` for a graph without spike counts."""
     if graph.recording is None:
         raise UsageError(
@@ -131,32 +122,19 @@ class Format:
 
     Attributes
     ----------
-    suffix : str
-        Suffix of the default name of the file or directory.
-    write : callable
-        Writes a graph to a path as requested.
-    size : callable
-        Estimates the size in bytes.
-    edges_per_second : float
-        Speed on one core, to estimate the time (benchmarks/graph.py measures it).
-    check : callable, optional
-        Raises an error for a graph or request that the format cannot represent.
-    directory : bool
-        Whether it is a directory of files.
-    sidecar : bool
-        Whether the description `NAME.json` is always written, since the format has no metadata.
-    partial : bool
-        Whether it omits a constant input (`PlacedNeurons`).
-    simulates : bool
-        Whether a simulator reads it: average poolings have the weight `mean` then.
-    input_apart : bool
-        Whether the neurons of the input are numbered separately from the others, both from 0.
-    nodes_beside : bool
-        Whether a table of nodes is written to a file next to it (`target.nodes_beside`).
-    own_options : tuple of str
-        Options that only some formats have, including this one.
-    stated : callable, optional
-        Returns additional entries of the description.
+    suffix : default suffix of the file or directory
+    write : callable that writes a graph to a path as requested
+    size : callable that estimates the size in bytes
+    edges_per_second : speed on one core, to estimate the time (benchmarks/graph.py measures it)
+    check : callable that raises an error for a graph or request that the format cannot represent
+    directory : whether it is a directory of files
+    sidecar : whether the description `NAME.json` is always written, since the format has no metadata
+    partial : whether it omits a constant input (`PlacedNeurons`)
+    simulates : whether a simulator reads it: average poolings have the weight `mean` then
+    input_apart : whether the neurons of the input are numbered separately from the others, both from 0
+    nodes_beside : whether a table of nodes is written to a file next to it (`target.nodes_beside`)
+    own_options : options that only some formats have, including this one
+    stated : callable that returns additional entries of the description
     """
 
     suffix: str

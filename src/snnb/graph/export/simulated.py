@@ -10,26 +10,18 @@ class Simulated:
 
     Attributes
     ----------
-    threshold : float
-        Threshold of the membrane potential, and amplitude of a spike.
+    threshold : threshold of the membrane potential, and amplitude of a spike
     reset : {"subtraction", "zero"}
     input : {"constant", "poisson"}
-    input_rate_hz : float or None
-        Poisson rate of a pixel of value 1.
-    pixel_scale : float or None
-        A pixel is value / scale, in float32.
-    samples_file : str or None
-        Path in the run of the samples, float or integer, shape (samples, height, width, channels).
-    samples_sha256 : str or None
-    duration : int
-        Time steps of a sample.
-    recorded_samples : int
-        Number of samples whose spike times were recorded.
+    input_rate_hz : Poisson rate of a pixel of value 1
+    pixel_scale : a pixel is value / scale, in float32
+    samples_file : path in the run of the samples, shape (samples, height, width, channels)
+    samples_sha256 : str
+    duration : time steps of a sample
+    recorded_samples : number of samples whose spike times were recorded
     seed : int
-    initial_potential : float
-        Membrane potential before the first step, as a fraction of the threshold.
-    first_sample : int
-        Index of the first sample.
+    first_sample : index of the first sample
+    initial_potential : membrane potential before the first step, as a fraction of the threshold
     """
 
     threshold: float

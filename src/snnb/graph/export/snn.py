@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.core.errors import UsageError
 from snnb.graph.adjacency import out_degrees, targets
 from snnb.graph.edges import ranges
 from snnb.graph.export.request import BATCH, Format, PlacedNeurons, Request, need_counts
 from snnb.graph.synapse_graph import SynapseGraph
 
 NUMBER = np.dtype("<u4")
-MOST_NODES = 2**32 - 1
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -46,16 +44,9 @@ def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarra
     return np.insert(target.astype(NUMBER), places.ravel(), inserted.ravel())
 
 
-def _check(graph: SynapseGraph, request: Request) -> None:
-    need_counts(graph)
-    nodes = PlacedNeurons(graph, request).nodes
-    if nodes > MOST_NODES:
-        raise UsageError(f"{nodes:,} nodes are more than this format holds ({MOST_NODES:,}); take hmetis")
-
-
 def _size(graph: SynapseGraph, request: Request) -> float:
     placed = PlacedNeurons(graph, request)
     return 8 + 4 * placed.edges + 12 * placed.nodes
 
 
-FORMAT = Format(".snn", write, _size, 5e7, _check, partial=True, own_options=("rate_unit",))
+FORMAT = Format(".snn", write, _size, 5e7, need_counts, partial=True, own_options=("rate_unit",))

@@ -50,14 +50,11 @@ def write_indices(
 
     Parameters
     ----------
-    group : h5py.Group
-        The edge population.
+    group : group of the edge population
     sources, targets : sequence of GraphPopulation
     projections : sequence of GraphProjection, in the order of their edges
-    runs : (int, int)
-        The number of ranges: how often the source, and the target, changes from edge to edge, the first included.
-    done : callable
-        Called with the number of edges whose target is indexed.
+    runs : numbers of ranges: how often the source, and the target, changes from edge to edge, the first included
+    done : callable that is called with the number of edges whose target is indexed
     """
     offsets = np.cumsum([0] + [projection.number_of_edges for projection in projections]).tolist()
     kinds = ("source_to_target", sources, runs[0], _by_source), ("target_to_source", targets, runs[1], _by_target)
@@ -84,11 +81,11 @@ def _by_source(population: GraphPopulation, projections: Sequence[GraphProjectio
     """List the edges of each source, a range for each of its projections."""
     own = [(p, offset) for p, offset in zip(projections, offsets) if p.source is population]
     ends = [offset + np.cumsum(projection.out_degrees) for projection, offset in own]
-    begins = [end - projection.out_degrees for end, (projection, _) in zip(ends, own)]
     for start, stop in ranges(out_degrees([p for p, _ in own], population), CHUNK):
         edges = np.zeros((stop - start, len(own), 2), np.uint64)
-        for k, (begin, end) in enumerate(zip(begins, ends)):
-            edges[:, k, 0], edges[:, k, 1] = begin[start:stop], end[start:stop]
+        for k, (end, (projection, _)) in enumerate(zip(ends, own)):
+            edges[:, k, 1] = end[start:stop]
+            edges[:, k, 0] = end[start:stop] - projection.out_degrees[start:stop]
         flat = edges.reshape(-1, 2)
         some = flat[:, 0] < flat[:, 1]
         indptr = np.concatenate([[0], np.cumsum(some.reshape(stop - start, -1).sum(axis=1))])

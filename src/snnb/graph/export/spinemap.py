@@ -6,7 +6,7 @@ sample k offset by k × the steps of a sample. `nodes.csv` has population, index
 """
 
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Tuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: connections, weights and spike times; see `Format`."""
     from snnb.graph.export.text import integer_rows, weight_rows
 
+    assert request.spike_times is not None
     path.mkdir()
     placed, exact = PlacedNeurons(graph, request), request.options.exact
     counter = request.counter(placed.edges)
@@ -45,7 +46,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
         for population in placed.populations:
-            spikes.write(_spike_lines(_there(request.spike_times), population, population.first - placed.first).data)
+            spikes.write(_spike_lines(request.spike_times, population, population.first - placed.first).data)
 
 
 def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndarray:
@@ -76,20 +77,15 @@ def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]
     return spikes, steps
 
 
-def _there(path: Optional[Path]) -> Path:
-    if path is None or not path.exists():
-        raise UsageError("spinemap needs the times of spikes; simulate with --record-spikes K, and export that graph")
-    return path
-
-
 def _check(graph: SynapseGraph, request: Request) -> None:
-    need_counts(graph)
+    need_counts(graph, request)
     if graph.class_name is not None:
         raise UsageError(
             f"spinemap writes the spike times of samples of all classes, and this graph is of {graph.class_name} only; "
             "export the graph of all samples"
         )
-    _there(request.spike_times)
+    if request.spike_times is None or not request.spike_times.exists():
+        raise UsageError("spinemap needs the times of spikes; simulate with --record-spikes K, and export that graph")
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:

@@ -30,12 +30,9 @@ def check_target(target: Path, written: Sequence[Path], formats: Collection[str]
     Parameters
     ----------
     target : Path
-    written : sequence of Path
-        Files that are written next to it.
-    formats : collection of str
-        Names of all formats.
-    force : bool
-        Replace a plain file, or what an export has written.
+    written : files that are written next to it
+    formats : names of all formats
+    force : whether a plain file, or what an export has written, is replaced
     """
     if target.name in ("", ".."):
         raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")

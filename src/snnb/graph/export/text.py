@@ -33,11 +33,6 @@ def edge_lines(
     edge : (edges,) or (0,) float32 array
     before, between, behind : Texts
     exact : bool
-
-    Returns
-    -------
-    int
-        Number of bytes.
     """
     at = 0
     for i in range(source.size):

@@ -15,10 +15,8 @@ def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], defa
     Parameters
     ----------
     values : (nodes,) float64 array
-    repeats : (nodes,) int64 array
-        Number of occurrences of each weight in the file.
-    scale : float or None
-        None for the default, halved until the sum fits.
+    repeats : (nodes,) int64 array, number of occurrences of each weight in the file
+    scale : float, or None for the default, halved until the sum fits
     default : float
     """
     tried = default if scale is None else scale

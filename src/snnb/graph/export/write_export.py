@@ -63,14 +63,7 @@ class Export:
 
 
 def estimate(graph: SynapseGraph, format: str, options: ExportOptions = DEFAULTS) -> Estimate:
-    """Estimate size and time of an export.
-
-    Parameters
-    ----------
-    graph : SynapseGraph
-    format : str, one of `FORMATS`
-    options : ExportOptions
-    """
+    """Estimate size and time of an export in one of `FORMATS`."""
     return _estimate(graph, find_format(format), Request(options))
 
 
@@ -102,15 +95,11 @@ def export(
     options : ExportOptions
     force : bool
         Replace a file, or a directory that an export has made.
-    spike_times : Path, optional
-        spike_times.npz of the simulation, which spinemap needs.
+    spike_times : path of spike_times.npz of the simulation, which spinemap needs
     origin : mapping, optional
-        Stamp of the graph and SHA-256 of its file, for the description. A format that is a file then has a description
-        `NAME.json`.
-    simulated : Simulated, optional
-        Simulation of the spike counts, for the description.
+        Stamp of the graph and SHA-256 of its file. A format that is a file then has a description `NAME.json`.
+    simulated : simulation of the spike counts, for the description
     progress : Progress
-        Called with the number of edges written.
     """
     described = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
@@ -135,7 +124,7 @@ def export(
         if described.nodes_beside:
             write_node_csv(nodes_beside(temporary), graph.populations)
         if sidecar:
-            beside(temporary).write_text(_json(stated))
+            _write_description(beside(temporary), stated)
     files_written = target.iterdir() if described.directory else [target]
     size = sum(path.stat().st_size for path in files_written)
     return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
@@ -147,7 +136,11 @@ def _write(graph: SynapseGraph, described: Format, request: Request, path: Path,
         described.write(graph, path, request)
     if described.directory:
         files = sorted(entry.name for entry in path.iterdir())
-        (path / DESCRIPTION).write_text(_json({**stated, "files": files}))
+        _write_description(path / DESCRIPTION, {**stated, "files": files})
+
+
+def _write_description(path: Path, stated: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(stated, indent=2) + "\n")
 
 
 def find_format(name: str) -> Format:
@@ -164,10 +157,6 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
         if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
             option = option_name(ExportOptions, name)
             raise UsageError(f"{option} is for --format {', '.join(having)}, not for {format}; leave it out")
-
-
-def _json(stated: Mapping[str, object]) -> str:
-    return json.dumps(stated, indent=2) + "\n"
 
 
 def _refuse_full_disk(size: int, format: str, target: Path) -> None:
