@@ -33,8 +33,8 @@ def build(network: ExportedNetwork) -> Simulate:
             built.restore()
             pixels = values[:, None] if constant else nothing
             for population in network.simulated:
-                groups[population.name].current = network.constant_current(population, pixels)[:, 0]
-                groups[population.name].last = population.first_step + steps
+                groups[population.name].current = network.input_current(population, pixels)[:, 0]
+                groups[population.name].last = population.first_step + min(steps, _window(population, steps)[1])
             if generator is not None:
                 neurons, times = np.nonzero(values)
                 generator.set_spikes(neurons, times * ms)
@@ -80,17 +80,31 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
 
 
 def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation) -> Any:
+    first, never = population.first_step, 1 << 30
+    acting = {"first": first, "input_ends": never, "bias_begins": first, "bias_ends": never}
+    if population.window is not None:
+        begins, length = first + population.window[0], population.steps
+        acting.update(input_ends=first + length, bias_begins=begins - length, bias_ends=begins)
     group = brian2.NeuronGroup(
         population.size,
         """v : 1
         current : 1 (constant)
-        first : integer (shared, constant)
+        bias : 1 (constant)
         last : integer (shared, constant)""",
-        threshold="v >= theta and t_in_timesteps < last",
+        threshold="v >= theta and t_in_timesteps >= opens and t_in_timesteps < last",
         reset="v = 0" if network.resets_to_zero else "v -= theta",
-        namespace={"theta": network.threshold},
+        namespace={"theta": network.threshold, "opens": first + _window(population, 1)[0], **acting},
     )
-    group.first = population.first_step
-    group.v = network.initial_potential
-    group.run_regularly("v += current * int(t_in_timesteps >= first)", when="groups")
+    group.v = population.start
+    group.bias = population.bias
+    group.run_regularly(
+        "v += current * int(t_in_timesteps >= first and t_in_timesteps < input_ends) "
+        "+ bias * int(t_in_timesteps >= bias_begins and t_in_timesteps < bias_ends)",
+        when="groups",
+    )
     return group
+
+
+def _window(population: ExportedPopulation, steps: int) -> Tuple[int, int]:
+    """Return the steps in which a population can fire, of `steps` if it has no window."""
+    return (0, steps) if population.window is None else population.window

@@ -71,13 +71,14 @@ def _of_population(
     Comput. 41(5), 2019), one added to a potential v by at most v; these are summed up over the steps.
     """
     constant = inputs.T if network.input.coding == "current" else np.zeros((network.input.size, len(inputs)))
-    current = network.constant_current(population, constant)
+    current = network.input_current(population, constant)
+    bias = np.repeat(population.bias[:, None], len(inputs), axis=1)
     inbound = network.spiking_inbound(population.name)
     received = [np.zeros((projection.weights.shape[1], len(inputs))) for projection in inbound]
     terms = np.sqrt(1 + sum(np.diff(p.weights.indptr) for p in network.inbound(population.name)))
-    membrane, passed = np.full_like(current, network.initial_potential), np.zeros_like(current)
+    membrane, passed = np.repeat(population.start[:, None].astype(float), len(inputs), axis=1), np.zeros_like(current)
     for step in range(steps):
-        membrane += current
+        membrane += bias * population.bias_acts(step) + current * population.input_acts(step)
         for projection, so_far in zip(inbound, received):
             source = projection.source
             arrived = _fired(network, inputs, spikes, source, step) * network.amplitude_of(source)
@@ -86,10 +87,12 @@ def _of_population(
         passed += np.abs(membrane) + network.threshold
         fired = _fired(network, inputs, spikes, population.name, step)
         beyond = np.where(fired, network.threshold - membrane, membrane - network.threshold)
+        if not population.fires(step):
+            beyond = np.where(fired, np.inf, -np.inf)
         right = np.where(fired, beyond <= 0, beyond < 0)  # neither of what is no number
         doubtful = np.flatnonzero(~right.all(axis=1))
         if doubtful.size:
-            summed = (step + 1) * np.abs(current[doubtful])
+            summed = (step + 1) * (np.abs(current[doubtful]) + np.abs(bias[doubtful]))
             for projection, so_far in zip(inbound, received):
                 summed += abs(projection.weights[doubtful]) @ so_far
             rounding = UNIT * (passed[doubtful] + terms[doubtful, None] * summed)

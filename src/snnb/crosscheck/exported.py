@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
@@ -23,7 +23,9 @@ class ExportedPopulation:
     name, size : name of the layer, and number of neurons
     coding : {"spikes", "current", "random"}
     first_step : step in which they begin where a simulator delays each synapse
-    bias : (size,) float64 array, added to the membrane potential in every step
+    bias : (size,) float64 array, added to the membrane potential in every step, see `ExportedNetwork.bias_acts`
+    start : (size,) float64 array, membrane potential before the first step
+    window : first and last (exclusive) step in which it can fire; None for every step
     """
 
     name: str
@@ -31,6 +33,25 @@ class ExportedPopulation:
     coding: str
     first_step: int
     bias: np.ndarray
+    start: np.ndarray
+    window: Optional[Tuple[int, int]] = None
+
+    @property
+    def steps(self) -> int:
+        """Length of the window."""
+        return 0 if self.window is None else self.window[1] - self.window[0]
+
+    def fires(self, step: int) -> bool:
+        """Whether the neurons can fire in a step."""
+        return self.window is None or self.window[0] <= step < self.window[1]
+
+    def bias_acts(self, step: int) -> bool:
+        """Whether the bias is added in a step: with a window, in the steps before it, as many as it has."""
+        return self.window is None or self.window[0] - self.steps <= step < self.window[0]
+
+    def input_acts(self, step: int) -> bool:
+        """Whether a constant input is added in a step: with windows, in the first steps, as many as a window has."""
+        return self.window is None or step < self.steps
 
 
 @dataclass(frozen=True)
@@ -59,7 +80,6 @@ class ExportedNetwork:
     populations, projections : tuple
     threshold, amplitude : potential at which a neuron spikes, and factor of its spike; spikes of the input are 1
     resets_to_zero : whether a spike resets the potential to 0; otherwise the threshold is subtracted
-    initial_potential : membrane potential before the first step
     """
 
     populations: Tuple[ExportedPopulation, ...]
@@ -67,7 +87,6 @@ class ExportedNetwork:
     threshold: float
     amplitude: float
     resets_to_zero: bool
-    initial_potential: float = 0.0
 
     @property
     def input(self) -> ExportedPopulation:
@@ -91,15 +110,15 @@ class ExportedNetwork:
         """Return what a spike of a population is multiplied by."""
         return 1.0 if source == self.input.name else self.amplitude
 
-    def constant_current(self, population: ExportedPopulation, pixels: np.ndarray) -> np.ndarray:
-        """Return bias and current of a constant input: float64, shape (size, samples).
+    def input_current(self, population: ExportedPopulation, pixels: np.ndarray) -> np.ndarray:
+        """Return the current of a constant input: float64, shape (size, samples).
 
         Parameters
         ----------
         population : ExportedPopulation
         pixels : (inputs, samples) float64 array
         """
-        current = np.repeat(population.bias[:, None], pixels.shape[1], axis=1)
+        current = np.zeros((population.size, pixels.shape[1]))
         if self.input.coding == "current":
             for projection in self.inbound(population.name):
                 if projection.source == self.input.name:
@@ -124,21 +143,20 @@ def read_exported(folder: Path) -> ExportedNetwork:
     firsts = {population["name"]: population["first_id"] for population in stated["populations"]}
     with h5py.File(str(folder / "nodes.h5"), "r") as file:
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
-    populations: List[ExportedPopulation] = []
+    populations, neuron = [], stated["neuron"]
     for i, population in enumerate(stated["populations"]):
         name, first = population["name"], population["first_id"]
         bias = biases[first : first + population["size"]] if i else np.zeros(population["size"])
-        populations.append(
-            ExportedPopulation(name, population["size"], population["coding"], population["first_step"], bias)
-        )
-    neuron = stated["neuron"]
+        start = np.resize(population.get("initial_potential", neuron["initial_potential"]), population["size"])
+        window = (population["window"][0], population["window"][1]) if "window" in population else None
+        coding, first_step = population["coding"], population["first_step"]
+        populations.append(ExportedPopulation(name, population["size"], coding, first_step, bias, start, window))
     return ExportedNetwork(
         tuple(populations),
         tuple(_projections(folder / "edges.h5", stated["projections"], sizes, firsts)),
         float(neuron["threshold"]),
         float(neuron["spike_amplitude"]),
         neuron["reset"] == "zero",
-        float(neuron["initial_potential"]),
     )
 
 

@@ -40,6 +40,8 @@ def build(network: ExportedNetwork) -> Simulate:
         import sanafe
     except ImportError as error:
         raise UsageError(f"--with sanafe needs SANA-FE: {how_to_install('crosscheck')}") from error
+    if any(population.window is not None for population in network.populations):
+        raise UsageError("--with sanafe has no firing windows; give --with brian2 or scipy")
     if network.input.coding != "current":
         raise UsageError("--with sanafe takes a constant input only; give --with brian2 or scipy")
     with contextlib.redirect_stdout(io.StringIO()):
@@ -71,9 +73,9 @@ def _simulate_one(
     last = max(firsts.values()) + 1
     for begin in range(last + 1):
         for population in network.simulated:
-            current = network.constant_current(population, pixels[:, None])[:, 0]
+            current = population.bias + network.input_current(population, pixels[:, None])[:, 0]
             if population.first_step == begin:  # SANA-FE's neurons are at 0 before
-                _set_biases(chip, population.name, current + network.initial_potential)
+                _set_biases(chip, population.name, current + population.start)
             elif population.first_step == begin - 1:
                 _set_biases(chip, population.name, current)
         now = steps - 1 if begin == last else 1

@@ -22,20 +22,24 @@ def build(network: ExportedNetwork) -> Simulate:
         samples = len(inputs)
         constant = network.input.coding == "current"
         pixels = inputs.T if constant else np.zeros((network.input.size, samples))
-        currents: Dict[str, np.ndarray] = {p.name: network.constant_current(p, pixels) for p in network.simulated}
+        currents: Dict[str, np.ndarray] = {p.name: network.input_current(p, pixels) for p in network.simulated}
         potential: Dict[str, np.ndarray] = {
-            p.name: np.full((p.size, samples), network.initial_potential) for p in network.simulated
+            p.name: np.repeat(p.start[:, None].astype(float), samples, axis=1) for p in network.simulated
         }
         found: Dict[str, List[np.ndarray]] = {name: [np.empty((0, 3), np.int64)] for name in potential}
         spikes: Dict[str, np.ndarray] = {}
         for step in range(steps):
             if not constant:
                 spikes[network.input.name] = inputs[:, :, step].T.astype(np.float64)
-            for name, membrane in potential.items():
-                membrane += currents[name]
+            for population in network.simulated:
+                name, membrane = population.name, potential[population.name]
+                if population.bias_acts(step):
+                    membrane += population.bias[:, None]
+                if population.input_acts(step):
+                    membrane += currents[name]
                 for source, weights in inbound[name]:
                     membrane += weights @ spikes[source]
-                fired = membrane >= network.threshold
+                fired = (membrane >= network.threshold) & population.fires(step)
                 if network.resets_to_zero:
                     membrane[fired] = 0
                 else:

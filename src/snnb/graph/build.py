@@ -54,6 +54,8 @@ def build_graph(
     with open_network(parsed) as network:
         shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
         recorded = None if counts is None else read_counts(counts, shapes, coding or {}, of_class)
+        if network.windowed and recorded is not None:
+            network = network.separated(recorded.recording.num_timesteps)
         sums = any(len(population.projections) > 1 for population in network.populations)
         version = store.VERSION_WITH_SUMS if sums else store.VERSION
         with atomic_path(target, force=True) as temporary:
@@ -104,6 +106,10 @@ def _write_populations(
             group.attrs["coding"] = recorded.coding[volume.name]
             write_array(group, "spike_count", recorded.arrays[volume.name])
         if isinstance(volume, Population):
+            if volume.initial_potential is not None:
+                write_array(group, "initial_potential", volume.initial_potential)
+            if volume.window is not None:
+                group.attrs["window"] = np.array(volume.window, np.int64)
             read = _write_connections(file, number, volume, ids, firsts, pool_weight)
             links += [(source, number) for source in read]
             if volume.bias is not None:

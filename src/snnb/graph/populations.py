@@ -51,7 +51,13 @@ class GraphPopulation:
         Id of the first neuron, and number of neurons.
     coding : {"spikes", "current", "random"} or None
         `current`: a constant input, whose rate is a mean current and whose traffic is 0. `random`: a softmax layer,
-        whose spikes are drawn at random. None in a graph without spike counts.
+        whose spikes are drawn at random. `membrane`: an output that does not spike. None in a graph without spike
+        counts.
+    window : tuple of int or None
+        First and last (exclusive) time step in which the neurons can fire, of a network with separated firing.
+    initial_potential : ndarray of float32 or None
+        Membrane potential of each channel before the first step, as a share of the threshold; None if the simulation
+        sets it.
     """
 
     def __init__(self, group: h5py.Group, recording: Optional[Recording]) -> None:
@@ -64,6 +70,12 @@ class GraphPopulation:
         self._recording = recording
         kind = "<i8" if self.first else "<f8"  # the input may be a current
         self._counts = None if recording is None else typed_dataset(group, "spike_count", kind, self.shape)
+        self.window: Optional[Tuple[int, ...]] = (
+            tuple(group.attrs["window"].tolist()) if "window" in group.attrs else None
+        )
+        self.initial_potential: Optional[np.ndarray] = None
+        if "initial_potential" in group:
+            self.initial_potential = typed_dataset(group, "initial_potential", "<f4", self.shape[-1:])[()]
         self._bias = typed_dataset(group, "bias", "<f4", self.shape[-1:]) if "bias" in group else None
 
     def __repr__(self) -> str:

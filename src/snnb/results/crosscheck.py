@@ -181,7 +181,8 @@ def _expected(
         )
     folder = run.path / run.directory_of("simulate", stamp)
     pixels = _pixels(run, simulated, samples)
-    counted_from, duration = graph.recording.warm_up, simulated.duration
+    counted_from = graph.recording.warm_up
+    duration = max((p.window[1] for p in graph.populations if p.window is not None), default=simulated.duration)
     if samples > recorded:
         names, again = [p.name for p in graph.populations[1:]], remedy(run, "simulate", stamp)
         sums = load_archive(folder / SUMS, again, names=names, must=names)

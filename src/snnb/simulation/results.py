@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping
 
 import numpy as np
 
-from snnb.network.network import Network
+from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.energy import Energy
 from snnb.simulation.findings import Findings
 from snnb.simulation.job import Job
@@ -161,5 +161,5 @@ def _coding(network: Network, settings: SimulationSettings) -> Dict[str, str]:
     """Say what the numbers of each population are: spikes, current, or the random spikes of a softmax layer."""
     coding = {network.input.name: "spikes" if settings.input == "poisson" else "current"}
     for population in network.populations:
-        coding[population.name] = "random" if population.activation == "softmax" else "spikes"
+        coding[population.name] = {"softmax": "random", MEMBRANE: MEMBRANE}.get(population.activation, "spikes")
     return coding

@@ -3,12 +3,20 @@
 from dataclasses import asdict
 from typing import Dict, Mapping, Optional
 
+import numpy as np
+
 from snnb.graph.export.request import Format, PlacedNeurons, Request
+from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.version import __version__
 
 SCHEMA = 2
+BIAS_STEPS = {
+    False: "every time step",
+    True: "the time steps before the window of the population, as many as it has; a constant input acts in the first "
+    "time steps, as many as a window has",
+}
 
 
 def describe(
@@ -34,6 +42,7 @@ def describe(
     if origin is not None:
         stated["graph"] = dict(origin)
     stated.update(graph.describe(request.options.rate_unit))
+    windows = any(population.window is not None for population in populations)
     stated.update(
         nodes=sum(population.size for population in populations),
         edges=sum(projection.number_of_edges for projection in projections),
@@ -46,7 +55,7 @@ def describe(
             "spike_amplitude": request.threshold,
             "initial_potential": request.initial_potential,
             "refractory_steps": 0,
-            "bias_unit": "added to the membrane potential in every time step",
+            "bias_unit": f"added to the membrane potential in {BIAS_STEPS[windows]}",
             "delay_steps": 0,
             "order": "all populations in every time step, in the order of the list",
         },
@@ -68,6 +77,7 @@ def describe(
             "coding": population.coding,
             "has_bias": population.has_bias,
             "first_step": first_steps[population.name],
+            **_timing(population, request.threshold),
         }
         for population in populations
     ]
@@ -83,6 +93,15 @@ def describe(
         for projection in projections
     ]
     return stated
+
+
+def _timing(population: GraphPopulation, threshold: float) -> Dict[str, object]:
+    """Return the firing window, and the initial potential of each channel, that a calibrated network has."""
+    window, start = population.window, population.initial_potential
+    return {
+        **({} if window is None else {"window": list(window)}),
+        **({} if start is None else {"initial_potential": (start.astype(np.float64) * threshold).tolist()}),
+    }
 
 
 def weighting_of(projection: GraphProjection) -> str:

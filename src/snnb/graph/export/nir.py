@@ -15,7 +15,7 @@ import numpy as np
 from snnb.core.errors import ResourceError, UsageError, how_to_install
 from snnb.graph.export.description import weighting_of
 from snnb.graph.export.nir_layers import Convolution, WindowSum, convolution_of, window_sum_of
-from snnb.graph.export.request import UNSAFE, Format, Request
+from snnb.graph.export.request import UNSAFE, Format, Request, starts_above_zero
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -169,6 +169,8 @@ def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
         "threshold: a neuron spikes when its potential is at least 1, NIR's when it is above 1",
         "time: NIR's dv/dt = r I; a step here adds r I once, and a spike passes all layers in the same step",
     ]
+    if starts_above_zero(graph):
+        losses.append("start: neurons start at a potential of their own, see the description; NIR's have none")
     if request.initial_potential:
         losses.append(
             f"start: neurons start at {request.initial_potential / request.threshold:g} of their threshold; "

@@ -108,6 +108,11 @@ def file_name(number: int, projection: GraphProjection) -> str:
     return f"{number:04d}_{source}__{target}"
 
 
+def starts_above_zero(graph: SynapseGraph) -> bool:
+    """Whether neurons of a calibrated network have initial potentials other than 0."""
+    return any(p.initial_potential is not None and p.initial_potential.any() for p in graph.populations)
+
+
 def need_counts(graph: SynapseGraph, request: "Request") -> None:
     """Raise `UsageError` for a graph without spike counts."""
     if graph.recording is None:

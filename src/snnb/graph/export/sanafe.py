@@ -15,7 +15,7 @@ import numpy as np
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.export.description import delay_steps_of
-from snnb.graph.export.request import TEXT_BATCH, Counter, Format, Request
+from snnb.graph.export.request import TEXT_BATCH, Counter, Format, Request, starts_above_zero
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -30,10 +30,10 @@ Relays = Dict[Tuple[str, int], int]
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: groups, biases, synapses, mapping; see `Format`."""
-    if request.initial_potential:
+    if request.initial_potential or starts_above_zero(graph):
         raise UsageError(
-            "format sanafe has no word for neurons that do not start at 0, as this simulation's with "
-            "--initial-potential: simulate without it, or use `snnb crosscheck --with sanafe`"
+            "format sanafe cannot state initial potentials other than 0: simulate without --initial-potential, "
+            "calibrate with --starts zero, or use `snnb crosscheck --with sanafe`"
         )
     relays, threshold = _relays_of(graph), request.threshold
     reset = RESETS[request.reset]

@@ -112,6 +112,11 @@ def export(
     outdated = [path for path in siblings if own and path not in written]
     if described.simulates:
         graph = graph.with_pool_weight("mean")
+    if described.simulates and format != "sonata" and any(p.window is not None for p in graph.populations):
+        raise UsageError(
+            f"format {format} cannot state that populations fire in windows of time steps: take sonata, whose "
+            "description has them, or a network from `snnb parse --firing free`"
+        )
     if described.check is not None:
         described.check(graph, request)
     expected = _estimate(graph, described, request)

@@ -52,6 +52,8 @@ class SeparatedEngine:
         by_bin = {name: np.stack([*self._in_bins(found)]) for name, found in counted.items() if settings.bins}
         recorded = recorded_of(settings, first, len(x))
         times = {name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded}
+        if recorded:
+            times = {network.input.name: spike_table([]), **times}
         if drawn is not None:
             source, edges = network.input.name, zip(settings.bin_edges, settings.bin_edges[1:])
             counted[source] = sent.astype(np.int64)

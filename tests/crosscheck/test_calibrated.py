@@ -1,0 +1,87 @@
+"""Graphs of calibrated networks: other simulators fire in the same windows and from the same initial potentials."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from snnb.conversion.calibrate import calibrate
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.core.errors import UsageError
+from snnb.crosscheck import brian2, sanafe, scipy
+from snnb.crosscheck.consistency import first_inconsistent
+from snnb.crosscheck.exported import read_exported
+from snnb.crosscheck.spike_rows import in_order
+from snnb.graph.build import build_graph
+from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.write_export import export
+from snnb.network.read_network import read_network, write_spiking
+from snnb.simulation.simulate import SimulationSettings, simulate
+
+STEPS, SAMPLES = 6, 3
+
+
+@pytest.fixture(scope="module", params=["separated", "free"])
+def simulated(request, parsed, tmp_path_factory):
+    """Firing, folder of the simulation, pictures in [0, 1], and the graph."""
+    folder = tmp_path_factory.mktemp(request.param)
+    model = folder / "net_parsed.h5"
+    shutil.copyfile(str(parsed), str(model))
+    x = np.random.default_rng(5).integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)
+    pixels = (x / np.float32(256)).astype(np.float32)
+    settings = ConversionSettings(calibrate=STEPS, firing=request.param)
+    write_spiking(calibrate(read_network(model), pixels, settings).network, model)
+    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
+    dynamics = SimulationSettings(samples=SAMPLES, duration=STEPS, engine="event", record_spikes=SAMPLES)
+    simulate(model, folder, name="net", x=x, y=np.arange(SAMPLES), scale=256.0, settings=dynamics, **names)
+    codings = json.loads((folder / "sim_accuracies.json").read_text())["coding"]
+    counts = folder / "spike_rate_sums.npz"
+    with build_graph(model, folder / "net_graph.h5", counts=counts, coding=codings) as graph:
+        yield request.param, folder, pixels.reshape(SAMPLES, -1).astype(float), graph
+
+
+SIMULATED = Simulated(1.0, "subtraction", "constant", None, 256.0, None, None, STEPS, SAMPLES, 0)
+
+
+@pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
+def test_other_simulators_give_the_same_spikes(simulated, tmp_path, simulator):
+    firing, folder, inputs, graph = simulated
+    export(graph, "sonata", tmp_path / "net", simulated=SIMULATED)
+    network = read_exported(tmp_path / "net")
+    if (firing, simulator) == ("separated", sanafe):
+        with pytest.raises(UsageError, match="no firing windows"):
+            simulator.build(network)
+        return
+    steps = max((p.window[1] for p in network.populations if p.window), default=STEPS)
+    with np.load(folder / "spike_times.npz") as times:
+        recorded = {p.name: in_order(times[p.name].astype(int)) for p in network.simulated}
+    assert all(rows.size for rows in recorded.values())
+    assert first_inconsistent(network, inputs, recorded, steps) is None
+    for name, rows in simulator.build(network)(inputs, steps).items():
+        np.testing.assert_array_equal(in_order(rows), recorded[name], err_msg=name)
+    if firing == "separated":
+        spikes = {**recorded, "sum": recorded["sum"] + [0, 0, STEPS]}  # a window too late
+        assert first_inconsistent(network, inputs, spikes, steps).population == "sum"
+
+
+def test_rates_are_shares_of_the_window(simulated):
+    firing, folder, _, graph = simulated
+    with np.load(folder / "spike_rate_sums.npz") as sums:
+        for population in graph.populations[1:]:
+            np.testing.assert_allclose(population.rate, sums[population.name] / (STEPS * SAMPLES))
+            assert population.rate.max() <= 1
+            depth = {"one": 1, "two": 2, "sum": 3}.get(population.name)
+            if firing == "separated" and depth is not None:
+                assert population.window == (depth * STEPS, (depth + 1) * STEPS)
+
+
+@pytest.mark.parametrize("format", ["sanafe", "pynn", "nir"])
+def test_formats_without_windows_refuse_them(simulated, tmp_path, format):
+    firing, _, _, graph = simulated
+    if firing == "separated":
+        with pytest.raises(UsageError, match="cannot state that populations fire in windows"):
+            export(graph, format, tmp_path / "net", simulated=SIMULATED)
+    elif format == "sanafe":
+        with pytest.raises(UsageError, match="initial potentials other than 0"):
+            export(graph, format, tmp_path / "net", simulated=SIMULATED)
