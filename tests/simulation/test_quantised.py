@@ -1,0 +1,107 @@
+"""Networks trained with quantised activations: the layer by its formula, and conversion without loss at T = L."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from snnb.conversion.analogue import AnalogueNetwork
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import convert
+from snnb.core.errors import InputError, UsageError
+from snnb.io.keras_file import QCFS_LEVELS
+from snnb.network.read_network import calibrated_steps, read_network
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.training.modelfile import write_model
+from snnb.training.qcfs import QCFS, plain, quantised
+
+LEVELS, SAMPLES = 4, 40
+LAYERS = tf.keras.layers
+
+
+def residual():
+    """Every kind of activation: inside a layer, a layer of its own, behind a sum; and pooling in the middle and end."""
+    x = LAYERS.Input((8, 8, 2))
+    first = LAYERS.Conv2D(6, 3, padding="same", activation="relu")(x)
+    inner = LAYERS.ReLU(max_value=6)(LAYERS.Conv2D(6, 3, padding="same")(first))
+    summed = LAYERS.Activation("relu")(LAYERS.Add()([LAYERS.BatchNormalization()(LAYERS.Conv2D(6, 1)(inner)), first]))
+    pooled = LAYERS.AveragePooling2D(2)(summed)
+    last = LAYERS.Conv2D(8, 3, activation="relu")(pooled)
+    outputs = LAYERS.Dense(3, activation="softmax")(LAYERS.GlobalAveragePooling2D()(last))
+    return tf.keras.Model(x, outputs)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The quantised Keras model with random weights and bounds, its parsed file, and pictures."""
+    folder, random = tmp_path_factory.mktemp("qcfs"), np.random.default_rng(1)
+    model = quantised(residual(), LEVELS, seed=0)
+    for layer in model.layers:
+        if isinstance(layer, QCFS):
+            layer.bound.assign(random.uniform(0.3, 1.5))
+        elif layer.weights:
+            layer.set_weights([w + random.normal(0, 0.05, w.shape) for w in layer.get_weights()])
+    saved = plain(model)
+    saved.compile("sgd", "categorical_crossentropy")
+    write_model(saved, folder / "net.h5", {QCFS_LEVELS: LEVELS})
+    x = random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
+    convert(folder / "net.h5", folder, name="net", x_norm=x, x_check=x)
+    return model, folder, x
+
+
+def test_the_layer_rounds_and_clips_and_its_gradient_passes_the_rounding():
+    layer, x = QCFS(LEVELS), np.linspace(-0.97, 3.03, 41, dtype=np.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        inputs = tf.constant(x)
+        tape.watch(inputs)
+        y = layer(inputs)
+        total = tf.reduce_sum(y)
+    bound = layer.bound.numpy()
+    expected = bound * np.clip(np.floor(x * LEVELS / bound + 0.5) / LEVELS, 0, 1)
+    np.testing.assert_allclose(y, expected, atol=1e-6)
+    inside, above = (x > 0) & (x < bound), x >= bound
+    np.testing.assert_array_equal(tape.gradient(y, inputs), inside * 1.0)
+    of_bound = ((expected - x) / bound)[inside].sum() + above.sum()
+    np.testing.assert_allclose(tape.gradient(total, layer.bound), of_bound, rtol=1e-5)
+
+
+def test_all_relus_and_poolings_are_replaced():
+    model = quantised(residual(), LEVELS, seed=3)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("QCFS") == 5  # two convolutions, the ReLU6, the sum, the pooling
+    assert not {"ReLU", "Activation"} & set(kinds)
+    assert [w.shape for layer in model.layers if not isinstance(layer, QCFS) for w in layer.weights] == [
+        w.shape for layer in residual().layers for w in layer.weights
+    ]
+    assert "DepthwiseConv2D" in [type(layer).__name__ for layer in plain(model).layers]
+
+
+def test_the_reference_is_the_quantised_network(made):
+    model, folder, x = made
+    trained = read_network(folder / "net_parsed.h5", trained=True)
+    outputs = AnalogueNetwork(trained).outputs(x)
+    differ = np.abs(outputs - model.predict(x)).max(axis=1) > 1e-4  # a sum at the edge of two levels
+    assert differ.mean() <= 0.05
+
+
+@pytest.mark.parametrize(("engine", "firing"), [(SeparatedEngine, "separated"), (EventEngine, "free")])
+def test_at_as_many_steps_as_levels_nothing_is_lost(made, tmp_path, engine, firing):
+    _, folder, x = made
+    settings = ConversionSettings(firing=firing)
+    convert(folder / "net.h5", tmp_path, name="net", x_norm=x, x_check=x, settings=settings)
+    network = read_network(tmp_path / "net_parsed.h5")
+    assert (calibrated_steps(tmp_path / "net_parsed.h5"), network.windowed) == (LEVELS, firing == "separated")
+    counted = engine(network, SimulationSettings(duration=LEVELS, samples=SAMPLES)).simulate(x, 0, lambda *_: None)
+    classes = AnalogueNetwork(read_network(tmp_path / "net_parsed.h5", trained=True)).outputs(x).argmax(axis=1)
+    agreeing = (counted.readout.argmax(axis=1) == classes).mean()
+    assert agreeing == 1 if firing == "separated" else agreeing > 0.5
+
+
+def test_the_toolboxs_parser_and_models_without_relu_are_refused(made, tmp_path):
+    _, folder, x = made
+    settings = ConversionSettings(parser="toolbox")
+    with pytest.raises(InputError, match="max_value"):
+        convert(folder / "net.h5", tmp_path, name="net", x_norm=x, x_check=x, settings=settings)
+    with pytest.raises(UsageError, match="no ReLU"):
+        quantised(tf.keras.Sequential([LAYERS.Dense(2, activation="softmax", input_shape=(3,))]), LEVELS, seed=0)
