@@ -6,7 +6,7 @@ import pytest
 
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 
 def status_of(run):

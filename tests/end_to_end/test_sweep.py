@@ -19,7 +19,7 @@ from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.results.compare import compare
 from snnb.results.grid import read_grid
 from snnb.results.sweep import sweep
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
 
@@ -190,21 +190,6 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
         assert f"  {share:.2f}% ({low:.1f}–{high:.1f})  " in line
         operations = float(row["synaptic_operations_per_sample"])
         assert float(line.split()[-1].replace(",", "")) == pytest.approx(operations, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("grid", "options", "message"),
-    [
-        (None, {}, "sweep: grid is a NoneType; give a dict of options"),
-        ([("duration", [2, 3])], {}, "sweep: grid is a list"),
-        ({3: [3]}, {}, "grid: 3 is not the name of an option"),
-        ({"seed": [3]}, {"simulate": [3]}, "sweep: simulate is a list"),
-        ({}, {}, "the grid is empty"),
-    ],
-)
-def test_what_a_program_cannot_mean(run, grid, options, message):
-    with pytest.raises(UsageError, match=f"^{message}"):
-        Run(path=run.path).sweep(grid, **options)
 
 
 def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):

@@ -15,7 +15,7 @@ from snnb.graph import store
 from snnb.graph.export.write_export import FORMATS
 from snnb.pipeline.open_run import open_run
 from snnb.results.export import export_graph, stale_exports
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 
 def content(folder):

@@ -16,7 +16,7 @@ from snnb.pipeline.all import STAGES
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
 from snnb.results.report import write_report
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 NEURONS = 362
 FILES = {"partition.txt", "cores.csv", "cost.json", "traffic.npz", "mapping.png", "traffic.png", "log.txt"}

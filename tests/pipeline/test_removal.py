@@ -15,8 +15,8 @@ from snnb import Run
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.results.remove import carry_out, plan_removal
+from snnb.results.verify import verify_run
 from snnb.rundir.settle import settle
-from snnb.rundir.verification import verify_run
 
 COMMAND = [sys.executable, "-c", "from snnb.cli.app import app; app()", "remove"]
 

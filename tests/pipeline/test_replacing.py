@@ -9,9 +9,8 @@ import pytest
 from snnb import Run
 from snnb.core.errors import InputError, UsageError
 from snnb.pipeline.open_run import open_run
-from snnb.results.verify import repairs
+from snnb.results.verify import repairs, verify_run
 from snnb.rundir.settle import settle
-from snnb.rundir.verification import verify_run
 
 
 @pytest.fixture

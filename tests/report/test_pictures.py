@@ -16,7 +16,7 @@ from snnb.report.activations import mean_activations, samples_within
 from snnb.report.charts import Line, histogram, line_chart, matrix, small_histogram, small_points
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 from snnb.report.graph_facts import distribution, share_that_carries
-from snnb.report.mesh_figure import mesh
+from snnb.report.mapping_section import mesh
 from snnb.report.network_sections import _number
 from snnb.report.training_section import training_section
 from tests.mapping.conftest import graphs
@@ -106,7 +106,7 @@ def test_names_are_shortened_in_the_middle_whole_where_the_mouse_is_and_escaped(
     root, _ = drawn(diagram([Box(name, "1", 0), Box("\x1b[31m\u202e", "2", 0)], straight(1)))
     texts = [text.text for text in root.iter(f"{SVG}text")]
     assert len(texts[0]) == 27
-    assert (texts[0][:12], texts[0][-14:]) == (name[:12], name[-14:])
+    assert (texts[0][:13], texts[0][-13:]) == (name[:13], name[-13:])
     assert f"{name}: 1" in [title.text for title in root.iter(f"{SVG}title")]
     assert texts[2] == "\\x1b[31m\\u202e"
 
@@ -117,8 +117,8 @@ def test_names_are_shortened_in_the_middle_whole_where_the_mouse_is_and_escaped(
         line_chart([Line("a & b", [1], [0.5])], "epoch", "accuracy"),
         line_chart([Line("a", [], [])], "epoch", "loss"),
         line_chart([Line("a", range(100_000), [0.1] * 100_000)], "time (ms)", "accuracy", y_limits=(0.0, 1.0)),
-        histogram(np.array([0]), np.array([0.0, 1.0]), "<b>", log_x=True),
-        histogram(np.full(40, 10**9), np.linspace(-30, 30, 41), "much", log_x=True),
+        histogram(np.array([0]), np.array([0.0, 1.0]), "<b>"),
+        histogram(np.full(40, 10**9), np.linspace(-30, 30, 41), "much"),
         small_histogram(np.empty(0), 1.0, "empty"),
         small_histogram(np.array([0.0, 1.0, 7.0]), 1.0, "above"),
         small_points(np.empty(0), np.empty(0), 1.0, "empty"),

@@ -16,7 +16,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.graph import SynapseGraph
 from snnb.pipeline.open_run import open_run
 from snnb.results.report import write_report
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 from tests.end_to_end.conftest import RECORDED
 
 SECTIONS = [
@@ -199,12 +199,6 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     assert "snnb simulate --run-dir" in page.text("accuracy")
     assert ("snnb train --run-dir" in page.text("training")) == (stages < 2)
     assert "snnb graph" in page.text("network")
-
-
-def test_a_simulation_of_before_has_a_page_without_what_was_not_recorded(run, document):
-    page = document(write_report(run).read_text())
-    assert "a new simulation records it" in page.text("confusion")
-    assert "snnb map" in page.text("mapping")
 
 
 def test_it_needs_no_tensorflow(run):

@@ -5,9 +5,9 @@ import pytest
 
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.pipeline.all import KINDS
+from snnb.results.verify import verify_run
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
-from snnb.rundir.verification import verify_run
 
 
 def content(run):

@@ -55,18 +55,6 @@ def write_report(
         Replace a file that is not a report.
     progress : Progress
         Called while activations are computed.
-
-    Returns
-    -------
-    Path
-        The page.
-
-    Raises
-    ------
-    UsageError
-        There is no such simulation, or the target is one of a run's own files, or a file that is no report.
-    InputError
-        A file of the run is not as it was written.
     """
     target = run.path / REPORT if output is None else output
     _refuse_other_files(run, target, force)
@@ -97,13 +85,14 @@ def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
 def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], progress: Progress) -> Page:
     found = next((one for one in there if one.stamp == stamp), None)
     graph = _graph_of(run, stamp)
-    mapped = _mapping_of(run, graph or stamp)
+    mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
+    mapped = _latest({name: one for name, one in mappings.items() if one.details.graph == (graph or stamp)})
     parts = [Part([_training_part(run, found)]), _network_part(run, graph)]
     if found is not None:
         parts.append(simulation_part(run, found, progress))
     else:
-        words = [f"None yet: `snnb simulate --run-dir {run.path}` makes it."]
-        parts.append(Part([Section("accuracy", "Simulation", words)]))
+        nothing = f"None yet: `snnb simulate --run-dir {run.path}` makes it."
+        parts.append(Part([Section("accuracy", "Simulation", [nothing])]))
     parts += [_mapping_part(run, mapped), Part([_provenance_part(run, stamp, graph, mapped)])]
     info = run.manifest.run
     label = f" “{found.label}”" if found is not None and found.label else ""
@@ -125,12 +114,6 @@ def _graph_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
     wanted = stamp if stamp is not None else "weights"
     of_classes = [name for name in graphs if stamp is not None and simulation_of(run, name) == stamp != name]
     return wanted if wanted in graphs else _latest({name: graphs[name] for name in of_classes})
-
-
-def _mapping_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
-    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
-    of = {name: record for name, record in records.items() if record.details.graph == stamp}
-    return _latest(of)
 
 
 def _latest(records: Mapping[str, AnyRecord]) -> Optional[str]:
@@ -171,16 +154,14 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
         facts: GraphFacts = graph_facts(opened)
     figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
     network, *others = network_sections(facts)
-    of_classes = [f"{recorded_class(run, name)} (graphs/{name})" for name in _beside(run, graph)]
+    of_classes = [
+        f"{recorded_class(run, name)} (graphs/{name})"
+        for name in run.records_of("graph")
+        if name != graph and recorded_class(run, name) and simulation_of(run, name) == simulation_of(run, graph)
+    ]
     if of_classes:
         network = replace(network, words=[*network.words, f"Graphs of single classes: {', '.join(of_classes)}."])
     return Part([network, *others], figures)
-
-
-def _beside(run: RunDirectory, graph: str) -> List[str]:
-    """Return the other graphs of the same simulation that are of one class."""
-    same = [name for name in run.records_of("graph") if simulation_of(run, name) == simulation_of(run, graph)]
-    return [name for name in same if name != graph and recorded_class(run, name) is not None]
 
 
 def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
@@ -242,14 +223,15 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
 
 
 def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]) -> Section:
-    shown = [
-        *(run.directory_of(name) for name in ("prepare", "train", "parse")),
-        *(
-            run.directory_of(stage, name)
-            for stage, name in (("simulate", stamp), ("graph", graph), ("map", mapped))
-            if name
-        ),
-    ]
+    named = (
+        ("prepare", None),
+        ("train", None),
+        ("parse", None),
+        ("simulate", stamp),
+        ("graph", graph),
+        ("map", mapped),
+    )
+    shown = [run.directory_of(stage, name) for stage, name in named]
     records: Dict[str, AnyRecord] = {path: record for path, record in run.records().items() if path in shown}
     origin: Dict[str, JsonValue] = {}
     prepared = recorded(run, prepare.KIND)

@@ -8,20 +8,11 @@ from snnb.io.text import JsonValue
 from snnb.pipeline.train import shown_params
 from snnb.report.page import Section, Table, settings_table
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord, FileRecord
+from snnb.rundir.records import AnyRecord
 
 
 def provenance_section(run: RunDirectory, records: Mapping[str, AnyRecord], origin: Mapping[str, JsonValue]) -> Section:
-    """Return the section.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    records : mapping of str to StageRecord
-        By directory of the run.
-    origin : mapping
-        Where the data set is from: its version, licence and source.
-    """
+    """Return the section of results by directory, and of the data set: its version, licence and source."""
     folded: Dict[str, Table] = {}
     for directory, record in records.items():
         folded[f"{directory}: how it was made"] = Table(("", ""), _made(record))
@@ -50,8 +41,6 @@ def _made(record: AnyRecord) -> List[Tuple[str, str]]:
 
 
 def _files(record: AnyRecord) -> Table:
-    def row(role: str, file: FileRecord) -> Tuple[str, str, str, str]:
-        return role, file.path, f"{file.size_bytes:,}", file.sha256
-
-    rows = [*(row("read", file) for file in record.inputs), *(row("written", file) for file in record.outputs)]
+    files = [*(("read", file) for file in record.inputs), *(("written", file) for file in record.outputs)]
+    rows = [(role, file.path, f"{file.size_bytes:,}", file.sha256) for role, file in files]
     return Table(("", "file", "bytes", "SHA-256"), rows, right=(2,))

@@ -38,18 +38,7 @@ def simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
 
 
 def simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: Say, bar: Bar) -> str:
-    """Make the simulation of a point and return its stamp.
-
-    Parameters
-    ----------
-    run : RunDirectory
-        The run, locked, with its data set prepared.
-    point : Point
-    stack : ExitStack
-        Holds the cluster, if there is to be one, for the next point.
-    say, bar : callable
-        As in `bring_up_to_date`.
-    """
+    """Make the simulation of a point in a locked run and return its stamp; a cluster stays open in `stack`."""
     asked = _asked(run, point)
     if simulate.in_force(run) is None and all(_is_free(run, name, asked) for name in OWN):
         return _simulated(run, point.given, asked, stack, say, bar)
@@ -101,7 +90,7 @@ def _all_options(run: RunDirectory, point: Point, asked: Asked) -> Dict[str, Dic
 def _simulated(
     run: RunDirectory, given: Dict[str, Dict[str, object]], asked: Asked, stack: ExitStack, say: Say, bar: Bar
 ) -> str:
-    """Simulate and return the stamp; the cluster, if there is to be one, stays for the next point."""
+    """Simulate and return the stamp; a cluster, if there is to be one, stays open for the next point."""
     from snnb.cluster.connect import connected
 
     bring_up_to_date(run, parse.KIND.name, given, say=say, bar=bar)
