@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from snnb.cli.main import commands, main
+from snnb.cli.main import main
 from tests.end_to_end.conftest import RECORDED
 
 FORBID = """
@@ -94,11 +94,6 @@ def test_a_stage_names_the_extra_that_it_needs(tmp_path, stage):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_an_error_is_json_too_when_json_is_asked_for(capsys):
-    assert main(["status", "nowhere", "--json"]) == 3
-    assert json.loads(capsys.readouterr().out)["exit_code"] == 3
-
-
 def test_a_bug_shows_its_traceback_only_when_asked(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("snnb.pipeline.open_run.identify_model", lambda *_: 1 / 0)
@@ -117,7 +112,3 @@ def test_an_interruption_in_the_process_is_exit_code_130(tmp_path, monkeypatch, 
     monkeypatch.setattr("snnb.pipeline.open_run.identify_model", interrupt)
     assert main(["train", "--model", "mini_network"]) == 130
     assert capsys.readouterr().err.startswith("snnb: interrupted; the run is as it was")
-
-
-def test_every_command_has_help():
-    assert all(command.callback.__doc__ for command in commands.registered_commands)

@@ -8,7 +8,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import Json, Quiet, SomePath, Verbose
+from snnb.cli.parameters import SomePath
 from snnb.cli.status import mapping_lines
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
@@ -38,12 +38,9 @@ def compare(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the figure's file.")] = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Show simulations side by side: parameters that differ, accuracies, rates, operations, mapping costs."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb.results.compare import compare as compared_simulations
 
     if figure is not None:

@@ -8,7 +8,6 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import Json, Quiet, Verbose
 
 
 def datasets(
@@ -16,12 +15,9 @@ def datasets(
         Optional[Path],
         typer.Option(envvar="SNNB_DATA", help="Directory of the data sets; by default the user's cache directory."),
     ] = None,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """List the data sets and whether they are on this machine."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb import datasets as room
     from snnb.pipeline.prepare import data_directory
 

@@ -3,12 +3,11 @@
 from typing import List, Optional
 
 from snnb.cli import output
-from snnb.cli.parameters import Json, Quiet, Verbose
 
 
-def hardware(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+def hardware() -> None:
     """List the hardware descriptions that `snnb map --hardware` knows by name."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb.mapping.hardware import descriptions
 
     chips = descriptions().values()

@@ -60,24 +60,12 @@ def snnb(
 
 
 for _name, _stage in STAGES.items():
-    commands.command(_name, cls=HelpfulCommand)(stage_command(_name, [_name], _stage.text, by_name=True))
-commands.command("run", cls=HelpfulCommand)(
-    stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False)
+    commands.command(_name, cls=HelpfulCommand, help=_stage.text)(stage_command(_name, [_name], by_name=True))
+commands.command("run", cls=HelpfulCommand, help="Run all five stages in order.")(
+    stage_command(CHAIN[-1], CHAIN, by_name=False)
 )
-for _command in (
-    models,
-    datasets,
-    hardware,
-    status,
-    verify,
-    report,
-    compare,
-    sweep,
-    export,
-    crosscheck,
-    remove,
-    doctor,
-):
+_others = (models, datasets, hardware, status, verify, report, compare, sweep, export, crosscheck, remove, doctor)
+for _command in _others:
     commands.command(cls=HelpfulCommand)(_command)
 
 

@@ -8,7 +8,7 @@ from typing_extensions import Annotated
 
 from snnb.cli import output
 from snnb.cli.opened import opened
-from snnb.cli.parameters import Directory, Json, NoWait, Quiet, Verbose
+from snnb.cli.parameters import Directory, NoWait
 from snnb.core.errors import UsageError
 
 
@@ -27,12 +27,9 @@ def remove(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
     no_wait: NoWait = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Remove simulations, graphs or mappings from a run and its manifest."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from rich.filesize import decimal
 
     from snnb.results.remove import carry_out, plan_removal

@@ -8,7 +8,7 @@ from typing_extensions import Annotated
 
 from snnb.cli import output
 from snnb.cli.opened import opened
-from snnb.cli.parameters import ExistingRun, Json, Quiet, SomePath, Verbose
+from snnb.cli.parameters import ExistingRun, SomePath
 
 
 def report(
@@ -26,12 +26,9 @@ def report(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is not a report.")] = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Write one HTML page about a run: network, training, accuracy, rates, traffic, mapping, how it was made."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb.results.report import write_report
 
     run = opened(run_dir, console.say)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from snnb.cli import output
 from snnb.cli.opened import opened
-from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
+from snnb.cli.parameters import ExistingRun
 from snnb.core.formatting import local_time
 from snnb.io.text import JsonValue
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from snnb.rundir.records import AnyRecord
 
 
-def status(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+def status(run_dir: ExistingRun = None) -> None:
     """Show the stages of a run, up to date or stale and why, and what tells its simulations apart."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb.pipeline.plan import state_of_stages
     from snnb.pipeline.simulations import simulations_of
     from snnb.results.compare import mappings_of
