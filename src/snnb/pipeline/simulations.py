@@ -16,19 +16,11 @@ ByStage = Mapping[str, Mapping[str, JsonValue]]  # recorded parameters by stage
 
 @dataclass(frozen=True)
 class Simulation:
-    """A simulation and the parameters in which it differs from others.
-
-    Attributes
-    ----------
-    stamp : str
-    record : SimulationRecord
-    differs : dict
-        Parameters of the simulation and of its network that are not equal in all simulations.
-    """
+    """A simulation and the parameters in which it differs from others."""
 
     stamp: str
     record: SimulationRecord
-    differs: Dict[str, JsonValue]
+    differs: Dict[str, JsonValue]  # parameters of it and of its network that are not equal in all simulations
 
     @property
     def label(self) -> Optional[str]:
@@ -66,18 +58,10 @@ def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
 
 
 def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
-    """Return the parameters of each result that are not equal in all results.
+    """Return the parameters of each result that are not equal in all results, in the order of the stages.
 
-    Parameters
-    ----------
-    results : sequence of mapping
-        Parameters by stage and name. A stage that is not recorded for a result is omitted.
-
-    Returns
-    -------
-    list of dict
-        One per result, in the order of the stages. Keys are parameter names, preceded by the stage where several
-        stages have a parameter of that name (`train seed`); a setting of the model is `settings dropout`.
+    Keys are parameter names, preceded by the stage where several stages have a parameter of that name (`train seed`);
+    a setting of the model is `settings dropout`.
     """
     flat = [_flat(result) for result in results]
     keys = list(dict.fromkeys(key for parameters in flat for key in parameters))
