@@ -16,7 +16,6 @@ from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.results.remove import carry_out, plan_removal
 from snnb.results.verify import verify_run
-from snnb.rundir.settle import settle
 
 COMMAND = [sys.executable, "-c", "from snnb.cli.app import app; app()", "remove"]
 
@@ -237,7 +236,7 @@ def test_a_link_left_aside_in_a_run_of_somebody_else_removes_nothing_behind_it(r
     victim.mkdir()
     (victim / "thesis.tex").write_text("mine")
     (run.path / "simulations" / ".replaced-20200101T000000Z").symlink_to(victim)
-    settle(open_run(run.path), print)
+    open_run(run.path).settle(print)
     assert (victim / "thesis.tex").read_text() == "mine"
     assert whole(run)
 
@@ -292,7 +291,7 @@ def test_killed_at_every_step_of_a_removal_all_of_it_is_done_or_nothing(run, tmp
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             seen.append([process.stdout.readline().strip() for _ in range(step + 1)][-1])
             process.kill()
-        settle(open_run(path), print)
+        open_run(path).settle(print)
         assert whole(open_run(path))
         left = set(open_run(path).records())
         done = step > seen.index("save_manifest before") if "save_manifest before" in seen else False

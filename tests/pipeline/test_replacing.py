@@ -10,7 +10,6 @@ from snnb import Run
 from snnb.core.errors import InputError, UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.results.verify import repairs, verify_run
-from snnb.rundir.settle import settle
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def test_killed_behind_a_link_the_next_start_puts_it_right(run, on_another_disk)
     on_another_disk.mkdir()
     (on_another_disk / "x_train.npy").write_text("new, not recorded")
     opened = open_run(run.path)
-    settle(opened, print)
+    opened.settle(print)
     assert verify_run(opened).problems == []
     assert sorted(entry.name for entry in on_another_disk.parent.iterdir()) == ["arrays"]
 
@@ -99,7 +98,7 @@ def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, dam
     if damaged:
         (run.path / "train" / "training_plot.png").write_bytes(b"edited")
     model = (run.path / "train" / "mini_network.h5").read_bytes()
-    settle(open_run(run.path), print)
+    open_run(run.path).settle(print)
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
     assert not os.path.lexists(aside)
     assert len(verify_run(open_run(run.path)).problems) == damaged
@@ -111,7 +110,7 @@ def test_what_was_replaced_long_ago_is_not_put_back_over_what_is_recorded(run):
     (run.path / ".replaced-train" / "training_metrics.json").write_bytes(b"the one before")
     (run.path / "train" / "training_plot.png").write_bytes(b"edited")
     model = (run.path / "train" / "mini_network.h5").read_bytes()
-    settle(open_run(run.path), print)
+    open_run(run.path).settle(print)
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
 
 

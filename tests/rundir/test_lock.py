@@ -5,7 +5,6 @@ import time
 import pytest
 
 from snnb.core.errors import UpstreamError
-from snnb.rundir.settle import settle
 
 
 @pytest.fixture
@@ -77,6 +76,6 @@ def test_reading_beside_a_running_stage_says_who_works_there(run, write, held_el
     child, _ = held_elsewhere
     (run.path / ".incomplete-dataset").mkdir()
     said = []
-    settle(run, said.append)
+    run.settle(said.append)
     assert f"in use by process {child}" in said[0]
     assert (run.path / ".incomplete-dataset").is_dir()

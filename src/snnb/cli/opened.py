@@ -11,20 +11,11 @@ if TYPE_CHECKING:
 
 
 def opened(run_dir: Optional[Path], say: Say) -> "RunDirectory":
-    """Open an existing run and recover it after a killed stage.
-
-    Parameters
-    ----------
-    run_dir : Path or None
-        The given directory; `UsageError` is raised for None.
-    say : callable
-        Called with a line if the run cannot be recovered now.
-    """
+    """Open an existing run and recover it after a killed stage, or `say` why it cannot be recovered now."""
     if run_dir is None:
         raise UsageError("give the directory of a run, as in `snnb status runs/lenet_mnist`")
     from snnb.pipeline.open_run import open_run
-    from snnb.rundir.settle import settle
 
     run = open_run(run_dir)
-    settle(run, say)
+    run.settle(say)
     return run

@@ -26,7 +26,7 @@ def external_records(
     listings: Mapping[Path, str],
     progress: Progress = silent,
 ) -> List[FileRecord]:
-    """Return records of what was read outside the run.
+    """Return records of what was read outside the run: the files, then the folders, each in the order of paths.
 
     Parameters
     ----------
@@ -38,11 +38,6 @@ def external_records(
         Listing of a folder from before any of its files was read. A folder without one is always compared by content.
     progress : Progress
         Called with the number of bytes hashed.
-
-    Returns
-    -------
-    list of FileRecord
-        The files, then the folders, each in the order of paths.
     """
     records = [
         FileRecord(path=str(path.absolute()), sha256=sha256, size_bytes=path.stat().st_size, external=True)
@@ -65,12 +60,7 @@ def external_records(
 def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
     """Return how a file or folder outside the run differs from its record; None if it does not or is not readable here.
 
-    Parameters
-    ----------
-    record : FileRecord
-        Its record.
-    read_all : bool
-        Compare the content of a folder even if its listing is the recorded one.
+    With `read_all`, compare the content of a folder even if its listing is the recorded one.
     """
     path = Path(record.path)
     try:
