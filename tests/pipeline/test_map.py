@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -204,13 +202,6 @@ def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_aga
     again = snnb("map", run.path, "--hardware", "spinemap_5x5", "--partition", partition, "--json").stdout
     costs = json.loads(again)["stages"][-1]["metrics"]
     assert [costs[name] - stage["metrics"][name] for name in ("connectivity", "cores")] == [0, 0]
-
-
-def test_it_needs_no_tensorflow(run):
-    forbid = "import sys; sys.modules['tensorflow'] = sys.modules['snntoolbox'] = None; from snnb.cli.app import app; "
-    command = [sys.executable, "-c", forbid + "app()", "map", str(run.path), "--hardware", "loihi"]
-    result = subprocess.run([*command, "--method", "sequential"], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(

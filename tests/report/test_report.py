@@ -4,8 +4,6 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -199,14 +197,6 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     assert "snnb simulate --run-dir" in page.text("accuracy")
     assert ("snnb train --run-dir" in page.text("training")) == (stages < 2)
     assert "snnb graph" in page.text("network")
-
-
-def test_it_needs_no_tensorflow(run):
-    command = [sys.executable, "-c", WITHOUT_TENSORFLOW, "report", str(run.path), "--json"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    said = json.loads(result.stdout)
-    assert (run.path / "report.html").stat().st_size == said["size_bytes"] < 300_000
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "directory", "run's own", "no folder"])

@@ -33,12 +33,7 @@ class HashMemory:
             return None
         stamp = _stamp(file)
         if path not in self.remembered or self.remembered[path][0] != stamp:
-            try:
-                self.remembered[path] = (stamp, sha256_of(file))
-            except PermissionError:
-                raise  # it may be as it was written
-            except OSError:
-                return None
+            self.remembered[path] = (stamp, sha256_of(file))
         return self.remembered[path][1]
 
     def read(self, path: str) -> FileRecord:
