@@ -140,12 +140,6 @@ def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
     assert export_graph(open_run(run.path), "csv").edges > 0
 
 
-def test_an_empty_name_is_no_graph(run):
-    """As an empty variable of a script is one, which would export another graph than it means."""
-    with pytest.raises(UsageError, match="--graph : not in"):
-        export_graph(run, "csv", graph="")
-
-
 def test_what_killed_exports_have_left_in_the_run_is_removed(run):
     stamp = next(iter(run.records_of("graph")))
     left = run.path / "exports" / stamp / ".mini_network_npz.partial"
@@ -185,17 +179,6 @@ def test_what_cannot_be_meant_is_one_line(run, tmp_path, monkeypatch, snnb, argu
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert "--run-dir" not in result.stderr
-
-
-def test_a_directory_in_the_place_of_the_graph(run, snnb):
-    stamp = next(iter(run.records_of("graph")))
-    path = run.path / "graphs" / stamp / "mini_network_graph.h5"
-    path.unlink()
-    path.mkdir()
-    result = snnb("export", run.path, "--format", "csv", "-q")
-    assert result.returncode == 3, result.stderr
-    assert "mini_network_graph.h5" in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_exports_outlive_a_graph_that_is_made_again_and_status_names_them(run):
@@ -249,11 +232,6 @@ def test_targets_that_cannot_be_written_are_named_in_one_line(run, snnb, target)
     assert len(result.stderr.strip().splitlines()) == 1
     assert target[:14] in result.stderr
     assert "--run-dir" not in result.stderr
-
-
-def test_the_document_names_the_graph(run, snnb):
-    result = snnb("export", run.path, "--format", "csv", "--json")
-    assert json.loads(result.stdout)["graph"] == next(iter(run.records_of("graph")))
 
 
 def test_an_export_recovers_first(run, snnb):

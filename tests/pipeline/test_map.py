@@ -257,12 +257,6 @@ def test_bad_input_is_one_line_with_its_exit_code(run, tmp_path, monkeypatch, sn
     assert not (run.path / "maps").exists()
 
 
-def test_bad_options_are_refused_before_a_stage_before_it_runs(tmp_path, snnb):
-    result = snnb("map", "--model", "mini_network", "--run-dir", tmp_path / "run", "--hardware", "lohi")
-    assert result.returncode == 2
-    assert not (tmp_path / "run" / "dataset").exists()
-
-
 def test_a_graph_that_was_altered_is_refused_with_what_mends_it(run, snnb):
     path = run.path / "graphs" / stamp_of(run) / "mini_network_graph.h5"
     path.write_bytes(path.read_bytes()[:-100])

@@ -22,16 +22,6 @@ SECTIONS = [
     "rates", "activations", "mapping", "provenance",
 ]  # fmt: skip
 LABEL = '<script>alert("label")</script> & $x$'
-WITHOUT_TENSORFLOW = """
-import sys
-class Forbidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tensorflow", "snntoolbox"):
-            raise ImportError(name + " is forbidden here")
-sys.meta_path.insert(0, Forbidden())
-from snnb.cli.main import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture(scope="module")
