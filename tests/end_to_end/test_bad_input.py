@@ -21,8 +21,7 @@ def cut_in_half(path):
 
 
 @pytest.mark.parametrize(
-    "file",
-    ["parse/mini_network_parsed.h5", *(pytest.param(file, marks=pytest.mark.slow) for file in SLOW)],
+    "file", ["parse/mini_network_parsed.h5", *(pytest.param(file, marks=pytest.mark.slow) for file in SLOW)]
 )
 def test_a_file_cut_in_half_is_seen_and_made_again(run, snnb, file):
     cut_in_half(run.path / file)

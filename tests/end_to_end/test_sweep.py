@@ -52,10 +52,7 @@ def test_points_run_once_and_what_they_share_too(run):
         assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
         assert float(row["snn_accuracy_low"]) <= float(row["snn_accuracy"]) <= float(row["snn_accuracy_high"])
         assert row["simulation"] == one.stamp
-    assert [(row["percentile"], row["threshold"]) for row in rows] == [
-        ("99.0", "0.9"),
-        ("99.9", "0.9"),
-    ]
+    assert [(row["percentile"], row["threshold"]) for row in rows] == [("99.0", "0.9"), ("99.9", "0.9")]
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
     # What other commands say of the run.

@@ -24,8 +24,7 @@ def _simulators() -> List[str]:
 def crosscheck(
     run_dir: ExistingRun = None,
     simulator: Annotated[
-        str,
-        typer.Option("--with", help="The simulator: brian2, sanafe or scipy.", autocompletion=_simulators),
+        str, typer.Option("--with", help="The simulator: brian2, sanafe or scipy.", autocompletion=_simulators)
     ] = "scipy",
     samples: Annotated[
         Optional[int],

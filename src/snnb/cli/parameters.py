@@ -74,9 +74,7 @@ class SomePath(click.ParamType):
 RunDir = Annotated[
     Optional[Path],
     typer.Option(
-        help="Same as RUN; by default $SNNB_RUNS/MODEL or runs/MODEL.",
-        click_type=SomePath(),
-        show_default=False,
+        help="Same as RUN; by default $SNNB_RUNS/MODEL or runs/MODEL.", click_type=SomePath(), show_default=False
     ),
 ]
 ExistingRun = Annotated[
