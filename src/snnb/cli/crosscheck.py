@@ -7,8 +7,7 @@ import typer
 from typing_extensions import Annotated, get_args
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import ExistingRun
+from snnb.cli.parameters import ExistingRun, opened
 from snnb.core.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def crosscheck(
         raise UsageError(f"--with {simulator}: there is no such simulator; give one of {', '.join(_simulators())}")
     from snnb.results import crosscheck as stage
 
-    run = opened(run_dir, console.say)
+    run = opened(run_dir)
     try:
         with console.bar("crosscheck") as progress:
             checked = stage.crosscheck(

@@ -24,22 +24,11 @@ def datasets(
     folder = data_dir or data_directory()
     specs = [room.describe(name) for name in room.dataset_names()]
     places = [room.available(spec.name, folder) for spec in specs]
-    rows = [
-        [
-            s.name,
-            "×".join(map(str, s.shape or ("as the model",))),
-            str(s.num_classes or ""),
-            _where(place, s.download),
-            s.title,
-        ]
-        for s, place in zip(specs, places)
-    ]
+    rows = []
+    for s, place in zip(specs, places):
+        where = "yes" if place is not None else "downloads" if s.download else "no: give --source"
+        shape = "×".join(map(str, s.shape or ("as the model",)))
+        rows.append([s.name, shape, str(s.num_classes or ""), where, s.title])
     head = ["data set", "shape", "classes", "on this machine", "what"]
     document = [{**asdict(spec), "path": place} for spec, place in zip(specs, places)]
     console.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), document)
-
-
-def _where(place: Optional[Path], download: bool) -> str:
-    if place is not None:
-        return "yes"
-    return "downloads" if download else "no: give --source"

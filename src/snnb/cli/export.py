@@ -7,8 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import ExistingRun, SomePath, beginning, chosen, stage_options, with_options
+from snnb.cli.parameters import ExistingRun, SomePath, beginning, chosen, opened, stage_options, with_options
 from snnb.core.options import validated
 from snnb.graph.export.export_options import ExportOptions
 
@@ -52,7 +51,7 @@ def export(
 
     from snnb.results.export import export_graph
 
-    run = opened(run_dir, console.say)
+    run = opened(run_dir)
     given = validated(ExportOptions, chosen(options, ExportOptions, options))
     with console.bar("export") as progress:
         written = export_graph(

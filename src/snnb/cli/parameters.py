@@ -1,9 +1,9 @@
-"""Options that several commands share, options made from fields, and the run as first argument."""
+"""Options that several commands share, options made from fields, and the run that a command works on."""
 
 import inspect
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Sequence, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Sequence, Type, Union
 
 import click
 import typer
@@ -12,7 +12,12 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperOption
 from typing_extensions import Annotated, get_args, get_origin
 
+from snnb.cli import output
+from snnb.core.errors import UsageError
 from snnb.core.options import Flag, Options, default_in_words, flag_of, own_flags, typed
+
+if TYPE_CHECKING:
+    from snnb.rundir.directory import RunDirectory
 
 METAVARS = {int: "N", float: "X"}
 LARGEST_SHOWN = 1_000_000  # bounds beyond it are limits of the implementation
@@ -194,6 +199,17 @@ def output_options() -> List[TyperOption]:
         ("--quiet", "-q"): "Print nothing but results and errors.",
     }
     return [TyperOption(param_decls=[*names], is_flag=True, default=False, help=text) for names, text in flags.items()]
+
+
+def opened(run_dir: Optional[Path]) -> "RunDirectory":
+    """Open an existing run and recover it after a killed stage, or say why it cannot be recovered now."""
+    if run_dir is None:
+        raise UsageError("give the directory of a run, as in `snnb status runs/lenet_mnist`")
+    from snnb.pipeline.open_run import open_run
+
+    run = open_run(run_dir)
+    run.settle(output.current.say)
+    return run
 
 
 def run_argument() -> TyperArgument:

@@ -7,8 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import Directory, NoWait
+from snnb.cli.parameters import Directory, NoWait, opened
 from snnb.core.errors import UsageError
 
 
@@ -34,7 +33,7 @@ def remove(
 
     from snnb.results.remove import carry_out, plan_removal
 
-    run = opened(directory, console.say)
+    run = opened(directory)
     planned = plan_removal(run, stamps, with_dependents=with_dependents)
     what = f"{', '.join(planned.directories)} ({decimal(planned.size_bytes)})"
     if not yes and not _agreed(f"remove {what} from {run.path}?"):

@@ -7,8 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import ExistingRun, SomePath
+from snnb.cli.parameters import ExistingRun, SomePath, opened
 
 
 def report(
@@ -31,7 +30,7 @@ def report(
     console = output.current
     from snnb.results.report import write_report
 
-    run = opened(run_dir, console.say)
+    run = opened(run_dir)
     with console.bar("report") as progress:
         path = write_report(run, simulation=simulation, output=output_path, force=force, progress=progress)
     console.result([f"report: {path}"], {"report": path, "size_bytes": path.stat().st_size})

@@ -3,8 +3,7 @@
 from dataclasses import asdict
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import ExistingRun
+from snnb.cli.parameters import ExistingRun, opened
 from snnb.core.errors import VerificationError
 
 
@@ -13,7 +12,7 @@ def verify(run_dir: ExistingRun = None) -> None:
     console = output.current
     from snnb.results.verify import repairs, verification_of
 
-    run = opened(run_dir, console.say)
+    run = opened(run_dir)
     with console.bar("verify") as progress:
         found = verification_of(run, progress)
     for note in found.notes:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Sequence, cast
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.core.options import Options
 from snnb.io.text import JsonValue
@@ -11,6 +11,7 @@ from snnb.pipeline.train import shown_params
 from snnb.rundir.directory import RunDirectory
 
 SimulationRecord = simulate.SimulationRecord
+SIMULATION_HEAD = ("simulation", "label", "samples", "SNN", "differs in")
 ByStage = Mapping[str, Mapping[str, JsonValue]]  # recorded parameters by stage
 
 
@@ -26,6 +27,12 @@ class Simulation:
     def label(self) -> Optional[str]:
         """Label that the user gave."""
         return self.record.details.label
+
+    @property
+    def row(self) -> Tuple[str, ...]:
+        """The cells of a table for people, whose head is `SIMULATION_HEAD`."""
+        samples = f"{self.record.params.samples:,}"
+        return self.stamp, self.label or "", samples, self.quality, in_words(self.differs)
 
     def metric(self, name: str) -> Optional[float]:
         """Return a recorded metric, such as `snn_accuracy`; None if the network does not have it."""

@@ -53,15 +53,8 @@ def line_chart(
 ) -> Markup:
     """Draw lines over each other, with a legend above.
 
-    Parameters
-    ----------
-    lines : sequence of Line
-    x_label, y_label : str
-    y_limits : tuple of float, optional
-    whole_x : bool
-        Whether x counts something, so that no fraction is marked.
-    log_y : bool
-        Whether y, all of it above 0, is drawn by its logarithm.
+    With `whole_x`, x counts something, so that no fraction is marked; with `log_y`, y is above 0 and its axis
+    logarithmic.
     """
     width, height = WIDTH, 280.0
     if log_y:

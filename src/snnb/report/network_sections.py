@@ -2,6 +2,7 @@
 
 from typing import List, Optional
 
+from snnb.core.formatting import quantity
 from snnb.report.charts import histogram
 from snnb.report.diagram import Arrow, Box, diagram
 from snnb.report.graph_facts import Distribution, GraphFacts, ProjectionFacts
@@ -104,9 +105,7 @@ def _histogram(found: Distribution, label: str, of_zero: str) -> Figure:
 
 
 def _number(value: Optional[float]) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "" if value is None else quantity(value)
 
 
 def _share(value: Optional[float]) -> str:

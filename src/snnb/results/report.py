@@ -3,9 +3,10 @@
 import csv
 import io
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, cast
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import local_time
@@ -17,14 +18,13 @@ from snnb.pipeline import prepare
 from snnb.pipeline.graph import recorded_class, simulation_of
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulate import in_force
-from snnb.pipeline.simulations import Simulation, in_words, simulations_of
+from snnb.pipeline.simulations import SIMULATION_HEAD, Simulation, simulations_of
 from snnb.pipeline.stage import recorded
 from snnb.pipeline.train import shown_params
 from snnb.report.graph_facts import GraphFacts
-from snnb.report.page import GENERATOR, Page, Section, Table, render
+from snnb.report.page import GENERATOR, Page, Section, Table, render, settings_table
 from snnb.results.compare import MAPPING_HEAD, mappings_of
 from snnb.results.export import refuse_files_of_runs
-from snnb.results.report_provenance import provenance_section
 from snnb.results.report_simulation import Part, as_written, simulation_part
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
@@ -125,15 +125,12 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
     rows = [
         (
             one.stamp + (" (this page)" if one is found else ""),
-            one.label or "",
-            f"{one.record.params.samples:,}",
-            one.quality,
-            in_words(one.differs),
+            *one.row[1:],
             states[run.directory_of("simulate", one.stamp)],
         )
         for one in there
     ]
-    head = ("simulation", "label", "samples", "SNN", "differs in", "state")
+    head = (*SIMULATION_HEAD, "state")
     shown = [i for i in range(len(head)) if any(row[i] for row in rows)]
     right = [shown.index(i) for i in (2, 3) if i in shown]
     tables = [Table([head[i] for i in shown], [[row[i] for i in shown] for row in rows], right)] if rows else []
@@ -240,4 +237,41 @@ def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[st
         origin = {"name": details.dataset, "version": details.version, "licence": details.licence}
         origin.update({"source": details.source, "classes": len(details.class_names)})
         origin.update({f"{name} samples": split.shape[0] for name, split in details.splits.items()})
-    return provenance_section(run, records, origin)
+    return _provenance_section(run, records, origin)
+
+
+def _provenance_section(
+    run: RunDirectory, records: Mapping[str, AnyRecord], origin: Mapping[str, JsonValue]
+) -> Section:
+    """Return the section of results by directory, and of the data set: its version, licence and source."""
+    folded: Dict[str, Table] = {}
+    for directory, record in records.items():
+        folded[f"{directory}: how it was made"] = Table(("", ""), _made(record))
+        folded[f"{directory}: parameters"] = settings_table(shown_params(run, record.params))
+        folded[f"{directory}: files and their SHA-256"] = _files(record)
+    rows = [
+        (directory, local_time(record.timing.started_utc), f"{record.timing.wall_s:,.1f} s", shlex.join(record.command))
+        for directory, record in records.items()
+    ]
+    tables = [Table(("directory", "made", "took", "command"), rows, right=(2,))]
+    if origin:
+        tables.append(Table(("data set", ""), list(origin.items())))
+    return Section("provenance", "How it was made", [], tables=tables, folded=folded)
+
+
+def _made(record: AnyRecord) -> List[Tuple[str, str]]:
+    versions = [(name, str(value)) for name, value in record.environment.model_dump().items() if value is not None]
+    return [
+        ("command", shlex.join(record.command)),
+        ("started (UTC)", record.timing.started_utc),
+        ("took", f"{record.timing.wall_s:,.3f} s"),
+        ("largest memory", f"{record.timing.peak_rss_bytes / 2**20:,.1f} MiB"),
+        *versions,
+        *(("warning", warning) for warning in record.warnings),
+    ]
+
+
+def _files(record: AnyRecord) -> Table:
+    files = [*(("read", file) for file in record.inputs), *(("written", file) for file in record.outputs)]
+    rows = [(role, file.path, f"{file.size_bytes:,}", file.sha256) for role, file in files]
+    return Table(("", "file", "bytes", "SHA-256"), rows, right=(2,))
