@@ -1,7 +1,7 @@
 """`snnb sweep`: a simulation for each point of a grid of options."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 import typer
 from typing_extensions import Annotated
@@ -12,9 +12,6 @@ from snnb.cli.stage_command import options_of
 from snnb.core.formatting import accuracy, quantity
 from snnb.io.text import JsonValue
 from snnb.pipeline.all import STAGES
-
-if TYPE_CHECKING:
-    from snnb.results.grid import Axis
 
 STAGES_BEFORE = ("train", "parse", "simulate")
 HEADS = {
@@ -70,16 +67,12 @@ def sweep(
             "run_dir": run.path,
             "table": table,
             "figure": figure,
-            "points": [{"values": one.point.values, "ran": one.ran, **_results(one.row, axes)} for one in swept],
+            "points": [
+                {"values": one.point.values, "ran": one.ran, **{name: one.row[name] for name in swept_grid.COLUMNS}}
+                for one in swept
+            ],
         },
     )
-
-
-def _results(row: Mapping[str, object], axes: "Sequence[Axis]") -> Dict[str, object]:
-    from snnb.results.sweep import COLUMNS
-
-    titles = {axis.title for axis in axes} - set(COLUMNS)
-    return {name: value for name, value in row.items() if name not in titles}
 
 
 def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:

@@ -15,9 +15,10 @@ from snnb.io.files import files_below, listing_of, sha256_of
 from snnb.rundir.records import FileRecord
 
 
-def file_record(path: Path) -> FileRecord:
-    """Return the record of a file outside the run."""
-    return FileRecord(path=str(path.absolute()), sha256=sha256_of(path), size_bytes=path.stat().st_size, external=True)
+def file_record(path: Path, sha256: Optional[str] = None) -> FileRecord:
+    """Return the record of a file outside the run, which is hashed now unless its hash is given."""
+    digest, size = sha256 or sha256_of(path), path.stat().st_size
+    return FileRecord(path=str(path.absolute()), sha256=digest, size_bytes=size, external=True)
 
 
 def external_records(
@@ -39,10 +40,7 @@ def external_records(
     progress : Progress
         Called with the number of bytes hashed.
     """
-    records = [
-        FileRecord(path=str(path.absolute()), sha256=sha256, size_bytes=path.stat().st_size, external=True)
-        for path, sha256 in sorted(files.items())
-    ]
+    records = [file_record(path, sha256) for path, sha256 in sorted(files.items())]
     for folder, read in sorted(folders.items()):
         sizes = {name: status.st_size for name, status in files_below(folder)}
         records.append(
