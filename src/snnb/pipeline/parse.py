@@ -41,6 +41,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
     """Convert the trained network and write `parse/`; `resolve` returns `params`."""
     from snnb.conversion.convert import convert
+    from snnb.io.npy import load_archive
 
     progress(0, 1)
     trained = run.path / "train" / f"{run.model}.h5"
@@ -48,7 +49,7 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
         require_disk(run.path, 2 * trained.stat().st_size, "parse")
     read = [f"train/{run.model}.h5", "dataset/x_norm.npz"]
     with run.stage("parse", params, inputs=read) as output:
-        x_norm = prepare.normalisation_set(run)
+        x_norm = load_archive(run.path / "dataset" / "x_norm.npz", prepare.REMEDY, must=["arr_0"])["arr_0"]
         result = convert(
             trained,
             output.directory,

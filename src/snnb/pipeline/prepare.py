@@ -136,12 +136,4 @@ def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
     return load_array(run.path / "dataset" / f"{name}.npy", REMEDY)
 
 
-def normalisation_set(run: RunDirectory) -> "np.ndarray":
-    """Read `dataset/x_norm.npz`: float32 of shape (samples, height, width, channels), values in [0, 1]."""
-    from snnb.io.npy import load_archive
-
-    arrays: Dict[str, np.ndarray] = load_archive(run.path / "dataset" / "x_norm.npz", REMEDY, must=["arr_0"])
-    return arrays["arr_0"]
-
-
 STAGE = Stage(KIND, "Convert a data set to arrays: dataset/.", lambda options: (), resolve, run)

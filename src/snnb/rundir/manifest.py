@@ -33,8 +33,6 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         field = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {REMEDY}") from None
-    except OverflowError as error:
-        raise InputError(f"{path} holds a value that is not valid ({error}); {REMEDY}") from None
     for directory, record in records(content, kinds).items():
         for file in record.outputs:
             if file.external or not file.path.startswith(f"{directory}/"):

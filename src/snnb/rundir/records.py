@@ -63,8 +63,6 @@ class FileRecord(Record):
     @model_validator(mode="after")
     def _stays_inside(self) -> "FileRecord":
         path = PurePosixPath(self.path)
-        if "\0" in self.path:
-            raise ValueError(f"path {self.path!r} has a zero byte")
         if not self.external and (path.is_absolute() or ".." in path.parts or "\\" in self.path or not path.parts):
             raise ValueError(f"path {self.path!r} leaves the run directory")
         return self
