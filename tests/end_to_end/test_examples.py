@@ -18,6 +18,7 @@ def run_example(name, *arguments, cwd):
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_one_network_from_python(tmp_path):
     result = run_example("one_network.py", tmp_path / "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -85,7 +85,7 @@ def test_the_options_in_force_are_those_of_before_the_sweep(run):
     assert _own_results(after) == before
     assert not (run.path / ".sweep").exists()
     assert face.graph().directory.name == own
-    assert face.map(hardware="loihi").record.details.graph == own
+    assert face.map(hardware="loihi", method="sequential").record.details.graph == own
     assert f"simulation {own}" in face.report().read_text()
     params = face.simulate().record.params
     assert (params.threshold, params.duration, params.samples) == (1.1, 6, 12)

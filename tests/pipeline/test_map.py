@@ -146,7 +146,7 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
     assert "Warning: invalid mapping, it breaks limits of small" in write_report(open_run(run.path)).read_text()
     assert "up to date, invalid: 12 overfull cores" in snnb("status", run.path).stdout
     assert "13 (invalid: 12 overfull)" in snnb("compare", run.path).stdout
-    assert face.map(hardware="loihi").record.params.allow_overfull is False
+    assert face.map(hardware="loihi", method="sequential").record.params.allow_overfull is False
 
 
 def test_a_damaged_mapping_is_removed_and_made_again_as_verify_says(run, snnb):
