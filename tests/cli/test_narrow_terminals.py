@@ -16,16 +16,7 @@ from snnb import Run
 from snnb.cli import output
 from snnb.cli.main import main
 from tests.end_to_end.conftest import RECORDED
-
-CHIP = """
-name: chip
-mesh: [4, 4]
-neurons_per_core: 64
-axons_per_core: 300
-energy_pj: {router: 1, link: 2}
-latency_ns: {router: 1, link: 2}
-source: a test
-"""
+from tests.pipeline.test_map import CHIP
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from snnb.pipeline.open_run import open_run
 from snnb.results.report import write_report
 from snnb.results.verify import verify_run
 from tests.end_to_end.conftest import RECORDED
+from tests.pipeline.test_map import CHIP
 
 SECTIONS = [
     "overview", "training", "network", "populations", "projections", "degrees", "traffic", "accuracy", "confusion",
@@ -249,10 +250,7 @@ def test_a_changed_test_set_gives_no_activations(run, document):
 def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tmp_path, document):
     face = Run(path=run.path)
     chip = tmp_path / "small.yaml"
-    chip.write_text(
-        "name: chip\nmesh: [4, 4]\nneurons_per_core: 100\naxons_per_core: 300\n"
-        "energy_pj: {router: 1, link: 2}\nlatency_ns: {router: 1, link: 2}\nsource: a test\n"
-    )
+    chip.write_text(CHIP.replace("64", "100"))
     first = face.map(hardware="spinemap_5x5", method="sequential").directory
     last = face.map(hardware=str(chip), method="sequential").directory
     page = document(face.report().read_text())
