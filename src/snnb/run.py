@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 
 from typing_extensions import Unpack
 
-from snnb.core.errors import UsageError
 from snnb.core.options import Options, default_in_words, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.graph.export.export_options import ExportOptions
@@ -18,7 +17,7 @@ from snnb.results.export import export_graph
 from snnb.results.grid import axes_of
 from snnb.results.remove import Removal, carry_out, plan_removal
 from snnb.results.sweep import Swept, sweep
-from snnb.results.verify import verification_of
+from snnb.results.verify import Verification, verification_of
 from snnb.run_keywords import (
     ExportKeywords,
     GraphKeywords,
@@ -29,7 +28,6 @@ from snnb.run_keywords import (
     TrainKeywords,
 )
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.verification import Verification
 
 if TYPE_CHECKING:
     from snnb.graph.export.write_export import Export
@@ -181,9 +179,6 @@ class Run:
             In the order of the grid; the last option changes fastest.
         """
         given = {"prepare": self._prepare, "train": train or {}, "parse": parse or {}, "simulate": simulate or {}}
-        for name, options in {"grid": grid, **given}.items():
-            if not isinstance(options, Mapping):
-                raise UsageError(f"sweep: {name} is a {type(options).__name__}; give a dict of options")
         fixed = read_options(given)
         axes = axes_of(grid.items(), fixed)
         with self.directory.locked(say=self._say):

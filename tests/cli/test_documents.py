@@ -73,5 +73,5 @@ def test_a_failure_is_a_document_too(words, code, tmp_path, capsys, monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert main([*words, "--json"]) == code
     document = json.loads(capsys.readouterr().out)
-    assert set(document) == set(Failure.__annotations__)
+    assert set(document) == set(Failure.model_fields)
     assert document["exit_code"] == code

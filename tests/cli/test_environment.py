@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from snnb.cli.main import main
-from tests.cli.test_app import snnb
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 OF_COMMAND = {
@@ -18,12 +17,13 @@ OF_COMMAND = {
 @pytest.mark.parametrize(
     ("name", "near"), [("SNNB_STATUS_JSN", "did you mean SNNB_STATUS_JSON?"), ("SNNB_STATUS_9", "docs/cli.md lists")]
 )
-def test_a_variable_that_is_no_option_is_refused(monkeypatch, name, near):
+def test_a_variable_that_is_no_option_is_refused(monkeypatch, capsys, name, near):
     monkeypatch.setenv(name, "1")
-    result = snnb("status", "nowhere")
-    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert f"{name} is no option of status; {near}" in result.stderr
-    assert snnb("status", "--help").returncode == 0
+    assert main(["status", "nowhere"]) == 2
+    out, errors = capsys.readouterr()
+    assert (out, errors.count("\n")) == ("", 1)
+    assert f"{name} is no option of status; {near}" in errors
+    assert main(["status", "--help"]) == 0
 
 
 def test_variables_of_other_commands_and_programs_are_left_alone(monkeypatch, capsys):

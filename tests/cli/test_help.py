@@ -1,11 +1,7 @@
 """The help of every command: short, complete, with examples that the command takes; and what a shell completes."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -14,25 +10,13 @@ from click.testing import CliRunner
 
 from snnb.architectures import names
 from snnb.cli.help import EXAMPLES
-from snnb.cli.main import commands
+from snnb.cli.main import commands, main
 from snnb.core.options import flag_of
 from snnb.mapping.hardware import hardware_names
 from snnb.pipeline.all import STAGES
 
-ROOT = Path(__file__).parents[2]
 COMMANDS = typer.main.get_command(commands).commands
 MOST_LINES = 60
-CODE = "from snnb.cli.app import app; app()"
-
-
-def snnb(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", CODE, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "100", **environment},
-    ).stdout
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +83,16 @@ WANTED = [
 
 @pytest.mark.parametrize(("line", "values"), WANTED, ids=[line for line, _ in WANTED])
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_completes_values(shell, line, values):
+def test_a_shell_completes_values(shell, line, values, monkeypatch, capsys):
     words = f"snnb {line}"
     environment = {
         "bash": {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)},
         "zsh": {"_TYPER_COMPLETE_ARGS": words},
         "fish": {"_TYPER_COMPLETE_ARGS": words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
     }[shell]
-    said = snnb(_SNNB_COMPLETE=f"complete_{shell}", **environment)
+    for name, value in {"_SNNB_COMPLETE": f"complete_{shell}", **environment}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        main([])
+    said = capsys.readouterr().out
     assert re.findall(r"[a-z0-9_]+", said.replace("_arguments", "").replace("_describe", "")) == values

@@ -15,29 +15,25 @@ from rich.console import Console
 from snnb import Run
 from snnb.cli import output
 from snnb.cli.main import main
-from tests.end_to_end.conftest import recorded, run
+from tests.end_to_end.conftest import RECORDED
+from tests.pipeline.test_map import CHIP
 
-__all__ = ["recorded", "run"]
-CHIP = """
-name: chip
-mesh: [4, 4]
-neurons_per_core: 64
-axons_per_core: 300
-energy_pj: {router: 1, link: 2}
-latency_ns: {router: 1, link: 2}
-source: a test
-"""
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a run that has two mappings, the second on a chip from a file."""
+    folder = tmp_path_factory.mktemp("narrow")
+    (folder / "chip_of_a_long_file_name.yaml").write_text(CHIP)
+    face = Run(path=shutil.copytree(RECORDED, folder / "run"))
+    face.map(hardware="spinemap_5x5", method="sequential")
+    face.map(hardware=str(folder / "chip_of_a_long_file_name.yaml"), method="sequential")
+    return folder
 
 
 @pytest.fixture
-def mapped(run, tmp_path, monkeypatch):
-    """A run in the working directory with two mappings, the second on a chip from a file."""
-    monkeypatch.chdir(run.path.parent)
-    (run.path.parent / "chip_of_a_long_file_name.yaml").write_text(CHIP)
-    face = Run(path=run.path.name)
-    face.map(hardware="spinemap_5x5", method="sequential")
-    face.map(hardware="./chip_of_a_long_file_name.yaml", method="sequential")
-    return run.path.name
+def mapped(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return "run"
 
 
 def printed(capsys, *arguments):

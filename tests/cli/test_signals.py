@@ -77,8 +77,8 @@ def work():
 @pytest.mark.parametrize(
     ("work", "package", "sent"),
     [
-        (NUMBA, "numba", signal.SIGTERM),
-        (TENSORFLOW, "tensorflow", signal.SIGINT),
+        (NUMBA, "numba", signal.SIGINT),
+        pytest.param(TENSORFLOW, "tensorflow", signal.SIGINT, marks=pytest.mark.slow),
         pytest.param(MT_KAHYPAR, "mtkahypar", signal.SIGINT, marks=pytest.mark.slow),
         pytest.param(DASK, "distributed", signal.SIGTERM, marks=pytest.mark.slow),
     ],

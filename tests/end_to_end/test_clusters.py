@@ -12,7 +12,7 @@ import pytest
 
 from snnb.cli.main import main
 from snnb.pipeline.open_run import open_run
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 
 def _workers(process):

@@ -9,7 +9,7 @@ import pytest
 
 from snnb.core.errors import UpstreamError
 from snnb.pipeline.plan import bring_up_to_date
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 RERECORD = "the recorded run is not what this code makes; if that is meant, `make record-fixtures`"
 

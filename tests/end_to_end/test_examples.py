@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snnb.pipeline.open_run import open_run
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -18,6 +18,7 @@ def run_example(name, *arguments, cwd):
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_one_network_from_python(tmp_path):
     result = run_example("one_network.py", tmp_path / "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from snnb.pipeline.open_run import open_run
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 from tests.end_to_end.conftest import RECORDED
 
 pytestmark = pytest.mark.privileged

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from snnb.pipeline.open_run import open_run
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 OPTIONS = {
     "prepare": [],

@@ -13,16 +13,7 @@ from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.results.crosscheck import crosscheck
 from tests.mapping.brute_force import csv_edges, route
-
-CHIP = """
-name: chip
-mesh: [4, 4]
-neurons_per_core: 40
-axons_per_core: 400
-energy_pj: {router: 1, link: 2}
-latency_ns: {router: 1, link: 2}
-source: a test
-"""
+from tests.pipeline.test_map import CHIP
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +85,7 @@ def test_the_graph_of_a_class_is_taken_out_of_the_run_alone(simulated):
 def test_the_busiest_time_of_the_links(simulated, tmp_path):
     """Each spike walks to each core that it reaches, counted link by link from the edges that the csv export lists."""
     run, made = simulated
-    (tmp_path / "chip.yaml").write_text(CHIP)
+    (tmp_path / "chip.yaml").write_text(CHIP.replace("64", "40").replace("300", "400"))
     mapped = run.map(hardware=str(tmp_path / "chip.yaml"), method="sequential")
     said = json.loads((mapped.directory / "cost.json").read_text())["by_bin"]
     mapping = Mapping.open(mapped.directory)

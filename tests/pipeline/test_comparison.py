@@ -5,7 +5,6 @@ import shutil
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
-import matplotlib.pyplot
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -104,15 +103,6 @@ def test_simulations_without_a_difference_are_named_by_their_stamps(five, tmp_pa
     assert names_apart([replace(one, label="a") for one in twice]) == ["a 0", "a 1"]
 
 
-@pytest.mark.parametrize("ending", ["png", "pdf"])
-def test_equal_figures_have_equal_bytes(five, tmp_path, snnb, ending):
-    for name in ("a", "b"):
-        assert snnb("compare", five.path, "--figure", tmp_path / f"{name}.{ending}").returncode == 0
-    assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
-    if ending == "png":
-        assert matplotlib.pyplot.imread(tmp_path / "a.png").std() > 0
-
-
 def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path):
     other = shutil.copytree(five.path, tmp_path / "run:20200101T000000Z")
     stamp = max(five.records_of("simulate"))
@@ -139,11 +129,6 @@ def test_other_places_are_refused_in_one_line(five, snnb, place, code, message):
     assert (result.returncode, result.stdout) == (code, "")
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
-
-
-def test_a_figure_has_an_ending_that_can_be_drawn(five, tmp_path, snnb):
-    result = snnb("compare", five.path, "--figure", tmp_path / "a.bmp")
-    assert (result.returncode, "ends in .png" in result.stderr) == (2, True)
 
 
 def test_a_damaged_simulation_is_named_with_its_remedy(run):

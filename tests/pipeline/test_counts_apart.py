@@ -65,13 +65,3 @@ def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
     spikes = face.export("spinemap", run.path.parent / "net").path / "spike_info.txt"
     steps = [int(word) for line in spikes.read_text().splitlines() for word in line.split()[1:]]
     assert 20 <= max(steps) < 40  # the second recorded sample begins at step 20
-
-
-@pytest.mark.slow
-def test_an_older_simulation_that_an_option_does_not_fit_is_just_another(run, capsys):
-    """Ten bins do not fit its five steps."""
-    for words in (["--duration", "5", "--engine", "event"], ["--duration", "20"]):
-        assert main(["simulate", "--run-dir", str(run.path), "--samples", "4", "--quiet", *words]) == 0
-    assert main(["run", "--run-dir", str(run.path), "--quiet", "--bins", "10"]) == 0, capsys.readouterr().err
-    params = open_run(run.path).record_of("simulate").params
-    assert (params.duration, params.bins) == (20, 10)

@@ -15,32 +15,17 @@ from snnb.graph import store
 from snnb.graph.export.write_export import FORMATS
 from snnb.pipeline.open_run import open_run
 from snnb.results.export import export_graph, stale_exports
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 
 def content(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        ".",
-        "manifest.yaml",
-        "train",
-        "train/x.csv",
-        "dataset/x_train.npy",
-        "new.csv",
-        "graphs/x.csv",
-        "exports",
-        "..",
-        "../run",
-        "../link",
-        "../link/train",
-        "../link/x.csv",
-        "../outside-link.csv",
-    ],
-)
+TARGETS = ". manifest.yaml train/x.csv new.csv graphs/x.csv exports .. ../link ../link/train ../outside-link.csv"
+
+
+@pytest.mark.parametrize("target", TARGETS.split())
 def test_nothing_of_a_run_is_replaced_and_nothing_put_among_it(run, target):
     (run.path.parent / "link").symlink_to(run.path)
     (run.path.parent / "outside-link.csv").symlink_to(run.path / "train" / "training_history.csv")
@@ -140,12 +125,6 @@ def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
     assert export_graph(open_run(run.path), "csv").edges > 0
 
 
-def test_an_empty_name_is_no_graph(run):
-    """As an empty variable of a script is one, which would export another graph than it means."""
-    with pytest.raises(UsageError, match="--graph : not in"):
-        export_graph(run, "csv", graph="")
-
-
 def test_what_killed_exports_have_left_in_the_run_is_removed(run):
     stamp = next(iter(run.records_of("graph")))
     left = run.path / "exports" / stamp / ".mini_network_npz.partial"
@@ -185,17 +164,6 @@ def test_what_cannot_be_meant_is_one_line(run, tmp_path, monkeypatch, snnb, argu
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert "--run-dir" not in result.stderr
-
-
-def test_a_directory_in_the_place_of_the_graph(run, snnb):
-    stamp = next(iter(run.records_of("graph")))
-    path = run.path / "graphs" / stamp / "mini_network_graph.h5"
-    path.unlink()
-    path.mkdir()
-    result = snnb("export", run.path, "--format", "csv", "-q")
-    assert result.returncode == 3, result.stderr
-    assert "mini_network_graph.h5" in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_exports_outlive_a_graph_that_is_made_again_and_status_names_them(run):
@@ -240,20 +208,6 @@ def test_nothing_is_exported_through_a_link_in_the_run(run, tmp_path, level):
     with pytest.raises(UsageError, match="is a link, which is not followed"):
         export_graph(run, "csv", force=True)
     assert list(victim.iterdir()) == []
-
-
-@pytest.mark.parametrize("target", ["", "no/such/folder/x.csv", "/dev/null"])
-def test_targets_that_cannot_be_written_are_named_in_one_line(run, snnb, target):
-    result = snnb("export", run.path, "--format", "csv", "--output", target, "--force", "-q")
-    assert result.returncode in (2, 3), result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert target[:14] in result.stderr
-    assert "--run-dir" not in result.stderr
-
-
-def test_the_document_names_the_graph(run, snnb):
-    result = snnb("export", run.path, "--format", "csv", "--json")
-    assert json.loads(result.stdout)["graph"] == next(iter(run.records_of("graph")))
 
 
 def test_an_export_recovers_first(run, snnb):

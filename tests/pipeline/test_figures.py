@@ -9,7 +9,7 @@ from snnb.cli.main import main
 from snnb.core.errors import UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
 

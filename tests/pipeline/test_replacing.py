@@ -9,9 +9,7 @@ import pytest
 from snnb import Run
 from snnb.core.errors import InputError, UsageError
 from snnb.pipeline.open_run import open_run
-from snnb.results.verify import repairs
-from snnb.rundir.settle import settle
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import repairs, verify_run
 
 
 @pytest.fixture
@@ -38,7 +36,7 @@ def test_killed_behind_a_link_the_next_start_puts_it_right(run, on_another_disk)
     on_another_disk.mkdir()
     (on_another_disk / "x_train.npy").write_text("new, not recorded")
     opened = open_run(run.path)
-    settle(opened, print)
+    opened.settle(print)
     assert verify_run(opened).problems == []
     assert sorted(entry.name for entry in on_another_disk.parent.iterdir()) == ["arrays"]
 
@@ -100,20 +98,10 @@ def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, dam
     if damaged:
         (run.path / "train" / "training_plot.png").write_bytes(b"edited")
     model = (run.path / "train" / "mini_network.h5").read_bytes()
-    settle(open_run(run.path), print)
+    open_run(run.path).settle(print)
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
     assert not os.path.lexists(aside)
     assert len(verify_run(open_run(run.path)).problems) == damaged
-
-
-def test_what_was_replaced_long_ago_is_not_put_back_over_what_is_recorded(run):
-    shutil.copytree(run.path / "train", run.path / ".replaced-train")
-    (run.path / ".replaced-train" / "mini_network.h5").write_bytes(b"the one before")
-    (run.path / ".replaced-train" / "training_metrics.json").write_bytes(b"the one before")
-    (run.path / "train" / "training_plot.png").write_bytes(b"edited")
-    model = (run.path / "train" / "mini_network.h5").read_bytes()
-    settle(open_run(run.path), print)
-    assert (run.path / "train" / "mini_network.h5").read_bytes() == model
 
 
 def test_a_link_to_somebodys_folder_is_not_emptied_whatever_names_the_manifest_lists(run, tmp_path):
@@ -138,16 +126,3 @@ def test_a_graph_is_not_made_of_a_simulation_that_was_altered(run):
     with pytest.raises(InputError, match=f"`snnb remove .* simulations/{stamp}`"):
         Run(path=run.path).graph(simulation=stamp)
     assert (run.path / "manifest.yaml").read_bytes() == before
-
-
-def test_a_file_that_may_not_be_read_is_no_reason_to_make_it_again(run, monkeypatch):
-    """The tests run as root, who may read all: the refusal of the system is put in its place."""
-    from snnb.rundir import hashes
-
-    def refuse(path):
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(hashes, "sha256_of", refuse)
-    (run.path / ".hashes.json").unlink(missing_ok=True)
-    with pytest.raises(PermissionError, match="Permission denied"):
-        Run(path=run.path).parse(force=True)

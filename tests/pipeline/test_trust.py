@@ -5,7 +5,7 @@ import yaml
 
 from snnb import Run
 from snnb.core.errors import InputError
-from snnb.pipeline import trust
+from snnb.pipeline import model as trust
 
 EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').write_text('yes')\ndef net(): pass\n"
 

@@ -124,19 +124,6 @@ def test_what_parse_will_refuse_is_not_trained(tmp_path):
     assert not (run.path / "train").exists()
 
 
-@pytest.mark.slow
-def test_what_the_options_of_parse_allow_is_not_warned_of(tmp_path):
-    run, said = pooled(tmp_path), []
-    with run.locked():
-        bring_up_to_date(run, "train", SMALL, say=said.append)
-        assert [line for line in said if "parse will need an option" in line]
-        said.clear()
-        bring_up_to_date(
-            run, "parse", {**SMALL, "parse": {"max_pool": "spiking"}}, force=True, asked_by_name=False, say=said.append
-        )
-    assert [line for line in said if "option" in line] == []
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -37,7 +37,7 @@ def deep_page(layers=150, neurons=2000):
     cells = [(i, (i * 7) % 1000, 1 + i % 3) for i in range(1000)]
     sections = [
         *network_sections(facts),
-        confusion_section(cells, [f"class number {i} of a thousand" for i in range(1000)], "20260101T000000Z"),
+        confusion_section(cells, [f"class number {i} of a thousand" for i in range(1000)]),
         rates_section(rates),
         activations_section(rates, activations, ["Made up."]),
     ]

@@ -4,8 +4,6 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,24 +14,15 @@ from snnb.core.errors import InputError, UsageError
 from snnb.graph import SynapseGraph
 from snnb.pipeline.open_run import open_run
 from snnb.results.report import write_report
-from snnb.rundir.verification import verify_run
+from snnb.results.verify import verify_run
 from tests.end_to_end.conftest import RECORDED
+from tests.pipeline.test_map import CHIP
 
 SECTIONS = [
     "overview", "training", "network", "populations", "projections", "degrees", "traffic", "accuracy", "confusion",
     "rates", "activations", "mapping", "provenance",
 ]  # fmt: skip
 LABEL = '<script>alert("label")</script> & $x$'
-WITHOUT_TENSORFLOW = """
-import sys
-class Forbidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tensorflow", "snntoolbox"):
-            raise ImportError(name + " is forbidden here")
-sys.meta_path.insert(0, Forbidden())
-from snnb.cli.main import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -201,20 +190,6 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     assert "snnb graph" in page.text("network")
 
 
-def test_a_simulation_of_before_has_a_page_without_what_was_not_recorded(run, document):
-    page = document(write_report(run).read_text())
-    assert "a new simulation records it" in page.text("confusion")
-    assert "snnb map" in page.text("mapping")
-
-
-def test_it_needs_no_tensorflow(run):
-    command = [sys.executable, "-c", WITHOUT_TENSORFLOW, "report", str(run.path), "--json"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    said = json.loads(result.stdout)
-    assert (run.path / "report.html").stat().st_size == said["size_bytes"] < 300_000
-
-
 @pytest.mark.parametrize("kind", ["file", "link", "directory", "run's own", "no folder"])
 def test_a_target_that_is_no_report_is_refused(run, tmp_path, kind):
     target = tmp_path / "page.html"
@@ -275,10 +250,7 @@ def test_a_changed_test_set_gives_no_activations(run, document):
 def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tmp_path, document):
     face = Run(path=run.path)
     chip = tmp_path / "small.yaml"
-    chip.write_text(
-        "name: chip\nmesh: [4, 4]\nneurons_per_core: 100\naxons_per_core: 300\n"
-        "energy_pj: {router: 1, link: 2}\nlatency_ns: {router: 1, link: 2}\nsource: a test\n"
-    )
+    chip.write_text(CHIP.replace("64", "100"))
     first = face.map(hardware="spinemap_5x5", method="sequential").directory
     last = face.map(hardware=str(chip), method="sequential").directory
     page = document(face.report().read_text())

@@ -5,9 +5,8 @@ import pytest
 
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.pipeline.all import KINDS
+from snnb.results.verify import verify_run
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import RunInfo
-from snnb.rundir.verification import verify_run
 
 
 def content(run):
@@ -97,14 +96,6 @@ def test_a_directory_of_ours_that_the_manifest_does_not_name_is_not_overwritten(
     with run.locked(), pytest.raises(InputError, match="move it away"):
         write(run, "first")
     assert (run.path / "dataset" / "mine.txt").read_text() == "precious"
-
-
-def test_a_folder_with_other_things_does_not_become_a_run(tmp_path):
-    (tmp_path / "train").mkdir()
-    info = RunInfo(model="a", dataset="b", created_utc="", snnb_version="0")
-    with pytest.raises(UsageError, match="no manifest"):
-        RunDirectory.create(tmp_path, info, KINDS)
-    assert not (tmp_path / "manifest.yaml").exists()
 
 
 def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_path):

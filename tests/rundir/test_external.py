@@ -8,7 +8,6 @@ import yaml
 from snnb.io.files import listing_of
 from snnb.pipeline.open_run import open_run
 from snnb.rundir.external import changed, external_records, file_record
-from snnb.rundir.records import FileRecord
 
 
 def sha256(content):
@@ -173,12 +172,6 @@ def test_what_may_not_be_read_here_is_as_on_another_machine(folder, monkeypatch)
     assert changed(record) is changed(file) is None
 
 
-def test_the_hashing_of_what_was_not_read_tells_its_progress(folder):
-    seen = []
-    external_records({}, {folder: {"a/2": sha256(b"two")}}, {}, lambda done, total, note="": seen.append((done, total)))
-    assert seen == [(3, 8), (8, 8), (8, 8)]
-
-
 def test_a_record_is_written_with_its_listing_where_it_has_one_and_read_with_and_without(run, params, details, folder):
     with run.locked(), run.stage("prepare", params, inputs=[]) as output:
         output.details = details
@@ -189,24 +182,6 @@ def test_a_record_is_written_with_its_listing_where_it_has_one_and_read_with_and
         ["path", "sha256", "size_bytes", "external"],
     ]
     assert open_run(run.path).manifest == run.manifest
-
-
-def test_a_folder_recorded_by_an_earlier_version_is_understood(tmp_path):
-    """It had one record for more than twenty files, without a listing."""
-    files = {f"{letter}/{number}": f"{letter}{number}".encode() for letter in "ab" for number in range(15)}
-    for name, content in files.items():
-        put(tmp_path / "many" / name, content)
-    by_path = sorted(files, key=lambda name: name.split("/"))
-    lines = "".join(f"{sha256(files[name])}  {name}\n" for name in by_path)
-    record = FileRecord(
-        path=str(tmp_path / "many"),
-        sha256=sha256(lines.encode()),
-        size_bytes=sum(map(len, files.values())),
-        external=True,
-    )
-    assert changed(record) is None
-    put(tmp_path / "many" / "a" / "3", b"A3")
-    assert changed(record) == "has changed"
 
 
 def test_a_picture_replaced_with_size_and_time_kept_is_found_by_reading_all(folder):

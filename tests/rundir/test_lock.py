@@ -5,7 +5,6 @@ import time
 import pytest
 
 from snnb.core.errors import UpstreamError
-from snnb.rundir.settle import settle
 
 
 @pytest.fixture
@@ -64,19 +63,10 @@ def test_whatever_the_lock_file_says_the_second_process_is_told(run, held_elsewh
     assert "\x1b" not in str(caught.value)
 
 
-def test_a_group_that_shares_the_run_can_lock_it(run):
-    before = os.umask(0o002)
-    try:
-        with run.locked():
-            assert (run.path / ".lock").stat().st_mode & 0o777 == 0o664
-    finally:
-        os.umask(before)
-
-
 def test_reading_beside_a_running_stage_says_who_works_there(run, write, held_elsewhere):
     child, _ = held_elsewhere
     (run.path / ".incomplete-dataset").mkdir()
     said = []
-    settle(run, said.append)
+    run.settle(said.append)
     assert f"in use by process {child}" in said[0]
     assert (run.path / ".incomplete-dataset").is_dir()

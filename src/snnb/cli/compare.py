@@ -8,16 +8,29 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import Json, Quiet, SomePath, Verbose
+from snnb.cli.parameters import SomePath
 from snnb.cli.status import mapping_lines
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.io.atomic import atomic_path, refuse_existing
 
 if TYPE_CHECKING:
-    from snnb.results.compare import Compared, Interval
+    from snnb.results.compare import Compared
 
 LONGEST_CELL = 24  # characters of a value on a terminal
+ROWS = (  # title, form and attribute of `Compared`
+    ("samples", "{:,}", "samples"),
+    ("ANN accuracy", "{:.2%}", "ann_accuracy"),
+    ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "ann_interval"),
+    ("SNN accuracy", "{:.2%}", "snn_accuracy"),
+    ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "snn_interval"),
+    ("ANN error", "{:.4g}", "ann_error"),
+    ("SNN error", "{:.4g}", "snn_error"),
+    ("spikes/neuron and step", "{:.4g}", "mean_rate"),
+    ("synaptic operations/sample", "{:,.0f}", "synaptic_operations"),
+    ("synapses", "{:,}", "synapses"),
+    ("neurons", "{:,}", "neurons"),
+)
 
 
 def compare(
@@ -38,12 +51,9 @@ def compare(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the figure's file.")] = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Show simulations side by side: parameters that differ, accuracies, rates, operations, mapping costs."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb.results.compare import compare as compared_simulations
 
     if figure is not None:
@@ -107,30 +117,12 @@ def _rows(found: "List[Compared]") -> List[List[str]]:
         ["label", *(one.label or "" for one in found)],
         *([["model", *(one.model for one in found)], ["data set", *(one.dataset for one in found)]] if several else []),
         *([name, *values] for name, values in zip(names, shown)),
-        ["samples", *(f"{one.samples:,}" for one in found)],
-        ["ANN accuracy", *(_share(one.ann_accuracy) for one in found)],
-        ["  95 % interval", *(_interval(one.ann_interval) for one in found)],
-        ["SNN accuracy", *(_share(one.snn_accuracy) for one in found)],
-        ["  95 % interval", *(_interval(one.snn_interval) for one in found)],
-        ["ANN error", *(_number(one.ann_error) for one in found)],
-        ["SNN error", *(_number(one.snn_error) for one in found)],
-        ["spikes/neuron and step", *(_number(one.mean_rate) for one in found)],
-        ["synaptic operations/sample", *(f"{one.synaptic_operations:,.0f}" for one in found)],
-        ["synapses", *(f"{one.synapses:,}" for one in found)],
-        ["neurons", *(f"{one.neurons:,}" for one in found)],
+        *([title, *(_shown(form, getattr(one, name)) for one in found)] for title, form, name in ROWS),
     ]
 
 
-def _share(share: Optional[float]) -> str:
-    return "" if share is None else f"{share:.2%}"
-
-
-def _interval(interval: "Optional[Interval]") -> str:
-    return "" if interval is None else f"{interval[0]:.2%}–{interval[1]:.2%}"
-
-
-def _number(value: Optional[float]) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _shown(form: str, value: object) -> str:
+    return "" if value is None else form.format(value)
 
 
 def _draw(path: Path, found: "List[Compared]", force: bool) -> None:

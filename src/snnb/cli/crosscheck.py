@@ -7,8 +7,7 @@ import typer
 from typing_extensions import Annotated, get_args
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
+from snnb.cli.parameters import ExistingRun, opened
 from snnb.core.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
@@ -24,25 +23,21 @@ def _simulators() -> List[str]:
 def crosscheck(
     run_dir: ExistingRun = None,
     simulator: Annotated[
-        str,
-        typer.Option("--with", help="The simulator: brian2, sanafe or scipy.", autocompletion=_simulators),
+        str, typer.Option("--with", help="The simulator: brian2, sanafe or scipy.", autocompletion=_simulators)
     ] = "scipy",
     samples: Annotated[
         Optional[int],
         typer.Option(min=1, help="Compare this many samples, from the first; by default the recorded ones, or all."),
     ] = None,
     graph: Annotated[Optional[str], typer.Option(help="Stamp of the graph; by default the latest.")] = None,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Simulate the exported graph in another simulator, and compare the spikes of every neuron."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     if simulator not in _simulators():
         raise UsageError(f"--with {simulator}: there is no such simulator; give one of {', '.join(_simulators())}")
     from snnb.results import crosscheck as stage
 
-    run = opened(run_dir, console.say)
+    run = opened(run_dir)
     try:
         with console.bar("crosscheck") as progress:
             checked = stage.crosscheck(

@@ -8,7 +8,6 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import Json, Quiet, Verbose
 
 
 def datasets(
@@ -16,34 +15,20 @@ def datasets(
         Optional[Path],
         typer.Option(envvar="SNNB_DATA", help="Directory of the data sets; by default the user's cache directory."),
     ] = None,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """List the data sets and whether they are on this machine."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb import datasets as room
     from snnb.pipeline.prepare import data_directory
 
     folder = data_dir or data_directory()
     specs = [room.describe(name) for name in room.dataset_names()]
     places = [room.available(spec.name, folder) for spec in specs]
-    rows = [
-        [
-            s.name,
-            "×".join(map(str, s.shape or ("as the model",))),
-            str(s.num_classes or ""),
-            _where(place, s.download),
-            s.title,
-        ]
-        for s, place in zip(specs, places)
-    ]
+    rows = []
+    for s, place in zip(specs, places):
+        where = "yes" if place is not None else "downloads" if s.download else "no: give --source"
+        shape = "×".join(map(str, s.shape or ("as the model",)))
+        rows.append([s.name, shape, str(s.num_classes or ""), where, s.title])
     head = ["data set", "shape", "classes", "on this machine", "what"]
     document = [{**asdict(spec), "path": place} for spec, place in zip(specs, places)]
     console.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), document)
-
-
-def _where(place: Optional[Path], download: bool) -> str:
-    if place is not None:
-        return "yes"
-    return "downloads" if download else "no: give --source"

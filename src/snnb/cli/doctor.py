@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from snnb.cli import output
-from snnb.cli.parameters import Json, Quiet, Verbose
 from snnb.core.processors import processors
 from snnb.io.text import JsonValue
 
 NO_TOOLBOX = "not installed: train, parse and simulate need it, all other commands work"
 
 
-def doctor(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+def doctor() -> None:
     """Show what this machine offers: Python, TensorFlow, GPU, memory, disk."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     import psutil
 
     from snnb.pipeline.prepare import data_directory

@@ -7,19 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import (
-    ExistingRun,
-    Json,
-    Quiet,
-    SomePath,
-    Verbose,
-    as_command,
-    beginning,
-    chosen,
-    common_options,
-    stage_options,
-)
+from snnb.cli.parameters import ExistingRun, SomePath, beginning, chosen, opened, stage_options, with_options
 from snnb.core.options import validated
 from snnb.graph.export.export_options import ExportOptions
 
@@ -30,7 +18,8 @@ def _formats() -> List[str]:
     return list(FORMATS)
 
 
-def _common(
+@with_options(stage_options(ExportOptions), after=4)
+def export(
     format: Annotated[
         str,
         typer.Option(
@@ -54,31 +43,16 @@ def _common(
         Optional[str], typer.Option(help="Stamp of the graph, or `weights`; by default the latest.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file, or a directory that an export made.")] = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-) -> None:
-    """Options of the command in addition to those of `ExportOptions`."""
-
-
-def _export(
-    run_dir: Optional[Path],
-    format: str,
-    output_path: Optional[Path],
-    graph: Optional[str],
-    force: bool,
-    json: bool,
-    verbose: bool,
-    quiet: bool,
     **options: object,
 ) -> None:
-    console = output.configure(json, verbose, quiet)
+    """Write the graph in another program's format."""
+    console = output.current
     from rich.filesize import decimal
 
     from snnb.results.export import export_graph
 
-    run = opened(run_dir, console.say)
-    given = validated(ExportOptions, chosen(options, ExportOptions, list(options)))
+    run = opened(run_dir)
+    given = validated(ExportOptions, chosen(options, ExportOptions, options))
     with console.bar("export") as progress:
         written = export_graph(
             run, format, given, output=output_path, graph=graph, force=force, say=console.say, progress=progress
@@ -94,12 +68,3 @@ def _export(
             "format": format,
         },
     )
-
-
-_parameters = common_options(_common)
-export = as_command(
-    "export",
-    "Write the graph in another program's format.",
-    [*_parameters[:4], *stage_options(ExportOptions), *_parameters[4:]],
-    _export,
-)

@@ -1,26 +1,22 @@
 """`snnb hardware`: the hardware descriptions that come with the package."""
 
-from typing import List, Optional
+from typing import List
 
 from snnb.cli import output
-from snnb.cli.parameters import Json, Quiet, Verbose
 
 
-def hardware(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+def hardware() -> None:
     """List the hardware descriptions that `snnb map --hardware` knows by name."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb.mapping.hardware import descriptions
 
     chips = descriptions().values()
     rows: List[List[str]] = [["hardware", "mesh", "cores", "neurons", "axons", "synapses", "energy"]]
     for chip in chips:
-        limits = map(_limit, (chip.cores, chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core))
+        limits = (chip.cores, chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core)
+        shown = ["any" if most is None else f"{most:,}" for most in limits]
         energy = f"{chip.energy_pj.router:g}, {chip.energy_pj.link:g}"
-        rows.append([chip.name, "×".join(map(str, chip.mesh)), *limits, energy])
+        rows.append([chip.name, "×".join(map(str, chip.mesh)), *shown, energy])
     document = [{**chip.model_dump(mode="json"), "cores": chip.cores} for chip in chips]
     lines = output.table_lines(rows, right=(2, 3, 4, 5), drop=(1, 5))
     console.result([*lines, "limits: of a core; energy: pJ that a spike takes in a router, on a link"], document)
-
-
-def _limit(most: Optional[int]) -> str:
-    return "any" if most is None else f"{most:,}"

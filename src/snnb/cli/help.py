@@ -1,13 +1,15 @@
 """How the help of a command looks: options in panels, examples below, environment variables left to docs/cli.md."""
 
+import os
 from copy import copy
+from difflib import get_close_matches
 from typing import Any, Dict, List, Optional, Sequence
 
 import click
 from typer.core import TyperCommand, TyperOption
 
-from snnb.cli.environment_variables import refuse_unknown_variables
-from snnb.cli.parameters import RUN_DIR, run_argument, take_run
+from snnb.cli import output
+from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
 from snnb.pipeline.all import CHAIN, STAGES
 
 COMMON = "Common"
@@ -15,17 +17,8 @@ _COMMON = ("force", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet",
 _WHERE, _WHERE_FROM = "Where", ("run_dir", "source", "data_dir", "output_path")
 _FIRST_OF_SWEEP = ("grid", "model", "dataset", "run_dir", "samples", "duration", "workers", "scheduler")
 _FIRST_OF_RUN = (
-    "model",
-    "dataset",
-    "run_dir",
-    "epochs",
-    "percentile",
-    "samples",
-    "duration",
-    "engine",
-    "input",
-    "seed",
-)
+    "model", "dataset", "run_dir", "epochs", "percentile", "samples", "duration", "engine", "input", "seed",
+)  # fmt: skip
 EXAMPLES: Dict[str, Sequence[str]] = {
     "prepare": ("snnb prepare --model lenet_mnist", "snnb prepare --model lenet_cifar10 --source ~/cifar --limit 1000"),
     "train": ("snnb train --model lenet_mnist --epochs 5", "snnb train runs/lenet_mnist --set dropout=0.3"),
@@ -65,6 +58,7 @@ class HelpfulCommand(TyperCommand):
 
     def __init__(self, *arguments: Any, **words: Any) -> None:
         super().__init__(*arguments, **words)
+        self.params += output_options()
         examples = EXAMPLES.get(self.name or "", ())
         if examples:  # a blank line apart, or typer joins them
             self.epilog = "\n\n".join(["Examples:", *(f"  {line}" for line in examples)])
@@ -78,9 +72,10 @@ class HelpfulCommand(TyperCommand):
     def parse_args(self, context: click.Context, arguments: List[str]) -> List[str]:
         """Read the options; a variable in place of one that the command does not have is refused."""
         left = super().parse_args(context, arguments)
+        output.configure(*(context.params.pop(name) for name in ("json", "verbose", "quiet")))
         take_run(context)
         if not context.resilient_parsing:
-            refuse_unknown_variables(context)
+            _refuse_unknown_variables(context)
         return left
 
     def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -120,3 +115,19 @@ def _panel(command: str, option: str) -> Optional[str]:
     if first is not None:
         return next((f"Of {stage}" for stage in CHAIN if option in STAGES[stage].kind.params.model_fields), None)
     return None
+
+
+def _refuse_unknown_variables(context: click.Context) -> None:
+    """Raise `click.UsageError` for a variable such as SNNB_TRAIN_EPOCH: the command `train` has no such option."""
+    prefix = f"{context.auto_envvar_prefix}_"
+    parameters = context.command.get_params(context)
+    known = {(parameter.name or "").upper() for parameter in parameters if isinstance(parameter, click.Option)}
+    for variable in sorted(os.environ):
+        name = variable[len(prefix) :]
+        if variable.startswith(prefix) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise click.UsageError(
+                f"the environment variable {variable} is no option of {context.info_name}; "
+                + (f"did you mean {prefix}{near[0]}?" if near else "docs/cli.md lists them"),
+                context,
+            )

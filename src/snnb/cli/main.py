@@ -3,7 +3,7 @@
 import signal
 import sys
 import traceback
-from typing import Dict, List, Optional
+from typing import List, Optional, Tuple
 
 import click
 import typer
@@ -30,8 +30,6 @@ from snnb.pipeline.all import CHAIN, STAGES
 from snnb.version import __version__
 
 INTERRUPTED = EXIT_CODES[signal.SIGINT]
-SMALLER_BATCHES = "out of memory; give a smaller --batch-size, or use a machine with more memory"
-OUT_OF_MEMORY_ADVICE: Dict[Optional[str], str] = dict.fromkeys(("train", "parse", "simulate"), SMALLER_BATCHES)
 failures: List[BaseException] = []  # kept until the process ends, with the frames that hold open files
 commands = typer.Typer(
     name="snnb",
@@ -60,67 +58,36 @@ def snnb(
 
 
 for _name, _stage in STAGES.items():
-    commands.command(_name, cls=HelpfulCommand)(stage_command(_name, [_name], _stage.text, by_name=True))
-commands.command("run", cls=HelpfulCommand)(
-    stage_command(CHAIN[-1], CHAIN, "Run all five stages in order.", by_name=False)
+    commands.command(_name, cls=HelpfulCommand, help=_stage.text)(stage_command(_name, [_name], by_name=True))
+commands.command("run", cls=HelpfulCommand, help="Run all five stages in order.")(
+    stage_command(CHAIN[-1], CHAIN, by_name=False)
 )
-for _command in (
-    models,
-    datasets,
-    hardware,
-    status,
-    verify,
-    report,
-    compare,
-    sweep,
-    export,
-    crosscheck,
-    remove,
-    doctor,
-):
+_others = (models, datasets, hardware, status, verify, report, compare, sweep, export, crosscheck, remove, doctor)
+for _command in _others:
     commands.command(cls=HelpfulCommand)(_command)
 
 
-def exit_code_of(error: BaseException) -> int:
-    """Return the exit code for an error, as README.md lists them."""
-    if isinstance(error, SnnbError):
-        return error.exit_code
-    if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return INTERRUPTED
-    if isinstance(error, click.ClickException):
-        return 2
-    if out_of_memory(error):
-        return ResourceError.exit_code
-    if isinstance(error, OSError):
-        from snnb.io.files import FULL
-
-        return ResourceError.exit_code if error.errno in FULL else InputError.exit_code
-    return InputError.exit_code if _is_of_the_model(error) else 1
-
-
-def _is_of_the_model(error: BaseException) -> bool:
-    """Whether the error is TensorFlow's and says that the arrays of a model do not fit together."""
-    return type(error).__name__ == "InvalidArgumentError"
-
-
-def message_of(error: BaseException) -> str:
-    """Return the line that a user reads about an error."""
-    from snnb.io.files import describe_os_error
+def _described(error: BaseException) -> Tuple[int, str]:
+    """Return the exit code, as README.md lists them, and the line that a user reads about an error."""
+    from snnb.io.files import FULL, describe_os_error
 
     if isinstance(error, click.ClickException):
-        return f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` list commands and options)"
+        return 2, f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` list commands and options)"
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return interruption_message(output.at_work)
+        return INTERRUPTED, interruption_message(output.at_work)
     if isinstance(error, SnnbError):
-        return str(error)
+        return error.exit_code, str(error)
     if out_of_memory(error):
-        return OUT_OF_MEMORY_ADVICE.get(output.at_work, "out of memory; use a machine with more memory")
+        batches = "give a smaller --batch-size, or " if output.at_work in ("train", "parse", "simulate") else ""
+        return ResourceError.exit_code, f"out of memory; {batches}use a machine with more memory"
     if isinstance(error, OSError):
-        return describe_os_error(error)
-    if _is_of_the_model(error):
+        kind = ResourceError if error.errno in FULL else InputError
+        return kind.exit_code, describe_os_error(error)
+    if type(error).__name__ == "InvalidArgumentError":  # TensorFlow's: the arrays of a model do not fit together
         reason = str(error).strip().splitlines()[0]
-        return f"TensorFlow cannot compute this model ({reason}); change the model, or its settings (--set)"
-    return f"a bug: {type(error).__name__}: {error}; please report it with what --verbose prints"
+        advice = "change the model, or its settings (--set)"
+        return InputError.exit_code, f"TensorFlow cannot compute this model ({reason}); {advice}"
+    return 1, f"a bug: {type(error).__name__}: {error}; please report it with what --verbose prints"
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -138,8 +105,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
             output.print_line(sys.stderr, error.traceback_text)
         if isinstance(error, click.UsageError) and "--json" in (sys.argv[1:] if arguments is None else arguments):
             output.configure(True, False, False)  # no command has configured it
-        code = exit_code_of(error)
-        output.current.error(message_of(error), code)
+        code, message = _described(error)
+        output.current.error(message, code)
         failures.append(error)
         return code
     return result if isinstance(result, int) else 0

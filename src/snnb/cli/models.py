@@ -1,12 +1,11 @@
 """`snnb models`: what can be built."""
 
 from snnb.cli import output
-from snnb.cli.parameters import Json, Quiet, Verbose
 
 
-def models(json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+def models() -> None:
     """List the models with data set, input shape, neurons and synapses."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb.architectures import find, names
 
     specs = [find(name).spec for name in names()]

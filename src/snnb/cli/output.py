@@ -44,11 +44,7 @@ class Output:
     def bar(self, label: str, time_left: bool = True) -> Iterator[Progress]:
         """Show a progress bar on a terminal, and elsewhere a line every ten seconds.
 
-        Parameters
-        ----------
-        label : str
-        time_left : bool
-            Whether to estimate the time left: not for work whose totals are bounds, or that counts several parts.
+        The time left is not estimated for work whose totals are bounds, or that counts several parts.
         """
         global at_work
         at_work = label

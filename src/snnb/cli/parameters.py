@@ -1,18 +1,23 @@
-"""Options that several commands share, options made from fields, and the run as first argument."""
+"""Options that several commands share, options made from fields, and the run that a command works on."""
 
 import inspect
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Sequence, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Sequence, Type, Union
 
 import click
 import typer
 from click.core import ParameterSource
 from pydantic.fields import FieldInfo
-from typer.core import TyperArgument
+from typer.core import TyperArgument, TyperOption
 from typing_extensions import Annotated, get_args, get_origin
 
+from snnb.cli import output
+from snnb.core.errors import UsageError
 from snnb.core.options import Flag, Options, default_in_words, flag_of, own_flags, typed
+
+if TYPE_CHECKING:
+    from snnb.rundir.directory import RunDirectory
 
 METAVARS = {int: "N", float: "X"}
 LARGEST_SHOWN = 1_000_000  # bounds beyond it are limits of the implementation
@@ -74,9 +79,7 @@ class SomePath(click.ParamType):
 RunDir = Annotated[
     Optional[Path],
     typer.Option(
-        help="Same as RUN; by default $SNNB_RUNS/MODEL or runs/MODEL.",
-        click_type=SomePath(),
-        show_default=False,
+        help="Same as RUN; by default $SNNB_RUNS/MODEL or runs/MODEL.", click_type=SomePath(), show_default=False
     ),
 ]
 ExistingRun = Annotated[
@@ -84,9 +87,6 @@ ExistingRun = Annotated[
     typer.Option("--run-dir", help="Run directory; the same as RUN.", click_type=SomePath(), show_default=False),
 ]
 Directory = Annotated[Path, typer.Argument(help="A run directory.", click_type=SomePath(), show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print debug messages and tracebacks.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail when another process works on the run.")]
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are up to date.")]
 NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail when an earlier stage has to run first.")]
@@ -151,39 +151,24 @@ def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return value
 
 
-def common_options(declaration: Callable[..., None]) -> List[inspect.Parameter]:
-    """Return the parameters that a function's signature declares."""
-    return list(inspect.signature(declaration).parameters.values())
+def with_options(options: Iterable[inspect.Parameter], *, after: int) -> Callable[[Callable[..., None]], Callable]:
+    """Return a decorator that puts `options`, which replace `**options`, after a command's first parameters."""
+
+    def decorated(call: Callable[..., None]) -> Callable[..., None]:
+        def command(**values: object) -> None:
+            call(**values)
+
+        own = [p for p in inspect.signature(call).parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        parameters = [*own[:after], *options, *own[after:]]
+        command.__name__, command.__doc__ = call.__name__, call.__doc__
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return command
+
+    return decorated
 
 
-def as_command(
-    name: str, text: Optional[str], parameters: List[inspect.Parameter], call: Callable[..., None]
-) -> Callable[..., None]:
-    """Return a function that typer turns into a command.
-
-    Parameters
-    ----------
-    name : str
-        Name of the command.
-    text : str or None
-        Help text.
-    parameters : list of inspect.Parameter
-        Its arguments and options.
-    call : callable
-        Called with their values as keywords.
-    """
-
-    def command(**values: object) -> None:
-        call(**values)
-
-    command.__name__ = name
-    command.__doc__ = text
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
-
-
-def chosen(values: Mapping[str, object], kind: Type[Options], names: Sequence[str]) -> Dict[str, object]:
+def chosen(values: Mapping[str, object], kind: Type[Options], names: Iterable[str]) -> Dict[str, object]:
     """Return the given options with the types of their fields.
 
     Parameters
@@ -192,13 +177,8 @@ def chosen(values: Mapping[str, object], kind: Type[Options], names: Sequence[st
         Values of all parameters of the command; None or an empty list where an option is not given.
     kind : type of Options
         Its fields are the options.
-    names : sequence of str
+    names : iterable of str
         Names of the options to return.
-
-    Raises
-    ------
-    UsageError
-        A value is out of bounds.
     """
     given: Dict[str, object] = {}
     for name in names:
@@ -209,6 +189,27 @@ def chosen(values: Mapping[str, object], kind: Type[Options], names: Sequence[st
             value = flag.parse(value)
         given[name] = value
     return typed(kind, given)
+
+
+def output_options() -> List[TyperOption]:
+    """Return the options of every command that `snnb.cli.output.configure` takes, in its order."""
+    flags = {
+        ("--json",): "Print one JSON document on stdout.",
+        ("--verbose", "-v"): "Print debug messages and tracebacks.",
+        ("--quiet", "-q"): "Print nothing but results and errors.",
+    }
+    return [TyperOption(param_decls=[*names], is_flag=True, default=False, help=text) for names, text in flags.items()]
+
+
+def opened(run_dir: Optional[Path]) -> "RunDirectory":
+    """Open an existing run and recover it after a killed stage, or say why it cannot be recovered now."""
+    if run_dir is None:
+        raise UsageError("give the directory of a run, as in `snnb status runs/lenet_mnist`")
+    from snnb.pipeline.open_run import open_run
+
+    run = open_run(run_dir)
+    run.settle(output.current.say)
+    return run
 
 
 def run_argument() -> TyperArgument:

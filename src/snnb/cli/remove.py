@@ -7,8 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import Directory, Json, NoWait, Quiet, Verbose
+from snnb.cli.parameters import Directory, NoWait, opened
 from snnb.core.errors import UsageError
 
 
@@ -27,17 +26,14 @@ def remove(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
     no_wait: NoWait = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Remove simulations, graphs or mappings from a run and its manifest."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from rich.filesize import decimal
 
     from snnb.results.remove import carry_out, plan_removal
 
-    run = opened(directory, console.say)
+    run = opened(directory)
     planned = plan_removal(run, stamps, with_dependents=with_dependents)
     what = f"{', '.join(planned.directories)} ({decimal(planned.size_bytes)})"
     if not yes and not _agreed(f"remove {what} from {run.path}?"):

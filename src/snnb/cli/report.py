@@ -7,8 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import ExistingRun, Json, Quiet, SomePath, Verbose
+from snnb.cli.parameters import ExistingRun, SomePath, opened
 
 
 def report(
@@ -26,15 +25,12 @@ def report(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is not a report.")] = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Write one HTML page about a run: network, training, accuracy, rates, traffic, mapping, how it was made."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb.results.report import write_report
 
-    run = opened(run_dir, console.say)
+    run = opened(run_dir)
     with console.bar("report") as progress:
         path = write_report(run, simulation=simulation, output=output_path, force=force, progress=progress)
     console.result([f"report: {path}"], {"report": path, "size_bytes": path.stat().st_size})

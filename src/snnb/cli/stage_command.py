@@ -3,26 +3,22 @@
 import inspect
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from snnb.cli import output
-from snnb.cli.metrics import metric_rows
 from snnb.cli.parameters import (
     DatasetOption,
     Force,
-    Json,
     ModelOption,
     NoUpstream,
     NoWait,
-    Quiet,
     RunDir,
-    Verbose,
-    as_command,
     chosen,
-    common_options,
     stage_options,
-)
+    with_options,
+)  # fmt: skip
 from snnb.core.errors import SnnbError
+from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.pipeline.all import STAGES
 from snnb.rundir.directory import RunDirectory
@@ -31,20 +27,15 @@ if TYPE_CHECKING:
     from snnb.pipeline.plan import Outcome
 
 
-def _common(
-    model: ModelOption = None,
-    dataset: DatasetOption = None,
-    run_dir: RunDir = None,
-    force: Force = False,
-    no_upstream: NoUpstream = False,
-    no_wait: NoWait = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-) -> None:
-    """Options of every command that runs stages."""
-
-
+# Names of metrics in the manifest whose words or unit the name itself does not give.
+IN_WORDS = {
+    "norm_samples": ("samples for normalisation", ""),
+    "largest_difference": ("largest difference from the trained model", ""),
+    "connectivity": ("connectivity", "spikes/sample"),
+    "sequential_connectivity": ("connectivity, sequential", "spikes/sample"),
+    "hops_unicast": ("hops", "links/sample"),
+    "link_load_peak": ("link load, peak", "spikes/sample/step"),
+}
 # Options of `prepare` that every stage has: `prepare` may have to run first.
 DATA_LOCATION = ("source", "data_dir")
 
@@ -65,7 +56,7 @@ def options_of(stages: Sequence[str]) -> Tuple[Dict[str, inspect.Parameter], Dic
     return options, names
 
 
-def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: bool) -> Callable[..., None]:
+def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Callable[..., None]:
     """Return the command that brings `target` up to date.
 
     Parameters
@@ -74,41 +65,45 @@ def stage_command(target: str, stages: Sequence[str], text: str, *, by_name: boo
         The stage.
     stages : sequence of str
         Stages whose options the command has. An option of several stages is passed to each.
-    text : str
-        Help text.
     by_name : bool
         Whether one stage is requested by name, rather than the chain of stages.
     """
     options, names = options_of(stages)
-    common = common_options(_common)
 
-    def call(**values: Any) -> None:
-        console = output.configure(values["json"], values["verbose"], values["quiet"])
+    @with_options(options.values(), after=3)
+    def command(
+        model: ModelOption = None,
+        dataset: DatasetOption = None,
+        run_dir: RunDir = None,
+        force: Force = False,
+        no_upstream: NoUpstream = False,
+        no_wait: NoWait = False,
+        **values: Any,
+    ) -> None:
+        from snnb.pipeline.open_run import open_or_create
+        from snnb.pipeline.plan import bring_up_to_date
+
+        console = output.current
         given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in names.items()}
-        _run_stages(target, given, by_name, values, console)
+        run = open_or_create(model, run_dir, dataset)
+        with run.locked(wait=not no_wait, say=console.say):
+            outcomes = bring_up_to_date(
+                run,
+                target,
+                given,
+                force=force,
+                upstream=not no_upstream,
+                asked_by_name=by_name,
+                say=console.say,
+                bar=console.bar,
+            )
+        _print(run, outcomes, by_name)
 
-    return as_command(target if by_name else "run", text, [*common[:3], *options.values(), *common[3:]], call)
+    return command
 
 
-def _run_stages(
-    target: str, given: Dict[str, Dict[str, object]], by_name: bool, values: Dict[str, Any], console: output.Output
-) -> None:
-    """Open or create the run directory, run what has to run, and print the results."""
-    from snnb.pipeline.open_run import open_or_create
-    from snnb.pipeline.plan import bring_up_to_date
-
-    run = open_or_create(values["model"], values["run_dir"], values["dataset"])
-    with run.locked(wait=not values["no_wait"], say=console.say):
-        outcomes = bring_up_to_date(
-            run,
-            target,
-            given,
-            force=values["force"],
-            upstream=not values["no_upstream"],
-            asked_by_name=by_name,
-            say=console.say,
-            bar=console.bar,
-        )
+def _print(run: RunDirectory, outcomes: "Sequence[Outcome]", by_name: bool) -> None:
+    """Print the results, and of the chain of stages write the report."""
     shown = outcomes[-1:] if by_name else outcomes
     drawn = {
         f.sha256: run.path / f.path
@@ -120,10 +115,10 @@ def _run_stages(
     document = _document(run, outcomes)
     lines = [*_results(shown), *(f"picture: {path}" for path in pictures)]
     if not by_name:
-        page = _report(run, console, outdated=any(o.reason is not None for o in outcomes))
+        page = _report(run, outdated=any(o.reason is not None for o in outcomes))
         document["report"] = page
         lines += [f"report: {page}"] if page is not None else []
-    console.result(lines, document)
+    output.current.result(lines, document)
 
 
 def _results(shown: "Sequence[Outcome]") -> List[str]:
@@ -131,7 +126,7 @@ def _results(shown: "Sequence[Outcome]") -> List[str]:
     heads = output.table_lines(
         [[o.result.stage, "ran" if o.reason else "up to date", o.result.directory] for o in shown], head=False
     )
-    metrics = [metric_rows(o.result.record.metrics) for o in shown]
+    metrics = [_metric_rows(o.result.record.metrics) for o in shown]
     table = output.table_lines(
         [(f"  {words}", *value) for rows in metrics for words, *value in rows], right=(1,), head=False
     )
@@ -139,6 +134,24 @@ def _results(shown: "Sequence[Outcome]") -> List[str]:
     for head, rows in zip(heads, metrics):
         lines += [head, *islice(below, len(rows))]
     return lines
+
+
+def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:
+    """Return the words, value and unit of each metric that has a value."""
+    rows = []
+    for name, value in metrics.items():
+        words = " ".join(word.upper() if word in ("ann", "snn") else word for word in name.split("_"))
+        words, unit = IN_WORDS.get(name, (words, ""))
+        if not isinstance(value, (int, float)):
+            continue
+        if name == "energy_pj":
+            number, unit = energy(value).split(" ")
+            rows.append(("energy", number, f"{unit}/sample"))
+        elif "accuracy" in name:
+            rows.append((words, f"{100 * value:.2f}", "%"))
+        else:
+            rows.append((words, f"{value:,}" if isinstance(value, int) else quantity(value), unit))
+    return rows
 
 
 def _document(run: RunDirectory, outcomes: "Sequence[Outcome]") -> Dict[str, object]:
@@ -161,7 +174,7 @@ def _document(run: RunDirectory, outcomes: "Sequence[Outcome]") -> Dict[str, obj
     }
 
 
-def _report(run: RunDirectory, console: output.Output, *, outdated: bool) -> Optional[Path]:
+def _report(run: RunDirectory, *, outdated: bool) -> Optional[Path]:
     """Write the HTML page about the run unless it is up to date; an error does not fail the command."""
     from snnb.results.report import REPORT, write_report
 
@@ -169,8 +182,8 @@ def _report(run: RunDirectory, console: output.Output, *, outdated: bool) -> Opt
     if not outdated and page.is_file():
         return page
     try:
-        with console.bar("report") as progress:
+        with output.current.bar("report") as progress:
             return write_report(run, progress=progress)
     except (SnnbError, OSError, MemoryError) as error:
-        console.say(f"report: not written: {error}")
+        output.current.say(f"report: not written: {error}")
         return None

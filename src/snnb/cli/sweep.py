@@ -1,32 +1,17 @@
 """`snnb sweep`: a simulation for each point of a grid of options."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import (
-    DatasetOption,
-    Json,
-    ModelOption,
-    NoWait,
-    Quiet,
-    RunDir,
-    SomePath,
-    Verbose,
-    as_command,
-    chosen,
-    common_options,
-)
+from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, SomePath, chosen, with_options
 from snnb.cli.stage_command import options_of
 from snnb.core.formatting import accuracy, quantity
 from snnb.io.text import JsonValue
 from snnb.pipeline.all import STAGES
-
-if TYPE_CHECKING:
-    from snnb.results.grid import Axis
 
 STAGES_BEFORE = ("train", "parse", "simulate")
 HEADS = {
@@ -41,7 +26,11 @@ LESS_IMPORTANT = ("samples", "ann_accuracy", "ann_mean_squared_error", "synaptic
 NOT_SHOWN = ("snn_accuracy_low", "snn_accuracy_high")
 
 
-def _common(
+_options, _names = options_of(STAGES_BEFORE)
+
+
+@with_options(_options.values(), after=4)
+def sweep(
     grid: Annotated[
         List[str],
         typer.Option(
@@ -57,45 +46,33 @@ def _common(
     run_dir: RunDir = None,
     former_run_dir: Annotated[Optional[Path], typer.Option("--dir", hidden=True, click_type=SomePath())] = None,
     no_wait: NoWait = False,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    **values: Any,
 ) -> None:
-    """Options of the command in addition to those of the stages."""
-
-
-_own, _names = options_of(STAGES_BEFORE)
-_parameters = common_options(_common)
-
-
-def _sweep(**values: Any) -> None:
-    console = output.configure(values["json"], values["verbose"], values["quiet"])
+    """Simulate each point of a grid of options; stages that points share run once."""
+    console = output.current
     from snnb.pipeline.open_run import open_or_create
+    from snnb.results import sweep as swept_grid
     from snnb.results.grid import read_grid
-    from snnb.results.sweep import FIGURE, TABLE, sweep
 
     given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in _names.items()}
-    axes = read_grid(values["grid"], given)
-    run = open_or_create(values["model"], values["run_dir"], values["dataset"])
-    with run.locked(wait=not values["no_wait"], say=console.say):
-        swept = sweep(run, axes, given, say=console.say, bar=console.bar)
+    axes = read_grid(grid, given)
+    run = open_or_create(model, run_dir, dataset)
+    with run.locked(wait=not no_wait, say=console.say):
+        swept = swept_grid.sweep(run, axes, given, say=console.say, bar=console.bar)
+    table, figure = run.path / swept_grid.TABLE, run.path / swept_grid.FIGURE
     lines = [*_table([one.row for one in swept]), "spikes: per neuron and step; operations: synaptic, per sample"]
     console.result(
-        [*lines, f"table: {run.path / TABLE}", f"picture: {run.path / FIGURE}"],
+        [*lines, f"table: {table}", f"picture: {figure}"],
         {
             "run_dir": run.path,
-            "table": run.path / TABLE,
-            "figure": run.path / FIGURE,
-            "points": [{"values": one.point.values, "ran": one.ran, **_results(one.row, axes)} for one in swept],
+            "table": table,
+            "figure": figure,
+            "points": [
+                {"values": one.point.values, "ran": one.ran, **{name: one.row[name] for name in swept_grid.COLUMNS}}
+                for one in swept
+            ],
         },
     )
-
-
-def _results(row: Mapping[str, object], axes: "Sequence[Axis]") -> Dict[str, object]:
-    from snnb.results.sweep import COLUMNS
-
-    titles = {axis.title for axis in axes} - set(COLUMNS)
-    return {name: value for name, value in row.items() if name not in titles}
 
 
 def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
@@ -117,11 +94,3 @@ def _shown(point: Mapping[str, JsonValue], name: str) -> str:
     if not isinstance(value, float):
         return str(value)
     return quantity(value) if name in HEADS else f"{value:g}"
-
-
-sweep = as_command(
-    "sweep",
-    "Simulate each point of a grid of options; stages that points share run once.",
-    [*_parameters[:4], *_own.values(), *_parameters[4:]],
-    _sweep,
-)

@@ -3,17 +3,16 @@
 from dataclasses import asdict
 
 from snnb.cli import output
-from snnb.cli.opened import opened
-from snnb.cli.parameters import ExistingRun, Json, Quiet, Verbose
+from snnb.cli.parameters import ExistingRun, opened
 from snnb.core.errors import VerificationError
 
 
-def verify(run_dir: ExistingRun = None, json: Json = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+def verify(run_dir: ExistingRun = None) -> None:
     """Compare all files with the hashes that the manifest records."""
-    console = output.configure(json, verbose, quiet)
+    console = output.current
     from snnb.results.verify import repairs, verification_of
 
-    run = opened(run_dir, console.say)
+    run = opened(run_dir)
     with console.bar("verify") as progress:
         found = verification_of(run, progress)
     for note in found.notes:

@@ -34,6 +34,7 @@ from snnb.network.network import Network, Population, Reindexed
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(0.15, 1.1, 24), np.geomspace(0.15, 1.1, 14)
+OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
 SEARCHED_PICTURES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
 BLOCK_BYTES = 64_000_000  # of the currents that are in memory at a time
@@ -149,7 +150,7 @@ class _Calibration:
             wanted[block] += bias
         shifted = (bias + missing / (wanted.size // len(bias))).astype(np.float32)
         if population is self.network.output and population.activation == "softmax":
-            self._add_output(population, wanted, got, shifted)
+            self._add_output(population, sums, wanted, got, shifted)
             return
         np.clip(wanted, 0, population.max_value, out=wanted)
         self._trained[population.name] = wanted
@@ -213,15 +214,39 @@ class _Calibration:
             train[:, block] = spikes
             got[block] = spikes.mean(axis=0, dtype=np.float32) * scale
 
-    def _add_output(self, population: Population, wanted: np.ndarray, got: np.ndarray, bias: np.ndarray) -> None:
+    def _add_output(
+        self, population: Population, sums: Currents, wanted: np.ndarray, got: np.ndarray, bias: np.ndarray
+    ) -> None:
         """Calibrate a softmax output: logits minus their mean, and one scale factor for all classes."""
-        logits = got + bias
-        logits -= logits.mean(axis=-1, keepdims=True)
-        scale = output_scale(logits, wanted.argmax(axis=-1), self._steps)
-        units = np.ones(population.shape[-1], np.float32)
-        self.network = centred_output(self.network)
         bias = (bias - bias.mean()).astype(np.float32)
-        self.channels[population.name] = Channels(scale * units, bias, units / 2)
+        logits = got - got.mean(axis=-1, keepdims=True) + bias
+        classes, units, delay = wanted.argmax(axis=-1), np.ones(population.shape[-1], np.float32), 0.0
+        scale = output_scale(logits, classes, self._steps)
+        if self._settings.firing == "free":
+            scale, delay = self._firing_output(population, sums, classes, bias, scale)
+        self.network = centred_output(self.network)
+        start = np.float32(0.5 - delay) * units
+        self.channels[population.name] = Channels(scale * units, bias + np.float32(delay / self._steps) * scale, start)
+
+    def _firing_output(
+        self, population: Population, sums: Currents, classes: np.ndarray, bias: np.ndarray, scale: np.float32
+    ) -> Tuple[np.float32, float]:
+        """Return the scale factor and delay whose simulated spikes give most pictures the trained network's class."""
+        parts = []
+        for block in self._blocks(population, self._steps):
+            parts.append(np.stack([self._step(sums, population, block, t) for t in range(self._steps)]))
+        currents = np.concatenate(parts, axis=1)
+        currents -= currents.mean(axis=-1, keepdims=True)
+        flat = (self._steps, -1, len(bias))
+        spikes, best = np.empty(currents.shape, np.bool_), (-1, scale, 0.0)
+        for candidate in scale * OUTPUT_FACTORS:
+            for delay in DELAYS[self._settings.starts]:
+                shift = bias / candidate + np.float32(delay / self._steps)
+                start = np.full(len(bias), 0.5 - delay, np.float32)
+                fire((currents / candidate).reshape(flat), shift, start, spikes.reshape(flat))
+                agreeing = np.count_nonzero(spikes.sum(axis=0).argmax(axis=-1) == classes)
+                best = max(best, (agreeing, candidate, delay))
+        return best[1], best[2]
 
     def _searched(self, population: Population, sums: Currents) -> Tuple[np.ndarray, np.ndarray]:
         """Return currents (steps, rows, channels) and targets (rows, channels) of some positions of some pictures."""

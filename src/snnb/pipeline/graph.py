@@ -148,27 +148,13 @@ def _name_of(run: RunDirectory, params: GraphParams) -> str:
 
 
 def recorded_class(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the class of a graph that has the spikes of one class; None for all samples.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    name : str
-        Name of the graph.
-    """
+    """Return the class of a graph that has the spikes of one class; None for all samples."""
     record = recorded(run, KIND, name)
     return None if record is None else record.details.class_name
 
 
 def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the stamp of the simulation of a graph; None for `weights`.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    name : str
-        Name of the graph.
-    """
+    """Return the stamp of the simulation of a graph; None for `weights`."""
     record = recorded(run, KIND, name)
     return None if record is None else record.details.simulation
 
@@ -196,16 +182,15 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     parsed, counts, accuracies = (
         [run.path / path for path in read] if params.simulation else (run.path / read[0], None, None)
     )
-    require_disk(
-        run.path, sum((run.path / path).stat().st_size for path in read if (run.path / path).exists()), "graph"
-    )
+    there = [run.path / path for path in read if (run.path / path).exists()]
+    require_disk(run.path, sum(path.stat().st_size for path in there), "graph")
     of_class, name = _class_of(run, params), _name_of(run, params)
     with run.stage("graph", params, inputs=read, name=name) as output:
         graph = build_graph(
             parsed,
             output.directory / f"{run.model}_graph.h5",
             counts=counts,
-            coding=_coding(accuracies) if accuracies else {},
+            coding=json.loads(accuracies.read_text(encoding="utf-8"))["coding"] if accuracies else {},
             of_class=of_class,
             pool_weight=params.pool_weight,
             progress=progress,
@@ -234,11 +219,6 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     return result_of(run, "graph", name)
 
 
-def _coding(path: Path) -> Mapping[str, str]:
-    coding: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))["coding"]
-    return coding
-
-
 def _needs(options: Mapping[str, object]) -> Tuple[str, ...]:
     """Return the stages that must have run: none if a simulation is named, since its directory has all inputs."""
     if options.get("simulation") is not None:
@@ -256,13 +236,5 @@ def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
     return name, stale_reason(run, run.records_of(KIND.name).get(name), {**options, **resolved})
 
 
-STAGE = Stage(
-    KIND,
-    "Write the synapse graph: a directory in graphs/.",
-    _needs,
-    _resolve,
-    run,
-    select=_select,
-    check=_check,
-    follow=_follow,
-)
+_TEXT = "Write the synapse graph: a directory in graphs/."
+STAGE = Stage(KIND, _TEXT, _needs, _resolve, run, select=_select, check=_check, follow=_follow)

@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 
 
 def counts_by_bin(run: RunDirectory, name: str) -> Tuple[Optional[str], List[str]]:
-    """Return the path of the spikes by time bin of a graph's simulation, or None and lines for the log.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    name : str
-        Name of the graph.
-    """
+    """Return the path of the spikes by time bin of a graph's simulation, or None and lines for the log."""
     simulation = graph.simulation_of(run, name)
     record = None if simulation is None else run.record_of(simulate.KIND.name, simulation)
     path = f"{run.directory_of(simulate.KIND.name, simulation)}/{BY_BIN}"
@@ -35,16 +28,7 @@ def counts_by_bin(run: RunDirectory, name: str) -> Tuple[Optional[str], List[str
 
 
 def loads_by_bin(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "BinLoads":
-    """Count the spikes over the links of the mesh in each time bin.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    mapped : MappedNetwork
-    path : str
-        Path that `counts_by_bin` returned.
-    progress : Progress
-    """
+    """Count the spikes over the links of the mesh in each time bin; `path` is from `counts_by_bin`."""
     from snnb.mapping.bins import bin_loads
 
     stamp = path.split("/")[1]
@@ -72,7 +56,6 @@ def write_files(
     mapped : MappedNetwork
     peak : BinLoads or None
     params : Options
-        Parameters in force.
     notes : sequence of str
         Further lines of the log.
     figures : {"png", "svg", "pdf"}

@@ -1,16 +1,23 @@
-"""The model of a run: a model of this package or a user's model, and its data set."""
+"""The model of a run: a model of this package or a user's model, and its data set.
+
+A run directory may come from somebody else, and its manifest may name any Python file as the model. Such a file runs
+only if this user has given it with --model before: the list of these files is in the user's cache directory, like
+direnv's list of the directories whose settings it may load.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Set, Tuple
+
+import platformdirs
 
 from snnb import datasets
 from snnb.architectures import OwnModel, find, is_own, own_model
 from snnb.architectures.registry import Hyperparameter
 from snnb.core.errors import InputError, UsageError
 from snnb.datasets.catalogue import find_dataset
+from snnb.io.files import write_text_atomically
 from snnb.model_files.kinds import READ, is_model_file
-from snnb.pipeline.trust import trust, trusted
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
 from snnb.training.recipe import Recipe
@@ -19,67 +26,35 @@ if TYPE_CHECKING:
     from tensorflow import keras
 
 Shape = Tuple[int, int, int]
+_this_process: Set[str] = set()  # files that this process has added to the list
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model as the stages use it.
+    """A model as the stages use it."""
 
-    Attributes
-    ----------
-    build : callable
-        Returns the Keras model; keywords `input_shape`, `num_classes` and those of `settings`.
-    recipe : Recipe
-        Default hyper-parameters of the training.
-    settings : mapping
-        Hyper-parameters of its architecture with their defaults.
-    file : Path or None
-        The user's file; None for a model of this package.
-    trained : bool
-        Whether `build` loads weights, so that there is nothing to train.
-    num_classes : int or None
-        Number of classes, if the model fixes it.
-    """
-
-    build: Callable[..., "keras.Model"]
-    recipe: Recipe
-    settings: Mapping[str, Hyperparameter]
-    file: Optional[Path]
-    trained: bool
-    num_classes: Optional[int]
+    build: Callable[..., "keras.Model"]  # has keywords `input_shape`, `num_classes` and those of `settings`
+    recipe: Recipe  # default hyper-parameters of the training
+    settings: Mapping[str, Hyperparameter]  # hyper-parameters of its architecture with their defaults
+    file: Optional[Path]  # the user's file; None for a model of this package
+    trained: bool  # whether `build` loads weights, so that there is nothing to train
+    num_classes: Optional[int]  # if the model fixes it
 
 
 def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Optional[str]]:
-    """Return name, data set and source of a model; the source of a model of this package is None.
-
-    Parameters
-    ----------
-    model : str
-        Value of --model.
-    dataset : str or None
-        Value of --dataset.
-
-    Raises
-    ------
-    UsageError
-        There is no such model or data set, or a user's model is given without a data set.
-    """
+    """Return name, data set and source of the model that --model and --dataset name; None as source of a built-in."""
     if not is_own(model):
         if "/" in model or Path(model).suffix:  # no name of a model of this package has either
             raise UsageError(f"--model {model} is not a model file; give FILE.py:FUNCTION, or a {', '.join(READ)} file")
         spec = find(model).spec
-        return spec.name, _named(dataset or spec.dataset), None
+        return spec.name, datasets.describe(dataset or spec.dataset).name, None
     if dataset is None:
         raise UsageError(f"--model {model}: give --dataset NAME too (`snnb datasets` lists them)")
     own = own_model(model)
     if own.function is not None:
         trust(own.path)
-    return own.name, _named(dataset), f"{own.path}:{own.function}" if own.function else str(own.path)
-
-
-def _named(dataset: str) -> str:
-    """Return the name of a data set; that of a folder has its absolute path."""
-    return datasets.describe(dataset).name
+    # The name of a folder's data set has the absolute path.
+    return own.name, datasets.describe(dataset).name, f"{own.path}:{own.function}" if own.function else str(own.path)
 
 
 def model_of(run: RunDirectory) -> Model:
@@ -110,15 +85,7 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     Parameters
     ----------
     info : RunInfo
-    given : tuple of int, optional
-        Given shape (height, width, channels).
-
-    Raises
-    ------
-    UsageError
-        A shape is needed and not given.
-    InputError
-        The model takes another shape.
+    given : (height, width, channels), optional
     """
     if info.model_source is None:
         spec = find(info.model).spec
@@ -142,13 +109,36 @@ def _times(shape: Shape) -> str:
 
 
 def class_count(info: RunInfo, class_names: Sequence[str]) -> Optional[int]:
-    """Return the number of classes; None for a model that reconstructs its input.
-
-    Parameters
-    ----------
-    info : RunInfo
-    class_names : sequence of str
-        Classes of the data set.
-    """
+    """Return the number of classes of the data set; None for a model that reconstructs its input."""
     reconstructs = info.model_source is None and find(info.model).spec.task == "reconstruction"
     return None if reconstructs else len(class_names)
+
+
+def _list_file() -> Path:
+    return Path(platformdirs.user_cache_dir("snnb")) / "models-of-ones-own"
+
+
+def _listed() -> Set[str]:
+    try:
+        return set(_list_file().read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeError):
+        return set()
+
+
+def trust(file: Path) -> None:
+    """Add a file that the user gave with --model; only for this process if the list cannot be written."""
+    name = str(file.absolute())
+    _this_process.add(name)
+    listed = _listed()
+    if name in listed or "\n" in name:
+        return
+    try:
+        _list_file().parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(_list_file(), "\n".join([*sorted(listed), name, ""]))
+    except (OSError, UnicodeError):
+        return
+
+
+def trusted(file: Path) -> bool:
+    """Whether the user has given exactly this path with --model."""
+    return str(file.absolute()) in _this_process | _listed()

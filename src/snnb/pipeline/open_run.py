@@ -14,11 +14,6 @@ from snnb.rundir.versions import now_utc
 from snnb.version import __version__
 
 
-def default_run_dir(model: str) -> Path:
-    """Return the default run directory of a model."""
-    return Path(os.environ.get("SNNB_RUNS") or "runs") / model
-
-
 def open_run(path: Path) -> RunDirectory:
     """Open an existing run directory for reading."""
     return RunDirectory.open(path, KINDS)
@@ -32,16 +27,8 @@ def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optio
     model : str, optional
         Model name or file; can be omitted if the run exists.
     run_dir : Path, optional
-        By default `default_run_dir` of the model.
+        By default `$SNNB_RUNS/MODEL` or `runs/MODEL`.
     dataset : str, optional
-        Data set of the model.
-
-    Raises
-    ------
-    UsageError
-        There is no run and no model to make one, or the run is one of another model or data set.
-    InputError
-        The directory holds a run without its manifest.
     """
     if model is None and dataset is not None:
         raise UsageError(f"--dataset {dataset}: give --model too")
@@ -61,4 +48,4 @@ def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optio
         created_utc=now_utc().isoformat(timespec="seconds"),
         snnb_version=__version__,
     )
-    return RunDirectory.create(run_dir or default_run_dir(name), info, KINDS)
+    return RunDirectory.create(run_dir or Path(os.environ.get("SNNB_RUNS") or "runs") / name, info, KINDS)

@@ -93,11 +93,5 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         planned.say(f"parse will need an option: {error}")
 
 
-STAGE = Stage(
-    KIND,
-    "Convert and normalise the trained network: parse/.",
-    lambda options: ("train",),
-    resolve,
-    run,
-    check=_check,
-)
+_TEXT = "Convert and normalise the trained network: parse/."
+STAGE = Stage(KIND, _TEXT, lambda options: ("train",), resolve, run, check=_check)

@@ -3,7 +3,6 @@
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional
 
 from snnb.core.errors import InputError, UpstreamError, how_to_install
@@ -67,16 +66,11 @@ def bring_up_to_date(
         Called with messages that say what runs, and why.
     bar : callable
         Returns a context manager for the name of a stage, whose value is called with the progress.
-
-    Returns
-    -------
-    list of Outcome
-        One for each stage that the target needs, in order.
     """
     outcomes: Dict[str, Outcome] = {}
     names = check_options(run, target, given)
     for name in names:
-        stage, tell = STAGES[name], partial(_tell, say, name)
+        stage, tell = STAGES[name], _named(say, name)
         results = {done: outcome.result for done, outcome in outcomes.items()}
         options = stage.follow(given.get(name, {}), results)
         selected, reason = stage.selected(run, options)
@@ -85,7 +79,8 @@ def bring_up_to_date(
         if reason is None and name == target and stage.always_new and asked_by_name:
             reason = "a new one is made whenever it is asked for by name"
         if reason is None:
-            outcomes[name] = Outcome(_present(result_of(run, name, selected), options, tell), None)
+            outcomes[name] = Outcome(result_of(run, name, selected), None)
+            _say_up_to_date(outcomes[name].result, options, tell)
             continue
         if name != target and not upstream:
             raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
@@ -99,12 +94,11 @@ def bring_up_to_date(
     return list(outcomes.values())
 
 
-def _present(result: StageResult, options: Mapping[str, object], tell: Say) -> StageResult:
+def _say_up_to_date(result: StageResult, options: Mapping[str, object], tell: Say) -> None:
     tell(UP_TO_DATE)
     figures = options.get("figures")
     if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
         tell(f"its figures are unchanged; --force runs it again with figures as {figures}")
-    return result
 
 
 def _run_stage(
@@ -124,8 +118,8 @@ def _run_stage(
     return result
 
 
-def _tell(say: Say, stage: str, message: str) -> None:
-    say(f"{stage}: {message}")
+def _named(say: Say, stage: str) -> Say:
+    return lambda message: say(f"{stage}: {message}")
 
 
 @contextmanager
@@ -150,22 +144,8 @@ def read_options(given: Given) -> Dict[str, Dict[str, object]]:
 
 
 def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
-    """Return the stages that are needed, after checking their options: the last stage may run hours later.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    target : str
-        Name of the last stage.
-    given : mapping of str to mapping
-        Given options by stage.
-
-    Raises
-    ------
-    UsageError
-        Options are not valid together with each other or with the recorded ones.
-    """
-    names = needed(target, given)
+    """Return the stages that are needed, after checking their options: the last stage may run hours later."""
+    names = _needed(target, given)
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
         fits, _ = drop_invalid(kind.params, recorded_params(run.record_of(name)), options)
@@ -179,38 +159,21 @@ def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
         stage.check(run, planned)
 
 
-def needed(target: str, given: Given) -> List[str]:
-    """Return the stages that `target` needs with these options, and `target`, in order.
-
-    Parameters
-    ----------
-    target : str
-    given : mapping of str to mapping
-        Given options by stage.
-    """
+def _needed(target: str, given: Given) -> List[str]:
+    """Return the stages that `target` needs with these options, and `target`, in order."""
     found: List[str] = []
     for need in STAGES[target].needs(given.get(target, {})):
-        found += [name for name in needed(need, given) if name not in found]
+        found += [name for name in _needed(need, given) if name not in found]
     return [*found, target]
 
 
 @dataclass(frozen=True)
 class StageState:
-    """State of a stage, or of one of its results.
+    """State of a stage, or of one of its results."""
 
-    Attributes
-    ----------
-    name : str
-        Name of the stage; of one of many results, its directory.
-    record : StageRecord or None
-        None if the stage is not complete.
-    reason : str or None
-        Why it is stale.
-    """
-
-    name: str
-    record: Optional[AnyRecord]
-    reason: Optional[str]
+    name: str  # of the stage; of one of many results, its directory
+    record: Optional[AnyRecord]  # None if the stage is not complete
+    reason: Optional[str]  # why it is stale
 
     @property
     def up_to_date(self) -> bool:

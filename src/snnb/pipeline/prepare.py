@@ -130,13 +130,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
 
 
 def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
-    """Map an array of the prepared data set into memory.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    name : {"x_train", "y_train", "x_test", "y_test"}
-    """
+    """Map an array of the prepared data set into memory: "x_train", "y_train", "x_test" or "y_test"."""
     from snnb.io.npy import load_array
 
     return load_array(run.path / "dataset" / f"{name}.npy", REMEDY)
@@ -150,10 +144,4 @@ def normalisation_set(run: RunDirectory) -> "np.ndarray":
     return arrays["arr_0"]
 
 
-STAGE = Stage(
-    KIND,
-    "Convert a data set to arrays: dataset/.",
-    lambda options: (),
-    resolve,
-    run,
-)
+STAGE = Stage(KIND, "Convert a data set to arrays: dataset/.", lambda options: (), resolve, run)

@@ -29,7 +29,7 @@ from snnb.pipeline.stage import (
 )
 from snnb.pipeline.train import TrainParams
 from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.rundir.records import D, FileRecord, Kind, P, Record, StageRecord
+from snnb.rundir.records import FileRecord, Kind, Record, StageRecord
 from snnb.rundir.staleness import stale_reason
 from snnb.simulation.file_names import ACCURACIES, SUMS
 from snnb.simulation.simulation_settings import (
@@ -63,31 +63,16 @@ class SimulateParams(SimulationSettings):
 
 
 class SimulateDetails(Record):
-    """Result of a simulation.
-
-    Attributes
-    ----------
-    engine, engine_reason : str
-        The engine and why it was chosen.
-    mean_rates : dict of str to float
-        Mean firing rate of each population, in spikes per neuron and step.
-    label : str or None
-    training, conversion : TrainParams, ParseParams or None
-        Parameters of the simulated network; those of the run may have changed since. None in older records.
-    sources : list of FileRecord or None
-        Files outside the run that the training read.
-    swept : bool
-        Whether a sweep made it; the next simulation does not take over its options.
-    """
+    """Result of a simulation. Parameters of the simulated network are kept, since those of the run may change."""
 
     engine: str
-    engine_reason: str
-    mean_rates: Dict[str, float]
+    engine_reason: str  # why it was chosen
+    mean_rates: Dict[str, float]  # by population, in spikes per neuron and step
     label: Optional[str] = Field(default=None, max_length=LONGEST_NAME)
     training: Optional[TrainParams] = None
     conversion: Optional[ParseParams] = None
-    sources: Optional[List[FileRecord]] = None
-    swept: bool = False
+    sources: Optional[List[FileRecord]] = None  # files outside the run that the training read
+    swept: bool = False  # whether a sweep made it; the next simulation does not take over its options
 
 
 KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
@@ -106,22 +91,7 @@ def record_in_force(run: RunDirectory) -> Optional[SimulationRecord]:
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> SimulateParams:
-    """Return the parameters in force; the recorded ones are those of the simulation `in_force`.
-
-    Parameters
-    ----------
-    run : RunDirectory
-        Run with a prepared data set.
-    given : mapping
-        Given options.
-    say : callable
-        Called with a message for each recorded value that is not used.
-
-    Raises
-    ------
-    UsageError
-        The test set does not have these samples, or classes are requested of a network without classes.
-    """
+    """Return the parameters in force; the recorded ones are those of the simulation `in_force`."""
     from snnb.network.read_network import calibrated_steps
     from snnb.pipeline.model import class_count
 
@@ -162,31 +132,20 @@ def _inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
     ]
 
 
-def latest_matching(run: RunDirectory, given: Mapping[str, object]) -> Optional[str]:
-    """Return the stamp of the latest simulation that is up to date with the given options; None if there is none.
+def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
+    """Select the latest simulation that is up to date with the options.
 
     Simulations made by a sweep come last and must have all of the parameters in force.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    given : mapping
-        Given options.
     """
     records = run.records_of(KIND.name)
     for stamp in sorted(records, key=lambda stamp: (not records[stamp].details.swept, stamp), reverse=True):
         record = records[stamp]
         with suppress(UsageError):  # the options are not valid together with those of this simulation
-            if record.details.swept and record.params.model_dump() != resolve(run, given).model_dump():
+            if record.details.swept and record.params.model_dump() != resolve(run, options).model_dump():
                 continue
-            if stale_reason(run, record, given) is None:
-                return stamp
-    return None
-
-
-def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
-    stamp = latest_matching(run, options)
-    return stamp, None if stamp is not None else stale_reason(run, record_in_force(run), options)
+            if stale_reason(run, record, options) is None:
+                return stamp, None
+    return None, stale_reason(run, record_in_force(run), options)
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
@@ -203,7 +162,9 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     from snnb.simulation.simulate import simulate
 
     progress(0, params.samples)
-    details = recorded_details(run, prepare.KIND)
+    details, trained, converted = recorded_details(run, prepare.KIND), run.record_of("train"), run.record_of("parse")
+    assert trained is not None
+    assert converted is not None
     stamp = run.new_stamp(KIND.name)
     read = _inputs(run, params)
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
@@ -227,12 +188,13 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             scale=details.scale,
             class_names=details.class_names,
             num_classes=class_count(run.manifest.run, details.class_names),
-            output_scale=_output_scale(run),
+            # The activation of the last layer that a firing rate of 1 stands for.
+            output_scale=list(converted.details.scale_factors.values())[-1],
             settings=params,
             figures=figure_format(params.figures, recorded(run, KIND), "rate_histogram"),
             progress=progress,
         )
-        parameters = _toolbox_parameters(run, params)
+        parameters = _toolbox_parameters(run.model, converted.params, params)
         write_changes(parameters, output.directory / "config")
         write_all(parameters, output.directory / ".config")
         write_log(output.directory / "log.txt", run, params, [*_network_lines(output.directory), "", *result.lines])
@@ -243,9 +205,9 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             engine_reason=result.engine_reason,
             mean_rates=dict(result.mean_rates),
             label=params.label,
-            training=_params_of(run, train.KIND),
-            conversion=_params_of(run, parse.KIND),
-            sources=_sources(run),
+            training=trained.params,
+            conversion=converted.params,
+            sources=[file for file in trained.inputs if file.external],
         )
     return result_of(run, "simulate", stamp)
 
@@ -261,28 +223,16 @@ def _with_spiking_output(run: RunDirectory, parsed: Path, steps: int) -> Path:
     return parsed
 
 
-def _sources(run: RunDirectory) -> Optional[List[FileRecord]]:
-    record = recorded(run, train.KIND)
-    return [file for file in record.inputs if file.external] if record is not None else None
-
-
-def _params_of(run: RunDirectory, kind: Kind[P, D]) -> Optional[P]:
-    record = recorded(run, kind)
-    return record.params if record is not None else None
-
-
 def _toolbox_batch(params: SimulationSettings) -> int:
     """Return the largest divisor of the samples up to `batch_size`: the toolbox drops an incomplete batch."""
     return max(size for size in range(1, min(params.batch_size, params.samples) + 1) if params.samples % size == 0)
 
 
-def _toolbox_parameters(run: RunDirectory, params: SimulationSettings) -> "ConfigParser":
+def _toolbox_parameters(model: str, conversion: ParseParams, params: SimulationSettings) -> "ConfigParser":
     """Return every parameter of the toolbox for a simulation."""
     from snnb.conversion.toolbox_config import configuration
 
-    conversion = _params_of(run, parse.KIND)
-    simulation = params.changed(batch_size=_toolbox_batch(params))
-    parameters = configuration(run.model, [*([conversion] if conversion else []), simulation])
+    parameters = configuration(model, [conversion, params.changed(batch_size=_toolbox_batch(params))])
     if params.first:
         parameters.set("simulation", "sample_idxs_to_test", f"range({params.first}, {params.first + params.samples})")
     return parameters
@@ -298,11 +248,6 @@ def _network_lines(directory: Path) -> List[str]:
     lines = [f"{name} {'×'.join(map(str, shape))}: {sizes[name]:,} neurons" for name, shape in shapes.items()]
     synapses = json.loads((directory / ACCURACIES).read_text())["ann_multiply_accumulates_per_sample"]
     return [*lines, f"neurons, without the input: {sum(sizes.values()) - sizes['input']:,}", f"synapses: {synapses:,}"]
-
-
-def _output_scale(run: RunDirectory) -> float:
-    """Return the scale factor of the last layer: the activation that a firing rate of 1 stands for."""
-    return list(recorded_details(run, parse.KIND).scale_factors.values())[-1]
 
 
 STAGE = Stage(

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Sequence, cast
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.core.options import Options
 from snnb.io.text import JsonValue
@@ -11,29 +11,28 @@ from snnb.pipeline.train import shown_params
 from snnb.rundir.directory import RunDirectory
 
 SimulationRecord = simulate.SimulationRecord
+SIMULATION_HEAD = ("simulation", "label", "samples", "SNN", "differs in")
 ByStage = Mapping[str, Mapping[str, JsonValue]]  # recorded parameters by stage
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A simulation and the parameters in which it differs from others.
-
-    Attributes
-    ----------
-    stamp : str
-    record : SimulationRecord
-    differs : dict
-        Parameters of the simulation and of its network that are not equal in all simulations.
-    """
+    """A simulation and the parameters in which it differs from others."""
 
     stamp: str
     record: SimulationRecord
-    differs: Dict[str, JsonValue]
+    differs: Dict[str, JsonValue]  # parameters of it and of its network that are not equal in all simulations
 
     @property
     def label(self) -> Optional[str]:
         """Label that the user gave."""
         return self.record.details.label
+
+    @property
+    def row(self) -> Tuple[str, ...]:
+        """The cells of a table for people, whose head is `SIMULATION_HEAD`."""
+        samples = f"{self.record.params.samples:,}"
+        return self.stamp, self.label or "", samples, self.quality, in_words(self.differs)
 
     def metric(self, name: str) -> Optional[float]:
         """Return a recorded metric, such as `snn_accuracy`; None if the network does not have it."""
@@ -66,18 +65,10 @@ def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
 
 
 def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
-    """Return the parameters of each result that are not equal in all results.
+    """Return the parameters of each result that are not equal in all results, in the order of the stages.
 
-    Parameters
-    ----------
-    results : sequence of mapping
-        Parameters by stage and name. A stage that is not recorded for a result is omitted.
-
-    Returns
-    -------
-    list of dict
-        One per result, in the order of the stages. Keys are parameter names, preceded by the stage where several
-        stages have a parameter of that name (`train seed`); a setting of the model is `settings dropout`.
+    Keys are parameter names, preceded by the stage where several stages have a parameter of that name (`train seed`);
+    a setting of the model is `settings dropout`.
     """
     flat = [_flat(result) for result in results]
     keys = list(dict.fromkeys(key for parameters in flat for key in parameters))

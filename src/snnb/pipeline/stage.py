@@ -34,68 +34,34 @@ class StageResult:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Stages that will run, so that a stage can refuse now what would fail hours later.
+    """Stages that will run, so that a stage can refuse now what would fail hours later."""
 
-    Attributes
-    ----------
-    stages : sequence of str
-        Names of all stages of the run, in order.
-    given : mapping of str to mapping
-        Given options by stage.
-    next : str or None
-        The stage that runs next; None before the first.
-    say : callable
-        Called with a warning about a stage that is not part of the run.
-    """
-
-    stages: Sequence[str]
+    stages: Sequence[str]  # all stages of the run, in order
     given: Given
-    next: Optional[str]
-    say: Say
+    next: Optional[str]  # the stage that runs next; None before the first
+    say: Say  # called with a warning about a stage that is not part of the run
 
 
 @dataclass(frozen=True)
 class Stage(Generic[P, D]):
-    """Definition of a stage.
-
-    Attributes
-    ----------
-    kind : Kind
-        Kind of its result; its name is the name of the stage.
-    text : str
-        Help text.
-    needs : callable
-        Returns the names of the stages whose results are used with the given options.
-    resolve : callable
-        Returns the parameters in force from the given and the recorded options. Its last argument is called with a
-        message for each recorded value that is not used.
-    run : callable
-        Runs the stage with these parameters.
-    select : callable, optional
-        For a stage with many results, `selected`.
-    check : callable
-        Called before any stage runs and before each one; raises for what cannot succeed.
-    follow : callable
-        Returns the options to use, from the given ones and the results of earlier stages.
-    always_new : bool
-        Whether a new result is made each time the stage is requested by name.
-    optional : bool
-        Whether `snnb run` leaves the stage out.
-    time_left : bool
-        Whether the remaining time can be estimated from the progress.
-    """
+    """Definition of a stage; its name is that of its kind of result."""
 
     kind: Kind[P, D]
-    text: str
+    text: str  # help
+    # Returns the names of the stages whose results are used with the given options.
     needs: Callable[[Mapping[str, object]], Tuple[str, ...]]
+    # Returns the parameters in force; the last argument is called for each recorded value that is not used.
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
     run: Callable[[RunDirectory, P, Progress], StageResult]
+    # Of a stage with many results: returns what `selected` does.
     select: Optional[Callable[[RunDirectory, Mapping[str, object]], Selected]] = None
+    # Called before any stage runs and before each one; raises for what cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
+    # Returns the options to use, from the given ones and the results of earlier stages.
     follow: Follow = lambda options, results: options
-    always_new: bool = False
-    optional: bool = False
-    time_left: bool = True
+    always_new: bool = False  # whether a new result is made each time the stage is requested by name
+    optional: bool = False  # whether `snnb run` leaves the stage out
+    time_left: bool = True  # whether the remaining time can be estimated from the progress
 
     @property
     def name(self) -> str:
@@ -123,16 +89,14 @@ def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) ->
 def recorded_details(run: RunDirectory, kind: Kind[P, D]) -> D:
     """Return the details of a stage that has run."""
     record = recorded(run, kind)
-    if record is None:
-        raise KeyError(f"{kind.name} is not complete")
+    assert record is not None
     return record.details
 
 
 def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> StageResult:
     """Return the result of a complete stage."""
     record = run.record_of(stage, name)
-    if record is None:
-        raise KeyError(f"{stage} is not complete")
+    assert record is not None
     return StageResult(stage, run.path / run.directory_of(stage, name), record)
 
 
@@ -148,21 +112,14 @@ def params_in_force(
     Parameters
     ----------
     kind : Kind
-        Kind of the stage's result.
     defaults : mapping
         Defaults that depend on the run; they precede those of the fields.
     record : StageRecord or None
         Record whose parameters apply to options that are not given.
     given : mapping
-        The given options.
     say : callable
         Called with a message for each recorded value that is not valid together with the given options; its default is
         used then.
-
-    Raises
-    ------
-    UsageError
-        The options are not valid together.
     """
     valid, dropped = drop_invalid(kind.params, recorded_params(record), given)
     params = validated(kind.params, merge_options({**defaults, **valid}, given))
@@ -179,38 +136,14 @@ def recorded_params(record: Optional[AnyRecord]) -> Dict[str, object]:
 
 
 def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:
-    """Return the format of figures.
-
-    Parameters
-    ----------
-    given : {"png", "svg", "pdf"}, optional
-        The given option.
-    record : StageRecord or None
-        Record of the previous result; without `given`, its format is used again.
-    stem : str
-        Name of a figure of that result, without its ending.
-
-    Returns
-    -------
-    {"png", "svg", "pdf"}
-        PNG by default.
-    """
+    """Return the format of figures: the given one, else that of the figure `stem` of the previous result, else PNG."""
     paths = [PurePosixPath(file.path) for file in record.outputs] if record is not None else []
     endings = [path.suffix for path in paths if path.stem == stem and path.suffix in FIGURE_ENDINGS]
     return given or cast(FigureFormat, endings[0][1:] if endings else "png")
 
 
 def remedy(run: RunDirectory, stage: str, name: Optional[str] = None) -> str:
-    """Return what to do about a damaged result, for an error message.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    stage : str
-        Name of the stage that made the result.
-    name : str, optional
-        Name of the result, for a stage that can have many.
-    """
+    """Return what to do about a damaged result of a stage, for an error message."""
     where = shlex.quote(str(run.path))
     if name is None:
         return f"`snnb {stage} {where}` makes it again"
@@ -228,12 +161,7 @@ def unaltered(run: RunDirectory, record: Optional[AnyRecord], path: str, remedy:
     path : str
         Path relative to the run.
     remedy : str
-        What to do about a damaged file, for the message.
-
-    Raises
-    ------
-    InputError
-        The file is not a recorded output, is missing or was altered.
+        What to do about a damaged file, for the `InputError`.
     """
     written = next((file for file in record.outputs if file.path == path), None) if record is not None else None
     if written is None or not run.hashes.matches(written):
@@ -244,15 +172,7 @@ def unaltered(run: RunDirectory, record: Optional[AnyRecord], path: str, remedy:
 def write_log(path: Path, run: RunDirectory, params: Options, lines: Sequence[str], *, dated: bool = True) -> None:
     """Write `log.txt`: model, parameters and versions, then the stage's own lines.
 
-    Parameters
-    ----------
-    path : Path
-    run : RunDirectory
-    params : Options
-        Parameters in force.
-    lines : sequence of str
-    dated : bool
-        Whether to write the time; without it, equal results give equal bytes.
+    Without the time (`dated`), equal results give equal bytes.
     """
     info, versions = run.manifest.run, current_environment().model_dump()
     head = [

@@ -115,14 +115,7 @@ def is_trained_elsewhere(run: RunDirectory) -> bool:
 
 
 def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
-    """Return the parameters of a stage to display.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    params : Options
-        Of `train` of a model that is already trained, only those in `ELSEWHERE` are returned.
-    """
+    """Return the parameters of a stage to display; of `train` of a model that is trained already only `ELSEWHERE`."""
     only = ELSEWHERE if isinstance(params, TrainParams) and is_trained_elsewhere(run) else None
     return params.model_dump(mode="json", include=only)
 
@@ -134,14 +127,7 @@ def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
 def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> StageResult:
     """Train and write `train/`.
 
-    Parameters
-    ----------
-    run : RunDirectory
-        The run, locked.
-    params : TrainParams
-        Parameters in force. If `resume` is None, an interrupted training continues only if its checkpoint was made with
-        these parameters.
-    progress : Progress
+    If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
     """
     from snnb.model_files.read_model import files_of
     from snnb.pipeline.model import model_of
@@ -190,7 +176,6 @@ def builder(
     run : RunDirectory
         Run with a prepared data set.
     model : Model
-        Model of the run.
     params : TrainParams
     say : callable
         Called with each change that is made to a trained model.
@@ -242,11 +227,4 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         resolve(run, given)
 
 
-STAGE = Stage(
-    KIND,
-    "Train the Keras network: train/.",
-    lambda options: ("prepare",),
-    resolve,
-    run,
-    check=_check,
-)
+STAGE = Stage(KIND, "Train the Keras network: train/.", lambda options: ("prepare",), resolve, run, check=_check)

@@ -19,25 +19,16 @@ LONGEST, LINE = 200, 44  # characters of a name in the legend, and of a line of 
 
 @dataclass(frozen=True)
 class Course:
-    """How well a simulation does after each step.
-
-    Attributes
-    ----------
-    name : str
-    steps : sequence of float
-        Accuracy, from 0 to 1, or mean squared error, after each step of 1 ms.
-    analogue : float
-        The analogue network's.
-    """
+    """How well a simulation does after each step."""
 
     name: str
-    steps: Sequence[float]
-    analogue: float
+    steps: Sequence[float]  # accuracy, from 0 to 1, or mean squared error, after each step of 1 ms
+    analogue: float  # that of the analogue network
 
 
 @styled
 def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
-    """Plot the courses of simulations, the analogue network's value dashed in the same colour; the legend is beside.
+    """Plot the courses of simulations; dashed in the same colour the value of the analogue network.
 
     Parameters
     ----------
@@ -45,7 +36,7 @@ def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
         PNG, SVG or PDF file.
     courses : sequence of Course
     label : str
-        What is plotted.
+        Label of the vertical axis.
     """
     names = ["\n".join(wrap(plain(course.name, LONGEST), LINE)) for course in courses]
     lines = [line for name in names for line in name.split("\n")]

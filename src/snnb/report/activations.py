@@ -20,23 +20,16 @@ def samples_within(network: Network, samples: int, operations: int = OPERATIONS)
 def mean_activations(
     network: Network, x: np.ndarray, scale: float, progress: Progress = silent
 ) -> Dict[str, np.ndarray]:
-    """Compute the mean activation of each neuron over pictures.
+    """Return the mean activation of each neuron over pictures: by population, float64 in its shape.
 
     Parameters
     ----------
     network : Network
-        With its kernels in memory. Its weights are normalised: an activation of 1 is what a neuron that spikes at
-        every step stands for.
-    x : ndarray, shape (samples, height, width, channels)
-        Pictures.
+        With its kernels in memory. Its weights are normalised: an activation of 1 is a spike in every step.
+    x : (samples, height, width, channels) array
     scale : float
         A pixel is value / scale.
     progress : Progress
-
-    Returns
-    -------
-    dict of str to ndarray of float64, in the population's shape
-        By population.
     """
     nodes = network.input.size + network.neurons
     batch = max(1, BLOCK // nodes)

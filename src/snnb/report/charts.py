@@ -53,15 +53,8 @@ def line_chart(
 ) -> Markup:
     """Draw lines over each other, with a legend above.
 
-    Parameters
-    ----------
-    lines : sequence of Line
-    x_label, y_label : str
-    y_limits : tuple of float, optional
-    whole_x : bool
-        Whether x counts something, so that no fraction is marked.
-    log_y : bool
-        Whether y, all of it above 0, is drawn by its logarithm.
+    With `whole_x`, x counts something, so that no fraction is marked; with `log_y`, y is above 0 and its axis
+    logarithmic.
     """
     width, height = WIDTH, 280.0
     if log_y:
@@ -82,29 +75,20 @@ def line_chart(
     return svg(width, height, parts, f"{y_label} over {x_label}")
 
 
-def histogram(
-    counts: np.ndarray,
-    edges: np.ndarray,
-    x_label: str,
-    *,
-    log_x: bool = False,
-    width: float = WIDTH,
-    height: float = 220.0,
-) -> Markup:
-    """Draw bars whose height is the logarithm of a count.
+def histogram(counts: np.ndarray, edges: np.ndarray, x_label: str) -> Markup:
+    """Draw bars whose height is the logarithm of a count, over a logarithmic axis.
 
     Parameters
     ----------
-    counts : ndarray of int, shape (bins,)
-    edges : ndarray of float, shape (bins + 1,)
+    counts : (bins,) int array
+    edges : (bins + 1,) float array, powers of ten
     x_label : str
-    log_x : bool
-        Whether `edges` are powers of ten.
-    width, height : float
     """
-    top = max(1.0, float(np.log10(max(1, counts.max(initial=0))))) * 1.05
-    frame = _Frame((float(edges[0]), float(edges[-1])), (0, top), (LEFT, TOP, width - RIGHT, height - BOTTOM))
-    parts = frame.axes(x_label, "neurons", log_x=log_x, log_y=True)
+    width, height = WIDTH, 220.0
+    frame = _Frame(
+        (float(edges[0]), float(edges[-1])), _count_limits(counts), (LEFT, TOP, width - RIGHT, height - BOTTOM)
+    )
+    parts = frame.axes(x_label, "neurons", log_x=True, log_y=True)
     parts.append(f'<path d="{_bars(frame, counts, edges)}" fill="{HUES[0]}"/>')
     return svg(width, height, parts, f"neurons by {x_label}")
 
@@ -112,15 +96,9 @@ def histogram(
 def small_histogram(values: np.ndarray, most: float, title: str) -> Markup:
     """Draw how many values of a layer are where between 0 and `most`, as one of many small charts."""
     counts, edges = np.histogram(np.clip(values, 0, most), np.linspace(0, most, 31))
-    top = max(1.0, float(np.log10(max(1, counts.max())))) * 1.05
-    frame = _Frame((0, most), (0, top), (8, 20, 162, 78))
+    frame = _Frame((0, most), _count_limits(counts), (8, 20, 162, 78))
     parts = [f'<path d="M8 78H162" stroke="{SOFT}"/>', f'<path d="{_bars(frame, counts, edges)}" fill="{HUES[0]}"/>']
-    parts += [
-        text(8, 13, _short(title, 25), size=9.5),
-        text(8, 91, "0", size=9),
-        text(162, 91, f"{most:g}", anchor="end", size=9),
-    ]
-    return svg(170, 96, [f"<title>{escape(printable(title))}</title>", *parts], title)
+    return _small(170, 96, parts, most, title)
 
 
 def small_points(x: np.ndarray, y: np.ndarray, most: float, title: str) -> Markup:
@@ -129,28 +107,24 @@ def small_points(x: np.ndarray, y: np.ndarray, most: float, title: str) -> Marku
     frame = _Frame((0, most), (0, most), (8, 20, 152, 164))
     across, up = frame.across(np.clip(x[every], 0, most)), frame.up(np.clip(y[every], 0, most))
     dots = "".join(sorted({f"M{a:.0f} {b:.0f}h0" for a, b in zip(across, up)}))
-    parts = [f'<path d="M8 164H152M8 164V20M8 164L152 20" stroke="{SOFT}" fill="none"/>']
-    parts.append(
-        f'<path d="{dots}" stroke="{HUES[0]}" stroke-width="2.4" stroke-linecap="round" stroke-opacity=".55"/>'
-    )
-    parts += [
-        text(8, 13, _short(title, 25), size=9.5),
-        text(8, 178, "0", size=9),
-        text(152, 178, f"{most:g}", anchor="end", size=9),
+    parts = [
+        f'<path d="M8 164H152M8 164V20M8 164L152 20" stroke="{SOFT}" fill="none"/>',
+        f'<path d="{dots}" stroke="{HUES[0]}" stroke-width="2.4" stroke-linecap="round" stroke-opacity=".55"/>',
     ]
-    return svg(160, 182, [f"<title>{escape(printable(title))}</title>", *parts], title)
+    return _small(160, 182, parts, most, title)
+
+
+def _small(width: int, height: int, parts: Sequence[str], most: float, title: str) -> Markup:
+    labels = [
+        text(8, 13, short(title, 25), size=9.5),
+        text(8, height - 4, "0", size=9),
+        text(width - 8, height - 4, f"{most:g}", anchor="end", size=9),
+    ]
+    return svg(width, height, [f"<title>{escape(printable(title))}</title>", *parts, *labels], title)
 
 
 def matrix(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> Markup:
-    """Draw a confusion matrix.
-
-    Parameters
-    ----------
-    cells : sequence of (int, int, int)
-        Class, guess and number of samples; a guess of -1 is none at all.
-    names : sequence of str
-        Of the classes.
-    """
+    """Draw a confusion matrix; a cell is class, guess (-1: none at all) and number of samples."""
     classes = len(names)
     side = min(34.0, 560.0 / max(1, classes + 1))
     cell = max(side, 1.8)  # of a thousand classes a cell is larger than its place, so that it can be seen
@@ -173,14 +147,14 @@ def matrix(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> Marku
             parts.append(text(x + side / 2, y + side / 2 + 4, str(count), anchor="middle", size=10, colour=light))
     if labelled:
         parts += [
-            text(left - 5, 24 + (i + 0.5) * side + 4, _short(name, 16), anchor="end", size=10)
+            text(left - 5, 24 + (i + 0.5) * side + 4, short(name, 16), anchor="end", size=10)
             for i, name in enumerate(names)
         ]
     parts.append(text(left, 16, "guess →  (last column: no spike at all)", size=10))
     return svg(left + size + side + 6, size + 30, parts, "confusion matrix: rows are classes, columns guesses")
 
 
-def _short(name: str, longest: int) -> str:
+def short(name: str, longest: int) -> str:
     """Return a name with `…` in the place of its middle, where it is longer than that."""
     begin = (longest - 1) // 2
     return name if len(name) <= longest else f"{name[:begin]}…{name[begin + 1 - longest :]}"
@@ -197,23 +171,26 @@ def _limits(values: Sequence[float]) -> Tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
-class _Frame:
+def _count_limits(counts: np.ndarray) -> Tuple[float, float]:
+    """Return the limits of an axis of the logarithms of counts."""
+    return 0, max(1.0, float(np.log10(max(1, counts.max(initial=0))))) * 1.05
+
+
+class _Frame(NamedTuple):
     """Where values stand in a chart: limits of x and y, and the corners (left, top, right, bottom) in pixels."""
 
-    def __init__(
-        self, x: Tuple[float, float], y: Tuple[float, float], corners: Tuple[float, float, float, float]
-    ) -> None:
-        self._x, self._y = x, y
-        self._left, self._top, self._right, self._bottom = corners
+    x: Tuple[float, float]
+    y: Tuple[float, float]
+    corners: Tuple[float, float, float, float]
 
     def across(self, x: np.ndarray) -> np.ndarray:
-        low, high = self._x
-        placed: np.ndarray = self._left + (np.asarray(x, float) - low) / (high - low) * (self._right - self._left)
+        (low, high), (left, _, right, _) = self.x, self.corners
+        placed: np.ndarray = left + (np.asarray(x, float) - low) / (high - low) * (right - left)
         return placed
 
     def up(self, y: np.ndarray) -> np.ndarray:
-        low, high = self._y
-        placed: np.ndarray = self._bottom - (np.asarray(y, float) - low) / (high - low) * (self._bottom - self._top)
+        (low, high), (_, top, _, bottom) = self.y, self.corners
+        placed: np.ndarray = bottom - (np.asarray(y, float) - low) / (high - low) * (bottom - top)
         return placed
 
     def path(self, x: Sequence[float], y: Sequence[float]) -> str:
@@ -226,16 +203,16 @@ class _Frame:
     def axes(
         self, x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False, whole_x: bool = False
     ) -> List[str]:
-        frame = f"M{self._left:.1f} {self._top:.1f}V{self._bottom:.1f}H{self._right:.1f}"
-        parts = [f'<path d="{frame}" fill="none" stroke="{SOFT}"/>']
-        for value in _ticks(*self._x, whole=log_x or whole_x):
+        left, top, right, bottom = self.corners
+        parts = [f'<path d="M{left:.1f} {top:.1f}V{bottom:.1f}H{right:.1f}" fill="none" stroke="{SOFT}"/>']
+        for value in _ticks(*self.x, whole=log_x or whole_x):
             x = float(self.across(np.array([value]))[0])
-            parts.append(text(x, self._bottom + 14, _power(value) if log_x else f"{value:g}", anchor="middle", size=10))
-        for value in _ticks(*self._y, whole=log_y):
+            parts.append(text(x, bottom + 14, _power(value) if log_x else f"{value:g}", anchor="middle", size=10))
+        for value in _ticks(*self.y, whole=log_y):
             y = float(self.up(np.array([value]))[0])
-            parts.append(text(self._left - 5, y + 3.5, _power(value) if log_y else f"{value:g}", anchor="end", size=10))
-        parts.append(text((self._left + self._right) / 2, self._bottom + 29, x_label, anchor="middle"))
-        middle = (self._top + self._bottom) / 2
+            parts.append(text(left - 5, y + 3.5, _power(value) if log_y else f"{value:g}", anchor="end", size=10))
+        parts.append(text((left + right) / 2, bottom + 29, x_label, anchor="middle"))
+        middle = (top + bottom) / 2
         parts.append(f'<g transform="rotate(-90 11 {middle:.0f})">{text(11, middle, y_label, anchor="middle")}</g>')
         return parts
 

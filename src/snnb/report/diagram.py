@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from snnb.io.text import printable
-from snnb.report.charts import INK, SOFT, svg, text
+from snnb.report.charts import INK, SOFT, short, svg, text
 
 BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, room below and beside it
 WIDEST, NARROWEST = 12.0, 1.2  # arrows
@@ -67,14 +67,9 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
         out = left[arrow.source] + BOX / 2, top[arrow.source] + TALL
         into = left[arrow.target] + BOX / 2, top[arrow.target]
         if depth[arrow.target] - depth[arrow.source] > 1:
-            rows_over = (depth[arrow.target] - depth[arrow.source]) / max(passed)
-            line, tip = _round(
-                left,
-                top,
-                arrow,
-                MARGIN + inner,
-                rows_over if len(bends) > FEW_BENDS and max(passed) > FEW_ROWS else None,
-            )
+            crowded = len(bends) > FEW_BENDS and max(passed) > FEW_ROWS
+            share = (depth[arrow.target] - depth[arrow.source]) / max(passed) if crowded else None
+            line, tip = _round(left, top, arrow, MARGIN + inner, share)
         else:
             line = f"M{out[0]:.1f} {out[1]:.1f}L{into[0]:.1f} {into[1] - 6:.1f}"
             tip = f"M{into[0] - 5:.1f} {into[1] - 7:.1f}h10l-5 7z"
@@ -111,15 +106,13 @@ def _round(left: Dict[int, float], top: List[float], arrow: Arrow, edge: float, 
 
 
 def _box(x: float, y: float, box: Box) -> List[str]:
-    name = printable(box.name)
-    shown = name if len(name) <= LONGEST else f"{name[:12]}…{name[13 - LONGEST :]}"
     title = escape(printable(f"{box.name}: {box.words}"))
     colour = 0.06 + 0.5 * min(1.0, max(0.0, box.share))
     return [
         f'<g><title>{title}</title><rect x="{x:.1f}" y="{y:.1f}" width="{BOX:.0f}" height="{TALL:.0f}" rx="5" '
         f'fill="#fff" stroke="{INK}"/><rect x="{x + 1:.1f}" y="{y + 1:.1f}" width="{BOX - 2:.0f}" '
         f'height="{TALL - 2:.0f}" rx="4" fill="#2364aa" fill-opacity="{colour:.2f}"/>',
-        text(x + BOX / 2, y + 14, shown, anchor="middle"),
+        text(x + BOX / 2, y + 14, short(printable(box.name), LONGEST), anchor="middle"),
         text(x + BOX / 2, y + 28, box.words, anchor="middle", size=9),
         "</g>",
     ]

@@ -13,97 +13,52 @@ BINS = 40
 
 @dataclass(frozen=True)
 class PopulationFacts:
-    """A population.
-
-    Attributes
-    ----------
-    name, layer : str
-    shape : tuple of int
-    neurons : int
-    coding : str or None
-    mean_rate, silent : float or None
-        Spikes per neuron and step; share of the neurons that never spiked. None without spikes.
-    traffic : float
-        Spikes a step over all synapses that leave it.
-    """
+    """A population; rates are None without spikes."""
 
     name: str
     layer: str
     shape: Tuple[int, ...]
     neurons: int
     coding: Optional[str]
-    mean_rate: Optional[float]
-    silent: Optional[float]
-    traffic: float
+    mean_rate: Optional[float]  # spikes per neuron and step
+    silent: Optional[float]  # share of the neurons that never spiked
+    traffic: float  # spikes per step over all synapses that leave it
 
 
 @dataclass(frozen=True)
 class ProjectionFacts:
-    """A projection.
+    """A projection."""
 
-    Attributes
-    ----------
-    source, target : int
-        Numbers of the populations.
-    summary : ProjectionSummary
-    zero_weights : float or None
-        Share of its kernels' weights that are 0; None where it has no kernel.
-    traffic : float
-        Spikes a step over its synapses.
-    """
-
-    source: int
+    source: int  # number of the population
     target: int
     summary: ProjectionSummary
-    zero_weights: Optional[float]
-    traffic: float
+    zero_weights: Optional[float]  # share of its kernels' weights that are 0; None where it has no kernel
+    traffic: float  # spikes per step over its synapses
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """How many neurons have how much: counts in bins of equal logarithms, and those that have nothing.
+    """How many neurons have how much: counts in bins of equal logarithms, and those that have nothing."""
 
-    Attributes
-    ----------
-    counts : ndarray of int64, shape (bins,)
-    edges : ndarray of float, shape (bins + 1,)
-        Powers of ten.
-    zero : int
-    """
-
-    counts: np.ndarray
-    edges: np.ndarray
+    counts: np.ndarray  # int64, shape (bins,)
+    edges: np.ndarray  # powers of ten, shape (bins + 1,)
     zero: int
 
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """A graph.
-
-    Attributes
-    ----------
-    populations : list of PopulationFacts
-    projections : list of ProjectionFacts
-    neurons, synapses : int
-    out_degrees, in_degrees, traffic : Distribution
-        Of all nodes that have synapses to others; of all neurons; spikes a step that those which spike send over
-        their synapses.
-    half, most : float or None
-        Share of the spiking nodes that carries 50 and 90 % of the traffic; None where nothing spikes.
-    class_name : str or None
-        The class whose samples the spikes are of; None for all samples.
-    """
+    """A graph."""
 
     populations: List[PopulationFacts]
     projections: List[ProjectionFacts]
     neurons: int
     synapses: int
-    out_degrees: Distribution
-    in_degrees: Distribution
-    traffic: Distribution
-    half: Optional[float]
-    most: Optional[float]
-    class_name: Optional[str] = None
+    out_degrees: Distribution  # of all nodes that have synapses to others
+    in_degrees: Distribution  # of all neurons
+    traffic: Distribution  # spikes per step that spiking nodes send over their synapses
+    half: Optional[float]  # share of the spiking nodes that carries 50 % of the traffic; None where nothing spikes
+    most: Optional[float]  # the same for 90 %
+    class_name: Optional[str] = None  # the class whose samples the spikes are of; None for all samples
 
 
 def graph_facts(graph: SynapseGraph) -> GraphFacts:

@@ -3,14 +3,18 @@
 from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
+from markupsafe import Markup, escape
+from scipy.sparse import csr_matrix
 
 from snnb.core.formatting import energy
+from snnb.io.colours import layer_colours
+from snnb.io.text import printable
 from snnb.mapping.mapping import HELD, UNITS, Mapping
-from snnb.report.mesh_figure import mesh
+from snnb.report.charts import svg
 from snnb.report.page import Figure, Section, Table
 
-TITLE = "Mapping"
 FEW_CORES, MOST_CORES = 25, 256  # that are listed openly, and at all
+MOST = 64  # cores along a side of the mesh that are drawn one by one
 Row = Tuple[str, ...]
 
 
@@ -27,20 +31,20 @@ def mapping_section(
         All mappings of the run.
     words : list of str
         About the latest.
-    further : sequence of tuple of str
-        Further rows of the table of costs: cost, value, unit.
+    further : sequence of (cost, value, unit)
+        Further rows of the table of costs.
     sequential : float
         Spikes between cores per sample of the sequential mapping.
     """
-    cores = cores_table(mapping)
+    cores = _cores_table(mapping)
     few = len(cores.rows) <= FEW_CORES
     shown = f"the first {MOST_CORES} cores" if np.count_nonzero(mapping.held[:, 0]) > MOST_CORES else "all cores"
-    tables = [every, limits_table(mapping), *([cores] if few else []), cost_table(mapping, further, sequential)]
+    tables = [every, _limits_table(mapping), *([cores] if few else []), _cost_table(mapping, further, sequential)]
     folded = {} if few else {f"Layers per core, {shown}": cores}
-    return Section("mapping", TITLE, words, [Figure(mesh(mapping))], tables=tables, folded=folded)
+    return Section("mapping", "Mapping", words, [Figure(mesh(mapping))], tables=tables, folded=folded)
 
 
-def limits_table(mapping: Mapping) -> Table:
+def _limits_table(mapping: Mapping) -> Table:
     """Return how full the cores with neurons are."""
     chip, used = mapping.hardware, mapping.held[:, 0] > 0
     limits = (chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core)
@@ -53,7 +57,7 @@ def limits_table(mapping: Mapping) -> Table:
     return Table(("per core", "mean", "most", "limit", "fullest core"), rows, right=(1, 2, 3, 4))
 
 
-def cores_table(mapping: Mapping) -> Table:
+def _cores_table(mapping: Mapping) -> Table:
     """Return place, contents and layers of each core with neurons, at most `MOST_CORES`."""
     layers = list(mapping.layers.items())
     population = np.repeat(np.arange(len(layers)), [size for _, size in layers])
@@ -64,19 +68,14 @@ def cores_table(mapping: Mapping) -> Table:
         if core not in held and len(held) == MOST_CORES:
             break
         held.setdefault(core, []).append(f"{layers[layer][0]} ({count:,})")
-    rows = [
-        (
-            str(core),
-            "{}, {}".format(*mapping.place_of(core)),
-            *(f"{number:,}" for number in mapping.held[core]),
-            ", ".join(names),
-        )
-        for core, names in held.items()
-    ]
+    rows = []
+    for core, names in held.items():
+        x, y = mapping.place_of(core)
+        rows.append((str(core), f"{x}, {y}", *(f"{number:,}" for number in mapping.held[core]), ", ".join(names)))
     return Table(("core", "x, y", *HELD, "layers (neurons)"), rows, right=(0, 2, 3, 4))
 
 
-def cost_table(mapping: Mapping, further: Sequence[Row], sequential: float) -> Table:
+def _cost_table(mapping: Mapping, further: Sequence[Row], sequential: float) -> Table:
     """Return the costs; first the spikes between cores beside those of the sequential mapping."""
     rows: List[Row] = []
     for name, value in mapping.cost.items():
@@ -88,3 +87,52 @@ def cost_table(mapping: Mapping, further: Sequence[Row], sequential: float) -> T
             ratio = f"; ratio {value / sequential:.3f}" if sequential else ""
             rows.append(("connectivity, sequential", f"{sequential:,.6g}", f"{UNITS[name]}, the baseline{ratio}"))
     return Table(("cost", "value", "unit"), [*rows, *further], right=(1,))
+
+
+def mesh(mapping: Mapping) -> Markup:
+    """Draw the cores in use, filled as far as they hold neurons, in the colours of their layers.
+
+    Of a mesh with more than `MOST` cores along a side, only the part in use is drawn. If that is also larger, a square
+    stands for several cores.
+    """
+    used = np.unique(mapping.core)
+    places = mapping.place[used]
+    low, high = (places.min(axis=0), places.max(axis=0)) if used.size else (np.zeros(2, int), np.zeros(2, int))
+    if max(mapping.hardware.mesh) <= MOST:
+        low, high = np.zeros(2, int), np.array(mapping.hardware.mesh) - 1
+    several = -(-int((high - low + 1).max()) // MOST)
+    columns, rows = (-(-(high - low + 1) // several)).tolist()
+    x, y = ((mapping.place - low) // several).T
+    square = y * columns + x  # of each core; those not in use may lie outside
+    layer = np.repeat(np.arange(len(mapping.layers)), list(mapping.layers.values()))
+    members = csr_matrix(  # neurons of each square in each layer
+        (np.ones(layer.size, np.int64), (square[mapping.core], layer)), shape=(rows * columns, len(mapping.layers))
+    )
+    room = np.bincount(square[used], minlength=rows * columns) * mapping.hardware.neurons_per_core
+    side = max(6.0, min(44.0, 560.0 / max(columns, rows)))
+    names = list(mapping.layers)
+    colours = ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in layer_colours(len(names))]
+    parts: List[str] = []
+    for number in range(rows * columns):
+        left, top = 2 + number % columns * side, 2 + (rows - 1 - number // columns) * side
+        parts.append(f'<rect {_frame(left, top, side - 1, side - 1)} fill="#eef1f4"/>')
+        inside = slice(members.indptr[number], members.indptr[number + 1])
+        layers, neurons = members.indices[inside], members.data[inside]
+        if not neurons.size:
+            continue
+        order = np.argsort(layers)
+        full = neurons.sum() / room[number]
+        tall = max(1.0, (side - 1) * min(1.0, full))
+        ends = left + (side - 1) * np.append(0, np.cumsum(neurons[order])) / neurons.sum()
+        parts.append(f"<g><title>{neurons.sum():,} neurons, {full:.0%} full: ")
+        parts.append(f"{escape(printable(', '.join(names[one] for one in layers[order])))}</title>")
+        parts += [
+            f'<rect {_frame(start, top + side - 1 - tall, end - start, tall)} fill="{colours[one]}"/>'
+            for one, start, end in zip(layers[order], ends, ends[1:])
+        ]
+        parts.append("</g>")
+    return svg(columns * side + 4, rows * side + 4, parts, "cores of the mesh, filled as far as they hold neurons")
+
+
+def _frame(left: float, top: float, width: float, height: float) -> str:
+    return f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'

@@ -2,14 +2,11 @@
 
 from typing import List, Optional
 
-from markupsafe import Markup
-
+from snnb.core.formatting import quantity
 from snnb.report.charts import histogram
 from snnb.report.diagram import Arrow, Box, diagram
-from snnb.report.graph_facts import Distribution, GraphFacts, PopulationFacts, ProjectionFacts
+from snnb.report.graph_facts import Distribution, GraphFacts, ProjectionFacts
 from snnb.report.page import Figure, Section, Table
-
-OF_RATE = "the darker, the higher the mean rate"
 
 
 def network_sections(facts: GraphFacts) -> List[Section]:
@@ -20,8 +17,12 @@ def network_sections(facts: GraphFacts) -> List[Section]:
 def _network(facts: GraphFacts) -> Section:
     highest = max((p.mean_rate for p in facts.populations if p.mean_rate is not None), default=0.0)
     boxes = [
-        Box(population.name, _box_words(population), (population.mean_rate or 0.0) / highest if highest else 0.0)
-        for population in facts.populations
+        Box(
+            p.name,
+            "×".join(map(str, p.shape)) + ("" if p.mean_rate is None else f", rate {p.mean_rate:.3g}"),
+            (p.mean_rate or 0.0) / highest if highest else 0.0,
+        )
+        for p in facts.populations
     ]
     arrows = [
         Arrow(p.source, p.target, p.traffic, f"{p.summary.edges:,} synapses, {p.traffic:,.4g} spikes per step")
@@ -29,31 +30,18 @@ def _network(facts: GraphFacts) -> Section:
     ]
     words = (
         "A box is a population of neurons, an arrow a projection. The wider the arrow, the more spikes its synapses "
-        f"carry in a time step; a grey one carries none. Boxes: {OF_RATE}."
+        "carry in a time step; a grey one carries none. Boxes: the darker, the higher the mean rate."
     )
     only = [] if facts.class_name is None else [f"Spikes of the samples of class {facts.class_name} only."]
     return Section("network", "The network", [*only, words], [Figure(diagram(boxes, arrows))])
 
 
-def _box_words(population: PopulationFacts) -> str:
-    shape = "×".join(map(str, population.shape))
-    return shape if population.mean_rate is None else f"{shape}, rate {population.mean_rate:.3g}"
-
-
 def _populations(facts: GraphFacts) -> Section:
     rows = [
-        (
-            p.name,
-            p.layer,
-            "×".join(map(str, p.shape)),
-            f"{p.neurons:,}",
-            p.coding or "",
-            _number(p.mean_rate),
-            _share(p.silent),
-            _number(p.traffic),
-        )
+        (p.name, p.layer, "×".join(map(str, p.shape)), f"{p.neurons:,}", p.coding or "",
+         _number(p.mean_rate), _share(p.silent), _number(p.traffic))
         for p in facts.populations
-    ]
+    ]  # fmt: skip
     head = ("population", "layer", "shape", "neurons", "coding", "rate", "silent", "traffic")
     words = (
         f"{facts.neurons:,} neurons without the input. Rate: spikes per neuron and step. Silent: neurons that never "
@@ -93,39 +81,31 @@ def _projection_row(facts: GraphFacts, projection: ProjectionFacts) -> List[str]
 
 def _degrees(facts: GraphFacts) -> Section:
     figures = [
-        Figure(_drawn(facts.out_degrees, "synapses that leave a neuron"), _zero(facts.out_degrees, "send to nobody")),
-        Figure(_drawn(facts.in_degrees, "synapses onto a neuron"), _zero(facts.in_degrees, "have no input")),
+        _histogram(facts.out_degrees, "synapses that leave a neuron", "send to nobody"),
+        _histogram(facts.in_degrees, "synapses onto a neuron", "have no input"),
     ]
     return Section("degrees", "Degrees", ["Both axes are logarithmic."], figures)
 
 
 def _traffic(facts: GraphFacts) -> Section:
     if facts.half is None or facts.most is None:
-        return Section(
-            "traffic", "Traffic", ["No neuron that has synapses to others spikes: the graph has no traffic."]
-        )
+        nothing = "No neuron that has synapses to others spikes: the graph has no traffic."
+        return Section("traffic", "Traffic", [nothing])
     words = (
         f"Half of the traffic comes from {facts.half:.1%} of the neurons that have synapses to others, and 90 % of it "
         f"from {facts.most:.1%}. Traffic of a neuron: its spikes per step times its synapses."
     )
-    figure = Figure(
-        _drawn(facts.traffic, "spikes per step over a neuron's synapses"), _zero(facts.traffic, "never spike")
-    )
+    figure = _histogram(facts.traffic, "spikes per step over a neuron's synapses", "never spike")
     return Section("traffic", "Traffic", [words], [figure])
 
 
-def _drawn(found: Distribution, label: str) -> Markup:
-    return histogram(found.counts, found.edges, label, log_x=True)
-
-
-def _zero(found: Distribution, words: str) -> str:
-    return f"{found.zero:,} more {words}." if found.zero else ""
+def _histogram(found: Distribution, label: str, of_zero: str) -> Figure:
+    caption = f"{found.zero:,} more {of_zero}." if found.zero else ""
+    return Figure(histogram(found.counts, found.edges, label), caption)
 
 
 def _number(value: Optional[float]) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "" if value is None else quantity(value)
 
 
 def _share(value: Optional[float]) -> str:

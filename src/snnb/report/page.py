@@ -1,7 +1,7 @@
 """One page that says what a run is: self-contained HTML, without a script and without anything from elsewhere."""
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import List, Mapping, Sequence, Tuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -31,51 +31,26 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page.
+    """A section of the page."""
 
-    Attributes
-    ----------
-    key : str
-        Its id in the page.
-    title : str
-    words : list of str
-        Paragraphs.
-    figures : list of Figure
-    small : list of Figure
-        Of which many stand side by side.
-    tables : list of Table
-    folded : dict of str to Table
-        Tables that are folded away, by what is clicked on.
-    """
-
-    key: str
+    key: str  # its id in the page
     title: str
-    words: List[str] = field(default_factory=list)
+    words: List[str] = field(default_factory=list)  # paragraphs
     figures: List[Figure] = field(default_factory=list)
-    small: List[Figure] = field(default_factory=list)
+    small: List[Figure] = field(default_factory=list)  # of which many stand side by side
     tables: List[Table] = field(default_factory=list)
-    folded: Mapping[str, Table] = field(default_factory=dict)
+    folded: Mapping[str, Table] = field(default_factory=dict)  # tables that are folded away, by what is clicked on
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the page is made of.
-
-    Attributes
-    ----------
-    title, subtitle : str
-    figures : list of (str, str)
-        The most important figures: name and value.
-    sections : list of Section
-    made : str
-        When, and with which version.
-    """
+    """Content of the page."""
 
     title: str
     subtitle: str
-    figures: List[Tuple[str, str]]
+    figures: List[Tuple[str, str]]  # the most important figures: name and value
     sections: List[Section]
-    made: str
+    made: str  # when, and with which version
 
 
 def render(page: Page) -> str:
@@ -99,8 +74,6 @@ def settings_table(values: Mapping[str, JsonValue]) -> Table:
     """Return names and values as a table; a mapping inside has a row for each of its names."""
     rows: List[Tuple[str, str]] = []
     for name, value in values.items():
-        inner: Dict[str, Optional[JsonValue]] = (
-            {f"{name} {key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
-        )
+        inner = {f"{name} {key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
         rows += [(key, "" if item is None else str(item)) for key, item in inner.items()]
     return Table(("parameter", "value"), rows)

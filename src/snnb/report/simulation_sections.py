@@ -1,6 +1,6 @@
 """Sections of the page about a simulation: accuracy over time, confusions, rates, activations."""
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -12,16 +12,13 @@ WORST = 10  # confusions that are listed
 
 
 def accuracy_section(by_step: Sequence[float], analogue: float, label: str, words: List[str]) -> Section:
-    """Return the accuracy, or mean squared error, after each step and that of the analogue network.
+    """Return the section of the accuracy, or mean squared error, after each step and of the analogue network.
 
     Parameters
     ----------
-    by_step : sequence of float
-    analogue : float
-    label : str
-        What it is.
+    by_step, analogue : sequence of float, float
+    label : {"accuracy", "mean squared error"}
     words : list of str
-        Below the figure's title.
     """
     steps = list(range(1, len(by_step) + 1))
     lines = [
@@ -33,28 +30,24 @@ def accuracy_section(by_step: Sequence[float], analogue: float, label: str, word
     return Section("accuracy", f"{label.capitalize()} over time", words, [Figure(picture)])
 
 
-def confusion_section(cells: Optional[Sequence[Tuple[int, int, int]]], names: Sequence[str], stamp: str) -> Section:
-    """Return the confusion matrix, and the most frequent confusions.
+def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> Section:
+    """Return the section of the confusion matrix and the most frequent confusions.
 
     Parameters
     ----------
-    cells : sequence of (int, int, int) or None
-        As `confusion` of `sim_accuracies.json`; None where nothing is recorded.
+    cells : sequence of (class, guess or -1, samples)
+        As `confusion` of `sim_accuracies.json`.
     names : sequence of str
         Of the classes.
-    stamp : str
-        Of the simulation.
     """
-    title = "Confusion matrix"
-    if cells is None:
-        line = "Nothing is recorded of it; a new simulation records it."
-        return Section("confusion", title, [line])
     wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:WORST]
     rows = [(names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong]
     figures = [Figure(matrix(cells, names))] if len(cells) <= MOST_CELLS else []
     words = ["Rows are the classes, columns the spiking network's guesses after the last step."]
     tables = [Table(("class", "taken for", "samples"), rows, right=(2,))] if rows else []
-    return Section("confusion", title, words if rows else [*words, "Every guess is right."], figures, tables=tables)
+    return Section(
+        "confusion", "Confusion matrix", words if rows else [*words, "Every guess is right."], figures, tables=tables
+    )
 
 
 def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
@@ -71,7 +64,7 @@ def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
 def activations_section(
     rates: Mapping[str, np.ndarray], activations: Mapping[str, np.ndarray], words: List[str]
 ) -> Section:
-    """Return the analogue network's activation against the rate of the same neurons, a small figure a layer.
+    """Return the section of activation against firing rate, a small figure for each layer.
 
     Parameters
     ----------
@@ -79,24 +72,16 @@ def activations_section(
         By population, of equal shapes; no activations where `words` say why there are none.
     words : list of str
     """
-    found = correlations(rates, activations)
     small = []
-    for name, correlation in found.items():
-        x, y = activations[name].ravel(), rates[name].ravel()
+    for name, values in activations.items():
+        x, y = values.ravel().astype(np.float64), rates[name].ravel()
+        constant = x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0
         most = _round_up(max(1e-9, float(np.max(x, initial=0)), float(np.max(y, initial=0))))
-        caption = "no correlation: one of them is constant" if correlation is None else f"correlation {correlation:.4f}"
+        caption = (
+            "no correlation: one of them is constant" if constant else f"correlation {np.corrcoef(x, y)[0, 1]:.4f}"
+        )
         small.append(Figure(small_points(x, y, most, name), caption))
     return Section("activations", "Activation and rate", words, small=small)
-
-
-def correlations(rates: Mapping[str, np.ndarray], activations: Mapping[str, np.ndarray]) -> Dict[str, Optional[float]]:
-    """Return Pearson's correlation of activation and rate over the neurons of each population; None without one."""
-    found: Dict[str, Optional[float]] = {}
-    for name, values in activations.items():
-        x, y = values.ravel().astype(np.float64), rates[name].ravel().astype(np.float64)
-        constant = x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0
-        found[name] = None if constant else float(np.corrcoef(x, y)[0, 1])
-    return found
 
 
 def _round_up(value: float) -> float:

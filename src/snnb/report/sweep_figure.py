@@ -1,5 +1,6 @@
 """The simulations of a grid of options, in one figure."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
@@ -55,12 +56,12 @@ def plot_sweep(
     path : Path
         PNG, SVG or PDF file.
     axes : sequence of GridAxis
-    measured, analogue : ndarray of float
-        Of the spiking and of the analogue network, an axis for each of `axes`.
+    measured, analogue : (*grid) float array
+        Of the spiking and of the analogue network.
     label : str
         What is measured.
-    intervals : ndarray of float, shape (*grid, 2), optional
-        Lower and upper end of the 95 % interval of each simulation, in [0, 1]; over seeds their means are drawn.
+    intervals : (*grid, 2) float array, optional
+        Ends of the 95 % interval of each simulation, in [0, 1]; over seeds their means are drawn.
     """
     along, spread, others = _roles(axes)
     order = [*others, *([] if spread is None else [spread]), along]
@@ -125,18 +126,8 @@ def _roles(axes: Sequence[GridAxis]) -> Tuple[int, Optional[int], List[int]]:
 
 
 def _names(axes: Sequence[GridAxis]) -> List[str]:
-    names = [""]
-    for axis in axes:
-        names = [
-            f"{name}, {axis.title} {value}" if name else f"{axis.title} {value}"
-            for name in names
-            for value in axis.values
-        ]
-    return names
-
-
-def _text(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    titles = [[f"{axis.title} {value}" for value in axis.values] for axis in axes]
+    return [", ".join(names) for names in itertools.product(*titles)]
 
 
 def _places(plot: Axes, axis: GridAxis) -> np.ndarray:
@@ -144,7 +135,7 @@ def _places(plot: Axes, axis: GridAxis) -> np.ndarray:
     if not axis.is_number:
         places = np.arange(len(axis.values))
         plot.set_xticks(places)
-        plot.set_xticklabels([plain(_text(value)) for value in axis.values])
+        plot.set_xticklabels([plain(f"{v:g}" if isinstance(v, float) else str(v)) for v in axis.values])
         return places
     places = np.array(axis.values, float)
     if places.min() > 0 and places.max() / places.min() >= WIDE:

@@ -19,26 +19,21 @@ def training_section(
     ----------
     history : mapping of str to sequence of float
         The columns of `training_history.csv`; empty for a network that was trained elsewhere.
-    metrics : mapping
-        Figures of the training: test accuracy and so on.
-    parameters : mapping
-        Its parameters.
+    metrics, parameters : mapping
+        Of the training.
     """
     summary = [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in metrics.items() if value is not None]
     words = ["; ".join(summary) + "."] if summary else []
-    epochs = history.get("epoch", [])
-    if len(epochs) < 1:
-        words.append("There is no history: the network was trained elsewhere.")
+    if not history.get("epoch"):
+        return Section("training", "Training", [*words, "There is no history: the network was trained elsewhere."])
     figures = [
         Figure(line_chart(lines, "epoch", name, whole_x=True, log_y=_falls_far(lines)))
         for name, lines in _lines(history).items()
-        if lines and len(epochs) > 0
+        if lines
     ]
-    last = {name: [f"{values[-1]:.4g}"] for name, values in history.items() if len(values)}
-    tables = (
-        [Table(("after the last epoch", "value"), [(name, *value) for name, value in last.items()])] if last else []
-    )
-    folded = {"Parameters of the training": settings_table(parameters)} if len(epochs) > 0 else {}
+    last = [(name, f"{values[-1]:.4g}") for name, values in history.items()]
+    tables = [Table(("after the last epoch", "value"), last)]
+    folded = {"Parameters of the training": settings_table(parameters)}
     return Section("training", "Training", words, figures, tables=tables, folded=folded)
 
 

@@ -28,38 +28,18 @@ MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those
 
 @dataclass(frozen=True)
 class MappingCost:
-    """What a mapping of a simulation's graph costs.
-
-    Attributes
-    ----------
-    stamp : str
-    hardware : str
-        Name of the chip.
-    method : str
-    cores : int
-        Cores with neurons.
-    connectivity, hops_unicast : float
-        Spikes between cores and links that they cross, per sample.
-    energy_pj : float
-        Per sample.
-    graph : str
-        Stamp of the graph.
-    hardware_file : str or None
-        Path of the description; None for one of the package.
-    sequential_connectivity : float
-        Spikes between cores of the sequential mapping, per sample.
-    """
+    """Cost of a mapping of a simulation's graph; spikes, links and energy are per sample."""
 
     stamp: str
-    hardware: str
+    hardware: str  # name of the chip
     method: str
-    cores: int
-    connectivity: float
-    hops_unicast: float
+    cores: int  # with neurons
+    connectivity: float  # spikes between cores
+    hops_unicast: float  # links that they cross
     energy_pj: float
-    graph: str
-    hardware_file: Optional[str]
-    sequential_connectivity: float
+    graph: str  # its stamp
+    hardware_file: Optional[str]  # path of the description; None for one of the package
+    sequential_connectivity: float  # spikes between cores of the sequential mapping
     overfull_cores: int
 
     @property
@@ -81,55 +61,28 @@ class MappingCost:
 
 @dataclass(frozen=True)
 class Compared:
-    """A simulation that is compared with others.
-
-    Attributes
-    ----------
-    run : Path
-    stamp : str
-    model, dataset : str
-    label : str or None
-    differs : dict
-        The parameters that are not the same in all.
-    samples, steps : int
-        Steps counted in each sample.
-    ann_accuracy, snn_accuracy : float or None
-        Shares; None for a network that reproduces its input.
-    ann_interval, snn_interval : tuple of float or None
-        Their 95 % intervals (Wilson).
-    ann_error, snn_error : float or None
-        Mean squared errors of a network that reproduces its input.
-    mean_rate : float
-        Spikes per neuron and step, the input's neurons not counted.
-    synaptic_operations : float
-        A sample: spikes times out-degree.
-    neurons, synapses : int
-        As in the graph.
-    mappings : list of MappingCost
-    by_step : list of float
-        Accuracy or error after each step.
-    """
+    """A simulation that is compared with others. Accuracies are None for a network that reproduces its input."""
 
     run: Path
     stamp: str
     model: str
     dataset: str
     label: Optional[str]
-    differs: Dict[str, JsonValue]
+    differs: Dict[str, JsonValue]  # the parameters that are not equal in all simulations
     samples: int
-    steps: int
+    steps: int  # counted in each sample
     ann_accuracy: Optional[float]
     snn_accuracy: Optional[float]
-    ann_interval: Optional[Interval]
+    ann_interval: Optional[Interval]  # 95 % interval (Wilson)
     snn_interval: Optional[Interval]
-    ann_error: Optional[float]
+    ann_error: Optional[float]  # mean squared error of a network that reproduces its input
     snn_error: Optional[float]
-    mean_rate: float
-    synaptic_operations: float
+    mean_rate: float  # spikes per neuron and step, without the input
+    synaptic_operations: float  # per sample: spikes times out-degree
     neurons: int
     synapses: int
     mappings: List[MappingCost]
-    by_step: List[float]
+    by_step: List[float]  # accuracy or error after each step
 
 
 def names_apart(compared: Sequence[Compared]) -> List[str]:
@@ -148,15 +101,7 @@ def names_apart(compared: Sequence[Compared]) -> List[str]:
 
 
 def compare(places: Sequence[str]) -> List[Compared]:
-    """Read simulations, each named as `RUN:STAMP`; `RUN` alone stands for all of that run.
-
-    Raises
-    ------
-    UsageError
-        There is no such simulation, or none at all.
-    InputError
-        No run is there, or a file of a simulation is not as it was written.
-    """
+    """Read simulations, each named as `RUN:STAMP`; `RUN` alone stands for all of that run."""
     found: Dict[Tuple[Path, str], Tuple[RunDirectory, SimulationRecord]] = {}
     for place in places:
         path, stamp = split_place(place)
@@ -226,13 +171,7 @@ def by_step(stated: Mapping[str, JsonValue]) -> List[float]:
 
 
 def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue], Dict[str, JsonValue]]:
-    """Read what a simulation wrote: `sim_accuracies.json`, and of `spike_rate_sums.npz` the counts by population.
-
-    Raises
-    ------
-    InputError
-        One is not as the simulation wrote it.
-    """
+    """Read what a simulation wrote: `sim_accuracies.json`, and the counts by population of `spike_rate_sums.npz`."""
     folder = run.directory_of("simulate", stamp)
     mend = remedy(run, "simulate", stamp)
     accuracies, sums = (
@@ -245,31 +184,20 @@ def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue]
 
 
 def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingCost]:
-    """Return the costs of the mappings of a graph, or of all graphs of the run, the oldest first."""
+    """Return the costs of the mappings of a graph, or of all graphs of the run, oldest first."""
     records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
+    costs = ("connectivity", "hops_unicast", "energy_pj", "sequential_connectivity")
     return [
-        _mapping_cost(name, record)
-        for name, record in records.items()
+        MappingCost(
+            stamp=stamp,
+            hardware=record.details.hardware,
+            method=record.details.method,
+            cores=record.details.cores,
+            graph=record.details.graph,
+            hardware_file=str(record.params.hardware) if is_file(str(record.params.hardware)) else None,
+            overfull_cores=record.details.overfull_cores,
+            **{name: float(record.metrics.get(name) or 0) for name in costs},
+        )
+        for stamp, record in records.items()
         if graph is None or record.details.graph == graph
     ]
-
-
-def _mapping_cost(stamp: str, record: mapping.MapRecord) -> MappingCost:
-    named, details = str(record.params.hardware), record.details
-    connectivity, hops, energy_pj, sequential = (
-        float(record.metrics.get(key) or 0)
-        for key in ("connectivity", "hops_unicast", "energy_pj", "sequential_connectivity")
-    )
-    return MappingCost(
-        stamp=stamp,
-        hardware=details.hardware,
-        method=details.method,
-        cores=details.cores,
-        connectivity=connectivity,
-        hops_unicast=hops,
-        energy_pj=energy_pj,
-        graph=details.graph,
-        hardware_file=named if is_file(named) else None,
-        sequential_connectivity=sequential,
-        overfull_cores=details.overfull_cores,
-    )

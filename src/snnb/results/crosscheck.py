@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Callable, Dict, Optional, Tuple
 
@@ -34,21 +35,11 @@ SYNAPSE_BYTES = {"brian2": 70, "sanafe": 700, "scipy": 45}
 
 @dataclass(frozen=True)
 class Crosscheck:
-    """What was compared.
+    """What was compared."""
 
-    Attributes
-    ----------
-    stamp : str
-        Of the graph.
-    samples : int
-    recorded : bool
-        Whether the spikes of each sample were known; else only their sums over all samples.
-    populations : tuple of Compared
-    """
-
-    stamp: str
+    stamp: str  # of the graph
     samples: int
-    recorded: bool
+    recorded: bool  # whether the spikes of each sample were known, not only their sums over all samples
     populations: Tuple[Compared, ...]
 
 
@@ -68,23 +59,17 @@ def crosscheck(
     run : RunDirectory
     simulator : {"brian2", "sanafe", "scipy"}
     samples : int, optional
-        The first so many; as many as have recorded spike times, or all. By default the recorded ones, or all.
+        Number of samples: at most those with recorded spike times, or all. By default the recorded ones, or all.
     graph : str, optional
         Stamp of the graph; by default the latest.
     say : callable
     progress : Progress
-        Told of the samples done.
+        Called with the number of samples done.
 
     Raises
     ------
     VerificationError
         Spikes differ by more than rounding explains: see `snnb.crosscheck.check.check`.
-    UsageError
-        The graph has no spikes; so many samples cannot be compared; the simulator is not installed.
-    InputError
-        The pictures are not those that were simulated.
-    ResourceError
-        The exported graph does not fit on the disk of temporary files, or the network into memory.
     """
     from snnb.crosscheck.exported import read_exported
     from snnb.graph.export.write_export import export
@@ -94,18 +79,12 @@ def crosscheck(
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
     if recorded_class(run, stamp) is not None:
-        simulation = simulation_of(run, stamp)
-        there = f"give --graph {simulation}"
         raise UsageError(
             f"graph {stamp} has the spikes of class {recorded_class(run, stamp)} only, and all samples are compared; "
-            + (
-                there
-                if simulation in run.records_of("graph")
-                else f"run `snnb graph --run-dir {run.path}`, then {there}"
-            )
+            f"give --graph {simulation_of(run, stamp)}, which `snnb graph --run-dir {run.path}` makes"
         )
     path = run.path / graph_file(run, stamp)
-    build = _builder(simulator)
+    build: Callable[[ExportedNetwork], Simulate] = import_module(f"snnb.crosscheck.{simulator}").build
     with tempfile.TemporaryDirectory() as scratch, SynapseGraph.open(path) as opened:
         _require_room(opened, simulator, Path(scratch))
         expected = _expected(run, stamp, simulated, opened, samples)
@@ -119,8 +98,9 @@ def crosscheck(
     if random:
         say(f"crosscheck: the spikes of {', '.join(random)} are drawn at random, and not compared")
     at_a_time = samples_at_a_time(network) if simulator == "scipy" else 1
-    step = build(network)
-    populations = check(network, step, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
+    populations = check(
+        network, build(network), expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress
+    )
     if origin["sha256"] != recorded_hash(run, stamp):
         raise VerificationError(f"the spikes agree, as far as they tell, but {altered(run, stamp)}")
     return Crosscheck(stamp, compared, expected.spikes is not None, populations)
@@ -145,20 +125,6 @@ def _require_room(graph: SynapseGraph, simulator: str, scratch: Path) -> None:
             f"{simulator} takes about {decimal(size)} of memory for {graph.number_of_edges():,} synapses, "
             f"{decimal(free)} are free; take --with scipy, which needs least, or a machine with more memory"
         )
-
-
-def _builder(name: Simulator) -> Callable[[ExportedNetwork], Simulate]:
-    if name == "scipy":
-        from snnb.crosscheck import scipy
-
-        return scipy.build
-    if name == "brian2":
-        from snnb.crosscheck import brian2
-
-        return brian2.build
-    from snnb.crosscheck import sanafe
-
-    return sanafe.build
 
 
 def _expected(

@@ -40,63 +40,37 @@ def export_graph(
     Parameters
     ----------
     run : RunDirectory
-        The run.
     format : str
         Name of the format, a key of `snnb.graph.export.write_export.FORMATS`.
     options : ExportOptions
-        What is written, and in which units.
     output : Path, optional
-        Where to write; by default `exports/STAMP/MODEL.<ending>` of the run, STAMP being that of the graph.
+        Where to write, outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp.
     graph : str, optional
         Stamp of the graph, or `weights`; by default the latest.
     force : bool
         Replace a file, or a directory that an export has made.
     say : callable
-        Called with messages such as which graph is written.
     progress : Progress
         Called with the number of edges written.
-
-    Raises
-    ------
-    UpstreamError
-        The run has no graph yet.
-    UsageError
-        There is no such graph or format; the target is, contains or is inside a run; it exists and `force` is false; or
-        it is a directory that no export has made.
     """
-    from snnb.graph.export.write_export import find_format, refuse_foreign_options
+    from rich.filesize import decimal
 
-    find_format(format)
+    from snnb.graph import SynapseGraph
+    from snnb.graph.export.write_export import estimate, export, find_format, refuse_foreign_options
+
+    suffix = find_format(format).suffix
     refuse_foreign_options(format, options)
     remove_partials(run)
     stamp = chosen_graph(run, graph, say)
     if output is not None:
         refuse_files_of_runs(output, run)
-    return _write(run, stamp, format, output, options, force, say, progress)
-
-
-def _write(
-    run: RunDirectory,
-    stamp: str,
-    format: str,
-    output: Optional[Path],
-    options: ExportOptions,
-    force: bool,
-    say: Say,
-    progress: Progress,
-) -> "Export":
-    from rich.filesize import decimal
-
-    from snnb.graph import SynapseGraph
-    from snnb.graph.export.write_export import estimate, export, find_format
-
     path = run.path / graph_file(run, stamp)
     with SynapseGraph.open(path) as opened:
         digest = sha256_of(path)
         if digest != recorded_hash(run, stamp):
             raise InputError(altered(run, stamp))
         expected = estimate(opened, format, options)
-        target = output or _own_place(run, stamp) / f"{run.model}{find_format(format).suffix}"
+        target = output or _own_place(run, stamp) / f"{run.model}{suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
         times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / SPIKE_TIMES
         return export(
@@ -113,14 +87,7 @@ def _write(
 
 
 def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
-    """Return what another simulator must know of the simulation that a graph's spikes are from.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    stamp : str
-        Of the graph; `weights`, and a simulation that the run does not have any more, give None.
-    """
+    """Return what another simulator must know of the simulation of a graph's spikes; None if the run has none."""
     from snnb.graph.export.simulated import Simulated
 
     simulation = simulation_of(run, stamp)
@@ -172,13 +139,7 @@ def _own_place(run: RunDirectory, stamp: str) -> Path:
     for directory in (place.parent, place):
         if directory.is_symlink():
             raise UsageError(f"{directory} is a link, which is not followed; remove it, or give --output")
-        if directory.exists() and not directory.is_dir():
-            raise UsageError(f"{directory} is a file, not the directory of the exports; move it away, or give --output")
-        try:
-            directory.mkdir(exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise UsageError(f"{directory} cannot be made ({reason}); give --output in another directory") from None
+        directory.mkdir(exist_ok=True)
     return place
 
 
@@ -198,17 +159,16 @@ def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
         raise UsageError(f"{target} is or contains the run {run.path}; give another path with --output")
     for directory in (place, *place.parents):
         inside = place.parts[len(directory.parts) :]
-        if (directory == here or _is_run(directory, run)) and inside[:1] != (EXPORTS,):
+        if (directory == here or _is_run(directory)) and inside[:1] != (EXPORTS,):
             raise UsageError(f"{target} is inside the run {directory}; give another path with --output")
 
 
-def _is_run(directory: Path, run: RunDirectory) -> bool:
+def _is_run(directory: Path) -> bool:
     """Whether a directory is that of a run: other programs have a manifest.yaml too."""
     if not (directory / manifest.NAME).is_file():
         return False
-    stages = tuple(kind.directory for kind in run.kinds)
     with (directory / manifest.NAME).open("rb") as file:
-        return b"schema_version" in file.read(4096) or any((directory / name).is_dir() for name in stages)
+        return b"schema_version" in file.read(4096)
 
 
 def graph_file(run: RunDirectory, stamp: str) -> str:

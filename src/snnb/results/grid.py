@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
@@ -18,17 +17,9 @@ SWEPT = ("train", "parse", "simulate")  # whose options can be in a grid; the da
 
 @dataclass(frozen=True)
 class Axis:
-    """An option and its values.
+    """An option and its values."""
 
-    Attributes
-    ----------
-    title : str
-        As it was typed: `percentile`, or `train.seed` where the stage matters.
-    stage, name : str
-    values : tuple
-    """
-
-    title: str
+    title: str  # as it was typed: `percentile`, or `train.seed` where the stage matters
     stage: str
     name: str
     values: Tuple[object, ...]
@@ -36,32 +27,21 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """A value of each axis.
+    """A value of each axis."""
 
-    Attributes
-    ----------
-    values : dict
-        By title of the axis.
-    given : dict of str to dict
-        All options, by stage: those of the grid, and those that are the same for all points.
-    """
-
-    values: Dict[str, object]
-    given: Dict[str, Dict[str, object]]
+    values: Dict[str, object]  # by title of the axis
+    given: Dict[str, Dict[str, object]]  # all options by stage: of the grid, and those that are equal for all points
 
 
 def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
     """Read axes from texts such as `percentile=99,99.9`; further as `axes_of`."""
-    if not texts:
-        raise UsageError("give --grid OPTION=VALUE,VALUE at least once, as in --grid duration=50,100")
-    return axes_of([_split(text) for text in texts], given)
-
-
-def _split(text: str) -> Tuple[str, List[str]]:
-    title, equals, values = text.partition("=")
-    if not equals or not title:
-        raise UsageError(f"--grid {text}: write it as OPTION=VALUE,VALUE")
-    return title, [value.strip() for value in values.split(",")] if values.strip() else []
+    grid = []
+    for text in texts:
+        title, equals, values = text.partition("=")
+        if not equals or not title:
+            raise UsageError(f"--grid {text}: write it as OPTION=VALUE,VALUE")
+        grid.append((title, [value.strip() for value in values.split(",")] if values.strip() else []))
+    return axes_of(grid, given)
 
 
 def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[Axis]:
@@ -79,14 +59,13 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
     Raises
     ------
     UsageError
-        No such option, no value or one that the option does not take, one twice; an option that is given outside the
-        grid too; more than `MOST_POINTS` points.
+        An option or a value is not valid or given twice, or there are more than `MOST_POINTS` points.
     """
     axes: List[Axis] = []
     for title, values in grid:
-        if not isinstance(title, str):
-            raise UsageError(f"grid: {title!r} is not the name of an option")
-        asked = _listed(title, values)
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise UsageError(f"grid: {title}: {values!r} is not a list of values; give one as in [{values!r}]")
+        asked = list(values)
         text = f"{title}={','.join(map(str, asked))}"
         axis = _axis(text, title, asked)
         if any((axis.stage, axis.name) == (other.stage, other.name) for other in axes):
@@ -96,18 +75,11 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
             raise UsageError(f"--grid {text}: {option} is also given outside the grid; give it in one place")
         axes.append(axis)
     if not axes:
-        raise UsageError("the grid is empty; give an option and its values, as in {'duration': [50, 100]}")
+        raise UsageError("the grid is empty; give an option and its values, as in duration=50,100")
     points = math.prod(len(axis.values) for axis in axes)
     if points > MOST_POINTS:
         raise UsageError(f"--grid: {points:,} points, each a simulation; give at most {MOST_POINTS:,}")
     return axes
-
-
-def _listed(title: str, values: Iterable[object]) -> List[object]:
-    with suppress(TypeError):
-        if not isinstance(values, (str, bytes)):
-            return list(values)
-    raise UsageError(f"grid: {title}: {values!r} is not a list of values; give one as in [{values!r}]")
 
 
 def _axis(text: str, title: str, values: Sequence[object]) -> Axis:

@@ -1,13 +1,13 @@
 """Take a simulation, a graph or a mapping out of a run."""
 
 from dataclasses import dataclass
-from typing import List, Sequence
+from typing import List, Mapping, Sequence, Set
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Say, say_nothing
 from snnb.results.export import exports_of, remove_partials
-from snnb.rundir import remove_result as removal
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import AnyRecord
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,11 @@ def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bo
     names : sequence of str
         Stamps, or directories such as `graphs/<stamp>`.
     with_dependents : bool
-        Whether what was made of them goes too.
-
-    Raises
-    ------
-    UsageError
-        There is no such result, or others were made of it and `with_dependents` is false.
+        Whether what was made of them goes too; otherwise `UsageError` is raised if there is any.
     """
     records = run.records()
-    asked = list(dict.fromkeys(removal.named(records, run.kinds, name) for name in names))
-    others = removal.dependents(records, asked)
+    asked = list(dict.fromkeys(_directory_named(run, name) for name in names))
+    others = _dependents(records, asked)
     if others and not with_dependents:
         raise UsageError(
             f"{', '.join(asked)}: {', '.join(others)} {'was' if len(others) == 1 else 'were'} made from it; "
@@ -59,19 +54,45 @@ def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bo
 
 
 def carry_out(run: RunDirectory, planned: Removal, *, wait: bool = True, say: Say = say_nothing) -> None:
-    """Remove what was planned, under the run's lock; after an error nothing has changed.
-
-    Raises
-    ------
-    UsageError
-        Another process has removed some of it, or made something of it, since it was planned.
-    InputError
-        A directory holds files that are not the run's own.
-    """
+    """Remove what was planned, under the run's lock; after an error nothing has changed."""
     with run.locked(wait=wait, say=say):
         records = run.records()
         gone = [directory for directory in planned.directories if directory not in records]
-        if gone or removal.dependents(records, planned.directories):
+        if gone or _dependents(records, planned.directories):
             raise UsageError(f"{run.path} was changed by another process; run the command again")
         run.remove(planned.directories, say)
         remove_partials(run)
+
+
+def _directory_named(run: RunDirectory, name: str) -> str:
+    """Return the directory of the result that a user names by its stamp or as `graphs/<stamp>`.
+
+    A simulation and the graph that is made of it have the same stamp, which alone names the simulation.
+    """
+    records, wanted = run.records(), name.rstrip("/")
+    many = [kind.directory for kind in run.kinds if kind.names is not None]
+    results = [path for path in records if path.split("/")[0] in many]
+    found = [path for path in results if wanted in (path, path.split("/")[1])]
+    if not found:
+        if wanted in [word for kind in run.kinds if kind.names is None for word in (kind.name, kind.directory)]:
+            raise UsageError(f"{wanted} is no result that is taken out of a run; `--force` makes it again")
+        raise UsageError(f"{wanted}: not in the run; there are: {', '.join(results) or 'none yet'}")
+    if set(found[1:]) - set(_dependents(records, found[:1])):
+        raise UsageError(f"{wanted} names several; say which: {' or '.join(found)}")
+    return found[0]
+
+
+def _dependents(records: Mapping[str, AnyRecord], directories: Sequence[str]) -> List[str]:
+    """Return the directories of all results that were made of some results, directly or not, in recorded order."""
+    found: Set[str] = set()
+    below = [*directories]
+    while below:
+        made_of = f"{below.pop()}/"
+        more = {
+            directory
+            for directory, record in records.items()
+            if any(not file.external and file.path.startswith(made_of) for file in record.inputs)
+        }
+        below += more - found
+        found |= more
+    return [directory for directory in records if directory in found and directory not in directories]

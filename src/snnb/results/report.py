@@ -3,9 +3,10 @@
 import csv
 import io
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, cast
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import local_time
@@ -17,14 +18,13 @@ from snnb.pipeline import prepare
 from snnb.pipeline.graph import recorded_class, simulation_of
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulate import in_force
-from snnb.pipeline.simulations import Simulation, in_words, simulations_of
+from snnb.pipeline.simulations import SIMULATION_HEAD, Simulation, simulations_of
 from snnb.pipeline.stage import recorded
 from snnb.pipeline.train import shown_params
 from snnb.report.graph_facts import GraphFacts
-from snnb.report.page import GENERATOR, Page, Section, Table, render
+from snnb.report.page import GENERATOR, Page, Section, Table, render, settings_table
 from snnb.results.compare import MAPPING_HEAD, mappings_of
 from snnb.results.export import refuse_files_of_runs
-from snnb.results.report_provenance import provenance_section
 from snnb.results.report_simulation import Part, as_written, simulation_part
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
@@ -55,18 +55,6 @@ def write_report(
         Replace a file that is not a report.
     progress : Progress
         Called while activations are computed.
-
-    Returns
-    -------
-    Path
-        The page.
-
-    Raises
-    ------
-    UsageError
-        There is no such simulation, or the target is one of a run's own files, or a file that is no report.
-    InputError
-        A file of the run is not as it was written.
     """
     target = run.path / REPORT if output is None else output
     _refuse_other_files(run, target, force)
@@ -97,13 +85,14 @@ def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
 def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], progress: Progress) -> Page:
     found = next((one for one in there if one.stamp == stamp), None)
     graph = _graph_of(run, stamp)
-    mapped = _mapping_of(run, graph or stamp)
+    mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
+    mapped = _latest({name: one for name, one in mappings.items() if one.details.graph == (graph or stamp)})
     parts = [Part([_training_part(run, found)]), _network_part(run, graph)]
     if found is not None:
         parts.append(simulation_part(run, found, progress))
     else:
-        words = [f"None yet: `snnb simulate --run-dir {run.path}` makes it."]
-        parts.append(Part([Section("accuracy", "Simulation", words)]))
+        nothing = f"None yet: `snnb simulate --run-dir {run.path}` makes it."
+        parts.append(Part([Section("accuracy", "Simulation", [nothing])]))
     parts += [_mapping_part(run, mapped), Part([_provenance_part(run, stamp, graph, mapped)])]
     info = run.manifest.run
     label = f" “{found.label}”" if found is not None and found.label else ""
@@ -127,12 +116,6 @@ def _graph_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
     return wanted if wanted in graphs else _latest({name: graphs[name] for name in of_classes})
 
 
-def _mapping_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
-    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
-    of = {name: record for name, record in records.items() if record.details.graph == stamp}
-    return _latest(of)
-
-
 def _latest(records: Mapping[str, AnyRecord]) -> Optional[str]:
     return max(records, key=lambda name: records[name].timing.started_utc) if records else None
 
@@ -142,15 +125,12 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
     rows = [
         (
             one.stamp + (" (this page)" if one is found else ""),
-            one.label or "",
-            f"{one.record.params.samples:,}",
-            one.quality,
-            in_words(one.differs),
+            *one.row[1:],
             states[run.directory_of("simulate", one.stamp)],
         )
         for one in there
     ]
-    head = ("simulation", "label", "samples", "SNN", "differs in", "state")
+    head = (*SIMULATION_HEAD, "state")
     shown = [i for i in range(len(head)) if any(row[i] for row in rows)]
     right = [shown.index(i) for i in (2, 3) if i in shown]
     tables = [Table([head[i] for i in shown], [[row[i] for i in shown] for row in rows], right)] if rows else []
@@ -171,16 +151,14 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
         facts: GraphFacts = graph_facts(opened)
     figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
     network, *others = network_sections(facts)
-    of_classes = [f"{recorded_class(run, name)} (graphs/{name})" for name in _beside(run, graph)]
+    of_classes = [
+        f"{recorded_class(run, name)} (graphs/{name})"
+        for name in run.records_of("graph")
+        if name != graph and recorded_class(run, name) and simulation_of(run, name) == simulation_of(run, graph)
+    ]
     if of_classes:
         network = replace(network, words=[*network.words, f"Graphs of single classes: {', '.join(of_classes)}."])
     return Part([network, *others], figures)
-
-
-def _beside(run: RunDirectory, graph: str) -> List[str]:
-    """Return the other graphs of the same simulation that are of one class."""
-    same = [name for name in run.records_of("graph") if simulation_of(run, name) == simulation_of(run, graph)]
-    return [name for name in same if name != graph and recorded_class(run, name) is not None]
 
 
 def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
@@ -242,14 +220,15 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
 
 
 def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]) -> Section:
-    shown = [
-        *(run.directory_of(name) for name in ("prepare", "train", "parse")),
-        *(
-            run.directory_of(stage, name)
-            for stage, name in (("simulate", stamp), ("graph", graph), ("map", mapped))
-            if name
-        ),
-    ]
+    named = (
+        ("prepare", None),
+        ("train", None),
+        ("parse", None),
+        ("simulate", stamp),
+        ("graph", graph),
+        ("map", mapped),
+    )
+    shown = [run.directory_of(stage, name) for stage, name in named]
     records: Dict[str, AnyRecord] = {path: record for path, record in run.records().items() if path in shown}
     origin: Dict[str, JsonValue] = {}
     prepared = recorded(run, prepare.KIND)
@@ -258,4 +237,41 @@ def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[st
         origin = {"name": details.dataset, "version": details.version, "licence": details.licence}
         origin.update({"source": details.source, "classes": len(details.class_names)})
         origin.update({f"{name} samples": split.shape[0] for name, split in details.splits.items()})
-    return provenance_section(run, records, origin)
+    return _provenance_section(run, records, origin)
+
+
+def _provenance_section(
+    run: RunDirectory, records: Mapping[str, AnyRecord], origin: Mapping[str, JsonValue]
+) -> Section:
+    """Return the section of results by directory, and of the data set: its version, licence and source."""
+    folded: Dict[str, Table] = {}
+    for directory, record in records.items():
+        folded[f"{directory}: how it was made"] = Table(("", ""), _made(record))
+        folded[f"{directory}: parameters"] = settings_table(shown_params(run, record.params))
+        folded[f"{directory}: files and their SHA-256"] = _files(record)
+    rows = [
+        (directory, local_time(record.timing.started_utc), f"{record.timing.wall_s:,.1f} s", shlex.join(record.command))
+        for directory, record in records.items()
+    ]
+    tables = [Table(("directory", "made", "took", "command"), rows, right=(2,))]
+    if origin:
+        tables.append(Table(("data set", ""), list(origin.items())))
+    return Section("provenance", "How it was made", [], tables=tables, folded=folded)
+
+
+def _made(record: AnyRecord) -> List[Tuple[str, str]]:
+    versions = [(name, str(value)) for name, value in record.environment.model_dump().items() if value is not None]
+    return [
+        ("command", shlex.join(record.command)),
+        ("started (UTC)", record.timing.started_utc),
+        ("took", f"{record.timing.wall_s:,.3f} s"),
+        ("largest memory", f"{record.timing.peak_rss_bytes / 2**20:,.1f} MiB"),
+        *versions,
+        *(("warning", warning) for warning in record.warnings),
+    ]
+
+
+def _files(record: AnyRecord) -> Table:
+    files = [*(("read", file) for file in record.inputs), *(("written", file) for file in record.outputs)]
+    rows = [(role, file.path, f"{file.size_bytes:,}", file.sha256) for role, file in files]
+    return Table(("", "file", "bytes", "SHA-256"), rows, right=(2,))

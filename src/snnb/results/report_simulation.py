@@ -1,12 +1,11 @@
 """What the report says of one simulation, gathered from its record and its files."""
 
 from pathlib import Path
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.progress import Progress
-from snnb.io.text import JsonValue
 from snnb.network.read_network import read_network
 from snnb.pipeline import prepare
 from snnb.pipeline.prepare import dataset_array
@@ -41,15 +40,17 @@ def simulation_part(run: RunDirectory, found: Simulation, progress: Progress) ->
     rates = {name: values / (params.samples * steps) for name, values in counts.items()}
     classifies = metrics.get("snn_accuracy") is not None
     kind = "accuracy" if classifies else "mean_squared_error"
-    words, figures = [], []
+    label, words, figures = kind.replace("_", " "), [], []
     for side, name in (("ann", "analogue network"), ("snn", "spiking network")):
         value = float(metrics.get(f"{side}_{kind}") or 0.0)
-        shown = f"{value:.2%}" if classifies else f"{value:.4g}"
-        low, high = wilson_interval(value * params.samples, params.samples) if classifies else (0.0, 0.0)
-        words.append(f"{name}: {shown}" + (f" (95 % interval {low:.2%} to {high:.2%})" if classifies else ""))
-        figures.append((f"{side.upper()} {kind.replace('_', ' ')}", shown))
+        shown, interval = f"{value:.2%}" if classifies else f"{value:.4g}", ""
+        if classifies:
+            interval = " (95 % interval {:.2%} to {:.2%})".format(
+                *wilson_interval(value * params.samples, params.samples)
+            )
+        words.append(f"{name}: {shown}{interval}")
+        figures.append((f"{side.upper()} {label}", shown))
     figures.append(("synaptic operations per sample", f"{float(stated['synaptic_operations_per_sample']):,.0f}"))
-    label = kind.replace("_", " ")
     summary = [f"{'; '.join(words)}; {params.samples:,} samples of {params.duration:,} ms, input {params.input}."]
     names = [str(name) for name in stated.get("class_counts", {})]
     activations, about = _activations(run, found, progress)
@@ -58,18 +59,11 @@ def simulation_part(run: RunDirectory, found: Simulation, progress: Progress) ->
         about.append(f"The spikes of {', '.join(drawn)}, a softmax layer, are drawn at random.")
     sections = [
         accuracy_section(by_step(stated), float(metrics.get(f"ann_{kind}") or 0.0), label, summary),
-        *([confusion_section(_cells(stated, len(names)), names, found.stamp)] if classifies else []),
+        *([confusion_section(stated["confusion"], names)] if "confusion" in stated else []),
         rates_section(rates),
         activations_section(rates, activations, about),
     ]
     return Part(sections, figures)
-
-
-def _cells(stated: Mapping[str, JsonValue], classes: int) -> Optional[List[Tuple[int, int, int]]]:
-    """Return the recorded confusions; None where a simulation has none recorded."""
-    if stated.get("confusion") is None:
-        return None
-    return [(true, guess, count) for true, guess, count in stated["confusion"] if true < classes and guess < classes]
 
 
 def _activations(run: RunDirectory, found: Simulation, progress: Progress) -> Tuple[Dict[str, np.ndarray], List[str]]:

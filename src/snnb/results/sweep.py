@@ -1,6 +1,7 @@
 """`sweep`: a simulation for each point of a grid of options, in one run, where stages that points share run once."""
 
 import csv
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Sequence, cast
@@ -27,17 +28,9 @@ if TYPE_CHECKING:
 
 TABLE, FIGURE = "sweep.csv", "sweep.png"
 COLUMNS = (
-    "simulation",
-    "samples",
-    "ann_accuracy",
-    "snn_accuracy",
-    "snn_accuracy_low",
-    "snn_accuracy_high",
-    "ann_mean_squared_error",
-    "snn_mean_squared_error",
-    "spikes_per_step_and_neuron",
-    "synaptic_operations_per_sample",
-)
+    "simulation", "samples", "ann_accuracy", "snn_accuracy", "snn_accuracy_low", "snn_accuracy_high",
+    "ann_mean_squared_error", "snn_mean_squared_error", "spikes_per_step_and_neuron", "synaptic_operations_per_sample",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ def sweep(
     The training, the conversion and the options that later commands keep stay as they were before. Only in a run
     without any of its own they are those of the first point.
 
-    Interrupted, it goes on where it was: a simulation of the run with the options of a point, made of the present data
+    After an interruption it continues: a simulation of the run with the options of a point, made of the present data
     set and training, is that point's. The table has the rows of the points that are done.
 
     Parameters
@@ -84,20 +77,13 @@ def sweep(
     axes : sequence of Axis
     given : mapping of str to mapping
         Options that are the same for all points, by stage. One that is not given keeps its recorded value.
-    say : callable
-        Called with what runs.
-    bar : callable
+    say, bar : callable
         As in `bring_up_to_date`.
 
     Returns
     -------
     list of Swept
         In the order of the grid, the last axis first to change.
-
-    Raises
-    ------
-    UsageError
-        A point's options are not valid together. Nothing has run then.
     """
     for axis in axes:
         if axis.stage == "train" and axis.name not in train.ELSEWHERE and train.is_trained_elsewhere(run):
@@ -150,32 +136,20 @@ def _row(run: RunDirectory, point: Point, stamp: str) -> Dict[str, JsonValue]:
     found: Compared = compared_one(run, stamp, cast("Dict[str, SimulationRecord]", run.records_of("simulate"))[stamp])
     low, high = found.snn_interval or (None, None)
     values = (
-        stamp,
-        found.samples,
-        found.ann_accuracy,
-        found.snn_accuracy,
-        low,
-        high,
-        found.ann_error,
-        found.snn_error,
-        found.mean_rate,
-        found.synaptic_operations,
-    )
+        stamp, found.samples, found.ann_accuracy, found.snn_accuracy, low, high, found.ann_error, found.snn_error,
+        found.mean_rate, found.synaptic_operations,
+    )  # fmt: skip
     return {**cast("Dict[str, JsonValue]", point.values), **dict(zip(COLUMNS, values))}
 
 
 def _refuse_foreign_files(run: RunDirectory) -> None:
     """Refuse to replace a table or figure that no sweep has written."""
     table, figure = run.path / TABLE, run.path / FIGURE
-    for path in (table, figure):
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise UsageError(f"{path} is not a regular file and is not replaced; move it away")
-    written = False
-    if table.exists():
-        with table.open("rb") as file:
-            written = ",".join(COLUMNS).encode() in file.readline(1 << 16)
-    if (table.exists() or figure.exists()) and not written:
-        raise UsageError(f"{table if table.exists() else figure} was not written by a sweep; move it away")
+    there = [path for path in (table, figure) if os.path.lexists(path)]
+    if any(path.is_symlink() or not path.is_file() for path in there):
+        raise UsageError(f"{' or '.join(map(str, there))} is not a regular file and is not replaced; move it away")
+    if there and not (table.exists() and ",".join(COLUMNS) in table.read_text(errors="replace").split("\n")[0]):
+        raise UsageError(f"{there[0]} was not written by a sweep; move it away")
 
 
 def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]) -> None:

@@ -5,18 +5,24 @@ run in a scratch run inside the run, `.sweep`, with the data set of the run; the
 itself, is then moved into the run. An interrupted sweep keeps the scratch run: the next sweep continues there.
 """
 
-from contextlib import ExitStack
+import os
+import shutil
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Callable, ContextManager, Dict, Optional, cast
 
+from snnb.core.errors import InputError
 from snnb.core.options import Options
 from snnb.core.progress import Progress, Say
+from snnb.io.files import copy_file, remove, sync_tree
 from snnb.pipeline import parse, simulate, train
 from snnb.pipeline.plan import bring_up_to_date
 from snnb.pipeline.simulations import SimulationRecord
 from snnb.pipeline.stage import figure_format
 from snnb.results.grid import Point
+from snnb.rundir import manifest, replacing
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.scratch import adopt, open_scratch
+from snnb.rundir.records import AnyRecord
 from snnb.rundir.staleness import input_difference, stale_reason
 
 SCRATCH = ".sweep"
@@ -38,22 +44,11 @@ def simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
 
 
 def simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: Say, bar: Bar) -> str:
-    """Make the simulation of a point and return its stamp.
-
-    Parameters
-    ----------
-    run : RunDirectory
-        The run, locked, with its data set prepared.
-    point : Point
-    stack : ExitStack
-        Holds the cluster, if there is to be one, for the next point.
-    say, bar : callable
-        As in `bring_up_to_date`.
-    """
+    """Make the simulation of a point in a locked run and return its stamp; a cluster stays open in `stack`."""
     asked = _asked(run, point)
     if simulate.in_force(run) is None and all(_is_free(run, name, asked) for name in OWN):
         return _simulated(run, point.given, asked, stack, say, bar)
-    scratch = open_scratch(run, SCRATCH, "prepare", OWN)
+    scratch = _open_scratch(run)
     with scratch.locked():
         _copy_results(run, scratch, point, asked, say, bar)
         stamp = _simulated(scratch, _all_options(run, point, asked), asked, stack, say, bar)
@@ -61,7 +56,7 @@ def simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: Sa
         details = record.details.model_copy(update={"swept": True})
         source = scratch.path / scratch.directory_of(simulate.KIND.name, stamp)
         swept = record.model_copy(update={"details": details})
-        adopt(run, simulate.KIND.name, swept, source, name=stamp, move=True)
+        _adopt(run, simulate.KIND.name, swept, source, name=stamp, move=True)
     return stamp
 
 
@@ -88,7 +83,7 @@ def _copy_results(run: RunDirectory, scratch: RunDirectory, point: Point, asked:
         bring_up_to_date(run, name, point.given, say=say, bar=bar)
         record = run.record_of(name)
         if record is not None and record != scratch.record_of(name):
-            adopt(scratch, name, record, run.path / run.directory_of(name))
+            _adopt(scratch, name, record, run.path / run.directory_of(name))
 
 
 def _all_options(run: RunDirectory, point: Point, asked: Asked) -> Dict[str, Dict[str, object]]:
@@ -101,7 +96,7 @@ def _all_options(run: RunDirectory, point: Point, asked: Asked) -> Dict[str, Dic
 def _simulated(
     run: RunDirectory, given: Dict[str, Dict[str, object]], asked: Asked, stack: ExitStack, say: Say, bar: Bar
 ) -> str:
-    """Simulate and return the stamp; the cluster, if there is to be one, stays for the next point."""
+    """Simulate and return the stamp; a cluster, if there is to be one, stays open for the next point."""
     from snnb.cluster.connect import connected
 
     bring_up_to_date(run, parse.KIND.name, given, say=say, bar=bar)
@@ -134,3 +129,44 @@ def _is_whole(run: RunDirectory, record: SimulationRecord, asked: Asked) -> bool
     if any(input_difference(run, file) for file in (*read, *(record.details.sources or ()))):
         return False
     return all(run.hashes.matches(file) for file in record.outputs)
+
+
+def _open_scratch(run: RunDirectory) -> RunDirectory:
+    """Open or create the scratch run, whose data set is a link to that of the locked run."""
+    path, dataset = run.path / SCRATCH, run.directory_of("prepare")
+    link, target = path / dataset, os.path.join(os.pardir, dataset)  # noqa: PTH118 - a link's text
+    existing: Optional[RunDirectory] = None
+    if not path.is_symlink() and link.is_symlink() and os.readlink(link) == target:
+        with suppress(InputError):
+            existing = RunDirectory.open(path, run.kinds)
+    if existing is None or existing.manifest.run.difference(run.manifest.run) is not None:
+        remove(path)
+        path.mkdir()
+        link.symlink_to(target, target_is_directory=True)
+        existing = None
+    own = {run.kind(stage).key: None if existing is None else existing.record_of(stage) for stage in OWN}
+    stages = run.manifest.stages.model_copy(update=own)
+    manifest.save_manifest(run.manifest.model_copy(update={"stages": stages}), path / manifest.NAME)
+    return RunDirectory.open(path, run.kinds)
+
+
+def _adopt(
+    run: RunDirectory, stage: str, record: AnyRecord, source: Path, *, name: Optional[str] = None, move: bool = False
+) -> None:
+    """Replace a result of a locked run by one of another run, copied or moved; after an error nothing has changed."""
+    relative = run.directory_of(stage, name)
+    place = replacing.place_of(run.path / relative)
+    replacing.refuse_foreign_files(run.path, relative, run.records(), run.hashes)
+    incomplete = place.with_name(replacing.INCOMPLETE + place.name)
+    incomplete.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if move:
+            shutil.move(str(source), str(incomplete))
+        else:
+            shutil.copytree(source, incomplete, copy_function=lambda read, write: copy_file(Path(read), Path(write)))
+            sync_tree(incomplete)
+        replacing.replace(incomplete, place)
+        run.save_record(stage, name, record)
+    finally:
+        run.recover()
+    run.hashes.save()

@@ -1,25 +1,44 @@
-"""`verify`: the recorded files are hashed again, and each result is described as `status` describes it."""
+"""`verify`: hash all files that the manifest records again, and compare."""
 
-from dataclasses import replace
-from typing import List, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Dict, List, Sequence
 
 from snnb.core.progress import Progress, silent
+from snnb.io.files import sha256_of
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.stage import remedy
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.verification import Verification, verify_run
+from snnb.rundir.external import changed
+from snnb.rundir.records import FileRecord
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result of a verification.
+
+    Attributes
+    ----------
+    files, size_bytes : int
+        Number of the files that were compared, and their size.
+    problems : list of str
+        Files that are missing or changed, one line each.
+    damaged : list of str
+        Stages that these files belong to, in order; one of many by its directory.
+    notes : list of str
+        Differences that are no damage, one line each.
+    """
+
+    files: int
+    size_bytes: int
+    problems: List[str]
+    damaged: List[str]
+    notes: List[str]
 
 
 def verification_of(run: RunDirectory, progress: Progress = silent) -> Verification:
-    """Hash every recorded file again; a result that is not up to date has a note with its state.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    progress : Progress
-        Called with the number of bytes compared.
-    """
+    """Hash every recorded file again; a result that is not up to date has a note with its state."""
     found = verify_run(run, progress)
     states = [
         f"{state.name}: {state.in_words}"
@@ -30,15 +49,61 @@ def verification_of(run: RunDirectory, progress: Progress = silent) -> Verificat
     return replace(found, notes=[*found.notes, *states])
 
 
-def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
-    """Return what to do about each damaged result.
+def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
+    """Hash all recorded files and compare; a changed or missing file outside the run is only a note.
 
     Parameters
     ----------
     run : RunDirectory
-    damaged : sequence of str
-        Attribute `damaged` of a `Verification`.
+    progress : Progress
+        Called with the number of bytes compared.
     """
+    problems: List[str] = []
+    notes: List[str] = []
+    damaged: Dict[str, None] = {}  # in order
+    single = {kind.directory: kind.name for kind in run.kinds if kind.names is None}
+    records = {single.get(directory, directory): record for directory, record in run.records().items()}
+    outputs = [(stage, file) for stage, record in records.items() for file in record.outputs]
+    total, done = sum(file.size_bytes for _, file in outputs), 0
+    for stage, file in outputs:
+        problem = _compare(run.path / file.path, file)
+        if problem:
+            problems.append(f"{stage}: {file.path} {problem}")
+            damaged.setdefault(stage)
+        done += file.size_bytes
+        progress(done, total, file.path)
+    for stage, record in records.items():
+        for file in record.inputs:
+            difference = _outside(file) if file.external else ""
+            if difference:
+                notes.append(f"{stage}: {file.path} (outside the run) {difference}")
+    return Verification(len(outputs), total, problems, list(damaged), notes)
+
+
+def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
+    """Return what to do about each damaged result, as `Verification.damaged` names it."""
     by_key = {stage.kind.key: stage.name for stage in STAGES.values()}
     found = (damage.partition("/") for damage in damaged)
     return [remedy(run, by_key[key], name or None) for key, _, name in found]
+
+
+def _compare(path: Path, record: FileRecord) -> str:
+    try:
+        if not path.is_file():
+            return "is not a regular file" if path.exists() else "is missing"
+        size = path.stat().st_size
+        if size != record.size_bytes:
+            return f"has {size} bytes, recorded are {record.size_bytes}"
+        return "" if sha256_of(path) == record.sha256 else "has another hash than recorded"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _outside(record: FileRecord) -> str:
+    try:
+        if not Path(record.path).exists():
+            return "is not on this machine"
+        difference = changed(record, read_all=True)
+        return f"{difference} since it was read" if difference else ""
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"

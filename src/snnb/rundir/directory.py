@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Union
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
-from snnb.io.files import raise_on_full_disk, remove, sync_tree
+from snnb.io.files import describe_os_error, raise_on_full_disk, remove, sync_tree
 from snnb.rundir import lock, manifest, replacing
 from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.records import AnyKind, AnyRecord, FileRecord, Manifest, Record, RunInfo, Timing, manifest_type
@@ -33,23 +33,11 @@ class StageOutput:
 
 
 class RunDirectory:
-    """An existing run directory with a valid manifest.
-
-    Attributes
-    ----------
-    path : Path
-        The directory.
-    manifest : Manifest
-        The manifest as last read or written.
-    kinds : tuple of Kind
-        What the run may hold.
-    hashes : HashMemory
-        Hashes of the run's files.
-    """
+    """An existing run directory with a valid manifest; `kinds` is what it may hold."""
 
     def __init__(self, path: Path, content: Manifest, kinds: Kinds) -> None:
         self.path = path
-        self.manifest = content
+        self.manifest = content  # as last read or written
         self.kinds = kinds
         self.hashes = HashMemory(path)
         self.command: List[str] = [Path(sys.argv[0]).name, *sys.argv[1:]]
@@ -63,23 +51,9 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Path, info: RunInfo, kinds: Kinds) -> "RunDirectory":
-        """Create a run directory with an empty manifest, or open an existing one.
+        """Create a run directory with an empty manifest, or open an existing one of the same model and data set.
 
         A run without a complete stage, which a failed first command leaves, is reused for any model and data set.
-
-        Parameters
-        ----------
-        path : Path
-            The directory.
-        info : RunInfo
-            Model and data set.
-        kinds : tuple of Kind
-            What the run may hold.
-
-        Raises
-        ------
-        UsageError
-            The existing run is of another model or data set, or `path` holds other files.
         """
         if os.path.lexists(path / manifest.NAME):
             run = cls.open(path, kinds)
@@ -93,15 +67,13 @@ class RunDirectory:
                         manifest.save_manifest(run.manifest, path / manifest.NAME)
                         return run
             raise UsageError(f"{path} is a run of {different}; give another --run-dir")
-        others = (
-            sorted(entry.name for entry in path.iterdir() if entry.name not in HOUSEKEEPING) if path.is_dir() else []
-        )
+        path.mkdir(parents=True, exist_ok=True)
+        others = sorted(entry.name for entry in path.iterdir() if entry.name not in HOUSEKEEPING)
         if others:
             raise UsageError(
                 f"{path} holds {others[0]} but no {manifest.NAME}, so it is no run; "
                 "give --run-dir a folder that is empty or not there yet"
             )
-        path.mkdir(parents=True, exist_ok=True)
         content = manifest_type(kinds)(run=info)
         manifest.save_manifest(content, path / manifest.NAME)
         return cls(path, content, kinds)
@@ -167,20 +139,12 @@ class RunDirectory:
         Parameters
         ----------
         stage : str
-            Name of the stage.
         params : Options
             Parameters for the manifest.
         inputs : sequence of str
             Paths of the input files, relative to the run directory.
         name : str, optional
             Name of the result, for a stage that can have several.
-
-        Raises
-        ------
-        InputError
-            The directory to be replaced holds files that no stage has written.
-        ResourceError
-            The disk is full.
         """
         relative = self.directory_of(stage, name)
         place = replacing.place_of(self.path / relative)
@@ -227,20 +191,7 @@ class RunDirectory:
         self.manifest = content
 
     def remove(self, directories: Sequence[str], say: Say = say_nothing) -> None:
-        """Remove results from the run, which is locked; after an error nothing has changed.
-
-        Parameters
-        ----------
-        directories : sequence of str
-            Directories such as `simulations/20260101T120000Z`.
-        say : callable
-            Called with messages.
-
-        Raises
-        ------
-        InputError
-            A directory holds files that no stage has written.
-        """
+        """Remove results by their directories from the locked run; after an error nothing has changed."""
         for relative in directories:
             replacing.refuse_foreign_files(self.path, relative, self.records(), self.hashes)
         stages = self.manifest.stages
@@ -254,9 +205,8 @@ class RunDirectory:
             if kind.names is not None
         }
         content = self.manifest.model_copy(update={"stages": stages.model_copy(update=kept)})
-        behind_links = [
-            (self.path / relative).resolve() for relative in directories if (self.path / relative).is_symlink()
-        ]
+        links = [self.path / relative for relative in directories if (self.path / relative).is_symlink()]
+        behind_links = [link.resolve() for link in links]
         try:
             for relative in directories:
                 replacing.set_aside(self.path / relative)
@@ -267,6 +217,20 @@ class RunDirectory:
         finally:
             self.recover(say)
         self.hashes.save()
+
+    def settle(self, say: Say) -> None:
+        """Recover the run, before a command that only reads it, if it is not locked and can be written."""
+        if not any(replacing.left_behind(self.path, self.records(), self.kinds)):
+            return
+        try:
+            with self.locked(wait=False):
+                return
+        except UpstreamError:
+            holder = lock.holder_of(self.path)
+            say(f"{self.path} is in use by {holder}; what follows may describe an incomplete stage")
+        except (OSError, InputError) as error:
+            reason = describe_os_error(error) if isinstance(error, OSError) else error
+            say(f"a stage was interrupted; the next `snnb` command that may write here restores the run ({reason})")
 
     def recover(self, say: Say = say_nothing) -> None:
         """Remove what a killed stage has left, and restore the directories that the manifest names."""

@@ -15,9 +15,10 @@ from snnb.io.files import files_below, listing_of, sha256_of
 from snnb.rundir.records import FileRecord
 
 
-def file_record(path: Path) -> FileRecord:
-    """Return the record of a file outside the run."""
-    return FileRecord(path=str(path.absolute()), sha256=sha256_of(path), size_bytes=path.stat().st_size, external=True)
+def file_record(path: Path, sha256: Optional[str] = None) -> FileRecord:
+    """Return the record of a file outside the run, which is hashed now unless its hash is given."""
+    digest, size = sha256 or sha256_of(path), path.stat().st_size
+    return FileRecord(path=str(path.absolute()), sha256=digest, size_bytes=size, external=True)
 
 
 def external_records(
@@ -26,7 +27,7 @@ def external_records(
     listings: Mapping[Path, str],
     progress: Progress = silent,
 ) -> List[FileRecord]:
-    """Return records of what was read outside the run.
+    """Return records of what was read outside the run: the files, then the folders, each in the order of paths.
 
     Parameters
     ----------
@@ -38,16 +39,8 @@ def external_records(
         Listing of a folder from before any of its files was read. A folder without one is always compared by content.
     progress : Progress
         Called with the number of bytes hashed.
-
-    Returns
-    -------
-    list of FileRecord
-        The files, then the folders, each in the order of paths.
     """
-    records = [
-        FileRecord(path=str(path.absolute()), sha256=sha256, size_bytes=path.stat().st_size, external=True)
-        for path, sha256 in sorted(files.items())
-    ]
+    records = [file_record(path, sha256) for path, sha256 in sorted(files.items())]
     for folder, read in sorted(folders.items()):
         sizes = {name: status.st_size for name, status in files_below(folder)}
         records.append(
@@ -65,12 +58,7 @@ def external_records(
 def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
     """Return how a file or folder outside the run differs from its record; None if it does not or is not readable here.
 
-    Parameters
-    ----------
-    record : FileRecord
-        Its record.
-    read_all : bool
-        Compare the content of a folder even if its listing is the recorded one.
+    With `read_all`, compare the content of a folder even if its listing is the recorded one.
     """
     path = Path(record.path)
     try:

@@ -4,13 +4,15 @@ import json
 from pathlib import Path
 from typing import Dict, Optional, Tuple
 
-from snnb.core.errors import InputError
+from pydantic import TypeAdapter
+
 from snnb.io.files import sha256_of, write_text_atomically
-from snnb.io.text import load_json
 from snnb.rundir.records import FileRecord
 
 HASHES = ".hashes.json"
 Stamp = Tuple[int, int, int, int]
+Entry = Tuple[Stamp, str]
+_ENTRIES = TypeAdapter(Dict[str, Entry])
 
 
 class HashMemory:
@@ -18,16 +20,11 @@ class HashMemory:
 
     An entry is valid for the file's size, inode, mtime and ctime, of which no program can set the last. Neither a stage
     that runs (`read`) nor `snnb verify` uses the cache.
-
-    Parameters
-    ----------
-    directory : Path
-        The run directory.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.remembered: Dict[str, Tuple[Stamp, str]] = _load(directory / HASHES)
+        self.remembered: Dict[str, Entry] = _load(directory / HASHES)
 
     def sha256(self, path: str) -> Optional[str]:
         """Return the hash of a file, given relative to the run directory; None when there is no such file."""
@@ -36,12 +33,7 @@ class HashMemory:
             return None
         stamp = _stamp(file)
         if path not in self.remembered or self.remembered[path][0] != stamp:
-            try:
-                self.remembered[path] = (stamp, sha256_of(file))
-            except PermissionError:
-                raise  # it may be as it was written
-            except OSError:
-                return None
+            self.remembered[path] = (stamp, sha256_of(file))
         return self.remembered[path][1]
 
     def read(self, path: str) -> FileRecord:
@@ -61,9 +53,8 @@ class HashMemory:
     def save(self) -> None:
         """Write the cache for the next process, if the directory can be written."""
         existing = {path: value for path, value in self.remembered.items() if (self.directory / path).is_file()}
-        stored = {path: [*stamp, digest] for path, (stamp, digest) in sorted(existing.items())}
         try:
-            write_text_atomically(self.directory / HASHES, json.dumps(stored))
+            write_text_atomically(self.directory / HASHES, json.dumps(existing, sort_keys=True))
         except OSError:
             return
 
@@ -73,14 +64,8 @@ def _stamp(file: Path) -> Stamp:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def _load(path: Path) -> Dict[str, Tuple[Stamp, str]]:
+def _load(path: Path) -> Dict[str, Entry]:
     try:
-        stored = load_json(path, "it is made again")
-    except (OSError, InputError):
-        return {}
-    found: Dict[str, Tuple[Stamp, str]] = {}
-    for name, entry in stored.items() if isinstance(stored, dict) else ():
-        if isinstance(entry, list) and [type(value) for value in entry] == [int, int, int, int, str]:
-            size, mtime, ctime, inode, digest = entry
-            found[name] = ((size, mtime, ctime, inode), digest)
-    return found
+        return _ENTRIES.validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return {}  # it is made again

@@ -39,21 +39,7 @@ def holder_of(directory: Path) -> str:
 def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
     """Hold the run directory's lock.
 
-    Parameters
-    ----------
-    directory : Path
-        The run directory.
-    wait : bool
-        Whether to wait while another process holds it.
-    say : callable
-        Called with a line that describes the process that is waited for.
-
-    Raises
-    ------
-    UpstreamError
-        Another process holds it and `wait` is false.
-    InputError
-        The directory is read-only.
+    While another process holds it, describe that process with `say` and wait, or raise `UpstreamError` without `wait`.
     """
     try:
         descriptor = os.open(str(directory / LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -70,7 +56,13 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
             while not _acquire(descriptor):
                 time.sleep(POLL_SECONDS)
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, _this_process())
+        process = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": now_utc().isoformat(timespec="seconds"),
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        }
+        os.write(descriptor, json.dumps(process).encode())
         yield
     finally:
         os.close(descriptor)
@@ -82,13 +74,3 @@ def _acquire(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _this_process() -> bytes:
-    process = {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": now_utc().isoformat(timespec="seconds"),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-    }
-    return json.dumps(process).encode()

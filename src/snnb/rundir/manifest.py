@@ -16,20 +16,7 @@ REMEDY = "restore it from a copy, or start a new run directory"
 
 
 def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
-    """Read and validate a manifest.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    kinds : tuple of Kind
-        What the run may hold.
-
-    Raises
-    ------
-    InputError
-        The file is not YAML, has another schema version, or a field is unknown or has a wrong type.
-    """
+    """Read and validate a manifest of a run that may hold results of these kinds."""
     data = load_yaml(path, REMEDY)
     if not isinstance(data, dict):
         raise InputError(f"{path} is no manifest: it holds {type(data).__name__}, not a mapping; {REMEDY}")
@@ -46,8 +33,6 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         field = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {REMEDY}") from None
-    except OverflowError as error:
-        raise InputError(f"{path} holds a value that is not valid ({error}); {REMEDY}") from None
     for directory, record in records(content, kinds).items():
         for file in record.outputs:
             if file.external or not file.path.startswith(f"{directory}/"):
@@ -69,12 +54,6 @@ def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]
 
 def save_manifest(manifest: Manifest, path: Path) -> None:
     """Write a manifest atomically to `path`."""
-    data: Dict[str, object] = manifest.model_dump(mode="json", exclude_defaults=False)
-    text = yaml.dump(
-        data,
-        Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),
-        sort_keys=False,
-        allow_unicode=True,
-        width=120,
-    )
-    write_text_atomically(path, text)
+    data: Dict[str, object] = manifest.model_dump(mode="json")
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    write_text_atomically(path, yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120))

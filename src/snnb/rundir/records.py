@@ -17,7 +17,7 @@ from pydantic import (
     create_model,
     model_serializer,
     model_validator,
-)
+)  # fmt: skip
 from typing_extensions import Annotated
 
 from snnb.core.options import Options
@@ -63,8 +63,6 @@ class FileRecord(Record):
     @model_validator(mode="after")
     def _stays_inside(self) -> "FileRecord":
         path = PurePosixPath(self.path)
-        if "\0" in self.path:
-            raise ValueError(f"path {self.path!r} has a zero byte")
         if not self.external and (path.is_absolute() or ".." in path.parts or "\\" in self.path or not path.parts):
             raise ValueError(f"path {self.path!r} leaves the run directory")
         return self
@@ -127,25 +125,13 @@ class RunInfo(Record):
 
 @dataclass(frozen=True)
 class Kind(Generic[P, D]):
-    """A kind of result, of which a run holds one or several.
+    """A kind of result, of which a run holds one or several."""
 
-    Attributes
-    ----------
-    name : str
-        Name of the stage that makes it.
-    directory : str
-        Its directory, relative to the run; for several results, the folder of their directories.
-    params, details : type
-        Types of the recorded parameters and details.
-    names : str or None
-        Pattern of the names of several results; None if there is one.
-    """
-
-    name: str
-    directory: str
+    name: str  # of the stage that makes it
+    directory: str  # relative to the run; for several results, the folder of their directories
     params: Type[P]
     details: Type[D]
-    names: Optional[str] = None
+    names: Optional[str] = None  # pattern of the names of several results; None if there is one
 
     @property
     def key(self) -> str:

@@ -28,13 +28,7 @@ Kinds = Tuple[AnyKind, ...]
 
 
 def place_of(directory: Path) -> Path:
-    """Return where a stage's directory lies: the directory, or the target if it is a link.
-
-    Raises
-    ------
-    InputError
-        The link is circular, or the parent of its target does not exist.
-    """
+    """Return where a stage's directory lies: the directory, or the target if it is a link."""
     if not directory.is_symlink():
         return directory
     try:
@@ -49,24 +43,9 @@ def place_of(directory: Path) -> Path:
 
 
 def refuse_foreign_files(root: Path, relative: str, recorded: Recorded, hashes: HashMemory) -> None:
-    """Refuse to replace or remove a directory that holds files which no stage has written.
+    """Refuse to replace or remove a directory that is not in the manifest or holds files that are not in its record.
 
-    Parameters
-    ----------
-    root : Path
-        The run directory.
-    relative : str
-        The directory, relative to the run.
-    recorded : mapping of str to StageRecord
-        The manifest's records by directory.
-    hashes : HashMemory
-        Hashes of the run's files.
-
-    Raises
-    ------
-    InputError
-        The directory is not in the manifest, or holds a file that is not in its record. Behind a link, whose target
-        may belong to anybody, also if a recorded file was changed.
+    Behind a link, whose target may belong to anybody, a recorded file that was changed is refused too.
     """
     directory = root / relative
     place, record = place_of(directory), recorded.get(relative)
@@ -86,15 +65,7 @@ def refuse_foreign_files(root: Path, relative: str, recorded: Recorded, hashes: 
 
 
 def replace(incomplete: Path, place: Path) -> None:
-    """Rename a complete directory to its place, after renaming aside what was there; `recover` removes that.
-
-    Parameters
-    ----------
-    incomplete : Path
-        The new directory.
-    place : Path
-        Its place, as `place_of` returns it.
-    """
+    """Rename a complete directory to its place, after renaming aside what was there; `recover` removes that."""
     aside = place.with_name(REPLACED + place.name)
     if place.exists():
         place.rename(aside)
@@ -112,15 +83,7 @@ def set_aside(directory: Path) -> None:
 
 
 def left_behind(root: Path, recorded: Recorded, kinds: Kinds) -> Iterator[Tuple[str, Path, Path]]:
-    """Yield what killed or running stages have left.
-
-    Yields
-    ------
-    relative : str
-        Directory of the result, relative to the run.
-    aside, incomplete : Path
-        Where the replaced directory and the incomplete new one lie; at least one of them exists.
-    """
+    """Yield what killed or running stages have left: directory of the result, replaced and incomplete new directory."""
     for relative in _directories(root, recorded, kinds):
         try:
             place = place_of(root / relative)
@@ -132,19 +95,7 @@ def left_behind(root: Path, recorded: Recorded, kinds: Kinds) -> Iterator[Tuple[
 
 
 def recover(root: Path, recorded: Recorded, kinds: Kinds, say: Say = say_nothing) -> None:
-    """Remove what a killed stage has left, and restore the directories that the manifest names.
-
-    Parameters
-    ----------
-    root : Path
-        The run directory.
-    recorded : mapping of str to StageRecord
-        The manifest's records by directory.
-    kinds : tuple of Kind
-        What the run may hold.
-    say : callable
-        Called with a line for everything that is removed or restored.
-    """
+    """Remove what a killed stage has left, and restore the directories that the manifest names."""
     for relative, aside, incomplete in list(left_behind(root, recorded, kinds)):
         if os.path.lexists(aside):
             _restore(root, relative, aside, recorded, say)
@@ -155,7 +106,7 @@ def recover(root: Path, recorded: Recorded, kinds: Kinds, say: Say = say_nothing
         remove(root / f".{name}{PARTIAL}")
     for kind in kinds:
         parent = root / kind.directory
-        if kind.names is not None and _is_directory(parent) and not any(parent.iterdir()):
+        if kind.names is not None and parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
             parent.rmdir()
 
 
@@ -204,7 +155,3 @@ def _undamaged(directory: Path, relative: str, record: AnyRecord) -> int:
         with suppress(OSError):
             count += path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
     return count
-
-
-def _is_directory(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()

@@ -10,14 +10,7 @@ from snnb.rundir.versions import current_environment, version_of
 
 
 def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
-    """Return the given options that differ from the recorded parameters, as `epochs: 2 → 3`.
-
-    Parameters
-    ----------
-    record : StageRecord
-    given : mapping
-        Given options, with values of the types of their fields.
-    """
+    """Return the given options, as `typed` returns them, that differ from the recorded parameters: `epochs: 2 → 3`."""
     recorded = record.params.model_dump()
     differences = []
     for name, now in given.items():
@@ -26,12 +19,9 @@ def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]
             keys = [key for key in now if key not in then or now[key] != then[key]]
             now, then = {key: now[key] for key in keys}, {key: then.get(key) for key in keys}
         if name in recorded and now != then:
-            differences.append(f"{name}: {_shown(then)} → {_shown(now)}")
+            then, now = ("not given" if value is None else value for value in (then, now))
+            differences.append(f"{name}: {then} → {now}")
     return differences
-
-
-def _shown(value: object) -> object:
-    return "not given" if value is None else value
 
 
 def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:
@@ -42,9 +32,8 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
     Parameters
     ----------
     run : RunDirectory
-        The run.
     record : StageRecord or None
-        The stage's record; None if it is not complete.
+        None if the stage is not complete.
     given : mapping
         The given options by name.
     """
@@ -65,15 +54,7 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
 
 
 def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
-    """Return how an input differs from its record; None if it does not, or is outside the run and not on this machine.
-
-    Parameters
-    ----------
-    run : RunDirectory
-        The run.
-    file : FileRecord
-        Record of the input.
-    """
+    """Return how an input differs from its record; None if it does not, or is not on this machine."""
     if file.external and not Path(file.path).is_file():
         return changed(file)
     if run.hashes.matches(file):

@@ -25,7 +25,7 @@ def version_of(*distributions: str) -> Optional[str]:
     return None
 
 
-def device() -> Literal["cpu", "gpu"]:
+def _device() -> Literal["cpu", "gpu"]:
     """Return `gpu` if TensorFlow or PyTorch has been imported by this process and sees one, else `cpu`."""
     tensorflow, torch = sys.modules.get("tensorflow"), sys.modules.get("torch")
     if tensorflow is not None and tensorflow.config.list_physical_devices("GPU"):
@@ -42,7 +42,7 @@ def current_environment() -> Environment:
         tensorflow=version_of("tensorflow", "tensorflow-cpu"),
         snntoolbox=version_of("snntoolbox"),
         torch=version_of("torch") if "torch" in sys.modules else None,
-        device=device(),
+        device=_device(),
     )
 
 
