@@ -36,6 +36,8 @@ class TrainKeywords(TypedDict, total=False):
     settings: Mapping[str, object]
     validation_split: float
     steps_per_epoch: Optional[int]
+    activation: Literal["relu", "qcfs"]
+    levels: int
     resume: Optional[bool]
     pixels: Optional[str]
     figures: Optional[Literal["png", "svg", "pdf"]]
