@@ -20,13 +20,12 @@ import h5py
 import numpy as np
 from tensorflow import keras
 
-from snnb.core.errors import out_of_memory
 from snnb.core.progress import Say
 from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.keras_file import check_layers
 from snnb.io.text import JsonValue
 from snnb.model_files.kinds import RESAVE, NotReadError
-from snnb.model_files.newer_keras import as_tensorflow_22
+from snnb.model_files.newer_keras import as_tensorflow_22, from_description
 from snnb.model_files.pixels import Preprocessing
 from snnb.model_files.preprocessing import affine, without_preprocessing
 
@@ -142,33 +141,6 @@ def _build(description: JsonValue, arrays_of: Callable[[str], Sequence[h5py.Data
             raise NotReadError(f"the weights of layer {layer.name} are not numbers")
         keras.backend.batch_set_value(list(zip(variables, (np.asarray(array[()], np.float32) for array in arrays))))
     return model
-
-
-def from_description(description: JsonValue, path: Path) -> keras.Model:
-    """Build a model with initial weights from its description by TensorFlow 2.2.
-
-    Parameters
-    ----------
-    description : object
-        Parsed from JSON.
-    path : Path
-        The file, for messages.
-
-    Raises
-    ------
-    InputError
-        A layer is not one of Keras's own.
-    NotReadError
-        Keras cannot build the model.
-    """
-    check_layers(description, str(path), RESAVE)
-    try:
-        return keras.models.model_from_config(description)
-    except Exception as error:  # Keras raises errors of any type for an invalid description
-        if out_of_memory(error):
-            raise
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise NotReadError(f"Keras {keras.__version__} cannot load it ({line[:200]})") from error
 
 
 def _shapes(shapes: Sequence[Sequence[int]]) -> str:

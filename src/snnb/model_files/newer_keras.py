@@ -10,10 +10,13 @@ import inspect
 from pathlib import Path
 from typing import Dict, List, Set, Tuple
 
+from tensorflow import keras
+
+from snnb.core.errors import out_of_memory
 from snnb.core.progress import Say
-from snnb.io.keras_file import LAYERS, MODELS
+from snnb.io.keras_file import LAYERS, MODELS, check_layers
 from snnb.io.text import JsonValue
-from snnb.model_files.kinds import NotReadError
+from snnb.model_files.kinds import RESAVE, NotReadError
 from snnb.model_files.preprocessing import label
 
 Entry = Dict[str, JsonValue]
@@ -102,10 +105,35 @@ def _model(description: Entry, warn: Say) -> Tuple[Entry, List[str]]:
     return {"class_name": "Model", "config": {"name": config["name"], "layers": layers, **ends}}, unfinished
 
 
+def from_description(description: JsonValue, path: Path) -> keras.Model:
+    """Build a model with initial weights from its description by TensorFlow 2.2.
+
+    Parameters
+    ----------
+    description : object
+        Parsed from JSON.
+    path : Path
+        The file, for messages.
+
+    Raises
+    ------
+    InputError
+        A layer is not one of Keras's own.
+    NotReadError
+        Keras cannot build the model.
+    """
+    check_layers(description, str(path), RESAVE)
+    try:
+        return keras.models.model_from_config(description)
+    except Exception as error:  # Keras raises errors of any type for an invalid description
+        if out_of_memory(error):
+            raise
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NotReadError(f"Keras {keras.__version__} cannot load it ({line[:200]})") from error
+
+
 def _fill_in_channels(model: Entry, name: str, path: Path) -> None:
     """Set the number of channels of a reshaping layer that was added: build the layers before it to find it."""
-    from snnb.model_files.keras_files import from_description
-
     layers = model["config"]["layers"]
     place = [layer["name"] for layer in layers].index(name)
     before = {**model["config"], "layers": copy.deepcopy(layers[:place])}

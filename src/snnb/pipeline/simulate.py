@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
-from snnb.core.errors import UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.options import FIGURE_ENDINGS, Figures, Flag
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import copy_file, require_disk
@@ -104,9 +104,10 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
         given, first = {**given, "first": 0}, 0
     defaults = {"samples": max(1, min(DEFAULT_SAMPLES, available - first))}
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
-    steps = calibrated_steps(parsed) if parsed.exists() else None
-    if steps is not None:
-        given = {"duration": steps, "initial_potential": 0.0, **given}
+    with suppress(InputError):  # missing or damaged: it is made again before the simulation
+        steps = calibrated_steps(parsed)
+        if steps is not None:
+            given = {"duration": steps, "initial_potential": 0.0, **given}
     params = params_in_force(KIND, defaults, record, given, say)
     if params.samples > available - first and "samples" not in given and first < available:
         there = f"{available - first}" + (f" from --first {first} on" if first else "")

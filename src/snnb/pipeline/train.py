@@ -62,14 +62,13 @@ class TrainParams(Recipe):
     steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch; default: all.")
     activation: Activation = Field(
         default="relu",
-        description="Hidden activation: ReLU as in the model, or quantised and clipped (QCFS) for few time steps.",
+        description="ReLU, or quantised for few time steps.",
     )
-    levels: Count = Field(default=8, description="Levels of --activation qcfs: the time steps to simulate.")
+    levels: Count = Field(default=8, description="Levels of qcfs, hence time steps.")
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
-        description="Continue an interrupted training after its last complete epoch; "
-        "by default, if that training had the same options.",
+        description="Continue an interrupted training; default: if options agree.",
     )
     pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="PIXELS")] = Field(
         default=None,

@@ -35,7 +35,7 @@ class Recipe(Options):
     )
     early_stopping: Optional[Count] = Field(
         default=None,
-        description="Stop after this number of epochs without a better validation loss, and restore the best weights.",
+        description="Stop after this many epochs without a better validation loss; take the best weights.",
     )
 
     @field_validator("momentum", "nesterov")

@@ -42,23 +42,11 @@ def describe(
     if origin is not None:
         stated["graph"] = dict(origin)
     stated.update(graph.describe(request.options.rate_unit))
-    windows = any(population.window is not None for population in populations)
     stated.update(
         nodes=sum(population.size for population in populations),
         edges=sum(projection.number_of_edges for projection in projections),
         weight_unit="added to the membrane potential, whose threshold the weights are normalised to, by a spike of 1",
-        neuron={
-            "model": "integrate and fire, without leak",
-            "threshold": request.threshold,
-            "spikes_at": "membrane potential >= threshold",
-            "reset": request.reset,
-            "spike_amplitude": request.threshold,
-            "initial_potential": request.initial_potential,
-            "refractory_steps": 0,
-            "bias_unit": f"added to the membrane potential in {BIAS_STEPS[windows]}",
-            "delay_steps": 0,
-            "order": "all populations in every time step, in the order of the list",
-        },
+        neuron=_neuron(request, any(population.window is not None for population in populations)),
         input={"population": graph.populations[0].name, "coding": graph.populations[0].coding},
     )
     if simulated is not None:
@@ -93,6 +81,21 @@ def describe(
         for projection in projections
     ]
     return stated
+
+
+def _neuron(request: Request, windows: bool) -> Dict[str, object]:
+    return {
+        "model": "integrate and fire, without leak",
+        "threshold": request.threshold,
+        "spikes_at": "membrane potential >= threshold",
+        "reset": request.reset,
+        "spike_amplitude": request.threshold,
+        "initial_potential": request.initial_potential,
+        "refractory_steps": 0,
+        "bias_unit": f"added to the membrane potential in {BIAS_STEPS[windows]}",
+        "delay_steps": 0,
+        "order": "all populations in every time step, in the order of the list",
+    }
 
 
 def _timing(population: GraphPopulation, threshold: float) -> Dict[str, object]:
