@@ -16,6 +16,7 @@ from snnb.pipeline.all import STAGES
 STAGES_BEFORE = ("train", "parse", "simulate")
 HEADS = {
     "ann_accuracy": "ANN",
+    "readout_accuracy": "read-out",
     "snn_accuracy": "SNN (95 %)",
     "ann_mean_squared_error": "ANN error",
     "snn_mean_squared_error": "SNN error",
@@ -87,7 +88,7 @@ def _shown(point: Mapping[str, JsonValue], name: str) -> str:
     value = point[name]
     if value is None:
         return ""
-    if name == "ann_accuracy":
+    if name in ("ann_accuracy", "readout_accuracy"):
         return accuracy(value)
     if name == "snn_accuracy":
         return accuracy(value, point["snn_accuracy_low"], point["snn_accuracy_high"])

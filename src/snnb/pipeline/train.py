@@ -62,13 +62,13 @@ class TrainParams(Recipe):
     steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch; default: all.")
     activation: Activation = Field(
         default="relu",
-        description="ReLU, or quantised for few time steps.",
+        description="Hidden activation.",
     )
     levels: Count = Field(default=8, description="Levels of qcfs, hence time steps.")
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
-        description="Continue an interrupted training; default: if options agree.",
+        description="Continue a training; default: one with the same options.",
     )
     pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="PIXELS")] = Field(
         default=None,

@@ -73,11 +73,13 @@ class Compared:
     steps: int  # counted in each sample
     ann_accuracy: Optional[float]
     snn_accuracy: Optional[float]
+    readout_accuracy: Optional[float]  # of the output layer's accumulated input; None for the engine `toolbox`
     ann_interval: Optional[Interval]  # 95 % interval (Wilson)
     snn_interval: Optional[Interval]
     ann_error: Optional[float]  # mean squared error of a network that reproduces its input
     snn_error: Optional[float]
     mean_rate: float  # spikes per neuron and step, without the input
+    latency: int  # time steps until a sample has passed all layers
     synaptic_operations: float  # per sample: spikes times out-degree
     neurons: int
     synapses: int
@@ -149,11 +151,13 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         steps=steps,
         ann_accuracy=ann,
         snn_accuracy=snn,
+        readout_accuracy=metrics.get("readout_accuracy"),
         ann_interval=None if ann is None else wilson_interval(ann * samples, samples),
         snn_interval=None if snn is None else wilson_interval(snn * samples, samples),
         ann_error=metrics.get("ann_mean_squared_error"),
         snn_error=metrics.get("snn_mean_squared_error"),
         mean_rate=spikes / max(1, neurons * samples * steps),
+        latency=int(stated.get("latency_steps", record.params.duration)),
         synaptic_operations=float(stated["synaptic_operations_per_sample"]),
         neurons=neurons,
         synapses=int(stated["ann_multiply_accumulates_per_sample"]),
@@ -163,7 +167,13 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
 
 
 def by_step(stated: Mapping[str, JsonValue]) -> List[float]:
-    """Return the accuracy, or mean squared error, after each step, from what `sim_accuracies.json` states."""
+    """Return the accuracy, or mean squared error, after each step, from what `sim_accuracies.json` states.
+
+    Where the output's spikes are random, it is the accuracy of the read-out, if the engine gives it.
+    """
+    readout = stated.get("readout_accuracy_by_timestep")
+    if readout is not None and "random" in stated["coding"].values():
+        return [float(value) for value in readout]
     for name in ("snn_accuracy_by_timestep", "snn_mean_squared_error_by_timestep"):
         if name in stated:
             return [float(value) for value in stated[name]]

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 TABLE, FIGURE = "sweep.csv", "sweep.png"
 COLUMNS = (
-    "simulation", "samples", "ann_accuracy", "snn_accuracy", "snn_accuracy_low", "snn_accuracy_high",
-    "ann_mean_squared_error", "snn_mean_squared_error", "spikes_per_step_and_neuron", "synaptic_operations_per_sample",
+    "simulation", "samples", "ann_accuracy", "readout_accuracy", "snn_accuracy", "snn_accuracy_low",
+    "snn_accuracy_high", "ann_mean_squared_error", "snn_mean_squared_error", "spikes_per_step_and_neuron",
+    "synaptic_operations_per_sample",
 )  # fmt: skip
 
 
@@ -136,8 +137,8 @@ def _row(run: RunDirectory, point: Point, stamp: str) -> Dict[str, JsonValue]:
     found: Compared = compared_one(run, stamp, cast("Dict[str, SimulationRecord]", run.records_of("simulate"))[stamp])
     low, high = found.snn_interval or (None, None)
     values = (
-        stamp, found.samples, found.ann_accuracy, found.snn_accuracy, low, high, found.ann_error, found.snn_error,
-        found.mean_rate, found.synaptic_operations,
+        stamp, found.samples, found.ann_accuracy, found.readout_accuracy, found.snn_accuracy, low, high,
+        found.ann_error, found.snn_error, found.mean_rate, found.synaptic_operations,
     )  # fmt: skip
     return {**cast("Dict[str, JsonValue]", point.values), **dict(zip(COLUMNS, values))}
 

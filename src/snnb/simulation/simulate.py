@@ -205,7 +205,9 @@ def _check(network: Network, x: np.ndarray, settings: SimulationSettings, num_cl
 def _plot(target: Path, job: Job, totals: Totals, figures: str) -> None:
     by_step, ann = totals.quality.by_step / totals.samples, totals.quality.ann / totals.samples
     label = "accuracy" if job.classifies else "mean squared error"
-    plot_quality(target / f"{label.replace(' ', '_')}_by_timestep.{figures}", by_step.tolist(), ann, label)
+    read = totals.quality.readout_by_step
+    readout = None if read is None else (read / totals.samples).tolist()
+    plot_quality(target / f"{label.replace(' ', '_')}_by_timestep.{figures}", by_step.tolist(), ann, label, readout)
     most = totals.samples * job.settings.counted_steps
     plot_rates(target / f"rate_histogram.{figures}", {name: counts / most for name, counts in totals.counts.items()})
 

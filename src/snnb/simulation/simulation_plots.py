@@ -1,7 +1,7 @@
 """Figures of a simulation: quality by time step, firing rates, and the spikes of one sample."""
 
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,7 +22,9 @@ ROW, HIGHEST = 0.12, 16.0
 
 
 @styled
-def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: str) -> None:
+def plot_quality(
+    path: Path, by_step: Sequence[float], analogue: float, label: str, readout: Optional[Sequence[float]] = None
+) -> None:
     """Plot the spiking network's accuracy (or error) after each step, and the analogue network's as a line.
 
     Parameters
@@ -35,10 +37,15 @@ def plot_quality(path: Path, by_step: Sequence[float], analogue: float, label: s
         The analogue network's.
     label : str
         Which of the two it is.
+    readout : sequence of float, optional
+        Accuracy of the accumulated input after each step.
     """
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
-    axes.plot(np.arange(1, len(by_step) + 1), by_step, label="spiking network")
+    steps = np.arange(1, len(by_step) + 1)
+    if readout is not None:
+        axes.plot(steps, readout, label="spiking network, read-out")
+    axes.plot(steps, by_step, label="spiking network" if readout is None else "spiking network, spikes")
     axes.axhline(analogue, color="black", linestyle="dashed", label="analogue network")
     axes.set_xlabel("time (ms)")
     axes.set_ylabel(label)
