@@ -13,7 +13,7 @@ from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError, SnnbError, VerificationError
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.supported import check_supported
+from snnb.simulation.engines.choose import check_supported
 from tests.conversion.conftest import slow_except
 
 L = keras.layers

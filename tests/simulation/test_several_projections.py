@@ -13,11 +13,11 @@ import pytest
 
 from snnb.conversion.analogue import AnalogueNetwork
 from snnb.network.read_network import read_network
-from snnb.simulation.energy import energy
 from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+from snnb.simulation.findings import findings
 from snnb.simulation.quality import Quality
 from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -308,7 +308,7 @@ def test_operations_are_the_weights_that_spikes_meet(case):
     _, network, pictures, _ = _built(case)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input="poisson")
     counts = {n: c.sum(axis=0) for n, c in _simulate(EventEngine, network, pictures, settings).counts.items()}
-    found = energy(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}))
+    found = findings(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
     synapses, operations = 0, 0
     for terms in CASES[case]().values():
         weights = {}

@@ -4,7 +4,7 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.supported import check_supported
+from snnb.simulation.engines.choose import check_supported
 
 
 def _refusal(path, outputs, inputs):

@@ -18,18 +18,7 @@ IN_PLACE = {"Activation", "ActivityRegularization", "BatchNormalization", "Dropo
 
 
 def check_branches(model: "keras.Model") -> None:
-    """Refuse a trained model in which branches meet within one channel.
-
-    Parameters
-    ----------
-    model : keras.Model
-        A model that `checks.check_architecture` accepts.
-
-    Raises
-    ------
-    InputError
-        One layer reads several branches in one channel; the message names it.
-    """
+    """Refuse a trained model in which branches meet within one channel; `check_architecture` has accepted the model."""
     origins = {layer.name: np.ones(layer.output_shape[0][1:], np.float32) for layer in model._input_layers}
     for number, layer in enumerate(model.layers, 2):
         if layer.name in origins:
@@ -51,39 +40,16 @@ def check_branches(model: "keras.Model") -> None:
 
 
 def reindexed(layer: "keras.layers.Layer", origins: List[np.ndarray]) -> np.ndarray:
-    """Apply a layer without weights to numbers that label its inputs; padding is 0.
-
-    Parameters
-    ----------
-    layer : keras.layers.Layer
-        A layer that only moves values.
-    origins : list of ndarray of float32
-        A label for each element of its inputs, without the batch axis.
-    """
+    """Apply a layer without weights to arrays that label the elements of its inputs; padding is 0."""
     batches = [origin[np.newaxis] for origin in origins]
     numbers: np.ndarray = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
     return numbers
 
 
 def origin_of_channels(name: str, origin: np.ndarray) -> np.ndarray:
-    """Return the number of the layer that each channel comes from.
+    """Return the label of each channel, given that of each element, `(height, width, channels)`; 0 is padding.
 
-    Parameters
-    ----------
-    name : str
-        Name of the layer that reads the channels, for the message.
-    origin : np.ndarray
-        Number of the layer that each value comes from, `(height, width, channels)`; 0 is padding.
-
-    Returns
-    -------
-    np.ndarray
-        The number of each channel, `(channels,)`.
-
-    Raises
-    ------
-    InputError
-        One channel holds values of several layers.
+    Raise `InputError`, with the `name` of the layer that reads them, if a channel has several labels.
     """
     highest: np.ndarray = origin.max(axis=(0, 1))
     if not ((origin == highest) | (origin == 0)).all():

@@ -23,13 +23,11 @@ from numpy.typing import DTypeLike
 
 from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
 from snnb.conversion.channel_scales import Channels, is_separable, source_scales, with_scales
-from snnb.conversion.compose_pooling import compose_pooling
+from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import Currents, reindexed
 from snnb.conversion.spiking_output import centred_output, output_scale
-from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
-from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Network, Population, Reindexed
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
@@ -41,38 +39,20 @@ MEMORY_BYTES = 64_000_000  # larger arrays of activations are mapped from a temp
 
 
 class LayerError(NamedTuple):
-    """Mean squared error of a population's rates from the trained activations, as a share of their mean square.
+    """Mean squared error of a population's rates from the trained activations, as a share of their mean square."""
 
-    Attributes
-    ----------
-    before, after : float
-        With the parameters of the parsed network and initial potential ½, and calibrated; on the calibrated input.
-    bias_shift : float
-        Mean absolute shift of the bias, in units of the scale factor.
-    """
-
-    before: float
+    before: float  # with the parameters of the parsed network and initial potential ½, on the calibrated input
     after: float
-    bias_shift: float
+    bias_shift: float  # mean absolute shift of the bias, in units of the scale factor
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A calibrated network, and what changed.
-
-    Attributes
-    ----------
-    network : Network
-    errors : dict of str to LayerError
-        By population.
-    scales : dict of str to ndarray of float32, shape (channels,)
-        By population: scale factors relative to those of the parsed network.
-    warnings : list of str
-    """
+    """A calibrated network, and what changed."""
 
     network: Network
-    errors: Dict[str, LayerError]
-    scales: Dict[str, np.ndarray]
+    errors: Dict[str, LayerError]  # by population
+    scales: Dict[str, np.ndarray]  # by population, relative to the parsed network: float32, shape (channels,)
     warnings: List[str]
 
 
@@ -111,16 +91,6 @@ def calibrate(
         calibrated = calibrated.separated(settings.calibrate)
     scales = {name: channels.scale for name, channels in run.channels.items()}
     return Calibration(calibrated, run.errors, scales, run.warnings)
-
-
-def refuse_max_pooling(network: Network) -> None:
-    """Raise `InputError` if the network has a spiking max pooling, whose output depends on the order of arrival."""
-    for population in network.populations:
-        if isinstance(population.projections[0].layer, MaxPooling2D):
-            raise InputError(
-                f"layer {population.name}: spiking max pooling passes on the input that has fired most so far, which "
-                "a calibration cannot predict: use --max-pool average with --calibrate"
-            )
 
 
 class _Calibration:

@@ -12,7 +12,6 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 from tensorflow import keras
 
-from snnb.conversion.deferred import DeferredLayer, Value, node_of, padded, scaled_units
 from snnb.conversion.keras_graph import read_keras_graph
 from snnb.conversion.kernel import (
     Kernel,
@@ -23,32 +22,17 @@ from snnb.conversion.kernel import (
     padding_before,
 )
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
-from snnb.conversion.linear import Linear, Node, identity
+from snnb.conversion.linear import DeferredLayer, Linear, Node, Value, identity, node_of, padded, scaled_units
 from snnb.conversion.parsed_population import build_parsed, population
 from snnb.conversion.unroll import unrolled_model
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
-    """Parse a model.
+    """Parse a trained or untrained model, which is not changed; the parsed model is not normalised.
 
-    Parameters
-    ----------
-    model : keras.Model
-        The trained or untrained model; it is not changed.
-    max_pool : {"error", "average", "spiking"}
-        `average` replaces max pooling.
-    rectify_linear : bool
-        Convert linear operations that cannot be composed to populations without an activation.
-
-    Returns
-    -------
-    keras.Model
-        The parsed model, not normalised.
-
-    Raises
-    ------
-    InputError
-        The model cannot be converted; the message has all layers and reasons in one line.
+    `max_pool="average"` replaces max pooling; `rectify_linear` converts linear operations that cannot be composed to
+    populations without an activation. Raise `InputError` if the model cannot be converted; the message has all layers
+    and reasons in one line.
     """
     flat = unrolled_model(model)
     reasons = own_reasons(read_keras_graph(json.loads(flat.to_json())), max_pool)

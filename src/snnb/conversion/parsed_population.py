@@ -15,23 +15,10 @@ DROPPED = {"name", "activation", "use_bias"}
 
 
 def population(value: Linear, activation: str, limit: Optional[float], position: int) -> Node:
-    """Make the layers of a population.
+    """Make the layers of a population of that input current, activation, and value at which activations are clipped.
 
-    Parameters
-    ----------
-    value : Linear
-        Its input current.
-    activation : {"relu", "softmax", "linear"}
-        Its activation.
-    limit : float or None
-        Value at which its activations are clipped.
-    position : int
-        Index of the activation among the trained layers.
-
-    Raises
-    ------
-    NotComposableError
-        Keras has no layer for a term.
+    `position` is the index of the activation among the trained layers. Raise `NotComposableError` if Keras has no layer
+    for a term.
     """
     single = len(value.terms) == 1
     own = activation if single and limit is None else "linear"

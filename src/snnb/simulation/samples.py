@@ -26,10 +26,6 @@ def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent)
         Class ids.
     progress : Progress
         Called with the number of samples done, and the accuracy so far.
-
-    Returns
-    -------
-    Totals
     """
     settings, throttle, note = job.settings, Throttle(), ""
 

@@ -22,14 +22,7 @@ Arrays = Dict[str, np.ndarray]
 
 
 class SeparatedEngine:
-    """Simulates networks with firing windows without a loop over the steps.
-
-    Parameters
-    ----------
-    network : Network
-        With windows of `settings.duration` steps.
-    settings : SimulationSettings
-    """
+    """Simulates a network with windows of `settings.duration` steps without a loop over the steps."""
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self._network, self._settings, self._batch = network, settings, batch_of(network)
@@ -51,7 +44,10 @@ class SeparatedEngine:
         counted = {name: found.astype(np.int64) for name, found in counts.items()}
         by_bin = {name: np.stack([*self._in_bins(found)]) for name, found in counted.items() if settings.bins}
         recorded = recorded_of(settings, first, len(x))
-        times = {name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded}
+        times = (
+            {network.input.name: spike_table([])} if recorded else {}
+        )  # as the other engines: also of constant input
+        times.update({name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded})
         if drawn is not None:
             source, edges = network.input.name, zip(settings.bin_edges, settings.bin_edges[1:])
             counted[source] = sent.astype(np.int64)

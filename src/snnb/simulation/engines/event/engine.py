@@ -16,8 +16,8 @@ import numpy as np
 from snnb.core.processors import processors
 from snnb.network.network import Network
 from snnb.simulation.block import BinCounts, BlockCounts, Observe
+from snnb.simulation.engines.event.arrays import Scratch
 from snnb.simulation.engines.event.compiled_network import EventNetwork
-from snnb.simulation.engines.event.scratch import Scratch
 from snnb.simulation.engines.event.state import BlockState
 from snnb.simulation.simulation_settings import SimulationSettings
 
@@ -29,15 +29,7 @@ GROUPS, GROUP_BYTES = 4, 1 << 20
 
 
 class EventEngine:
-    """Simulates with several threads, each with some samples at a time.
-
-    Parameters
-    ----------
-    network : Network
-    settings : SimulationSettings
-    threads : int, optional
-        How many; by default one for each processor for this process.
-    """
+    """Simulates with several threads, by default one for each processor, each with some samples at a time."""
 
     def __init__(self, network: Network, settings: SimulationSettings, threads: Optional[int] = None) -> None:
         self._settings = settings

@@ -23,25 +23,16 @@ Loop = Callable[[np.ndarray, Neurons, np.ndarray, np.ndarray], None]
 
 
 class LayerLoops(NamedTuple):
-    """How a layer kind is simulated; a line of `LAYER_LOOPS`.
+    """How a layer kind is simulated; a line of `LAYER_LOOPS`."""
 
-    Attributes
-    ----------
-    tables : callable or None
-        From a projection and what a spike adds (float32), its tables for `weighted_loops.weighted`; None for a layer
-        kind that always has a loop.
-    loop : callable, optional
-        From a projection, what a spike adds, and whether constant input arrives beside the spikes, a loop of its own;
-        None where `weighted_loops.weighted` does it.
-    divides : bool
-        Whether the sum of what arrives is divided by the number of inputs.
-    remembers : bool
-        Whether the current depends on earlier steps, so that constant input does not make a constant current.
-    """
-
+    # From a projection and what a spike adds (float32) to its tables for `weighted_loops.weighted`; None for a layer
+    # kind that always has a loop.
     tables: Optional[Callable[[Projection, np.float32], Weighted]]
+    # From a projection, what a spike adds, and whether constant input arrives beside the spikes to a separate loop;
+    # None where `weighted_loops.weighted` does it.
     loop: Callable[[Projection, np.float32, bool], Optional[Loop]] = lambda projection, amplitude, constant: None
-    divides: bool = False
+    divides: bool = False  # the sum of what arrives is divided by the number of inputs
+    # The current depends on earlier steps, so that constant input does not make a constant current.
     remembers: bool = False
 
     @property

@@ -33,12 +33,9 @@ def average_with_constant(
     amplitude: np.float32,
     inputs: np.ndarray,
 ) -> None:
-    """Simulate an average pooling of spikes beside the constant input.
+    """Simulate an average pooling of spikes beside the constant input; `inputs` are the numbers of inputs of windows.
 
-    Parameters
-    ----------
-    inputs : ndarray of float32, shape (neurons,)
-        Number of inputs of each window. Adding before dividing rounds as TensorFlow does.
+    Adding before dividing rounds as TensorFlow does.
     """
     current = np.empty_like(neurons.potential[0])
     for sample in range(spikes.shape[0]):
