@@ -10,8 +10,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from tensorflow.keras import Input, Model, layers
 
 from snnb.conversion.analogue import AnalogueNetwork
+from snnb.conversion.h5 import save_keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.engine import EventEngine
@@ -35,8 +37,6 @@ OPTIONS = [
 
 def _convolutions():
     """Behind populations of other strides and paddings; one of them pools."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(3, 3, padding="same"))],
         "b": [("input", layers.Conv2D(2, (3, 2), strides=(2, 1)))],
@@ -51,8 +51,6 @@ def _convolutions():
 
 def _shortcut():
     """A residual block with a depthwise convolution of one tap as its shortcut."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(4, 3, padding="same"))],
         "b": [("a", layers.Conv2D(5, 3, padding="same", dilation_rate=2))],
@@ -63,8 +61,6 @@ def _shortcut():
 
 def _three():
     """Two of the terms from the same population, with other weights; the sum has no activation of its own."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(4, 3, padding="same", strides=2))],
         "b": [("input", layers.DepthwiseConv2D(2, 2, "same", depth_multiplier=2))],
@@ -78,8 +74,6 @@ def _three():
 
 
 def _dense():
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Flatten(), layers.Dense(9))],
         "b": [("input", layers.Conv2D(2, 3, strides=2))],
@@ -90,8 +84,6 @@ def _dense():
 
 def _with_input():
     """The input as a term beside spikes, padded and joined with itself; and a sum of the input alone."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(2, 3, padding="same")), ("input", layers.DepthwiseConv2D(3, padding="same"))],
         "sum": [("a", layers.Conv2D(3, 3)), ("input", layers.ZeroPadding2D(1), layers.Conv2D(3, 5))],
@@ -102,8 +94,6 @@ def _with_input():
 
 def _one_to_one():
     """Depthwise convolutions that connect each neuron to one other, by any of their taps, and such as nearly do."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(4, 3, padding="same"))],
         "b": [("a", layers.DepthwiseConv2D(1))],
@@ -123,10 +113,6 @@ CASES = {case.__name__: case for case in (_convolutions, _shortcut, _three, _den
 @lru_cache(maxsize=None)
 def _built(name):
     """A Keras model, the network of its file, pictures, and the populations by name: matrices and bias of each."""
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-
     populations = CASES[name]()
     tensors = {"input": Input(SHAPE, name="input")}
     for population, terms in populations.items():

@@ -13,14 +13,7 @@ import numpy as np
 from tensorflow import keras
 
 from snnb.conversion.keras_graph import read_keras_graph
-from snnb.conversion.kernel import (
-    Kernel,
-    NotComposableError,
-    bias_of,
-    kernels_of,
-    normalisation,
-    padding_before,
-)
+from snnb.conversion.kernel import Kernel, NotComposableError, bias_of, kernels_of, normalisation, padding_before
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
 from snnb.conversion.linear import DeferredLayer, Linear, Node, Value, identity, node_of, padded, scaled_units
 from snnb.conversion.parsed_population import build_parsed, population

@@ -57,12 +57,7 @@ def _placed(term: Term, written: Shape) -> Tuple[Term, str]:
     pads = tuple(zip(kernel.before, behind))
     shape = (*(length + sum(pad) for length, pad in zip(read, pads)), read[-1])
     padded = Node(
-        "ZeroPadding2D",
-        shape,
-        kernel.position,
-        (term.source,),
-        {"padding": pads},
-        rectified=term.source.rectified,
+        "ZeroPadding2D", shape, kernel.position, (term.source,), {"padding": pads}, rectified=term.source.rectified
     )
     return Term(padded, kernel), "valid"
 

@@ -20,10 +20,7 @@ Arrays = Iterator[Tuple[str, np.ndarray]]
 def require_room(job: Job, classes: Optional[int], target: Path) -> None:
     """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins."""
     settings, nodes = job.settings, job.network.neurons + job.network.input.size
-    rows = {
-        "--by class": classes or 0 if settings.by == "class" else 0,
-        f"--bins {settings.bins}": settings.bins,
-    }
+    rows = {"--by class": classes or 0 if settings.by == "class" else 0, f"--bins {settings.bins}": settings.bins}
     free = {"memory": memory_of_this_machine(), "free disk": shutil.disk_usage(str(target)).free}
     for option, number in rows.items():
         need = 8 * number * nodes

@@ -53,10 +53,7 @@ class SimulationSettings(Options):
         Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
     ] = Field(default="subtraction", description="Reset by subtraction, or to zero.")
     initial_potential: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Initial potential as a fraction of the threshold; 0.5 rounds rates.",
+        default=0.0, ge=0, lt=1, description="Initial potential as a fraction of the threshold; 0.5 rounds rates."
     )
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
