@@ -230,19 +230,6 @@ def test_what_is_refused_the_toolbox_gets_wrong(case, randomise):
         check_outputs(to_parsed(model, configuration("net")), x, reference)
 
 
-def test_all_reasons_at_once():
-    model = chain(
-        L.Conv2D(3, 3, activation="elu", name="one"),
-        L.MaxPooling2D(2, name="two"),
-        L.Flatten(),
-        L.Dense(2, name="three"),
-        L.Dense(2),
-    )
-    with pytest.raises(InputError) as raised:
-        check_convertible(model)
-    assert [name for name in ("one", "two", "three") if name in str(raised.value)] == ["one", "two", "three"]
-
-
 def test_lambda_is_refused_without_running_it(tmp_path, save):
     trace = tmp_path / "trace"
     path = save(

@@ -107,16 +107,6 @@ def test_every_activation_is_divided_by_its_layers_factor(build, randomise, pixe
         np.testing.assert_allclose(ours * factors[layer.name], theirs, rtol=1e-4, atol=1e-5, err_msg=layer.name)
 
 
-def test_branches_side_by_side_in_one_channel_are_refused(randomise, pixels):
-    x = L.Input((8, 8, 1))
-    branches = [L.Conv2D(2, 3, activation="relu")(x) for _ in range(2)]
-    joined = L.AveragePooling2D(2, name="pool")(L.Concatenate(axis=1)(branches))
-    model = randomise(keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(joined))))
-    parsed = to_parsed(model, configuration("net"))
-    with pytest.raises(InputError, match=r"03AveragePooling2D_6x3x2 takes branches side by side"):
-        apply_factors(parsed, scale_factors(parsed, measure(parsed, pixels, batch_size=40).percentiles))
-
-
 def test_layer_without_activity(small, pixels, tmp_path):
     kernel, bias = small.layers[5].get_weights()
     small.layers[5].set_weights([-np.abs(kernel), np.full_like(bias, -1)])
@@ -127,14 +117,6 @@ def test_layer_without_activity(small, pixels, tmp_path):
     assert activity.percentiles == {
         k: v for k, v in the_toolboxs(parsed, config, pixels, tmp_path)[0].items() if k != "input"
     }
-
-
-def test_share_of_negative_activations(with_linear_layer, pixels):
-    expected = (keras.Model(with_linear_layer.input, with_linear_layer.layers[1].output).predict(pixels) < 0).mean()
-    assert 0 < expected < 1
-    shares = measure(to_parsed(with_linear_layer, configuration("net")), pixels, batch_size=40).negative_shares
-    assert shares["01Dense_7"] == expected
-    assert shares["02Dense_3"] == 0
 
 
 def test_percentile_below_zero_is_refused(with_linear_layer, pixels):

@@ -213,6 +213,7 @@ def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding
         found = engine(network, settings).simulate(pictures, 0, observe)
         np.testing.assert_array_equal(np.concatenate(readouts, axis=1), readout)
         np.testing.assert_array_equal(np.concatenate(spikes, axis=1).sum(axis=1), expected[network.output.name])
+        assert set(found.spikes) == {"input", *expected}
         for name, counts in expected.items():
             np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name)
             assert sorted(map(tuple, found.spikes[name].tolist())) == sorted(times[name]), name

@@ -4,7 +4,7 @@ The weights of a layer are scaled by the factor of the layer before it. A convol
 in one channel has the same weight for both, which cannot be scaled by two factors.
 """
 
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, Dict, List
 
 import numpy as np
 
@@ -19,12 +19,13 @@ IN_PLACE = {"Activation", "ActivityRegularization", "BatchNormalization", "Dropo
 
 def check_branches(model: "keras.Model") -> None:
     """Refuse a trained model in which branches meet within one channel; `check_architecture` has accepted the model."""
-    origins = {layer.name: np.ones(layer.output_shape[0][1:], np.float32) for layer in model._input_layers}
+    origins: Dict[str, np.ndarray] = {
+        layer.name: np.ones(layer.output_shape[0][1:], np.float32) for layer in model._input_layers
+    }
     for number, layer in enumerate(model.layers, 2):
         if layer.name in origins:
             continue
-        kind, nodes = type(layer).__name__, layer.inbound_nodes[0].inbound_layers
-        inputs: List[np.ndarray] = [origins[b.name] for b in (nodes if isinstance(nodes, list) else [nodes])]
+        kind, inputs = type(layer).__name__, [origins[before.name] for before in inbound(layer)]
         if kind in IN_PLACE:
             origins[layer.name] = inputs[0]
         elif kind == "Add":  # neurons of their own, as of a layer with weights
@@ -37,6 +38,12 @@ def check_branches(model: "keras.Model") -> None:
             origins[layer.name] = np.full(layer.output_shape[1:], number, np.float32)
         else:
             origins[layer.name] = reindexed(layer, inputs)
+
+
+def inbound(layer: "keras.layers.Layer") -> List["keras.layers.Layer"]:
+    """Return the layers that a layer reads at its first use."""
+    layers = layer.inbound_nodes[0].inbound_layers
+    return layers if isinstance(layers, list) else [layers]
 
 
 def reindexed(layer: "keras.layers.Layer", origins: List[np.ndarray]) -> np.ndarray:

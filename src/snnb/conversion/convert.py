@@ -27,6 +27,7 @@ from snnb.network.read_network import read_network, write_spiking
 log = logging.getLogger(__name__)
 
 MORE_WEIGHTS = 1.5  # warn if the parsed model has this many times the weights of the trained model
+ROUNDING = "the parsed and the trained model differ by up to {:.3g} in float32, by rounding only: in float64 they agree"
 DEFAULT_SETTINGS = ConversionSettings()
 
 
@@ -113,10 +114,7 @@ def convert(
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
     if largest_difference > permitted(reference):
-        warnings.append(
-            f"the parsed and the trained model differ by up to {largest_difference:.3g} in float32, by rounding only: "
-            "in float64 they agree"
-        )
+        warnings.append(ROUNDING.format(largest_difference))
     if settings.calibrate is not None:
         warnings += _calibrate(parsed_path, x_norm, settings, factors, progress)
     elif levels is not None:

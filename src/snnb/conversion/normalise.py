@@ -14,7 +14,7 @@ import tensorflow as tf
 from snntoolbox.conversion.utils import apply_normalization_schedule
 from tensorflow import keras
 
-from snnb.conversion.branches import origin_of_channels, reindexed
+from snnb.conversion.branches import inbound, origin_of_channels, reindexed
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 
@@ -136,8 +136,7 @@ def _ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:
     """Return the end of the population that each layer with weights, sum or activation is a part of, by its name."""
     readers: Dict[str, List[keras.layers.Layer]] = {}
     for layer in model.layers:
-        nodes = layer.inbound_nodes[0].inbound_layers
-        for before in nodes if isinstance(nodes, list) else [nodes]:
+        for before in inbound(layer):
             readers.setdefault(before.name, []).append(layer)
     ends: Dict[str, keras.layers.Layer] = {}
     for layer in reversed(model.layers):
@@ -194,8 +193,7 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
     origins: Dict[str, np.ndarray] = {}
     ends = _ends(model)
     for layer in model.layers:
-        nodes = layer.inbound_nodes[0].inbound_layers
-        inputs = [origins[before.name] for before in (nodes if isinstance(nodes, list) else [nodes])]
+        inputs = [origins[before.name] for before in inbound(layer)]
         shape = layer.output_shape[0] if isinstance(layer, keras.layers.InputLayer) else layer.output_shape
         if layer.name in factors or layer.name in ends:
             own = ends.get(layer.name, layer).name

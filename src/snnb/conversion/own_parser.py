@@ -12,6 +12,7 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 from tensorflow import keras
 
+from snnb.conversion.branches import inbound
 from snnb.conversion.keras_graph import read_keras_graph
 from snnb.conversion.kernel import Kernel, NotComposableError, bias_of, kernels_of, normalisation, padding_before
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
@@ -55,8 +56,7 @@ class _Parser:
             if layer.name in values:
                 continue
             name = label(layer.name, type(layer).__name__)
-            before = layer.inbound_nodes[0].inbound_layers
-            read = [values[b.name] for b in (before if isinstance(before, list) else [before])]
+            read = [values[before.name] for before in inbound(layer)]
             try:
                 if name in refused_already:
                     raise NotComposableError
@@ -189,8 +189,7 @@ class _Parser:
                 "where zeros are padded before it: put batch normalisation and relu before the padding"
             )
         inputs = tuple(self._activated(part, activation, limit) for part in value.inputs)
-        kept = activation == "softmax"
-        return node_of(replace(value, inputs=inputs), inputs, "softmax" if kept else "linear")
+        return node_of(value, inputs, "softmax" if activation == "softmax" else "linear")
 
     def _pooled(self, layer: keras.layers.Layer, value: Value) -> Value:
         kind, shape, title = type(layer).__name__, tuple(layer.output_shape[1:]), ""

@@ -1,8 +1,7 @@
 """A simulation's files: `spike_rate_sums.npz`, `sim_accuracies.json`, `spike_times.npz`, `NAME_INI.h5`."""
 
-import json
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List
 
 import h5py
 import numpy as np
@@ -96,11 +95,6 @@ def accuracies(
         "engine_reason": engine_reason,
         "seed": settings.seed,
     }
-
-
-def write_json(path: Path, values: Mapping[str, object]) -> None:
-    """Write readable JSON, keys in the order given."""
-    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def _shares(quality: Quality, samples: int, network: Network) -> Dict[str, Any]:

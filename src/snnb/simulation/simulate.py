@@ -1,5 +1,6 @@
 """Simulate a converted network on test samples, and write the results."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
@@ -17,7 +18,7 @@ from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.file_names import ACCURACIES, BY_BIN, BY_CLASS, SPIKE_TIMES, SUMS
 from snnb.simulation.findings import findings
 from snnb.simulation.job import Job
-from snnb.simulation.results import accuracies, write_ini, write_json, write_spike_times, write_sums
+from snnb.simulation.results import accuracies, write_ini, write_spike_times, write_sums
 from snnb.simulation.samples import run_job
 from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_classes, refuse_missing_samples
@@ -124,7 +125,7 @@ def simulate(
         write_by_bin(target / BY_BIN, job, totals, x)
     classes = _class_counts(y, class_names) if job.classifies else {}
     values: Dict[str, Any] = accuracies(job, totals, found, classes=classes, engine_reason=reason)
-    write_json(target / ACCURACIES, values)
+    (target / ACCURACIES).write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
     _plot(target, job, totals, figures)
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}

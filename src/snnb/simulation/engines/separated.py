@@ -44,10 +44,9 @@ class SeparatedEngine:
         counted = {name: found.astype(np.int64) for name, found in counts.items()}
         by_bin = {name: np.stack([*self._in_bins(found)]) for name, found in counted.items() if settings.bins}
         recorded = recorded_of(settings, first, len(x))
-        times = (
-            {network.input.name: spike_table([])} if recorded else {}
-        )  # as the other engines: also of constant input
-        times.update({name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded})
+        times = {name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded}
+        if recorded and drawn is None:
+            times[network.input.name] = spike_table([])  # as the other engines: a constant input has no spikes
         if drawn is not None:
             source, edges = network.input.name, zip(settings.bin_edges, settings.bin_edges[1:])
             counted[source] = sent.astype(np.int64)
