@@ -28,7 +28,7 @@ def check_branches(model: "keras.Model") -> None:
         kind, inputs = type(layer).__name__, [origins[before.name] for before in inbound(layer)]
         if kind in IN_PLACE:
             origins[layer.name] = inputs[0]
-        elif kind == "Add":  # neurons of their own, as of a layer with weights
+        elif kind == "Add":  # has neurons, as a layer with weights
             origins[layer.name] = np.full(layer.output_shape[1:], number, np.float32)
         elif "Pooling2D" in kind:
             origins[layer.name] = np.broadcast_to(origin_of_channels(layer.name, inputs[0]), layer.output_shape[1:])

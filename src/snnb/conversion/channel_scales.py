@@ -51,7 +51,7 @@ def source_scales(network: Network, channels: Mapping[str, Channels], name: str)
 
 
 def is_separable(population: Population) -> bool:
-    """Whether a population can have scale factors of its own: it has a kernel, or is a pooling of full windows."""
+    """Whether a population can have any scale factors: it has a kernel, or is a pooling of full windows."""
     layer = population.projections[0].layer
     if not isinstance(layer, AveragePooling2D):
         return True

@@ -133,7 +133,7 @@ def convert(
 def _calibrate(
     parsed: Path, x_norm: np.ndarray, settings: ConversionSettings, factors: Dict[str, float], progress: Progress
 ) -> List[str]:
-    """Calibrate the parsed network, write it into its file, and `calibration.json` beside; return warnings."""
+    """Calibrate the parsed network, write it into its file, and `calibration.json` next to it; return warnings."""
     network = read_network(parsed)
     calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress)
     write_spiking(calibration.network, parsed)

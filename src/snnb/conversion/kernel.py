@@ -106,7 +106,7 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
         begin, end = second.reach(axis, written[axis])
         length, stride, offset = between[axis], first.strides[axis], first.before[axis]
         _, last = first.reach(axis, 0)  # of the output before the first
-        # Where the second sees zeros beside its input, the first must see nothing but zeros too.
+        # Where the second sees zeros around its input, the first must see nothing but zeros too.
         if (begin < 0 and last >= 0) or (end >= length and length * stride - offset < read[axis]):
             raise NotComposableError(
                 "pads with zeros beside a layer without activation, whose kernel would see a part of its input there: "

@@ -83,7 +83,7 @@ def run_toolbox(
     model = load_keras(parsed)
     recording = _Recording(len(x), warm_up, per_sample, progress)
     with quiet(), tempfile.TemporaryDirectory() as scratch:
-        # As the toolbox compiles it: `run` evaluates the parsed model beside the spiking one.
+        # As the toolbox compiles it: `run` evaluates the parsed model too.
         model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
         parameters = _parameters(options, len(filled), duration, batch_size, frames is not None, scratch)
         snn = _RecordingSNN(parameters, recording, frames)

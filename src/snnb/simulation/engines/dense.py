@@ -128,7 +128,9 @@ class DenseEngine:
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
         """Yield the first step and the number of steps of each call, which is to take half a second."""
         duration, warm_up = self._duration, self._settings.warm_up
-        ends = sorted({warm_up, *late_quarters(duration), *self._settings.bin_edges, duration})  # of what is apart
+        ends = sorted(
+            {warm_up, *late_quarters(duration), *self._settings.bin_edges, duration}
+        )  # of what is counted separately
         fed = self._loop.batch * self._network.input.size * 5 if self._settings.input == "poisson" else 0
         most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
         start = 0

@@ -45,8 +45,6 @@ class SeparatedEngine:
         by_bin = {name: np.stack([*self._in_bins(found)]) for name, found in counted.items() if settings.bins}
         recorded = recorded_of(settings, first, len(x))
         times = {name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded}
-        if recorded and drawn is None:
-            times[network.input.name] = spike_table([])  # as the other engines: a constant input has no spikes
         if drawn is not None:
             source, edges = network.input.name, zip(settings.bin_edges, settings.bin_edges[1:])
             counted[source] = sent.astype(np.int64)
@@ -55,6 +53,8 @@ class SeparatedEngine:
             if recorded:
                 sample, step, neuron = np.nonzero(drawn[:recorded].reshape(recorded, steps, -1))
                 times[source] = spike_table([np.stack([sample + first, neuron, step], axis=1).astype(np.int32)])
+        elif recorded:
+            times[network.input.name] = spike_table([])  # as the other engines: a constant input has no spikes
         return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times, by_bin=by_bin)
 
     def _counts(self, sent: np.ndarray) -> Arrays:

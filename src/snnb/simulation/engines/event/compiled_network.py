@@ -1,4 +1,4 @@
-"""A network made ready for the event-driven engine: what all samples and threads share."""
+"""A network prepared for the event-driven engine: what all samples and threads share."""
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -17,13 +17,13 @@ from snnb.simulation.engines.event.loop_geometry import inputs_of
 from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons, Weighted
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# Steps, and at most neurons times steps, that a population does before the next one reads its spikes: meanwhile its
-# weights and neurons stay in the cache.
+# Steps, and most neurons times steps, of a population before the next one reads its spikes: its weights and neurons
+# stay in the cache meanwhile.
 TRAIN_STEPS, TRAIN_NEURONS = 100, 30_000_000
 # Bytes of the currents of the steps that are computed at a time: they stay in the second-level cache. There may be more
-# where weights take more than so many times as many.
+# if the weights take more than this multiple of them.
 CURRENTS_BYTES, WEIGHTS_SHARE = 256 << 10, 8
-# Numbers of the lists of spikes of these steps, at most, but for one step.
+# Most numbers in the lists of spikes of these steps, unless one step has more.
 MOST_LISTED = 4_000_000
 
 
@@ -86,7 +86,7 @@ class EventNetwork:
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(sizes)))
         self._constant_input = _ConstantInput(network) if settings.input == "constant" else None
         passing = self._constant_input.passing if self._constant_input is not None else set()
-        # Populations that read the constant input one by one, beside spikes: an average is divided once, after adding,
+        # Populations that read values of the constant input as well as spikes: an average is divided after adding,
         # and a maximum follows one of all inputs: neither is the sum of a current without spikes and of spikes.
         self.unsummed: Set[str] = set()
         self.remembering: Set[str] = set()  # populations that accumulate what they read: max pooling
@@ -167,7 +167,7 @@ def _work(
 
 
 def _looped(name: str, loop: Loop, room: int) -> Work:
-    """Return the work of a loop of its own, which needs room for so many numbers."""
+    """Return the work of a separate loop, which needs a buffer of `room` numbers."""
     return Work((name,), lambda read, neurons, spikes, scratch: loop(read[0], neurons, spikes, scratch.room(room)))
 
 

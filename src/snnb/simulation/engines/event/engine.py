@@ -21,10 +21,9 @@ from snnb.simulation.engines.event.compiled_network import EventNetwork
 from snnb.simulation.engines.event.state import BlockState
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# After so many steps of all samples the output is handed on.
-CHUNK_STEPS = 250
-# A thread does some samples at a time: a block's are made at least so many groups for each thread, and the spikes of a
-# group's neurons take at most so many bytes.
+CHUNK_STEPS = 250  # steps of all samples before the output is passed on
+# A thread simulates a group of samples at a time: at least this number of groups of a block for each thread, and at
+# most this number of bytes of a group's spikes.
 GROUPS, GROUP_BYTES = 4, 1 << 20
 
 

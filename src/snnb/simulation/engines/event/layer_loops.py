@@ -1,7 +1,7 @@
 """Which compiled loops simulate which layer kind, and on what tables.
 
-To simulate a layer kind with the engine `event`, write a line in `LAYER_LOOPS`: what makes its tables for
-`weighted_loops.weighted`, or where its currents are no sums over spikes, what makes a loop of its own, in `pooling`.
+To simulate a layer kind with the engine `event`, add a line to `LAYER_LOOPS`: a function that makes its tables for
+`weighted_loops.weighted` or, if its currents are no sums over spikes, one that makes a separate loop, as in `pooling`.
 """
 
 from typing import Callable, Mapping, NamedTuple, Optional, Type
@@ -14,11 +14,10 @@ from snnb.simulation.engines.event import pooling
 from snnb.simulation.engines.event.loop_geometry import pooling_windows, reach_of, runs_of, windows_of
 from snnb.simulation.engines.event.types import Neurons, Weighted
 
-# Runs of windows pay for convolutions with up to so many filters, and for Dense layers, of one window, with so many
-# units; beyond them, a window has numbers enough of its own.
+# Runs of windows are faster up to this number of filters of a convolution, and of units of a Dense layer (one window).
 MOST_FILTERS, MOST_UNITS = 63, 96
 
-# The spikes that are read, the neurons, where their spikes go, and room for a list of spikes.
+# Takes the spikes that are read, the neurons, the output array of spikes, and a buffer for a list of spikes.
 Loop = Callable[[np.ndarray, Neurons, np.ndarray, np.ndarray], None]
 
 
@@ -28,7 +27,7 @@ class LayerLoops(NamedTuple):
     # From a projection and what a spike adds (float32) to its tables for `weighted_loops.weighted`; None for a layer
     # kind that always has a loop.
     tables: Optional[Callable[[Projection, np.float32], Weighted]]
-    # From a projection, what a spike adds, and whether constant input arrives beside the spikes to a separate loop;
+    # From a projection, what a spike adds, and whether constant input arrives too, to a separate loop;
     # None where `weighted_loops.weighted` does it.
     loop: Callable[[Projection, np.float32, bool], Optional[Loop]] = lambda projection, amplitude, constant: None
     divides: bool = False  # the sum of what arrives is divided by the number of inputs

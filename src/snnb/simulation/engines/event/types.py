@@ -1,21 +1,17 @@
-"""What the compiled loops work on: plain arrays and numbers, in named tuples, which numba understands.
+"""Data of the compiled loops: arrays and numbers in named tuples, which numba supports.
 
-Spikes are bits: uint64 of shape (samples, steps, words), where bit i of word w belongs to neuron 64 w + i. They take a
-thirty-second part of a list's room at worst, and are made and counted 64 at a time.
+Spikes are bits: uint64 of shape (samples, steps, words), where bit i of word w belongs to neuron 64 w + i. They take at
+most 1/32 of the memory of a list, and are made and counted 64 at a time.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-# Neurons in a word of spikes; the arrays of a population are filled up to a multiple.
-GROUP = 64
-# Behind each list of spikes there is room for so many numbers more.
-SLACK = 8
-# Filters are added so many at a time: their sums stay in registers.
-WIDTHS = (64, 32, 16)
-# Numbers that a run of weights is made of, and how many times as many it has at most.
-WIDTH, PARTS = 16, 6
+GROUP = 64  # neurons in a word of spikes; the arrays of a population are filled up to a multiple
+SLACK = 8  # spare numbers behind each list of spikes
+WIDTHS = (64, 32, 16)  # filters that are added at a time: their sums stay in registers
+WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
 
 
 class Neurons(NamedTuple):
@@ -30,7 +26,7 @@ class Neurons(NamedTuple):
     received: np.ndarray  # optional output, the current of each step: float32 (samples, steps, neurons)
     uniforms: np.ndarray  # optional, random numbers of a softmax layer: float32 (samples, steps, neurons)
     classes: int  # neurons that a softmax is taken over
-    # Optional, of a pooling layer that reads the constant input beside spikes: all that it reads, 0 where spikes
+    # Optional, of a pooling layer that also reads the constant input: all that it reads, 0 where spikes
     # arrive: float32 (samples, inputs).
     constant: np.ndarray
     accumulated: np.ndarray  # optional, of max pooling, the sum so far of each input: float32 (samples, inputs)
