@@ -20,7 +20,7 @@ from snnb.network.read_network import read_network
 from snnb.pipeline import prepare
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.stage import recorded_details
-from snnb.simulation.energy import energy
+from snnb.simulation.findings import findings
 from snnb.simulation.job import Job
 from snnb.simulation.samples import run_job
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -89,7 +89,7 @@ def measured(path: Path, samples: int, durations: List[int], methods: str) -> It
                 float(quality.by_step[-1]) / samples,
                 network.latency(steps),
                 sum(int(counts.sum()) for counts in totals.counts.values()) / samples,
-                energy(network, totals).synaptic_operations,
+                findings(network, totals, steps).synaptic_operations,
             )
 
 

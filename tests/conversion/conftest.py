@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from tensorflow import keras
 
 
 def examples(few, many):
@@ -49,8 +50,6 @@ def pixels():
 @pytest.fixture
 def small(randomise):
     """Convolution with batch normalisation, average pooling, dropout, a convolution, a softmax."""
-    from tensorflow import keras
-
     layers = keras.layers
     return randomise(
         keras.Sequential(
@@ -72,8 +71,6 @@ def small(randomise):
 @pytest.fixture
 def with_linear_layer():
     """A hidden layer without activation, about half of whose values are negative, and a softmax."""
-    from tensorflow import keras
-
     layers = keras.layers
     model = keras.Sequential(
         [layers.Flatten(input_shape=(8, 8, 1)), layers.Dense(7), layers.Dense(3, activation="softmax")]

@@ -1,19 +1,15 @@
 """What parsing or simulating would refuse is refused of the model that is not trained yet."""
 
-import json
-
-import numpy as np
 import pytest
 from tensorflow import keras
 
-from snnb.conversion.checks import check_architecture, check_convertible
+from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert, to_parsed
-from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration
-from snnb.core.errors import InputError, SnnbError, VerificationError
+from snnb.core.errors import InputError
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.supported import check_supported
+from snnb.simulation.engines.choose import check_supported
 from tests.conversion.conftest import slow_except
 
 L = keras.layers
@@ -97,39 +93,3 @@ def test_an_output_without_neurons(case, randomise, tmp_path):
     parsed.save(str(tmp_path / "net_parsed.h5"))
     with pytest.raises(InputError, match="has no neurons"):
         check_supported(read_network(tmp_path / "net_parsed.h5"))
-
-
-def test_neurons_in_another_shape_can_be_the_output():
-    check_convertible(ends_in(lambda x: L.Flatten()(L.Reshape((2, 2))(L.Dropout(0.1)(L.Dense(4)(x))))))
-
-
-def test_a_softmax_of_a_softmax(randomise):
-    """The parser makes one of them."""
-    model = randomise(ends_in(lambda x: L.Activation("softmax")(L.Dense(3, activation="softmax", name="twice")(x))))
-    with pytest.raises(InputError, match=r"twice .*softmax, which the parser would replace by activation"):
-        check_convertible(model)
-    x = np.random.default_rng(1).random((20, 6)).astype(np.float32)
-    reference = reference_outputs(model, x, max_pool="error")
-    with pytest.raises(VerificationError):
-        check_outputs(to_parsed(model, configuration("net")), x, reference)
-
-
-def test_a_length_that_is_left_open():
-    """Keras does not know it, so no number of neurons follows from it."""
-
-    def behind(x):
-        x = L.Conv2D(2, 1, activation="relu")(L.Reshape((-1, 2, 1), name="open")(L.Dense(4, activation="relu")(x)))
-        return L.Dense(3)(L.GlobalAveragePooling2D()(x))
-
-    model = ends_in(behind)
-    with pytest.raises(InputError, match=r"open \(Reshape\): has -1 in its shape: write the number instead"):
-        check_convertible(model)
-    with pytest.raises(SnnbError):
-        to_parsed(model, configuration("net"))
-
-
-def test_a_layer_with_nothing_before_it():
-    model = json.loads(ends_in(lambda x: L.Dense(3)(L.Dense(4, activation="relu")(x))).to_json())
-    model["config"]["layers"][1]["inbound_nodes"] = []
-    with pytest.raises(InputError, match="neither functional nor Sequential"):
-        check_architecture(model)

@@ -83,11 +83,6 @@ def test_max_pooling_by_choice(max_pool, kind, randomise, save, pixels, tmp_path
     assert result.largest_difference < 1e-5
 
 
-def test_max_pooling_is_refused_by_default(randomise, save, pixels, tmp_path):
-    with pytest.raises(InputError, match="--max-pool"):
-        parsed(randomise(with_max_pooling()), save, pixels, tmp_path)
-
-
 def test_linear_layer_is_reported(with_linear_layer, save, pixels, tmp_path):
     model = keras.Model(with_linear_layer.input, with_linear_layer.layers[1].output)
     share = (model.predict(pixels) < 0).mean()

@@ -1,6 +1,5 @@
 """Scale factors and normalised weights against the toolbox's own, bit for bit, and against what they are for."""
 
-import itertools
 import json
 
 import numpy as np
@@ -40,27 +39,26 @@ def after_concatenated_and_pooled_branches():
     return keras.Model(x, L.Dense(4, activation="softmax")(L.Flatten()(joined)))
 
 
+@pytest.fixture
+def branches(randomise):
+    return randomise(after_concatenated_and_pooled_branches())
+
+
+CASES = [
+    *(("small", percentile, schedule) for percentile in (99.9, 50, 100) for schedule in (False, True)),
+    ("branches", 99.9, False),
+    ("with_linear_layer", 70, False),  # values of both signs
+]
+
+
 @pytest.mark.parametrize(
-    ("percentile", "schedule"),
-    slow_except([(99.9, False), (50, True)], itertools.product([99.9, 50, 100], [False, True])),
+    ("model", "percentile", "schedule"), slow_except([CASES[0], CASES[3], *CASES[6:]], CASES), ids=str
 )
-def test_equal_to_the_toolbox_to_the_last_bit(percentile, schedule, small, pixels, tmp_path):
-    config = configuration(
-        "net", [ConversionSettings(batch_size=25, percentile=percentile, normalization_schedule=schedule)]
-    )
-    parsed = to_parsed(small, config)
+def test_equal_to_the_toolbox_to_the_last_bit(request, model, percentile, schedule, pixels, tmp_path):
+    options = ConversionSettings(batch_size=25, percentile=percentile, normalization_schedule=schedule)
+    config = configuration("net", [options])
+    parsed = to_parsed(request.getfixturevalue(model), config)
     activity = measure(parsed, pixels, percentile=percentile, schedule=schedule, batch_size=25)  # 20 of 120 left out
-    expected, weights = the_toolboxs(parsed, config, pixels, tmp_path)
-    assert {"input": 1, **activity.percentiles} == expected
-    apply_factors(parsed, scale_factors(parsed, activity.percentiles))
-    for ours, theirs in zip(parsed.get_weights(), weights):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_branches_equal_to_the_toolbox_to_the_last_bit(randomise, pixels, tmp_path):
-    config = configuration("net", [ConversionSettings(batch_size=40)])
-    parsed = to_parsed(randomise(after_concatenated_and_pooled_branches()), config)
-    activity = measure(parsed, pixels, batch_size=40)
     expected, weights = the_toolboxs(parsed, config, pixels, tmp_path)
     assert {"input": 1, **activity.percentiles} == expected
     apply_factors(parsed, scale_factors(parsed, activity.percentiles))
@@ -93,8 +91,7 @@ def depthwise_after_branches():
 @pytest.mark.parametrize(
     "build",
     slow_except(
-        [dense_after_branches],
-        [dense_after_branches, depthwise_after_branches, after_concatenated_and_pooled_branches],
+        [dense_after_branches], [dense_after_branches, depthwise_after_branches, after_concatenated_and_pooled_branches]
     ),
 )
 def test_every_activation_is_divided_by_its_layers_factor(build, randomise, pixels):
@@ -110,16 +107,6 @@ def test_every_activation_is_divided_by_its_layers_factor(build, randomise, pixe
         np.testing.assert_allclose(ours * factors[layer.name], theirs, rtol=1e-4, atol=1e-5, err_msg=layer.name)
 
 
-def test_branches_side_by_side_in_one_channel_are_refused(randomise, pixels):
-    x = L.Input((8, 8, 1))
-    branches = [L.Conv2D(2, 3, activation="relu")(x) for _ in range(2)]
-    joined = L.AveragePooling2D(2, name="pool")(L.Concatenate(axis=1)(branches))
-    model = randomise(keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(joined))))
-    parsed = to_parsed(model, configuration("net"))
-    with pytest.raises(InputError, match=r"03AveragePooling2D_6x3x2 takes branches side by side"):
-        apply_factors(parsed, scale_factors(parsed, measure(parsed, pixels, batch_size=40).percentiles))
-
-
 def test_layer_without_activity(small, pixels, tmp_path):
     kernel, bias = small.layers[5].get_weights()
     small.layers[5].set_weights([-np.abs(kernel), np.full_like(bias, -1)])
@@ -130,21 +117,6 @@ def test_layer_without_activity(small, pixels, tmp_path):
     assert activity.percentiles == {
         k: v for k, v in the_toolboxs(parsed, config, pixels, tmp_path)[0].items() if k != "input"
     }
-
-
-def test_share_of_negative_activations(with_linear_layer, pixels):
-    expected = (keras.Model(with_linear_layer.input, with_linear_layer.layers[1].output).predict(pixels) < 0).mean()
-    assert 0 < expected < 1
-    shares = measure(to_parsed(with_linear_layer, configuration("net")), pixels, batch_size=40).negative_shares
-    assert shares["01Dense_7"] == expected
-    assert shares["02Dense_3"] == 0
-
-
-def test_percentile_of_values_of_both_signs(with_linear_layer, pixels, tmp_path):
-    config = configuration("net", [ConversionSettings(batch_size=40, percentile=70)])
-    parsed = to_parsed(with_linear_layer, config)
-    activity = measure(parsed, pixels, percentile=70, batch_size=40)
-    assert {"input": 1, **activity.percentiles} == the_toolboxs(parsed, config, pixels, tmp_path)[0]
 
 
 def test_percentile_below_zero_is_refused(with_linear_layer, pixels):

@@ -111,10 +111,7 @@ REFUSED = {
         lambda x: L.Dense(2)(L.ReLU(name="here")(L.Add()([L.Dense(3)(x), x]))),
         "here (ReLU): connects units of a Dense layer one to one",
     ),
-    "softmax inside": (
-        lambda x: _end(L.Conv2D(2, 3, activation="softmax", name="soft")(x)),
-        "softmax inside",
-    ),
+    "softmax inside": (lambda x: _end(L.Conv2D(2, 3, activation="softmax", name="soft")(x)), "softmax inside"),
     "leaky": (
         lambda x: _end(L.ReLU(negative_slope=0.1, name="here")(L.Conv2D(2, 3)(x))),
         "here (ReLU): negative_slope",

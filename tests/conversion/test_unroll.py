@@ -125,13 +125,6 @@ def test_a_flat_model_stays_as_it_is(small):
     assert unrolled_model(small) is small
 
 
-def test_the_toolboxs_parser_refuses_them_by_name():
-    with pytest.raises(InputError, match=r"base .*: a model inside the model"):
-        check_convertible(_nested(), parser="toolbox")
-    with pytest.raises(InputError, match=r"again .*: is used more than once"):
-        check_convertible(_shared(), parser="toolbox")
-
-
 def test_layers_refused_inside_a_model_are_named_with_it():
     inside = keras.Sequential([L.Conv2D(2, 3, activation="tanh", input_shape=(6, 6, 2), name="bent")], name="base")
     model = keras.Sequential([inside, L.Flatten(), L.Dense(3)])

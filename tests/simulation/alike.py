@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from snnb.conversion.h5 import save_keras
+from snnb.network.read_network import read_network
 from snnb.simulation.simulation_settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
@@ -14,6 +16,12 @@ CHANGES = [
     {"input": "poisson", "input_rate": 700.0},
     {"input": "poisson", "threshold": 0.5, "reset": "zero"},
 ]
+
+
+def network_of(model, folder):
+    """The network of a Keras model's file."""
+    save_keras(model, folder / "n_parsed.h5", "n")
+    return read_network(folder / "n_parsed.h5")
 
 
 def simulated(engine, case, settings):

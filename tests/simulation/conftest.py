@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.datasets import load_digits
+from tensorflow.keras import Input, Model, layers
 
+from snnb.architectures import find
+from snnb.conversion.convert import convert
+from snnb.conversion.h5 import load_keras, save_keras
 from snnb.network.assemble import Entry, assemble
 from snnb.network.read_network import read_network
 
@@ -26,20 +31,12 @@ class Case:
 
     @property
     def keras(self):
-        from snnb.conversion.h5 import load_keras
-
         return load_keras(self.parsed)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """The mini network after a short training; its pictures are digits that it was not trained on."""
-    import tensorflow as tf
-
-    from snnb.architectures import find
-    from snnb.conversion.convert import convert
-    from snnb.conversion.h5 import save_keras
-
     target = tmp_path_factory.mktemp("trained")
     digits = load_digits()
     x, y = (digits.images[..., np.newaxis] / 16).astype(np.float32), digits.target
@@ -55,10 +52,6 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="session")
 def branched(tmp_path_factory):
     """Random weights; branches of different strides and paddings, joined, in every kind of layer but max pooling."""
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-
     x = Input((8, 9, 3), name="input")
     first = layers.Conv2D(6, 3, padding="same", activation="relu", name="00Conv2D_8x9x6")(x)
     left = layers.ZeroPadding2D(((1, 0), (2, 1)), name="01ZeroPadding2D_9x12x6")(first)
@@ -99,8 +92,6 @@ def pooled():
 @pytest.fixture(scope="session")
 def exact(branched, tmp_path_factory):
     """The branched network with weights, and pixels, that float32 adds without rounding, in whatever order."""
-    from snnb.conversion.h5 import save_keras
-
     model = branched.keras
     model.set_weights([np.round(weight * 256) / 256 for weight in model.get_weights()])
     parsed = tmp_path_factory.mktemp("exact") / "exact_parsed.h5"

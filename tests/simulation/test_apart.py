@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import ResourceError, UsageError
+from snnb.simulation.recorded_spikes import read_spikes
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
 
@@ -67,20 +68,6 @@ def test_a_class_alone_has_the_same_counts(trained, tmp_path):
         np.testing.assert_array_equal(by_class[name][of], alone[name], err_msg=name)
 
 
-@pytest.mark.slow
-def test_a_bin_is_a_simulation_that_counts_only_there(trained, tmp_path):
-    """By the toolbox, which counts from the end of its warm-up on."""
-    from snnb.conversion.toolbox_simulator import run_toolbox
-
-    _, _, by_bin = _simulate(trained, tmp_path / "bins", SETTINGS.changed(engine="tensorflow", samples=20))
-    start, stop = EDGES[2:4]
-    reference = run_toolbox(trained.parsed, trained.x[:20], trained.y[:20], duration=stop, warm_up=start)
-    *fixed, _ = reference.counts
-    for name in fixed:
-        np.testing.assert_array_equal(by_bin[name][2], reference.counts[name], err_msg=name)
-    np.testing.assert_allclose(by_bin["input"][2], reference.input_sum, rtol=1e-12)
-
-
 def test_the_toolbox_counts_classes_too_and_begins_anywhere(trained, tmp_path):
     settings = SETTINGS.changed(bins=0, input="poisson", first=20, samples=11, duration=20, batch_size=8)
     found = {e: _simulate(trained, tmp_path / e, settings.changed(engine=e))[1] for e in ("toolbox", "tensorflow")}
@@ -95,8 +82,6 @@ def test_samples_from_the_middle_spike_as_in_a_larger_run(branched, tmp_path, en
     settings = SETTINGS.changed(engine=engine, input="poisson", bins=0, by="all", record_spikes=60)
     _simulate(branched, tmp_path / "larger", settings)
     sums, _, _ = _simulate(branched, tmp_path / "middle", settings.changed(first=25, samples=20, record_spikes=20))
-    from snnb.simulation.recorded_spikes import read_spikes
-
     larger, middle = (read_spikes(tmp_path / name) for name in ("larger", "middle"))
     for name, rows in larger.items():
         expected = rows[(rows[:, 0] >= 25) & (rows[:, 0] < 45)]
@@ -105,27 +90,6 @@ def test_samples_from_the_middle_spike_as_in_a_larger_run(branched, tmp_path, en
         assert sums[name].sum() == (expected[:, 2] >= 7).sum()
     one = read_spikes(tmp_path / "middle", sample=44)
     np.testing.assert_array_equal(one["input"], larger["input"][larger["input"][:, 0] == 44])
-
-
-def test_samples_that_are_not_there(trained, tmp_path):
-    for changes, words in (
-        ({"first": 200}, "--first 200: the test set has 200, numbered from 0: give at most 199"),
-        ({"first": 150}, "--samples 60: the test set has 200 and 50 from --first 150 on; give at most that many"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            _simulate(trained, tmp_path, SETTINGS.changed(**changes))
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"bins": 34}, "--bins 34: only 33 steps are counted; give at most that many"),
-        ({"bins": 2, "engine": "toolbox"}, "--bins 2: not with --engine toolbox; use --engine tensorflow or event"),
-    ],
-)
-def test_options_that_cannot_be_meant(changes, words):
-    with pytest.raises(UsageError, match=words):
-        SETTINGS.changed(**changes)
 
 
 def test_a_bin_for_every_step_and_one_for_all(trained, tmp_path):

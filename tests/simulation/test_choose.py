@@ -1,24 +1,23 @@
-"""Which engine `auto` takes, and what is refused to the others."""
+"""Which engine `auto` takes, what is refused to the others, and what no engine simulates."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.keras import Input, Model, layers
 
 from snnb.core.errors import InputError
 from snnb.network.assemble import Entry, assemble
-from snnb.simulation.engines.choose import choose_engine
+from snnb.simulation.engines.choose import check_supported, choose_engine
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.simulation.alike import network_of
 
 SETTINGS = SimulationSettings(samples=10)
-
-
 MIXED = SETTINGS.changed(input="poisson", threshold=0.5)
 
 
 def test_auto_takes_event_on_a_cpu_and_tensorflow_on_a_gpu(branched, monkeypatch):
-    import tensorflow as tf
-
     assert choose_engine(branched.network, SETTINGS)[0] == "event"
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0"])
     assert choose_engine(branched.network, SETTINGS) == ("tensorflow", "there is a GPU")
@@ -63,3 +62,35 @@ def test_the_toolbox_cannot_add():
     with pytest.raises(InputError, match="layer sum: the toolbox cannot add: use --engine tensorflow or event"):
         choose_engine(network, SETTINGS.changed(engine="toolbox"))
     assert choose_engine(network, SETTINGS)[0] == "event"
+
+
+def _refusal(folder, outputs, inputs):
+    with pytest.raises(InputError) as refused:
+        check_supported(network_of(Model(inputs, outputs), folder))
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_refusals_name_the_layer(tmp_path):
+    x, folder = Input((4, 4, 2), name="input"), tmp_path
+    refusal = _refusal(folder, layers.UpSampling2D(name="up")(x), x)
+    assert refusal == "layer up: a UpSampling2D cannot be simulated: replace it and parse again"
+    sequence = layers.Reshape((8, 4), name="steps")(x)
+    padded = layers.ZeroPadding1D(name="pad")(sequence)
+    assert "layer pad: a ZeroPadding1D" in _refusal(folder, layers.Dense(3, name="d")(padded), x)
+    terms = [layers.Conv1D(3, 1, name=name)(sequence) for name in ("one", "two")]
+    assert "layer sum: a Conv1D" in _refusal(folder, layers.Add(name="sum")(terms), x)
+    flat = layers.Flatten(name="flat")(x)
+    assert "layer d: activation tanh" in _refusal(folder, layers.Dense(3, activation="tanh", name="d")(flat), x)
+    ends = [layers.Dense(3, name="one")(flat), layers.Dense(3, name="two")(flat)]
+    assert "ends in one, two" in _refusal(folder, ends, x)
+    joined = layers.Concatenate(name="joined")(ends)
+    assert "ends in joined, which has no neurons" in _refusal(folder, joined, x)
+    assert "no layer of the model has neurons" in _refusal(folder, flat, x)
+
+
+def test_neurons_in_another_shape_can_be_the_output(branched, tmp_path):
+    x = Input((4,), name="input")
+    y = layers.Flatten(name="flat")(layers.Reshape((3, 2), name="shaped")(layers.Dense(6, name="dense")(x)))
+    check_supported(network_of(Model(x, y), tmp_path))
+    check_supported(branched.network)

@@ -2,19 +2,19 @@
 
 import numpy as np
 import pytest
+from tensorflow.keras import Input, Model, layers
 
-from snnb.network.read_network import read_network
+from snnb.conversion.toolbox_simulator import run_toolbox
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.simulation.alike import network_of
 
 SAMPLES, STEPS = 12, 40
 
 
 def _layer(kind, name):
     """A layer of an image, by what a row of the table below calls it."""
-    from tensorflow.keras import layers
-
     return {
         "average": lambda: layers.AveragePooling2D(2, name=name),
         "average, overlapping": lambda: layers.AveragePooling2D((3, 2), (1, 2), "same", name=name),
@@ -30,12 +30,8 @@ def _layer(kind, name):
 KINDS = ["average", "average, overlapping", "convolution", "dilated", "depthwise", "dense"]
 
 
-def _network(path, kind, axis=3, rounded=True):
+def _network(folder, kind, axis=3, rounded=True):
     """The input, padded, beside a convolution of it along `axis`, both read by a layer of that kind; and pictures."""
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-
     x = Input((7, 6, 2), name="input")
     padded = layers.ZeroPadding2D(((1, 0), (1, 1)), name="00ZeroPadding2D_8x8x2")(x)
     y = layers.Conv2D(2, 3, padding="same", activation="relu", name="01Conv2D_8x8x2")(padded)
@@ -49,13 +45,17 @@ def _network(path, kind, axis=3, rounded=True):
     if rounded:  # so that float32 adds them exactly, in whatever order
         weights, pictures = [np.round(w * 256) / 256 for w in weights], np.round(pictures * 16) / 16
     model.set_weights(weights)
-    save_keras(model, path, "constant")
-    return read_network(path), pictures.astype(np.float32)
+    return network_of(model, folder), pictures.astype(np.float32)
 
 
 def _simulate(engine, network, pictures, **options):
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, **options)
     return engine(network, settings).simulate(pictures, 0, lambda *_: None).counts
+
+
+def _toolbox(folder, pictures):
+    y, options = np.zeros(SAMPLES, int), {"duration": STEPS, "batch_size": SAMPLES, "per_sample": True}
+    return run_toolbox(folder / "n_parsed.h5", pictures, y, **options).counts
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,8 @@ def _simulate(engine, network, pictures, **options):
     ],
 )
 def test_every_engine_counts_the_same(tmp_path, kind, axis):
-    from snnb.conversion.toolbox_simulator import run_toolbox
-
-    parsed, y = tmp_path / "c_parsed.h5", np.zeros(SAMPLES, int)
-    network, pictures = _network(parsed, kind, axis)
-    toolbox = run_toolbox(parsed, pictures, y, duration=STEPS, batch_size=SAMPLES, per_sample=True).counts
+    network, pictures = _network(tmp_path, kind, axis)
+    toolbox = _toolbox(tmp_path, pictures)
     tensorflow, event = (_simulate(engine, network, pictures) for engine in (TensorFlowEngine, EventEngine))
     *fixed, _ = toolbox
     for name in fixed:
@@ -95,7 +92,7 @@ POOLINGS = ["average", "average, overlapping", "maximum", "maximum, overlapping"
 )
 def test_pooling_rounds_as_tensorflow(tmp_path, kind, axis, options):
     """The convolution's current is constant, so its spikes are the same; what is pooled of them is then, too."""
-    network, pictures = _network(tmp_path / "c_parsed.h5", kind, axis, rounded=False)
+    network, pictures = _network(tmp_path, kind, axis, rounded=False)
     one, two = (_simulate(engine, network, pictures, **options) for engine in (TensorFlowEngine, EventEngine))
     for name in ("01Conv2D_8x8x2", "03Layer_0"):
         assert one[name].any(), name
@@ -104,15 +101,10 @@ def test_pooling_rounds_as_tensorflow(tmp_path, kind, axis, options):
 
 @pytest.mark.parametrize("kind", ["maximum, overlapping", "average"])
 def test_pooling_of_the_constant_input_alone(tmp_path, kind):
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-
     x = Input((7, 6, 2), name="input")
     pooled = _layer(kind, "00Pooling_0")(x)
     y = layers.Dense(3, activation="relu", name="02Dense_3")(layers.Flatten(name="01Flatten_0")(pooled))
-    save_keras(Model(x, y), tmp_path / "p_parsed.h5", "pooled")
-    network = read_network(tmp_path / "p_parsed.h5")
+    network = network_of(Model(x, y), tmp_path)
     pictures = np.random.default_rng(3).random((SAMPLES, 7, 6, 2), dtype=np.float32)
     one, two = (_simulate(engine, network, pictures) for engine in (TensorFlowEngine, EventEngine))
     np.testing.assert_array_equal(two["00Pooling_0"], one["00Pooling_0"])
@@ -123,11 +115,6 @@ def test_pooling_of_the_constant_input_alone(tmp_path, kind):
 
 def test_through_layers_that_only_re_index(tmp_path):
     """The input beside itself and spikes, flattened, reshaped, padded and joined once more."""
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-    from snnb.conversion.toolbox_simulator import run_toolbox
-
     x = Input((4, 6, 2), name="input")
     y = layers.Conv2D(2, 3, padding="same", activation="relu", name="00Conv2D_4x6x2")(x)
     y = layers.Concatenate(name="01Concatenate_4x6x6")([x, y, x])
@@ -143,13 +130,10 @@ def test_through_layers_that_only_re_index(tmp_path):
     random = np.random.default_rng(2)
     weights = [random.normal(0.01, 1 / np.sqrt(np.prod(w.shape[:-1])), w.shape) for w in model.get_weights()]
     model.set_weights([np.round(w * 256) / 256 for w in weights])
-    save_keras(model, tmp_path / "r_parsed.h5", "reindexed")
+    network = network_of(model, tmp_path)
     pictures = (random.integers(0, 17, (SAMPLES, 4, 6, 2)) / 16).astype(np.float32)
-    y = np.zeros(SAMPLES, int)
-    *fixed, _ = run_toolbox(
-        tmp_path / "r_parsed.h5", pictures, y, duration=STEPS, batch_size=SAMPLES, per_sample=True
-    ).counts.items()
-    event = _simulate(EventEngine, read_network(tmp_path / "r_parsed.h5"), pictures)
+    *fixed, _ = _toolbox(tmp_path, pictures).items()
+    event = _simulate(EventEngine, network, pictures)
     for name, counts in fixed:
         assert 0 < counts.mean() < STEPS, name
         np.testing.assert_array_equal(event[name], counts, err_msg=name)

@@ -1,10 +1,8 @@
 """The event-driven engine against the engine `tensorflow` (which is held against the toolbox) and plain Python."""
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
+from tensorflow.keras import Input, Model, layers
 
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.event.engine import EventEngine
@@ -15,6 +13,7 @@ from tests.simulation.alike import (
     SETTINGS,
     assert_every_spike_is_the_same,
     assert_of_a_thousand_counts_at_most_one_differs_by_one,
+    network_of,
     simulated,
 )
 
@@ -47,12 +46,19 @@ def test_long_trains_are_cut_into_parts_without_a_trace(trained, monkeypatch):
     np.testing.assert_array_equal(parts.late, whole.late)
 
 
+def _assert_engines_agree(model, folder, x, rows, duration):
+    """Round weights and pixels so that float32 adds them exactly."""
+    model.set_weights([np.round(w * rows) / rows for w in model.get_weights()])
+    network = network_of(model, folder)
+    settings = SETTINGS.changed(samples=len(x), duration=duration, record_spikes=0)
+    x = np.round(x * 16).astype(np.float32) / 16
+    one, two = (engine(network, settings).simulate(x, 0, lambda *_: None) for engine in ENGINES)
+    assert sum(counts.any() for counts in one.counts.values()) > len(one.counts) / 2
+    for name, counts in one.counts.items():
+        np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
+
+
 def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-    from snnb.network.read_network import read_network
-
     x = Input((7, 8, 2), name="input")
     y = layers.Dense(5, activation="relu", name="00Dense_7x8x5")(x)
     y = layers.Conv2D(3, (3, 2), dilation_rate=(2, 3), activation="relu", name="01Conv2D_3x5x3")(y)
@@ -60,51 +66,28 @@ def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
     y = layers.Conv2D(6, (2, 3), dilation_rate=2, padding="same", activation="relu", name="03Conv2D_3x5x6")(y)
     model = Model(x, layers.Dense(3, activation="softmax", name="04Dense_3")(layers.Flatten(name="flat")(y)))
     random = np.random.default_rng(0)
-    model.set_weights([np.round(random.normal(0.1, 0.3, w.shape) * 128) / 128 for w in model.get_weights()])
-    save_keras(model, tmp_path / "d_parsed.h5", "d")
-    network = read_network(tmp_path / "d_parsed.h5")
-    pictures = np.round(random.random((12, 7, 8, 2)) * 16).astype(np.float32) / 16
-    settings = SETTINGS.changed(samples=12, record_spikes=0)
-    one, two = (e(network, settings).simulate(pictures, 0, lambda *_: None) for e in (TensorFlowEngine, EventEngine))
-    for name, counts in one.counts.items():
-        assert counts.any(), name
-        np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
+    model.set_weights([random.normal(0.1, 0.3, w.shape) for w in model.get_weights()])
+    _assert_engines_agree(model, tmp_path, random.random((12, 7, 8, 2)), 128, 60)
 
 
 @pytest.mark.parametrize("shape", [(9, 11, 2), (1, 1, 2), pytest.param((1, 6, 3), marks=pytest.mark.slow)])
 def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
     """Few filters and many, such as fill no vector; windows at edges, beyond them, and far from each other."""
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-    from snnb.network.read_network import read_network
-
     options = {"padding": "same", "activation": "relu"}
     x = Input(shape, name="input")
     first = layers.Conv2D(5, 1, name="00Conv2D_5", **options)(x)
+    kinds = [(3, (2, 5), 1, 1), (48, 3, 2, 1), (97, (3, 2), 1, 1), (20, 2, 1, 2), (16, 3, 1, 3), (70, 2, 3, 1)]
     ends = [
-        layers.Conv2D(filters, kernel, strides=stride, dilation_rate=dilation, name=f"{i:02d}Conv2D_{i}", **options)(
-            first
-        )
-        for i, (filters, kernel, stride, dilation) in enumerate(
-            [(3, (2, 5), 1, 1), (48, 3, 2, 1), (97, (3, 2), 1, 1), (20, 2, 1, 2), (16, 3, 1, 3), (70, 2, 3, 1)], start=1
-        )
+        layers.Conv2D(filters, size, strides=stride, dilation_rate=gap, name=f"{i:02d}Conv2D_{i}", **options)(first)
+        for i, (filters, size, stride, gap) in enumerate(kinds, start=1)
     ]
     y = layers.Concatenate(name="10Concatenate")([layers.Flatten(name=f"f{i}")(end) for i, end in enumerate(ends)])
     y = layers.Dense(130, activation="relu", name="11Dense_130")(y)
     model = Model(x, layers.Dense(7, activation="softmax", name="12Dense_7")(y))
     random = np.random.default_rng(0)
-    weights = [
-        random.normal(0.1, 0.5, w.shape) / max(1, np.prod(w.shape[:-1]) / 20) ** 0.5 for w in model.get_weights()
-    ]
-    model.set_weights([np.round(w * 256) / 256 for w in weights])
-    save_keras(model, tmp_path / "w_parsed.h5", "w")
-    network = read_network(tmp_path / "w_parsed.h5")
-    pictures = np.round(random.random((5, *shape)) * 16).astype(np.float32) / 16
-    settings = SETTINGS.changed(samples=5, duration=30, record_spikes=0)
-    one, two = (e(network, settings).simulate(pictures, 0, lambda *_: None) for e in (TensorFlowEngine, EventEngine))
-    for name, counts in one.counts.items():
-        np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
+    shapes = [weight.shape for weight in model.get_weights()]
+    model.set_weights([random.normal(0.1, 0.5, s) / max(1, np.prod(s[:-1]) / 20) ** 0.5 for s in shapes])
+    _assert_engines_agree(model, tmp_path, random.random((5, *shape)), 256, 30)
 
 
 def test_blocks_of_weights_leave_no_trace(trained, monkeypatch):
@@ -147,7 +130,7 @@ def _max_pooled(spikes, pool, stride, padding):
     return passed
 
 
-@pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("pool", "stride", "padding"),
     [
@@ -156,32 +139,23 @@ def _max_pooled(spikes, pool, stride, padding):
     ],
 )
 def test_max_pooling_passes_on_the_leading_input(tmp_path, engine, pool, stride, padding):
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-    from snnb.network.read_network import read_network
-
     x = Input((7, 6, 2), name="input")
     y = layers.Conv2D(3, 3, activation="relu", padding="same", name="00Conv2D_7x6x3")(x)
     y = layers.MaxPooling2D(pool, stride, padding, name="01MaxPooling2D")(y)
-    y = layers.Dense(4, activation="relu", name="02Dense_4")(layers.Flatten(name="flat")(y))
-    model = Model(x, y)
+    model = Model(x, layers.Dense(4, activation="relu", name="02Dense_4")(layers.Flatten(name="flat")(y)))
     random = np.random.default_rng(1)
     model.set_weights([random.normal(0.05, 0.3, w.shape) for w in model.get_weights()])
-    save_keras(model, tmp_path / "max_parsed.h5", "max")
-    network = read_network(tmp_path / "max_parsed.h5")
+    network = network_of(model, tmp_path)
     settings = SimulationSettings(samples=2, duration=40, record_spikes=2, threshold=0.8)
     counted = engine(network, settings).simulate(random.random((2, 7, 6, 2), dtype=np.float32), 0, lambda *_: None)
-    trains = {}
+    trains = []
     for layer in network.populations[:2]:
-        trains[layer.name] = np.zeros((2, 40, layer.size), bool)
+        trains.append(np.zeros((2, 40, layer.size), bool))
         sample, neuron, step = counted.spikes[layer.name].T
-        trains[layer.name][sample, step, neuron] = True
-    before, after = network.populations[:2]
-    for sample in range(2):
-        spikes = trains[before.name][sample].reshape(40, *before.shape)
-        expected = _max_pooled(spikes, pool, stride, padding).reshape(40, -1)
-        np.testing.assert_array_equal(trains[after.name][sample], expected)
+        trains[-1][sample, step, neuron] = True
+    for before, after in zip(*trains):
+        expected = _max_pooled(before.reshape(40, 7, 6, 3), pool, stride, padding).reshape(40, -1)
+        np.testing.assert_array_equal(after, expected)
         assert 0 < expected.mean() < 1
 
 
@@ -192,17 +166,3 @@ def test_says_what_it_cannot_do(branched, pooled):
     assert unsupported(pooled, poisson.changed(threshold=1.0)) is None
     assert unsupported(pooled, halves) is None
     assert unsupported(branched.network, SETTINGS) is None
-
-
-@pytest.mark.parametrize("changed", ["row_loops.py", "vectors.py"])
-def test_the_cache_of_the_loops_depends_on_the_files_of_all_that_they_call(tmp_path, monkeypatch, changed):
-    from snnb.core import compiled
-
-    copy = Path(shutil.copytree(Path(compiled.__file__).parents[1], tmp_path / "snnb"))
-    folder = copy / "simulation" / "engines" / "event"
-    name = "snnb.simulation.engines.event.weighted_loops"
-    before = compiled._digest(folder / "weighted_loops.py", name)
-    for cached in (compiled._digest, compiled._imported):
-        cached.cache_clear()
-    (folder / changed).write_text((folder / changed).read_text() + "# changed\n")
-    assert compiled._digest(folder / "weighted_loops.py", name) != before

@@ -38,10 +38,10 @@ def test_rising(branched, spikes_per_step, rises):
 
 
 def test_shares_of_silent_and_saturated_neurons(branched):
-    counts = {layer.name: np.full(layer.size, 5) for layer in branched.network.populations}
+    counts = {layer.name: np.full(layer.shape, 5) for layer in branched.network.populations}
     first = branched.network.populations[0]
-    counts[first.name][: first.size // 4] = 0
-    counts[first.name][first.size // 2 :] = 20
+    flat = counts[first.name].reshape(-1)
+    flat[: first.size // 4], flat[first.size // 2 :] = 0, 20
     found = findings(branched.network, Totals(2, counts, Quality(np.zeros(1), 0, None), None, {}), 10)
     assert found.silent[first.name] == 0.25
     assert found.saturated[first.name] == 0.5

@@ -103,18 +103,3 @@ def test_names_stand_as_they_are(tmp_path, figures):
     plots.plot_rates(tmp_path / "rates.png", {"_a$b$": np.array([0.25, 0.75]), "$\\frac": np.array([0.5])})
     texts = figures[0].axes[0].get_legend().get_texts()
     assert [text.get_text() for text in texts] == [r"0.500  _a\$b\$", r"0.500  \$\frac"]
-
-
-@pytest.mark.parametrize("depth", [1, 12])
-def test_a_network_that_never_spikes(tmp_path, depth):
-    network = _network(depth)
-    plots.plot_rates(tmp_path / "rates.png", {layer.name: np.zeros(layer.size) for layer in network.populations})
-    none = {layer.name: np.zeros((0, 3), np.int32) for layer in network.volumes}
-    plots.plot_raster(tmp_path / "raster.png", network, none, 100)
-
-
-def test_the_same_picture_is_the_same_bytes(tmp_path):
-    rates = {layer.name: np.linspace(0, 1, layer.size) for layer in _network(30).populations}
-    for name in ("one.png", "two.png"):
-        plots.plot_rates(tmp_path / name, rates)
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

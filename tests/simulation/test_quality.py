@@ -44,20 +44,6 @@ def test_five_best():
     assert silent.quality(ann[:1], None).snn_top == 0
 
 
-def test_sums_of_blocks_are_the_sums_of_all():
-    random = np.random.default_rng(0)
-    spikes, y, ann = random.random((9, 6, 4)) < 0.3, random.integers(0, 4, 9), random.random((9, 4))
-
-    def judged(part):
-        judge = Classification(y[part], 4)
-        judge.observe(spikes[part])
-        return judge.quality(ann[part], ann[part])
-
-    whole, sums = judged(slice(0, 9)), judged(slice(0, 2)) + judged(slice(2, 9))
-    np.testing.assert_array_equal(sums.by_step, whole.by_step)
-    assert (sums.ann, sums.readout, sums.differ) == (whole.ann, whole.readout, whole.differ)
-
-
 @pytest.mark.parametrize(("right", "samples"), [(97, 100), (1, 7), (0, 20), (20, 20)])
 def test_the_interval_is_where_the_share_is_one_quantile_away(right, samples):
     low, high = wilson_interval(right, samples)

@@ -10,14 +10,16 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from tensorflow.keras import Input, Model, layers
 
 from snnb.conversion.analogue import AnalogueNetwork
+from snnb.conversion.h5 import save_keras
 from snnb.network.read_network import read_network
-from snnb.simulation.energy import energy
 from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+from snnb.simulation.findings import findings
 from snnb.simulation.quality import Quality
 from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -35,8 +37,6 @@ OPTIONS = [
 
 def _convolutions():
     """Behind populations of other strides and paddings; one of them pools."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(3, 3, padding="same"))],
         "b": [("input", layers.Conv2D(2, (3, 2), strides=(2, 1)))],
@@ -51,8 +51,6 @@ def _convolutions():
 
 def _shortcut():
     """A residual block with a depthwise convolution of one tap as its shortcut."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(4, 3, padding="same"))],
         "b": [("a", layers.Conv2D(5, 3, padding="same", dilation_rate=2))],
@@ -63,8 +61,6 @@ def _shortcut():
 
 def _three():
     """Two of the terms from the same population, with other weights; the sum has no activation of its own."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(4, 3, padding="same", strides=2))],
         "b": [("input", layers.DepthwiseConv2D(2, 2, "same", depth_multiplier=2))],
@@ -78,8 +74,6 @@ def _three():
 
 
 def _dense():
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Flatten(), layers.Dense(9))],
         "b": [("input", layers.Conv2D(2, 3, strides=2))],
@@ -90,8 +84,6 @@ def _dense():
 
 def _with_input():
     """The input as a term beside spikes, padded and joined with itself; and a sum of the input alone."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(2, 3, padding="same")), ("input", layers.DepthwiseConv2D(3, padding="same"))],
         "sum": [("a", layers.Conv2D(3, 3)), ("input", layers.ZeroPadding2D(1), layers.Conv2D(3, 5))],
@@ -102,8 +94,6 @@ def _with_input():
 
 def _one_to_one():
     """Depthwise convolutions that connect each neuron to one other, by any of their taps, and such as nearly do."""
-    from tensorflow.keras import layers
-
     return {
         "a": [("input", layers.Conv2D(4, 3, padding="same"))],
         "b": [("a", layers.DepthwiseConv2D(1))],
@@ -123,10 +113,6 @@ CASES = {case.__name__: case for case in (_convolutions, _shortcut, _three, _den
 @lru_cache(maxsize=None)
 def _built(name):
     """A Keras model, the network of its file, pictures, and the populations by name: matrices and bias of each."""
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-
     populations = CASES[name]()
     tensors = {"input": Input(SHAPE, name="input")}
     for population, terms in populations.items():
@@ -227,6 +213,7 @@ def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding
         found = engine(network, settings).simulate(pictures, 0, observe)
         np.testing.assert_array_equal(np.concatenate(readouts, axis=1), readout)
         np.testing.assert_array_equal(np.concatenate(spikes, axis=1).sum(axis=1), expected[network.output.name])
+        assert set(found.spikes) == {"input", *expected}
         for name, counts in expected.items():
             np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name)
             assert sorted(map(tuple, found.spikes[name].tolist())) == sorted(times[name]), name
@@ -308,7 +295,7 @@ def test_operations_are_the_weights_that_spikes_meet(case):
     _, network, pictures, _ = _built(case)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input="poisson")
     counts = {n: c.sum(axis=0) for n, c in _simulate(EventEngine, network, pictures, settings).counts.items()}
-    found = energy(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}))
+    found = findings(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
     synapses, operations = 0, 0
     for terms in CASES[case]().values():
         weights = {}

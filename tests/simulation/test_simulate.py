@@ -5,15 +5,20 @@ import functools
 import json
 import operator
 
+import h5py
 import numpy as np
 import pytest
+from tensorflow.keras import Input, Model, layers
 
+from snnb.conversion.h5 import save_keras
+from snnb.conversion.toolbox_simulator import run_toolbox
 from snnb.core.errors import InputError, UsageError
+from snnb.network.assemble import Entry, assemble
+from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.job import Job
 from snnb.simulation.quality import Reconstruction
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
-from tests.simulation.ini_reader import read_ini
 
 SETTINGS = SimulationSettings(engine="event", samples=60, duration=40, warm_up=10, seed=2)
 FILES = ("n_INI.h5", "spike_rate_sums.npz", "sim_accuracies.json", "accuracy_by_timestep.png", "rate_histogram.png")
@@ -31,8 +36,6 @@ def _json(target):
 
 
 def test_sums_are_those_of_the_toolbox(trained, tmp_path):
-    from snnb.conversion.toolbox_simulator import run_toolbox
-
     reference = run_toolbox(trained.parsed, trained.x[:60], trained.y[:60], duration=40, warm_up=10)
     for engine in ("toolbox", "tensorflow"):
         _simulate(trained, tmp_path / engine, SETTINGS.changed(engine=engine))
@@ -79,11 +82,25 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
     assert said["ann_multiply_accumulates_per_sample"] == 3664
 
 
-def test_the_ini_file_is_the_network_that_was_simulated(trained, tmp_path):
-    _simulate(trained, tmp_path, SETTINGS.changed(threshold=0.9, reset="zero", initial_potential=0.25))
-    network, threshold, reset, start = read_ini(tmp_path / "n_INI.h5")
-    assert (threshold, reset, start) == (0.9, "zero", 0.25)
-    assert [volume.name for volume in network.volumes] == [volume.name for volume in trained.network.volumes]
+@pytest.mark.parametrize("name", ["trained", "branched"])
+def test_the_ini_file_is_the_network_that_was_simulated(request, tmp_path, name):
+    case = request.getfixturevalue(name)
+    settings = SETTINGS.changed(threshold=0.9, reset="zero", initial_potential=0.25)
+    _simulate(case, tmp_path, settings)
+    with h5py.File(tmp_path / "n_INI.h5", "r") as file:  # as docs/simulation.md describes it
+        assert (file.attrs["format"], file.attrs["version"]) == ("snnb converted network", 2)
+        assert [file.attrs[key] for key in ("threshold", "reset", "initial_potential")] == [0.9, "zero", 0.25]
+        entries = []
+        for layer in json.loads(file.attrs["layers"]):
+            group, arrays = file[layer], {key: dataset[()] for key, dataset in file[layer].items()}
+            config, inputs = json.loads(group.attrs["config"]), json.loads(group.attrs["inputs"])
+            entries.append(Entry(layer, group.attrs["kind"], config, tuple(inputs), arrays))
+    engine = EventEngine(assemble(tmp_path, entries), settings)
+    counts = engine.simulate(case.x[:60], 0, lambda *_: None).counts
+    assert list(counts) == [population.name for population in case.network.populations]
+    with np.load(tmp_path / "spike_rate_sums.npz") as sums:
+        for layer, spikes in counts.items():
+            np.testing.assert_array_equal(sums[layer], spikes.sum(axis=0))
 
 
 @pytest.mark.parametrize(
@@ -121,10 +138,6 @@ def test_pictures_of_bytes_are_scaled(trained, tmp_path):
 
 
 def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
-    from tensorflow.keras import Input, Model, layers
-
-    from snnb.conversion.h5 import save_keras
-
     x = Input((8, 8, 1), name="input")
     model = Model(x, layers.Dense(64, activation="relu", name="01Dense_64")(layers.Flatten(name="00Flatten_64")(x)))
     model.set_weights([np.eye(64) * 0.5, np.zeros(64)])  # a rate of half the pixel's value
@@ -159,8 +172,6 @@ def test_silent_and_saturated_layers_are_told_with_what_to_try(trained, tmp_path
 
 
 def _altered(case, model, target):
-    from snnb.conversion.h5 import save_keras
-
     save_keras(model, target / "altered_parsed.h5", "altered")
     return dataclasses.replace(case, parsed=target / "altered_parsed.h5")
 
@@ -174,7 +185,9 @@ def test_slow_poisson_input_is_warned_about(trained, tmp_path):
 
 def test_refusals(trained, tmp_path):
     cases = [
-        ({"settings": SETTINGS.changed(samples=201)}, UsageError, "the test set has 200"),
+        ({"settings": SETTINGS.changed(samples=201)}, UsageError, "--samples 201: the test set has 200; give at most"),
+        ({"settings": SETTINGS.changed(first=200)}, UsageError, "--first 200: the test set has 200, .* at most 199"),
+        ({"settings": SETTINGS.changed(first=150)}, UsageError, "has 200 and 50 from --first 150 on; give at most"),
         ({"x": trained.x[:, :7]}, InputError, r"\(8, 8, 1\).*\(7, 8, 1\)"),
         ({"num_classes": 11}, InputError, "has 10 neurons, not 11"),
         ({"x": trained.x * 2}, InputError, r"outside \[0, 1\]"),
@@ -218,19 +231,6 @@ def test_equal_files_from_workers(trained, tmp_path, monkeypatch, dask_workers, 
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"scheduler": "nowhere"}, "--scheduler 'nowhere': is not the address"),
-        ({"scheduler": "tcp://h:1", "workers": 2}, "--scheduler 'tcp://h:1': not with --workers"),
-        ({"scheduler": "tcp://h:1", "engine": "toolbox"}, "not with --engine toolbox"),
-    ],
-)
-def test_clusters_that_cannot_be_meant(given, message):
-    with pytest.raises(UsageError, match=message):
-        SETTINGS.changed(**given)
-
-
 def test_without_dask_one_line_says_how_to_get_it(trained, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for settings in (SETTINGS.changed(workers=2), SETTINGS.changed(scheduler="tcp://127.0.0.1:1")):
@@ -239,24 +239,30 @@ def test_without_dask_one_line_says_how_to_get_it(trained, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("option", ["workers", "record_spikes"])
-def test_the_toolbox_neither_shares_its_work_nor_records_spikes(option):
-    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} 2"):
-        SETTINGS.changed(engine="toolbox", **{option: 2})
-
-
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("given", "message"),
     [
-        ("warm_up", 40),
-        ("threshold", 0.0),
-        ("record_spikes", 61),
-        ("engine", "brian"),
+        ({"warm_up": 40}, "--warm-up 40: leaves no step"),
+        ({"threshold": 0.0}, "--threshold"),
+        ({"record_spikes": 61}, "--record-spikes 61: only --samples 60"),
+        ({"engine": "brian"}, "--engine"),
+        ({"bins": 31}, "--bins 31: only 30 steps are counted; give at most that many"),
+        ({"scheduler": "nowhere"}, "--scheduler 'nowhere': is not the address"),
+        ({"scheduler": "tcp://h:1", "workers": 2}, "--scheduler 'tcp://h:1': not with --workers"),
+        ({"scheduler": "tcp://h:1", "engine": "toolbox"}, "not with --engine toolbox"),
+        (
+            {"workers": 2, "engine": "toolbox"},
+            "--workers 2: not with --engine toolbox; use --engine tensorflow or event",
+        ),
+        ({"record_spikes": 2, "engine": "toolbox"}, "--record-spikes 2: not with --engine toolbox"),
+        ({"bins": 2, "engine": "toolbox"}, "--bins 2: not with --engine toolbox"),
+        ({"initial_potential": 0.5, "engine": "toolbox"}, r"--initial-potential 0\.5: not with --engine toolbox"),
     ],
+    ids=str,
 )
-def test_options_that_cannot_be_meant(option, value):
-    with pytest.raises(UsageError, match="--" + option.replace("_", "-")):
-        SETTINGS.changed(**{option: value})
+def test_options_that_cannot_be_meant(given, message):
+    with pytest.raises(UsageError, match=message):
+        SETTINGS.changed(**given)
 
 
 def test_it_says_what_to_try_where_the_conversion_loses_more_than_chance_explains(trained, tmp_path):

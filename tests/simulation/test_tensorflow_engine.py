@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.core.errors import UsageError
+from snnb.conversion.toolbox_simulator import run_toolbox
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine, _reached
 from snnb.simulation.randomness import INPUT, Streams
@@ -21,8 +21,6 @@ def _simulate(case, settings=SETTINGS, samples=slice(0, 70)):
 
 
 def _toolbox(case, settings=SETTINGS, **options):
-    from snnb.conversion.toolbox_simulator import run_toolbox
-
     return run_toolbox(
         case.parsed,
         case.x[:70],
@@ -151,8 +149,3 @@ def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_a
     current = tf.nn.conv2d(exact.x[:70].astype(np.float64), kernel, 1, "SAME").numpy() + bias
     expected = np.floor(start + settings.duration * np.clip(current, 0, 1))
     np.testing.assert_array_equal(counted.counts[layer.name], expected)
-
-
-def test_the_toolbox_starts_at_zero():
-    with pytest.raises(UsageError, match=r"--initial-potential 0\.5: not with --engine toolbox"):
-        SETTINGS.changed(engine="toolbox", initial_potential=0.5)

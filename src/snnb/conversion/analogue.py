@@ -17,16 +17,7 @@ class AnalogueNetwork:
         self._network, self._currents = network, Currents(network.populations)
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
-        """Compute the outputs for pictures.
-
-        Parameters
-        ----------
-        x : ndarray of float32, shape (samples, ...)
-
-        Returns
-        -------
-        ndarray of float32, shape (samples, units)
-        """
+        """Compute the outputs for images, float32 (samples, ...) to float32 (samples, units)."""
         batch = batch_of(self._network)
         parts = [x[first : first + batch] for first in range(0, len(x), batch)]
         batches = [self._batch(padded(part, batch)) for part in parts]

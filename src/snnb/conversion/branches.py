@@ -4,7 +4,7 @@ The weights of a layer are scaled by the factor of the layer before it. A convol
 in one channel has the same weight for both, which cannot be scaled by two factors.
 """
 
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, Dict, List
 
 import numpy as np
 
@@ -18,27 +18,17 @@ IN_PLACE = {"Activation", "ActivityRegularization", "BatchNormalization", "Dropo
 
 
 def check_branches(model: "keras.Model") -> None:
-    """Refuse a trained model in which branches meet within one channel.
-
-    Parameters
-    ----------
-    model : keras.Model
-        A model that `checks.check_architecture` accepts.
-
-    Raises
-    ------
-    InputError
-        One layer reads several branches in one channel; the message names it.
-    """
-    origins = {layer.name: np.ones(layer.output_shape[0][1:], np.float32) for layer in model._input_layers}
+    """Refuse a trained model in which branches meet within one channel; `check_architecture` has accepted the model."""
+    origins: Dict[str, np.ndarray] = {
+        layer.name: np.ones(layer.output_shape[0][1:], np.float32) for layer in model._input_layers
+    }
     for number, layer in enumerate(model.layers, 2):
         if layer.name in origins:
             continue
-        kind, nodes = type(layer).__name__, layer.inbound_nodes[0].inbound_layers
-        inputs: List[np.ndarray] = [origins[b.name] for b in (nodes if isinstance(nodes, list) else [nodes])]
+        kind, inputs = type(layer).__name__, [origins[before.name] for before in inbound(layer)]
         if kind in IN_PLACE:
             origins[layer.name] = inputs[0]
-        elif kind == "Add":  # neurons of their own, as of a layer with weights
+        elif kind == "Add":  # has neurons, as a layer with weights
             origins[layer.name] = np.full(layer.output_shape[1:], number, np.float32)
         elif "Pooling2D" in kind:
             origins[layer.name] = np.broadcast_to(origin_of_channels(layer.name, inputs[0]), layer.output_shape[1:])
@@ -50,40 +40,23 @@ def check_branches(model: "keras.Model") -> None:
             origins[layer.name] = reindexed(layer, inputs)
 
 
-def reindexed(layer: "keras.layers.Layer", origins: List[np.ndarray]) -> np.ndarray:
-    """Apply a layer without weights to numbers that label its inputs; padding is 0.
+def inbound(layer: "keras.layers.Layer") -> List["keras.layers.Layer"]:
+    """Return the layers that a layer reads at its first use."""
+    layers = layer.inbound_nodes[0].inbound_layers
+    return layers if isinstance(layers, list) else [layers]
 
-    Parameters
-    ----------
-    layer : keras.layers.Layer
-        A layer that only moves values.
-    origins : list of ndarray of float32
-        A label for each element of its inputs, without the batch axis.
-    """
+
+def reindexed(layer: "keras.layers.Layer", origins: List[np.ndarray]) -> np.ndarray:
+    """Apply a layer without weights to arrays that label the elements of its inputs; padding is 0."""
     batches = [origin[np.newaxis] for origin in origins]
     numbers: np.ndarray = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
     return numbers
 
 
 def origin_of_channels(name: str, origin: np.ndarray) -> np.ndarray:
-    """Return the number of the layer that each channel comes from.
+    """Return the label of each channel, given that of each element, `(height, width, channels)`; 0 is padding.
 
-    Parameters
-    ----------
-    name : str
-        Name of the layer that reads the channels, for the message.
-    origin : np.ndarray
-        Number of the layer that each value comes from, `(height, width, channels)`; 0 is padding.
-
-    Returns
-    -------
-    np.ndarray
-        The number of each channel, `(channels,)`.
-
-    Raises
-    ------
-    InputError
-        One channel holds values of several layers.
+    Raise `InputError`, with the `name` of the layer that reads them, if a channel has several labels.
     """
     highest: np.ndarray = origin.max(axis=(0, 1))
     if not ((origin == highest) | (origin == 0)).all():

@@ -1,4 +1,4 @@
-"""Calibrate a converted network for a number of time steps, on training pictures.
+"""Calibrate a converted network for a number of time steps, on training images.
 
 Populations are calibrated in network order, on what the populations calibrated before them give:
 
@@ -23,57 +23,37 @@ from numpy.typing import DTypeLike
 
 from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
 from snnb.conversion.channel_scales import Channels, is_separable, source_scales, with_scales
-from snnb.conversion.compose_pooling import compose_pooling
+from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import Currents, reindexed
 from snnb.conversion.spiking_output import centred_output, output_scale
-from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
-from snnb.network.layers import MaxPooling2D
 from snnb.network.network import Network, Population, Reindexed
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(0.15, 1.1, 24), np.geomspace(0.15, 1.1, 14)
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
-SEARCHED_PICTURES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
+SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
 BLOCK_BYTES = 64_000_000  # of the currents that are in memory at a time
 MEMORY_BYTES = 64_000_000  # larger arrays of activations are mapped from a temporary file
 
 
 class LayerError(NamedTuple):
-    """Mean squared error of a population's rates from the trained activations, as a share of their mean square.
+    """Mean squared error of a population's rates from the trained activations, as a share of their mean square."""
 
-    Attributes
-    ----------
-    before, after : float
-        With the parameters of the parsed network and initial potential ½, and calibrated; on the calibrated input.
-    bias_shift : float
-        Mean absolute shift of the bias, in units of the scale factor.
-    """
-
-    before: float
+    before: float  # with the parameters of the parsed network and initial potential ½, on the calibrated input
     after: float
-    bias_shift: float
+    bias_shift: float  # mean absolute shift of the bias, in units of the scale factor
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A calibrated network, and what changed.
-
-    Attributes
-    ----------
-    network : Network
-    errors : dict of str to LayerError
-        By population.
-    scales : dict of str to ndarray of float32, shape (channels,)
-        By population: scale factors relative to those of the parsed network.
-    warnings : list of str
-    """
+    """A calibrated network, and what changed."""
 
     network: Network
-    errors: Dict[str, LayerError]
-    scales: Dict[str, np.ndarray]
+    errors: Dict[str, LayerError]  # by population
+    scales: Dict[str, np.ndarray]  # by population, relative to the parsed network: float32, shape (channels,)
     warnings: List[str]
 
 
@@ -86,8 +66,8 @@ def calibrate(
     ----------
     network : Network
         A parsed, normalised network, all kernels in memory.
-    x : ndarray of float32, shape (pictures, ...)
-        Training pictures, in [0, 1].
+    x : ndarray of float32, shape (samples, ...)
+        Training images, in [0, 1].
     settings : ConversionSettings
         `calibrate` steps, `firing` and `starts`.
     progress : Progress
@@ -114,16 +94,6 @@ def calibrate(
     return Calibration(calibrated, run.errors, scales, run.warnings)
 
 
-def refuse_max_pooling(network: Network) -> None:
-    """Raise `InputError` if the network has a spiking max pooling, whose output depends on the order of arrival."""
-    for population in network.populations:
-        if isinstance(population.projections[0].layer, MaxPooling2D):
-            raise InputError(
-                f"layer {population.name}: spiking max pooling passes on the input that has fired most so far, which "
-                "a calibration cannot predict: use --max-pool average with --calibrate"
-            )
-
-
 class _Calibration:
     """Trained and spiking activations of the populations calibrated so far, in the unit of the parsed network."""
 
@@ -132,16 +102,16 @@ class _Calibration:
         self.network, self.channels = network, {}  # type: Network, Dict[str, Channels]
         self.errors: Dict[str, LayerError] = {}
         self.warnings: List[str] = []
-        self._settings, self._steps, self._pictures = settings, settings.calibrate, len(x)
+        self._settings, self._steps, self._samples = settings, settings.calibrate, len(x)
         self._trained: Dict[str, np.ndarray] = {network.input.name: x}
         self._spiking: Dict[str, np.ndarray] = {network.input.name: x}  # rates times scale factors
-        self._trains: Dict[str, np.ndarray] = {}  # with free firing, bool (steps, pictures, *shape)
+        self._trains: Dict[str, np.ndarray] = {}  # with free firing, bool (steps, samples, *shape)
         self._last_reader = _last_readers(network)
 
     def add(self, population: Population) -> None:
         """Calibrate the next population."""
         sums, bias = Currents([replace(population, bias=None)]), _bias(population)
-        wanted, got = (_scratch((self._pictures, *population.shape), np.float32) for _ in range(2))
+        wanted, got = (_scratch((self._samples, *population.shape), np.float32) for _ in range(2))
         missing = np.zeros(len(bias))
         for block in self._blocks(population, 1):
             wanted[block] = self._sums(sums, population, block, self._trained)
@@ -249,12 +219,12 @@ class _Calibration:
         return best[1], best[2]
 
     def _searched(self, population: Population, sums: Currents) -> Tuple[np.ndarray, np.ndarray]:
-        """Return currents (steps, rows, channels) and targets (rows, channels) of some positions of some pictures."""
+        """Return currents (steps, rows, channels) and targets (rows, channels) of some positions of some images."""
         channels = population.shape[-1]
         positions = population.size // channels
         taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCHED_POSITIONS)).astype(int))
         parts: List[np.ndarray] = []
-        for block in self._blocks(population, self._steps, SEARCHED_PICTURES):
+        for block in self._blocks(population, self._steps, SEARCHED_SAMPLES):
             steps = [self._step(sums, population, block, t) for t in range(self._steps)]
             parts.append(np.stack([step.reshape(len(step), positions, channels)[:, taken] for step in steps]))
         currents = np.concatenate(parts, axis=1)
@@ -284,11 +254,11 @@ class _Calibration:
         return sums
 
     def _blocks(self, population: Population, steps: int, most: int = 1 << 62) -> Iterator[slice]:
-        """Yield blocks of up to `most` pictures whose currents of `steps` steps fit into `BLOCK_BYTES`."""
+        """Yield blocks of up to `most` samples whose currents of `steps` steps fit into `BLOCK_BYTES`."""
         largest = max(self.network.volume(name).size for name in (*population.inputs, population.name))
-        size, pictures = max(1, BLOCK_BYTES // (4 * largest * steps)), min(most, self._pictures)
-        for first in range(0, pictures, size):
-            yield slice(first, min(first + size, pictures))
+        size, samples = max(1, BLOCK_BYTES // (4 * largest * steps)), min(most, self._samples)
+        for first in range(0, samples, size):
+            yield slice(first, min(first + size, samples))
 
 
 def _bias(population: Population) -> np.ndarray:

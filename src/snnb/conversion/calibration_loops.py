@@ -12,21 +12,8 @@ def rounded_errors(
     """Return the squared errors of activations rounded to `steps` levels, for candidate scale factors.
 
     A neuron with scale factor s fires min(T, ⌊½ + T · z / s⌋) spikes, each of which stands for the activation s / T.
-
-    Parameters
-    ----------
-    sums : ndarray of float32, shape (rows, channels)
-        z without `bias`.
-    target : ndarray of float32, shape (rows, channels)
-        Activations of the trained network.
-    bias : ndarray of float32, shape (channels,)
-    scales : ndarray of float32, shape (candidates, channels)
-    steps : int
-
-    Returns
-    -------
-    ndarray of float64, shape (candidates, channels)
-        Sums over the rows.
+    All arrays are float32: `sums`, z without the bias, and the trained activations `target` (rows, channels), `bias`
+    (channels,), `scales` (candidates, channels). The errors are float64 (candidates, channels), sums over the rows.
     """
     errors = np.zeros(scales.shape)
     unit, levels = scales / np.float32(steps), np.float32(steps)
@@ -46,22 +33,9 @@ def firing_errors(
 ) -> np.ndarray:
     """Return the squared errors of simulated firing rates, for candidate scale factors and delays.
 
-    A delay D lowers the initial potential to ½ − D and raises the bias by D / T: spikes come later.
-
-    Parameters
-    ----------
-    currents : ndarray of float32, shape (steps, rows, channels)
-        Input currents without `bias`.
-    target : ndarray of float32, shape (rows, channels)
-        Activations of the trained network.
-    bias : ndarray of float32, shape (channels,)
-    scales : ndarray of float32, shape (candidates, channels)
-    delays : ndarray of float32, shape (delays,)
-
-    Returns
-    -------
-    ndarray of float64, shape (delays, candidates, channels)
-        Sums over the rows.
+    A delay D lowers the initial potential to ½ − D and raises the bias by D / T: spikes come later. All arrays are
+    float32: `currents` (steps, rows, channels) without the bias, the others as in `rounded_errors`. The errors are
+    float64 (delays, candidates, channels), sums over the rows.
     """
     steps = currents.shape[0]
     errors = np.zeros((delays.size, *scales.shape))
@@ -84,16 +58,10 @@ def firing_errors(
 
 @compiled
 def fire(currents: np.ndarray, bias: np.ndarray, start: np.ndarray, spikes: np.ndarray) -> None:
-    """Simulate integrate-and-fire neurons with reset by subtraction and threshold 1.
+    """Simulate integrate-and-fire neurons with reset by subtraction, and set `spikes` where they fire.
 
-    Parameters
-    ----------
-    currents : ndarray of float32, shape (steps, rows, channels)
-        Input currents in units of the threshold, without `bias`.
-    bias, start : ndarray of float32, shape (channels,)
-        Bias, and initial potential.
-    spikes : ndarray of bool, shape (steps, rows, channels)
-        Output: where a neuron fires.
+    `currents` and the bool array `spikes` have the shape (steps, rows, channels), `bias` and the initial potential
+    `start` (channels,); all are in units of the threshold.
     """
     for row in range(currents.shape[1]):
         for channel in range(currents.shape[2]):

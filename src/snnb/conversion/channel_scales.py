@@ -1,7 +1,7 @@
 """Scale the weights of a network by one factor for each channel, so that all thresholds are 1."""
 
 from dataclasses import dataclass, replace
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping
 
 import numpy as np
 
@@ -12,40 +12,19 @@ from snnb.network.network import Network, Population, Projection, Reindexed, Vol
 
 @dataclass(frozen=True)
 class Channels:
-    """Parameters of the neurons of a population: float32 arrays of shape (channels,).
+    """Parameters of the neurons of a population: float32 arrays of shape (channels,)."""
 
-    Attributes
-    ----------
-    scale : ndarray
-        Activation that a rate of 1 stands for.
-    bias : ndarray
-        Bias in the unit of the activations.
-    start : ndarray
-        Initial potential as a share of the threshold.
-    """
-
-    scale: np.ndarray
-    bias: np.ndarray
-    start: np.ndarray
+    scale: np.ndarray  # the activation that a rate of 1 stands for
+    bias: np.ndarray  # in the unit of the activations
+    start: np.ndarray  # initial potential as a share of the threshold
 
 
 def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
     """Return the network whose populations have these scale factors, biases and initial potentials.
 
     Each weight is multiplied by the scale factor of its presynaptic channel and divided by that of its postsynaptic
-    one. An average pooling with another factor than the population that it reads becomes a depthwise convolution.
-
-    Parameters
-    ----------
-    network : Network
-        All kernels in memory.
-    channels : mapping of str to Channels
-        By population.
-
-    Raises
-    ------
-    InputError
-        A layer reads values of different scale factors in one channel.
+    one. An average pooling with another factor than the population that it reads becomes a depthwise convolution. Raise
+    `InputError` if a layer reads values of different scale factors in one channel.
     """
     scales: Dict[str, np.ndarray] = {}
     volumes: List[Volume] = []
@@ -63,16 +42,7 @@ def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
 
 
 def source_scales(network: Network, channels: Mapping[str, Channels], name: str) -> np.ndarray:
-    """Return the scale factor of each element of a volume: float32, in its shape; padding is negative.
-
-    Parameters
-    ----------
-    network : Network
-    channels : mapping of str to Channels
-        By population.
-    name : str
-        Name of the volume.
-    """
+    """Return the scale factor of each element of a volume: float32, in its shape; padding is negative."""
     volume = network.volume(name)
     if isinstance(volume, Reindexed):
         return volume.layer.apply([source_scales(network, channels, read) for read in volume.inputs])
@@ -81,7 +51,7 @@ def source_scales(network: Network, channels: Mapping[str, Channels], name: str)
 
 
 def is_separable(population: Population) -> bool:
-    """Whether a population can have scale factors of its own: it has a kernel, or is a pooling of full windows."""
+    """Whether a population can have any scale factors: it has a kernel, or is a pooling of full windows."""
     layer = population.projections[0].layer
     if not isinstance(layer, AveragePooling2D):
         return True
@@ -100,12 +70,8 @@ def _of_channels(name: str, projection: Projection, scales: np.ndarray) -> np.nd
 
 
 def _scaled(population: Population, sources: List[np.ndarray], own: Channels) -> Population:
-    projections: Tuple[Projection, ...] = tuple(
-        _rescaled(projection, source, own.scale) for projection, source in zip(population.projections, sources)
-    )
-    bias: Optional[np.ndarray] = (own.bias / own.scale).astype(np.float32)
-    if projections[0].kernel is None:
-        bias = None
+    projections = tuple(_rescaled(p, source, own.scale) for p, source in zip(population.projections, sources))
+    bias = None if projections[0].kernel is None else (own.bias / own.scale).astype(np.float32)
     return replace(population, projections=projections, bias=bias, max_value=None, initial_potential=own.start)
 
 

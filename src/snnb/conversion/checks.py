@@ -24,9 +24,12 @@ def check_convertible(
     Parameters
     ----------
     model : keras.Model
-        The model, trained or not.
-    max_pool, rectify_linear, parser
-        As for `check_architecture`.
+    max_pool : {"error", "average", "spiking"}
+        `error` refuses max pooling, `average` replaces it, `spiking` keeps it.
+    rectify_linear : bool
+        Accept hidden layers without an activation, though spikes rectify them.
+    parser : {"auto", "toolbox", "own"}
+        `auto` is the toolbox's if it can convert the model, else the own parser.
 
     Returns
     -------
@@ -60,29 +63,10 @@ def check_architecture(
     rectify_linear: bool = False,
     parser: Parser = "toolbox",
 ) -> Parser:
-    """Check that a model can be converted, without building it.
+    """Check that a model can be converted, without building it, since a Lambda layer would run code.
 
-    Parameters
-    ----------
-    description : dict
-        Return value of `h5.read_architecture`. No layer is built, since a Lambda layer would run code.
-    max_pool : {"error", "average", "spiking"}
-        `error` refuses max pooling, `average` replaces it, `spiking` keeps it.
-    rectify_linear : bool
-        Accept hidden layers without an activation, though spikes rectify them.
-    parser : {"auto", "toolbox", "own"}
-        `auto` is the toolbox's if it can convert the model, else the own parser. For the own parser only the layer
-        classes are checked here; `parse_own` checks the rest.
-
-    Returns
-    -------
-    {"toolbox", "own"}
-        The parser to use.
-
-    Raises
-    ------
-    InputError
-        The model cannot be converted; the message names layers and reasons in one line.
+    `description` is the JSON of Keras, as from `h5.read_architecture`. For the own parser only the layer classes are
+    checked here; `parse_own` checks the rest. Options, result and errors are those of `check_convertible`.
     """
     if parser != "own":
         reasons = toolbox_reasons(read_keras_graph(description), max_pool, rectify_linear)

@@ -1,11 +1,12 @@
-"""Compose average pooling into the Dense layer that reads it: the pooling then has no neurons."""
+"""Pooling before calibration: average pooling is composed into the Dense layer that reads it, max pooling refused."""
 
 from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
 import numpy as np
 
-from snnb.network.layers import AveragePooling2D, Dense, configured
+from snnb.core.errors import InputError
+from snnb.network.layers import AveragePooling2D, Dense, MaxPooling2D, configured
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 from snnb.network.reindexing import Flatten, Reshape
 
@@ -14,12 +15,7 @@ def compose_pooling(network: Network) -> Network:
     """Return the network without the average poolings that only the Dense output layer reads.
 
     Averages are linear: the Dense kernel takes the mean over each window. Without neurons, they are not rounded to
-    spikes, and the network has a population less on its longest path.
-
-    Parameters
-    ----------
-    network : Network
-        All kernels in memory.
+    spikes, and the longest path of the network has a population less.
     """
     output = network.output
     if len(output.projections) > 1 or not isinstance(output.only.layer, Dense) or len(output.shape) > 1:
@@ -43,6 +39,16 @@ def compose_pooling(network: Network) -> Network:
         elif volume.name not in gone:
             volumes.append(volume)
     return replace(network, volumes=tuple(volumes))
+
+
+def refuse_max_pooling(network: Network) -> None:
+    """Raise `InputError` if the network has a spiking max pooling, whose output depends on the order of arrival."""
+    for population in network.populations:
+        if isinstance(population.projections[0].layer, MaxPooling2D):
+            raise InputError(
+                f"layer {population.name}: spiking max pooling passes on the input that has fired most so far, which "
+                "a calibration cannot predict: use --max-pool average with --calibrate"
+            )
 
 
 def _chain_to_pooling(network: Network, name: str) -> Optional[List[Any]]:

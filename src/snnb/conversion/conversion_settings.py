@@ -17,17 +17,13 @@ class ConversionSettings(Options):
     """How a network is converted and normalised."""
 
     percentile: Annotated[float, ToolboxKey("normalization", "percentile")] = Field(
-        default=99.9,
-        gt=0,
-        le=100,
-        description="Percentile of a layer's non-zero activations that becomes a rate of 1.",
+        default=99.9, gt=0, le=100, description="Percentile of a layer's non-zero activations that becomes a rate of 1."
     )
     normalization_schedule: Annotated[bool, ToolboxKey("normalization", "normalization_schedule")] = Field(
         default=False, description="Lower the percentile with depth, as in the toolbox."
     )
     max_pool: Annotated[
-        MaxPool,
-        ToolboxKey("conversion", "max2avg_pool", {"error": "False", "average": "True", "spiking": "False"}),
+        MaxPool, ToolboxKey("conversion", "max2avg_pool", {"error": "False", "average": "True", "spiking": "False"})
     ] = Field(
         default="error",
         description="Max pooling: refuse, replace by average pooling, or convert to spiking max pooling.",
@@ -40,8 +36,7 @@ class ConversionSettings(Options):
         description="Let a clipped ReLU fire at every step where it clips: its scale factor is max_value.",
     )
     parser: Parser = Field(
-        default="auto",
-        description="Parser: the toolbox's, that of snnb, or the toolbox's where it can read the model.",
+        default="auto", description="Parser: the toolbox's, that of snnb, or the toolbox's where it can read the model."
     )
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples per batch."

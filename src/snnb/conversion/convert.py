@@ -18,7 +18,7 @@ from snnb.conversion.h5 import load_keras, read_architecture, read_levels, save_
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.quantised_network import quantised_network
+from snnb.conversion.spiking_output import quantised_network
 from snnb.conversion.toolbox_config import configuration, quiet, write_changes
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
@@ -27,38 +27,24 @@ from snnb.network.read_network import read_network, write_spiking
 log = logging.getLogger(__name__)
 
 MORE_WEIGHTS = 1.5  # warn if the parsed model has this many times the weights of the trained model
+ROUNDING = "the parsed and the trained model differ by up to {:.3g} in float32, by rounding only: in float64 they agree"
 DEFAULT_SETTINGS = ConversionSettings()
 
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """Result of a conversion.
+    """Result of a conversion."""
 
-    Attributes
-    ----------
-    largest_difference : float
-        Largest absolute difference between the outputs of the parsed model, before its normalisation, and those of the
-        trained model.
-    samples_verified, samples_normalised : int
-        Samples that the two models were compared on, and samples that the activations were measured on.
-    scale_factors : dict of str to float
-        Scale factor λ of the input and of each layer with weights; a population that consists of several layers has
-        the name of the last one.
-    negative_shares : dict of str to float
-        Of layers without an activation, the share of activations below zero, which spikes cannot represent.
-    warnings : list of str
-        Messages for the user, one line each.
-    parser : {"toolbox", "own"}
-        The parser used.
-    """
-
+    # Largest absolute difference between the outputs of the trained and the parsed, not yet normalised model.
     largest_difference: float
     samples_verified: int
     samples_normalised: int
+    # Of the input and each layer with weights; a population of several layers has the name of the last one.
     scale_factors: Dict[str, float]
+    # Of layers without an activation: share of activations below zero, which spikes cannot represent.
     negative_shares: Dict[str, float]
-    warnings: List[str]
-    parser: str
+    warnings: List[str]  # messages for the user, one line each
+    parser: str  # "toolbox" or "own"
 
 
 def convert(
@@ -81,12 +67,9 @@ def convert(
         An existing directory.
     name : str
         Name of the model.
-    x_norm : np.ndarray
-        Samples for the normalisation, float32 `(samples, ...)` in [0, 1].
-    x_check : np.ndarray
-        Samples for the verification, likewise; the first 100 are used.
+    x_norm, x_check : np.ndarray
+        Samples for the normalisation and the verification (the first 100), float32 `(samples, ...)` in [0, 1].
     settings : ConversionSettings
-        How the model is converted and normalised.
     progress : Progress
         Called with the number of samples that the activations were measured on.
 
@@ -110,14 +93,11 @@ def convert(
     reference = reference_outputs(trained, x_check, max_pool=max_pool)
     if parser == "toolbox":
         parsed = to_parsed(trained, parameters)
-    largest_difference = check_outputs(
-        parsed,
-        x_check,
-        reference,
-        parser=parser,
-        # Load the model again, since the toolbox's parser has edited its graph.
-        exact=lambda: reference_outputs(load_keras(model_path), x_check, max_pool=max_pool, in_float64=True),
-    )
+
+    def exact() -> np.ndarray:  # loads the model again, since the toolbox's parser has edited its graph
+        return reference_outputs(load_keras(model_path), x_check, max_pool=max_pool, in_float64=True)
+
+    largest_difference = check_outputs(parsed, x_check, reference, parser=parser, exact=exact)
     activity = measure(
         parsed,
         x_norm,
@@ -132,11 +112,9 @@ def convert(
     save_keras(parsed, parsed_path, f"{name}_parsed", levels)
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
-    warnings = [
-        *_activity_warnings(activity, parsed, len(x_norm), settings),
-        *_model_warnings(trained, parsed, settings),
-        *_rounding_warnings(largest_difference, reference),
-    ]
+    warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
+    if largest_difference > permitted(reference):
+        warnings.append(ROUNDING.format(largest_difference))
     if settings.calibrate is not None:
         warnings += _calibrate(parsed_path, x_norm, settings, factors, progress)
     elif levels is not None:
@@ -155,7 +133,7 @@ def convert(
 def _calibrate(
     parsed: Path, x_norm: np.ndarray, settings: ConversionSettings, factors: Dict[str, float], progress: Progress
 ) -> List[str]:
-    """Calibrate the parsed network, write it into its file, and `calibration.json` beside; return warnings."""
+    """Calibrate the parsed network, write it into its file, and `calibration.json` next to it; return warnings."""
     network = read_network(parsed)
     calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress)
     write_spiking(calibration.network, parsed)
@@ -172,34 +150,11 @@ def _calibrate(
     return calibration.warnings
 
 
-def _rounding_warnings(largest_difference: float, reference: np.ndarray) -> List[str]:
-    if largest_difference <= permitted(reference):
-        return []
-    return [
-        f"the parsed and the trained model differ by up to {largest_difference:.3g} in float32, by rounding only: "
-        "in float64 they agree"
-    ]
-
-
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
     """Parse with the toolbox: batch normalisation absorbed, training-only layers dropped, layers named.
 
-    Parameters
-    ----------
-    trained : keras.Model
-        The trained model. The toolbox edits its graph: do not save or clone it afterwards.
-    parameters : ConfigParser
-        The toolbox's parameters, see `toolbox_config.configuration`.
-
-    Returns
-    -------
-    keras.Model
-        The parsed model, not normalised.
-
-    Raises
-    ------
-    InputError
-        The toolbox's parser fails on the model.
+    The toolbox edits the graph of the trained model: do not save or clone it afterwards. Raise `InputError` if the
+    parser fails.
     """
     parser = _FreeBatchParser(trained, parameters)
     try:
@@ -220,8 +175,8 @@ class _FreeBatchParser(ModelParser):
         return (None, *self.get_input_shape())
 
 
-def _activity_warnings(
-    activity: Activity, parsed: keras.Model, samples: int, settings: ConversionSettings
+def _warnings(
+    activity: Activity, trained: keras.Model, parsed: keras.Model, samples: int, settings: ConversionSettings
 ) -> Iterator[str]:
     for layer in activity.silent:
         yield f"{layer} is never active on the normalisation samples: scale factor 1"
@@ -232,9 +187,6 @@ def _activity_warnings(
     rest = samples % settings.batch_size
     if rest:
         yield f"the last {rest} of {samples} normalisation samples do not fill a batch: not used"
-
-
-def _model_warnings(trained: keras.Model, parsed: keras.Model, settings: ConversionSettings) -> Iterator[str]:
     before, after = trained.count_params(), parsed.count_params()
     if after > MORE_WEIGHTS * before:
         yield (

@@ -86,13 +86,7 @@ def reindexed(volume: Reindexed, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
 
 
 class Currents:
-    """Computes currents of populations; their weights are held as tensors.
-
-    Parameters
-    ----------
-    populations : sequence of Population
-        Those whose currents will be asked for.
-    """
+    """Computes currents of populations; their weights are held as tensors."""
 
     def __init__(self, populations: Sequence[Population]) -> None:
         self._kernels: Dict[str, List[Optional[tf.Tensor]]] = {
@@ -102,17 +96,10 @@ class Currents:
         self._biases = {p.name: tf.constant(p.bias) for p in populations if p.bias is not None}
 
     def of(self, population: Population, read: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Sum the currents of a population's projections, and add its bias.
+        """Sum the currents of a population's projections, and add its bias: float32 (samples, *population.shape).
 
-        Parameters
-        ----------
-        population : Population
-        read : mapping of str to Tensor, float32 (samples, ...)
-            By name of a volume, what it passes on. Projections that read no volume of these are left out.
-
-        Returns
-        -------
-        Tensor, float32 (samples, *population.shape)
+        `read` has what volumes pass on, by name, float32 (samples, ...). Projections that read no volume of these are
+        left out.
         """
         kernels = zip(population.projections, self._kernels[population.name])
         first, *others = (CURRENTS[type(p.layer)](p.layer, read[p.input], k) for p, k in kernels if p.input in read)

@@ -22,20 +22,7 @@ RETRAIN = "train it again or give the file of a whole model (`model.save`)"
 def read_architecture(path: Path) -> Dict[str, JsonValue]:
     """Read a model's architecture as Keras wrote it (`class_name`, `config`), without building the model.
 
-    Parameters
-    ----------
-    path : Path
-        A Keras h5 file.
-
-    Returns
-    -------
-    dict
-        The JSON of the attribute `model_config`.
-
-    Raises
-    ------
-    InputError
-        The file is missing or damaged, or holds no model.
+    Raise `InputError` if the file is missing or damaged, or holds no model.
     """
     with reading(path, RETRAIN) as file:
         architecture = json_attribute(file, "model_config", path, RETRAIN)
@@ -56,10 +43,7 @@ def read_levels(path: Path) -> Optional[int]:
 def load_keras(path: Path) -> "keras.Model":
     """Load a model of Keras's own layers for inference, see `snnb.io.keras_file`.
 
-    Raises
-    ------
-    InputError
-        The file is not a complete Keras model, or has weights that are not finite.
+    Raise `InputError` if the file is not a complete Keras model, or has weights that are not finite.
     """
     model = load_model(path, RETRAIN)
     for layer in model.layers:
@@ -72,22 +56,16 @@ def save_keras(model: "keras.Model", path: Path, name: str, levels: Optional[int
     """Save a model as h5, without anything that depends on the time or on other models of the process.
 
     Keras numbers models and weights by how many of a kind the process has made, and HDF5 adds a time to each array.
+    Raise `InputError` if names of layers collide in HDF5, where `/` separates groups: `a` and `a/a`.
 
     Parameters
     ----------
     model : keras.Model
-        The model.
     path : Path
-        The file to write.
     name : str
         Name of the model in the file.
     levels : int, optional
         See `read_levels`.
-
-    Raises
-    ------
-    InputError
-        Names of layers collide in HDF5, where `/` separates groups: `a` and `a/a`.
     """
     with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
         try:
@@ -116,13 +94,6 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
 
     The copy has a fixed batch size, as a model of the toolbox's parser: without it, the toolbox fails when it counts
     the synapses of a strided convolution, and when it logs spikes.
-
-    Parameters
-    ----------
-    parsed, target : Path
-        The parsed model, and the file to write.
-    batch_size : int
-        Samples per batch.
     """
     architecture = read_architecture(parsed)
     copy_file(parsed, target)

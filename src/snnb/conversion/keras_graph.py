@@ -10,29 +10,15 @@ from snnb.io.text import JsonValue
 
 @dataclass
 class KerasLayer:
-    """A layer of a Keras model.
-
-    Attributes
-    ----------
-    name, kind : str
-        Its name and Keras class.
-    config : dict
-        Keras's configuration.
-    nodes : int
-        How many times it is used.
-    inbound, outbound : list of KerasLayer
-        The layers that it reads, at its first use, and those that read it.
-    rank : int or None
-        Number of axes of its output without the batch axis, if known.
-    """
+    """A layer of a Keras model."""
 
     name: str
     kind: str
     config: Dict[str, JsonValue]
-    nodes: int = 1
-    inbound: List["KerasLayer"] = field(default_factory=list)
+    nodes: int = 1  # number of uses
+    inbound: List["KerasLayer"] = field(default_factory=list)  # at its first use
     outbound: List["KerasLayer"] = field(default_factory=list)
-    rank: Optional[int] = None
+    rank: Optional[int] = None  # axes of its output without the batch axis, if known
 
 
 @dataclass(frozen=True)
@@ -46,19 +32,10 @@ class KerasGraph:
 
 
 def read_keras_graph(description: Dict[str, JsonValue], *, unroll: bool = False) -> KerasGraph:
-    """Read the graph of a model's layers.
+    """Read the graph of the layers of a model that Keras has described in JSON.
 
-    Parameters
-    ----------
-    description : dict
-        Return value of `h5.read_architecture`, or the parsed JSON of a model's `to_json`.
-    unroll : bool
-        Return a layer for each use of a layer, and the layers of nested models.
-
-    Raises
-    ------
-    InputError
-        The description is not that of a functional or Sequential model.
+    With `unroll`, it has a layer for each use of a layer, and the layers of nested models. Raise `InputError` if the
+    description is not that of a functional or Sequential model.
     """
     try:
         if unroll and not is_flat(description):

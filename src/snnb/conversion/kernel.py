@@ -26,34 +26,16 @@ class NotComposableError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A linear operation without its bias.
+    """A linear operation without its bias."""
 
-    Attributes
-    ----------
-    kind : {"Conv2D", "DepthwiseConv2D", "Dense", "identity"}
-        The Keras class; `identity` multiplies each channel by a number.
-    weights : np.ndarray
-        float32, in Keras's shape; of `identity`, `(channels,)`.
-    position : int
-        Index of its layer in the trained model, for the order and the names of the parsed layers.
-    strides, dilation : tuple of two int
-        Along height and width.
-    before : tuple of two int
-        Rows of zeros above its input, columns of zeros left of it. Those behind follow from the sizes.
-    padding : {"valid", "same"}
-        Padding of its layer.
-    config : dict
-        Keras's configuration of its layer.
-    """
-
-    kind: str
-    weights: np.ndarray
-    position: int
+    kind: str  # a Keras class, or `identity`, which multiplies each channel by a number
+    weights: np.ndarray  # float32, in Keras's shape; of `identity`, `(channels,)`
+    position: int  # index of its layer in the trained model, for the order and the names of the parsed layers
     strides: Pair = (1, 1)
     dilation: Pair = (1, 1)
-    before: Pair = (0, 0)
+    before: Pair = (0, 0)  # rows of zeros above its input, and columns left of it; those behind follow from the sizes
     padding: str = "valid"
-    config: Dict[str, JsonValue] = field(default_factory=dict)
+    config: Dict[str, JsonValue] = field(default_factory=dict)  # of its layer
 
     @property
     def size(self) -> Pair:
@@ -67,26 +49,12 @@ class Kernel:
         return int(shape[-1] * shape[-2]) if self.kind == "DepthwiseConv2D" else int(shape[-1])
 
     def reach(self, axis: int, outputs: int) -> Pair:
-        """Return the first and the last position that the first `outputs` outputs read along an axis.
-
-        Parameters
-        ----------
-        axis : int
-            0 for rows, 1 for columns.
-        outputs : int
-            Number of outputs. Positions outside the input are padding.
-        """
+        """Return the first and the last position that the first `outputs` outputs read along an axis, padding too."""
         first = -self.before[axis]
         return first, first + (outputs - 1) * self.strides[axis] + (self.size[axis] - 1) * self.dilation[axis]
 
     def pads(self, read: Shape, written: Shape) -> bool:
-        """Return whether it reads zeros around its input.
-
-        Parameters
-        ----------
-        read, written : tuple of int
-            Shapes of input and output without the batch axis.
-        """
+        """Return whether it reads zeros around an input of the shape `read`, for an output of the shape `written`."""
         if len(written) < 3:
             return False
         reaches = [self.reach(axis, written[axis]) for axis in (0, 1)]
@@ -106,21 +74,12 @@ class Kernel:
         if self.kind == "Dense":
             return np.asarray(values @ weights)
         summed = weights.sum(axis=(0, 1))
-        return np.asarray(
-            (summed * values[:, np.newaxis]).ravel() if self.kind == "DepthwiseConv2D" else values @ summed
-        )
+        depthwise = self.kind == "DepthwiseConv2D"
+        return np.asarray((summed * values[:, np.newaxis]).ravel() if depthwise else values @ summed)
 
 
 def window(read: int, size: int, stride: int, dilation: int, padding: str) -> Pair:
-    """Return how many zeros TensorFlow pads before an axis, and the number of outputs.
-
-    Parameters
-    ----------
-    read, size, stride, dilation : int
-        Length of the axis, and size, stride and dilation of the kernel along it.
-    padding : {"valid", "same"}
-        Keras's padding.
-    """
+    """Return how many zeros TensorFlow pads before an axis of `read` elements, and the number of outputs."""
     extent = (size - 1) * dilation + 1
     if padding == "valid":
         return 0, (read - extent) // stride + 1
@@ -131,17 +90,8 @@ def window(read: int, size: int, stride: int, dilation: int, padding: str) -> Pa
 def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written: Shape) -> Kernel:
     """Return the kernel that is equal to two in sequence.
 
-    Parameters
-    ----------
-    first, second : Kernel
-        The kernels, in order.
-    read, between, written : tuple of int
-        Shapes of the input of the first, the output of the first, and the output of the second.
-
-    Raises
-    ------
-    NotComposableError
-        No supported kind of kernel is equal to them, or not at the borders.
+    `read`, `between` and `written` are the shapes of the input of the first, of its output, and of the output of the
+    second. Raise `NotComposableError` if no supported kind of kernel is equal to them, or not at the borders.
     """
     if second.kind == IDENTITY:
         return replace(first.scaled(second.weights), position=second.position)
@@ -156,7 +106,7 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
         begin, end = second.reach(axis, written[axis])
         length, stride, offset = between[axis], first.strides[axis], first.before[axis]
         _, last = first.reach(axis, 0)  # of the output before the first
-        # Where the second sees zeros beside its input, the first must see nothing but zeros too.
+        # Where the second sees zeros around its input, the first must see nothing but zeros too.
         if (begin < 0 and last >= 0) or (end >= length and length * stride - offset < read[axis]):
             raise NotComposableError(
                 "pads with zeros beside a layer without activation, whose kernel would see a part of its input there: "
@@ -240,15 +190,7 @@ def _behind_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
 
 
 def kernels_of(layer: "keras.layers.Layer", position: int) -> List[Kernel]:
-    """Return the kernels of a layer with weights: one, or two for a separable convolution.
-
-    Parameters
-    ----------
-    layer : keras.layers.Layer
-        The trained layer.
-    position : int
-        Its index in the trained model.
-    """
+    """Return the kernels of the layer of that index in the trained model: two for a separable convolution, else one."""
     kind, config = type(layer).__name__, layer.get_config()
     if kind == "Dense":
         return [Kernel("Dense", layer.get_weights()[0], position, config=config)]
@@ -263,17 +205,7 @@ def kernels_of(layer: "keras.layers.Layer", position: int) -> List[Kernel]:
 
 
 def padding_before(shape: Shape, size: Pair, strides: Pair, dilation: Pair, padding: str) -> Pair:
-    """Return the rows of zeros that TensorFlow pads above an image, and the columns left of it.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the image.
-    size, strides, dilation : tuple of two int
-        Of the window.
-    padding : {"valid", "same"}
-        Keras's padding.
-    """
+    """Return the rows of zeros that TensorFlow pads above an image of that shape, and the columns left of it."""
     rows, columns = (window(shape[i], size[i], strides[i], dilation[i], padding)[0] for i in (0, 1))
     return rows, columns
 

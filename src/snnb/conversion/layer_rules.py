@@ -63,17 +63,7 @@ def of_the_model(graph: KerasGraph) -> Iterator[Reason]:
 
 
 def of_a_layer(layer: KerasLayer, max_pool: str, *, own: bool = False) -> Iterator[str]:
-    """Yield reasons that concern the layer alone.
-
-    Parameters
-    ----------
-    layer : KerasLayer
-        The layer.
-    max_pool : {"error", "average", "spiking"}
-        See `checks.check_architecture`.
-    own : bool
-        Whether for the own parser; else for the toolbox's.
-    """
+    """Yield reasons that concern the layer alone, for the own parser or else the toolbox's."""
     config = layer.config
     if layer.kind not in (OWN_CONVERTIBLE if own else CONVERTIBLE):
         yield _why_not_convertible(layer.kind, own)
@@ -114,15 +104,7 @@ def _why_not_convertible(kind: str, own: bool) -> str:
 
 
 def own_reasons(graph: KerasGraph, max_pool: str) -> List[Reason]:
-    """Return the layers that the own parser cannot convert, by class and configuration.
-
-    Parameters
-    ----------
-    graph : KerasGraph
-        The model, each layer of which is used once.
-    max_pool : {"error", "average", "spiking"}
-        See `checks.check_architecture`.
-    """
+    """Return the layers that the own parser cannot convert, by class and configuration; each is used once."""
     reasons = list(of_the_model(graph))
     for layer in graph.layers:
         reasons += [(label(layer.name, layer.kind), reason) for reason in of_a_layer(layer, max_pool, own=True)]
@@ -135,11 +117,5 @@ def own_reasons(graph: KerasGraph, max_pool: str) -> List[Reason]:
 
 
 def label(name: str, kind: str) -> str:
-    """Return the name of a layer in messages.
-
-    Parameters
-    ----------
-    name, kind : str
-        Its name and Keras class.
-    """
+    """Return the name of a layer in messages."""
     return f"{name} ({kind})"

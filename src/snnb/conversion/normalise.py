@@ -14,7 +14,7 @@ import tensorflow as tf
 from snntoolbox.conversion.utils import apply_normalization_schedule
 from tensorflow import keras
 
-from snnb.conversion.branches import origin_of_channels, reindexed
+from snnb.conversion.branches import inbound, origin_of_channels, reindexed
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 
@@ -24,36 +24,18 @@ PARTS = {"Add", "Activation", "ReLU"}
 
 @dataclass(frozen=True)
 class Activity:
-    """Activations of the layers with weights on the normalisation samples, by layer in network order.
+    """Activations of the layers with weights on the normalisation samples, by layer in network order."""
 
-    Attributes
-    ----------
-    percentiles : dict of str to float
-        The chosen percentile of the activations that are not zero; 1 where all are zero.
-    negative_shares : dict of str to float
-        Share of all activations that is below zero, which spikes rectify.
-    silent : list of str
-        Layers whose activations are all zero.
-    """
-
-    percentiles: Dict[str, float]
-    negative_shares: Dict[str, float]
-    silent: List[str]
+    percentiles: Dict[str, float]  # the chosen percentile of the activations that are not zero; 1 if all are zero
+    negative_shares: Dict[str, float]  # share of all activations that is below zero, which spikes rectify
+    silent: List[str]  # layers whose activations are all zero
 
 
 class Tail:
-    """Percentile of the nonzero values of a stream, of which only the largest are kept.
+    """Percentile of the nonzero values of a stream of `total` values, of which only the largest are kept.
 
     A percentile p of n values interpolates between the order statistics floor and floor + 1 of (n − 1) p / 100: only
-    the largest (n − 1) (1 − p / 100) + 2 of them matter. n is the number of nonzero values, at
-    most `total`.
-
-    Parameters
-    ----------
-    total : int
-        Number of values, zeros included.
-    percentile : float
-        The percentile, from 0 to 100.
+    the largest (n − 1) (1 − p / 100) + 2 of them matter.
     """
 
     def __init__(self, total: int, percentile: float) -> None:
@@ -111,20 +93,9 @@ def measure(
 ) -> Activity:
     """Measure percentiles of the activations of all layers with weights, in one pass over the samples.
 
-    Parameters
-    ----------
-    model : keras.Model
-        The parsed model, not normalised.
-    x : np.ndarray
-        float32 `(samples, ...)`. As in the toolbox, samples that do not fill a last batch are left out.
-    percentile : float
-        Above 0, at most 100.
-    schedule : bool
-        Take the percentile `int(percentile − 0.02 · i)` for the i-th layer, as the toolbox can.
-    batch_size : int
-        Samples per batch. The last bits of activations depend on it.
-    progress : Progress
-        Called with the number of samples done.
+    As in the toolbox, samples that do not fill a last batch are left out, and `schedule` takes the percentile
+    `int(percentile − 0.02 · i)` for the i-th layer. The last bits of activations depend on the batch size. `progress`
+    is called with the number of samples done.
     """
     layers = list(population_ends(model).values())
     activations = tf.function(keras.Model(model.input, [layer.output for layer in layers]))
@@ -165,8 +136,7 @@ def _ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:
     """Return the end of the population that each layer with weights, sum or activation is a part of, by its name."""
     readers: Dict[str, List[keras.layers.Layer]] = {}
     for layer in model.layers:
-        nodes = layer.inbound_nodes[0].inbound_layers
-        for before in nodes if isinstance(nodes, list) else [nodes]:
+        for before in inbound(layer):
             readers.setdefault(before.name, []).append(layer)
     ends: Dict[str, keras.layers.Layer] = {}
     for layer in reversed(model.layers):
@@ -195,19 +165,8 @@ def _limit(layer: keras.layers.Layer) -> Optional[float]:
 def scale_factors(model: keras.Model, percentiles: Dict[str, float], *, exact_clip: bool = False) -> Dict[str, float]:
     """Return the scale factor λ of the input (1) and of each layer with weights (its percentile; 1 for softmax).
 
-    Parameters
-    ----------
-    model : keras.Model
-        The parsed model.
-    percentiles : dict of str to float
-        Percentile of the activations of each layer, see `Activity`.
-    exact_clip : bool
-        Use `max_value` as the factor of a clipped relu (ReLU6), which then fires at every step where it clips.
-
-    Raises
-    ------
-    InputError
-        A percentile is not above zero, because most activations of a layer without relu are negative.
+    With `exact_clip` a clipped relu has the factor `max_value`: it fires at every step where it clips. Raise
+    `InputError` if a percentile is not above zero, because most activations of a layer without relu are negative.
     """
     factors = {model.layers[0].name: 1.0}
     for layer in population_ends(model).values():
@@ -221,23 +180,12 @@ def scale_factors(model: keras.Model, percentiles: Dict[str, float], *, exact_cl
 
 
 def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
-    """Scale the weights and biases of the model in place.
+    """Scale the weights and biases of the parsed model in place by the factors of `scale_factors`.
 
     Each weight is scaled by the factor of its presynaptic neuron, also where several branches are concatenated and
     flattened, which the toolbox cannot do. To find the layer of each neuron, the layers that only re-index are applied
-    to labels in place of activations.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The parsed model.
-    factors : dict of str to float
-        Return value of `scale_factors`.
-
-    Raises
-    ------
-    InputError
-        A convolution or a pooling shares its weights among neurons of branches with different factors.
+    to labels in place of activations. Raise `InputError` if a convolution or a pooling shares its weights among neurons
+    of branches with different factors.
     """
     names = list(factors)
     # Label 0 is padding, whose factor is not used.
@@ -245,8 +193,7 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
     origins: Dict[str, np.ndarray] = {}
     ends = _ends(model)
     for layer in model.layers:
-        nodes = layer.inbound_nodes[0].inbound_layers
-        inputs = [origins[before.name] for before in (nodes if isinstance(nodes, list) else [nodes])]
+        inputs = [origins[before.name] for before in inbound(layer)]
         shape = layer.output_shape[0] if isinstance(layer, keras.layers.InputLayer) else layer.output_shape
         if layer.name in factors or layer.name in ends:
             own = ends.get(layer.name, layer).name

@@ -14,26 +14,10 @@ TOLERANCE = 1e-3
 
 
 def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str, in_float64: bool = False) -> np.ndarray:
-    """Return the outputs of the trained model on the first samples.
+    """Return the outputs of the trained model on the first 100 samples, computed in float32 or float64.
 
     Call it before parsing, since the toolbox's parser edits the graph of the model that it reads. If max pooling is
     replaced by average pooling, the reference is a copy of the trained model with the same replacement.
-
-    Parameters
-    ----------
-    trained : keras.Model
-        The trained model.
-    x : np.ndarray
-        Samples, float32 `(samples, ...)`; the first 100 are used.
-    max_pool : {"error", "average", "spiking"}
-        See `checks.check_architecture`.
-    in_float64 : bool
-        Whether to compute in float64, from the same weights.
-
-    Returns
-    -------
-    np.ndarray
-        float32 or float64 `(samples, units)`.
     """
     if max_pool == "average":
         flat = unrolled_model(trained)
@@ -56,34 +40,24 @@ def check_outputs(
     parser: str = "toolbox",
     exact: Optional[Callable[[], np.ndarray]] = None,
 ) -> float:
-    """Compare the parsed model, before its normalisation, with the trained one.
+    """Compare the parsed model, before its normalisation, with the trained one; return the largest absolute difference.
 
     In float32, rounding alone can exceed the permitted difference in a deep network. Then both models are compared in
     float64, where they may differ by the permitted difference, or by the rounding error of the trained model, the
-    difference of its outputs in float32 and float64.
+    difference of its outputs in float32 and float64. Raise `VerificationError` if they differ by more, or an output is
+    not finite.
 
     Parameters
     ----------
     parsed : keras.Model
-        The parsed model.
     x : np.ndarray
         The argument of `reference_outputs`.
     reference : np.ndarray
         Return value of `reference_outputs`.
     parser : {"toolbox", "own"}
-        The parser, for the message.
+        For the message.
     exact : callable, optional
         Return `reference_outputs` in float64; called if the outputs in float32 differ by more than is permitted.
-
-    Returns
-    -------
-    float
-        The largest absolute difference of any output on any sample.
-
-    Raises
-    ------
-    VerificationError
-        The difference exceeds the permitted one, and not by rounding; or an output is not finite.
     """
     advice = _ADVICE[parser]
     outputs = parsed.predict(x[:SAMPLES])

@@ -12,43 +12,21 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 from tensorflow import keras
 
-from snnb.conversion.deferred import DeferredLayer, Value, node_of, padded, scaled_units
+from snnb.conversion.branches import inbound
 from snnb.conversion.keras_graph import read_keras_graph
-from snnb.conversion.kernel import (
-    Kernel,
-    NotComposableError,
-    bias_of,
-    kernels_of,
-    normalisation,
-    padding_before,
-)
+from snnb.conversion.kernel import Kernel, NotComposableError, bias_of, kernels_of, normalisation, padding_before
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
-from snnb.conversion.linear import Linear, Node, identity
+from snnb.conversion.linear import DeferredLayer, Linear, Node, Value, identity, node_of, padded, scaled_units
 from snnb.conversion.parsed_population import build_parsed, population
 from snnb.conversion.unroll import unrolled_model
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
-    """Parse a model.
+    """Parse a trained or untrained model, which is not changed; the parsed model is not normalised.
 
-    Parameters
-    ----------
-    model : keras.Model
-        The trained or untrained model; it is not changed.
-    max_pool : {"error", "average", "spiking"}
-        `average` replaces max pooling.
-    rectify_linear : bool
-        Convert linear operations that cannot be composed to populations without an activation.
-
-    Returns
-    -------
-    keras.Model
-        The parsed model, not normalised.
-
-    Raises
-    ------
-    InputError
-        The model cannot be converted; the message has all layers and reasons in one line.
+    `max_pool="average"` replaces max pooling; `rectify_linear` converts linear operations that cannot be composed to
+    populations without an activation. Raise `InputError` if the model cannot be converted; the message has all layers
+    and reasons in one line.
     """
     flat = unrolled_model(model)
     reasons = own_reasons(read_keras_graph(json.loads(flat.to_json())), max_pool)
@@ -78,8 +56,7 @@ class _Parser:
             if layer.name in values:
                 continue
             name = label(layer.name, type(layer).__name__)
-            before = layer.inbound_nodes[0].inbound_layers
-            read = [values[b.name] for b in (before if isinstance(before, list) else [before])]
+            read = [values[before.name] for before in inbound(layer)]
             try:
                 if name in refused_already:
                     raise NotComposableError
@@ -212,8 +189,7 @@ class _Parser:
                 "where zeros are padded before it: put batch normalisation and relu before the padding"
             )
         inputs = tuple(self._activated(part, activation, limit) for part in value.inputs)
-        kept = activation == "softmax"
-        return node_of(replace(value, inputs=inputs), inputs, "softmax" if kept else "linear")
+        return node_of(value, inputs, "softmax" if activation == "softmax" else "linear")
 
     def _pooled(self, layer: keras.layers.Layer, value: Value) -> Value:
         kind, shape, title = type(layer).__name__, tuple(layer.output_shape[1:]), ""

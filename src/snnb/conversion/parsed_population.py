@@ -15,23 +15,10 @@ DROPPED = {"name", "activation", "use_bias"}
 
 
 def population(value: Linear, activation: str, limit: Optional[float], position: int) -> Node:
-    """Make the layers of a population.
+    """Make the layers of a population of that input current, activation, and value at which activations are clipped.
 
-    Parameters
-    ----------
-    value : Linear
-        Its input current.
-    activation : {"relu", "softmax", "linear"}
-        Its activation.
-    limit : float or None
-        Value at which its activations are clipped.
-    position : int
-        Index of the activation among the trained layers.
-
-    Raises
-    ------
-    NotComposableError
-        Keras has no layer for a term.
+    `position` is the index of the activation among the trained layers. Raise `NotComposableError` if Keras has no layer
+    for a term.
     """
     single = len(value.terms) == 1
     own = activation if single and limit is None else "linear"
@@ -70,12 +57,7 @@ def _placed(term: Term, written: Shape) -> Tuple[Term, str]:
     pads = tuple(zip(kernel.before, behind))
     shape = (*(length + sum(pad) for length, pad in zip(read, pads)), read[-1])
     padded = Node(
-        "ZeroPadding2D",
-        shape,
-        kernel.position,
-        (term.source,),
-        {"padding": pads},
-        rectified=term.source.rectified,
+        "ZeroPadding2D", shape, kernel.position, (term.source,), {"padding": pads}, rectified=term.source.rectified
     )
     return Term(padded, kernel), "valid"
 

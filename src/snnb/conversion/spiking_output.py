@@ -1,14 +1,41 @@
-"""Spikes in place of a softmax: integrate-and-fire neurons on logits minus their mean over the classes."""
+"""Networks trained with quantised activations, and spikes in place of a softmax.
+
+A softmax is replaced by integrate-and-fire neurons on logits minus their mean over the classes.
+"""
 
 from dataclasses import replace
 
 import numpy as np
 
 from snnb.conversion.analogue import AnalogueNetwork
+from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.core.errors import InputError
-from snnb.network.network import Network
+from snnb.network.network import Network, Population
 
 SHARES = np.linspace(0.2, 1.2, 21).astype(np.float32)  # candidates, as shares of the largest logit
+
+
+def quantised_network(network: Network, x: np.ndarray, firing: str) -> Network:
+    """Return the spiking network of one trained with quantised activations, for as many time steps as levels.
+
+    Its neurons start at half their threshold, and its scale factors are the values at which activations clip. With
+    separated firing its rates are the quantised activations. `x` has training images, which the scale factor of a
+    softmax output is chosen on. Source: Bu et al. 2022, ICLR (arXiv 2303.04347).
+    """
+    assert network.levels is not None
+    refuse_max_pooling(network)
+    steps = network.levels
+    network = compose_pooling(network)
+    if network.output.activation == "softmax":
+        network = spiking_output(network, x, steps)
+    volumes = tuple(
+        replace(volume, max_value=None, initial_potential=np.full(volume.shape[-1], 0.5, np.float32))
+        if isinstance(volume, Population)
+        else volume
+        for volume in network.volumes
+    )
+    network = replace(network, volumes=volumes, steps=steps, levels=None)
+    return network.separated(steps) if firing == "separated" else network
 
 
 def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
@@ -18,8 +45,8 @@ def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
     ----------
     network : Network
         All kernels in memory.
-    x : ndarray of float32, shape (pictures, ...)
-        Training pictures, which the scale factor of the logits is chosen on.
+    x : ndarray of float32, shape (samples, ...)
+        Training images, which the scale factor of the logits is chosen on.
     steps : int
         Number of time steps that will be simulated.
     """
@@ -35,17 +62,9 @@ def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
 
 
 def centred_output(network: Network) -> Network:
-    """Return the network with a linear output of logits minus their mean over the classes.
+    """Return the network with a linear output of logits minus their mean over the classes, in place of a softmax.
 
-    Parameters
-    ----------
-    network : Network
-        All kernels in memory; its output is a softmax.
-
-    Raises
-    ------
-    InputError
-        The softmax reads a layer that has no kernel for each class.
+    Raise `InputError` if the softmax reads a layer that has no kernel for each class.
     """
     output = network.output
     projections = []
@@ -64,14 +83,7 @@ def centred_output(network: Network) -> Network:
 def output_scale(logits: np.ndarray, classes: np.ndarray, steps: int) -> np.float32:
     """Return the scale factor with which most rounded logits have their largest value at the trained network's class.
 
-    Parameters
-    ----------
-    logits : ndarray of float32, shape (..., classes)
-        Logits minus their mean.
-    classes : ndarray of int, shape (...)
-        Classes that the trained network chooses.
-    steps : int
-        Number of levels.
+    `logits`, float32 (..., classes), have a mean of 0; they are rounded to `steps` levels.
     """
     top = np.float32(logits.max())
     scales = SHARES * (top if top > 0 else np.float32(1))

@@ -20,13 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def defaults() -> ConfigParser:
-    """Read the toolbox's own defaults from its file `config_defaults`, without importing the toolbox.
-
-    Raises
-    ------
-    InputError
-        The toolbox is not installed.
-    """
+    """Read the toolbox's own defaults from its file `config_defaults`, without importing the toolbox."""
     spec = importlib.util.find_spec("snntoolbox")
     if spec is None or spec.origin is None:
         raise InputError(f"snntoolbox is not installed: {how_to_install('cpu')}, or '.[gpu]' for CUDA")
@@ -43,16 +37,11 @@ def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: s
     name : str
         Name of the model: `name.h5` is the trained model, `name_parsed.h5` the parsed one.
     options : sequence of Options
-        Fields with a `ToolboxKey` set its parameter; later options override earlier ones. All other parameters have
-        the toolbox's defaults.
+        Fields with a `ToolboxKey` set its parameter; later options override earlier ones. All other parameters have the
+        toolbox's defaults.
     dataset_path : str
         Directory of the data set, relative to the working directory of the toolbox. The default fits
         RUN/simulations/STAMP and a copy of it in RUN/simulations.
-
-    Raises
-    ------
-    UsageError
-        The name has characters other than letters, digits, "_", "-" and ".".
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UsageError(f"model name {name!r}: use letters, digits, '_', '-' and '.' only")
@@ -70,15 +59,7 @@ def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: s
 
 
 def write_changes(parameters: ConfigParser, path: Path) -> None:
-    """Write the parameters that differ from the toolbox's defaults; the toolbox's `update_setup` loads them.
-
-    Parameters
-    ----------
-    parameters : ConfigParser
-        All parameters, see `configuration`.
-    path : Path
-        The file to write.
-    """
+    """Write the parameters that differ from the toolbox's defaults; the toolbox's `update_setup` loads them."""
     usual, changed = defaults(), _parser()
     for section in parameters.sections():
         values = {k: v for k, v in parameters.items(section, raw=True) if v != usual.get(section, k, raw=True)}
@@ -88,15 +69,7 @@ def write_changes(parameters: ConfigParser, path: Path) -> None:
 
 
 def write_all(parameters: ConfigParser, path: Path) -> None:
-    """Write every parameter; the toolbox's `update_setup` loads them too.
-
-    Parameters
-    ----------
-    parameters : ConfigParser
-        All parameters, see `configuration`.
-    path : Path
-        The file to write.
-    """
+    """Write every parameter; the toolbox's `update_setup` loads them too."""
     with path.open("w") as file:
         parameters.write(file)
 

@@ -27,15 +27,7 @@ ACTIVATION_WITHIN = 3
 
 
 def toolbox_reasons(graph: KerasGraph, max_pool: str, rectify_linear: bool) -> List[Reason]:
-    """Return why the toolbox's parser cannot convert a model.
-
-    Parameters
-    ----------
-    graph : KerasGraph
-        The model.
-    max_pool, rectify_linear
-        See `checks.check_architecture`.
-    """
+    """Return why the toolbox's parser cannot convert a model."""
     reasons = list(of_the_model(graph))
     for layer in graph.layers:
         reasons += [(label(layer.name, layer.kind), reason) for reason in of_a_layer(layer, max_pool)]
@@ -66,8 +58,8 @@ def _of_its_place(layer: KerasLayer, graph: KerasGraph, max_pool: str, rectify_l
 def _of_weights(layer: KerasLayer, rectify_linear: bool) -> Iterator[str]:
     if layer.kind == "Dense" and layer.inbound[0].rank not in (1, None):
         yield "its input has several axes: put Flatten before it"
-    absorbed = absorbed_activation(layer)
-    activation = activation_name(absorbed or layer)
+    absorbed = _absorbed_activation(layer)
+    activation = _activation_name(absorbed or layer)
     hidden = _has_neurons_behind(layer)
     if hidden and activation == "softmax":
         yield "softmax inside the network: only the output layer may have it"
@@ -80,7 +72,7 @@ def _of_weights(layer: KerasLayer, rectify_linear: bool) -> Iterator[str]:
 
 def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
     """Return reasons why the parser would not make it the activation of the layers with weights before it."""
-    name = activation_name(layer)
+    name = _activation_name(layer)
     # The parser skips these layers, and a relu computes the same before and after them.
     passed = TRAINING_ONLY | {"BatchNormalization"} | (REINDEXING if name == "relu" else set())
     if name == "relu" and max_pool == "spiking":
@@ -89,11 +81,11 @@ def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
     while pending:
         before = pending.pop(0)
         if before.kind in WEIGHTED:
-            if absorbed_activation(before) is not layer:
+            if _absorbed_activation(before) is not layer:
                 yield f"the parser would not find it for {before.name}: put it directly after that layer"
         elif before.kind == "InputLayer":
             yield "no layer with weights before it"
-        elif before.kind in ACTIVATIONS and activation_name(before) != "linear":
+        elif before.kind in ACTIVATIONS and _activation_name(before) != "linear":
             yield f"follows another activation, {before.name}"
         elif before.kind in passed | ACTIVATIONS:
             pending += before.inbound
@@ -125,11 +117,8 @@ def _of_global_pooling(layer: KerasLayer, graph: KerasGraph) -> Iterator[str]:
         yield "the parser would join it to another branch: use AveragePooling2D over the whole map and Flatten"
 
 
-def absorbed_activation(layer: KerasLayer) -> Optional[KerasLayer]:
-    """Return the Activation or ReLU that the parser makes the activation of a layer with weights.
-
-    The parser does it in `absorb_activation`.
-    """
+def _absorbed_activation(layer: KerasLayer) -> Optional[KerasLayer]:
+    """Return the Activation or ReLU that the parser's `absorb_activation` makes that of a layer with weights."""
     for _ in range(ACTIVATION_WITHIN):
         if len(layer.outbound) != 1:
             return None
@@ -141,7 +130,7 @@ def absorbed_activation(layer: KerasLayer) -> Optional[KerasLayer]:
     return None
 
 
-def activation_name(layer: KerasLayer) -> str:
+def _activation_name(layer: KerasLayer) -> str:
     """Return Keras's name of the activation of a layer."""
     return "relu" if layer.kind == "ReLU" else str(layer.config.get("activation"))
 

@@ -27,23 +27,12 @@ Frames = Callable[[int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class ToolboxRun:
-    """Result of a simulation by the toolbox.
+    """Result of a simulation by the toolbox; counts and input are summed over the steps after the warm-up."""
 
-    Attributes
-    ----------
-    counts : dict of str to np.ndarray
-        Per spiking layer, in network order, the spikes summed over samples and the steps after the warm-up: int64 in
-        the layer's shape, or `(samples,)` + the layer's shape when counted per sample.
-    input_sum : np.ndarray
-        The network's input summed over samples and the steps after the warm-up: the current for constant input, the
-        number of spikes for Poisson input. float64, shaped as the counts are.
-    output : np.ndarray
-        Spikes of the last layer, cumulative over all steps (the warm-up included): int32 `(samples, units, steps)`.
-    """
-
+    # Spikes per spiking layer, in network order, summed over the samples or not: int64 (*shape) or (samples, *shape).
     counts: Dict[str, np.ndarray]
-    input_sum: np.ndarray
-    output: np.ndarray
+    input_sum: np.ndarray  # float64, likewise: the current of constant input, the number of spikes of Poisson input
+    output: np.ndarray  # spikes of the last layer, cumulative over all steps: int32 (samples, units, steps)
 
 
 def run_toolbox(
@@ -63,7 +52,8 @@ def run_toolbox(
     """Simulate a parsed network with the toolbox's own `SNN.run`, in a scratch directory.
 
     The toolbox drops the last batch if it is not full. Here it is filled with copies of the last sample, whose spikes
-    are not counted.
+    are not counted. The toolbox's Poisson input is not used: it is scaled by the maximum of the batch, so that the
+    spikes of an image depend on the other images.
 
     Parameters
     ----------
@@ -73,17 +63,13 @@ def run_toolbox(
         float32 `(samples, ...)`, in [0, 1].
     y : np.ndarray
         int64 class ids `(samples,)`, for the accuracy that the toolbox prints; no result depends on them.
-    duration, warm_up : int
-        Time steps of 1 ms, and how many of the first steps are not counted.
-    batch_size : int
-        Samples per batch.
+    duration, warm_up, batch_size : int
     seed : int
         Seed of TensorFlow's generator, from which the softmax layer draws.
     options : sequence of Options
         Further options of the toolbox, such as the threshold, see `toolbox_config.configuration`.
     frames : callable, optional
-        Return the input of each step (Poisson spikes); default: a constant current. The toolbox's Poisson input is not
-        used: it is scaled by the maximum of the batch, so that a picture's spikes depend on the other pictures.
+        Return the input of each step (Poisson spikes); default: a constant current.
     per_sample : bool
         Return separate counts for each sample.
     progress : Progress
@@ -97,7 +83,7 @@ def run_toolbox(
     model = load_keras(parsed)
     recording = _Recording(len(x), warm_up, per_sample, progress)
     with quiet(), tempfile.TemporaryDirectory() as scratch:
-        # As the toolbox compiles it: `run` evaluates the parsed model beside the spiking one.
+        # As the toolbox compiles it: `run` evaluates the parsed model too.
         model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
         parameters = _parameters(options, len(filled), duration, batch_size, frames is not None, scratch)
         snn = _RecordingSNN(parameters, recording, frames)

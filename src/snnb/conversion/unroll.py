@@ -23,24 +23,10 @@ def is_flat(description: Entry) -> bool:
 
 
 def unrolled(description: Entry) -> Tuple[Entry, Dict[str, Origin]]:
-    """Describe the same network with a layer for each use of a layer.
+    """Describe the same network with a layer for each use of a layer, in network order, as a functional model.
 
-    Parameters
-    ----------
-    description : dict
-        `class_name` and `config` of a functional or a Sequential model, as Keras writes them.
-
-    Returns
-    -------
-    description : dict
-        Of a functional model, in network order.
-    origins : dict
-        By the name of each layer in it, the path to the layer in the model whose weights it uses.
-
-    Raises
-    ------
-    KeyError, TypeError, IndexError, ValueError
-        `description` is not a model's.
+    Return also, by the name of each of its layers, the path to the layer in the model whose weights it uses. Raise
+    `KeyError`, `TypeError`, `IndexError` or `ValueError` if `description` is not a model's.
     """
     unroll = _Unroll()
     inputs = [unroll.layer(entry, (), []) for entry in _inputs(description)]

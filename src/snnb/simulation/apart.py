@@ -18,21 +18,9 @@ Arrays = Iterator[Tuple[str, np.ndarray]]
 
 
 def require_room(job: Job, classes: Optional[int], target: Path) -> None:
-    """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins.
-
-    Parameters
-    ----------
-    job : Job
-    classes : int, optional
-        Number of classes of the data set.
-    target : Path
-        Existing directory of the result.
-    """
+    """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins."""
     settings, nodes = job.settings, job.network.neurons + job.network.input.size
-    rows = {
-        "--by class": classes or 0 if settings.by == "class" else 0,
-        f"--bins {settings.bins}": settings.bins,
-    }
+    rows = {"--by class": classes or 0 if settings.by == "class" else 0, f"--bins {settings.bins}": settings.bins}
     free = {"memory": memory_of_this_machine(), "free disk": shutil.disk_usage(str(target)).free}
     for option, number in rows.items():
         need = 8 * number * nodes
@@ -49,20 +37,8 @@ def write_by_class(
 ) -> None:
     """Write `spike_counts_by_class.npz`: the arrays of `write_sums` with the class as first axis.
 
-    The file also has `class_names` and `samples_by_class`, int64, shape (classes,).
-
-    Parameters
-    ----------
-    path : Path
-    job : Job
-    totals : Totals
-        Sums over all samples, and those of each class.
-    x : ndarray, shape (samples, height, width, channels)
-        Images, before scaling.
-    y : ndarray of int64, shape (samples,)
-        Class ids.
-    class_names : sequence of str
-        Names of all classes. The counts of a class without samples are zero.
+    The file also has `class_names` and `samples_by_class`, int64, shape (classes,). The counts of a class without
+    samples are zero. `x` has the images before scaling, `y` their class ids.
     """
     classes, steps = len(class_names), job.settings.counted_steps
 
@@ -85,16 +61,7 @@ def write_by_bin(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
     """Write `spike_counts_by_bin.npz`: the arrays of `write_sums` with the time bin as first axis.
 
     The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step bin_edges[i], and ends before
-    bin_edges[i + 1].
-
-    Parameters
-    ----------
-    path : Path
-    job : Job
-    totals : Totals
-        Sums over all samples, and those of each bin.
-    x : ndarray, shape (samples, height, width, channels)
-        Images, before scaling.
+    bin_edges[i + 1]. `x` has the images before scaling.
     """
     edges = np.array(job.settings.bin_edges)
 

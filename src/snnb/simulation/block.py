@@ -15,28 +15,18 @@ Observe = Callable[[np.ndarray, Optional[np.ndarray]], None]
 
 @dataclass(frozen=True)
 class BlockCounts:
-    """Spike counts of a block of n samples.
+    """Spike counts of a block of n samples; the input is among the populations when it spikes (Poisson)."""
 
-    Attributes
-    ----------
-    counts : dict of str to ndarray of int, shape (n, *shape)
-        Spikes of each population's neurons in the steps after the warm-up; shape (1, *shape) from an engine that only
-        knows the sum over the samples. The input is among the populations when it spikes (Poisson).
-    readout : ndarray of float32, shape (n, units), or None
-        Input current of the output layer summed over all steps; None if the engine does not provide it.
-    late : ndarray of int64, shape (populations, 2), or None
-        Spikes of each population in the last two quarters of the steps (see `late_quarters`), summed over samples and
-        neurons; None if the engine does not provide it.
-    spikes : dict of str to ndarray of int32, shape (spikes, 3)
-        Of the recorded samples, by population, the input included; see `spike_table`.
-    by_bin : dict of str to ndarray of int64, shape (bins, *shape)
-        Spikes in each bin of time, summed over the samples, of the populations in `counts`; empty without bins.
-    """
-
+    # Spikes of each population's neurons after the warm-up: int (n, *shape), or (1, *shape) from an engine that only
+    # knows the sum over the samples.
     counts: Dict[str, np.ndarray]
+    # Input current of the output layer summed over all steps: float32 (n, units); None if the engine does not know it.
     readout: Optional[np.ndarray]
+    # Spikes of each population in the last two quarters of the steps (see `late_quarters`), summed over samples and
+    # neurons: int64 (populations, 2); None if the engine does not know it.
     late: Optional[np.ndarray]
-    spikes: Dict[str, np.ndarray]
+    spikes: Dict[str, np.ndarray]  # of the recorded samples, see `spike_table`
+    # Spikes in each time bin, summed over the samples: int64 (bins, *shape); empty without bins.
     by_bin: Dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -44,16 +34,9 @@ class Engine(Protocol):
     """Simulates a network, a block of samples at a time."""
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
-        """Simulate samples.
+        """Simulate images, float32 (samples, height, width, channels) in [0, 1].
 
-        Parameters
-        ----------
-        x : ndarray of float32, shape (samples, height, width, channels)
-            Images, in [0, 1].
-        first : int
-            Index of the first test sample.
-        observe : callable
-            Called with spikes and accumulated input of the output layer, some steps at a time.
+        `first` is the index of the first one among the test samples. `observe` is called some steps at a time.
         """
 
 
@@ -85,12 +68,7 @@ def initial_potential(population: Population, settings: SimulationSettings) -> n
 
 
 class BinCounts:
-    """Spikes in each time bin, the differences of the counts at the ends of the bins.
-
-    Parameters
-    ----------
-    settings : SimulationSettings
-    """
+    """Spikes in each time bin, the differences of the counts at the ends of the bins."""
 
     def __init__(self, settings: SimulationSettings) -> None:
         self._number = {end: i for i, end in enumerate(settings.bin_edges[1:])}

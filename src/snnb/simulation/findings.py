@@ -1,4 +1,4 @@
-"""Firing rates, and warnings about silent, saturated and rising populations."""
+"""Firing rates and operations of a simulation, and warnings about silent, saturated and rising populations."""
 
 from dataclasses import dataclass
 from typing import Dict, List
@@ -17,49 +17,28 @@ FEW = 5
 
 @dataclass(frozen=True)
 class Findings:
-    """Firing rates and warnings by population, in network order.
+    """Firing rates, operations per sample, and warnings; by population in network order."""
 
-    Attributes
-    ----------
-    mean_rates : dict of str to float
-        Spikes per neuron and step.
-    silent : dict of str to float
-        Share of the neurons that never spiked.
-    saturated : dict of str to float
-        Share of the neurons that spiked at every step of every sample.
-    rising : list of str
-        Populations whose rate still rose at the end.
-    warnings : list of str
-        What to try, one line each.
-    """
-
-    mean_rates: Dict[str, float]
-    silent: Dict[str, float]
-    saturated: Dict[str, float]
-    rising: List[str]
-    warnings: List[str]
+    mean_rates: Dict[str, float]  # spikes per neuron and step
+    silent: Dict[str, float]  # share of the neurons that never spiked
+    saturated: Dict[str, float]  # share of the neurons that spiked at every step of every sample
+    rising: List[str]  # populations whose rate still rose at the end
+    synapses: int  # those from the input included; the analogue network multiplies and accumulates once for each
+    # Per sample: sum over neurons of spikes times out-degree. The input's neurons count if they spike.
+    synaptic_operations: float
+    warnings: List[str]  # what to try, one line each
 
 
 def findings(network: Network, totals: Totals, steps: int) -> Findings:
-    """Compute rates and warnings from the sums of a simulation.
-
-    Parameters
-    ----------
-    network : Network
-    totals : Totals
-        Sums over all samples.
-    steps : int
-        Number of counted time steps.
-    """
+    """Compute rates, operations and warnings from the sums of a simulation of so many counted time steps."""
     most = totals.samples * steps
     mean_rates = {name: float(counts.mean() / most) for name, counts in totals.counts.items()}
     rising = _rising(network, totals)
-    warnings = []
     silent = [population.name for population in network.populations if mean_rates[population.name] == 0]
-    never = (
-        [f"layer {name} never spikes" for name in silent] if len(silent) <= FEW else [f"{_named(silent)} never spike"]
-    )
-    warnings += [f"{which}: simulate longer (--duration), or parse with a lower --percentile" for which in never]
+    never = [f"layer {name} never spikes" for name in silent]
+    if len(silent) > FEW:
+        never = [f"{_named(silent)} never spike"]
+    warnings = [f"{which}: simulate longer (--duration), or parse with a lower --percentile" for which in never]
     for population in network.populations:
         if mean_rates[population.name] > SATURATED and population is not network.output:
             warnings.append(
@@ -71,12 +50,15 @@ def findings(network: Network, totals: Totals, steps: int) -> Findings:
             f"the rate still rises at the end in {_named(rising).rstrip(',')}: simulate longer (--duration), "
             "and leave the start out of the counts (--warm-up)"
         )
+    fan_out = network.fan_out()
     return Findings(
-        mean_rates,
-        {name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
-        {name: float((counts == most).mean()) for name, counts in totals.counts.items()},
-        rising,
-        warnings,
+        mean_rates=mean_rates,
+        silent={name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
+        saturated={name: float((counts == most).mean()) for name, counts in totals.counts.items()},
+        rising=rising,
+        synapses=sum(int(leaving.sum()) for leaving in fan_out.values()),
+        synaptic_operations=sum(int((n * fan_out[name]).sum()) for name, n in totals.counts.items()) / totals.samples,
+        warnings=warnings,
     )
 
 

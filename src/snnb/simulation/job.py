@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Union
 
 import numpy as np
 
@@ -24,45 +24,19 @@ EVENT_NEURONS = 20_000_000
 
 @dataclass(frozen=True)
 class Job:
-    """Network and settings of a simulation, without the samples.
-
-    Attributes
-    ----------
-    parsed : Path
-        File of the parsed model.
-    network : Network
-        The network that is simulated.
-    trained : Network
-        The trained network of that file, whose outputs are the reference.
-    settings : SimulationSettings
-    engine : {"toolbox", "tensorflow", "torch", "event"}
-    scale : float
-        Divisor from stored values to pixels in [0, 1].
-    classifies : bool
-        Whether the output is a class; otherwise it is a reconstruction of the image.
-    output_scale : float
-        Activation of the trained network's output that corresponds to 1 in the parsed network (for reconstructions).
-    """
+    """Network and settings of a simulation, without the samples."""
 
     parsed: Path
-    network: Network
-    trained: Network
+    network: Network  # the network that is simulated
+    trained: Network  # the trained network of the file `parsed`, whose outputs are the reference
     settings: SimulationSettings
     engine: str
-    scale: float
-    classifies: bool
-    output_scale: float
+    scale: float  # divisor from stored values to pixels in [0, 1]
+    classifies: bool  # the output is a class, not a reconstruction of the image
+    output_scale: float  # of a reconstruction: activation of the trained output that 1 in the parsed network stands for
 
     def block(self, workers: int, threads: int) -> int:
-        """Return the number of samples in a block; the last block may have fewer.
-
-        Parameters
-        ----------
-        workers : int
-            Number of processes that simulate.
-        threads : int
-            Threads of each process.
-        """
+        """Return the number of samples in a block, for processes of so many threads; the last may have fewer."""
         if self.engine == "toolbox":
             return self.settings.samples
         block = batch_of(self.network)
@@ -71,24 +45,12 @@ class Job:
         return min(block, -(-self.settings.samples // workers))
 
     def blocks(self, workers: int, threads: int) -> List[slice]:
-        """Return the sample ranges of the blocks; see `block` for the parameters."""
+        """Return the sample ranges of the blocks."""
         block, samples = self.block(workers, threads), self.settings.samples
         return [slice(first, min(first + block, samples)) for first in range(0, samples, block)]
 
     def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
-        """Return images as float32 in [0, 1].
-
-        Parameters
-        ----------
-        values : ndarray, shape (samples, height, width, channels)
-        first : int
-            Index of the first sample, for the error message.
-
-        Raises
-        ------
-        InputError
-            A pixel is not in [0, 1].
-        """
+        """Return images, the first of index `first`, as float32 in [0, 1]; raise `InputError` for another pixel."""
         pixels: np.ndarray = values.astype(np.float32) / np.float32(self.scale)
         bad = ~((pixels >= 0) & (pixels <= 1))
         if bad.any():
@@ -100,29 +62,16 @@ class Job:
         return pixels
 
     def scorer(self, pixels: np.ndarray, y: np.ndarray) -> Scorer:
-        """Return the scorer of the output.
-
-        Parameters
-        ----------
-        pixels : ndarray of float32, shape (samples, height, width, channels)
-        y : ndarray of int64, shape (samples,)
-            Class ids.
-        """
+        """Return the scorer of the output for images in [0, 1] and their class ids."""
         if not self.classifies:
             return Reconstruction(pixels, self.settings.threshold * self.output_scale, self.output_scale)
         return Classification(y, self.network.output.size, self.network.output.activation == MEMBRANE)
 
 
 class Runner:
-    """Simulates blocks of a job in this process.
+    """Simulates blocks of a job in this process, with an engine that may use so many threads.
 
-    Parameters
-    ----------
-    job : Job
-    threads : int
-        Threads that the engine may use, if it distributes samples among threads.
-    progress : Progress, optional
-        Called by an engine that reports samples (the toolbox).
+    `progress` is called by an engine that reports samples (the toolbox).
     """
 
     def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
@@ -131,18 +80,9 @@ class Runner:
         self._engine = _engine(job, threads, progress)
 
     def run(self, first: int, values: np.ndarray, y: np.ndarray, tick: Callable[[int], None]) -> Totals:
-        """Simulate a block.
+        """Simulate a block: images before scaling, the first of index `first` in the job, and their class ids.
 
-        Parameters
-        ----------
-        first : int
-            Index of the block's first sample in the job.
-        values : ndarray, shape (samples, height, width, channels)
-            Images, before scaling.
-        y : ndarray of int64, shape (samples,)
-            Class ids.
-        tick : callable
-            Called with the number of time steps simulated since the last call.
+        `tick` is called with the number of time steps simulated since the last call.
         """
         settings = self._job.settings
         number = settings.first + first
@@ -156,21 +96,19 @@ class Runner:
         counted = self._engine.simulate(pixels, number, observe)
         return Totals(
             samples=len(pixels),
-            counts={name: counts.sum(axis=0, dtype=np.int64) for name, counts in counted.counts.items()},
+            counts=_summed(counted.counts, slice(None)),
             quality=scorer.quality(self._analogue.outputs(pixels), counted.readout),
             late=counted.late,
             spikes={name: [table] for name, table in counted.spikes.items()},
-            by_class=_by_class(counted.counts, y) if settings.by == "class" else {},
+            by_class={int(of): _summed(counted.counts, y == of) for of in np.unique(y)}
+            if settings.by == "class"
+            else {},
             by_bin=counted.by_bin,
         )
 
 
-def _by_class(counts: Dict[str, np.ndarray], y: np.ndarray) -> Dict[int, Dict[str, np.ndarray]]:
-    """Return the counts summed over the samples of each class in `y`."""
-    return {
-        int(of): {name: counted[y == of].sum(axis=0, dtype=np.int64) for name, counted in counts.items()}
-        for of in np.unique(y)
-    }
+def _summed(counts: Dict[str, np.ndarray], samples: Union[slice, np.ndarray]) -> Dict[str, np.ndarray]:
+    return {name: counted[samples].sum(axis=0, dtype=np.int64) for name, counted in counts.items()}
 
 
 def _engine(job: Job, threads: int, progress: Progress) -> Engine:

@@ -1,8 +1,8 @@
 """Accuracy or error of the spiking and the analogue network, as sums over samples."""
 
 import math
-from dataclasses import dataclass
-from typing import List, Optional, Protocol, Tuple
+from dataclasses import dataclass, fields
+from typing import Any, List, Optional, Protocol, Tuple
 
 import numpy as np
 
@@ -14,52 +14,24 @@ UNIT = 2.0**-36
 
 @dataclass(frozen=True)
 class Quality:
-    """Sums over samples: of right guesses for a classifier, of mean squared errors for a reconstruction.
+    """Sums over samples: of right guesses for a classifier, of mean squared errors for a reconstruction."""
 
-    Attributes
-    ----------
-    by_step : ndarray, shape (steps,)
-        Of the spiking network after each step.
-    ann : float
-        Of the analogue network.
-    readout_by_step : ndarray, shape (steps,), or None
-        As `by_step`, of the class with the largest accumulated input; None for a reconstruction, or if the engine does
-        not provide it.
-    readout : float or None
-        Of the deterministic read-out of the output layer's accumulated input; None if the engine does not provide it.
-    differ : int
-        Samples for which the two networks guess differently.
-    ann_top, snn_top : int
-        Samples whose class is among the five best.
-    confusion : ndarray of int64, shape (classes, classes + 1), or None
-        Samples by class and by the spiking network's guess after the last step; in the last column are those without
-        any spike. None for a reconstruction.
-    """
-
-    by_step: np.ndarray
+    by_step: np.ndarray  # of the spiking network after each step
     ann: float
-    readout: Optional[float]
-    readout_by_step: Optional[np.ndarray] = None
-    differ: int = 0
-    ann_top: int = 0
+    readout: Optional[float]  # of the output layer's accumulated input; None if the engine does not provide it
+    readout_by_step: Optional[np.ndarray] = None  # likewise, after each step; None for a reconstruction
+    differ: int = 0  # samples for which the two networks guess differently
+    ann_top: int = 0  # samples whose class is among the five best
     snn_top: int = 0
+    # Samples by class and by the spiking network's guess after the last step, int64 (classes, classes + 1); in the last
+    # column are those without any spike. None for a reconstruction.
     confusion: Optional[np.ndarray] = None
 
     def __add__(self, other: "Quality") -> "Quality":
-        readout = None if self.readout is None or other.readout is None else self.readout + other.readout
-        return Quality(
-            self.by_step + other.by_step,
-            self.ann + other.ann,
-            readout,
-            _added(self.readout_by_step, other.readout_by_step),
-            self.differ + other.differ,
-            self.ann_top + other.ann_top,
-            self.snn_top + other.snn_top,
-            _added(self.confusion, other.confusion),
-        )
+        return Quality(*(_added(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)))
 
 
-def _added(one: Optional[np.ndarray], other: Optional[np.ndarray]) -> Optional[np.ndarray]:
+def _added(one: Any, other: Any) -> Any:
     return None if one is None or other is None else one + other
 
 
@@ -70,28 +42,13 @@ class Scorer(Protocol):
         """Take spikes and accumulated input of the output layer in the next steps; see `block.Observe`."""
 
     def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
-        """Return the quality, after the last step.
-
-        Parameters
-        ----------
-        ann : ndarray of float32, shape (samples, units)
-            The analogue network's outputs.
-        readout : ndarray of float32, shape (samples, units), or None
-            The output layer's accumulated input.
-        """
+        """Return the quality after the last step, given the analogue outputs and the accumulated input."""
 
 
 class Classification:
     """The guess is the class with most spikes so far; without any spike there is none, which counts as wrong.
 
-    Parameters
-    ----------
-    y : ndarray of int64, shape (samples,)
-        Class ids.
-    units : int
-        Of the output layer.
-    membrane : bool
-        The guess is the class with the largest accumulated input instead.
+    With `membrane`, the guess is the class with the largest accumulated input instead.
     """
 
     def __init__(self, y: np.ndarray, units: int, membrane: bool = False) -> None:
@@ -130,17 +87,7 @@ class Classification:
 
 
 class Reconstruction:
-    """The output's spike rate, times the output's scale, beside the picture: the mean squared error over pixels.
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (samples, ...)
-        Pictures.
-    scale : float
-        Activation that one spike a step stands for: threshold times the output layer's scale factor.
-    analogue_scale : float
-        Activation that 1 stands for in the analogue network's output: the output layer's scale factor.
-    """
+    """Mean squared error over pixels of the output's spike rate, in the unit of the image."""
 
     def __init__(self, x: np.ndarray, scale: float, analogue_scale: float) -> None:
         self._x = x.reshape(len(x), -1).astype(np.float64)

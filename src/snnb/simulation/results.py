@@ -1,13 +1,13 @@
-"""A simulation's files: `spike_rate_sums.npz`, `sim_accuracies.json`, `spike_times.npz`."""
+"""A simulation's files: `spike_rate_sums.npz`, `sim_accuracies.json`, `spike_times.npz`, `NAME_INI.h5`."""
 
-import json
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List
 
+import h5py
 import numpy as np
 
 from snnb.network.network import MEMBRANE, Network
-from snnb.simulation.energy import Energy
+from snnb.network.stored_network import write_network
 from snnb.simulation.findings import Findings
 from snnb.simulation.job import Job
 from snnb.simulation.quality import TOP_FROM_CLASSES, Quality, wilson_interval
@@ -15,19 +15,13 @@ from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.totals import Totals
 
 DT_MS = 1.0
+INI_FORMAT, INI_VERSION = "snnb converted network", 2
 
 
 def write_sums(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
     """Write `spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: spikes (Poisson), else current.
 
-    Parameters
-    ----------
-    path : Path
-    job : Job
-    totals : Totals
-        Of all its samples.
-    x : ndarray, shape (samples, height, width, channels)
-        Their pictures, before they are scaled.
+    `x` has the images before scaling.
     """
     if job.settings.input == "poisson":
         inputs = totals.counts[job.network.input.name].astype(np.float64)
@@ -51,15 +45,7 @@ def scalars(job: Job, totals: Totals) -> Dict[str, float]:
 
 
 def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:
-    """Write `spike_times.npz`.
-
-    Parameters
-    ----------
-    path : Path
-    job : Job
-    spikes : dict of str to ndarray of int32, shape (spikes, 3)
-        By population, with the columns sample, neuron, step.
-    """
+    """Write `spike_times.npz`: by population int32 (spikes, 3) with the columns sample, neuron, step."""
     settings = job.settings
     np.savez(
         path,
@@ -70,23 +56,21 @@ def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> No
     )
 
 
-def accuracies(
-    job: Job, totals: Totals, found: Findings, energy: Energy, *, classes: Dict[str, int], engine_reason: str
-) -> Dict[str, object]:
-    """Return what `sim_accuracies.json` holds.
+def write_ini(network: Network, path: Path, settings: SimulationSettings) -> None:
+    """Write the simulated network, and the threshold, reset and initial potential of the simulation.
 
-    Parameters
-    ----------
-    job : Job
-    totals : Totals
-        Of all its samples.
-    found : Findings
-    energy : Energy
-    classes : dict of str to int
-        Number of simulated samples of each class, by name.
-    engine_reason : str
-        Why this engine.
+    The initial potential is a share of the threshold, for populations that have none of their own.
     """
+    with h5py.File(path, "w") as file:
+        file.attrs.update(format=INI_FORMAT, version=INI_VERSION, threshold=settings.threshold, reset=settings.reset)
+        file.attrs.update(dt_ms=DT_MS, initial_potential=settings.initial_potential)
+        write_network(network, file)
+
+
+def accuracies(
+    job: Job, totals: Totals, found: Findings, *, classes: Dict[str, int], engine_reason: str
+) -> Dict[str, object]:
+    """Return the content of `sim_accuracies.json`; `classes` has the number of samples of each class, by name."""
     settings, network = job.settings, job.network
     return {
         "num_samples": totals.samples,
@@ -105,17 +89,12 @@ def accuracies(
         "saturated_neurons": found.saturated,
         "rising_populations": found.rising,
         "spikes_per_sample": sum(int(counts.sum()) for counts in totals.counts.values()) / totals.samples,
-        "synaptic_operations_per_sample": energy.synaptic_operations,
-        "ann_multiply_accumulates_per_sample": energy.synapses,
+        "synaptic_operations_per_sample": found.synaptic_operations,
+        "ann_multiply_accumulates_per_sample": found.synapses,
         "engine": job.engine,
         "engine_reason": engine_reason,
         "seed": settings.seed,
     }
-
-
-def write_json(path: Path, values: Mapping[str, object]) -> None:
-    """Write readable JSON, keys in the order given."""
-    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def _shares(quality: Quality, samples: int, network: Network) -> Dict[str, Any]:

@@ -26,10 +26,6 @@ def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent)
         Class ids.
     progress : Progress
         Called with the number of samples done, and the accuracy so far.
-
-    Returns
-    -------
-    Totals
     """
     settings, throttle, note = job.settings, Throttle(), ""
 
@@ -64,10 +60,6 @@ def _in_this_process(
         yield runner.run(first, x[block], y[block], tick)
 
 
-# Index of the first sample of a block, its images, their class ids.
-Samples = Tuple[int, np.ndarray, np.ndarray]
-
-
 def _on_workers(job: Job, x: np.ndarray, y: np.ndarray) -> Iterator[Totals]:
     with connected(job.settings.workers, job.settings.scheduler) as client:
         threads = client.ncores().values()
@@ -76,5 +68,6 @@ def _on_workers(job: Job, x: np.ndarray, y: np.ndarray) -> Iterator[Totals]:
         yield from results(client, Runner, _simulated, job, samples)
 
 
-def _simulated(runner: Runner, samples: Samples) -> Totals:
+def _simulated(runner: Runner, samples: Tuple[int, np.ndarray, np.ndarray]) -> Totals:
+    """Simulate a block: the index of its first sample, images and class ids."""
     return runner.run(*samples, tick=lambda steps: None)

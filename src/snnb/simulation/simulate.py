@@ -1,5 +1,6 @@
 """Simulate a converted network on test samples, and write the results."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
@@ -13,13 +14,11 @@ from snnb.network.network import MEMBRANE, Network
 from snnb.network.read_network import read_network
 from snnb.simulation.apart import require_room, write_by_bin, write_by_class
 from snnb.simulation.block import spike_table
-from snnb.simulation.energy import energy
 from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.file_names import ACCURACIES, BY_BIN, BY_CLASS, SPIKE_TIMES, SUMS
 from snnb.simulation.findings import findings
-from snnb.simulation.ini_file import write_ini
 from snnb.simulation.job import Job
-from snnb.simulation.results import accuracies, write_json, write_spike_times, write_sums
+from snnb.simulation.results import accuracies, write_ini, write_spike_times, write_sums
 from snnb.simulation.samples import run_job
 from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_classes, refuse_missing_samples
@@ -42,28 +41,14 @@ METRICS = (
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """Results of a simulation for the manifest and the log.
+    """Results of a simulation for the manifest and the log."""
 
-    Attributes
-    ----------
-    metrics : dict of str to float
-        `ann_accuracy`, `snn_accuracy`; `ann_mean_squared_error`, `snn_mean_squared_error` for a reconstruction.
-    engine, engine_reason : str
-        The engine that ran, and why that one.
-    mean_rates : dict of str to float
-        By population, spikes per neuron and step.
-    lines : list of str
-        For the log.
-    warnings : list of str
-        Warnings and what to try, one line each.
-    """
-
-    metrics: Dict[str, float]
+    metrics: Dict[str, float]  # those of `METRICS` that the simulation has
     engine: str
     engine_reason: str
-    mean_rates: Dict[str, float]
-    lines: List[str]
-    warnings: List[str]
+    mean_rates: Dict[str, float]  # by population, spikes per neuron and step
+    lines: List[str]  # for the log
+    warnings: List[str]  # with what to try, one line each
 
     @property
     def ann_accuracy(self) -> Optional[float]:
@@ -93,38 +78,31 @@ def simulate(
 ) -> SimulationResult:
     """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` and plots into `target`.
 
-    With `record_spikes` also `spike_times.npz` and `raster.*`, with `by="class"` and `bins` their counts apart.
+    With `record_spikes` also `spike_times.npz` and `raster.*`, with `by="class"` and `bins` their separate counts.
 
     Parameters
     ----------
     parsed : Path
         The parsed, normalised model's file.
     target : Path
-        An empty folder.
+        An empty directory.
     name : str
         Of the network.
     x : ndarray of uint8 or float32, shape (samples, height, width, channels)
-        Pictures.
+        Images; a pixel is value / `scale`.
     y : ndarray of int64, shape (samples,)
         Class ids.
-    scale : float
-        A pixel is value / scale.
-    class_names : sequence of str
     num_classes : int or None
         None for a network that reproduces its input.
-    settings : SimulationSettings
     output_scale : float
         For a reconstruction: the output layer's scale factor, the activation that a rate of 1 stands for.
-    figures : {"png", "svg", "pdf"}
-        Format of the plots.
-    progress : Progress
 
     Raises
     ------
     UsageError
         More samples than there are; options that the engine does not have; classes of a reconstruction.
     InputError
-        The model cannot be simulated or does not fit the pictures; a pixel is outside [0, 1].
+        The model cannot be simulated or does not fit the images; a pixel is outside [0, 1].
     ResourceError
         Memory or disk cannot hold the counts of so many classes or bins.
     """
@@ -139,17 +117,15 @@ def simulate(
     x, y = x[samples], y[samples]
     totals = run_job(job, x, y, progress)
     found = findings(network, totals, settings.counted_steps)
-    operations = energy(network, totals)
-    dynamics = {"threshold": settings.threshold, "initial_potential": settings.initial_potential}
-    write_ini(network, target / f"{name}_INI.h5", reset=settings.reset, **dynamics)
+    write_ini(network, target / f"{name}_INI.h5", settings)
     write_sums(target / SUMS, job, totals, x)
     if settings.by == "class":
         write_by_class(target / BY_CLASS, job, totals, x, y, class_names)
     if settings.bins:
         write_by_bin(target / BY_BIN, job, totals, x)
     classes = _class_counts(y, class_names) if job.classifies else {}
-    values: Dict[str, Any] = accuracies(job, totals, found, operations, classes=classes, engine_reason=reason)
-    write_json(target / ACCURACIES, values)
+    values: Dict[str, Any] = accuracies(job, totals, found, classes=classes, engine_reason=reason)
+    (target / ACCURACIES).write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
     _plot(target, job, totals, figures)
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}

@@ -25,20 +25,9 @@ ROW, HIGHEST = 0.12, 16.0
 def plot_quality(
     path: Path, by_step: Sequence[float], analogue: float, label: str, readout: Optional[Sequence[float]] = None
 ) -> None:
-    """Plot the spiking network's accuracy (or error) after each step, and the analogue network's as a line.
+    """Plot the spiking network's accuracy (or error) after each step of 1 ms, and the analogue network's as a line.
 
-    Parameters
-    ----------
-    path : Path
-        PNG, SVG or PDF file, by its ending.
-    by_step : sequence of float
-        Accuracy, from 0 to 1, or mean squared error, after each step of 1 ms.
-    analogue : float
-        The analogue network's.
-    label : str
-        Which of the two it is.
-    readout : sequence of float, optional
-        Accuracy of the accumulated input after each step.
+    Of the spikes, and of the accumulated input (`readout`) if it is given.
     """
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
@@ -56,16 +45,9 @@ def plot_quality(
 
 @styled
 def plot_rates(path: Path, rates: Dict[str, np.ndarray]) -> None:
-    """Plot how many neurons of each population have which firing rate, in the mean over samples.
+    """Plot how many neurons of each population have which firing rate (spikes per step), in the mean over samples.
 
     Up to `MOST_LINES` populations are lines; more are rows of a map, the first on top, with each one's mean.
-
-    Parameters
-    ----------
-    path : Path
-        PNG, SVG or PDF file, by its ending.
-    rates : dict of str to ndarray of float
-        By population, in network order, an array of any shape: spikes per 1 ms step, from 0 to 1.
     """
     bins = np.linspace(0, 1, RATE_BINS + 1)
     neurons = np.array([np.histogram(values, bins)[0] for values in rates.values()])
@@ -102,16 +84,7 @@ def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[flo
 def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], steps: int, sample: int = 0) -> None:
     """Plot the spikes of one sample, the populations that spike above each other, the first at the bottom.
 
-    Parameters
-    ----------
-    path : Path
-        PNG, SVG or PDF file, by its ending.
-    network : Network
-    spikes : dict of str to ndarray of int32, shape (spikes, 3)
-        As in `spike_times.npz`: by population, rows of sample, neuron, step.
-    steps : int
-        Of the simulation, 1 ms each.
-    sample : int
+    `spikes` has by population rows of sample, neuron, step, as in `spike_times.npz`.
     """
     first = {name: table[table[:, 0] == sample] for name, table in spikes.items()}
     volumes = [volume for volume in (network.input, *network.populations) if len(first[volume.name])]

@@ -1,7 +1,7 @@
 """What is simulated, and how."""
 
 from importlib.util import find_spec
-from typing import List, Literal, Optional
+from typing import List, Literal, Optional, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -12,16 +12,10 @@ from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
 
-
+T = TypeVar("T")
 Engine = Literal["auto", "event", "tensorflow", "torch", "toolbox"]
-
-
 InputCoding = Literal["constant", "poisson"]
-
-
 Reset = Literal["subtraction", "zero"]
-
-
 By = Literal["all", "class"]
 Output = Literal["auto", "softmax", "spikes", "membrane"]
 
@@ -59,10 +53,7 @@ class SimulationSettings(Options):
         Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
     ] = Field(default="subtraction", description="Reset by subtraction, or to zero.")
     initial_potential: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Initial potential as a fraction of the threshold; 0.5 rounds rates.",
+        default=0.0, ge=0, lt=1, description="Initial potential as a fraction of the threshold; 0.5 rounds rates."
     )
     workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
@@ -101,13 +92,6 @@ class SimulationSettings(Options):
             raise ValueError(f"leaves no step of --duration {duration} to count; make it shorter")
         return warm_up
 
-    @field_validator("initial_potential")
-    @classmethod
-    def _is_zero_in_the_toolbox(cls, initial_potential: float, others: ValidationInfo) -> float:
-        if initial_potential and others.data.get("engine") == "toolbox":
-            raise ValueError("not with --engine toolbox, which starts at 0; use --engine tensorflow or event")
-        return initial_potential
-
     @field_validator("record_spikes")
     @classmethod
     def _records_what_is_simulated(cls, record_spikes: int, others: ValidationInfo) -> int:
@@ -121,8 +105,6 @@ class SimulationSettings(Options):
     def _is_an_address(cls, scheduler: Optional[str], others: ValidationInfo) -> Optional[str]:
         if scheduler is None:
             return None
-        if others.data.get("engine") == "toolbox":
-            raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
         if others.data.get("workers", 1) > 1:
             raise ValueError("not with --workers: the workers are those of the cluster")
         return checked_address(scheduler)
@@ -135,10 +117,10 @@ class SimulationSettings(Options):
             raise ValueError(f"only {duration - warm_up} steps are counted; give at most that many")
         return bins
 
-    @field_validator("record_spikes", "workers", "bins")
+    @field_validator("initial_potential", "record_spikes", "workers", "scheduler", "bins")
     @classmethod
-    def _not_in_the_toolbox(cls, value: int, others: ValidationInfo) -> int:
-        if others.data.get("engine") == "toolbox" and value > (1 if others.field_name == "workers" else 0):
+    def _not_in_the_toolbox(cls, value: T, others: ValidationInfo) -> T:
+        if others.data.get("engine") == "toolbox" and value != cls.model_fields[str(others.field_name)].default:
             raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
         return value
 

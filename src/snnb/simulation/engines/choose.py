@@ -5,11 +5,12 @@ from typing import Optional, Tuple
 
 import tensorflow as tf
 
+from snnb.conversion.analogue import ACTIVATE
+from snnb.conversion.currents import CURRENTS, REINDEXED
 from snnb.core.errors import InputError
 from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
-from snnb.network.network import Network, Population
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
 from snnb.simulation.engines.event.amplitudes import unsupported
-from snnb.simulation.engines.supported import check_supported
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 # The compute capability (of CUDA) of the newest cards that TensorFlow 2.2's libraries, of CUDA 10.1, have code for.
@@ -19,10 +20,7 @@ NEWEST_OF_TENSORFLOW = (7, 5)
 def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, str]:
     """Return the name of the engine that will simulate the network, and the reason for it.
 
-    Raises
-    ------
-    InputError
-        No engine can simulate the network, or not the one that was asked for.
+    Raise `InputError` if no engine can simulate the network, or not the one that was asked for.
     """
     check_supported(network)
     if settings.engine == "toolbox":
@@ -88,3 +86,42 @@ def _check_toolbox(population: Population) -> None:
         raise InputError(
             f"layer {name}: the toolbox gets the shape of a dilated depthwise convolution without padding wrong: {use}"
         )
+
+
+def check_supported(network: Network) -> None:
+    """Raise `InputError`, with the name of the layer, for a network that no engine simulates.
+
+    A layer's kind or activation cannot be simulated, or the network ends in several layers, or in one without neurons.
+    """
+    for volume in network.volumes:
+        for kind in _without_rule(volume):
+            raise InputError(f"layer {volume.name}: a {kind} cannot be simulated: replace it and parse again")
+        if isinstance(volume, Population) and volume.activation not in (*ACTIVATE, MEMBRANE):
+            raise InputError(
+                f"layer {volume.name}: activation {volume.activation} cannot be simulated: use {', '.join(ACTIVATE)}"
+            )
+    _check_end(network)
+
+
+def _without_rule(volume: Volume) -> Tuple[str, ...]:
+    """Kinds of layers that compute the volume, and that no engine simulates."""
+    if isinstance(volume, Reindexed):
+        return () if type(volume.layer) in REINDEXED else (volume.layer.kind,)
+    layers = [p.layer for p in volume.projections] if isinstance(volume, Population) else []
+    return tuple(layer.kind for layer in layers if type(layer) not in CURRENTS)
+
+
+def _check_end(network: Network) -> None:
+    read = {name for volume in network.volumes for name in _inputs(volume)}
+    ends = [volume for volume in network.volumes if volume.name not in read]
+    if len(ends) > 1:
+        raise InputError(f"the network ends in {', '.join(volume.name for volume in ends)}: keep one output")
+    end = ends[0]
+    while isinstance(end, Reindexed) and network.volume(end.inputs[0]).size == end.size:
+        end = network.volume(end.inputs[0])  # another shape of the same neurons
+    if end is not network.output:
+        raise InputError(f"the network ends in {end.name}, which has no neurons: end in a Dense or Conv2D layer")
+
+
+def _inputs(volume: Volume) -> Tuple[str, ...]:
+    return volume.inputs if isinstance(volume, (Population, Reindexed)) else ()

@@ -21,21 +21,11 @@ Arrays = Dict[str, np.ndarray]
 
 
 class StepRecord(NamedTuple):
-    """Quantities recorded in each time step.
+    """Quantities recorded in each time step."""
 
-    Attributes
-    ----------
-    output : ndarray of bool, shape (steps, batch, units)
-        The output layer's spikes.
-    readout : ndarray of float32, shape (steps, batch, units)
-        The output layer's accumulated input.
-    spikes : dict of str to ndarray of bool, shape (steps, recorded, neurons)
-        By population.
-    """
-
-    output: np.ndarray
-    readout: np.ndarray
-    spikes: Arrays
+    output: np.ndarray  # the output layer's spikes: bool (steps, batch, units)
+    readout: np.ndarray  # the output layer's accumulated input: float32 (steps, batch, units)
+    spikes: Arrays  # by population, bool (steps, recorded, neurons)
 
 
 class Loop(Protocol):
@@ -47,15 +37,10 @@ class Loop(Protocol):
         """Start a batch of images, float32 (batch, height, width, channels), before the first step."""
 
     def run(self, feed: Arrays, steps: int, recorded: int) -> StepRecord:
-        """Simulate the next steps.
+        """Simulate the next steps, and return the spikes of the first `recorded` samples.
 
-        Parameters
-        ----------
-        feed : dict of str to ndarray, shape (steps, batch, ...)
-            For each step: the input's spikes if it is Poisson, bool; uniform random numbers of each softmax layer.
-        steps : int
-        recorded : int
-            Number of samples, from the first, whose spikes are returned.
+        `feed` has arrays (steps, batch, ...): the bool spikes of Poisson input; uniform random numbers of each softmax
+        layer.
         """
 
     def counts(self) -> Arrays:
@@ -66,14 +51,7 @@ class Loop(Protocol):
 
 
 class DenseEngine:
-    """Simulates batches of one size with a loop over the steps.
-
-    Parameters
-    ----------
-    network : Network
-    settings : SimulationSettings
-    loop : Loop
-    """
+    """Simulates batches of one size with a loop over the steps."""
 
     def __init__(self, network: Network, settings: SimulationSettings, loop: Loop) -> None:
         self._network, self._settings, self._loop = network, settings, loop
@@ -150,7 +128,9 @@ class DenseEngine:
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
         """Yield the first step and the number of steps of each call, which is to take half a second."""
         duration, warm_up = self._duration, self._settings.warm_up
-        ends = sorted({warm_up, *late_quarters(duration), *self._settings.bin_edges, duration})  # of what is apart
+        ends = sorted(
+            {warm_up, *late_quarters(duration), *self._settings.bin_edges, duration}
+        )  # of what is counted separately
         fed = self._loop.batch * self._network.input.size * 5 if self._settings.input == "poisson" else 0
         most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
         start = 0

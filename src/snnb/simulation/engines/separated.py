@@ -22,14 +22,7 @@ Arrays = Dict[str, np.ndarray]
 
 
 class SeparatedEngine:
-    """Simulates networks with firing windows without a loop over the steps.
-
-    Parameters
-    ----------
-    network : Network
-        With windows of `settings.duration` steps.
-    settings : SimulationSettings
-    """
+    """Simulates a network with windows of `settings.duration` steps without a loop over the steps."""
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self._network, self._settings, self._batch = network, settings, batch_of(network)
@@ -62,6 +55,8 @@ class SeparatedEngine:
             if recorded:
                 sample, step, neuron = np.nonzero(drawn[:recorded].reshape(recorded, steps, -1))
                 times[source] = spike_table([np.stack([sample + first, neuron, step], axis=1).astype(np.int32)])
+        elif recorded:
+            times[network.input.name] = spike_table([])  # as the other engines: a constant input has no spikes
         return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times, by_bin=by_bin)
 
     def _counts(self, sent: np.ndarray) -> Arrays:

@@ -1,6 +1,7 @@
 """The engine `toolbox`: the toolbox's own `SNN.run`, the reference for the others."""
 
 from pathlib import Path
+from typing import Callable, Dict
 
 import numpy as np
 
@@ -15,14 +16,6 @@ class ToolboxEngine:
     """Simulates all samples as one block, in batches of `batch_size`.
 
     The softmax layer's spikes depend on the batch size; Poisson input is as in the other engines.
-
-    Parameters
-    ----------
-    parsed : Path
-        The parsed model's file.
-    settings : SimulationSettings
-    progress : Progress, optional
-        Told the number of samples done after each batch.
     """
 
     def __init__(self, parsed: Path, settings: SimulationSettings, progress: Progress = silent) -> None:
@@ -43,7 +36,7 @@ class ToolboxEngine:
             batch_size=settings.batch_size,
             seed=settings.seed,
             options=[settings],
-            frames=_PoissonFrames(x, first, settings) if poisson else None,
+            frames=_poisson_frames(x, first, settings) if poisson else None,
             per_sample=by_class,
             progress=self._progress,
         )
@@ -53,24 +46,20 @@ class ToolboxEngine:
         return BlockCounts(counts=apart, readout=None, late=None, spikes={})
 
 
-class _PoissonFrames:
-    """The other engines' Poisson input, batch by batch and step by step, as the toolbox asks for it."""
+def _poisson_frames(x: np.ndarray, number: int, settings: SimulationSettings) -> Callable[[int, int], np.ndarray]:
+    """Return the other engines' Poisson input as the toolbox asks for it: from first sample of a batch, and step.
 
-    def __init__(self, pixels: np.ndarray, number: int, settings: SimulationSettings) -> None:
-        self._pixels, self._number, self._settings = pixels, number, settings
-        self._batch = min(settings.batch_size, len(pixels))
+    A batch is filled with the last sample; its spikes are float32.
+    """
+    batch = min(settings.batch_size, len(x))
+    drawn: Dict[int, Streams] = {}
 
-    def __call__(self, first: int, step: int) -> np.ndarray:
-        """Return the spikes of one step of the batch that starts with sample `first`, filled up with the last's.
-
-        Returns
-        -------
-        ndarray of float32, shape (batch, ...)
-        """
-        x = self._pixels[first : first + self._batch]
+    def frame(first: int, step: int) -> np.ndarray:
+        part = x[first : first + batch]
         if step == 0:
-            number = self._number + first
-            self._streams = Streams(self._settings.seed, range(number, number + len(x)), INPUT)
-        spikes = self._streams.poisson(x, self._settings.input_rate, 1)[:, 0].astype(np.float32)
-        filled: np.ndarray = spikes[np.minimum(np.arange(self._batch), len(x) - 1)]
+            drawn[first] = Streams(settings.seed, range(number + first, number + first + len(part)), INPUT)
+        spikes = drawn[first].poisson(part, settings.input_rate, 1)[:, 0].astype(np.float32)
+        filled: np.ndarray = spikes[np.minimum(np.arange(batch), len(part) - 1)]
         return filled
+
+    return frame

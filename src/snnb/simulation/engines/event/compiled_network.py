@@ -1,81 +1,99 @@
-"""A network made ready for the event-driven engine: what all samples and threads share."""
+"""A network prepared for the event-driven engine: what all samples and threads share."""
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
+import tensorflow as tf
 
+from snnb.conversion.batch import batch_of, padded
+from snnb.conversion.currents import Currents, reindexed
 from snnb.network.network import Network, Population, Reindexed
 from snnb.network.reindexing import PADDING
 from snnb.simulation.engines.event import weighted_loops
 from snnb.simulation.engines.event.amplitudes import spike_amplitudes
-from snnb.simulation.engines.event.arrays import aligned, filled_up, neurons_of
-from snnb.simulation.engines.event.constant_input import ConstantInput
+from snnb.simulation.engines.event.arrays import Scratch, aligned, filled_up, neurons_of
 from snnb.simulation.engines.event.layer_loops import LAYER_LOOPS, Loop
 from snnb.simulation.engines.event.loop_geometry import inputs_of
-from snnb.simulation.engines.event.scratch import Scratch
 from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons, Weighted
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# Steps, and at most neurons times steps, that a population does before the next one reads its spikes: meanwhile its
-# weights and neurons stay in the cache.
+# Steps, and most neurons times steps, of a population before the next one reads its spikes: its weights and neurons
+# stay in the cache meanwhile.
 TRAIN_STEPS, TRAIN_NEURONS = 100, 30_000_000
 # Bytes of the currents of the steps that are computed at a time: they stay in the second-level cache. There may be more
-# where weights take more than so many times as many.
+# if the weights take more than this multiple of them.
 CURRENTS_BYTES, WEIGHTS_SHARE = 256 << 10, 8
-# Numbers of the lists of spikes of these steps, at most, but for one step.
+# Most numbers in the lists of spikes of these steps, unless one step has more.
 MOST_LISTED = 4_000_000
 
 
 class Work(NamedTuple):
-    """What computes the spikes of a population from those of others.
-
-    Attributes
-    ----------
-    inputs : tuple of str
-        Names of the volumes whose spikes it reads.
-    run : callable
-        Is given the spikes of these volumes, the neurons, where their spikes go, and what the thread works with.
-    """
+    """Computes the spikes of a population from those of the volumes `inputs`."""
 
     inputs: Tuple[str, ...]
+    # Takes the spikes of these volumes, the neurons, the output array of new spikes, and a thread's scratch.
     run: Callable[[Sequence[np.ndarray], Neurons, np.ndarray, Scratch], None]
 
 
-class EventNetwork:
-    """Weights in rows, geometry in tables, and the compiled work of each population.
+class _ConstantInput:
+    """Computes what the constant input does to the populations that it reaches, once: it is the same in every step.
 
-    Parameters
-    ----------
-    network : Network
-    settings : SimulationSettings
-
-    Attributes
-    ----------
-    train_steps : int
-        Steps that one population does before the next.
-    work : dict of str to Work
-        By population whose current is not the same in every step.
-    tables : dict of str to list of ndarray of int32 or None
-        By volume without neurons: for each input, see `index_tables`.
-    base : dict of str to ndarray of float32
-        By population, its current without spikes and without constant input, the bias: shape (1, neurons).
-    unsummed : set of str
-        Populations that read the constant input one by one, beside spikes: an average is divided once, after adding,
-        and a maximum follows one of all inputs, so that neither is the sum of a current without spikes and of spikes.
-    remembering : set of str
-        Populations that accumulate what they read: max pooling.
+    With TensorFlow, so that the currents are those of the engine `tensorflow`. `passing` has the names of the input and
+    of the volumes that pass its values on.
     """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self.passing: Set[str] = {network.input.name}
+        for volume in network.volumes:
+            if isinstance(volume, Reindexed) and self.passing.intersection(volume.inputs):
+                self.passing.add(volume.name)
+        self._currents = Currents([p for p in network.populations if self.passing.intersection(p.inputs)])
+
+    def contributions(self, x: np.ndarray, unsummed: Set[str]) -> Dict[str, np.ndarray]:
+        """Compute what the input x contributes to the populations that it reaches, in every step.
+
+        By population, that is its current with the bias but without spikes, float32 (samples, neurons); of a population
+        in `unsummed` what it reads, (samples, inputs), 0 where spikes arrive.
+        """
+        batch = batch_of(self._network)
+        slices = [x[first : first + batch] for first in range(0, len(x), batch)]
+        parts = [self._batch(part, batch, unsummed) for part in slices]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _batch(self, x: np.ndarray, batch: int, unsummed: Set[str]) -> Dict[str, np.ndarray]:
+        tensors = {self._network.input.name: tf.constant(padded(x, batch))}
+        found: Dict[str, np.ndarray] = {}
+        for volume in self._network.volumes[1:]:
+            tensors[volume.name] = tf.zeros((batch, *volume.shape))  # no spikes
+            if isinstance(volume, Population):
+                read = {name: tensors[name] for name in volume.inputs if name in self.passing}
+                if read:
+                    values = read[volume.only.input] if volume.name in unsummed else self._currents.of(volume, read)
+                    found[volume.name] = values.numpy()[: len(x)].reshape(len(x), -1)
+            elif isinstance(volume, Reindexed) and volume.name in self.passing:
+                tensors[volume.name] = reindexed(volume, tensors)
+        return found
+
+
+class EventNetwork:
+    """Weights in rows, geometry in tables, and the compiled work of each population."""
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self.network, self.settings = network, settings
         sizes = [volume.size for volume in network.volumes]
+        # Steps that one population does before the next.
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(sizes)))
-        self._constant_input = ConstantInput(network) if settings.input == "constant" else None
+        self._constant_input = _ConstantInput(network) if settings.input == "constant" else None
         passing = self._constant_input.passing if self._constant_input is not None else set()
+        # Populations that read values of the constant input as well as spikes: an average is divided after adding,
+        # and a maximum follows one of all inputs: neither is the sum of a current without spikes and of spikes.
         self.unsummed: Set[str] = set()
-        self.remembering: Set[str] = set()
-        self.work: Dict[str, Work] = {}
+        self.remembering: Set[str] = set()  # populations that accumulate what they read: max pooling
+        self.work: Dict[str, Work] = {}  # by population whose current is not the same in every step
+        # By volume without neurons: for each input, see `index_tables`.
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
+        # By population, its current without spikes and without constant input, the bias: float32 (1, neurons).
         self.base: Dict[str, np.ndarray] = {}
         amplitudes = spike_amplitudes(network, settings)
         for population in network.populations:
@@ -92,16 +110,8 @@ class EventNetwork:
     def without_spikes(self, x: np.ndarray) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
         """Compute what the constant input does, in every step, to the populations that it reaches.
 
-        Parameters
-        ----------
-        x : ndarray of float32, shape (samples, ...)
-
-        Returns
-        -------
-        currents : dict of str to ndarray of float32, shape (samples, neurons)
-            By population, its current with the bias.
-        values : dict of str to ndarray of float32, shape (samples, inputs)
-            By population of `unsummed`, what it reads, 0 where spikes arrive.
+        Return by population its current with the bias, float32 (samples, neurons); and by population of `unsummed` what
+        it reads, float32 (samples, inputs), 0 where spikes arrive.
         """
         if self._constant_input is None:
             return {}, {}
@@ -157,7 +167,7 @@ def _work(
 
 
 def _looped(name: str, loop: Loop, room: int) -> Work:
-    """Return the work of a loop of its own, which needs room for so many numbers."""
+    """Return the work of a separate loop, which needs a buffer of `room` numbers."""
     return Work((name,), lambda read, neurons, spikes, scratch: loop(read[0], neurons, spikes, scratch.room(room)))
 
 

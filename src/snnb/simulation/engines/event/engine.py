@@ -16,28 +16,19 @@ import numpy as np
 from snnb.core.processors import processors
 from snnb.network.network import Network
 from snnb.simulation.block import BinCounts, BlockCounts, Observe
+from snnb.simulation.engines.event.arrays import Scratch
 from snnb.simulation.engines.event.compiled_network import EventNetwork
-from snnb.simulation.engines.event.scratch import Scratch
 from snnb.simulation.engines.event.state import BlockState
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# After so many steps of all samples the output is handed on.
-CHUNK_STEPS = 250
-# A thread does some samples at a time: a block's are made at least so many groups for each thread, and the spikes of a
-# group's neurons take at most so many bytes.
+CHUNK_STEPS = 250  # steps of all samples before the output is passed on
+# A thread simulates a group of samples at a time: at least this number of groups of a block for each thread, and at
+# most this number of bytes of a group's spikes.
 GROUPS, GROUP_BYTES = 4, 1 << 20
 
 
 class EventEngine:
-    """Simulates with several threads, each with some samples at a time.
-
-    Parameters
-    ----------
-    network : Network
-    settings : SimulationSettings
-    threads : int, optional
-        How many; by default one for each processor for this process.
-    """
+    """Simulates with several threads, by default one for each processor, each with some samples at a time."""
 
     def __init__(self, network: Network, settings: SimulationSettings, threads: Optional[int] = None) -> None:
         self._settings = settings

@@ -1,7 +1,7 @@
 """Which compiled loops simulate which layer kind, and on what tables.
 
-To simulate a layer kind with the engine `event`, write a line in `LAYER_LOOPS`: what makes its tables for
-`weighted_loops.weighted`, or where its currents are no sums over spikes, what makes a loop of its own, in `pooling`.
+To simulate a layer kind with the engine `event`, add a line to `LAYER_LOOPS`: a function that makes its tables for
+`weighted_loops.weighted` or, if its currents are no sums over spikes, one that makes a separate loop, as in `pooling`.
 """
 
 from typing import Callable, Mapping, NamedTuple, Optional, Type
@@ -14,34 +14,24 @@ from snnb.simulation.engines.event import pooling
 from snnb.simulation.engines.event.loop_geometry import pooling_windows, reach_of, runs_of, windows_of
 from snnb.simulation.engines.event.types import Neurons, Weighted
 
-# Runs of windows pay for convolutions with up to so many filters, and for Dense layers, of one window, with so many
-# units; beyond them, a window has numbers enough of its own.
+# Runs of windows are faster up to this number of filters of a convolution, and of units of a Dense layer (one window).
 MOST_FILTERS, MOST_UNITS = 63, 96
 
-# The spikes that are read, the neurons, where their spikes go, and room for a list of spikes.
+# Takes the spikes that are read, the neurons, the output array of spikes, and a buffer for a list of spikes.
 Loop = Callable[[np.ndarray, Neurons, np.ndarray, np.ndarray], None]
 
 
 class LayerLoops(NamedTuple):
-    """How a layer kind is simulated; a line of `LAYER_LOOPS`.
+    """How a layer kind is simulated; a line of `LAYER_LOOPS`."""
 
-    Attributes
-    ----------
-    tables : callable or None
-        From a projection and what a spike adds (float32), its tables for `weighted_loops.weighted`; None for a layer
-        kind that always has a loop.
-    loop : callable, optional
-        From a projection, what a spike adds, and whether constant input arrives beside the spikes, a loop of its own;
-        None where `weighted_loops.weighted` does it.
-    divides : bool
-        Whether the sum of what arrives is divided by the number of inputs.
-    remembers : bool
-        Whether the current depends on earlier steps, so that constant input does not make a constant current.
-    """
-
+    # From a projection and what a spike adds (float32) to its tables for `weighted_loops.weighted`; None for a layer
+    # kind that always has a loop.
     tables: Optional[Callable[[Projection, np.float32], Weighted]]
+    # From a projection, what a spike adds, and whether constant input arrives too, to a separate loop;
+    # None where `weighted_loops.weighted` does it.
     loop: Callable[[Projection, np.float32, bool], Optional[Loop]] = lambda projection, amplitude, constant: None
-    divides: bool = False
+    divides: bool = False  # the sum of what arrives is divided by the number of inputs
+    # The current depends on earlier steps, so that constant input does not make a constant current.
     remembers: bool = False
 
     @property

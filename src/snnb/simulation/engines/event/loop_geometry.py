@@ -18,14 +18,7 @@ _NO_REACH = Reach(_NO_NUMBERS, _NO_INDICES, _NO_INDICES, _NO_INDICES, 0)
 
 
 def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
-    """List what the windows read: by block of weights, window, and range.
-
-    Parameters
-    ----------
-    geometry : Geometry
-        Of a projection whose windows read all channels.
-    weights : ndarray of float32, shape `geometry.kernel_shape`
-    """
+    """List what windows that read all channels read: by block of weights, window, and range."""
     filters, channels = _filled_up(geometry.filters), geometry.channels
     most = max(1, BLOCK_BYTES // (WIDTHS[0] * weights.itemsize))
     parts = -(-channels // most)  # of the channels of a position
@@ -141,14 +134,9 @@ def _placed(sequences: List[Tuple[int, ...]], embedded: bool) -> Tuple[List[Tupl
 
 
 def reach_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
-    """List the windows of each position, or of each neuron where there are few channels.
+    """List the windows of each position, or of each neuron where there are few channels; a window reads one channel.
 
-    Parameters
-    ----------
-    geometry : Geometry
-        Of a projection whose windows read one channel each.
-    weights : ndarray of float32, shape (taps, filters) or (1, filters)
-        By tap, or the same for all taps.
+    The weights have the shape (taps, filters), or (1, filters) if they are the same for all taps.
     """
     channels, filters, positions = geometry.channels, geometry.filters, geometry.rows.size * geometry.columns.size
     position, window, tap = _triples(geometry)
@@ -194,11 +182,7 @@ def _triples(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
 def pooling_windows(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray]:
     """List the windows of each input of a pooling layer, and count the inputs of each window.
 
-    Returns
-    -------
-    windows : ndarray of int32, shape (number, inputs)
-        Neurons; -1 where an input is in fewer windows.
-    inputs : ndarray of float32, shape (neurons,)
+    The windows are int32 (number, inputs), -1 where an input is in fewer windows; the counts float32 (neurons,).
     """
     channels, (position, window, _) = geometry.channels, _triples(geometry)
     order = np.lexsort((window, position))

@@ -31,19 +31,9 @@ def _softmax(
 def fire(
     neurons: Neurons, sample: int, currents: np.ndarray, stride: int, steps: int, start: int, bits: np.ndarray
 ) -> None:
-    """Do some consecutive steps of a sample, given the current of each.
+    """Simulate consecutive steps of a sample from `start`, given the current of each; write the spikes to `bits`.
 
-    Parameters
-    ----------
-    neurons : Neurons
-    sample : int
-    currents : ndarray of float32, flat
-        Those of the i-th step begin at index i × stride.
-    stride, steps : int
-    start : int
-        The first step.
-    bits : ndarray of uint64, shape (steps, words)
-        Where the spikes go.
+    The currents of the i-th step begin at index i × stride.
     """
     words, received = bits.shape[1], neurons.received[sample]
     for step in range(steps if received.shape[1] else 0):
@@ -68,14 +58,7 @@ def fire(
 
 @compiled
 def count(neurons: Neurons, sample: int, bits: np.ndarray) -> None:
-    """Count the spikes of a sample.
-
-    Parameters
-    ----------
-    neurons : Neurons
-    sample : int
-    bits : ndarray of uint64, shape (steps, words)
-    """
+    """Count the spikes of a sample, uint64 (steps, words)."""
     counts = neurons.counts[sample]
     for word in range(bits.shape[1]):
         for step in range(bits.shape[0]):
@@ -90,13 +73,7 @@ def base_of(neurons: Neurons, sample: int) -> np.ndarray:
 
 @compiled
 def unchanging(neurons: Neurons, spikes: np.ndarray) -> None:
-    """Do all steps of a population whose current never changes.
-
-    Parameters
-    ----------
-    neurons : Neurons
-    spikes : ndarray of uint64, shape (samples, steps, words)
-    """
+    """Simulate all steps of a population whose current never changes; write its spikes."""
     for sample in range(spikes.shape[0]):
         fire(neurons, sample, base_of(neurons, sample), 0, spikes.shape[1], 0, spikes[sample])
         count(neurons, sample, spikes[sample])

@@ -1,7 +1,7 @@
 """The compiled work of pooling populations that the sum of what spikes add does not give.
 
-Where a population also reads the constant input, which is there in every step, all its inputs are added in every step,
-in their order: as TensorFlow adds them, so that the sums are TensorFlow's to the last bit.
+Where a population also reads the constant input, all its inputs are added in every step in their order, as TensorFlow
+adds them, so that the sums are equal to the last bit.
 
 In all functions, `windows` is int32 of shape (number, inputs): the neurons whose windows an input is in, -1 where there
 are fewer; `amplitude` is what a spike adds; `source` is what the population reads; `neurons`, `spikes` and `room` are
@@ -33,12 +33,9 @@ def average_with_constant(
     amplitude: np.float32,
     inputs: np.ndarray,
 ) -> None:
-    """Simulate an average pooling of spikes beside the constant input.
+    """Simulate an average pooling of spikes and constant input; `inputs` are the numbers of inputs of windows.
 
-    Parameters
-    ----------
-    inputs : ndarray of float32, shape (neurons,)
-        Number of inputs of each window. Adding before dividing rounds as TensorFlow does.
+    Adding before dividing rounds as TensorFlow does.
     """
     current = np.empty_like(neurons.potential[0])
     for sample in range(spikes.shape[0]):
@@ -106,7 +103,7 @@ def maximum_with_constant(
     windows: np.ndarray,
     amplitude: np.float32,
 ) -> None:
-    """Do as `maximum`, of spikes beside the constant input, which accumulates in every step and may lead."""
+    """Simulate a max pooling of spikes and constant input, which accumulates in every step and may lead."""
     current = np.empty_like(neurons.potential[0])
     for sample in range(spikes.shape[0]):
         accumulated, leader = neurons.accumulated[sample], neurons.leader[sample]

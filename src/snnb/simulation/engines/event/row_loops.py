@@ -116,17 +116,7 @@ def add_run(
     end: int,
     parts: int,
 ) -> None:
-    """Add weights[first + i * stride :][:n] to target[at : at + n] for i in lists[begin:end], where n = WIDTH * parts.
-
-    Parameters
-    ----------
-    target, weights : ndarray of float32, flat
-    at, first, stride : int
-    lists : ndarray of int32
-    begin, end : int
-    parts : int
-        From 1 to `PARTS`.
-    """
+    """Add weights[first + i * stride :][:n] to target[at : at + n] for i in lists[begin:end], n = WIDTH * parts."""
     if parts == 1:
         _RUN_1(target, at, weights, first, stride, lists, begin, end)
     elif parts == 2:
@@ -143,16 +133,9 @@ def add_run(
 
 @inlined
 def add_where(bits: np.uint64, target: np.ndarray, at: int, weights: np.ndarray, first: int, parts: int) -> None:
-    """Add weights[first + i] to target[at + i] for each i whose bit is set.
+    """Add weights[first + i] to target[at + i] for each i whose bit is set; `parts` is 1, 2 or 4.
 
     All WIDTH * parts numbers are read and written.
-
-    Parameters
-    ----------
-    bits : uint64
-    target, weights : ndarray of float32, flat
-    at, first : int
-    parts : {1, 2, 4}
     """
     if parts == 4:
         before = load(target, at, 4)

@@ -9,20 +9,9 @@ from snnb.simulation.engines.event.vectors import bits_set, lowest_bit
 
 @compiled
 def listed(bits: np.ndarray, lists: np.ndarray, n: int) -> int:
-    """Write the numbers of the neurons that spike in a step.
+    """Write the neurons that spike in a step to `lists` from index `n` on, and return the index after them.
 
-    Parameters
-    ----------
-    bits : ndarray of uint64, shape (words,)
-    lists : ndarray of int32
-        There must be room for all neurons and `SLACK` more.
-    n : int
-        Where they begin.
-
-    Returns
-    -------
-    int
-        Where they end.
+    There must be room for all neurons and `SLACK` more.
     """
     for word in range(bits.size):
         left = bits[word]
@@ -42,15 +31,7 @@ def listed(bits: np.ndarray, lists: np.ndarray, n: int) -> int:
 
 @compiled
 def counted_below(bits: np.ndarray, bounds: np.ndarray, begins: np.ndarray, n: int) -> None:
-    """Set begins[i] to n and the number of spikes of the neurons before bounds[i], which rises.
-
-    Parameters
-    ----------
-    bits : ndarray of uint64, shape (words,)
-    bounds : ndarray of int64
-    begins : ndarray of int32
-    n : int
-    """
+    """Set begins[i] to n and the number of spikes of the neurons before bounds[i], which rises."""
     word = 0
     for i in range(bounds.size):
         bound = bounds[i]
@@ -63,15 +44,7 @@ def counted_below(bits: np.ndarray, bounds: np.ndarray, begins: np.ndarray, n: i
 
 @compiled
 def renumbered(source: np.ndarray, table: np.ndarray, target: np.ndarray, lists: np.ndarray) -> None:
-    """Add spikes where neuron i is called `table[i]`.
-
-    Parameters
-    ----------
-    source, target : ndarray of uint64, shape (samples, steps, words)
-    table : ndarray of int32
-    lists : ndarray of int32
-        Room for the neurons of the source.
-    """
+    """Add to `target` the spikes of `source` with neuron i renumbered as `table[i]`; `lists` is a buffer."""
     for sample in range(source.shape[0]):
         for step in range(source.shape[1]):
             for e in range(listed(source[sample, step], lists, 0)):
@@ -81,13 +54,7 @@ def renumbered(source: np.ndarray, table: np.ndarray, target: np.ndarray, lists:
 
 @compiled
 def number_of(bits: np.ndarray, begin: int, end: int) -> int:
-    """Count the spikes of all samples and neurons in the steps from `begin` to before `end`.
-
-    Parameters
-    ----------
-    bits : ndarray of uint64, shape (samples, steps, words)
-    begin, end : int
-    """
+    """Count the spikes of all samples and neurons in the steps from `begin` to before `end`."""
     n = 0
     for sample in range(bits.shape[0]):
         for step in range(begin, end):

@@ -7,10 +7,9 @@ import numpy as np
 from snnb.network.network import MEMBRANE, Population, Reindexed
 from snnb.simulation.block import BlockCounts, initial_potential, late_quarters, recorded_of, spike_table
 from snnb.simulation.engines.event import spike_bits as spikes
-from snnb.simulation.engines.event.arrays import filled_up, zeros
+from snnb.simulation.engines.event.arrays import Scratch, filled_up, zeros
 from snnb.simulation.engines.event.compiled_network import EventNetwork
 from snnb.simulation.engines.event.neuron_loops import unchanging
-from snnb.simulation.engines.event.scratch import Scratch
 from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons
 from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
 
@@ -19,17 +18,7 @@ DRAWN = 1_000_000
 
 
 class BlockState:
-    """Membrane potentials and counts of n samples, from rest on.
-
-    Parameters
-    ----------
-    prepared : EventNetwork
-    x : ndarray of float32, shape (n, ...)
-    first : int
-        Number of the first sample in the test set.
-    at_once : int
-        Samples that `advance` takes, or fewer at the end.
-    """
+    """Membrane potentials and counts of a block of samples, of which `advance` takes `at_once`, or fewer at the end."""
 
     def __init__(self, prepared: EventNetwork, x: np.ndarray, first: int, at_once: int) -> None:
         self._prepared, self._x, self._first = prepared, x, first
@@ -65,25 +54,14 @@ class BlockState:
         self._tables: Dict[str, List[np.ndarray]] = {name: [] for name in names} if self._recorded else {}
 
     def reset_counts(self) -> None:
-        """Count from here on."""
+        """Set the counts to zero."""
         for counts in (self._input_counts, *self._counts.values()):
             counts[:] = 0
 
     def advance(self, scratch: Scratch, number: int, start: int, output: np.ndarray, readout: np.ndarray) -> None:
-        """Simulate some steps of a group of samples.
+        """Simulate steps from `start` of the group `number` of samples.
 
-        Parameters
-        ----------
-        scratch : Scratch
-            Of this thread.
-        number : int
-            Which of `groups`.
-        start : int
-            The first step.
-        output : ndarray of bool, shape (samples, steps, units)
-            Becomes the spikes of the output layer.
-        readout : ndarray of float32, shape (samples, steps, units)
-            Becomes its accumulated input after each step.
+        Write the spikes of the output layer, bool (samples, steps, units), and its accumulated input after each step.
         """
         network, samples, steps = self._prepared.network, *output.shape[:2]
         found: Dict[str, np.ndarray] = {}

@@ -1,64 +1,38 @@
-"""What the compiled loops work on: plain arrays and numbers, in named tuples, which numba understands.
+"""Data of the compiled loops: arrays and numbers in named tuples, which numba supports.
 
-Spikes are bits: uint64 of shape (samples, steps, words), where bit i of word w belongs to neuron 64 w + i. They take a
-thirty-second part of a list's room at worst, and are made and counted 64 at a time.
+Spikes are bits: uint64 of shape (samples, steps, words), where bit i of word w belongs to neuron 64 w + i. They take at
+most 1/32 of the memory of a list, and are made and counted 64 at a time.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-# Neurons in a word of spikes; the arrays of a population are filled up to a multiple.
-GROUP = 64
-# Behind each list of spikes there is room for so many numbers more.
-SLACK = 8
-# Filters are added so many at a time: their sums stay in registers.
-WIDTHS = (64, 32, 16)
-# Numbers that a run of weights is made of, and how many times as many it has at most.
-WIDTH, PARTS = 16, 6
+GROUP = 64  # neurons in a word of spikes; the arrays of a population are filled up to a multiple
+SLACK = 8  # spare numbers behind each list of spikes
+WIDTHS = (64, 32, 16)  # filters that are added at a time: their sums stay in registers
+WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
 
 
 class Neurons(NamedTuple):
     """State of a population in some samples, filled up to a multiple of `GROUP` neurons.
 
-    Attributes
-    ----------
-    potential : ndarray of float32, shape (samples, neurons)
-        Membrane potential.
-    base : ndarray of float32, shape (samples, neurons) or (1, neurons)
-        The current without spikes: a bias, or constant input.
-    counts : ndarray of int32, shape (samples, neurons)
-        Spikes counted so far.
-    received : ndarray of float32, shape (samples, steps, neurons)
-        Output: the current of each step; of shape (samples, steps, 0) when it is not wanted.
-    uniforms : ndarray of float32, shape (samples, steps, neurons)
-        Random numbers of a softmax layer; of shape (samples, steps, 0) otherwise.
-    classes : int
-        Neurons that a softmax is taken over.
-    constant : ndarray of float32, shape (samples, inputs)
-        Of a pooling layer that reads the constant input beside spikes: all that it reads, 0 where spikes arrive. Of
-        shape (samples, 0) otherwise.
-    accumulated : ndarray of float32, shape (samples, inputs)
-        Of a max pooling layer: the sum so far of each input. Of shape (samples, 0) otherwise.
-    leader : ndarray of int32, shape (samples, neurons)
-        Of a max pooling layer: the input that each window follows, -1 before any spike. Of shape (samples, 0)
-        otherwise.
-    threshold : float32
-    to_zero : bool
-        See `SimulationSettings.reset`.
+    Optional arrays have a length of 0 on their last axis if there is nothing to hold.
     """
 
-    potential: np.ndarray
-    base: np.ndarray
-    counts: np.ndarray
-    received: np.ndarray
-    uniforms: np.ndarray
-    classes: int
+    potential: np.ndarray  # float32 (samples, neurons)
+    base: np.ndarray  # the current without spikes, a bias or constant input: float32 (samples, neurons) or (1, neurons)
+    counts: np.ndarray  # int32 (samples, neurons)
+    received: np.ndarray  # optional output, the current of each step: float32 (samples, steps, neurons)
+    uniforms: np.ndarray  # optional, random numbers of a softmax layer: float32 (samples, steps, neurons)
+    classes: int  # neurons that a softmax is taken over
+    # Optional, of a pooling layer that also reads the constant input: all that it reads, 0 where spikes
+    # arrive: float32 (samples, inputs).
     constant: np.ndarray
-    accumulated: np.ndarray
-    leader: np.ndarray
+    accumulated: np.ndarray  # optional, of max pooling, the sum so far of each input: float32 (samples, inputs)
+    leader: np.ndarray  # optional, of max pooling, the input that each window follows, -1 before any spike: int32
     threshold: np.float32
-    to_zero: bool
+    to_zero: bool  # see `SimulationSettings.reset`
 
 
 class Windows(NamedTuple):
@@ -67,104 +41,47 @@ class Windows(NamedTuple):
     A row of weights belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at
     a time, so that these stay in the cache while all windows pass. A range is what one window reads of one block: units
     next to each other, whose rows are next to each other. A unit is a position of the image, or a part of its channels.
-
-    Attributes
-    ----------
-    weights : ndarray of float32, flat
-        By groups of filters (`width_of`), row, and filter.
-    bounds : ndarray of int64, shape (units + 1,)
-        Unit u holds the neurons `bounds[u]` to before `bounds[u + 1]`.
-    target : ndarray of int32, shape (windows,)
-        The first neuron of each window.
-    start : ndarray of int32, shape (blocks × windows + 1,)
-        Window w has in block b the ranges `start[b × windows + w]` to before the next.
-    first, stop : ndarray of int32, shape (ranges,)
-        The units: `first` is in the range, `stop` is not.
-    shift : ndarray of int32, shape (ranges,)
-        What is added to the number of a neuron to get its row.
-    rows : int
-        Rows of weights.
-    filters : int
-        Filled up to a multiple of the smallest width; 0 where there are no windows.
     """
 
-    weights: np.ndarray
-    bounds: np.ndarray
-    target: np.ndarray
+    weights: np.ndarray  # float32, flat: by groups of filters (`_by_width`), row, and filter
+    bounds: np.ndarray  # int64 (units + 1,): unit u holds the neurons `bounds[u]` to before `bounds[u + 1]`
+    target: np.ndarray  # int32 (windows,): the first neuron of each window
+    # int32 (blocks × windows + 1,): window w has in block b the ranges `start[b × windows + w]` to before the next.
     start: np.ndarray
-    first: np.ndarray
-    stop: np.ndarray
-    shift: np.ndarray
+    first: np.ndarray  # int32 (ranges,): the first unit
+    stop: np.ndarray  # int32 (ranges,): the unit after the last
+    shift: np.ndarray  # int32 (ranges,): what is added to the number of a neuron to get its row
     rows: int
-    filters: int
+    filters: int  # filled up to a multiple of the smallest width; 0 where there are no windows
 
 
 class Runs(NamedTuple):
-    """Where the spikes of each position of an image arrive, in runs of windows next to each other.
+    """Where the spikes of each position of an image arrive, in runs of windows next to each other."""
 
-    Attributes
-    ----------
-    weights : ndarray of float32, flat
-        By row of the kernel, taps that windows of a run have at a position, channel, window, and filter; filled up to a
-        multiple of `WIDTH`.
-    bounds : ndarray of int64, shape (positions + 1,)
-        The first neuron of each position.
-    start : ndarray of int32, shape (positions + 1,)
-        Position p has the runs `start[p]` to before the next.
-    target : ndarray of int32, shape (runs,)
-        The first neuron of the first window.
-    first, stride : ndarray of int64 and of int32, shape (runs,)
-        The weights of neuron i begin at first + i × stride.
-    parts : ndarray of int32, shape (runs,)
-        How many times `WIDTH` weights there are, `PARTS` at most: longer runs are listed as several.
-    """
-
+    # float32, flat: by row of the kernel, taps that windows of a run have at a position, channel, window, and filter;
+    # filled up to a multiple of `WIDTH`.
     weights: np.ndarray
-    bounds: np.ndarray
-    start: np.ndarray
-    target: np.ndarray
-    first: np.ndarray
-    stride: np.ndarray
-    parts: np.ndarray
+    bounds: np.ndarray  # int64 (positions + 1,): the first neuron of each position
+    start: np.ndarray  # int32 (positions + 1,): position p has the runs `start[p]` to before the next
+    target: np.ndarray  # int32 (runs,): the first neuron of the first window
+    first: np.ndarray  # int64 (runs,): the weights of neuron i begin at first + i × stride
+    stride: np.ndarray  # int32 (runs,)
+    parts: np.ndarray  # int32 (runs,): multiples of `WIDTH` weights, `PARTS` at most: longer runs are listed as several
 
 
 class Reach(NamedTuple):
-    """In which windows each position of an image is: position p in windows `start[p]` to before `start[p + 1]`.
+    """In which windows each position of an image is: position p in windows `start[p]` to before `start[p + 1]`."""
 
-    Attributes
-    ----------
-    weights : ndarray of float32, flat
-        With `GROUP` numbers behind them.
-    start : ndarray of int32, shape (positions + 1,)
-        Of shape (0,) where each neuron is a position, of one window.
-    target : ndarray of int32
-        The first neuron of the window.
-    tap : ndarray of int32
-        Where the weights of the window's tap that is at the position begin.
-    channels : int
-        Of the image; 1 where each neuron is a position; 0 where each has but one window, that in its own place.
-    """
-
-    weights: np.ndarray
-    start: np.ndarray
-    target: np.ndarray
-    tap: np.ndarray
-    channels: int
+    weights: np.ndarray  # float32, flat, with `GROUP` numbers behind them
+    start: np.ndarray  # int32 (positions + 1,), or (0,) where each neuron is a position, of one window
+    target: np.ndarray  # int32: the first neuron of the window
+    tap: np.ndarray  # int32: where the weights of the window's tap that is at the position begin
+    channels: int  # of the image; 1 where each neuron is a position; 0 where each has but one window, in its own place
 
 
 class Weighted(NamedTuple):
-    """The tables of a projection: one of the three says what there is, the others are empty.
+    """The tables of a projection: one of the three has content, the others are empty."""
 
-    Attributes
-    ----------
-    windows : Windows
-        Of windows that read all channels, and have many filters.
-    runs : Runs
-        Of those that have few.
-    reach : Reach
-        Of windows that read one channel each.
-    """
-
-    windows: Windows
-    runs: Runs
-    reach: Reach
+    windows: Windows  # of windows that read all channels, and have many filters
+    runs: Runs  # of windows that read all channels, and have few filters
+    reach: Reach  # of windows that read one channel each

@@ -133,13 +133,13 @@ def weighted(
         As many.
     neurons : Neurons
     spikes : ndarray of uint64, shape (samples, steps, words)
-        Where the spikes go.
+        Output.
     divisors : ndarray of float32, shape (neurons,), filled up
         What the sums are divided by at last; of shape (0,) where they are not.
     currents : ndarray of float32, flat
-        Room for the currents of the steps that are done at a time, and `GROUP` numbers.
+        Buffer for the currents of the steps that are done at a time, and `GROUP` numbers.
     room : ndarray of int32
-        Room for two lists of all neurons of a source: for each step that is done at a time, and for one more.
+        Buffer for two lists of all neurons of a source: for each step that is done at a time, and for one more.
     """
     size = neurons.potential.shape[1]
     at_once = (currents.size - GROUP) // size

@@ -22,13 +22,7 @@ State = Dict[str, Tensors]
 
 
 class TensorFlowEngine(DenseEngine):
-    """Counts spikes as the toolbox does, identically in every layer but the random softmax one; on CPU and GPU.
-
-    Parameters
-    ----------
-    network : Network
-    settings : SimulationSettings
-    """
+    """Counts spikes as the toolbox does, identically in every layer but the random softmax one; on CPU and GPU."""
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         super().__init__(network, settings, Loop(network, settings, batch_of(network)))
@@ -39,13 +33,6 @@ class Loop:
 
     Its state is, each by population: `potentials`; `counts` of spikes; `readout`, the output layer's accumulated input;
     `accumulated`, what each input of a max pooling layer has accumulated; and in `clock` the number of steps done.
-
-    Parameters
-    ----------
-    network : Network
-    settings : SimulationSettings
-    batch : int
-        Samples in a batch.
     """
 
     def __init__(self, network: Network, settings: SimulationSettings, batch: int) -> None:
