@@ -171,7 +171,8 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
     arguments = ["sweep", "--dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
     assert main(arguments) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split() == ["samples", "duration", "simulation", "ANN", "read-out", "SNN", "(95", "%)", "spikes", "operations"]
+    heads = "samples duration simulation ANN read-out SNN (95 %) spikes operations"
+    assert head.split() == heads.split()
     assert max(map(len, [head, *lines[:2]])) < 110
     assert [row["samples"] for row in _table(run)] == ["5", "7"]
     assert (run.path / "sweep.csv").read_text().split("\n")[0].split(",").count("samples") == 1
