@@ -2,7 +2,7 @@
 
     python benchmarks/steps.py RUN … [--samples 1000] [--steps 4,8,16,32,64,128] [--methods …] [--page docs/results.md]
 
-RUN is a run directory with a parsed network. Prints a table; with --page, replaces the table and figure of that page.
+RUN is a run directory with a parsed network; one trained with `--activation qcfs` has a row of its own. Prints a table; with --page, replaces the table and figure of that page.
 """
 
 import argparse
@@ -71,8 +71,12 @@ def measured(path: Path, samples: int, durations: List[int], methods: str) -> It
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
     trained, pictures = read_network(parsed, trained=True), prepare.normalisation_set(run)
     x, y = (prepare.dataset_array(run, name)[:samples] for name in ("x_test", "y_test"))
-    for steps in durations:
-        for method, network, start in networks(trained, pictures, steps, methods.split(",")):
+    for steps in durations if trained.levels is None else [trained.levels]:
+        if trained.levels is None:
+            compared = networks(trained, pictures, steps, methods.split(","))
+        else:
+            compared = iter([("QCFS, separated", read_network(parsed), 0.0)])
+        for method, network, start in compared:
             settings = SimulationSettings(
                 samples=samples, duration=steps, initial_potential=start, engine="event", workers=1
             )
