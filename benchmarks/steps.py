@@ -2,7 +2,8 @@
 
     python benchmarks/steps.py RUN … [--samples 1000] [--steps 4,8,16,32,64,128] [--methods …] [--page docs/results.md]
 
-RUN is a run directory with a parsed network; one trained with `--activation qcfs` has a row of its own. Prints a table; with --page, replaces the table and figure of that page.
+RUN is a run directory with a parsed network; one trained with `--activation qcfs` has a row of its own. Prints a table;
+with --page, replaces the table and figure of that page.
 """
 
 import argparse
