@@ -35,7 +35,7 @@ SEPARATED_SHARES, FREE_SHARES = np.geomspace(0.15, 1.1, 24), np.geomspace(0.15, 
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
 SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
-BLOCK_BYTES = 64_000_000  # of the currents that are in memory at a time
+BLOCK_BYTES = 16_000_000  # of the currents that are in memory at a time
 MEMORY_BYTES = 64_000_000  # larger arrays of activations are mapped from a temporary file
 
 
@@ -105,7 +105,7 @@ class _Calibration:
         self._settings, self._steps, self._samples = settings, settings.calibrate, len(x)
         self._trained: Dict[str, np.ndarray] = {network.input.name: x}
         self._spiking: Dict[str, np.ndarray] = {network.input.name: x}  # rates times scale factors
-        self._trains: Dict[str, np.ndarray] = {}  # with free firing, bool (steps, samples, *shape)
+        self._trains: Dict[str, np.ndarray] = {}  # with free firing, bits of steps: uint8 (steps / 8, samples, *shape)
         self._last_reader = _last_readers(network)
 
     def add(self, population: Population) -> None:
@@ -175,13 +175,13 @@ class _Calibration:
                 level = np.floor((got[block] + channels.bias) / unit + np.float32(0.5))
                 got[block] = np.clip(level, 0, steps) * unit
             return
-        train = self._trains[population.name] = _scratch((steps, *got.shape), np.bool_)
+        train = self._trains[population.name] = _scratch((-(-steps // 8), *got.shape), np.uint8)
         for block in self._blocks(population, steps):
             currents = np.stack([self._step(sums, population, block, t) / scale for t in range(steps)])
             spikes = np.empty(currents.shape, np.bool_)
             flat = (steps, -1, len(scale))
             fire(currents.reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
-            train[:, block] = spikes
+            train[:, block] = np.packbits(spikes, axis=0)
             got[block] = spikes.mean(axis=0, dtype=np.float32) * scale
 
     def _add_output(
@@ -233,7 +233,10 @@ class _Calibration:
 
     def _step(self, sums: Currents, population: Population, block: slice, step: int) -> np.ndarray:
         """Return the currents of a time step of free firing, without the bias."""
-        sent = {name: train[step, block] * self.channels[name].scale for name, train in self._trains.items()}
+        sent = {
+            name: (train[step // 8, block] >> (7 - step % 8) & 1) * self.channels[name].scale
+            for name, train in self._trains.items()
+        }
         source = self.network.input.name
         if source in self._spiking:
             sent[source] = self._spiking[source][block]

@@ -6,7 +6,7 @@ AAAI). The counts are equal to those of a simulation step by step where sums are
 """
 
 from dataclasses import replace
-from typing import Dict, Iterator, List, Mapping, Optional
+from typing import Dict, Iterator, List, Mapping, Optional, Set, Union
 
 import numpy as np
 import tensorflow as tf
@@ -104,12 +104,21 @@ class SeparatedEngine:
                 return tf.constant(drawn[:, :done].sum(axis=1, dtype=np.float32))
             return tf.constant(x * np.float32(min(done, steps)))
 
+        windows = {depths[name] for name in self._senders(output)} | {depths[output.name] - 1}  # the last, of the bias
         for done in range(1, fires + 1):
-            tensors = {name: values(name, done) for name in output.inputs}
-            received = self._received(output, tensors, max(0, done - (fires - steps)))
-            found[:, done - 1] = received.numpy().reshape(len(x), -1)
+            if (done - 1) // steps in windows:
+                tensors = {name: values(name, done) for name in output.inputs}
+                received = self._received(output, tensors, max(0, done - (fires - steps)))
+                found[:, done - 1] = received.numpy().reshape(len(x), -1)
+            elif done > 1:
+                found[:, done - 1] = found[:, done - 2]
         found[:, fires:] = found[:, fires - 1 : fires]
         return found
+
+    def _senders(self, volume: Union[Population, Reindexed]) -> Set[str]:
+        """Return the populations, or the input, that a volume reads, also through re-indexing layers."""
+        read = [self._network.volume(name) for name in volume.inputs]
+        return set().union(*(self._senders(v) if isinstance(v, Reindexed) else {v.name} for v in read))
 
     def _in_bins(self, counts: np.ndarray) -> Iterator[np.ndarray]:
         for begin, end in zip(self._settings.bin_edges, self._settings.bin_edges[1:]):
