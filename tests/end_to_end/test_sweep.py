@@ -186,12 +186,12 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
 
 def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
     """Not after the network was converted, or trained, for the point that needs it."""
-    monkeypatch.setattr("snnb.simulation.simulation_settings.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     said = []
-    with pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
-        _sweep(run, "percentile=98", "engine=event,torch", given={"simulate": {"samples": 12}}, said=said)
-    given = {"parse": {"percentile": 98}, "simulate": {"engine": "torch"}}
-    with run.locked(), pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[cluster\]'"):
+        _sweep(run, "percentile=98", given={"simulate": {"samples": 12, "workers": 2}}, said=said)
+    given = {"parse": {"percentile": 98}, "simulate": {"workers": 2}}
+    with run.locked(), pytest.raises(InputError, match=r"pip install '\.\[cluster\]'"):
         bring_up_to_date(run, "graph", given)
     assert open_run(run.path).record_of("parse").params.percentile == 99.9
     assert not (run.path / "sweep.csv").exists()
