@@ -83,10 +83,10 @@ test-newest: .venv-newest/ready ## the tests of the half that needs no TensorFlo
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged
 
-image: ## build the images snnb:cpu and snnb:gpu, the latter also as snnb
+image: ## build the images snnb:cpu, snnb:today and snnb:gpu, the last also as snnb
 	docker/build
 
-image-test: setup ## build both images and run every stage in each
+image-test: setup ## build the images and run every stage in each
 	docker/image-test
 
 lint: setup ## format, style, types, the direction of imports, the Dockerfile
