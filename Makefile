@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-slow test-all test-browser test-newest test-torch test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-slow test-all test-browser test-newest test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -80,22 +80,13 @@ test-newest: .venv-newest/ready ## the tests of the half that needs no TensorFlo
 	$(NEWEST_BIN)/python --version
 	$(NEWEST_BIN)/python -m pytest $(GATE) tests/network tests/graph tests/mapping tests/rundir tests/newest
 
-.venv-torch/ready: requirements-dev.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
-	$(UV) venv --quiet --allow-existing .venv-torch
-	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv-torch/bin/python requirements-dev.lock
-	$(UV) pip install --quiet --constraints requirements-dev.lock --python .venv-torch/bin/python --editable '.[torch]'
-	touch $@
-
-test-torch: .venv-torch/ready ## the tests of the engine torch, in an environment of its own of 7 GB
-	.venv-torch/bin/python -m pytest -n 2 tests/simulation/test_torch_engine.py tests/properties/test_simulation_engines.py
-
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged
 
-image: ## build the images snnb:cpu and snnb:gpu, the latter also as snnb
+image: ## build the images snnb:cpu, snnb:today and snnb:gpu, the last also as snnb
 	docker/build
 
-image-test: setup ## build both images and run every stage in each
+image-test: setup ## build the images and run every stage in each
 	docker/image-test
 
 lint: setup ## format, style, types, the direction of imports, the Dockerfile
@@ -155,9 +146,8 @@ CPU_ONLY := --override overrides-cpu.txt
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the lock files anew
 	$(COMPILE) --extra gpu $(OF_IMAGES) pyproject.toml -o requirements.lock
 	$(COMPILE) --extra cpu $(OF_IMAGES) $(CPU_ONLY) pyproject.toml -o requirements-cpu.lock
-	$(COMPILE) --extra cpu $(OF_IMAGES) --extra torch $(CPU_ONLY) pyproject.toml -o requirements-torch.lock
 	$(COMPILE) --extra dev $(CPU_ONLY) pyproject.toml -o requirements-dev.lock
 	$(COMPILE) --group site -o requirements-site.lock
 
 clean: ## remove the environment and caches; run directories stay
-	rm -rf .venv .venv-newest .venv-torch .venv-site .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build site *.egg-info
+	rm -rf .venv .venv-newest .venv-site .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build site *.egg-info

@@ -1,16 +1,15 @@
-"""The simulation engines beside the toolbox and PyTorch, on LeNet (MNIST) and three networks for CIFAR-10.
+"""The simulation engines beside the toolbox, on LeNet (MNIST) and three networks for CIFAR-10.
 
 Toolbox and engines run in turn in one process, several rounds, the engines three times in each; printed are medians of
 the times, and of the ratios within a round. Peak memory is that of a process of its own. Counts are compared sample by
-sample and neuron by neuron, with the toolbox's where it can simulate the network, else with those of the PyTorch loop.
+sample and neuron by neuron, with the toolbox's where it can simulate the network, else with those of `tensorflow`.
 
     python benchmarks/simulate.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100] [--processor]
 
 DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
 the same size, whose rates are similar. `--runs DIR` takes the converted networks of `benchmarks/results.py` instead.
 `--processor` counts seconds of the processors in place of those of the clock: on a machine with other work, on one core
-(`taskset -c 0`), since threads that wait for each other use the processor meanwhile. The engine `torch`
-and a plain dense loop in PyTorch are rows more where torch can be imported.
+(`taskset -c 0`), since threads that wait for each other use the processor meanwhile.
 """
 
 import argparse
@@ -22,13 +21,10 @@ import tempfile
 import time
 import warnings
 from collections import deque
-from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
-from pytorch_loop import torch_loop
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 warnings.filterwarnings("ignore", "Creating an ndarray from ragged")  # the toolbox's log of spikes
@@ -40,8 +36,7 @@ NETWORKS = {
     "resnet20_cifar10": "cifar10",
 }
 SUMMED = ("resnet20_cifar10",)  # the toolbox knows no sums of layers
-TORCH = "PyTorch loop"
-ENGINES = ("tensorflow", "event", *(["torch"] if find_spec("torch") else []))
+ENGINES = ("tensorflow", "event")
 PARSED = "model_parsed.h5"
 TOOLBOX_BATCH = 50
 EPOCHS = 2
@@ -66,8 +61,7 @@ def main() -> None:
         if name == "toolbox":
             _toolbox_as_it_is(Path(folder), x, options.duration, time.perf_counter)
         else:
-            prepare = _torch_loop if name == TORCH else partial(_engine, name)
-            _exhaust(prepare(Path(folder), x, options.duration))
+            _exhaust(_engine(name, Path(folder), x, options.duration))
         print(_peak_mib())
         return
     if options.samples % TOOLBOX_BATCH and set(options.networks or NETWORKS) - set(SUMMED):
@@ -84,37 +78,29 @@ def main() -> None:
 def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
     x = np.load(folder / "pictures.npy")[: options.samples]
     engines = {name: _engine(name, folder, x, options.duration) for name in ENGINES}
-    runs: Dict[str, Callable[[], Iterator[Any]]] = dict(engines)
-    dense = _torch_loop(folder, x, options.duration)
-    if dense is not None:
-        runs[TORCH] = dense
     clock = time.process_time if options.processor else time.perf_counter
     toolbox = [] if network in SUMMED else ["toolbox"]
     seconds: Dict[str, List[float]] = {}
-    for run in runs.values():
+    for run in engines.values():
         _exhaust(run)  # compiles
     for _ in range(options.rounds):
         for _ in toolbox:
             simulate, whole = _toolbox_as_it_is(folder, x, options.duration, clock)
             seconds.setdefault("toolbox, simulate", []).append(simulate)
             seconds.setdefault("toolbox, whole run", []).append(whole)
-        for name, run in runs.items():
+        for name, run in engines.items():
             seconds.setdefault(name, []).append(np.median([_seconds(run, clock) for _ in range(REPEATS)]))
-    references = [name for name in ("toolbox, simulate", "toolbox, whole run", TORCH) if name in seconds]
+    references = [name for name in ("toolbox, simulate", "toolbox, whole run") if name in seconds] or ["tensorflow"]
     print(f"\n{network}: {options.samples} samples, {options.duration} steps")
     print(f"{'':20}{'ms a sample':>12}" + "".join(f"{f'× {name}':>22}" for name in references) + f"{'peak MiB':>10}")
-    memories = {name: _memory(name, folder, options) for name in (*toolbox, *runs)}
+    memories = {name: _memory(name, folder, options) for name in (*toolbox, *engines)}
     for name, took in seconds.items():
         ratios = "".join(f"{np.median(np.divide(seconds[other], took)):22.1f}" for other in references)
         print(f"{name:20}{1000 * np.median(took) / len(x):12.2f}{ratios}{memories[name.split(',')[0]]:>10}")
-    if dense is None:
-        print(f"{TORCH}: left out, torch is not installed")
     if toolbox:
         _compare("the toolbox", _toolbox_counts(folder, x, options.duration), engines)
-    elif dense is not None:
-        names = [name for name in next(engines["event"]()) if name != "input"]
-        blocks = [[np.moveaxis(counts.numpy(), 1, -1) for counts in block] for block in dense()]
-        _compare(TORCH, dict(zip(names, map(np.concatenate, zip(*blocks)))), engines)
+    else:
+        _compare("tensorflow", _counts(engines["tensorflow"]), {"event": engines["event"]})
 
 
 def _peak_mib() -> int:
@@ -143,10 +129,7 @@ def _exhaust(run: Callable[[], Iterator[Any]]) -> None:
 
 def _compare(title: str, reference: Dict[str, np.ndarray], engines: Dict[str, Callable[[], Iterator[Any]]]) -> None:
     """Print for each layer how many counts differ from those of a reference."""
-    counts = {}
-    for name, run in engines.items():
-        blocks = list(run())
-        counts[name] = {layer: np.concatenate([block[layer] for block in blocks]) for layer in blocks[0]}
+    counts = {name: _counts(run) for name, run in engines.items()}
     print(f"(sample, neuron) pairs whose counts differ from those of {title}; the last layer's spikes are random")
     print(f"{'':32}{'pairs':>12}" + "".join(f"{name:>12}{'by at most':>12}" for name in counts))
     for layer, expected in reference.items():
@@ -157,15 +140,16 @@ def _compare(title: str, reference: Dict[str, np.ndarray], engines: Dict[str, Ca
         print(line)
 
 
+def _counts(run: Callable[[], Iterator[Any]]) -> Dict[str, np.ndarray]:
+    blocks = list(run())
+    return {layer: np.concatenate([block[layer] for block in blocks]) for layer in blocks[0]}
+
+
 def _toolbox_counts(folder: Path, x: np.ndarray, duration: int) -> Dict[str, np.ndarray]:
     from snnb.conversion.toolbox_simulator import run_toolbox
 
     y = np.zeros(len(x), int)
     return run_toolbox(folder / PARSED, x, y, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
-
-
-def _torch_loop(folder: Path, x: np.ndarray, duration: int) -> Optional[Callable[[], Iterator[Any]]]:
-    return torch_loop(folder / PARSED, x, duration, TOOLBOX_BATCH)
 
 
 def _memory(name: str, folder: Path, options: argparse.Namespace) -> str:
@@ -225,8 +209,6 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
     if name == "event":
         from snnb.simulation.engines.event.engine import EventEngine as Engine
-    elif name == "torch":
-        from snnb.simulation.engines.torch.loop import TorchEngine as Engine
     else:
         from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine as Engine
     engine = Engine(network, settings)

@@ -63,7 +63,7 @@ class ParseKeywords(TypedDict, total=False):
 class SimulateKeywords(TypedDict, total=False):
     """Options of `snnb simulate`."""
 
-    engine: Literal["auto", "event", "tensorflow", "torch", "toolbox"]
+    engine: Literal["auto", "event", "tensorflow", "toolbox"]
     samples: int
     first: int
     duration: int

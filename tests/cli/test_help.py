@@ -74,7 +74,7 @@ def test_every_command_of_the_stages_has_examples():
 WANTED = [
     ("run --model lenet_", [name for name in names() if name.startswith("lenet_")]),
     ("train --dataset mni", ["mnist"]),
-    ("simulate --engine ", ["auto", "event", "tensorflow", "torch", "toolbox"]),
+    ("simulate --engine ", ["auto", "event", "tensorflow", "toolbox"]),
     ("simulate --input p", ["poisson"]),
     ("map --hardware loihi", [name for name in hardware_names() if name.startswith("loihi")]),
     ("export runs/x --format hm", ["hmetis"]),

@@ -76,10 +76,7 @@ def test_a_manifest_that_is_wrong_stops_every_command_and_changes_nothing(run, s
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["simulate", "--samples", "100000"], 2, "the test set has 360"),
         (["simulate", "--duration", "0"], 2, "--duration"),
-        (["simulate", "--spike-code", "ttfs"], 2, "No such option: --spike-code"),
-        (["simulate", "--record-spikes", "61"], 2, "only --samples 60"),
         (["graph", "--simulation", "20200101T000000Z"], 2, "there are:"),
         (["graph", "--weights-only", "--simulation", "20200101T000000Z"], 2, "--simulation"),
         (["train", "--learning-rate", "-1"], 2, "--learning-rate"),

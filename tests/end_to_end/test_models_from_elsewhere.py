@@ -35,9 +35,6 @@ def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatc
     assert accuracies[1] < accuracies[0] - 0.1
     assert main(shlex.split("train --model mini_network --run-dir runs/mini --pixels tf")) == 2
     assert "--pixels is for a model in a file" in capsys.readouterr().err
-    wrong = "train --model digits_net.onnx --dataset digits --run-dir runs/wrong --pixels imagenet"
-    assert main(shlex.split(wrong)) == 2
-    assert "none of 0-1, 0-255, tf, torch, caffe" in capsys.readouterr().err
 
 
 def test_weights_beside_the_model_are_recorded_with_it(tmp_path, monkeypatch, capsys):

@@ -99,6 +99,17 @@ def test_what_cannot_become_a_network_is_refused_before_training(nets, tmp_path,
     assert not (run / "train").exists()
 
 
+def test_pictures_of_another_size_than_a_trained_model_takes(tmp_path, snnb):
+    from tensorflow import keras
+
+    trained = keras.Sequential([keras.layers.Flatten(input_shape=(16, 16, 3)), keras.layers.Dense(10, "softmax")])
+    trained.save(str(tmp_path / "trained.h5"))
+    options = ("--dataset", "digits", "--run-dir", tmp_path / "run", "--quiet")
+    result = snnb("prepare", "--model", tmp_path / "trained.h5", *options)
+    assert result.returncode == 3
+    assert "the images are 8×8×1, the model takes 16×16×3" in result.stderr
+
+
 def test_a_model_of_ones_own_needs_a_data_set(nets, tmp_path, snnb):
     result = snnb("train", "--model", f"{nets}:branched", "--run-dir", tmp_path / "run")
     assert result.returncode == 2

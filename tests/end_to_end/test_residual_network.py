@@ -3,16 +3,13 @@
 import csv
 import json
 
-import numpy as np
 import pytest
 
 from snnb import Run
 from snnb.graph import SynapseGraph
-from snnb.network.read_network import read_network
 from snnb.pipeline.open_run import open_run
 from snnb.results.compare import compare
 from snnb.results.report import write_report
-from snnb.simulation.simulation_settings import SimulationSettings
 
 NET = """
 from tensorflow import keras
@@ -96,22 +93,6 @@ def test_every_place_states_the_same_synapses_and_operations(run, tmp_path):
     page = write_report(open_run(directory), output=tmp_path / "report.html").read_text()
     assert f"{synapses:,}" in page
     assert f"{operations:,.0f}" in page
-
-
-def test_both_engines_count_the_same_spikes(run):
-    from snnb.simulation.engines.event.engine import EventEngine
-    from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-
-    directory, _ = run
-    [parsed] = (directory / "parse").glob("*_parsed.h5")
-    network = read_network(parsed)
-    x = np.load(directory / "dataset" / "x_norm.npz")["arr_0"][:SAMPLES].astype(np.float32)
-    settings = SimulationSettings(samples=SAMPLES, duration=60)
-    one, two = (e(network, settings).simulate(x, 0, lambda *_: None) for e in (TensorFlowEngine, EventEngine))
-    for name, counts in one.counts.items():
-        differences = np.abs(counts.astype(int) - two.counts[name])
-        assert differences.max() <= 1
-        assert (differences > 0).mean() <= 1e-3, name
 
 
 def test_the_toolbox_is_refused(run, snnb):

@@ -122,21 +122,6 @@ def test_an_interrupted_sweep_leaves_the_options_and_goes_on(run):
     assert verify_run(open_run(run.path)).problems == []
 
 
-@pytest.mark.slow
-def test_a_program_sweeps_as_the_command_does(run):
-    made = _sweep(run, "percentile=99,99.9", "threshold=0.9")
-    said = []
-    swept = Run(path=run.path, say=said.append).sweep(
-        {"percentile": (99, 99.9), "threshold": [0.9, 0.8]}, simulate={"samples": 12, "duration": 6, "engine": "event"}
-    )
-    assert [one.stamp for one in swept if not one.ran] == [one.stamp for one in made]
-    assert [(one.row["percentile"], one.row["threshold"]) for one in swept if one.ran] == [(99.0, 0.8), (99.9, 0.8)]
-    assert [row["simulation"] for row in _table(run)] == [one.stamp for one in swept]
-    assert sum("simulate: running" in line for line in said) == 2
-    with pytest.raises(UsageError, match="--duration is also given outside the grid"):
-        Run(path=run.path).sweep({"duration": [5]}, simulate={"duration": 6})
-
-
 MODEL = """
 from tensorflow import keras
 
@@ -186,12 +171,12 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
 
 def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
     """Not after the network was converted, or trained, for the point that needs it."""
-    monkeypatch.setattr("snnb.simulation.simulation_settings.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     said = []
-    with pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
-        _sweep(run, "percentile=98", "engine=event,torch", given={"simulate": {"samples": 12}}, said=said)
-    given = {"parse": {"percentile": 98}, "simulate": {"engine": "torch"}}
-    with run.locked(), pytest.raises(InputError, match=r"pip install '\.\[torch\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[cluster\]'"):
+        _sweep(run, "percentile=98", given={"simulate": {"samples": 12, "workers": 2}}, said=said)
+    given = {"parse": {"percentile": 98}, "simulate": {"workers": 2}}
+    with run.locked(), pytest.raises(InputError, match=r"pip install '\.\[cluster\]'"):
         bring_up_to_date(run, "graph", given)
     assert open_run(run.path).record_of("parse").params.percentile == 99.9
     assert not (run.path / "sweep.csv").exists()

@@ -88,11 +88,3 @@ def test_relu6_as_an_activation_is_clipped(recorded, altered):
     values = keras.Model(clipped.input, [hidden.output, hidden.outbound_nodes[0].outbound_layer.output]).predict(x)
     assert values[0].max() > 6
     np.testing.assert_array_equal(values[1], np.clip(values[0], 0, 6))
-
-
-def test_logits_get_a_softmax_with_a_warning(recorded, altered):
-    _, x, y = recorded("residual_keras215.h5")
-    warnings = []
-    model = read_model(altered("residual_keras215.h5", setting("classes", activation="linear")), warnings.append)
-    np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
-    assert warnings == ["the model ends in logits (layer classes); a softmax is put behind them"]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from snnb.model_files.pixels import Preprocessing, fold_pixels
 from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import refused
 
@@ -130,17 +129,3 @@ def inside(layers, model):
 )
 def test_what_cannot_be_folded_is_named(altered, name, change, message):
     refused(altered(name, change), message)
-
-
-def test_where_the_first_layer_pads_the_border_differs_and_the_layers_are_named():
-    from tensorflow import keras
-
-    model = keras.Sequential([keras.layers.Conv2D(4, 3, padding="same", input_shape=(9, 8, 3))])
-    x = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3)).astype(np.float32)
-    expected, told = model.predict(x / 127.5 - 1), []
-    layers = Preprocessing(np.array([1 / 127.5]), np.array([-1.0]), "layer r (Rescaling)")
-    found = fold_pixels(model, None, told.append, layers).predict(x / 255)
-    np.testing.assert_allclose(found[:, 1:-1, 1:-1], expected[:, 1:-1, 1:-1], atol=1e-5)
-    assert np.abs(found - expected).max() > 0.1
-    assert "layer r (Rescaling): layer conv2d" in told[1]
-    assert "pads with zeros" in told[1]

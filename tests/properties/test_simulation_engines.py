@@ -1,6 +1,5 @@
 """Random small networks: the engines against the toolbox, each other, and neurons stepped by the graph alone."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -292,16 +291,6 @@ def _flat(counts):
     return {name: values.reshape(SAMPLES, -1) for name, values in counts.items()}
 
 
-def _others(network, options):
-    """The engines but `tensorflow` that can simulate it; `torch` where PyTorch is installed (`make test-torch`)."""
-    engines = [EventEngine] if unsupported(network, options) is None else []
-    if find_spec("torch") is not None:
-        from snnb.simulation.engines.torch.loop import TorchEngine
-
-        engines.append(TorchEngine)
-    return engines
-
-
 @settings(**OPTIONS)
 @given(architectures([kind for kind in KINDS if kind != "MaxPooling2D"]), st.booleans())
 def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
@@ -343,8 +332,8 @@ def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(source, archite
         by_graph = _step_by_graph(Path(folder) / "r_parsed.h5", frames, options)
     expected = _flat(one.counts)
     _assert_alike(by_graph, {name: expected[name] for name in by_graph}, exact=True)
-    for engine in _others(network, options):
-        two = engine(network, options).simulate(pictures, 0, lambda *_: None)
+    if unsupported(network, options) is None:
+        two = EventEngine(network, options).simulate(pictures, 0, lambda *_: None)
         _assert_alike(two.counts, one.counts, exact=True)
         np.testing.assert_array_equal(one.late, two.late)
         for name, spikes in one.spikes.items():

@@ -2,9 +2,8 @@
 
 import os
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Tuple
 
 from snnb.cli import output
 from snnb.core.processors import processors
@@ -22,13 +21,10 @@ def doctor() -> None:
     from snnb.rundir.versions import current_environment
 
     tensorflow, gpus = _tensorflow()
-    torch, cards = _torch()
     found: Dict[str, JsonValue] = {
-        **current_environment().model_dump(exclude={"device", "torch"}),
+        **current_environment().model_dump(exclude={"device"}),
         "tensorflow_imports": tensorflow,
         "gpus": gpus,
-        "torch": torch,
-        "torch_gpus": cards,
         "cores": processors(),
         "memory_bytes": psutil.virtual_memory().total,
         "memory_available_bytes": psutil.virtual_memory().available,
@@ -40,7 +36,6 @@ def doctor() -> None:
         ("tensorflow", f"{found['tensorflow'] or 'not installed'}, {tensorflow}"),
         ("snntoolbox", found["snntoolbox"] or NO_TOOLBOX),
         ("gpu", ", ".join(gpus) or "none that TensorFlow can use"),
-        ("torch", "not installed" if torch is None else f"{torch}, GPU {', '.join(cards) or 'none'}"),
         ("cores", str(found["cores"])),
         ("memory", f"{found['memory_available_bytes'] / 2**30:.1f} of {found['memory_bytes'] / 2**30:.1f} GiB free"),
         ("runs", _in_words(found["runs"])),
@@ -56,17 +51,6 @@ def _tensorflow() -> Tuple[str, List[str]]:
         return f"does not import: {type(error).__name__}: {error}", []
     gpus = tensorflow.config.list_physical_devices("GPU")
     return "imports", [gpu.name for gpu in gpus]
-
-
-def _torch() -> Tuple[Optional[str], List[str]]:
-    """Return PyTorch's version, or why it does not import, None without it; and the GPUs that it can use."""
-    if find_spec("torch") is None:
-        return None, []
-    try:
-        import torch
-    except Exception as error:  # as above
-        return f"does not import: {type(error).__name__}: {error}", []
-    return torch.__version__, [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
 
 
 def _place(path: Path) -> Dict[str, JsonValue]:

@@ -111,8 +111,6 @@ DOCUMENTS: Dict[str, Any] = {
         **dict.fromkeys(("tensorflow", "snntoolbox"), Optional[str]),
         tensorflow_imports=str,
         gpus=List[str],
-        torch=Optional[str],
-        torch_gpus=List[str],
         **dict.fromkeys(("cores", "memory_bytes", "memory_available_bytes"), int),
         **dict.fromkeys(("runs", "data"), _PLACE),
     ),

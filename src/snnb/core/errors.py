@@ -48,7 +48,7 @@ def how_to_install(extra: str) -> str:
     return f"pip install '.[{extra}]' in a checkout of snnb"
 
 
-OUT_OF_MEMORY_MESSAGES = ("bad_alloc", "annot allocate memory", "can't allocate memory", "CUDA out of memory")
+OUT_OF_MEMORY_MESSAGES = ("bad_alloc", "annot allocate memory", "can't allocate memory")
 
 
 def out_of_memory(error: Optional[BaseException]) -> bool:

@@ -69,14 +69,14 @@ class FileRecord(Record):
 
 
 class Environment(Record):
-    """Versions and device that computed the stage; `torch` only if the stage used it."""
+    """Versions and device that computed the stage."""
 
     python: str
     snnb: str
     numpy: str
     tensorflow: Optional[str] = None
     snntoolbox: Optional[str] = None
-    torch: Optional[str] = None
+    torch: Optional[str] = Field(default=None, exclude=True)  # of a removed engine, in manifests of older runs
     device: Literal["cpu", "gpu"]
 
 

@@ -6,7 +6,7 @@ from typing import List, Mapping, Optional
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import changed
 from snnb.rundir.records import AnyRecord, FileRecord
-from snnb.rundir.versions import current_environment, version_of
+from snnb.rundir.versions import current_environment
 
 
 def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
@@ -64,6 +64,6 @@ def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
 
 def other_versions(record: AnyRecord) -> List[str]:
     """Return the packages that had other versions when the stage ran."""
-    then, now = record.environment.model_dump(), {**current_environment().model_dump(), "torch": version_of("torch")}
-    names = ("python", "snnb", "numpy", "tensorflow", "snntoolbox", "torch")
+    then, now = record.environment.model_dump(), current_environment().model_dump()
+    names = ("python", "snnb", "numpy", "tensorflow", "snntoolbox")
     return [name for name in names if None not in (now[name], then[name]) and then[name] != now[name]]

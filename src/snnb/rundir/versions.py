@@ -26,11 +26,9 @@ def version_of(*distributions: str) -> Optional[str]:
 
 
 def _device() -> Literal["cpu", "gpu"]:
-    """Return `gpu` if TensorFlow or PyTorch has been imported by this process and sees one, else `cpu`."""
-    tensorflow, torch = sys.modules.get("tensorflow"), sys.modules.get("torch")
-    if tensorflow is not None and tensorflow.config.list_physical_devices("GPU"):
-        return "gpu"
-    return "gpu" if torch is not None and torch.cuda.is_available() else "cpu"
+    """Return `gpu` if TensorFlow has been imported by this process and sees one, else `cpu`."""
+    tensorflow = sys.modules.get("tensorflow")
+    return "gpu" if tensorflow is not None and tensorflow.config.list_physical_devices("GPU") else "cpu"
 
 
 def current_environment() -> Environment:
@@ -41,7 +39,6 @@ def current_environment() -> Environment:
         numpy=version_of("numpy") or "unknown",
         tensorflow=version_of("tensorflow", "tensorflow-cpu"),
         snntoolbox=version_of("snntoolbox"),
-        torch=version_of("torch") if "torch" in sys.modules else None,
         device=_device(),
     )
 

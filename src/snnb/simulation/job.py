@@ -124,10 +124,6 @@ def _engine(job: Job, threads: int, progress: Progress) -> Engine:
         from snnb.simulation.engines.event.engine import EventEngine  # numba takes a second to import
 
         return EventEngine(job.network, job.settings, threads)
-    if job.engine == "torch":
-        from snnb.simulation.engines.torch.loop import TorchEngine
-
-        return TorchEngine(job.network, job.settings)
     from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 
     return TensorFlowEngine(job.network, job.settings)

@@ -1,19 +1,19 @@
 """What is simulated, and how."""
 
-from importlib.util import find_spec
 from typing import List, Literal, Optional, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from typing_extensions import Annotated
 
 from snnb.cluster.cluster_settings import checked_address, require_dask
-from snnb.core.errors import InputError, UsageError, how_to_install
+from snnb.core.errors import UsageError
 from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
 
 T = TypeVar("T")
-Engine = Literal["auto", "event", "tensorflow", "torch", "toolbox"]
+Engine = Literal["auto", "event", "tensorflow", "toolbox"]
 InputCoding = Literal["constant", "poisson"]
 Reset = Literal["subtraction", "zero"]
 By = Literal["all", "class"]
@@ -84,6 +84,13 @@ class SimulationSettings(Options):
             return []
         return [self.warm_up + i * self.counted_steps // self.bins for i in range(self.bins + 1)]
 
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _still_exists(cls, engine: object) -> object:
+        if engine == "torch":  # in the manifest of an older run
+            raise PydanticCustomError("removed", "the engine torch was removed, tensorflow takes its place")
+        return engine
+
     @field_validator("warm_up")
     @classmethod
     def _leaves_steps_to_count(cls, warm_up: int, others: ValidationInfo) -> int:
@@ -137,8 +144,6 @@ def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
 
 def refuse_missing_packages(settings: SimulationSettings) -> None:
     """Raise `InputError` when a package is not installed that the settings ask for."""
-    if settings.engine == "torch" and find_spec("torch") is None:
-        raise InputError(f"--engine torch needs PyTorch, which is not installed: {how_to_install('torch')}")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
 

@@ -1,7 +1,6 @@
 """Which engine simulates a network, and why."""
 
-from importlib.util import find_spec
-from typing import Optional, Tuple
+from typing import Tuple
 
 import tensorflow as tf
 
@@ -12,9 +11,6 @@ from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
-
-# The compute capability (of CUDA) of the newest cards that TensorFlow 2.2's libraries, of CUDA 10.1, have code for.
-NEWEST_OF_TENSORFLOW = (7, 5)
 
 
 def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, str]:
@@ -31,18 +27,13 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     if network.windowed:
         return _choose_for_windows(settings)
     refuse_missing_packages(settings)
-    if settings.engine == "torch":
-        import torch  # noqa: F401  # here too when workers simulate: its version is recorded
-    if settings.engine in ("toolbox", "tensorflow", "torch"):
+    if settings.engine in ("toolbox", "tensorflow"):
         return settings.engine, "asked for"
     reason = unsupported(network, settings)
     if settings.engine == "event":
         if reason is not None:
             raise InputError(f"{reason}: --engine event cannot simulate that; use --engine tensorflow")
         return "event", "asked for"
-    card = _card_of_pytorch_alone()
-    if card is not None:
-        return "torch", f"TensorFlow 2.2 cannot use the GPU {card}"
     if tf.config.list_physical_devices("GPU"):
         return "tensorflow", "there is a GPU"
     if reason is not None:
@@ -52,25 +43,11 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
 
 def _choose_for_windows(settings: SimulationSettings) -> Tuple[str, str]:
     """Return the engine for a network whose populations fire in windows, and the reason."""
-    if settings.engine == "torch":
-        raise InputError("--engine torch has no firing windows: use --engine event or tensorflow")
     if settings.engine == "tensorflow":
         if settings.bins:
             raise InputError("--bins: the engine tensorflow has no bins of firing windows: use --engine event")
         return "tensorflow", "asked for"
     return "event", "asked for" if settings.engine == "event" else "one pass over the layers gives all spikes"
-
-
-def _card_of_pytorch_alone() -> Optional[str]:
-    """Name the first GPU, if PyTorch is there and can use it, while TensorFlow cannot or is too old for it."""
-    if find_spec("torch") is None:
-        return None
-    import torch
-
-    if not torch.cuda.is_available():
-        return None
-    known = tf.config.list_physical_devices("GPU") and torch.cuda.get_device_capability() <= NEWEST_OF_TENSORFLOW
-    return None if known else torch.cuda.get_device_name()
 
 
 def _check_toolbox(population: Population) -> None:

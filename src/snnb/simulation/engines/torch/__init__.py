@@ -1,1 +1,0 @@
-"""The engine `torch`: every synapse in every step, in PyTorch."""
