@@ -4,10 +4,10 @@ import json
 from typing import Callable, Optional
 
 import numpy as np
-from tensorflow import keras
 
 from snnb.conversion.unroll import unrolled_model
 from snnb.core.errors import VerificationError
+from snnb.io.keras import description_of, keras
 
 SAMPLES = 100
 TOLERANCE = 1e-3
@@ -91,7 +91,7 @@ _ADVICE = {
 def _wide(model: keras.Model) -> keras.Model:
     """Return a copy of a model that computes in float64."""
     model = unrolled_model(model)
-    description = json.loads(model.to_json())
+    description = description_of(model)
     for entry in description["config"]["layers"]:
         entry["config"]["dtype"] = "float64"
         if entry["class_name"].startswith("BatchNormalization"):

@@ -13,7 +13,7 @@ from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 QCFS_LEVELS = "qcfs_levels"  # attribute of the file of a model trained with quantised activations
 MODELS = ("Sequential", "Model", "Functional")
@@ -48,7 +48,7 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
     Raise `InputError` if the file is not a complete Keras model, names a class or function that is not listed here, or
     Keras cannot build the model.
     """
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     with reading(path, remedy) as file:
         architecture = json_attribute(file, "model_config", path, remedy)
@@ -63,7 +63,7 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
 
 def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
     """Return the `InputError` for an exception of Keras about a file, or the exception if memory is short."""
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     if out_of_memory(error):
         return error

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.cluster.cluster_settings import checked_address, require_dask
+from snnb.conversion.toolbox_config import require_toolbox
 from snnb.core.errors import InputError, UsageError, how_to_install
 from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
@@ -137,6 +138,8 @@ def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
 
 def refuse_missing_packages(settings: SimulationSettings) -> None:
     """Raise `InputError` when a package is not installed that the settings ask for."""
+    if settings.engine == "toolbox":
+        require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.engine == "torch" and find_spec("torch") is None:
         raise InputError(f"--engine torch needs PyTorch, which is not installed: {how_to_install('torch')}")
     if settings.scheduler is not None or settings.workers > 1:

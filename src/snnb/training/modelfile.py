@@ -1,15 +1,16 @@
 """Write a Keras model as HDF5: equal models give equal bytes."""
 
+import json
 from pathlib import Path
 from types import MappingProxyType
 from typing import Mapping
 
 import h5py
-from tensorflow import keras
 
 from snnb.core.errors import InputError
 from snnb.io.files import require_disk
 from snnb.io.hdf5 import copy_without_times
+from snnb.io.keras import NEWER, keras, older_description
 
 _BYTES_PER_ARRAY, _BYTES_PER_FILE = 8192, 65536  # HDF5's own structures
 
@@ -36,6 +37,8 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
     with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
         copy_without_times(old, new)
         new.attrs.update(attributes)
+        if NEWER:  # so that TensorFlow 2.2 loads it
+            new.attrs["model_config"] = json.dumps(older_description(json.loads(old.attrs["model_config"])))
     stamped.unlink()
 
 
