@@ -24,7 +24,7 @@ def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str, in_
         if any(isinstance(layer, keras.layers.MaxPooling2D) for layer in flat.layers):
             trained = keras.models.clone_model(flat, clone_function=_average_for_max)
             trained.set_weights(flat.get_weights())
-    return (_wide(trained) if in_float64 else trained).predict(x[:SAMPLES])
+    return (_wide(trained) if in_float64 else trained).predict(x[:SAMPLES], verbose=0)
 
 
 def permitted(reference: np.ndarray) -> float:
@@ -60,7 +60,7 @@ def check_outputs(
         Return `reference_outputs` in float64; called if the outputs in float32 differ by more than is permitted.
     """
     advice = _ADVICE[parser]
-    outputs = parsed.predict(x[:SAMPLES])
+    outputs = parsed.predict(x[:SAMPLES], verbose=0)
     if outputs.shape != reference.shape:
         shapes = f"{outputs.shape[1:]} instead of {reference.shape[1:]}"
         raise VerificationError(f"the parsed model's output has the shape {shapes}: {advice}")
@@ -72,7 +72,7 @@ def check_outputs(
         found = f"by up to {largest:.3g} (sample {sample})"
         if exact is None or not np.isfinite(largest):
             raise VerificationError(f"the parsed model's outputs differ from the trained model's {found}: {advice}")
-        wide, precise = exact(), _wide(parsed).predict(x[:SAMPLES])
+        wide, precise = exact(), _wide(parsed).predict(x[:SAMPLES], verbose=0)
         remaining, own = float(np.abs(precise - wide).max()), float(np.abs(reference - wide).max())
         if not remaining <= max(permitted(wide), own):
             raise VerificationError(

@@ -57,6 +57,8 @@ def _older_object(value: Dict[str, JsonValue]) -> Dict[str, JsonValue]:
     """Return an entry with `class_name` and `config`: a model, a layer, an initializer or a regularizer."""
     value = {key: item for key, item in value.items() if key not in ("module", "registered_name", "build_config")}
     kind, config = value["class_name"], value.get("config")
+    if isinstance(config, dict) and "layers" in config:
+        value["config"] = {key: item for key, item in config.items() if key != "trainable"}
     if kind == "Functional":
         return {**value, "class_name": "Model"}
     if kind in _OLDER and isinstance(config, dict):

@@ -38,7 +38,7 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
         copy_without_times(old, new)
         new.attrs.update(attributes)
         if NEWER:  # so that TensorFlow 2.2 loads it
-            new.attrs["model_config"] = json.dumps(older_description(json.loads(old.attrs["model_config"])))
+            new.attrs["model_config"] = json.dumps(older_description(json.loads(old.attrs["model_config"]))).encode()
     stamped.unlink()
 
 
