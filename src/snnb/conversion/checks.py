@@ -6,7 +6,7 @@ from snnb.conversion.branches import check_branches
 from snnb.conversion.conversion_settings import Parser
 from snnb.conversion.keras_graph import read_keras_graph
 from snnb.conversion.layer_rules import own_reasons, refused
-from snnb.conversion.toolbox_config import has_toolbox, require_toolbox
+from snnb.conversion.toolbox_config import has_toolbox
 from snnb.conversion.toolbox_rules import toolbox_reasons
 from snnb.core.errors import InputError
 from snnb.io.keras_file import LAYERS
@@ -70,8 +70,6 @@ def check_architecture(
     `description` is the JSON of Keras, as from `h5.read_architecture`. For the own parser only the layer classes are
     checked here; `parse_own` checks the rest. Options, result and errors are those of `check_convertible`.
     """
-    if parser == "toolbox":
-        require_toolbox("--parser toolbox", "--parser own")
     if parser == "toolbox" or (parser == "auto" and has_toolbox()):
         reasons = toolbox_reasons(read_keras_graph(description), max_pool, rectify_linear)
         if not reasons:

@@ -1,6 +1,7 @@
 """Read Keras h5 files, and write them so that equal models give equal bytes."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Optional
 
@@ -71,7 +72,9 @@ def save_keras(model: "keras.Model", path: Path, name: str, levels: Optional[int
 
     with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
         try:
-            model.save(keras_file, save_format="h5")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+                model.save(keras_file, save_format="h5")
         except (RuntimeError, ValueError) as error:
             if "name already exists" not in str(error):
                 raise

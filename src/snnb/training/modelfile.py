@@ -1,6 +1,7 @@
 """Write a Keras model as HDF5: equal models give equal bytes."""
 
 import json
+import warnings
 from pathlib import Path
 from types import MappingProxyType
 from typing import Mapping
@@ -33,7 +34,9 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
     """
     require_disk(path.parent, 2 * bytes_needed(model), "the model")
     stamped = path.with_name(path.name + ".partial")
-    model.save(str(stamped), save_format="h5")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+        model.save(str(stamped), save_format="h5")
     with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
         copy_without_times(old, new)
         new.attrs.update(attributes)
