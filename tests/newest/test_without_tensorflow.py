@@ -20,7 +20,8 @@ def run(tmp_path_factory):
 
 def snnb(*arguments):
     """Run the command with TensorFlow and the toolbox hidden, if they are installed."""
-    hidden = "import sys; sys.modules.update(tensorflow=None, tf_keras=None, snntoolbox=None); from snnb.cli.app import app; app()"
+    absent = "tensorflow=None, tf_keras=None, snntoolbox=None"
+    hidden = f"import sys; sys.modules.update({absent}); from snnb.cli.app import app; app()"
     command = [sys.executable, "-c", hidden, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
