@@ -66,7 +66,7 @@ test-all: setup ## the fast tests and all slow ones, drawn anew each time; takes
 test-browser: setup ## the tests that look at pages in headless Chromium
 	$(BIN)/pytest -m browser
 
-# The newest Python on this machine that can make an environment. TensorFlow is for 3.8 only: the tests that ask for it say so.
+# The newest Python on this machine that can make an environment. The toolbox is for 3.8 only: its tests are skipped there.
 NEWEST := $(firstword $(foreach minor,13 12 11 10 9,$(shell python3.$(minor) -c 'import sys; print(sys.executable)' 2>/dev/null)) \
 	$(shell /usr/bin/python3 -c 'import sys; print(sys.executable)' 2>/dev/null))
 NEWEST_BIN := .venv-newest/bin
@@ -76,9 +76,11 @@ NEWEST_BIN := .venv-newest/bin
 	$(UV) pip install --quiet --python $(NEWEST_BIN)/python --editable '.[newest]'
 	touch $@
 
-test-newest: .venv-newest/ready ## the tests of the half that needs no TensorFlow, on the newest Python here
+NEWEST_TESTS := network graph mapping rundir newest simulation conversion training pipeline
+
+test-newest: .venv-newest/ready ## the tests but the toolbox's, and a run, with TensorFlow of today on the newest Python here
 	$(NEWEST_BIN)/python --version
-	$(NEWEST_BIN)/python -m pytest $(GATE) tests/network tests/graph tests/mapping tests/rundir tests/newest
+	$(NEWEST_BIN)/python -m pytest $(GATE) $(NEWEST_TESTS:%=tests/%)
 
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged

@@ -2,12 +2,14 @@
 
 import os
 import signal
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import settings
 from platformdirs import user_cache_path
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["TF_USE_LEGACY_KERAS"] = "1"  # before TensorFlow is imported: `tensorflow.keras` is that of snnb.io.keras
 # The user's own, which the tests would otherwise not see, as they have another $XDG_CACHE_HOME.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(user_cache_path("snnb") / "numba"))
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell starts its background jobs so; tests send Ctrl-C
@@ -20,6 +22,12 @@ settings.register_profile("gate", derandomize=True)  # a gate judges the change,
 def pytest_make_parametrize_id(val, argname):
     """Name a long text by its length: the name of a test stands in its environment and in every report of it."""
     return f"{argname}-{len(val)}-long" if isinstance(val, (str, bytes)) and len(val) > 100 else None
+
+
+def pytest_runtest_setup(item):
+    """Skip what compares with the toolbox where that is not installed."""
+    if item.get_closest_marker("toolbox") and find_spec("snntoolbox") is None:
+        pytest.skip("needs snntoolbox, which is for Python 3.8")
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,13 @@
 """Synapse graphs of real spiking networks: every neuron, every synapse, and how much traffic it carries."""
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Dict, List
 
 from snnb.version import __version__
+
+# Before TensorFlow is imported: from 2.16 on, `tensorflow.keras` is Keras 2 only with this, see `snnb.io.keras`.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 __all__ = ["Mapping", "Run", "SynapseGraph", "__version__", "read_spikes"]
 

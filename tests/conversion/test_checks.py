@@ -7,7 +7,6 @@ import pytest
 from tensorflow import keras
 
 from snnb.conversion.checks import check_architecture, check_convertible
-from snnb.conversion.convert import to_parsed
 from snnb.conversion.h5 import read_architecture
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration
@@ -221,8 +220,11 @@ def test_refused_in_one_line_by_layer_and_reason(case):
     assert any(layer in part and reason in part for part in message.split("; ")), message
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize("case", slow_except({"softmax moved", "relu lost in branches"}, WRONGLY_PARSED))
 def test_what_is_refused_the_toolbox_gets_wrong(case, randomise):
+    from snnb.conversion.toolbox_parser import to_parsed
+
     model = randomise(WRONGLY_PARSED[case][0](), seed=3)
     x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)
     reference = reference_outputs(model, x, max_pool="error")
@@ -281,8 +283,11 @@ ACCEPTED = {
 }
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize("case", slow_except({"everything that is dropped", "no bias"}, ACCEPTED))
 def test_what_is_accepted_the_toolbox_gets_right(case, randomise, save):
+    from snnb.conversion.toolbox_parser import to_parsed
+
     model = randomise(ACCEPTED[case]())
     check_architecture(read_architecture(save(model)))
     x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)

@@ -5,7 +5,7 @@ from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import convert, to_parsed
+from snnb.conversion.convert import convert
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
 from snnb.network.read_network import read_network
@@ -83,9 +83,12 @@ NO_NEURONS = {
 }
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize("case", slow_except({"padding"}, NO_NEURONS))
 def test_an_output_without_neurons(case, randomise, tmp_path):
     """The parser takes it, the simulation does not."""
+    from snnb.conversion.toolbox_parser import to_parsed
+
     model = randomise(ends_in(NO_NEURONS[case]))
     with pytest.raises(InputError, match=r"last \(\w+\): has no neurons, so it cannot be the output"):
         check_convertible(model)

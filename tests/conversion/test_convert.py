@@ -108,6 +108,7 @@ def test_samples_of_another_shape(small, save, pixels, tmp_path):
         parsed(small, save, pixels[:0], tmp_path)
 
 
+@pytest.mark.toolbox
 def test_a_parser_gone_wrong_is_caught(small, save, pixels, tmp_path, monkeypatch):
     from snntoolbox.parsing.model_libs import keras_input_lib
 

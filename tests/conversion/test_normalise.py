@@ -51,6 +51,7 @@ CASES = [
 ]
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize(
     ("model", "percentile", "schedule"), slow_except([CASES[0], CASES[3], *CASES[6:]], CASES), ids=str
 )
@@ -107,6 +108,7 @@ def test_every_activation_is_divided_by_its_layers_factor(build, randomise, pixe
         np.testing.assert_allclose(ours * factors[layer.name], theirs, rtol=1e-4, atol=1e-5, err_msg=layer.name)
 
 
+@pytest.mark.toolbox
 def test_layer_without_activity(small, pixels, tmp_path):
     kernel, bias = small.layers[5].get_weights()
     small.layers[5].set_weights([-np.abs(kernel), np.full_like(bias, -1)])

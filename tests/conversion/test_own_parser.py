@@ -44,6 +44,7 @@ def _built(name):
 MODELS = slow_except({"mini_network", "resnet20_cifar10"}, names())
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize("name", MODELS)
 def test_equals_the_toolboxs_on_the_models_of_the_package(name, randomise):
     model = _built(name)
@@ -147,6 +148,7 @@ def test_the_same_reason_is_said_once():
     assert "and 4 more: pads" in str(raised.value)
 
 
+@pytest.mark.toolbox
 def test_the_parser_of_auto():
     def sums(x):
         return _end(L.ReLU()(L.Add()([L.Conv2D(2, 1)(x), x])))

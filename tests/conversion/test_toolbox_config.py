@@ -1,14 +1,17 @@
 """The toolbox itself is the reader."""
 
+import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
-from snnb.core.errors import UsageError
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.core.errors import InputError, UsageError
+from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 
 def _in_the_toolbox(path, dataset_path, monkeypatch):
@@ -21,6 +24,7 @@ def _in_the_toolbox(path, dataset_path, monkeypatch):
     return update_setup(str(path))
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize("write", [write_changes, write_all])
 def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
     simulation = tmp_path / "simulations" / "stamp"
@@ -67,3 +71,24 @@ def test_config_holds_only_what_differs_and_full_config_everything(tmp_path):
 def test_a_name_is_no_path():
     with pytest.raises(UsageError, match=r"'\.\./net'"):
         configuration("../net")
+
+
+@pytest.mark.toolbox
+def test_the_defaults_are_those_of_the_installed_toolbox(tmp_path):
+    import snntoolbox
+
+    theirs = ConfigParser()
+    theirs.optionxform = str
+    theirs.read_string(Path(snntoolbox.__file__).with_name("config_defaults").read_text())
+    write_all(theirs, tmp_path / "theirs")
+    write_all(defaults(), tmp_path / "ours")
+    assert (tmp_path / "ours").read_text() == (tmp_path / "theirs").read_text()
+
+
+def test_without_the_toolbox_the_options_are_refused_and_auto_takes_the_own_parser(monkeypatch):
+    monkeypatch.setitem(sys.modules, "snntoolbox", None)
+    with pytest.raises(InputError, match=r"--engine toolbox needs snntoolbox 0\.5.* image snnb or Python 3\.8"):
+        refuse_missing_packages(SimulationSettings(engine="toolbox", samples=1))
+    dense = {"name": "out", "units": 3, "activation": "softmax", "batch_input_shape": [None, 4]}
+    model = {"class_name": "Sequential", "config": {"name": "m", "layers": [{"class_name": "Dense", "config": dense}]}}
+    assert check_architecture(model, parser="auto") == "own"

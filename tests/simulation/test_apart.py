@@ -68,6 +68,7 @@ def test_a_class_alone_has_the_same_counts(trained, tmp_path):
         np.testing.assert_array_equal(by_class[name][of], alone[name], err_msg=name)
 
 
+@pytest.mark.toolbox
 def test_the_toolbox_counts_classes_too_and_begins_anywhere(trained, tmp_path):
     settings = SETTINGS.changed(bins=0, input="poisson", first=20, samples=11, duration=20, batch_size=8)
     found = {e: _simulate(trained, tmp_path / e, settings.changed(engine=e))[1] for e in ("toolbox", "tensorflow")}

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from tensorflow.keras import Input, Model, layers
 
-from snnb.conversion.toolbox_simulator import run_toolbox
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -54,10 +53,13 @@ def _simulate(engine, network, pictures, **options):
 
 
 def _toolbox(folder, pictures):
+    from snnb.conversion.toolbox_simulator import run_toolbox
+
     y, options = np.zeros(SAMPLES, int), {"duration": STEPS, "batch_size": SAMPLES, "per_sample": True}
     return run_toolbox(folder / "n_parsed.h5", pictures, y, **options).counts
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize(
     ("kind", "axis"),
     [
@@ -113,6 +115,7 @@ def test_pooling_of_the_constant_input_alone(tmp_path, kind):
     np.testing.assert_allclose(two["00Pooling_0"] / STEPS, analogue, atol=1.5 / STEPS)
 
 
+@pytest.mark.toolbox
 def test_through_layers_that_only_re_index(tmp_path):
     """The input beside itself and spikes, flattened, reshaped, padded and joined once more."""
     x = Input((4, 6, 2), name="input")

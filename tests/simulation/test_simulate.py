@@ -11,7 +11,6 @@ import pytest
 from tensorflow.keras import Input, Model, layers
 
 from snnb.conversion.h5 import save_keras
-from snnb.conversion.toolbox_simulator import run_toolbox
 from snnb.core.errors import InputError, UsageError
 from snnb.network.assemble import Entry, assemble
 from snnb.simulation.engines.event.engine import EventEngine
@@ -35,7 +34,10 @@ def _json(target):
     return json.loads((target / "sim_accuracies.json").read_text())
 
 
+@pytest.mark.toolbox
 def test_sums_are_those_of_the_toolbox(trained, tmp_path):
+    from snnb.conversion.toolbox_simulator import run_toolbox
+
     reference = run_toolbox(trained.parsed, trained.x[:60], trained.y[:60], duration=40, warm_up=10)
     for engine in ("toolbox", "tensorflow"):
         _simulate(trained, tmp_path / engine, SETTINGS.changed(engine=engine))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.conversion.toolbox_simulator import run_toolbox
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine, _reached
 from snnb.simulation.randomness import INPUT, Streams
@@ -21,6 +20,8 @@ def _simulate(case, settings=SETTINGS, samples=slice(0, 70)):
 
 
 def _toolbox(case, settings=SETTINGS, **options):
+    from snnb.conversion.toolbox_simulator import run_toolbox
+
     return run_toolbox(
         case.parsed,
         case.x[:70],
@@ -41,6 +42,7 @@ def _assert_identical(counted, reference):
     assert counted.counts[softmax].shape == reference.counts[softmax].shape
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -56,6 +58,7 @@ def test_counts_are_the_toolboxs(request, name, change):
     _assert_identical(counted, _toolbox(case, settings))
 
 
+@pytest.mark.toolbox
 def test_counts_of_poisson_input_are_the_toolboxs(branched):
     settings = SETTINGS.changed(input="poisson", input_rate=600.0)
     frames = Streams(settings.seed, range(70), INPUT).poisson(branched.x, 600.0, settings.duration)

@@ -6,7 +6,7 @@ from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
+    from snnb.io.keras import keras
 
 _SOURCE = "Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural networks; one tower"
 _COLOUR, _GREY = (224, 224, 3), (224, 224, 1)
@@ -36,25 +36,24 @@ def _alexnet(
     filters: Tuple[int, ...] = (96, 256, 384, 384, 256),
     units: Tuple[int, ...] = (4096, 4096),
     dropout: float = 0.5,
-) -> "Model":
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Dropout, Flatten
+) -> "keras.Model":
+    from snnb.io.keras import keras
 
     layers = [
-        Input(input_shape, name="input"),
-        Conv2D(filters[0], 11, strides=4, activation="relu", name="conv_1"),
-        AveragePooling2D(3, strides=2, name="pool_1"),
-        Conv2D(filters[1], 5, padding="same", activation="relu", name="conv_2"),
-        AveragePooling2D(3, strides=2, name="pool_2"),
-        Conv2D(filters[2], 3, padding="same", activation="relu", name="conv_3"),
-        Conv2D(filters[3], 3, padding="same", activation="relu", name="conv_4"),
-        Conv2D(filters[4], 3, padding="same", activation="relu", name="conv_5"),
-        AveragePooling2D(3, strides=2, name="pool_3"),
-        Flatten(name="flatten"),
-        Dense(units[0], activation="relu", name="dense_1"),
-        Dropout(dropout, name="dropout_1"),
-        Dense(units[1], activation="relu", name="dense_2"),
-        Dropout(dropout, name="dropout_2"),
-        Dense(num_classes, activation="softmax", name="output"),
+        keras.Input(input_shape, name="input"),
+        keras.layers.Conv2D(filters[0], 11, strides=4, activation="relu", name="conv_1"),
+        keras.layers.AveragePooling2D(3, strides=2, name="pool_1"),
+        keras.layers.Conv2D(filters[1], 5, padding="same", activation="relu", name="conv_2"),
+        keras.layers.AveragePooling2D(3, strides=2, name="pool_2"),
+        keras.layers.Conv2D(filters[2], 3, padding="same", activation="relu", name="conv_3"),
+        keras.layers.Conv2D(filters[3], 3, padding="same", activation="relu", name="conv_4"),
+        keras.layers.Conv2D(filters[4], 3, padding="same", activation="relu", name="conv_5"),
+        keras.layers.AveragePooling2D(3, strides=2, name="pool_3"),
+        keras.layers.Flatten(name="flatten"),
+        keras.layers.Dense(units[0], activation="relu", name="dense_1"),
+        keras.layers.Dropout(dropout, name="dropout_1"),
+        keras.layers.Dense(units[1], activation="relu", name="dense_2"),
+        keras.layers.Dropout(dropout, name="dropout_2"),
+        keras.layers.Dense(num_classes, activation="softmax", name="output"),
     ]
-    return Sequential(layers, name=name)
+    return keras.Sequential(layers, name=name)

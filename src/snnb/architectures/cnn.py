@@ -7,8 +7,7 @@ from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
-    from tensorflow.keras.layers import Layer
+    from snnb.io.keras import keras
 
 _MINI = Recipe(learning_rate=1e-2, schedule="cosine", epochs=15, batch_size=16)
 _MNIST = Recipe(learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50)
@@ -23,26 +22,30 @@ _RUECKAUER_SOURCE = "Rueckauer et al. 2017, Frontiers in Neuroscience 11:682"
 
 
 @architecture(ModelSpec("mini_network", "digits", (8, 8, 1), 10, 362, 3_664, "this package", _MINI))
-def _mini(name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (4, 8)) -> "Model":
+def _mini(name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (4, 8)) -> "keras.Model":
     """Build a small network that runs through all five stages within seconds."""
-    from tensorflow.keras.layers import AveragePooling2D, Conv2D
+    from snnb.io.keras import keras
 
     layers = [
-        Conv2D(filters[0], 3, padding="same", activation="relu", name="conv_1"),
-        AveragePooling2D(2, name="pool_1"),
-        Conv2D(filters[1], 3, activation="relu", name="conv_2"),
+        keras.layers.Conv2D(filters[0], 3, padding="same", activation="relu", name="conv_1"),
+        keras.layers.AveragePooling2D(2, name="pool_1"),
+        keras.layers.Conv2D(filters[1], 3, activation="relu", name="conv_2"),
     ]
     return classifier(name, input_shape, layers, [], num_classes)
 
 
 @architecture(ModelSpec("cnn_mnist", "mnist", (28, 28, 1), 10, 11_680, 586_716, "Balaji et al. 2019", _MNIST))
-def _cnn_mnist(name: str, input_shape: InputShape, num_classes: int, filters: int = 16, units: int = 150) -> "Model":
+def _cnn_mnist(
+    name: str, input_shape: InputShape, num_classes: int, filters: int = 16, units: int = 150
+) -> "keras.Model":
     """Build 16c5 – A2 – 150 – classes."""
     return classifier(name, input_shape, convolutions([filters]), [units], num_classes)
 
 
 @architecture(ModelSpec("zambrano_mnist", "mnist", (28, 28, 1), 10, 13_770, 1_422_848, _ZAMBRANO_SOURCE, _MNIST))
-def _zambrano(name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (12, 64)) -> "Model":
+def _zambrano(
+    name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (12, 64)
+) -> "keras.Model":
     """Build 12c5 – A2 – 64c5 – A2 – classes.
 
     The layers are those of the paper. The paper uses adaptive spiking neurons; here it is ReLU, as a conversion needs.
@@ -60,7 +63,7 @@ def _cnn_catsvsdogs(
     filters: Tuple[int, ...] = (16, 32, 64, 128),
     dropout: Tuple[float, ...] = (0.2, 0.2, 0.3, 0.3),
     units: int = 128,
-) -> "Model":
+) -> "keras.Model":
     return classifier(name, input_shape, convolutions(filters, "same", dropout), [units], num_classes)
 
 
@@ -73,7 +76,7 @@ def _cnn_fruits360(
     num_classes: int,
     filters: Tuple[int, ...] = (16, 32, 64, 128),
     units: Tuple[int, ...] = (1024, 256),
-) -> "Model":
+) -> "keras.Model":
     """Build four convolutions, each followed by a pooling, and three dense layers.
 
     The paper uses maximum pooling, and hue, saturation and grey levels as input; here it is average pooling and RGB.
@@ -86,32 +89,35 @@ def _cnn_fruits360(
 )
 def _rueckauer(
     name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (32, 64), units: int = 512
-) -> "Model":
+) -> "keras.Model":
     """Build 32c3 same ×2 – A2 – 64c3 ×2 – A2 – 512 – classes, with batch normalisation before every hidden ReLU.
 
     The paper uses maximum pooling; here it is average pooling. The paper does not state the padding of the
     convolutions; here the first two keep the size of the picture and the others are valid.
     """
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Flatten
+    from snnb.io.keras import keras
 
     layers = [
-        Input(input_shape, name="input"),
-        *_normalised(Conv2D(filters[0], 3, padding="same", name="conv_1")),
-        *_normalised(Conv2D(filters[0], 3, padding="same", name="conv_2")),
-        AveragePooling2D(2, name="pool_1"),
-        *_normalised(Conv2D(filters[1], 3, name="conv_3")),
-        *_normalised(Conv2D(filters[1], 3, name="conv_4")),
-        AveragePooling2D(2, name="pool_2"),
-        Flatten(name="flatten"),
-        *_normalised(Dense(units, name="dense_1")),
-        Dense(num_classes, activation="softmax", name="output"),
+        keras.Input(input_shape, name="input"),
+        *_normalised(keras.layers.Conv2D(filters[0], 3, padding="same", name="conv_1")),
+        *_normalised(keras.layers.Conv2D(filters[0], 3, padding="same", name="conv_2")),
+        keras.layers.AveragePooling2D(2, name="pool_1"),
+        *_normalised(keras.layers.Conv2D(filters[1], 3, name="conv_3")),
+        *_normalised(keras.layers.Conv2D(filters[1], 3, name="conv_4")),
+        keras.layers.AveragePooling2D(2, name="pool_2"),
+        keras.layers.Flatten(name="flatten"),
+        *_normalised(keras.layers.Dense(units, name="dense_1")),
+        keras.layers.Dense(num_classes, activation="softmax", name="output"),
     ]
-    return Sequential(layers, name=name)
+    return keras.Sequential(layers, name=name)
 
 
-def _normalised(layer: "Layer") -> List["Layer"]:
+def _normalised(layer: "keras.layers.Layer") -> List["keras.layers.Layer"]:
     # The toolbox fuses a batch normalisation into the weights before it only when the activation comes after both.
-    from tensorflow.keras.layers import Activation, BatchNormalization
+    from snnb.io.keras import keras
 
-    return [layer, BatchNormalization(name=f"{layer.name}_bn"), Activation("relu", name=f"{layer.name}_relu")]
+    return [
+        layer,
+        keras.layers.BatchNormalization(name=f"{layer.name}_bn"),
+        keras.layers.Activation("relu", name=f"{layer.name}_relu"),
+    ]

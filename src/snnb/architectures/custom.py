@@ -21,7 +21,7 @@ from snnb.model_files.read_model import read_model
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
+    from snnb.io.keras import keras
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
 _FROM_DATA_SET = ("input_shape", "num_classes")
@@ -115,7 +115,7 @@ def own_model(model: str) -> OwnModel:
     path = _file(match["path"] if match else model)
     if match is None:
 
-        def load(tell: Say = say_nothing, pixels: Optional[str] = None, **_: object) -> "Model":
+        def load(tell: Say = say_nothing, pixels: Optional[str] = None, **_: object) -> "keras.Model":
             return _usable(read_model(path, tell, pixels), path.name)
 
         return OwnModel(_own_name(path.stem), path, None, load)
@@ -125,7 +125,7 @@ def own_model(model: str) -> OwnModel:
     parameters = _parameters(function, label)
     settings = {name: value for name, value in parameters.items() if name not in _FROM_DATA_SET and _is_setting(value)}
 
-    def build(input_shape: InputShape, num_classes: Optional[int], **chosen: Hyperparameter) -> "Model":
+    def build(input_shape: InputShape, num_classes: Optional[int], **chosen: Hyperparameter) -> "keras.Model":
         given = {"input_shape": input_shape, "num_classes": num_classes}
         with _own_code(label, path):
             built = function(**{name: value for name, value in given.items() if name in parameters}, **chosen)
@@ -220,9 +220,9 @@ def _own_name(text: str) -> str:
     return name if name and name not in names() else f"own_{name or 'model'}"
 
 
-def _usable(model: object, origin: str) -> "Model":
+def _usable(model: object, origin: str) -> "keras.Model":
     """Return the model if it is sequential or functional, with one output and one input for pictures of fixed size."""
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     if not isinstance(model, keras.Model):
         raise InputError(f"{origin} returns {type(model).__name__}, not a tensorflow.keras.Model: return the model")

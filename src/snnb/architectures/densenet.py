@@ -7,7 +7,8 @@ from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from tensorflow import Tensor
-    from tensorflow.keras import Model
+
+    from snnb.io.keras import keras
 
 _EPSILON = 1.001e-5  # as in Keras, for its weight files
 _SOURCE = "Huang et al. 2017, CVPR, 2261; arXiv 1608.06993, table 1; as tensorflow.keras.applications builds it"
@@ -24,7 +25,7 @@ def _densenet(
     num_classes: int,
     blocks: Tuple[int, ...] = (6, 12, 24, 16),
     growth: int = 32,
-) -> "Model":
+) -> "keras.Model":
     """Build 2·growth c7/2 – A3/2 – dense blocks with transitions between them – global average – classes.
 
     A layer of a block is BN – ReLU – 4·growth c1 – BN – ReLU – growth c3 `same`; its input is the concatenation of the
@@ -34,37 +35,38 @@ def _densenet(
 
     A layer's last convolution has no activation: its output becomes neurons once for each layer that reads it.
     """
-    from tensorflow.keras import Input, Model
-    from tensorflow.keras.layers import AveragePooling2D, Concatenate, Dense, GlobalAveragePooling2D, ZeroPadding2D
+    from snnb.io.keras import keras
 
-    image = Input(input_shape, name="input")
-    padded = ZeroPadding2D(3, name="conv1_pad")(image)
+    image = keras.Input(input_shape, name="input")
+    padded = keras.layers.ZeroPadding2D(3, name="conv1_pad")(image)
     x = _rectified(_convolution(padded, 2 * growth, 7, "conv1_conv", 2), "conv1_bn", "conv1_relu")
-    x = AveragePooling2D(3, strides=2, name="pool1")(ZeroPadding2D(1, name="pool1_pad")(x))
+    x = keras.layers.AveragePooling2D(3, strides=2, name="pool1")(keras.layers.ZeroPadding2D(1, name="pool1_pad")(x))
     for number, layers in enumerate(blocks, 2):
         if number > 2:
             before = f"pool{number - 1}"
             x = _convolution(_rectified(x, f"{before}_bn", f"{before}_relu"), x.shape[-1] // 2, 1, f"{before}_conv")
-            x = AveragePooling2D(2, name=f"{before}_pool")(x)
+            x = keras.layers.AveragePooling2D(2, name=f"{before}_pool")(x)
         for layer in range(1, layers + 1):
             own = f"conv{number}_block{layer}"
             hidden = _convolution(_rectified(x, f"{own}_0_bn", f"{own}_0_relu"), 4 * growth, 1, f"{own}_1_conv")
             hidden = _rectified(hidden, f"{own}_1_bn", f"{own}_1_relu")
-            x = Concatenate(name=f"{own}_concat")([x, _convolution(hidden, growth, 3, f"{own}_2_conv")])
-    pooled = GlobalAveragePooling2D(name="avg_pool")(_rectified(x, "bn", "relu"))
-    output = Dense(num_classes, activation="softmax", name="predictions")(pooled)
-    return Model(image, output, name=name)
+            x = keras.layers.Concatenate(name=f"{own}_concat")([x, _convolution(hidden, growth, 3, f"{own}_2_conv")])
+    pooled = keras.layers.GlobalAveragePooling2D(name="avg_pool")(_rectified(x, "bn", "relu"))
+    output = keras.layers.Dense(num_classes, activation="softmax", name="predictions")(pooled)
+    return keras.Model(image, output, name=name)
 
 
 def _convolution(x: "Tensor", filters: int, size: int, name: str, stride: int = 1) -> "Tensor":
-    from tensorflow.keras.layers import Conv2D
+    from snnb.io.keras import keras
 
     # With stride 2 the input is padded beforehand, as in Keras: 3 on each side, where `same` pads 2 and 3.
     padding = "same" if stride == 1 and size > 1 else "valid"
-    return Conv2D(filters, size, strides=stride, padding=padding, use_bias=False, name=name)(x)
+    return keras.layers.Conv2D(filters, size, strides=stride, padding=padding, use_bias=False, name=name)(x)
 
 
 def _rectified(x: "Tensor", name: str, activation: str) -> "Tensor":
-    from tensorflow.keras.layers import Activation, BatchNormalization
+    from snnb.io.keras import keras
 
-    return Activation("relu", name=activation)(BatchNormalization(epsilon=_EPSILON, name=name)(x))
+    return keras.layers.Activation("relu", name=activation)(
+        keras.layers.BatchNormalization(epsilon=_EPSILON, name=name)(x)
+    )

@@ -7,7 +7,7 @@ from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
+    from snnb.io.keras import keras
 
 _SOURCE = "LeCun et al. 1998, Gradient-based learning applied to document recognition"
 _MNIST = Recipe(learning_rate=3e-3, schedule="cosine", epochs=6, batch_size=50)
@@ -25,7 +25,7 @@ def _lenet(
     num_classes: int,
     filters: Tuple[int, ...] = (6, 16),
     units: Tuple[int, ...] = (120, 84),
-) -> "Model":
+) -> "keras.Model":
     """Build 6c5 – A2 – 16c5 – A2 – 120 – 84 – classes for pictures without padding."""
     return classifier(name, input_shape, convolutions(filters), units, num_classes)
 
@@ -33,9 +33,9 @@ def _lenet(
 @architecture(ModelSpec("lenet_padded_mnist", "mnist", (32, 32, 1), 10, 8_094, 422_824, _SOURCE, _MNIST, fit="pad"))
 def _lenet_padded(
     name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (6, 16, 120), units: int = 84
-) -> "Model":
+) -> "keras.Model":
     """Build LeNet-5 as published, for digits padded to 32×32; the third convolution covers all of its input."""
-    from tensorflow.keras.layers import Conv2D
+    from snnb.io.keras import keras
 
-    layers = [*convolutions(filters[:2]), Conv2D(filters[2], 5, activation="relu", name="conv_3")]
+    layers = [*convolutions(filters[:2]), keras.layers.Conv2D(filters[2], 5, activation="relu", name="conv_3")]
     return classifier(name, input_shape, layers, [units], num_classes)

@@ -7,7 +7,7 @@ from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
+    from snnb.io.keras import keras
 
 _MLP_SOURCE = "the usual multilayer perceptron"
 _MLP = Recipe(learning_rate=2e-3, schedule="cosine", epochs=10, batch_size=100)
@@ -18,7 +18,7 @@ _AUTOENCODER = Recipe(learning_rate=1e-3, schedule="cosine", epochs=10, batch_si
 @architecture(
     ModelSpec("mlp_mnist", "mnist", (28, 28, 1), 10, 110, 79_400, _MLP_SOURCE, _MLP, alias="MultiLayerPerceptron_Mnist")
 )
-def _mlp(name: str, input_shape: InputShape, num_classes: int, units: int = 100) -> "Model":
+def _mlp(name: str, input_shape: InputShape, num_classes: int, units: int = 100) -> "keras.Model":
     return classifier(name, input_shape, [], [units], num_classes)
 
 
@@ -27,18 +27,28 @@ def _mlp(name: str, input_shape: InputShape, num_classes: int, units: int = 100)
 )
 def _autoencoder(
     name: str, input_shape: InputShape, num_classes: None, units: Tuple[int, ...] = (1500, 1000, 500), code: int = 10
-) -> "Model":
+) -> "keras.Model":
     """Build an encoder to a code of a few units, and a decoder from the code to the flattened picture.
 
     The decoder has the `units` of the encoder in reverse order.
     """
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import Dense, Flatten
+    from snnb.io.keras import keras
 
     pixels = input_shape[0] * input_shape[1] * input_shape[2]
-    encoder = [Dense(n, activation="relu", name=f"encoder_{i}") for i, n in enumerate(units, 1)]
-    decoder = [Dense(n, activation="relu", name=f"decoder_{i}") for i, n in enumerate(reversed(units), 1)]
-    middle, output = Dense(code, activation="relu", name="code"), Dense(pixels, activation="relu", name="output")
-    return Sequential(
-        [Input(input_shape, name="input"), Flatten(name="flatten"), *encoder, middle, *decoder, output], name=name
+    encoder = [keras.layers.Dense(n, activation="relu", name=f"encoder_{i}") for i, n in enumerate(units, 1)]
+    decoder = [keras.layers.Dense(n, activation="relu", name=f"decoder_{i}") for i, n in enumerate(reversed(units), 1)]
+    middle, output = (
+        keras.layers.Dense(code, activation="relu", name="code"),
+        keras.layers.Dense(pixels, activation="relu", name="output"),
+    )
+    return keras.Sequential(
+        [
+            keras.Input(input_shape, name="input"),
+            keras.layers.Flatten(name="flatten"),
+            *encoder,
+            middle,
+            *decoder,
+            output,
+        ],
+        name=name,
     )

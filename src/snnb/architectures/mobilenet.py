@@ -7,7 +7,7 @@ from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
+    from snnb.io.keras import keras
 
 
 _LOIHI_SOURCE = "Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. 2017, arXiv 1704.04861"
@@ -31,32 +31,35 @@ def _mobilenet(
     input_shape: InputShape,
     num_classes: int,
     filters: Tuple[int, ...] = (32, 64, 128, 128, 256, 256),
-) -> "Model":
+) -> "keras.Model":
     """Build 32c3/2 – [dw3 – 64c1] – [dw3/2 – 128c1] – [dw3 – 128c1] – [dw3/2 – 256c1] – [dw3 – 256c1] – A2 – classes.
 
     `dw3` is a depthwise 3×3 convolution with `same` padding. No layer has a bias; each convolution has batch
     normalisation and ReLU.
     """
-    from tensorflow.keras import Input, Model
-    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Flatten
+    from snnb.io.keras import keras
 
-    image = Input(input_shape, name="input")
+    image = keras.Input(input_shape, name="input")
     first, *others = filters
-    x = rectified(Conv2D(first, 3, strides=2, padding="same", use_bias=False, name="conv_0")(image), "conv_0")
+    x = rectified(
+        keras.layers.Conv2D(first, 3, strides=2, padding="same", use_bias=False, name="conv_0")(image), "conv_0"
+    )
     for number, width in enumerate(others, 1):
         stride = 2 if number in (2, 4) else 1
         depthwise, pointwise = f"depthwise_{number}", f"conv_{number}"
-        x = DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=depthwise)(x)
-        x = Conv2D(width, 1, use_bias=False, name=pointwise)(rectified(x, depthwise))
+        x = keras.layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=depthwise)(x)
+        x = keras.layers.Conv2D(width, 1, use_bias=False, name=pointwise)(rectified(x, depthwise))
         x = rectified(x, pointwise)
-    pooled = Flatten(name="flatten")(AveragePooling2D(2, name="pool")(x))
-    return Model(image, Dense(num_classes, activation="softmax", use_bias=False, name="output")(pooled), name=name)
+    pooled = keras.layers.Flatten(name="flatten")(keras.layers.AveragePooling2D(2, name="pool")(x))
+    return keras.Model(
+        image, keras.layers.Dense(num_classes, activation="softmax", use_bias=False, name="output")(pooled), name=name
+    )
 
 
 @architecture(
     ModelSpec("mobilenet_v2_imagenet", "imagenet", (224, 224, 3), 1000, 6_108_072, 1_207_121_808, _V2_SOURCE, _IMAGENET)
 )
-def _mobilenet_v2(name: str, input_shape: InputShape, num_classes: int, alpha: float = 1.0) -> "Model":
+def _mobilenet_v2(name: str, input_shape: InputShape, num_classes: int, alpha: float = 1.0) -> "keras.Model":
     """Build 32c3/2 – 17 inverted residual blocks – 1280c1 – global average – classes.
 
     A block is a 1×1 convolution, a depthwise 3×3 one, and a 1×1 one without activation, whose output has no neurons: it

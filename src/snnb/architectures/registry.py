@@ -11,7 +11,7 @@ from snnb.core.errors import UsageError
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 Build = Callable[..., "keras.Model"]
 Hyperparameter = Union[int, float, Tuple[int, ...], Tuple[float, ...]]

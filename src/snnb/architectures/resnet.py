@@ -8,7 +8,8 @@ from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from tensorflow import Tensor
-    from tensorflow.keras import Model
+
+    from snnb.io.keras import keras
 
 
 _SOURCE = "He et al. 2016, CVPR, 770; arXiv 1512.03385, section 4.2"
@@ -25,42 +26,43 @@ def _resnet20(
     num_classes: int,
     filters: Tuple[int, ...] = (16, 32, 64),
     blocks: int = 3,
-) -> "Model":
+) -> "keras.Model":
     """Build 16c3 – 3 groups of residual blocks, each of two 3×3 convolutions – A8 – classes, all with `same` padding.
 
     Each convolution has batch normalisation and no bias. The first block of the second and of the third group halves
     the picture. The shortcut there is a 1×1 convolution with stride 2 (the paper's option B; for CIFAR-10 it uses
     option A, zeros for the new channels).
     """
-    from tensorflow.keras import Input, Model
-    from tensorflow.keras.layers import Activation, Add, Dense, GlobalAveragePooling2D
+    from snnb.io.keras import keras
 
-    image = Input(input_shape, name="input")
-    x = Activation("relu", name="relu_0")(_normalised(image, filters[0], 3, 1, "conv_0"))
+    image = keras.Input(input_shape, name="input")
+    x = keras.layers.Activation("relu", name="relu_0")(_normalised(image, filters[0], 3, 1, "conv_0"))
     for group, width in enumerate(filters, 1):
         for block in range(1, blocks + 1):
             own, stride = f"{group}_{block}", 2 if group > 1 and block == 1 else 1
-            hidden = Activation("relu", name=f"relu_{own}")(_normalised(x, width, 3, stride, f"conv_{own}a"))
+            hidden = keras.layers.Activation("relu", name=f"relu_{own}")(
+                _normalised(x, width, 3, stride, f"conv_{own}a")
+            )
             shortcut = x if stride == 1 else _normalised(x, width, 1, stride, f"shortcut_{own}")
-            added = Add(name=f"add_{own}")([_normalised(hidden, width, 3, 1, f"conv_{own}b"), shortcut])
-            x = Activation("relu", name=f"output_{own}")(added)
-    pooled = GlobalAveragePooling2D(name="pool")(x)
-    return Model(image, Dense(num_classes, activation="softmax", name="output")(pooled), name=name)
+            added = keras.layers.Add(name=f"add_{own}")([_normalised(hidden, width, 3, 1, f"conv_{own}b"), shortcut])
+            x = keras.layers.Activation("relu", name=f"output_{own}")(added)
+    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(image, keras.layers.Dense(num_classes, activation="softmax", name="output")(pooled), name=name)
 
 
 def _normalised(x: "Tensor", filters: int, size: int, stride: int, name: str) -> "Tensor":
-    from tensorflow.keras.layers import BatchNormalization, Conv2D
+    from snnb.io.keras import keras
 
-    convolution = Conv2D(
+    convolution = keras.layers.Conv2D(
         filters, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
     )
-    return BatchNormalization(name=f"{name}_bn")(convolution(x))
+    return keras.layers.BatchNormalization(name=f"{name}_bn")(convolution(x))
 
 
 @architecture(
     ModelSpec("resnet50_imagenet", "imagenet", (224, 224, 3), 1000, 9_285_608, 3_704_704_832, _50_SOURCE, _IMAGENET)
 )
-def _resnet50(name: str, input_shape: InputShape, num_classes: int) -> "Model":
+def _resnet50(name: str, input_shape: InputShape, num_classes: int) -> "keras.Model":
     """Build 64c7/2 – A3/2 – 16 residual blocks of 1×1, 3×3 and 1×1 convolutions – global average – classes.
 
     As in Keras's network, the first convolution of a block has the stride, convolutions have biases, and the input of

@@ -6,7 +6,7 @@ from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
+    from snnb.io.keras import keras
 
 _SOURCE = "Iandola et al. 2016, arXiv 1602.07360, version 1.1"
 _COLOUR, _GREY = (224, 224, 3), (224, 224, 1)
@@ -23,40 +23,39 @@ _MNIST = _IMAGENET.changed(epochs=4, early_stopping=None, flip=False, shift=0.0)
     ModelSpec("squeezenet_fruits360", "fruits360", (100, 100, 3), 131, 508_273, 41_957_908, _SOURCE, _FRUITS360),
     ModelSpec("squeezenet_mnist224", "mnist", _GREY, 10, 2_766_510, 240_606_974, _SOURCE, _MNIST, fit="resize"),
 )
-def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "Model":
+def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: float = 0.3) -> "keras.Model":
     """Build the network.
 
     Global averaging is a pooling over the entire feature map and a Flatten, as the conversion would replace it. The
     paper ends in the softmax of the averages; this package adds a dense classifier.
     """
-    from tensorflow.keras import Input, Model
-    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Dropout, Flatten
+    from snnb.io.keras import keras
 
-    inputs = Input(input_shape, name="input")
-    x = Conv2D(64, 3, strides=2, padding="same", activation="relu", kernel_initializer="he_normal", name="conv_1")(
-        inputs
-    )
-    x = AveragePooling2D(3, strides=2, name="pool_1")(x)
+    inputs = keras.Input(input_shape, name="input")
+    x = keras.layers.Conv2D(
+        64, 3, strides=2, padding="same", activation="relu", kernel_initializer="he_normal", name="conv_1"
+    )(inputs)
+    x = keras.layers.AveragePooling2D(3, strides=2, name="pool_1")(x)
     x = _fire(_fire(x, 16, "fire_2"), 16, "fire_3")
-    x = AveragePooling2D(3, strides=2, name="pool_3")(x)
+    x = keras.layers.AveragePooling2D(3, strides=2, name="pool_3")(x)
     x = _fire(_fire(x, 32, "fire_4"), 32, "fire_5")
-    x = AveragePooling2D(3, strides=2, name="pool_5")(x)
+    x = keras.layers.AveragePooling2D(3, strides=2, name="pool_5")(x)
     x = _fire(_fire(x, 48, "fire_6"), 48, "fire_7")
     x = _fire(_fire(x, 64, "fire_8"), 64, "fire_9")
-    x = Dropout(dropout, name="dropout")(x)
-    x = Conv2D(num_classes, 1, activation="relu", kernel_initializer="he_normal", name="conv_10")(x)
-    x = AveragePooling2D(x.shape[1:3], name="global_average")(x)
-    x = Flatten(name="flatten")(x)
-    outputs = Dense(num_classes, activation="softmax", kernel_initializer="he_normal", name="output")(x)
-    return Model(inputs, outputs, name=name)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    x = keras.layers.Conv2D(num_classes, 1, activation="relu", kernel_initializer="he_normal", name="conv_10")(x)
+    x = keras.layers.AveragePooling2D(x.shape[1:3], name="global_average")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    outputs = keras.layers.Dense(num_classes, activation="softmax", kernel_initializer="he_normal", name="output")(x)
+    return keras.Model(inputs, outputs, name=name)
 
 
 def _fire(x: Any, squeeze: int, name: str) -> Any:
     """Add a fire module: 1×1 kernels to few channels, then parallel 1×1 and 3×3 kernels, concatenated."""
-    from tensorflow.keras.layers import Concatenate, Conv2D
+    from snnb.io.keras import keras
 
-    def convolution(filters: int, size: int, part: str) -> Conv2D:
-        return Conv2D(
+    def convolution(filters: int, size: int, part: str) -> keras.layers.Conv2D:
+        return keras.layers.Conv2D(
             filters, size, padding="same", activation="relu", kernel_initializer="he_normal", name=f"{name}_{part}"
         )
 
@@ -65,4 +64,4 @@ def _fire(x: Any, squeeze: int, name: str) -> Any:
         convolution(4 * squeeze, 1, "expand_1x1")(squeezed),
         convolution(4 * squeeze, 3, "expand_3x3")(squeezed),
     ]
-    return Concatenate(name=f"{name}_concatenate")(expanded)
+    return keras.layers.Concatenate(name=f"{name}_concatenate")(expanded)

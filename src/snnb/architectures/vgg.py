@@ -8,7 +8,7 @@ from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
+    from snnb.io.keras import keras
 
 _FILTERS = (64, 128, 256, 512, 512)
 _SOURCE = "Simonyan & Zisserman 2014, arXiv 1409.1556"
@@ -28,20 +28,19 @@ def _vgg(
     filters: Tuple[int, ...] = _FILTERS,
     units: Tuple[int, ...] = (4096, 4096),
     dropout: float = 0.5,
-) -> "Model":
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Dropout, Flatten
+) -> "keras.Model":
+    from snnb.io.keras import keras
 
-    model = Sequential([Input(input_shape, name="input")], name=name)
+    model = keras.Sequential([keras.Input(input_shape, name="input")], name=name)
     for block, (depth, features) in enumerate(zip(depths, filters), 1):
         for i in range(1, depth + 1):
-            model.add(Conv2D(features, 3, padding="same", activation="relu", name=f"conv_{block}_{i}"))
-        model.add(AveragePooling2D(2, name=f"pool_{block}"))
-    model.add(Flatten(name="flatten"))
+            model.add(keras.layers.Conv2D(features, 3, padding="same", activation="relu", name=f"conv_{block}_{i}"))
+        model.add(keras.layers.AveragePooling2D(2, name=f"pool_{block}"))
+    model.add(keras.layers.Flatten(name="flatten"))
     for i, count in enumerate(units, 1):
-        model.add(Dense(count, activation="relu", name=f"dense_{i}"))
-        model.add(Dropout(dropout, name=f"dropout_{i}"))
-    model.add(Dense(num_classes, activation="softmax", name="output"))
+        model.add(keras.layers.Dense(count, activation="relu", name=f"dense_{i}"))
+        model.add(keras.layers.Dropout(dropout, name=f"dropout_{i}"))
+    model.add(keras.layers.Dense(num_classes, activation="softmax", name="output"))
     return model
 
 
@@ -62,23 +61,24 @@ def _vgg11(
     filters: Tuple[int, ...] = _FILTERS,
     units: int = 512,
     dropout: float = 0.5,
-) -> "Model":
+) -> "keras.Model":
     """Build the eight convolutions of configuration A, with batch normalisation, and one hidden dense layer.
 
     Follows the variant of configuration D for CIFAR-10 of Liu & Deng: batch normalisation, and a classifier with 512
     units instead of two layers of 4096.
     """
-    from tensorflow.keras import Input, Model
-    from tensorflow.keras.layers import AveragePooling2D, Conv2D, Dense, Dropout, Flatten
+    from snnb.io.keras import keras
 
-    x = image = Input(input_shape, name="input")
+    x = image = keras.Input(input_shape, name="input")
     for block, (depth, features) in enumerate(zip((1, 1, 2, 2, 2), filters), 1):
         for i in range(1, depth + 1):
             layer = f"conv_{block}_{i}"
-            x = Conv2D(features, 3, padding="same", use_bias=False, name=layer, kernel_initializer="he_normal")(x)
+            x = keras.layers.Conv2D(
+                features, 3, padding="same", use_bias=False, name=layer, kernel_initializer="he_normal"
+            )(x)
             x = rectified(x, layer)
-        x = AveragePooling2D(2, name=f"pool_{block}")(x)
-    x = Flatten(name="flatten")(x)
-    x = rectified(Dense(units, use_bias=False, name="dense", kernel_initializer="he_normal")(x), "dense")
-    x = Dropout(dropout, name="dropout")(x)
-    return Model(image, Dense(num_classes, activation="softmax", name="output")(x), name=name)
+        x = keras.layers.AveragePooling2D(2, name=f"pool_{block}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = rectified(keras.layers.Dense(units, use_bias=False, name="dense", kernel_initializer="he_normal")(x), "dense")
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    return keras.Model(image, keras.layers.Dense(num_classes, activation="softmax", name="output")(x), name=name)

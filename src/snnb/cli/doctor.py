@@ -9,7 +9,8 @@ from snnb.cli import output
 from snnb.core.processors import processors
 from snnb.io.text import JsonValue
 
-NO_TOOLBOX = "not installed: train, parse and simulate need it, all other commands work"
+NO_TENSORFLOW = "not installed: train, parse and simulate need it, all other commands work"
+NO_TOOLBOX = "not installed: --parser toolbox and --engine toolbox need it, and Python 3.8; all else works"
 
 
 def doctor() -> None:
@@ -18,12 +19,15 @@ def doctor() -> None:
     import psutil
 
     from snnb.pipeline.prepare import data_directory
-    from snnb.rundir.versions import current_environment
+    from snnb.rundir.versions import current_environment, version_of
 
     tensorflow, gpus = _tensorflow()
+    tf_keras = version_of("tf-keras")
+    keras = "" if tf_keras is None else f" with tf-keras {tf_keras}"
     found: Dict[str, JsonValue] = {
         **current_environment().model_dump(exclude={"device"}),
         "tensorflow_imports": tensorflow,
+        "tf_keras": tf_keras,
         "gpus": gpus,
         "cores": processors(),
         "memory_bytes": psutil.virtual_memory().total,
@@ -33,7 +37,7 @@ def doctor() -> None:
     }
     rows: List[Tuple[str, str]] = [
         ("snnb", f"{found['snnb']}, Python {found['python']}, numpy {found['numpy']}"),
-        ("tensorflow", f"{found['tensorflow'] or 'not installed'}, {tensorflow}"),
+        ("tensorflow", f"{found['tensorflow']}{keras}, {tensorflow}" if found["tensorflow"] else NO_TENSORFLOW),
         ("snntoolbox", found["snntoolbox"] or NO_TOOLBOX),
         ("gpu", ", ".join(gpus) or "none that TensorFlow can use"),
         ("cores", str(found["cores"])),

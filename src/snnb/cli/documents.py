@@ -108,7 +108,7 @@ DOCUMENTS: Dict[str, Any] = {
     "doctor": _object(
         "Doctor",
         **dict.fromkeys(("python", "snnb", "numpy"), str),
-        **dict.fromkeys(("tensorflow", "snntoolbox"), Optional[str]),
+        **dict.fromkeys(("tensorflow", "tf_keras", "snntoolbox"), Optional[str]),
         tensorflow_imports=str,
         gpus=List[str],
         **dict.fromkeys(("cores", "memory_bytes", "memory_available_bytes"), int),

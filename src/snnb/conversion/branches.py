@@ -11,7 +11,7 @@ import numpy as np
 from snnb.core.errors import InputError
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 # Layers that do not move values.
 IN_PLACE = {"Activation", "ActivityRegularization", "BatchNormalization", "Dropout", "GaussianNoise", "ReLU"}

@@ -1,19 +1,19 @@
 """Check that a model can be converted, and choose the parser."""
 
-import json
 from typing import TYPE_CHECKING, Dict
 
 from snnb.conversion.branches import check_branches
 from snnb.conversion.conversion_settings import Parser
 from snnb.conversion.keras_graph import read_keras_graph
 from snnb.conversion.layer_rules import own_reasons, refused
+from snnb.conversion.toolbox_config import has_toolbox
 from snnb.conversion.toolbox_rules import toolbox_reasons
 from snnb.core.errors import InputError
 from snnb.io.keras_file import LAYERS
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 
 def check_convertible(
@@ -29,7 +29,7 @@ def check_convertible(
     rectify_linear : bool
         Accept hidden layers without an activation, though spikes rectify them.
     parser : {"auto", "toolbox", "own"}
-        `auto` is the toolbox's if it can convert the model, else the own parser.
+        `auto` is the toolbox's if it is installed and can convert the model, else the own parser.
 
     Returns
     -------
@@ -41,8 +41,10 @@ def check_convertible(
     InputError
         The model cannot be converted; the message names layers and reasons in one line.
     """
+    from snnb.io.keras import description_of
+
     try:
-        description = json.loads(model.to_json())
+        description = description_of(model)
     except NotImplementedError:
         raise InputError(
             "the model or one of its layers is a class of its own: build it from Keras's own layers"
@@ -68,7 +70,7 @@ def check_architecture(
     `description` is the JSON of Keras, as from `h5.read_architecture`. For the own parser only the layer classes are
     checked here; `parse_own` checks the rest. Options, result and errors are those of `check_convertible`.
     """
-    if parser != "own":
+    if parser == "toolbox" or (parser == "auto" and has_toolbox()):
         reasons = toolbox_reasons(read_keras_graph(description), max_pool, rectify_linear)
         if not reasons:
             return "toolbox"

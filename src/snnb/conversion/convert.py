@@ -2,14 +2,11 @@
 
 import json
 import logging
-from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List
 
 import numpy as np
-from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
-from tensorflow import keras
 
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.checks import check_architecture
@@ -19,9 +16,10 @@ from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_e
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.spiking_output import quantised_network
-from snnb.conversion.toolbox_config import configuration, quiet, write_changes
+from snnb.conversion.toolbox_config import configuration, require_toolbox, write_changes
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
+from snnb.io.keras import keras
 from snnb.network.read_network import read_network, write_spiking
 
 log = logging.getLogger(__name__)
@@ -80,6 +78,8 @@ def convert(
     VerificationError
         The outputs of the parsed and the trained model differ.
     """
+    if settings.parser == "toolbox":
+        require_toolbox("--parser toolbox", "--parser own")
     description, levels = read_architecture(model_path), read_levels(model_path)
     max_pool, rectify_linear = settings.max_pool, settings.rectify_linear
     parser = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=settings.parser)
@@ -92,6 +92,8 @@ def convert(
     parameters = configuration(name, [settings], dataset_path="../dataset")
     reference = reference_outputs(trained, x_check, max_pool=max_pool)
     if parser == "toolbox":
+        from snnb.conversion.toolbox_parser import to_parsed
+
         parsed = to_parsed(trained, parameters)
 
     def exact() -> np.ndarray:  # loads the model again, since the toolbox's parser has edited its graph
@@ -148,31 +150,6 @@ def _calibrate(
     for name, error in calibration.errors.items():
         log.info("%s: mean squared error %.4f → %.4f", name, error.before, error.after)
     return calibration.warnings
-
-
-def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
-    """Parse with the toolbox: batch normalisation absorbed, training-only layers dropped, layers named.
-
-    The toolbox edits the graph of the trained model: do not save or clone it afterwards. Raise `InputError` if the
-    parser fails.
-    """
-    parser = _FreeBatchParser(trained, parameters)
-    try:
-        with quiet():
-            parser.parse()
-            return parser.build_parsed_model()
-    except (AssertionError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "no reason given"
-        raise InputError(
-            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {reason}): simplify it"
-        ) from error
-
-
-class _FreeBatchParser(ModelParser):
-    """The toolbox's parser, but the parsed model takes batches of any size."""
-
-    def get_batch_input_shape(self) -> Tuple:
-        return (None, *self.get_input_shape())
 
 
 def _warnings(

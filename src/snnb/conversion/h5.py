@@ -1,6 +1,7 @@
 """Read Keras h5 files, and write them so that equal models give equal bytes."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Optional
 
@@ -14,7 +15,7 @@ from snnb.io.keras_file import QCFS_LEVELS, load_model
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 RETRAIN = "train it again or give the file of a whole model (`model.save`)"
 
@@ -67,9 +68,13 @@ def save_keras(model: "keras.Model", path: Path, name: str, levels: Optional[int
     levels : int, optional
         See `read_levels`.
     """
+    from snnb.io.keras import older_description
+
     with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
         try:
-            model.save(keras_file, save_format="h5")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+                model.save(keras_file, save_format="h5")
         except (RuntimeError, ValueError) as error:
             if "name already exists" not in str(error):
                 raise
@@ -77,7 +82,7 @@ def save_keras(model: "keras.Model", path: Path, name: str, levels: Optional[int
                 f"Keras cannot save {name} as h5, two layers would have one place in it: give layers names without /"
             ) from error
         with h5py.File(path, "w") as file:
-            architecture = json.loads(keras_file.attrs["model_config"])
+            architecture = older_description(json.loads(keras_file.attrs["model_config"]))
             architecture["config"]["name"] = name
             # An attribute that is written twice would leave unused bytes of the first one's size.
             copy_attributes({**keras_file.attrs, "model_config": json.dumps(architecture).encode()}, file)

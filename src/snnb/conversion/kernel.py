@@ -13,7 +13,7 @@ import numpy as np
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 IDENTITY = "identity"
 Pair = Tuple[int, int]

@@ -74,6 +74,8 @@ def of_a_layer(layer: KerasLayer, max_pool: str, *, own: bool = False) -> Iterat
         yield "channels_first: use channels_last"
     if config.get("dtype", "float32") != "float32":
         yield f"computes in {config['dtype']}, float32 is needed"
+    if config.get("groups", 1) != 1:
+        yield f"groups {config['groups']}: a convolution in groups cannot be converted"
     if layer.kind in OWN_WEIGHTED | {"Activation"} and config.get("activation") not in ("relu", "softmax", "linear"):
         yield f"activation {config.get('activation')}: a spike rate can follow relu, softmax and linear only"
     if layer.kind == "ReLU":

@@ -11,12 +11,11 @@ from typing import Dict, List, Optional
 
 import numpy as np
 import tensorflow as tf
-from snntoolbox.conversion.utils import apply_normalization_schedule
-from tensorflow import keras
 
 from snnb.conversion.branches import inbound, origin_of_channels, reindexed
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
+from snnb.io.keras import keras
 
 # Layers without weights that belong to the population of the layer before them.
 PARTS = {"Add", "Activation", "ReLU"}
@@ -94,7 +93,7 @@ def measure(
     """Measure percentiles of the activations of all layers with weights, in one pass over the samples.
 
     As in the toolbox, samples that do not fill a last batch are left out, and `schedule` takes the percentile
-    `int(percentile − 0.02 · i)` for the i-th layer. The last bits of activations depend on the batch size. `progress`
+    `scheduled(percentile, i)` for the i-th layer. The last bits of activations depend on the batch size. `progress`
     is called with the number of samples done.
     """
     layers = list(population_ends(model).values())
@@ -102,7 +101,7 @@ def measure(
     samples = len(x) - len(x) % batch_size
     tails = []
     for index, layer in enumerate(layers):
-        p = apply_normalization_schedule(percentile, index) if schedule else percentile
+        p = scheduled(percentile, index) if schedule else percentile
         tails.append(Tail(samples * int(np.prod(layer.output_shape[1:])), p))
     for start in range(0, samples, batch_size):
         outputs = activations(tf.constant(x[start : start + batch_size]))
@@ -115,6 +114,11 @@ def measure(
         negative_shares={name: tail.negative / tail.seen for name, tail in zip(names, tails)},
         silent=[name for name, tail in zip(names, tails) if tail.nonzero == 0],
     )
+
+
+def scheduled(percentile: float, index: int) -> int:
+    """Return the lower percentile of the layer `index`, as the toolbox schedules it: a whole number."""
+    return int(percentile - 0.02 * index)
 
 
 def population_ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:

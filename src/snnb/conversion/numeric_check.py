@@ -4,10 +4,10 @@ import json
 from typing import Callable, Optional
 
 import numpy as np
-from tensorflow import keras
 
 from snnb.conversion.unroll import unrolled_model
 from snnb.core.errors import VerificationError
+from snnb.io.keras import description_of, keras
 
 SAMPLES = 100
 TOLERANCE = 1e-3
@@ -24,7 +24,7 @@ def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str, in_
         if any(isinstance(layer, keras.layers.MaxPooling2D) for layer in flat.layers):
             trained = keras.models.clone_model(flat, clone_function=_average_for_max)
             trained.set_weights(flat.get_weights())
-    return (_wide(trained) if in_float64 else trained).predict(x[:SAMPLES])
+    return (_wide(trained) if in_float64 else trained).predict(x[:SAMPLES], verbose=0)
 
 
 def permitted(reference: np.ndarray) -> float:
@@ -60,7 +60,7 @@ def check_outputs(
         Return `reference_outputs` in float64; called if the outputs in float32 differ by more than is permitted.
     """
     advice = _ADVICE[parser]
-    outputs = parsed.predict(x[:SAMPLES])
+    outputs = parsed.predict(x[:SAMPLES], verbose=0)
     if outputs.shape != reference.shape:
         shapes = f"{outputs.shape[1:]} instead of {reference.shape[1:]}"
         raise VerificationError(f"the parsed model's output has the shape {shapes}: {advice}")
@@ -72,7 +72,7 @@ def check_outputs(
         found = f"by up to {largest:.3g} (sample {sample})"
         if exact is None or not np.isfinite(largest):
             raise VerificationError(f"the parsed model's outputs differ from the trained model's {found}: {advice}")
-        wide, precise = exact(), _wide(parsed).predict(x[:SAMPLES])
+        wide, precise = exact(), _wide(parsed).predict(x[:SAMPLES], verbose=0)
         remaining, own = float(np.abs(precise - wide).max()), float(np.abs(reference - wide).max())
         if not remaining <= max(permitted(wide), own):
             raise VerificationError(
@@ -91,7 +91,7 @@ _ADVICE = {
 def _wide(model: keras.Model) -> keras.Model:
     """Return a copy of a model that computes in float64."""
     model = unrolled_model(model)
-    description = json.loads(model.to_json())
+    description = description_of(model)
     for entry in description["config"]["layers"]:
         entry["config"]["dtype"] = "float64"
         if entry["class_name"].startswith("BatchNormalization"):

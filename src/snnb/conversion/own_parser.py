@@ -4,13 +4,11 @@ Each relu, each pooling and the end of the network is a population. A sum of sev
 activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.
 """
 
-import json
 from dataclasses import replace
 from math import prod
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
-from tensorflow import keras
 
 from snnb.conversion.branches import inbound
 from snnb.conversion.keras_graph import read_keras_graph
@@ -19,6 +17,7 @@ from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_re
 from snnb.conversion.linear import DeferredLayer, Linear, Node, Value, identity, node_of, padded, scaled_units
 from snnb.conversion.parsed_population import build_parsed, population
 from snnb.conversion.unroll import unrolled_model
+from snnb.io.keras import description_of, keras
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
@@ -29,7 +28,7 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     and reasons in one line.
     """
     flat = unrolled_model(model)
-    reasons = own_reasons(read_keras_graph(json.loads(flat.to_json())), max_pool)
+    reasons = own_reasons(read_keras_graph(description_of(flat)), max_pool)
     try:
         return _Parser(max_pool, rectify_linear, reasons).parse(flat)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):

@@ -4,10 +4,10 @@ import heapq
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
-from tensorflow import keras
 
 from snnb.conversion.kernel import IDENTITY, Kernel, NotComposableError, Shape, window
 from snnb.conversion.linear import Linear, Node, Term
+from snnb.io.keras import keras
 from snnb.io.text import JsonValue
 
 # Keys of a trained layer's configuration that its parsed layer does not have.

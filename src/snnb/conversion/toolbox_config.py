@@ -13,19 +13,31 @@ from configparser import ConfigParser
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from snnb.core.errors import InputError, UsageError, how_to_install
+from snnb.conversion.toolbox_defaults import DEFAULTS
+from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Options, toolbox_keys
 
 log = logging.getLogger(__name__)
 
 
+def has_toolbox() -> bool:
+    """Return whether the toolbox is installed."""
+    return importlib.util.find_spec("snntoolbox") is not None
+
+
+def require_toolbox(option: str, instead: str) -> None:
+    """Raise `InputError` with a line that names an option and another one if the toolbox is not installed."""
+    if not has_toolbox():
+        raise InputError(
+            f"{option} needs snntoolbox 0.5, which is not installed: use {instead}, or the image snnb or Python 3.8, "
+            "for which snntoolbox and TensorFlow 2.2 are"
+        )
+
+
 def defaults() -> ConfigParser:
-    """Read the toolbox's own defaults from its file `config_defaults`, without importing the toolbox."""
-    spec = importlib.util.find_spec("snntoolbox")
-    if spec is None or spec.origin is None:
-        raise InputError(f"snntoolbox is not installed: {how_to_install('cpu')}, or '.[gpu]' for CUDA")
+    """Return the toolbox's own defaults; the toolbox need not be installed."""
     parser = _parser()
-    parser.read_string(Path(spec.origin).with_name("config_defaults").read_text())
+    parser.read_dict(DEFAULTS)
     return parser
 
 
@@ -88,14 +100,16 @@ def _text(value: object) -> str:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Send what the toolbox prints to the log, since stdout carries results, and hide its deprecation warnings."""
-    from tensorflow.python.util import deprecation
-
     printed = io.StringIO()
+    of_tensorflow = logging.getLogger("tensorflow")
+    level = of_tensorflow.level
+    of_tensorflow.setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(printed), warnings.catch_warnings(), deprecation.silence():
+        with contextlib.redirect_stdout(printed), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
+        of_tensorflow.setLevel(level)
         for line in filter(str.strip, printed.getvalue().replace("\r", "\n").split("\n")):
             log.debug("%s", line)

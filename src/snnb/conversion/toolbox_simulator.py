@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
 from snntoolbox.simulation.utils import is_spiking
-from tensorflow import keras
 
 from snnb.conversion.h5 import load_keras
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
+from snnb.io.keras import keras
 
 # (first sample of the batch, step) -> the input of that step, float32 in a batch's shape
 Frames = Callable[[int, int], np.ndarray]

@@ -8,7 +8,7 @@ from snnb.io.keras_file import MODELS
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 Origin = Tuple[str, ...]  # names of the models around a layer, from outside, and its own
 Entry = Dict[str, JsonValue]
@@ -42,9 +42,9 @@ def unrolled(description: Entry) -> Tuple[Entry, Dict[str, Origin]]:
 
 def unrolled_model(model: "keras.Model") -> "keras.Model":
     """Build the same network with a layer for each use of a layer; return the model itself if it is flat."""
-    from tensorflow import keras
+    from snnb.io.keras import description_of, keras
 
-    description = json.loads(model.to_json())
+    description = description_of(model)
     if is_flat(description):
         return model
     description, origins = unrolled(description)

@@ -65,9 +65,9 @@ def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:
 
 
 def copy_attributes(attributes: Mapping[str, object], target: h5py.Group) -> None:
-    """Write `attributes` of another object to `target`."""
+    """Write `attributes` of another object to `target`; text as bytes, which h5py 2 and TensorFlow 2.2 expect."""
     for name, value in attributes.items():
-        target.attrs[name] = value
+        target.attrs[name] = value.encode() if isinstance(value, str) else value
 
 
 def write_array(group: h5py.Group, name: str, values: np.ndarray) -> None:

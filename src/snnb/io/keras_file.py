@@ -5,6 +5,7 @@ TensorFlow, and names of functions are looked up in its modules. So a file may n
 are listed here.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Iterator, Tuple
 
@@ -13,7 +14,7 @@ from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 QCFS_LEVELS = "qcfs_levels"  # attribute of the file of a model trained with quantised activations
 MODELS = ("Sequential", "Model", "Functional")
@@ -32,11 +33,12 @@ LAYERS = frozenset(_LAYERS.split())
 NAMES: Dict[str, str] = {
     "activation": "elu exponential hard_sigmoid linear relu selu sigmoid softmax softplus softsign swish tanh",
     "initializer": """
-        Constant GlorotNormal GlorotUniform Identity Ones Orthogonal RandomNormal RandomUniform TruncatedNormal
+        Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones
+        Orthogonal RandomNormal RandomUniform TruncatedNormal
         VarianceScaling Zeros constant glorot_normal glorot_uniform he_normal he_uniform identity lecun_normal
         lecun_uniform normal ones orthogonal random_normal random_uniform truncated_normal uniform zeros
         """,
-    "regularizer": "L1L2 l1 l1_l2 l2",
+    "regularizer": "L1 L1L2 L2 l1 l1_l2 l2",
     "constraint": "MaxNorm MinMaxNorm NonNeg UnitNorm max_norm min_max_norm non_neg unit_norm",
 }
 ALLOWED = {key: frozenset(names.split()) for key, names in NAMES.items()}
@@ -48,7 +50,7 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
     Raise `InputError` if the file is not a complete Keras model, names a class or function that is not listed here, or
     Keras cannot build the model.
     """
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     with reading(path, remedy) as file:
         architecture = json_attribute(file, "model_config", path, remedy)
@@ -63,7 +65,7 @@ def load_model(path: Path, remedy: str) -> "keras.Model":
 
 def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
     """Return the `InputError` for an exception of Keras about a file, or the exception if memory is short."""
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     if out_of_memory(error):
         return error
@@ -87,6 +89,7 @@ def _faults_of_model(model: JsonValue) -> Iterator[str]:
     yield from _faults_of_values({key: value for key, value in config.items() if key != "layers"})
     for layer in layers:
         kind, config = _kind_and_config(layer)
+        yield from _faults_of_module(layer)
         where = f"layer {str(config.get('name'))[:100]} ({kind})"
         if not kind or not isinstance(config.get("name"), str):
             yield "the attribute model_config has a layer without a class or a name"
@@ -104,10 +107,18 @@ def _kind_and_config(entry: JsonValue) -> Tuple[str, Dict[str, JsonValue]]:
     return (kind, config) if isinstance(kind, str) and isinstance(config, dict) else ("", {})
 
 
+def _faults_of_module(value: JsonValue) -> Iterator[str]:
+    """Yield the module that an entry names if it is not one of Keras: newer versions of Keras import it."""
+    module = value.get("module") if isinstance(value, dict) and "class_name" in value else None
+    if module is not None and not re.fullmatch(r"(tensorflow\.keras|tf_keras|keras)(\.\w+)*", str(module)):
+        yield f"the module {str(module)[:100]} is not one of Keras"
+
+
 def _faults_of_values(value: JsonValue, key: str = "") -> Iterator[str]:
     """Yield the classes and functions in a layer's or model's configuration that are not listed here."""
     names = ALLOWED.get(key.rsplit("_", 1)[-1])
     if isinstance(value, dict):
+        yield from _faults_of_module(value)
         if "class_name" in value and (names is None or str(value["class_name"]) not in names):
             yield f"its {key} is {str(value['class_name'])[:100]}, which is not Keras's own"
         for inner_key, inner in value.items():

@@ -18,10 +18,10 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
-from tensorflow import keras
 
 from snnb.core.progress import Say
 from snnb.io.hdf5 import json_attribute, reading
+from snnb.io.keras import keras
 from snnb.io.keras_file import check_layers
 from snnb.io.text import JsonValue
 from snnb.model_files.kinds import RESAVE, NotReadError

@@ -10,10 +10,9 @@ import inspect
 from pathlib import Path
 from typing import Dict, List, Set, Tuple
 
-from tensorflow import keras
-
 from snnb.core.errors import out_of_memory
 from snnb.core.progress import Say
+from snnb.io.keras import NEWER, keras
 from snnb.io.keras_file import LAYERS, MODELS, check_layers
 from snnb.io.text import JsonValue
 from snnb.model_files.kinds import RESAVE, NotReadError
@@ -201,12 +200,10 @@ def _dtype(value: JsonValue, where: str, mixed: Set[str]) -> JsonValue:
 
 def _known(kind: str) -> Set[str]:
     """Return the settings that TensorFlow 2.2 knows for a kind of layer."""
-    from tensorflow import keras
-
     known = {"batch_input_shape", "input_shape"}
     for base in getattr(keras.layers, kind.replace("NormalizationV1", "Normalization").replace("V2", "")).__mro__:
         known.update(inspect.signature(base.__init__).parameters)
-    return known
+    return known - set(ADDED) if NEWER else known  # what is read does not depend on the Keras here
 
 
 def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:

@@ -14,14 +14,14 @@ from snnb.model_files.onnx_graph import Graph, Node, read_graph
 from snnb.model_files.onnx_values import Given, Layers, Value, vector
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
+    from snnb.io.keras import keras
 
 OPERATORS = {**onnx_operators.OPERATORS, **onnx_pictures.OPERATORS}
 OF_CONSTANTS = ("Constant", "Gather", "Slice")  # read where all inputs are constants, as of a computed shape
 ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 
 
-def read_onnx(path: Path, warn: Say) -> "Model":
+def read_onnx(path: Path, warn: Say) -> "keras.Model":
     """Read a model with its weights as an uncompiled Keras model that takes pictures (batch, height, width, channels).
 
     Parameters
@@ -38,7 +38,7 @@ def read_onnx(path: Path, warn: Say) -> "Model":
     NotReadError
         The file is damaged, its weights are incomplete or outside its directory, or an operator is not read.
     """
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     graph = read_graph(path)
     _refuse_unknown(graph)

@@ -91,7 +91,7 @@ class Layers:
         **settings
             Configuration of the layer.
         """
-        from tensorflow import keras
+        from snnb.io.keras import keras
 
         layer = getattr(keras.layers, kind)(name=self.free(name), **settings)
         tensor = layer(inputs[0] if len(inputs) == 1 else list(inputs))

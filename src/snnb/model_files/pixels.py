@@ -14,7 +14,7 @@ from snnb.core.progress import Say
 from snnb.model_files.expected_pixels import AS_THEY_ARE, Pixels, parse_pixels
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 # Layers that commute with scaling each channel by a positive number.
@@ -148,7 +148,7 @@ def _pads(layer: "keras.layers.Layer") -> bool:
 
 def _with_biases(model: "keras.Model", names: Sequence[str]) -> "keras.Model":
     """Return the model, with biases of 0 in layers that have none."""
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     if not names:
         return model

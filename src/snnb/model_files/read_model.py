@@ -11,12 +11,11 @@ from snnb.model_files.onnx_graph import EXPORT, external_files
 from snnb.model_files.onnx_model import read_onnx
 
 if TYPE_CHECKING:
-    from tensorflow.keras import Model
-
+    from snnb.io.keras import keras
     from snnb.model_files.pixels import Preprocessing
 
 
-def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "Model":
+def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "keras.Model":
     """Read a trained model with its weights as an uncompiled Keras model that takes pixels in [0, 1].
 
     Parameters
@@ -45,7 +44,7 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "Model":
     return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing)
 
 
-def _read_keras(path: Path, warn: Say) -> Tuple["Model", Optional["Preprocessing"]]:
+def _read_keras(path: Path, warn: Say) -> Tuple["keras.Model", Optional["Preprocessing"]]:
     from snnb.model_files.keras_files import read_keras_h5, read_keras_zip
 
     is_archive = path.is_file() and zipfile.is_zipfile(str(path))
@@ -61,9 +60,9 @@ def files_of(path: Path) -> List[Path]:
     return [path, *external_files(path)] if path.suffix.lower() == ".onnx" else [path]
 
 
-def _with_softmax(model: "Model", warn: Say) -> "Model":
+def _with_softmax(model: "keras.Model", warn: Say) -> "keras.Model":
     """Append a softmax to a classifier that ends in logits: in a vector without an activation."""
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     if len(model.outputs) != 1 or not model.layers or len(model.output_shape) != 2:
         return model

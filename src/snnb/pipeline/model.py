@@ -23,7 +23,7 @@ from snnb.rundir.records import RunInfo
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
 Shape = Tuple[int, int, int]
 _this_process: Set[str] = set()  # files that this process has added to the list

@@ -78,12 +78,15 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next != "train":
         return
     from snnb.conversion.checks import check_convertible
+    from snnb.conversion.toolbox_config import require_toolbox
     from snnb.pipeline.model import model_of
     from snnb.training.qcfs import plain
 
     training = train.resolve(run, planned.given.get("train", {}))
     model = plain(train.builder(run, model_of(run), training)())
     params = resolve(run, planned.given.get("parse", {}))
+    if params.parser == "toolbox":
+        require_toolbox("--parser toolbox", "--parser own")
     check_convertible(model, max_pool="spiking", rectify_linear=True, parser=params.parser)
     try:
         check_convertible(model, max_pool=params.max_pool, rectify_linear=params.rectify_linear, parser=params.parser)

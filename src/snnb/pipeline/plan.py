@@ -17,7 +17,6 @@ from snnb.rundir.staleness import other_versions, stale_reason
 
 UP_TO_DATE = "up to date"
 OTHER_VERSIONS = "results that are up to date were made with other versions of"
-TENSORFLOW_PYTHON = "3.8"  # the newest for which TensorFlow 2.2 was built
 
 
 @dataclass(frozen=True)
@@ -124,18 +123,16 @@ def _named(say: Say, stage: str) -> Say:
 
 @contextmanager
 def _extra_named(stage: str) -> Iterator[None]:
-    """Name the extra of the package to install when TensorFlow or snntoolbox is missing."""
+    """Name the extra of the package to install when TensorFlow or Keras is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in ("tensorflow", "snntoolbox"):
+        package = (error.name or "").split(".")[0]
+        if package not in ("tensorflow", "tf_keras"):
             raise
-        version = ".".join(map(str, sys.version_info[:2]))
-        raise InputError(
-            f"{stage} needs {error.name.split('.')[0]}, which is not installed; "
-            + ("" if version == TENSORFLOW_PYTHON else f"in Python {TENSORFLOW_PYTHON} (this is {version}), ")
-            + f"{how_to_install('cpu')}, or '.[gpu]' for CUDA"
-        ) from error
+        pinned = sys.version_info[:2] == (3, 8)
+        remedy = f"{how_to_install('cpu')}, or '.[gpu]' for CUDA" if pinned else how_to_install("tensorflow")
+        raise InputError(f"{stage} needs {package}, which is not installed; {remedy}") from error
 
 
 def read_options(given: Given) -> Dict[str, Dict[str, object]]:

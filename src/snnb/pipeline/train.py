@@ -32,8 +32,7 @@ from snnb.rundir.records import Kind, Record
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tensorflow import keras
-
+    from snnb.io.keras import keras
     from snnb.pipeline.model import Model
     from snnb.training.batches import LabelledPictures
 

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Annotated
 
 from snnb.cluster.cluster_settings import checked_address, require_dask
+from snnb.conversion.toolbox_config import require_toolbox
 from snnb.core.errors import UsageError
 from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
@@ -144,6 +145,8 @@ def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
 
 def refuse_missing_packages(settings: SimulationSettings) -> None:
     """Raise `InputError` when a package is not installed that the settings ask for."""
+    if settings.engine == "toolbox":
+        require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
 

@@ -1,5 +1,6 @@
 """Train a Keras model with `keras.Model.fit`, with a checkpoint after each epoch."""
 
+import json
 import math
 import random
 from dataclasses import dataclass
@@ -8,12 +9,12 @@ from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, silent
 from snnb.io.files import require_disk
+from snnb.io.keras import description_of, keras
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
 from snnb.training.checkpoint import FILE, Checkpoint, load_checkpoint, refuse_link, save_checkpoint
@@ -143,7 +144,7 @@ def _reset(seed: int) -> None:
 
 def _rebuilt(model: keras.Model, seed: int) -> keras.Model:
     """Return the model as the later stages load it: a layer that Keras cannot load is reported before the training."""
-    weights, description = model.get_weights(), model.to_json()
+    weights, description = model.get_weights(), json.dumps(description_of(model))
     _reset(seed)
     try:
         rebuilt = keras.models.model_from_json(description)

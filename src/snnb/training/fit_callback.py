@@ -3,9 +3,9 @@
 from typing import Callable, Dict, List, Optional, Sequence
 
 import numpy as np
-from tensorflow import keras
 
 from snnb.core.progress import Progress, Throttle
+from snnb.io.keras import keras
 from snnb.training.history import EpochMetrics
 from snnb.training.objective import check_finite, shortest
 from snnb.training.recipe import Recipe

@@ -1,15 +1,17 @@
 """Write a Keras model as HDF5: equal models give equal bytes."""
 
+import json
+import warnings
 from pathlib import Path
 from types import MappingProxyType
 from typing import Mapping
 
 import h5py
-from tensorflow import keras
 
 from snnb.core.errors import InputError
 from snnb.io.files import require_disk
 from snnb.io.hdf5 import copy_without_times
+from snnb.io.keras import NEWER, keras, older_description
 
 _BYTES_PER_ARRAY, _BYTES_PER_FILE = 8192, 65536  # HDF5's own structures
 
@@ -32,10 +34,14 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
     """
     require_disk(path.parent, 2 * bytes_needed(model), "the model")
     stamped = path.with_name(path.name + ".partial")
-    model.save(str(stamped), save_format="h5")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+        model.save(str(stamped), save_format="h5")
     with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
         copy_without_times(old, new)
         new.attrs.update(attributes)
+        if NEWER:  # so that TensorFlow 2.2 loads it
+            new.attrs["model_config"] = json.dumps(older_description(json.loads(old.attrs["model_config"]))).encode()
     stamped.unlink()
 
 

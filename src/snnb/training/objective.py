@@ -4,9 +4,9 @@ import math
 from typing import Dict, Mapping, Optional, Tuple
 
 import numpy as np
-from tensorflow import keras
 
 from snnb.core.errors import InputError, VerificationError
+from snnb.io.keras import NEWER, keras
 from snnb.training.batches import LabelledPictures, batches
 from snnb.training.modelfile import check_names
 from snnb.training.recipe import Recipe
@@ -14,9 +14,11 @@ from snnb.training.recipe import Recipe
 
 def new_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     """Return a new optimizer for a recipe."""
+    # Those of Keras 2.11 and later have another state, and do not save it as HDF5.
+    optimizers = keras.optimizers.legacy if NEWER else keras.optimizers
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
-    kinds = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
+        return optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    kinds = {"adam": optimizers.Adam, "rmsprop": optimizers.RMSprop}
     return kinds[recipe.optimizer](recipe.learning_rate)
 
 

@@ -4,10 +4,9 @@ import math
 from pathlib import Path
 from typing import Callable
 
-from tensorflow import keras
-
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
+from snnb.io.keras import keras
 from snnb.training.batches import LabelledPictures
 from snnb.training.fit import TrainingResult
 from snnb.training.history import named_metrics, write_metrics

@@ -9,9 +9,9 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
 from snnb.core.errors import UsageError
+from snnb.io.keras import description_of, keras
 
 INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2
 ADDED = "_qcfs"
@@ -62,7 +62,7 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
     UsageError
         The model has no ReLU.
     """
-    description = json.loads(model.to_json())
+    description = description_of(model)
     sequential = description["class_name"] == "Sequential"
     behind: Dict[str, str] = {}
     layers: List[Dict[str, Any]] = []
@@ -99,7 +99,7 @@ def plain(model: keras.Model) -> keras.Model:
     """
     if levels_of(model) is None:
         return model
-    description, names = json.loads(model.to_json()), {layer.name for layer in model.layers}
+    description, names = description_of(model), {layer.name for layer in model.layers}
     for entry in description["config"]["layers"]:
         name, config = entry["config"]["name"], entry["config"]
         if entry["class_name"] == "snnb>QCFS":

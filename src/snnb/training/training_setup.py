@@ -1,12 +1,13 @@
 """Options of a training, and the identity by which a checkpoint is recognised."""
 
+import json
 import zlib
 from dataclasses import dataclass
 from typing import Dict, Optional
 
 import numpy as np
-from tensorflow import keras
 
+from snnb.io.keras import description_of, keras
 from snnb.training.batches import LabelledPictures
 from snnb.training.recipe import Recipe
 
@@ -55,6 +56,6 @@ def identity_of(model: keras.Model, pictures: LabelledPictures, setup: TrainingS
         "validation split": repr(setup.validation_split),
         "seed": repr(setup.seed),
         "steps per epoch": repr(setup.steps_per_epoch),
-        "model": f"{zlib.crc32(model.to_json().encode()):08x}",
+        "model": f"{zlib.crc32(json.dumps(description_of(model)).encode()):08x}",
         "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
     }

@@ -1,0 +1,69 @@
+"""Keras 2 for all of this package: TensorFlow's own up to 2.15, and `tf_keras` from TensorFlow 2.16 on.
+
+`snnb/__init__.py` sets TF_USE_LEGACY_KERAS, by which `tensorflow.keras` is `tf_keras` in a user's own model too.
+"""
+
+import json
+from typing import Dict
+
+import tensorflow
+
+from snnb.io.text import JsonValue
+
+__all__ = ["NEWER", "description_of", "keras", "older_description"]
+
+NEWER = tuple(int(part) for part in tensorflow.__version__.split(".")[:2]) >= (2, 16)
+if NEWER:
+    import tf_keras as keras
+else:
+    from tensorflow import keras
+
+# What a newer Keras 2 adds to a description, with the value that means what TensorFlow 2.2 does.
+_ADDED = {"groups": 1, "keepdims": False, "synchronized": False}
+_VARIANCES = {"He": 2.0, "Lecun": 1.0}
+_DISTRIBUTIONS = {"Normal": "truncated_normal", "Uniform": "uniform"}
+# Initializers and regularizers that are classes of their own since TensorFlow 2.3, as TensorFlow 2.2 describes them.
+_OLDER = {
+    f"{who}{shape}": ("VarianceScaling", {"scale": scale, "mode": "fan_in", "distribution": distribution})
+    for who, scale in _VARIANCES.items()
+    for shape, distribution in _DISTRIBUTIONS.items()
+}
+
+
+def description_of(model: keras.Model) -> JsonValue:
+    """Return the description of a model as TensorFlow 2.2 writes it, parsed from JSON."""
+    if NEWER:
+        model.use_legacy_config = True  # attribute that Keras itself sets when it writes HDF5
+    return older_description(json.loads(model.to_json()))
+
+
+def older_description(value: JsonValue) -> JsonValue:
+    """Return a description by any Keras 2, or a part of one, as TensorFlow 2.2 writes it.
+
+    A setting that TensorFlow 2.2 does not know is left out where it changes nothing, and kept elsewhere.
+    """
+    if not NEWER:
+        return value
+    if isinstance(value, list):
+        return [older_description(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "class_name" in value:
+        value = _older_object(value)
+    return {key: older_description(item) for key, item in value.items() if not (key in _ADDED and item == _ADDED[key])}
+
+
+def _older_object(value: Dict[str, JsonValue]) -> Dict[str, JsonValue]:
+    """Return an entry with `class_name` and `config`: a model, a layer, an initializer or a regularizer."""
+    value = {key: item for key, item in value.items() if key not in ("module", "registered_name", "build_config")}
+    kind, config = value["class_name"], value.get("config")
+    if isinstance(config, dict) and "layers" in config:
+        value["config"] = {key: item for key, item in config.items() if key != "trainable"}
+    if kind == "Functional":
+        return {**value, "class_name": "Model"}
+    if kind in _OLDER and isinstance(config, dict):
+        name, settings = _OLDER[kind]
+        return {"class_name": name, "config": {**settings, "seed": config.get("seed")}}
+    if kind in ("L1", "L2") and isinstance(config, dict):
+        return {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.0, **config}}
+    return value
