@@ -80,6 +80,7 @@ NEWEST_TESTS := network graph mapping rundir newest simulation conversion traini
 
 test-newest: .venv-newest/ready ## the tests but the toolbox's, and a run, with TensorFlow of today on the newest Python here
 	$(NEWEST_BIN)/python --version
+	$(NEWEST_BIN)/snnb run --model mini_network --run-dir "$$(mktemp -d)/run"
 	$(NEWEST_BIN)/python -m pytest $(GATE) $(NEWEST_TESTS:%=tests/%)
 
 test-privileged: setup ## the tests that mount full and read-only disks; needs root

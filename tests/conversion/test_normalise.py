@@ -7,7 +7,6 @@ import pytest
 from tensorflow import keras
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.errors import InputError
@@ -56,6 +55,8 @@ CASES = [
     ("model", "percentile", "schedule"), slow_except([CASES[0], CASES[3], *CASES[6:]], CASES), ids=str
 )
 def test_equal_to_the_toolbox_to_the_last_bit(request, model, percentile, schedule, pixels, tmp_path):
+    from snnb.conversion.toolbox_parser import to_parsed
+
     options = ConversionSettings(batch_size=25, percentile=percentile, normalization_schedule=schedule)
     config = configuration("net", [options])
     parsed = to_parsed(request.getfixturevalue(model), config)
@@ -89,6 +90,7 @@ def depthwise_after_branches():
     return keras.Model(x, L.Dense(4, activation="softmax")(L.Flatten()(pooled)))
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize(
     "build",
     slow_except(
@@ -97,6 +99,8 @@ def depthwise_after_branches():
 )
 def test_every_activation_is_divided_by_its_layers_factor(build, randomise, pixels):
     """What normalisation is for (Rueckauer et al. 2017), also where the toolbox cannot do it."""
+    from snnb.conversion.toolbox_parser import to_parsed
+
     parsed = to_parsed(randomise(build()), configuration("net"))
     weighted = [layer for layer in parsed.layers if layer.weights]
     activations = keras.Model(parsed.input, [layer.output for layer in weighted])
@@ -110,6 +114,8 @@ def test_every_activation_is_divided_by_its_layers_factor(build, randomise, pixe
 
 @pytest.mark.toolbox
 def test_layer_without_activity(small, pixels, tmp_path):
+    from snnb.conversion.toolbox_parser import to_parsed
+
     kernel, bias = small.layers[5].get_weights()
     small.layers[5].set_weights([-np.abs(kernel), np.full_like(bias, -1)])
     config = configuration("net", [ConversionSettings(batch_size=40)])
@@ -121,7 +127,10 @@ def test_layer_without_activity(small, pixels, tmp_path):
     }
 
 
+@pytest.mark.toolbox
 def test_percentile_below_zero_is_refused(with_linear_layer, pixels):
+    from snnb.conversion.toolbox_parser import to_parsed
+
     parsed = to_parsed(with_linear_layer, configuration("net"))
     percentiles = measure(parsed, pixels, percentile=1, batch_size=40).percentiles
     assert percentiles["01Dense_7"] < 0

@@ -8,7 +8,6 @@ from snnb.architectures import find, names
 from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import to_parsed
 from snnb.conversion.h5 import save_keras
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
@@ -47,6 +46,8 @@ MODELS = slow_except({"mini_network", "resnet20_cifar10"}, names())
 @pytest.mark.toolbox
 @pytest.mark.parametrize("name", MODELS)
 def test_equals_the_toolboxs_on_the_models_of_the_package(name, randomise):
+    from snnb.conversion.toolbox_parser import to_parsed
+
     model = _built(name)
     if model.count_params() > MOST_WEIGHTS:
         model.set_weights([np.full(w.shape, 0.01 + 0.001 * i, np.float32) for i, w in enumerate(model.get_weights())])

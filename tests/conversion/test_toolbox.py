@@ -7,7 +7,6 @@ from tensorflow import keras
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras
-from snnb.conversion.toolbox_simulator import run_toolbox
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 
@@ -42,11 +41,14 @@ def step_in_numpy(path, x, steps, threshold=1.0, reset="subtraction"):
     return {name: np.array(trains) for name, trains in spikes.items()}
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize(
     ("threshold", "reset"),
     slow_except([(0.75, "subtraction")], [(1.0, "subtraction"), (0.75, "subtraction"), (1.0, "zero")]),
 )
 def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, network, pixels):
+    from snnb.conversion.toolbox_simulator import run_toolbox
+
     x = pixels[:20]
     run = run_toolbox(
         network,
@@ -68,7 +70,10 @@ def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, networ
     np.testing.assert_array_equal(run.counts["04Dense_10"], run.output[:, :, -1] - run.output[:, :, 2])
 
 
+@pytest.mark.toolbox
 def test_sums_reproducible_and_no_sample_lost_or_counted_twice(network, pixels):
+    from snnb.conversion.toolbox_simulator import run_toolbox
+
     x, y = pixels[:23], np.arange(23) % 10
     apart = run_toolbox(network, x, y, duration=STEPS, batch_size=10, seed=5, per_sample=True)
     together = run_toolbox(network, x, y[::-1], duration=STEPS, batch_size=10, seed=5)
@@ -83,7 +88,10 @@ def test_sums_reproducible_and_no_sample_lost_or_counted_twice(network, pixels):
         np.testing.assert_array_equal(other_seed.counts[name], together.counts[name])
 
 
+@pytest.mark.toolbox
 def test_input_of_each_step_can_be_given(network, pixels):
+    from snnb.conversion.toolbox_simulator import run_toolbox
+
     x, asked = pixels[:15], []
 
     def every_second_step(first, step):
@@ -108,6 +116,7 @@ def test_input_of_each_step_can_be_given(network, pixels):
     assert differing.mean() < 1e-3  # adding the bias before or after summing rounds differently
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize(
     "build",
     [
@@ -120,6 +129,8 @@ def test_input_of_each_step_can_be_given(network, pixels):
     ],
 )
 def test_layers_the_toolbox_has(build, randomise, save, pixels, tmp_path):
+    from snnb.conversion.toolbox_simulator import run_toolbox
+
     first = L.Conv2D(2, 1, activation="relu", input_shape=(8, 8, 1))
     model = randomise(keras.Sequential([first, build(), L.Flatten(), L.Dense(3)]))
     settings = ConversionSettings(batch_size=40)

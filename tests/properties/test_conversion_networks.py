@@ -13,7 +13,6 @@ from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration, quiet
@@ -107,6 +106,8 @@ def networks(draw):
 @examples(4, 100)
 @given(networks())
 def test_parsed_network_computes_what_the_trained_one_does(network):
+    from snnb.conversion.toolbox_parser import to_parsed
+
     model, x = network
     check_convertible(model)
     reference = reference_outputs(model, x, max_pool="error")
@@ -116,6 +117,8 @@ def test_parsed_network_computes_what_the_trained_one_does(network):
 @examples(4, 100)
 @given(networks(), st.sampled_from([99.9, 99, 60]), st.booleans(), st.sampled_from([4, 7, 20]))
 def test_scale_factors_and_weights_equal_the_toolboxs_bit_for_bit(network, percentile, schedule, batch_size):
+    from snnb.conversion.toolbox_parser import to_parsed
+
     model, x = network
     config = configuration(
         "net", [ConversionSettings(batch_size=batch_size, percentile=percentile, normalization_schedule=schedule)]

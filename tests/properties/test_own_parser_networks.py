@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
-from snnb.conversion.convert import to_parsed
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
@@ -21,6 +20,8 @@ L = keras.layers
 @examples(4, 100)
 @given(networks())
 def test_equals_the_toolboxs_on_random_networks(network):
+    from snnb.conversion.toolbox_parser import to_parsed
+
     model, _ = network
     ours = parse_own(model)
     assert_equal(ours, to_parsed(model, configuration("net")))

@@ -16,7 +16,7 @@ from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_e
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.spiking_output import quantised_network
-from snnb.conversion.toolbox_config import configuration, require_toolbox, write_changes
+from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
@@ -78,8 +78,6 @@ def convert(
     VerificationError
         The outputs of the parsed and the trained model differ.
     """
-    if settings.parser == "toolbox":
-        require_toolbox("--parser toolbox", "--parser own")
     description, levels = read_architecture(model_path), read_levels(model_path)
     max_pool, rectify_linear = settings.max_pool, settings.rectify_linear
     parser = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=settings.parser)

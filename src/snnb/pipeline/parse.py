@@ -40,6 +40,10 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
 def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
     """Convert the trained network and write `parse/`; `resolve` returns `params`."""
+    from snnb.conversion.toolbox_config import require_toolbox
+
+    if params.parser == "toolbox":
+        require_toolbox("--parser toolbox", "--parser own")
     from snnb.conversion.convert import convert
 
     progress(0, 1)
