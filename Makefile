@@ -76,7 +76,7 @@ NEWEST_BIN := .venv-newest/bin
 	$(UV) pip install --quiet --python $(NEWEST_BIN)/python --editable '.[newest]'
 	touch $@
 
-NEWEST_TESTS := network graph mapping rundir newest simulation conversion training pipeline
+NEWEST_TESTS := network graph mapping rundir newest simulation conversion
 
 test-newest: .venv-newest/ready ## the tests but the toolbox's, and a run, with TensorFlow of today on the newest Python here
 	$(NEWEST_BIN)/python --version

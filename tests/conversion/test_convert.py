@@ -83,6 +83,7 @@ def test_max_pooling_by_choice(max_pool, kind, randomise, save, pixels, tmp_path
     assert result.largest_difference < 1e-5
 
 
+@pytest.mark.toolbox
 def test_linear_layer_is_reported(with_linear_layer, save, pixels, tmp_path):
     model = keras.Model(with_linear_layer.input, with_linear_layer.layers[1].output)
     share = (model.predict(pixels) < 0).mean()

@@ -104,7 +104,7 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
     check(r"layer stem \(Exp\) is an operation")
     stem.update(module="keras.layers", class_name="Conv2D", registered_name=None)
     stem["config"]["activation"] = FUNCTION
-    check(r"layer stem \(Conv2D\): its activation is function, which is not Ker")
+    check(r"layer stem \(Conv2D\): the module builtins is not one of Keras")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"class_name": "Functional"}', "\x00\xff"])

@@ -42,6 +42,7 @@ def _made(*entries):
     )
 
 
+@pytest.mark.toolbox
 @pytest.mark.parametrize(("padding", "refused"), [("valid", True), ("same", False)])
 def test_the_toolbox_cannot_dilate_depthwise_without_padding(padding, refused):
     arrays = {"depthwise_kernel": np.zeros((3, 3, 3, 1), np.float32), "bias": np.zeros(3, np.float32)}

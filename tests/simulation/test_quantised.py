@@ -14,7 +14,9 @@ from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.training.modelfile import write_model
+from snnb.training.objective import new_optimizer
 from snnb.training.qcfs import QCFS, plain, quantised
+from snnb.training.recipe import Recipe
 
 LEVELS, SAMPLES = 4, 40
 LAYERS = tf.keras.layers
@@ -43,7 +45,7 @@ def made(tmp_path_factory):
         elif layer.weights:
             layer.set_weights([w + random.normal(0, 0.05, w.shape) for w in layer.get_weights()])
     saved = plain(model)
-    saved.compile("sgd", "categorical_crossentropy")
+    saved.compile(new_optimizer(Recipe()), "categorical_crossentropy")
     write_model(saved, folder / "net.h5", {QCFS_LEVELS: LEVELS})
     x = random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
     convert(folder / "net.h5", folder, name="net", x_norm=x, x_check=x)
