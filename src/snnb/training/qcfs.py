@@ -73,7 +73,7 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
         layers.append(entry)
         if _is_relu(entry):
             entry.update(class_name="snnb>QCFS", config={"name": name, "levels": levels})
-        elif config.get("activation") == "relu" or _is_pooling(model.get_layer(name)):
+        elif config.get("activation") == "relu" or _is_pooling(entry, model):
             if "activation" in config:
                 config["activation"] = "linear"
             behind[name] = f"{name}{ADDED}"
@@ -129,9 +129,10 @@ def _is_relu(entry: Dict[str, Any]) -> bool:
     return entry["class_name"] == "Activation" and config["activation"] == "relu"
 
 
-def _is_pooling(layer: keras.layers.Layer) -> bool:
+def _is_pooling(entry: Dict[str, Any], model: keras.Model) -> bool:
     """Whether a layer is an average pooling without partly filled windows."""
-    if not isinstance(layer, keras.layers.AveragePooling2D):
+    if entry["class_name"] != "AveragePooling2D":
         return False
+    layer = model.get_layer(entry["config"]["name"])
     sizes = zip(layer.input_shape[1:3], layer.pool_size, layer.strides)
     return layer.padding == "valid" or all(size % stride == 0 and pool <= stride for size, pool, stride in sizes)
