@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from tensorflow import keras
@@ -81,6 +83,7 @@ def test_every_kind_of_layer_computes_in_float64(max_pool, randomise):
     assert (narrow != wide).any()
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 9), reason="its numbers cancel in the rounding of TensorFlow 2.2")
 def test_a_network_that_float32_cannot_compute_is_parsed_with_a_warning(tmp_path):
     model, x = _cancelling()
     save_keras(model, tmp_path / "net.h5", "net")

@@ -79,7 +79,7 @@ def test_what_has_no_rule_is_named_before_any_work(tmp_path, model, message):
 def test_a_window_larger_than_its_input_is_refused(tmp_path):
     path = save(chain((4, 4, 2), LAYERS.AveragePooling2D(2, name="pool")), tmp_path / "net_parsed.h5")
     with h5py.File(str(path), "r+") as file:
-        config = json.loads(file.attrs["model_config"].decode())
+        config = json.loads(file.attrs["model_config"])
         config["config"]["layers"][1]["config"]["pool_size"] = [5, 5]
         file.attrs["model_config"] = json.dumps(config).encode()
     with pytest.raises(InputError, match="layer pool has no outputs"):
