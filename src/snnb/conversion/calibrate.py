@@ -15,7 +15,7 @@ spikes; the initial potential is a candidate too (Deng & Gu 2021, Optimal conver
 import math
 import tempfile
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -177,7 +177,7 @@ class _Calibration:
             return
         train = self._trains[population.name] = _scratch((-(-steps // 8), *got.shape), np.uint8)
         for block in self._blocks(population, steps):
-            currents = np.stack([self._step(sums, population, block, t) / scale for t in range(steps)])
+            currents = self._currents(sums, population, block) / scale
             spikes = np.empty(currents.shape, np.bool_)
             flat = (steps, -1, len(scale))
             fire(currents.reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
@@ -202,10 +202,8 @@ class _Calibration:
         self, population: Population, sums: Currents, classes: np.ndarray, bias: np.ndarray, scale: np.float32
     ) -> Tuple[np.float32, float]:
         """Return the scale factor and delay whose simulated spikes give most pictures the trained network's class."""
-        parts = []
-        for block in self._blocks(population, self._steps):
-            parts.append(np.stack([self._step(sums, population, block, t) for t in range(self._steps)]))
-        currents = np.concatenate(parts, axis=1)
+        blocks = self._blocks(population, self._steps)
+        currents = np.concatenate([self._currents(sums, population, block) for block in blocks], axis=1)
         currents -= currents.mean(axis=-1, keepdims=True)
         flat = (self._steps, -1, len(bias))
         spikes, best = np.empty(currents.shape, np.bool_), (-1, scale, 0.0)
@@ -225,11 +223,15 @@ class _Calibration:
         taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCHED_POSITIONS)).astype(int))
         parts: List[np.ndarray] = []
         for block in self._blocks(population, self._steps, SEARCHED_SAMPLES):
-            steps = [self._step(sums, population, block, t) for t in range(self._steps)]
-            parts.append(np.stack([step.reshape(len(step), positions, channels)[:, taken] for step in steps]))
+            currents = self._currents(sums, population, block)
+            parts.append(currents.reshape(*currents.shape[:2], positions, channels)[:, :, taken])
         currents = np.concatenate(parts, axis=1)
         target = self._trained[population.name][: currents.shape[1]].reshape(-1, positions, channels)[:, taken]
         return currents.reshape(self._steps, -1, channels), target.reshape(-1, channels)
+
+    def _currents(self, sums: Currents, population: Population, block: slice) -> np.ndarray:
+        """Return the currents of all time steps of free firing, without the bias: float32 (steps, samples, *shape)."""
+        return np.stack([self._step(sums, population, block, step) for step in range(self._steps)])
 
     def _step(self, sums: Currents, population: Population, block: slice, step: int) -> np.ndarray:
         """Return the currents of a time step of free firing, without the bias."""
@@ -270,14 +272,7 @@ def _bias(population: Population) -> np.ndarray:
 
 def _last_readers(network: Network) -> Dict[str, str]:
     """Return the last population that reads each population or the input, also through re-indexing layers."""
-    origins: Dict[str, Set[str]] = {network.input.name: {network.input.name}}
-    last: Dict[str, str] = {}
-    for volume in network.volumes[1:]:
-        read: Set[str] = set().union(*(origins[name] for name in volume.inputs))  # type: ignore[attr-defined]
-        origins[volume.name] = read if isinstance(volume, Reindexed) else {volume.name}
-        if isinstance(volume, Population):
-            last.update(dict.fromkeys(read, volume.name))
-    return last
+    return {name: population.name for population in network.populations for name in network.senders(population)}
 
 
 def _scratch(shape: Tuple[int, ...], dtype: DTypeLike) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Scale the weights of a network by one factor for each channel, so that all thresholds are 1."""
 
 from dataclasses import dataclass, replace
-from typing import Dict, List, Mapping
+from typing import List, Mapping
 
 import numpy as np
 
@@ -26,17 +26,11 @@ def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
     one. An average pooling with another factor than the population that it reads becomes a depthwise convolution. Raise
     `InputError` if a layer reads values of different scale factors in one channel.
     """
-    scales: Dict[str, np.ndarray] = {}
     volumes: List[Volume] = []
     for volume in network.volumes:
-        if isinstance(volume, Reindexed):
-            scales[volume.name] = volume.layer.apply([scales[name] for name in volume.inputs])
-        elif isinstance(volume, Population):
-            own = channels[volume.name]
-            scales[volume.name] = np.broadcast_to(own.scale, volume.shape)
-            volume = _scaled(volume, [_of_channels(volume.name, p, scales[p.input]) for p in volume.projections], own)
-        else:
-            scales[volume.name] = np.ones(volume.shape, np.float32)
+        if isinstance(volume, Population):
+            read = [(p, source_scales(network, channels, p.input)) for p in volume.projections]
+            volume = _scaled(volume, [_of_channels(volume.name, *one) for one in read], channels[volume.name])
         volumes.append(volume)
     return replace(network, volumes=tuple(volumes))
 

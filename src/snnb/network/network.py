@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Optional, Protocol, Tuple
+from typing import Dict, Iterator, List, Optional, Protocol, Set, Tuple, Union
 
 import numpy as np
 
@@ -159,6 +159,11 @@ class Network:
         windows = {name: (depth * steps, (depth + 1) * steps) for name, depth in depths.items()}
         volumes = [replace(v, window=windows[v.name]) if isinstance(v, Population) else v for v in self.volumes]
         return replace(self, volumes=tuple(volumes))
+
+    def senders(self, volume: Union[Population, Reindexed]) -> Set[str]:
+        """Return the names of the populations, or the input, that a volume reads, also through re-indexing layers."""
+        read = [self.volume(name) for name in volume.inputs]
+        return set().union(*(self.senders(v) if isinstance(v, Reindexed) else {v.name} for v in read))
 
     def volume(self, name: str) -> Volume:
         """Return the volume of that name."""

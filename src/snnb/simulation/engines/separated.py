@@ -6,7 +6,7 @@ AAAI). The counts are equal to those of a simulation step by step where sums are
 """
 
 from dataclasses import replace
-from typing import Dict, Iterator, List, Mapping, Optional, Set, Union
+from typing import Dict, Iterator, List, Mapping, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -46,7 +46,7 @@ class SeparatedEngine:
         recorded = recorded_of(settings, first, len(x))
         times = {name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded}
         if recorded:
-            times = {network.input.name: spike_table([]), **times}
+            times = {network.input.name: spike_table([]), **times}  # a constant input has no spikes
         if drawn is not None:
             source, edges = network.input.name, zip(settings.bin_edges, settings.bin_edges[1:])
             counted[source] = sent.astype(np.int64)
@@ -55,8 +55,6 @@ class SeparatedEngine:
             if recorded:
                 sample, step, neuron = np.nonzero(drawn[:recorded].reshape(recorded, steps, -1))
                 times[source] = spike_table([np.stack([sample + first, neuron, step], axis=1).astype(np.int32)])
-        elif recorded:
-            times[network.input.name] = spike_table([])  # as the other engines: a constant input has no spikes
         return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times, by_bin=by_bin)
 
     def _counts(self, sent: np.ndarray) -> Arrays:
@@ -104,7 +102,9 @@ class SeparatedEngine:
                 return tf.constant(drawn[:, :done].sum(axis=1, dtype=np.float32))
             return tf.constant(x * np.float32(min(done, steps)))
 
-        windows = {depths[name] for name in self._senders(output)} | {depths[output.name] - 1}  # the last, of the bias
+        windows = {depths[name] for name in network.senders(output)} | {
+            depths[output.name] - 1
+        }  # the last, of the bias
         for done in range(1, fires + 1):
             if (done - 1) // steps in windows:
                 tensors = {name: values(name, done) for name in output.inputs}
@@ -114,11 +114,6 @@ class SeparatedEngine:
                 found[:, done - 1] = found[:, done - 2]
         found[:, fires:] = found[:, fires - 1 : fires]
         return found
-
-    def _senders(self, volume: Union[Population, Reindexed]) -> Set[str]:
-        """Return the populations, or the input, that a volume reads, also through re-indexing layers."""
-        read = [self._network.volume(name) for name in volume.inputs]
-        return set().union(*(self._senders(v) if isinstance(v, Reindexed) else {v.name} for v in read))
 
     def _in_bins(self, counts: np.ndarray) -> Iterator[np.ndarray]:
         for begin, end in zip(self._settings.bin_edges, self._settings.bin_edges[1:]):
