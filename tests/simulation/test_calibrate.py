@@ -17,6 +17,7 @@ from snnb.network.assemble import Entry, assemble
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
 
 STEPS = 8
@@ -143,6 +144,19 @@ def test_repeated_it_gives_the_same_bytes_and_is_read_as_written(trained, tmp_pa
         np.testing.assert_array_equal(population.projections[0].weights(), read.projections[0].weights())
     parsed = read_network(tmp_path / "one", trained=True)
     np.testing.assert_array_equal(parsed.output.only.weights(), read_network(trained.parsed).output.only.weights())
+
+
+@pytest.mark.parametrize("output", ["spikes", "membrane"])
+def test_warnings_do_not_advise_what_a_calibrated_network_refuses(trained, tmp_path, output):
+    parsed = tmp_path / "net_parsed.h5"
+    parsed.write_bytes(trained.parsed.read_bytes())
+    write_spiking(calibrate(read_network(parsed), trained.x[100:], ConversionSettings(calibrate=2)).network, parsed)
+    # Step by step, where later populations fire later; on an input that makes the network worse.
+    settings = SimulationSettings(samples=60, duration=2, engine="tensorflow", input="poisson", output=output)
+    names = {"class_names": list("0123456789"), "num_classes": 10, "name": "net", "scale": 1.0}
+    warnings = simulate(parsed, tmp_path, x=trained.x, y=trained.y, settings=settings, **names).warnings
+    assert any("less accurate" in line and "parse --calibrate" in line for line in warnings)
+    assert not any(word in line for line in warnings for word in ("--duration", "--warm-up", "--initial-potential"))
 
 
 def test_initial_potentials_can_be_zero(network, x):

@@ -44,6 +44,17 @@ def test_five_best():
     assert silent.quality(ann[:1], None).snn_top == 0
 
 
+def test_the_membrane_is_read_in_place_of_spikes():
+    readout = np.zeros((2, 2, 100), np.float32)
+    readout[:, 0, 7], readout[0, 1, 90:96], readout[1, 1, 99] = 1, np.arange(6, 0, -1), 1
+    judge = Classification(np.array([94, 99]), 100, membrane=True)
+    judge.observe(np.zeros((2, 2, 100), bool), readout)
+    quality = judge.quality(np.eye(100)[[0, 99]], readout[:, -1])
+    # First: 7, then 90, and 94 is the fifth of the best. Second: 7, then 99.
+    assert quality.by_step.tolist() == quality.readout_by_step.tolist() == [0, 1]
+    assert (quality.snn_top, quality.ann_top, quality.differ) == (2, 1, 1)
+
+
 @pytest.mark.parametrize(("right", "samples"), [(97, 100), (1, 7), (0, 20), (20, 20)])
 def test_the_interval_is_where_the_share_is_one_quantile_away(right, samples):
     low, high = wilson_interval(right, samples)

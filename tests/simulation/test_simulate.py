@@ -257,6 +257,8 @@ def test_without_dask_one_line_says_how_to_get_it(trained, tmp_path, monkeypatch
             "--workers 2: not with --engine toolbox; use --engine tensorflow or event",
         ),
         ({"record_spikes": 2, "engine": "toolbox"}, "--record-spikes 2: not with --engine toolbox"),
+        ({"output": "spikes", "engine": "toolbox"}, "--output 'spikes': not with --engine toolbox"),
+        ({"output": "membrane", "engine": "toolbox"}, "--output 'membrane': not with --engine toolbox"),
         ({"bins": 2, "engine": "toolbox"}, "--bins 2: not with --engine toolbox"),
         ({"initial_potential": 0.5, "engine": "toolbox"}, r"--initial-potential 0\.5: not with --engine toolbox"),
     ],

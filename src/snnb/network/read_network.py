@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
@@ -25,6 +25,17 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
     """Read a parsed model, all its weights into memory; see `open_network`."""
     with open_network(path, trained=trained) as network:
         return network.in_memory()
+
+
+def read_networks(path: Path) -> Tuple[Network, Network]:
+    """Read the network that is simulated, and the trained one: the same object unless the file has a spiking network.
+
+    See `open_network` for the file and the errors.
+    """
+    trained = read_network(path, trained=True)
+    with reading(path, REMEDY) as file:
+        apart = SPIKING in file
+    return (read_network(path) if apart else trained), trained
 
 
 def calibrated_steps(path: Path) -> Optional[int]:

@@ -5,7 +5,7 @@ from typing import Dict, List
 
 import numpy as np
 
-from snnb.network.network import Network
+from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.totals import Totals
 
 # A population whose mean rate is above this share of the highest possible one spikes at nearly every step.
@@ -34,7 +34,8 @@ def findings(network: Network, totals: Totals, steps: int) -> Findings:
     most = totals.samples * steps
     mean_rates = {name: float(counts.mean() / most) for name, counts in totals.counts.items()}
     rising = _rising(network, totals)
-    silent = [population.name for population in network.populations if mean_rates[population.name] == 0]
+    spiking = [population for population in network.populations if population.activation != MEMBRANE]
+    silent = [population.name for population in spiking if mean_rates[population.name] == 0]
     never = [f"layer {name} never spikes" for name in silent]
     if len(silent) > FEW:
         never = [f"{_named(silent)} never spike"]

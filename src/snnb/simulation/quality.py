@@ -71,7 +71,7 @@ class Classification:
 
     def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
         """See `Scorer`."""
-        guess = ann.argmax(axis=1)
+        guess, scores = ann.argmax(axis=1), readout if self._membrane and readout is not None else self._counts
         confusion = np.zeros((ann.shape[1], ann.shape[1] + 1), np.int64)
         np.add.at(confusion, (self._y, self._guess), 1)  # a guess of -1 is the last column
         return Quality(
@@ -81,7 +81,7 @@ class Classification:
             readout_by_step=np.concatenate(self._read) if self._read else None,
             differ=int((guess != self._guess).sum()),
             ann_top=int(_among_best(ann, self._y).sum()),
-            snn_top=int((_among_best(self._counts, self._y) & (self._guess >= 0)).sum()),
+            snn_top=int((_among_best(scores, self._y) & (self._guess >= 0)).sum()),
             confusion=confusion,
         )
 

@@ -11,7 +11,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, silent
 from snnb.network.network import MEMBRANE, Network
-from snnb.network.read_network import read_network
+from snnb.network.read_network import read_networks
 from snnb.simulation.apart import require_room, write_by_bin, write_by_class
 from snnb.simulation.block import spike_table
 from snnb.simulation.engines.choose import choose_engine
@@ -106,7 +106,7 @@ def simulate(
     ResourceError
         Memory or disk cannot hold the counts of so many classes or bins.
     """
-    network, trained = read_network(parsed), read_network(parsed, trained=True)
+    network, trained = read_networks(parsed)
     _check_calibrated(network, settings)
     network = _as_simulated(network, settings)
     engine, reason = choose_engine(network, settings)
@@ -137,7 +137,7 @@ def simulate(
         engine_reason=reason,
         mean_rates=found.mean_rates,
         lines=_lines(values, engine),
-        warnings=_input_warnings(settings, network) + found.warnings + _loss_warnings(values, settings),
+        warnings=_input_warnings(settings, network) + found.warnings + _loss_warnings(values, settings, network),
     )
 
 
@@ -193,32 +193,34 @@ def _class_counts(y: np.ndarray, class_names: Sequence[str]) -> Dict[str, int]:
     return {str(name): int(number) for name, number in zip(class_names, numbers)}
 
 
-def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings) -> List[str]:
+def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings, network: Network) -> List[str]:
     """Say what to try where the conversion loses more than chance explains."""
     if "snn_accuracy_interval_95" not in values:
         return []
     trained, lost = values["ann_accuracy"], values["ann_accuracy"] - values["snn_accuracy"]
     if lost < LEAST_LOSS or trained <= values["snn_accuracy_interval_95"][1]:
         return []
-    start = ", or let neurons start at half their threshold (--initial-potential 0.5)"
-    return [
-        f"the spiking network is {100 * lost:.1f} points less accurate than the trained one: "
-        f"simulate longer (--duration){'' if settings.initial_potential else start}"
-    ]
+    remedy = "simulate longer (--duration)"
+    if network.steps is not None:
+        remedy = "take more time steps (parse --calibrate, or train --levels)"
+    elif not settings.initial_potential:
+        remedy += ", or let neurons start at half their threshold (--initial-potential 0.5)"
+    return [f"the spiking network is {100 * lost:.1f} points less accurate than the trained one: {remedy}"]
 
 
 def _input_warnings(settings: SimulationSettings, network: Network) -> List[str]:
+    warnings = []
     if network.steps not in (None, settings.duration):
-        return [
+        warnings.append(
             f"the network is calibrated for {network.steps} time steps, --duration {settings.duration} is simulated: "
             "accuracy may be lower than with a calibration for that many"
-        ]
+        )
     if settings.input == "poisson" and settings.input_rate < FULL_RATE:
-        return [
+        warnings.append(
             f"--input-rate {settings.input_rate:g} Hz: below {FULL_RATE:g} Hz the biases, which act at every step, "
             "outweigh the input: use 1000 Hz unless this is meant"
-        ]
-    return []
+        )
+    return warnings
 
 
 def _lines(values: Dict[str, Any], engine: str) -> List[str]:

@@ -24,9 +24,9 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
             raise InputError("the toolbox cannot simulate a calibrated network: use --engine tensorflow or event")
         for population in network.populations:
             _check_toolbox(population)
+    refuse_missing_packages(settings)
     if network.windowed:
         return _choose_for_windows(settings)
-    refuse_missing_packages(settings)
     if settings.engine in ("toolbox", "tensorflow"):
         return settings.engine, "asked for"
     reason = unsupported(network, settings)

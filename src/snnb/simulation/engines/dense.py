@@ -95,7 +95,7 @@ class DenseEngine:
         return BlockCounts(
             counts=self._counts(n, sent),
             readout=readout[:, -1],
-            late=late,
+            late=None if self._network.windowed else late,
             spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
             by_bin=bins.counted(),
         )
