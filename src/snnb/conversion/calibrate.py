@@ -26,6 +26,7 @@ from snnb.conversion.channel_scales import Channels, is_separable, source_scales
 from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import Currents, reindexed
+from snnb.conversion.integers import as_integers, factors_of, largest_integer, prepared_for_integers, rounded, sources_of
 from snnb.conversion.spiking_output import centred_output, output_scale
 from snnb.core.progress import Progress, silent
 from snnb.network.network import Network, Population, Reindexed
@@ -58,7 +59,11 @@ class Calibration:
 
 
 def calibrate(
-    network: Network, x: np.ndarray, settings: ConversionSettings, progress: Progress = silent
+    network: Network,
+    x: np.ndarray,
+    settings: ConversionSettings,
+    progress: Progress = silent,
+    pixel_scale: float = 1.0,
 ) -> Calibration:
     """Calibrate a parsed network; the same input gives the same bytes.
 
@@ -69,9 +74,11 @@ def calibrate(
     x : ndarray of float32, shape (samples, ...)
         Training images, in [0, 1].
     settings : ConversionSettings
-        `calibrate` steps, `firing` and `starts`.
+        `calibrate` steps, `firing` and `starts`, and bits of an integer network.
     progress : Progress
         Called with the number of populations done.
+    pixel_scale : float
+        Integer that a pixel of 1 is in an integer network.
 
     Raises
     ------
@@ -81,6 +88,8 @@ def calibrate(
     assert settings.calibrate is not None
     refuse_max_pooling(network)
     network = compose_pooling(network)
+    if settings.weight_bits is not None:
+        network = prepared_for_integers(network, settings, pixel_scale, x)
     run = _Calibration(network, x, settings)
     populations = network.populations
     for number, population in enumerate(populations):
@@ -90,6 +99,9 @@ def calibrate(
     calibrated = replace(with_scales(run.network, run.channels), steps=settings.calibrate)
     if settings.firing == "separated":
         calibrated = calibrated.separated(settings.calibrate)
+    if settings.weight_bits is not None:
+        thresholds = {name: np.rint(run.factors[name] * c.scale) for name, c in run.channels.items()}
+        calibrated = as_integers(calibrated, thresholds, settings)
     scales = {name: channels.scale for name, channels in run.channels.items()}
     return Calibration(calibrated, run.errors, scales, run.warnings)
 
@@ -101,6 +113,7 @@ class _Calibration:
         assert settings.calibrate is not None
         self.network, self.channels = network, {}  # type: Network, Dict[str, Channels]
         self.errors: Dict[str, LayerError] = {}
+        self.factors: Dict[str, np.ndarray] = {}  # of an integer network, see `factors_of`
         self.warnings: List[str] = []
         self._settings, self._steps, self._samples = settings, settings.calibrate, len(x)
         self._trained: Dict[str, np.ndarray] = {network.input.name: x}
@@ -110,16 +123,20 @@ class _Calibration:
 
     def add(self, population: Population) -> None:
         """Calibrate the next population."""
-        sums, bias = Currents([replace(population, bias=None)]), _bias(population)
+        trained, softmax = Currents([replace(population, bias=None)]), population.activation == "softmax"
+        sums, bias = trained, _bias(population)
+        if self._settings.weight_bits is not None:
+            population = self._rounded(population)
+            sums = Currents([replace(population, bias=None)])
         wanted, got = (_scratch((self._samples, *population.shape), np.float32) for _ in range(2))
         missing = np.zeros(len(bias))
         for block in self._blocks(population, 1):
-            wanted[block] = self._sums(sums, population, block, self._trained)
+            wanted[block] = self._sums(trained, population, block, self._trained)
             got[block] = self._sums(sums, population, block, self._spiking)
             missing += (wanted[block] - got[block]).reshape(-1, len(bias)).sum(axis=0, dtype=np.float64)
             wanted[block] += bias
         shifted = (bias + missing / (wanted.size // len(bias))).astype(np.float32)
-        if population is self.network.output and population.activation == "softmax":
+        if softmax and population.name == self.network.output.name:
             self._add_output(population, sums, wanted, got, shifted)
             return
         np.clip(wanted, 0, population.max_value, out=wanted)
@@ -135,6 +152,26 @@ class _Calibration:
             for values in (self._trained, self._spiking, self._trains):
                 values.pop(name, None)
 
+    def _rounded(self, population: Population) -> Population:
+        """Round the weights to the integers times one factor that they will be; spikes take the place of a softmax."""
+        assert self._settings.weight_bits is not None
+        if population.activation == "softmax":
+            self.network = centred_output(self.network)
+            population = self.network.output
+        sources = sources_of(self.network, self.channels, population)
+        factors = self.factors[population.name] = factors_of(self.network, population, sources, self._settings)
+        population = rounded(population, sources, factors, self._settings.weight_bits)
+        volumes = (population if volume.name == population.name else volume for volume in self.network.volumes)
+        self.network = replace(self.network, volumes=tuple(volumes))
+        return population
+
+    def _allowed(self, population: Population, scales: np.ndarray) -> np.ndarray:
+        """Return the scale factors, of an integer network the nearest ones with integer thresholds: float32."""
+        if population.name in self.factors:
+            factors, most = self.factors[population.name], largest_integer(self._settings.threshold_bits)
+            scales = np.clip(np.rint(scales * factors), 1, most) / factors
+        return scales.astype(np.float32)
+
     def _chosen(
         self, population: Population, sums: Currents, bias: np.ndarray, shifted: np.ndarray, got: np.ndarray
     ) -> Channels:
@@ -142,14 +179,14 @@ class _Calibration:
         target, every = self._trained[population.name].reshape(-1, len(bias)), np.arange(len(bias))
         top = target.max(axis=0)
         top[top == 0] = 1
-        parsed = np.ones((1, len(bias)), np.float32)
+        parsed = self._allowed(population, np.ones((1, len(bias))))
         if self._settings.firing == "separated":
-            scales, delays = np.outer(SEPARATED_SHARES, top).astype(np.float32), np.zeros(1, np.float32)
+            scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), np.zeros(1, np.float32)
             flat = got.reshape(target.shape)
             errors = rounded_errors(flat, target, shifted, scales, self._steps)[np.newaxis]
             before = rounded_errors(flat, target, bias, parsed, self._steps).sum()
         else:
-            scales, delays = np.outer(FREE_SHARES, top).astype(np.float32), np.array(DELAYS[self._settings.starts])
+            scales, delays = self._allowed(population, np.outer(FREE_SHARES, top)), np.array(DELAYS[self._settings.starts])
             currents, target = self._searched(population, sums)
             errors = firing_errors(currents, target, shifted, scales, delays.astype(np.float32))
             before = firing_errors(currents, target, bias, parsed, np.zeros(1, np.float32)).sum()
@@ -189,14 +226,17 @@ class _Calibration:
     ) -> None:
         """Calibrate a softmax output: logits minus their mean, and one scale factor for all classes."""
         bias = (bias - bias.mean()).astype(np.float32)
-        logits = got - got.mean(axis=-1, keepdims=True) + bias
+        centre = got.mean(axis=-1, keepdims=True) if population.activation == "softmax" else np.float32(0)
+        logits = got - centre + bias
         classes, units, delay = wanted.argmax(axis=-1), np.ones(population.shape[-1], np.float32), 0.0
         scale = output_scale(logits, classes, self._steps)
         if self._settings.firing == "free":
             scale, delay = self._firing_output(population, sums, classes, bias, scale)
-        self.network = centred_output(self.network)
+        if population.activation == "softmax":
+            self.network = centred_output(self.network)
+        scale = self._allowed(population, scale * units)
         start = np.float32(0.5 - delay) * units
-        self.channels[population.name] = Channels(scale * units, bias + np.float32(delay / self._steps) * scale, start)
+        self.channels[population.name] = Channels(scale, bias + np.float32(delay / self._steps) * scale, start)
 
     def _firing_output(
         self, population: Population, sums: Currents, classes: np.ndarray, bias: np.ndarray, scale: np.float32
@@ -204,7 +244,8 @@ class _Calibration:
         """Return the scale factor and delay whose simulated spikes give most pictures the trained network's class."""
         blocks = self._blocks(population, self._steps)
         currents = np.concatenate([self._currents(sums, population, block) for block in blocks], axis=1)
-        currents -= currents.mean(axis=-1, keepdims=True)
+        if population.activation == "softmax":
+            currents -= currents.mean(axis=-1, keepdims=True)
         flat = (self._steps, -1, len(bias))
         spikes, best = np.empty(currents.shape, np.bool_), (-1, scale, 0.0)
         for candidate in scale * OUTPUT_FACTORS:

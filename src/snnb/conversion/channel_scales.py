@@ -30,7 +30,7 @@ def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
     for volume in network.volumes:
         if isinstance(volume, Population):
             read = [(p, source_scales(network, channels, p.input)) for p in volume.projections]
-            volume = _scaled(volume, [_of_channels(volume.name, *one) for one in read], channels[volume.name])
+            volume = _scaled(volume, [of_channels(volume.name, *one) for one in read], channels[volume.name])
         volumes.append(volume)
     return replace(network, volumes=tuple(volumes))
 
@@ -52,8 +52,8 @@ def is_separable(population: Population) -> bool:
     return bool((population.only.geometry.taps() == layer.pool_size[0] * layer.pool_size[1]).all())
 
 
-def _of_channels(name: str, projection: Projection, scales: np.ndarray) -> np.ndarray:
-    """Return the scale factor of each presynaptic channel, shape (channels,)."""
+def of_channels(name: str, projection: Projection, scales: np.ndarray) -> np.ndarray:
+    """Return the scale factor of each presynaptic channel, shape (channels,), given those of the volume's elements."""
     by_position = scales.reshape(-1, projection.geometry.channels)
     highest: np.ndarray = by_position.max(axis=0)
     if not ((by_position == highest) | (by_position < 0)).all():

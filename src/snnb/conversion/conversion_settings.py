@@ -11,6 +11,8 @@ Parser = Literal["auto", "toolbox", "own"]
 MaxPool = Literal["error", "average", "spiking"]
 Firing = Literal["separated", "free"]
 Starts = Literal["half", "zero"]
+ScalePer = Literal["channel", "layer"]
+Rounding = Literal["max", "mse"]
 
 
 class ConversionSettings(Options):
@@ -57,4 +59,16 @@ class ConversionSettings(Options):
     starts: Starts = Field(
         default="half",
         description="With --firing free: initial potentials around half the threshold, or zero for all neurons.",
+    )
+    weight_bits: Optional[int] = Field(
+        default=None,
+        ge=2,
+        le=16,
+        description="Integer network: signed weights of so many bits; biases, thresholds and potentials are integers.",
+    )
+    threshold_bits: int = Field(default=24, ge=8, le=24, description="Bits of integer thresholds, signed.")
+    bias_bits: int = Field(default=24, ge=8, le=24, description="Bits of integer biases, signed.")
+    scale_per: ScalePer = Field(default="channel", description="A factor to integers for each channel, or each layer.")
+    rounding: Rounding = Field(
+        default="max", description="Factors to integers: the largest weight uses all bits, or least squared error."
     )

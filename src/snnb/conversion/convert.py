@@ -11,21 +11,24 @@ import numpy as np
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.integers import integer_network, prepared_for_integers
 from snnb.conversion.h5 import load_keras, read_architecture, read_levels, save_keras
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.spiking_output import quantised_network
+from snnb.conversion.spiking_output import quantised_network, spiking_output
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
+from snnb.network.network import Network
 from snnb.network.read_network import read_network, write_spiking
 
 log = logging.getLogger(__name__)
 
 MORE_WEIGHTS = 1.5  # warn if the parsed model has this many times the weights of the trained model
 ROUNDING = "the parsed and the trained model differ by up to {:.3g} in float32, by rounding only: in float64 they agree"
+OUTPUT_STEPS = 100  # that the scale factor of spikes in place of a softmax is chosen for
 DEFAULT_SETTINGS = ConversionSettings()
 
 
@@ -54,6 +57,7 @@ def convert(
     x_check: np.ndarray,
     settings: ConversionSettings = DEFAULT_SETTINGS,
     progress: Progress = silent,
+    pixel_scale: float = 1.0,
 ) -> ConversionResult:
     """Write `name_parsed.h5`, `config` and `scale_factors.json` into `target`.
 
@@ -70,6 +74,8 @@ def convert(
     settings : ConversionSettings
     progress : Progress
         Called with the number of samples that the activations were measured on.
+    pixel_scale : float
+        A pixel is value / `pixel_scale` in the data set; in an integer network it is the value.
 
     Raises
     ------
@@ -116,9 +122,9 @@ def convert(
     if largest_difference > permitted(reference):
         warnings.append(ROUNDING.format(largest_difference))
     if settings.calibrate is not None:
-        warnings += _calibrate(parsed_path, x_norm, settings, factors, progress)
-    elif levels is not None:
-        write_spiking(quantised_network(read_network(parsed_path), x_norm, settings.firing), parsed_path)
+        warnings += _calibrate(parsed_path, x_norm, settings, factors, progress, pixel_scale)
+    elif levels is not None or settings.weight_bits is not None:
+        write_spiking(spiking_network(read_network(parsed_path), x_norm, settings, pixel_scale), parsed_path)
     return ConversionResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),
@@ -130,12 +136,30 @@ def convert(
     )
 
 
+def spiking_network(
+    network: Network, x_norm: np.ndarray, settings: ConversionSettings, pixel_scale: float
+) -> Network:
+    """Return the spiking network of a network trained with quantised activations, or an integer network."""
+    if network.levels is not None:
+        network = quantised_network(network, x_norm, settings.firing)
+    if settings.weight_bits is None:
+        return network
+    if network.output.activation == "softmax":
+        network = spiking_output(network, x_norm, OUTPUT_STEPS)
+    return integer_network(prepared_for_integers(network, settings, pixel_scale, x_norm), settings)
+
+
 def _calibrate(
-    parsed: Path, x_norm: np.ndarray, settings: ConversionSettings, factors: Dict[str, float], progress: Progress
+    parsed: Path,
+    x_norm: np.ndarray,
+    settings: ConversionSettings,
+    factors: Dict[str, float],
+    progress: Progress,
+    pixel_scale: float,
 ) -> List[str]:
     """Calibrate the parsed network, write it into its file, and `calibration.json` next to it; return warnings."""
     network = read_network(parsed)
-    calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress)
+    calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress, pixel_scale)
     write_spiking(calibration.network, parsed)
     layers = {
         name: {

@@ -6,6 +6,7 @@ To simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` wher
 
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Type
 
+import numpy as np
 import tensorflow as tf
 
 from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D
@@ -86,19 +87,19 @@ def reindexed(volume: Reindexed, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
 
 
 class Currents:
-    """Computes currents of populations; their weights are held as tensors."""
+    """Computes currents of populations; their weights are held as tensors of the number type `real`."""
 
-    def __init__(self, populations: Sequence[Population]) -> None:
+    def __init__(self, populations: Sequence[Population], real: Type[np.floating] = np.float32) -> None:
         self._kernels: Dict[str, List[Optional[tf.Tensor]]] = {
-            population.name: [None if p.kernel is None else tf.constant(p.kernel) for p in population.projections]
+            population.name: [None if p.kernel is None else tf.constant(p.kernel, real) for p in population.projections]
             for population in populations
         }
-        self._biases = {p.name: tf.constant(p.bias) for p in populations if p.bias is not None}
+        self._biases = {p.name: tf.constant(p.bias, real) for p in populations if p.bias is not None}
 
     def of(self, population: Population, read: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Sum the currents of a population's projections, and add its bias: float32 (samples, *population.shape).
+        """Sum the currents of a population's projections, and add its bias: `real` (samples, *population.shape).
 
-        `read` has what volumes pass on, by name, float32 (samples, ...). Projections that read no volume of these are
+        `read` has what volumes pass on, by name, `real` (samples, ...). Projections that read no volume of these are
         left out.
         """
         kernels = zip(population.projections, self._kernels[population.name])

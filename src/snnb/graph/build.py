@@ -16,7 +16,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path
 from snnb.io.files import sha256_of
 from snnb.io.hdf5 import write_array
-from snnb.network.network import Network, Population, Projection
+from snnb.network.network import Network, Population, Projection, Units
 from snnb.network.read_network import open_network
 from snnb.network.reindexing import PADDING
 
@@ -61,6 +61,8 @@ def build_graph(
         with atomic_path(target, force=True) as temporary:
             with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
                 _write_head(file, version, parsed, counts, recorded, pool_weight)
+                if network.weight_bits is not None:
+                    file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
                 _write_populations(file, network, recorded, pool_weight, progress)
             store.seal(temporary, version)
     return SynapseGraph.open(target)
@@ -106,14 +108,17 @@ def _write_populations(
             group.attrs["coding"] = recorded.coding[volume.name]
             write_array(group, "spike_count", recorded.arrays[volume.name])
         if isinstance(volume, Population):
+            units = network.units(volume)
+            if volume.threshold is not None:
+                write_array(group, "threshold", volume.threshold)
             if volume.initial_potential is not None:
-                write_array(group, "initial_potential", volume.initial_potential)
+                write_array(group, "initial_potential", volume.initial_potential / units.bias)
             if volume.window is not None:
                 group.attrs["window"] = np.array(volume.window, np.int64)
-            read = _write_connections(file, number, volume, ids, firsts, pool_weight)
+            read = _write_connections(file, number, volume, ids, firsts, pool_weight, units)
             links += [(source, number) for source in read]
             if volume.bias is not None:
-                write_array(group, "bias", volume.bias)
+                write_array(group, "bias", volume.bias / units.bias)
     write_array(file, "projections", np.array(links, np.int64).reshape(-1, 2))
     progress(total, total)
 
@@ -125,6 +130,7 @@ def _write_connections(
     ids: Sequence[np.ndarray],
     firsts: np.ndarray,
     pool_weight: str,
+    units: Units,
 ) -> List[int]:
     """Write the connections of a population; return the numbers of its source populations, ascending."""
     found: Set[int] = set()
@@ -143,7 +149,9 @@ def _write_connections(
             group.create_dataset("ids", data=read.astype(store.index_dtype(int(firsts[-1]))), **packed)
             group.attrs["parallel"] = bool((np.bincount(read[read != PADDING]) > 1).any())
         if projection.kernel is not None:
-            write_array(group, "kernel", projection.weights())
+            weights, unit = projection.weights(), units.weight
+            unit = unit.reshape(weights.shape[2:]) if projection.geometry.pairing == "diagonal" else unit
+            write_array(group, "kernel", weights / unit)
         found.update(sources)
     return sorted(found)
 

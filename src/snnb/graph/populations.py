@@ -58,6 +58,10 @@ class GraphPopulation:
     initial_potential : ndarray of float32 or None
         Membrane potential of each channel before the first step, as a share of the threshold; None if the simulation
         sets it.
+    threshold : ndarray of float32 or None
+        Integer threshold of each channel of an integer network. Its weights are integers too when multiplied by the
+        threshold of the postsynaptic neuron, and divided by the attribute `pixel` of the graph if the input is the
+        source; so are its biases and initial potentials, multiplied by the threshold.
     """
 
     def __init__(self, group: h5py.Group, recording: Optional[Recording]) -> None:
@@ -76,6 +80,9 @@ class GraphPopulation:
         self.initial_potential: Optional[np.ndarray] = None
         if "initial_potential" in group:
             self.initial_potential = typed_dataset(group, "initial_potential", "<f4", self.shape[-1:])[()]
+        self.threshold: Optional[np.ndarray] = None
+        if "threshold" in group:
+            self.threshold = typed_dataset(group, "threshold", "<f4", self.shape[-1:])[()]
         self._bias = typed_dataset(group, "bias", "<f4", self.shape[-1:]) if "bias" in group else None
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ from snnb.network.reindexing import REINDEXING
 REMEDY = "write the model again with `snnb parse --force`"
 SUMS = {"Add"}
 ACTIVATIONS = {"Activation", "ReLU"}
-INITIAL_POTENTIAL = "initial_potential"
+STATES = ("initial_potential", "threshold")  # arrays of the neurons of a calibrated or integer network
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,12 @@ def _refuse_unknown(path: Path, entries: Sequence[Entry]) -> None:
 
 
 def _timed(entry: Entry, volume: Volume) -> Volume:
-    """Return the volume with the initial potential and the firing window that a calibrated network has."""
-    start, window = entry.arrays.get(INITIAL_POTENTIAL), entry.config.get("window")
-    if not isinstance(volume, Population) or (start is None and window is None):
+    """Return the volume with the initial potential, threshold and firing window of a calibrated or integer network."""
+    if not isinstance(volume, Population):
         return volume
-    potential = None if start is None else np.asarray(start)
-    return replace(volume, initial_potential=potential, window=None if window is None else (window[0], window[1]))
+    states = {name: np.asarray(entry.arrays[name]) for name in STATES if name in entry.arrays}
+    window = entry.config.get("window")
+    return replace(volume, **states, window=None if window is None else (window[0], window[1]))
 
 
 def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
@@ -206,9 +206,9 @@ def described(network: Network) -> List[Entry]:
 
 
 def _with_timing(entry: Entry, population: Population) -> Entry:
-    """Return the last layer of a population with its initial potential and firing window; see `_timed`."""
-    if population.initial_potential is not None:
-        entry = replace(entry, arrays={**entry.arrays, INITIAL_POTENTIAL: population.initial_potential})
+    """Return the last layer of a population with its neurons' states and firing window; see `_timed`."""
+    states = {name: getattr(population, name) for name in STATES if getattr(population, name) is not None}
+    entry = replace(entry, arrays={**entry.arrays, **states})
     return entry if population.window is None else replace(entry, config={**entry.config, "window": population.window})
 
 

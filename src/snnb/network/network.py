@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Optional, Protocol, Set, Tuple, Union
+from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol, Set, Tuple, Union
 
 import numpy as np
 
@@ -84,6 +84,9 @@ class Population(Volume):
     initial_potential: Optional[np.ndarray] = None
     # First and last (exclusive) time step in which the neurons can fire, see `Network.separated`; None: always
     window: Optional[Tuple[int, int]] = None
+    # (channels,) float32 integers: firing threshold in an integer network, whose weights, biases and initial potentials
+    # are integers too; None: 1, which weights, biases and initial potentials are normalised to
+    threshold: Optional[np.ndarray] = None
 
     @property
     def inputs(self) -> Tuple[str, ...]:
@@ -97,6 +100,13 @@ class Population(Volume):
         return projection
 
 
+class Units(NamedTuple):
+    """What the weights and biases of a population are divided by to be in thresholds: float32, shape (channels,)."""
+
+    weight: np.ndarray  # by a spike, or by a pixel of 1
+    bias: np.ndarray  # also of the initial potential
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """Volumes in network order: each comes after those it reads; the input is the first."""
@@ -104,6 +114,8 @@ class Network:
     volumes: Tuple[Volume, ...]
     steps: Optional[int] = None  # number of time steps that the network is calibrated for
     levels: Optional[int] = None  # that a clipped relu of the trained network is rounded to (Bu et al. 2022, ICLR)
+    weight_bits: Optional[int] = None  # of an integer network
+    pixel: int = 1  # what a pixel of 1 is: in an integer network of byte pictures 255
 
     @property
     def input(self) -> Volume:
@@ -164,6 +176,14 @@ class Network:
         """Return the names of the populations, or the input, that a volume reads, also through re-indexing layers."""
         read = [self.volume(name) for name in volume.inputs]
         return set().union(*(self.senders(v) if isinstance(v, Reindexed) else {v.name} for v in read))
+
+    def units(self, population: Population) -> Units:
+        """Return the units of an integer population; ones for another."""
+        if population.threshold is None:
+            ones = np.ones(population.shape[-1], np.float32)
+            return Units(ones, ones)
+        pixel = np.float32(self.pixel if self.input.name in self.senders(population) else 1)
+        return Units(population.threshold / pixel, population.threshold)
 
     def volume(self, name: str) -> Volume:
         """Return the volume of that name."""

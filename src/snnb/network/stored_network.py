@@ -1,9 +1,10 @@
 """Store a network in a group of an HDF5 file: all that its dynamics need.
 
 The group has a subgroup for each layer that `snnb.network.assemble.described` lists; its attribute `layers` states
-their order, its attribute `steps` the number of time steps that a network is calibrated for. The attributes of a
-subgroup are the Keras class of the layer (`kind`), and as JSON its configuration (`config`) and the names of its inputs
-(`inputs`); its datasets are the arrays (kernel, bias, initial_potential).
+their order, its attribute `steps` the number of time steps that a network is calibrated for, `weight_bits` and `pixel`
+the bits of the weights and the integer that a pixel of 1 is in an integer network. The attributes of a subgroup are the
+Keras class of the layer (`kind`), and as JSON its configuration (`config`) and the names of its inputs (`inputs`); its
+datasets are the arrays (kernel, bias, initial_potential, threshold).
 """
 
 import json
@@ -17,6 +18,8 @@ from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array
 from snnb.network.assemble import REMEDY, Entry, assemble, described
 from snnb.network.network import Network
 
+NUMBERS = ("steps", "weight_bits", "pixel")  # attributes
+
 
 def write_network(network: Network, group: h5py.Group) -> None:
     """Write a network into an empty group.
@@ -28,8 +31,9 @@ def write_network(network: Network, group: h5py.Group) -> None:
     """
     entries = described(network)
     group.attrs["layers"] = json.dumps([entry.name for entry in entries])
-    if network.steps is not None:
-        group.attrs["steps"] = network.steps
+    for name in NUMBERS:
+        if getattr(network, name) is not None:
+            group.attrs[name] = getattr(network, name)
     for entry in entries:
         layer = group.create_group(entry.name)
         layer.attrs["kind"] = entry.kind
@@ -60,7 +64,7 @@ def read_stored_network(group: h5py.Group) -> Network:
             config, inputs = json.loads(layer.attrs["config"]), json.loads(layer.attrs["inputs"])
             arrays = {key: dataset[()] for key, dataset in layer.items()}
             entries.append(Entry(name, layer.attrs["kind"], config, tuple(inputs), arrays))
-        steps = group.attrs.get("steps")
+        numbers = {name: int(group.attrs[name]) for name in NUMBERS if name in group.attrs}
     except RAISED_BY_HDF5 as error:
         raise damaged(path, error, REMEDY) from error
-    return replace(assemble(path, entries), steps=None if steps is None else int(steps))
+    return replace(assemble(path, entries), **numbers)

@@ -9,7 +9,7 @@ from snnb.core.errors import InputError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.pipeline import prepare, train
-from snnb.pipeline.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, result_of
+from snnb.pipeline.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, recorded_details, result_of
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 
@@ -61,6 +61,7 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
             x_check=x_norm[:VERIFIED_SAMPLES],
             settings=params,
             progress=progress,
+            pixel_scale=recorded_details(run, prepare.KIND).scale,
         )
         output.metrics = {"largest_difference": result.largest_difference}
         output.warnings = list(result.warnings)

@@ -34,7 +34,7 @@ class Engine(Protocol):
     """Simulates a network, a block of samples at a time."""
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
-        """Simulate images, float32 (samples, height, width, channels) in [0, 1].
+        """Simulate images, float32 (samples, height, width, channels) in [0, 1], or integers as constant input.
 
         `first` is the index of the first one among the test samples. `observe` is called some steps at a time.
         """
@@ -64,7 +64,15 @@ def initial_potential(population: Population, settings: SimulationSettings) -> n
         share = population.initial_potential
     elif population.activation in ("softmax", MEMBRANE):
         share = 0.0
+    elif population.threshold is not None:
+        share = np.floor(share * population.threshold)
     return np.broadcast_to(np.float32(settings.threshold) * np.asarray(share, np.float32), population.shape)
+
+
+def firing_threshold(population: Population, settings: SimulationSettings) -> np.ndarray:
+    """Return the potential at which a population's neurons spike: float32, in its shape."""
+    own = np.float32(1) if population.threshold is None else population.threshold
+    return np.broadcast_to(np.float32(settings.threshold) * own, population.shape)
 
 
 class BinCounts:

@@ -61,6 +61,12 @@ class Job:
             )
         return pixels
 
+    def sent(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what the input of these images in [0, 1] is: integers for the constant input of an integer network."""
+        if self.network.weight_bits is None or self.settings.input != "constant":
+            return pixels
+        return np.rint(pixels * np.float32(self.network.pixel))
+
     def scorer(self, pixels: np.ndarray, y: np.ndarray) -> Scorer:
         """Return the scorer of the output for images in [0, 1] and their class ids."""
         if not self.classifies:
@@ -93,11 +99,11 @@ class Runner:
             scorer.observe(spikes, readout)
             tick(spikes.shape[1])
 
-        counted = self._engine.simulate(pixels, number, observe)
+        counted = self._engine.simulate(self._job.sent(pixels), number, observe)
         return Totals(
             samples=len(pixels),
             counts=_summed(counted.counts, slice(None)),
-            quality=scorer.quality(self._analogue.outputs(pixels), counted.readout),
+            quality=scorer.quality(self._analogue.outputs(pixels), self._in_thresholds(counted.readout)),
             late=counted.late,
             spikes={name: [table] for name, table in counted.spikes.items()},
             by_class={int(of): _summed(counted.counts, y == of) for of in np.unique(y)}
@@ -105,6 +111,12 @@ class Runner:
             else {},
             by_bin=counted.by_bin,
         )
+
+    def _in_thresholds(self, readout: Optional[np.ndarray]) -> Optional[np.ndarray]:
+        threshold, output = self._job.network.output.threshold, self._job.network.output
+        if readout is None or threshold is None:
+            return readout
+        return readout / np.broadcast_to(threshold.astype(np.float64), output.shape).ravel()
 
 
 def _summed(counts: Dict[str, np.ndarray], samples: Union[slice, np.ndarray]) -> Dict[str, np.ndarray]:

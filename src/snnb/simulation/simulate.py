@@ -111,6 +111,8 @@ def simulate(
     network = _as_simulated(network, settings)
     engine, reason = choose_engine(network, settings)
     _check(network, x, settings, num_classes)
+    if network.weight_bits is not None and (scale != network.pixel or x.dtype.kind not in "ui"):
+        raise InputError(f"the integer network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again")
     job = Job(parsed, network, trained, settings, engine, scale, num_classes is not None, output_scale)
     require_room(job, num_classes, target)
     samples = slice(settings.first, settings.first + settings.samples)
@@ -149,6 +151,8 @@ def _check_calibrated(network: Network, settings: SimulationSettings) -> None:
         raise UsageError("--warm-up: a population with a firing window has no start to leave out; leave it out")
     if network.windowed and settings.reset != "subtraction":
         raise UsageError("--reset zero: a network with firing windows needs --reset subtraction")
+    if network.weight_bits is not None and settings.threshold != 1:
+        raise UsageError("--threshold: the integer network has thresholds of its own; leave it out")
     if settings.output == "softmax" and network.output.activation != "softmax":
         raise UsageError(f"--output softmax: layer {network.output.name} is no softmax; use spikes or membrane")
 

@@ -14,7 +14,8 @@ import tensorflow as tf
 from snnb.conversion.batch import batch_of, padded
 from snnb.conversion.currents import Currents, reindexed
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
-from snnb.simulation.block import BlockCounts, Observe, initial_potential, recorded_of, spike_table
+from snnb.simulation.block import BlockCounts, Observe, firing_threshold, initial_potential, recorded_of, spike_table
+from snnb.simulation.exactness import number_type
 from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
 
@@ -26,7 +27,8 @@ class SeparatedEngine:
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self._network, self._settings, self._batch = network, settings, batch_of(network)
-        self._currents = Currents([replace(population, bias=None) for population in network.populations])
+        self._real = number_type(network, settings)
+        self._currents = Currents([replace(population, bias=None) for population in network.populations], self._real)
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`. Time bins count from the start of each population's window."""
@@ -35,7 +37,7 @@ class SeparatedEngine:
         if settings.input == "poisson":
             streams = Streams(settings.seed, range(first, first + len(x)), INPUT)
             drawn = streams.poisson(x, settings.input_rate, steps)
-        sent = x * np.float32(steps) if drawn is None else drawn.sum(axis=1, dtype=np.float32)
+        sent = x * self._real(steps) if drawn is None else drawn.sum(axis=1, dtype=self._real) * self._real(network.pixel)
         counts = self._counts(sent)
         readout = self._readout(counts, x, drawn)
         spikes = np.zeros(readout.shape, np.bool_)
@@ -49,7 +51,7 @@ class SeparatedEngine:
             times = {network.input.name: spike_table([]), **times}  # a constant input has no spikes
         if drawn is not None:
             source, edges = network.input.name, zip(settings.bin_edges, settings.bin_edges[1:])
-            counted[source] = sent.astype(np.int64)
+            counted[source] = drawn.sum(axis=1, dtype=np.int64)
             if settings.bins:
                 by_bin[source] = np.stack([drawn[:, begin:end].sum(axis=(0, 1)) for begin, end in edges])
             if recorded:
@@ -58,11 +60,11 @@ class SeparatedEngine:
         return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times, by_bin=by_bin)
 
     def _counts(self, sent: np.ndarray) -> Arrays:
-        """Return the spikes of each population: float32 (samples, *shape), given what the input sends in all steps."""
+        """Return the spikes of each population: (samples, *shape), given what the input sends in all steps."""
         counts: Dict[str, List[np.ndarray]] = {population.name: [] for population in self._network.populations}
         for start in range(0, len(sent), self._batch):
             part = sent[start : start + self._batch]
-            values: Dict[str, tf.Tensor] = {self._network.input.name: tf.constant(padded(part, self._batch))}
+            values: Dict[str, tf.Tensor] = {self._network.input.name: tf.constant(padded(part, self._batch), self._real)}
             for volume in self._network.volumes[1:]:
                 if isinstance(volume, Reindexed):
                     values[volume.name] = reindexed(volume, values)
@@ -75,21 +77,21 @@ class SeparatedEngine:
     def _received(self, population: Population, values: Mapping[str, tf.Tensor], steps: int) -> tf.Tensor:
         """Return the input of a population, with its bias in `steps` steps."""
         received = self._currents.of(population, values)
-        return received if population.bias is None else received + population.bias * np.float32(steps)
+        return received if population.bias is None else received + population.bias.astype(self._real) * self._real(steps)
 
     def _fired(self, population: Population, received: tf.Tensor) -> tf.Tensor:
         if population.activation == MEMBRANE:
             return tf.zeros_like(received)
-        potential = received + initial_potential(population, self._settings)
-        spikes = tf.floor(potential / self._settings.threshold)
+        potential = received + initial_potential(population, self._settings).astype(self._real)
+        spikes = tf.floor(potential / firing_threshold(population, self._settings).astype(self._real))
         return tf.clip_by_value(spikes, 0.0, float(self._settings.duration))
 
     def _readout(self, counts: Arrays, x: np.ndarray, drawn: Optional[np.ndarray]) -> np.ndarray:
-        """Return the accumulated input of the output layer after each step: float32 (samples, latency, units)."""
+        """Return the accumulated input of the output layer after each step: (samples, latency, units)."""
         network, steps, output = self._network, self._settings.duration, self._network.output
         depths = network.depths()
         fires = depths[output.name] * steps
-        found = np.zeros((len(x), network.latency(steps), output.size), np.float32)
+        found = np.zeros((len(x), network.latency(steps), output.size), self._real)
 
         def values(name: str, done: int) -> tf.Tensor:
             volume = network.volume(name)
@@ -97,10 +99,10 @@ class SeparatedEngine:
                 return reindexed(volume, {other: values(other, done) for other in volume.inputs})
             if isinstance(volume, Population):
                 arrived = np.clip(counts[name], 0, max(0, done - depths[name] * steps))
-                return tf.constant(arrived * np.float32(self._settings.threshold))
+                return tf.constant(arrived * self._real(self._settings.threshold), self._real)
             if drawn is not None:
-                return tf.constant(drawn[:, :done].sum(axis=1, dtype=np.float32))
-            return tf.constant(x * np.float32(min(done, steps)))
+                return tf.constant(drawn[:, :done].sum(axis=1, dtype=self._real) * self._real(network.pixel))
+            return tf.constant(x * self._real(min(done, steps)), self._real)
 
         windows = {depths[name] for name in network.senders(output)} | {
             depths[output.name] - 1

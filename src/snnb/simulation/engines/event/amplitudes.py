@@ -15,7 +15,7 @@ def spike_amplitudes(network: Network, settings: SimulationSettings) -> Dict[str
         elif isinstance(volume, Reindexed):
             found[volume.name] = set().union(*(found[name] for name in volume.inputs))
         else:
-            found[volume.name] = {1.0} if settings.input == "poisson" else set()
+            found[volume.name] = {float(network.pixel)} if settings.input == "poisson" else set()
     return found
 
 
@@ -28,7 +28,7 @@ def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]
     for population in network.populations:
         if any(len(amplitudes[name]) > 1 for name in population.inputs):
             return (
-                f"layer {population.name} reads input spikes of amplitude 1 and spikes of amplitude "
+                f"layer {population.name} reads input spikes of amplitude {network.pixel} and spikes of amplitude "
                 f"{settings.threshold:g}"
             )
     return None

@@ -40,9 +40,9 @@ def neurons_of(values: np.ndarray) -> np.ndarray:
 class Scratch:
     """Buffers that a thread uses again for other samples; they are made, or made larger, on demand."""
 
-    def __init__(self) -> None:
+    def __init__(self, real: Type[np.floating]) -> None:
         self._spikes: Dict[str, np.ndarray] = {}
-        self._currents = np.zeros(0, np.float32)
+        self._currents = np.zeros(0, real)
         self._room = np.zeros(0, np.int32)
 
     def spikes(self, name: str, samples: int, steps: int, words: int) -> np.ndarray:
@@ -53,9 +53,9 @@ class Scratch:
         return self._spikes[name][:size].reshape(samples, steps, words)
 
     def currents(self, size: int) -> np.ndarray:
-        """Return a buffer for currents: float32."""
+        """Return a buffer for currents."""
         if self._currents.size < size:
-            self._currents = zeros((size,), np.float32)
+            self._currents = zeros((size,), self._currents.dtype.type)
         return self._currents[:size]
 
     def room(self, size: int) -> np.ndarray:

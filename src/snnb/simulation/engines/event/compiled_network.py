@@ -7,14 +7,16 @@ import tensorflow as tf
 
 from snnb.conversion.batch import batch_of, padded
 from snnb.conversion.currents import Currents, reindexed
-from snnb.network.network import Network, Population, Reindexed
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed
 from snnb.network.reindexing import PADDING
+from snnb.simulation.block import firing_threshold
 from snnb.simulation.engines.event import weighted_loops
 from snnb.simulation.engines.event.amplitudes import spike_amplitudes
 from snnb.simulation.engines.event.arrays import Scratch, aligned, filled_up, neurons_of
 from snnb.simulation.engines.event.layer_loops import LAYER_LOOPS, Loop
 from snnb.simulation.engines.event.loop_geometry import inputs_of
 from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons, Weighted
+from snnb.simulation.exactness import Real, number_type
 from snnb.simulation.simulation_settings import SimulationSettings
 
 # Steps, and most neurons times steps, of a population before the next one reads its spikes: its weights and neurons
@@ -25,6 +27,7 @@ TRAIN_STEPS, TRAIN_NEURONS = 100, 30_000_000
 CURRENTS_BYTES, WEIGHTS_SHARE = 256 << 10, 8
 # Most numbers in the lists of spikes of these steps, unless one step has more.
 MOST_LISTED = 4_000_000
+NEVER = np.float32(np.inf)  # threshold of neurons that do not spike
 
 
 class Work(NamedTuple):
@@ -42,13 +45,13 @@ class _ConstantInput:
     of the volumes that pass its values on.
     """
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, network: Network, real: Real) -> None:
+        self._network, self._real = network, real
         self.passing: Set[str] = {network.input.name}
         for volume in network.volumes:
             if isinstance(volume, Reindexed) and self.passing.intersection(volume.inputs):
                 self.passing.add(volume.name)
-        self._currents = Currents([p for p in network.populations if self.passing.intersection(p.inputs)])
+        self._currents = Currents([p for p in network.populations if self.passing.intersection(p.inputs)], real)
 
     def contributions(self, x: np.ndarray, unsummed: Set[str]) -> Dict[str, np.ndarray]:
         """Compute what the input x contributes to the populations that it reaches, in every step.
@@ -62,10 +65,10 @@ class _ConstantInput:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _batch(self, x: np.ndarray, batch: int, unsummed: Set[str]) -> Dict[str, np.ndarray]:
-        tensors = {self._network.input.name: tf.constant(padded(x, batch))}
+        tensors = {self._network.input.name: tf.constant(padded(x, batch), self._real)}
         found: Dict[str, np.ndarray] = {}
         for volume in self._network.volumes[1:]:
-            tensors[volume.name] = tf.zeros((batch, *volume.shape))  # no spikes
+            tensors[volume.name] = tf.zeros((batch, *volume.shape), self._real)  # no spikes
             if isinstance(volume, Population):
                 read = {name: tensors[name] for name in volume.inputs if name in self.passing}
                 if read:
@@ -80,11 +83,11 @@ class EventNetwork:
     """Weights in rows, geometry in tables, and the compiled work of each population."""
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
-        self.network, self.settings = network, settings
+        self.network, self.settings, self.real = network, settings, number_type(network, settings)
         sizes = [volume.size for volume in network.volumes]
         # Steps that one population does before the next.
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(sizes)))
-        self._constant_input = _ConstantInput(network) if settings.input == "constant" else None
+        self._constant_input = _ConstantInput(network, self.real) if settings.input == "constant" else None
         passing = self._constant_input.passing if self._constant_input is not None else set()
         # Populations that read values of the constant input as well as spikes: an average is divided after adding,
         # and a maximum follows one of all inputs: neither is the sum of a current without spikes and of spikes.
@@ -95,13 +98,17 @@ class EventNetwork:
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
         # By population, its current without spikes and without constant input, the bias: float32 (1, neurons).
         self.base: Dict[str, np.ndarray] = {}
+        self.thresholds: Dict[str, np.ndarray] = {}  # likewise, (neurons,)
         amplitudes = spike_amplitudes(network, settings)
         for population in network.populations:
             kinds = [LAYER_LOOPS[type(projection.layer)] for projection in population.projections]
-            self.base[population.name] = neurons_of(_bias(population)[np.newaxis])
+            self.base[population.name] = neurons_of(_bias(population)[np.newaxis].astype(self.real))
+            threshold = firing_threshold(population, settings) if population.activation != MEMBRANE else NEVER
+            self.thresholds[population.name] = neurons_of(np.resize(threshold, population.size).astype(self.real))
+            self.thresholds[population.name][population.size :] = NEVER
             if any(kind.remembers for kind in kinds):
                 self.remembering.add(population.name)
-            work = _work(network, population, amplitudes, passing)
+            work = _work(network, population, amplitudes, passing, self.real)
             if work is not None:
                 self.work[population.name] = work
                 if passing.intersection(population.inputs) and not all(kind.sums for kind in kinds):
@@ -142,7 +149,7 @@ def _bias(population: Population) -> np.ndarray:
 
 
 def _work(
-    network: Network, population: Population, amplitudes: Dict[str, Set[float]], passing: Set[str]
+    network: Network, population: Population, amplitudes: Dict[str, Set[float]], passing: Set[str], real: Real
 ) -> Optional[Work]:
     """Return what reads the spikes that reach a population; None when its current is the same in every step."""
     inputs, tables = [], []
@@ -151,7 +158,7 @@ def _work(
         if not (spikes or kind.remembers):
             continue
         inputs.append(projection.input)
-        amplitude = np.float32(max(spikes, default=0.0))
+        amplitude = real(max(spikes, default=0.0))
         loop = kind.loop(projection, amplitude, projection.input in passing)
         if loop is not None:
             return _looped(projection.input, loop, network.volume(projection.input).size + SLACK)
@@ -159,7 +166,7 @@ def _work(
         tables.append(kind.tables(projection, amplitude))
     if not inputs:
         return None
-    divisors = np.zeros(0, np.float32)
+    divisors = np.zeros(0, real)
     if LAYER_LOOPS[type(population.projections[0].layer)].divides:
         divisors = neurons_of(inputs_of(population.only.geometry))
         divisors[population.size :] = 1
@@ -176,7 +183,7 @@ def _summed(inputs: Sequence[str], tables: Tuple[Weighted, ...], divisors: np.nd
     size = filled_up(neurons)
     # Weights that do not fit into the cache are read from memory once for all these steps.
     room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
-    at_once = max(1, min(room_for_currents // (size * np.dtype(np.float32).itemsize), MOST_LISTED // most))
+    at_once = max(1, min(room_for_currents // (size * np.dtype(divisors.dtype).itemsize), MOST_LISTED // most))
 
     def run(read: Sequence[np.ndarray], neurons: Neurons, spikes: np.ndarray, scratch: Scratch) -> None:
         steps = min(at_once, spikes.shape[1])

@@ -36,7 +36,7 @@ class EventEngine:
         self._threads = threads or processors()
         self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
         for _ in range(self._threads):
-            self._scratch.put(Scratch())
+            self._scratch.put(Scratch(self._prepared.real))
 
     def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
@@ -57,7 +57,7 @@ class EventEngine:
                 if start == self._settings.warm_up > 0:
                     block.reset_counts()
                 output = np.zeros((len(x), steps, self._prepared.network.output.size), np.bool_)
-                readout = np.zeros(output.shape, np.float32)
+                readout = np.zeros(output.shape, self._prepared.real)
                 outputs, readouts = ([array[group] for group in block.groups] for array in (output, readout))
                 list(pool.map(work, range(len(outputs)), [start] * len(outputs), outputs, readouts))
                 observe(output, readout)

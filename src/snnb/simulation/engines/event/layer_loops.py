@@ -44,18 +44,18 @@ class LayerLoops(NamedTuple):
 
 
 def _all_channels(projection: Projection, amplitude: np.float32) -> Weighted:
-    geometry, weights = projection.geometry, projection.weights() * amplitude
+    geometry, weights = projection.geometry, projection.weights().astype(type(amplitude)) * amplitude
     most = MOST_FILTERS if geometry.rows.outputs * geometry.columns.outputs > 1 else MOST_UNITS
     return runs_of(geometry, weights) if geometry.filters <= most else windows_of(geometry, weights)
 
 
 def _depthwise(projection: Projection, amplitude: np.float32) -> Weighted:
-    weights = projection.weights() * amplitude
+    weights = projection.weights().astype(type(amplitude)) * amplitude
     return reach_of(projection.geometry, weights.reshape(-1, projection.geometry.filters))
 
 
 def _average(projection: Projection, amplitude: np.float32) -> Weighted:
-    return reach_of(projection.geometry, np.full((1, projection.geometry.filters), amplitude, np.float32))
+    return reach_of(projection.geometry, np.full((1, projection.geometry.filters), amplitude))
 
 
 def _average_loop(projection: Projection, amplitude: np.float32, constant: bool) -> Optional[Loop]:

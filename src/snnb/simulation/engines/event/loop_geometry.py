@@ -1,6 +1,6 @@
 """The tables that the compiled loops walk through, made of a projection's geometry and weights."""
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, Tuple, Union
 
 import numpy as np
 
@@ -11,10 +11,19 @@ from snnb.simulation.engines.event.types import GROUP, PARTS, WIDTH, WIDTHS, Rea
 # Bytes of a block of weights, which stays in the second-level cache.
 BLOCK_BYTES = 128 << 10
 
-_NO_NUMBERS, _NO_INDICES, _NO_BOUNDS = np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.int64)
-_NO_WINDOWS = Windows(_NO_NUMBERS, _NO_BOUNDS, _NO_INDICES, _NO_INDICES, _NO_INDICES, _NO_INDICES, _NO_INDICES, 0, 0)
-_NO_RUNS = Runs(_NO_NUMBERS, _NO_BOUNDS, _NO_INDICES, _NO_INDICES, _NO_BOUNDS, _NO_INDICES, _NO_INDICES)
-_NO_REACH = Reach(_NO_NUMBERS, _NO_INDICES, _NO_INDICES, _NO_INDICES, 0)
+_NO_INDICES, _NO_BOUNDS = np.zeros(0, np.int32), np.zeros(0, np.int64)
+
+
+def _weighted(table: Union[Windows, Runs, Reach]) -> Weighted:
+    """Return the tables of a projection of which one has content, with empty ones of the same number type."""
+    no_numbers = table.weights[:0]
+    parts = {
+        Windows: Windows(no_numbers, _NO_BOUNDS, *(_NO_INDICES,) * 5, 0, 0),
+        Runs: Runs(no_numbers, _NO_BOUNDS, *(_NO_INDICES,) * 2, _NO_BOUNDS, *(_NO_INDICES,) * 2),
+        Reach: Reach(no_numbers, *(_NO_INDICES,) * 3, 0),
+        type(table): table,
+    }
+    return Weighted(*parts.values())
 
 
 def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
@@ -55,12 +64,12 @@ def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
         rows=rows,
         filters=filters,
     )
-    return Weighted(found, _NO_RUNS, _NO_REACH)
+    return _weighted(found)
 
 
 def _by_width(rows: np.ndarray, filters: int) -> np.ndarray:
     """Put the weights of filters that are added at once next to each other; zeros for those that there are not."""
-    flat, done = zeros((len(rows) * filters,), np.float32), 0
+    flat, done = zeros((len(rows) * filters,), rows.dtype.type), 0
     while done < filters:
         width = next(width for width in WIDTHS if width <= filters - done)
         group = flat[len(rows) * done : len(rows) * (done + width)].reshape(len(rows), width)
@@ -78,7 +87,7 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     sequences = [tuple(taps.tolist()) for taps in np.split(columns.tap, begins[1:])] if len(begins) else []
     placed, kept = _placed(sequences, embedded=filters % WIDTH == 0)
     sizes = [_filled_up(len(sequence) * filters) for sequence in kept]
-    blocks = [np.zeros((rows.taps, channels, size), np.float32) for size in (*sizes, 0)]
+    blocks = [np.zeros((rows.taps, channels, size), weights.dtype) for size in (*sizes, 0)]
     for block, sequence in zip(blocks, kept):
         of_taps = weights.reshape(rows.taps, columns.taps, channels, filters)[:, list(sequence)]
         block[..., : len(sequence) * filters] = of_taps.transpose(0, 2, 1, 3).reshape(rows.taps, channels, -1)
@@ -107,7 +116,7 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
         stride=stride[order].astype(np.int32),
         parts=parts[order].astype(np.int32),
     )
-    return Weighted(_NO_WINDOWS, found, _NO_REACH)
+    return _weighted(found)
 
 
 def _placed(sequences: List[Tuple[int, ...]], embedded: bool) -> Tuple[List[Tuple[int, int]], List[Tuple[int, ...]]]:
@@ -157,13 +166,13 @@ def reach_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
         weights = weights.ravel()[tap[:, np.newaxis] + np.arange(channels)]
         channels = 0
     found = Reach(
-        weights=aligned(np.append(weights.ravel(), np.zeros(GROUP, np.float32))),
+        weights=aligned(np.append(weights.ravel(), np.zeros(GROUP, weights.dtype))),
         start=start.astype(np.int32),
         target=target.astype(np.int32),
         tap=tap.astype(np.int32),
         channels=channels,
     )
-    return Weighted(_NO_WINDOWS, _NO_RUNS, found)
+    return _weighted(found)
 
 
 def _filled_up(filters: int) -> int:

@@ -48,11 +48,11 @@ def fire(
         return
     for word in range(words):
         at = word * GROUP
-        values = load(potential, at, 4)
+        values, thresholds = load(potential, at, 4), load(neurons.threshold, at, 4)
         for step in range(steps):
             values = values + load(currents, step * stride + at, 4)
-            bits[start + step, word] = reached(values, neurons.threshold)
-            values = reset(values, neurons.threshold, neurons.to_zero)
+            bits[start + step, word] = reached(values, thresholds)
+            values = reset(values, thresholds, neurons.to_zero)
         store(potential, at, values)
 
 

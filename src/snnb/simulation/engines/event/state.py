@@ -4,7 +4,7 @@ from typing import Dict, List, Optional
 
 import numpy as np
 
-from snnb.network.network import MEMBRANE, Population, Reindexed
+from snnb.network.network import Population, Reindexed
 from snnb.simulation.block import BlockCounts, initial_potential, late_quarters, recorded_of, spike_table
 from snnb.simulation.engines.event import spike_bits as spikes
 from snnb.simulation.engines.event.arrays import Scratch, filled_up, zeros
@@ -31,18 +31,19 @@ class BlockState:
         self._counts: Dict[str, np.ndarray] = {}
         self._accumulated: Dict[str, np.ndarray] = {}
         self._leader: Dict[str, np.ndarray] = {}
-        self._nothing, self._no_leader = np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int32)
+        real = prepared.real
+        self._nothing, self._no_leader = np.zeros((n, 0), real), np.zeros((n, 0), np.int32)
         for population in self._populations:
             name, size = population.name, filled_up(population.size)
-            self._potential[name] = zeros((n, size), np.float32)
+            self._potential[name] = zeros((n, size), real)
             self._potential[name][:, : population.size] += initial_potential(population, settings).ravel()
             self._counts[name] = zeros((n, size), np.int32)
             if name in prepared.remembering:
                 inputs = network.volume(population.only.input).size
-                self._accumulated[name] = np.zeros((n, inputs), np.float32)
+                self._accumulated[name] = np.zeros((n, inputs), real)
                 self._leader[name] = np.full((n, population.size), -1, np.int32)
         self._late = np.zeros((len(self.groups), len(self._populations), 2), np.int64)
-        self._readout = np.zeros((n, network.output.size), np.float32)
+        self._readout = np.zeros((n, network.output.size), real)
         self._input_counts = np.zeros((n, network.input.size), np.int64)
         each = [range(first + group.start, first + group.stop) for group in self.groups]
         softmax = [population.name for population in self._populations if population.activation == "softmax"]
@@ -143,7 +144,7 @@ class BlockState:
             constant=self._constant.get(name, self._nothing)[group],
             accumulated=self._accumulated.get(name, self._nothing)[group],
             leader=self._leader.get(name, self._no_leader)[group],
-            threshold=np.float32(np.inf if population.activation == MEMBRANE else settings.threshold),
+            threshold=self._prepared.thresholds[name],
             to_zero=settings.reset == "zero",
         )
 

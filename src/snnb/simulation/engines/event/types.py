@@ -17,6 +17,8 @@ WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at m
 class Neurons(NamedTuple):
     """State of a population in some samples, filled up to a multiple of `GROUP` neurons.
 
+    Numbers are float32, or all float64 for an integer network whose sums float32 does not hold exactly.
+
     Optional arrays have a length of 0 on their last axis if there is nothing to hold.
     """
 
@@ -31,7 +33,7 @@ class Neurons(NamedTuple):
     constant: np.ndarray
     accumulated: np.ndarray  # optional, of max pooling, the sum so far of each input: float32 (samples, inputs)
     leader: np.ndarray  # optional, of max pooling, the input that each window follows, -1 before any spike: int32
-    threshold: np.float32
+    threshold: np.ndarray  # (neurons,), infinite where neurons do not spike
     to_zero: bool  # see `SimulationSettings.reset`
 
 

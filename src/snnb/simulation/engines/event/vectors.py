@@ -3,7 +3,7 @@
 LLVM vectorises the loops that numba translates, but stores the target of a sum after each row that is added to it. With
 the functions below a loop states what stays in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64 sums.
 
-A value of type `Floats(parts)` is `parts` vectors of `WIDTH` float32 numbers. Each function below writes LLVM
+A value of type `Floats(parts, real)` is `parts` vectors of `WIDTH` float32 or float64 numbers. Each function below writes LLVM
 instructions once for each part; see numba's low-level extension API (`numba.extending.intrinsic`) and the LLVM language
 reference.
 """
@@ -17,27 +17,28 @@ from numba.extending import intrinsic, models, overload, register_model
 
 from snnb.simulation.engines.event.types import WIDTH
 
-_FLOATS, _BITS, _PART = ir.VectorType(ir.FloatType(), WIDTH), ir.VectorType(ir.IntType(1), WIDTH), ir.IntType(WIDTH)
+_VECTOR = {types.float32: ir.VectorType(ir.FloatType(), WIDTH), types.float64: ir.VectorType(ir.DoubleType(), WIDTH)}
+_BITS, _PART = ir.VectorType(ir.IntType(1), WIDTH), ir.IntType(WIDTH)
 
 
 class Floats(types.Type):
-    """Numba's type of `parts` vectors of `WIDTH` float32 numbers."""
+    """Numba's type of `parts` vectors of `WIDTH` numbers."""
 
-    def __init__(self, parts: int) -> None:
-        self.parts = parts
-        super().__init__(f"Floats({parts})")
+    def __init__(self, parts: int, real: types.Float) -> None:
+        self.parts, self.vector = parts, _VECTOR[real]
+        super().__init__(f"Floats({parts}, {real})")
 
 
 @register_model(Floats)
 class _FloatsModel(models.PrimitiveModel):
     def __init__(self, manager, floats) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(manager, floats, ir.ArrayType(_FLOATS, floats.parts))
+        super().__init__(manager, floats, ir.ArrayType(floats.vector, floats.parts))
 
 
-def _each_part(builder, parts, write):  # type: ignore[no-untyped-def]
-    """Return a value whose parts are `write(0)` to `write(parts - 1)`."""
-    value = ir.Constant(ir.ArrayType(_FLOATS, parts), ir.Undefined)
-    for part in range(parts):
+def _each_part(builder, floats, write):  # type: ignore[no-untyped-def]
+    """Return a value of type `floats` whose parts are `write(0)`, `write(1)` …."""
+    value = ir.Constant(ir.ArrayType(floats.vector, floats.parts), ir.Undefined)
+    for part in range(floats.parts):
         value = builder.insert_value(value, write(part), part)
     return value
 
@@ -45,20 +46,22 @@ def _each_part(builder, parts, write):  # type: ignore[no-untyped-def]
 def _address(context, builder, array_type, array, index, part):  # type: ignore[no-untyped-def]
     data = context.make_array(array_type)(context, builder, array).data
     at = builder.add(index, ir.IntType(64)(part * WIDTH))
-    return builder.bitcast(builder.gep(data, [at]), _FLOATS.as_pointer())
+    return builder.bitcast(builder.gep(data, [at]), _VECTOR[array_type.dtype].as_pointer())
 
 
 @intrinsic(prefer_literal=True)
 def load(typing, array, index, parts):  # type: ignore[no-untyped-def]
     """Return array[index : index + WIDTH * parts]; `parts` is a constant, and nothing checks the bounds."""
 
+    floats = Floats(parts.literal_value, array.dtype)
+
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         def part_at(part):  # type: ignore[no-untyped-def]
             return builder.load(_address(context, builder, array, args[0], args[1], part), align=4)
 
-        return _each_part(builder, parts.literal_value, part_at)
+        return _each_part(builder, floats, part_at)
 
-    return Floats(parts.literal_value)(array, types.int64, parts), generate
+    return floats(array, types.int64, parts), generate
 
 
 @intrinsic
@@ -81,7 +84,7 @@ def _elementwise(instruction: str) -> Callable[..., object]:
             def of_part(part):  # type: ignore[no-untyped-def]
                 return getattr(builder, instruction)(*(builder.extract_value(value, part) for value in args))
 
-            return _each_part(builder, a.parts, of_part)
+            return _each_part(builder, a, of_part)
 
         return a(a, b), generate
 
@@ -107,22 +110,20 @@ def where(typing, bits, a, b):  # type: ignore[no-untyped-def]
             one, other = (builder.extract_value(value, part) for value in args[1:])
             return builder.select(builder.bitcast(chosen, _BITS), one, other)
 
-        return _each_part(builder, a.parts, of_part)
+        return _each_part(builder, a, of_part)
 
     return a(types.uint64, a, b), generate
 
 
-def _reached(builder, values, threshold, part):  # type: ignore[no-untyped-def]
-    """Return a part of the values, the threshold as a vector, and which of these values reach it."""
-    undefined, zeros = ir.Constant(_FLOATS, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None)
-    first = builder.insert_element(undefined, threshold, ir.IntType(32)(0))
-    values, thresholds = builder.extract_value(values, part), builder.shuffle_vector(first, undefined, zeros)
+def _reached(builder, values, thresholds, part):  # type: ignore[no-untyped-def]
+    """Return a part of the values, of the thresholds, and which of these values reach them."""
+    values, thresholds = builder.extract_value(values, part), builder.extract_value(thresholds, part)
     return values, thresholds, builder.fcmp_ordered(">=", values, thresholds)
 
 
 @intrinsic
-def reached(typing, values, threshold):  # type: ignore[no-untyped-def]
-    """Return a uint64 whose bit i is set if the i-th value is at least the threshold."""
+def reached(typing, values, thresholds):  # type: ignore[no-untyped-def]
+    """Return a uint64 whose bit i is set if the i-th value is at least its threshold."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         bits = ir.IntType(64)(0)
@@ -132,22 +133,22 @@ def reached(typing, values, threshold):  # type: ignore[no-untyped-def]
             bits = builder.or_(bits, builder.shl(of_part, bits.type(part * WIDTH)))
         return bits
 
-    return types.uint64(values, types.float32), generate
+    return types.uint64(values, values), generate
 
 
 @intrinsic
-def reset(typing, values, threshold, to_zero):  # type: ignore[no-untyped-def]
-    """Return the values; of those that are at least the threshold, 0 if `to_zero`, else their excess."""
+def reset(typing, values, thresholds, to_zero):  # type: ignore[no-untyped-def]
+    """Return the values; of those that are at least their threshold, 0 if `to_zero`, else their excess."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         def of_part(part):  # type: ignore[no-untyped-def]
             value, thresholds, fires = _reached(builder, args[0], args[1], part)
             excess = builder.fsub(value, thresholds)
-            return builder.select(fires, builder.select(args[2], ir.Constant(_FLOATS, None), excess), value)
+            return builder.select(fires, builder.select(args[2], ir.Constant(values.vector, None), excess), value)
 
-        return _each_part(builder, values.parts, of_part)
+        return _each_part(builder, values, of_part)
 
-    return values(values, types.float32, types.boolean), generate
+    return values(values, values, types.boolean), generate
 
 
 @intrinsic

@@ -13,8 +13,9 @@ import tensorflow as tf
 from snnb.conversion.batch import batch_of
 from snnb.conversion.currents import ACCUMULATING, Currents, reindexed
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
-from snnb.simulation.block import initial_potential
+from snnb.simulation.block import firing_threshold, initial_potential
 from snnb.simulation.engines.dense import Arrays, DenseEngine, StepRecord, accumulates, constant_volumes
+from snnb.simulation.exactness import number_type
 from snnb.simulation.simulation_settings import SimulationSettings
 
 Tensors = Dict[str, tf.Tensor]
@@ -40,8 +41,12 @@ class Loop:
         self._windowed = network.windowed
         # With windows, a bias acts in some steps only.
         biased = [p for p in network.populations if self._windowed and p.bias is not None]
-        self._biases = {p.name: tf.constant(p.bias) for p in biased}
-        self._currents = Currents([replace(p, bias=None) if self._windowed else p for p in network.populations])
+        self._biases = {p.name: tf.constant(p.bias, number_type(network, settings)) for p in biased}
+        self._real = number_type(network, settings)
+        populations = [replace(p, bias=None) if self._windowed else p for p in network.populations]
+        self._currents = Currents(populations, self._real)
+        integers = [p for p in network.populations if p.threshold is not None]
+        self._thresholds = {p.name: firing_threshold(p, settings).astype(self._real) for p in integers}
         self._constant = constant_volumes(network) if settings.input == "constant" else set()
         self._traced: Dict[int, Any] = {}
         self._constants: Tensors = {}
@@ -52,7 +57,7 @@ class Loop:
         populations = self._network.populations
         accumulating = [population for population in populations if accumulates(population)]
         self._state = {
-            "potentials": {p.name: self._zeros(p) + initial_potential(p, self._settings) for p in populations},
+            "potentials": {p.name: self._zeros(p) + initial_potential(p, self._settings).astype(self._real) for p in populations},
             "counts": {population.name: self._zeros(population) for population in populations},
             "readout": {self._network.output.name: self._zeros(self._network.output)},
             "clock": {"step": tf.constant(0)},
@@ -65,7 +70,7 @@ class Loop:
             if isinstance(volume, Population):
                 tensors[volume.name] = self._currents.of(volume, tensors)
             else:
-                tensors[volume.name] = reindexed(volume, tensors) if isinstance(volume, Reindexed) else tf.constant(x)
+                tensors[volume.name] = reindexed(volume, tensors) if isinstance(volume, Reindexed) else tf.constant(x, self._real)
         self._constants = tensors
 
     def run(self, feed: Arrays, steps: int, recorded: int) -> StepRecord:
@@ -93,7 +98,7 @@ class Loop:
         self._state = {**self._state, "counts": zeros}
 
     def _zeros(self, volume: Volume) -> tf.Tensor:
-        return tf.zeros((self.batch, *volume.shape))
+        return tf.zeros((self.batch, *volume.shape), self._real)
 
     def _run(
         self, constants: Tensors, feed: Tensors, state: State, steps: tf.Tensor, *, recorded: int
@@ -101,7 +106,7 @@ class Loop:
         names = [population.name for population in self._network.populations] if recorded else []
         arrays: Dict[str, Any] = {
             "output": tf.TensorArray(tf.bool, steps),
-            "readout": tf.TensorArray(tf.float32, steps),
+            "readout": tf.TensorArray(self._real, steps),
             "spikes": {name: tf.TensorArray(tf.bool, steps) for name in names},
         }
 
@@ -128,7 +133,7 @@ class Loop:
         step = state["clock"]["step"]
         new["clock"]["step"] = step + 1
         if self._windowed:
-            acts = tf.cast(step < self._settings.duration, tf.float32)
+            acts = tf.cast(step < self._settings.duration, self._real)
             constants = {name: values * acts for name, values in constants.items()}
         tensors, spikes = dict(constants), {}
         for volume in self._network.volumes:
@@ -137,12 +142,13 @@ class Loop:
                 spikes[name] = self._spikes(volume, constants, tensors, feed, new)
                 threshold = self._settings.threshold
                 tensors[name] = spikes[name] if threshold == 1 else spikes[name] * threshold
-                self._reset(volume, spikes[name], tensors[name], new)
+                taken = tensors[name] if volume.threshold is None else spikes[name] * self._thresholds[name]
+                self._reset(volume, spikes[name], taken, new)
             elif isinstance(volume, Reindexed):
                 if name not in constants:
                     tensors[name] = reindexed(volume, tensors)
             elif name in feed:
-                tensors[name] = tf.cast(feed[name], tf.float32)
+                tensors[name] = tf.cast(feed[name], self._real) * self._network.pixel
         return new, spikes
 
     def _spikes(
@@ -168,19 +174,23 @@ class Loop:
             potential = state["potentials"][name]
             fires = tf.reshape(feed[name], tf.shape(potential)) <= tf.nn.softmax(potential)
             return tf.cast(fires, tf.float32)
-        reached = _reached(state["potentials"][name], self._settings.threshold)
+        if population.threshold is None:
+            reached = _reached(state["potentials"][name], self._settings.threshold)
+        else:  # of integers
+            above = state["potentials"][name] - (self._thresholds[name] - 1)
+            reached = tf.clip_by_value(above, self._real(0), self._real(1))
         return reached if population.window is None else reached * self._within(state, population.window[0])
 
     def _within(self, state: State, first: int) -> tf.Tensor:
         """Return 1 in the window of `duration` steps that begins with the step `first`, else 0: float32."""
         step = state["clock"]["step"] - 1
-        return tf.cast((step >= first) & (step < first + self._settings.duration), tf.float32)
+        return tf.cast((step >= first) & (step < first + self._settings.duration), self._real)
 
-    def _reset(self, population: Population, spikes: tf.Tensor, amplitudes: tf.Tensor, state: State) -> None:
+    def _reset(self, population: Population, spikes: tf.Tensor, taken: tf.Tensor, state: State) -> None:
         """Count spikes, and take from the potential of each neuron that spiked all of it, or the threshold."""
         name, potentials = population.name, state["potentials"]
         to_zero = population.activation == "softmax" or self._settings.reset == "zero"
-        potentials[name] -= spikes * potentials[name] if to_zero else amplitudes
+        potentials[name] -= spikes * potentials[name] if to_zero else taken
         state["counts"][name] += spikes
 
 

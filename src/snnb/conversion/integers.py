@@ -1,0 +1,199 @@
+"""Integer networks: weights of a few bits, and integer biases, thresholds and initial potentials.
+
+Multiplying the incoming weights, the bias, the threshold and the initial potential of a neuron by one positive factor
+changes no spike. So each channel gets the factor that makes its largest weight the largest integer of so many bits, and
+all of them are rounded. A spike adds a weight to a membrane potential; a pixel of a constant input is an integer.
+"""
+
+import math
+from dataclasses import replace
+from typing import Dict, List, Mapping, Sequence
+
+import numpy as np
+
+from snnb.conversion.channel_scales import Channels, is_separable, of_channels, source_scales
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.core.errors import InputError
+from snnb.network.layers import AveragePooling2D, DepthwiseConv2D, configured
+from snnb.network.network import Network, Population, Projection, Volume
+
+# A channel whose largest weight is a smaller share of the population's does not use all bits.
+SMALLEST_SHARE = 1e-3
+FINER = np.linspace(1, 3, 41)  # candidates of `--rounding mse`, as multiples of the factor of `max`
+CHECKED = 100  # samples whose pixels are checked
+
+
+def largest_integer(bits: int) -> int:
+    """Return the largest signed integer of so many bits."""
+    return int(2 ** (bits - 1)) - 1
+
+
+def prepared_for_integers(network: Network, settings: ConversionSettings, scale: float, x: np.ndarray) -> Network:
+    """Return the network with depthwise convolutions of equal weights in place of average poolings.
+
+    Parameters
+    ----------
+    network : Network
+    settings : ConversionSettings
+    scale : float
+        Integer that a pixel of 1 is.
+    x : ndarray of float32, shape (samples, ...)
+        Images in [0, 1].
+
+    Raises
+    ------
+    InputError
+        The pixels are no integers; or a pooling has windows of different sizes.
+    """
+    pixels = x[:CHECKED] * scale
+    if scale < 1 or scale != int(scale) or np.abs(pixels - np.rint(pixels)).max(initial=0) > 1e-3:
+        raise InputError(f"--weight-bits: a pixel (value / {scale:g}) is no integer: prepare the data set as bytes")
+    volumes: List[Volume] = []
+    for volume in network.volumes:
+        if isinstance(volume, Population) and isinstance(volume.projections[0].layer, AveragePooling2D):
+            volume = replace(volume, projections=(_convolution(volume, volume.projections[0].layer),))
+        volumes.append(volume)
+    return replace(network, volumes=tuple(volumes), weight_bits=settings.weight_bits, pixel=int(scale))
+
+
+def _convolution(population: Population, pooling: AveragePooling2D) -> Projection:
+    if not is_separable(population):
+        raise InputError(
+            f"layer {population.name}: the edge cuts windows of this average pooling, which then have no integer "
+            "weights: use padding valid, or leave out --weight-bits"
+        )
+    kernel = np.full((*pooling.pool_size, population.shape[-1], 1), 1 / np.prod(pooling.pool_size), np.float32)
+    config = {**pooling.model_dump(), "kernel_size": pooling.pool_size}
+    return replace(population.only, layer=configured(DepthwiseConv2D, config, population.name), kernel=kernel)
+
+
+def sources_of(network: Network, channels: Mapping[str, Channels], population: Population) -> List[np.ndarray]:
+    """Return for each projection of a population the scale factor of each presynaptic channel.
+
+    `channels` has the scale factors of populations, 1 by default; the unit of the input has 1 / `network.pixel`.
+    """
+    senders, name = network.senders(population), network.input.name
+    if name in senders and len(senders) > 1:
+        raise InputError(
+            f"layer {population.name} reads the input and spikes, which have no common integer scale: let the input "
+            "pass a layer first, or leave out --weight-bits"
+        )
+    none = np.zeros(1, np.float32)
+    scales = {**channels, name: Channels(np.float32(1 / network.pixel) + none, none, none)}
+    return [of_channels(population.name, p, source_scales(network, scales, p.input)) for p in population.projections]
+
+
+def factors_of(
+    network: Network, population: Population, sources: Sequence[np.ndarray], settings: ConversionSettings
+) -> np.ndarray:
+    """Return the factor of each channel from weights × `sources` to integers: float64, shape (channels,).
+
+    The channels of the output, which are compared, have one factor.
+    """
+    assert settings.weight_bits is not None
+    if population.projections[0].kernel is None:  # max pooling
+        return np.full(population.shape[-1], 1 / float(sources[0].max()))
+    most, shared = largest_integer(settings.weight_bits), settings.scale_per == "layer"
+    shared = shared or population.name == network.output.name
+    rows = [np.asarray(p.kernel, np.float64) * source[:, np.newaxis] for p, source in zip(population.projections, sources)]
+    weights = np.concatenate([row.reshape(-1, population.shape[-1]) for row in rows])
+    largest = np.abs(weights).max(axis=0)
+    top = float(largest.max()) or 1.0
+    largest = np.full_like(largest, top) if shared else np.maximum(largest, SMALLEST_SHARE * top)
+    if settings.rounding == "max":
+        return most / largest
+    candidates = np.outer(FINER, most / largest)
+    errors = np.stack([np.square(np.clip(np.rint(weights * f), -most, most) / f - weights).sum(0) for f in candidates])
+    if shared:
+        errors[:] = errors.sum(axis=1, keepdims=True)
+    best: np.ndarray = candidates[errors.argmin(axis=0), np.arange(largest.size)]
+    return best
+
+
+def with_integers(
+    population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int
+) -> Population:
+    """Return the population whose weights are rounded to integers of so many bits, after × `sources` × `factors`."""
+    most, projections = largest_integer(bits), []
+    for projection, source in zip(population.projections, sources):
+        if projection.kernel is not None:
+            weights = np.rint(np.asarray(projection.kernel, np.float64) * _factor(projection, source, factors))
+            projection = replace(projection, kernel=np.clip(weights, -most, most).astype(np.float32))
+        projections.append(projection)
+    return replace(population, projections=tuple(projections))
+
+
+def rounded(
+    population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int
+) -> Population:
+    """Return the population with the weights that `with_integers` stands for, in the unit of the given ones."""
+    integers = with_integers(population, sources, factors, bits)
+    kernels = [
+        np.asarray(p.kernel, np.float64) / _factor(p, source, factors) for p, source in zip(integers.projections, sources)
+    ]
+    projections = [replace(p, kernel=k.astype(np.float32)) for p, k in zip(population.projections, kernels)]
+    return replace(population, projections=tuple(projections))
+
+
+def _factor(projection: Projection, source: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    if projection.geometry.pairing == "diagonal":
+        factors = factors.reshape(projection.geometry.channels, -1)
+    return source[:, np.newaxis] * factors
+
+
+def integer_network(network: Network, settings: ConversionSettings) -> Network:
+    """Return the integer network of one without calibration; raise `InputError` where a threshold would be 0."""
+    assert settings.weight_bits is not None
+    most, thresholds = largest_integer(settings.weight_bits), {}  # type: int, Dict[str, np.ndarray]
+    for population in network.populations:
+        factors = factors_of(network, population, sources_of(network, {}, population), settings)
+        least = float(factors.min())
+        if least * (1 + 1e-6) < 1:
+            bits = 1 + math.ceil(math.log2(most / least + 1))
+            raise InputError(
+                f"layer {population.name}: a threshold of {least:.2g} at {settings.weight_bits} bits, which is rounded "
+                f"to 0: give --weight-bits {bits}, or --calibrate"
+            )
+        # Whole factors, so that the threshold is not rounded apart from the weights.
+        thresholds[population.name] = np.floor(factors * (1 + 1e-6))
+    return as_integers(network, thresholds, settings)
+
+
+def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings: ConversionSettings) -> Network:
+    """Return the network with these thresholds, its weights, biases and initial potentials rounded to integers.
+
+    What rounding takes from the biases in the time steps of the calibration is added to the initial potentials.
+
+    Parameters
+    ----------
+    network : Network
+        Normalised to thresholds of 1.
+    thresholds : mapping of str to ndarray, shape (channels,)
+        Integers; larger ones than `threshold_bits` allows are replaced by the largest.
+    settings : ConversionSettings
+        Bits.
+    """
+    assert settings.weight_bits is not None
+    volumes: List[Volume] = []
+    for volume in network.volumes:
+        if isinstance(volume, Population):
+            allowed = largest_integer(settings.threshold_bits)
+            if volume.projections[0].kernel is None and thresholds[volume.name].max() > allowed:
+                raise InputError(
+                    f"layer {volume.name}: a threshold of {thresholds[volume.name].max():g} has more than "
+                    f"{settings.threshold_bits} bits: give more --threshold-bits"
+                )
+            threshold = np.minimum(thresholds[volume.name], allowed)
+            volume = with_integers(volume, sources_of(network, {}, volume), threshold, settings.weight_bits)
+            volume = _with_integer_states(volume, threshold, network.steps or 0, largest_integer(settings.bias_bits))
+        volumes.append(volume)
+    return replace(network, volumes=tuple(volumes))
+
+
+def _with_integer_states(population: Population, threshold: np.ndarray, steps: int, most: int) -> Population:
+    bias = np.zeros(1) if population.bias is None else population.bias * threshold
+    start = population.initial_potential
+    if start is not None:
+        start = np.rint(start * threshold + steps * (bias - np.rint(bias))).astype(np.float32)
+    integers = None if population.bias is None else np.clip(np.rint(bias), -most, most).astype(np.float32)
+    return replace(population, bias=integers, initial_potential=start, threshold=threshold.astype(np.float32))

@@ -1,0 +1,183 @@
+"""Random integer networks: every engine, and neurons stepped by the graph alone, count the same spikes."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.conversion.calibrate import calibrate
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import spiking_network
+from snnb.graph.build import build_graph
+from snnb.network.assemble import Entry, assemble
+from snnb.network.layers import MaxPooling2D
+from snnb.network.read_network import read_network, write_spiking
+from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+from snnb.simulation.randomness import INPUT, Streams
+from snnb.simulation.simulation_settings import SimulationSettings
+
+SAMPLES, STEPS = 6, 12
+
+
+class _Builder:
+    """Layers of a random network, all of an image."""
+
+    def __init__(self, random):
+        self.random, self.shape = random, (*random.integers(4, 8, 2).tolist(), int(random.integers(1, 4)))
+        self.entries = [Entry("input", "InputLayer", {"batch_input_shape": [None, *self.shape]}, (), {})]
+        self.last = "input"
+
+    def add(self, kind, config, inputs=None, **arrays):
+        name = f"{len(self.entries):02d}{kind}"
+        self.entries.append(Entry(name, kind, config, inputs or (self.last,), arrays))
+        self.last = name
+        return name
+
+    def weights(self, *shape):
+        spread = self.random.choice([0.3, 1.0, 2.0]) / np.sqrt(np.prod(shape[:-1]))
+        return self.random.normal(0.1 * spread, spread, shape).astype(np.float32)
+
+    def convolution(self, channels, filters, read=None, activation="relu", size=None):
+        size = size or int(self.random.integers(1, 4))
+        config = {"filters": filters, "kernel_size": (size, size), "padding": "same", "activation": activation}
+        kernel, bias = self.weights(size, size, channels, filters), self.weights(1, filters)[0]
+        return self.add("Conv2D", config, read and (read,), kernel=kernel, bias=bias)
+
+    def block(self, channels, pools):
+        """Add a random layer; return the number of its channels."""
+        kind, before = self.random.choice(["conv", "depthwise", "pool", "add", "concatenate", "pad"]), self.last
+        filters = int(self.random.integers(2, 20))
+        if kind == "depthwise":
+            kernel = self.weights(3, 3, channels, 2)
+            config = {"kernel_size": (3, 3), "depth_multiplier": 2, "padding": "same", "activation": "relu"}
+            self.add("DepthwiseConv2D", config, depthwise_kernel=kernel, bias=self.weights(1, 2 * channels)[0])
+            return 2 * channels
+        if kind == "pool":
+            self.add(self.random.choice(pools), {"pool_size": (2, 2), "strides": (1, 1), "padding": "valid"})
+            return channels
+        if kind == "add":
+            one, two = (self.convolution(channels, filters, before, "linear") for _ in range(2))
+            self.add("Add", {}, (one, two))
+            self.add("Activation", {"activation": "relu"})
+            return filters
+        if kind == "concatenate":
+            one, two = self.convolution(channels, filters, before), self.convolution(channels, 2, before)
+            self.add("Concatenate", {"axis": 3}, (one, two))
+            return filters + 2
+        if kind == "pad":
+            self.add("ZeroPadding2D", {"padding": ((1, 0), (0, 2))})
+            return channels
+        self.convolution(channels, filters)
+        return filters
+
+
+def _random_network(random, pools):
+    builder = _Builder(random)
+    channels = int(random.integers(2, 70))
+    builder.convolution(builder.shape[2], channels)
+    for _ in range(int(random.integers(0, 4))):
+        channels = builder.block(channels, pools)
+    builder.add("Flatten", {})
+    size = assemble(Path("net"), builder.entries).volume(builder.last).size
+    config = {"units": 3, "activation": str(random.choice(["linear", "softmax"]))}
+    builder.add("Dense", config, kernel=builder.weights(size, 3), bias=builder.weights(1, 3)[0])
+    return assemble(Path("net"), builder.entries).in_memory()
+
+
+def _integers(random, folder):
+    """A random integer network, read from its file, and how it is simulated."""
+    way = random.choice(["usual", "separated", "free"])
+    network = _random_network(random, ["AveragePooling2D", "MaxPooling2D"] if way == "usual" else ["AveragePooling2D"])
+    settings = ConversionSettings(
+        weight_bits=int(random.integers(3, 17)),
+        scale_per=str(random.choice(["channel", "layer"])),
+        rounding=str(random.choice(["max", "mse"])),
+        **({} if way == "usual" else {"calibrate": STEPS, "firing": str(way), "starts": str(random.choice(["half", "zero"]))}),
+    )
+    x = random.integers(0, 256, (40, *network.input.shape)).astype(np.float32) / 255
+    if way == "usual":
+        network = spiking_network(network, x, settings, 255)
+    else:
+        network = calibrate(network, x, settings, pixel_scale=255).network
+    path = folder / "net_parsed.h5"
+    h5py.File(path, "w").close()
+    write_spiking(network, path)
+    dynamics = SimulationSettings(
+        samples=SAMPLES,
+        duration=STEPS,
+        input=str(random.choice(["constant", "poisson"])),
+        reset="subtraction" if way == "separated" else str(random.choice(["subtraction", "zero"])),
+        initial_potential=0.5 if way == "usual" else 0.0,
+    )
+    return path, dynamics
+
+
+def _step_by_graph(parsed, frames, settings):
+    """Counts (samples, neurons) by population, of int64 neurons that have nothing but the graph.
+
+    `frames` (steps, samples, neurons) has what the input passes on: integers in every step, or spikes.
+    """
+
+    def integers(shares, units):
+        products = shares.astype(np.float64) * units
+        assert np.abs(products - np.rint(products)).max(initial=0) < 0.5
+        return np.rint(products).astype(np.int64)
+
+    with build_graph(parsed, parsed.with_name("graph.h5")) as graph:
+        source, *populations = graph.populations
+        unit = {source.name: int(graph.attributes["pixel"])}
+        theta = {p.name: np.resize(p.threshold, p.size).astype(np.int64) for p in populations}
+        bias = {p.name: integers(p.bias.ravel(), theta[p.name]) for p in populations}
+        weights = {p.name: [] for p in populations}
+        for q in graph.projections:
+            matrix = q.to_scipy().toarray()
+            weights[q.target.name].append((q.source.name, integers(matrix, theta[q.target.name] / unit.get(q.source.name, 1))))
+    start = {p.name: np.floor(theta[p.name] * settings.initial_potential) for p in populations}
+    for p in populations:
+        if p.initial_potential is not None:
+            start[p.name] = integers(np.resize(p.initial_potential, p.size), theta[p.name])
+    potential = {name: np.tile(values, (SAMPLES, 1)).astype(np.int64) for name, values in start.items()}
+    counts = {name: np.zeros_like(values) for name, values in potential.items()}
+    for step in range(max((p.window[1] for p in populations if p.window), default=STEPS)):
+        active = {source.name: frames[step] if step < STEPS else np.zeros_like(frames[0])}
+        for p in populations:
+            v, window = potential[p.name], p.window
+            v += sum(active[s] @ w for s, w in weights[p.name])
+            v += bias[p.name] * (window is None or window[0] - STEPS <= step < window[0])
+            fires = (v >= theta[p.name]) & (window is None or window[0] <= step < window[1])
+            v -= fires * (v if settings.reset == "zero" else theta[p.name])
+            active[p.name] = fires.astype(np.int64)
+            counts[p.name] += fires
+    return counts
+
+
+@pytest.mark.parametrize("seed", [*range(20), *(pytest.param(s, marks=pytest.mark.slow) for s in range(20, 200))])
+def test_all_engines_and_the_graph_alone_count_the_same(seed, tmp_path):
+    random = np.random.default_rng(seed)
+    parsed, settings = _integers(random, tmp_path)
+    network, pixels = read_network(parsed), random.integers(0, 256, (SAMPLES, *read_network(parsed).input.shape))
+    for population in network.populations:
+        for numbers in (population.threshold, population.bias, *(p.kernel for p in population.projections)):
+            assert numbers is None or np.array_equal(numbers, np.rint(numbers))
+    constant = settings.input == "constant"
+    x = pixels.astype(np.float32) if constant else (pixels / np.float32(255)).astype(np.float32)
+    frames = np.tile(pixels.reshape(1, SAMPLES, -1), (STEPS, 1, 1))
+    if not constant:
+        drawn = Streams(settings.seed, range(SAMPLES), INPUT).poisson(x, settings.input_rate, STEPS)
+        frames = drawn.reshape(SAMPLES, STEPS, -1).swapaxes(0, 1).astype(np.int64) * 255
+    expected = None
+    if not any(isinstance(p.layer, MaxPooling2D) for q in network.populations for p in q.projections):
+        expected = _step_by_graph(parsed, frames, settings)
+    engines = [TensorFlowEngine, SeparatedEngine if network.windowed else EventEngine]
+    for engine in engines:
+        counted = engine(network, settings).simulate(x, 0, lambda spikes, readout: None).counts
+        counted = {name: counted[name].reshape(SAMPLES, -1) for name in counted if name != "input"}
+        for name, counts in counted.items():
+            if expected is not None and name in expected:
+                np.testing.assert_array_equal(counts, expected[name], err_msg=f"{engine.__name__} {name}")
+        expected = {**counted, **(expected or {})}
+    assert any(counts.any() for counts in expected.values())
