@@ -90,13 +90,15 @@ def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation
         """v : 1
         current : 1 (constant)
         bias : 1 (constant)
+        theta : 1 (constant)
         last : integer (shared, constant)""",
         threshold="v >= theta and t_in_timesteps >= opens and t_in_timesteps < last",
         reset="v = 0" if network.resets_to_zero else "v -= theta",
-        namespace={"theta": network.threshold, "opens": first + _window(population, 1)[0], **acting},
+        namespace={"opens": first + _window(population, 1)[0], **acting},
     )
     group.v = population.start
     group.bias = population.bias
+    group.theta = population.threshold
     group.run_regularly(
         "v += current * int(t_in_timesteps >= first and t_in_timesteps < input_ends) "
         "+ bias * int(t_in_timesteps >= bias_begins and t_in_timesteps < bias_ends)",

@@ -30,6 +30,7 @@ class Inconsistent:
     step: int
     spiked: bool
     potential: float
+    threshold: float
     rounding: float
 
 
@@ -77,6 +78,7 @@ def _of_population(
     received = [np.zeros((projection.weights.shape[1], len(inputs))) for projection in inbound]
     terms = np.sqrt(1 + sum(np.diff(p.weights.indptr) for p in network.inbound(population.name)))
     membrane, passed = np.repeat(population.start[:, None].astype(float), len(inputs), axis=1), np.zeros_like(current)
+    threshold = population.threshold[:, None]
     for step in range(steps):
         membrane += bias * population.bias_acts(step) + current * population.input_acts(step)
         for projection, so_far in zip(inbound, received):
@@ -84,9 +86,9 @@ def _of_population(
             arrived = _fired(network, inputs, spikes, source, step) * network.amplitude_of(source)
             so_far += arrived
             membrane += projection.weights @ arrived
-        passed += np.abs(membrane) + network.threshold
+        passed += np.abs(membrane) + threshold
         fired = _fired(network, inputs, spikes, population.name, step)
-        beyond = np.where(fired, network.threshold - membrane, membrane - network.threshold)
+        beyond = np.where(fired, threshold - membrane, membrane - threshold)
         if not population.fires(step):
             beyond = np.where(fired, np.inf, -np.inf)
         right = np.where(fired, beyond <= 0, beyond < 0)  # neither of what is no number
@@ -95,15 +97,16 @@ def _of_population(
             summed = (step + 1) * (np.abs(current[doubtful]) + np.abs(bias[doubtful]))
             for projection, so_far in zip(inbound, received):
                 summed += abs(projection.weights[doubtful]) @ so_far
-            rounding = UNIT * (passed[doubtful] + terms[doubtful, None] * summed)
+            unit = 0 if network.integers else UNIT
+            rounding = unit * (passed[doubtful] + terms[doubtful, None] * summed)
             wrong = np.argwhere(~right[doubtful] & ~(beyond[doubtful] <= rounding))
             if wrong.size:
                 row, sample = wrong[0].tolist()
                 at = int(doubtful[row]), sample
                 potential, bound = float(membrane[at]), float(rounding[row, sample])
-                return Inconsistent(population.name, sample, at[0], step, bool(fired[at]), potential, bound)
+                return Inconsistent(population.name, sample, at[0], step, bool(fired[at]), potential, float(threshold[at[0], 0]), bound)
         if network.resets_to_zero:
             membrane[fired] = 0
         else:
-            membrane[fired] -= network.threshold
+            membrane -= fired * threshold
     return None

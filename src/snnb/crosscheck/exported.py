@@ -25,6 +25,7 @@ class ExportedPopulation:
     first_step : step in which they begin where a simulator delays each synapse
     bias : (size,) float64 array, added to the membrane potential in every step, see `ExportedNetwork.bias_acts`
     start : (size,) float64 array, membrane potential before the first step
+    threshold : (size,) float64 array, potential at which a neuron spikes
     window : first and last (exclusive) step in which it can fire; None for every step
     """
 
@@ -34,6 +35,7 @@ class ExportedPopulation:
     first_step: int
     bias: np.ndarray
     start: np.ndarray
+    threshold: np.ndarray
     window: Optional[Tuple[int, int]] = None
 
     @property
@@ -78,15 +80,17 @@ class ExportedNetwork:
     Attributes
     ----------
     populations, projections : tuple
-    threshold, amplitude : potential at which a neuron spikes, and factor of its spike; spikes of the input are 1
+    amplitude, input_amplitude : factors of a neuron's spike, and of a spike of the input or a pixel of 1
     resets_to_zero : whether a spike resets the potential to 0; otherwise the threshold is subtracted
+    integers : whether all numbers are integers, so that no sum is rounded
     """
 
     populations: Tuple[ExportedPopulation, ...]
     projections: Tuple[ExportedProjection, ...]
-    threshold: float
     amplitude: float
+    input_amplitude: float
     resets_to_zero: bool
+    integers: bool = False
 
     @property
     def input(self) -> ExportedPopulation:
@@ -108,7 +112,7 @@ class ExportedNetwork:
 
     def amplitude_of(self, source: str) -> float:
         """Return what a spike of a population is multiplied by."""
-        return 1.0 if source == self.input.name else self.amplitude
+        return self.input_amplitude if source == self.input.name else self.amplitude
 
     def input_current(self, population: ExportedPopulation, pixels: np.ndarray) -> np.ndarray:
         """Return the current of a constant input: float64, shape (size, samples).
@@ -119,6 +123,7 @@ class ExportedNetwork:
         pixels : (inputs, samples) float64 array
         """
         current = np.zeros((population.size, pixels.shape[1]))
+        pixels = np.rint(pixels * self.input_amplitude) if self.integers else pixels
         if self.input.coding == "current":
             for projection in self.inbound(population.name):
                 if projection.source == self.input.name:
@@ -148,15 +153,17 @@ def read_exported(folder: Path) -> ExportedNetwork:
         name, first = population["name"], population["first_id"]
         bias = biases[first : first + population["size"]] if i else np.zeros(population["size"])
         start = np.resize(population.get("initial_potential", neuron["initial_potential"]), population["size"])
+        threshold = np.resize(np.array(population.get("threshold", neuron["threshold"]), float), population["size"])
         window = (population["window"][0], population["window"][1]) if "window" in population else None
         coding, first_step = population["coding"], population["first_step"]
-        populations.append(ExportedPopulation(name, population["size"], coding, first_step, bias, start, window))
+        populations.append(ExportedPopulation(name, population["size"], coding, first_step, bias, start, threshold, window))
     return ExportedNetwork(
         tuple(populations),
         tuple(_projections(folder / "edges.h5", stated["projections"], sizes, firsts)),
-        float(neuron["threshold"]),
         float(neuron["spike_amplitude"]),
+        float(neuron["input_spike_amplitude"]),
         neuron["reset"] == "zero",
+        any("threshold" in population for population in stated["populations"]),
     )
 
 

@@ -88,10 +88,14 @@ def _simulate_one(
 
 
 def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:
-    for neuron, bias in zip(chip.mapped_neuron_groups[name], biases.tolist()):
+    _set(chip.mapped_neuron_groups[name], "bias", biases)
+
+
+def _set(neurons: Any, attribute: str, values: np.ndarray) -> None:
+    for neuron, value in zip(neurons, values.tolist()):
         # Renamed from one version to the next.
         change = neuron.set_attributes if hasattr(neuron, "set_attributes") else neuron.set_model_attributes
-        change(model_attributes={"bias": bias})
+        change(model_attributes={attribute: value})
 
 
 def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
@@ -103,14 +107,17 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
         architecture = sanafe.load_arch(str(path))
     cores = architecture.tiles[0].cores
     built = sanafe.Network()
-    soma = {**RELAY, "threshold": network.threshold, "reset_mode": RESETS[network.resets_to_zero]}
+    soma = {**RELAY, "reset_mode": RESETS[network.resets_to_zero]}
     units = {f"default_{unit}_hw_name": unit for unit in ("synapse", "dendrite")}
     cells: Dict[str, Any] = {}
     for population in network.simulated:
+        own = {**soma, "threshold": float(population.threshold[0])}
         group = built.create_neuron_group(
-            population.name, population.size, soma, log_spikes=True, soma_hw_name="soma", **units
+            population.name, population.size, own, log_spikes=True, soma_hw_name="soma", **units
         )
         cells[population.name] = list(group.neurons)
+        if network.integers:
+            _set(cells[population.name], "threshold", population.threshold)
 
     def relays(source: str, steps: int) -> List[Any]:
         """Return neurons that spike as those of a population do, so many steps later."""

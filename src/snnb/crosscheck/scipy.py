@@ -39,11 +39,11 @@ def build(network: ExportedNetwork) -> Simulate:
                     membrane += currents[name]
                 for source, weights in inbound[name]:
                     membrane += weights @ spikes[source]
-                fired = (membrane >= network.threshold) & population.fires(step)
+                fired = (membrane >= population.threshold[:, None]) & population.fires(step)
                 if network.resets_to_zero:
                     membrane[fired] = 0
                 else:
-                    membrane[fired] -= network.threshold
+                    membrane -= fired * population.threshold[:, None]
                 spikes[name] = fired.astype(np.float64)
                 sample, neuron = np.nonzero(fired.T)
                 found[name].append(np.stack([sample, neuron, np.full_like(sample, step)], axis=1))

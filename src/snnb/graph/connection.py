@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from snnb.graph.edges import EdgeBatch, Stream, edge_buffer
-from snnb.graph.populations import GraphPopulation
+from snnb.graph.populations import GraphPopulation, whole
 from snnb.graph.positions import Positions
 from snnb.graph.store import map_array
 from snnb.network.geometry import Geometry
@@ -35,6 +35,8 @@ class Connection:
     positions : Positions
         Positions of the sources in the layer's input.
     stored_kernel : h5py.Dataset or None
+    unit : ndarray or None
+        What the weights are multiplied by to be integers; None for weights in thresholds.
     """
 
     source: GraphPopulation
@@ -44,11 +46,15 @@ class Connection:
     weighting: str
     positions: Positions
     stored_kernel: Optional[h5py.Dataset]
+    unit: Optional[np.ndarray] = None
 
     @cached_property
     def kernel(self) -> Optional[np.ndarray]:
         """Weights, float32, shape (row taps, column taps, channels, filters a channel meets); None for poolings."""
-        return None if self.stored_kernel is None else map_array(self.stored_kernel)
+        if self.stored_kernel is None:
+            return None
+        kernel = map_array(self.stored_kernel)
+        return kernel if self.unit is None else whole(kernel, self.unit)
 
     @cached_property
     def scale(self) -> np.ndarray:

@@ -13,6 +13,11 @@ from snnb.graph.store import typed_dataset
 POOL_WEIGHTS = ("one", "mean")
 
 
+def whole(shares: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return the integers, float32, that `shares` are multiples of 1 / `unit` of: exact below 2²³."""
+    return np.rint(shares.astype(np.float64) * unit).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Recording:
     """Samples and time steps that spikes were counted in.
@@ -62,9 +67,11 @@ class GraphPopulation:
         Integer threshold of each channel of an integer network. Its weights are integers too when multiplied by the
         threshold of the postsynaptic neuron, and divided by the attribute `pixel` of the graph if the input is the
         source; so are its biases and initial potentials, multiplied by the threshold.
+    unit : float or ndarray of float32
+        Threshold of each channel in the unit of the weights: `threshold` in a graph of integers, else 1.
     """
 
-    def __init__(self, group: h5py.Group, recording: Optional[Recording]) -> None:
+    def __init__(self, group: h5py.Group, recording: Optional[Recording], integers: bool = False) -> None:
         self.name: str = group.attrs["name"]
         self.layer: str = group.attrs["layer"]
         self.shape: Tuple[int, ...] = tuple(group.attrs["shape"].tolist())
@@ -83,6 +90,9 @@ class GraphPopulation:
         self.threshold: Optional[np.ndarray] = None
         if "threshold" in group:
             self.threshold = typed_dataset(group, "threshold", "<f4", self.shape[-1:])[()]
+        self.unit = np.float32(1) if self.threshold is None or not integers else self.threshold
+        if integers and self.initial_potential is not None:
+            self.initial_potential = whole(self.initial_potential, self.unit)
         self._bias = typed_dataset(group, "bias", "<f4", self.shape[-1:]) if "bias" in group else None
 
     def __repr__(self) -> str:
@@ -102,10 +112,16 @@ class GraphPopulation:
 
     @cached_property
     def bias(self) -> np.ndarray:
-        """Normalised bias (float32) in the population's shape, in thresholds per step; 0 for layers without bias."""
+        """Bias (float32) in the population's shape, in thresholds or integers per step; 0 for layers without bias."""
         if self._bias is None:
             return np.zeros(self.shape, np.float32)
-        return np.broadcast_to(self._bias[()], self.shape)
+        bias = self._bias[()] if np.ndim(self.unit) == 0 else whole(self._bias[()], self.unit)
+        return np.broadcast_to(bias, self.shape)
+
+    @property
+    def firing_threshold(self) -> np.ndarray:
+        """Threshold in the unit of the weights, float32 in the population's shape: 1 but for a graph of integers."""
+        return np.broadcast_to(self.unit, self.shape)
 
     @property
     def has_bias(self) -> bool:

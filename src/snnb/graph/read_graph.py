@@ -6,6 +6,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
+import numpy as np
 
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation, Recording
@@ -26,14 +27,16 @@ def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
     return attributes, Recording(*(attributes[name] for name in names))
 
 
-def read_populations(file: h5py.File, recording: Optional[Recording]) -> Tuple[GraphPopulation, ...]:
-    """Return the populations in the order of their numbers."""
+def read_populations(
+    file: h5py.File, recording: Optional[Recording], integers: bool
+) -> Tuple[GraphPopulation, ...]:
+    """Return the populations in the order of their numbers, in thresholds or as integers."""
     groups = file["populations"]
-    return tuple(GraphPopulation(groups[f"{number:04d}"], recording) for number in range(len(groups)))
+    return tuple(GraphPopulation(groups[f"{number:04d}"], recording, integers) for number in range(len(groups)))
 
 
 def read_connections(
-    file: h5py.File, populations: Sequence[GraphPopulation], pool_weight: str
+    file: h5py.File, populations: Sequence[GraphPopulation], pool_weight: str, integers: bool
 ) -> List[List[Connection]]:
     """Return the connections of each projection; projections by target, then source.
 
@@ -42,6 +45,8 @@ def read_connections(
     file : h5py.File
     populations : sequence of GraphPopulation
     pool_weight : {"one", "mean"}
+    integers : bool
+        Whether weights are integers, not in thresholds.
     """
     links = [(source, target) for source, target in typed_dataset(file, "projections", "<i8", (None, 2))[()].tolist()]
     between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
@@ -52,7 +57,11 @@ def read_connections(
             kernel = None if layer.KERNEL is None else typed_dataset(group, "kernel", "<f4", geometry.kernel_shape)
             for k in map(int, group.attrs.get("sources", [source for source, of in links if of == number])):
                 positions = _read_positions(group, populations[k], geometry.input_volume)
-                connection = Connection(populations[k], target, layer, geometry, weights, positions, kernel)
+                unit = None
+                if integers and kernel is not None and target.threshold is not None:
+                    unit = target.threshold / (1 if k else np.float32(file.attrs["pixel"]))
+                    unit = unit.reshape(geometry.kernel_shape[2:]) if geometry.pairing == "diagonal" else unit
+                connection = Connection(populations[k], target, layer, geometry, weights, positions, kernel, unit)
                 between[k, number].append(connection)
     return list(between.values())
 

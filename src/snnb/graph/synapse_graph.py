@@ -41,17 +41,22 @@ class SynapseGraph:
         Samples and time steps that spikes were counted in; None for a graph without spike counts.
     attributes : dict
         Those of the file: pool_weight, parsed_sha256, counts_sha256, units; class_number and class_name if the spikes
-        are those of one class.
+        are those of one class; weight_bits and pixel of an integer network.
+    integers : bool
+        Whether weights are integers, see `with_integers`, not in thresholds.
     """
 
-    def __init__(self, path: Path, file: h5py.File, pool_weight: Optional[str] = None) -> None:
+    def __init__(
+        self, path: Path, file: h5py.File, pool_weight: Optional[str] = None, integers: bool = False
+    ) -> None:
         self.path = path
         self._file = file
         self.attributes, self.recording = read_head(file)
-        self.populations = read_populations(file, self.recording)
+        self.populations = read_populations(file, self.recording, integers)
         self.nodes = Nodes(self.populations)
         self.attributes.update(pool_weight=pool_weight or self.attributes["pool_weight"])
-        connections = read_connections(file, self.populations, str(self.attributes["pool_weight"]))
+        self.integers = integers
+        connections = read_connections(file, self.populations, str(self.attributes["pool_weight"]), integers)
         self.projections = tuple(GraphProjection(between, len(self.nodes)) for between in connections)
 
     @classmethod
@@ -76,7 +81,16 @@ class SynapseGraph:
             raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
         if pool_weight == self.attributes["pool_weight"]:
             return self
-        return SynapseGraph(self.path, self._file, pool_weight)
+        return SynapseGraph(self.path, self._file, pool_weight, self.integers)
+
+    def with_integers(self) -> "SynapseGraph":
+        """Return the graph with the integers of an integer network as weights, biases and initial potentials.
+
+        A pixel of 1 is the attribute `pixel`, a neuron's threshold `firing_threshold`. Close only this graph.
+        """
+        if "weight_bits" not in self.attributes:
+            raise UsageError(f"{self.path} has no integer weights; make them with `snnb parse --weight-bits`")
+        return SynapseGraph(self.path, self._file, str(self.attributes["pool_weight"]), integers=True)
 
     def close(self) -> None:
         """Close the file."""
@@ -115,6 +129,8 @@ class SynapseGraph:
         if self.recording is not None:
             per = {"step": "time step", "hz": "second", "sample": "sample"}[rate_unit]
             described.update(rate_unit=f"spikes per {per}", edge_unit=f"thresholds per {per}")
+        if self.integers:
+            described["edge_unit"] = str(described["edge_unit"]).replace("thresholds", "integer weights")
         return described
 
     def edge_batches(self, max_edges: int = CACHE_EDGES) -> Iterator[EdgeBatch]:

@@ -17,6 +17,7 @@ from snnb.crosscheck.exported import ExportedNetwork
 from snnb.crosscheck.spike_differences import Compared
 from snnb.crosscheck.spike_rows import Simulate, in_order
 from snnb.graph import SynapseGraph
+from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.simulated import Simulated
 from snnb.graph.export.spinemap import spikes_of
 from snnb.io.files import sha256_of
@@ -90,7 +91,8 @@ def crosscheck(
         expected = _expected(run, stamp, simulated, opened, samples)
         folder = Path(scratch) / "graph"
         origin = {"stamp": stamp, "sha256": sha256_of(path)}
-        export(opened, "sonata", folder, origin=origin, simulated=simulated)
+        options = ExportOptions(integers="weight_bits" in opened.attributes)
+        export(opened, "sonata", folder, options, origin=origin, simulated=simulated)
         network = read_exported(folder)
     compared = len(expected.inputs)
     say(f"crosscheck: {simulator}, {compared} samples, {expected.steps} steps")

@@ -12,6 +12,10 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.version import __version__
 
 SCHEMA = 2
+WEIGHT_UNIT = {
+    False: "added to the membrane potential, whose threshold the weights are normalised to, by a spike of 1",
+    True: "integers, added to the membrane potential by a spike of 1; each population states its thresholds",
+}
 BIAS_STEPS = {
     False: "every time step",
     True: "the time steps before the window of the population, as many as it has; a constant input acts in the first "
@@ -45,8 +49,8 @@ def describe(
     stated.update(
         nodes=sum(population.size for population in populations),
         edges=sum(projection.number_of_edges for projection in projections),
-        weight_unit="added to the membrane potential, whose threshold the weights are normalised to, by a spike of 1",
-        neuron=_neuron(request, any(population.window is not None for population in populations)),
+        weight_unit=WEIGHT_UNIT[graph.integers],
+        neuron=_neuron(graph, request),
         input={"population": graph.populations[0].name, "coding": graph.populations[0].coding},
     )
     if simulated is not None:
@@ -65,7 +69,7 @@ def describe(
             "coding": population.coding,
             "has_bias": population.has_bias,
             "first_step": first_steps[population.name],
-            **_timing(population, request.threshold),
+            **_timing(population, request, graph.integers),
         }
         for population in populations
     ]
@@ -83,7 +87,8 @@ def describe(
     return stated
 
 
-def _neuron(request: Request, windows: bool) -> Dict[str, object]:
+def _neuron(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+    windows = any(population.window is not None for population in graph.populations)
     return {
         "model": "integrate and fire, without leak",
         "threshold": request.threshold,
@@ -91,6 +96,7 @@ def _neuron(request: Request, windows: bool) -> Dict[str, object]:
         "reset": request.reset,
         "spike_amplitude": request.threshold,
         "initial_potential": request.initial_potential,
+        "input_spike_amplitude": request.input_amplitude(graph),
         "refractory_steps": 0,
         "bias_unit": f"added to the membrane potential in {BIAS_STEPS[windows]}",
         "delay_steps": 0,
@@ -98,12 +104,14 @@ def _neuron(request: Request, windows: bool) -> Dict[str, object]:
     }
 
 
-def _timing(population: GraphPopulation, threshold: float) -> Dict[str, object]:
-    """Return the firing window, and the initial potential of each channel, that a calibrated network has."""
-    window, start = population.window, population.initial_potential
+def _timing(population: GraphPopulation, request: Request, integers: bool) -> Dict[str, object]:
+    """Return the firing window, and the initial potential and threshold of each channel, of networks with these."""
+    window, own = population.window, population.threshold
+    starts = own is not None or population.initial_potential is not None
     return {
         **({} if window is None else {"window": list(window)}),
-        **({} if start is None else {"initial_potential": (start.astype(np.float64) * threshold).tolist()}),
+        **({"initial_potential": request.start_of(population).tolist()} if starts else {}),
+        **({"threshold": own.tolist()} if own is not None and integers else {}),
     }
 
 

@@ -22,6 +22,9 @@ class ExportOptions(Options):
         default=False,
         description="Write numbers with the digits of float64 instead of float32.",
     )
+    integers: bool = Field(
+        default=False, description="Write the integer weights, biases and thresholds of an integer network."
+    )
     scale: Optional[float] = Field(
         default=None,
         gt=0,

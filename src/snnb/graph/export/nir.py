@@ -2,7 +2,7 @@
 
 A population is an `IF` node, images with channels first. Each projection is a node before it, `Conv2d`, `SumPool2d`
 (the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and NIR adds what arrives at a
-node. Thresholds are 1. `Flatten` stands before a matrix. What NIR cannot say is in the description (`nir.losses`).
+node. Thresholds are 1, or integers. `Flatten` stands before a matrix. What NIR cannot say is in the description (`nir.losses`).
 """
 
 from pathlib import Path
@@ -84,7 +84,11 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 way = [names[projection.source.name], *labels, names[population.name]]
                 edges.extend(zip(way, way[1:]))
             counter.add(projection.number_of_edges)
-        nodes[names[population.name]] = nir.IF(r=resistance, v_threshold=np.ones(resistance.shape, np.float32))
+        thresholds = population.firing_threshold.ravel()
+        if population.name in layers.images:
+            thresholds = thresholds[_channels_first_order(population)]
+        threshold_of = np.ascontiguousarray(thresholds.reshape(resistance.shape))
+        nodes[names[population.name]] = nir.IF(r=resistance, v_threshold=threshold_of)
     sources = [projection.source for projection in graph.projections]
     for population in (population for population in graph.populations if population not in sources):
         name = f"{names[population.name]}_output"
@@ -104,7 +108,7 @@ def _chain(
     bias: Optional[np.ndarray],
     layers: _Layers,
 ) -> Dict[str, Node]:
-    """Return the nodes from a source to its target, one behind the other; weights and bias are in thresholds."""
+    """Return the nodes from a source to its target, one behind the other; weights and bias are in thresholds or integers."""
     source, target = projection.source, projection.target
     if isinstance(linear, WindowSum):
         size, stride, padding = (np.array(value) for value in (linear.size, linear.stride, linear.padding))
@@ -166,7 +170,7 @@ def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     losses = [
         f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
         "subtraction, later ones with reset to v_reset, 0, and files have no word for the former",
-        "threshold: a neuron spikes when its potential is at least 1, NIR's when it is above 1",
+        "threshold: a neuron spikes when its potential is at least the threshold, NIR's when it is above it",
         "time: NIR's dv/dt = r I; a step here adds r I once, and a spike passes all layers in the same step",
     ]
     if starts_above_zero(graph):
@@ -181,7 +185,8 @@ def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
         for population in graph.populations
         if population.coding == "random"
     ]
-    return {"nir": {"nodes": _node_names(graph), "threshold": 1.0, "losses": losses}}
+    thresholds: Dict[str, object] = {} if graph.integers else {"threshold": 1.0}
+    return {"nir": {"nodes": _node_names(graph), **thresholds, "losses": losses}}
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:

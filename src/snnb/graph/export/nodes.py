@@ -42,19 +42,23 @@ def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
 def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: int = 0) -> None:
     """Write `nodes.csv`, a row a neuron; a bias has the digits that read back as the same float64.
 
+    Of an integer network written as integers, the last column is the threshold.
+
     Parameters
     ----------
     path : Path
     populations : sequence of GraphPopulation
     first : id in the graph of the node that is 0 in this export
     """
+    integers = any(np.ndim(population.unit) for population in populations)
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(COLUMNS)
+        rows.writerow([*COLUMNS, *(["threshold"] if integers else [])])
         for population in populations:
             ids = range(population.first - first, population.first - first + population.size)
             biases = map(repr, population.bias.astype(np.float64).ravel().tolist())
             counts = population.spike_count
             texts = [""] * population.size if counts is None else map(repr, counts.ravel().tolist())
-            for node, index, bias, count in zip(ids, np.ndindex(*population.shape), biases, texts):
-                rows.writerow([node, population.name, index, bias, population.coding or "", count])
+            own = [[repr(threshold)] * integers for threshold in population.firing_threshold.ravel().tolist()]
+            for node, index, bias, count, threshold in zip(ids, np.ndindex(*population.shape), biases, texts, own):
+                rows.writerow([node, population.name, index, bias, population.coding or "", count, *threshold])

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple
 
+import numpy as np
+
 from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
@@ -52,6 +54,20 @@ class Request:
     def initial_potential(self) -> float:
         """Membrane potential before the first step."""
         return 0.0 if self.simulated is None else self.simulated.initial_potential * self.threshold
+
+    def input_amplitude(self, graph: SynapseGraph) -> float:
+        """Return what a Poisson spike of the input, or a pixel of 1, is."""
+        return float(str(graph.attributes["pixel"])) if graph.integers else 1.0
+
+    def start_of(self, population: GraphPopulation) -> np.ndarray:
+        """Return the membrane potential of each channel before the first step, in the unit of the weights: float64."""
+        start, own = population.initial_potential, population.threshold
+        if start is None:
+            start = np.full(population.shape[-1], 0.0 if self.simulated is None else self.simulated.initial_potential)
+            if own is not None:  # the simulation starts at an integer
+                start = np.floor(start.astype(np.float32) * own)
+                start = start.astype(np.float64) / own if np.ndim(population.unit) == 0 else start
+        return start.astype(np.float64) * self.threshold
 
     def rate_scale(self, graph: SynapseGraph) -> float:
         """Return the factor from spikes per time step to the unit of rates."""

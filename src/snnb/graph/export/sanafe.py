@@ -3,7 +3,7 @@
 Group k (`g`) is population k; neurons count from 0 in each. Behind the populations stand groups of relays: a synapse
 takes a time step there, so the spikes of a connection that skips layers wait in neurons that spike a step after their
 only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds to
-1/64. Everything is in units of the threshold, which is 1. Each core of tile 0 has the next 1024 neurons until they
+1/64. Everything is in units of the threshold, which is 1, or integers. Each core of tile 0 has the next 1024 neurons until they
 are mapped elsewhere.
 (Boyle et al., IEEE TCAD 44(8), 2025; SLAM-Lab/SANA-FE, netlist format.)
 """
@@ -80,8 +80,10 @@ def _relays_of(graph: SynapseGraph) -> Relays:
 
 def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, threshold: float) -> None:
     biases = population.bias.astype(np.float64).ravel() / threshold
-    for i in np.flatnonzero(biases).tolist():
-        file.write(f"n {group}.{i} bias={float(biases[i])!r}\n".encode())
+    thresholds = population.firing_threshold.astype(np.float64).ravel()
+    for i in np.flatnonzero((biases != 0) | (thresholds != 1)).tolist():
+        own = "" if thresholds[i] == 1 else f" threshold={float(thresholds[i])!r}"
+        file.write(f"n {group}.{i} bias={float(biases[i])!r}{own}\n".encode())
 
 
 def _write_edges(

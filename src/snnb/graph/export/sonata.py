@@ -85,6 +85,8 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 **{f"0/index_{axis}": index[:, axis] for axis in range(index.shape[1])},
                 **{f"0/{name}": table[name][part] for name in ("bias", "rate", "spike_count") if name in table},
             }
+            if graph.integers and name == NODES:
+                columns.update({f"0/dynamics_params/{key}": values for key, values in _states(graph, request).items()})
             for column, values in columns.items():
                 group.create_dataset(column, data=values, track_times=False)
     lines = ["node_type_id pop_name layer model_type model_template dynamics_params coding"]
@@ -93,6 +95,15 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
         coding = population.coding or "none"
         lines.append(f"{number} {_quoted(population.name)} {population.layer} {model} {coding}")
     (path / "node_types.csv").write_text("\n".join(lines) + "\n")
+
+
+def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
+    """Return the threshold and initial potential of each neuron, in place of those in `neuron.json`: float64."""
+    populations = graph.populations[1:]
+    return {
+        "V_th": np.concatenate([p.firing_threshold.ravel().astype(np.float64) for p in populations]),
+        "V_m": np.concatenate([np.resize(request.start_of(p), p.size) for p in populations]),
+    }
 
 
 def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]:

@@ -110,6 +110,8 @@ def export(
     check_target(target, written, FORMATS, force=force)
     own = target.exists() and description(beside(target), FORMATS) is not None
     outdated = [path for path in siblings if own and path not in written]
+    if options.integers:
+        graph = graph.with_integers()
     if described.simulates:
         graph = graph.with_pool_weight("mean")
     if described.simulates and format != "sonata" and any(p.window is not None for p in graph.populations):
