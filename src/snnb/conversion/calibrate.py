@@ -22,7 +22,7 @@ import tensorflow as tf
 from numpy.typing import DTypeLike
 
 from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
-from snnb.conversion.channel_scales import Channels, is_separable, source_scales, with_scales
+from snnb.conversion.channel_scales import Channels, is_separable, pruned, source_scales, with_scales
 from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import Currents, reindexed
@@ -125,8 +125,8 @@ class _Calibration:
         """Calibrate the next population."""
         trained, softmax = Currents([replace(population, bias=None)]), population.activation == "softmax"
         sums, bias = trained, _bias(population)
-        if self._settings.weight_bits is not None:
-            population = self._rounded(population)
+        if self._settings.weight_bits is not None or self._settings.prune:
+            population = self._changed(population)
             sums = Currents([replace(population, bias=None)])
         wanted, got = (_scratch((self._samples, *population.shape), np.float32) for _ in range(2))
         missing = np.zeros(len(bias))
@@ -152,15 +152,17 @@ class _Calibration:
             for values in (self._trained, self._spiking, self._trains):
                 values.pop(name, None)
 
-    def _rounded(self, population: Population) -> Population:
-        """Round the weights to the integers times one factor that they will be; spikes take the place of a softmax."""
-        assert self._settings.weight_bits is not None
+    def _changed(self, population: Population) -> Population:
+        """Prune and round the weights, in the network too; a softmax is replaced before."""
+        bits = self._settings.weight_bits
         if population.activation == "softmax":
             self.network = centred_output(self.network)
             population = self.network.output
-        sources = sources_of(self.network, self.channels, population)
-        factors = self.factors[population.name] = factors_of(self.network, population, sources, self._settings)
-        population = rounded(population, sources, factors, self._settings.weight_bits)
+        population = pruned(population, self._settings.prune)
+        if bits is not None:
+            sources = sources_of(self.network, self.channels, population)
+            factors = self.factors[population.name] = factors_of(self.network, population, sources, self._settings)
+            population = rounded(population, sources, factors, bits)
         volumes = (population if volume.name == population.name else volume for volume in self.network.volumes)
         self.network = replace(self.network, volumes=tuple(volumes))
         return population

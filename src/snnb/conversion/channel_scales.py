@@ -44,6 +44,21 @@ def source_scales(network: Network, channels: Mapping[str, Channels], name: str)
     return np.broadcast_to(np.asarray(scale, np.float32), volume.shape)
 
 
+def pruned(population: Population, share: float) -> Population:
+    """Return the population with zeros in place of a share of the weights of each projection, the smallest."""
+    if population.kind == "AveragePooling2D":
+        return population
+    projections = []
+    for projection in population.projections:
+        if projection.kernel is not None:
+            kernel = np.array(projection.kernel)
+            smallest = np.argsort(np.abs(kernel), axis=None, kind="stable")[: int(share * kernel.size)]
+            kernel.ravel()[smallest] = 0
+            projection = replace(projection, kernel=kernel)
+        projections.append(projection)
+    return replace(population, projections=tuple(projections))
+
+
 def is_separable(population: Population) -> bool:
     """Whether a population can have any scale factors: it has a kernel, or is a pooling of full windows."""
     layer = population.projections[0].layer

@@ -72,3 +72,7 @@ class ConversionSettings(Options):
     rounding: Rounding = Field(
         default="max", description="Factors to integers: the largest weight uses all bits, or least squared error."
     )
+    prune: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of each layer's weights that become 0, those of smallest magnitude."
+    )
+    keep_zeros: bool = Field(default=False, description="With --prune: count weights of 0 as synapses.")

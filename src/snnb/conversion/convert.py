@@ -2,13 +2,14 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Optional
 
 import numpy as np
 
 from snnb.conversion.calibrate import calibrate
+from snnb.conversion.channel_scales import pruned
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.integers import integer_network, prepared_for_integers
@@ -21,7 +22,7 @@ from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
-from snnb.network.network import Network
+from snnb.network.network import DROPPED, KEPT, Network, Population
 from snnb.network.read_network import read_network, write_spiking
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ def convert(
         warnings.append(ROUNDING.format(largest_difference))
     if settings.calibrate is not None:
         warnings += _calibrate(parsed_path, x_norm, settings, factors, progress, pixel_scale)
-    elif levels is not None or settings.weight_bits is not None:
+    elif levels is not None or settings.weight_bits is not None or settings.prune:
         write_spiking(spiking_network(read_network(parsed_path), x_norm, settings, pixel_scale), parsed_path)
     return ConversionResult(
         largest_difference=largest_difference,
@@ -139,14 +140,25 @@ def convert(
 def spiking_network(
     network: Network, x_norm: np.ndarray, settings: ConversionSettings, pixel_scale: float
 ) -> Network:
-    """Return the spiking network of a network trained with quantised activations, or an integer network."""
+    """Return the spiking network of one trained with quantised activations, a pruned or an integer network."""
     if network.levels is not None:
         network = quantised_network(network, x_norm, settings.firing)
+    network = replace(network, zeros=zeros_of(settings))
+    if settings.weight_bits is not None and network.output.activation == "softmax":
+        network = spiking_output(network, x_norm, OUTPUT_STEPS)
+    if settings.prune:
+        volumes = (pruned(v, settings.prune) if isinstance(v, Population) else v for v in network.volumes)
+        network = replace(network, volumes=tuple(volumes))
     if settings.weight_bits is None:
         return network
-    if network.output.activation == "softmax":
-        network = spiking_output(network, x_norm, OUTPUT_STEPS)
     return integer_network(prepared_for_integers(network, settings, pixel_scale, x_norm), settings)
+
+
+def zeros_of(settings: ConversionSettings) -> Optional[str]:
+    """Return what a weight of 0 is in the network; see `Network.zeros`."""
+    if not settings.prune:
+        return None
+    return KEPT if settings.keep_zeros else DROPPED
 
 
 def _calibrate(
@@ -160,7 +172,7 @@ def _calibrate(
     """Calibrate the parsed network, write it into its file, and `calibration.json` next to it; return warnings."""
     network = read_network(parsed)
     calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress, pixel_scale)
-    write_spiking(calibration.network, parsed)
+    write_spiking(replace(calibration.network, zeros=zeros_of(settings)), parsed)
     layers = {
         name: {
             **(calibration.errors[name]._asdict() if name in calibration.errors else {}),

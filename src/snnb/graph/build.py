@@ -63,6 +63,8 @@ def build_graph(
                 _write_head(file, version, parsed, counts, recorded, pool_weight)
                 if network.weight_bits is not None:
                     file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
+                if network.zeros is not None:
+                    file.attrs["zeros"] = network.zeros
                 _write_populations(file, network, recorded, pool_weight, progress)
             store.seal(temporary, version)
     return SynapseGraph.open(target)

@@ -56,6 +56,11 @@ class Connection:
         kernel = map_array(self.stored_kernel)
         return kernel if self.unit is None else whole(kernel, self.unit)
 
+    @property
+    def has_zeros(self) -> bool:
+        """Whether a weight is 0."""
+        return self.kernel is not None and not self.kernel.all()
+
     @cached_property
     def scale(self) -> np.ndarray:
         """Weight of the synapses of each output position, float32, shape (rows, columns); empty with a kernel."""

@@ -10,7 +10,9 @@ from snnb.core.errors import ResourceError, SnnbError, UsageError
 from snnb.graph.edges import EdgeBatch
 from snnb.graph.populations import POOL_WEIGHTS, Nodes
 from snnb.graph.projection import CACHE_EDGES, GraphProjection
+from snnb.network.network import DROPPED
 from snnb.graph.read_graph import read_connections, read_head, read_populations
+from snnb.graph.sparse_projection import SparseProjection
 from snnb.graph.statistics import ProjectionSummary, summarize
 from snnb.graph.store import REMEDY, index_dtype, open_store
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged
@@ -41,7 +43,8 @@ class SynapseGraph:
         Samples and time steps that spikes were counted in; None for a graph without spike counts.
     attributes : dict
         Those of the file: pool_weight, parsed_sha256, counts_sha256, units; class_number and class_name if the spikes
-        are those of one class; weight_bits and pixel of an integer network.
+        are those of one class; weight_bits and pixel of an integer network; zeros of a
+        pruned one.
     integers : bool
         Whether weights are integers, see `with_integers`, not in thresholds.
     """
@@ -57,7 +60,12 @@ class SynapseGraph:
         self.attributes.update(pool_weight=pool_weight or self.attributes["pool_weight"])
         self.integers = integers
         connections = read_connections(file, self.populations, str(self.attributes["pool_weight"]), integers)
-        self.projections = tuple(GraphProjection(between, len(self.nodes)) for between in connections)
+        # Other projections have no weight of 0.
+        sparse = [self.attributes.get("zeros") == DROPPED and any(c.has_zeros for c in one) for one in connections]
+        self.projections: Tuple[GraphProjection, ...] = tuple(
+            (SparseProjection if drops else GraphProjection)(between, len(self.nodes))
+            for drops, between in zip(sparse, connections)
+        )
 
     @classmethod
     def open(cls, path: Path) -> "SynapseGraph":

@@ -1,6 +1,6 @@
 """Degrees of neurons: synapses counted from geometry, without listing them."""
 
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -63,6 +63,24 @@ def count_synapses(readings: Sequence[Reading], first: int, sources: int) -> Deg
         parts = [(of, chosen[of.source]) for of in repeated]
         _add([_Repeated(of.source[part], of.position[part], of.geometry) for of, part in parts], chosen, out, into)
     return Degrees(out, into)
+
+
+def count_weights(geometry: Geometry, kernel: Optional[np.ndarray]) -> np.ndarray:
+    """Count the weights other than 0 by which each input meets outputs: int64, shape `geometry.input_volume`.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    kernel : ndarray, shape `geometry.kernel_shape`, or None
+        Weights; none of them is 0 if None.
+    """
+    if kernel is None:
+        return np.broadcast_to(geometry.fan_out()[:, :, np.newaxis], geometry.input_volume)
+    rows, columns = (np.zeros((axis.size, axis.taps), np.int64) for axis in (geometry.rows, geometry.columns))
+    np.add.at(rows, (geometry.rows.input, geometry.rows.tap), 1)
+    np.add.at(columns, (geometry.columns.input, geometry.columns.tap), 1)
+    counts: np.ndarray = np.einsum("it,ju,tuc->ijc", rows, columns, np.count_nonzero(kernel, axis=3), optimize=True)
+    return counts
 
 
 def _add(repeated: Sequence[_Repeated], chosen: np.ndarray, out: np.ndarray, into: np.ndarray) -> None:

@@ -6,12 +6,13 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol, Set, Tu
 
 import numpy as np
 
-from snnb.network.degrees import Reading, count_synapses
+from snnb.network.degrees import Reading, count_synapses, count_weights
 from snnb.network.geometry import Geometry, Shape
 from snnb.network.layers import Layer
 from snnb.network.reindexing import PADDING, Reindexing
 
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read
+KEPT, DROPPED = "kept", "dropped"  # see `Network.zeros`
 INPUT = "input"  # name of the input, also if the file has another one
 
 
@@ -115,6 +116,7 @@ class Network:
     steps: Optional[int] = None  # number of time steps that the network is calibrated for
     levels: Optional[int] = None  # that a clipped relu of the trained network is rounded to (Bu et al. 2022, ICLR)
     weight_bits: Optional[int] = None  # of an integer network
+    zeros: Optional[str] = None  # weights of 0 in a pruned network: `kept` or `dropped`, which are no synapses
     pixel: int = 1  # what a pixel of 1 is: in an integer network of byte pictures 255
 
     @property
@@ -211,10 +213,18 @@ class Network:
             first += volume.size
 
     def fan_out(self) -> Dict[str, np.ndarray]:
-        """Count the synapses that leave each neuron, by name of the input or population; see `count_synapses`."""
+        """Count the synapses that leave each neuron, by name of the input or population; see `count_synapses`.
+
+        In a pruned network each weight other than 0 is a synapse, also of several between two neurons.
+        """
         leaving = np.zeros(self.input.size + self.neurons, np.int64)
         for volume, ids in self.ids():
-            if isinstance(volume, Population):
+            if isinstance(volume, Population) and self.zeros == DROPPED:
+                for read, p in zip(ids, volume.projections):
+                    there = read != PADDING
+                    counts = count_weights(p.geometry, None if p.kernel is None else p.weights())
+                    leaving += np.bincount(read[there], counts[there], minlength=leaving.size).astype(np.int64)
+            elif isinstance(volume, Population):
                 first = min(int(read[read != PADDING].min(initial=leaving.size - 1)) for read in ids)
                 last = max(first, *(int(read.max()) for read in ids))
                 readings = [Reading(read, p.geometry) for read, p in zip(ids, volume.projections)]

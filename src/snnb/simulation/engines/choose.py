@@ -20,8 +20,9 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     """
     check_supported(network)
     if settings.engine == "toolbox":
-        if network.steps is not None or network.weight_bits is not None:
-            what = "a calibrated" if network.weight_bits is None else "an integer"
+        kinds = {"an integer": network.weight_bits, "a calibrated": network.steps, "a pruned": network.zeros}
+        what = next((kind for kind, value in kinds.items() if value is not None), None)
+        if what is not None:
             raise InputError(f"the toolbox cannot simulate {what} network: use --engine tensorflow or event")
         for population in network.populations:
             _check_toolbox(population)

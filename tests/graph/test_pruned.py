@@ -1,0 +1,100 @@
+"""Graphs of pruned networks: a weight of zero is no synapse, unless zeros are kept."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.conversion.channel_scales import pruned
+from snnb.graph.build import build_graph
+from snnb.graph.export.write_export import export
+from snnb.network.assemble import Entry, assemble
+from snnb.network.network import DROPPED, KEPT, Population
+from snnb.network.read_network import read_network, write_spiking
+
+SHARE = 0.6
+
+
+def _network():
+    random = np.random.default_rng(3)
+
+    def layer(name, kind, read, config, kernel, shape):
+        bias = random.normal(size=shape[-1] if kind != "DepthwiseConv2D" else shape[-1] * shape[-2])
+        arrays = {kernel: random.normal(size=shape).astype(np.float32), "bias": bias.astype(np.float32)}
+        return Entry(name, kind, config, (read,), arrays)
+
+    same = {"kernel_size": (3, 3), "padding": "same"}
+    entries = [
+        Entry("input", "InputLayer", {"batch_input_shape": [None, 6, 5, 2]}, (), {}),
+        layer("one", "Conv2D", "input", {**same, "filters": 4, "activation": "relu"}, "kernel", (3, 3, 2, 4)),
+        layer("long", "Conv2D", "one", {**same, "filters": 4}, "kernel", (3, 3, 4, 4)),
+        layer("short", "DepthwiseConv2D", "one", same, "depthwise_kernel", (3, 3, 4, 1)),
+        Entry("add", "Add", {}, ("long", "short"), {}),
+        Entry("sum", "Activation", {"activation": "relu"}, ("add",), {}),
+        Entry("pad", "ZeroPadding2D", {"padding": ((1, 0), (0, 1))}, ("sum",), {}),
+        Entry("pool", "AveragePooling2D", {"pool_size": (2, 2), "strides": (2, 2)}, ("pad",), {}),
+        Entry("flat", "Flatten", {}, ("pool",), {}),
+        layer("out", "Dense", "flat", {"units": 3}, "kernel", (36, 3)),
+    ]
+    return assemble(Path("net"), entries).in_memory()
+
+
+@pytest.fixture(scope="module", params=[DROPPED, KEPT])
+def graph(request, tmp_path_factory):
+    network, path = _network(), tmp_path_factory.mktemp("pruned") / "net_parsed.h5"
+    volumes = tuple(pruned(v, SHARE) if isinstance(v, Population) else v for v in network.volumes)
+    h5py.File(path, "w").close()
+    write_spiking(replace(network, volumes=volumes, zeros=request.param), path)
+    with build_graph(path, path.with_name("net_graph.h5")) as opened:
+        yield opened
+
+
+def _dense(projection):
+    """All pairs, also those of weight 0."""
+    matrix = np.zeros((projection.source.size, projection.target.size))
+    for batch in projection.edge_batches():
+        matrix[batch.source - projection.source.first, batch.target - projection.target.first] = batch.weight
+    return matrix
+
+
+def test_share_of_the_weights_is_zero():
+    for population in _network().populations:
+        for before, after in zip(population.projections, pruned(population, SHARE).projections):
+            if before.kernel is not None:
+                there = after.kernel != 0
+                assert np.count_nonzero(~there) == int(SHARE * before.kernel.size)
+                assert np.abs(before.kernel[~there]).max() <= np.abs(before.kernel[there]).min()
+                np.testing.assert_array_equal(after.kernel[there], before.kernel[there])
+
+
+def test_degrees_and_neighbours_are_those_of_the_other_weights(graph, tmp_path):
+    kept = graph.attributes["zeros"] == KEPT
+    for projection in graph.projections:
+        matrix = _dense(projection)
+        weights = np.concatenate([batch.weight.copy() for batch in projection.edge_batches()])
+        assert (weights == 0).any() == (kept and projection.rule != "AveragePooling2D")
+        if kept:
+            continue
+        np.testing.assert_array_equal(projection.out_degrees, (matrix != 0).sum(axis=1))
+        np.testing.assert_array_equal(projection.in_degrees, (matrix != 0).sum(axis=0))
+        np.testing.assert_array_equal(projection.to_scipy().toarray(), matrix.astype(np.float32))
+        expected = np.nonzero(matrix.T)[1] + projection.source.first
+        np.testing.assert_array_equal(projection.sources_of_range(0, projection.target.size), expected)
+        for target in range(0, projection.target.size, 7):
+            nodes, found = projection.predecessors(projection.target.first + target)
+            np.testing.assert_array_equal(nodes - projection.source.first, np.flatnonzero(matrix[:, target]))
+            np.testing.assert_array_equal(found, matrix[nodes - projection.source.first, target].astype(np.float32))
+        part = projection.sources_of_range(1, 3)
+        np.testing.assert_array_equal(part, np.nonzero(matrix.T[1:3])[1] + projection.source.first)
+
+
+def test_exports_and_counts_have_as_many_synapses(graph, tmp_path):
+    export(graph, "csv", tmp_path / "net.csv")
+    assert len((tmp_path / "net.csv").read_text().splitlines()) == 1 + graph.number_of_edges()
+    network = read_network(graph.path.with_name("net_parsed.h5"))
+    leaving = network.fan_out()
+    for projection in graph.projections:  # of several connections between two neurons, `fan_out` counts each
+        if graph.attributes["zeros"] == KEPT or not projection.merged:
+            np.testing.assert_array_equal(leaving[projection.source.name].ravel(), projection.out_degrees)
