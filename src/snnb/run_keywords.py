@@ -58,6 +58,13 @@ class ParseKeywords(TypedDict, total=False):
     calibration_samples: int
     firing: Literal["separated", "free"]
     starts: Literal["half", "zero"]
+    weight_bits: Optional[int]
+    threshold_bits: int
+    bias_bits: int
+    scale_per: Literal["channel", "layer"]
+    rounding: Literal["max", "mse"]
+    prune: float
+    keep_zeros: bool
 
 
 class SimulateKeywords(TypedDict, total=False):
@@ -116,6 +123,7 @@ class ExportKeywords(TypedDict, total=False):
     rate_unit: Literal["step", "hz", "sample"]
     with_input: bool
     exact: bool
+    integers: bool
     scale: Optional[float]
     workers: Optional[int]
     scheduler: Optional[str]

@@ -105,8 +105,8 @@ def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep)
 def one_neuron(bias, weight=0.0):
     """A neuron with a bias, and a pixel of that weight."""
     populations = (
-        ExportedPopulation("pixel", 1, "current", -1, np.zeros(1), np.zeros(1)),
-        ExportedPopulation("neuron", 1, "spikes", 0, np.array([bias]), np.zeros(1)),
+        ExportedPopulation("pixel", 1, "current", -1, np.zeros(1), np.zeros(1), np.ones(1)),
+        ExportedPopulation("neuron", 1, "spikes", 0, np.array([bias]), np.zeros(1), np.ones(1)),
     )
     return ExportedNetwork(
         populations, (ExportedProjection("pixel", "neuron", csr_matrix([[weight]]), 1),), 1.0, 1.0, False

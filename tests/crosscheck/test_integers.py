@@ -74,7 +74,9 @@ def test_other_simulators_give_the_same_spikes(simulated, tmp_path, simulator):
 def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
     firing, folder, _, graph = simulated
     network = read_network(folder / "net_parsed.h5")
-    stored = {p.name: np.unique(np.concatenate([np.ravel(q.kernel) for q in p.projections])) for p in network.populations}
+    stored = {
+        p.name: np.unique(np.concatenate([np.ravel(q.kernel) for q in p.projections])) for p in network.populations
+    }
     export(graph, "csv", tmp_path / "net.csv", INTEGERS, simulated=SIMULATED)
     with (tmp_path / "net.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -85,15 +87,23 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
             assert row["population"] == "input" or float(row["threshold"]) in thresholds[row["population"]]
     stated = json.loads((tmp_path / "net.csv.json").read_text())
     assert (stated["weight_bits"], stated["neuron"]["input_spike_amplitude"]) == (6, 255)
-    if firing != "usual":
+    if firing == "separated":
         return
     export(graph, "nir", tmp_path / "net.nir", INTEGERS, simulated=SIMULATED)
     arrays = {"weight": [], "bias": [], "v_threshold": []}
     with h5py.File(tmp_path / "net.nir", "r") as file:
         file.visititems(lambda name, item: arrays.get(name.split("/")[-1], []).append(item))
         assert all(np.array_equal(item[()], np.rint(item[()])) for items in arrays.values() for item in items)
-        assert {frozenset(np.unique(item[()])) for item in arrays["v_threshold"]} == set(map(frozenset, thresholds.values()))
-    export(graph, "sanafe", tmp_path / "net.net", INTEGERS, simulated=SIMULATED)
+        assert {frozenset(np.unique(item[()])) for item in arrays["v_threshold"]} == set(
+            map(frozenset, thresholds.values())
+        )
+    if firing == "free":  # all neurons start at 0
+        export(graph, "sanafe", tmp_path / "net.net", INTEGERS, simulated=SIMULATED)
+        lines = (tmp_path / "net.net").read_text().splitlines()
+        numbers = [
+            float(word.split("=")[1]) for line in lines if line[0] in "ne" for word in line.split() if "=" in word
+        ]
+        assert np.array_equal(numbers, np.rint(numbers))
     export(graph, "pynn", tmp_path / "pynn", INTEGERS, simulated=SIMULATED)
     lists = [np.loadtxt(path, ndmin=2) for path in (tmp_path / "pynn").glob("*.txt")]
     assert all(np.array_equal(rows, np.rint(rows)) for rows in lists)

@@ -1,7 +1,6 @@
 """Random integer networks: every engine, and neurons stepped by the graph alone, count the same spikes."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import h5py
 import numpy as np
@@ -96,7 +95,11 @@ def _integers(random, folder):
         weight_bits=int(random.integers(3, 17)),
         scale_per=str(random.choice(["channel", "layer"])),
         rounding=str(random.choice(["max", "mse"])),
-        **({} if way == "usual" else {"calibrate": STEPS, "firing": str(way), "starts": str(random.choice(["half", "zero"]))}),
+        **(
+            {}
+            if way == "usual"
+            else {"calibrate": STEPS, "firing": str(way), "starts": str(random.choice(["half", "zero"]))}
+        ),
     )
     x = random.integers(0, 256, (40, *network.input.shape)).astype(np.float32) / 255
     if way == "usual":
@@ -135,7 +138,9 @@ def _step_by_graph(parsed, frames, settings):
         weights = {p.name: [] for p in populations}
         for q in graph.projections:
             matrix = q.to_scipy().toarray()
-            weights[q.target.name].append((q.source.name, integers(matrix, theta[q.target.name] / unit.get(q.source.name, 1))))
+            weights[q.target.name].append(
+                (q.source.name, integers(matrix, theta[q.target.name] / unit.get(q.source.name, 1)))
+            )
     start = {p.name: np.floor(theta[p.name] * settings.initial_potential) for p in populations}
     for p in populations:
         if p.initial_potential is not None:

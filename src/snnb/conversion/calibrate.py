@@ -26,7 +26,14 @@ from snnb.conversion.channel_scales import Channels, is_separable, pruned, sourc
 from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import Currents, reindexed
-from snnb.conversion.integers import as_integers, factors_of, largest_integer, prepared_for_integers, rounded, sources_of
+from snnb.conversion.integers import (
+    as_integers,
+    factors_of,
+    largest_integer,
+    prepared_for_integers,
+    rounded,
+    sources_of,
+)
 from snnb.conversion.spiking_output import centred_output, output_scale
 from snnb.core.progress import Progress, silent
 from snnb.network.network import Network, Population, Reindexed
@@ -188,7 +195,10 @@ class _Calibration:
             errors = rounded_errors(flat, target, shifted, scales, self._steps)[np.newaxis]
             before = rounded_errors(flat, target, bias, parsed, self._steps).sum()
         else:
-            scales, delays = self._allowed(population, np.outer(FREE_SHARES, top)), np.array(DELAYS[self._settings.starts])
+            scales, delays = (
+                self._allowed(population, np.outer(FREE_SHARES, top)),
+                np.array(DELAYS[self._settings.starts]),
+            )
             currents, target = self._searched(population, sums)
             errors = firing_errors(currents, target, shifted, scales, delays.astype(np.float32))
             before = firing_errors(currents, target, bias, parsed, np.zeros(1, np.float32)).sum()
@@ -236,9 +246,9 @@ class _Calibration:
             scale, delay = self._firing_output(population, sums, classes, bias, scale)
         if population.activation == "softmax":
             self.network = centred_output(self.network)
-        scale = self._allowed(population, scale * units)
+        scales = self._allowed(population, scale * units)
         start = np.float32(0.5 - delay) * units
-        self.channels[population.name] = Channels(scale, bias + np.float32(delay / self._steps) * scale, start)
+        self.channels[population.name] = Channels(scales, bias + np.float32(delay / self._steps) * scales, start)
 
     def _firing_output(
         self, population: Population, sums: Currents, classes: np.ndarray, bias: np.ndarray, scale: np.float32

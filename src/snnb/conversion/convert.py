@@ -12,8 +12,8 @@ from snnb.conversion.calibrate import calibrate
 from snnb.conversion.channel_scales import pruned
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.integers import integer_network, prepared_for_integers
 from snnb.conversion.h5 import load_keras, read_architecture, read_levels, save_keras
+from snnb.conversion.integers import integer_network, prepared_for_integers
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
@@ -137,9 +137,7 @@ def convert(
     )
 
 
-def spiking_network(
-    network: Network, x_norm: np.ndarray, settings: ConversionSettings, pixel_scale: float
-) -> Network:
+def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSettings, pixel_scale: float) -> Network:
     """Return the spiking network of one trained with quantised activations, a pruned or an integer network."""
     if network.levels is not None:
         network = quantised_network(network, x_norm, settings.firing)

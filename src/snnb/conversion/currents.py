@@ -4,7 +4,7 @@ These are Keras's own. Other operations would round differently, and a spike cou
 To simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` where it has no neurons.
 """
 
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 
 import numpy as np
 import tensorflow as tf
@@ -89,7 +89,7 @@ def reindexed(volume: Reindexed, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
 class Currents:
     """Computes currents of populations; their weights are held as tensors of the number type `real`."""
 
-    def __init__(self, populations: Sequence[Population], real: Type[np.floating] = np.float32) -> None:
+    def __init__(self, populations: Sequence[Population], real: Type["np.floating[Any]"] = np.float32) -> None:
         self._kernels: Dict[str, List[Optional[tf.Tensor]]] = {
             population.name: [None if p.kernel is None else tf.constant(p.kernel, real) for p in population.projections]
             for population in populations

@@ -20,6 +20,8 @@ from snnb.network.network import Network, Population, Projection, Volume
 # A channel whose largest weight is a smaller share of the population's does not use all bits.
 SMALLEST_SHARE = 1e-3
 FINER = np.linspace(1, 3, 41)  # candidates of `--rounding mse`, as multiples of the factor of `max`
+# Thresholds are integers of scale factors up to this multiple of that of the normalisation.
+LARGEST_SCALE = 8
 CHECKED = 100  # samples whose pixels are checked
 
 
@@ -88,18 +90,21 @@ def factors_of(
 ) -> np.ndarray:
     """Return the factor of each channel from weights × `sources` to integers: float64, shape (channels,).
 
-    The channels of the output, which are compared, have one factor.
+    The channels of the output, which are compared, have one factor. `threshold_bits` limits the factors.
     """
     assert settings.weight_bits is not None
     if population.projections[0].kernel is None:  # max pooling
         return np.full(population.shape[-1], 1 / float(sources[0].max()))
     most, shared = largest_integer(settings.weight_bits), settings.scale_per == "layer"
     shared = shared or population.name == network.output.name
-    rows = [np.asarray(p.kernel, np.float64) * source[:, np.newaxis] for p, source in zip(population.projections, sources)]
+    rows = [
+        np.asarray(p.kernel, np.float64) * source[:, np.newaxis] for p, source in zip(population.projections, sources)
+    ]
     weights = np.concatenate([row.reshape(-1, population.shape[-1]) for row in rows])
     largest = np.abs(weights).max(axis=0)
-    top = float(largest.max()) or 1.0
+    top, highest = float(largest.max()) or 1.0, largest_integer(settings.threshold_bits) / LARGEST_SCALE
     largest = np.full_like(largest, top) if shared else np.maximum(largest, SMALLEST_SHARE * top)
+    largest = np.maximum(largest, most / highest)
     if settings.rounding == "max":
         return most / largest
     candidates = np.outer(FINER, most / largest)
@@ -110,9 +115,7 @@ def factors_of(
     return best
 
 
-def with_integers(
-    population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int
-) -> Population:
+def with_integers(population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int) -> Population:
     """Return the population whose weights are rounded to integers of so many bits, after × `sources` × `factors`."""
     most, projections = largest_integer(bits), []
     for projection, source in zip(population.projections, sources):
@@ -123,13 +126,12 @@ def with_integers(
     return replace(population, projections=tuple(projections))
 
 
-def rounded(
-    population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int
-) -> Population:
+def rounded(population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int) -> Population:
     """Return the population with the weights that `with_integers` stands for, in the unit of the given ones."""
     integers = with_integers(population, sources, factors, bits)
     kernels = [
-        np.asarray(p.kernel, np.float64) / _factor(p, source, factors) for p, source in zip(integers.projections, sources)
+        np.asarray(p.kernel, np.float64) / _factor(p, source, factors)
+        for p, source in zip(integers.projections, sources)
     ]
     projections = [replace(p, kernel=k.astype(np.float32)) for p, k in zip(population.projections, kernels)]
     return replace(population, projections=tuple(projections))
@@ -144,7 +146,8 @@ def _factor(projection: Projection, source: np.ndarray, factors: np.ndarray) -> 
 def integer_network(network: Network, settings: ConversionSettings) -> Network:
     """Return the integer network of one without calibration; raise `InputError` where a threshold would be 0."""
     assert settings.weight_bits is not None
-    most, thresholds = largest_integer(settings.weight_bits), {}  # type: int, Dict[str, np.ndarray]
+    most = largest_integer(settings.weight_bits)
+    thresholds: Dict[str, np.ndarray] = {}
     for population in network.populations:
         factors = factors_of(network, population, sources_of(network, {}, population), settings)
         least = float(factors.min())
@@ -162,7 +165,8 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
 def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings: ConversionSettings) -> Network:
     """Return the network with these thresholds, its weights, biases and initial potentials rounded to integers.
 
-    What rounding takes from the biases in the time steps of the calibration is added to the initial potentials.
+    What rounding takes from the biases in the time steps of the calibration is added to the initial potentials, unless
+    these are to be zero.
 
     Parameters
     ----------
@@ -175,6 +179,7 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
     """
     assert settings.weight_bits is not None
     volumes: List[Volume] = []
+    steps = 0 if settings.firing == "free" and settings.starts == "zero" else network.steps or 0
     for volume in network.volumes:
         if isinstance(volume, Population):
             allowed = largest_integer(settings.threshold_bits)
@@ -185,7 +190,7 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
                 )
             threshold = np.minimum(thresholds[volume.name], allowed)
             volume = with_integers(volume, sources_of(network, {}, volume), threshold, settings.weight_bits)
-            volume = _with_integer_states(volume, threshold, network.steps or 0, largest_integer(settings.bias_bits))
+            volume = _with_integer_states(volume, threshold, steps, largest_integer(settings.bias_bits))
         volumes.append(volume)
     return replace(network, volumes=tuple(volumes))
 

@@ -194,6 +194,6 @@ def _described(wrong: Inconsistent, differing: np.ndarray, name: str, who: str, 
     return (
         f"{wrong.population} differs in {name}: {np.count_nonzero(differing):,} of {differing.size:,} pairs of sample "
         f"and neuron; in {who}, neuron {wrong.neuron} {did} in step {wrong.step} of sample {first + wrong.sample}, "
-        f"where the exported weights give a membrane potential of {wrong.potential:.9g} (threshold {wrong.threshold:g}; "
-        f"rounding may move it by {wrong.rounding:.1g}). {ALTERED}"
+        f"where the exported weights give a membrane potential of {wrong.potential:.9g} (threshold "
+        f"{wrong.threshold:g}; rounding may move it by {wrong.rounding:.1g}). {ALTERED}"
     )

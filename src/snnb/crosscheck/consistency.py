@@ -104,7 +104,9 @@ def _of_population(
                 row, sample = wrong[0].tolist()
                 at = int(doubtful[row]), sample
                 potential, bound = float(membrane[at]), float(rounding[row, sample])
-                return Inconsistent(population.name, sample, at[0], step, bool(fired[at]), potential, float(threshold[at[0], 0]), bound)
+                return Inconsistent(
+                    population.name, sample, at[0], step, bool(fired[at]), potential, float(threshold[at[0], 0]), bound
+                )
         if network.resets_to_zero:
             membrane[fired] = 0
         else:

@@ -156,7 +156,9 @@ def read_exported(folder: Path) -> ExportedNetwork:
         threshold = np.resize(np.array(population.get("threshold", neuron["threshold"]), float), population["size"])
         window = (population["window"][0], population["window"][1]) if "window" in population else None
         coding, first_step = population["coding"], population["first_step"]
-        populations.append(ExportedPopulation(name, population["size"], coding, first_step, bias, start, threshold, window))
+        populations.append(
+            ExportedPopulation(name, population["size"], coding, first_step, bias, start, threshold, window)
+        )
     return ExportedNetwork(
         tuple(populations),
         tuple(_projections(folder / "edges.h5", stated["projections"], sizes, firsts)),

@@ -67,7 +67,7 @@ class GraphPopulation:
         Integer threshold of each channel of an integer network. Its weights are integers too when multiplied by the
         threshold of the postsynaptic neuron, and divided by the attribute `pixel` of the graph if the input is the
         source; so are its biases and initial potentials, multiplied by the threshold.
-    unit : float or ndarray of float32
+    unit : ndarray of float32
         Threshold of each channel in the unit of the weights: `threshold` in a graph of integers, else 1.
     """
 
@@ -90,7 +90,7 @@ class GraphPopulation:
         self.threshold: Optional[np.ndarray] = None
         if "threshold" in group:
             self.threshold = typed_dataset(group, "threshold", "<f4", self.shape[-1:])[()]
-        self.unit = np.float32(1) if self.threshold is None or not integers else self.threshold
+        self.unit = np.ones((), np.float32) if self.threshold is None or not integers else self.threshold
         if integers and self.initial_potential is not None:
             self.initial_potential = whole(self.initial_potential, self.unit)
         self._bias = typed_dataset(group, "bias", "<f4", self.shape[-1:]) if "bias" in group else None

@@ -6,7 +6,6 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
-import numpy as np
 
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation, Recording
@@ -27,9 +26,7 @@ def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
     return attributes, Recording(*(attributes[name] for name in names))
 
 
-def read_populations(
-    file: h5py.File, recording: Optional[Recording], integers: bool
-) -> Tuple[GraphPopulation, ...]:
+def read_populations(file: h5py.File, recording: Optional[Recording], integers: bool) -> Tuple[GraphPopulation, ...]:
     """Return the populations in the order of their numbers, in thresholds or as integers."""
     groups = file["populations"]
     return tuple(GraphPopulation(groups[f"{number:04d}"], recording, integers) for number in range(len(groups)))

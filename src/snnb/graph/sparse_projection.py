@@ -64,7 +64,9 @@ class SparseProjection(GraphProjection):
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
         """See `GraphProjection`."""
         ends = np.cumsum(self.in_degrees)
-        return self._sources[ends[start] - self.in_degrees[start] : ends[stop - 1]] if stop > start else self._sources[:0]
+        return (
+            self._sources[ends[start] - self.in_degrees[start] : ends[stop - 1]] if stop > start else self._sources[:0]
+        )
 
     def predecessors(self, node: int) -> Neighbours:
         """See `GraphProjection`."""

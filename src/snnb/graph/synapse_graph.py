@@ -10,12 +10,12 @@ from snnb.core.errors import ResourceError, SnnbError, UsageError
 from snnb.graph.edges import EdgeBatch
 from snnb.graph.populations import POOL_WEIGHTS, Nodes
 from snnb.graph.projection import CACHE_EDGES, GraphProjection
-from snnb.network.network import DROPPED
 from snnb.graph.read_graph import read_connections, read_head, read_populations
 from snnb.graph.sparse_projection import SparseProjection
 from snnb.graph.statistics import ProjectionSummary, summarize
 from snnb.graph.store import REMEDY, index_dtype, open_store
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged
+from snnb.network.network import DROPPED
 
 if TYPE_CHECKING:
     import networkx
@@ -49,9 +49,7 @@ class SynapseGraph:
         Whether weights are integers, see `with_integers`, not in thresholds.
     """
 
-    def __init__(
-        self, path: Path, file: h5py.File, pool_weight: Optional[str] = None, integers: bool = False
-    ) -> None:
+    def __init__(self, path: Path, file: h5py.File, pool_weight: Optional[str] = None, integers: bool = False) -> None:
         self.path = path
         self._file = file
         self.attributes, self.recording = read_head(file)

@@ -99,9 +99,9 @@ def _timed(entry: Entry, volume: Volume) -> Volume:
     """Return the volume with the initial potential, threshold and firing window of a calibrated or integer network."""
     if not isinstance(volume, Population):
         return volume
-    states = {name: np.asarray(entry.arrays[name]) for name in STATES if name in entry.arrays}
-    window = entry.config.get("window")
-    return replace(volume, **states, window=None if window is None else (window[0], window[1]))
+    start, threshold = (np.asarray(entry.arrays[name]) if name in entry.arrays else None for name in STATES)
+    window = None if "window" not in entry.config else tuple(entry.config["window"])
+    return replace(volume, initial_potential=start, threshold=threshold, window=window)
 
 
 def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:

@@ -3,14 +3,15 @@
 The group has a subgroup for each layer that `snnb.network.assemble.described` lists; its attribute `layers` states
 their order, its attribute `steps` the number of time steps that a network is calibrated for, `weight_bits` and `pixel`
 the bits of the weights and the integer that a pixel of 1 is in an integer network, `zeros` what a weight of 0 is in a
-pruned one. The attributes of a subgroup are the
-Keras class of the layer (`kind`), and as JSON its configuration (`config`) and the names of its inputs (`inputs`); its
-datasets are the arrays (kernel, bias, initial_potential, threshold).
+pruned one. The attributes of a subgroup are the Keras class of the layer (`kind`), and as JSON its configuration
+(`config`) and the names of its inputs (`inputs`); its datasets are the arrays (kernel, bias, initial_potential,
+threshold).
 """
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Dict
 
 import h5py
 import numpy as np
@@ -19,7 +20,7 @@ from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array
 from snnb.network.assemble import REMEDY, Entry, assemble, described
 from snnb.network.network import Network
 
-NUMBERS = ("steps", "weight_bits", "pixel", "zeros")  # attributes
+ATTRIBUTES = ("steps", "weight_bits", "pixel", "zeros")
 
 
 def write_network(network: Network, group: h5py.Group) -> None:
@@ -32,7 +33,7 @@ def write_network(network: Network, group: h5py.Group) -> None:
     """
     entries = described(network)
     group.attrs["layers"] = json.dumps([entry.name for entry in entries])
-    for name in NUMBERS:
+    for name in ATTRIBUTES:
         if getattr(network, name) is not None:
             group.attrs[name] = getattr(network, name)
     for entry in entries:
@@ -69,7 +70,7 @@ def read_stored_network(group: h5py.Group) -> Network:
             config, inputs = json.loads(layer.attrs["config"]), json.loads(layer.attrs["inputs"])
             arrays = {key: dataset[()] for key, dataset in layer.items()}
             entries.append(Entry(name, layer.attrs["kind"], config, tuple(inputs), arrays))
-        numbers = {name: _plain(group.attrs[name]) for name in NUMBERS if name in group.attrs}
+        attributes: Dict[str, Any] = {name: _plain(group.attrs[name]) for name in ATTRIBUTES if name in group.attrs}
     except RAISED_BY_HDF5 as error:
         raise damaged(path, error, REMEDY) from error
-    return replace(assemble(path, entries), **numbers)
+    return replace(assemble(path, entries), **attributes)

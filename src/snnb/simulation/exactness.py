@@ -1,6 +1,6 @@
 """Number type in which all sums of an integer network are exact, in any order."""
 
-from typing import Type, Union
+from typing import Any, Tuple, Type
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from snnb.core.errors import InputError
 from snnb.network.network import Network, Population
 from snnb.simulation.simulation_settings import SimulationSettings
 
-Real = Union[Type[np.float32], Type[np.float64]]
+Real = Type["np.floating[Any]"]
 
 
 def number_type(network: Network, settings: SimulationSettings) -> Real:
@@ -19,7 +19,8 @@ def number_type(network: Network, settings: SimulationSettings) -> Real:
     if network.weight_bits is None:
         return np.float32
     largest = max(_largest(network, population, settings) for population in network.populations)
-    for real in (np.float32, np.float64):
+    kinds: Tuple[Real, Real] = (np.float32, np.float64)
+    for real in kinds:
         if largest < 2.0 ** (np.finfo(real).nmant + 1):
             return real
     raise InputError(f"membrane potentials may reach {largest:.3g}, which float64 does not hold exactly: simulate less")

@@ -112,7 +112,9 @@ def simulate(
     engine, reason = choose_engine(network, settings)
     _check(network, x, settings, num_classes)
     if network.weight_bits is not None and (scale != network.pixel or x.dtype.kind not in "ui"):
-        raise InputError(f"the integer network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again")
+        raise InputError(
+            f"the integer network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again"
+        )
     job = Job(parsed, network, trained, settings, engine, scale, num_classes is not None, output_scale)
     require_room(job, num_classes, target)
     samples = slice(settings.first, settings.first + settings.samples)

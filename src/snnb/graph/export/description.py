@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Dict, Mapping, Optional
 
-import numpy as np
-
 from snnb.graph.export.request import Format, PlacedNeurons, Request
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection

@@ -2,7 +2,8 @@
 
 A population is an `IF` node, images with channels first. Each projection is a node before it, `Conv2d`, `SumPool2d`
 (the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and NIR adds what arrives at a
-node. Thresholds are 1, or integers. `Flatten` stands before a matrix. What NIR cannot say is in the description (`nir.losses`).
+node. Thresholds are 1, or integers. `Flatten` stands before a matrix. What NIR cannot say is in the description
+(`nir.losses`).
 """
 
 from pathlib import Path
@@ -108,7 +109,7 @@ def _chain(
     bias: Optional[np.ndarray],
     layers: _Layers,
 ) -> Dict[str, Node]:
-    """Return the nodes from a source to its target, one behind the other; weights and bias are in thresholds or integers."""
+    """Return the nodes from a source to its target, one behind the other; weights and bias are divided by `unit`."""
     source, target = projection.source, projection.target
     if isinstance(linear, WindowSum):
         size, stride, padding = (np.array(value) for value in (linear.size, linear.stride, linear.padding))

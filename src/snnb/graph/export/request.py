@@ -61,13 +61,14 @@ class Request:
 
     def start_of(self, population: GraphPopulation) -> np.ndarray:
         """Return the membrane potential of each channel before the first step, in the unit of the weights: float64."""
-        start, own = population.initial_potential, population.threshold
-        if start is None:
-            start = np.full(population.shape[-1], 0.0 if self.simulated is None else self.simulated.initial_potential)
-            if own is not None:  # the simulation starts at an integer
-                start = np.floor(start.astype(np.float32) * own)
-                start = start.astype(np.float64) / own if np.ndim(population.unit) == 0 else start
-        return start.astype(np.float64) * self.threshold
+        own = population.threshold
+        if population.initial_potential is not None:
+            return population.initial_potential.astype(np.float64) * self.threshold
+        share = np.float32(0 if self.simulated is None else self.simulated.initial_potential)
+        if own is None:
+            return np.full(population.shape[-1], float(share) * self.threshold)
+        start = np.floor(share * own).astype(np.float64)  # the simulation starts at an integer
+        return start if np.ndim(population.unit) else start / own
 
     def rate_scale(self, graph: SynapseGraph) -> float:
         """Return the factor from spikes per time step to the unit of rates."""

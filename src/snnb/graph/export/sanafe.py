@@ -3,8 +3,8 @@
 Group k (`g`) is population k; neurons count from 0 in each. Behind the populations stand groups of relays: a synapse
 takes a time step there, so the spikes of a connection that skips layers wait in neurons that spike a step after their
 only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds to
-1/64. Everything is in units of the threshold, which is 1, or integers. Each core of tile 0 has the next 1024 neurons until they
-are mapped elsewhere.
+1/64. Everything is in units of the threshold, which is 1, or integers. Each core of tile 0 has the next 1024 neurons
+until they are mapped elsewhere.
 (Boyle et al., IEEE TCAD 44(8), 2025; SLAM-Lab/SANA-FE, netlist format.)
 """
 

@@ -37,7 +37,9 @@ class SeparatedEngine:
         if settings.input == "poisson":
             streams = Streams(settings.seed, range(first, first + len(x)), INPUT)
             drawn = streams.poisson(x, settings.input_rate, steps)
-        sent = x * self._real(steps) if drawn is None else drawn.sum(axis=1, dtype=self._real) * self._real(network.pixel)
+        sent = (
+            x * self._real(steps) if drawn is None else drawn.sum(axis=1, dtype=self._real) * self._real(network.pixel)
+        )
         counts = self._counts(sent)
         readout = self._readout(counts, x, drawn)
         spikes = np.zeros(readout.shape, np.bool_)
@@ -64,7 +66,9 @@ class SeparatedEngine:
         counts: Dict[str, List[np.ndarray]] = {population.name: [] for population in self._network.populations}
         for start in range(0, len(sent), self._batch):
             part = sent[start : start + self._batch]
-            values: Dict[str, tf.Tensor] = {self._network.input.name: tf.constant(padded(part, self._batch), self._real)}
+            values: Dict[str, tf.Tensor] = {
+                self._network.input.name: tf.constant(padded(part, self._batch), self._real)
+            }
             for volume in self._network.volumes[1:]:
                 if isinstance(volume, Reindexed):
                     values[volume.name] = reindexed(volume, values)
@@ -77,7 +81,9 @@ class SeparatedEngine:
     def _received(self, population: Population, values: Mapping[str, tf.Tensor], steps: int) -> tf.Tensor:
         """Return the input of a population, with its bias in `steps` steps."""
         received = self._currents.of(population, values)
-        return received if population.bias is None else received + population.bias.astype(self._real) * self._real(steps)
+        return (
+            received if population.bias is None else received + population.bias.astype(self._real) * self._real(steps)
+        )
 
     def _fired(self, population: Population, received: tf.Tensor) -> tf.Tensor:
         if population.activation == MEMBRANE:

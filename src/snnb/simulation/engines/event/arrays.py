@@ -6,6 +6,7 @@ from typing import Dict, Tuple, Type
 import numpy as np
 
 from snnb.simulation.engines.event.types import GROUP
+from snnb.simulation.exactness import Real
 
 LINE = 64  # bytes of a cache line
 
@@ -40,7 +41,7 @@ def neurons_of(values: np.ndarray) -> np.ndarray:
 class Scratch:
     """Buffers that a thread uses again for other samples; they are made, or made larger, on demand."""
 
-    def __init__(self, real: Type[np.floating]) -> None:
+    def __init__(self, real: Real) -> None:
         self._spikes: Dict[str, np.ndarray] = {}
         self._currents = np.zeros(0, real)
         self._room = np.zeros(0, np.int32)

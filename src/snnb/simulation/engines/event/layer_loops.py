@@ -4,7 +4,7 @@ To simulate a layer kind with the engine `event`, add a line to `LAYER_LOOPS`: a
 `weighted_loops.weighted` or, if its currents are no sums over spikes, one that makes a separate loop, as in `pooling`.
 """
 
-from typing import Callable, Mapping, NamedTuple, Optional, Type
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Type
 
 import numpy as np
 
@@ -26,10 +26,12 @@ class LayerLoops(NamedTuple):
 
     # From a projection and what a spike adds (float32) to its tables for `weighted_loops.weighted`; None for a layer
     # kind that always has a loop.
-    tables: Optional[Callable[[Projection, np.float32], Weighted]]
+    tables: Optional[Callable[[Projection, "np.floating[Any]"], Weighted]]
     # From a projection, what a spike adds, and whether constant input arrives too, to a separate loop;
     # None where `weighted_loops.weighted` does it.
-    loop: Callable[[Projection, np.float32, bool], Optional[Loop]] = lambda projection, amplitude, constant: None
+    loop: Callable[[Projection, "np.floating[Any]", bool], Optional[Loop]] = lambda projection, amplitude, constant: (
+        None
+    )
     divides: bool = False  # the sum of what arrives is divided by the number of inputs
     # The current depends on earlier steps, so that constant input does not make a constant current.
     remembers: bool = False
@@ -43,22 +45,22 @@ class LayerLoops(NamedTuple):
         return not (self.divides or self.remembers)
 
 
-def _all_channels(projection: Projection, amplitude: np.float32) -> Weighted:
+def _all_channels(projection: Projection, amplitude: "np.floating[Any]") -> Weighted:
     geometry, weights = projection.geometry, projection.weights().astype(type(amplitude)) * amplitude
     most = MOST_FILTERS if geometry.rows.outputs * geometry.columns.outputs > 1 else MOST_UNITS
     return runs_of(geometry, weights) if geometry.filters <= most else windows_of(geometry, weights)
 
 
-def _depthwise(projection: Projection, amplitude: np.float32) -> Weighted:
+def _depthwise(projection: Projection, amplitude: "np.floating[Any]") -> Weighted:
     weights = projection.weights().astype(type(amplitude)) * amplitude
     return reach_of(projection.geometry, weights.reshape(-1, projection.geometry.filters))
 
 
-def _average(projection: Projection, amplitude: np.float32) -> Weighted:
+def _average(projection: Projection, amplitude: "np.floating[Any]") -> Weighted:
     return reach_of(projection.geometry, np.full((1, projection.geometry.filters), amplitude))
 
 
-def _average_loop(projection: Projection, amplitude: np.float32, constant: bool) -> Optional[Loop]:
+def _average_loop(projection: Projection, amplitude: "np.floating[Any]", constant: bool) -> Optional[Loop]:
     if not constant:
         return None
     windows, inputs = pooling_windows(projection.geometry)
@@ -67,7 +69,7 @@ def _average_loop(projection: Projection, amplitude: np.float32, constant: bool)
     )
 
 
-def _maximum_loop(projection: Projection, amplitude: np.float32, constant: bool) -> Loop:
+def _maximum_loop(projection: Projection, amplitude: "np.floating[Any]", constant: bool) -> Loop:
     windows, _ = pooling_windows(projection.geometry)
     loop = pooling.maximum_with_constant if constant else pooling.maximum
     return lambda source, neurons, spikes, room: loop(source, neurons, spikes, room, windows, amplitude)

@@ -16,14 +16,12 @@ _NO_INDICES, _NO_BOUNDS = np.zeros(0, np.int32), np.zeros(0, np.int64)
 
 def _weighted(table: Union[Windows, Runs, Reach]) -> Weighted:
     """Return the tables of a projection of which one has content, with empty ones of the same number type."""
-    no_numbers = table.weights[:0]
-    parts = {
-        Windows: Windows(no_numbers, _NO_BOUNDS, *(_NO_INDICES,) * 5, 0, 0),
-        Runs: Runs(no_numbers, _NO_BOUNDS, *(_NO_INDICES,) * 2, _NO_BOUNDS, *(_NO_INDICES,) * 2),
-        Reach: Reach(no_numbers, *(_NO_INDICES,) * 3, 0),
-        type(table): table,
-    }
-    return Weighted(*parts.values())
+    no_numbers, none = table.weights[:0], _NO_INDICES
+    return Weighted(
+        table if isinstance(table, Windows) else Windows(no_numbers, _NO_BOUNDS, none, none, none, none, none, 0, 0),
+        table if isinstance(table, Runs) else Runs(no_numbers, _NO_BOUNDS, none, none, _NO_BOUNDS, none, none),
+        table if isinstance(table, Reach) else Reach(no_numbers, none, none, none, 0),
+    )
 
 
 def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:

@@ -3,9 +3,9 @@
 LLVM vectorises the loops that numba translates, but stores the target of a sum after each row that is added to it. With
 the functions below a loop states what stays in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64 sums.
 
-A value of type `Floats(parts, real)` is `parts` vectors of `WIDTH` float32 or float64 numbers. Each function below writes LLVM
-instructions once for each part; see numba's low-level extension API (`numba.extending.intrinsic`) and the LLVM language
-reference.
+A value of type `Floats(parts, real)` is `parts` vectors of `WIDTH` float32 or float64 numbers. Each function below
+writes LLVM instructions once for each part; see numba's low-level extension API (`numba.extending.intrinsic`) and the
+LLVM language reference.
 """
 
 import operator
@@ -52,7 +52,6 @@ def _address(context, builder, array_type, array, index, part):  # type: ignore[
 @intrinsic(prefer_literal=True)
 def load(typing, array, index, parts):  # type: ignore[no-untyped-def]
     """Return array[index : index + WIDTH * parts]; `parts` is a constant, and nothing checks the bounds."""
-
     floats = Floats(parts.literal_value, array.dtype)
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]

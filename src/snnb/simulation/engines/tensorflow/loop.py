@@ -57,7 +57,9 @@ class Loop:
         populations = self._network.populations
         accumulating = [population for population in populations if accumulates(population)]
         self._state = {
-            "potentials": {p.name: self._zeros(p) + initial_potential(p, self._settings).astype(self._real) for p in populations},
+            "potentials": {
+                p.name: self._zeros(p) + initial_potential(p, self._settings).astype(self._real) for p in populations
+            },
             "counts": {population.name: self._zeros(population) for population in populations},
             "readout": {self._network.output.name: self._zeros(self._network.output)},
             "clock": {"step": tf.constant(0)},
@@ -70,7 +72,9 @@ class Loop:
             if isinstance(volume, Population):
                 tensors[volume.name] = self._currents.of(volume, tensors)
             else:
-                tensors[volume.name] = reindexed(volume, tensors) if isinstance(volume, Reindexed) else tf.constant(x, self._real)
+                tensors[volume.name] = (
+                    reindexed(volume, tensors) if isinstance(volume, Reindexed) else tf.constant(x, self._real)
+                )
         self._constants = tensors
 
     def run(self, feed: Arrays, steps: int, recorded: int) -> StepRecord:
