@@ -58,6 +58,7 @@ class ParseKeywords(TypedDict, total=False):
     calibration_samples: int
     firing: Literal["separated", "free"]
     starts: Literal["half", "zero"]
+    least_squares: bool
     weight_bits: Optional[int]
     threshold_bits: int
     bias_bits: int

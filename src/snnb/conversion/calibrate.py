@@ -10,22 +10,21 @@ Populations are calibrated in network order, on what the populations calibrated 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires when all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are those of simulated
 spikes; the initial potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the threshold).
+
+With `--least-squares`, kernels are fitted to the calibrated rates before that.
 """
 
-import math
-import tempfile
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Tuple
 
 import numpy as np
-import tensorflow as tf
-from numpy.typing import DTypeLike
 
+from snnb.conversion.activations import Activations
 from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
 from snnb.conversion.channel_scales import Channels, is_separable, pruned, source_scales, with_scales
 from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.currents import Currents, reindexed
+from snnb.conversion.currents import Currents
 from snnb.conversion.integers import (
     as_integers,
     factors_of,
@@ -34,23 +33,22 @@ from snnb.conversion.integers import (
     rounded,
     sources_of,
 )
+from snnb.conversion.least_squares import can_be_fitted, weights_of_channel, with_fitted_kernels
 from snnb.conversion.spiking_output import centred_output, output_scale
+from snnb.core.memory import scratch_array
 from snnb.core.progress import Progress, silent
-from snnb.network.network import Network, Population, Reindexed
+from snnb.network.network import Network, Population
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(0.15, 1.1, 24), np.geomspace(0.15, 1.1, 14)
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
-SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
-BLOCK_BYTES = 16_000_000  # of the currents that are in memory at a time
-MEMORY_BYTES = 64_000_000  # larger arrays of activations are mapped from a temporary file
 
 
 class LayerError(NamedTuple):
     """Mean squared error of a population's rates from the trained activations, as a share of their mean square."""
 
-    before: float  # with the parameters of the parsed network and initial potential ½, on the calibrated input
+    before: float  # with bias and scale factor of the parsed network and initial potential ½, on the calibrated input
     after: float
     bias_shift: float  # mean absolute shift of the bias, in units of the scale factor
 
@@ -113,32 +111,31 @@ def calibrate(
     return Calibration(calibrated, run.errors, scales, run.warnings)
 
 
-class _Calibration:
-    """Trained and spiking activations of the populations calibrated so far, in the unit of the parsed network."""
+class _Calibration(Activations):
+    """The calibration of the populations so far."""
 
     def __init__(self, network: Network, x: np.ndarray, settings: ConversionSettings) -> None:
         assert settings.calibrate is not None
-        self.network, self.channels = network, {}  # type: Network, Dict[str, Channels]
+        super().__init__(network, x, settings.calibrate)
         self.errors: Dict[str, LayerError] = {}
         self.factors: Dict[str, np.ndarray] = {}  # of an integer network, see `factors_of`
         self.warnings: List[str] = []
-        self._settings, self._steps, self._samples = settings, settings.calibrate, len(x)
-        self._trained: Dict[str, np.ndarray] = {network.input.name: x}
-        self._spiking: Dict[str, np.ndarray] = {network.input.name: x}  # rates times scale factors
-        self._trains: Dict[str, np.ndarray] = {}  # with free firing, bits of steps: uint8 (steps / 8, samples, *shape)
-        self._last_reader = _last_readers(network)
+        self._settings = settings
 
     def add(self, population: Population) -> None:
         """Calibrate the next population."""
-        trained, softmax = Currents([replace(population, bias=None)]), population.activation == "softmax"
-        sums, bias = trained, _bias(population)
+        sums, bias, softmax = _without_bias(population), _bias(population), population.activation == "softmax"
+        wanted, got = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
+        for block in self._blocks(population, 1):
+            wanted[block] = self._sums(sums, population, block, self._trained)
+        if self._settings.least_squares and can_be_fitted(population, self._samples):
+            population = self._fitted(population, sums, wanted)
+            sums = _without_bias(population)
         if self._settings.weight_bits is not None or self._settings.prune:
             population = self._changed(population)
-            sums = Currents([replace(population, bias=None)])
-        wanted, got = (_scratch((self._samples, *population.shape), np.float32) for _ in range(2))
+            sums = _without_bias(population)
         missing = np.zeros(len(bias))
         for block in self._blocks(population, 1):
-            wanted[block] = self._sums(trained, population, block, self._trained)
             got[block] = self._sums(sums, population, block, self._spiking)
             missing += (wanted[block] - got[block]).reshape(-1, len(bias)).sum(axis=0, dtype=np.float64)
             wanted[block] += bias
@@ -181,6 +178,19 @@ class _Calibration:
             scales = np.clip(np.rint(scales * factors), 1, most) / factors
         return scales.astype(np.float32)
 
+    def _fitted(self, population: Population, sums: Currents, wanted: np.ndarray) -> Population:
+        """Return the population with kernels fitted to the rates, and put it into the network."""
+        windows = -(-weights_of_channel(population) // population.shape[-1])
+        rates = self._spiking
+        blocks = (
+            (self._read(population, block, rates), wanted[block] - self._sums(sums, population, block, rates))
+            for block in self._blocks(population, windows)
+        )
+        fitted = with_fitted_kernels(population, blocks)
+        volumes = tuple(fitted if volume is population else volume for volume in self.network.volumes)
+        self.network = replace(self.network, volumes=volumes)
+        return fitted
+
     def _chosen(
         self, population: Population, sums: Currents, bias: np.ndarray, shifted: np.ndarray, got: np.ndarray
     ) -> Channels:
@@ -195,10 +205,8 @@ class _Calibration:
             errors = rounded_errors(flat, target, shifted, scales, self._steps)[np.newaxis]
             before = rounded_errors(flat, target, bias, parsed, self._steps).sum()
         else:
-            scales, delays = (
-                self._allowed(population, np.outer(FREE_SHARES, top)),
-                np.array(DELAYS[self._settings.starts]),
-            )
+            scales = self._allowed(population, np.outer(FREE_SHARES, top))
+            delays = np.array(DELAYS[self._settings.starts])
             currents, target = self._searched(population, sums)
             errors = firing_errors(currents, target, shifted, scales, delays.astype(np.float32))
             before = firing_errors(currents, target, bias, parsed, np.zeros(1, np.float32)).sum()
@@ -224,7 +232,7 @@ class _Calibration:
                 level = np.floor((got[block] + channels.bias) / unit + np.float32(0.5))
                 got[block] = np.clip(level, 0, steps) * unit
             return
-        train = self._trains[population.name] = _scratch((-(-steps // 8), *got.shape), np.uint8)
+        train = self._trains[population.name] = scratch_array((-(-steps // 8), *got.shape), np.uint8)
         for block in self._blocks(population, steps):
             currents = self._currents(sums, population, block) / scale
             spikes = np.empty(currents.shape, np.bool_)
@@ -269,68 +277,10 @@ class _Calibration:
                 best = max(best, (agreeing, candidate, delay))
         return best[1], best[2]
 
-    def _searched(self, population: Population, sums: Currents) -> Tuple[np.ndarray, np.ndarray]:
-        """Return currents (steps, rows, channels) and targets (rows, channels) of some positions of some images."""
-        channels = population.shape[-1]
-        positions = population.size // channels
-        taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCHED_POSITIONS)).astype(int))
-        parts: List[np.ndarray] = []
-        for block in self._blocks(population, self._steps, SEARCHED_SAMPLES):
-            currents = self._currents(sums, population, block)
-            parts.append(currents.reshape(*currents.shape[:2], positions, channels)[:, :, taken])
-        currents = np.concatenate(parts, axis=1)
-        target = self._trained[population.name][: currents.shape[1]].reshape(-1, positions, channels)[:, taken]
-        return currents.reshape(self._steps, -1, channels), target.reshape(-1, channels)
 
-    def _currents(self, sums: Currents, population: Population, block: slice) -> np.ndarray:
-        """Return the currents of all time steps of free firing, without the bias: float32 (steps, samples, *shape)."""
-        return np.stack([self._step(sums, population, block, step) for step in range(self._steps)])
-
-    def _step(self, sums: Currents, population: Population, block: slice, step: int) -> np.ndarray:
-        """Return the currents of a time step of free firing, without the bias."""
-        sent = {
-            name: (train[step // 8, block] >> (7 - step % 8) & 1) * self.channels[name].scale
-            for name, train in self._trains.items()
-        }
-        source = self.network.input.name
-        if source in self._spiking:
-            sent[source] = self._spiking[source][block]
-        return self._sums(sums, population, slice(None), sent)
-
-    def _sums(
-        self, currents: Currents, population: Population, block: slice, values: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
-        """Return the sums of a population's projections, given the values of populations and of the input."""
-
-        def read(name: str) -> tf.Tensor:
-            volume = self.network.volume(name)
-            if isinstance(volume, Reindexed):
-                return reindexed(volume, {source: read(source) for source in volume.inputs})
-            return tf.constant(np.asarray(values[name][block], np.float32))
-
-        sums: np.ndarray = currents.of(population, {name: read(name) for name in population.inputs}).numpy()
-        return sums
-
-    def _blocks(self, population: Population, steps: int, most: int = 1 << 62) -> Iterator[slice]:
-        """Yield blocks of up to `most` samples whose currents of `steps` steps fit into `BLOCK_BYTES`."""
-        largest = max(self.network.volume(name).size for name in (*population.inputs, population.name))
-        size, samples = max(1, BLOCK_BYTES // (4 * largest * steps)), min(most, self._samples)
-        for first in range(0, samples, size):
-            yield slice(first, min(first + size, samples))
+def _without_bias(population: Population) -> Currents:
+    return Currents([replace(population, bias=None)])
 
 
 def _bias(population: Population) -> np.ndarray:
     return np.zeros(population.shape[-1], np.float32) if population.bias is None else np.asarray(population.bias)
-
-
-def _last_readers(network: Network) -> Dict[str, str]:
-    """Return the last population that reads each population or the input, also through re-indexing layers."""
-    return {name: population.name for population in network.populations for name in network.senders(population)}
-
-
-def _scratch(shape: Tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-    """Return an array of zeros, mapped from a temporary file if it is large."""
-    if math.prod(shape) * np.dtype(dtype).itemsize <= MEMORY_BYTES:
-        return np.zeros(shape, dtype)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype, "w+", shape=shape)

@@ -115,8 +115,7 @@ def convert(
     )
     factors = scale_factors(parsed, activity.percentiles, exact_clip=settings.exact_clip or levels is not None)
     apply_factors(parsed, factors)
-    parsed_path = target / f"{name}_parsed.h5"
-    save_keras(parsed, parsed_path, f"{name}_parsed", levels)
+    save_keras(parsed, parsed_path := target / f"{name}_parsed.h5", f"{name}_parsed", levels)
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
