@@ -97,10 +97,9 @@ def factors_of(
         return np.full(population.shape[-1], 1 / float(sources[0].max()))
     most, shared = largest_integer(settings.weight_bits), settings.scale_per == "layer"
     shared = shared or population.name == network.output.name
-    rows = [
-        np.asarray(p.kernel, np.float64) * source[:, np.newaxis] for p, source in zip(population.projections, sources)
-    ]
-    weights = np.concatenate([row.reshape(-1, population.shape[-1]) for row in rows])
+    rows = _rows(population, sources)
+    steps = np.repeat(_steps(rows), [len(row) for row in rows])[:, np.newaxis]
+    weights = np.concatenate(rows) / steps
     largest = np.abs(weights).max(axis=0)
     top, highest = float(largest.max()) or 1.0, largest_integer(settings.threshold_bits) / LARGEST_SCALE
     largest = np.full_like(largest, top) if shared else np.maximum(largest, SMALLEST_SHARE * top)
@@ -108,32 +107,41 @@ def factors_of(
     if settings.rounding == "max":
         return most / largest
     candidates = np.outer(FINER, most / largest)
-    errors = np.stack([np.square(np.clip(np.rint(weights * f), -most, most) / f - weights).sum(0) for f in candidates])
+    differences = (np.clip(np.rint(weights * f), -most, most) / f - weights for f in candidates)
+    errors = np.stack([np.square(difference * steps).sum(axis=0) for difference in differences])
     if shared:
         errors[:] = errors.sum(axis=1, keepdims=True)
     best: np.ndarray = candidates[errors.argmin(axis=0), np.arange(largest.size)]
     return best
 
 
-def with_integers(population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int) -> Population:
-    """Return the population whose weights are rounded to integers of so many bits, after × `sources` × `factors`."""
-    most, projections = largest_integer(bits), []
-    for projection, source in zip(population.projections, sources):
-        if projection.kernel is not None:
-            weights = np.rint(np.asarray(projection.kernel, np.float64) * _factor(projection, source, factors))
-            projection = replace(projection, kernel=np.clip(weights, -most, most).astype(np.float32))
-        projections.append(projection)
-    return replace(population, projections=tuple(projections))
+def _rows(population: Population, sources: Sequence[np.ndarray]) -> List[np.ndarray]:
+    """Return the weights × `sources` of each projection: float64, shape (weights of a channel, channels)."""
+    pairs = zip(population.projections, sources)
+    products = [np.asarray(p.kernel, np.float64) * source[:, np.newaxis] for p, source in pairs]
+    return [product.reshape(-1, population.shape[-1]) for product in products]
+
+
+def _steps(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the power of two that the integers of each projection are multiples of: 1 for the smallest weights."""
+    tops = np.array([np.abs(row).max() for row in rows])
+    tops[tops == 0] = tops.max() or 1.0
+    steps: np.ndarray = 2.0 ** np.floor(np.log2(tops / tops.min()))
+    return steps
 
 
 def rounded(population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int) -> Population:
-    """Return the population with the weights that `with_integers` stands for, in the unit of the given ones."""
-    integers = with_integers(population, sources, factors, bits)
-    kernels = [
-        np.asarray(p.kernel, np.float64) / _factor(p, source, factors)
-        for p, source in zip(integers.projections, sources)
-    ]
-    projections = [replace(p, kernel=k.astype(np.float32)) for p, k in zip(population.projections, kernels)]
+    """Return the population whose weights are integers of so many bits after × `sources` × `factors`.
+
+    Where several projections are summed, those of a projection with larger weights are such integers × a power of two.
+    """
+    if population.projections[0].kernel is None:
+        return population
+    most, projections = largest_integer(bits), []
+    for p, source, step in zip(population.projections, sources, _steps(_rows(population, sources))):
+        factor = _factor(p, source, factors / step)
+        kernel = np.clip(np.rint(np.asarray(p.kernel, np.float64) * factor), -most, most) / factor
+        projections.append(replace(p, kernel=kernel.astype(np.float32)))
     return replace(population, projections=tuple(projections))
 
 
@@ -148,8 +156,10 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
     assert settings.weight_bits is not None
     most = largest_integer(settings.weight_bits)
     thresholds: Dict[str, np.ndarray] = {}
+    volumes: Dict[str, Volume] = {}
     for population in network.populations:
-        factors = factors_of(network, population, sources_of(network, {}, population), settings)
+        sources = sources_of(network, {}, population)
+        factors = factors_of(network, population, sources, settings)
         least = float(factors.min())
         if least * (1 + 1e-6) < 1:
             bits = 1 + math.ceil(math.log2(most / least + 1))
@@ -158,12 +168,14 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
                 f"to 0: give --weight-bits {bits}, or --calibrate"
             )
         # Whole factors, so that the threshold is not rounded apart from the weights.
-        thresholds[population.name] = np.floor(factors * (1 + 1e-6))
+        threshold = thresholds[population.name] = np.floor(factors * (1 + 1e-6))
+        volumes[population.name] = rounded(population, sources, threshold, settings.weight_bits)
+    network = replace(network, volumes=tuple(volumes.get(volume.name, volume) for volume in network.volumes))
     return as_integers(network, thresholds, settings)
 
 
 def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings: ConversionSettings) -> Network:
-    """Return the network with these thresholds, its weights, biases and initial potentials rounded to integers.
+    """Return the network with these thresholds; its weights, biases and initial potentials are integers.
 
     What rounding takes from the biases in the time steps of the calibration is added to the initial potentials, unless
     these are to be zero.
@@ -171,9 +183,9 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
     Parameters
     ----------
     network : Network
-        Normalised to thresholds of 1.
+        Normalised to thresholds of 1, its weights rounded so that a multiplication makes them integers.
     thresholds : mapping of str to ndarray, shape (channels,)
-        Integers; larger ones than `threshold_bits` allows are replaced by the largest.
+        Integers of at most `threshold_bits`.
     settings : ConversionSettings
         Bits.
     """
@@ -188,11 +200,19 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
                     f"layer {volume.name}: a threshold of {thresholds[volume.name].max():g} has more than "
                     f"{settings.threshold_bits} bits: give more --threshold-bits"
                 )
-            threshold = np.minimum(thresholds[volume.name], allowed)
-            volume = with_integers(volume, sources_of(network, {}, volume), threshold, settings.weight_bits)
+            threshold, sources = thresholds[volume.name], sources_of(network, {}, volume)
+            projections = [_with_integers(p, source, threshold) for p, source in zip(volume.projections, sources)]
+            volume = replace(volume, projections=tuple(projections))
             volume = _with_integer_states(volume, threshold, steps, largest_integer(settings.bias_bits))
         volumes.append(volume)
     return replace(network, volumes=tuple(volumes))
+
+
+def _with_integers(projection: Projection, source: np.ndarray, threshold: np.ndarray) -> Projection:
+    if projection.kernel is None:
+        return projection
+    weights = np.rint(np.asarray(projection.kernel, np.float64) * _factor(projection, source, threshold))
+    return replace(projection, kernel=weights.astype(np.float32))
 
 
 def _with_integer_states(population: Population, threshold: np.ndarray, steps: int, most: int) -> Population:

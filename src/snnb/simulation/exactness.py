@@ -34,8 +34,9 @@ def _largest(network: Network, population: Population, settings: SimulationSetti
     assert population.threshold is not None
     channels = population.shape[-1]
     up, down = np.zeros(channels), np.zeros(channels)
+    from_input = network.input.name in network.senders(population)
     for projection in population.projections:
-        amplitude = network.pixel if network.input.name in network.senders(population) else 1
+        amplitude = network.pixel if from_input else 1
         if projection.kernel is None:  # a maximum, of sums over the time
             up += amplitude * settings.duration
             continue
@@ -45,6 +46,11 @@ def _largest(network: Network, population: Population, settings: SimulationSetti
     if population.bias is not None:
         up, down = up + np.maximum(population.bias, 0), down + np.maximum(-population.bias, 0)
     start = np.zeros(1) if population.initial_potential is None else np.abs(population.initial_potential)
+    once = start + 2 * population.threshold + up + down
+    weighted = all(p.kernel is not None for p in population.projections)
+    if from_input and weighted and settings.input == "constant" and population.window is None:
+        # The current is the same in every step: a potential that leaves the exact numbers never comes back.
+        return float(once.max())
     resets = population.window is None and population is not network.output and settings.reset == "subtraction"
     rise = np.maximum(up - population.threshold, 0) if resets else up
-    return float((start + 2 * population.threshold + up + down + settings.duration * np.maximum(rise, down)).max())
+    return float((once + settings.duration * np.maximum(rise, down)).max())
