@@ -90,10 +90,11 @@ def plot_events(path: Path, mapped: MappedNetwork, events: EventCost) -> None:
     figure = Figure(figsize=(WIDTH, 2 * LOWEST))
     filled, energy, time = figure.subplots(3, 1)
     cores = np.flatnonzero(mapped.cost.neurons)
+    line = {"drawstyle": "steps-mid", "marker": "." if cores.size == 1 else ""}
     limits = Limits.of(mapped.hardware)._asdict()
     for name, numbers in mapped.cost.contents.items():
         if limits[name] != NO_LIMIT:
-            filled.plot(cores, 100 * numbers[cores] / limits[name], drawstyle="steps-mid", label=name.replace("_", " "))
+            filled.plot(cores, 100 * numbers[cores] / limits[name], label=name.replace("_", " "), **line)
     filled.set(title=f"contents of the cores on {mapped.hardware.name}", ylabel="% of the limit")
     filled.axhline(100, color="grey", linewidth=0.8)
     filled.legend(ncols=5, loc="lower left", bbox_to_anchor=(0.4, 1))
@@ -101,7 +102,7 @@ def plot_events(path: Path, mapped: MappedNetwork, events: EventCost) -> None:
     energy.barh(names, [value / 1000 for value in events.energy_pj.values()])
     energy.invert_yaxis()
     energy.set(title="energy of a sample by kind of event", xlabel="nJ")
-    time.plot(cores, events.core_ns[cores] / 1000, drawstyle="steps-mid")
+    time.plot(cores, events.core_ns[cores] / 1000, **line)
     time.set(title="time of a core in a time step with the mean number of events", ylabel="µs")
     for axes in (filled, time):
         axes.set_xlabel("core")
