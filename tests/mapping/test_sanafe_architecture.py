@@ -158,7 +158,7 @@ def test_energies_and_times_are_those_of_a_simulation_in_sanafe(file, graphs, tm
     ns = core_times(events, updates, chip.time_ns).max(axis=1) + barrier(sums, chip, places)
     np.testing.assert_allclose(np.array(trace["sim_time"]) * 1e9, ns)
     traffic = traffic_of(sums, spikes.sum(axis=0))
-    counts = event_counts(events.total(), updates, STEPS, traffic, Routes.of(traffic, chip, places))
+    counts = event_counts(events, updates, STEPS, traffic, Routes.of(traffic, chip, places))
     parts = defaultdict(float)
     for name, picojoules in energies(counts, chip.energy_pj).items():
         parts[next((part for part, names in PARTS.items() if name in names))] += picojoules

@@ -76,7 +76,7 @@ def bin_loads(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress
         loads.append(float(load.max(initial=0.0)) / steps)
         if updates is not None and hardware.time_ns is not None:
             events = core_events(sums, spikes[None], None if outside is None else outside[number, None])
-            of_cores = core_times(events.per(steps), updates, hardware.time_ns)
+            of_cores = core_times(events / steps, updates, hardware.time_ns)
             step_ns.append(float(of_cores.max(initial=0.0)) + barrier(sums, hardware, mapped.place))
         progress(number + 1, len(counts))
     return BinLoads(edges, loads, mapped.cost.link_load_max / (edges[-1] - edges[0]), step_ns)

@@ -11,7 +11,7 @@ from typing import Dict, Optional
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from snnb.mapping.events import CoreEvents, active_neurons, core_events
+from snnb.mapping.events import active_neurons, core_events
 from snnb.mapping.hardware import EventFigures, Hardware, TimesNs
 from snnb.mapping.mesh import offsets
 from snnb.mapping.neurons import PlacedNetwork
@@ -86,23 +86,27 @@ def event_cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray, routes:
     counts = event_counts(events, updates, recording.num_timesteps, sums.matrix, routes.joined(apart=apart))
     core_ns, step_ns = np.zeros(sums.cores), None
     if hardware.time_ns is not None:
-        core_ns = core_times(events.per(recording.num_timesteps), updates, hardware.time_ns)[0]
+        core_ns = core_times(events / recording.num_timesteps, updates, hardware.time_ns)[0]
         step_ns = float(core_ns.max(initial=0.0)) + barrier(sums, hardware, place)
     return EventCost(counts, energies(counts, hardware.energy_pj), core_ns, step_ns, recording.num_timesteps)
 
 
 def event_counts(
-    events: CoreEvents, updates: Updates, steps: int, traffic: csr_matrix, routes: Routes
+    events: np.ndarray, updates: Updates, steps: int, traffic: csr_matrix, routes: Routes
 ) -> Dict[str, float]:
-    """Count the events of a sample of so many steps, by their keys in a description; `traffic` is that of a sample."""
+    """Count the events of a sample of so many steps, by their keys in a description.
+
+    `events` are those of `core_events`, and `traffic` that of the sample.
+    """
     inside = routes.hops - routes.borders
+    spikes, out, into, operations = events.sum(axis=(1, 2)).tolist()
     return {
-        "synapse": float(events.operations.sum()),
+        "synapse": operations,
         "neuron_inactive": float(steps * updates.inactive.sum()),
         "neuron_active": float(steps * updates.active.sum()),
-        "spike": float(events.spikes.sum()),
-        "axon_out": float(events.out.sum()),
-        "axon_in": float(events.into.sum()),
+        "spike": spikes,
+        "axon_out": out,
+        "axon_in": into,
         "router": float(traffic.data @ (routes.hops.sum(axis=0) + 1)),
         "link_x": float(traffic.data @ inside[0]),
         "link_y": float(traffic.data @ inside[1]),
@@ -118,11 +122,12 @@ def energies(counts: Dict[str, float], figures: EventFigures) -> Dict[str, float
     return {name: count * figure[name] for name, count in counts.items() if figure[name] is not None}
 
 
-def core_times(events: CoreEvents, updates: Updates, times: TimesNs) -> np.ndarray:
+def core_times(events: np.ndarray, updates: Updates, times: TimesNs) -> np.ndarray:
     """Return the time in ns that each core takes for each row of `events`, one step: float64, shape (rows, cores)."""
+    spikes, out, into, operations = events
     neurons = updates.active * (times.neuron_active or 0.0) + updates.inactive * (times.neuron_inactive or 0.0)
-    neurons = neurons + events.spikes * (times.spike or 0.0) + events.out * (times.axon_out or 0.0)
-    messages = events.into * (times.axon_in or 0.0) + events.operations * (times.synapse or 0.0)
+    neurons = neurons + spikes * (times.spike or 0.0) + out * (times.axon_out or 0.0)
+    messages = into * (times.axon_in or 0.0) + operations * (times.synapse or 0.0)
     return np.maximum(neurons, messages)
 
 
