@@ -58,12 +58,14 @@ def axons_out(sums: TrafficSums) -> np.ndarray:
     return out.astype(np.int64)
 
 
-def active_neurons(network: PlacedNetwork) -> np.ndarray:
-    """Return which neurons can have a potential other than 0 in some sample: bool, shape (neurons,).
+def updated_neurons(sums: TrafficSums) -> np.ndarray:
+    """Count the neurons of each core that are active in a step, and the others: int64, shape (2, cores).
 
-    They have a bias, a constant input, an initial potential, or a source that spikes. A neuron of SANA-FE is active in
-    each step in which bias, input or potential are not 0 (src/models.cpp): these in some steps, all others in none.
+    Active neurons have a bias, a constant input, an initial potential, or a source that spikes in some sample. A neuron
+    of SANA-FE is active in each step in which bias, input or potential are not 0 (src/models.cpp): these in some steps,
+    all others in none.
     """
+    network = sums.network
     outside = None if network.outside is None else network.outside[None]
     active = received(network, network.spikes[None], outside)[0] > 0
     for population in network.populations:
@@ -74,7 +76,7 @@ def active_neurons(network: PlacedNetwork) -> np.ndarray:
     if network.outside is None:
         for projection in network.projections_from(network.graph.populations[0]):
             active[network.part(projection.target)] |= projection.in_degrees > 0
-    return active
+    return np.stack([np.bincount(sums.core[which], minlength=sums.cores) for which in (active, ~active)])
 
 
 def received(network: PlacedNetwork, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> np.ndarray:
