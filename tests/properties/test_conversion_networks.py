@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from snntoolbox.conversion.utils import normalize_parameters
-from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration, quiet
+from snnb.io.keras import keras
 from tests.conversion.conftest import examples
 
 L = keras.layers

@@ -3,13 +3,13 @@
 import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
+from snnb.io.keras import keras
 from tests.conversion.conftest import examples
 from tests.conversion.test_own_parser import assert_equal
 from tests.properties.test_conversion_networks import networks

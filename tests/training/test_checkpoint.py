@@ -27,7 +27,7 @@ def interrupt_at(batch):
 
 
 def weights(path):
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     return keras.models.load_model(str(path)).get_weights()
 
@@ -45,7 +45,7 @@ def test_a_resumed_training_continues_with_the_optimizer_and_the_batches_of_its_
 
 
 def test_early_stopping_keeps_the_best_weights_also_after_an_interruption(training, data, tmp_path):
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     _, rows = split_rows(120, 0.25, 5)
     pixels, targets = data.x_train[rows] / np.float32(255), np.eye(3)[data.y_train[rows]]

@@ -11,16 +11,16 @@ from snnb.training.recipe import Recipe
 
 
 def keras_model(path):
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     return keras.models.load_model(str(path))
 
 
 def dense_model(*units):
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import Dense, Flatten
+    from snnb.io.keras import keras
 
-    return Sequential([Input((6, 5, 1), name="input"), Flatten(), *(Dense(n) for n in units)])
+    layers = [keras.Input((6, 5, 1), name="input"), keras.layers.Flatten(), *map(keras.layers.Dense, units)]
+    return keras.Sequential(layers)
 
 
 def history_of(folder):
@@ -55,7 +55,8 @@ def test_the_figures_are_those_of_the_saved_model(training, data, tmp_path):
 )
 def test_the_weights_are_those_of_an_independent_training_loop(training, plain_model, data, tmp_path, recipe, rate):
     import tensorflow as tf
-    from tensorflow import keras
+
+    from snnb.io.keras import keras
 
     training(recipe, build=plain_model)
 
