@@ -1,6 +1,7 @@
 """Random networks through our own parser: equal to the toolbox's where both can, and exact where only ours can."""
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from tests.properties.test_conversion_networks import networks
 L = keras.layers
 
 
+@pytest.mark.toolbox
 @examples(4, 100)
 @given(networks())
 def test_equals_the_toolboxs_on_random_networks(network):
