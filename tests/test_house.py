@@ -1,6 +1,7 @@
 """The rules of the house that no linter checks: length of files, cycles of imports, what public functions take."""
 
 import ast
+import inspect
 import statistics
 from pathlib import Path
 
@@ -85,3 +86,19 @@ def test_public_functions_say_what_they_take_and_return(path):
         if any(isinstance(node, ast.Name) and node.id == "Any" for node in named):
             vague.append(f"{function.name}, line {function.lineno}")
     assert vague == []
+
+
+def test_the_documented_interface_says_what_it_takes():
+    """Each function and method of docs/api.md with two or more arguments has a Parameters section."""
+    offered = [getattr(snnb, name) for name in snnb.__all__ if name != "__version__"]
+    classes = [item for item in offered if inspect.isclass(item)]
+    methods = [vars(item)[name] for item in classes for name in vars(item) if not name.startswith("_")]
+    functions = [getattr(item, "__func__", item) for item in (*methods, *offered)]
+    documented = [item for item in functions if inspect.isfunction(item)]
+    silent = [
+        item.__qualname__
+        for item in documented
+        if len(set(inspect.signature(item).parameters) - {"self", "cls"}) > 1 and "Parameters\n" not in item.__doc__
+    ]
+    assert silent == []
+    assert len(documented) > 30

@@ -142,7 +142,26 @@ class Run:
         force: bool = False,
         **options: Unpack[ExportKeywords],
     ) -> "Export":
-        """Write the graph in the format of another program."""
+        """Write the graph in the format of another program.
+
+        Parameters
+        ----------
+        format : str
+            Name of the format, as in docs/exports.md.
+        output : str or Path, optional
+            File or directory to write. Default: in `exports/` of the run.
+        graph : str, optional
+            Stamp of the graph, or "weights". Default: the latest graph.
+        force : bool, optional
+            Replace an existing file, or a directory that an export made.
+        **options
+            Options of the format, as those of `snnb export`.
+
+        Raises
+        ------
+        UsageError
+            The format does not take an option, or the output exists.
+        """
         return export_graph(
             self.directory,
             format,
