@@ -59,8 +59,8 @@ class MappedNetwork:
 
     @cached_property
     def overfull(self) -> Dict[str, np.ndarray]:
-        """Cores that exceed each limit, by `neurons`, `axons` and `synapses`; all empty if the mapping is valid."""
-        return overfull_cores(self.partition.best.contents, self.hardware)
+        """Cores that exceed each limit, by the names of `Limits`; all empty if the mapping is valid."""
+        return overfull_cores(self.cost.contents, self.hardware)
 
     @property
     def overfull_cores(self) -> np.ndarray:
@@ -94,7 +94,8 @@ def map_network(
     candidates = found.tried if objective == "hops" and method == "auto" else (found.best,)
     placed = [(one, place(one.matrix, hardware, seed, progress)) for one in candidates]
     best, positions = min(placed, key=lambda pair: total_hops(pair[0].matrix, pair[1]))
-    return _mapped(Partition(best, found.tried, found.sequential, found.warnings), hardware, positions)
+    chosen = Partition(best, found.tried, found.sequential, found.warnings)
+    return _mapped(chosen, hardware, positions, cost(best, hardware, positions))
 
 
 def cost_partition(
@@ -118,19 +119,20 @@ def cost_partition(
         positions, contents[placement_file] = read_placement(placement_file, cores, hardware)
         cores = len(positions)
     sums = count_traffic(network, core, cores)
-    exceeded = exceeded_limits(sums.contents, hardware)
+    if placement_file is None:
+        positions = place(sums.matrix, hardware, seed, progress)
+    costs = cost(sums, hardware, positions)
+    exceeded = exceeded_limits(costs.contents, hardware)
     if exceeded and not allow_overfull:
         raise InputError(
             f"{partition_file} breaks limits of {hardware.name}: {exceeded}; choose larger hardware or more parts, or "
             "give --allow-overfull to cost it as an invalid mapping"
         )
-    if placement_file is None:
-        positions = place(sums.matrix, hardware, seed, progress)
     found = Partition(replace(sums, method=FROM_A_FILE), (), sequential_baseline(network, hardware, progress))
-    return _mapped(found, hardware, positions), contents
+    return _mapped(found, hardware, positions, costs), contents
 
 
-def _mapped(found: Partition, hardware: Hardware, positions: np.ndarray) -> MappedNetwork:
-    exceeded = exceeded_limits(found.best.contents, hardware)
+def _mapped(found: Partition, hardware: Hardware, positions: np.ndarray, costs: Cost) -> MappedNetwork:
+    exceeded = exceeded_limits(costs.contents, hardware)
     invalid = [f"invalid mapping, it breaks limits of {hardware.name}: {exceeded}"] if exceeded else []
-    return MappedNetwork(hardware, found, positions, cost(found.best, hardware, positions), (*invalid, *found.warnings))
+    return MappedNetwork(hardware, found, positions, costs, (*invalid, *found.warnings))

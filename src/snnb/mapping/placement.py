@@ -77,15 +77,26 @@ def _links(traffic: csr_matrix) -> Links:
 
 def _board(cores: int, hardware: Hardware) -> Board:
     """Take a corner of the mesh, a little wider than the cores need, and place them along the curve."""
-    most_x, most_y = hardware.mesh
+    most_x, most_y = sides = _sides(cores, hardware)
     width = min(most_x, int(np.ceil(np.sqrt(cores))))
     height = -(-cores // width)
     if height > most_y:
         width, height = -(-cores // most_y), most_y
-    roomy = [min(side, length + length // 8 + 2) for side, length in zip(hardware.mesh, (width, height))]
+    roomy = [min(side, length + length // 8 + 2) for side, length in zip(sides, (width, height))]
     board = Board(np.empty(cores, np.int32), np.empty(cores, np.int32), np.full(roomy, NOBODY, np.int32))
     _put(board, hilbert_curve(width, height)[:cores])
     return board
+
+
+def _sides(cores: int, hardware: Hardware) -> Tuple[int, int]:
+    """Return the sides of the part of the mesh to use: the fewest chips, in the most square arrangement."""
+    if hardware.chip is None:
+        return hardware.mesh
+    width, height = hardware.chip
+    columns, rows = hardware.mesh[0] // width, hardware.mesh[1] // height
+    grids = [(x * width, y * height) for x in range(1, columns + 1) for y in range(1, rows + 1)]
+    enough = [sides for sides in grids if sides[0] * sides[1] >= cores]
+    return min(enough, key=lambda sides: (sides[0] * sides[1], max(sides)))
 
 
 def _positions(board: Board) -> np.ndarray:
