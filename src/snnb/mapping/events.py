@@ -34,7 +34,15 @@ class CoreEvents:
 
     def per(self, steps: float) -> "CoreEvents":
         """Return the numbers divided by a number of steps."""
-        return CoreEvents(self.spikes / steps, self.out / steps, self.into / steps, self.operations / steps)
+        return CoreEvents(*(numbers / steps for numbers in vars(self).values()))
+
+    def total(self) -> "CoreEvents":
+        """Return the sums over all rows, as one row."""
+        return CoreEvents(*(np.sum(numbers, axis=0, keepdims=True) for numbers in vars(self).values()))
+
+    def plus(self, other: "CoreEvents") -> "CoreEvents":
+        """Return the sums of the numbers of both."""
+        return CoreEvents(*(one + more for one, more in zip(vars(self).values(), vars(other).values())))
 
 
 def core_events(sums: TrafficSums, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> CoreEvents:

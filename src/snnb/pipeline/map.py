@@ -15,7 +15,7 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph
-from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, write_files
+from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, spike_times, steps_of_samples, write_files
 from snnb.pipeline.stage import (
     AbsolutePath,
     PlannedRun,
@@ -181,8 +181,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     mend = remedy(run, graph.KIND.name, params.graph)
     path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, mend)
     bins, notes = counts_by_bin(run, str(params.graph))
+    times = spike_times(run, str(params.graph), hardware)
     with run.stage(
-        "map", params, inputs=[read] if bins is None else [read, bins], name=stamp
+        "map", params, inputs=[file for file in (read, bins, times) if file is not None], name=stamp
     ) as output, SynapseGraph.open(path) as opened:
         network = PlacedNetwork.of(opened)
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
@@ -190,6 +191,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         if is_file(named):
             files[Path(named)] = text
         peak = None if bins is None else loads_by_bin(run, mapped, bins, progress)
+        recorded_samples = None if times is None else steps_of_samples(run, mapped, times, progress)
         described = {
             "model": run.model,
             "graph": params.graph,
@@ -201,7 +203,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             run,
             output.directory,
             mapped,
-            peak,
+            (peak, recorded_samples),
             params=params,
             notes=notes,
             figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
