@@ -62,7 +62,9 @@ def core_events(sums: TrafficSums, spikes: np.ndarray, outside: Optional[np.ndar
         assert sent is not None  # only a spiking input has sets
         for row in range(rows):
             count_messages(own, np.ascontiguousarray(sent[row]), sets, out[row], into[row])
-    members = csr_matrix((np.ones(network.neurons), (np.arange(network.neurons), sums.core)), (network.neurons, sums.cores))
+    members = csr_matrix(
+        (np.ones(network.neurons), (np.arange(network.neurons), sums.core)), (network.neurons, sums.cores)
+    )
     of_cores = (members.T @ np.concatenate([spikes, received(network, spikes, outside)]).T).T
     return CoreEvents(of_cores[:rows], out, into, of_cores[rows:])
 

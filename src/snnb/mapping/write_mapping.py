@@ -128,7 +128,11 @@ def log_lines(mapped: MappedNetwork) -> List[str]:
             f"{neurons.size - used:,} core numbers of the partition have no neurons: empty cores, which keep their "
             "numbers"
         )
-    text += ["", "a core                      mean         max   limit", *(_contents(mapped, name) for name in mapped.cost.contents)]
+    text += [
+        "",
+        "a core                      mean         max   limit",
+        *(_contents(mapped, name) for name in mapped.cost.contents),
+    ]
     figures = cost_figures(mapped)
     units = _units(figures)
     text += ["", "what it costs"]
