@@ -17,7 +17,7 @@ from snnb.mapping.mapping import CORE_COLUMNS, Mapping
 from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.write_mapping import log_lines, write_mapping
-from tests.mapping.brute_force import total_hops, Expected
+from tests.mapping.brute_force import Expected, total_hops
 from tests.mapping.test_foreign import chip
 
 HARDWARE = chip(mesh=(6, 5), neurons=20, axons=90)

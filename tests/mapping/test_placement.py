@@ -19,8 +19,8 @@ from snnb.mapping.placement_kernels import (
     swap,
     swap_change,
 )
-from tests.mapping.networks import hardware
 from tests.mapping.brute_force import total_hops
+from tests.mapping.networks import hardware
 
 
 def chip(x, y):
