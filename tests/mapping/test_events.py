@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from snnb.graph.export.write_export import export
+from snnb.mapping.bins import bin_loads
 from snnb.mapping.cost import cost
 from snnb.mapping.hardware import Hardware
+from snnb.mapping.map_network import MappedNetwork
+from snnb.mapping.partition import Partition
+from snnb.mapping.step_times import recorded_steps
 from snnb.mapping.traffic import count_traffic
 from tests.mapping.brute_force import route, spikes_of
 from tests.mapping.test_cost import random_mapping
@@ -133,6 +137,15 @@ class Expected:
         cores = range(len(self.place))
         return counts, [max(neurons[core], messages[core]) / steps for core in cores]
 
+    def of_chips(self):
+        """Chips in use, spikes between them, and the borders of chips that these cross."""
+        spikes, chip = spikes_of(self.graph), self.chip.chip
+        where = [(x // chip[0], y // chip[1]) for x, y in self.place]
+        pairs = [(s, self.core[s], c) for s, cores in self.reached.items() if s >= self.first for c in cores]
+        away = [(spikes[s], len(route(where[here], where[there]))) for s, here, there in pairs]
+        leaving, crossed = sum(n for n, borders in away if borders), sum(n * borders for n, borders in away)
+        return len({where[core] for core in self.core.values()}), leaving, crossed
+
     def barrier(self):
         tile = self.chip.tile or (1, 1)
         used = len({tuple(a // b for a, b in zip(self.place[core], tile)) for core in set(self.core.values())})
@@ -171,12 +184,82 @@ def test_every_figure_is_that_of_its_definition(case, weighted, changes):
     assert found.axons_out.tolist() == expected.axons_out
     assert found.memory_bits.tolist() == expected.memory_bits("kernel")
     counts, core_ns = expected.events(spikes_of(graph), expected.steps)
+    of_chips = found.chips, found.spikes_between_chips, found.hops_between_chips
+    assert of_chips == (pytest.approx(expected.of_chips()) if chip.chip else (None, None, None))
     assert found.events.events == pytest.approx({name: counts[name] for name in found.events.events})
     figures = {**dict(chip.energy_pj), "between_chips": chip.energy_pj.between_chips or 0.0}
     assert found.energy_pj == pytest.approx(sum(counts[name] * figures[name] for name in counts))
     assert sum(found.events.energy_by_part.values()) == pytest.approx(found.energy_pj)
     np.testing.assert_allclose(found.events.core_ns, core_ns)
     assert found.step_ns == pytest.approx(max(core_ns) + expected.barrier())
+
+
+def mapped_at_random(network, chip, cores=9):
+    core, place = random_mapping(network, np.random.default_rng(2), cores, chip.mesh)
+    sums = count_traffic(network, core, cores)
+    return MappedNetwork(chip, Partition(sums, (), sums), place, cost(sums, chip, place), ())
+
+
+def depths(graph):
+    """Steps after which each population begins where a spike reaches its targets in the next step."""
+    depth = {graph.populations[0].name: -1 if graph.populations[0].coding == "current" else 0}
+    for population in graph.populations[1:]:
+        before = [depth[p.source.name] for p in graph.projections if p.target is population]
+        depth[population.name] = 1 + max(before)
+    return depth
+
+
+def test_recorded_samples_cost_what_their_spikes_cost(case, weighted, tmp_path):
+    graph, _, network = case
+    mapped, rng = (
+        mapped_at_random(network, full_chip(energy_pj={**ENERGY, "between_chips": 50.0})),
+        np.random.default_rng(3),
+    )
+    spikes = {}
+    for population in network.sources:
+        fired = np.argwhere(rng.random((2, 3, population.size)) < 0.3)  # sample, step, neuron
+        spikes[population.name] = (fired[:, [0, 2, 1]] + (7, 0, 0)).astype(np.int32)
+    np.savez(tmp_path / "spike_times.npz", num_samples=2, num_steps=3, first_sample=7, **spikes)
+    found = recorded_steps(mapped, tmp_path / "spike_times.npz", "no remedy")
+    expected = Expected(graph, weighted(graph), mapped.core, mapped.hardware, mapped.place)
+    first, total = depths(graph), defaultdict(float)
+    assert (found.samples, found.step_ns.shape) == ([7, 8], (2, 3 + max(first.values())))
+    for sample, times in zip(found.samples, found.step_ns):
+        for step, ns in enumerate(times):
+            fired = {
+                population.first + int(neuron): 1
+                for population in network.sources
+                for one, neuron, at in spikes[population.name]
+                if (one, at + first[population.name]) == (sample, step)
+            }
+            counts, core_ns = expected.events(fired, 1)
+            assert ns == pytest.approx(max(core_ns) + expected.barrier())
+            for name, number in counts.items():
+                total[name] += number / 2
+    assert found.events == pytest.approx({name: total[name] for name in found.events})
+    energy = {name: total[name] * value for name, value in dict(mapped.hardware.energy_pj).items() if value is not None}
+    assert found.energy_pj == pytest.approx(energy)
+
+
+def test_steps_of_time_bins(case, weighted, tmp_path):
+    graph, _, network = case
+    mapped, steps = mapped_at_random(network, full_chip()), graph.recording.num_timesteps
+    edges, source = np.array([0, 1, steps]), graph.populations[0]
+    arrays = {population.name: population.spike_count for population in graph.populations}
+    first = {name: np.floor(counts / 3).astype(counts.dtype) for name, counts in arrays.items()}
+    by_bin = {name: np.stack([first[name], counts - first[name]]) for name, counts in arrays.items()}
+    np.savez(tmp_path / "bins.npz", bin_edges=edges, **by_bin)
+    found = bin_loads(mapped, tmp_path / "bins.npz", "no remedy").step_ns
+    expected = Expected(graph, weighted(graph), mapped.core, mapped.hardware, mapped.place)
+    for number, ns in enumerate(found):
+        spikes = {
+            population.first + neuron: count / network.samples
+            for population in graph.populations
+            for neuron, count in enumerate(by_bin[population.name][number].ravel().tolist())
+            if population is not source or source.coding != "current"
+        }
+        core_ns = expected.events(spikes, int(np.diff(edges)[number]))[1]
+        assert ns == pytest.approx(max(core_ns) + expected.barrier())
 
 
 @pytest.mark.parametrize("sharing", ["none", "kernel"])

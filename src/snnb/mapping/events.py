@@ -6,7 +6,7 @@ operation of each of its synapses, as in SANA-FE (SLAM-Lab/SANA-FE 2.1.1, src/ch
 """
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -40,9 +40,10 @@ class CoreEvents:
         """Return the sums over all rows, as one row."""
         return CoreEvents(*(np.sum(numbers, axis=0, keepdims=True) for numbers in vars(self).values()))
 
-    def plus(self, other: "CoreEvents") -> "CoreEvents":
-        """Return the sums of the numbers of both."""
-        return CoreEvents(*(one + more for one, more in zip(vars(self).values(), vars(other).values())))
+
+def stacked(parts: Sequence[CoreEvents]) -> CoreEvents:
+    """Concatenate the rows of several."""
+    return CoreEvents(*(np.concatenate(rows) for rows in zip(*(vars(part).values() for part in parts))))
 
 
 def core_events(sums: TrafficSums, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> CoreEvents:
@@ -82,8 +83,8 @@ def axons_out(sums: TrafficSums) -> np.ndarray:
 def active_neurons(network: PlacedNetwork) -> np.ndarray:
     """Return which neurons can have a potential other than 0 in some sample: bool, shape (neurons,).
 
-    They have a bias, a constant input, an initial potential, or a source that spikes. SANA-FE's neurons (src/models.cpp)
-    are active in each step in which bias, input or potential are not 0: these in some steps, all others in none.
+    They have a bias, a constant input, an initial potential, or a source that spikes. A neuron of SANA-FE is active in
+    each step in which bias, input or potential are not 0 (src/models.cpp): these in some steps, all others in none.
     """
     outside = None if network.outside is None else network.outside[None]
     active = received(network, network.spikes[None], outside)[0] > 0

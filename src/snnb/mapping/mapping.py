@@ -69,7 +69,7 @@ class Mapping:
     layers : mapping of str to int
         Number of neurons of each placed layer by its name, in the order of the graph's ids.
     per_core : mapping of str to ndarray, shape (cores,)
-        Figures of the cores: `axons`, `synapses`, and where the hardware has them `axons_out`, `memory_bits`, `step_ns`.
+        Figures of the cores: `synapses`, and where the hardware has them `axons_out`, `memory_bits`, `step_ns`.
     energy : mapping of str to float
         Energy in pJ per sample of each kind of event; empty if the hardware has no such figures.
     """

@@ -32,25 +32,22 @@ def shared_entries(sums: TrafficSums) -> np.ndarray:
 
     Lists are compared by 128-bit hashes: n lists make a wrong count with a probability of about n² / 2^128.
     """
-    network, entries = sums.network, np.zeros(sums.cores, np.int64)
-    local = np.empty(network.neurons, np.int64)
+    network, neurons = sums.network, np.stack([sums.core, np.empty_like(sums.core)], axis=1)
     order = np.argsort(sums.core, kind="stable")
-    local[order] = np.arange(network.neurons) - (np.cumsum(sums.neurons) - sums.neurons)[sums.core[order]]
+    neurons[order, 1] = np.arange(network.neurons) - (np.cumsum(sums.neurons) - sums.neurons)[sums.core[order]]
     table, filled = np.zeros((TABLE, 2), np.int64), 0
-    buffers = np.zeros((sums.cores, 4), np.int64)
+    buffers = np.zeros((sums.cores, 5), np.int64)
     for population in network.graph.populations:
         projections = network.projections_from(population)
         degrees = adjacency.out_degrees(projections, population)
         for start, stop in ranges(degrees, EDGES):
             indptr, target, weight = adjacency.targets(projections, start, stop)
             bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
-            source = 0
+            placed, source = target - network.first, 0
             while source < stop - start:
-                source, filled = add_lists(
-                    source, indptr, target - network.first, bits, sums.core, local, entries, buffers, table, filled
-                )
+                source, filled = add_lists(source, indptr, placed, bits, neurons, buffers, table, filled)
                 if 2 * filled > len(table):
                     larger = np.zeros((4 * len(table), 2), np.int64)
                     rehash(table, larger)
                     table = larger
-    return entries
+    return buffers[:, 4]

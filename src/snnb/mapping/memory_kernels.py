@@ -1,7 +1,7 @@
 """Compiled loops that find distinct lists of synapses. Importing this module imports numba.
 
-A list is known by two 64-bit hashes in the manner of FNV-1a. A hash table has the two hashes of each list; elements of 0
-are empty, and its length is a power of two.
+A list is known by two 64-bit hashes in the manner of FNV-1a. They are the elements of a hash table, whose length is a
+power of two; elements of 0 are empty.
 """
 
 from typing import Tuple
@@ -19,9 +19,7 @@ def add_lists(
     indptr: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray,
-    core: np.ndarray,
-    local: np.ndarray,
-    entries: np.ndarray,
+    neurons: np.ndarray,
     buffers: np.ndarray,
     table: np.ndarray,
     filled: int,
@@ -34,29 +32,28 @@ def add_lists(
     ----------
     source : the first source
     indptr, target, weight : targets of each source, ascending, and the bits of the weights, in CSR form
-    core, local : core and local index of each target
-    entries : (cores,) int64 array; increased by the lengths of the lists that are added
-    buffers : (cores, 4) int64 array of zeros: hashes, local index of the first target, length
+    neurons : (neurons, 2) int32 array; core of each, and its rank by id among the neurons of the core
+    buffers : (cores, 5) int64 array: hashes, local index of the first target and length of a list, which is 0; sum of
+        the lengths of the lists that are added
     """
-    touched = np.empty(len(entries), np.int64)
+    touched = np.empty(len(buffers), np.int64)
     while source < indptr.size - 1 and 2 * filled <= len(table):
         cores = 0
         for edge in range(indptr[source], indptr[source + 1]):
-            this = core[target[edge]]
+            this, index = neurons[target[edge], 0], neurons[target[edge], 1]
             buffer = buffers[this]
-            index = local[target[edge]]
             if buffer[3] == 0:
                 touched[cores] = this
                 cores += 1
                 buffer[0], buffer[1], buffer[2] = this, ~this, index
-            value = ((index - buffer[2]) << 32) ^ weight[edge]
+            value = ((np.int64(index) - buffer[2]) << 32) ^ weight[edge]
             one = (buffer[0] ^ value) * ONE
             other = (buffer[1] ^ value) * OTHER
             buffer[0], buffer[1] = one ^ (one >> 32), other ^ (other >> 29)
             buffer[3] += 1
         for this in touched[:cores]:
             if _insert(table, buffers[this, 0] | 1, buffers[this, 1]):
-                entries[this] += buffers[this, 3]
+                buffers[this, 4] += buffers[this, 3]
                 filled += 1
             buffers[this, 3] = 0
         source += 1

@@ -52,7 +52,7 @@ def described(data: Node, where: str) -> Dict[str, object]:
             "energy_pj": energies,
             "time_ns": times,
             "source": source,
-            "sources": {name: source for name in ("tile", "energy_pj", "time_ns")},
+            "sources": dict.fromkeys(("tile", "energy_pj", "time_ns"), source),
         }
     except KeyError as error:
         raise InputError(f"{where}: as an architecture of SANA-FE it lacks {error}") from None

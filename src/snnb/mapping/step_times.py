@@ -10,7 +10,7 @@ from snnb.core.progress import Progress, silent
 from snnb.graph.export.description import first_steps_of
 from snnb.io.npy import load_archive
 from snnb.mapping.event_cost import Routes, Updates, barrier, core_times, energies, event_counts
-from snnb.mapping.events import core_events
+from snnb.mapping.events import CoreEvents, core_events, stacked
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.traffic import traffic_of
 
@@ -21,7 +21,7 @@ VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time
 class RecordedSteps:
     """Cost of recorded samples on a chip, where a spike reaches its targets in the next step.
 
-    Populations there begin one after the other (`first_steps_of`), so that a sample takes longer than in the simulation.
+    Populations there begin one after the other (`first_steps_of`), so a sample takes more steps than in the simulation.
     """
 
     samples: List[int]  # their numbers in the test set
@@ -60,19 +60,19 @@ def recorded_steps(mapped: MappedNetwork, path: Path, remedy: str, progress: Pro
     updates = Updates.of(network, sums.core, sums.cores)
     spikes = {name: found[name] for name in names}
     shifted = {name: rows + np.array((0, 0, first[name])) for name, rows in spikes.items()}
-    summed, times = None, np.empty(len(samples) * total)
+    summed: List[CoreEvents] = []
+    times = np.empty(len(samples) * total)
     for begin, end, sent, outside in _batches(mapped, shifted, samples, total):
         events = core_events(sums, sent, outside)
         if hardware.time_ns is not None:
             of_cores = core_times(events, updates, hardware.time_ns)
             times[begin:end] = of_cores.max(axis=1, initial=0.0) + barrier(sums, hardware, mapped.place)
-        summed = events.total() if summed is None else summed.plus(events.total())
+        summed.append(events.total())
         progress(end, times.size)
-    assert summed is not None  # there is a sample
     of_all = np.concatenate([_counts(spikes[population.name], population.size) for population in network.populations])
     traffic = traffic_of(sums, of_all / len(samples))
     routes = Routes.of(traffic, hardware, mapped.place).joined(apart=hardware.energy_pj.between_chips is not None)
-    counts = event_counts(summed.per(len(samples)), updates, total, traffic, routes)
+    counts = event_counts(stacked(summed).total().per(len(samples)), updates, total, traffic, routes)
     step_ns = times.reshape(len(samples), total) if hardware.time_ns is not None else None
     return RecordedSteps(list(samples), step_ns, counts, energies(counts, hardware.energy_pj))
 

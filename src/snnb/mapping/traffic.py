@@ -83,7 +83,7 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
 
 
 def traffic_of(sums: TrafficSums, spikes: np.ndarray) -> csr_matrix:
-    """Return the traffic of the same mapping with other spikes of each placed neuron, float64, as `TrafficSums.matrix`."""
+    """Return `TrafficSums.matrix` for other spikes of each placed neuron, float64."""
     network = sums.network
     matrix = csr_matrix((sums.cores, sums.cores), dtype=np.float64)
     for population, sets in sums.sets:
