@@ -16,9 +16,8 @@ from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import CORE_COLUMNS, FURTHER_UNITS, Mapping
 from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.placement import total_hops
 from snnb.mapping.write_mapping import log_lines, write_mapping
-from tests.mapping.brute_force import Expected
+from tests.mapping.brute_force import Expected, total_hops
 from tests.mapping.test_foreign import chip
 
 HARDWARE = chip(mesh=(6, 5), neurons=20, axons=90)

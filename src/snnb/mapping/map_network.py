@@ -16,7 +16,7 @@ from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import check_possible, exceeded_limits, overfull_cores
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import Partition, partition, sequential_baseline
-from snnb.mapping.placement import place, total_hops
+from snnb.mapping.placement import place
 from snnb.mapping.traffic import TrafficSums, count_traffic
 
 FROM_A_FILE = "file"
@@ -84,18 +84,29 @@ def map_network(
     Parameters
     ----------
     method : see `partition`
-    objective : {"spikes", "hops"}
-        `spikes`: place the partition with the lowest connectivity. `hops`, with `method` `auto`: place the
-        partition of each method, and keep the one with the fewest hops.
+    objective : {"spikes", "hops", "energy", "step"}
+        `spikes`: place the partition with the lowest connectivity. Otherwise place the partition of each method that
+        was tried, and keep that with the fewest hops, the least energy of a sample, or the shortest time step.
     seed : seed of all random numbers; the same seed gives the same mapping
     """
+    if objective == "step" and hardware.time_ns is None:
+        raise InputError(f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare")
     check_possible(network, hardware)
     found = partition(network, hardware, method=method, seed=seed, progress=progress)
-    candidates = found.tried if objective == "hops" and method == "auto" else (found.best,)
-    placed = [(one, place(one.matrix, hardware, seed, progress)) for one in candidates]
-    best, positions = min(placed, key=lambda pair: total_hops(pair[0].matrix, pair[1]))
-    chosen = Partition(best, found.tried, found.sequential, found.warnings)
-    return _mapped(chosen, hardware, positions, cost(best, hardware, positions))
+    mapped = []
+    for sums in (found.best,) if objective == "spikes" else found.tried:
+        positions = place(sums.matrix, hardware, seed, progress)
+        chosen = Partition(sums, found.tried, found.sequential, found.warnings)
+        mapped.append(_mapped(chosen, hardware, positions, cost(sums, hardware, positions)))
+    return min(mapped, key=lambda one: _figure(one.cost, objective))
+
+
+def _figure(of: Cost, objective: str) -> float:
+    """Return the figure of a cost that an objective compares."""
+    figures = {"spikes": of.connectivity, "hops": of.hops_unicast, "energy": of.energy_pj, "step": of.step_ns}
+    figure = figures[objective]
+    assert figure is not None  # the description has times
+    return figure
 
 
 def cost_partition(

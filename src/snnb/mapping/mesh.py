@@ -28,11 +28,6 @@ def offsets(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
     return np.abs(place[source].astype(np.int64) - place[target]).T
 
 
-def distances(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
-    """Return the Manhattan distance between the cores of each element of the traffic: int64, shape (elements,)."""
-    return offsets(traffic, place).sum(axis=0)
-
-
 def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) -> LinkLoads:
     """Count spikes on links with unicast routing: each core reached is sent a separate spike.
 

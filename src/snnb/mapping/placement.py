@@ -14,7 +14,6 @@ from scipy.sparse.linalg import ArpackError, eigsh
 
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.mesh import distances
 from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal_swaps, board_hops, descend_swaps, hilbert_curve
 
 SWEEPS = 30  # orders by barycentres
@@ -58,11 +57,6 @@ def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Prog
         if hops < lowest:
             lowest, best = hops, _positions(board)
     return best
-
-
-def total_hops(traffic: csr_matrix, places: np.ndarray) -> float:
-    """Sum spikes × Manhattan distance over all pairs of cores; see `place`."""
-    return float(traffic.data @ distances(traffic, places))
 
 
 def _links(traffic: csr_matrix) -> Links:

@@ -59,9 +59,10 @@ class MapParams(Options):
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
         default="auto", description="Partitioning method; auto tries all methods and keeps the best partition."
     )
-    objective: Literal["spikes", "hops"] = Field(
+    objective: Literal["spikes", "hops", "energy", "step"] = Field(
         default="spikes",
-        description="Criterion of auto: fewest spikes between cores, or fewest hops on the mesh after placement.",
+        description="What is least among the methods tried: spikes between cores, or after placement hops on the mesh, "
+        "energy, or the time of a step.",
     )
     partition: Optional[AbsolutePath] = Field(
         default=None,
