@@ -29,8 +29,8 @@ def test_text_json_and_yaml_are_read(file):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("", "Expecting value: line 1"), ("{", "Expecting property name"), ("[" * 5000, "recursion"), ("\ufeff{}", "BOM")],
-    ids=range(4),
+    [("", "Expecting value: line 1"), ("{", "Expecting property name"), ("\ufeff{}", "BOM")],
+    ids=range(3),
 )
 def test_invalid_json_is_refused(file, content, message):
     with pytest.raises(InputError, match=f"file is not valid JSON .*{message}.*; write it again") as caught:
