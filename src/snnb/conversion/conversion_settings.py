@@ -37,9 +37,7 @@ class ConversionSettings(Options):
         default=False,
         description="Let a clipped ReLU fire at every step where it clips: its scale factor is max_value.",
     )
-    parser: Parser = Field(
-        default="auto", description="Parser: the toolbox's, that of snnb, or the toolbox's where it can read the model."
-    )
+    parser: Parser = Field(default="auto", description="Parser; auto is the toolbox's if that reads the model.")
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples per batch."
     )
@@ -47,35 +45,27 @@ class ConversionSettings(Options):
         default=None,
         ge=1,
         le=1000,
-        description="Calibrate biases, scale factors and initial potentials for this number of time steps.",
+        description="Calibrate for so many time steps.",
     )
-    calibration_samples: Count = Field(
-        default=256, description="Training samples of the calibration, or all of the normalisation if there are fewer."
-    )
+    calibration_samples: Count = Field(default=256, description="Training samples of the calibration.")
     firing: Firing = Field(
         default="separated",
-        description="Calibrated network: populations fire one after the other, or all at once (free).",
+        description="Calibrated populations fire in turn, or all at once.",
     )
     starts: Starts = Field(
         default="half",
-        description="With --firing free: initial potentials around half the threshold, or zero for all neurons.",
+        description="With --firing free: start around ½, or all at 0.",
     )
-    least_squares: bool = Field(
-        default=False, description="With --calibrate: fit kernels to the rates of the calibrated populations."
-    )
+    least_squares: bool = Field(default=False, description="With --calibrate: fit kernels to calibrated rates.")
     weight_bits: Optional[int] = Field(
         default=None,
         ge=2,
         le=16,
-        description="Integer network: signed weights of so many bits; biases, thresholds and potentials are integers.",
+        description="Integers: weights of so many bits.",
     )
-    threshold_bits: int = Field(default=24, ge=8, le=24, description="Bits of integer thresholds, signed.")
-    bias_bits: int = Field(default=24, ge=8, le=24, description="Bits of integer biases, signed.")
-    scale_per: ScalePer = Field(default="channel", description="A factor to integers for each channel, or each layer.")
-    rounding: Rounding = Field(
-        default="max", description="Factors to integers: the largest weight uses all bits, or least squared error."
-    )
-    prune: float = Field(
-        default=0.0, ge=0, lt=1, description="Share of each layer's weights that become 0, those of smallest magnitude."
-    )
+    threshold_bits: int = Field(default=24, ge=8, le=24, description="Bits of integer thresholds.")
+    bias_bits: int = Field(default=24, ge=8, le=24, description="Bits of integer biases.")
+    scale_per: ScalePer = Field(default="channel", description="Factor to integers of each channel, or each layer.")
+    rounding: Rounding = Field(default="max", description="Factor that uses all bits, or of least squared error.")
+    prune: float = Field(default=0.0, ge=0, lt=1, description="Share of each layer's weights made 0.")
     keep_zeros: bool = Field(default=False, description="With --prune: count weights of 0 as synapses.")
