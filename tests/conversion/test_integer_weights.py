@@ -1,0 +1,106 @@
+"""Integer networks: factors worked out by hand, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import spiking_network
+from snnb.core.errors import InputError, UsageError
+from snnb.network.assemble import Entry, assemble
+from snnb.simulation.engines.choose import choose_engine
+from snnb.simulation.exactness import number_type
+from snnb.simulation.simulate import _check_calibrated
+from snnb.simulation.simulation_settings import SimulationSettings
+
+BYTES = np.array([[0, 51, 255]], np.float32) / 255
+
+
+def _dense(name, read, kernel, bias=None):
+    kernel = np.array(kernel, np.float32)
+    bias = np.zeros(kernel.shape[1], np.float32) if bias is None else np.array(bias, np.float32)
+    return Entry(
+        name, "Dense", {"units": kernel.shape[1], "activation": "relu"}, (read,), dict(kernel=kernel, bias=bias)
+    )
+
+
+def _network(*entries):
+    return assemble(Path("net"), [Entry("input", "InputLayer", {"batch_input_shape": [None, 3]}, (), {}), *entries])
+
+
+ONE = _dense("one", "input", [[0.5, 1], [-1, 2], [0.1, 0]], [0.25, -1])
+TWO = _dense("two", "one", [[0.5, 0.2], [-0.25, 1]])
+
+
+def test_factors_use_all_bits_of_each_channel():
+    network = spiking_network(_network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255)
+    one, two = network.populations
+    np.testing.assert_array_equal(one.threshold, [7 * 255, 892])  # ⌊7 / 1 · 255⌋ and ⌊7 / 2 · 255⌋
+    np.testing.assert_array_equal(one.only.kernel, [[4, 3], [-7, 7], [1, 0]])  # round(w · threshold / 255)
+    np.testing.assert_array_equal(one.bias, [446, -892])
+    np.testing.assert_array_equal(two.threshold, [7, 7])  # one factor for all channels of the output
+    np.testing.assert_array_equal(two.only.kernel, [[4, 1], [-2, 7]])
+    assert (network.weight_bits, network.pixel) == (4, 255)
+
+
+def test_pruning_leaves_the_largest_weights():
+    settings = ConversionSettings(weight_bits=4, prune=0.5)
+    one, two = spiking_network(_network(ONE, TWO), BYTES, settings, 255).populations
+    np.testing.assert_array_equal(one.only.kernel != 0, [[False, True], [True, True], [False, False]])
+    np.testing.assert_array_equal(two.only.kernel != 0, [[True, False], [False, True]])
+
+
+def test_sums_beyond_float32_are_those_of_float64():
+    network = spiking_network(_network(ONE, TWO), BYTES, ConversionSettings(weight_bits=16, calibrate=None), 255)
+    assert number_type(network, SimulationSettings(duration=10)) is np.float32
+    assert number_type(network, SimulationSettings(duration=1000, input="poisson")) is np.float64
+    with pytest.raises(InputError, match="which float64 does not hold exactly"):
+        number_type(network, SimulationSettings(duration=10_000_000).model_copy(update={"duration": 10**12}))
+
+
+@pytest.mark.parametrize(
+    ("entries", "changes", "scale", "message"),
+    [
+        ([ONE], {}, 128.0, "is no integer: prepare the data set as bytes"),
+        (
+            [ONE, _dense("two", "one", [[9, 1], [1, 1]])],
+            {"weight_bits": 4},
+            255,
+            "layer two: a threshold of 0.78 at 4 bits",
+        ),
+        (
+            [
+                ONE,
+                Entry("both", "Concatenate", {"axis": 1}, ("one", "input"), {}),
+                _dense("two", "both", np.ones((5, 2))),
+            ],
+            {},
+            255,
+            "layer two reads the input and spikes",
+        ),
+    ],
+)
+def test_what_has_no_integers_is_refused(entries, changes, scale, message):
+    settings = ConversionSettings(weight_bits=8).changed(**changes)
+    with pytest.raises(InputError, match=message):
+        spiking_network(_network(*entries), BYTES, settings, scale)
+
+
+def test_windows_that_the_edge_cuts_are_refused():
+    head = Entry("input", "InputLayer", {"batch_input_shape": [None, 3, 3, 1]}, (), {})
+    pool = Entry(
+        "pool", "AveragePooling2D", {"pool_size": (2, 2), "strides": (2, 2), "padding": "same"}, ("input",), {}
+    )
+    flat = Entry("flat", "Flatten", {}, ("pool",), {})
+    network = assemble(Path("net"), [head, pool, flat, _dense("out", "flat", np.ones((4, 2)))])
+    with pytest.raises(InputError, match="layer pool: the edge cuts windows"):
+        spiking_network(network, np.zeros((1, 3, 3, 1), np.float32), ConversionSettings(weight_bits=8), 255)
+
+
+def test_options_of_float_networks_are_refused():
+    network = spiking_network(_network(ONE, TWO), BYTES, ConversionSettings(weight_bits=8), 255)
+    with pytest.raises(InputError, match="the toolbox cannot simulate an integer network"):
+        choose_engine(network, SimulationSettings(engine="toolbox"))
+    with pytest.raises(UsageError, match="--threshold: the integer network has thresholds of its own"):
+        _check_calibrated(network, SimulationSettings(threshold=2.0))
