@@ -68,7 +68,7 @@ class TrainParams(Recipe):
     levels: Count = Field(default=8, description="Levels of qcfs, hence time steps.")
     initial_weights: Optional[AbsolutePath] = Field(
         default=None,
-        description="Trained .h5 file of the same model with ReLUs, whose weights the training begins with.",
+        description="Begin with the weights in this .h5 file of the same model.",
     )
     resume: Optional[bool] = Field(
         default=None,
