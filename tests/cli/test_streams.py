@@ -1,6 +1,5 @@
 """What reaches a terminal, a file, a closed stream: in any encoding, without control characters, with the exit code."""
 
-import io
 import os
 import shutil
 import signal
@@ -9,9 +8,7 @@ import sys
 import time
 
 import pytest
-from rich.console import Console
 
-from snnb.cli import output
 from snnb.io.text import printable
 from tests.end_to_end.conftest import RECORDED
 
@@ -78,20 +75,3 @@ def test_a_signal_while_modules_are_imported_is_an_interruption():
     assert process.wait() == 143
     assert rest.endswith("snnb: interrupted; the run is as it was\n")
     assert "Traceback" not in rest
-
-
-@pytest.mark.parametrize("width", [60, 200])
-def test_a_progress_bar_shows_its_figures_at_any_width(monkeypatch, width):
-    screen = io.StringIO()
-    console = Console(file=screen, width=width, force_terminal=True, legacy_windows=False)
-    monkeypatch.setattr("rich.console.Console", lambda **_: console)
-    with output.terminal_bar("simulate") as show:
-        show(9_000, 10_000, "accuracy 0.9812")
-        time.sleep(0.15)
-        show(9_500, 10_000, "accuracy 0.9812")
-        time.sleep(0.15)
-    shown = screen.getvalue()
-    assert " 9500/10000" in shown
-    assert "/s" in shown
-    if width >= 80:
-        assert "accuracy 0.9812" in shown
