@@ -212,15 +212,6 @@ def test_a_target_that_is_no_report_is_refused(run, tmp_path, kind):
         write_report(run, output=target)  # a report is replaced
 
 
-def test_a_damaged_file_is_named(run):
-    (stamp,) = run.records_of("simulate")
-    path = run.path / "simulations" / stamp / "spike_rate_sums.npz"
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=f"snnb remove .* simulations/{stamp}"):
-        write_report(run)
-    assert not (run.path / "report.html").exists()
-
-
 @pytest.mark.parametrize("name", ["graphs/*/mini_network_graph.h5", "maps/*/cost.json", "simulations/*/*.csv"])
 def test_a_file_whose_figures_were_changed_is_named(run, name):
     Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
