@@ -5,7 +5,6 @@ import os
 import pty
 import shutil
 import subprocess
-import sys
 
 import pytest
 import yaml
@@ -16,8 +15,7 @@ from snnb.core.errors import UpstreamError, UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.results.remove import carry_out, plan_removal
 from snnb.results.verify import verify_run
-
-COMMAND = [sys.executable, "-c", "from snnb.cli.app import app; app()", "remove"]
+from tests.end_to_end.conftest import SNNB
 
 
 def stamp_of(run):
@@ -117,7 +115,7 @@ def test_at_a_terminal_it_asks(copied, answer):
     run, other = copied
     ours, theirs = pty.openpty()
     os.write(ours, f"{answer}\n".encode())
-    result = subprocess.run([*COMMAND, str(run.path), other], stdin=theirs, capture_output=True, text=True)
+    result = subprocess.run([*SNNB, "remove", str(run.path), other], stdin=theirs, capture_output=True, text=True)
     os.close(ours), os.close(theirs)
     assert result.returncode == 0, result.stderr
     assert f"remove simulations/{other}" in result.stderr
