@@ -42,8 +42,8 @@ def test_commands_that_need_no_tensorflow_run_without_it(tmp_path):
     assert (tmp_path / "page").exists()
 
 
-@pytest.mark.parametrize("arguments", [["run", "--help"], ["--version"]])
-def test_help_imports_no_large_library(arguments):
+@pytest.mark.parametrize("arguments", [["run", "--help"], ["--version"], ["datasets"]])
+def test_help_and_the_list_of_data_sets_import_no_large_library(arguments):
     large = ("numpy", "scipy", "h5py", "numba", "matplotlib", "jinja2", "onnx", "networkx", "tensorflow", "snntoolbox")
     large += ("dask", "distributed")
     result = snnb(*arguments, code=FORBID.replace('("tensorflow", "snntoolbox")', repr(large)))
