@@ -166,13 +166,5 @@ def listing_version(samples: Iterable[PictureSamples]) -> str:
     for part in samples:
         count += len(part.files)
         for name in part.files:
-            digest.update(os.fsencode(name) + f"\0{_size(part.folder / name)}\n".encode())
+            digest.update(os.fsencode(name) + f"\0{(part.folder / name).stat().st_size}\n".encode())
     return f"{count:,} pictures, SHA-256 of their names and sizes {digest.hexdigest()[:16]}"
-
-
-def _size(path: Path) -> Optional[int]:
-    """Return the bytes of a file; None for a link to a file that does not exist."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
