@@ -6,7 +6,7 @@ import pytest
 
 from snnb.core.errors import UsageError
 from snnb.io.atomic import atomic_path
-from snnb.io.files import listing_of, remove, sizes_below, write_text_atomically
+from snnb.io.files import listing_of, sizes_below, write_text_atomically
 
 
 @pytest.fixture
@@ -100,14 +100,6 @@ def test_an_error_at_any_moment_leaves_what_was_there(tmp_path, monkeypatch, old
     else:
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
         assert (target / "inside" if old == "directory" else target).read_text() == "old"
-
-
-def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "folder")
-    remove(tmp_path / "link")
-    remove(tmp_path / "nothing")
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
