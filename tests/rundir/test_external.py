@@ -110,17 +110,6 @@ def test_a_file_is_compared_by_content_whatever_its_time(tmp_path):
     assert changed(record) is None
 
 
-def test_a_link_that_leads_elsewhere_by_now_is_told(tmp_path):
-    put(tmp_path / "v1" / "a", b"1")
-    put(tmp_path / "v2" / "a", b"2", time=1)
-    (tmp_path / "data").symlink_to("v1")
-    record, folder = file_record(tmp_path / "data" / "a"), record_of(tmp_path / "data")
-    assert changed(record) is changed(folder) is None
-    (tmp_path / "data").unlink()
-    (tmp_path / "data").symlink_to("v2")
-    assert changed(record) == changed(folder) == "has changed"
-
-
 def test_what_may_not_be_read_here_is_as_on_another_machine(folder, monkeypatch):
     record, file = record_of(folder), file_record(folder / "a" / "2")
 
