@@ -17,6 +17,7 @@ from snnb.results.verify import repairs, verify_run
 def test_nothing_is_written_through_a_link_in_the_place_of_a_directory(run, tmp_path, directory):
     victim = Path(shutil.move(str(run.path / directory), str(tmp_path / "victim")))
     (run.path / directory).symlink_to(victim)
+    (victim / ".incomplete-20260101T000000Z").mkdir()  # of another run
     before = sorted(victim.rglob("*"))
     assert verify_run(open_run(run.path)).problems == []
     face = Run(path=run.path)

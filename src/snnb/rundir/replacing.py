@@ -93,6 +93,8 @@ def _directories(root: Path, recorded: Recorded, kinds: Kinds) -> List[str]:
         if kind.names is None:
             found.append(kind.directory)
             continue
+        if (root / kind.directory).is_symlink():
+            continue
         begin = f"{kind.directory}/"
         names: Set[str] = {path[len(begin) :] for path in recorded if path.startswith(begin)}
         for prefix in (REPLACED, INCOMPLETE):
