@@ -175,10 +175,10 @@ def test_a_missing_file_is_refused(tmp_path):
 
 @pytest.fixture
 def saved(tmp_path):
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import Dense, Flatten
+    from snnb.io.keras import keras
 
-    model = Sequential([Input((4, 5, 1)), Flatten(), Dense(3, activation="softmax")])
+    output = keras.layers.Dense(3, activation="softmax")
+    model = keras.Sequential([keras.Input((4, 5, 1)), keras.layers.Flatten(), output])
     path = tmp_path / "Trained Net.h5"
     model.save(str(path), save_format="h5")
     return path, model
