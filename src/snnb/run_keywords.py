@@ -102,7 +102,7 @@ class MapKeywords(TypedDict, total=False):
 
     hardware: Optional[str]
     method: Literal["auto", "sequential", "groups", "hypergraph"]
-    objective: Literal["spikes", "hops"]
+    objective: Literal["spikes", "hops", "energy", "step"]
     partition: Optional[Union[str, Path]]
     placement: Optional[Union[str, Path]]
     allow_overfull: bool

@@ -119,3 +119,9 @@ class Expected:
         links = 2 * ((width - 1) * height + width * (height - 1))
         self.link_load_mean = sum(loads.values()) / links if links else 0
         self.link_load_max = max(loads.values(), default=0)
+
+
+def total_hops(traffic, places):
+    """Spikes times Manhattan distance, summed over all pairs of cores."""
+    entries = traffic.tocoo()
+    return sum(n * np.abs(places[a] - places[b]).sum() for a, b, n in zip(entries.row, entries.col, entries.data))

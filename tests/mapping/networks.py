@@ -3,7 +3,7 @@
 import numpy as np
 
 from snnb.graph.build import build_graph
-from snnb.mapping.hardware import EnergyPj, Hardware, LatencyNs
+from snnb.mapping.hardware import EventFigures, Hardware, RouteFigures
 from tests.graph.networks import LAYERS, branched, counts_of, save, save_counts, set_random_weights, varied
 from tests.graph.recorded import keras, recorded, shape_of
 
@@ -61,7 +61,7 @@ def hardware(neurons=10_000, axons=100_000, synapses=None, mesh=(8, 7), synapse_
         neurons_per_core=neurons,
         axons_per_core=axons,
         synapses_per_core=synapses,
-        energy_pj=EnergyPj(router=1.7, link=3.5, synapse=synapse_energy),
-        latency_ns=LatencyNs(router=2.1, link=5.3),
+        energy_pj=EventFigures(router=1.7, link=3.5, synapse=synapse_energy),
+        latency_ns=RouteFigures(router=2.1, link=5.3),
         source="made up",
     )

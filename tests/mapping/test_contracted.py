@@ -17,7 +17,7 @@ UNLIMITED = Limits.of(hardware())._replace(synapses=NO_LIMIT)
 def groupings(network, rng):
     """Every neuron alone; the package's own groups; random ones."""
     yield np.arange(network.neurons, dtype=np.int32), network.neurons
-    yield grouped(network, UNLIMITED)
+    yield grouped(network, network.in_degrees, UNLIMITED)
     group, groups = [], 0
     for population in network.populations:  # of one population each
         more = -(-population.size // 3)
@@ -36,7 +36,7 @@ def agrees(network, search, group, cores):
 def test_cost_and_loads_are_those_of_the_neurons(case):
     network, rng = case[2], np.random.default_rng(3)
     for group, groups in groupings(network, rng):
-        net = contract(network, group, groups)
+        net = contract(network, group, groups, network.in_degrees)
         for cores in (1, 2, 7):
             search = Search(net, rng.integers(0, cores, groups).astype(np.int32), cores, UNLIMITED)
             agrees(network, search, group, cores)
@@ -45,7 +45,7 @@ def test_cost_and_loads_are_those_of_the_neurons(case):
 def test_move_change_is_the_difference_of_cost_and_axons(case):
     network, rng = case[2], np.random.default_rng(4)
     for group, groups in groupings(network, rng):
-        net = contract(network, group, groups)
+        net = contract(network, group, groups, network.in_degrees)
         search = Search(net, rng.integers(0, 5, groups).astype(np.int32), 5, UNLIMITED)
         state = search._state
         for _ in range(60):
@@ -67,7 +67,7 @@ def test_move_change_is_the_difference_of_cost_and_axons(case):
 def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(case, limits):
     network = case[2]
     for group, groups in groupings(network, np.random.default_rng(5)):
-        net = contract(network, group, groups)
+        net = contract(network, group, groups, network.in_degrees)
         start = np.arange(groups, dtype=np.int32)  # a core each keeps the limits, if they can be kept
         search = Search(net, start, groups, Limits(*limits, NO_LIMIT), seed=1)
         search.anneal(3000, search.cost / groups, 0.1, penalty=search.cost)
@@ -83,7 +83,7 @@ def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(case
 def test_mending_empties_overfull_cores_and_changes_no_others(case, limits):
     network, bounds = case[2], Limits(*limits, NO_LIMIT)
     for group, groups in groupings(network, np.random.default_rng(6)):
-        net = contract(network, group, groups)
+        net = contract(network, group, groups, network.in_degrees)
         if not Search(net, np.arange(groups, dtype=np.int32), groups, bounds).legal:
             continue  # a group is too large for a core
         start = np.zeros(groups, np.int32)  # all on one core
@@ -100,8 +100,8 @@ def test_mending_empties_overfull_cores_and_changes_no_others(case, limits):
 def test_groups_are_of_one_population_and_fit_a_core(case):
     network = case[2]
     tight = Limits(5, int(network.fan_in.max()) + 3, int(network.in_degrees.max()) * 2)
-    group, groups = grouped(network, tight)
+    group, groups = grouped(network, network.in_degrees, tight)
     assert np.unique(group).tolist() == list(range(groups))
     owner = np.repeat(np.arange(len(network.populations)), [p.size for p in network.populations])
     assert len(np.unique(np.stack([group, owner]), axis=1).T) == groups
-    assert (np.stack(count_traffic(network, group, groups).contents) <= np.array(tight)[:, None]).all()
+    assert (np.stack(count_traffic(network, group, groups).contents) <= np.array(tight[:3])[:, None]).all()

@@ -1,10 +1,13 @@
 """Descriptions of chips: those of the package are as published, others are read strictly."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
 from snnb.core.errors import InputError, UsageError
-from snnb.mapping.hardware import DESCRIPTIONS, descriptions, hardware_names, read_hardware
+from snnb.mapping.hardware import DESCRIPTIONS, Hardware, descriptions, hardware_names, read_hardware
 
 CHIP = {
     "name": "chip",
@@ -15,12 +18,12 @@ CHIP = {
     "latency_ns": {"router": 2.0, "link": 3.0},
     "source": "a test",
 }
+SOURCED = {"sources": {"tile": "a test"}}
 
 
 @pytest.mark.parametrize(
     ("name", "mesh", "neurons", "axons", "energy", "latency"),
     [
-        ("loihi", (16, 8), 1024, 4096, (1.7, 3.5), (2.1, 5.3)),
         ("loihi_64x64", (64, 64), 1024, 4096, (1.7, 3.5), (2.1, 5.3)),
         ("jin_84x84", (84, 84), 4096, 65536, (1.0, 0.1), (1.0, 0.01)),
         ("jin_1024x1024", (1024, 1024), 4096, 65536, (1.0, 0.1), (1.0, 0.01)),
@@ -38,6 +41,16 @@ def test_the_descriptions_of_the_package(name, mesh, neurons, axons, energy, lat
     assert len(chip.source) > 50
 
 
+def test_loihi_has_limits_and_figures_of_all_events():
+    chip, _ = read_hardware("loihi")
+    assert (chip.mesh, chip.tile, chip.chip, chip.routers) == ((16, 8), (2, 2), (16, 8), (8, 4))
+    assert (chip.neurons_per_core, chip.axons_per_core, chip.axons_out_per_core) == (1024, 4096, 4096)
+    memory = chip.synapse_memory
+    assert (memory.bits_per_core, memory.weight_bits, memory.index_bits, memory.sharing) == (2**20, 9, 10, "kernel")
+    assert None not in [value for name, value in chip.time_ns if name not in ("link", "between_chips")]
+    assert [chip.time_ns.barrier_of(tiles) for tiles in (1, 28, 29)] == [600, 1400, 1800]
+
+
 def test_they_are_listed_from_small_to_large():
     found = descriptions()
     assert sorted(found) == list(hardware_names())
@@ -53,6 +66,22 @@ def test_a_file_of_ones_own(tmp_path):
     assert content == path.read_bytes()
 
 
+def test_the_page_shows_every_key():
+    page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
+    required, optional = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[:2])
+    assert read_keys(Hardware.model_validate(required)) == set(required)
+    every = {**required, **optional}
+    assert {*every} == {*Hardware.model_fields}
+    del every["latency_ns"]  # `time_ns` is in its place
+    chip = Hardware.model_validate(every)
+    assert read_keys(chip.synapse_memory) == {*type(chip.synapse_memory).model_fields}
+    assert read_keys(chip.time_ns) == {*type(chip.time_ns).model_fields} - {"link"}
+
+
+def read_keys(model):
+    return {name for name, value in model if value is not None}
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -62,10 +91,21 @@ def test_a_file_of_ones_own(tmp_path):
         ({"mesh": [40_000, 40_000]}, "mesh.0: Input should be less than or equal to 32768, mesh.1: Input should be"),
         ({"mesh": "4x4"}, "mesh: Input should be a valid tuple"),
         ({"neurons": 10}, "neurons: Extra inputs are not permitted"),
-        ({"energy_pj": {"router": 1, "wire": 2}}, "energy_pj.link: Field required, energy_pj.wire: Extra inputs are"),
+        ({"energy_pj": {"router": 1, "wire": 2}}, "energy_pj.wire: Extra inputs are"),
         ({"energy_pj": {"router": -1, "link": 1}}, "energy_pj.router: Input should be greater"),
         ({"energy_pj": {"router": float("nan"), "link": 1}}, "energy_pj.router: Input should be"),
         ({"name": "a b"}, "name: String should match"),
+        ({"energy_pj": {"router": 1}}, "energy_pj: give link, or link_x and link_y"),
+        ({"energy_pj": {"router": 1, "link_x": 1}}, "energy_pj: give link, or link_x and link_y"),
+        ({"energy_pj": {"router": 1, "link": 1, "spike": 2}}, "energy_pj: no source; name it under sources"),
+        ({"tile": [1, 1], "chip": [3, 2]}, "tile, chip: no source; name it under sources"),
+        ({"tile": [2, 1], **SOURCED}, r"mesh: 3 × 2 cores are no multiple of the tile's, (2, 1)"),
+        ({"chip": [2, 2], **SOURCED}, r"mesh: 3 × 2 cores are no multiple of the chip's, (2, 2)"),
+        ({"chip": [1, 2], "tile": [3, 1]}, "chip: 1 × 2 cores are no multiple of the tile's, (3, 1)"),
+        ({"synapse_memory": {"weight_bits": 8}}, "synapse_memory.bits_per_core: Field required"),
+        ({"synapse_memory": {"bits_per_core": 8}}, "synapse_memory.weight_bits: Field required"),
+        ({"sources": {"tile": "a test"}}, "sources: there are no figures tile that need one"),
+        ({"latency_ns": None}, "give latency_ns or time_ns, one of them"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changed, message):

@@ -121,7 +121,7 @@ def test_the_cost_is_mt_kahypars_own_km1(tmp_path):
     import mtkahypar
 
     network = _placed(_convolutional(), tmp_path)
-    net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons)
+    net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons, network.in_degrees)
     core = np.random.default_rng(1).integers(0, 5, network.neurons).astype(np.int32)
     reached = [net.target[net.target_start[s] : net.target_start[s + 1]].tolist() for s in range(net.axons.size)]
     pins, weights = [], []

@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from snnb.mapping.hardware import read_hardware
-from snnb.mapping.placement import place, total_hops
+from snnb.mapping.placement import place
 from snnb.mapping.placement_kernels import (
     NOBODY,
     Board,
@@ -19,6 +19,7 @@ from snnb.mapping.placement_kernels import (
     swap,
     swap_change,
 )
+from tests.mapping.brute_force import total_hops
 from tests.mapping.networks import hardware
 
 

@@ -15,7 +15,9 @@ def hardware() -> None:
     for chip in chips:
         limits = (chip.cores, chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core)
         shown = ["any" if most is None else f"{most:,}" for most in limits]
-        energy = f"{chip.energy_pj.router:g}, {chip.energy_pj.link:g}"
+        link = chip.energy_pj
+        links = [value for value in (link.link, link.link_x, link.link_y) if value is not None]
+        energy = ", ".join(f"{value:g}" for value in (link.router, *links))
         rows.append([chip.name, "×".join(map(str, chip.mesh)), *shown, energy])
     document = [{**chip.model_dump(mode="json"), "cores": chip.cores} for chip in chips]
     lines = output.table_lines(rows, right=(2, 3, 4, 5), drop=(1, 5))

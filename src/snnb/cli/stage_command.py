@@ -34,6 +34,7 @@ IN_WORDS = {
     "connectivity": ("connectivity", "spikes/sample"),
     "sequential_connectivity": ("connectivity, sequential", "spikes/sample"),
     "hops_unicast": ("hops", "links/sample"),
+    "step_ns": ("time of a step", "ns"),
     "link_load_peak": ("link load, peak", "spikes/sample/step"),
 }
 # Options of `prepare` that every stage has: `prepare` may have to run first.

@@ -1,18 +1,19 @@
 """Link loads in each time bin of a simulation (`simulate --bins`)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.npy import load_archive
+from snnb.mapping.event_cost import barrier, core_times
+from snnb.mapping.events import core_events, updated_neurons
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mesh import link_loads
-from snnb.mapping.traffic import spikes_between
+from snnb.mapping.traffic import traffic_of
 
 EDGES = "bin_edges"
 
@@ -25,6 +26,7 @@ class BinLoads:
     # Largest load of a link in each bin: spikes per sample and time step in one direction, with unicast routing
     loads: List[float]
     overall: float  # largest load of a link over all bins, in the same unit
+    step_ns: List[float]  # time of a step in each bin with its mean number of events; empty without figures
 
     @property
     def peak(self) -> int:
@@ -39,6 +41,7 @@ class BinLoads:
             "peak_bin": self.peak,
             "link_load_peak": self.loads[self.peak],
             "unit": "spikes a sample and time step over a link in one direction",
+            **({"step_ns": self.step_ns} if self.step_ns else {}),
         }
 
     def in_words(self) -> str:
@@ -48,6 +51,7 @@ class BinLoads:
         return (
             f"busiest time: steps {begin:,} to {end - 1:,}, bin {self.peak} of {len(self.loads)}: {load:,.6g} spikes a "
             f"sample and step over the most loaded link{ratio}"
+            + (f"; the longest mean step of a bin takes {max(self.step_ns):,.6g} ns" if self.step_ns else "")
         )
 
 
@@ -57,20 +61,22 @@ def bin_loads(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress
     Raise `InputError` if the file is damaged, or its counts do not sum to those of the graph.
     """
     network, sums = mapped.network, mapped.partition.best
-    names = [population.name for population in network.populations]
-    found = load_archive(path, remedy, names=[EDGES, *names], must=[EDGES, *names])
+    names, source = [population.name for population in network.populations], network.graph.populations[0].name
+    found = load_archive(path, remedy, names=[EDGES, source, *names], must=[EDGES, source, *names])
     edges = found[EDGES].tolist()
     counts = np.concatenate([found[name].reshape(len(edges) - 1, -1) for name in names], axis=1)
     if counts.shape[1] != network.neurons or (counts.sum(axis=0) != network.counts).any():
         raise InputError(f"{path}: its counts do not sum to those of the graph; make the graph anew with `snnb graph`")
-    loads = []
-    for number, spikes in enumerate(counts):
-        of_bin = replace(network, counts=spikes)
-        traffic = csr_matrix(mapped.traffic.shape)
-        for population, sets in sums.sets:
-            if population.first >= network.first:
-                traffic = traffic + spikes_between(of_bin, sums.core, sums.cores, population, sets)[1]
-        load = link_loads(traffic, mapped.place, mapped.hardware.mesh).all
-        loads.append(float(load.max(initial=0.0)) / (edges[number + 1] - edges[number]))
+    outside = None if network.outside is None else found[source].reshape(len(counts), -1) / network.samples
+    hardware, loads, step_ns = mapped.hardware, [], []
+    updates = updated_neurons(sums) if hardware.time_ns is not None else None
+    for number, spikes in enumerate(counts / network.samples):
+        steps = edges[number + 1] - edges[number]
+        load = link_loads(traffic_of(sums, spikes), hardware.router_of(mapped.place), hardware.routers).all
+        loads.append(float(load.max(initial=0.0)) / steps)
+        if updates is not None and hardware.time_ns is not None:
+            events = core_events(sums, spikes[None], None if outside is None else outside[number, None])
+            of_cores = core_times(events / steps, updates, hardware.time_ns)
+            step_ns.append(float(of_cores.max(initial=0.0)) + barrier(sums, hardware, mapped.place))
         progress(number + 1, len(counts))
-    return BinLoads(edges, loads, mapped.cost.link_load_max / (edges[-1] - edges[0]))
+    return BinLoads(edges, loads, mapped.cost.link_load_max / (edges[-1] - edges[0]), step_ns)

@@ -21,8 +21,11 @@ class _Part(NamedTuple):
     weight: np.ndarray
 
 
-def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contracted:
-    """Contract neurons into groups; `group` (int32, shape (neurons,)) is the group of each placed neuron."""
+def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.ndarray) -> Contracted:
+    """Contract neurons into groups; `group` (int32, shape (neurons,)) is the group of each placed neuron.
+
+    `loads` (int64, shape (neurons,)) are those of the synapses, see `split.synapse_loads`.
+    """
     ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
     parts, marks, sets = [_Part(numbers, numbers, ids, numbers, ids, numbers)], Marks(groups), 0
     for population in network.sources:
@@ -40,7 +43,7 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int) -> Contract
     from_start, from_order = _sorted_by(source, groups)
     return Contracted(
         neurons=np.bincount(group, minlength=groups),
-        synapses=np.bincount(group, network.in_degrees, minlength=groups).astype(np.int64),
+        synapses=np.bincount(group, loads, minlength=groups).astype(np.int64),
         axons=axons,
         total=np.bincount(source_set, weight, minlength=sets).astype(np.int64),
         target_start=np.concatenate([[0], np.cumsum(degrees)]),

@@ -5,14 +5,17 @@ the λ − 1 metric of hypergraph partitioning (Schlag, "High-quality hypergraph
 """
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
 from snnb.graph import adjacency
 from snnb.mapping.cost_kernels import MeshPositions, multicast_hops
+from snnb.mapping.event_cost import EventCost, Routes, event_cost
+from snnb.mapping.events import axons_out
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.mesh import distances, link_loads
+from snnb.mapping.memory import memory_bits
+from snnb.mapping.mesh import link_loads
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach import Marks, reached
 from snnb.mapping.traffic import TrafficSums, spikes_between
@@ -62,18 +65,49 @@ class Cost:
     # (cores,) float64: spikes received from other cores, and sent to them (once for each core reached)
     spikes_in: np.ndarray
     spikes_out: np.ndarray
+    # What only some descriptions have figures of; None for others. Both (cores,) int64: pairs of a neuron of a core and
+    # a core that holds a target of it; bits of the synapse memory
+    axons_out: Optional[np.ndarray]
+    memory_bits: Optional[np.ndarray]
+    events: Optional[EventCost]
+    chips: Optional[int]  # with neurons
+    spikes_between_chips: Optional[float]  # spikes between cores of different chips
+    hops_between_chips: Optional[float]  # links that lead to another chip, as `hops_unicast`
+
+    @property
+    def step_ns(self) -> Optional[float]:
+        """Time in ns of a time step with the mean number of events."""
+        return None if self.events is None else self.events.step_ns
+
+    @property
+    def sample_ns(self) -> Optional[float]:
+        """Time in ns of all time steps of a sample."""
+        return None if self.events is None or self.step_ns is None else self.events.steps * self.step_ns
+
+    @property
+    def contents(self) -> Dict[str, np.ndarray]:
+        """Contents of each core, by the names of `Limits`."""
+        names = ("neurons", "axons", "synapses", "axons_out", "memory_bits")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     """Compute the cost of a mapping with the cores at `place` (int32, shape (cores, 2)); limits are not checked."""
     neurons, axons, synapses = sums.contents
-    matrix, energy = sums.matrix, hardware.energy_pj
-    spikes, distance = matrix.data, distances(matrix, place)
-    delay = (distance + 1) * hardware.latency_ns.router + distance * hardware.latency_ns.link
-    work = float(spikes @ ((distance + 1) * energy.router + distance * energy.link))
-    if energy.synapse is not None:
-        work += energy.synapse * _synaptic_operations(sums.network)
-    load = link_loads(matrix, place, hardware.mesh).all
+    matrix, energy, latency = sums.matrix, hardware.energy_pj, hardware.latency
+    routes = Routes.of(matrix, hardware, place)
+    spikes, distance = matrix.data, routes.hops.sum(axis=0)
+    delay = (distance + 1) * latency.router + latency.of_links(routes.hops, routes.borders)
+    events = event_cost(sums, hardware, place, routes)
+    if events is not None and hardware.events:
+        work = sum(events.energy_pj.values())
+    else:
+        work = float(spikes @ ((distance + 1) * energy.router + energy.of_links(routes.hops, routes.borders)))
+        if energy.synapse is not None:
+            work += energy.synapse * _synaptic_operations(sums.network)
+    load = link_loads(matrix, hardware.router_of(place), hardware.routers).all
+    leaving = routes.borders.any(axis=0)
+    several = hardware.chip is not None
     return Cost(
         connectivity=sums.connectivity,
         cut=sums.cut,
@@ -93,12 +127,18 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         synapses=synapses,
         spikes_in=np.asarray(matrix.sum(axis=0)).ravel(),
         spikes_out=np.asarray(matrix.sum(axis=1)).ravel(),
+        axons_out=None if hardware.axons_out_per_core is None else axons_out(sums),
+        memory_bits=memory_bits(sums, hardware.synapse_memory),
+        events=events,
+        chips=len(np.unique(hardware.chip_of(place)[neurons > 0], axis=0)) if several else None,
+        spikes_between_chips=float(spikes @ leaving) if several else None,
+        hops_between_chips=float(spikes @ routes.borders.sum(axis=0)) if several else None,
     )
 
 
 def _multicast(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> float:
-    x, y = np.ascontiguousarray(place.T, np.int32)
-    positions, network, total = MeshPositions(x, y, hardware.mesh[0]), sums.network, 0.0
+    x, y = np.ascontiguousarray(hardware.router_of(place).T, np.int32)
+    positions, network, total = MeshPositions(x, y, hardware.routers[0]), sums.network, 0.0
     for population, sets in sums.sets:
         if population.first >= network.first:
             own = sums.core[network.part(population)]

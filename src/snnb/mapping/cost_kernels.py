@@ -33,6 +33,27 @@ def count_axons(sources: np.ndarray, sets: Reached, axons: np.ndarray) -> None:
 
 
 @compiled
+def count_messages(core: np.ndarray, spikes: np.ndarray, sets: Reached, out: np.ndarray, into: np.ndarray) -> None:
+    """Add the spikes of sources to the messages that cores send and receive: one for each core reached, also their own.
+
+    Parameters
+    ----------
+    core : (sources,) int32 array, or empty: cores of the sources
+    spikes : (sources,) float64 array
+    out, into : (cores,) float64 array
+    """
+    for source in range(spikes.size):
+        weight = spikes[source]
+        if weight == 0:
+            continue
+        begin, end = sets.start[sets.set_of[source]], sets.start[sets.set_of[source] + 1]
+        if core.size:
+            out[core[source]] += weight * (end - begin)
+        for k in range(begin, end):
+            into[sets.label[k]] += weight
+
+
+@compiled
 def add_spikes(
     order: np.ndarray,
     begin: int,

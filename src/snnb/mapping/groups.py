@@ -15,20 +15,22 @@ TILE = 4  # rows and columns of a group in the first of such populations
 Tiles = Tuple[int, int]  # number of tiles along rows and columns
 
 
-def grouped(network: PlacedNetwork, limits: Limits) -> Tuple[np.ndarray, int]:
+def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[np.ndarray, int]:
     """Group the neurons of each population so that a group fits on a core; return each neuron's group and their number.
 
     All channels at a position of a convolution have the same sources and reach the same positions, so a group is a
     position and a chunk of channels, or units of a dense layer. The first convolution of a network with a constant
     input, and a pooling that reads it, are different: their neurons share no sources with others at their position.
     Their groups are tiles of a few channels, which have a shorter border than few positions of many channels.
+
+    `loads` (int64, shape (neurons,)) are those of the synapses, see `split.synapse_loads`.
     """
     group, groups = np.empty(network.neurons, np.int32), 0
     thin: Dict[str, Tiles] = {}
     for population in network.populations:
         part = network.part(population)
         lists = SourceLists(network, population)
-        synapses = max(int(network.in_degrees[part].max()), 1)
+        synapses = max(int(loads[part].max()), 1)
         most = min(MOST_CHANNELS, limits.neurons, limits.synapses // synapses)
         if lists.most_own:
             most = min(most, (limits.axons - lists.most_shared) // lists.most_own)

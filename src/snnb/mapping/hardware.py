@@ -1,23 +1,32 @@
-"""Hardware descriptions: mesh, limits of the cores, and energy and latency of a spike.
+"""Hardware descriptions: mesh, limits of the cores, and energies and times of events.
 
 A description is a YAML file. Those in `descriptions/` are part of the package and have names.
 """
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Literal, Optional, Tuple, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
 from snnb.io.text import decoded, parse_yaml
+from snnb.mapping.sanafe_architecture import KEY as ARCHITECTURE
+from snnb.mapping.sanafe_architecture import described
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
 REMEDY = "docs/mapping.md shows a description with all its keys"
 LARGEST_SIDE = 32_768  # of a mesh; core numbers fit in 32 bits
 LARGEST_LIMIT = 2**53
+ALWAYS_STATED = ("synapses_per_core", "synapse")  # in cost.json, also if they are absent
+# What needs an entry of its own in `sources`: `energy_pj` if it has more than router, link and synapse
+SOURCED = ("tile", "chip", "axons_out_per_core", "synapse_memory", "energy_pj", "time_ns")
 Side = Annotated[int, Field(strict=True, ge=1, le=LARGEST_SIDE)]
+Sides = Tuple[Side, Side]  # along x and along y
 Limit = Annotated[int, Field(strict=True, ge=1, le=LARGEST_LIMIT)]
 Figure = Annotated[float, Field(strict=True, ge=0, le=1e12)]
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=10_000)]
@@ -28,39 +37,147 @@ class Description(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-
-class EnergyPj(Description):
-    """Energy of a spike in pJ: per router and link of its route, and per synapse that it reaches."""
-
-    router: Figure
-    link: Figure
-    synapse: Optional[Figure] = None  # None: the energy of synaptic operations is not counted
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: Callable[[Any], Dict[str, Any]]) -> Dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None or key in ALWAYS_STATED}
 
 
-class LatencyNs(Description):
-    """Latency of a spike in ns: per router and link of its route."""
+class RouteFigures(Description):
+    """Energy (pJ) or time (ns) of a spike on its way to another core: per router and link of its route."""
 
     router: Figure
-    link: Figure
+    link: Optional[Figure] = None  # or `link_x` and `link_y`
+    link_x: Optional[Figure] = None
+    link_y: Optional[Figure] = None
+    between_chips: Optional[Figure] = None  # of a link between chips; None: that of any other link
+
+    @model_validator(mode="after")
+    def _has_links(self) -> "RouteFigures":
+        both = self.link_x is not None, self.link_y is not None
+        if both != ((self.link is None),) * 2:
+            raise ValueError("give link, or link_x and link_y")
+        return self
+
+    def of_links(self, hops: "np.ndarray", borders: "np.ndarray") -> "np.ndarray":
+        """Return the sum over the links of routes: float64, shape (routes,).
+
+        Parameters
+        ----------
+        hops, borders : (2, routes) int64 array; links along x and y, and those of them that lead to another chip
+        """
+        if self.link is not None and self.between_chips is None:
+            return hops.sum(axis=0) * self.link
+        x, y = (self.link, self.link) if self.link is not None else (self.link_x, self.link_y)
+        if self.between_chips is None:
+            return hops[0] * x + hops[1] * y
+        inside = hops - borders
+        return inside[0] * x + inside[1] * y + borders.sum(axis=0) * self.between_chips
+
+
+class EventFigures(RouteFigures):
+    """Energies (pJ) or times (ns) of events; None is not counted. The events are those of SANA-FE."""
+
+    synapse: Optional[Figure] = None  # of a spike at a synapse
+    # Update of a neuron in a time step: without input, bias and potential, and of any other
+    neuron_inactive: Optional[Figure] = None
+    neuron_active: Optional[Figure] = None
+    spike: Optional[Figure] = None  # of a neuron, besides the update
+    # Message of a spike to a core that holds a target of the neuron: where it is sent, and where it is received
+    axon_out: Optional[Figure] = None
+    axon_in: Optional[Figure] = None
+
+
+class TimesNs(EventFigures):
+    """Times of events in ns."""
+
+    # End of a time step; or by the least number of tiles in use
+    barrier: Union[Figure, Dict[Annotated[int, Field(ge=0)], Figure], None] = None
+
+    def barrier_of(self, tiles: int) -> float:
+        """Return the time of the end of a step with so many tiles in use, as SANA-FE's `LookupTable`."""
+        if not isinstance(self.barrier, dict):
+            return self.barrier or 0.0
+        least = [key for key in self.barrier if key <= tiles]
+        return self.barrier[max(least) if least else min(self.barrier)]
+
+
+class SynapseMemory(Description):
+    """Memory of a core for synapses."""
+
+    bits_per_core: Limit
+    # Of an entry of a list: the list of a source has its synapses onto the neurons of the core
+    weight_bits: Limit
+    index_bits: Annotated[int, Field(strict=True, ge=0, le=LARGEST_LIMIT)] = 0
+    sharing: Literal["kernel", "none"] = "none"  # kernel: sources whose lists are equal up to a shift share one
 
 
 class Hardware(Description):
     """Hardware description of a chip."""
 
     name: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
-    mesh: Tuple[Side, Side]  # cores along x and along y
+    mesh: Sides  # cores
+    tile: Optional[Sides] = None  # cores that share a router: hops are counted between tiles; None: each has one
+    chip: Optional[Sides] = None  # cores of a chip; None: there is one chip
     neurons_per_core: Limit
     # Distinct neurons whose spikes the synapses of a core receive, including those of the core itself
     axons_per_core: Limit
+    axons_out_per_core: Optional[Limit] = None  # pairs of a neuron and a core that holds targets of it
     synapses_per_core: Optional[Limit] = None  # None: not limited
-    energy_pj: EnergyPj
-    latency_ns: LatencyNs
-    source: Text  # source of the figures
+    synapse_memory: Optional[SynapseMemory] = None
+    energy_pj: EventFigures
+    latency_ns: Optional[RouteFigures] = None  # or `time_ns`
+    time_ns: Optional[TimesNs] = None
+    source: Text  # source of all other figures
+    sources: Optional[Dict[str, Text]] = None  # sources of the figures of these keys
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Hardware":
+        for name, of, within, sides in (
+            ("tile", self.tile, "mesh", self.mesh),
+            ("chip", self.chip, "mesh", self.mesh),
+            ("tile", self.tile, "chip", self.chip or self.mesh),
+        ):
+            if of is not None and (sides[0] % of[0] or sides[1] % of[1]):
+                raise ValueError(f"{within}: {sides[0]} × {sides[1]} cores are no multiple of the {name}'s, {of}")
+        if (self.latency_ns is None) == (self.time_ns is None):
+            raise ValueError("give latency_ns or time_ns, one of them")
+        given = [name for name in SOURCED if getattr(self, name) is not None and (name != "energy_pj" or self.events)]
+        missing = [name for name in given if name not in (self.sources or {})]
+        if missing:
+            raise ValueError(f"{', '.join(missing)}: no source; name it under sources")
+        unknown = [name for name in self.sources or {} if name not in given]
+        if unknown:
+            raise ValueError(f"sources: there are no figures {', '.join(unknown)} that need one")
+        return self
 
     @property
     def cores(self) -> int:
         """Number of cores of the mesh."""
         return self.mesh[0] * self.mesh[1]
+
+    @property
+    def events(self) -> bool:
+        """Whether there are energies of other events than those of routes and synapses."""
+        old = ("router", "link", "synapse")
+        return any(key not in old and value is not None for key, value in self.energy_pj)
+
+    @property
+    def latency(self) -> RouteFigures:
+        """Times on the route of a spike."""
+        return self.time_ns or self.latency_ns  # type: ignore[return-value]  # there is one
+
+    @property
+    def routers(self) -> Sides:
+        """Routers along x and y."""
+        return self.mesh if self.tile is None else (self.mesh[0] // self.tile[0], self.mesh[1] // self.tile[1])
+
+    def router_of(self, place: "np.ndarray") -> "np.ndarray":
+        """Return x and y of the router of cores at `place` (int32, shape (cores, 2)), in tiles."""
+        return place if self.tile is None else place // self.tile
+
+    def chip_of(self, place: "np.ndarray") -> "np.ndarray":
+        """Return x and y of the chip of cores at `place` (int32, shape (cores, 2)), in chips."""
+        return place // (self.chip or self.mesh)
 
 
 def hardware_names() -> Tuple[str, ...]:
@@ -98,8 +215,13 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
     data = parse_yaml(decoded(content, str(path), REMEDY), str(path), REMEDY)
     if not isinstance(data, dict):
         raise InputError(f"{path} describes no hardware: it holds no keys; {REMEDY}")
+    if ARCHITECTURE in data:
+        data = described(data, path.name)
     try:
         return Hardware.model_validate(data), content
     except ValidationError as error:
-        faults = ", ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors())
+        faults = ", ".join(
+            ": ".join(filter(None, [".".join(map(str, wrong["loc"])), wrong["msg"].replace("Value error, ", "")]))
+            for wrong in error.errors()
+        )
         raise InputError(f"{path}: {faults}; {REMEDY}") from None

@@ -1,6 +1,6 @@
 """Limits of the cores, and whether a network can fit on the hardware."""
 
-from typing import Dict, NamedTuple, Optional, Sequence
+from typing import Dict, Mapping, NamedTuple, Optional
 
 import numpy as np
 
@@ -17,26 +17,30 @@ class Limits(NamedTuple):
     neurons: int
     axons: int
     synapses: int
+    axons_out: int = NO_LIMIT
+    memory_bits: int = NO_LIMIT
 
     @classmethod
     def of(cls, hardware: Hardware) -> "Limits":
         """Return the limits of a hardware description."""
         synapses = NO_LIMIT if hardware.synapses_per_core is None else hardware.synapses_per_core
-        return cls(hardware.neurons_per_core, hardware.axons_per_core, synapses)
+        out = NO_LIMIT if hardware.axons_out_per_core is None else hardware.axons_out_per_core
+        bits = NO_LIMIT if hardware.synapse_memory is None else hardware.synapse_memory.bits_per_core
+        return cls(hardware.neurons_per_core, hardware.axons_per_core, synapses, out, bits)
 
 
-def overfull_cores(contents: Sequence[np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
-    """Return the cores that exceed each limit; `contents` are neurons, axons and synapses of each core."""
-    limits = Limits.of(hardware)._asdict().items()
-    return {name: np.flatnonzero(numbers > limit) for (name, limit), numbers in zip(limits, contents)}
+def overfull_cores(contents: Mapping[str, np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
+    """Return the cores that exceed each limit; `contents` are those of each core by the names of `Limits`."""
+    limits = Limits.of(hardware)
+    return {name: np.flatnonzero(numbers > getattr(limits, name)) for name, numbers in contents.items()}
 
 
-def exceeded_limits(contents: Sequence[np.ndarray], hardware: Hardware) -> str:
+def exceeded_limits(contents: Mapping[str, np.ndarray], hardware: Hardware) -> str:
     """Describe each exceeded limit by its fullest core; return the empty string if there is none."""
-    texts, overfull = [], overfull_cores(contents, hardware)
-    for (name, limit), numbers in zip(Limits.of(hardware)._asdict().items(), contents):
-        others = overfull[name].size - 1
-        if others >= 0:
+    texts, limits = [], Limits.of(hardware)
+    for name, cores in overfull_cores(contents, hardware).items():
+        if cores.size:
+            numbers, limit, others = contents[name], getattr(limits, name), cores.size - 1
             fullest = int(np.argmax(numbers))
             more = f" (and {others:,} cores more than {limit:,})" if others else ""
             texts.append(f"core {fullest:,} has {numbers[fullest]:,} {name} of {limit:,}{more}")

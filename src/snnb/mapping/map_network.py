@@ -16,7 +16,7 @@ from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import check_possible, exceeded_limits, overfull_cores
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import Partition, partition, sequential_baseline
-from snnb.mapping.placement import place, total_hops
+from snnb.mapping.placement import place
 from snnb.mapping.traffic import TrafficSums, count_traffic
 
 FROM_A_FILE = "file"
@@ -59,8 +59,8 @@ class MappedNetwork:
 
     @cached_property
     def overfull(self) -> Dict[str, np.ndarray]:
-        """Cores that exceed each limit, by `neurons`, `axons` and `synapses`; all empty if the mapping is valid."""
-        return overfull_cores(self.partition.best.contents, self.hardware)
+        """Cores that exceed each limit, by the names of `Limits`; all empty if the mapping is valid."""
+        return overfull_cores(self.cost.contents, self.hardware)
 
     @property
     def overfull_cores(self) -> np.ndarray:
@@ -84,17 +84,29 @@ def map_network(
     Parameters
     ----------
     method : see `partition`
-    objective : {"spikes", "hops"}
-        `spikes`: place the partition with the lowest connectivity. `hops`, with `method` `auto`: place the
-        partition of each method, and keep the one with the fewest hops.
+    objective : {"spikes", "hops", "energy", "step"}
+        `spikes`: place the partition with the lowest connectivity. Otherwise place the partition of each method that
+        was tried, and keep that with the fewest hops, the least energy of a sample, or the shortest time step.
     seed : seed of all random numbers; the same seed gives the same mapping
     """
+    if objective == "step" and hardware.time_ns is None:
+        raise InputError(f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare")
     check_possible(network, hardware)
     found = partition(network, hardware, method=method, seed=seed, progress=progress)
-    candidates = found.tried if objective == "hops" and method == "auto" else (found.best,)
-    placed = [(one, place(one.matrix, hardware, seed, progress)) for one in candidates]
-    best, positions = min(placed, key=lambda pair: total_hops(pair[0].matrix, pair[1]))
-    return _mapped(Partition(best, found.tried, found.sequential, found.warnings), hardware, positions)
+    mapped = []
+    for sums in (found.best,) if objective == "spikes" else found.tried:
+        positions = place(sums.matrix, hardware, seed, progress)
+        chosen = Partition(sums, found.tried, found.sequential, found.warnings)
+        mapped.append(_mapped(chosen, hardware, positions, cost(sums, hardware, positions)))
+    return min(mapped, key=lambda one: _figure(one.cost, objective))
+
+
+def _figure(of: Cost, objective: str) -> float:
+    """Return the figure of a cost that an objective compares."""
+    figures = {"spikes": of.connectivity, "hops": of.hops_unicast, "energy": of.energy_pj, "step": of.step_ns}
+    figure = figures[objective]
+    assert figure is not None  # the description has times
+    return figure
 
 
 def cost_partition(
@@ -118,19 +130,20 @@ def cost_partition(
         positions, contents[placement_file] = read_placement(placement_file, cores, hardware)
         cores = len(positions)
     sums = count_traffic(network, core, cores)
-    exceeded = exceeded_limits(sums.contents, hardware)
+    if placement_file is None:
+        positions = place(sums.matrix, hardware, seed, progress)
+    costs = cost(sums, hardware, positions)
+    exceeded = exceeded_limits(costs.contents, hardware)
     if exceeded and not allow_overfull:
         raise InputError(
             f"{partition_file} breaks limits of {hardware.name}: {exceeded}; choose larger hardware or more parts, or "
             "give --allow-overfull to cost it as an invalid mapping"
         )
-    if placement_file is None:
-        positions = place(sums.matrix, hardware, seed, progress)
     found = Partition(replace(sums, method=FROM_A_FILE), (), sequential_baseline(network, hardware, progress))
-    return _mapped(found, hardware, positions), contents
+    return _mapped(found, hardware, positions, costs), contents
 
 
-def _mapped(found: Partition, hardware: Hardware, positions: np.ndarray) -> MappedNetwork:
-    exceeded = exceeded_limits(found.best.contents, hardware)
+def _mapped(found: Partition, hardware: Hardware, positions: np.ndarray, costs: Cost) -> MappedNetwork:
+    exceeded = exceeded_limits(costs.contents, hardware)
     invalid = [f"invalid mapping, it breaks limits of {hardware.name}: {exceeded}"] if exceeded else []
-    return MappedNetwork(hardware, found, positions, cost(found.best, hardware, positions), (*invalid, *found.warnings))
+    return MappedNetwork(hardware, found, positions, costs, (*invalid, *found.warnings))

@@ -33,6 +33,14 @@ UNITS = {
     "outside_spikes": "spikes a sample that cores receive from a spiking input",
     "seconds": "s that the mapping took",
 }
+# What only some descriptions have figures of
+FURTHER_UNITS = {
+    "chips": "chips with neurons",
+    "spikes_between_chips": "spikes a sample between cores of different chips",
+    "hops_between_chips": "links between chips crossed a sample, each core being sent a spike of its own",
+    "step_ns": "ns of a time step with the mean number of events",
+    "sample_ns": "ns of all time steps of a sample",
+}
 Number = Union[int, float]
 
 
@@ -59,6 +67,10 @@ class Mapping:
         Id in the graph of the first placed neuron.
     layers : mapping of str to int
         Number of neurons of each placed layer by its name, in the order of the graph's ids.
+    per_core : mapping of str to ndarray, shape (cores,)
+        Figures of the cores: `synapses`, and where the hardware has them `axons_out`, `memory_bits`, `step_ns`.
+    energy : mapping of str to float
+        Energy in pJ per sample of each kind of event; empty if the hardware has no such figures.
     """
 
     path: Path
@@ -70,6 +82,8 @@ class Mapping:
     cost: Items[str, Number]
     first: int
     layers: Items[str, int]
+    per_core: Items[str, np.ndarray]
+    energy: Items[str, float]
 
     @classmethod
     def open(cls, path: Union[str, Path]) -> "Mapping":
@@ -96,9 +110,11 @@ class Mapping:
             cores[:, :2].astype(np.int32),
             cores[:, 2:],
             load_npz(directory / TRAFFIC),
-            {name: stated[name] for name in UNITS},
+            {name: stated[name] for name in stated["units"]},
             stated["first_id"],
             stated["layers"],
+            {name: np.array(values) for name, values in stated["per_core"].items()},
+            stated.get("energy_by_event_pj", {}),
         )
 
     def __repr__(self) -> str:

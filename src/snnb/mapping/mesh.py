@@ -22,10 +22,10 @@ class LinkLoads(NamedTuple):
         return np.concatenate([load.ravel() for load in self])
 
 
-def distances(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
-    """Return the Manhattan distance between the cores of each element of the traffic: int64, shape (elements,)."""
+def offsets(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
+    """Return the distances along x and y between the cores of each element of the traffic: int64, (2, elements)."""
     source, target = _pairs(traffic)
-    return np.abs(place[source].astype(np.int64) - place[target]).sum(axis=1)
+    return np.abs(place[source].astype(np.int64) - place[target]).T
 
 
 def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) -> LinkLoads:

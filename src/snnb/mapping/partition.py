@@ -20,7 +20,8 @@ from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.search import Search
 from snnb.mapping.sequential import sequential
 from snnb.mapping.sets import Contracted
-from snnb.mapping.traffic import TrafficSums, count_traffic
+from snnb.mapping.split import split_overfull, synapse_loads
+from snnb.mapping.traffic import TrafficSums
 
 MOST_NEURONS = 100_000  # for a hypergraph of single neurons
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
@@ -48,13 +49,13 @@ class Partition:
     warnings: Tuple[str, ...] = ()  # methods without a result, and why
 
 
-def _summed(method: str, network: PlacedNetwork, core: np.ndarray) -> TrafficSums:
-    return replace(count_traffic(network, core, int(core.max(initial=-1)) + 1), method=method)
+def _within(method: str, network: PlacedNetwork, core: np.ndarray, hardware: Hardware) -> TrafficSums:
+    return replace(split_overfull(network, core, hardware), method=method)
 
 
 def sequential_baseline(network: PlacedNetwork, hardware: Hardware, progress: Progress = silent) -> TrafficSums:
     """Return the partition that fills cores in the order of the ids; it may need more cores than there are."""
-    return _summed("sequential", network, sequential(network, Limits.of(hardware), progress))
+    return _within("sequential", network, sequential(network, Limits.of(hardware), progress), hardware)
 
 
 def partition(
@@ -63,17 +64,20 @@ def partition(
     """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
-    neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all methods. The result is the
-    best of the method's and the sequential partition. The network is one that `check_possible` accepts.
+    neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all methods. Cores that exceed
+    a limit of output axons or synapse memory are divided. The result is the best of the method's and the sequential
+    partition. The network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
     """
     if method == "hypergraph":
         kahypar.require()
-    limits, baseline = Limits.of(hardware), sequential_baseline(network, hardware, progress)
+    baseline = sequential_baseline(network, hardware, progress)
     tried = [baseline] if baseline.cores <= hardware.cores else []
-    single = None if method == "sequential" else _contracted_neurons(network)
+    loads, most = synapse_loads(network, hardware)
+    limits = Limits.of(hardware)._replace(synapses=most)
+    single = None if method == "sequential" else _contracted_neurons(network, loads)
     if method == "hypergraph" and single is None:
         raise InputError(
             f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many to place one by one: "
@@ -83,14 +87,14 @@ def partition(
     steps: List[Tuple[str, Callable[[Progress], Cores]]] = []
     known = (limits, hardware.cores, baseline.core, seed, warnings.append)
     if method in ("groups", "auto"):
-        steps.append(("groups", partial(_by_groups, network, single, *known)))
+        steps.append(("groups", partial(_by_groups, network, loads, single, *known)))
     if method in ("hypergraph", "auto") and single is not None and kahypar.is_installed():
         steps.append(("hypergraph", partial(_searched, single, *known)))
     for number, (name, search) in enumerate(steps):
         lowest = min((one.connectivity for one in tried), default=np.inf)
         core = search(_step_progress(progress, number, len(steps), name, lowest))
-        found = None if core is None else _summed(name, network, _without_gaps(core))
-        if found is not None and all((held <= most).all() for held, most in zip(found.contents, limits)):
+        found = None if core is None else _within(name, network, _without_gaps(core), hardware)
+        if found is not None and found.cores <= hardware.cores:
             tried.append(found)
         else:
             warnings.append(f"{name} found no mapping that keeps the limits")
@@ -105,16 +109,17 @@ def _step_progress(progress: Progress, number: int, steps: int, name: str, lowes
     return lambda done, total, _="": progress(number * total + done, steps * total, note)
 
 
-def _contracted_neurons(network: PlacedNetwork) -> Optional[Contracted]:
+def _contracted_neurons(network: PlacedNetwork, loads: np.ndarray) -> Optional[Contracted]:
     """Return the network with a group for each neuron; None if it is too large."""
     if network.neurons > MOST_NEURONS or network.in_degrees.sum() > 64 * MOST_PINS:
         return None
-    net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons)
+    net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons, loads)
     return net if net.pins <= MOST_PINS else None
 
 
 def _by_groups(
     network: PlacedNetwork,
+    loads: np.ndarray,
     single: Optional[Contracted],
     limits: Limits,
     most: int,
@@ -124,8 +129,8 @@ def _by_groups(
     progress: Progress,
 ) -> Cores:
     """Partition groups of neurons, then move single neurons if there are few enough."""
-    group, groups = grouped(network, limits)
-    net = contract(network, group, groups)
+    group, groups = grouped(network, loads, limits)
+    net = contract(network, group, groups, loads)
     start = np.zeros(groups, np.int32)
     start[group[::-1]] = first[::-1]  # the core of the first neuron of each group
     core_of_group = _searched(net, limits, most, start, seed, warn, progress)
@@ -186,8 +191,10 @@ def _starts(
     """Yield numbers of cores and initial mappings: Mt-KaHyPar's and the sequential one. They may exceed limits."""
     seeds = range(seed, seed + (2 if net.groups <= FEW_GROUPS else 1))
     if kahypar.is_installed() and net.groups > 1:
-        jobs = [(cores, number % (1 << 31)) for cores in numbers if 1 < cores < net.groups for number in seeds]
-        yield from kahypar.partitions(kahypar.hypergraph(net, limits), jobs, warn)
+        graph = kahypar.hypergraph(net, limits)
+        possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
+        jobs = [(cores, number % (1 << 31)) for cores in possible for number in seeds]
+        yield from kahypar.partitions(graph, jobs, warn)
         if net.groups > FEWEST_GROUPS:
             return
     for cores in numbers:

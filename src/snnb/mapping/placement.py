@@ -14,7 +14,6 @@ from scipy.sparse.linalg import ArpackError, eigsh
 
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.mesh import distances
 from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal_swaps, board_hops, descend_swaps, hilbert_curve
 
 SWEEPS = 30  # orders by barycentres
@@ -60,11 +59,6 @@ def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Prog
     return best
 
 
-def total_hops(traffic: csr_matrix, places: np.ndarray) -> float:
-    """Sum spikes × Manhattan distance over all pairs of cores; see `place`."""
-    return float(traffic.data @ distances(traffic, places))
-
-
 def _links(traffic: csr_matrix) -> Links:
     between = traffic.tocoo()
     apart = (between.row != between.col) & (between.data > 0)
@@ -77,15 +71,26 @@ def _links(traffic: csr_matrix) -> Links:
 
 def _board(cores: int, hardware: Hardware) -> Board:
     """Take a corner of the mesh, a little wider than the cores need, and place them along the curve."""
-    most_x, most_y = hardware.mesh
+    most_x, most_y = sides = _sides(cores, hardware)
     width = min(most_x, int(np.ceil(np.sqrt(cores))))
     height = -(-cores // width)
     if height > most_y:
         width, height = -(-cores // most_y), most_y
-    roomy = [min(side, length + length // 8 + 2) for side, length in zip(hardware.mesh, (width, height))]
+    roomy = [min(side, length + length // 8 + 2) for side, length in zip(sides, (width, height))]
     board = Board(np.empty(cores, np.int32), np.empty(cores, np.int32), np.full(roomy, NOBODY, np.int32))
     _put(board, hilbert_curve(width, height)[:cores])
     return board
+
+
+def _sides(cores: int, hardware: Hardware) -> Tuple[int, int]:
+    """Return the sides of the part of the mesh to use: the fewest chips, in the most square arrangement."""
+    if hardware.chip is None:
+        return hardware.mesh
+    width, height = hardware.chip
+    columns, rows = hardware.mesh[0] // width, hardware.mesh[1] // height
+    grids = [(x * width, y * height) for x in range(1, columns + 1) for y in range(1, rows + 1)]
+    enough = [sides for sides in grids if sides[0] * sides[1] >= cores]
+    return min(enough, key=lambda sides: (sides[0] * sides[1], max(sides)))
 
 
 def _positions(board: Board) -> np.ndarray:

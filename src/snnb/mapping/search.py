@@ -18,7 +18,7 @@ class Search:
     """
 
     def __init__(self, net: Contracted, core: np.ndarray, cores: int, limits: Limits, seed: int = 0) -> None:
-        self._net, self._cores, self._limits = net, cores, np.array(limits, np.int64)
+        self._net, self._cores, self._limits = net, cores, np.array(limits[:3], np.int64)
         hit = np.minimum(np.diff(net.target_start), cores)
         fed = np.minimum(np.diff(net.source_start), cores)
         most = int(max(limits.neurons, np.bincount(core, minlength=cores).max())) + 1

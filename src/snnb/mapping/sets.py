@@ -26,7 +26,7 @@ class Contracted(NamedTuple):
     """
 
     neurons: np.ndarray  # (groups,) int64: neurons of each group
-    synapses: np.ndarray  # (groups,) int64: synapses onto them
+    synapses: np.ndarray  # (groups,) int64: synapses onto them, or their entries of a limited memory
     axons: np.ndarray  # (sets,) int64: number of sources of each set
     total: np.ndarray  # (sets,) int64: spikes of the placed sources of a set, over all samples
     # int64, int32: the groups that each set reaches

@@ -82,6 +82,17 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
     )
 
 
+def traffic_of(sums: TrafficSums, spikes: np.ndarray) -> csr_matrix:
+    """Return `TrafficSums.matrix` for other spikes of each placed neuron, float64."""
+    network = sums.network
+    matrix = csr_matrix((sums.cores, sums.cores), dtype=np.float64)
+    for population, sets in sums.sets:
+        if population.first >= network.first:
+            own, sent = sums.core[network.part(population)], spikes[network.part(population)]
+            matrix = matrix + _between(own, sent, sums.cores, sets)[1]
+    return matrix
+
+
 def spikes_between(
     network: PlacedNetwork, core: np.ndarray, cores: int, population: GraphPopulation, sets: Reached
 ) -> Tuple[np.ndarray, csr_matrix]:
@@ -89,7 +100,10 @@ def spikes_between(
 
     Return connectivity and cut, and the spikes per sample from core to core: float64, shape (cores, cores).
     """
-    own, spikes = core[network.part(population)], network.spikes_of(population)
+    return _between(core[network.part(population)], network.spikes_of(population), cores, sets)
+
+
+def _between(own: np.ndarray, spikes: np.ndarray, cores: int, sets: Reached) -> Tuple[np.ndarray, csr_matrix]:
     totals, row, size = np.zeros(2), np.zeros(cores), max(BUFFER, cores)
     buffers = TrafficBuffers(np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size))
     order = np.argsort(own, kind="stable")

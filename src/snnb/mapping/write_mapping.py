@@ -2,14 +2,26 @@
 
 import json
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, Union
+from typing import Dict, Iterable, List, Mapping, Sequence, Union
 
 import numpy as np
 from scipy.sparse import save_npz
 
+from snnb.mapping.event_cost import EventCost
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.mapping import CHECKSUM, CORE_COLUMNS, CORES, COST, HELD, PARTITION, TRAFFIC, UNITS, Number, checksum
+from snnb.mapping.mapping import (
+    CHECKSUM,
+    CORE_COLUMNS,
+    CORES,
+    COST,
+    FURTHER_UNITS,
+    PARTITION,
+    TRAFFIC,
+    UNITS,
+    Number,
+    checksum,
+)
 from snnb.mapping.traffic import TrafficSums
 
 
@@ -27,7 +39,25 @@ def write_mapping(directory: Path, mapped: MappedNetwork, stated: Mapping[str, o
 def cost_figures(mapped: MappedNetwork) -> Dict[str, Number]:
     """Return the scalar figures of a mapping by their names in cost.json, except `seconds`."""
     numbers: Dict[str, Number] = {name: getattr(mapped.cost, name) for name in UNITS if name != "seconds"}
-    return {**numbers, "cores": int(np.count_nonzero(mapped.cost.neurons))}
+    numbers["cores"] = int(np.count_nonzero(mapped.cost.neurons))
+    further = {name: getattr(mapped.cost, name) for name in FURTHER_UNITS}
+    return {**numbers, **{name: value for name, value in further.items() if value is not None}}
+
+
+def _units(figures: Iterable[str]) -> Dict[str, str]:
+    """Return the units of figures, and of `seconds`."""
+    every = {**UNITS, **FURTHER_UNITS}
+    return {name: every[name] for name in every if name in figures or name == "seconds"}
+
+
+def core_figures(mapped: MappedNetwork) -> Dict[str, np.ndarray]:
+    """Return the figures of each core, those of `CORE_COLUMNS` first: shape (cores,)."""
+    cost = mapped.cost
+    found = {name: getattr(cost, name) for name in CORE_COLUMNS[3:]}
+    found.update(cost.contents)
+    if cost.step_ns is not None and cost.events is not None:
+        found["step_ns"] = cost.events.core_ns
+    return found
 
 
 def _fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]]:
@@ -46,10 +76,13 @@ def _fullness(mapped: MappedNetwork, name: str) -> Dict[str, Union[Number, None]
 
 def _document(mapped: MappedNetwork) -> Dict[str, object]:
     """Return the content of cost.json that follows from the mapping."""
-    cost = mapped.cost
+    cost, figures, of_events = mapped.cost, cost_figures(mapped), {}
+    if cost.events is not None:
+        of_events = {"events": cost.events.events, "energy_by_event_pj": cost.events.energy_pj}
+        of_events["energy_by_part_pj"] = cost.events.energy_by_part
     return {
         "hardware": mapped.hardware.model_dump(mode="json"),
-        "limits": {name: _fullness(mapped, name)["limit"] for name in HELD},
+        "limits": {name: _fullness(mapped, name)["limit"] for name in cost.contents},
         "valid": not mapped.overfull_cores.size,
         "overfull": {name: cores.tolist() for name, cores in mapped.overfull.items()},
         "method": mapped.method,
@@ -57,13 +90,14 @@ def _document(mapped: MappedNetwork) -> Dict[str, object]:
         "first_id": mapped.network.first,
         "samples": mapped.network.samples,
         "layers": {population.name: population.size for population in mapped.network.populations},
-        **cost_figures(mapped),
-        **{f"{name}_per_core": _fullness(mapped, name) for name in HELD},
+        **figures,
+        **{f"{name}_per_core": _fullness(mapped, name) for name in cost.contents},
         "sequential": _candidate(mapped.sequential),
         "tried": [_candidate(one) for one in mapped.partition.tried],
         "per_projection": [vars(projection) for projection in cost.projections],
-        "per_core": {name: getattr(cost, name).tolist() for name in CORE_COLUMNS[3:]},
-        "units": UNITS,
+        **of_events,
+        "per_core": {name: numbers.tolist() for name, numbers in core_figures(mapped).items()},
+        "units": _units(figures),
     }
 
 
@@ -72,9 +106,10 @@ def _candidate(one: TrafficSums) -> Dict[str, object]:
 
 
 def _write_cores(path: Path, mapped: MappedNetwork) -> None:
+    figures = core_figures(mapped)
     columns: List[Sequence[Number]] = [range(len(mapped.place)), *mapped.place.T.tolist()]
-    columns += [getattr(mapped.cost, name).tolist() for name in CORE_COLUMNS[3:]]
-    rows = [",".join(CORE_COLUMNS), *(",".join(map(repr, row)) for row in zip(*columns))]
+    columns += [numbers.tolist() for numbers in figures.values()]
+    rows = [",".join([*CORE_COLUMNS[:3], *figures]), *(",".join(map(repr, row)) for row in zip(*columns))]
     path.write_text("\n".join(rows) + "\n")
 
 
@@ -93,15 +128,32 @@ def log_lines(mapped: MappedNetwork) -> List[str]:
             f"{neurons.size - used:,} core numbers of the partition have no neurons: empty cores, which keep their "
             "numbers"
         )
-    text += ["", "a core                      mean         max   limit", *(_contents(mapped, name) for name in HELD)]
+    text += [
+        "",
+        "a core                      mean         max   limit",
+        *(_contents(mapped, name) for name in mapped.cost.contents),
+    ]
+    figures = cost_figures(mapped)
+    units = _units(figures)
     text += ["", "what it costs"]
-    text += [f"  {name:<18}{value:>14,.6g}  {UNITS[name]}" for name, value in cost_figures(mapped).items()]
+    text += [f"  {name:<18}{value:>14,.6g}  {units[name]}" for name, value in figures.items()]
+    if mapped.cost.events is not None:
+        text += _energies(mapped.cost.events)
     text += ["", "partition                  cores  connectivity"]
     for one in tried if mapped.sequential in tried else [*tried, mapped.sequential]:
         note = "" if one in tried else "  for comparison"
         text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}{note}")
     text += [f"taken: {mapped.method}, {_ratio(mapped)}", *mapped.warnings]
     return [*text, *(_overfull(mapped, core) for core in mapped.overfull_cores.tolist())]
+
+
+def _energies(events: EventCost) -> List[str]:
+    """Return a line for each kind of event that takes energy."""
+    text, total = ["", "energy of a sample             events            pJ"], sum(events.energy_pj.values())
+    for name, picojoules in events.energy_pj.items():
+        share = picojoules / total if total else 0.0
+        text.append(f"  {name:<18}{events.events[name]:>17,.6g}{picojoules:>14,.6g}  {share:.1%}")
+    return text
 
 
 def _contents(mapped: MappedNetwork, name: str) -> str:

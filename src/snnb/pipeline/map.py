@@ -14,7 +14,7 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph
-from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, write_files
+from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, spike_times, steps_of_samples, write_files
 from snnb.pipeline.stage import (
     AbsolutePath,
     PlannedRun,
@@ -53,14 +53,15 @@ class MapParams(Options):
     """Parameters of a mapping: graph, hardware, method and objective."""
 
     hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
-        default=None, description="Name of a hardware description (`snnb hardware` lists them), or path of a YAML file."
+        default=None, description="Hardware description: a name (see `snnb hardware`), or a YAML file, also of SANA-FE."
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
         default="auto", description="Partitioning method; auto tries all methods and keeps the best partition."
     )
-    objective: Literal["spikes", "hops"] = Field(
+    objective: Literal["spikes", "hops", "energy", "step"] = Field(
         default="spikes",
-        description="Criterion of auto: fewest spikes between cores, or fewest hops on the mesh after placement.",
+        description="What is least among the methods tried: spikes between cores, or after placement hops on the mesh, "
+        "energy, or the time of a step.",
     )
     partition: Optional[AbsolutePath] = Field(
         default=None,
@@ -180,8 +181,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     mend = remedy(run, graph.KIND.name, params.graph)
     path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, mend)
     bins, notes = counts_by_bin(run, str(params.graph))
+    times = spike_times(run, str(params.graph), hardware)
     with run.stage(
-        "map", params, inputs=[read] if bins is None else [read, bins], name=stamp
+        "map", params, inputs=[file for file in (read, bins, times) if file is not None], name=stamp
     ) as output, SynapseGraph.open(path) as opened:
         network = PlacedNetwork.of(opened)
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
@@ -189,6 +191,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         if is_file(named):
             files[Path(named)] = text
         peak = None if bins is None else loads_by_bin(run, mapped, bins, progress)
+        recorded_samples = None if times is None else steps_of_samples(run, mapped, times, progress)
         described = {
             "model": run.model,
             "graph": params.graph,
@@ -200,7 +203,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             run,
             output.directory,
             mapped,
-            peak,
+            (peak, recorded_samples),
             params=params,
             notes=notes,
             figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),

@@ -1,0 +1,81 @@
+"""Compiled loops that find distinct lists of synapses. Importing this module imports numba.
+
+A list is known by two 64-bit hashes in the manner of FNV-1a. They are the elements of a hash table, whose length is a
+power of two; elements of 0 are empty.
+"""
+
+from typing import Tuple
+
+import numpy as np
+
+from snnb.core.compiled import compiled
+
+ONE, OTHER = -7046029254386353131, -4417276706812531889  # odd numbers of 64 bits
+
+
+@compiled
+def add_lists(
+    source: int,
+    indptr: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    neurons: np.ndarray,
+    buffers: np.ndarray,
+    table: np.ndarray,
+    filled: int,
+) -> Tuple[int, int]:
+    """Add the lists of sources that are not in the table, until half of it is full.
+
+    Return the next source, and the number of lists in the table.
+
+    Parameters
+    ----------
+    source : the first source
+    indptr, target, weight : targets of each source, ascending, and the bits of the weights, in CSR form
+    neurons : (neurons, 2) int32 array; core of each, and its rank by id among the neurons of the core
+    buffers : (cores, 5) int64 array: hashes, local index of the first target and length of a list, which is 0; sum of
+        the lengths of the lists that are added
+    """
+    touched = np.empty(len(buffers), np.int64)
+    while source < indptr.size - 1 and 2 * filled <= len(table):
+        cores = 0
+        for edge in range(indptr[source], indptr[source + 1]):
+            this, index = neurons[target[edge], 0], neurons[target[edge], 1]
+            buffer = buffers[this]
+            if buffer[3] == 0:
+                touched[cores] = this
+                cores += 1
+                buffer[0], buffer[1], buffer[2] = this, ~this, index
+            value = ((np.int64(index) - buffer[2]) << 32) ^ weight[edge]
+            one = (buffer[0] ^ value) * ONE
+            other = (buffer[1] ^ value) * OTHER
+            buffer[0], buffer[1] = one ^ (one >> 32), other ^ (other >> 29)
+            buffer[3] += 1
+        for this in touched[:cores]:
+            if _insert(table, buffers[this, 0] | 1, buffers[this, 1]):
+                buffers[this, 4] += buffers[this, 3]
+                filled += 1
+            buffers[this, 3] = 0
+        source += 1
+    return source, filled
+
+
+@compiled
+def _insert(table: np.ndarray, one: int, other: int) -> bool:
+    """Insert a list by its hashes; return whether it is new."""
+    mask = len(table) - 1
+    at = (one >> 20) & mask
+    while table[at, 0] != 0:
+        if table[at, 0] == one and table[at, 1] == other:
+            return False
+        at = (at + 1) & mask
+    table[at, 0], table[at, 1] = one, other
+    return True
+
+
+@compiled
+def rehash(table: np.ndarray, larger: np.ndarray) -> None:
+    """Insert the lists of a table into a larger, empty one."""
+    for one, other in table:
+        if one != 0:
+            _insert(larger, one, other)

@@ -1,0 +1,89 @@
+"""Limits that only a finished mapping shows, output axons and synapse memory: an estimate, and division of cores."""
+
+from typing import Dict, Tuple
+
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.mapping.events import axons_out
+from snnb.mapping.hardware import Hardware
+from snnb.mapping.limits import Limits
+from snnb.mapping.memory import memory_bits, shared_entries
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import TrafficSums, count_traffic
+
+
+def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:
+    """Return what each neuron takes of the synapses of a core, int64, shape (neurons,), and how much a core holds.
+
+    They are its synapses and `synapses_per_core`, or if only the memory is limited, entries of the memory. Of shared
+    lists a neuron takes its part of the entries of a core that has neurons of its population only: an estimate.
+    """
+    memory, limits = hardware.synapse_memory, Limits.of(hardware)
+    if memory is None or hardware.synapses_per_core is not None:
+        return network.in_degrees, limits.synapses
+    most = memory.bits_per_core // (memory.weight_bits + memory.index_bits)
+    if memory.sharing == "none":
+        return network.in_degrees, most
+    core, cores = np.empty(network.neurons, np.int32), 0
+    for population in network.populations:
+        needed = -(-population.size // limits.neurons)
+        core[network.part(population)] = cores + np.arange(population.size) * needed // population.size
+        cores += needed
+    sums = count_traffic(network, core, cores)
+    return np.ceil(shared_entries(sums) / sums.neurons).astype(np.int64)[core], most
+
+
+def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware) -> TrafficSums:
+    """Divide cores that exceed a limit until none does; the result may need more cores than there are.
+
+    A core is divided into as many as its fullest limit needs, in the order of the neurons' ids: neighbours with all
+    their channels stay together, so that they go on to share sources and, with `sharing: kernel`, lists of synapses.
+    Each division can add output axons elsewhere, hence the repetition.
+
+    Raise `InputError` if a neuron exceeds a limit on a core of its own.
+
+    Parameters
+    ----------
+    core : (neurons,) int32 array; core of each placed neuron
+    """
+    while True:
+        sums = count_traffic(network, core, int(core.max(initial=-1)) + 1)
+        used = _used(sums, hardware)
+        share = np.max(list(used.values()), axis=0)
+        pieces = np.clip(np.ceil(share), 1, sums.neurons).astype(np.int64)
+        if (pieces == 1).all() and (share <= 1).all():
+            return sums
+        alone = np.flatnonzero((share > 1) & (sums.neurons == 1))
+        if alone.size:
+            raise _too_large(sums, int(alone[0]), {name: shares[alone[0]] for name, shares in used.items()}, hardware)
+        first = np.cumsum(sums.neurons) - sums.neurons
+        rank = np.empty(core.size, np.int64)
+        order = np.argsort(core, kind="stable")
+        rank[order] = np.arange(core.size) - first[core[order]]
+        core = ((np.cumsum(pieces) - pieces)[core] + rank * pieces[core] // sums.neurons[core]).astype(np.int32)
+
+
+def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
+    """Return the share of each limit that the contents of each core take, by the names of `Limits`.
+
+    The memory is counted once all other limits hold, since that takes longest.
+    """
+    contents = dict(zip(Limits._fields, sums.contents))
+    if hardware.axons_out_per_core is not None:
+        contents["axons_out"] = axons_out(sums)
+    limits = Limits.of(hardware)
+    shares = {name: numbers / getattr(limits, name) for name, numbers in contents.items()}
+    bits = memory_bits(sums, hardware.synapse_memory) if np.max(list(shares.values())) <= 1 else None
+    return shares if bits is None else {**shares, "memory_bits": bits / limits.memory_bits}
+
+
+def _too_large(sums: TrafficSums, core: int, used: Dict[str, float], hardware: Hardware) -> InputError:
+    """Return the error of a neuron that exceeds a limit on a core of its own."""
+    network, name = sums.network, max(used, key=used.__getitem__)
+    layer = network.graph.nodes.population(int(np.flatnonzero(sums.core == core)[0]) + network.first).name
+    limit = getattr(Limits.of(hardware), name)
+    return InputError(
+        f"{hardware.name}: layer {layer} has a neuron with {round(used[name] * limit):,} {name}, and a core takes "
+        f"{limit:,}"
+    )

@@ -1,0 +1,302 @@
+"""Output axons, synapse memory, energies, times and chips against their definitions, synapse by synapse."""
+
+import csv
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from snnb.graph.export.write_export import export
+from snnb.mapping.bins import bin_loads
+from snnb.mapping.cost import cost
+from snnb.mapping.hardware import Hardware
+from snnb.mapping.limits import exceeded_limits
+from snnb.mapping.map_network import MappedNetwork
+from snnb.mapping.partition import Partition
+from snnb.mapping.placement import place
+from snnb.mapping.step_times import recorded_steps
+from snnb.mapping.traffic import count_traffic
+from tests.mapping.brute_force import route, spikes_of
+from tests.mapping.test_cost import random_mapping
+
+ENERGY = dict(zip(("router", "link_x", "link_y", "synapse"), (1.7, 3.0, 4.2, 35.5)))
+ENERGY.update(neuron_inactive=51.2, neuron_active=72.8, spike=69.3, axon_out=111.0, axon_in=0.5)
+TIME = {"router": 2.1, "link_x": 4.1, "link_y": 6.5, "barrier": {1: 600.0, 3: 1000.0, 7: 1400.0}, "synapse": 3.8}
+TIME.update(neuron_inactive=6.0, neuron_active=9.7, spike=30.0, axon_out=5.1, axon_in=16.0)
+MEMORY = {"bits_per_core": 10**6, "weight_bits": 9, "index_bits": 10, "sharing": "kernel"}
+SOURCED = ("tile", "chip", "axons_out_per_core", "synapse_memory", "energy_pj", "time_ns")
+
+
+def full_chip(**changes):
+    """A chip with every key; those that are None are left out."""
+    keys = {
+        "name": "chip",
+        "mesh": [8, 8],
+        "tile": [2, 2],
+        "chip": [4, 8],
+        "neurons_per_core": 10_000,
+        "axons_per_core": 100_000,
+        "axons_out_per_core": 4096,
+        "synapse_memory": MEMORY,
+        "energy_pj": ENERGY,
+        "time_ns": TIME,
+        "source": "made up",
+        **changes,
+    }
+    keys = {name: value for name, value in keys.items() if value is not None}
+    return Hardware.model_validate({**keys, "sources": {name: "made up" for name in SOURCED if name in keys}})
+
+
+def weighted_edges(graph, folder):
+    """Source, target and weight of each line of the csv export."""
+    populations = {population.name: population for population in graph.populations}
+
+    def node(name, index):
+        return populations[name].first + int(np.ravel_multi_index(eval(index), populations[name].shape))  # noqa: S307
+
+    with export(graph, "csv", folder / "edges.csv", force=True).path.open() as file:
+        rows = list(csv.DictReader(file))
+    names = ("source_group", "source_neuron", "dest_group", "dest_neuron")
+    ends = [[row[name] for name in names] for row in rows]
+    return [(node(*end[:2]), node(*end[2:]), float(row["weight"])) for end, row in zip(ends, rows)]
+
+
+class Expected:
+    """The figures of one mapping, by their definitions; `place` are tuples."""
+
+    def __init__(self, graph, edges, core, chip, place):
+        self.graph, self.chip, self.place = graph, chip, [tuple(map(int, where)) for where in place]
+        self.first, self.steps = graph.populations[0].size, graph.recording.num_timesteps
+        self.core = {self.first + number: int(where) for number, where in enumerate(core)}
+        self.edges = edges
+        self.reached, self.lists = defaultdict(set), defaultdict(list)
+        local, seen = {}, defaultdict(int)
+        for neuron in sorted(self.core):
+            local[neuron] = seen[self.core[neuron]]
+            seen[self.core[neuron]] += 1
+        spiking = spikes_of(graph)
+        for source, target, weight in edges:
+            self.lists[self.core[target], source].append((local[target], weight))
+            if source in spiking:
+                self.reached[source].add(self.core[target])
+        self.axons_out = [0] * len(place)
+        for source, cores in self.reached.items():
+            if source >= self.first:
+                self.axons_out[self.core[source]] += len(cores)
+        self.active = self._active(spiking)
+
+    def memory_bits(self, sharing, bits=19):
+        distinct = defaultdict(set)
+        for (core, source), entries in self.lists.items():
+            entries.sort()
+            shifted = tuple((index - entries[0][0], weight) for index, weight in entries)
+            distinct[core].add((shifted, source if sharing == "none" else None))
+        return [bits * sum(len(one) for one, _ in distinct[core]) for core in range(len(self.place))]
+
+    def _active(self, spiking):
+        active = {target for source, target, _ in self.edges if spiking.get(source, 1)}
+        for population in self.graph.populations[1:]:
+            active |= {population.first + int(n) for n in np.flatnonzero(population.bias.ravel())}
+        return active
+
+    def events(self, spikes, steps):
+        """Events of all cores, and the time of each core, for so many steps."""
+        chip, tile = self.chip, self.chip.tile or (1, 1)
+        sides = chip.chip or chip.mesh
+        counts, neurons, messages = defaultdict(float), defaultdict(float), defaultdict(float)
+        time = chip.time_ns
+        for neuron, core in self.core.items():
+            kind = "neuron_active" if neuron in self.active else "neuron_inactive"
+            counts[kind] += steps
+            counts["spike"] += spikes.get(neuron, 0)
+            neurons[core] += steps * getattr(time, kind) + spikes.get(neuron, 0) * time.spike
+        for source, cores in self.reached.items():
+            for there in cores:
+                number = spikes.get(source, 0)
+                counts["axon_in"] += number
+                messages[there] += number * time.axon_in
+                if source < self.first:
+                    continue
+                here = self.core[source]
+                counts["axon_out"] += number
+                neurons[here] += number * time.axon_out
+                if here == there:
+                    continue
+                routers = [tuple(a // b for a, b in zip(self.place[c], tile)) for c in (here, there)]
+                counts["router"] += number * (1 + len(route(*routers)))
+                for (x, y), (to_x, to_y) in route(*routers):
+                    if chip.energy_pj.between_chips is not None and (
+                        x * tile[0] // sides[0] != to_x * tile[0] // sides[0]
+                        or y * tile[1] // sides[1] != to_y * tile[1] // sides[1]
+                    ):
+                        counts["between_chips"] += number
+                    else:
+                        counts["link_x" if x != to_x else "link_y"] += number
+        for source, target, _ in self.edges:
+            number = spikes.get(source, 0)
+            counts["synapse"] += number
+            messages[self.core[target]] += number * time.synapse
+        cores = range(len(self.place))
+        return counts, [max(neurons[core], messages[core]) / steps for core in cores]
+
+    def of_chips(self):
+        """Chips in use, spikes between them, and the borders of chips that these cross."""
+        spikes, chip = spikes_of(self.graph), self.chip.chip
+        where = [(x // chip[0], y // chip[1]) for x, y in self.place]
+        pairs = [(s, self.core[s], c) for s, cores in self.reached.items() if s >= self.first for c in cores]
+        away = [(spikes[s], len(route(where[here], where[there]))) for s, here, there in pairs]
+        leaving, crossed = sum(n for n, borders in away if borders), sum(n * borders for n, borders in away)
+        return len({where[core] for core in self.core.values()}), leaving, crossed
+
+    def barrier(self):
+        tile = self.chip.tile or (1, 1)
+        used = len({tuple(a // b for a, b in zip(self.place[core], tile)) for core in set(self.core.values())})
+        table = self.chip.time_ns.barrier
+        return table[max([key for key in table if key <= used] or [min(table)])]
+
+
+@pytest.fixture(scope="module")
+def weighted(tmp_path_factory):
+    """Weighted edges of a graph, listed once."""
+    listed = {}
+
+    def edges_of(graph):
+        if graph.path not in listed:
+            listed[graph.path] = weighted_edges(graph, tmp_path_factory.mktemp("edges"))
+        return listed[graph.path]
+
+    return edges_of
+
+
+CHIPS = {
+    "full": {},
+    "several chips": {"energy_pj": {**ENERGY, "between_chips": 50.0}},
+    "routers of cores": {"tile": None, "chip": [2, 4]},
+    "one chip": {"chip": None, "tile": [4, 1]},
+}
+
+
+@pytest.mark.parametrize("changes", CHIPS.values(), ids=CHIPS)
+def test_every_figure_is_that_of_its_definition(case, weighted, changes):
+    graph, _, network = case
+    chip = full_chip(**changes)
+    core, place = random_mapping(network, np.random.default_rng(1), 12, chip.mesh)
+    found = cost(count_traffic(network, core, 12), chip, place)
+    expected = Expected(graph, weighted(graph), core, chip, place)
+    assert found.axons_out.tolist() == expected.axons_out
+    assert found.memory_bits.tolist() == expected.memory_bits("kernel")
+    counts, core_ns = expected.events(spikes_of(graph), expected.steps)
+    of_chips = found.chips, found.spikes_between_chips, found.hops_between_chips
+    assert of_chips == (pytest.approx(expected.of_chips()) if chip.chip else (None, None, None))
+    assert found.events.events == pytest.approx({name: counts[name] for name in found.events.events})
+    figures = {**dict(chip.energy_pj), "between_chips": chip.energy_pj.between_chips or 0.0}
+    assert found.energy_pj == pytest.approx(sum(counts[name] * figures[name] for name in counts))
+    assert sum(found.events.energy_by_part.values()) == pytest.approx(found.energy_pj)
+    np.testing.assert_allclose(found.events.core_ns, core_ns)
+    assert found.step_ns == pytest.approx(max(core_ns) + expected.barrier())
+
+
+def mapped_at_random(network, chip, cores=9):
+    core, place = random_mapping(network, np.random.default_rng(2), cores, chip.mesh)
+    sums = count_traffic(network, core, cores)
+    return MappedNetwork(chip, Partition(sums, (), sums), place, cost(sums, chip, place), ())
+
+
+def depths(graph):
+    """Steps after which each population begins where a spike reaches its targets in the next step."""
+    depth = {graph.populations[0].name: -1 if graph.populations[0].coding == "current" else 0}
+    for population in graph.populations[1:]:
+        before = [depth[p.source.name] for p in graph.projections if p.target is population]
+        depth[population.name] = 1 + max(before)
+    return depth
+
+
+def test_recorded_samples_cost_what_their_spikes_cost(case, weighted, tmp_path):
+    graph, _, network = case
+    mapped, rng = (
+        mapped_at_random(network, full_chip(energy_pj={**ENERGY, "between_chips": 50.0})),
+        np.random.default_rng(3),
+    )
+    spikes = {}
+    for population in network.sources:
+        fired = np.argwhere(rng.random((2, 3, population.size)) < 0.3)  # sample, step, neuron
+        spikes[population.name] = (fired[:, [0, 2, 1]] + (7, 0, 0)).astype(np.int32)
+    np.savez(tmp_path / "spike_times.npz", num_samples=2, num_steps=3, first_sample=7, **spikes)
+    found = recorded_steps(mapped, tmp_path / "spike_times.npz", "no remedy")
+    expected = Expected(graph, weighted(graph), mapped.core, mapped.hardware, mapped.place)
+    first, total = depths(graph), defaultdict(float)
+    assert (found.samples, found.step_ns.shape) == ([7, 8], (2, 3 + max(first.values())))
+    for sample, times in zip(found.samples, found.step_ns):
+        for step, ns in enumerate(times):
+            fired = {
+                population.first + int(neuron): 1
+                for population in network.sources
+                for one, neuron, at in spikes[population.name]
+                if (one, at + first[population.name]) == (sample, step)
+            }
+            counts, core_ns = expected.events(fired, 1)
+            assert ns == pytest.approx(max(core_ns) + expected.barrier())
+            for name, number in counts.items():
+                total[name] += number / 2
+    assert found.events == pytest.approx({name: total[name] for name in found.events})
+    energy = {name: total[name] * value for name, value in dict(mapped.hardware.energy_pj).items() if value is not None}
+    assert found.energy_pj == pytest.approx(energy)
+
+
+def test_steps_of_time_bins(case, weighted, tmp_path):
+    graph, _, network = case
+    mapped, steps = mapped_at_random(network, full_chip()), graph.recording.num_timesteps
+    edges, source = np.array([0, 1, steps]), graph.populations[0]
+    arrays = {population.name: population.spike_count for population in graph.populations}
+    first = {name: np.floor(counts / 3).astype(counts.dtype) for name, counts in arrays.items()}
+    by_bin = {name: np.stack([first[name], counts - first[name]]) for name, counts in arrays.items()}
+    np.savez(tmp_path / "bins.npz", bin_edges=edges, **by_bin)
+    found = bin_loads(mapped, tmp_path / "bins.npz", "no remedy").step_ns
+    expected = Expected(graph, weighted(graph), mapped.core, mapped.hardware, mapped.place)
+    for number, ns in enumerate(found):
+        spikes = {
+            population.first + neuron: count / network.samples
+            for population in graph.populations
+            for neuron, count in enumerate(by_bin[population.name][number].ravel().tolist())
+            if population is not source or source.coding != "current"
+        }
+        core_ns = expected.events(spikes, int(np.diff(edges)[number]))[1]
+        assert ns == pytest.approx(max(core_ns) + expected.barrier())
+
+
+def test_limits_that_a_partition_exceeds_are_named(case):
+    network = case[2]
+    small = full_chip(axons_out_per_core=3, synapse_memory={**MEMORY, "bits_per_core": 20})
+    mapped = mapped_at_random(network, small)
+    assert mapped.overfull["axons_out"].tolist() == np.flatnonzero(mapped.cost.axons_out > 3).tolist() != []
+    assert mapped.overfull["memory_bits"].size == 9
+    message = exceeded_limits(mapped.cost.contents, small)
+    assert f"{mapped.cost.axons_out.max():,} axons_out of 3" in message
+    assert f"{mapped.cost.memory_bits.max():,} memory_bits of 20" in message
+
+
+@pytest.mark.parametrize(
+    ("cores", "sides"), [(8, (2, 4)), (9, (4, 4)), (16, (4, 4)), (20, (6, 4)), (30, (4, 8)), (64, (8, 8))]
+)
+def test_cores_are_placed_on_the_fewest_chips(cores, sides):
+    chip = full_chip(chip=[2, 4], tile=None)
+    ring = csr_matrix((np.ones(cores), (np.arange(cores), np.roll(np.arange(cores), 1))), shape=(cores, cores))
+    places = place(ring, chip)
+    assert (places < sides).all()
+    assert len(np.unique(chip.chip_of(places), axis=0)) == -(-cores // 8)
+
+
+@pytest.mark.parametrize("sharing", ["none", "kernel"])
+@pytest.mark.parametrize("cores", [1, 4])
+def test_memory_of_mappings_that_keep_neighbours_together(case, weighted, sharing, cores):
+    """So that lists are long and many are equal."""
+    graph, _, network = case
+    chip = full_chip(synapse_memory={**MEMORY, "sharing": sharing})
+    core = (np.arange(network.neurons) * cores // network.neurons).astype(np.int32)
+    place = np.array([[number, 0] for number in range(cores)], np.int32)
+    found = cost(count_traffic(network, core, cores), chip, place).memory_bits
+    shared = Expected(graph, weighted(graph), core, chip, place)
+    assert found.tolist() == shared.memory_bits(sharing)
+    if sharing == "kernel":
+        assert sum(found) < sum(shared.memory_bits("none"))

@@ -1,0 +1,70 @@
+"""Mappings within limits of output axons and synapse memory, and what exceeds them on a core of its own."""
+
+import numpy as np
+import pytest
+
+from snnb.core.errors import InputError
+from snnb.mapping.cost import cost
+from snnb.mapping.limits import exceeded_limits
+from snnb.mapping.map_network import map_network
+from snnb.mapping.partition import partition
+from snnb.mapping.split import split_overfull, synapse_loads
+from tests.mapping.test_events import MEMORY, full_chip
+
+
+def _largest(network, core, chip):
+    """The largest output axons and memory of a core."""
+    sums = split_overfull(network, core, chip)
+    found = cost(sums, chip, np.stack(np.divmod(np.arange(sums.cores), 64), axis=1).astype(np.int32))
+    return int(found.axons_out.max()), int(found.memory_bits.max())
+
+
+@pytest.mark.parametrize("method", ["sequential", "groups"])
+@pytest.mark.parametrize("sharing", ["none", "kernel"])
+def test_every_method_keeps_the_limits(case, method, sharing):
+    """A half of what three cores would need, so that cores are divided."""
+    network = case[2]
+    memory, mesh = {**MEMORY, "sharing": sharing}, {"mesh": [64, 64], "chip": None}
+    thirds = (np.arange(network.neurons) * 3 // network.neurons).astype(np.int32)
+    out, bits = _largest(network, thirds, full_chip(**mesh, axons_out_per_core=10**6, synapse_memory=memory))
+    least = 19 * int(network.in_degrees.max())
+    tight = full_chip(
+        **mesh, axons_out_per_core=out // 2 + 8, synapse_memory={**memory, "bits_per_core": max(bits // 2, least)}
+    )
+    found = partition(network, tight, method=method)
+    for sums in (*found.tried, found.sequential):
+        places = np.stack(np.divmod(np.arange(sums.cores), 64), axis=1).astype(np.int32)
+        assert exceeded_limits(cost(sums, tight, places).contents, tight) == ""
+        assert sums.cores > 1
+    assert found.best.connectivity <= found.sequential.connectivity
+
+
+def test_a_neuron_that_exceeds_the_memory_alone_is_named_with_its_layer(case):
+    network = case[2]
+    most = int(np.argmax(network.in_degrees))
+    layer = network.graph.nodes.population(most + network.first).name
+    bits = 19 * int(network.in_degrees[most])
+    chip = full_chip(synapse_memory={**MEMORY, "bits_per_core": bits - 1, "sharing": "none"})
+    with pytest.raises(InputError, match=f"layer {layer} has a neuron with {bits:,} memory_bits.*takes {bits - 1:,}"):
+        partition(network, chip, method="sequential")
+
+
+def test_without_sharing_the_loads_are_the_entries_of_the_memory(case):
+    network = case[2]
+    loads, most = synapse_loads(network, full_chip(synapse_memory={**MEMORY, "sharing": "none"}))
+    np.testing.assert_array_equal(loads, network.in_degrees)
+    assert most * 19 <= MEMORY["bits_per_core"] < (most + 1) * 19
+
+
+def test_an_objective_takes_the_least_of_what_the_methods_give(case):
+    network, chip = case[2], full_chip(neurons_per_core=60)
+    for objective in ("energy", "step"):
+        best = map_network(network, chip, method="groups", objective=objective)
+        each = [map_network(network, chip, method=method) for method in ("sequential", "groups")]
+        figures = [one.cost.energy_pj if objective == "energy" else one.cost.step_ns for one in (best, *each)]
+        assert figures[0] <= min(figures[1:])
+
+
+def test_a_chip_without_times_has_no_shortest_step(case):
+    with pytest.raises(InputError, match="no time_ns"):
+        map_network(case[2], full_chip(time_ns=None, latency_ns={"router": 1.0, "link": 1.0}), objective="step")
