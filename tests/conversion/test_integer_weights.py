@@ -20,9 +20,8 @@ BYTES = np.array([[0, 51, 255]], np.float32) / 255
 def _dense(name, read, kernel, bias=None):
     kernel = np.array(kernel, np.float32)
     bias = np.zeros(kernel.shape[1], np.float32) if bias is None else np.array(bias, np.float32)
-    return Entry(
-        name, "Dense", {"units": kernel.shape[1], "activation": "relu"}, (read,), dict(kernel=kernel, bias=bias)
-    )
+    config = {"units": kernel.shape[1], "activation": "relu"}
+    return Entry(name, "Dense", config, (read,), {"kernel": kernel, "bias": bias})
 
 
 def _network(*entries):
