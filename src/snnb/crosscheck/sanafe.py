@@ -36,14 +36,8 @@ RESETS = {False: "soft", True: "hard"}
 
 def build(network: ExportedNetwork) -> Simulate:
     """Return what simulates a network whose input is constant."""
-    try:
-        import sanafe
-    except ImportError as error:
-        raise UsageError(f"--with sanafe needs SANA-FE: {how_to_install('crosscheck')}") from error
-    if any(population.window is not None for population in network.populations):
-        raise UsageError("--with sanafe has no firing windows; give --with brian2 or scipy")
-    if network.input.coding != "current":
-        raise UsageError("--with sanafe takes a constant input only; give --with brian2 or scipy")
+    sanafe = imported()
+    refuse_unknown(network)
     with contextlib.redirect_stdout(io.StringIO()):
         chip = _chip(sanafe, network)
 
@@ -89,9 +83,30 @@ def _simulate_one(
 
 def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:
     for neuron, bias in zip(chip.mapped_neuron_groups[name], biases.tolist()):
-        # Renamed from one version to the next.
-        change = neuron.set_attributes if hasattr(neuron, "set_attributes") else neuron.set_model_attributes
-        change(model_attributes={"bias": bias})
+        change(neuron, bias=bias)
+
+
+def change(neuron: Any, **attributes: object) -> None:  # renamed from one version to the next
+    """Set attributes of a neuron."""
+    of = neuron.set_attributes if hasattr(neuron, "set_attributes") else neuron.set_model_attributes
+    of(model_attributes=attributes)
+
+
+def imported() -> Any:
+    """Return the module `sanafe`; raise `UsageError` where it is not installed."""
+    try:
+        import sanafe
+    except ImportError as error:
+        raise UsageError(f"--with sanafe needs SANA-FE: {how_to_install('crosscheck')}") from error
+    return sanafe
+
+
+def refuse_unknown(network: ExportedNetwork) -> None:
+    """Raise `UsageError` for a network that SANA-FE cannot simulate."""
+    if any(population.window is not None for population in network.populations):
+        raise UsageError("--with sanafe has no firing windows; give --with brian2 or scipy")
+    if network.input.coding != "current":
+        raise UsageError("--with sanafe takes a constant input only; give --with brian2 or scipy")
 
 
 def _chip(sanafe: Any, network: ExportedNetwork) -> Any:

@@ -10,8 +10,6 @@ import numpy as np
 
 KEY, DESCRIPTION = "architecture", "description"
 LINK_BUFFER = 16  # messages, as in SANA-FE's loihi.yaml; only its model `detailed` uses it
-MOST_DELAY = 5  # steps that the dendrite `accumulator_with_delay` adds to the one of every synapse
-MOST_NEURONS = 1024  # of that dendrite; SANA-FE writes over its end without a check
 # Units of a core: their model, and the events of each with their figures in a description; a dendrite costs nothing
 UNITS: Dict[str, Tuple[Dict[str, object], Dict[str, str]]] = {
     "axon_in": ({}, {"message_in": "axon_in"}),
