@@ -118,9 +118,7 @@ def crosscheck(
     if random:
         say(f"crosscheck: the spikes of {', '.join(random)} are drawn at random, and not compared")
     at_a_time = samples_at_a_time(network) if simulator == "scipy" else 1
-    populations = check(
-        network, simulate, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress
-    )
+    populations = check(network, simulate, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
     if origin["sha256"] != recorded_hash(run, stamp):
         raise VerificationError(f"the spikes agree, as far as they tell, but {altered(run, stamp)}")
     chip = None

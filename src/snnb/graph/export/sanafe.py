@@ -96,7 +96,9 @@ def _write_mapped(graph: SynapseGraph, path: Path, request: Request, on_cores: O
                 _write_edges(file, projection, (source, target), 1.0, counter, steps_of[projection] - 1)
         for population in graph.populations[1:]:
             group, begin = number[population.name], population.first - first
-            places = zip(*(numbers[begin : begin + population.size].tolist() for numbers in (on_cores.tile, on_cores.core)))
+            places = zip(
+                *(numbers[begin : begin + population.size].tolist() for numbers in (on_cores.tile, on_cores.core))
+            )
             file.writelines(b"& %d.%d@%d.%d\n" % (group, i, *place) for i, place in enumerate(places))
 
 
