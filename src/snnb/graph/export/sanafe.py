@@ -126,7 +126,8 @@ def _write_edges(
 ) -> None:
     """Write a line for each synapse; weights are divided by `unit`."""
     first_source, first_target = projection.source.first, projection.target.first
-    line = f"e {groups[0]}.%d->{groups[1]}.%d weight={'%.17g' if unit == 1 else '%r'}{f' delay={delay}' if delay else ''}\n"
+    digits, later = "%.17g" if unit == 1 else "%r", f" delay={delay}" if delay else ""
+    line = f"e {groups[0]}.%d->{groups[1]}.%d weight={digits}{later}\n"
     for batch in projection.edge_batches(TEXT_BATCH):
         ends = (batch.source - first_source).tolist(), (batch.target - first_target).tolist()
         weights = batch.weight.astype(np.float64) / unit + 0.0  # not -0
