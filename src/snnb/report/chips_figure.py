@@ -56,7 +56,8 @@ def plot_chips(path: Path, points: Sequence[OnChip], label: str, *, highest_is_b
     partial = np.array([point.network_only for point in points], bool)
     compared = np.flatnonzero(~partial if not partial.all() else partial)
     front = compared[pareto_front(energy[compared], (-measured if highest_is_best else measured)[compared])]
-    plot.plot(energy[front], measured[front], color="black", linewidth=1, linestyle="dashed", label="Pareto front")
+    rings = {"marker": "o", "markersize": 10, "fillstyle": "none", "linewidth": 1, "linestyle": "dashed"}
+    plot.plot(energy[front], measured[front], color="black", label="Pareto front", **rings)
     for i, chip in enumerate(chips):
         own = [k for k, point in enumerate(points) if point.chip == chip]
         hollow = points[own[0]].network_only
