@@ -58,6 +58,7 @@ class ParseKeywords(TypedDict, total=False):
     calibration_samples: int
     firing: Literal["separated", "free"]
     starts: Literal["half", "zero"]
+    least_squares: bool
 
 
 class SimulateKeywords(TypedDict, total=False):

@@ -5,13 +5,16 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from snnb.graph.export.write_export import export
 from snnb.mapping.bins import bin_loads
 from snnb.mapping.cost import cost
 from snnb.mapping.hardware import Hardware
+from snnb.mapping.limits import exceeded_limits
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.partition import Partition
+from snnb.mapping.placement import place
 from snnb.mapping.step_times import recorded_steps
 from snnb.mapping.traffic import count_traffic
 from tests.mapping.brute_force import route, spikes_of
@@ -260,6 +263,28 @@ def test_steps_of_time_bins(case, weighted, tmp_path):
         }
         core_ns = expected.events(spikes, int(np.diff(edges)[number]))[1]
         assert ns == pytest.approx(max(core_ns) + expected.barrier())
+
+
+def test_limits_that_a_partition_exceeds_are_named(case):
+    network = case[2]
+    small = full_chip(axons_out_per_core=3, synapse_memory={**MEMORY, "bits_per_core": 20})
+    mapped = mapped_at_random(network, small)
+    assert mapped.overfull["axons_out"].tolist() == np.flatnonzero(mapped.cost.axons_out > 3).tolist() != []
+    assert mapped.overfull["memory_bits"].size == 9
+    message = exceeded_limits(mapped.cost.contents, small)
+    assert f"{mapped.cost.axons_out.max():,} axons_out of 3" in message
+    assert f"{mapped.cost.memory_bits.max():,} memory_bits of 20" in message
+
+
+@pytest.mark.parametrize(
+    ("cores", "sides"), [(8, (2, 4)), (9, (4, 4)), (16, (4, 4)), (20, (6, 4)), (30, (4, 8)), (64, (8, 8))]
+)
+def test_cores_are_placed_on_the_fewest_chips(cores, sides):
+    chip = full_chip(chip=[2, 4], tile=None)
+    ring = csr_matrix((np.ones(cores), (np.arange(cores), np.roll(np.arange(cores), 1))), shape=(cores, cores))
+    places = place(ring, chip)
+    assert (places < sides).all()
+    assert len(np.unique(chip.chip_of(places), axis=0)) == -(-cores // 8)
 
 
 @pytest.mark.parametrize("sharing", ["none", "kernel"])

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from snnb.core.errors import InputError
-from snnb.mapping.event_cost import PARTS, Routes, Updates, barrier, core_times, energies, event_counts
+from snnb.mapping.event_cost import PARTS, Routes, barrier, core_times, energies, event_counts
 from snnb.mapping.events import core_events
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.traffic import count_traffic, traffic_of
@@ -154,11 +154,11 @@ def test_energies_and_times_are_those_of_a_simulation_in_sanafe(file, graphs, tm
     assert spikes[1:].any(axis=0).mean() > 0.2
     sums = count_traffic(network, core, CORES - 1)
     events = core_events(sums, spikes)
-    updates = Updates(np.bincount(core, minlength=CORES - 1), np.zeros(CORES - 1, int))  # each is updated by force
+    updates = np.stack([np.bincount(core, minlength=CORES - 1), np.zeros(CORES - 1, int)])  # each is updated by force
     ns = core_times(events, updates, chip.time_ns).max(axis=1) + barrier(sums, chip, places)
     np.testing.assert_allclose(np.array(trace["sim_time"]) * 1e9, ns)
     traffic = traffic_of(sums, spikes.sum(axis=0))
-    counts = event_counts(events.total(), updates, STEPS, traffic, Routes.of(traffic, chip, places))
+    counts = event_counts(events, updates * STEPS, chip, traffic, Routes.of(traffic, chip, places))
     parts = defaultdict(float)
     for name, picojoules in energies(counts, chip.energy_pj).items():
         parts[next((part for part, names in PARTS.items() if name in names))] += picojoules

@@ -126,6 +126,38 @@ def test_the_busiest_time_of_the_links(simulated, tmp_path):
     assert "link load peak" in page
 
 
+def test_a_mapping_onto_loihi_says_what_each_step_takes(simulated):
+    run, made = simulated
+    graph = run.graph(simulation=made.directory.name).directory.name
+    mapped = run.map(hardware="loihi", method="sequential", graph=graph)
+    said = json.loads((mapped.directory / "cost.json").read_text())
+    with np.load(made.directory / "spike_times.npz") as file:
+        steps, rows = int(file["num_steps"]), {name: file[name] for name in file.files if file[name].ndim == 2}
+    recorded = said["recorded"]
+    with SynapseGraph.open(run.path / "graphs" / graph / "mini_network_graph.h5") as opened:
+        placed = [population.name for population in opened.populations[1:]]
+    assert recorded["samples"] == [0, 1]
+    assert np.shape(recorded["step_ns"]) == (2, steps + len(placed) - 1)
+    assert recorded["events"]["spike"] == sum(len(rows[name]) for name in placed) / 2
+    spikes = sum(len(rows[name]) for name in placed if name != placed[-1])  # the last layer sends none
+    assert recorded["events"]["axon_out"] == spikes / 2  # all on one core
+    assert len(said["by_bin"]["step_ns"]) == 4
+    assert said["step_ns"] == mapped.record.metrics["step_ns"] == max(said["per_core"]["step_ns"]) + 600
+    assert said["sample_ns"] == 23 * said["step_ns"]
+    assert sum(said["energy_by_event_pj"].values()) == pytest.approx(said["energy_pj"])
+    assert [file.path.split("/")[-1] for file in mapped.record.inputs][1:] == [
+        "spike_counts_by_bin.npz",
+        "spike_times.npz",
+    ]
+    log = (mapped.directory / "log.txt").read_text()
+    assert "2 recorded samples: " in log
+    assert "; the longest mean step of a bin takes " in log
+    opened = Mapping.open(mapped.directory)
+    assert opened.per_core["memory_bits"].tolist() == said["per_core"]["memory_bits"]
+    assert opened.energy == said["energy_by_event_pj"]
+    assert (mapped.directory / "events.png").exists()
+
+
 def test_a_mapping_of_a_class_says_so_and_has_no_busiest_time(simulated, tmp_path):
     run, _ = simulated
     name = run.graph(class_name="4").directory.name

@@ -11,11 +11,13 @@ import yaml
 
 from snnb import Run
 from snnb.core.errors import InputError, UsageError
+from snnb.core.formatting import energy
 from snnb.graph import SynapseGraph
 from snnb.pipeline.open_run import open_run
 from snnb.results.report import write_report
 from snnb.results.verify import verify_run
 from tests.end_to_end.conftest import RECORDED
+from tests.mapping.test_events import full_chip
 from tests.pipeline.test_map import CHIP
 
 SECTIONS = [
@@ -245,6 +247,30 @@ def test_a_changed_test_set_gives_no_activations(run, document):
     x = np.load(run.path / "dataset" / "x_test.npy")
     np.save(run.path / "dataset" / "x_test.npy", x[::-1])
     assert "has changed since the simulation" in document(write_report(run).read_text()).text("activations")
+
+
+def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, document):
+    chip = tmp_path / "full.yaml"
+    limits = {"neurons_per_core": 64, "axons_out_per_core": 100}
+    chip.write_text(yaml.safe_dump(full_chip(**limits).model_dump(mode="json")))
+    face = Run(path=run.path)
+    made = face.map(hardware=str(chip), method="sequential")
+    cost = json.loads((made.directory / "cost.json").read_text())
+    page = document(face.report().read_text())
+    assert page.sections["mapping"]["svg"] == 4
+    for held in ("axons_out", "memory_bits"):
+        stated = cost[f"{held}_per_core"]
+        shown = page.rows("mapping", held.replace("_", " "))
+        assert shown == [
+            f"{stated['mean']:,.1f}",
+            f"{stated['max']:,}",
+            f"{stated['limit']:,}",
+            f"{stated['share']:.0%}",
+        ]
+    assert page.rows("mapping", "step ns")[0] == f"{cost['step_ns']:,.6g}"
+    assert page.rows("mapping", "spikes between chips")[0] == f"{cost['spikes_between_chips']:,.6g}"
+    text = page.text("mapping")
+    assert all(energy(value) in text for value in cost["energy_by_event_pj"].values())
 
 
 def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tmp_path, document):

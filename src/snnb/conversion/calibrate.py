@@ -10,23 +10,24 @@ Populations are calibrated in network order, on what the populations calibrated 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires when all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are those of simulated
 spikes; the initial potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the threshold).
+
+With `--least-squares`, kernels are fitted to the calibrated rates before that.
 """
 
-import math
-import tempfile
 from dataclasses import dataclass, replace
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Tuple
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import DTypeLike
 
 from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
 from snnb.conversion.channel_scales import Channels, is_separable, source_scales, with_scales
 from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import Currents, reindexed
+from snnb.conversion.least_squares import can_be_fitted, weights_of_channel, with_fitted_kernels
 from snnb.conversion.spiking_output import centred_output, output_scale
+from snnb.core.memory import scratch_array
 from snnb.core.progress import Progress, silent
 from snnb.network.network import Network, Population, Reindexed
 
@@ -36,13 +37,12 @@ OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
 SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
 BLOCK_BYTES = 16_000_000  # of the currents that are in memory at a time
-MEMORY_BYTES = 64_000_000  # larger arrays of activations are mapped from a temporary file
 
 
 class LayerError(NamedTuple):
     """Mean squared error of a population's rates from the trained activations, as a share of their mean square."""
 
-    before: float  # with the parameters of the parsed network and initial potential ½, on the calibrated input
+    before: float  # with bias and scale factor of the parsed network and initial potential ½, on the calibrated input
     after: float
     bias_shift: float  # mean absolute shift of the bias, in units of the scale factor
 
@@ -110,11 +110,15 @@ class _Calibration:
 
     def add(self, population: Population) -> None:
         """Calibrate the next population."""
-        sums, bias = Currents([replace(population, bias=None)]), _bias(population)
-        wanted, got = (_scratch((self._samples, *population.shape), np.float32) for _ in range(2))
-        missing = np.zeros(len(bias))
+        sums, bias = _without_bias(population), _bias(population)
+        wanted, got = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
             wanted[block] = self._sums(sums, population, block, self._trained)
+        if self._settings.least_squares and can_be_fitted(population, self._samples):
+            population = self._fitted(population, sums, wanted)
+            sums = _without_bias(population)
+        missing = np.zeros(len(bias))
+        for block in self._blocks(population, 1):
             got[block] = self._sums(sums, population, block, self._spiking)
             missing += (wanted[block] - got[block]).reshape(-1, len(bias)).sum(axis=0, dtype=np.float64)
             wanted[block] += bias
@@ -134,6 +138,19 @@ class _Calibration:
         for name in [name for name, reader in self._last_reader.items() if reader == population.name]:
             for values in (self._trained, self._spiking, self._trains):
                 values.pop(name, None)
+
+    def _fitted(self, population: Population, sums: Currents, wanted: np.ndarray) -> Population:
+        """Return the population with kernels fitted to the rates, and put it into the network."""
+        windows = -(-weights_of_channel(population) // population.shape[-1])
+        rates = self._spiking
+        blocks = (
+            (self._read(population, block, rates), wanted[block] - self._sums(sums, population, block, rates))
+            for block in self._blocks(population, windows)
+        )
+        fitted = with_fitted_kernels(population, blocks)
+        volumes = tuple(fitted if volume is population else volume for volume in self.network.volumes)
+        self.network = replace(self.network, volumes=volumes)
+        return fitted
 
     def _chosen(
         self, population: Population, sums: Currents, bias: np.ndarray, shifted: np.ndarray, got: np.ndarray
@@ -175,7 +192,7 @@ class _Calibration:
                 level = np.floor((got[block] + channels.bias) / unit + np.float32(0.5))
                 got[block] = np.clip(level, 0, steps) * unit
             return
-        train = self._trains[population.name] = _scratch((-(-steps // 8), *got.shape), np.uint8)
+        train = self._trains[population.name] = scratch_array((-(-steps // 8), *got.shape), np.uint8)
         for block in self._blocks(population, steps):
             currents = self._currents(sums, population, block) / scale
             spikes = np.empty(currents.shape, np.bool_)
@@ -248,6 +265,11 @@ class _Calibration:
         self, currents: Currents, population: Population, block: slice, values: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """Return the sums of a population's projections, given the values of populations and of the input."""
+        sums: np.ndarray = currents.of(population, self._read(population, block, values)).numpy()
+        return sums
+
+    def _read(self, population: Population, block: slice, values: Mapping[str, np.ndarray]) -> Dict[str, tf.Tensor]:
+        """Return what the volumes that a population reads pass on, by name."""
 
         def read(name: str) -> tf.Tensor:
             volume = self.network.volume(name)
@@ -255,8 +277,7 @@ class _Calibration:
                 return reindexed(volume, {source: read(source) for source in volume.inputs})
             return tf.constant(np.asarray(values[name][block], np.float32))
 
-        sums: np.ndarray = currents.of(population, {name: read(name) for name in population.inputs}).numpy()
-        return sums
+        return {name: read(name) for name in population.inputs}
 
     def _blocks(self, population: Population, steps: int, most: int = 1 << 62) -> Iterator[slice]:
         """Yield blocks of up to `most` samples whose currents of `steps` steps fit into `BLOCK_BYTES`."""
@@ -266,6 +287,10 @@ class _Calibration:
             yield slice(first, min(first + size, samples))
 
 
+def _without_bias(population: Population) -> Currents:
+    return Currents([replace(population, bias=None)])
+
+
 def _bias(population: Population) -> np.ndarray:
     return np.zeros(population.shape[-1], np.float32) if population.bias is None else np.asarray(population.bias)
 
@@ -273,11 +298,3 @@ def _bias(population: Population) -> np.ndarray:
 def _last_readers(network: Network) -> Dict[str, str]:
     """Return the last population that reads each population or the input, also through re-indexing layers."""
     return {name: population.name for population in network.populations for name in network.senders(population)}
-
-
-def _scratch(shape: Tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-    """Return an array of zeros, mapped from a temporary file if it is large."""
-    if math.prod(shape) * np.dtype(dtype).itemsize <= MEMORY_BYTES:
-        return np.zeros(shape, dtype)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype, "w+", shape=shape)

@@ -58,3 +58,6 @@ class ConversionSettings(Options):
         default="half",
         description="With --firing free: initial potentials around half the threshold, or zero for all neurons.",
     )
+    least_squares: bool = Field(
+        default=False, description="With --calibrate: fit kernels to the rates of the calibrated populations."
+    )

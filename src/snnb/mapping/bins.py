@@ -9,8 +9,8 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.npy import load_archive
-from snnb.mapping.event_cost import Updates, barrier, core_times
-from snnb.mapping.events import core_events
+from snnb.mapping.event_cost import barrier, core_times
+from snnb.mapping.events import core_events, updated_neurons
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mesh import link_loads
 from snnb.mapping.traffic import traffic_of
@@ -69,14 +69,14 @@ def bin_loads(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress
         raise InputError(f"{path}: its counts do not sum to those of the graph; make the graph anew with `snnb graph`")
     outside = None if network.outside is None else found[source].reshape(len(counts), -1) / network.samples
     hardware, loads, step_ns = mapped.hardware, [], []
-    updates = Updates.of(network, sums.core, sums.cores) if hardware.time_ns is not None else None
+    updates = updated_neurons(sums) if hardware.time_ns is not None else None
     for number, spikes in enumerate(counts / network.samples):
         steps = edges[number + 1] - edges[number]
         load = link_loads(traffic_of(sums, spikes), hardware.router_of(mapped.place), hardware.routers).all
         loads.append(float(load.max(initial=0.0)) / steps)
         if updates is not None and hardware.time_ns is not None:
             events = core_events(sums, spikes[None], None if outside is None else outside[number, None])
-            of_cores = core_times(events.per(steps), updates, hardware.time_ns)
+            of_cores = core_times(events / steps, updates, hardware.time_ns)
             step_ns.append(float(of_cores.max(initial=0.0)) + barrier(sums, hardware, mapped.place))
         progress(number + 1, len(counts))
     return BinLoads(edges, loads, mapped.cost.link_load_max / (edges[-1] - edges[0]), step_ns)

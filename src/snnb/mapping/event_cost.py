@@ -11,10 +11,9 @@ from typing import Dict, Optional
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from snnb.mapping.events import CoreEvents, active_neurons, core_events
+from snnb.mapping.events import core_events, updated_neurons
 from snnb.mapping.hardware import EventFigures, Hardware, TimesNs
 from snnb.mapping.mesh import offsets
-from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import TrafficSums
 
 # Parts of the energy, and their events by their keys in a description
@@ -37,24 +36,6 @@ class Routes:
     def of(cls, traffic: csr_matrix, hardware: Hardware, place: np.ndarray) -> "Routes":
         """Return the distances between cores at `place` (int32, shape (cores, 2))."""
         return cls(offsets(traffic, hardware.router_of(place)), offsets(traffic, hardware.chip_of(place)))
-
-    def joined(self, *, apart: bool) -> "Routes":
-        """Return the routes, with links between chips as any others unless these are `apart`."""
-        return self if apart else Routes(self.hops, np.zeros_like(self.borders))
-
-
-@dataclass(frozen=True, eq=False)
-class Updates:
-    """Neurons of each core that are active in each step, and others: int64, shape (cores,)."""
-
-    active: np.ndarray
-    inactive: np.ndarray
-
-    @classmethod
-    def of(cls, network: PlacedNetwork, core: np.ndarray, cores: int) -> "Updates":
-        """Count the neurons of each core; `core` is that of each neuron."""
-        active = active_neurons(network)
-        return cls(np.bincount(core[active], minlength=cores), np.bincount(core[~active], minlength=cores))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,32 +62,40 @@ def event_cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray, routes:
     assert recording is not None  # it has spike counts
     outside = None if network.outside is None else network.outside[None]
     events = core_events(sums, network.spikes[None], outside)
-    updates = Updates.of(network, sums.core, sums.cores)
-    apart = hardware.energy_pj.between_chips is not None
-    counts = event_counts(events, updates, recording.num_timesteps, sums.matrix, routes.joined(apart=apart))
+    updates = updated_neurons(sums)
+    counts = event_counts(events, updates * recording.num_timesteps, hardware, sums.matrix, routes)
     core_ns, step_ns = np.zeros(sums.cores), None
     if hardware.time_ns is not None:
-        core_ns = core_times(events.per(recording.num_timesteps), updates, hardware.time_ns)[0]
+        core_ns = core_times(events / recording.num_timesteps, updates, hardware.time_ns)[0]
         step_ns = float(core_ns.max(initial=0.0)) + barrier(sums, hardware, place)
     return EventCost(counts, energies(counts, hardware.energy_pj), core_ns, step_ns, recording.num_timesteps)
 
 
 def event_counts(
-    events: CoreEvents, updates: Updates, steps: int, traffic: csr_matrix, routes: Routes
+    events: np.ndarray, updates: np.ndarray, hardware: Hardware, traffic: csr_matrix, routes: Routes
 ) -> Dict[str, float]:
-    """Count the events of a sample of so many steps, by their keys in a description; `traffic` is that of a sample."""
-    inside = routes.hops - routes.borders
+    """Count the events of a sample by their keys in a description.
+
+    Parameters
+    ----------
+    events, updates : as from `core_events` and `updated_neurons`, but of the sample
+    traffic : spikes of the sample from core to core
+    """
+    borders = routes.borders if hardware.energy_pj.between_chips is not None else np.zeros_like(routes.borders)
+    inside = routes.hops - borders
+    active, inactive = updates.sum(axis=1).tolist()
+    spikes, out, into, operations = events.sum(axis=(1, 2)).tolist()
     return {
-        "synapse": float(events.operations.sum()),
-        "neuron_inactive": float(steps * updates.inactive.sum()),
-        "neuron_active": float(steps * updates.active.sum()),
-        "spike": float(events.spikes.sum()),
-        "axon_out": float(events.out.sum()),
-        "axon_in": float(events.into.sum()),
+        "synapse": operations,
+        "neuron_inactive": float(inactive),
+        "neuron_active": float(active),
+        "spike": spikes,
+        "axon_out": out,
+        "axon_in": into,
         "router": float(traffic.data @ (routes.hops.sum(axis=0) + 1)),
         "link_x": float(traffic.data @ inside[0]),
         "link_y": float(traffic.data @ inside[1]),
-        "between_chips": float(traffic.data @ routes.borders.sum(axis=0)),
+        "between_chips": float(traffic.data @ borders.sum(axis=0)),
     }
 
 
@@ -118,11 +107,15 @@ def energies(counts: Dict[str, float], figures: EventFigures) -> Dict[str, float
     return {name: count * figure[name] for name, count in counts.items() if figure[name] is not None}
 
 
-def core_times(events: CoreEvents, updates: Updates, times: TimesNs) -> np.ndarray:
-    """Return the time in ns that each core takes for each row of `events`, one step: float64, shape (rows, cores)."""
-    neurons = updates.active * (times.neuron_active or 0.0) + updates.inactive * (times.neuron_inactive or 0.0)
-    neurons = neurons + events.spikes * (times.spike or 0.0) + events.out * (times.axon_out or 0.0)
-    messages = events.into * (times.axon_in or 0.0) + events.operations * (times.synapse or 0.0)
+def core_times(events: np.ndarray, updates: np.ndarray, times: TimesNs) -> np.ndarray:
+    """Return the time in ns that each core takes for each row of `events`, one step: float64, shape (rows, cores).
+
+    `events` and `updates` are as from `core_events` and `updated_neurons`.
+    """
+    (spikes, out, into, operations), (active, inactive) = events, updates
+    neurons = active * (times.neuron_active or 0.0) + inactive * (times.neuron_inactive or 0.0)
+    neurons = neurons + spikes * (times.spike or 0.0) + out * (times.axon_out or 0.0)
+    messages = into * (times.axon_in or 0.0) + operations * (times.synapse or 0.0)
     return np.maximum(neurons, messages)
 
 

@@ -5,8 +5,7 @@ operation of each of its synapses, as in SANA-FE (SLAM-Lab/SANA-FE 2.1.1, src/ch
 `process_message`).
 """
 
-from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Optional
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -23,51 +22,30 @@ EDGES = 1 << 20  # of a batch
 NOTHING = np.empty(0, np.int32)
 
 
-@dataclass(frozen=True, eq=False)
-class CoreEvents:
-    """Numbers of events of each core, float64, shape (rows, cores); a row is a time step, or a mean over some."""
+def core_events(sums: TrafficSums, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> np.ndarray:
+    """Count the events of each core: float64, shape (4, rows, cores).
 
-    spikes: np.ndarray  # of the neurons of the core
-    out: np.ndarray  # messages that they send
-    into: np.ndarray  # messages that the core receives, including those from a spiking input
-    operations: np.ndarray  # synaptic operations: spikes at the synapses onto neurons of the core
-
-    def per(self, steps: float) -> "CoreEvents":
-        """Return the numbers divided by a number of steps."""
-        return CoreEvents(*(numbers / steps for numbers in vars(self).values()))
-
-    def total(self) -> "CoreEvents":
-        """Return the sums over all rows, as one row."""
-        return CoreEvents(*(np.sum(numbers, axis=0, keepdims=True) for numbers in vars(self).values()))
-
-
-def stacked(parts: Sequence[CoreEvents]) -> CoreEvents:
-    """Concatenate the rows of several."""
-    return CoreEvents(*(np.concatenate(rows) for rows in zip(*(vars(part).values() for part in parts))))
-
-
-def core_events(sums: TrafficSums, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> CoreEvents:
-    """Count the events of each core.
+    They are spikes of the neurons of the core, messages that these send, messages that the core receives (including
+    those from a spiking input), and synaptic operations: spikes at the synapses onto its neurons.
 
     Parameters
     ----------
-    spikes : (rows, neurons) float64 array; spikes of each placed neuron
+    spikes : (rows, neurons) float64 array; spikes of each placed neuron in a time step, or in several
     outside : (rows, input) float64 array; spikes of the input; None for a constant current
     """
     network, rows = sums.network, len(spikes)
-    out, into = np.zeros((rows, sums.cores)), np.zeros((rows, sums.cores))
+    events = np.zeros((4, rows, sums.cores))
     for population, sets in sums.sets:
         placed = population.first >= network.first
         own = sums.core[network.part(population)] if placed else NOTHING
         sent = spikes[:, network.part(population)] if placed else outside
         assert sent is not None  # only a spiking input has sets
         for row in range(rows):
-            count_messages(own, np.ascontiguousarray(sent[row]), sets, out[row], into[row])
-    members = csr_matrix(
-        (np.ones(network.neurons), (np.arange(network.neurons), sums.core)), (network.neurons, sums.cores)
-    )
-    of_cores = (members.T @ np.concatenate([spikes, received(network, spikes, outside)]).T).T
-    return CoreEvents(of_cores[:rows], out, into, of_cores[rows:])
+            count_messages(own, np.ascontiguousarray(sent[row]), sets, events[1, row], events[2, row])
+    number = np.arange(network.neurons)
+    members = csr_matrix((np.ones(number.size), (sums.core, number)), (sums.cores, number.size))
+    events[0], events[3] = (members @ spikes.T).T, (members @ received(network, spikes, outside).T).T
+    return events
 
 
 def axons_out(sums: TrafficSums) -> np.ndarray:
@@ -80,12 +58,14 @@ def axons_out(sums: TrafficSums) -> np.ndarray:
     return out.astype(np.int64)
 
 
-def active_neurons(network: PlacedNetwork) -> np.ndarray:
-    """Return which neurons can have a potential other than 0 in some sample: bool, shape (neurons,).
+def updated_neurons(sums: TrafficSums) -> np.ndarray:
+    """Count the neurons of each core that are active in a step, and the others: int64, shape (2, cores).
 
-    They have a bias, a constant input, an initial potential, or a source that spikes. A neuron of SANA-FE is active in
-    each step in which bias, input or potential are not 0 (src/models.cpp): these in some steps, all others in none.
+    Active neurons have a bias, a constant input, an initial potential, or a source that spikes in some sample. A neuron
+    of SANA-FE is active in each step in which bias, input or potential are not 0 (src/models.cpp): these in some steps,
+    all others in none.
     """
+    network = sums.network
     outside = None if network.outside is None else network.outside[None]
     active = received(network, network.spikes[None], outside)[0] > 0
     for population in network.populations:
@@ -96,7 +76,7 @@ def active_neurons(network: PlacedNetwork) -> np.ndarray:
     if network.outside is None:
         for projection in network.projections_from(network.graph.populations[0]):
             active[network.part(projection.target)] |= projection.in_degrees > 0
-    return active
+    return np.stack([np.bincount(sums.core[which], minlength=sums.cores) for which in (active, ~active)])
 
 
 def received(network: PlacedNetwork, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> np.ndarray:

@@ -18,6 +18,8 @@ from scipy.sparse import csr_matrix
 
 from snnb.io.colours import layer_colours
 from snnb.io.figures import label_rows, save, styled
+from snnb.mapping.event_cost import EventCost
+from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mesh import link_loads
 
@@ -52,7 +54,7 @@ def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
     figure = Figure(figsize=(WIDTH, float(np.clip(2 + ROW * len(names), LOWEST, HIGHEST))))
     axes, legend = figure.subplots(1, 2, gridspec_kw={"width_ratios": (30, 1)})
     _show(axes, _layers_raster(mapped, view), view)
-    axes.set_title(_title("layers", mapped, view))
+    axes.set_title(_title("layers", mapped, view, "cores"))
     legend.imshow(layer_colours(len(names))[:, None], aspect="auto")
     legend.set_xticks([])
     legend.set_ylim(len(names) - 0.5, -0.5)
@@ -64,16 +66,48 @@ def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
 @styled
 def plot_traffic(path: Path, mapped: MappedNetwork) -> None:
     """Draw the spikes that each core sends and receives, and the spikes over each link in both directions."""
-    view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
+    hardware = mapped.hardware
+    view = _view(hardware.router_of(mapped.place)[mapped.cost.neurons > 0], hardware.routers)
     cores, across, along = _loads(mapped, view)
     scales = [Normalize(0, max(1e-12, float(load.max(initial=0)))) for load in (cores, np.append(across, along))]
     raster, margin = _lattice(cores, across, along, scales)
     figure = Figure(figsize=(WIDTH, LOWEST + 1))
     axes, left, right = figure.subplots(1, 3, gridspec_kw={"width_ratios": (30, 1, 1)})
     _show(axes, raster, view, margin)
-    axes.set_title(_title("spikes a sample", mapped, view))
-    figure.colorbar(ScalarMappable(scales[0], LOADS), cax=left, label="into and out of a core")
+    axes.set_title(_title("spikes a sample", mapped, view, "cores" if hardware.tile is None else "tiles"))
+    figure.colorbar(
+        ScalarMappable(scales[0], LOADS),
+        cax=left,
+        label="into and out of a core" if hardware.tile is None else "into and out of the cores of a tile",
+    )
     figure.colorbar(ScalarMappable(scales[1], LINKS), cax=right, label="over a link, both ways")
+    save(figure, path)
+
+
+@styled
+def plot_events(path: Path, mapped: MappedNetwork, events: EventCost) -> None:
+    """Draw how full each core is, the energy of each kind of event, and the time of each core in a step."""
+    figure = Figure(figsize=(WIDTH, 2 * LOWEST))
+    filled, energy, time = figure.subplots(3, 1)
+    cores = np.flatnonzero(mapped.cost.neurons)
+    line = {"drawstyle": "steps-mid", "marker": "." if cores.size == 1 else ""}
+    limits = Limits.of(mapped.hardware)._asdict()
+    for name, numbers in mapped.cost.contents.items():
+        if limits[name] != NO_LIMIT:
+            filled.plot(cores, 100 * numbers[cores] / limits[name], label=name.replace("_", " "), **line)
+    filled.set(title=f"contents of the cores on {mapped.hardware.name}", ylabel="% of the limit")
+    filled.axhline(100, color="grey", linewidth=0.8)
+    filled.legend(ncols=5, loc="lower left", bbox_to_anchor=(0.4, 1))
+    names = list(events.energy_pj)
+    energy.barh(names, [value / 1000 for value in events.energy_pj.values()])
+    energy.invert_yaxis()
+    energy.set(title="energy of a sample by kind of event", xlabel="nJ")
+    time.plot(cores, events.core_ns[cores] / 1000, **line)
+    time.set(title="time of a core in a time step with the mean number of events", ylabel="µs")
+    for axes in (filled, time):
+        axes.set_xlabel("core")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1))
     save(figure, path)
 
 
@@ -86,10 +120,10 @@ def _view(places: np.ndarray, mesh: Tuple[int, int]) -> View:
     return View(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
 
 
-def _title(what: str, mapped: MappedNetwork, view: View) -> str:
-    mesh = mapped.hardware.mesh
+def _title(what: str, mapped: MappedNetwork, view: View, squares: str) -> str:
+    mesh = mapped.hardware.mesh if squares == "cores" else mapped.hardware.routers
     part = "" if (view.width, view.height) == mesh else ", the part in use"
-    return f"{what} on {mapped.hardware.name}, {mesh[0]}×{mesh[1]} cores{part}"
+    return f"{what} on {mapped.hardware.name}, {mesh[0]}×{mesh[1]} {squares}{part}"
 
 
 def _show(axes: Axes, raster: np.ndarray, view: View, margin: float = 0.5) -> None:
@@ -139,15 +173,17 @@ def _layers_raster(mapped: MappedNetwork, view: View) -> np.ndarray:
 
 
 def _loads(mapped: MappedNetwork, view: View) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the spikes of cores, shape (height, width), −1 if unused, and of the links along x and y."""
+    """Return the spikes of routers' cores, shape (height, width), −1 if unused, and of the links along x and y."""
     rows, columns = slice(view.y, view.y + view.height), slice(view.x, view.x + view.width)
-    links = link_loads(mapped.traffic, mapped.place, mapped.hardware.mesh)
+    place, mesh = mapped.hardware.router_of(mapped.place), mapped.hardware.routers
+    links = link_loads(mapped.traffic, place, mesh)
     across = (links.right + links.left)[rows, view.x : view.x + view.width - 1]
     along = (links.up + links.down)[view.y : view.y + view.height - 1, columns]
     cores = np.full((view.height, view.width), -1.0)
     used = mapped.cost.neurons > 0
-    x, y = (mapped.place[used] - (view.x, view.y)).T
-    cores[y, x] = (mapped.cost.spikes_in + mapped.cost.spikes_out)[used]
+    x, y = (place[used] - (view.x, view.y)).T
+    cores[y, x] = 0.0
+    np.add.at(cores, (y, x), (mapped.cost.spikes_in + mapped.cost.spikes_out)[used])
     return cores, across, along
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from snnb.core.progress import Progress, silent
 from snnb.graph.export.description import first_steps_of
 from snnb.io.npy import load_archive
-from snnb.mapping.event_cost import Routes, Updates, barrier, core_times, energies, event_counts
-from snnb.mapping.events import CoreEvents, core_events, stacked
+from snnb.mapping.event_cost import Routes, barrier, core_times, energies, event_counts
+from snnb.mapping.events import core_events, updated_neurons
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.traffic import traffic_of
 
@@ -57,22 +57,21 @@ def recorded_steps(mapped: MappedNetwork, path: Path, remedy: str, progress: Pro
     start, first = int(found.get("first_sample", 0)), first_steps_of(network.graph)
     samples = range(start, start + int(found["num_samples"]))
     total = int(found["num_steps"]) + max(first.values())
-    updates = Updates.of(network, sums.core, sums.cores)
+    updates = updated_neurons(sums)
     spikes = {name: found[name] for name in names}
     shifted = {name: rows + np.array((0, 0, first[name])) for name, rows in spikes.items()}
-    summed: List[CoreEvents] = []
-    times = np.empty(len(samples) * total)
+    summed, times = np.zeros((4, 1, sums.cores)), np.empty(len(samples) * total)
     for begin, end, sent, outside in _batches(mapped, shifted, samples, total):
         events = core_events(sums, sent, outside)
         if hardware.time_ns is not None:
             of_cores = core_times(events, updates, hardware.time_ns)
             times[begin:end] = of_cores.max(axis=1, initial=0.0) + barrier(sums, hardware, mapped.place)
-        summed.append(events.total())
+        summed += events.sum(axis=1, keepdims=True)
         progress(end, times.size)
     of_all = np.concatenate([_counts(spikes[population.name], population.size) for population in network.populations])
     traffic = traffic_of(sums, of_all / len(samples))
-    routes = Routes.of(traffic, hardware, mapped.place).joined(apart=hardware.energy_pj.between_chips is not None)
-    counts = event_counts(stacked(summed).total().per(len(samples)), updates, total, traffic, routes)
+    routes = Routes.of(traffic, hardware, mapped.place)
+    counts = event_counts(summed / len(samples), updates * total, hardware, traffic, routes)
     step_ns = times.reshape(len(samples), total) if hardware.time_ns is not None else None
     return RecordedSteps(list(samples), step_ns, counts, energies(counts, hardware.energy_pj))
 

@@ -86,11 +86,13 @@ def write_files(
     described : mapping
         Entries of `cost.json` other than the costs.
     """
-    from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
+    from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
     from snnb.mapping.write_mapping import log_lines, write_mapping
 
     plot_mapping(directory / f"mapping.{figures}", mapped)
     plot_traffic(directory / f"traffic.{figures}", mapped)
+    if mapped.cost.events is not None:
+        plot_events(directory / f"events.{figures}", mapped, mapped.cost.events)
     found = {name: one for name, one in zip(("by_bin", "recorded"), by_time) if one is not None}
     words = [one.in_words() for one in found.values()]
     write_log(directory / "log.txt", run, params, [*log_lines(mapped), *words, *notes], dated=False)

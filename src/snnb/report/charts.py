@@ -75,6 +75,18 @@ def line_chart(
     return svg(width, height, parts, f"{y_label} over {x_label}")
 
 
+def bar_chart(names: Sequence[str], values: Sequence[float], shown: Sequence[str], what: str) -> Markup:
+    """Draw a horizontal bar for each value, with `shown` at its end; `what` describes the chart."""
+    most, left, tall = max([*values, 1e-300]), 130.0, 20.0
+    parts = []
+    for number, (name, value, words) in enumerate(zip(names, values, shown)):
+        top, wide = TOP + number * tall, (WIDTH - left - 90) * value / most
+        parts.append(text(left - 6, top + 13, name, anchor="end"))
+        parts.append(f'<rect x="{left:.0f}" y="{top + 3:.0f}" width="{wide:.1f}" height="13" fill="{HUES[0]}"/>')
+        parts.append(text(left + wide + 5, top + 13, words))
+    return svg(WIDTH, 2 * TOP + tall * len(names), parts, what)
+
+
 def histogram(counts: np.ndarray, edges: np.ndarray, x_label: str) -> Markup:
     """Draw bars whose height is the logarithm of a count, over a logarithmic axis.
 

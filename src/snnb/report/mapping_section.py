@@ -1,6 +1,6 @@
 """The section of the page about mappings: all of the run, and how the latest fills the cores."""
 
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix
 from snnb.core.formatting import energy
 from snnb.io.colours import layer_colours
 from snnb.io.text import printable
-from snnb.mapping.mapping import HELD, UNITS, Mapping
-from snnb.report.charts import svg
+from snnb.mapping.limits import NO_LIMIT, Limits
+from snnb.mapping.mapping import FURTHER_UNITS, HELD, UNITS, Mapping
+from snnb.report.charts import Line, bar_chart, line_chart, svg
 from snnb.report.page import Figure, Section, Table
 
 FEW_CORES, MOST_CORES = 25, 256  # that are listed openly, and at all
@@ -41,19 +42,50 @@ def mapping_section(
     shown = f"the first {MOST_CORES} cores" if np.count_nonzero(mapping.held[:, 0]) > MOST_CORES else "all cores"
     tables = [every, _limits_table(mapping), *([cores] if few else []), _cost_table(mapping, further, sequential)]
     folded = {} if few else {f"Layers per core, {shown}": cores}
-    return Section("mapping", "Mapping", words, [Figure(mesh(mapping))], tables=tables, folded=folded)
+    figures = [Figure(mesh(mapping)), *map(Figure, _event_charts(mapping))]
+    return Section("mapping", "Mapping", words, figures, tables=tables, folded=folded)
+
+
+def _contents(mapping: Mapping) -> Dict[str, Tuple[np.ndarray, Optional[int]]]:
+    """Return what each core with neurons holds, shape (cores,), and the limit or None."""
+    used, limits = mapping.held[:, 0] > 0, Limits.of(mapping.hardware)._asdict()
+    numbers = {**dict(zip(HELD, mapping.held.T)), **mapping.per_core}
+    return {
+        name: (numbers[name][used], None if limit == NO_LIMIT else limit)
+        for name, limit in limits.items()
+        if name in numbers
+    }
+
+
+def _event_charts(mapping: Mapping) -> List[Markup]:
+    """Draw contents, energies and times, if the hardware has figures of events."""
+    if not mapping.energy:
+        return []
+    cores = np.flatnonzero(mapping.held[:, 0]).tolist()
+    filled = [
+        Line(name.replace("_", " "), cores, (100 * numbers / limit).tolist())
+        for name, (numbers, limit) in _contents(mapping).items()
+        if limit is not None
+    ]
+    shown = [energy(value) for value in mapping.energy.values()]
+    charts = [
+        line_chart(filled, "core", "contents, % of the limit", whole_x=True),
+        bar_chart([name.replace("_", " ") for name in mapping.energy], list(mapping.energy.values()), shown, "energy"),
+    ]
+    if "step_ns" in mapping.per_core:
+        times = (mapping.per_core["step_ns"][cores] / 1000).tolist()
+        charts.append(line_chart([Line("time of a step", cores, times)], "core", "µs", whole_x=True))
+    return charts
 
 
 def _limits_table(mapping: Mapping) -> Table:
     """Return how full the cores with neurons are."""
-    chip, used = mapping.hardware, mapping.held[:, 0] > 0
-    limits = (chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core)
     rows = []
-    for name, limit, column in zip(HELD, limits, mapping.held[used].T):
+    for name, (column, limit) in _contents(mapping).items():
         most = int(column.max(initial=0))
         mean = float(column.mean()) if column.size else 0.0
         full = ("any number", "") if limit is None else (f"{limit:,}", f"{most / limit:.0%}")
-        rows.append((name, f"{mean:,.1f}", f"{most:,}", *full))
+        rows.append((name.replace("_", " "), f"{mean:,.1f}", f"{most:,}", *full))
     return Table(("per core", "mean", "most", "limit", "fullest core"), rows, right=(1, 2, 3, 4))
 
 
@@ -82,7 +114,7 @@ def _cost_table(mapping: Mapping, further: Sequence[Row], sequential: float) -> 
         if name == "energy_pj":
             rows.append(("energy", energy(value), "per sample"))
             continue
-        rows.append((name.replace("_", " "), f"{value:,.6g}", UNITS[name]))
+        rows.append((name.replace("_", " "), f"{value:,.6g}", {**UNITS, **FURTHER_UNITS}[name]))
         if name == "connectivity":
             ratio = f"; ratio {value / sequential:.3f}" if sequential else ""
             rows.append(("connectivity, sequential", f"{sequential:,.6g}", f"{UNITS[name]}, the baseline{ratio}"))
