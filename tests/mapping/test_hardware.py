@@ -1,10 +1,13 @@
 """Descriptions of chips: those of the package are as published, others are read strictly."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
 from snnb.core.errors import InputError, UsageError
-from snnb.mapping.hardware import DESCRIPTIONS, descriptions, hardware_names, read_hardware
+from snnb.mapping.hardware import DESCRIPTIONS, Hardware, descriptions, hardware_names, read_hardware
 
 CHIP = {
     "name": "chip",
@@ -61,6 +64,22 @@ def test_a_file_of_ones_own(tmp_path):
     chip, content = read_hardware(str(path))
     assert (chip.mesh, chip.cores, chip.synapses_per_core, chip.energy_pj.synapse) == ((3, 2), 6, 99, 4.0)
     assert content == path.read_bytes()
+
+
+def test_the_page_shows_every_key():
+    page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
+    required, optional = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[:2])
+    assert read_keys(Hardware.model_validate(required)) == set(required)
+    every = {**required, **optional}
+    assert {*every} == {*Hardware.model_fields}
+    del every["latency_ns"]  # `time_ns` is in its place
+    chip = Hardware.model_validate(every)
+    assert read_keys(chip.synapse_memory) == {*type(chip.synapse_memory).model_fields}
+    assert read_keys(chip.time_ns) == {*type(chip.time_ns).model_fields} - {"link"}
+
+
+def read_keys(model):
+    return {name for name, value in model if value is not None}
 
 
 @pytest.mark.parametrize(

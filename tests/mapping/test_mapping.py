@@ -13,7 +13,7 @@ from snnb.core.errors import InputError
 from snnb.io.colours import layer_colours
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
-from snnb.mapping.mapping import CORE_COLUMNS, Mapping
+from snnb.mapping.mapping import CORE_COLUMNS, FURTHER_UNITS, Mapping
 from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.write_mapping import log_lines, write_mapping
@@ -50,6 +50,19 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
         assert stated["units"][name]
     assert stated["seed"] == 3
     assert stated["hardware"] == HARDWARE.model_dump(mode="json")
+    assert [*stated["hardware"]] == [
+        *(
+            "name",
+            "mesh",
+            "neurons_per_core",
+            "axons_per_core",
+            "synapses_per_core",
+            "energy_pj",
+            "latency_ns",
+            "source",
+        )
+    ]  # what is absent is not stated
+    assert not {*stated, *stated["units"], *stated["per_core"]} & {*FURTHER_UNITS, "axons_out", "memory_bits", "events"}
     assert stated["limits"] == {"neurons": 20, "axons": 90, "synapses": None}
     assert stated["cores"] == len(np.unique(mapped.core))
     assert stated["neurons_per_core"]["max"] == np.bincount(mapped.core).max() <= 20

@@ -41,7 +41,6 @@ FURTHER_UNITS = {
     "step_ns": "ns of a time step with the mean number of events",
     "sample_ns": "ns of all time steps of a sample",
 }
-FURTHER_COLUMNS = ("axons_out", "memory_bits", "step_ns")  # of the cores
 Number = Union[int, float]
 
 

@@ -51,7 +51,7 @@ def _units(figures: Iterable[str]) -> Dict[str, str]:
 
 
 def core_figures(mapped: MappedNetwork) -> Dict[str, np.ndarray]:
-    """Return the figures of each core, from `CORE_COLUMNS` and `FURTHER_COLUMNS`: shape (cores,)."""
+    """Return the figures of each core, those of `CORE_COLUMNS` first: shape (cores,)."""
     cost = mapped.cost
     found = {name: getattr(cost, name) for name in CORE_COLUMNS[3:]}
     found.update(cost.contents)

@@ -54,7 +54,7 @@ class MapParams(Options):
     """Parameters of a mapping: graph, hardware, method and objective."""
 
     hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
-        default=None, description="Name of a hardware description (`snnb hardware` lists them), or path of a YAML file."
+        default=None, description="Hardware description: a name (see `snnb hardware`), or a YAML file, also of SANA-FE."
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
         default="auto", description="Partitioning method; auto tries all methods and keeps the best partition."
