@@ -47,6 +47,7 @@ EXAMPLES: Dict[str, Sequence[str]] = {
     "crosscheck": (
         "snnb crosscheck runs/lenet_mnist --with scipy",
         "snnb crosscheck runs/lenet_mnist --with brian2 --samples 5",
+        "snnb crosscheck runs/lenet_mnist --with sanafe --map 20260101T000000Z",
     ),
     "remove": ("snnb remove runs/lenet_mnist 20260102T030405Z", "snnb remove runs/lenet_mnist 20260102T030405Z --yes"),
     "verify": ("snnb verify runs/lenet_mnist", "snnb verify runs/lenet_mnist --json"),
