@@ -10,10 +10,12 @@ import io
 import tempfile
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import yaml
+from typing_extensions import Protocol
 
 from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork
@@ -86,19 +88,27 @@ def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:
         change(neuron, bias=bias)
 
 
-def change(neuron: Any, **attributes: object) -> None:  # renamed from one version to the next
+class Settable(Protocol):
+    """A neuron of SANA-FE."""
+
+    def set_model_attributes(self, *, model_attributes: Dict[str, object]) -> None:
+        """Set attributes; later versions call it `set_attributes`."""
+
+
+def change(neuron: Settable, **attributes: object) -> None:
     """Set attributes of a neuron."""
-    of = neuron.set_attributes if hasattr(neuron, "set_attributes") else neuron.set_model_attributes
-    of(model_attributes=attributes)
+    setter = neuron.set_attributes if hasattr(neuron, "set_attributes") else neuron.set_model_attributes
+    setter(model_attributes=attributes)
 
 
-def imported() -> Any:
+def imported() -> ModuleType:
     """Return the module `sanafe`; raise `UsageError` where it is not installed."""
     try:
         import sanafe
     except ImportError as error:
         raise UsageError(f"--with sanafe needs SANA-FE: {how_to_install('crosscheck')}") from error
-    return sanafe
+    found: ModuleType = sanafe
+    return found
 
 
 def refuse_unknown(network: ExportedNetwork) -> None:

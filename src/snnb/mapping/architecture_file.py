@@ -4,9 +4,10 @@ SANA-FE (SLAM-Lab/SANA-FE 2.1.1) has no figures of routers and chips, and no lim
 only in the description, which is part of the file under a key that SANA-FE ignores.
 """
 
-from typing import Any, Dict, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Tuple
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 KEY, DESCRIPTION = "architecture", "description"
 LINK_BUFFER = 16  # messages, as in SANA-FE's loihi.yaml; only its model `detailed` uses it
@@ -25,7 +26,7 @@ HOPS = {"east_hop": "link_x", "west_hop": "link_x", "north_hop": "link_y", "sout
 Node = Mapping[str, Any]
 
 
-def address_of(place: np.ndarray, mesh: Tuple[int, int], sides: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
+def address_of(place: "np.ndarray", mesh: Tuple[int, int], sides: Tuple[int, int]) -> "Tuple[np.ndarray, np.ndarray]":
     """Return the tile of cores in an architecture, and the number of each core in its tile.
 
     Parameters
@@ -33,7 +34,7 @@ def address_of(place: np.ndarray, mesh: Tuple[int, int], sides: Tuple[int, int])
     place : (cores, 2) int array; x and y
     mesh, sides : cores along x and y of the mesh and of a tile
     """
-    tile, core = place // np.array(sides), place % np.array(sides)
+    tile, core = place // sides, place % sides
     return tile[:, 0] * (mesh[1] // sides[1]) + tile[:, 1], core[:, 0] * sides[1] + core[:, 1]
 
 
