@@ -76,12 +76,10 @@ NEWEST_BIN := .venv-newest/bin
 	$(UV) pip install --quiet --python $(NEWEST_BIN)/python --editable '.[newest]'
 	touch $@
 
-NEWEST_TESTS := network graph mapping rundir newest simulation conversion
-
-test-newest: .venv-newest/ready ## the tests but the toolbox's, and a run, with TensorFlow of today on the newest Python here
+test-newest: .venv-newest/ready ## the fast tests but the toolbox's, and a run, with TensorFlow of today on the newest Python here
 	$(NEWEST_BIN)/python --version
 	$(NEWEST_BIN)/snnb run --model mini_network --run-dir "$$(mktemp -d)/run"
-	$(NEWEST_BIN)/python -m pytest $(GATE) $(NEWEST_TESTS:%=tests/%)
+	$(NEWEST_BIN)/python -m pytest $(GATE)
 
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged

@@ -92,12 +92,12 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     probabilities), `parsed_weights`, `neurons`, `synapses`; `peak_rss_bytes`, `cpu_s`.
     """
     import tensorflow as tf
-    from tensorflow import keras
 
     from snnb.conversion.conversion_settings import ConversionSettings
     from snnb.conversion.convert import convert
     from snnb.conversion.h5 import load_keras
     from snnb.core.errors import InputError, VerificationError
+    from snnb.io.keras import keras
     from snnb.network.read_network import open_network
 
     tf.random.set_seed(0)
@@ -127,7 +127,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
 
 def _settle(model: Any, x: np.ndarray, *, permitted: bool) -> None:
     """Give batch normalisation random scales and shifts, and the statistics of these pictures; scale logits to 1."""
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     random = np.random.default_rng(1)
     norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
@@ -159,7 +159,7 @@ def counted(parsed: Any) -> Tuple[int, int]:
     Each layer computes on ones where there are neurons and zeros where there is padding, with a kernel of ones: the sum
     of what it gives is the number of its synapses.
     """
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     layers = keras.layers
     there: Dict[str, np.ndarray] = {}

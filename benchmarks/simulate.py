@@ -167,6 +167,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     from snnb.conversion.convert import convert
     from snnb.conversion.h5 import save_keras
     from snnb.datasets import prepare
+    from snnb.io.keras import keras
 
     architecture = find(network)
     shape = architecture.spec.input_shape
@@ -183,7 +184,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
         pictures = np.load(arrays / "x_test.npy")[:1000] / np.float32(255)
     tf.random.set_seed(0)
     model = architecture.build(input_shape=shape, num_classes=10)
-    model.compile(tf.keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     model.fit(x, y, epochs=EPOCHS, batch_size=50, verbose=0)
     save_keras(model, folder / "model.h5", "model")
     convert(folder / "model.h5", folder, name="model", x_norm=x[:1000], x_check=x[:100])
@@ -224,9 +225,9 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
 def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int, clock: Callable[[], float]) -> Tuple[float, float]:
     """Seconds that the toolbox spends in `simulate` and in all of `run`, with the log of spikes that gives counts."""
     from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
-    from tensorflow import keras
 
     from snnb.conversion.toolbox_config import configuration, quiet
+    from snnb.io.keras import keras
     from snnb.simulation.simulation_settings import SimulationSettings
 
     inside: List[float] = []

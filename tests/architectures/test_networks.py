@@ -138,11 +138,11 @@ def densenet(blocks, growth, shape=(224, 224), classes=1000):
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_taps_are_those_that_keras_computes_with(size, stride, padding):
-    from tensorflow.keras.layers import Conv2D
+    from snnb.io.keras import keras
 
     for length in (5, 6, 11):
         ones = np.ones((1, length, 1, 1), np.float32)
-        layer = Conv2D(1, (size, 1), strides=(stride, 1), padding=padding, kernel_initializer="ones")
+        layer = keras.layers.Conv2D(1, (size, 1), strides=(stride, 1), padding=padding, kernel_initializer="ones")
         assert taps(length, size, stride, padding) == layer(ones).numpy().sum()
 
 
@@ -175,9 +175,9 @@ def test_specs_of_composed_networks_state_what_their_papers_tables_give():
 
 @pytest.mark.slow
 def test_weights_of_keras_fit_the_dense_network():
-    from tensorflow.keras import applications
+    from snnb.io.keras import keras
 
-    theirs = applications.DenseNet121(weights=None, input_shape=(33, 40, 3), classes=9)
+    theirs = keras.applications.DenseNet121(weights=None, input_shape=(33, 40, 3), classes=9)
     ours = find("densenet121_imagenet").build(input_shape=(33, 40, 3), num_classes=9)
     for one, other in zip(*([layer for layer in model.layers if layer.weights] for model in (ours, theirs))):
         assert type(one) is type(other)

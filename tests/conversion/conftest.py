@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
-from tensorflow import keras
+
+from snnb.io.keras import keras
 
 
 def examples(few, many):

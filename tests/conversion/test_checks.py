@@ -5,13 +5,13 @@ import sys
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from snnb.conversion.checks import check_architecture, check_convertible
 from snnb.conversion.h5 import read_architecture
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError, SnnbError
+from snnb.io.keras import keras
 from tests.conversion.conftest import slow_except
 
 L = keras.layers

@@ -1,13 +1,13 @@
 """What parsing or simulating would refuse is refused of the model that is not trained yet."""
 
 import pytest
-from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
+from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.choose import check_supported
 from tests.conversion.conftest import slow_except

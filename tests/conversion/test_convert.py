@@ -5,12 +5,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras
 from snnb.core.errors import InputError, VerificationError
+from snnb.io.keras import keras
 
 L = keras.layers
 

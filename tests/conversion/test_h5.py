@@ -2,10 +2,10 @@ import time
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from snnb.conversion.h5 import load_keras, read_architecture, save_keras
 from snnb.core.errors import InputError
+from snnb.io.keras import keras
 
 
 def test_saving_twice_gives_equal_bytes_and_keras_reads_them(small, pixels, tmp_path):

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.errors import InputError
+from snnb.io.keras import keras
 from tests.conversion.conftest import slow_except
 
 L = keras.layers

@@ -2,7 +2,6 @@ import sys
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
@@ -10,6 +9,7 @@ from snnb.conversion.h5 import save_keras
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import VerificationError
+from snnb.io.keras import keras
 
 L = keras.layers
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import convolve2d
-from tensorflow import keras
 
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
+from snnb.io.keras import keras
 from tests.conversion.conftest import examples
 
 L = keras.layers

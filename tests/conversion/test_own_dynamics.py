@@ -5,12 +5,12 @@ All numbers are small multiples of powers of two, also after composing, so that 
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.h5 import save_keras
 from snnb.conversion.own_parser import parse_own
 from snnb.graph.build import build_graph
+from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine

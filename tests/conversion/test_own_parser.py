@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from snnb.architectures import find, names
 from snnb.conversion.analogue import AnalogueNetwork
@@ -14,6 +13,7 @@ from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
+from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.simulation_settings import SimulationSettings

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.checks import check_convertible
@@ -11,6 +10,7 @@ from snnb.conversion.convert import convert
 from snnb.conversion.h5 import save_keras
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
+from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine

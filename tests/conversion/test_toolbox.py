@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras
+from snnb.io.keras import keras
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.graph.networks import LAYERS, save
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 
 def residual():
@@ -21,7 +21,7 @@ def residual():
     both = LAYERS.Concatenate(name="both")([total, one])
     pooled = LAYERS.AveragePooling2D(2, name="pool")(both)
     hidden = LAYERS.Dense(7, activation="relu", name="hidden")(LAYERS.Flatten(name="flat")(pooled))
-    return tf.keras.Model(source, LAYERS.Dense(3, activation="softmax", name="out")(hidden))
+    return keras.Model(source, LAYERS.Dense(3, activation="softmax", name="out")(hidden))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from snnb.graph.export.simulated import Simulated
 from snnb.graph.export.write_export import export
 from snnb.simulation.simulate import SimulationSettings, simulate
 from tests.graph.networks import LAYERS, save
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 SAMPLES, STEPS, BLOCKS = 4, 100, 8
 
@@ -22,7 +22,7 @@ def network():
         shortcut = LAYERS.DepthwiseConv2D(1, name=f"shortcut{k}")(tensor)
         tensor = LAYERS.Activation("relu", name=f"sum{k}")(LAYERS.Add(name=f"add{k}")([outer, shortcut]))
     out = LAYERS.Dense(3, activation="softmax", name="out")(LAYERS.Flatten(name="flat")(tensor))
-    return tf.keras.Model(source, out)
+    return keras.Model(source, out)
 
 
 def simulated(folder):

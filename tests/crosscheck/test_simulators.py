@@ -12,7 +12,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
 from tests.crosscheck.simulated import STEPS, simulated_graph, ways_to_simulate
 from tests.graph.networks import LAYERS, save
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 SAMPLES = 3
 START = {"subtraction": 0.0, "zero": 0.5}  # not a way of its own, since each takes seconds
@@ -71,7 +71,7 @@ def test_spikes_are_counted_behind_the_warm_up():
 def test_max_pooling_is_refused(tmp_path):
     source = LAYERS.Input((4, 4, 1), name="input")
     pooled = LAYERS.MaxPooling2D(2, name="highest")(source)
-    model = tf.keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(pooled)))
+    model = keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(pooled)))
     with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
         export(graph, "sonata", tmp_path / "net")
     with pytest.raises(UsageError, match="highest takes the maximum of each window"):

@@ -30,9 +30,15 @@ def test_the_recorded_run_is_whole_and_up_to_date(recorded):
 
 
 def test_prepare_makes_the_recorded_arrays(run, recorded):
-    result = again(run, "prepare")
-    made = {f.path: f.sha256 for f in result.record.outputs}
-    assert made == {f.path: f.sha256 for f in recorded.record_of("prepare").outputs}, RERECORD
+    made, expected = again(run, "prepare").record.outputs, recorded.record_of("prepare").outputs
+    assert [f.path for f in made] == [f.path for f in expected], RERECORD
+    for ours, theirs in zip(made, expected):
+        if ours.path.endswith(".npz"):  # other versions write other headers and compress otherwise
+            with np.load(run.path / ours.path) as one, np.load(recorded.path / theirs.path) as other:
+                assert one.files == other.files
+                assert all(np.array_equal(one[name], other[name]) for name in one.files), RERECORD
+        else:
+            assert ours.sha256 == theirs.sha256, RERECORD
 
 
 def test_train_learns_as_recorded(run, recorded):

@@ -8,9 +8,9 @@ import sys
 import time
 
 import pytest
-from tensorflow import keras
 
 from snnb.graph.build import build_graph
+from snnb.io.keras import keras
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tensorflow.keras.layers import BatchNormalization
 
 from snnb.architectures import find
 from snnb.conversion.analogue import AnalogueNetwork
@@ -10,6 +9,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import save_keras
 from snnb.graph.build import build_graph
+from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
@@ -33,7 +33,7 @@ NETWORKS = {
 def _with_random_statistics(model):
     random = np.random.default_rng(0)
     for layer in model.layers:
-        if isinstance(layer, BatchNormalization):
+        if isinstance(layer, keras.layers.BatchNormalization):
             size = layer.input_shape[-1]
             spread = [random.uniform(0.5, 1.5, size), random.normal(0, 0.3, size)]
             layer.set_weights([*spread, random.normal(0, 0.3, size), random.uniform(0.5, 1.5, size)])

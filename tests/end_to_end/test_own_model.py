@@ -73,7 +73,7 @@ def test_a_trained_network_is_judged_and_converted_as_it_is(nets, tmp_path, snnb
     (tmp_path / "first" / "train" / "net_branched.h5").rename(trained)
     result = snnb("parse", "--model", trained, "--dataset", "digits", "--run-dir", run)
     assert result.returncode == 0, result.stderr
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     kept = keras.models.load_model(str(run / "train" / "trained.h5"), compile=False)
     original = keras.models.load_model(str(trained), compile=False)
@@ -100,7 +100,7 @@ def test_what_cannot_become_a_network_is_refused_before_training(nets, tmp_path,
 
 
 def test_pictures_of_another_size_than_a_trained_model_takes(tmp_path, snnb):
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     trained = keras.Sequential([keras.layers.Flatten(input_shape=(16, 16, 3)), keras.layers.Dense(10, "softmax")])
     trained.save(str(tmp_path / "trained.h5"))

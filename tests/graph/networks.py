@@ -5,8 +5,7 @@ from typing import Any, Dict, Mapping
 
 import numpy as np
 
-from tests.graph.recorded import LAYERS, recorded, shape_of
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import LAYERS, keras, recorded, shape_of
 
 SPIKING = ("InputLayer", "Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D")
 SPIKING += ("MaxPooling2D", "UpSampling2D")
@@ -25,7 +24,7 @@ def branched():
     pooled = LAYERS.AveragePooling2D(3, strides=2, padding="same", name="04AveragePooling2D_2x2x5")(both)
     flat = LAYERS.Flatten(name="05Flatten_20")(pooled)
     twice = LAYERS.Concatenate(name="06Concatenate_40")([flat, flat])
-    return tf.keras.Model(source, LAYERS.Dense(4, activation="softmax", name="07Dense_4")(twice))
+    return keras.Model(source, LAYERS.Dense(4, activation="softmax", name="07Dense_4")(twice))
 
 
 @recorded
@@ -38,7 +37,7 @@ def varied():
     tensor = LAYERS.Conv2DTranspose(2, 2, strides=(2, 1), name="03Conv2DTranspose_8x4x2")(tensor)
     tensor = LAYERS.Reshape((8, 8), name="04Reshape_8x8")(tensor)
     tensor = LAYERS.Conv1D(3, 2, strides=2, name="05Conv1D_4x3")(tensor)
-    return tf.keras.Model(source, LAYERS.Dense(2, name="06Dense_4x2")(tensor))
+    return keras.Model(source, LAYERS.Dense(2, name="06Dense_4x2")(tensor))
 
 
 def set_random_weights(model: Any, seed: int = 0) -> None:

@@ -17,7 +17,7 @@ builders = {}
 
 
 class _Keras:
-    """TensorFlow or its layers, imported at first use; skips the test if TensorFlow is not installed."""
+    """Keras or its layers, imported at first use; skips the test if TensorFlow is not installed."""
 
     def __init__(self, layers):
         self._layers = layers
@@ -27,8 +27,8 @@ class _Keras:
             raise AttributeError(name)
         if find_spec("tensorflow") is None:
             pytest.skip("it builds a Keras model, and TensorFlow is not installed")
-        module = import_module("tensorflow")
-        return getattr(module.keras.layers if self._layers else module, name)
+        module = import_module("snnb.io.keras").keras
+        return getattr(module.layers if self._layers else module, name)
 
 
 class Recorded:
@@ -81,7 +81,7 @@ def record():
     """Write all of them anew."""
 
     for name, build in builders.items():
-        TF.keras.backend.clear_session()
+        keras.backend.clear_session()
         model = build()
         path = FOLDER / f"{name}.h5"
         model.save(str(path), include_optimizer=False)
@@ -91,4 +91,4 @@ def record():
             )
 
 
-TF, LAYERS = _Keras(False), _Keras(True)
+keras, LAYERS = _Keras(False), _Keras(True)

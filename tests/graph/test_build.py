@@ -10,7 +10,7 @@ from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, counts_of, save, save_counts
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 
 def chain(shape, *layers):
@@ -18,7 +18,7 @@ def chain(shape, *layers):
     tensor = source
     for layer in layers:
         tensor = layer(tensor)
-    return tf.keras.Model(source, tensor)
+    return keras.Model(source, tensor)
 
 
 def test_neurons_and_synapses_of_lenet(tmp_path):

@@ -9,7 +9,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.export.write_export import FORMATS, estimate, export
 from tests.graph.networks import LAYERS, save
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 
 @pytest.mark.parametrize("format", sorted(FORMATS))
@@ -123,7 +123,7 @@ def test_names_that_are_no_names_of_files(tmp_path):
     """Keras takes `/` in a name."""
     source = LAYERS.Input((3,), name="input")
     first = LAYERS.Dense(2, name="block/../../first")(source)
-    parsed = save(tf.keras.Model(source, LAYERS.Dense(2, name="s" * 150)(first)), tmp_path / "net_parsed.h5")
+    parsed = save(keras.Model(source, LAYERS.Dense(2, name="s" * 150)(first)), tmp_path / "net_parsed.h5")
     (tmp_path / "inner").mkdir()
     with build_graph(parsed, tmp_path / "net_graph.h5") as graph:
         for format in ("npz", "pynn", "sonata"):

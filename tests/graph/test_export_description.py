@@ -14,8 +14,7 @@ from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.simulated import Simulated
 from snnb.graph.export.write_export import FORMATS, export
 from tests.graph.networks import LAYERS, save, set_random_weights
-from tests.graph.recorded import TF as tf  # noqa: N811
-from tests.graph.recorded import recorded
+from tests.graph.recorded import keras, recorded
 
 SIMULATED = Simulated(0.5, "zero", "constant", None, 255.0, "dataset/x_test.npy", "0" * 64, 30, 2, 7)
 
@@ -109,7 +108,7 @@ def residual():
     ]
     total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
     pooled = LAYERS.AveragePooling2D(2, name="pool")(total)
-    return tf.keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(pooled)))
+    return keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(pooled)))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.export.simulated import Simulated
 from snnb.graph.export.write_export import export
 from tests.graph.networks import LAYERS, branched, save, set_random_weights, varied
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 
 def windows():
@@ -25,7 +25,7 @@ def windows():
     tensor = LAYERS.AveragePooling2D((2, 1), strides=(1, 3), name="pool")(tensor)
     tensor = LAYERS.ZeroPadding2D(((2, 0), (1, 3)), name="zeros")(tensor)
     tensor = LAYERS.Conv2D(2, (2, 3), strides=(3, 4), name="above.kernel")(tensor)
-    return tf.keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(tensor)))
+    return keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(tensor)))
 
 
 def residual():
@@ -41,7 +41,7 @@ def residual():
     two = LAYERS.Conv2D(1, 1, name="two")(total)
     pooled = LAYERS.AveragePooling2D(2, strides=1, name="pool")(LAYERS.Concatenate(name="both")([total, two]))
     again = LAYERS.AveragePooling2D(2, padding="same", name="again")(pooled)
-    return tf.keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(again)))
+    return keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(again)))
 
 
 def without_maximum():
@@ -51,7 +51,7 @@ def without_maximum():
     tensor = LAYERS.Conv2DTranspose(2, 2, strides=(1, 2), name="transposed")(tensor)
     tensor = LAYERS.Reshape((9, 12), name="reshaped")(tensor)
     tensor = LAYERS.Conv1D(3, 2, strides=2, name="one_axis")(tensor)
-    return tf.keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(tensor)))
+    return keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(tensor)))
 
 
 class Value:

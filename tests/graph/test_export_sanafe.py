@@ -12,7 +12,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
 from tests.crosscheck.sanafe_file import load
 from tests.graph.networks import LAYERS, save
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 
 def test_neurons_edges_weights_and_biases(graph, tmp_path):
@@ -54,7 +54,7 @@ def test_more_neurons_than_a_core_holds(tmp_path):
     """SANA-FE ends with a segmentation fault where more than 1024 stand on one."""
     source = LAYERS.Input((30, 30, 2), name="input")
     out = LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(LAYERS.Conv2D(2, 3, name="conv")(source)))
-    model = tf.keras.Model(source, out)
+    model = keras.Model(source, out)
     with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
         export(graph, "sanafe", tmp_path / "net", origin={"stamp": "s", "sha256": "0"})
     architecture, network = load(tmp_path / "net", tmp_path)

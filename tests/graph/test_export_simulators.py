@@ -15,7 +15,7 @@ from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.write_export import export
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, save
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 from tests.graph.sonata import assert_indexed_as_by_libsonata
 
 
@@ -66,10 +66,10 @@ def test_the_indices_are_those_that_libsonata_writes(graph, sonata, tmp_path):
 
 def test_indices_of_neurons_that_stand_alone(tmp_path):
     """One neuron a population: its edges in two projections have consecutive ids, and are one range."""
-    tf.keras.backend.clear_session()
+    keras.backend.clear_session()
     source = LAYERS.Input((1,), name="input")
     branches = [LAYERS.Dense(units, name=name)(source) for name, units in (("one", 1), ("other", 2))]
-    network = tf.keras.Model(source, LAYERS.Dense(1, name="both")(LAYERS.Concatenate()(branches)))
+    network = keras.Model(source, LAYERS.Dense(1, name="both")(LAYERS.Concatenate()(branches)))
     with build_graph(save(network, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
         export(graph, "sonata", tmp_path / "net")
         assert_indexed_as_by_libsonata(tmp_path / "net" / "edges.h5", 1, graph.number_of_nodes() - 1, tmp_path)
@@ -80,9 +80,9 @@ def test_indices_of_neurons_that_stand_alone(tmp_path):
 
 
 def test_a_network_of_one_layer_has_edges_from_the_input_only(tmp_path):
-    tf.keras.backend.clear_session()
+    keras.backend.clear_session()
     source = LAYERS.Input((3,), name="input")
-    network = tf.keras.Model(source, LAYERS.Dense(2, name="out")(source))
+    network = keras.Model(source, LAYERS.Dense(2, name="out")(source))
     with build_graph(save(network, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
         export(graph, "sonata", tmp_path / "net")
     config = libsonata.CircuitConfig.from_file(str(tmp_path / "net" / "circuit_config.json"))

@@ -13,7 +13,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.graph_log import lines, toolbox_synapses
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, STEPS, counts_of, save
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 
 def test_populations_are_the_spiking_layers_in_network_order(graph):
@@ -95,7 +95,7 @@ def test_a_tensor_concatenated_with_itself_gives_one_edge_with_both_weights(grap
 def test_a_maximum_weighs_one_even_where_connections_are_parallel(tmp_path):
     source = LAYERS.Input((2, 2, 1), name="input")
     twice = LAYERS.Concatenate(axis=1)([source, source])
-    model = tf.keras.Model(source, LAYERS.MaxPooling2D((4, 1))(twice))
+    model = keras.Model(source, LAYERS.MaxPooling2D((4, 1))(twice))
     with build_graph(save(model, tmp_path / "p.h5"), tmp_path / "g.h5", pool_weight="mean") as graph:
         assert [values.tolist() for values in all_edges(graph)[:3]] == [[0, 1, 2, 3], [4, 5, 4, 5], [1, 1, 1, 1]]
 
@@ -178,7 +178,7 @@ def test_toolbox_count_is_the_toolbox_s(tmp_path, stride, padding):
     tensor = LAYERS.Conv2D(4, (3, 2), strides=stride, padding=padding, name="00Conv2D_x")(source)
     tensor = LAYERS.AveragePooling2D((2, 2), name="01AveragePooling2D_x")(tensor)
     tensor = LAYERS.Dense(5, name="03Dense_5")(LAYERS.Flatten(name="02Flatten_x")(tensor))
-    model = tf.keras.Model(source, tensor)
+    model = keras.Model(source, tensor)
     config = configparser.ConfigParser()
     config.read_dict({"restrictions": {"spiking_layers": str({"Dense", "Conv2D", "AveragePooling2D"})}})
     counted = 0

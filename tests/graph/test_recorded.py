@@ -5,13 +5,13 @@ import pytest
 from snnb.graph.build import build_graph
 from snnb.network.read_network import read_network
 from tests.graph.networks import counts_of, save, set_random_weights
-from tests.graph.recorded import FOLDER, TF, Recorded, builders
+from tests.graph.recorded import FOLDER, Recorded, builders, keras
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(builders))
 def test_a_recorded_network_is_the_one_that_is_built(name, tmp_path):
-    TF.keras.backend.clear_session()
+    keras.backend.clear_session()
     built, recorded = builders[name](), Recorded(FOLDER / f"{name}.h5")
     for model, folder in ((built, "built"), (recorded, "recorded")):
         (tmp_path / folder).mkdir()

@@ -5,7 +5,7 @@ import pytest
 
 from snnb.graph.build import build_graph
 from tests.graph.networks import LAYERS, counts_of, save, save_counts, set_random_weights
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 
 def _from_two_populations():
@@ -37,7 +37,7 @@ def summed(request, tmp_path):
     source, terms, between = request.param()
     total = LAYERS.Add(name="add")(terms)
     spiking = LAYERS.Activation("relu", name="sum")(total)
-    model = tf.keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(spiking)))
+    model = keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(spiking)))
     set_random_weights(model)
     parsed = save(model, tmp_path / "net_parsed.h5")
     counts = {name: values for name, values in counts_of(model).items() if name not in ("long", "short", "input_too")}

@@ -17,7 +17,7 @@ REMEDY = "train again"
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A model with branches, and what layers take beside numbers: initialisers, a regulariser, a constraint."""
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     layers = keras.layers
     inputs = keras.Input((4, 4, 1))
@@ -67,7 +67,7 @@ def test_a_model_comes_back_with_its_weights(saved):
 
 
 def test_every_layer_that_is_allowed_is_one_of_keras():
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     for name in LAYERS - {"BatchNormalizationV1", "BatchNormalizationV2"}:
         assert issubclass(getattr(keras.layers, name), keras.layers.Layer), name
@@ -78,7 +78,7 @@ def harm(x):
 
 
 def with_lambda():
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     return keras.layers.serialize(keras.layers.Lambda(harm, name="evil"))
 
@@ -118,7 +118,7 @@ def conv(description):
 
 @pytest.mark.parametrize("change", HARM.values(), ids=HARM)
 def test_what_could_run_is_not_even_built(altered, monkeypatch, change):
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     path = altered(change)
     built = []
@@ -179,7 +179,7 @@ def test_what_is_no_model_file_is_refused(saved, tmp_path):
 @pytest.fixture(scope="module")
 def nested(tmp_path_factory):
     """A layer used twice, and a model used twice inside the model."""
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     layers = keras.layers
     x = keras.Input((4, 4, 1))

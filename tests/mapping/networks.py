@@ -5,8 +5,7 @@ import numpy as np
 from snnb.graph.build import build_graph
 from snnb.mapping.hardware import EventFigures, Hardware, RouteFigures
 from tests.graph.networks import LAYERS, branched, counts_of, save, save_counts, set_random_weights, varied
-from tests.graph.recorded import TF as tf  # noqa: N811
-from tests.graph.recorded import recorded, shape_of
+from tests.graph.recorded import keras, recorded, shape_of
 
 
 @recorded
@@ -22,7 +21,7 @@ def summed():
         LAYERS.Conv2D(3, 2, strides=2, padding="same", use_bias=False, name="input_too")(source),
     ]
     total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
-    return tf.keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(total)))
+    return keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(total)))
 
 
 @recorded
@@ -34,7 +33,7 @@ def chained():
     tensor = LAYERS.Conv2D(6, 2, activation="relu", name="conv2")(tensor)
     tensor = LAYERS.Flatten(name="flat")(tensor)
     tensor = LAYERS.Dense(12, activation="relu", name="dense1")(tensor)
-    return tf.keras.Model(source, LAYERS.Dense(5, activation="softmax", name="dense2")(tensor))
+    return keras.Model(source, LAYERS.Dense(5, activation="softmax", name="dense2")(tensor))
 
 
 NETWORKS = {network.__name__: network for network in (branched, varied, summed, chained)}

@@ -13,7 +13,7 @@ from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import partition
 from snnb.mapping.traffic import count_traffic
 from tests.graph.networks import LAYERS
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 from tests.mapping.networks import hardware, make_graph
 
 
@@ -27,7 +27,7 @@ def _convolutional():
     tensor = LAYERS.AveragePooling2D(2, name="01AveragePooling2D_3x3x4")(tensor)
     tensor = LAYERS.Conv2D(6, 2, activation="relu", name="02Conv2D_2x2x6")(tensor)
     tensor = LAYERS.Flatten(name="03Flatten_24")(tensor)
-    return tf.keras.Model(source, LAYERS.Dense(10, name="04Dense_10")(tensor))
+    return keras.Model(source, LAYERS.Dense(10, name="04Dense_10")(tensor))
 
 
 def _tiny():
@@ -36,7 +36,7 @@ def _tiny():
     tensor = LAYERS.Reshape((2, 2, 1), name="01Reshape_2x2x1")(tensor)
     tensor = LAYERS.Conv2D(1, (1, 2), activation="relu", name="02Conv2D_2x1x1")(tensor)
     tensor = LAYERS.Flatten(name="03Flatten_2")(tensor)
-    return tf.keras.Model(source, LAYERS.Dense(3, name="04Dense_3")(tensor))
+    return keras.Model(source, LAYERS.Dense(3, name="04Dense_3")(tensor))
 
 
 def _within(network, core, limits):

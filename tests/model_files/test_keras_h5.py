@@ -83,7 +83,7 @@ def test_relu6_as_an_activation_is_clipped(recorded, altered):
     clipped = read_model(altered("residual_keras215.h5", setting("hidden", activation="relu6")), len)
     [hidden] = [layer for layer in clipped.layers if layer.name == "hidden"]
     hidden.set_weights([hidden.get_weights()[0] * 100, hidden.get_weights()[1]])
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     values = keras.Model(clipped.input, [hidden.output, hidden.outbound_nodes[0].outbound_layer.output]).predict(x)
     assert values[0].max() > 6

@@ -6,8 +6,8 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from tensorflow import keras
 
+from snnb.io.keras import keras
 from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import changed_archive, refused
 

@@ -10,7 +10,7 @@ from snnb.model_files.pixels import fold_pixels
 
 @pytest.fixture(autouse=True)
 def keras():
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     keras.backend.clear_session()
     return keras

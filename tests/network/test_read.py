@@ -9,14 +9,14 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.network.read_network import read_network
 from tests.graph.networks import LAYERS, branched, save
-from tests.graph.recorded import TF as tf  # noqa: N811
+from tests.graph.recorded import keras
 
 DENSE = "model_weights/07Dense_4"
 
 
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory):
-    tf.keras.backend.clear_session()  # Keras numbers the arrays of a layer whose name it has met before
+    keras.backend.clear_session()  # Keras numbers the arrays of a layer whose name it has met before
     return save(branched(), tmp_path_factory.mktemp("parse") / "net_parsed.h5")
 
 
@@ -33,7 +33,7 @@ def refused(path, message):
 
 
 def test_a_sequential_model_is_a_chain_behind_an_input(tmp_path):
-    model = tf.keras.Sequential([LAYERS.Conv2D(2, 3, input_shape=(5, 5, 1), name="c"), LAYERS.Flatten(name="f")])
+    model = keras.Sequential([LAYERS.Conv2D(2, 3, input_shape=(5, 5, 1), name="c"), LAYERS.Flatten(name="f")])
     volumes = read_network(save(model, tmp_path / "net.h5")).volumes
     assert [volume.name for volume in volumes] == ["input", "c", "f"]
     assert [volume.inputs for volume in volumes[1:]] == [("input",), ("c",)]
@@ -41,7 +41,7 @@ def test_a_sequential_model_is_a_chain_behind_an_input(tmp_path):
 
 def test_the_input_is_called_input_whatever_keras_calls_it(tmp_path):
     source = LAYERS.Input((3,), name="pixels")
-    volumes = read_network(save(tf.keras.Model(source, LAYERS.Dense(2)(source)), tmp_path / "net.h5")).volumes
+    volumes = read_network(save(keras.Model(source, LAYERS.Dense(2)(source)), tmp_path / "net.h5")).volumes
     assert volumes[0].name == "input"
     assert volumes[1].inputs == ("input",)
 
@@ -94,13 +94,13 @@ def test_arrays_that_are_missing_or_of_another_shape_or_type(copy, name, value, 
 def test_a_layer_used_twice(tmp_path):
     source = LAYERS.Input((3, 3, 1), name="input")
     shared = LAYERS.Conv2D(1, 1, name="shared")
-    path = save(tf.keras.Model(source, shared(shared(source))), tmp_path / "net_parsed.h5")
+    path = save(keras.Model(source, shared(shared(source))), tmp_path / "net_parsed.h5")
     refused(path, "layer shared is used 2 times")
 
 
 def test_several_inputs(tmp_path):
     sources = [LAYERS.Input((3,)), LAYERS.Input((3,))]
-    path = save(tf.keras.Model(sources, LAYERS.Concatenate()(sources)), tmp_path / "net_parsed.h5")
+    path = save(keras.Model(sources, LAYERS.Concatenate()(sources)), tmp_path / "net_parsed.h5")
     refused(path, "several inputs")
 
 
@@ -113,4 +113,4 @@ def test_a_description_that_is_none(copy, text):
 
 def test_a_model_without_neurons(tmp_path):
     source = LAYERS.Input((3, 3, 1), name="input")
-    refused(save(tf.keras.Model(source, LAYERS.Flatten()(source)), tmp_path / "net_parsed.h5"), "has neurons")
+    refused(save(keras.Model(source, LAYERS.Flatten()(source)), tmp_path / "net_parsed.h5"), "has neurons")

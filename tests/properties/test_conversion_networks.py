@@ -5,17 +5,17 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from snntoolbox.conversion.utils import normalize_parameters
-from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.toolbox_config import configuration, quiet
+from snnb.io.keras import keras
 from tests.conversion.conftest import examples
 
 L = keras.layers
@@ -103,6 +103,7 @@ def networks(draw):
     return model, samples.astype(np.float32)
 
 
+@pytest.mark.toolbox
 @examples(4, 100)
 @given(networks())
 def test_parsed_network_computes_what_the_trained_one_does(network):
@@ -114,9 +115,12 @@ def test_parsed_network_computes_what_the_trained_one_does(network):
     assert check_outputs(to_parsed(model, configuration("net")), x, reference) < 1e-4
 
 
+@pytest.mark.toolbox
 @examples(4, 100)
 @given(networks(), st.sampled_from([99.9, 99, 60]), st.booleans(), st.sampled_from([4, 7, 20]))
 def test_scale_factors_and_weights_equal_the_toolboxs_bit_for_bit(network, percentile, schedule, batch_size):
+    from snntoolbox.conversion.utils import normalize_parameters
+
     from snnb.conversion.toolbox_parser import to_parsed
 
     model, x = network

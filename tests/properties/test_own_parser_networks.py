@@ -1,15 +1,16 @@
 """Random networks through our own parser: equal to the toolbox's where both can, and exact where only ours can."""
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tensorflow import keras
 
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
+from snnb.io.keras import keras
 from tests.conversion.conftest import examples
 from tests.conversion.test_own_parser import assert_equal
 from tests.properties.test_conversion_networks import networks
@@ -17,6 +18,7 @@ from tests.properties.test_conversion_networks import networks
 L = keras.layers
 
 
+@pytest.mark.toolbox
 @examples(4, 100)
 @given(networks())
 def test_equals_the_toolboxs_on_random_networks(network):

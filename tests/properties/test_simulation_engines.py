@@ -99,10 +99,10 @@ class _Builder:
         self.random, self._toolbox, self._number = np.random.default_rng(seed), toolbox, 0
 
     def add(self, kind, *arguments, **options):
-        from tensorflow.keras import layers
+        from snnb.io.keras import keras
 
         self._number += 1
-        return getattr(layers, kind)(*arguments, **options, name=f"{self._number:02d}{kind}_{self._number}")
+        return getattr(keras.layers, kind)(*arguments, **options, name=f"{self._number:02d}{kind}_{self._number}")
 
     def joined(self, image, source, axis, padding, first):
         """The input, padded, beside an image, the smaller of both padded to the size of the larger."""
@@ -162,14 +162,13 @@ def _network(architecture, path, rounded, toolbox):
 
     `rounded`: so that no float32 sum of it has to be rounded.
     """
-    from tensorflow.keras import Input, Model, backend
-
     from snnb.conversion.h5 import save_keras
+    from snnb.io.keras import keras
 
-    backend.clear_session()
+    keras.backend.clear_session()
     shape, padding, branches, input_joins, seed = architecture
     builder = _Builder(seed, toolbox)
-    x = Input(shape, name="input")
+    x = keras.Input(shape, name="input")
     source = x if padding is None else builder.add("ZeroPadding2D", padding)(x)
     stem = builder.add("Conv2D", 4, 3, padding="same", activation="relu")(source)
     ends = [x] if input_joins else []
@@ -185,7 +184,7 @@ def _network(architecture, path, rounded, toolbox):
         ends.append(image)
     y = builder.add("Concatenate")([builder.add("Flatten")(end) for end in ends])
     y = builder.add("Dense", int(builder.random.integers(1, 40)), activation="relu")(y)
-    model, random = Model(x, builder.add("Dense", 5, activation="softmax")(y)), builder.random
+    model, random = keras.Model(x, builder.add("Dense", 5, activation="softmax")(y)), builder.random
     weights = [random.normal(0.05, 1.5 / np.sqrt(np.prod(w.shape[:-1])), w.shape) for w in model.get_weights()]
     pictures = random.random((SAMPLES, *shape))
     if rounded:

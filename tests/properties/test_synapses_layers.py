@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from snnb.graph import store
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
+from snnb.io.keras import keras
 from tests.graph.sonata import assert_indexed_as_by_libsonata
 
-LAYERS = tf.keras.layers
+LAYERS = keras.layers
 few = settings(
     deadline=None,
     max_examples=4 if settings.default.derandomize else 30,  # the former in `make test`
@@ -98,10 +99,10 @@ def single_layers(draw, kinds):
     """A model of one layer with neurons, with layers before it that only re-index."""
     layer, shape = draw(connecting_layers(kinds))
     reindex = draw(reindexings())
-    tf.keras.backend.clear_session()
+    keras.backend.clear_session()
     source = LAYERS.Input(shape, name="input")
     try:
-        model = tf.keras.Model(source, layer(reindex(source) if len(shape) == 3 else source))
+        model = keras.Model(source, layer(reindex(source) if len(shape) == 3 else source))
         model(np.zeros((1, *shape), np.float32))
     except (ValueError, tf.errors.InvalidArgumentError):  # a window larger than its input; a padding that cannot be
         reject()
@@ -149,7 +150,7 @@ def forward(graph, x):
 
 def keras_outputs(model, x):
     outputs = [layer.output for layer in model.layers[1:]]
-    found = tf.keras.Model(model.input, outputs)(x)
+    found = keras.Model(model.input, outputs)(x)
     found = found if isinstance(found, list) else [found]
     return {layer.name: value.numpy().ravel() for layer, value in zip(model.layers[1:], found)}
 

@@ -119,7 +119,7 @@ def test_figures_are_those_of_the_simulation(complete, document):
 
 
 def test_activations_are_kerass_and_so_is_their_correlation(complete, document):
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     run, stamp = complete
     folder = run.path / "simulations" / stamp

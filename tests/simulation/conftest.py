@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
-from tensorflow.keras import Input, Model, layers
 
 from snnb.architectures import find
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras, save_keras
+from snnb.io.keras import keras
 from snnb.network.assemble import Entry, assemble
 from snnb.network.read_network import read_network
+
+Input, Model, layers = keras.Input, keras.Model, keras.layers
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def trained(tmp_path_factory):
     x, y = (digits.images[..., np.newaxis] / 16).astype(np.float32), digits.target
     tf.random.set_seed(0)
     model = find("mini_network").build(input_shape=(8, 8, 1), num_classes=10)
-    model.compile(tf.keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"])
     model.fit(x[200:], y[200:], epochs=12, verbose=0)
     save_keras(model, target / "mini.h5", "mini")
     convert(target / "mini.h5", target, name="mini", x_norm=x[200:700], x_check=x[200:300])

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.keras import Input, Model, layers
 
 from snnb.core.errors import InputError
+from snnb.io.keras import keras
 from snnb.network.assemble import Entry, assemble
 from snnb.simulation.engines.choose import check_supported, choose_engine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.simulation.alike import network_of
+
+Input, Model, layers = keras.Input, keras.Model, keras.layers
 
 SETTINGS = SimulationSettings(samples=10)
 MIXED = SETTINGS.changed(input="poisson", threshold=0.5)

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from tensorflow.keras import Input, Model, layers
 
+from snnb.io.keras import keras
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.simulation.alike import network_of
+
+Input, Model, layers = keras.Input, keras.Model, keras.layers
 
 SAMPLES, STEPS = 12, 40
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tensorflow.keras import Input, Model, layers
 
+from snnb.io.keras import keras
 from snnb.simulation.engines.event.amplitudes import unsupported
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
@@ -16,6 +16,8 @@ from tests.simulation.alike import (
     network_of,
     simulated,
 )
+
+Input, Model, layers = keras.Input, keras.Model, keras.layers
 
 ENGINES = (TensorFlowEngine, EventEngine)
 

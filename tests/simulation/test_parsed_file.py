@@ -6,11 +6,13 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from tensorflow.keras import Input, Model, layers
 
 from snnb.core.errors import InputError
+from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from tests.simulation.alike import network_of
+
+Input, Model, layers = keras.Input, keras.Model, keras.layers
 
 
 def test_shapes_order_and_weights_are_those_of_keras(branched):

@@ -8,6 +8,7 @@ from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.core.errors import InputError, UsageError
+from snnb.io.keras import keras
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.read_network import calibrated_steps, read_network
 from snnb.simulation.engines.event.engine import EventEngine
@@ -19,7 +20,7 @@ from snnb.training.qcfs import QCFS, plain, quantised
 from snnb.training.recipe import Recipe
 
 LEVELS, SAMPLES = 4, 40
-LAYERS = tf.keras.layers
+LAYERS = keras.layers
 
 
 def residual():
@@ -31,7 +32,7 @@ def residual():
     pooled = LAYERS.AveragePooling2D(2)(summed)
     last = LAYERS.Conv2D(8, 3, activation="relu")(pooled)
     outputs = LAYERS.Dense(3, activation="softmax")(LAYERS.GlobalAveragePooling2D()(last))
-    return tf.keras.Model(x, outputs)
+    return keras.Model(x, outputs)
 
 
 @pytest.fixture(scope="module")
@@ -107,4 +108,4 @@ def test_the_toolboxs_parser_and_models_without_relu_are_refused(made, tmp_path)
     with pytest.raises(InputError, match="max_value"):
         convert(folder / "net.h5", tmp_path, name="net", x_norm=x, x_check=x, settings=settings)
     with pytest.raises(UsageError, match="no ReLU"):
-        quantised(tf.keras.Sequential([LAYERS.Dense(2, activation="softmax", input_shape=(3,))]), LEVELS, seed=0)
+        quantised(keras.Sequential([LAYERS.Dense(2, activation="softmax", input_shape=(3,))]), LEVELS, seed=0)

@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from tensorflow.keras import Input, Model, layers
 
 from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.h5 import save_keras
+from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.engine import EventEngine
@@ -24,6 +24,8 @@ from snnb.simulation.quality import Quality
 from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.totals import Totals
+
+Input, Model, layers = keras.Input, keras.Model, keras.layers
 
 SAMPLES, STEPS, SHAPE = 11, 40, (6, 7, 2)
 OPTIONS = [

@@ -8,16 +8,18 @@ import operator
 import h5py
 import numpy as np
 import pytest
-from tensorflow.keras import Input, Model, layers
 
 from snnb.conversion.h5 import save_keras
 from snnb.core.errors import InputError, UsageError
+from snnb.io.keras import keras
 from snnb.network.assemble import Entry, assemble
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.job import Job
 from snnb.simulation.quality import Reconstruction
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
+
+Input, Model, layers = keras.Input, keras.Model, keras.layers
 
 SETTINGS = SimulationSettings(engine="event", samples=60, duration=40, warm_up=10, seed=2)
 FILES = ("n_INI.h5", "spike_rate_sums.npz", "sim_accuracies.json", "accuracy_by_timestep.png", "rate_histogram.png")

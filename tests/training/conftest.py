@@ -8,21 +8,21 @@ from snnb.training.recipe import Recipe
 
 def _small_model():
     """A network with dropout and batch normalisation, which have a state besides their weights."""
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten
+    from snnb.io.keras import keras
 
-    layers = [Input((6, 5, 1), name="input"), Conv2D(4, 3, name="conv"), BatchNormalization(name="bn")]
-    layers += [Activation("relu"), Flatten(), Dropout(0.5), Dense(3, activation="softmax", name="output")]
-    return Sequential(layers)
+    layers = keras.layers
+    stack = [keras.Input((6, 5, 1), name="input"), layers.Conv2D(4, 3, name="conv")]
+    stack += [layers.BatchNormalization(name="bn"), layers.Activation("relu"), layers.Flatten(), layers.Dropout(0.5)]
+    return keras.Sequential([*stack, layers.Dense(3, activation="softmax", name="output")])
 
 
 def _plain_model(units=7):
     """A network without randomness and batch statistics, which an independent loop can reproduce."""
-    from tensorflow.keras import Input, Sequential
-    from tensorflow.keras.layers import Dense, Flatten
+    from snnb.io.keras import keras
 
-    hidden, output = Dense(units, activation="relu"), Dense(3, activation="softmax")
-    return Sequential([Input((6, 5, 1), name="input"), Flatten(), hidden, output])
+    layers = keras.layers
+    hidden, output = layers.Dense(units, activation="relu"), layers.Dense(3, activation="softmax")
+    return keras.Sequential([keras.Input((6, 5, 1), name="input"), layers.Flatten(), hidden, output])
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def test_the_bound_of_the_size_holds_and_is_checked_before_writing(small_model, 
 
 @pytest.mark.parametrize("names", ["a/b/c a/b", "a ab", "a a/a", "a/a a"])
 def test_refuses_before_training_the_names_that_keras_cannot_save(names, tmp_path):
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     keras.backend.clear_session()
     model = keras.Sequential([keras.layers.Input((2,)), *(keras.layers.Dense(2, name=name) for name in names.split())])

@@ -9,7 +9,7 @@ from snnb.training.pretrained import evaluate_pretrained
 
 
 def test_a_trained_model_is_evaluated_and_saved_as_it_is(small_model, data, tmp_path):
-    from tensorflow import keras
+    from snnb.io.keras import keras
 
     model = small_model()
     weights = model.get_weights()

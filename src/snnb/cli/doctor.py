@@ -10,7 +10,7 @@ from snnb.core.processors import processors
 from snnb.io.text import JsonValue
 
 NO_TENSORFLOW = "not installed: train, parse and simulate need it, all other commands work"
-NO_TOOLBOX = "not installed: --parser toolbox and --engine toolbox need it, and Python 3.8; all else works"
+NO_TOOLBOX = "not installed (Python 3.8 only): for --parser and --engine toolbox"
 
 
 def doctor() -> None:

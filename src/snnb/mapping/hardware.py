@@ -5,9 +5,8 @@ A description is a YAML file. Those in `descriptions/` are part of the package a
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Callable, Dict, Literal, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Literal, Optional, Tuple, Union
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 from typing_extensions import Annotated
 
@@ -15,6 +14,9 @@ from snnb.core.errors import InputError, UsageError
 from snnb.io.text import decoded, parse_yaml
 from snnb.mapping.architecture_file import KEY as ARCHITECTURE
 from snnb.mapping.sanafe_architecture import described
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
 REMEDY = "docs/mapping.md shows a description with all its keys"
@@ -56,7 +58,7 @@ class RouteFigures(Description):
             raise ValueError("give link, or link_x and link_y")
         return self
 
-    def of_links(self, hops: np.ndarray, borders: np.ndarray) -> np.ndarray:
+    def of_links(self, hops: "np.ndarray", borders: "np.ndarray") -> "np.ndarray":
         """Return the sum over the links of routes: float64, shape (routes,).
 
         Parameters
@@ -169,13 +171,13 @@ class Hardware(Description):
         """Routers along x and y."""
         return self.mesh if self.tile is None else (self.mesh[0] // self.tile[0], self.mesh[1] // self.tile[1])
 
-    def router_of(self, place: np.ndarray) -> np.ndarray:
+    def router_of(self, place: "np.ndarray") -> "np.ndarray":
         """Return x and y of the router of cores at `place` (int32, shape (cores, 2)), in tiles."""
-        return place if self.tile is None else place // np.array(self.tile, place.dtype)
+        return place if self.tile is None else place // self.tile
 
-    def chip_of(self, place: np.ndarray) -> np.ndarray:
+    def chip_of(self, place: "np.ndarray") -> "np.ndarray":
         """Return x and y of the chip of cores at `place` (int32, shape (cores, 2)), in chips."""
-        return place // np.array(self.chip or self.mesh, place.dtype)
+        return place // (self.chip or self.mesh)
 
 
 def hardware_names() -> Tuple[str, ...]:
