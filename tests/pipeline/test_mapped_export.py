@@ -94,3 +94,19 @@ def test_differences_are_errors_unless_they_are_explained():
     between = compare_costs("s", "c", recorded, other)
     refuse_differences(between, recorded, spikes_differ=False, say=said.append)
     assert ["spikes do" in said[0], "links between chips" in said[1]] == [True, True]
+
+
+def test_a_mapping_with_more_neurons_than_a_core_takes_is_refused(run, tmp_path, capfd):
+    (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
+    (tmp_path / "one").write_text("0\n" * mapped_neurons(run))
+    line = ["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--partition", str(tmp_path / "one")]
+    assert main([*line, "--allow-overfull"]) == 0
+    (directory,) = (run.path / "maps").iterdir()
+    capfd.readouterr()
+    assert main(["export", str(run.path), "--format", "sanafe", "--map", directory.name]) == 2
+    assert "neurons, and small takes 40; give a valid mapping" in capfd.readouterr().err
+
+
+def mapped_neurons(run):
+    (graph,) = run.records_of("graph").values()
+    return graph.details.neurons

@@ -51,7 +51,12 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     from snnb.mapping.events import active_neurons
     from snnb.mapping.neurons import PlacedNetwork
 
-    hardware = mapping.hardware
+    hardware, fullest = mapping.hardware, int(mapping.held[:, 0].max(initial=0))
+    if fullest > hardware.neurons_per_core:
+        raise UsageError(
+            f"mapping {mapping.path.name} is invalid: a core has {fullest:,} neurons, and {hardware.name} takes "
+            f"{hardware.neurons_per_core:,}; give a valid mapping"
+        )
     tile, core = address_of(mapping.place, hardware.mesh, hardware.tile or (1, 1))
     return OnCores(
         tile[mapping.core],
