@@ -38,6 +38,7 @@ class TrainKeywords(TypedDict, total=False):
     steps_per_epoch: Optional[int]
     activation: Literal["relu", "qcfs"]
     levels: int
+    initial_weights: Optional[Union[str, Path]]
     resume: Optional[bool]
     pixels: Optional[str]
     figures: Optional[Literal["png", "svg", "pdf"]]

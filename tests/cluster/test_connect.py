@@ -1,8 +1,6 @@
 """Calls on Dask workers: order, terminated workers, errors."""
 
-import ast
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -97,13 +95,3 @@ def test_addresses():
 def test_invalid_addresses(given):
     with pytest.raises(ValueError, match="not the address of a Dask scheduler"):
         checked_address(given)
-
-
-def test_dask_is_imported_only_in_functions():
-    package = Path(snnb.__file__).parent
-    for path in package.rglob("*.py"):
-        if path == package / "cluster" / "worker.py":
-            continue
-        for node in ast.parse(path.read_text()).body:
-            names = [name.name for name in getattr(node, "names", [])] + [getattr(node, "module", None) or ""]
-            assert not any(name.split(".")[0] in ("dask", "distributed") for name in names), path

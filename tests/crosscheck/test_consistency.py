@@ -78,13 +78,6 @@ def test_a_simulator_that_errs_is_named(deep):
         check(network, scipy.build(other), Expected(STEPS, 0, pixels, spikes), name="scipy", at_a_time=4)
 
 
-@pytest.mark.parametrize("weight", [np.nan, np.inf])
-def test_a_weight_that_is_no_number(deep, weight):
-    network, pixels, spikes = deep
-    other = altered(network, "first4", synapse_of(network, "first4", pixels, spikes), weight)
-    assert first_inconsistent(other, pixels, spikes, STEPS).population == "first4"
-
-
 @pytest.mark.slow
 def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep):
     network, pixels, spikes = deep

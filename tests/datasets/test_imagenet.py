@@ -32,7 +32,6 @@ def test_class_ids_are_those_of_the_class_index(run_prepare, imagenet):
     target, prepared = run_prepare("imagenet", source=imagenet, shape=(32, 32, 3))
     assert colours(target) == {0: 1, 1: 2, 2: 0}
     assert prepared.splits["train"].class_counts == {"n03126707 crane": 3, "n01440764 tench": 3, "n02012849 crane": 3}
-    assert [path.name for path in prepared.inputs] == ["imagenet_class_index.json"]
 
 
 def test_without_a_class_index_the_wnids_are_numbered_in_their_order(run_prepare, imagenet):
@@ -52,25 +51,14 @@ def test_more_or_fewer_classes_than_the_index_names_are_told(refused, imagenet):
     ("content", "message"),
     [
         (b"{", "is not a class index"),
-        (b'{"0": ["n01440764", "caf\xe9"]}', "is not a class index"),
-        (b"[1, 2]", "is not a class index"),
-        (b'{"0": ["n01440764"]}', "is not a class index"),
         (b'{"1": ["n01440764", "tench"]}', "is not a class index"),
-        (b'{"0": [["n01440764"], "tench"]}', "is not a class index"),
         (b'{"0": ["n01440764", "a"], "1": ["n01440764", "b"]}', "has a class twice"),
     ],
-    ids=range(7),
+    ids=range(3),
 )
 def test_a_class_index_of_another_form_is_named(refused, imagenet, content, message):
     (imagenet / "imagenet_class_index.json").write_bytes(content)
     refused(rf"imagenet_class_index\.json {message}.*put the file of Keras there", "imagenet", source=imagenet)
-
-
-def test_a_class_whose_name_no_manifest_can_hold_is_told(refused, imagenet):
-    write_index(imagenet, ["n03126707", "crane\ud800"], ["n01440764", "tench"], ["n02012849", "crane"])
-    refused(
-        r"the class n03126707 crane\\x00 of imagenet: the name is not UTF-8; rename it", "imagenet", source=imagenet
-    )
 
 
 def test_validation_pictures_not_yet_sorted_into_classes_are_told(refused, imagenet, picture):

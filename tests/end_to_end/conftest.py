@@ -1,6 +1,7 @@
 """A small run recorded by `make record-fixtures`, that each stage is tested from; commands in this process."""
 
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from snnb.cli.main import main
 from snnb.pipeline.open_run import open_run
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "mini_network"
+SNNB = [sys.executable, "-c", "from snnb.cli.app import app; app()"]  # in a process
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Broken files in a run: one line, the exit code of the contract, a truthful status, and a next run that works."""
 
-import hashlib
-
 import pytest
 
 from snnb.pipeline.open_run import open_run
@@ -13,62 +11,29 @@ def status_of(run):
     return {state.name: state.reason for state in state_of_stages(open_run(run.path))}
 
 
-SLOW = ("train/mini_network.h5", "dataset/x_train.npy")
-
-
 def cut_in_half(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-@pytest.mark.parametrize(
-    "file", ["parse/mini_network_parsed.h5", *(pytest.param(file, marks=pytest.mark.slow) for file in SLOW)]
-)
-def test_a_file_cut_in_half_is_seen_and_made_again(run, snnb, file):
+def test_a_file_cut_in_half_is_seen_and_made_again(run, snnb):
+    file = "parse/mini_network_parsed.h5"
     cut_in_half(run.path / file)
-    stage = {"train": "train", "parse": "parse", "dataset": "prepare"}[file.split("/")[0]]
-    assert status_of(run)[stage] == f"{file} is not as it was written"
+    assert status_of(run)["parse"] == f"{file} is not as it was written"
     assert snnb("verify", run.path).returncode == 5
     result = snnb("run", "--run-dir", run.path, "--quiet")
     assert result.returncode == 0, result.stderr
     assert verify_run(open_run(run.path)).problems == []
-    assert status_of(run)[stage] is None
+    assert status_of(run)["parse"] is None
 
 
-def test_a_trained_network_cut_in_half_before_it_was_recorded_is_refused(run, snnb):
-    path = run.path / "train" / "mini_network.h5"
-    cut_in_half(path)
-    text = (run.path / "manifest.yaml").read_text()
-    old = run.record_of("train").outputs[0]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    text = text.replace(old.sha256, digest).replace(
-        f"size_bytes: {old.size_bytes}", f"size_bytes: {path.stat().st_size}"
-    )
-    (run.path / "manifest.yaml").write_text(text)
-    before = (run.path / "manifest.yaml").read_bytes()
-    result = snnb("parse", "--run-dir", run.path, "--quiet", "--force")
-    assert result.returncode == 3
-    assert "mini_network.h5" in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert (run.path / "manifest.yaml").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("schema_version: 1", "schema_version: 7", "schema_version is 7"),
-        ("stages:", "stages: [", "not valid YAML"),
-        ("epochs: 8", "epochs: eight", "stages.train.params.epochs"),
-        ("epochs: 8", "epochs: 8\n      colour: red", "stages.train.params.colour"),
-    ],
-)
-def test_a_manifest_that_is_wrong_stops_every_command_and_changes_nothing(run, snnb, old, new, message):
+def test_a_manifest_that_is_wrong_stops_every_command_and_changes_nothing(run, snnb):
     path = run.path / "manifest.yaml"
-    path.write_text(path.read_text().replace(old, new, 1))
+    path.write_text(path.read_text().replace("epochs: 8", "epochs: eight", 1))
     before = sorted((p, p.stat().st_mtime_ns) for p in run.path.rglob("*") if not p.name.startswith(".lock"))
     for command in (["status"], ["verify"], ["train", "--force"], ["graph", "--force"]):
         result = snnb(*command, run.path)
         assert result.returncode == 3
-        assert message in result.stderr
+        assert "stages.train.params.epochs" in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
     assert sorted((p, p.stat().st_mtime_ns) for p in run.path.rglob("*") if not p.name.startswith(".lock")) == before
 
@@ -76,10 +41,8 @@ def test_a_manifest_that_is_wrong_stops_every_command_and_changes_nothing(run, s
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["simulate", "--duration", "0"], 2, "--duration"),
         (["graph", "--simulation", "20200101T000000Z"], 2, "there are:"),
         (["graph", "--weights-only", "--simulation", "20200101T000000Z"], 2, "--simulation"),
-        (["train", "--learning-rate", "-1"], 2, "--learning-rate"),
         (["train", "--model", "lenet_mnist"], 2, "is a run of model mini_network, not lenet_mnist"),
     ],
 )
@@ -93,11 +56,8 @@ def test_options_that_cannot_be_meant(run, snnb, arguments, code, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--engine", "gpu"], "'gpu' is not one of"),
         (["simulate", "--warm-up", "100", "--duration", "100"], "--warm-up 100"),
-        (["run", "--rate-unit", "minutes"], "'minutes' is not one of"),
         (["parse", "--percentile", "101"], "--percentile 101.0: input should be less than or equal to 100"),
-        (["graph", "--pool-weight", "two"], "'two' is not one of"),
         (["run", "--momentum", "0.5"], "momentum is for sgd"),
     ],
 )

@@ -10,7 +10,6 @@ import time
 import psutil
 import pytest
 
-from snnb.cli.main import main
 from snnb.pipeline.open_run import open_run
 from snnb.results.verify import verify_run
 
@@ -61,12 +60,3 @@ def test_workers_end_with_a_killed_command(endless):
     process.kill()
     process.communicate()
     assert psutil.wait_procs(workers, timeout=10)[1] == []
-
-
-def test_no_scheduler_is_one_line(run, capsys, monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("snnb.cluster.connect.CONNECT_SECONDS", 0.5)
-    code = main(["simulate", "--run-dir", str(run.path), "--no-upstream", "--scheduler", "127.0.0.1:1", "--quiet"])
-    out, err = capsys.readouterr()
-    assert (code, out, err.count("\n")) == (4, "", 1)
-    assert err.startswith("snnb: no connection to a Dask scheduler at tcp://127.0.0.1:1")

@@ -11,6 +11,7 @@ import pytest
 
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
+from tests.end_to_end.conftest import SNNB
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +41,8 @@ def start(run, large, tmp_path):
     folder.mkdir()
 
     def started(format, *options):
-        command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "export", str(run.path)]
-        process = subprocess.Popen(
-            [*command, "--format", format, "--output", str(folder / "net"), *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = [*SNNB, "export", str(run.path), "--format", format, "--output", str(folder / "net"), *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while process.poll() is None and not any(path.is_file() for path in folder.rglob(".net.partial/**/*")):
             time.sleep(0.005)
         time.sleep(0.2)
@@ -101,7 +97,7 @@ app()
 @pytest.mark.slow
 @pytest.mark.parametrize("renames", [0, 1, 2, 3])
 def test_killed_between_its_renames_it_leaves_no_old_description_of_a_new_file(run, tmp_path, renames):
-    def export(format, *options, code="from snnb.cli.app import app; app()", before=()):
+    def export(format, *options, code=SNNB[-1], before=()):
         words = ["export", str(run.path), "--format", format, "--output", str(tmp_path / "net"), *options]
         return subprocess.run([sys.executable, "-c", code, *before, *words], capture_output=True).returncode
 

@@ -8,7 +8,7 @@ import pytest
 
 from snnb.pipeline.open_run import open_run
 from snnb.results.verify import verify_run
-from tests.end_to_end.conftest import RECORDED
+from tests.end_to_end.conftest import RECORDED, SNNB
 
 pytestmark = pytest.mark.privileged
 STAGES = ["prepare", "train", "parse", "simulate", "graph", "map"]
@@ -31,9 +31,8 @@ def remount(place, options):
 
 
 def snnb(stage, place):
-    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, "--run-dir", str(place / "run")]
-    command += [*OPTIONS.get(stage, []), "--force", "--no-upstream", "--quiet"]
-    return subprocess.run(command, capture_output=True, text=True)
+    options = [*OPTIONS.get(stage, []), "--force", "--no-upstream", "--quiet"]
+    return subprocess.run([*SNNB, stage, "--run-dir", str(place / "run"), *options], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -60,19 +59,14 @@ def test_on_a_read_only_mount_a_stage_says_so_and_the_run_still_verifies(disk, s
     assert "copy the run" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     for command in ("status", "verify"):
-        checked = subprocess.run(
-            [sys.executable, "-c", "from snnb.cli.app import app; app()", command, str(disk / "run")],
-            capture_output=True,
-            text=True,
-        )
+        checked = subprocess.run([*SNNB, command, str(disk / "run")], capture_output=True, text=True)
         assert checked.returncode == 0, checked.stderr
 
 
 def test_an_interrupted_run_on_a_read_only_mount_is_reported(disk):
     (disk / "run" / "dataset").rename(disk / "run" / ".replaced-dataset")
     remount(disk, "ro")
-    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", "status", str(disk / "run")]
-    checked = subprocess.run(command, capture_output=True, text=True)
+    checked = subprocess.run([*SNNB, "status", str(disk / "run")], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     assert "the next `snnb` command that may write here restores the run" in checked.stderr
     remount(disk, "rw")
@@ -85,7 +79,7 @@ def test_a_disk_that_becomes_full_during_an_export(disk, format):
     """The estimate found room for it; then others wrote to the disk. A process each: HDF5 does not survive this."""
     remount(disk, f"size={shutil.disk_usage(disk).used // 1024 + 8}k")
     unchecked = "from snnb.graph.export import write_export; write_export._refuse_full_disk = lambda *arguments: None; "
-    command = [sys.executable, "-c", unchecked + "from snnb.cli.app import app; app()", "export", str(disk / "run")]
+    command = [sys.executable, "-c", unchecked + SNNB[-1], "export", str(disk / "run")]
     command += ["--format", format, "--output", str(disk / "out"), "--quiet"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 6, result.stderr

@@ -2,13 +2,13 @@
 
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
 from snnb.pipeline.open_run import open_run
 from snnb.results.verify import verify_run
+from tests.end_to_end.conftest import SNNB
 
 OPTIONS = {
     "prepare": [],
@@ -23,18 +23,8 @@ SETTLED = (".lock", ".hashes.json", ".checkpoint", ".config")
 
 def start(run, stage):
     """Start a stage and wait until it has begun to write."""
-    command = [
-        sys.executable,
-        "-c",
-        "from snnb.cli.app import app; app()",
-        stage,
-        "--run-dir",
-        str(run.path),
-        "--force",
-    ]
-    process = subprocess.Popen(
-        [*command, "--no-upstream", *OPTIONS[stage]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [*SNNB, stage, "--run-dir", str(run.path), "--force", "--no-upstream", *OPTIONS[stage]]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(run.path.rglob(".incomplete-*")):
         time.sleep(0.005)
     return process

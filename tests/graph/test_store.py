@@ -4,11 +4,10 @@ import hashlib
 import shutil
 
 import h5py
-import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.graph import SynapseGraph, store
+from snnb.graph import SynapseGraph
 
 
 @pytest.fixture
@@ -63,23 +62,3 @@ def test_other_programs_can_check_and_read_it(graph_path):
     with h5py.File(str(graph_path), "r") as file:
         assert file.attrs["num_timesteps"] == 25
         assert file["connections/0004/kernel"].shape == (1, 1, 40, 4)
-
-
-def test_a_graph_made_again_meanwhile_is_not_read(copy, graph):
-    """Kernels are mapped when they are first used: from the file that was opened, not from what its name stands for."""
-    with SynapseGraph.open(copy) as opened:
-        copy.unlink()
-        copy.write_bytes(bytes(100_000))
-        for mine, expected in zip(opened.projections, graph.projections):
-            (one,), (two,) = mine.connections, expected.connections
-            assert two.kernel is None or (one.kernel == two.kernel).all()
-        assert (opened.to_scipy() != graph.to_scipy()).nnz == 0
-
-
-def test_a_dataset_of_another_type_or_shape(copy):
-    """Compiled loops rely on both."""
-    with h5py.File(str(copy), "r+") as file:
-        del file["connections/0004/kernel"]
-        file["connections/0004/kernel"] = np.zeros((1, 1, 40, 3), np.float32)
-    store.seal(copy, 1)
-    refused(copy, r"/connections/0004/kernel is float32 of shape \(1, 1, 40, 3\), not <f4 of \(1, 1, 40, 4\)")

@@ -62,7 +62,7 @@ def test_a_copy_has_the_same_content_and_no_times(path, tmp_path):
             copy_without_times(source, target)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
     with h5py.File(tmp_path / "one.h5", "r") as file:
-        assert file.attrs["text"] == b"some text"  # as h5py 2 and TensorFlow 2.2 read it
+        assert file.attrs["text"] in (b"some text", "some text")  # h5py 2, with TensorFlow 2.2, reads bytes
         assert list(file["a"].attrs["names"]) == [b"one", b"two"]
         assert np.array_equal(file["a/b/packed"], np.arange(4000))
         assert h5py.h5g.get_objinfo(file["plain"].id).mtime == 0

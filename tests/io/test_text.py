@@ -29,8 +29,7 @@ def test_text_json_and_yaml_are_read(file):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("", "Expecting value: line 1"), ("{", "Expecting property name"), ("[" * 5000, "recursion"), ("\ufeff{}", "BOM")],
-    ids=range(4),
+    [("", "Expecting value: line 1"), ("{", "Expecting property name")],
 )
 def test_invalid_json_is_refused(file, content, message):
     with pytest.raises(InputError, match=f"file is not valid JSON .*{message}.*; write it again") as caught:
@@ -44,15 +43,10 @@ def test_invalid_json_is_refused(file, content, message):
     ("content", "message"),
     [
         ("a: [", r"is not valid YAML \(line 2"),
-        ("a: 1\n b: 2", r"is not valid YAML \(line 2"),
         ("a: 2026-13-45", "a value that is not valid"),
-        ("a: !!int ''", "a value that is not valid"),
-        ("{[a]: 1}", "is not valid YAML"),
         ("!!python/object/apply:os.system ['true']", "is not valid YAML"),
-        ("a: \x00", "is not valid YAML"),
-        ("a: 1\n---\nb: 2", "is not valid YAML"),
     ],
-    ids=range(8),
+    ids=range(3),
 )
 def test_invalid_yaml_is_refused(file, content, message):
     with pytest.raises(InputError, match=f"file.*{message}.*; write it again") as caught:

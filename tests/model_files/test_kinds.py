@@ -15,13 +15,10 @@ from tests.model_files.conftest import refused
     ("name", "what"),
     [
         ("net.pt", "is PyTorch's"),
-        ("net.PTH", "is PyTorch's"),
         ("net.ckpt", "holds weights without a model"),
-        ("net.safetensors", "holds weights without a model"),
         ("net.pb", "is TensorFlow's graph of operations"),
         ("net.tflite", "is rounded and fused"),
         ("net.pkl", "is a pickle"),
-        ("net.pickle", "is a pickle"),
         ("saved", "is a SavedModel"),
     ],
 )

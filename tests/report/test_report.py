@@ -192,12 +192,10 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     assert "snnb graph" in page.text("network")
 
 
-@pytest.mark.parametrize("kind", ["file", "link", "directory", "run's own", "no folder"])
+@pytest.mark.parametrize("kind", ["file", "link", "run's own", "no folder"])
 def test_a_target_that_is_no_report_is_refused(run, tmp_path, kind):
     target = tmp_path / "page.html"
-    if kind == "directory":
-        target.mkdir()
-    elif kind == "run's own":
+    if kind == "run's own":
         target = run.path / "train" / "page.html"
     elif kind == "no folder":
         target = tmp_path / "nowhere" / "page.html"
@@ -212,15 +210,6 @@ def test_a_target_that_is_no_report_is_refused(run, tmp_path, kind):
         assert target.read_text().startswith("<!DOCTYPE html>")
         assert kind == "file" or (tmp_path / "mine").read_text() == "mine"
         write_report(run, output=target)  # a report is replaced
-
-
-def test_a_damaged_file_is_named(run):
-    (stamp,) = run.records_of("simulate")
-    path = run.path / "simulations" / stamp / "spike_rate_sums.npz"
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=f"snnb remove .* simulations/{stamp}"):
-        write_report(run)
-    assert not (run.path / "report.html").exists()
 
 
 @pytest.mark.parametrize("name", ["graphs/*/mini_network_graph.h5", "maps/*/cost.json", "simulations/*/*.csv"])

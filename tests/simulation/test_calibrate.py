@@ -88,6 +88,27 @@ def test_a_composed_pooling_changes_no_output(network, x):
     )
 
 
+def test_a_pooling_before_a_hidden_dense_layer_is_composed_unless_the_kernel_is_large():
+    random = np.random.default_rng(6)
+    for size, composed in ((8, True), (128, False)):
+        units = 1024  # of 2 * 128² * 1024 weights: more than the largest kernel
+        kernels = random.normal(0, 0.1, (size * size // 2, units)), random.normal(0, 0.1, (units, 3))
+        first, second = ({"kernel": k.astype(np.float32), "bias": np.zeros(k.shape[1], np.float32)} for k in kernels)
+        entries = [
+            Entry("input", "InputLayer", {"batch_input_shape": [None, size, size, 2]}, (), {}),
+            Entry("pool", "AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]}, ("input",), {}),
+            Entry("flat", "Flatten", {}, ("pool",), {}),
+            Entry("hidden", "Dense", {"units": units, "activation": "relu"}, ("flat",), first),
+            Entry("out", "Dense", {"units": 3, "activation": "softmax"}, ("hidden",), second),
+        ]
+        pooled = assemble(Path("made"), entries)
+        found = compose_pooling(pooled)
+        assert [p.name for p in found.populations] == (["hidden", "out"] if composed else ["pool", "hidden", "out"])
+        x = random.random((2, size, size, 2)).astype(np.float32)
+        expected = AnalogueNetwork(pooled).outputs(x)
+        np.testing.assert_allclose(AnalogueNetwork(found).outputs(x), expected, rtol=1e-4, atol=1e-6)
+
+
 def test_logits_minus_their_mean_have_the_same_softmax(network, x):
     logits = AnalogueNetwork(centred_output(network)).outputs(x)
     np.testing.assert_allclose(logits.sum(axis=1), 0, atol=1e-4)

@@ -14,9 +14,9 @@ from snnb.network.read_network import calibrated_steps, read_network
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.training.modelfile import write_model
+from snnb.training.modelfile import load_weights, write_model
 from snnb.training.objective import new_optimizer
-from snnb.training.qcfs import QCFS, plain, quantised
+from snnb.training.qcfs import QCFS, plain, quantised, start_from
 from snnb.training.recipe import Recipe
 
 LEVELS, SAMPLES = 4, 40
@@ -78,6 +78,32 @@ def test_all_relus_and_poolings_are_replaced():
         w.shape for layer in residual().layers for w in layer.weights
     ]
     assert "DepthwiseConv2D" in [type(layer).__name__ for layer in plain(model).layers]
+
+
+def test_a_trained_network_gives_weights_and_bounds(tmp_path):
+    """With many levels, the network quantised at the percentiles of its activations computes nearly the same."""
+    random = np.random.default_rng(2)
+    trained, x = residual(), random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
+    trained.compile(new_optimizer(Recipe()), "categorical_crossentropy")
+    write_model(trained, tmp_path / "net.h5")
+    again = residual()
+    load_weights(again, tmp_path / "net.h5")
+    model = quantised(again, 1000, seed=5)
+    start_from(model, again, x)
+    np.testing.assert_allclose(model.predict(x), trained.predict(x), atol=0.01)
+    first = tf.keras.Model(trained.input, trained.layers[1].output).predict(x)
+    bound = next(layer for layer in model.layers if isinstance(layer, QCFS)).bound.numpy()
+    assert np.mean(first[first > 0] > bound) == pytest.approx(0.001, rel=0.1)
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    other = tf.keras.Sequential([LAYERS.Dense(2, input_shape=(3,))])
+    other.compile(new_optimizer(Recipe()), "mse")
+    write_model(other, tmp_path / "other.h5")
+    (tmp_path / "text.h5").write_text("no weights")
+    for name in ("other.h5", "text.h5", "missing.h5"):
+        with pytest.raises(InputError, match=f"{name} does not have the weights of the model"):
+            load_weights(residual(), tmp_path / name)
 
 
 def test_the_reference_is_the_quantised_network(made):

@@ -3,11 +3,13 @@ import pytest
 from snnb.core.errors import InputError, ResourceError
 from snnb.io import files
 from snnb.training.modelfile import bytes_needed, check_names, write_model
+from snnb.training.objective import new_optimizer
+from snnb.training.recipe import Recipe
 
 
 def test_the_bound_of_the_size_holds_and_is_checked_before_writing(small_model, tmp_path, monkeypatch):
     model = small_model()
-    model.compile("adam", "categorical_crossentropy", ["accuracy"])
+    model.compile(new_optimizer(Recipe()), "categorical_crossentropy", ["accuracy"])
     write_model(model, tmp_path / "model.h5")
     size = (tmp_path / "model.h5").stat().st_size
     assert size <= bytes_needed(model)

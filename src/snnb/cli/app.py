@@ -64,12 +64,7 @@ def _wait_for_signal(descriptor: int) -> None:
 
 
 def _prepare_streams() -> None:
-    """Print any text in any encoding, and open the null device in place of a closed standard stream."""
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
+    """Print any text in any encoding."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Pooling before calibration: average pooling is composed into the Dense layer that reads it, max pooling refused."""
+"""Pooling before calibration: average pooling is composed into a Dense layer that reads it, max pooling refused."""
 
 from dataclasses import replace
 from typing import Any, Dict, List, Optional
@@ -10,32 +10,38 @@ from snnb.network.layers import AveragePooling2D, Dense, MaxPooling2D, configure
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 from snnb.network.reindexing import Flatten, Reshape
 
+LARGEST_KERNEL = 1 << 24  # weights of a Dense layer, beyond which a pooling keeps its neurons
+
 
 def compose_pooling(network: Network) -> Network:
-    """Return the network without the average poolings that only the Dense output layer reads.
+    """Return the network without the average poolings that only a Dense layer reads.
 
     Averages are linear: the Dense kernel takes the mean over each window. Without neurons, they are not rounded to
     spikes, and the longest path of the network has a population less.
     """
-    output = network.output
-    if len(output.projections) > 1 or not isinstance(output.only.layer, Dense) or len(output.shape) > 1:
-        return network
-    chain = _chain_to_pooling(network, output.only.input)
+    for population in network.populations:
+        if len(population.projections) == 1 and isinstance(population.only.layer, Dense) and len(population.shape) == 1:
+            network = _composed(network, population)
+    return network
+
+
+def _composed(network: Network, population: Population) -> Network:
+    chain = _chain_to_pooling(network, population.only.input)
     if chain is None:
         return network
     *moved, pooling = chain
-    source = network.volume(pooling.only.input)
-    flat = Reindexed(
-        moved[0].name if moved else pooling.name, (source.size,), configured(Flatten, {}, output.name), (source.name,)
-    )
-    kernel = _expanded(pooling, output.only.weights().reshape(pooling.size, output.size))
-    layer: Dense = output.only.layer
-    projection = Projection(flat.name, layer, layer.geometry((source.size,)), kernel.astype(np.float32))
+    source, dense = network.volume(pooling.only.input), population.only.layer
+    if source.size * population.size > LARGEST_KERNEL:
+        return network
+    name = moved[0].name if moved else pooling.name
+    flat = Reindexed(name, (source.size,), configured(Flatten, {}, population.name), (source.name,))
+    kernel = _expanded(pooling, population.only.weights().reshape(pooling.size, population.size))
+    projection = Projection(name, dense, dense.geometry((source.size,)), kernel.astype(np.float32))
     gone = {volume.name for volume in chain}
     volumes: List[Volume] = []
     for volume in network.volumes:
-        if volume is output:
-            volumes += [flat, replace(output, projections=(projection,))]
+        if volume is population:
+            volumes += [flat, replace(population, projections=(projection,))]
         elif volume.name not in gone:
             volumes.append(volume)
     return replace(network, volumes=tuple(volumes))

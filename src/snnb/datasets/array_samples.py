@@ -42,10 +42,6 @@ class ArraySamples:
             return images, {}
         return (_padded if fit == "pad" else _resized)(images, shape), {}
 
-    def read_below(self, folder: Path) -> Dict[str, str]:
-        """Return nothing: the images are not read from a folder of pictures."""
-        return {}
-
 
 def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
     """Return labels as int64; raise `InputError` unless each is a class number.

@@ -42,7 +42,7 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> LoadedDataset:
     """List the pictures. The test set is a fifth of each class, chosen by file name: all copies have the same."""
-    from snnb.datasets.pictures import labelled, listing_version, listings, picture_names
+    from snnb.datasets.pictures import labelled, listing_version, picture_names
 
     if _has_kaggle_files(where):
         matches = [_KAGGLE_NAME.fullmatch(picture) for picture in picture_names(where)]
@@ -59,7 +59,7 @@ def load(where: Path) -> LoadedDataset:
     train = labelled(where, [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)])
     test = labelled(where, for_test)
     version = listing_version((train, test))
-    return LoadedDataset(list(CLASSES), train, test, False, version, listings=listings(*read_from))
+    return LoadedDataset(list(CLASSES), train, test, False, version, read_from)
 
 
 def _for_test(names: List[str]) -> List[str]:

@@ -6,7 +6,6 @@ they may contain.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import pickle
@@ -145,11 +144,10 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
     from snnb.datasets.array_samples import ArraySamples
 
     release = RELEASES[spec.name]
-    inputs: Dict[Path, str] = {}
-    batches = [_read_images(where / file, release.labels, spec, inputs) for file in (*release.train, release.test)]
+    batches = [_read_images(where / file, release.labels, spec) for file in (*release.train, release.test)]
     names = list(spec.class_names or ())
     for file in release.names:
-        given = _read_batch(where / file, inputs).get("fine_label_names")
+        given = _read_batch(where / file).get("fine_label_names")
         if (
             not isinstance(given, list)
             or len(given) != 100
@@ -164,19 +162,17 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
         test=ArraySamples(batches[-1][1], batches[-1][0]),
         official_order=True,
         version=spec.version,
-        inputs=inputs,
+        sources=[where / file for file in release.files],
     )
 
 
-def _read_images(
-    path: Path, label_key: str, spec: DatasetSpec, inputs: Dict[Path, str]
-) -> Tuple[np.ndarray, np.ndarray]:
+def _read_images(path: Path, label_key: str, spec: DatasetSpec) -> Tuple[np.ndarray, np.ndarray]:
     """Return the images of a batch file, uint8 (n, 32, 32, 3), and their class numbers, int64 (n,)."""
     import numpy as np
 
     from snnb.datasets.array_samples import class_numbers
 
-    batch = _read_batch(path, inputs)
+    batch = _read_batch(path)
     data, labels = batch.get("data"), batch.get(label_key)
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != 3072 or data.dtype != np.uint8:
         raise InputError(f"{path}: `data` is not an array of bytes with 3072 columns; download it again.")
@@ -197,12 +193,10 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module.replace("numpy._core", "numpy.core"), name)
 
 
-def _read_batch(path: Path, inputs: Dict[Path, str]) -> Dict[str, object]:
-    """Unpickle a file, and add its SHA-256 to `inputs`. Strings that Python 2 wrote are bytes, except the keys."""
-    content = path.read_bytes()
-    inputs[path] = hashlib.sha256(content).hexdigest()
+def _read_batch(path: Path) -> Dict[str, object]:
+    """Unpickle a file. Strings that Python 2 wrote are bytes, except the keys."""
     try:
-        loaded = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        loaded = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
         return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in loaded.items()}
     except _RefusedError as error:
         raise InputError(

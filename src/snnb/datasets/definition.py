@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Protocol, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Protocol, Tuple
 
-from snnb.core.errors import InputError
 from snnb.core.progress import Progress
-from snnb.io.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,9 +92,6 @@ class Samples(Protocol):
             For each other image, its index in `positions` and the reason.
         """
 
-    def read_below(self, folder: Path) -> Dict[str, str]:
-        """Return the SHA-256 of the files in `folder` that `read` has read, by relative path."""
-
 
 @dataclass(frozen=True)
 class LoadedDataset:
@@ -111,10 +106,8 @@ class LoadedDataset:
         Whether the order on disk is the published one, which is kept.
     version : str
         Release of the files.
-    inputs : mapping of Path to str
-        SHA-256 of each file that was read.
-    listings : mapping of Path to str
-        `snnb.io.files.listing_of` each folder of pictures, before the first picture is read.
+    sources : list of Path
+        Files that were read, and folders of pictures.
     warnings : list of str
         Messages for the user.
     """
@@ -124,8 +117,7 @@ class LoadedDataset:
     test: Samples
     official_order: bool
     version: str
-    inputs: Mapping[Path, str] = field(default_factory=dict)
-    listings: Mapping[Path, str] = field(default_factory=dict)
+    sources: List[Path] = field(default_factory=list)
     warnings: List[str] = field(default_factory=list)
 
 
@@ -154,18 +146,3 @@ class Dataset:
     fetch: Optional[Callable[[Path, Progress], None]] = None
     no_source: str = ""
     place: Optional[Path] = None
-
-
-def require_utf8(name: str, what: str) -> None:
-    """Raise `InputError` for a name that cannot be written to the manifest, a UTF-8 file.
-
-    Parameters
-    ----------
-    name : str
-    what : str
-        Description of the name, for the message.
-    """
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InputError(f"{printable(what)}: the name is not UTF-8; rename it.") from None

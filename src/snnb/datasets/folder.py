@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset, require_utf8
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 
 PREFIX = "folder:"
 
@@ -17,7 +17,6 @@ def folder_dataset(name: str) -> Dataset:
     if not folder.strip():
         raise UsageError("folder: names no folder: write folder:DIR with the folder that holds train/ and test/.")
     place = Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
-    require_utf8(str(place), f"{PREFIX}{place}")
     spec = spec_of(f"{PREFIX}{place}")
     return Dataset(spec, locate, load, no_source="its name says where the pictures are", place=place)
 

@@ -16,7 +16,7 @@ import numpy as np
 from snnb.core.errors import InputError
 
 
-def read_idx(path: Path, dimensions: int) -> Tuple[np.ndarray, str, str]:
+def read_idx(path: Path, dimensions: int) -> Tuple[np.ndarray, str]:
     """Read an IDX file of unsigned bytes, plain or gzipped.
 
     Parameters
@@ -30,8 +30,8 @@ def read_idx(path: Path, dimensions: int) -> Tuple[np.ndarray, str, str]:
     -------
     array : np.ndarray
         uint8, one axis for each dimension of the file.
-    sha256, content_sha256 : str
-        SHA-256 of the file and of its decompressed content.
+    sha256 : str
+        SHA-256 of its decompressed content.
 
     Raises
     ------
@@ -58,4 +58,4 @@ def read_idx(path: Path, dimensions: int) -> Tuple[np.ndarray, str, str]:
             "download it again."
         )
     array = np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
-    return array, hashlib.sha256(raw).hexdigest(), hashlib.sha256(content).hexdigest()
+    return array, hashlib.sha256(content).hexdigest()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
@@ -44,13 +43,14 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> LoadedDataset:
     """List the pictures; the class index gives the numbers of the classes, or without it the order of the wnids."""
-    from snnb.datasets.pictures import class_folders, listing_version, listings, samples_by_class
+    from snnb.datasets.pictures import class_folders, listing_version, samples_by_class
 
     index = where / CLASS_INDEX
-    inputs: Dict[Path, str] = {}
+    sources = [where / "train", where / "val"]
     warnings: List[str] = []
     if index.exists():
-        wnids, names, inputs[index] = _read_index(index)
+        wnids, names = _read_index(index)
+        sources.append(index)
     else:
         wnids = names = class_folders(where / "train")
         warnings = [f"no {CLASS_INDEX}: classes are numbered in the order of their wnids"]
@@ -61,21 +61,19 @@ def load(where: Path) -> LoadedDataset:
         test,
         official_order=False,
         version=f"{SPEC.version}: {listing_version((train, test))}",
-        inputs=inputs,
-        listings=listings(train.folder, test.folder),
+        sources=sources,
         warnings=warnings,
     )
 
 
-def _read_index(path: Path) -> Tuple[List[str], List[str], str]:
+def _read_index(path: Path) -> Tuple[List[str], List[str]]:
     """Read the class index of Keras, `{"0": ["n01440764", "tench"], …}`.
 
-    Returns the wnids and the names in the order of the class numbers, and the SHA-256 of the file. A name begins with
-    the wnid, since a few words name two classes.
+    Returns the wnids and the names in the order of the class numbers. A name begins with the wnid, since a few words
+    name two classes.
     """
-    content = path.read_bytes()
     try:
-        entries = json.loads(content.decode("utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"))
         pairs = [tuple(entries[str(number)]) for number in range(len(entries))]
         if not all(isinstance(text, str) for pair in pairs for text in pair):
             raise TypeError
@@ -86,7 +84,7 @@ def _read_index(path: Path) -> Tuple[List[str], List[str], str]:
         ) from None
     if len(names) < len(pairs):
         raise InputError(f"{path} has a class twice; {REMEDY}")
-    return list(names), list(names.values()), hashlib.sha256(content).hexdigest()
+    return list(names), list(names.values())
 
 
 DATASET = Dataset(SPEC, locate, load)

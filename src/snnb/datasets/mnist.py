@@ -71,14 +71,13 @@ def load(where: Path) -> LoadedDataset:
 
     warnings: List[str] = []
     if where.is_file():
-        arrays, sha256 = _read_npz(where)
-        read_from, inputs = dict.fromkeys(arrays, where), {where: sha256}
+        arrays = _read_npz(where)
+        read_from = dict.fromkeys(arrays, where)
     else:
         read_from = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
         read = {name: read_idx(path, 3 if "images" in name else 1) for name, path in read_from.items()}
-        arrays = {name: array for name, (array, _, _) in read.items()}
-        inputs = {read_from[name]: sha256 for name, (_, sha256, _) in read.items()}
-        other = [read_from[name].name for name, (_, _, content) in read.items() if content != FILES[name][0]]
+        arrays = {name: array for name, (array, _) in read.items()}
+        other = [read_from[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name][0]]
         if other:
             warnings.append(f"not the official MNIST files, by their SHA-256: {', '.join(other)}")
 
@@ -93,7 +92,7 @@ def load(where: Path) -> LoadedDataset:
         test=samples[1],
         official_order=True,
         version="unofficial files" if warnings else (f"keras' {NPZ}" if where.is_file() else SPEC.version),
-        inputs=inputs,
+        sources=[*dict.fromkeys(read_from.values())],
         warnings=warnings,
     )
 
@@ -105,23 +104,13 @@ def _on_disk(folder: Path, name: str) -> Optional[Path]:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _read_npz(path: Path) -> Tuple[Dict[str, np.ndarray], str]:
-    """Return the arrays of Keras's file under the names of the IDX files, and the SHA-256 of the file."""
-    import hashlib
-    import io
+def _read_npz(path: Path) -> Dict[str, np.ndarray]:
+    """Return the arrays of Keras's file under the names of the IDX files."""
+    from snnb.io.npy import load_archive
 
-    import numpy as np
-
-    keys = dict(zip(FILES, ("x_train", "y_train", "x_test", "y_test")))
-    content = path.read_bytes()
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[key] for name, key in keys.items()}
-    except MemoryError:
-        raise
-    except Exception as error:  # numpy and zipfile report damage by errors of many types
-        raise InputError(f"{path} is not a readable npz file ({str(error).splitlines()[0]}); {REMEDY}") from None
-    return arrays, hashlib.sha256(content).hexdigest()
+    keys = ("x_train", "y_train", "x_test", "y_test")
+    arrays = load_archive(path, REMEDY, must=keys)
+    return {name: arrays[key] for name, key in zip(FILES, keys)}
 
 
 def _check_pair(images: np.ndarray, labels: np.ndarray, images_path: Path, labels_path: Path) -> None:

@@ -1,12 +1,11 @@
 """Data sets that are folders of picture files, listed by class. Each picture is decoded once, when it is needed."""
 
 import hashlib
-import io
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
@@ -15,7 +14,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import ImageShape, LoadedDataset
-from snnb.io.files import listing_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow runs programs for some others
@@ -33,14 +31,11 @@ class PictureSamples:
         Folder that holds all files, possibly in subfolders.
     files : list of str
         Names relative to `folder`.
-    hashes : dict of str to str
-        SHA-256 by name of each file that has been read; filled by `read`.
     """
 
     labels: np.ndarray
     folder: Path
     files: List[str]
-    hashes: Dict[str, str] = field(default_factory=dict)
 
     def check(self, shape: ImageShape, fit: str) -> None:
         """Raise `InputError` unless `shape` has 1 or 3 channels; pictures are resized to any height and width."""
@@ -54,12 +49,9 @@ class PictureSamples:
         images = np.empty((len(positions), *shape), dtype=np.uint8)
 
         def decode(index: int) -> Optional[str]:
-            name = self.files[positions[index]]
-            path = self.folder / name
+            path = self.folder / self.files[positions[index]]
             try:
-                content = path.read_bytes()
-                self.hashes[name] = hashlib.sha256(content).hexdigest()
-                images[index] = _decoded(content, shape)
+                images[index] = _decoded(path, shape)
             except MemoryError:
                 raise
             except UnidentifiedImageError:
@@ -75,17 +67,10 @@ class PictureSamples:
             unreadable = {index: reason for index, reason in enumerate(reasons) if reason is not None}
         return np.delete(images, list(unreadable), axis=0) if unreadable else images, unreadable
 
-    def read_below(self, folder: Path) -> Dict[str, str]:
-        """Return the SHA-256 of the pictures in `folder` that have been read, by relative path."""
-        if self.folder not in (folder, *folder.parents):
-            return {}
-        prefix = "" if folder == self.folder else f"{folder.relative_to(self.folder).as_posix()}/"
-        return {name[len(prefix) :]: sha256 for name, sha256 in self.hashes.items() if name.startswith(prefix)}
 
-
-def _decoded(content: bytes, shape: ImageShape) -> np.ndarray:
+def _decoded(path: Path, shape: ImageShape) -> np.ndarray:
     """Decode a picture, apply its EXIF orientation, and resize it bilinearly to `shape`; uint8."""
-    with Image.open(io.BytesIO(content), formats=PILLOW_FORMATS) as picture:
+    with Image.open(path, formats=PILLOW_FORMATS) as picture:
         if picture.mode.startswith(("I", "F")):
             raise ValueError(f"more than 8 bits per channel (Pillow's mode {picture.mode}); convert it to 8 bits")
         picture.load()
@@ -172,13 +157,7 @@ def loaded_by_class(train_folder: Path, test_folder: Path) -> LoadedDataset:
     """
     classes = class_folders(train_folder)
     train, test = samples_by_class(train_folder, classes), samples_by_class(test_folder, classes)
-    found = listings(train_folder, test_folder)
-    return LoadedDataset(classes, train, test, False, listing_version((train, test)), listings=found)
-
-
-def listings(*folders: Path) -> Dict[Path, str]:
-    """Return `listing_of` each folder."""
-    return {folder: listing_of(folder) for folder in folders}
+    return LoadedDataset(classes, train, test, False, listing_version((train, test)), [train_folder, test_folder])
 
 
 def listing_version(samples: Iterable[PictureSamples]) -> str:
@@ -187,13 +166,5 @@ def listing_version(samples: Iterable[PictureSamples]) -> str:
     for part in samples:
         count += len(part.files)
         for name in part.files:
-            digest.update(os.fsencode(name) + f"\0{_size(part.folder / name)}\n".encode())
+            digest.update(os.fsencode(name) + f"\0{(part.folder / name).stat().st_size}\n".encode())
     return f"{count:,} pictures, SHA-256 of their names and sizes {digest.hexdigest()[:16]}"
-
-
-def _size(path: Path) -> Optional[int]:
-    """Return the bytes of a file; None for a link to a file that does not exist."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

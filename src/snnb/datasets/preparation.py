@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.datasets.catalogue import find_dataset
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset, require_utf8
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset
 from snnb.datasets.order import balanced_order, proportional_order
 from snnb.datasets.prepared import PreparedDataset, PreparedSplit, write_images, write_scaled
 from snnb.io.files import require_disk
@@ -80,7 +80,6 @@ def prepare(
     if wanted is None:
         raise UsageError(f"the pictures of {name} have no common size: name a model, or give the shape.")
     place = _find_or_fetch(dataset, data_dir, source, progress)
-    require_utf8(str(place), str(place))
     loaded = dataset.load(place)
     _check_loaded(dataset.spec, loaded, wanted, fit, num_classes)
     positions = {
@@ -130,8 +129,6 @@ def _check_loaded(
 ) -> None:
     """Raise `InputError` if the data set is empty or does not fit the model."""
     names = loaded.class_names
-    for class_name in names:
-        require_utf8(class_name, f"the class {class_name} of {spec.name}")
     if num_classes is not None and num_classes != len(names):
         raise InputError(
             f"{spec.name} has {len(names)} classes, the model has {num_classes}: "
@@ -211,11 +208,7 @@ def _described(
             )
             for part, of_part in labels.items()
         },
-        inputs=loaded.inputs,
-        folders={
-            folder: {**loaded.train.read_below(folder), **loaded.test.read_below(folder)} for folder in loaded.listings
-        },
-        listings=loaded.listings,
+        sources=loaded.sources,
         warnings=warnings + unreadable,
     )
 

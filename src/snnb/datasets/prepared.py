@@ -4,7 +4,7 @@ import io
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Callable, Dict, List, Mapping, Tuple
+from typing import IO, Callable, Dict, List, Tuple
 
 import numpy as np
 
@@ -38,12 +38,8 @@ class PreparedDataset:
         Names of the classes in the order of their numbers.
     splits : dict of str to PreparedSplit
         By "train", "test" and "norm".
-    inputs : mapping of Path to str
-        SHA-256 of each file that was read.
-    folders : mapping of Path to mapping of str to str
-        For each folder of pictures, the SHA-256 of those that were read, by relative path.
-    listings : mapping of Path to str
-        `snnb.io.files.listing_of` the same folders, before the first picture was read.
+    sources : list of Path
+        Files that were read, and folders of pictures.
     warnings : list of str
         Messages for the user.
     """
@@ -55,9 +51,7 @@ class PreparedDataset:
     scale: float
     class_names: List[str]
     splits: Dict[str, PreparedSplit]
-    inputs: Mapping[Path, str] = field(default_factory=dict)
-    folders: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
-    listings: Mapping[Path, str] = field(default_factory=dict)
+    sources: List[Path] = field(default_factory=list)
     warnings: List[str] = field(default_factory=list)
 
 

@@ -8,8 +8,6 @@ from typing import Iterator, Optional, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.graph.store import typed_dataset
-
 POOL_WEIGHTS = ("one", "mean")
 
 
@@ -68,15 +66,14 @@ class GraphPopulation:
         self.first = int(group.attrs["first_id"])
         self.coding: Optional[str] = None if recording is None else group.attrs["coding"]
         self._recording = recording
-        kind = "<i8" if self.first else "<f8"  # the input may be a current
-        self._counts = None if recording is None else typed_dataset(group, "spike_count", kind, self.shape)
+        self._counts = None if recording is None else group["spike_count"]
         self.window: Optional[Tuple[int, ...]] = (
             tuple(group.attrs["window"].tolist()) if "window" in group.attrs else None
         )
         self.initial_potential: Optional[np.ndarray] = None
         if "initial_potential" in group:
-            self.initial_potential = typed_dataset(group, "initial_potential", "<f4", self.shape[-1:])[()]
-        self._bias = typed_dataset(group, "bias", "<f4", self.shape[-1:]) if "bias" in group else None
+            self.initial_potential = group["initial_potential"][()]
+        self._bias = group.get("bias")
 
     def __repr__(self) -> str:
         return f"<GraphPopulation {self.name}: {self.layer}, shape {self.shape}>"

@@ -10,7 +10,7 @@ import numpy as np
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.positions import Positions
-from snnb.graph.store import connection_name, typed_dataset, weighting
+from snnb.graph.store import connection_name, weighting
 from snnb.network.geometry import Geometry
 from snnb.network.layers import KINDS, Layer, configured
 
@@ -43,13 +43,13 @@ def read_connections(
     populations : sequence of GraphPopulation
     pool_weight : {"one", "mean"}
     """
-    links = [(source, target) for source, target in typed_dataset(file, "projections", "<i8", (None, 2))[()].tolist()]
+    links = [(source, target) for source, target in file["projections"][()].tolist()]
     between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
     for number, target in enumerate(populations[1:], 1):
         for group in _groups(file, number):
             layer, geometry = _read_geometry(group, target.name)
             weights = weighting(layer, pool_weight)
-            kernel = None if layer.KERNEL is None else typed_dataset(group, "kernel", "<f4", geometry.kernel_shape)
+            kernel = None if layer.KERNEL is None else group["kernel"]
             for k in map(int, group.attrs.get("sources", [source for source, of in links if of == number])):
                 positions = _read_positions(group, populations[k], geometry.input_volume)
                 connection = Connection(populations[k], target, layer, geometry, weights, positions, kernel)
@@ -76,5 +76,4 @@ def _read_positions(group: h5py.Group, source: GraphPopulation, shape: Tuple[int
     parallel = bool(group.attrs["parallel"])
     if "first_id" in group.attrs:
         return Positions(source, shape, parallel, int(group.attrs["first_id"]), None)
-    kind = "<i4" if group["ids"].dtype.itemsize == 4 else "<i8"
-    return Positions(source, shape, parallel, None, typed_dataset(group, "ids", kind, shape))
+    return Positions(source, shape, parallel, None, group["ids"])

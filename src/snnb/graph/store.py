@@ -2,9 +2,8 @@
 
 import hashlib
 import mmap
-from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO, Optional, Tuple
+from typing import BinaryIO, Tuple
 
 import h5py
 import numpy as np
@@ -50,36 +49,13 @@ def open_store(path: Path) -> h5py.File:
     return h5py.File(str(path), "r")
 
 
-def typed_dataset(parent: h5py.Group, name: str, kind: str, shape: Tuple[Optional[int], ...]) -> h5py.Dataset:
-    """Return a dataset after checking its type and shape, which compiled loops rely on.
-
-    Parameters
-    ----------
-    parent : h5py.Group
-    name : str
-    kind : str, such as `<f4`
-    shape : tuple of int, or None for any length
-    """
-    found = parent[name]
-    lengths = zip_longest(found.shape, shape, fillvalue=0)
-    if found.dtype != np.dtype(kind) or any(expected not in (length, None) for length, expected in lengths):
-        raise InputError(
-            f"{parent.file.filename}: {found.name} is {found.dtype} of shape {found.shape}, not {kind} of {shape}; "
-            f"{REMEDY}"
-        )
-    return found
-
-
 def connection_name(population: int, number: int) -> str:
     """Return the name of the group of a population's connection, by numbers of population and connection."""
     return f"connections/{population:04d}" + (f".{number}" if number else "")
 
 
 def map_array(dataset: h5py.Dataset) -> np.ndarray:
-    """Map an uncompressed, contiguous dataset into memory.
-
-    The open file is mapped, whatever its path refers to by now: a graph may be made again while it is exported.
-    """
+    """Map an uncompressed, contiguous dataset into memory."""
     offset = dataset.id.get_offset()
     descriptor = dataset.file.id.get_vfd_handle()
     mapped = mmap.mmap(descriptor, offset + dataset.id.get_storage_size(), access=mmap.ACCESS_READ)

@@ -5,10 +5,9 @@ import fcntl
 import hashlib
 import os
 import shutil
-import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import FrozenSet, Iterator, List, Tuple
+from typing import Dict, Iterator, Tuple
 
 from snnb.core.errors import ResourceError
 
@@ -27,39 +26,28 @@ ADVICE = {
     errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
 }
-Ancestors = FrozenSet[Tuple[int, int]]  # device and inode
 FICLONE = 0x40049409  # linux/fs.h: share the extents of another file (btrfs, XFS)
 
 
-def files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
-    """Yield path (with `/`) and status of the regular files below a folder in the order of the parts of their paths.
+def _files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
+    """Yield path (with `/`) and status of the files below a folder, without hidden ones and broken links."""
+    for parent, folders, names in os.walk(str(folder), followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            if not name.startswith(".") and path.is_file():
+                yield path.relative_to(folder).as_posix(), path.stat()
 
-    Hidden files and folders and broken links are left out. Other links are followed, except to a folder that contains
-    them.
-    """
-    pending: List[Tuple[str, str, Ancestors]] = [("", str(folder), frozenset())]
-    while pending:
-        name, path, ancestors = pending.pop()
-        try:
-            status = Path(path).stat()
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ELOOP):
-                continue
-            raise
-        identity = (status.st_dev, status.st_ino)
-        if stat.S_ISREG(status.st_mode):
-            yield name, status
-        elif stat.S_ISDIR(status.st_mode) and identity not in ancestors:
-            with os.scandir(path) as entries:
-                inside = sorted((e.name for e in entries if not e.name.startswith(".")), reverse=True)
-            prefix, inner = f"{name}/" if name else "", ancestors | {identity}
-            pending.extend((f"{prefix}{entry}", f"{path}/{entry}", inner) for entry in inside)
+
+def sizes_below(folder: Path) -> Dict[str, int]:
+    """Return the sizes in bytes of the files below a folder by path, without hidden ones; links are followed."""
+    return {name: status.st_size for name, status in _files_below(folder)}
 
 
 def listing_of(folder: Path) -> str:
     """Return the SHA-256 of the names, sizes and modification times of all files below a folder."""
     digest = hashlib.sha256()
-    for name, status in files_below(folder):
+    for name, status in _files_below(folder):
         digest.update(f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(name) + b"\0")
     return digest.hexdigest()
 

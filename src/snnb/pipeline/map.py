@@ -1,6 +1,5 @@
 """Stage `map`: assign the neurons of a graph to the cores of a chip, and compute the cost of the traffic."""
 
-import hashlib
 import os
 import time
 from pathlib import Path
@@ -210,8 +209,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
             described=described,
         )
-        digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
-        output.external = external_records(digests, {}, {})
+        output.external = external_records(files)
         output.metrics, output.warnings = metrics(mapped, peak), list(mapped.warnings)
         output.details = MapDetails(
             graph=str(params.graph),

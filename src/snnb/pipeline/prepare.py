@@ -114,7 +114,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             num_classes=model_of(run).num_classes if datasets.describe(params.dataset).num_classes else None,
             progress=progress,
         )
-        output.external = external_records(prepared.inputs, prepared.folders, prepared.listings, progress)
+        output.external = external_records(prepared.sources, progress)
         output.warnings = prepared.warnings
         output.details = PrepareDetails(
             dataset=prepared.dataset,

@@ -15,6 +15,7 @@ from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
 from snnb.model_files.kinds import is_model_file
 from snnb.pipeline import prepare
 from snnb.pipeline.stage import (
+    AbsolutePath,
     PlannedRun,
     Stage,
     StageResult,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from snnb.training.batches import LabelledPictures
 
 DATASET_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+BOUND_SAMPLES = 64  # whose activations give the initial λ of qcfs
 ELSEWHERE = {"pixels"}  # parameters that apply to a network that is already trained
 Activation = Literal["relu", "qcfs"]
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
@@ -64,6 +66,10 @@ class TrainParams(Recipe):
         description="Hidden activation.",
     )
     levels: Count = Field(default=8, description="Levels of qcfs, hence time steps.")
+    initial_weights: Optional[AbsolutePath] = Field(
+        default=None,
+        description="Begin with the weights in this .h5 file of the same model.",
+    )
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
@@ -139,8 +145,9 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     with run.stage("train", params, inputs=[f"dataset/{name}.npy" for name in DATASET_ARRAYS]) as output:
         training_set, test_set = (_labelled_pictures(run, part) for part in ("train", "test"))
         model_file = output.directory / f"{run.model}.h5"
-        if model.file is not None:
-            output.external = [file_record(file) for file in files_of(model.file)]
+        files = [] if model.file is None else [*files_of(model.file)]
+        files += [] if params.initial_weights is None else [params.initial_weights]
+        output.external = [file_record(file) for file in files]
         if model.trained:
             result = evaluate_pretrained(
                 build, test_set, batch_size=params.batch_size, model_file=model_file, progress=progress
@@ -193,13 +200,18 @@ def builder(
 
     def build() -> "keras.Model":
         from snnb.model_files.pixels import fold_pixels
+        from snnb.training.modelfile import load_weights
+        from snnb.training.qcfs import quantised, start_from
 
         model = fold_pixels(own(), params.pixels, say)
+        if params.initial_weights is not None:
+            load_weights(model, params.initial_weights)
         if params.activation == "relu":
             return model
-        from snnb.training.qcfs import quantised
-
-        return quantised(model, params.levels, params.seed)
+        new = quantised(model, params.levels, params.seed)
+        if params.initial_weights is not None:
+            start_from(new, model, prepare.normalisation_set(run)[:BOUND_SAMPLES])
+        return new
 
     return build
 

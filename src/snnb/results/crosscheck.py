@@ -197,10 +197,6 @@ def _expected(
     for population in graph.populations:
         rows, _ = spikes_of(folder / SPIKE_TIMES, population)
         rows = in_order(rows[rows[:, 0] < samples])
-        if (rows[1:] == rows[:-1]).all(axis=1).any():
-            raise InputError(
-                f"{folder / SPIKE_TIMES}: {population.name} has a spike twice; {remedy(run, 'simulate', stamp)}"
-            )
         if population.first == 0 and simulated.input == "poisson":
             pixels = np.zeros((samples, population.size, duration), bool)
             pixels[tuple(rows.T)] = True

@@ -1,7 +1,6 @@
 """A grid of options: which option of which stage takes which values, and the points that they make."""
 
 import itertools
-import math
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
@@ -12,7 +11,6 @@ from snnb.mapping.hardware import read_hardware
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.stage import Given
 
-MOST_POINTS = 10_000  # each is a simulation of some seconds at least
 SWEPT = ("train", "parse", "simulate")  # whose options can be in a grid; the data set is one for all points
 CHIPS = "hardware"  # an option of map that can be in a grid too: simulations are mapped onto each
 
@@ -62,7 +60,7 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
     Raises
     ------
     UsageError
-        An option or a value is not valid or given twice, or there are more than `MOST_POINTS` points.
+        An option or a value is not valid or given twice.
     """
     axes: List[Axis] = []
     for title, values in grid:
@@ -79,9 +77,6 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
         axes.append(axis)
     if not axes:
         raise UsageError("the grid is empty; give an option and its values, as in duration=50,100")
-    points = math.prod(len(axis.values) for axis in axes)
-    if points > MOST_POINTS:
-        raise UsageError(f"--grid: {points:,} points, each a simulation; give at most {MOST_POINTS:,}")
     return axes
 
 

@@ -56,10 +56,6 @@ def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bo
 def carry_out(run: RunDirectory, planned: Removal, *, wait: bool = True, say: Say = say_nothing) -> None:
     """Remove what was planned, under the run's lock; after an error nothing has changed."""
     with run.locked(wait=wait, say=say):
-        records = run.records()
-        gone = [directory for directory in planned.directories if directory not in records]
-        if gone or _dependents(records, planned.directories):
-            raise UsageError(f"{run.path} was changed by another process; run the command again")
         run.remove(planned.directories, say)
         remove_partials(run)
 

@@ -71,8 +71,6 @@ def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
         refuse_files_of_runs(target, run)
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such directory; make it first")
-    if target.is_dir():
-        raise UsageError(f"{target} is a directory; give the name of a file with --output")
     if not os.path.lexists(target) or force:
         return
     if not target.is_symlink():

@@ -152,8 +152,6 @@ def _refuse_foreign_files(run: RunDirectory) -> None:
     """Refuse to replace a table or figure that no sweep has written."""
     table, figure = run.path / TABLE, run.path / FIGURE
     there = [path for path in (table, figure) if os.path.lexists(path)]
-    if any(path.is_symlink() or not path.is_file() for path in there):
-        raise UsageError(f"{' or '.join(map(str, there))} is not a regular file and is not replaced; move it away")
     if there and not (table.exists() and ",".join(COLUMNS) in table.read_text(errors="replace").split("\n")[0]):
         raise UsageError(f"{there[0]} was not written by a sweep; move it away")
 

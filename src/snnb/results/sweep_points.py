@@ -155,8 +155,8 @@ def _adopt(
 ) -> None:
     """Replace a result of a locked run by one of another run, copied or moved; after an error nothing has changed."""
     relative = run.directory_of(stage, name)
-    place = replacing.place_of(run.path / relative)
-    replacing.refuse_foreign_files(run.path, relative, run.records(), run.hashes)
+    place = run.path / relative
+    replacing.refuse_foreign_files(run.path, relative, run.records())
     incomplete = place.with_name(replacing.INCOMPLETE + place.name)
     incomplete.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -10,7 +10,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Union
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
-from snnb.io.files import describe_os_error, raise_on_full_disk, remove, sync_tree
+from snnb.io.files import describe_os_error, raise_on_full_disk, sync_tree
 from snnb.rundir import lock, manifest, replacing
 from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.records import AnyKind, AnyRecord, FileRecord, Manifest, Record, RunInfo, Timing, manifest_type
@@ -147,8 +147,8 @@ class RunDirectory:
             Name of the result, for a stage that can have several.
         """
         relative = self.directory_of(stage, name)
-        place = replacing.place_of(self.path / relative)
-        replacing.refuse_foreign_files(self.path, relative, self.records(), self.hashes)
+        place = self.path / relative
+        replacing.refuse_foreign_files(self.path, relative, self.records())
         input_records = [self.hashes.read(path) for path in inputs]
         target = place.with_name(replacing.INCOMPLETE + place.name)
         started, clock = now_utc(), time.monotonic()
@@ -193,7 +193,7 @@ class RunDirectory:
     def remove(self, directories: Sequence[str], say: Say = say_nothing) -> None:
         """Remove results by their directories from the locked run; after an error nothing has changed."""
         for relative in directories:
-            replacing.refuse_foreign_files(self.path, relative, self.records(), self.hashes)
+            replacing.refuse_foreign_files(self.path, relative, self.records())
         stages = self.manifest.stages
         kept = {
             kind.key: {
@@ -205,15 +205,11 @@ class RunDirectory:
             if kind.names is not None
         }
         content = self.manifest.model_copy(update={"stages": stages.model_copy(update=kept)})
-        links = [self.path / relative for relative in directories if (self.path / relative).is_symlink()]
-        behind_links = [link.resolve() for link in links]
         try:
             for relative in directories:
                 replacing.set_aside(self.path / relative)
             manifest.save_manifest(content, self.path / manifest.NAME)
             self.manifest = content
-            for place in behind_links:
-                remove(place)
         finally:
             self.recover(say)
         self.hashes.save()

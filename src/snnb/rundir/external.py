@@ -8,51 +8,32 @@ modification times (`files.listing_of`). While the listing is the same, no file 
 import hashlib
 import os
 from pathlib import Path
-from typing import List, Mapping, Optional
+from typing import Iterable, List, Mapping, Optional
 
 from snnb.core.progress import Progress, silent
-from snnb.io.files import files_below, listing_of, sha256_of
+from snnb.io.files import listing_of, sha256_of, sizes_below
 from snnb.rundir.records import FileRecord
 
 
-def file_record(path: Path, sha256: Optional[str] = None) -> FileRecord:
-    """Return the record of a file outside the run, which is hashed now unless its hash is given."""
-    digest, size = sha256 or sha256_of(path), path.stat().st_size
-    return FileRecord(path=str(path.absolute()), sha256=digest, size_bytes=size, external=True)
+def file_record(path: Path) -> FileRecord:
+    """Return the record of a file outside the run."""
+    return FileRecord(path=str(path.absolute()), sha256=sha256_of(path), size_bytes=path.stat().st_size, external=True)
 
 
-def external_records(
-    files: Mapping[Path, str],
-    folders: Mapping[Path, Mapping[str, str]],
-    listings: Mapping[Path, str],
-    progress: Progress = silent,
-) -> List[FileRecord]:
-    """Return records of what was read outside the run: the files, then the folders, each in the order of paths.
+def external_records(paths: Iterable[Path], progress: Progress = silent) -> List[FileRecord]:
+    """Return records of files and folders outside the run; `progress` is called with the number of bytes hashed."""
+    return [_folder_record(path, progress) if path.is_dir() else file_record(path) for path in sorted(paths)]
 
-    Parameters
-    ----------
-    files : mapping of Path to str
-        Files, with the SHA-256 of the bytes that were used.
-    folders : mapping of Path to mapping
-        Folders, with the SHA-256 of the files that were used by relative path. The other files are hashed now.
-    listings : mapping of Path to str
-        Listing of a folder from before any of its files was read. A folder without one is always compared by content.
-    progress : Progress
-        Called with the number of bytes hashed.
-    """
-    records = [file_record(path, sha256) for path, sha256 in sorted(files.items())]
-    for folder, read in sorted(folders.items()):
-        sizes = {name: status.st_size for name, status in files_below(folder)}
-        records.append(
-            FileRecord(
-                path=str(folder.absolute()),
-                sha256=_content(folder, {**dict.fromkeys(read, 0), **sizes}, read, progress),
-                size_bytes=sum(sizes.values()),
-                external=True,
-                listing=listings.get(folder),
-            )
-        )
-    return records
+
+def _folder_record(folder: Path, progress: Progress) -> FileRecord:
+    listing, sizes = listing_of(folder), sizes_below(folder)
+    return FileRecord(
+        path=str(folder.absolute()),
+        sha256=_content(folder, sizes, progress),
+        size_bytes=sum(sizes.values()),
+        external=True,
+        listing=listing,
+    )
 
 
 def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
@@ -75,21 +56,17 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
 def _folder_changed(folder: Path, record: FileRecord, read_all: bool) -> Optional[str]:
     if not read_all and record.listing is not None and listing_of(folder) == record.listing:
         return None
-    sizes = {name: status.st_size for name, status in files_below(folder)}
-    if sum(sizes.values()) == record.size_bytes and _content(folder, sizes, {}, silent) == record.sha256:
+    sizes = sizes_below(folder)
+    if sum(sizes.values()) == record.size_bytes and _content(folder, sizes, silent) == record.sha256:
         return None  # a copy with other modification times
     return "has changed"
 
 
-def _content(folder: Path, sizes: Mapping[str, int], read: Mapping[str, str], progress: Progress) -> str:
-    """Return the hash of the lines of a folder: with the hashes in `read`, and of the other files their hash now."""
-    digest, done = hashlib.sha256(), 0
-    total = sum(size for name, size in sizes.items() if name not in read)
+def _content(folder: Path, sizes: Mapping[str, int], progress: Progress) -> str:
+    """Return the hash of the lines of a folder, which holds files of these sizes."""
+    digest, done, total = hashlib.sha256(), 0, sum(sizes.values())
     for name in sorted(sizes, key=lambda name: name.split("/")):
-        sha256 = read.get(name)
-        if sha256 is None:
-            sha256 = sha256_of(folder / name)
-            done += sizes[name]
-            progress(done, total, "hashes")
-        digest.update(f"{sha256}  ".encode() + os.fsencode(name) + b"\n")
+        digest.update(f"{sha256_of(folder / name)}  ".encode() + os.fsencode(name) + b"\n")
+        done += sizes[name]
+        progress(done, total, "hashes")
     return digest.hexdigest()

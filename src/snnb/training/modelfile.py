@@ -1,4 +1,4 @@
-"""Write a Keras model as HDF5: equal models give equal bytes."""
+"""Write a Keras model as HDF5, equal models as equal bytes, and read its weights."""
 
 import json
 import warnings
@@ -43,6 +43,17 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
         if NEWER:  # so that TensorFlow 2.2 loads it
             new.attrs["model_config"] = json.dumps(older_description(json.loads(old.attrs["model_config"]))).encode()
     stamped.unlink()
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Set the weights of a model to those in its .h5 file; raise `InputError` if the file is of another model."""
+    try:
+        if not h5py.is_hdf5(str(path)) or path.suffix != ".h5":
+            raise OSError("not an .h5 file")
+        model.load_weights(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--initial-weights: {path} does not have the weights of the model ({reason})") from error
 
 
 def bytes_needed(model: keras.Model) -> int:

@@ -14,6 +14,7 @@ from snnb.core.errors import UsageError
 from snnb.io.keras import description_of, keras
 
 INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2
+BOUND_PERCENTILE = 99.9  # of the positive activations of a trained network
 ADDED = "_qcfs"
 
 
@@ -86,6 +87,29 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
     description["config"]["layers"] = layers
     tf.random.set_seed(seed)  # the initial weights of the ReLU network
     return keras.models.model_from_json(json.dumps(description))
+
+
+def start_from(model: keras.Model, trained: keras.Model, x: np.ndarray) -> None:
+    """Set the weights of a quantised model to those of the trained ReLU network, and each λ to a percentile.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Made by `quantised` of `trained`.
+    trained : keras.Model
+    x : ndarray of float32, shape (samples, ...)
+        Images, whose activations in the trained network are measured, one layer at a time.
+    """
+    names = {layer.name for layer in trained.layers}
+    for layer in model.layers:
+        if isinstance(layer, QCFS):
+            source = layer.name if layer.name in names else layer.name[: -len(ADDED)]
+            active = keras.Model(trained.input, trained.get_layer(source).output).predict(x)
+            active = active[active > 0]
+            if active.size:
+                layer.bound.assign(np.percentile(active, BOUND_PERCENTILE))
+        elif layer.weights:
+            layer.set_weights(trained.get_layer(layer.name).get_weights())
 
 
 def plain(model: keras.Model) -> keras.Model:

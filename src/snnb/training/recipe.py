@@ -22,7 +22,7 @@ class Recipe(Options):
     epochs: Count = Field(default=10, description="Passes over the training set.")
     batch_size: Count = Field(default=50, description="Samples per batch.")
     optimizer: Optimizer = Field(default="adam", description="Keras optimizer.")
-    learning_rate: float = Field(default=1e-3, gt=0, description="Largest learning rate of the optimizer.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Largest learning rate.")
     schedule: Schedule = Field(default="constant", description="How the learning rate changes over the epochs.")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="Momentum of the optimizer sgd.")
     nesterov: bool = Field(default=False, description="Whether the momentum is Nesterov's.")

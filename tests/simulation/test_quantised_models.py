@@ -1,0 +1,44 @@
+"""Every model with quantised activations: a step of training, conversion, and no loss at as many steps as levels."""
+
+import numpy as np
+import pytest
+
+from snnb.architectures import find, names
+from snnb.conversion.analogue import AnalogueNetwork
+from snnb.conversion.convert import convert
+from snnb.io.keras_file import QCFS_LEVELS
+from snnb.network.read_network import read_network
+from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.training.modelfile import write_model
+from snnb.training.objective import new_optimizer
+from snnb.training.qcfs import plain, quantised, start_from
+from snnb.training.recipe import Recipe
+
+LEVELS, SAMPLES, CLASSES, LARGEST = 4, 6, 10, 96
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(names()) - {"autoencoder_mnist"}))
+def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
+    random, architecture = np.random.default_rng(0), find(name)
+    *size, channels = architecture.spec.input_shape
+    shape = (*(min(length, LARGEST) for length in size), channels)
+    x = random.random((SAMPLES, *shape)).astype(np.float32)
+    classes = np.eye(CLASSES, dtype=np.float32)[random.integers(0, CLASSES, SAMPLES)]
+    relu = architecture.build(shape, CLASSES)
+    model = quantised(relu, LEVELS, seed=0)
+    start_from(model, relu, x)
+    model.compile(new_optimizer(Recipe()), "categorical_crossentropy")
+    assert np.isfinite(model.train_on_batch(x, classes))
+    saved = plain(model)
+    saved.compile(new_optimizer(Recipe()), "categorical_crossentropy")
+    write_model(saved, tmp_path / "net.h5", {QCFS_LEVELS: LEVELS})
+    convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x, x_check=x)
+    network, trained = (read_network(tmp_path / "net_parsed.h5", trained=trained) for trained in (False, True))
+    settings = SimulationSettings(duration=LEVELS, samples=SAMPLES)
+    readout = SeparatedEngine(network, settings).simulate(x, 0, lambda *_: None).readout
+    outputs = AnalogueNetwork(trained).outputs(x)
+    logits = np.log(outputs) - np.log(outputs).mean(axis=1, keepdims=True)
+    readout -= readout.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(readout / readout.std(), logits / logits.std(), atol=0.05)
