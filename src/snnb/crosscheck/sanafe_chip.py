@@ -6,6 +6,7 @@ Populations begin at their `first_step` and end after the time steps of a sample
 
 import contextlib
 import io
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Tuple
@@ -70,26 +71,22 @@ def _changes(
     chip: Any, network: ExportedNetwork, pixels: np.ndarray, steps: int, drawn: Mapping[str, np.ndarray]
 ) -> Changes:
     """Return what changes in which step of a sample. In the file, potentials are in thresholds."""
-    found: Changes = {}
+    found: Changes = defaultdict(list)
     for group, population in enumerate(network.populations[1:], 1):
         neurons, first = chip.mapped_neuron_groups[str(group)], population.first_step
         if population.name in drawn:
-            found.setdefault(0, []).extend((neuron, {"threshold": NEVER, "reset_mode": "hard"}) for neuron in neurons)
+            found[0] += [(neuron, {"threshold": NEVER, "reset_mode": "hard"}) for neuron in neurons]
             for _, number, step in drawn[population.name].tolist():
-                found.setdefault(first + step, []).append((neurons[number], {"threshold": ALWAYS}))
-                # Before a spike in the next step, which the stable order of the rows by step puts behind this.
-                found.setdefault(first + step + 1, []).insert(0, (neurons[number], {"threshold": NEVER}))
+                found[first + step].append((neurons[number], {"threshold": ALWAYS}))
+                # In front, so that a spike in that step too comes last
+                found[first + step + 1].insert(0, (neurons[number], {"threshold": NEVER}))
             continue
         currents = (population.bias + network.input_current(population, pixels[:, None])[:, 0]) / network.threshold
         starts = currents + population.start / network.threshold
-        ends: List[Tuple[int, np.ndarray]] = [(first, starts), (first + 1, currents)]
-        idle: List[Tuple[Any, Dict[str, object]]] = [(neuron, {"threshold": 1.0, "bias": 0.0}) for neuron in neurons]
-        found.setdefault(0, [])[:0] = idle
-        for step, biases in ends:
-            found.setdefault(step, []).extend(
-                (neuron, {"bias": bias}) for neuron, bias in zip(neurons, biases.tolist())
-            )
-        found.setdefault(first + steps, []).extend((neuron, {"threshold": NEVER}) for neuron in neurons)
+        found[0][:0] = [(neuron, {"threshold": 1.0, "bias": 0.0}) for neuron in neurons]
+        for step, biases in ((first, starts), (first + 1, currents)):
+            found[step] += [(neuron, {"bias": bias}) for neuron, bias in zip(neurons, biases.tolist())]
+        found[first + steps] += [(neuron, {"threshold": NEVER}) for neuron in neurons]
     return found
 
 
