@@ -188,7 +188,7 @@ class Run:
         ----------
         grid : mapping of str to iterable
             Options of train, parse or simulate and their values. An option of several stages is that of the last one,
-            unless its name is preceded by the stage: `"train.seed"`.
+            unless its name is preceded by the stage: `"train.seed"`. `"hardware"` maps each simulation onto each chip.
         train, parse, simulate : dict, optional
             Options that are equal for all points.
 

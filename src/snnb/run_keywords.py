@@ -129,4 +129,5 @@ class ExportKeywords(TypedDict, total=False):
     scale: Optional[float]
     workers: Optional[int]
     scheduler: Optional[str]
+    map: Optional[str]
     idx64: bool

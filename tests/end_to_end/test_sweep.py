@@ -260,3 +260,27 @@ def test_a_sweep_on_workers_equals_one_without(run, tmp_path, dask_workers):
         _sweep(where, "duration=5,6,7", given={"simulate": {"samples": 30, "engine": "event", **options}})
         rows.append([{name: value for name, value in row.items() if name != "simulation"} for row in _table(where)])
     assert rows[0] == rows[1]
+
+
+def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path):
+    """Figures are those of `map`; what does not fit has a note, and the sweep goes on."""
+    tiny = {"name": "tiny", "mesh": [2, 2], "neurons_per_core": 40, "axons_per_core": 10, "source": "test"}
+    tiny.update(energy_pj={"router": 1.7, "link": 3.0}, latency_ns={"router": 2.1, "link": 4.1})
+    (tmp_path / "tiny.yaml").write_text(json.dumps(tiny))
+    said = []
+    swept = _sweep(run, f"hardware=loihi,{tmp_path / 'tiny.yaml'},spinemap_5x5", "threshold=0.9,1.1", said=said)
+    assert [one.ran for one in swept] == [True, True, False, False, False, False]
+    assert [one.stamp for one in swept] == [swept[0].stamp, swept[1].stamp] * 3
+    rows = _table(run)
+    assert [row["cores"] == "" for row in rows] == [False, False, True, True, False, False]
+    assert [row["energy_of"] for row in rows] == ["events", "events", "", "", "network", "network"]
+    assert all("a core takes 10 axons" in row["note"] for row in rows[2:4])
+    assert len([line for line in said if "a core takes 10 axons" in line]) == 2
+    face = Run(path=run.path)
+    face.graph(simulation=swept[1].stamp)
+    for row, chip in ((rows[1], "loihi"), (rows[5], "spinemap_5x5")):
+        cost = json.loads((face.map(hardware=chip, graph=swept[1].stamp).directory / "cost.json").read_text())
+        assert (float(row["energy_pj"]), int(row["cores"])) == (cost["energy_pj"], cost["cores"])
+        assert row["sample_ns"] == str(cost.get("sample_ns", ""))
+    with Image.open(run.path / "sweep.png") as picture:
+        assert picture.width > 400

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from snnb.core.errors import InputError
+from snnb.mapping.architecture_file import architecture_file
 from snnb.mapping.event_cost import PARTS, Routes, barrier, core_times, energies, event_counts
 from snnb.mapping.events import core_events
-from snnb.mapping.hardware import read_hardware
+from snnb.mapping.hardware import hardware_names, read_hardware
 from snnb.mapping.traffic import count_traffic, traffic_of
 from tests.mapping.test_events import weighted_edges
 
@@ -166,3 +167,32 @@ def test_energies_and_times_are_those_of_a_simulation_in_sanafe(file, graphs, tm
     assert joules["soma"] == pytest.approx(parts["neurons"])
     assert joules["network"] == pytest.approx(parts["network"] + parts["axons"])
     assert sum(trace["hops"]) == counts["link_x"] + counts["link_y"]
+
+
+@pytest.mark.parametrize("name", hardware_names())
+def test_a_written_description_is_read_as_it_was(tmp_path, name):
+    hardware, _ = read_hardware(name)
+    path = tmp_path / "written.yaml"
+    path.write_text(yaml.safe_dump(architecture_file(hardware.model_dump()), sort_keys=False))
+    assert read_hardware(str(path))[0] == hardware
+
+
+def test_a_written_architecture_has_the_figures_until_it_is_changed(tmp_path):
+    """Read without the description that the file has too: all that SANA-FE has figures of."""
+    hardware, _ = read_hardware("loihi")
+    content = architecture_file(hardware.model_dump())
+    content["architecture"]["tile"][0]["core"][0]["soma"][0]["attributes"]["energy_spike_out"] = 70e-12
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(content))
+    found, _ = read_hardware(str(path))
+    assert (found.mesh, found.tile, found.neurons_per_core) == (hardware.mesh, hardware.tile, 1024)
+    assert found.energy_pj == hardware.energy_pj.model_copy(update={"spike": 70.0, "router": 0.0})
+    assert found.time_ns == hardware.time_ns.model_copy(update={"router": 0.0})
+    assert (found.chip, found.synapse_memory) == (None, None)
+
+
+def test_a_description_that_is_none_is_one_line(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(yaml.safe_dump({**architecture(), "description": [1]}))
+    with pytest.raises(InputError, match="not an architecture of SANA-FE"):
+        read_hardware(str(path))

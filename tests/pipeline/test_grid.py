@@ -97,3 +97,26 @@ def test_what_is_offered_can_be_in_a_grid():
     for name in offered:
         with pytest.raises(UsageError, match=f"--grid {name}=: no values"):
             read_grid([f"{name}="], {})
+
+
+def test_chips_change_last_and_are_no_option_of_a_simulation():
+    axes = read_grid(["hardware=loihi,truenorth", "duration=5,6"], {})
+    points = points_of(axes, {"simulate": {"samples": 4}})
+    assert [(point.hardware, point.given["simulate"]["duration"]) for point in points] == [
+        ("loihi", 5),
+        ("loihi", 6),
+        ("truenorth", 5),
+        ("truenorth", 6),
+    ]
+    assert all("map" not in point.given for point in points)
+    ordered = [points[number].values["duration"] for number in in_order_of_stages(points, axes)]
+    assert ordered == [5, 5, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("chips", "message"),
+    [("loihy", "did you mean loihi"), ("loihi,loihi", "loihi is given twice"), ("", "no values")],
+)
+def test_chips_that_are_refused(chips, message):
+    with pytest.raises(UsageError, match=message):
+        read_grid([f"hardware={chips}"], {})

@@ -12,6 +12,7 @@ from snnb.core.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
     from snnb.results.crosscheck import Crosscheck
+    from snnb.results.crosscheck_chip import ChipCheck
 
 
 def _simulators() -> List[str]:
@@ -30,6 +31,12 @@ def crosscheck(
         typer.Option(min=1, help="Compare this many samples, from the first; by default the recorded ones, or all."),
     ] = None,
     graph: Annotated[Optional[str], typer.Option(help="Stamp of the graph; by default the latest.")] = None,
+    map: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="STAMP", help="Stamp of a mapping, whose chip sanafe simulates; compares energies and times too."
+        ),
+    ] = None,
 ) -> None:
     """Simulate the exported graph in another simulator, and compare the spikes of every neuron."""
     console = output.current
@@ -45,6 +52,7 @@ def crosscheck(
                 simulator,  # type: ignore[arg-type]
                 samples=samples,
                 graph=graph,
+                map=map,
                 say=console.say,
                 progress=progress,
             )
@@ -52,8 +60,24 @@ def crosscheck(
         raise VerificationError(f"crosscheck: failed ({error})") from error
     rows = [["population", "pairs", "differing", "spikes"]]
     rows += [[p.population, f"{p.pairs:,}", f"{p.differing:,}", f"{p.spikes:,}"] for p in checked.populations]
-    lines = [*output.table_lines(rows, right=(1, 2, 3)), f"crosscheck: passed ({_agreement(checked)})"]
+    lines = output.table_lines(rows, right=(1, 2, 3))
+    if checked.chip is not None:
+        lines += ["", *_costs(checked.chip), ""]
+    lines.append(f"crosscheck: passed ({_agreement(checked)})")
     console.result(lines, {"passed": True, "simulator": simulator, **asdict(checked)})
+
+
+def _costs(chip: "ChipCheck") -> List[str]:
+    """Return a table of the costs on a chip."""
+    rows = [[f"{chip.hardware}, a sample", "unit", "cost.json", "SANA-FE", "difference"]]
+    for figure in chip.figures:
+        both = ["none", ""] if figure.sanafe is None else [f"{figure.sanafe:,.6g}", "equal"]
+        if figure.differing and figure.sanafe is not None:
+            both[1] = f"{figure.sanafe - figure.cost:+,.3g}"
+        rows.append([figure.name, figure.unit, f"{figure.cost:,.6g}", *both])
+    rows.append(["mean step, detailed", "ns", "", f"{chip.detailed_ns:,.6g}", ""])
+    equal = chip.steps - chip.differing_steps
+    return [*output.table_lines(rows, right=(2, 3, 4)), f"times of {equal:,} of {chip.steps:,} steps are equal"]
 
 
 def _agreement(checked: "Crosscheck") -> str:

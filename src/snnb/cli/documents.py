@@ -15,6 +15,7 @@ from snnb.pipeline.all import CHAIN, STAGES
 from snnb.results.compare import Compared, MappingCost
 from snnb.results.crosscheck import Crosscheck
 from snnb.results.sweep import COLUMNS
+from snnb.results.sweep_chips import CHIP_COLUMNS
 from snnb.results.verify import Verification
 from snnb.rundir.records import Record, Timing
 
@@ -65,11 +66,12 @@ _STAGE_OF_STATUS: Any = _object(
     **dict.fromkeys(("snn_accuracy", "snn_mean_squared_error"), Optional[float]),
     differs=Dict[str, JsonValue],
 )
+_TEXTS: Dict[str, Any] = dict.fromkeys(("energy_of", "note"), Optional[str])
 _POINT: Any = _object(
     "PointOfSweep",
     values=Dict[str, JsonValue],
     ran=bool,
-    **{**dict.fromkeys(COLUMNS, Optional[float]), "simulation": str, "samples": int},
+    **{**dict.fromkeys((*COLUMNS, *CHIP_COLUMNS), Optional[float]), "simulation": str, "samples": int, **_TEXTS},
 )
 _MODEL: Any = _object(
     "ModelOfList",

@@ -46,7 +46,7 @@ EXAMPLES: Dict[str, Sequence[str]] = {
     "compare": ("snnb compare runs/lenet_mnist", "snnb compare runs/lenet_mnist runs/lenet_cifar10 --figure both.svg"),
     "crosscheck": (
         "snnb crosscheck runs/lenet_mnist --with scipy",
-        "snnb crosscheck runs/lenet_mnist --with brian2 --samples 5",
+        "snnb crosscheck runs/lenet_mnist --with sanafe --map 20260101T000000Z",
     ),
     "remove": ("snnb remove runs/lenet_mnist 20260102T030405Z", "snnb remove runs/lenet_mnist 20260102T030405Z --yes"),
     "verify": ("snnb verify runs/lenet_mnist", "snnb verify runs/lenet_mnist --json"),

@@ -22,9 +22,11 @@ HEADS = {
     "snn_mean_squared_error": "SNN error",
     "spikes_per_step_and_neuron": "spikes",
     "synaptic_operations_per_sample": "operations",
+    "energy_pj": "energy, pJ",
+    "sample_ns": "time, ns",
 }
 LESS_IMPORTANT = ("samples", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample")
-NOT_SHOWN = ("snn_accuracy_low", "snn_accuracy_high")
+NOT_SHOWN = ("snn_accuracy_low", "snn_accuracy_high", "note")
 
 
 _options, _names = options_of(STAGES_BEFORE)
@@ -38,7 +40,7 @@ def sweep(
             "--grid",
             metavar="OPTION=VALUE,VALUE",
             help="An option of simulate, parse or train and its values; can be given several times. "
-            "For an option of several stages: `train.seed=0,1`.",
+            "For an option of several stages: `train.seed=0,1`. `hardware=NAME,FILE` maps each simulation.",
             show_default=False,
         ),
     ],
@@ -54,6 +56,7 @@ def sweep(
     from snnb.pipeline.open_run import open_or_create
     from snnb.results import sweep as swept_grid
     from snnb.results.grid import read_grid
+    from snnb.results.sweep_chips import CHIP_COLUMNS
 
     given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in _names.items()}
     axes = read_grid(grid, given)
@@ -61,6 +64,7 @@ def sweep(
     with run.locked(wait=not no_wait, say=console.say):
         swept = swept_grid.sweep(run, axes, given, say=console.say, bar=console.bar)
     table, figure = run.path / swept_grid.TABLE, run.path / swept_grid.FIGURE
+    columns = (*swept_grid.COLUMNS, *CHIP_COLUMNS)
     lines = [*_table([one.row for one in swept]), "spikes: per neuron and step; operations: synaptic, per sample"]
     console.result(
         [*lines, f"table: {table}", f"picture: {figure}"],
@@ -69,7 +73,7 @@ def sweep(
             "table": table,
             "figure": figure,
             "points": [
-                {"values": one.point.values, "ran": one.ran, **{name: one.row[name] for name in swept_grid.COLUMNS}}
+                {"values": one.point.values, "ran": one.ran, **{name: one.row.get(name) for name in columns}}
                 for one in swept
             ],
         },

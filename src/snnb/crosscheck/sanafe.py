@@ -10,10 +10,12 @@ import io
 import tempfile
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import yaml
+from typing_extensions import Protocol
 
 from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork
@@ -36,14 +38,8 @@ RESETS = {False: "soft", True: "hard"}
 
 def build(network: ExportedNetwork) -> Simulate:
     """Return what simulates a network whose input is constant."""
-    try:
-        import sanafe
-    except ImportError as error:
-        raise UsageError(f"--with sanafe needs SANA-FE: {how_to_install('crosscheck')}") from error
-    if any(population.window is not None for population in network.populations):
-        raise UsageError("--with sanafe has no firing windows; give --with brian2 or scipy")
-    if network.input.coding != "current":
-        raise UsageError("--with sanafe takes a constant input only; give --with brian2 or scipy")
+    sanafe = imported()
+    refuse_unknown(network)
     with contextlib.redirect_stdout(io.StringIO()):
         chip = _chip(sanafe, network)
 
@@ -88,14 +84,39 @@ def _simulate_one(
 
 
 def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:
-    _set(chip.mapped_neuron_groups[name], "bias", biases)
+    for neuron, bias in zip(chip.mapped_neuron_groups[name], biases.tolist()):
+        change(neuron, bias=bias)
 
 
-def _set(neurons: Any, attribute: str, values: np.ndarray) -> None:
-    for neuron, value in zip(neurons, values.tolist()):
-        # Renamed from one version to the next.
-        change = neuron.set_attributes if hasattr(neuron, "set_attributes") else neuron.set_model_attributes
-        change(model_attributes={attribute: value})
+class Settable(Protocol):
+    """A neuron of SANA-FE."""
+
+    def set_model_attributes(self, *, model_attributes: Dict[str, object]) -> None:
+        """Set attributes; later versions call it `set_attributes`."""
+
+
+def change(neuron: Settable, **attributes: object) -> None:
+    """Set attributes of a neuron."""
+    setter = neuron.set_attributes if hasattr(neuron, "set_attributes") else neuron.set_model_attributes
+    setter(model_attributes=attributes)
+
+
+def imported() -> ModuleType:
+    """Return the module `sanafe`; raise `UsageError` where it is not installed."""
+    try:
+        import sanafe
+    except ImportError as error:
+        raise UsageError(f"--with sanafe needs SANA-FE: {how_to_install('crosscheck')}") from error
+    found: ModuleType = sanafe
+    return found
+
+
+def refuse_unknown(network: ExportedNetwork) -> None:
+    """Raise `UsageError` for a network that SANA-FE cannot simulate."""
+    if any(population.window is not None for population in network.populations):
+        raise UsageError("--with sanafe has no firing windows; give --with brian2 or scipy")
+    if network.input.coding != "current":
+        raise UsageError("--with sanafe takes a constant input only; give --with brian2 or scipy")
 
 
 def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
@@ -117,7 +138,8 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
         )
         cells[population.name] = list(group.neurons)
         if network.integers:
-            _set(cells[population.name], "threshold", population.threshold)
+            for neuron, threshold in zip(cells[population.name], population.threshold.tolist()):
+                change(neuron, threshold=threshold)
 
     def relays(source: str, steps: int) -> List[Any]:
         """Return neurons that spike as those of a population do, so many steps later."""

@@ -59,13 +59,18 @@ def axons_out(sums: TrafficSums) -> np.ndarray:
 
 
 def updated_neurons(sums: TrafficSums) -> np.ndarray:
-    """Count the neurons of each core that are active in a step, and the others: int64, shape (2, cores).
+    """Count the active neurons of each core, and the others: int64, shape (2, cores)."""
+    active = active_neurons(sums.network)
+    return np.stack([np.bincount(sums.core[which], minlength=sums.cores) for which in (active, ~active)])
+
+
+def active_neurons(network: PlacedNetwork) -> np.ndarray:
+    """Return which neurons are active in a step: bool, shape (neurons,).
 
     Active neurons have a bias, a constant input, an initial potential, or a source that spikes in some sample. A neuron
     of SANA-FE is active in each step in which bias, input or potential are not 0 (src/models.cpp): these in some steps,
     all others in none.
     """
-    network = sums.network
     outside = None if network.outside is None else network.outside[None]
     active = received(network, network.spikes[None], outside)[0] > 0
     for population in network.populations:
@@ -76,7 +81,7 @@ def updated_neurons(sums: TrafficSums) -> np.ndarray:
     if network.outside is None:
         for projection in network.projections_from(network.graph.populations[0]):
             active[network.part(projection.target)] |= projection.in_degrees > 0
-    return np.stack([np.bincount(sums.core[which], minlength=sums.cores) for which in (active, ~active)])
+    return active
 
 
 def received(network: PlacedNetwork, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 An architecture (YAML with the key `architecture`; SLAM-Lab/SANA-FE 2.1.1, src/yaml_arch.cpp) is a mesh of tiles of
 cores. A core is a pipeline of units; of several units of a kind SANA-FE takes the first by default, and so does this.
+A file of `architecture_file` states the description too, which is taken unless somebody changed the architecture.
 """
 
 import re
@@ -9,8 +10,8 @@ from math import isqrt
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from snnb.core.errors import InputError
+from snnb.mapping.architecture_file import DESCRIPTION, KEY, architecture_file
 
-KEY = "architecture"
 NO_LIMIT = 2**53  # SANA-FE does not limit axons
 SECTIONS = ("axon_in", "synapse", "dendrite", "soma", "axon_out")
 Node = Mapping[str, Any]
@@ -27,7 +28,9 @@ def described(data: Node, where: str) -> Dict[str, object]:
         The file, for messages and as the source of the figures.
     """
     try:
-        architecture = data[KEY]
+        architecture, written = data[KEY], data.get(DESCRIPTION)
+        if written is not None and architecture_file(written)[KEY] == architecture:
+            return dict(written)
         tile, tiles = _only(architecture["tile"])
         core, cores = _only(tile["core"])
         noc, units = architecture["attributes"], {name: _first(core[name])["attributes"] for name in SECTIONS}

@@ -2,10 +2,10 @@
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Callable, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 from typing_extensions import Literal
@@ -14,10 +14,12 @@ from snnb.core.errors import InputError, ResourceError, UsageError, Verification
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.check import Expected, check, samples_at_a_time
 from snnb.crosscheck.exported import ExportedNetwork
+from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.crosscheck.spike_differences import Compared
 from snnb.crosscheck.spike_rows import Simulate, in_order
 from snnb.graph import SynapseGraph
 from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.export.request import Request
 from snnb.graph.export.simulated import Simulated
 from snnb.graph.export.spinemap import spikes_of
 from snnb.io.files import sha256_of
@@ -25,13 +27,18 @@ from snnb.io.npy import load_archive
 from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
 from snnb.pipeline.prepare import dataset_array
 from snnb.pipeline.stage import remedy
+from snnb.results.crosscheck_chip import ChipCheck, compare_costs, recorded_costs, refuse_differences
 from snnb.results.export import PICTURES, altered, chosen_graph, graph_file, recorded_hash, simulated_by
+from snnb.results.placed import on_cores, placed
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import SPIKE_TIMES, SUMS
 
+if TYPE_CHECKING:
+    from snnb.mapping.mapping import Mapping
+
 Simulator = Literal["brian2", "sanafe", "scipy"]
-# Bytes of memory that a synapse takes, a little above what was measured on lenet_mnist: 59, 650 and 41.
-SYNAPSE_BYTES = {"brian2": 70, "sanafe": 700, "scipy": 45}
+# Bytes of memory that a synapse takes, a little above what was measured on lenet_mnist: 59, 650 (mapped 780) and 41.
+SYNAPSE_BYTES = {"brian2": 70, "sanafe": 850, "scipy": 45}
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Crosscheck:
     samples: int
     recorded: bool  # whether the spikes of each sample were known, not only their sums over all samples
     populations: Tuple[Compared, ...]
+    chip: Optional[ChipCheck] = None  # costs of a mapping
 
 
 def crosscheck(
@@ -50,6 +58,7 @@ def crosscheck(
     *,
     samples: Optional[int] = None,
     graph: Optional[str] = None,
+    map: Optional[str] = None,
     say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Crosscheck:
@@ -63,6 +72,8 @@ def crosscheck(
         Number of samples: at most those with recorded spike times, or all. By default the recorded ones, or all.
     graph : str, optional
         Stamp of the graph; by default the latest.
+    map : str, optional
+        Stamp of a mapping: SANA-FE simulates its chip, and energies and times of the recorded samples are compared.
     say : callable
     progress : Progress
         Called with the number of samples done.
@@ -70,12 +81,16 @@ def crosscheck(
     Raises
     ------
     VerificationError
-        Spikes differ by more than rounding explains: see `snnb.crosscheck.check.check`.
+        Spikes differ by more than rounding explains: see `snnb.crosscheck.check.check`. Or costs of a mapping differ.
     """
     from snnb.crosscheck.exported import read_exported
     from snnb.graph.export.write_export import export
 
-    stamp = chosen_graph(run, graph, say)
+    if map is not None and (simulator != "sanafe" or samples is not None):
+        raise UsageError("--map goes with --with sanafe, and compares all recorded samples; leave out --samples")
+    mapped = None if map is None else placed(run, map, graph)
+    recorded = None if mapped is None else recorded_costs(mapped.mapping.path)
+    stamp = chosen_graph(run, graph if mapped is None else mapped.graph, say)
     simulated = simulated_by(run, stamp)
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
@@ -85,37 +100,63 @@ def crosscheck(
             f"give --graph {simulation_of(run, stamp)}, which `snnb graph --run-dir {run.path}` makes"
         )
     path = run.path / graph_file(run, stamp)
-    build: Callable[[ExportedNetwork], Simulate] = import_module(f"snnb.crosscheck.{simulator}").build
+    trace: Optional[ChipTrace] = None
     with tempfile.TemporaryDirectory() as scratch, SynapseGraph.open(path) as opened:
-        _require_room(opened, simulator, Path(scratch))
+        _require_room(opened, simulator, Path(scratch), ("sonata",) if mapped is None else ("sonata", "sanafe"))
         expected = _expected(run, stamp, simulated, opened, samples)
         folder = Path(scratch) / "graph"
         origin = {"stamp": stamp, "sha256": sha256_of(path)}
         options = ExportOptions(integers="weight_bits" in opened.attributes)
         export(opened, "sonata", folder, options, origin=origin, simulated=simulated)
         network = read_exported(folder)
+        if mapped is None:
+            build: Callable[[ExportedNetwork], Simulate] = import_module(f"snnb.crosscheck.{simulator}").build
+            simulate = build(network)
+        else:
+            simulate, trace = _on_chip(network, opened, mapped.mapping, Request(simulated=simulated), expected)
     compared = len(expected.inputs)
     say(f"crosscheck: {simulator}, {compared} samples, {expected.steps} steps")
     random = [population.name for population in network.populations if population.coding == "random"]
     if random:
         say(f"crosscheck: the spikes of {', '.join(random)} are drawn at random, and not compared")
     at_a_time = samples_at_a_time(network) if simulator == "scipy" else 1
-    populations = check(
-        network, build(network), expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress
-    )
+    populations = check(network, simulate, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
     if origin["sha256"] != recorded_hash(run, stamp):
         raise VerificationError(f"the spikes agree, as far as they tell, but {altered(run, stamp)}")
-    return Crosscheck(stamp, compared, expected.spikes is not None, populations)
+    chip = None
+    if mapped is not None and recorded is not None and trace is not None:
+        chip = compare_costs(mapped.mapping.path.name, mapped.mapping.hardware.name, recorded, trace)
+        refuse_differences(chip, recorded, any(one.differing for one in populations), say)
+    return Crosscheck(stamp, compared, expected.spikes is not None, populations, chip)
 
 
-def _require_room(graph: SynapseGraph, simulator: str, scratch: Path) -> None:
+def _on_chip(
+    network: ExportedNetwork, graph: SynapseGraph, mapping: "Mapping", request: Request, expected: Expected
+) -> Tuple[Simulate, ChipTrace]:
+    """Return what simulates the chip of a mapping, from the files that an export of it has, and its trace."""
+    from snnb.crosscheck.sanafe_chip import build
+    from snnb.graph.export.sanafe import check_mapped, write_netlist
+
+    neurons = on_cores(graph, mapping)
+    check_mapped(graph, neurons)
+    assert expected.spikes is not None  # the mapping has costs of recorded samples
+    drawn = {p.name: expected.spikes[p.name] for p in network.populations if p.coding == "random"}
+    with tempfile.TemporaryDirectory() as scratch:
+        netlist, architecture = Path(scratch) / "network", Path(scratch) / "architecture.yaml"
+        written = graph.with_integers() if network.integers else graph
+        write_netlist(written.with_pool_weight("mean"), netlist, replace(request, on_cores=neurons))
+        architecture.write_text(neurons.architecture)
+        return build(network, netlist, architecture, drawn)
+
+
+def _require_room(graph: SynapseGraph, simulator: str, scratch: Path, formats: Sequence[str]) -> None:
     """Refuse what does not fit on the disk of temporary files or into memory."""
     import psutil
     from rich.filesize import decimal
 
     from snnb.graph.export.write_export import estimate
 
-    size, free = estimate(graph, "sonata").size_bytes, shutil.disk_usage(scratch).free
+    size, free = sum(estimate(graph, name).size_bytes for name in formats), shutil.disk_usage(scratch).free
     if size > free:
         raise ResourceError(
             f"crosscheck writes the graph to {scratch.parent}, which takes {decimal(size)} of the {decimal(free)} that "

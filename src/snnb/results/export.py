@@ -11,6 +11,7 @@ from snnb.io.files import PARTIAL, sha256_of
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.graph import recorded_class, simulation_of
 from snnb.pipeline.stage import recorded
+from snnb.results.placed import on_cores, placed
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.staleness import stale_reason
@@ -61,7 +62,8 @@ def export_graph(
     suffix = find_format(format).suffix
     refuse_foreign_options(format, options)
     remove_partials(run)
-    stamp = chosen_graph(run, graph, say)
+    mapped = None if options.map is None else placed(run, options.map, graph)
+    stamp = chosen_graph(run, graph if mapped is None else mapped.graph, say)
     if output is not None:
         refuse_files_of_runs(output, run)
     path = run.path / graph_file(run, stamp)
@@ -81,6 +83,7 @@ def export_graph(
             spike_times=times if times.exists() else None,
             origin={"stamp": stamp, "sha256": digest},
             simulated=simulated_by(run, stamp),
+            on_cores=None if mapped is None else on_cores(opened, mapped.mapping),
             force=force,
             progress=progress,
         )

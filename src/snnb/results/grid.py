@@ -3,14 +3,16 @@
 import itertools
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from snnb.core.errors import UsageError
 from snnb.core.options import flag_of, option_name, own_flags, value_of
+from snnb.mapping.hardware import read_hardware
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.stage import Given
 
 SWEPT = ("train", "parse", "simulate")  # whose options can be in a grid; the data set is one for all points
+CHIPS = "hardware"  # an option of map that can be in a grid too: simulations are mapped onto each
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Point:
 
     values: Dict[str, object]  # by title of the axis
     given: Dict[str, Dict[str, object]]  # all options by stage: of the grid, and those that are equal for all points
+    hardware: Optional[str] = None  # name or file of the chip
 
 
 def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
@@ -78,6 +81,8 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
 
 
 def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
+    if title == CHIPS:
+        return _chips(text, values)
     before, dot, name = title.replace("-", "_").rpartition(".")
     if dot and before not in SWEPT:
         raise UsageError(f"--grid {text}: the options of {', '.join(SWEPT)} can be in a grid, not those of {before!r}")
@@ -87,13 +92,26 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
         raise UsageError(f"--grid {text}: {name} does not change the results; give it outside the grid")
     if flag_of(kind, name).repeated:
         raise UsageError(f"--grid {text}: {option_name(kind, name)} cannot be in a grid")
+    read = [value_of(kind, name, value) for value in values]
+    _check_values(text, read)
+    return Axis(title.replace("-", "_"), stage, name, tuple(read))
+
+
+def _chips(text: str, values: Sequence[object]) -> Axis:
+    """Return the axis of hardware descriptions, after reading them."""
+    names = [str(value) for value in values]
+    _check_values(text, names)
+    for name in names:
+        read_hardware(name)
+    return Axis(CHIPS, "map", CHIPS, tuple(names))
+
+
+def _check_values(text: str, values: Sequence[object]) -> None:
     if not values:
         raise UsageError(f"--grid {text}: no values; write it as OPTION=VALUE,VALUE")
-    read = [value_of(kind, name, value) for value in values]
-    twice = next((value for i, value in enumerate(read) if value in read[:i]), None)
+    twice = next((value for i, value in enumerate(values) if value in values[:i]), None)
     if twice is not None:
         raise UsageError(f"--grid {text}: {twice} is given twice")
-    return Axis(title.replace("-", "_"), stage, name, tuple(read))
 
 
 def _option(text: str, name: str, stages: Sequence[str]) -> Tuple[str, str]:
@@ -118,9 +136,11 @@ def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:
     points = []
     for values in itertools.product(*(axis.values for axis in axes)):
         options: Dict[str, Dict[str, object]] = {stage: dict(own) for stage, own in given.items()}
+        chosen = {axis.title: value for axis, value in zip(axes, values)}
         for axis, value in zip(axes, values):
-            options.setdefault(axis.stage, {})[axis.name] = value
-        points.append(Point({axis.title: value for axis, value in zip(axes, values)}, options))
+            if axis.title != CHIPS:
+                options.setdefault(axis.stage, {})[axis.name] = value
+        points.append(Point(chosen, options, str(chosen[CHIPS]) if CHIPS in chosen else None))
     return points
 
 
@@ -128,9 +148,9 @@ def in_order_of_stages(points: Sequence[Point], axes: Sequence[Axis]) -> List[in
     """Return the numbers of the points in an order in which each stage runs once for each set of its options."""
 
     def place(number: int) -> Tuple[int, ...]:
-        by_stage: Mapping[str, List[int]] = {stage: [] for stage in SWEPT}
+        by_stage: Mapping[str, List[int]] = {stage: [] for stage in (*SWEPT, "map")}
         for axis in axes:
             by_stage[axis.stage].append(axis.values.index(points[number].values[axis.title]))
-        return tuple(index for stage in SWEPT for index in by_stage[stage])
+        return tuple(index for of_stage in by_stage.values() for index in of_stage)
 
     return sorted(range(len(points)), key=place)

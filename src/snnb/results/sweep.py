@@ -4,6 +4,7 @@ import csv
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Sequence, cast
 
 import numpy as np
@@ -18,7 +19,8 @@ from snnb.pipeline.plan import OTHER_VERSIONS, UP_TO_DATE, bring_up_to_date, che
 from snnb.pipeline.simulations import SimulationRecord, in_words
 from snnb.pipeline.stage import Given
 from snnb.results.compare import Compared, compared_one
-from snnb.results.grid import Axis, Point, in_order_of_stages, points_of
+from snnb.results.grid import CHIPS, Axis, Point, in_order_of_stages, points_of
+from snnb.results.sweep_chips import CHIP_COLUMNS, chip_figures
 from snnb.results.sweep_points import SCRATCH, simulate_point, simulation_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_settings import refuse_missing_packages
@@ -113,8 +115,11 @@ def sweep(
             ran = stamp is None
             if stamp is None:
                 stamp = simulate_point(run, point, stack, say=_news(say, UP_TO_DATE, OTHER_VERSIONS), bar=bar)
-            done[number] = Swept(point, stamp, ran, _row(run, point, stamp))
-            if ran:
+            row = _row(run, point, stamp)
+            if point.hardware is not None:
+                row.update(chip_figures(run, stamp, point.hardware, say, bar))
+            done[number] = Swept(point, stamp, ran, row)
+            if ran or point.hardware is not None:
                 _write_table(run, axes, done)
     _write_table(run, axes, done)
     swept = [done[number] for number in range(len(points))]
@@ -154,7 +159,8 @@ def _refuse_foreign_files(run: RunDirectory) -> None:
 def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]) -> None:
     with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
         titles = [axis.title for axis in axes if axis.title not in COLUMNS]
-        rows = csv.DictWriter(file, [*titles, *COLUMNS], lineterminator="\n")
+        of_chips = CHIP_COLUMNS if CHIPS in titles else ()
+        rows = csv.DictWriter(file, [*titles, *COLUMNS, *of_chips], lineterminator="\n")
         rows.writeheader()
         rows.writerows(done[number].row for number in sorted(done))
 
@@ -163,6 +169,9 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
     from snnb.report.sweep_figure import GridAxis, plot_sweep
 
     kind = "accuracy" if swept[0].row["snn_accuracy"] is not None else "mean_squared_error"
+    if swept[0].point.hardware is not None:
+        _draw_chips(run, swept, kind)
+        return
     shape = [len(axis.values) for axis in axes]
     measured, analogue = (
         np.array([one.row[f"{network}_{kind}"] for one in swept], float).reshape(shape) for network in ("snn", "ann")
@@ -174,3 +183,18 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
     shown = [GridAxis(axis.title, cast("Sequence[Value]", axis.values)) for axis in axes]
     with atomic_path(run.path / FIGURE, force=True) as temporary:
         plot_sweep(temporary, shown, measured, analogue, kind.replace("_", " "), intervals)
+
+
+def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
+    from snnb.report.chips_figure import OnChip, plot_chips
+
+    points = []
+    for one in swept:
+        row, others = one.row, {name: value for name, value in one.point.values.items() if name != CHIPS}
+        if row["energy_pj"] is not None:
+            name = Path(str(one.point.hardware)).stem
+            measured, energy = (float(cast("float", row[column])) for column in (f"snn_{kind}", "energy_pj"))
+            options = in_words(cast("Dict[str, JsonValue]", others))
+            points.append(OnChip(name, options, energy, measured, network_only=row["energy_of"] == "network"))
+    with atomic_path(run.path / FIGURE, force=True) as temporary:
+        plot_chips(temporary, points, kind.replace("_", " "), highest_is_best=kind == "accuracy")

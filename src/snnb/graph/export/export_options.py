@@ -38,6 +38,9 @@ class ExportOptions(Options):
         default=None,
         description="Scheduler of a Dask cluster that writes the format parts, into a folder that its workers share.",
     )
+    map: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
+        default=None, description="Stamp of a mapping: sanafe writes its cores, and the chip as an architecture file."
+    )
     idx64: bool = Field(default=False, description="Write metis files for a program with 64-bit indices.")
 
     @field_validator("scheduler")

@@ -21,6 +21,25 @@ BATCH = 1 << 18  # edges in a batch
 TEXT_BATCH = 1 << 14  # in a text format: lines stay in the second-level cache
 
 
+@dataclass(frozen=True, eq=False)
+class OnCores:
+    """Neurons on the cores of a chip, for sanafe: int and bool arrays of the neurons in the order of their ids.
+
+    Attributes
+    ----------
+    tile, core : tile of each neuron but those of the input, and the number of its core in the tile
+    updated : whether a neuron is updated in every time step
+    architecture : content of the architecture file
+    mapping : stamp and hardware of the mapping
+    """
+
+    tile: np.ndarray
+    core: np.ndarray
+    updated: np.ndarray
+    architecture: str
+    mapping: Dict[str, str]
+
+
 @dataclass(frozen=True)
 class Request:
     """Options and inputs of an export; a format uses those that apply to it.
@@ -32,6 +51,7 @@ class Request:
     compressed : whether a csv file is compressed
     progress : Progress
     simulated : the simulation of the spike counts
+    on_cores : the mapping; None for formats or exports without one
     """
 
     options: ExportOptions = DEFAULTS
@@ -39,6 +59,7 @@ class Request:
     compressed: bool = False
     progress: Progress = silent
     simulated: Optional[Simulated] = None
+    on_cores: Optional[OnCores] = None
 
     @property
     def threshold(self) -> float:

@@ -5,6 +5,8 @@ takes a time step there, so the spikes of a connection that skips layers wait in
 only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds to
 1/64. Everything is in units of the threshold, which is 1, or integers. Each core of tile 0 has the next 1024 neurons
 until they are mapped elsewhere.
+With a mapping the neurons are on its cores. There are no relays then, since the dendrite of the architecture delays
+spikes, and no neurons of the input (a constant one takes no core): its group is empty.
 (Boyle et al., IEEE TCAD 44(8), 2025; SLAM-Lab/SANA-FE, netlist format.)
 """
 
@@ -15,7 +17,7 @@ import numpy as np
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.export.description import delay_steps_of
-from snnb.graph.export.request import TEXT_BATCH, Counter, Format, Request, starts_above_zero
+from snnb.graph.export.request import TEXT_BATCH, Counter, Format, OnCores, Request, starts_above_zero
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -25,6 +27,7 @@ CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.
 UNITS = "synapse_hw_name=synapse dendrite_hw_name=dendrite soma_hw_name=soma"
 SOMA = "threshold=1 reset=0 reverse_reset_mode=none reset_mode"
 RESETS = {"subtraction": "soft", "zero": "hard"}
+MOST_DELAY = 5  # steps that the dendrite `accumulator_with_delay` adds to the one of every synapse
 Relays = Dict[Tuple[str, int], int]
 
 
@@ -35,6 +38,14 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             "format sanafe cannot state initial potentials other than 0: simulate without --initial-potential, "
             "calibrate with --starts zero, or use `snnb crosscheck --with sanafe`"
         )
+    write_netlist(graph, path, request)
+
+
+def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph, whatever its initial potentials."""
+    if request.on_cores is not None:
+        _write_mapped(graph, path, request, request.on_cores)
+        return
     relays, threshold = _relays_of(graph), request.threshold
     reset = RESETS[request.reset]
     number = {population.name: k for k, population in enumerate(graph.populations)}
@@ -65,6 +76,32 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             placed += size
 
 
+def _write_mapped(graph: SynapseGraph, path: Path, request: Request, on_cores: OnCores) -> None:
+    first, counter = graph.populations[0].size, request.counter(graph.number_of_edges())
+    number = {population.name: k for k, population in enumerate(graph.populations)}
+    steps_of = delay_steps_of(graph)
+    with path.open("wb") as file:
+        file.write(f"g 0 {UNITS} {SOMA}=hard\n".encode())
+        for population in graph.populations[1:]:
+            file.write(f"g {population.size} {UNITS} log_spikes=1 {SOMA}={RESETS[request.reset]}\n".encode())
+        for population in graph.populations[1:]:
+            group = number[population.name]
+            _write_biases(file, group, population, request.threshold)
+            part = slice(population.first - first, population.first - first + population.size)
+            updated = np.flatnonzero(on_cores.updated[part]).tolist()
+            file.writelines(b"n %d.%d force_update=1\n" % (group, i) for i in updated)
+        for projection in graph.projections:
+            source, target = number[projection.source.name], number[projection.target.name]
+            if source:
+                _write_edges(file, projection, (source, target), 1.0, counter, steps_of[projection] - 1)
+        for population in graph.populations[1:]:
+            group, begin = number[population.name], population.first - first
+            places = zip(
+                *(numbers[begin : begin + population.size].tolist() for numbers in (on_cores.tile, on_cores.core))
+            )
+            file.writelines(b"& %d.%d@%d.%d\n" % (group, i, *place) for i, place in enumerate(places))
+
+
 def _relays_of(graph: SynapseGraph) -> Relays:
     """Return the number of each group of relays by population and delay in steps; a constant input needs none."""
     longest: Dict[str, int] = {}
@@ -87,11 +124,12 @@ def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, thres
 
 
 def _write_edges(
-    file: BinaryIO, projection: GraphProjection, groups: Tuple[int, int], unit: float, counter: Counter
+    file: BinaryIO, projection: GraphProjection, groups: Tuple[int, int], unit: float, counter: Counter, delay: int = 0
 ) -> None:
     """Write a line for each synapse; weights are divided by `unit`."""
     first_source, first_target = projection.source.first, projection.target.first
-    line = f"e {groups[0]}.%d->{groups[1]}.%d weight={'%.17g' if unit == 1 else '%r'}\n"
+    digits, later = "%.17g" if unit == 1 else "%r", f" delay={delay}" if delay else ""
+    line = f"e {groups[0]}.%d->{groups[1]}.%d weight={digits}{later}\n"
     for batch in projection.edge_batches(TEXT_BATCH):
         ends = (batch.source - first_source).tolist(), (batch.target - first_target).tolist()
         weights = batch.weight.astype(np.float64) / unit + 0.0  # not -0
@@ -100,6 +138,8 @@ def _write_edges(
 
 
 def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+    if request.on_cores is not None:
+        return {"sanafe": {"threshold": 1.0, "mapping": request.on_cores.mapping}}
     sizes = {population.name: population.size for population in graph.populations}
     relays: List[Dict[str, object]] = [
         {"group": group, "population": name, "steps_later": steps, "size": sizes[name]}
@@ -118,6 +158,20 @@ def _check(graph: SynapseGraph, request: Request) -> None:
             f"{graph.number_of_edges():,} edges are more than SANA-FE holds in usual memory ({LIMIT:,}); "
             "take a smaller network, or npz"
         )
+    if request.on_cores is not None:
+        check_mapped(graph, request.on_cores)
+
+
+def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
+    """Refuse what SANA-FE cannot hold on a chip."""
+    if graph.populations[0].coding != "current":
+        raise UsageError("the neurons of an input that spikes are on no core of a mapping; export without --map")
+    longest = max(delay_steps_of(graph).values()) - 1
+    if longest > MOST_DELAY:
+        raise UsageError(f"a connection skips {longest} layers, SANA-FE delays {MOST_DELAY}; export without --map")
+    fullest = int(np.unique(np.stack([on_cores.tile, on_cores.core]), axis=1, return_counts=True)[1].max(initial=0))
+    if fullest > CORE:
+        raise UsageError(f"a core has {fullest:,} neurons, SANA-FE's have {CORE:,} at most; map onto other hardware")
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
@@ -125,4 +179,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return edges + 45.0 * graph.number_of_nodes() + 150 * len(graph.populations)
 
 
-FORMAT = Format("_sanafe.net", write, _size, 6e6, _check, simulates=True, stated=_stated)
+FORMAT = Format("_sanafe.net", write, _size, 6e6, _check, simulates=True, own_options=("map",), stated=_stated)

@@ -24,6 +24,11 @@ def nodes_beside(target: Path) -> Path:
     return target.with_name(f"{target.name}.nodes.csv")
 
 
+def architecture_beside(target: Path) -> Path:
+    """Return the path of the architecture file of a mapped export."""
+    return target.with_name(f"{target.name}.yaml")
+
+
 def check_target(target: Path, written: Sequence[Path], formats: Collection[str], *, force: bool) -> None:
     """Refuse a target that exists, or with `force` one that no export has written.
 

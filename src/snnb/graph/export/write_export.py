@@ -29,9 +29,9 @@ from snnb.graph.export import (
 from snnb.graph.export.description import describe
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.export.nodes import write_node_csv
-from snnb.graph.export.request import Format, PlacedNeurons, Request
+from snnb.graph.export.request import Format, OnCores, PlacedNeurons, Request
 from snnb.graph.export.simulated import Simulated
-from snnb.graph.export.target import DESCRIPTION, beside, check_target, nodes_beside
+from snnb.graph.export.target import DESCRIPTION, architecture_beside, beside, check_target, nodes_beside
 from snnb.graph.export.target import described as description
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path, flushed_meanwhile
@@ -82,6 +82,7 @@ def export(
     spike_times: Optional[Path] = None,
     origin: Optional[Mapping[str, str]] = None,
     simulated: Optional[Simulated] = None,
+    on_cores: Optional[OnCores] = None,
     progress: Progress = silent,
 ) -> Export:
     """Write the graph in the format of another program.
@@ -99,14 +100,17 @@ def export(
     origin : mapping, optional
         Stamp of the graph and SHA-256 of its file. A format that is a file then has a description `NAME.json`.
     simulated : simulation of the spike counts, for the description
+    on_cores : mapping, for sanafe
     progress : Progress
     """
     described = find_format(format)
-    request = Request(options, spike_times, target.suffix == ".gz", progress, simulated)
+    request = Request(options, spike_times, target.suffix == ".gz", progress, simulated, on_cores)
     refuse_foreign_options(format, options)
     sidecar = not described.directory and (described.sidecar or origin is not None)
-    siblings = [beside(target), nodes_beside(target)]  # the description first: it lets `--force` replace the rest
-    written = [path for path, used in zip(siblings, (sidecar, described.nodes_beside)) if used]
+    # The description first: it lets `--force` replace the rest
+    siblings = [beside(target), nodes_beside(target), architecture_beside(target)]
+    used = (sidecar, described.nodes_beside, on_cores is not None)
+    written = [path for path, is_used in zip(siblings, used) if is_used]
     check_target(target, written, FORMATS, force=force)
     own = target.exists() and description(beside(target), FORMATS) is not None
     outdated = [path for path in siblings if own and path not in written]
@@ -130,6 +134,8 @@ def export(
         _write(graph, described, request, temporary, stated)
         if described.nodes_beside:
             write_node_csv(nodes_beside(temporary), graph.populations)
+        if on_cores is not None:
+            architecture_beside(temporary).write_text(on_cores.architecture)
         if sidecar:
             _write_description(beside(temporary), stated)
     files_written = target.iterdir() if described.directory else [target]

@@ -1,0 +1,94 @@
+"""The costs of a mapping's recorded samples in `cost.json`, against those that SANA-FE finds."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from snnb.core.errors import UsageError, VerificationError
+from snnb.core.progress import Say
+from snnb.crosscheck.sanafe_chip import ChipTrace
+from snnb.mapping.mapping import COST
+
+ROUNDING = 1e-9  # relative
+# Parts of the energy: events of a description, and components of SANA-FE, which has no energy of routers
+PARTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
+    "synapses": (("synapse",), ("synapse", "dendrite")),
+    "neurons": (("neuron_inactive", "neuron_active", "spike"), ("soma",)),
+    "axons and links": (("axon_out", "axon_in", "link_x", "link_y", "between_chips"), ("network",)),
+    "routers": (("router",), ()),
+}
+
+
+@dataclass(frozen=True)
+class ChipFigure:
+    """A figure of the recorded samples; `sanafe` is None where SANA-FE has none."""
+
+    name: str
+    unit: str
+    cost: float
+    sanafe: Optional[float]
+    differing: bool
+
+
+@dataclass(frozen=True)
+class ChipCheck:
+    """A mapping's costs of the recorded samples in both."""
+
+    mapping: str  # its stamp
+    hardware: str
+    figures: Tuple[ChipFigure, ...]  # energies of a sample, and the mean time of a step
+    steps: int  # of all recorded samples
+    differing_steps: int  # whose times differ
+    detailed_ns: float  # mean time of a step in SANA-FE's model `detailed`
+
+
+def recorded_costs(mapping: Path) -> Dict[str, object]:
+    """Return what cost.json has of recorded samples; raise `UsageError` where it has nothing."""
+    stated = json.loads((mapping / COST).read_text()).get("recorded")
+    if stated is None:
+        raise UsageError(
+            f"mapping {mapping.name} has no costs of recorded samples: give hardware with energies or times of events, "
+            "and simulate with --record-spikes"
+        )
+    found: Dict[str, object] = stated
+    return found
+
+
+def compare_costs(stamp: str, hardware: str, recorded: Mapping[str, object], trace: ChipTrace) -> ChipCheck:
+    """Compare energies and times of the recorded samples."""
+    energy: Mapping[str, float] = recorded["energy_by_event_pj"]  # type: ignore[assignment]  # see `RecordedSteps`
+    figures: List[ChipFigure] = []
+    for name, (events, components) in PARTS.items():
+        cost = sum(energy.get(event, 0.0) for event in events)
+        found = float(np.mean([sum(of[component] for component in components) for of in trace.energy_pj]))
+        sanafe = found if components else None
+        figures.append(ChipFigure(name, "pJ", cost, sanafe, sanafe is not None and not _equal(cost, sanafe)))
+    here, there, differing = np.array(recorded.get("step_ns", []), float), np.array(trace.step_ns), 0
+    if here.size:
+        differing = int(np.count_nonzero(~np.isclose(here, there, rtol=ROUNDING, atol=0)))
+        figures.append(ChipFigure("mean step", "ns", here.mean(), there.mean(), differing > 0))
+    return ChipCheck(stamp, hardware, tuple(figures), there.size, differing, float(np.mean(trace.detailed_ns)))
+
+
+def _equal(one: float, other: float) -> bool:
+    return bool(np.isclose(one, other, rtol=ROUNDING, atol=0))
+
+
+def refuse_differences(check: ChipCheck, recorded: Mapping[str, object], spikes_differ: bool, say: Say) -> None:
+    """Say why costs differ; raise `VerificationError` where nothing explains it."""
+    differing = [figure for figure in check.figures if figure.differing]
+    if not differing:
+        return
+    names = ", ".join(figure.name for figure in differing)
+    energy: Mapping[str, float] = recorded["energy_by_event_pj"]  # type: ignore[assignment]
+    if spikes_differ:
+        say(f"crosscheck: {names} differ, since spikes do")
+    elif energy.get("between_chips") and all(figure.name == "axons and links" for figure in differing):
+        say("crosscheck: axons and links differ: SANA-FE gives links between chips the energy of all others")
+    else:
+        raise VerificationError(
+            f"{names} of mapping {check.mapping} differ in SANA-FE, where all spikes are equal; please report it"
+        )

@@ -1,0 +1,89 @@
+"""A residual network mapped by three methods, in SANA-FE from the exported files: spikes, energies, times of steps."""
+
+import numpy as np
+import pytest
+import yaml
+
+from snnb.crosscheck.exported import read_exported
+from snnb.crosscheck.sanafe_chip import build
+from snnb.crosscheck.spike_rows import in_order
+from snnb.graph.export.request import Request
+from snnb.graph.export.sanafe import check_mapped, write_netlist
+from snnb.graph.export.write_export import export
+from snnb.mapping.hardware import Hardware
+from snnb.mapping.map_network import map_network
+from snnb.mapping.mapping import Mapping
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.step_times import recorded_steps
+from snnb.mapping.write_mapping import write_mapping
+from snnb.results.crosscheck_chip import compare_costs
+from snnb.results.placed import on_cores
+from tests.crosscheck.simulated import STEPS, simulated_graph
+
+SAMPLES = 2
+CHIP = {
+    "name": "small",
+    "mesh": [6, 4],
+    "tile": [2, 2],
+    "neurons_per_core": 40,
+    "axons_per_core": 400,
+    "energy_pj": {
+        "router": 1.7,
+        "link_x": 3.0,
+        "link_y": 4.2,
+        "synapse": 35.5,
+        "neuron_inactive": 51.2,
+        "neuron_active": 72.8,
+        "spike": 69.3,
+        "axon_out": 111.0,
+        "axon_in": 0.7,
+    },
+    "time_ns": {
+        "router": 2.1,
+        "link_x": 4.1,
+        "link_y": 6.5,
+        "synapse": 3.8,
+        "neuron_inactive": 6.0,
+        "neuron_active": 9.7,
+        "spike": 30.0,
+        "axon_out": 5.1,
+        "axon_in": 16.0,
+        "barrier": {1: 600.0, 3: 1000.0, 5: 1400.0},
+    },
+    "source": "test",
+    "sources": dict.fromkeys(("tile", "energy_pj", "time_ns"), "test"),
+}
+
+
+@pytest.mark.parametrize("reset", ["zero", pytest.param("subtraction", marks=pytest.mark.slow)])
+def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset):
+    x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, 0.5, "constant")
+    pixels = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
+    with built as graph, np.load(tmp_path / "spike_times.npz") as times:
+        export(graph, "sonata", tmp_path / "net", simulated=simulated)
+        network, placed = read_exported(tmp_path / "net"), PlacedNetwork.of(graph)
+        drawn = {graph.populations[-1].name: times[graph.populations[-1].name].astype(np.int64)}
+        for method in ("sequential", "groups", "hypergraph"):
+            mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)
+            recorded = recorded_steps(mapped, tmp_path / "spike_times.npz", "")
+            (tmp_path / method).mkdir()
+            write_mapping(tmp_path / method, mapped, {"seconds": 0.0, "recorded": recorded.described()})
+            neurons = on_cores(graph, Mapping.open(tmp_path / method))
+            check_mapped(graph, neurons)
+            netlist, architecture = tmp_path / "net.net", tmp_path / "net.yaml"
+            write_netlist(graph.with_pool_weight("mean"), netlist, Request(simulated=simulated, on_cores=neurons))
+            architecture.write_text(neurons.architecture)
+            assert any(" delay=" in line for line in netlist.read_text().splitlines())
+            simulate, trace = build(network, netlist, architecture, drawn)
+            spikes = simulate(pixels, STEPS)
+            for population in network.simulated:
+                assert len(times[population.name]) > 20
+                np.testing.assert_array_equal(in_order(spikes[population.name]), in_order(times[population.name]))
+            checked = compare_costs(method, "small", recorded.described(), trace)
+            assert [(figure.name, figure.differing) for figure in checked.figures] == [
+                (name, False) for name in ("synapses", "neurons", "axons and links", "routers", "mean step")
+            ], checked
+            assert (checked.differing_steps, checked.steps) == (0, recorded.step_ns.size)
+            assert all(figure.cost > 0 for figure in checked.figures)
+            assert checked.detailed_ns >= checked.figures[-1].sanafe
+    assert yaml.safe_load(architecture.read_text())["description"]["mesh"] == [6, 4]
