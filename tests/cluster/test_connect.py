@@ -1,6 +1,7 @@
 """Calls on Dask workers: order, terminated workers, errors."""
 
 import threading
+from importlib import metadata
 
 import pytest
 
@@ -42,7 +43,9 @@ def test_an_error_in_a_worker_keeps_its_type_and_message(dask_workers):
 
 
 def test_a_worker_of_another_version(dask_workers, monkeypatch):
-    monkeypatch.setattr(snnb, "__version__", "0.0.9")
+    installed = metadata.version
+    monkeypatch.setattr(snnb, "__version__", "0.0.9")  # what distributed reads, until 2023
+    monkeypatch.setattr(metadata, "version", lambda name: "0.0.9" if name == "snnb" else installed(name))
     address = dask_workers.cluster.scheduler_address
     message = r"^worker tcp://\S+ has snnb [\d.]+, this process 0\.0\.9; start the workers"
     with pytest.raises(InputError, match=message), connected(1, address):

@@ -95,6 +95,7 @@ def test_every_place_states_the_same_synapses_and_operations(run, tmp_path):
     assert f"{operations:,.0f}" in page
 
 
+@pytest.mark.toolbox
 def test_the_toolbox_is_refused(run, snnb):
     directory, _ = run
     result = snnb("simulate", "--run-dir", directory, "--engine", "toolbox", "--samples", 5, "--duration", 5)

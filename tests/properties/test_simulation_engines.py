@@ -290,6 +290,7 @@ def _flat(counts):
     return {name: values.reshape(SAMPLES, -1) for name, values in counts.items()}
 
 
+@pytest.mark.toolbox
 @settings(**OPTIONS)
 @given(architectures([kind for kind in KINDS if kind != "MaxPooling2D"]), st.booleans())
 def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):

@@ -79,7 +79,9 @@ def results(
     from snnb.cluster.worker import Work, compute
 
     work = Work(uuid.uuid4().hex, prepare, call, shared)
-    client.register_worker_plugin(work)
+    # Its name until 2023, in the last version for Python 3.8.
+    register = getattr(client, "register_plugin", None) or client.register_worker_plugin
+    register(work)
     pending: Deque[Future] = deque()
     try:
         for argument in arguments:
