@@ -17,7 +17,7 @@ from snnb.network.read_network import read_network, write_spiking
 SHARE = 0.6
 
 
-def _network():
+def pruned_network():
     random = np.random.default_rng(3)
 
     def layer(name, kind, read, config, kernel, shape):
@@ -43,7 +43,7 @@ def _network():
 
 @pytest.fixture(scope="module", params=[DROPPED, KEPT])
 def graph(request, tmp_path_factory):
-    network, path = _network(), tmp_path_factory.mktemp("pruned") / "net_parsed.h5"
+    network, path = pruned_network(), tmp_path_factory.mktemp("pruned") / "net_parsed.h5"
     volumes = tuple(pruned(v, SHARE) if isinstance(v, Population) else v for v in network.volumes)
     h5py.File(path, "w").close()
     write_spiking(replace(network, volumes=volumes, zeros=request.param), path)
@@ -60,7 +60,7 @@ def _dense(projection):
 
 
 def test_share_of_the_weights_is_zero():
-    for population in _network().populations:
+    for population in pruned_network().populations:
         for before, after in zip(population.projections, pruned(population, SHARE).projections):
             if before.kernel is not None:
                 there = after.kernel != 0

@@ -19,6 +19,7 @@ class SparseProjection(GraphProjection):
 
     def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
         super().__init__(connections, nodes)
+        self.merged = True
         self._all = GraphProjection(connections, nodes)
 
     @cached_property

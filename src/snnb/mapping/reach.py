@@ -9,9 +9,11 @@ their labels are looked up.
 from typing import Callable, Sequence
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from snnb.graph.connection import Connection
 from snnb.graph.projection import GraphProjection
+from snnb.graph.sparse_projection import SparseProjection
 from snnb.mapping import reach_kernels
 from snnb.mapping.sets import Reached, Sets, joined_sets, take_sets
 from snnb.network.reindexing import PADDING
@@ -42,6 +44,8 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, first: in
 
     `label` (int32, shape (neurons,)) is the label of each placed neuron, `first` the id of the first of them.
     """
+    if any(isinstance(projection, SparseProjection) for projection in projections):
+        return _over_synapses(projections, label, first)
     connections = [connection for projection in projections for connection in projection.connections]
     found = [_by_unit(connection, label, first, marks) for connection in connections]
     if len(connections) == 1 and not connections[0].positions.parallel:
@@ -52,6 +56,17 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, first: in
     runs = reach_kernels.runs_of_units(unit_start, unit, run)
     units_of_runs = take_sets(unit_start, unit, np.searchsorted(run, np.arange(runs)))
     return Reached(run, *marks.collect(runs, reach_kernels.united, *units_of_runs, start, labels))
+
+
+def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, first: int) -> Reached:
+    """Find the labels by listing the synapses: a pruned network lacks some of those that the geometry has."""
+    source, labels = projections[0].source, int(label.max(initial=-1)) + 1
+    found = csr_matrix((source.size, labels), dtype=bool)
+    for projection in projections:
+        for batch in projection.edge_batches():
+            ends = batch.source - source.first, label[batch.target - first]
+            found = found + csr_matrix((np.ones(batch.source.size, bool), ends), shape=found.shape)
+    return Reached(np.arange(source.size), found.indptr.astype(np.int64), found.indices.astype(np.int32))
 
 
 def _by_unit(connection: Connection, label: np.ndarray, first: int, marks: Marks) -> Sets:
