@@ -27,7 +27,8 @@ class GraphProjection:
         One for each layer between the two.
     merged : bool
         Whether two neurons may have several connections: by several layers, or because a source is at several
-        positions of a layer's input. They are one synapse, whose weight is the sum.
+        positions of a layer's input. They are one synapse, whose weight is the sum. Also true of a pruned network's:
+        sums over its synapses need a list of them.
     """
 
     def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
