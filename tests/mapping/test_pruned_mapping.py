@@ -16,7 +16,7 @@ from snnb.network.network import DROPPED, Population
 from snnb.network.read_network import write_spiking
 from tests.graph.networks import save_counts
 from tests.graph.test_pruned import pruned_network
-from tests.mapping.brute_force import Expected, csv_edges
+from tests.mapping.brute_force import Expected, csv_edges, spikes_of
 from tests.mapping.networks import hardware
 from tests.mapping.test_cost import compared, random_mapping
 from tests.mapping.test_events import Expected as ExpectedEvents
@@ -52,9 +52,7 @@ def test_events_are_those_of_the_synapses_that_are_left(graph, tmp_path):
     core, place = random_mapping(network, np.random.default_rng(3), 9, chip.mesh)
     found = cost(count_traffic(network, core, 9), chip, place)
     expected = ExpectedEvents(graph, weighted_edges(graph, tmp_path), core, chip, place)
-    counts, _ = expected.events(
-        {n: float(s) for n, s in enumerate(np.r_[np.zeros(network.first), network.spikes])}, expected.steps
-    )
+    counts, _ = expected.events(spikes_of(graph), expected.steps)
     assert found.events.events["synapse"] == pytest.approx(counts["synapse"])
     assert found.axons_out.tolist() == expected.axons_out
     assert found.memory_bits.tolist() == expected.memory_bits("kernel")
