@@ -99,9 +99,11 @@ def plot_events(path: Path, mapped: MappedNetwork, events: EventCost) -> None:
     filled.axhline(100, color="grey", linewidth=0.8)
     filled.legend(ncols=5, loc="lower left", bbox_to_anchor=(0.4, 1))
     names = list(events.energy_pj)
-    energy.barh(names, [value / 1000 for value in events.energy_pj.values()])
+    most = max(events.energy_pj.values(), default=0.0)
+    unit, factor = ("µJ", 1e6) if most >= 1e6 else ("nJ", 1e3)
+    energy.barh(names, [value / factor for value in events.energy_pj.values()])
     energy.invert_yaxis()
-    energy.set(title="energy of a sample by kind of event", xlabel="nJ")
+    energy.set(title="energy of a sample by kind of event", xlabel=unit)
     time.plot(cores, events.core_ns[cores] / 1000, **line)
     time.set(title="time of a core in a time step with the mean number of events", ylabel="µs")
     for axes in (filled, time):
