@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 
+from snnb.core.errors import UsageError
+from snnb.crosscheck import sanafe
+from snnb.crosscheck.consistency import first_inconsistent
+from snnb.crosscheck.spike_rows import in_order
 from snnb.graph.build import build_graph
 from snnb.graph.export.simulated import Simulated
 from snnb.simulation.simulate import SimulationSettings, simulate
@@ -38,3 +42,22 @@ def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0
     counts = folder / "spike_rate_sums.npz"
     simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, samples, 0, initial_potential=start)
     return x, simulated, build_graph(parsed, folder / "net_graph.h5", counts=counts, coding=codings)
+
+
+def compare_spikes(network, simulator, firing, folder, inputs, steps):
+    """Compare the spikes of an exported network in another simulator with the recorded ones, and return those.
+
+    SANA-FE refuses firing windows; None is returned.
+    """
+    if (firing, simulator) == ("separated", sanafe):
+        with pytest.raises(UsageError, match="no firing windows"):
+            simulator.build(network)
+        return None
+    steps = max((p.window[1] for p in network.populations if p.window), default=steps)
+    with np.load(folder / "spike_times.npz") as times:
+        recorded = {p.name: in_order(times[p.name].astype(int)) for p in network.simulated}
+    assert sum(rows.size for rows in recorded.values())
+    assert first_inconsistent(network, inputs, recorded, steps) is None
+    for name, rows in simulator.build(network)(inputs, steps).items():
+        np.testing.assert_array_equal(in_order(rows), recorded[name], err_msg=name)
+    return recorded

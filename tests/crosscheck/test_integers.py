@@ -12,9 +12,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
-from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import read_exported
-from snnb.crosscheck.spike_rows import in_order
 from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.simulated import Simulated
@@ -22,6 +20,7 @@ from snnb.graph.export.write_export import export
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.simulate import SimulationSettings, simulate
 from tests.crosscheck.conftest import residual
+from tests.crosscheck.simulated import compare_spikes
 from tests.graph.networks import save
 
 STEPS, SAMPLES, INTEGERS = 8, 3, ExportOptions(integers=True)
@@ -58,17 +57,7 @@ def test_other_simulators_give_the_same_spikes(simulated, tmp_path, simulator):
     export(graph, "sonata", tmp_path / "net", INTEGERS, simulated=SIMULATED)
     network = read_exported(tmp_path / "net")
     assert network.integers
-    if (firing, simulator) == ("separated", sanafe):
-        with pytest.raises(UsageError, match="no firing windows"):
-            simulator.build(network)
-        return
-    steps = max((p.window[1] for p in network.populations if p.window), default=STEPS)
-    with np.load(folder / "spike_times.npz") as times:
-        recorded = {p.name: in_order(times[p.name].astype(int)) for p in network.simulated}
-    assert sum(rows.size for rows in recorded.values())
-    assert first_inconsistent(network, inputs, recorded, steps) is None
-    for name, rows in simulator.build(network)(inputs, steps).items():
-        np.testing.assert_array_equal(in_order(rows), recorded[name], err_msg=name)
+    compare_spikes(network, simulator, firing, folder, inputs, STEPS)
 
 
 def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
