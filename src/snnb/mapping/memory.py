@@ -32,9 +32,7 @@ def shared_entries(sums: TrafficSums) -> np.ndarray:
 
     Lists are compared by 128-bit hashes: n lists make a wrong count with a probability of about n² / 2^128.
     """
-    network, neurons = sums.network, np.stack([sums.core, np.empty_like(sums.core)], axis=1)
-    order = np.argsort(sums.core, kind="stable")
-    neurons[order, 1] = np.arange(network.neurons) - (np.cumsum(sums.neurons) - sums.neurons)[sums.core[order]]
+    network, neurons = sums.network, np.stack([sums.core, sums.rank.astype(np.int32)], axis=1)
     table, filled = np.zeros((TABLE, 2), np.int64), 0
     buffers = np.zeros((sums.cores, 5), np.int64)
     for population in network.graph.populations:

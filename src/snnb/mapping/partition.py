@@ -75,15 +75,19 @@ def partition(
         kahypar.require()
     baseline = sequential_baseline(network, hardware, progress)
     tried = [baseline] if baseline.cores <= hardware.cores else []
+    if method == "sequential":
+        if not tried:
+            raise too_few_cores(network, hardware, baseline.cores)
+        return Partition(baseline, (baseline,), baseline)
     loads, most = synapse_loads(network, hardware)
     limits = Limits.of(hardware)._replace(synapses=most)
-    single = None if method == "sequential" else _contracted_neurons(network, loads)
+    single = _contracted_neurons(network, loads)
     if method == "hypergraph" and single is None:
         raise InputError(
             f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many to place one by one: "
             "use --method groups"
         )
-    warnings = [] if method == "sequential" or kahypar.is_installed() else [WITHOUT]
+    warnings = [] if kahypar.is_installed() else [WITHOUT]
     steps: List[Tuple[str, Callable[[Progress], Cores]]] = []
     known = (limits, hardware.cores, baseline.core, seed, warnings.append)
     if method in ("groups", "auto"):

@@ -7,7 +7,7 @@ A file of `architecture_file` states the description too, which is taken unless 
 
 import re
 from math import isqrt
-from typing import Any, Callable, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, Tuple
 
 from snnb.core.errors import InputError
 from snnb.mapping.architecture_file import DESCRIPTION, KEY, architecture_file
@@ -15,7 +15,6 @@ from snnb.mapping.architecture_file import DESCRIPTION, KEY, architecture_file
 NO_LIMIT = 2**53  # SANA-FE does not limit axons
 SECTIONS = ("axon_in", "synapse", "dendrite", "soma", "axon_out")
 Node = Mapping[str, Any]
-Attribute = Callable[[Node, str], float]
 
 
 def described(data: Node, where: str) -> Dict[str, object]:

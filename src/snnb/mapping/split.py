@@ -57,11 +57,8 @@ def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware)
         alone = np.flatnonzero((share > 1) & (sums.neurons == 1))
         if alone.size:
             raise _too_large(sums, int(alone[0]), {name: shares[alone[0]] for name, shares in used.items()}, hardware)
-        first = np.cumsum(sums.neurons) - sums.neurons
-        rank = np.empty(core.size, np.int64)
-        order = np.argsort(core, kind="stable")
-        rank[order] = np.arange(core.size) - first[core[order]]
-        core = ((np.cumsum(pieces) - pieces)[core] + rank * pieces[core] // sums.neurons[core]).astype(np.int32)
+        first = np.cumsum(pieces) - pieces
+        core = (first[core] + sums.rank * pieces[core] // sums.neurons[core]).astype(np.int32)
 
 
 def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:

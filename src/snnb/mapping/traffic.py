@@ -1,6 +1,7 @@
 """Spikes between cores, and the contents of cores: the sums over all synapses that a cost consists of."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Dict, List, Tuple
 
 import numpy as np
@@ -40,6 +41,13 @@ class TrafficSums:
     def cores(self) -> int:
         """Number of cores, including empty ones."""
         return self.neurons.size
+
+    @cached_property
+    def rank(self) -> np.ndarray:
+        """Rank of each placed neuron by id among those of its core: int64, shape (neurons,)."""
+        order, rank = np.argsort(self.core, kind="stable"), np.empty(self.core.size, np.int64)
+        rank[order] = np.arange(order.size) - (np.cumsum(self.neurons) - self.neurons)[self.core[order]]
+        return rank
 
     @property
     def contents(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
