@@ -6,7 +6,8 @@ threshold at a spike, starts at half of it, and has no bias; its spike is worth 
 sign of its sources.
 
 A relay spikes at most once a step. Its threshold is the mean plus `SPREAD` standard deviations of its input in a step
-if its sources fire independently, with the rates of a simulation: less delays spikes, more rounds the sum coarsely.
+if its sources fire independently, with the rates of a simulation, and at least its largest weight: less delays spikes,
+more rounds the sum coarsely.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +22,6 @@ from snnb.network.network import DROPPED, Network, Population, Projection, Reind
 from snnb.network.reindexing import Concatenate
 
 SPREAD = 4.0
-LEAST = 0.1  # threshold of relays whose sources hardly fire, as a share of their largest weight
 LARGEST_THRESHOLD = 1 << 23  # of an integer network: float32 holds ratios of integers below it
 
 
@@ -197,7 +197,7 @@ def _ranges(members: np.ndarray, limit: int) -> np.ndarray:
 def _thresholds(population: Population, mean: np.ndarray, variance: np.ndarray, sums: np.ndarray) -> np.ndarray:
     """Return the threshold of each relay channel, see above: float32; integers in an integer network."""
     largest = (mean + SPREAD * np.sqrt(variance)).max(axis=(0, 1))
-    threshold = np.maximum(largest, LEAST * sums.max(axis=(0, 1, 2))).astype(np.float32)
+    threshold = np.maximum(largest, sums.max(axis=(0, 1, 2))).astype(np.float32)
     if population.threshold is None:
         return threshold
     if threshold.max() >= LARGEST_THRESHOLD:
