@@ -12,7 +12,7 @@ from snnb.crosscheck.scipy import build
 from snnb.crosscheck.spike_rows import Simulate, counts_of
 
 Counts = Dict[str, np.ndarray]
-OPERATIONS = 1 << 37  # synapses × time steps × samples that are stepped: some minutes
+OPERATIONS = 1 << 36  # synapses × time steps × samples that are stepped: some minutes
 
 
 @dataclass(frozen=True)
@@ -99,17 +99,13 @@ def last_step(network: ExportedNetwork, duration: int) -> int:
     return max((p.window[1] for p in network.populations if p.window is not None), default=duration)
 
 
-def _counts(
-    network: ExportedNetwork, simulate: Simulate, steps: int, inputs: np.ndarray, counted_from: int
-) -> Counts:
+def _counts(network: ExportedNetwork, simulate: Simulate, steps: int, inputs: np.ndarray, counted_from: int) -> Counts:
     """Return the spikes of each population that follows from the network: int64, shape (samples, neurons)."""
     rows = simulate(inputs, steps)
     return {p.name: counts_of(rows[p.name], len(inputs), p.size, counted_from) for p in network.simulated}
 
 
-def _readout(
-    network: ExportedNetwork, counts: Counts, inputs: np.ndarray, steps: int, counted_from: int
-) -> np.ndarray:
+def _readout(network: ExportedNetwork, counts: Counts, inputs: np.ndarray, steps: int, counted_from: int) -> np.ndarray:
     """Return the accumulated input of the output in the counted steps: float64, shape (outputs, samples)."""
     output = network.populations[-1]
     constant = network.input.coding == "current"

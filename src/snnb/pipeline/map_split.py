@@ -107,7 +107,9 @@ def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", limi
     elif simulated.reset != "subtraction":
         reason = f"relays need reset by subtraction, and the simulation has reset to {simulated.reset}"
     elif any(c.layer.WEIGHTING == "maximum" for p in network.graph.projections for c in p.connections):
-        reason = "the network has max pooling, which no sum of weights gives; `snnb parse --max-pool average` replaces it"
+        reason = (
+            "the network has max pooling, which no sum of weights gives; `snnb parse --max-pool average` replaces it"
+        )
     elif simulated.input == "poisson" and not simulated.recorded_samples:
         reason = "the Poisson spikes of the input are not known; simulate again with --record-spikes"
     if reason is not None or simulation is None or simulated is None:
