@@ -138,6 +138,22 @@ def test_python_gives_the_answers_of_the_command_line(run, options, message):
         Run(path=run.path).train(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"firing": "free"}, "--firing needs --calibrate"),
+        ({"least_squares": True}, "--least-squares needs --calibrate"),
+        ({"calibrate": 8, "starts": "zero"}, "--starts zero needs --firing free"),
+        ({"calibrate": 8, "rounding": "mse"}, "--rounding needs --weight-bits"),
+        ({"keep_zeros": True}, "--keep-zeros needs --prune"),
+    ],
+)
+def test_an_option_of_parse_without_effect_is_refused(run, options, message):
+    with pytest.raises(UsageError, match=message):
+        Run(path=run.path).parse(**options)
+    assert run.record_of("parse").params.firing == "separated"
+
+
 def test_numbers_as_text_are_taken_as_on_the_command_line():
     given = {"train": {"epochs": "1", "learning_rate": "1e-2"}, "prepare": {"source": "x"}}
     assert read_options(given) == {
