@@ -131,6 +131,7 @@ def test_what_parse_will_refuse_is_not_trained(tmp_path):
         ({"epochs": "many"}, "--epochs 'many'"),
         ({"settings": {"filterz": 1}}, r"there is no setting filterz, did you mean filters\?"),
         ({"seed": 2**32}, "--seed 4294967296"),
+        ({"levels": 4}, "--levels needs --activation qcfs"),
     ],
 )
 def test_python_gives_the_answers_of_the_command_line(run, options, message):
