@@ -34,7 +34,7 @@ def test_a_network_that_does_not_fit_is_mapped_with_relays(run, chip, snnb):
     found = stated["split_fan_in"]
     assert found["layers"] == ["02Conv2D_2x2x8", "04Dense_10"]
     assert found["samples"] == 60
-    text = f"--split-fan-in: {found['relays']:,} relay neurons onto 02Conv2D_2x2x8, 04Dense_10; the spikes are those of"
+    text = f"{found['relays']:,} relay neurons onto 02Conv2D_2x2x8, 04Dense_10: {found['neurons']:,} neurons instead of"
     assert text in log
     assert text in result.stderr
     assert UNKNOWN in log

@@ -4,7 +4,7 @@ import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -16,7 +16,7 @@ from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph
 from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, spike_times, steps_of_samples, write_files
-from snnb.pipeline.map_split import UNKNOWN, fan_in_to_split, split_graph
+from snnb.pipeline.map_split import METRICS, UNKNOWN, fan_in_to_split, in_words, split_graph
 from snnb.pipeline.stage import (
     AbsolutePath,
     PlannedRun,
@@ -78,8 +78,8 @@ class MapParams(Options):
     )
     split_fan_in: bool = Field(
         default=False,
-        description="Divide the sources of a neuron that has more than a core has axons among relay neurons; the spikes "
-        "are then those of the network with relays.",
+        description="Divide the sources of a neuron with more than a core has axons among relay neurons; the spikes are "
+        "then those with relays.",
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None, description="Stamp of the graph to map; by default that of the latest simulation."
@@ -197,12 +197,12 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         if params.split_fan_in:
             fan_in = fan_in_to_split(run, str(params.graph), network, hardware.axons_per_core)
         bins, notes, times = _by_time(run, str(params.graph), hardware) if fan_in is None else (None, [UNKNOWN], None)
-        inputs = [read, bins, times, *([] if fan_in is None else fan_in.inputs(run.model))]
+        inputs = [read, bins, times, *([] if fan_in is None else fan_in.inputs)]
         output = stack.enter_context(run.stage("map", params, inputs=[f for f in inputs if f is not None], name=stamp))
-        split = None
+        split: Dict[str, Any] = {}
         if fan_in is not None:
-            split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
-            network = PlacedNetwork.of(stack.enter_context(split.graph))
+            with_relays, split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
+            network, notes = PlacedNetwork.of(stack.enter_context(with_relays)), [in_words(split), *notes]
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
         if is_file(named):
@@ -215,7 +215,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             "objective": params.objective,
             "seed": params.seed,
             "seconds": round(time.monotonic() - began, 3),
-            **({} if split is None else {"split_fan_in": split.described()}),
+            **({"split_fan_in": split} if split else {}),
         }
         write_files(
             run,
@@ -223,13 +223,13 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             mapped,
             (peak, recorded_samples),
             params=params,
-            notes=notes if split is None else [split.in_words(), *notes],
+            notes=notes,
             figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
             described=described,
         )
         output.external = external_records(files)
-        output.metrics = {**metrics(mapped, peak), **({} if split is None else split.metrics)}
-        output.warnings = [*mapped.warnings, *([] if split is None else [split.in_words()])]
+        output.metrics = {**metrics(mapped, peak), **{name: split[name] for name in METRICS if name in split}}
+        output.warnings = [*mapped.warnings, *([in_words(split)] if split else [])]
         output.details = MapDetails(
             graph=str(params.graph),
             hardware=hardware.name,
@@ -238,7 +238,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             neurons=network.neurons,
             cores=int(output.metrics["cores"] or 0),
             overfull_cores=mapped.overfull_cores.size,
-            relays=0 if split is None else split.relays,
+            relays=split.get("relays", 0),
         )
     return result_of(run, "map", stamp)
 

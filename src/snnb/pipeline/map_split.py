@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -16,77 +16,25 @@ from snnb.pipeline.stage import recorded, recorded_details, remedy, unaltered
 from snnb.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
-    from snnb.crosscheck.split_counts import SplitCounts
     from snnb.graph import SynapseGraph
     from snnb.graph.export.simulated import Simulated
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.network.network import Network
 
 UNKNOWN = "busiest time and steps of recorded samples: not known with --split-fan-in, whose spikes are others"
-LABELS = "dataset/y_test.npy"
+METRICS = ("relays", "differing_counts", "mean_count_difference", "unsplit_readout_accuracy", "readout_accuracy")
 
 
 @dataclass(frozen=True, eq=False)
 class FanIn:
     """What is to be split."""
 
-    original: "SynapseGraph"
+    graph: "SynapseGraph"
     simulation: str  # its stamp
     simulated: "Simulated"
     layers: List[str]  # that have neurons with more sources than `limit`
     limit: int  # axons of a core
-
-    def inputs(self, model: str) -> List[str]:
-        """Return the paths of the files that the splitting reads, relative to the run."""
-        return [f"simulations/{self.simulation}/{model}_parsed.h5", PICTURES, LABELS]
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """A network with relays, and its spikes."""
-
-    graph: "SynapseGraph"
-    original: "SynapseGraph"
-    layers: List[str]
-    counts: "SplitCounts"
-
-    @property
-    def relays(self) -> int:
-        """Number of relay neurons."""
-        return self.graph.number_of_neurons() - self.original.number_of_neurons()
-
-    @property
-    def metrics(self) -> Dict[str, float]:
-        """Figures for the manifest."""
-        found = self.counts
-        of_spikes = {"differing_counts": found.differing / found.pairs, "mean_count_difference": found.mean_difference}
-        accuracy = found.accuracy
-        read = {} if accuracy is None else {"unsplit_readout_accuracy": accuracy[0], "readout_accuracy": accuracy[1]}
-        return {"relays": self.relays, **of_spikes, **read}
-
-    def described(self) -> Dict[str, object]:
-        """Return the entry of cost.json."""
-        return {
-            "layers": self.layers,
-            "samples": self.counts.samples,
-            "neurons": self.graph.number_of_neurons(),
-            "synapses": self.graph.number_of_edges(),
-            "unsplit_neurons": self.original.number_of_neurons(),
-            "unsplit_synapses": self.original.number_of_edges(),
-            "mean_count": self.counts.mean_count,
-            **self.metrics,
-        }
-
-    def in_words(self) -> str:
-        """Return the line of the log, which is a warning too."""
-        found, accuracy = self.counts, self.counts.accuracy
-        read = "" if accuracy is None else f"; read-out accuracy {accuracy[1]:.2%}, without relays {accuracy[0]:.2%}"
-        return (
-            f"--split-fan-in: {self.relays:,} relay neurons onto {', '.join(self.layers)}; the spikes are those of the "
-            f"network with relays, in {found.samples:,} samples: {found.differing / found.pairs:.1%} of the counts of "
-            f"other neurons differ from those without, by {found.mean_difference:.3g} of {found.mean_count:.3g} spikes "
-            f"in the mean{read}"
-        )
+    inputs: Tuple[str, ...]  # paths in the run of the parsed network, pictures and classes
 
 
 def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", limit: int) -> Optional[FanIn]:
@@ -94,31 +42,31 @@ def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", limi
 
     Raise `UsageError` if spikes of the network with relays cannot be found.
     """
-    most = {p.name: int(network.fan_in[network.part(p)].max()) for p in network.populations}
-    layers = [layer for layer, sources in most.items() if sources > limit]
+    layers = [p.name for p in network.populations if network.fan_in[network.part(p)].max() > limit]
     if not layers:
         return None
     simulation, simulated = graph.simulation_of(run, name), simulated_by(run, name)
-    reason = None
     if simulation is None or simulated is None:
-        reason = f"the simulation of graph {name} is not in this run"
-    elif graph.recorded_class(run, name) is not None:
-        reason = f"all samples are simulated, and graph {name} has the spikes of one class; give another --graph"
+        raise UsageError(f"--split-fan-in: the simulation of graph {name} is not in this run")
+    reason = None
+    if graph.recorded_class(run, name) is not None:
+        reason = f"graph {name} has the spikes of one class, and all samples are simulated; give another --graph"
     elif simulated.reset != "subtraction":
         reason = f"relays need reset by subtraction, and the simulation has reset to {simulated.reset}"
     elif any(c.layer.WEIGHTING == "maximum" for p in network.graph.projections for c in p.connections):
-        reason = (
-            "the network has max pooling, which no sum of weights gives; `snnb parse --max-pool average` replaces it"
-        )
+        reason = "no sum of weights gives max pooling; `snnb parse --max-pool average` replaces it"
     elif simulated.input == "poisson" and not simulated.recorded_samples:
         reason = "the Poisson spikes of the input are not known; simulate again with --record-spikes"
-    if reason is not None or simulation is None or simulated is None:
+    if reason is not None:
         raise UsageError(f"--split-fan-in: {reason}")
-    return FanIn(network.graph, simulation, simulated, layers, limit)
+    inputs = f"{run.directory_of(simulate.KIND.name, simulation)}/{run.model}_parsed.h5", PICTURES, "dataset/y_test.npy"
+    return FanIn(network.graph, simulation, simulated, layers, limit, inputs)
 
 
-def split_graph(run: RunDirectory, fan_in: FanIn, target: Path, progress: Progress) -> Split:
-    """Write the graph of the network with relays to `target`, with its spikes, and open it."""
+def split_graph(
+    run: RunDirectory, fan_in: FanIn, target: Path, progress: Progress
+) -> "Tuple[SynapseGraph, Dict[str, Any]]":
+    """Write the graph of the network with relays to `target`, with its spikes; return it and the entry of cost.json."""
     from snnb.crosscheck.exported import exported_network
     from snnb.crosscheck.room import require_room
     from snnb.crosscheck.split_counts import last_step, samples_of, split_counts
@@ -126,64 +74,65 @@ def split_graph(run: RunDirectory, fan_in: FanIn, target: Path, progress: Progre
     from snnb.network.fan_in import split_fan_in
     from snnb.network.read_network import open_network
 
-    original, simulated, stamp = fan_in.original, fan_in.simulated, fan_in.simulation
-    mend, record = remedy(run, simulate.KIND.name, stamp), recorded(run, simulate.KIND, stamp)
-    parsed = unaltered(run, record, fan_in.inputs(run.model)[0], mend)
+    original, simulated, stamp = fan_in.graph, fan_in.simulated, fan_in.simulation
     assert original.recording is not None  # a mapping needs spikes
-    options = {
-        "coding": {p.name: str(p.coding) for p in original.populations},
-        "pool_weight": str(original.attributes["pool_weight"]),
-    }
-    constant = simulated.input == "constant"
+    steps, warm_up, constant = simulated.duration, original.recording.warm_up, simulated.input == "constant"
+    record = recorded(run, simulate.KIND, stamp)
+    parsed = unaltered(run, record, fan_in.inputs[0], remedy(run, simulate.KIND.name, stamp))
+    coding = {p.name: str(p.coding) for p in original.populations}
+    rates = {p.name: np.asarray(p.rate) for p in original.populations}
+    pool_weight = str(original.attributes["pool_weight"])
     with open_network(parsed) as network, tempfile.TemporaryDirectory() as scratch:
-        rates = {p.name: p.rate for p in original.populations if p.rate is not None}
         split = split_fan_in(network, fan_in.layers, fan_in.limit, rates, constant=constant)
-        counts, zeros = Path(scratch) / "counts.npz", Path(scratch) / "graph.h5"
-        _save(counts, original, split, {})
-        exported = []
-        with write_graph(split, parsed, zeros, counts=counts, **options) as opened:
+        counts, exported = Path(scratch) / "counts.npz", []
+        _save_counts(counts, original, split, {}, 1)
+        draft = Path(scratch) / "graph.h5"
+        with write_graph(split, parsed, draft, counts=counts, coding=coding, pool_weight=pool_weight) as opened:
             for one in (original, opened):
                 require_room(one, "scipy", ("sonata",))
                 exported.append(exported_network(one, simulated))
-        steps = last_step(exported[1], simulated.duration)
-        available = original.recording.num_samples if constant else simulated.recorded_samples
-        samples = samples_of(exported[1], steps, available)
-        inputs = inputs_of(run, stamp, simulated, original.populations[0], (samples, steps))
-        found = split_counts(
-            exported[0],
-            exported[1],
-            inputs,
-            _labels(run, simulated.first_sample, samples),
-            duration=simulated.duration,
-            counted_from=original.recording.warm_up,
-            progress=progress,
-        )
-        summed = inputs.sum(axis=0) * original.recording.num_timesteps
-        if not constant:
-            summed = inputs[:, :, original.recording.warm_up :].sum(axis=(0, 2))
-        _save(counts, original, split, {**found.counts, network.input.name: summed}, samples)
-        written = write_graph(split, parsed, target, counts=counts, **options)
-    return Split(written, original, fan_in.layers, found)
+        last = last_step(exported[1], steps)
+        there = original.recording.num_samples if constant else simulated.recorded_samples
+        samples = samples_of(exported[1], last, there)
+        inputs = inputs_of(run, stamp, simulated, original.populations[0], (samples, last))
+        labels = None
+        if class_count(run.manifest.run, recorded_details(run, prepare.KIND).class_names) is not None:
+            labels = prepare.dataset_array(run, "y_test")[simulated.first_sample :][:samples]
+        of_steps = {"duration": steps, "counted_from": warm_up}
+        found = split_counts(exported[0], exported[1], inputs, labels, **of_steps, progress=progress)
+        current = inputs.sum(axis=0) * original.recording.num_timesteps if constant else None
+        sent = inputs[:, :, warm_up:].sum(axis=(0, 2)) if current is None else current
+        _save_counts(counts, original, split, {**found.counts, network.input.name: sent}, samples)
+        written = write_graph(split, parsed, target, counts=counts, coding=coding, pool_weight=pool_weight)
+    sizes = {"neurons": written.number_of_neurons(), "synapses": written.number_of_edges()}
+    before = {"unsplit_neurons": original.number_of_neurons(), "unsplit_synapses": original.number_of_edges()}
+    relays = sizes["neurons"] - before["unsplit_neurons"]
+    return written, {"layers": fan_in.layers, "relays": relays, **sizes, **before, "samples": samples, **found.stated}
 
 
-def _labels(run: RunDirectory, first: int, samples: int) -> Optional[np.ndarray]:
-    """Return the classes of samples; None for a model without classes."""
-    if class_count(run.manifest.run, recorded_details(run, prepare.KIND).class_names) is None:
-        return None
-    return np.asarray(prepare.dataset_array(run, "y_test")[first : first + samples])
+def in_words(stated: Mapping[str, Any]) -> str:
+    """Return the entry of cost.json as one line."""
+    accuracy = ""
+    if "readout_accuracy" in stated:
+        accuracy = "; read-out accuracy {readout_accuracy:.2%}, without relays {unsplit_readout_accuracy:.2%}"
+    return (
+        f"--split-fan-in: {{relays:,}} relay neurons onto {', '.join(stated['layers'])}: {{neurons:,}} neurons instead of "
+        "{unsplit_neurons:,}, {synapses:,} synapses instead of {unsplit_synapses:,}; the spikes are those with relays, "
+        "in {samples:,} samples: {differing_counts:.1%} of the counts of other neurons differ from those without, the "
+        f"mean difference is {{mean_count_difference:.3g}} of {{mean_count:.3g}} spikes{accuracy}"
+    ).format(**stated)
 
 
-def _save(
-    path: Path, original: "SynapseGraph", network: "Network", counts: Mapping[str, np.ndarray], samples: int = 1
+def _save_counts(
+    path: Path, original: "SynapseGraph", network: "Network", counts: Mapping[str, np.ndarray], samples: int
 ) -> None:
     """Write counts as a simulation does; those of spikes drawn at random are the simulation's, in proportion."""
     assert original.recording is not None
-    share, arrays = samples / original.recording.num_samples, {}
-    before = {p.name: np.asarray(p.spike_count) for p in original.populations}
-    for volume in (network.input, *network.populations):
-        found = counts.get(volume.name)
-        if found is None:
-            found = np.rint(before.get(volume.name, np.zeros(volume.size)) * share)
-        arrays[volume.name] = found.reshape(volume.shape)
-    scalars: Sequence[str] = ("num_timesteps", "warm_up", "dt_ms")
-    np.savez(path, **arrays, num_samples=samples, **{name: getattr(original.recording, name) for name in scalars})
+    share, before = samples / original.recording.num_samples, {p.name: p.spike_count for p in original.populations}
+    arrays = {
+        volume.name: np.rint(np.asarray(before.get(volume.name, np.zeros(volume.size))) * share).reshape(volume.shape)
+        for volume in (network.input, *network.populations)
+    }
+    arrays.update({name: values.reshape(arrays[name].shape) for name, values in counts.items()})
+    steps = {name: getattr(original.recording, name) for name in ("num_timesteps", "warm_up", "dt_ms")}
+    np.savez(path, **arrays, num_samples=samples, **steps)
