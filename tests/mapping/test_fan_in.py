@@ -3,13 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
 from snnb.crosscheck.exported import exported_network
 from snnb.crosscheck.split_counts import split_counts
-from snnb.graph.build import write_graph
+from snnb.graph.build import build_graph
 from snnb.graph.export.simulated import Simulated
 from snnb.mapping.groups import grouped
 from snnb.mapping.limits import NO_LIMIT, Limits
@@ -18,6 +19,7 @@ from snnb.mapping.sequential import sequential
 from snnb.network.assemble import Entry, assemble
 from snnb.network.fan_in import split_fan_in
 from snnb.network.network import DROPPED, Population
+from snnb.network.read_network import write_spiking
 from tests.mapping.brute_force import csv_edges
 from tests.mapping.test_sequential import plainly
 
@@ -66,12 +68,14 @@ def rates_of(network, seed=1):
 def graph_of(network, folder, constant=True):
     """The graph with counts of zero."""
     folder.mkdir(exist_ok=True)
-    (folder / "parsed").touch()
+    h5py.File(folder / "parsed.h5", "w").close()
+    write_spiking(network_of(), folder / "parsed.h5")
     arrays = {v.name: np.zeros(v.shape) for v in (network.input, *network.populations)}
     scalars = {"num_samples": SAMPLES, "num_timesteps": STEPS, "warm_up": 0, "dt_ms": 1.0}
     np.savez(folder / "counts.npz", **arrays, **scalars)
     coding = {"input": "current" if constant else "spikes"}
-    return write_graph(network, folder / "parsed", folder / "graph.h5", counts=folder / "counts.npz", coding=coding)
+    given = {"counts": folder / "counts.npz", "coding": coding, "network": network}
+    return build_graph(folder / "parsed.h5", folder / "graph.h5", **given)
 
 
 def split(network, limit, constant=True):

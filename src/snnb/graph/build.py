@@ -29,6 +29,7 @@ def build_graph(
     coding: Optional[Mapping[str, str]] = None,
     of_class: Optional[SampleClass] = None,
     pool_weight: str = "one",
+    network: Optional[Network] = None,
     progress: Progress = silent,
 ) -> SynapseGraph:
     """Write the graph of a parsed model's synapses, and open it.
@@ -48,49 +49,28 @@ def build_graph(
         Class whose spikes are used; `counts` is then a spike_counts_by_class.npz.
     pool_weight : {"one", "mean"}
         Weight of average-pooling synapses: 1, or 1 / (taps in the window).
+    network : Network, optional
+        What was made of the parsed model's network, to be written in its place.
     progress : Progress
         Called for every population written.
     """
-    with open_network(parsed) as network:
-        return write_graph(
-            network,
-            parsed,
-            target,
-            counts=counts,
-            coding=coding,
-            of_class=of_class,
-            pool_weight=pool_weight,
-            progress=progress,
-        )
-
-
-def write_graph(
-    network: Network,
-    parsed: Path,
-    target: Path,
-    *,
-    counts: Optional[Path] = None,
-    coding: Optional[Mapping[str, str]] = None,
-    of_class: Optional[SampleClass] = None,
-    pool_weight: str = "one",
-    progress: Progress = silent,
-) -> SynapseGraph:
-    """Write the graph of a network that was read from `parsed`, and may have been changed; see `build_graph`."""
-    shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
-    recorded = None if counts is None else read_counts(counts, shapes, coding or {}, of_class)
-    if network.windowed and recorded is not None:
-        network = network.separated(recorded.recording.num_timesteps)
-    sums = any(len(population.projections) > 1 for population in network.populations)
-    version = store.VERSION_WITH_SUMS if sums else store.VERSION
-    with atomic_path(target, force=True) as temporary:
-        with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
-            _write_head(file, version, parsed, counts, recorded, pool_weight)
-            if network.weight_bits is not None:
-                file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
-            if network.zeros is not None:
-                file.attrs["zeros"] = network.zeros
-            _write_populations(file, network, recorded, pool_weight, progress)
-        store.seal(temporary, version)
+    with open_network(parsed) as read:
+        network = read if network is None else network
+        shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
+        recorded = None if counts is None else read_counts(counts, shapes, coding or {}, of_class)
+        if network.windowed and recorded is not None:
+            network = network.separated(recorded.recording.num_timesteps)
+        sums = any(len(population.projections) > 1 for population in network.populations)
+        version = store.VERSION_WITH_SUMS if sums else store.VERSION
+        with atomic_path(target, force=True) as temporary:
+            with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
+                _write_head(file, version, parsed, counts, recorded, pool_weight)
+                if network.weight_bits is not None:
+                    file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
+                if network.zeros is not None:
+                    file.attrs["zeros"] = network.zeros
+                _write_populations(file, network, recorded, pool_weight, progress)
+            store.seal(temporary, version)
     return SynapseGraph.open(target)
 
 

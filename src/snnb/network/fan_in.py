@@ -17,7 +17,7 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.network.geometry import Geometry, Shape
-from snnb.network.layers import Dense
+from snnb.network.layers import Dense, configured
 from snnb.network.network import DROPPED, Network, Population, Projection, Reindexed, Volume
 from snnb.network.reindexing import Concatenate
 
@@ -132,13 +132,13 @@ def _relayed(population: Population, term: _Term, limit: int, number: int) -> Tu
         signs.append(np.where(keys // filters % 2, -threshold, threshold))
     read, worth = volumes[0], np.concatenate(signs)
     if len(volumes) > 1:
-        names, join = tuple(volume.name for volume in volumes), Concatenate(axis=-1)
+        names, join = tuple(volume.name for volume in volumes), configured(Concatenate, {"axis": -1}, population.name)
         shape = join.shape([volume.shape for volume in volumes])
         read = Reindexed(f"{population.name}_relays{number}", shape, join, names)
         volumes.append(read)
     kernel = np.zeros((worth.size, filters), np.float32)
     kernel[np.arange(worth.size), np.concatenate(onto)] = worth
-    layer = Dense(units=filters)
+    layer = configured(Dense, {"units": filters}, population.name)
     geometry = layer.geometry(read.shape)
     shown = np.concatenate(rates, axis=-1).reshape(geometry.input_volume)
     sources = int(np.count_nonzero(kernel, axis=0).max())

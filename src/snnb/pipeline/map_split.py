@@ -70,7 +70,7 @@ def split_graph(
     from snnb.crosscheck.exported import exported_network
     from snnb.crosscheck.room import require_room
     from snnb.crosscheck.split_counts import last_step, samples_of, split_counts
-    from snnb.graph.build import write_graph
+    from snnb.graph.build import build_graph
     from snnb.network.fan_in import split_fan_in
     from snnb.network.read_network import open_network
 
@@ -79,15 +79,15 @@ def split_graph(
     steps, warm_up, constant = simulated.duration, original.recording.warm_up, simulated.input == "constant"
     record = recorded(run, simulate.KIND, stamp)
     parsed = unaltered(run, record, fan_in.inputs[0], remedy(run, simulate.KIND.name, stamp))
-    coding = {p.name: str(p.coding) for p in original.populations}
     rates = {p.name: np.asarray(p.rate) for p in original.populations}
-    pool_weight = str(original.attributes["pool_weight"])
     with open_network(parsed) as network, tempfile.TemporaryDirectory() as scratch:
         split = split_fan_in(network, fan_in.layers, fan_in.limit, rates, constant=constant)
         counts, exported = Path(scratch) / "counts.npz", []
+        options: Dict[str, Any] = {"counts": counts, "coding": {p.name: p.coding for p in original.populations}}
+        options.update(network=split, pool_weight=original.attributes["pool_weight"])
         _save_counts(counts, original, split, {}, 1)
         draft = Path(scratch) / "graph.h5"
-        with write_graph(split, parsed, draft, counts=counts, coding=coding, pool_weight=pool_weight) as opened:
+        with build_graph(parsed, draft, **options) as opened:
             for one in (original, opened):
                 require_room(one, "scipy", ("sonata",))
                 exported.append(exported_network(one, simulated))
@@ -103,7 +103,7 @@ def split_graph(
         current = inputs.sum(axis=0) * original.recording.num_timesteps if constant else None
         sent = inputs[:, :, warm_up:].sum(axis=(0, 2)) if current is None else current
         _save_counts(counts, original, split, {**found.counts, network.input.name: sent}, samples)
-        written = write_graph(split, parsed, target, counts=counts, coding=coding, pool_weight=pool_weight)
+        written = build_graph(parsed, target, **options)
     sizes = {"neurons": written.number_of_neurons(), "synapses": written.number_of_edges()}
     before = {"unsplit_neurons": original.number_of_neurons(), "unsplit_synapses": original.number_of_edges()}
     relays = sizes["neurons"] - before["unsplit_neurons"]
