@@ -4,7 +4,7 @@ import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Literal, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -16,7 +16,7 @@ from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph
 from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, spike_times, steps_of_samples, write_files
-from snnb.pipeline.map_split import METRICS, UNKNOWN, fan_in_to_split, in_words, split_graph
+from snnb.pipeline.map_split import UNKNOWN, Split, fan_in_to_split, split_graph
 from snnb.pipeline.stage import (
     AbsolutePath,
     PlannedRun,
@@ -78,8 +78,8 @@ class MapParams(Options):
     )
     split_fan_in: bool = Field(
         default=False,
-        description="Divide the sources of a neuron with more than a core has axons among relay neurons; the spikes are "
-        "then those with relays.",
+        description="Divide the sources of a neuron with more than a core has axons among relay neurons; the spikes "
+        "are then those with relays.",
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None, description="Stamp of the graph to map; by default that of the latest simulation."
@@ -193,16 +193,15 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, mend)
     with ExitStack() as stack:
         network = PlacedNetwork.of(stack.enter_context(SynapseGraph.open(path)))
-        fan_in = None
-        if params.split_fan_in:
-            fan_in = fan_in_to_split(run, str(params.graph), network, hardware.axons_per_core)
+        unsplit = network.neurons
+        fan_in = fan_in_to_split(run, str(params.graph), network, hardware) if params.split_fan_in else None
         bins, notes, times = _by_time(run, str(params.graph), hardware) if fan_in is None else (None, [UNKNOWN], None)
         inputs = [read, bins, times, *([] if fan_in is None else fan_in.inputs)]
         output = stack.enter_context(run.stage("map", params, inputs=[f for f in inputs if f is not None], name=stamp))
-        split: Dict[str, Any] = {}
+        split: Optional[Split] = None
         if fan_in is not None:
-            with_relays, split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
-            network, notes = PlacedNetwork.of(stack.enter_context(with_relays)), [in_words(split), *notes]
+            split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
+            network = PlacedNetwork.of(stack.enter_context(split.graph))
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
         if is_file(named):
@@ -215,7 +214,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             "objective": params.objective,
             "seed": params.seed,
             "seconds": round(time.monotonic() - began, 3),
-            **({"split_fan_in": split} if split else {}),
+            **({} if split is None else split.described),
         }
         write_files(
             run,
@@ -223,13 +222,13 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             mapped,
             (peak, recorded_samples),
             params=params,
-            notes=notes,
+            notes=notes if split is None else [split.in_words(), *notes],
             figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
             described=described,
         )
         output.external = external_records(files)
-        output.metrics = {**metrics(mapped, peak), **{name: split[name] for name in METRICS if name in split}}
-        output.warnings = [*mapped.warnings, *([in_words(split)] if split else [])]
+        output.metrics = {**metrics(mapped, peak), **({} if split is None else split.metrics)}
+        output.warnings = [*mapped.warnings, *([] if split is None else [split.in_words()])]
         output.details = MapDetails(
             graph=str(params.graph),
             hardware=hardware.name,
@@ -238,7 +237,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             neurons=network.neurons,
             cores=int(output.metrics["cores"] or 0),
             overfull_cores=mapped.overfull_cores.size,
-            relays=split.get("relays", 0),
+            relays=network.neurons - unsplit,
         )
     return result_of(run, "map", stamp)
 

@@ -3,12 +3,13 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Progress
+from snnb.mapping.hardware import Hardware
 from snnb.pipeline import graph, prepare, simulate
 from snnb.pipeline.model import class_count
 from snnb.pipeline.simulated_samples import PICTURES, inputs_of, simulated_by
@@ -37,11 +38,42 @@ class FanIn:
     inputs: Tuple[str, ...]  # paths in the run of the parsed network, pictures and classes
 
 
-def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", limit: int) -> Optional[FanIn]:
-    """Return what is to be split of the graph `name`; None if no neuron has more sources than `limit`.
+class Split(NamedTuple):
+    """The graph of a network with relays."""
+
+    graph: "SynapseGraph"
+    layers: List[str]  # onto which there are relays
+    figures: Dict[str, float]
+
+    @property
+    def described(self) -> Dict[str, object]:
+        """Return the entry of cost.json."""
+        return {"split_fan_in": {"layers": self.layers, **self.figures}}
+
+    @property
+    def metrics(self) -> Dict[str, float]:
+        """Return the figures that the manifest records."""
+        return {name: self.figures[name] for name in METRICS if name in self.figures}
+
+    def in_words(self) -> str:
+        """Return the figures as one line, for the log and as a warning."""
+        accuracy = ""
+        if "readout_accuracy" in self.figures:
+            accuracy = "; read-out accuracy {readout_accuracy:.2%}, without relays {unsplit_readout_accuracy:.2%}"
+        return (
+            "--split-fan-in: {relays:,} relay neurons onto {onto}: {neurons:,} neurons instead of {unsplit_neurons:,}, "
+            "{synapses:,} synapses instead of {unsplit_synapses:,}; the spikes are those with relays, in {samples:,} "
+            "samples: {differing_counts:.1%} of the counts of other neurons differ from those without, the mean "
+            f"difference is {{mean_count_difference:.3g}} of {{mean_count:.3g}} spikes{accuracy}"
+        ).format(onto=", ".join(self.layers), **self.figures)
+
+
+def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", hardware: Hardware) -> Optional[FanIn]:
+    """Return what is to be split of the graph `name`; None if no neuron has more sources than a core has axons.
 
     Raise `UsageError` if spikes of the network with relays cannot be found.
     """
+    limit = hardware.axons_per_core
     layers = [p.name for p in network.populations if network.fan_in[network.part(p)].max() > limit]
     if not layers:
         return None
@@ -63,10 +95,8 @@ def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", limi
     return FanIn(network.graph, simulation, simulated, layers, limit, inputs)
 
 
-def split_graph(
-    run: RunDirectory, fan_in: FanIn, target: Path, progress: Progress
-) -> "Tuple[SynapseGraph, Dict[str, Any]]":
-    """Write the graph of the network with relays to `target`, with its spikes; return it and the entry of cost.json."""
+def split_graph(run: RunDirectory, fan_in: FanIn, target: Path, progress: Progress) -> Split:
+    """Write the graph of the network with relays to `target`, with its spikes, and open it."""
     from snnb.crosscheck.exported import exported_network
     from snnb.crosscheck.room import require_room
     from snnb.crosscheck.split_counts import last_step, samples_of, split_counts
@@ -107,20 +137,7 @@ def split_graph(
     sizes = {"neurons": written.number_of_neurons(), "synapses": written.number_of_edges()}
     before = {"unsplit_neurons": original.number_of_neurons(), "unsplit_synapses": original.number_of_edges()}
     relays = sizes["neurons"] - before["unsplit_neurons"]
-    return written, {"layers": fan_in.layers, "relays": relays, **sizes, **before, "samples": samples, **found.stated}
-
-
-def in_words(stated: Mapping[str, Any]) -> str:
-    """Return the entry of cost.json as one line."""
-    accuracy = ""
-    if "readout_accuracy" in stated:
-        accuracy = "; read-out accuracy {readout_accuracy:.2%}, without relays {unsplit_readout_accuracy:.2%}"
-    return (
-        f"--split-fan-in: {{relays:,}} relay neurons onto {', '.join(stated['layers'])}: {{neurons:,}} neurons instead of "
-        "{unsplit_neurons:,}, {synapses:,} synapses instead of {unsplit_synapses:,}; the spikes are those with relays, "
-        "in {samples:,} samples: {differing_counts:.1%} of the counts of other neurons differ from those without, the "
-        f"mean difference is {{mean_count_difference:.3g}} of {{mean_count:.3g}} spikes{accuracy}"
-    ).format(**stated)
+    return Split(written, fan_in.layers, {"relays": relays, **sizes, **before, "samples": samples, **found.stated})
 
 
 def _save_counts(
