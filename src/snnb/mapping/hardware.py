@@ -110,6 +110,11 @@ class SynapseMemory(Description):
     index_bits: Annotated[int, Field(strict=True, ge=0, le=LARGEST_LIMIT)] = 0
     sharing: Literal["kernel", "none"] = "none"  # kernel: sources whose lists are equal up to a shift share one
 
+    @property
+    def entries(self) -> int:
+        """Number of entries that the memory of a core holds."""
+        return self.bits_per_core // (self.weight_bits + self.index_bits)
+
 
 class Hardware(Description):
     """Hardware description of a chip."""
