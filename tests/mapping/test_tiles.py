@@ -1,6 +1,5 @@
 """Tiles that fit on a core with their shared lists of synapses."""
 
-import numpy as np
 import pytest
 
 from snnb.mapping.limits import Limits

@@ -67,9 +67,9 @@ def partition(
     """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
-    neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all methods. Cores that exceed
-    a limit of output axons or synapse memory are divided. The result is the best of the method's and the sequential
-    partition. The network is one that `check_possible` accepts.
+    neurons if there are few enough; and tiles, if sources share lists of synapses. `hypergraph` partitions single
+    neurons. `auto` tries all methods. Cores that exceed a limit of output axons or synapse memory are divided. The
+    result is the best of the method's and the sequential partition. The network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
@@ -95,8 +95,7 @@ def partition(
     known = (limits, hardware.cores, baseline.core, seed, warnings.append)
     if method in ("groups", "auto"):
         steps.append(("groups", partial(_by_groups, network, loads, single, *known)))
-    if method in ("groups", "auto") and most < Limits.of(hardware).synapses:  # shared lists
-        for share in TILES_A_CORE:
+        for share in TILES_A_CORE if most < Limits.of(hardware).synapses else ():
             steps.append(("groups", partial(_by_tiles, network, share, limits, hardware.cores, seed, warnings.append)))
     if method in ("hypergraph", "auto") and single is not None and kahypar.is_installed():
         steps.append(("hypergraph", partial(_searched, single, *known)))
@@ -106,8 +105,8 @@ def partition(
         found = None if core is None else _within(name, network, _without_gaps(core), hardware)
         if found is not None and found.cores <= hardware.cores:
             tried.append(found)
-        else:
-            warnings.append(f"{name} found no mapping that keeps the limits")
+    missing = sorted({name for name, _ in steps} - {one.method for one in tried})
+    warnings += [f"{name} found no mapping that keeps the limits" for name in missing]
     if not tried:
         raise too_few_cores(network, hardware, baseline.cores)
     return Partition(min(tried, key=lambda one: one.connectivity), tuple(tried), baseline, tuple(warnings))
