@@ -40,8 +40,8 @@ not change much. The first mapping on a machine, here that of the smallest netwo
 
 `loihi` and `loihi_32_chips` have all their limits; their energy is that of all events, and that of the other
 descriptions of routes only. All networks have their full size. Those without † are trained for two batches of random
-pictures and simulated for 20 steps with two more: their spikes are not those of a network that has learned, and the proportions between mappings
-are what to look at.
+pictures and simulated for 20 steps with two more: their spikes are not those of a network that has learned, and the
+proportions between mappings are what to look at.
 
 """
 COLUMNS = (
