@@ -220,7 +220,7 @@ class _Calibration(Activations):
         if least.sum() > before:
             self.warnings.append(f"{population.name}: the calibration would increase the error: not calibrated")
             delay, scale, shifted, after = np.zeros(len(bias)), parsed[0], bias, before
-        square = float(np.square(target, dtype=np.float64).sum()) or 1.0
+        square = float(np.einsum("rc,rc->", target, target, dtype=np.float64)) or 1.0  # without a copy
         shift = float(np.abs((shifted - bias) / scale).mean())
         self.errors[population.name] = LayerError(float(before) / square, float(after) / square, shift)
         bias = (shifted + delay * scale / self._steps).astype(np.float32)
