@@ -15,6 +15,9 @@ from snnb.crosscheck.exported import read_exported
 from snnb.graph.build import build_graph
 from snnb.graph.export.simulated import Simulated
 from snnb.graph.export.write_export import export
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.map_network import map_network
+from snnb.mapping.neurons import PlacedNetwork
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.simulate import SimulationSettings, simulate
 from tests.crosscheck.simulated import compare_spikes
@@ -78,3 +81,15 @@ def test_formats_without_windows_refuse_them(simulated, tmp_path, format):
     elif format == "sanafe":
         with pytest.raises(UsageError, match="initial potentials other than 0"):
             export(graph, format, tmp_path / "net", simulated=SIMULATED)
+
+
+def test_a_mapping_counts_the_steps_between_two_samples(simulated):
+    _, folder, _, graph = simulated
+    stated = json.loads((folder / "sim_accuracies.json").read_text())
+    assert (graph.interval, graph.latency) == (stated["interval_steps"], stated["latency_steps"])
+    chip, _ = read_hardware("loihi")
+    cost = map_network(PlacedNetwork.of(graph), chip, method="sequential").cost
+    updates = cost.events.events
+    assert updates["neuron_active"] + updates["neuron_inactive"] == graph.number_of_neurons() * graph.interval
+    assert cost.sample_ns / cost.step_ns == pytest.approx(stated["interval_steps"])
+    assert cost.sample_latency_ns / cost.step_ns == pytest.approx(stated["latency_steps"])

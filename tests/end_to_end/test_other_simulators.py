@@ -24,6 +24,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "other-simulators.md").read_text()
 PROGRAMS = dict(re.findall(r"^`(\w+\.py)`[^\n]*\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 PACKAGES = ("nest-simulator", "brian2", "bmtk", "pynn", "sanafe==2.1.1", "h5py", "pandas", "pyarrow", "scipy")
 PACKAGES += ("duckdb", "igraph", "polars", "libsonata", "networkx", "nir")
+SIMULATORS = ("brian2", "nest", "bmtk", "pynn", "sanafe")
 pytestmark = pytest.mark.slow
 
 
@@ -59,17 +60,27 @@ def test_the_page_has_all_programs():
     ]
 
 
-@pytest.mark.parametrize("simulator", ["brian2", "nest", "bmtk", "pynn", "sanafe"])
+@pytest.mark.parametrize("simulator", SIMULATORS)
 def test_no_spike_count_differs(python, exports, simulator):
     """704 = 2 samples × (256 + 64 + 32 neurons)."""
+    assert simulated(python, exports, simulator) == "0 of 704 pairs of sample and neuron differ"
+
+
+def simulated(python, folder, simulator):
+    """Return the last line that a program of the page prints."""
     command = [python, f"with_{simulator}.py", "run", "sonata", "2", "pynn", "sanafe"]
-    done = subprocess.run(command, cwd=exports, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines()[-1] == "0 of 704 pairs of sample and neuron differ"
+    print(folder.name, simulator, done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()[-1]
 
 
 DIGITS = ("--dataset", "digits")
 NETWORKS = {"lenet": "lenet_mnist", "branched": "branched.py:branched", "residual": "residual.py:residual"}
+INTEGERS = {
+    "subtraction": ("--weight-bits", "6", "--calibrate", "16", "--firing", "free", "--starts", "zero"),
+    "zero": ("--weight-bits", "6"),  # starts at ½, which a file for SANA-FE cannot say
+}
 
 
 def enlarged_digits(folder):
@@ -107,7 +118,21 @@ def snnb(folder, *arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("simulator", ["brian2", "nest", "bmtk", "pynn", "sanafe"])
+@pytest.mark.parametrize("reset", INTEGERS)
+def test_integers(python, tmp_path, reset):
+    """The same integers give the same spikes, bit for bit, in each program."""
+    for file, program in PROGRAMS.items():
+        (tmp_path / file).write_text(program)
+    options = ("--epochs", "2", "--samples", "2", "--duration", "50", "--record-spikes", "2", "--reset", reset)
+    snnb(tmp_path, "run", "--model", "mini_network", *options, *INTEGERS[reset], "--run-dir", "run")
+    for format in ("sonata", "pynn", "sanafe") if reset == "subtraction" else ("sonata", "pynn"):
+        snnb(tmp_path, "export", "run", "--format", format, "--exact", "--integers", "--output", format)
+    for simulator in SIMULATORS if reset == "subtraction" else SIMULATORS[:-1]:
+        last = simulated(python, tmp_path, simulator)
+        assert re.fullmatch(r"0 of 7\d\d pairs of sample and neuron differ", last), (simulator, last)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
 def test_spikes_of_trained_networks(python, trained, simulator):
     """
     Where `crosscheck` finds pairs that differ, it found the reason too: they meet the threshold but for the last digit.
@@ -116,11 +141,8 @@ def test_spikes_of_trained_networks(python, trained, simulator):
     neurons is 1, in float64 it is 0.99999997, and they spike a step later.
     """
     folder, differing, pairs = trained
-    command = [python, f"with_{simulator}.py", "run", "sonata", "2", "pynn", "sanafe"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    print(folder.name, done.stdout.splitlines()[-1])
-    assert done.stdout.splitlines()[-1] == f"{differing} of {pairs} pairs of sample and neuron differ"
+    last = simulated(python, folder, simulator)
+    assert last == f"{differing} of {pairs} pairs of sample and neuron differ"
     assert differing <= pairs / 50
 
 

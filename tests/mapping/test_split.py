@@ -5,10 +5,10 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.mapping.cost import cost
-from snnb.mapping.limits import exceeded_limits
+from snnb.mapping.limits import check_possible, exceeded_limits
 from snnb.mapping.map_network import map_network
-from snnb.mapping.partition import partition
-from snnb.mapping.split import split_overfull, synapse_loads
+from snnb.mapping.partition import partition, sequential_baseline
+from snnb.mapping.split import split_overfull
 from tests.mapping.test_events import MEMORY, full_chip
 
 
@@ -45,15 +45,22 @@ def test_a_neuron_that_exceeds_the_memory_alone_is_named_with_its_layer(case):
     layer = network.graph.nodes.population(most + network.first).name
     bits = 19 * int(network.in_degrees[most])
     chip = full_chip(synapse_memory={**MEMORY, "bits_per_core": bits - 1, "sharing": "none"})
-    with pytest.raises(InputError, match=f"layer {layer} has a neuron with {bits:,} memory_bits.*takes {bits - 1:,}"):
-        partition(network, chip, method="sequential")
+    number, entries = int(network.in_degrees[most]), int(network.in_degrees[most]) - 1
+    with pytest.raises(InputError, match=f"layer {layer} has a neuron with {number:,} synapses.*takes {entries:,}"):
+        check_possible(network, chip)
+    with pytest.raises(InputError, match=r"layer .* has a neuron with \d+ memory_bits, and a core takes 19"):
+        partition(network, full_chip(synapse_memory={**MEMORY, "bits_per_core": 19}), method="sequential")
 
 
-def test_without_sharing_the_loads_are_the_entries_of_the_memory(case):
-    network = case[2]
-    loads, most = synapse_loads(network, full_chip(synapse_memory={**MEMORY, "sharing": "none"}))
-    np.testing.assert_array_equal(loads, network.in_degrees)
-    assert most * 19 <= MEMORY["bits_per_core"] < (most + 1) * 19
+def test_without_sharing_the_cores_are_filled_up_to_the_memory(case):
+    """As up to the same number of synapses: no core is divided."""
+    network, most = case[2], 2 * int(case[2].in_degrees.max())
+    memory = {**MEMORY, "bits_per_core": 19 * most + 18, "sharing": "none"}
+    found, other = (
+        sequential_baseline(network, full_chip(axons_out_per_core=None, **limited)).core
+        for limited in ({"synapse_memory": memory}, {"synapse_memory": None, "synapses_per_core": most})
+    )
+    np.testing.assert_array_equal(found, other)
 
 
 def test_an_objective_takes_the_least_of_what_the_methods_give(case):

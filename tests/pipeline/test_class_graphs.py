@@ -148,6 +148,7 @@ def test_a_mapping_onto_loihi_says_what_each_step_takes(simulated):
     assert [file.path.split("/")[-1] for file in mapped.record.inputs][1:] == [
         "spike_counts_by_bin.npz",
         "spike_times.npz",
+        "loihi.yaml",
     ]
     log = (mapped.directory / "log.txt").read_text()
     assert "2 recorded samples: " in log

@@ -9,6 +9,8 @@ import yaml
 
 from snnb import Run
 from snnb.core.errors import InputError, UsageError
+from snnb.mapping import hardware
+from snnb.mapping.hardware import DESCRIPTIONS
 from snnb.mapping.mapping import Mapping
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.open_run import open_run
@@ -49,7 +51,8 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     first = face.map(hardware="spinemap_5x5", method="sequential")
     assert {path.name for path in first.directory.iterdir()} == FILES
     record = first.record
-    assert [file.path for file in record.inputs] == [f"graphs/{stamp_of(run)}/mini_network_graph.h5"]
+    names = [f"graphs/{stamp_of(run)}/mini_network_graph.h5", str(DESCRIPTIONS / "spinemap_5x5.yaml")]
+    assert [file.path for file in record.inputs] == names
     assert record.metrics["connectivity"] == Mapping.open(first.directory).cost["connectivity"]
     assert record.details.cores == len(np.unique(Mapping.open(first.directory).core))
     assert verify_run(open_run(run.path)).problems == []
@@ -113,6 +116,18 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     assert len(Mapping.open(longer.directory).place) == 14
     placement.unlink()
     assert stale(run) == {}  # it may be on another machine
+
+
+def test_a_changed_description_of_the_package_makes_the_mapping_stale(run, tmp_path, monkeypatch):
+    copy = shutil.copytree(DESCRIPTIONS, tmp_path / "descriptions")
+    monkeypatch.setattr(hardware, "DESCRIPTIONS", copy)
+    face, options = Run(path=run.path), {"hardware": "loihi", "method": "sequential"}
+    first = face.map(**options)
+    assert stale(run) == {}
+    file = copy / "loihi.yaml"
+    file.write_text(file.read_text().replace("axons_per_core: 4096", "axons_per_core: 2048", 1))
+    assert stale(run) == {f"maps/{first.directory.name}": f"{file} has changed"}
+    assert Mapping.open(face.map(**options).directory).hardware.axons_per_core == 2048
 
 
 def test_a_partition_holds_for_one_time(run, partition):

@@ -131,11 +131,28 @@ def test_what_parse_will_refuse_is_not_trained(tmp_path):
         ({"epochs": "many"}, "--epochs 'many'"),
         ({"settings": {"filterz": 1}}, r"there is no setting filterz, did you mean filters\?"),
         ({"seed": 2**32}, "--seed 4294967296"),
+        ({"levels": 4}, "--levels needs --activation qcfs"),
     ],
 )
 def test_python_gives_the_answers_of_the_command_line(run, options, message):
     with pytest.raises(UsageError, match=message):
         Run(path=run.path).train(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"firing": "free"}, "--firing needs --calibrate"),
+        ({"least_squares": True}, "--least-squares needs --calibrate"),
+        ({"calibrate": 8, "starts": "zero"}, "--starts zero needs --firing free"),
+        ({"calibrate": 8, "rounding": "mse"}, "--rounding needs --weight-bits"),
+        ({"keep_zeros": True}, "--keep-zeros needs --prune"),
+    ],
+)
+def test_an_option_of_parse_without_effect_is_refused(run, options, message):
+    with pytest.raises(UsageError, match=message):
+        Run(path=run.path).parse(**options)
+    assert run.record_of("parse").params.firing == "separated"
 
 
 def test_numbers_as_text_are_taken_as_on_the_command_line():

@@ -238,6 +238,15 @@ def test_a_changed_test_set_gives_no_activations(run, document):
     assert "has changed since the simulation" in document(write_report(run).read_text()).text("activations")
 
 
+def test_latency_and_interval_of_separated_firing_are_stated(run, document):
+    face = Run(path=run.path)
+    face.parse(calibrate=4, calibration_samples=20)
+    face.simulate(samples=20)
+    face.graph()
+    text = document(face.report().read_text()).text("accuracy")
+    assert "20 samples of 20 time steps, one every 8 time steps" in text  # of 4 steps: 4 layers and the input; 2 windows
+
+
 def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, document):
     chip = tmp_path / "full.yaml"
     limits = {"neurons_per_core": 64, "axons_out_per_core": 100}

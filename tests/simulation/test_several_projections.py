@@ -220,9 +220,9 @@ def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding
             np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name)
             assert sorted(map(tuple, found.spikes[name].tolist())) == sorted(times[name]), name
             if engine is SeparatedEngine:
-                first = network.volume(name).window[0]
-                numbers = [step - first for _, _, step in times[name]]
-                bins = np.histogram(numbers, bins=settings.bin_edges)[0] if numbers else [0, 0, 0]
+                last = network.output.window[1]
+                edges, numbers = [0, last // 3, 2 * last // 3, last], [step for _, _, step in times[name]]
+                bins = np.histogram(numbers, bins=edges)[0] if numbers else [0, 0, 0]
                 assert found.by_bin[name].reshape(3, -1).sum(axis=1).tolist() == list(bins), name
 
 

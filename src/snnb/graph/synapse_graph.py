@@ -129,6 +129,19 @@ class SynapseGraph:
         """Return the number of synapses."""
         return sum(projection.number_of_edges for projection in self.projections)
 
+    @property
+    def latency(self) -> int:
+        """Time steps until a recorded sample has passed all populations; see `Network.latency`."""
+        assert self.recording is not None
+        return max((p.window[1] for p in self.populations if p.window), default=self.recording.num_timesteps)
+
+    @property
+    def interval(self) -> int:
+        """Time steps between the beginnings of two recorded samples; see `Network.interval`."""
+        assert self.recording is not None
+        spans = [p.target.window[1] - (p.source.window or (0,))[0] for p in self.projections if p.target.window]
+        return max(spans, default=self.recording.num_timesteps)
+
     def describe(self, rate_unit: str = "step") -> Dict[str, object]:
         """Return the metadata of an export: units, recording, hashes of the inputs."""
         described = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}

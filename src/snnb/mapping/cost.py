@@ -81,8 +81,13 @@ class Cost:
 
     @property
     def sample_ns(self) -> Optional[float]:
-        """Time in ns of all time steps of a sample."""
-        return None if self.events is None or self.step_ns is None else self.events.steps * self.step_ns
+        """Time in ns between the beginnings of two samples."""
+        return None if self.events is None or self.step_ns is None else self.events.interval * self.step_ns
+
+    @property
+    def sample_latency_ns(self) -> Optional[float]:
+        """Time in ns until a sample has passed all populations."""
+        return None if self.events is None or self.step_ns is None else self.events.latency * self.step_ns
 
     @property
     def contents(self) -> Dict[str, np.ndarray]:

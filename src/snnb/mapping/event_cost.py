@@ -46,7 +46,8 @@ class EventCost:
     energy_pj: Dict[str, float]  # of each kind of event that has a figure
     core_ns: np.ndarray  # (cores,) float64: time of each core in a step; 0 without figures
     step_ns: Optional[float]  # None without figures
-    steps: int  # of a sample
+    interval: int  # time steps between the beginnings of two samples
+    latency: int  # time steps until a sample has passed all populations
 
     @property
     def energy_by_part(self) -> Dict[str, float]:
@@ -58,17 +59,16 @@ def event_cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray, routes:
     """Return the cost of the events of a mapping; None if the description has no figures of events."""
     if not hardware.events and hardware.time_ns is None:
         return None
-    network, recording = sums.network, sums.network.graph.recording
-    assert recording is not None  # it has spike counts
+    network, graph = sums.network, sums.network.graph
     outside = None if network.outside is None else network.outside[None]
     events = core_events(sums, network.spikes[None], outside)
     updates = updated_neurons(sums)
-    counts = event_counts(events, updates * recording.num_timesteps, hardware, sums.matrix, routes)
+    counts = event_counts(events, updates * graph.interval, hardware, sums.matrix, routes)
     core_ns, step_ns = np.zeros(sums.cores), None
     if hardware.time_ns is not None:
-        core_ns = core_times(events / recording.num_timesteps, updates, hardware.time_ns)[0]
+        core_ns = core_times(events / graph.interval, updates, hardware.time_ns)[0]
         step_ns = float(core_ns.max(initial=0.0)) + barrier(sums, hardware, place)
-    return EventCost(counts, energies(counts, hardware.energy_pj), core_ns, step_ns, recording.num_timesteps)
+    return EventCost(counts, energies(counts, hardware.energy_pj), core_ns, step_ns, graph.interval, graph.latency)
 
 
 def event_counts(

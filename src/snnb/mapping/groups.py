@@ -42,7 +42,7 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
             tiles = None
         chunks = -(-lists.filters // most)
         chunk = np.arange(lists.filters) * chunks // lists.filters
-        tile, number = _tile_of(population.shape, tiles)
+        tile, number = tile_of(population.shape, tiles)
         group[part] = (groups + tile[:, None] * chunks + chunk).ravel()
         groups += number * chunks
     return group, groups
@@ -62,7 +62,7 @@ def _thin_tiles(network: PlacedNetwork, population: GraphPopulation, thin: Dict[
     return None
 
 
-def _tile_of(shape: Tuple[int, ...], tiles: Optional[Tiles]) -> Tuple[np.ndarray, int]:
+def tile_of(shape: Tuple[int, ...], tiles: Optional[Tiles]) -> Tuple[np.ndarray, int]:
     """Return the index of the tile of each position, and the number of tiles; by default a tile is a position."""
     rows, columns = (shape[0], shape[1]) if len(shape) == 3 else (1, int(np.prod(shape[:-1], dtype=np.int64)))
     down, across = (rows, columns) if tiles is None else (min(tiles[0], rows), min(tiles[1], columns))

@@ -110,6 +110,11 @@ class SynapseMemory(Description):
     index_bits: Annotated[int, Field(strict=True, ge=0, le=LARGEST_LIMIT)] = 0
     sharing: Literal["kernel", "none"] = "none"  # kernel: sources whose lists are equal up to a shift share one
 
+    @property
+    def entries(self) -> int:
+        """Number of entries that the memory of a core holds."""
+        return self.bits_per_core // (self.weight_bits + self.index_bits)
+
 
 class Hardware(Description):
     """Hardware description of a chip."""
@@ -196,13 +201,18 @@ def is_file(named: str) -> bool:
     return named not in hardware_names() and ("/" in named or named.endswith((".yaml", ".yml")))
 
 
+def description_file(named: str) -> Path:
+    """Return the file of the description that the value of `--hardware` means."""
+    return Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"
+
+
 def read_hardware(named: str) -> Tuple[Hardware, bytes]:
     """Read a description by its name, or from a file (see `is_file`); return it and the content of the file.
 
     Raise `UsageError` if there is no description of that name, `InputError` if the file is missing or invalid.
     """
     names = hardware_names()
-    path = Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"
+    path = description_file(named)
     if is_file(named) and not path.exists():
         raise InputError(f"{path}: no such file; give a YAML file, or one of {', '.join(names)}")
     if not is_file(named) and named not in names:

@@ -23,9 +23,11 @@ class Limits(NamedTuple):
     @classmethod
     def of(cls, hardware: Hardware) -> "Limits":
         """Return the limits of a hardware description."""
-        synapses = NO_LIMIT if hardware.synapses_per_core is None else hardware.synapses_per_core
-        out = NO_LIMIT if hardware.axons_out_per_core is None else hardware.axons_out_per_core
-        bits = NO_LIMIT if hardware.synapse_memory is None else hardware.synapse_memory.bits_per_core
+        synapses, memory = hardware.synapses_per_core or NO_LIMIT, hardware.synapse_memory
+        if memory is not None and memory.sharing == "none":  # an entry for each synapse
+            synapses = min(synapses, memory.entries)
+        out = hardware.axons_out_per_core or NO_LIMIT
+        bits = NO_LIMIT if memory is None else memory.bits_per_core
         return cls(hardware.neurons_per_core, hardware.axons_per_core, synapses, out, bits)
 
 

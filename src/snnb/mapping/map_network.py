@@ -95,7 +95,7 @@ def map_network(
     found = partition(network, hardware, method=method, seed=seed, progress=progress)
     mapped = []
     for sums in (found.best,) if objective == "spikes" else found.tried:
-        positions = place(sums.matrix, hardware, seed, progress)
+        positions = place(sums.matrix, hardware, seed, progress, hops=objective == "hops")
         chosen = Partition(sums, found.tried, found.sequential, found.warnings)
         mapped.append(_mapped(chosen, hardware, positions, cost(sums, hardware, positions)))
     return min(mapped, key=lambda one: _figure(one.cost, objective))

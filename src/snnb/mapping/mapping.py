@@ -39,7 +39,8 @@ FURTHER_UNITS = {
     "spikes_between_chips": "spikes a sample between cores of different chips",
     "hops_between_chips": "links between chips crossed a sample, each core being sent a spike of its own",
     "step_ns": "ns of a time step with the mean number of events",
-    "sample_ns": "ns of all time steps of a sample",
+    "sample_ns": "ns between the beginnings of two samples",
+    "sample_latency_ns": "ns until a sample has passed all layers",
 }
 Number = Union[int, float]
 

@@ -16,12 +16,14 @@ from snnb.mapping.contract import contract
 from snnb.mapping.groups import grouped
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import Limits, too_few_cores
+from snnb.mapping.memory import shared_entries
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.search import Search
 from snnb.mapping.sequential import sequential
 from snnb.mapping.sets import Contracted
 from snnb.mapping.split import split_overfull, synapse_loads
-from snnb.mapping.traffic import TrafficSums
+from snnb.mapping.tiles import tiled
+from snnb.mapping.traffic import TrafficSums, count_traffic
 
 MOST_NEURONS = 100_000  # for a hypergraph of single neurons
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
@@ -30,6 +32,7 @@ FEW_GROUPS = 20_000  # up to here it also anneals, and Mt-KaHyPar gets several s
 TRIALS_A_GROUP = 400
 MOST_TRIALS = 6_000_000
 EPOCHS = 4
+TILES_A_CORE = (1, 2)  # that are tried
 COOLING = 0.4  # factor of the temperature from one epoch to the next
 HEAT = 0.3  # temperature of the first epoch, in mean costs of a group
 PENALTY = 10.0  # of exceeded limits in the first epoch, in mean costs of a core; ten times as much in each next epoch
@@ -64,9 +67,9 @@ def partition(
     """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
-    neurons if there are few enough. `hypergraph` partitions single neurons. `auto` tries all methods. Cores that exceed
-    a limit of output axons or synapse memory are divided. The result is the best of the method's and the sequential
-    partition. The network is one that `check_possible` accepts.
+    neurons if there are few enough; and tiles, if sources share lists of synapses. `hypergraph` partitions single
+    neurons. `auto` tries all methods. Cores that exceed a limit of output axons or synapse memory are divided. The
+    result is the best of the method's and the sequential partition. The network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
@@ -92,6 +95,8 @@ def partition(
     known = (limits, hardware.cores, baseline.core, seed, warnings.append)
     if method in ("groups", "auto"):
         steps.append(("groups", partial(_by_groups, network, loads, single, *known)))
+        for share in TILES_A_CORE if most < Limits.of(hardware).synapses else ():
+            steps.append(("groups", partial(_by_tiles, network, share, limits, hardware.cores, seed, warnings.append)))
     if method in ("hypergraph", "auto") and single is not None and kahypar.is_installed():
         steps.append(("hypergraph", partial(_searched, single, *known)))
     for number, (name, search) in enumerate(steps):
@@ -100,8 +105,8 @@ def partition(
         found = None if core is None else _within(name, network, _without_gaps(core), hardware)
         if found is not None and found.cores <= hardware.cores:
             tried.append(found)
-        else:
-            warnings.append(f"{name} found no mapping that keeps the limits")
+    missing = sorted({name for name, _ in steps} - {one.method for one in tried})
+    warnings += [f"{name} found no mapping that keeps the limits" for name in missing]
     if not tried:
         raise too_few_cores(network, hardware, baseline.cores)
     return Partition(min(tried, key=lambda one: one.connectivity), tuple(tried), baseline, tuple(warnings))
@@ -146,6 +151,19 @@ def _by_groups(
         search.descend()
         core = search.core.copy()
     return core
+
+
+def _by_tiles(
+    network: PlacedNetwork, share: int, limits: Limits, most: int, seed: int, warn: Say, progress: Progress
+) -> Cores:
+    """Partition tiles, each of which takes a part of a core with its shared lists of synapses."""
+    part = limits._replace(neurons=max(limits.neurons // share, 1), synapses=limits.synapses // share)
+    group, groups = tiled(network, part)
+    loads = np.zeros(network.neurons, np.int64)
+    loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
+    net = contract(network, group, groups, loads)
+    core = _searched(net, limits, most, np.arange(groups, dtype=np.int32), seed, warn, progress)
+    return None if core is None else core[group]
 
 
 def _searched(

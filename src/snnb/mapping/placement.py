@@ -1,12 +1,13 @@
-"""Placement of cores on the mesh, so that spikes cross few links.
+"""Placement of cores on the mesh, so that routes take little energy, or have few links.
 
-The objective, Σ spikes × Manhattan distance over all pairs of cores, is a quadratic assignment problem. It is solved
+The objective, Σ spikes × distance over all pairs of cores, is a quadratic assignment problem. The distance is that of
+coordinates along x and y, which advance at borders of tiles and most at borders of chips. It is solved
 heuristically: an initial order along a space-filling curve (Jin et al., ASPLOS 2023), by barycentres or by eigenvectors
 (Hall, Management Science 17, 1970); simulated annealing (Kirkpatrick et al., Science 220, 1983), with moves to empty
 positions as in VPR (Betz and Rose, FPL 1997); and a descent.
 """
 
-from typing import Iterator, Tuple
+from typing import Iterator, Sequence, Tuple
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags, identity
@@ -14,7 +15,7 @@ from scipy.sparse.linalg import ArpackError, eigsh
 
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal_swaps, board_hops, descend_swaps, hilbert_curve
+from snnb.mapping.placement_kernels import NOBODY, Board, Links, anneal_swaps, board_cost, descend_swaps, hilbert_curve
 
 SWEEPS = 30  # orders by barycentres
 MOST_WORK = 1e9  # bound of the partners looked at in all trials: a few seconds
@@ -32,14 +33,17 @@ MOST_PRODUCTS = 2e9  # multiplications to find eigenvectors
 EACH_ROUND = 20  # products of the matrix with a vector in an iteration of ARPACK
 
 
-def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Progress = silent) -> np.ndarray:
+def place(
+    traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Progress = silent, *, hops: bool = False
+) -> np.ndarray:
     """Assign each core a position on the mesh: int32, shape (cores, 2); the same seed gives the same positions.
 
+    Routes take the least energy, or with `hops` have the fewest links, that the search finds.
     `traffic` (csr_matrix of float64, shape (cores, cores)) are spikes per sample; the diagonal is ignored. There are at
     most as many cores as the hardware has.
     """
     cores = traffic.shape[0]
-    links, board = _links(traffic), _board(cores, hardware)
+    links, board = _links(traffic), _board(cores, hardware, hops)
     if cores < 2 or not links.other.size:
         return _positions(board)
     lowest, best = _best_start(links, board)
@@ -51,11 +55,11 @@ def place(traffic: csr_matrix, hardware: Hardware, seed: int = 0, progress: Prog
         for step in _anneal(links, board, state, trials):
             done = number * STEPS + step + 1
             if throttle.due(last=done == steps):
-                progress(done, steps, f"{lowest:,.6g} hops a sample")
+                progress(done, steps, f"spikes × distance {lowest:,.6g}")
         _descend(links, board)
-        hops = board_hops(links, board)
-        if hops < lowest:
-            lowest, best = hops, _positions(board)
+        cost = board_cost(links, board)
+        if cost < lowest:
+            lowest, best = cost, _positions(board)
     return best
 
 
@@ -69,7 +73,7 @@ def _links(traffic: csr_matrix) -> Links:
     return Links(both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data.astype(np.float64))
 
 
-def _board(cores: int, hardware: Hardware) -> Board:
+def _board(cores: int, hardware: Hardware, hops: bool) -> Board:
     """Take a corner of the mesh, a little wider than the cores need, and place them along the curve."""
     most_x, most_y = sides = _sides(cores, hardware)
     width = min(most_x, int(np.ceil(np.sqrt(cores))))
@@ -77,9 +81,27 @@ def _board(cores: int, hardware: Hardware) -> Board:
     if height > most_y:
         width, height = -(-cores // most_y), most_y
     roomy = [min(side, length + length // 8 + 2) for side, length in zip(sides, (width, height))]
-    board = Board(np.empty(cores, np.int32), np.empty(cores, np.int32), np.full(roomy, NOBODY, np.int32))
+    who = np.full(roomy, NOBODY, np.int32)
+    board = Board(np.empty(cores, np.int32), np.empty(cores, np.int32), who, *_coordinates(roomy, hardware, hops))
     _put(board, hilbert_curve(width, height)[:cores])
     return board
+
+
+def _coordinates(sides: Sequence[int], hardware: Hardware, hops: bool) -> Iterator[np.ndarray]:
+    """Yield coordinates of positions along x, and along y: the energy, or with `hops` the links, of the route from 0.
+
+    The unit of energy is that of a link along x and its router, so coordinates count links if all take the same.
+    """
+    energy = hardware.energy_pj
+    unit = energy.router + float(energy.of_links(np.array([[1], [0]]), np.zeros((2, 1)))[0])
+    for axis, side in enumerate(sides):
+        at = np.zeros((side, 2), np.int32)
+        at[:, axis] = np.arange(side)
+        links, borders = hardware.router_of(at).T, hardware.chip_of(at).T
+        along = links.sum(axis=0).astype(np.float64)
+        if not hops and unit > 0:
+            along = np.round((along * energy.router + energy.of_links(links, borders)) / unit, 9)
+        yield along
 
 
 def _sides(cores: int, hardware: Hardware) -> Tuple[int, int]:
@@ -104,14 +126,14 @@ def _put(board: Board, places: np.ndarray) -> None:
 
 
 def _best_start(links: Links, board: Board) -> Tuple[float, np.ndarray]:
-    """Return the hops and positions of the best initial placement."""
+    """Return the cost and positions of the best initial placement."""
     curve = _positions(board)
-    lowest, best = board_hops(links, board), curve
+    lowest, best = board_cost(links, board), curve
     for places in _starts(links, curve):
         _put(board, places)
-        hops = board_hops(links, board)
-        if hops < lowest:
-            lowest, best = hops, places
+        cost = board_cost(links, board)
+        if cost < lowest:
+            lowest, best = cost, places
     return lowest, best
 
 
@@ -181,7 +203,7 @@ def _anneal(links: Links, board: Board, state: np.ndarray, trials: int) -> Itera
     """Anneal with swaps of decreasing distance; yield each step that is done."""
     widest = max(board.who.shape)
     hottest = HOTTEST if trials >= ENOUGH * board.x.size else WARM
-    copy = Board(board.x.copy(), board.y.copy(), board.who.copy())
+    copy = board._replace(x=board.x.copy(), y=board.y.copy(), who=board.who.copy())
     _, increase = anneal_swaps(links, copy, state, 0.0, 1, PROBES)
     temperature, cooling = hottest * (increase / PROBES), (COOLEST / hottest) ** (1 / STEPS)
     for step in range(STEPS):

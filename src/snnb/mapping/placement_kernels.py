@@ -1,4 +1,4 @@
-"""Compiled loops of the placement: exact changes of the hops, annealing and descent. Importing this imports numba."""
+"""Compiled loops of the placement: exact changes of the cost, annealing and descent. Importing this imports numba."""
 
 from typing import NamedTuple, Tuple
 
@@ -24,38 +24,47 @@ class Board(NamedTuple):
     x: np.ndarray  # (cores,) int32
     y: np.ndarray  # (cores,) int32
     who: np.ndarray  # (width, height) int32: the core at each position, or −1
+    # (width,) and (height,) float64: coordinates whose differences are distances along x and along y
+    column: np.ndarray
+    row: np.ndarray
 
 
 @compiled
-def board_hops(links: Links, board: Board) -> float:
+def _distance(board: Board, x: int, y: int, core: int) -> float:
+    """Return the distance of a position from a core."""
+    column, row = board.column, board.row
+    return abs(column[x] - column[board.x[core]]) + abs(row[y] - row[board.y[core]])
+
+
+@compiled
+def board_cost(links: Links, board: Board) -> float:
     """Sum spikes × distance over all pairs of cores."""
     total = 0.0
     for core in range(board.x.size):
         for k in range(links.indptr[core], links.indptr[core + 1]):
             other = links.other[k]
             if other > core:
-                distance = abs(board.x[core] - board.x[other]) + abs(board.y[core] - board.y[other])
-                total += links.spikes[k] * distance
+                total += links.spikes[k] * _distance(board, board.x[core], board.y[core], other)
     return total
 
 
 @compiled
 def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
-    """Return the change of the hops if a core and the one at (x, y), if any, exchange positions."""
+    """Return the change of the cost if a core and the one at (x, y), if any, exchange positions."""
     from_x, from_y, there = board.x[core], board.y[core], board.who[x, y]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
         other = links.other[k]
         if other != there:
-            now = abs(from_x - board.x[other]) + abs(from_y - board.y[other])
-            total += links.spikes[k] * (abs(x - board.x[other]) + abs(y - board.y[other]) - now)
+            now = _distance(board, from_x, from_y, other)
+            total += links.spikes[k] * (_distance(board, x, y, other) - now)
     if there == NOBODY:
         return total
     for k in range(links.indptr[there], links.indptr[there + 1]):
         other = links.other[k]
         if other != core:
-            now = abs(x - board.x[other]) + abs(y - board.y[other])
-            total += links.spikes[k] * (abs(from_x - board.x[other]) + abs(from_y - board.y[other]) - now)
+            now = _distance(board, x, y, other)
+            total += links.spikes[k] * (_distance(board, from_x, from_y, other) - now)
     return total
 
 
@@ -87,9 +96,9 @@ def _draw_position(links: Links, board: Board, core: int, reach: int, state: np.
 def anneal_swaps(
     links: Links, board: Board, state: np.ndarray, temperature: float, reach: int, trials: int
 ) -> Tuple[float, float]:
-    """Try random swaps; accept an increase d of the hops with probability exp(−d / temperature).
+    """Try random swaps; accept an increase d of the cost with probability exp(−d / temperature).
 
-    Return the change of the hops, and the sum of the increases that were tried, accepted or not. `reach` is the largest
+    Return the change of the cost, and the sum of the increases that were tried, accepted or not. `reach` is the largest
     distance of a swap along an axis.
     """
     total, worse = 0.0, 0.0
@@ -113,7 +122,7 @@ def anneal_swaps(
 def descend_swaps(links: Links, board: Board, reach: int) -> float:
     """Move each core to the best position within `reach` of its own, then of the median of its partners.
 
-    Return the change of the hops: 0 if no core has a better position.
+    Return the change of the cost: 0 if no core has a better position.
     """
     total = 0.0
     width, height = board.who.shape

@@ -1,4 +1,4 @@
-"""Limits that only a finished mapping shows, output axons and synapse memory: an estimate, and division of cores."""
+"""Limits that only a finished mapping shows, output axons and shared memory: an estimate, and division of cores."""
 
 from typing import Dict, Tuple
 
@@ -7,7 +7,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.mapping.events import axons_out
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.limits import Limits
+from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.memory import memory_bits, shared_entries
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import TrafficSums, count_traffic
@@ -16,22 +16,19 @@ from snnb.mapping.traffic import TrafficSums, count_traffic
 def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:
     """Return what each neuron takes of the synapses of a core, int64, shape (neurons,), and how much a core holds.
 
-    They are its synapses and `synapses_per_core`, or if only the memory is limited, entries of the memory. Of shared
-    lists a neuron takes its part of the entries of a core that has neurons of its population only: an estimate.
+    They are its synapses, or if only shared lists are limited, entries of the memory. Of these a neuron takes its part
+    of the entries of a core that has neurons of its population only: an estimate.
     """
     memory, limits = hardware.synapse_memory, Limits.of(hardware)
-    if memory is None or hardware.synapses_per_core is not None:
+    if memory is None or limits.synapses < NO_LIMIT:
         return network.in_degrees, limits.synapses
-    most = memory.bits_per_core // (memory.weight_bits + memory.index_bits)
-    if memory.sharing == "none":
-        return network.in_degrees, most
     core, cores = np.empty(network.neurons, np.int32), 0
     for population in network.populations:
         needed = -(-population.size // limits.neurons)
         core[network.part(population)] = cores + np.arange(population.size) * needed // population.size
         cores += needed
     sums = count_traffic(network, core, cores)
-    return np.ceil(shared_entries(sums) / sums.neurons).astype(np.int64)[core], most
+    return np.ceil(shared_entries(sums) / sums.neurons).astype(np.int64)[core], memory.entries
 
 
 def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware) -> TrafficSums:

@@ -154,6 +154,23 @@ class Network:
         """
         return duration * (self.depths()[self.output.name] + 1) if self.windowed else duration
 
+    def interval(self, duration: int) -> int:
+        """Return the time steps between the beginnings of two pictures, of which several are in the network at a time.
+
+        A neuron can take the next picture when its window has ended: its membrane potential holds one picture, from the
+        first window of its sources on.
+
+        Parameters
+        ----------
+        duration : int
+            Time steps of a picture; with windows, those of each window.
+        """
+        if not self.windowed:
+            return duration
+        depths = self.depths()
+        first = {p.name: min(depths[sender] for sender in self.senders(p)) for p in self.populations}
+        return duration * max(depths[name] - depth + 1 for name, depth in first.items())
+
     def depths(self) -> Dict[str, int]:
         """Return the number of populations on the longest path from the input to each volume, itself included."""
         depths: Dict[str, int] = {}

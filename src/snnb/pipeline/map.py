@@ -12,7 +12,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
-from snnb.mapping.hardware import Hardware, hardware_names, is_file, read_hardware
+from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph
 from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, spike_times, steps_of_samples, write_files
 from snnb.pipeline.stage import (
@@ -188,8 +188,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         network = PlacedNetwork.of(opened)
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
-        if is_file(named):
-            files[Path(named)] = text
+        files[description_file(named)] = text
         peak = None if bins is None else loads_by_bin(run, mapped, bins, progress)
         recorded_samples = None if times is None else steps_of_samples(run, mapped, times, progress)
         described = {

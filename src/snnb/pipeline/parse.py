@@ -5,7 +5,8 @@ from typing import Dict, Mapping
 from pydantic import Field
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, UsageError
+from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.pipeline import prepare, train
@@ -14,6 +15,18 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 
 VERIFIED_SAMPLES = 100
+# Options that mean nothing without another one
+NEEDED = {
+    "calibration_samples": "calibrate",
+    "firing": "calibrate",
+    "starts": "calibrate",
+    "least_squares": "calibrate",
+    "threshold_bits": "weight_bits",
+    "bias_bits": "weight_bits",
+    "scale_per": "weight_bits",
+    "rounding": "weight_bits",
+    "keep_zeros": "prune",
+}
 
 
 class ParseParams(ConversionSettings):
@@ -34,8 +47,15 @@ KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
-    """Return the parameters in force."""
-    return params_in_force(KIND, {}, recorded(run, KIND), given, say)
+    """Return the parameters in force; raise `UsageError` for a given option that has no effect with them."""
+    params = params_in_force(KIND, {}, recorded(run, KIND), given, say)
+    changed = {name for name in given if getattr(params, name, None) != ParseParams.model_fields[name].default}
+    for name, needed in NEEDED.items():
+        if name in changed and not getattr(params, needed):
+            raise UsageError(f"{option_name(ParseParams, name)} needs {option_name(ParseParams, needed)}")
+    if "starts" in changed and params.firing != "free":
+        raise UsageError("--starts zero needs --firing free")
+    return params
 
 
 def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
@@ -76,10 +96,11 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Refuse a network that cannot be converted before it is trained.
+    """Refuse options without effect, and a network that cannot be converted before it is trained.
 
     If this stage is not part of the planned run, only a message says that it will need other options.
     """
+    params = resolve(run, planned.given.get("parse", {}))
     if planned.next != "train":
         return
     from snnb.conversion.checks import check_convertible
@@ -89,7 +110,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
     training = train.resolve(run, planned.given.get("train", {}))
     model = plain(train.builder(run, model_of(run), training)())
-    params = resolve(run, planned.given.get("parse", {}))
     if params.parser == "toolbox":
         require_toolbox("--parser toolbox", "--parser own")
     check_convertible(model, max_pool="spiking", rectify_linear=True, parser=params.parser)

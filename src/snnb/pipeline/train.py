@@ -2,6 +2,7 @@
 
 import shutil
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Literal, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import AfterValidator, Field
@@ -109,7 +110,13 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     if model.file is None and given.get("pixels") not in (None, AS_THEY_ARE):
         raise UsageError("--pixels is for a model in a file; the built-in models take pixels in [0, 1]")
     defaults, _ = drop_invalid(TrainParams, model.recipe.model_dump(), given)
-    return params_in_force(KIND, defaults, record, given, say)
+    params = params_in_force(KIND, defaults, record, given, say)
+    if "levels" in given and params.activation != "qcfs":
+        raise UsageError("--levels needs --activation qcfs")
+    weights = given.get("initial_weights")
+    if weights is not None and not Path(str(weights)).is_file():
+        raise InputError(f"--initial-weights {weights}: no such file")
+    return params
 
 
 def is_trained_elsewhere(run: RunDirectory) -> bool:

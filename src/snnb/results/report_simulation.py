@@ -51,7 +51,10 @@ def simulation_part(run: RunDirectory, found: Simulation, progress: Progress) ->
         words.append(f"{name}: {shown}{interval}")
         figures.append((f"{side.upper()} {label}", shown))
     figures.append(("synaptic operations per sample", f"{float(stated['synaptic_operations_per_sample']):,.0f}"))
-    summary = [f"{'; '.join(words)}; {params.samples:,} samples of {params.duration:,} ms, input {params.input}."]
+    latency, between = (stated.get(f"{name}_steps", params.duration) for name in ("latency", "interval"))
+    took = f"{params.samples:,} samples of {latency:,} time steps"
+    took += f", one every {between:,} time steps" if between != latency else ""
+    summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
     names = [str(name) for name in stated.get("class_counts", {})]
     activations, about = _activations(run, found, progress)
     drawn = [str(name) for name, coding in stated.get("coding", {}).items() if coding == "random"]

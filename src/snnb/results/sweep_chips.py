@@ -15,7 +15,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import ACCURACIES, SUMS
 
 # Energies can be compared if they are `energy_of` the same: all `events`, or `network`, without neurons and messages
-CHIP_COLUMNS = ("cores", "chips", "energy_pj", "energy_of", "sample_ns", "note")
+CHIP_COLUMNS = ("cores", "chips", "energy_pj", "energy_of", "sample_ns", "sample_latency_ns", "note")
 
 
 def chip_figures(

@@ -63,15 +63,17 @@ def write_by_bin(path: Path, job: Job, totals: Totals, x: np.ndarray) -> None:
     The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step bin_edges[i], and ends before
     bin_edges[i + 1]. `x` has the images before scaling.
     """
-    edges = np.array(job.settings.bin_edges)
+    settings = job.settings
+    edges = np.array(settings.bin_edges_until(job.network.latency(settings.duration)))
 
     def arrays() -> Arrays:
         source = job.network.input
-        if job.settings.input == "constant":
+        if settings.input == "constant":
             current = np.zeros(source.shape)
             for values in x:
                 current += job.pixels(values, 0)
-            yield source.name, np.multiply.outer(np.diff(edges).astype(np.float64), current)
+            steps = np.diff(np.minimum(edges, settings.duration))  # with firing windows, the input has one too
+            yield source.name, np.multiply.outer(steps.astype(np.float64), current)
         else:
             yield source.name, totals.by_bin[source.name].astype(np.float64)
         for population in job.network.populations:

@@ -78,7 +78,7 @@ def accuracies(
         "num_timesteps": settings.counted_steps,
         "duration": settings.duration,
         "latency_steps": network.latency(settings.duration),
-        "interval_steps": settings.duration,
+        "interval_steps": network.interval(settings.duration),
         "warm_up": settings.warm_up,
         "dt_ms": DT_MS,
         **(_shares(totals.quality, totals.samples, network) if job.classifies else _errors(totals)),

@@ -77,13 +77,18 @@ class SimulationSettings(Options):
 
     @property
     def bin_edges(self) -> List[int]:
-        """The first step of each bin, and the end of the last: the counted steps, divided as evenly as they can be.
+        """The first step of each bin, and the end of the last, of a network without firing windows."""
+        return self.bin_edges_until(self.duration)
 
-        Bin i begins at warm_up + floor(i · counted steps / bins): bins differ by at most a step. Empty without bins.
+    def bin_edges_until(self, latency: int) -> List[int]:
+        """Return the first step of each bin, and the end of the last: steps divided as evenly as they can be.
+
+        Bin i begins at warm_up + floor(i · (latency - warm_up) / bins): bins differ by at most a step. Empty without
+        bins. `latency` is that of the network (`Network.latency`).
         """
         if not self.bins:
             return []
-        return [self.warm_up + i * self.counted_steps // self.bins for i in range(self.bins + 1)]
+        return [self.warm_up + i * (latency - self.warm_up) // self.bins for i in range(self.bins + 1)]
 
     @field_validator("engine", mode="before")
     @classmethod

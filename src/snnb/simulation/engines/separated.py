@@ -6,7 +6,7 @@ AAAI). The counts are equal to those of a simulation step by step where sums are
 """
 
 from dataclasses import replace
-from typing import Dict, Iterator, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -46,16 +46,17 @@ class SeparatedEngine:
         spikes[:, -steps:] = np.arange(steps)[:, np.newaxis] < counts[network.output.name].reshape(len(x), 1, -1)
         observe(spikes, readout)
         counted = {name: found.astype(np.int64) for name, found in counts.items()}
-        by_bin = {name: np.stack([*self._in_bins(found)]) for name, found in counted.items() if settings.bins}
+        edges = settings.bin_edges_until(network.latency(steps))
+        by_bin = {name: self._in_bins(name, found, edges) for name, found in counted.items() if settings.bins}
         recorded = recorded_of(settings, first, len(x))
         times = {name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded}
         if recorded:
             times = {network.input.name: spike_table([]), **times}  # a constant input has no spikes
         if drawn is not None:
-            source, edges = network.input.name, zip(settings.bin_edges, settings.bin_edges[1:])
+            source = network.input.name
             counted[source] = drawn.sum(axis=1, dtype=np.int64)
             if settings.bins:
-                by_bin[source] = np.stack([drawn[:, begin:end].sum(axis=(0, 1)) for begin, end in edges])
+                by_bin[source] = np.stack([drawn[:, a:b].sum(axis=(0, 1)) for a, b in zip(edges, edges[1:])])
             if recorded:
                 sample, step, neuron = np.nonzero(drawn[:recorded].reshape(recorded, steps, -1))
                 times[source] = spike_table([np.stack([sample + first, neuron, step], axis=1).astype(np.int32)])
@@ -123,9 +124,11 @@ class SeparatedEngine:
         found[:, fires:] = found[:, fires - 1 : fires]
         return found
 
-    def _in_bins(self, counts: np.ndarray) -> Iterator[np.ndarray]:
-        for begin, end in zip(self._settings.bin_edges, self._settings.bin_edges[1:]):
-            yield np.clip(counts - begin, 0, end - begin).sum(axis=0)
+    def _in_bins(self, name: str, counts: np.ndarray, edges: List[int]) -> np.ndarray:
+        """Count the spikes of a population in each bin: they are in the first steps of its window."""
+        first = self._network.volume(name).window[0]  # type: ignore[attr-defined]
+        before = np.stack([np.clip(edge - first, 0, counts).sum(axis=0) for edge in edges])
+        return np.diff(before, axis=0)
 
     def _times(self, name: str, counts: np.ndarray, first: int) -> np.ndarray:
         """Return the spike times of samples; see `spike_table`."""
