@@ -38,10 +38,10 @@ mapping in the order of the neurons' ids; *ratio* is the connectivity divided by
 are those of the command, and those of the processor that it and Mt-KaHyPar took, which other work on the machine does
 not change much. The first mapping on a machine, here that of the smallest network, compiles the loops too.
 
-`loihi` and `loihi_32_chips` have all their limits; their energy is that of all events, and that of the other descriptions of routes only.
-All networks have their full size. Those without † are trained for two batches of random pictures and simulated for 20
-steps with two more: their spikes are not those of a network that has learned, and the proportions between mappings
-are what to look at.
+`loihi` and `loihi_32_chips` have all their limits; their energy is that of all events, and that of the other
+descriptions of routes only. All networks have their full size. Those without † are trained for two batches of random
+pictures and simulated for 20 steps with two more: their spikes are not those of a network that has learned, and the
+proportions between mappings are what to look at.
 
 """
 COLUMNS = (

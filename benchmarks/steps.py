@@ -1,14 +1,17 @@
 """Accuracy and synaptic operations of converted networks over the number of time steps, by method of conversion.
 
-    python benchmarks/steps.py RUN … [--samples 1000] [--steps 4,8,16,32,64,128] [--methods …] [--page docs/results.md]
+    python benchmarks/steps.py RUN … [--samples 1000] [--steps 4,8,16,32,64,128] [--methods 0,0.5,free,separated]
+        [--rows rows.jsonl] [--page docs/results.md]
 
-RUN is a run directory with a parsed network; one trained with `--activation qcfs` has a row of its own. Prints a table;
-with --page, replaces the table and figure of that page.
+RUN is a run directory with a parsed network; of one trained with `--activation qcfs` one row is measured. Prints the
+rows; with --page, replaces tables and figure of that page. Each row is appended to the file --rows as soon as it is
+measured, and rows in that file are not measured again.
 """
 
 import argparse
+import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
@@ -28,8 +31,12 @@ from snnb.simulation.simulation_settings import SimulationSettings
 
 BEGIN, END = "<!-- steps: written by `python benchmarks/steps.py` -->", "<!-- end of steps -->"
 PICTURE = Path("pictures/accuracy-over-operations.png")  # beside the page
+COLUMNS = 3  # of panels
 USUAL = {"usual, V0 = 0": 0.0, "usual, V0 = 0.5": 0.5}
 CALIBRATED = {"calibrated, free": "free", "calibrated, separated": "separated"}
+SEPARATED, QUANTISED = "calibrated, separated", "QCFS, separated"
+ORDER = [*USUAL, *CALIBRATED, QUANTISED]
+METHODS = {**{f"{start:g}": name for name, start in USUAL.items()}, **{f: name for name, f in CALIBRATED.items()}}
 
 
 @dataclass(frozen=True)
@@ -46,72 +53,78 @@ class Row:
     spikes: float
     operations: float
 
+    @property
+    def key(self) -> Tuple[str, str, int]:
+        """Return what identifies the row."""
+        return self.model, self.method, self.steps
+
 
 def main() -> None:
     """Measure all rows, print them, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--steps", default="4,8,16,32,64,128")
-    parser.add_argument("--methods", default=",".join(["0", "0.5", *CALIBRATED.values()]))
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--rows", type=Path, default=Path("steps.jsonl"))
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
-    rows: List[Row] = []
+    known = options.rows.read_text().splitlines() if options.rows.exists() else []
+    rows = {row.key: row for row in (Row(**json.loads(line)) for line in known)}
+    steps, methods = [int(t) for t in options.steps.split(",")], [METHODS[m] for m in options.methods.split(",")]
     for path in options.runs:
-        for row in measured(path, options.samples, [int(t) for t in options.steps.split(",")], options.methods):
-            rows.append(row)
+        for row in measured(path, options.samples, steps, methods, rows):
+            rows[row.key] = row
             print(" | ".join(cells(row)), flush=True)
+            with options.rows.open("a") as file:
+                file.write(json.dumps(asdict(row)) + "\n")
     if options.page:
-        write_page(options.page, rows)
+        write_page(options.page, list(rows.values()))
 
 
-def measured(path: Path, samples: int, durations: List[int], methods: str) -> Iterator[Row]:
-    """Yield the rows of a run."""
+def measured(
+    path: Path, samples: int, durations: List[int], methods: List[str], known: Dict[Tuple[str, str, int], Row]
+) -> Iterator[Row]:
+    """Yield the rows of a run that are not known."""
     run = open_run(path)
     details = recorded_details(run, prepare.KIND)
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
     trained, pictures = read_network(parsed, trained=True), prepare.normalisation_set(run)
     x, y = (prepare.dataset_array(run, name)[:samples] for name in ("x_test", "y_test"))
-    for steps in durations if trained.levels is None else [trained.levels]:
-        if trained.levels is None:
-            compared = networks(trained, pictures, steps, methods.split(","))
-        else:
-            compared = iter([("QCFS, separated", read_network(parsed), 0.0)])
-        for method, network, start in compared:
-            settings = SimulationSettings(
-                samples=samples, duration=steps, initial_potential=start, engine="event", workers=1
-            )
-            job = Job(parsed, network, trained, settings, "event", details.scale, True, 1.0)
-            totals = run_job(job, x, y)
-            quality = totals.quality
-            assert quality.readout is not None
-            yield Row(
-                run.model,
-                method,
-                steps,
-                quality.ann / samples,
-                quality.readout / samples,
-                float(quality.by_step[-1]) / samples,
-                network.latency(steps),
-                sum(int(counts.sum()) for counts in totals.counts.values()) / samples,
-                findings(network, totals, steps).synaptic_operations,
-            )
+    if trained.levels is not None:
+        durations, methods = [trained.levels], [QUANTISED]
+    for steps, method in ((steps, method) for steps in durations for method in methods):
+        if (run.model, method, steps) in known:
+            continue
+        network = read_network(parsed) if method == QUANTISED else converted(trained, pictures, steps, method)
+        settings = SimulationSettings(
+            samples=samples, duration=steps, initial_potential=USUAL.get(method, 0.0), engine="event", workers=1
+        )
+        job = Job(parsed, network, trained, settings, "event", details.scale, True, 1.0)
+        totals = run_job(job, x, y)
+        quality = totals.quality
+        assert quality.readout is not None
+        yield Row(
+            run.model,
+            method,
+            steps,
+            quality.ann / samples,
+            quality.readout / samples,
+            float(quality.by_step[-1]) / samples,
+            network.latency(steps),
+            sum(int(counts.sum()) for counts in totals.counts.values()) / samples,
+            findings(network, totals, steps).synaptic_operations,
+        )
 
 
-def networks(
-    trained: Network, pictures: np.ndarray, steps: int, methods: List[str]
-) -> Iterator[Tuple[str, Network, float]]:
-    """Yield name, network and initial potential of each method."""
-    for name, start in USUAL.items():
-        if f"{start:g}" in methods:
-            yield name, trained, start
-    for name, firing in CALIBRATED.items():
-        if firing in methods:
-            settings = ConversionSettings(calibrate=steps, firing=firing)
-            began = time.perf_counter()
-            network = calibrate(trained, pictures[: settings.calibration_samples], settings).network
-            print(f"# calibrated for {steps} steps in {time.perf_counter() - began:.0f} s", flush=True)
-            yield name, network, 0.0
+def converted(trained: Network, pictures: np.ndarray, steps: int, method: str) -> Network:
+    """Return the network of a method."""
+    if method in USUAL:
+        return trained
+    settings, began = ConversionSettings(calibrate=steps, firing=CALIBRATED[method]), time.process_time()
+    network = calibrate(trained, pictures[: settings.calibration_samples], settings).network
+    print(f"# calibrated for {steps} steps in {time.process_time() - began:.0f} s of processor time", flush=True)
+    return network
 
 
 HEADER = ("model", "method", "T", "ANN", "read-out", "spikes", "latency", "spikes a sample", "operations a sample")
@@ -131,14 +144,43 @@ def cells(row: Row) -> List[str]:
     ]
 
 
+def summary(rows: List[Row]) -> Iterator[List[str]]:
+    """Yield, by model, points lost with separated firing, and operations as a share of those of the usual networks.
+
+    A usual network is taken at the first T at which its read-out loses no more than the separated one at T = 16.
+    """
+    for model in dict.fromkeys(row.model for row in rows):
+        found = {(row.method, row.steps): row for row in rows if row.model == model}
+        separated = {steps: row for (method, steps), row in found.items() if method == SEPARATED}
+        lost = [f"{100 * (separated[t].ann - separated[t].readout):.1f}" if t in separated else "" for t in (8, 16, 32)]
+        shares = []
+        for method in USUAL:
+            usual = [row for (name, _), row in found.items() if name == method]
+            enough = [row for row in usual if row.readout >= min(separated[16].readout, row.ann)]
+            row = min(enough or usual, key=lambda row: row.steps if enough else -row.steps)
+            share = f"{separated[16].operations / row.operations:.2f}"
+            shares.append(f"{share} (T = {row.steps})" if enough else f"< {share} (T > {row.steps})")
+        yield [model, f"{100 * separated[16].ann:.1f}", *lost, *shares]
+
+
+def table(header: Tuple[str, ...], names: int, rows: Iterator[List[str]]) -> str:
+    """Return a table in Markdown whose first columns are names, the others numbers."""
+    rule = "|" + "---|" * names + "---:|" * (len(header) - names)
+    return "\n".join(["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
 def write_page(page: Path, rows: List[Row]) -> None:
-    """Replace table and figure of the page."""
-    lines = ["| " + " | ".join(HEADER) + " |", "|---|---|" + "---:|" * (len(HEADER) - 2)]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
+    """Replace tables and figure of the page."""
+    models = list(dict.fromkeys(row.model for row in rows))
+    rows = sorted(rows, key=lambda row: (models.index(row.model), ORDER.index(row.method), row.steps))
     before, rest = page.read_text().split(BEGIN)
     after = rest.split(END)[1]
     figure = f"![Read-out accuracy over synaptic operations]({PICTURE.as_posix()})"
-    page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n\n{figure}\n{END}{after}")
+    due = table(
+        ("model", "ANN", "lost at T = 8", "16", "32", *(f"operations, {name}" for name in USUAL)), 1, summary(rows)
+    )
+    every = table(HEADER, 2, map(cells, rows))
+    page.write_text(f"{before}{BEGIN}\n{due}\n\n{every}\n\n{figure}\n{END}{after}")
     draw(page.parent / PICTURE, rows)
 
 
@@ -152,14 +194,18 @@ def draw(path: Path, rows: List[Row]) -> None:
     models: Dict[str, List[Row]] = {}
     for row in rows:
         models.setdefault(row.model, []).append(row)
-    figure, axes = pyplot.subplots(1, len(models), figsize=(4.2 * len(models), 3.6), squeeze=False)
-    for axis, (model, of_model) in zip(axes[0], models.items()):
+    lines = -(-len(models) // COLUMNS)
+    figure, axes = pyplot.subplots(lines, COLUMNS, figsize=(4.2 * COLUMNS, 3.6 * lines), squeeze=False)
+    for axis in axes.flat[len(models) :]:
+        axis.remove()
+    for axis, (model, of_model) in zip(axes.flat, models.items()):
         for method in dict.fromkeys(row.method for row in of_model):
             line = [row for row in of_model if row.method == method]
-            axis.plot([r.operations for r in line], [100 * r.readout for r in line], marker="o", ms=3, label=method)
+            x, y = [r.operations for r in line], [100 * r.readout for r in line]
+            axis.plot(x, y, f"C{ORDER.index(method)}o-", ms=3, label=method)
         axis.axhline(100 * of_model[0].ann, color="black", lw=0.8, ls=":", label="trained network")
         axis.set(xscale="log", title=model, xlabel="synaptic operations a sample", ylabel="read-out accuracy in %")
-    axes[0][0].legend(fontsize=7)
+    axes.flat[0].legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 

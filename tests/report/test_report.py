@@ -244,7 +244,8 @@ def test_latency_and_interval_of_separated_firing_are_stated(run, document):
     face.simulate(samples=20)
     face.graph()
     text = document(face.report().read_text()).text("accuracy")
-    assert "20 samples of 20 time steps, one every 8 time steps" in text  # of 4 steps: 4 layers and the input; 2 windows
+    # Windows of 4 steps: those of 4 layers and the input, and of a layer and its source
+    assert "20 samples of 20 time steps, one every 8 time steps" in text
 
 
 def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, document):

@@ -11,6 +11,7 @@ from snnb.conversion.calibrate import calibrate
 from snnb.conversion.channel_scales import Channels, with_scales
 from snnb.conversion.compose_pooling import compose_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.currents import Currents
 from snnb.conversion.spiking_output import centred_output, spiking_output
 from snnb.core.errors import InputError
 from snnb.network.assemble import Entry, assemble
@@ -139,6 +140,18 @@ def test_rates_stand_for_the_trained_activations(network, x, firing):
     readout = counted.readout * found.scales["out"] / STEPS
     readout -= readout.mean(axis=1, keepdims=True)  # a delay adds the same to all classes
     np.testing.assert_allclose(readout.mean(axis=0), logits.mean(axis=0), atol=0.02)
+
+
+def test_the_scale_factor_is_the_largest_of_nearly_the_least_error(network, x):
+    """Of the first population, whose input is the same in both networks."""
+    first = network.volume("first")
+    sums = Currents([first]).of(first, {"input": x}).numpy().reshape(-1, 4)
+    for channel, scale in enumerate(calibrate(network, x, _settings()).scales["first"]):
+        z = sums[:, channel]
+        candidates = np.geomspace(0.15, 1.1, 24) * z.max()
+        levels = [np.clip(np.floor(STEPS * z / s + 0.5), 0, STEPS) * s / STEPS for s in candidates]
+        errors = np.array([((level - np.maximum(z, 0)) ** 2).sum() for level in levels])
+        assert scale == pytest.approx(candidates[errors <= 1.05 * errors.min()].max(), rel=1e-5)
 
 
 def test_the_trained_network_loses_little_in_32_steps(trained):

@@ -28,9 +28,10 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     classes = np.eye(CLASSES, dtype=np.float32)[random.integers(0, CLASSES, SAMPLES)]
     relu = architecture.build(shape, CLASSES)
     model = quantised(relu, LEVELS, seed=0)
-    start_from(model, relu, x)
     model.compile(new_optimizer(Recipe()), "categorical_crossentropy")
     assert np.isfinite(model.train_on_batch(x, classes))
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    start_from(model, relu, x)  # afterwards: with initial weights, activations grow with depth at inference only
     saved = plain(model)
     saved.compile(new_optimizer(Recipe()), "categorical_crossentropy")
     write_model(saved, tmp_path / "net.h5", {QCFS_LEVELS: LEVELS})

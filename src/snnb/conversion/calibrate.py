@@ -5,7 +5,7 @@ Populations are calibrated in network order, on what the populations calibrated 
 1. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
    al. 2021, A free lunch from ANN, ICML).
 2. The scale factor of each channel is that of some candidates with the smallest mean squared error from the trained
-   activations.
+   activations; with separated firing the largest of those with nearly the smallest: the larger, the fewer spikes.
 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires when all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are those of simulated
@@ -41,6 +41,8 @@ from snnb.network.network import Network, Population
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(0.15, 1.1, 24), np.geomspace(0.15, 1.1, 14)
+# A larger scale factor is taken, for its fewer spikes, whose squared error is at most so many times the smallest.
+NEARLY_LEAST = {"separated": 1.05, "free": 1.0}
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
 
@@ -210,13 +212,15 @@ class _Calibration(Activations):
             currents, target = self._searched(population, sums)
             errors = firing_errors(currents, target, shifted, scales, delays.astype(np.float32))
             before = firing_errors(currents, target, bias, parsed, np.zeros(1, np.float32)).sum()
-        best = errors.reshape(-1, len(bias)).argmin(axis=0)
-        delay, scale = delays[best // len(scales)], scales[best % len(scales), every]
-        after = errors.min(axis=(0, 1)).sum()
-        if after > before:
+        least = errors.min(axis=(0, 1))
+        near = (errors <= NEARLY_LEAST[self._settings.firing] * least).any(axis=0)
+        largest = len(scales) - 1 - near[::-1].argmax(axis=0)
+        first = errors[:, largest, every].argmin(axis=0)
+        delay, scale, after = delays[first], scales[largest, every], errors[first, largest, every].sum()
+        if least.sum() > before:
             self.warnings.append(f"{population.name}: the calibration would increase the error: not calibrated")
             delay, scale, shifted, after = np.zeros(len(bias)), parsed[0], bias, before
-        square = float(np.square(target, dtype=np.float64).sum()) or 1.0
+        square = float(np.einsum("rc,rc->", target, target, dtype=np.float64)) or 1.0  # without a copy
         shift = float(np.abs((shifted - bias) / scale).mean())
         self.errors[population.name] = LayerError(float(before) / square, float(after) / square, shift)
         bias = (shifted + delay * scale / self._steps).astype(np.float32)

@@ -1,6 +1,7 @@
 """A network read from an export of format `sonata` and its description only."""
 
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -12,6 +13,9 @@ from snnb.core.errors import UsageError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+    from snnb.graph.export.simulated import Simulated
+    from snnb.graph.synapse_graph import SynapseGraph
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,17 @@ class ExportedNetwork:
     def spiking_inbound(self, name: str) -> List[ExportedProjection]:
         """Return the projections to a population whose sources spike."""
         return [p for p in self.inbound(name) if self.input.coding != "current" or p.source != self.input.name]
+
+
+def exported_network(graph: "SynapseGraph", simulated: Optional["Simulated"] = None) -> ExportedNetwork:
+    """Export a graph to temporary files, and read them; `simulated` is the simulation of its spikes."""
+    from snnb.graph.export.export_options import ExportOptions
+    from snnb.graph.export.write_export import export
+
+    options = ExportOptions(integers="weight_bits" in graph.attributes)
+    with tempfile.TemporaryDirectory() as scratch:
+        export(graph, "sonata", Path(scratch) / "graph", options, simulated=simulated)
+        return read_exported(Path(scratch) / "graph")
 
 
 def read_exported(folder: Path) -> ExportedNetwork:

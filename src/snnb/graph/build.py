@@ -29,6 +29,7 @@ def build_graph(
     coding: Optional[Mapping[str, str]] = None,
     of_class: Optional[SampleClass] = None,
     pool_weight: str = "one",
+    network: Optional[Network] = None,
     progress: Progress = silent,
 ) -> SynapseGraph:
     """Write the graph of a parsed model's synapses, and open it.
@@ -48,10 +49,13 @@ def build_graph(
         Class whose spikes are used; `counts` is then a spike_counts_by_class.npz.
     pool_weight : {"one", "mean"}
         Weight of average-pooling synapses: 1, or 1 / (taps in the window).
+    network : Network, optional
+        What was made of the parsed model's network, to be written in its place.
     progress : Progress
         Called for every population written.
     """
-    with open_network(parsed) as network:
+    with open_network(parsed) as read:
+        network = read if network is None else network
         shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
         recorded = None if counts is None else read_counts(counts, shapes, coding or {}, of_class)
         if network.windowed and recorded is not None:

@@ -32,7 +32,7 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
         lists = SourceLists(network, population)
         synapses = max(int(loads[part].max()), 1)
         most = min(MOST_CHANNELS, limits.neurons, limits.synapses // synapses)
-        if lists.most_own:
+        if lists.most_own and not lists.sparse:
             most = min(most, (limits.axons - lists.most_shared) // lists.most_own)
         tiles = _thin_tiles(network, population, thin)
         if tiles is not None and most >= THIN * TILE * TILE and lists.filters > THIN:
@@ -41,6 +41,8 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
         else:
             tiles = None
         chunks = -(-lists.filters // most)
+        while lists.sparse and chunks < lists.filters and lists.most_of(chunks) > limits.axons:
+            chunks = min(2 * chunks, lists.filters)
         chunk = np.arange(lists.filters) * chunks // lists.filters
         tile, number = tile_of(population.shape, tiles)
         group[part] = (groups + tile[:, None] * chunks + chunk).ravel()

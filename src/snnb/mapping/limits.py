@@ -70,14 +70,14 @@ def _remedy(network: PlacedNetwork, cores: int) -> str:
 
 def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:
     limits = Limits.of(hardware)
-    for what, numbers, limit, name in (
-        ("sources of spikes", network.fan_in, limits.axons, "axons"),
-        ("synapses", network.in_degrees, limits.synapses, "synapses"),
+    for what, numbers, limit, name, hint in (
+        ("sources of spikes", network.fan_in, limits.axons, "axons", " (`snnb map --split-fan-in` adds relay neurons)"),
+        ("synapses", network.in_degrees, limits.synapses, "synapses", ""),
     ):
         most = int(np.argmax(numbers))
         if numbers[most] > limit:
             layer = network.graph.nodes.population(most + network.first).name
-            return f"layer {layer} has a neuron with {numbers[most]:,} {what}, and a core takes {limit:,} {name}"
+            return f"layer {layer} has a neuron with {numbers[most]:,} {what}, and a core takes {limit:,} {name}{hint}"
     least = -(-network.neurons // limits.neurons)
     least = max(least, -(-int(network.in_degrees.sum()) // limits.synapses))
     if least > hardware.cores:

@@ -1,6 +1,6 @@
 """The baseline mapping, which fills cores with neurons in the order of their ids."""
 
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import List, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
+from snnb.graph.sparse_projection import SparseProjection
 from snnb.mapping.limits import Limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.network.reindexing import PADDING
@@ -50,11 +51,13 @@ class SourceLists:
 
     def __init__(self, network: PlacedNetwork, population: GraphPopulation) -> None:
         projections = [p for p in network.projections_to(population) if p.source in network.sources]
-        connections = [connection for projection in projections for connection in projection.connections]
-        self.filters = population.shape[-1]
+        self.sparse = [p for p in projections if isinstance(p, SparseProjection)]
+        connections = [c for projection in projections if projection not in self.sparse for c in projection.connections]
+        self.filters, self._nodes = population.shape[-1], network.graph.number_of_nodes()
         self.positions = population.size // self.filters
         self._shared = [_Inputs(one) for one in connections if one.geometry.pairing == "dense"]
-        self._apart = [_Inputs(one) for one in connections if one.geometry.pairing != "dense"]
+        self._apart: List[Union[_Inputs, _SparseInputs]] = list(map(_SparseInputs, self.sparse))
+        self._apart += [_Inputs(one) for one in connections if one.geometry.pairing != "dense"]
 
     @property
     def most_shared(self) -> int:
@@ -63,7 +66,7 @@ class SourceLists:
 
     @property
     def most_own(self) -> int:
-        """Largest number of further sources of a neuron, over connections with diagonal pairing."""
+        """Largest number of further sources of a neuron, over pruned projections and those with diagonal pairing."""
         return int(np.max(sum((inputs.counts for inputs in self._apart), np.zeros(1, np.int64))))
 
     def parts(self) -> List[Tuple[int, int]]:
@@ -74,6 +77,18 @@ class SourceLists:
         groups = np.cumsum(weights) // MOST_SOURCES
         ends = [*(np.flatnonzero(np.diff(groups)) + 1).tolist(), self.positions]
         return list(zip([0, *ends], ends))
+
+    def most_of(self, chunks: int) -> int:
+        """Return the largest number of sources of a position's neurons, divided into so many chunks of channels."""
+        most = 0
+        for first, last in self.parts():
+            sources, group = self.of(first, last), np.arange((last - first) * self.filters) // self.filters * chunks
+            group += np.tile(np.arange(self.filters) * chunks // self.filters, last - first)
+            owner = np.repeat(group, np.diff(sources.neuron_start))
+            pairs = np.unique(owner * self._nodes + sources.neuron_source) // self._nodes
+            own = np.bincount(pairs, minlength=(last - first) * chunks).reshape(last - first, chunks)
+            most = max(most, int((own.max(axis=1) + np.diff(sources.position_start)).max()))
+        return most
 
     def of(self, first: int, last: int) -> Sources:
         """List the sources of the neurons at positions `first` to `last` − 1."""
@@ -96,6 +111,17 @@ class _Inputs:
         source = np.empty(start[-1], np.int64)
         self._connection.sources_of_range(first, last, source, by_position=self._by_position)
         return start, source
+
+
+class _SparseInputs:
+    """The sources of each neuron in a pruned projection: those at a position are not the same."""
+
+    def __init__(self, projection: SparseProjection) -> None:
+        self._projection, self.counts = projection, projection.in_degrees
+
+    def listed(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:
+        start = np.concatenate([[0], np.cumsum(self.counts[first:last])])
+        return start, self._projection.sources_of_range(first, last)
 
 
 def _joined_lists(lists: Sequence[Tuple[np.ndarray, np.ndarray]], number: int) -> Tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
@@ -15,6 +16,7 @@ from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph
 from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, spike_times, steps_of_samples, write_files
+from snnb.pipeline.map_split import UNKNOWN, Split, fan_in_to_split, split_graph
 from snnb.pipeline.stage import (
     AbsolutePath,
     PlannedRun,
@@ -74,6 +76,11 @@ class MapParams(Options):
     allow_overfull: bool = Field(
         default=False, description="Cost a --partition that exceeds limits of the cores; the mapping is marked invalid."
     )
+    split_fan_in: bool = Field(
+        default=False,
+        description="Divide the sources of a neuron with more than a core has axons among relay neurons; the spikes "
+        "are then those with relays.",
+    )
     graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None, description="Stamp of the graph to map; by default that of the latest simulation."
     )
@@ -91,6 +98,7 @@ class MapDetails(Record):
     neurons: int
     cores: int
     overfull_cores: int = 0
+    relays: int = 0  # neurons that `--split-fan-in` has added
 
 
 KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
@@ -113,7 +121,8 @@ def _resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapPara
 
 def _once(given: Given) -> Dict[str, object]:
     """Reset one-shot options to their defaults unless they are given."""
-    return {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), "allow_overfull": False, **given}
+    once = {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), "allow_overfull": False}
+    return {**once, **({} if given.get("partition") is None else {"split_fan_in": False}), **given}
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -133,6 +142,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         raise UsageError("--allow-overfull needs --partition")
     if given.get("partition") is not None and given.get("method", "auto") != "auto":
         raise UsageError("--partition and --method exclude each other; leave out --method")
+    if given.get("partition") is not None and given.get("split_fan_in"):
+        raise UsageError("--partition has no cores of the neurons that --split-fan-in adds; leave out one of them")
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
     read_hardware(_hardware_of(params))
     if params.method == "hypergraph" and params.partition is None:
@@ -180,12 +191,17 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     read = f"{run.directory_of(graph.KIND.name, params.graph)}/{run.model}_graph.h5"
     mend = remedy(run, graph.KIND.name, params.graph)
     path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, mend)
-    bins, notes = counts_by_bin(run, str(params.graph))
-    times = spike_times(run, str(params.graph), hardware)
-    with run.stage(
-        "map", params, inputs=[file for file in (read, bins, times) if file is not None], name=stamp
-    ) as output, SynapseGraph.open(path) as opened:
-        network = PlacedNetwork.of(opened)
+    with ExitStack() as stack:
+        network = PlacedNetwork.of(stack.enter_context(SynapseGraph.open(path)))
+        unsplit = network.neurons
+        fan_in = fan_in_to_split(run, str(params.graph), network, hardware) if params.split_fan_in else None
+        bins, notes, times = _by_time(run, str(params.graph), hardware) if fan_in is None else (None, [UNKNOWN], None)
+        inputs = [read, bins, times, *([] if fan_in is None else fan_in.inputs)]
+        output = stack.enter_context(run.stage("map", params, inputs=[f for f in inputs if f is not None], name=stamp))
+        split: Optional[Split] = None
+        if fan_in is not None:
+            split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
+            network = PlacedNetwork.of(stack.enter_context(split.graph))
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
         files[description_file(named)] = text
@@ -197,6 +213,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             "objective": params.objective,
             "seed": params.seed,
             "seconds": round(time.monotonic() - began, 3),
+            **({} if split is None else split.described),
         }
         write_files(
             run,
@@ -204,12 +221,13 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             mapped,
             (peak, recorded_samples),
             params=params,
-            notes=notes,
+            notes=notes if split is None else [split.in_words(), *notes],
             figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
             described=described,
         )
         output.external = external_records(files)
-        output.metrics, output.warnings = metrics(mapped, peak), list(mapped.warnings)
+        output.metrics = {**metrics(mapped, peak), **({} if split is None else split.metrics)}
+        output.warnings = [*mapped.warnings, *([] if split is None else [split.in_words()])]
         output.details = MapDetails(
             graph=str(params.graph),
             hardware=hardware.name,
@@ -218,8 +236,14 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             neurons=network.neurons,
             cores=int(output.metrics["cores"] or 0),
             overfull_cores=mapped.overfull_cores.size,
+            relays=network.neurons - unsplit,
         )
     return result_of(run, "map", stamp)
+
+
+def _by_time(run: RunDirectory, name: str, hardware: Hardware) -> Tuple[Optional[str], List[str], Optional[str]]:
+    """Return the spikes by time bin of a graph's simulation with lines for the log, and recorded spike times."""
+    return (*counts_by_bin(run, name), spike_times(run, name, hardware))
 
 
 def _mapped(

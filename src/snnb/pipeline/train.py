@@ -2,7 +2,6 @@
 
 import shutil
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Literal, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import AfterValidator, Field
@@ -111,11 +110,9 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
         raise UsageError("--pixels is for a model in a file; the built-in models take pixels in [0, 1]")
     defaults, _ = drop_invalid(TrainParams, model.recipe.model_dump(), given)
     params = params_in_force(KIND, defaults, record, given, say)
-    if "levels" in given and params.activation != "qcfs":
+    changed = "levels" in given and params.levels != TrainParams.model_fields["levels"].default
+    if changed and params.activation != "qcfs":
         raise UsageError("--levels needs --activation qcfs")
-    weights = given.get("initial_weights")
-    if weights is not None and not Path(str(weights)).is_file():
-        raise InputError(f"--initial-weights {weights}: no such file")
     return params
 
 

@@ -1,34 +1,33 @@
 """`crosscheck`: another simulator, given the exported graph alone, against the spikes of the run's own simulation."""
 
-import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
 
 import numpy as np
 from typing_extensions import Literal
 
-from snnb.core.errors import InputError, ResourceError, UsageError, VerificationError
+from snnb.core.errors import UsageError, VerificationError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.check import Expected, check, samples_at_a_time
-from snnb.crosscheck.exported import ExportedNetwork
+from snnb.crosscheck.exported import ExportedNetwork, exported_network
+from snnb.crosscheck.room import require_room
 from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.crosscheck.spike_differences import Compared
 from snnb.crosscheck.spike_rows import Simulate, in_order
 from snnb.graph import SynapseGraph
-from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.request import Request
 from snnb.graph.export.simulated import Simulated
 from snnb.graph.export.spinemap import spikes_of
 from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
 from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
-from snnb.pipeline.prepare import dataset_array
+from snnb.pipeline.simulated_samples import inputs_of, simulated_by
 from snnb.pipeline.stage import remedy
 from snnb.results.crosscheck_chip import ChipCheck, compare_costs, recorded_costs, refuse_differences
-from snnb.results.export import PICTURES, altered, chosen_graph, graph_file, recorded_hash, simulated_by
+from snnb.results.export import altered, chosen_graph, graph_file, recorded_hash
 from snnb.results.placed import on_cores, placed
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import SPIKE_TIMES, SUMS
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from snnb.mapping.mapping import Mapping
 
 Simulator = Literal["brian2", "sanafe", "scipy"]
-# Bytes of memory that a synapse takes, a little above what was measured on lenet_mnist: 59, 650 (mapped 780) and 41.
-SYNAPSE_BYTES = {"brian2": 70, "sanafe": 850, "scipy": 45}
 
 
 @dataclass(frozen=True)
@@ -83,9 +80,6 @@ def crosscheck(
     VerificationError
         Spikes differ by more than rounding explains: see `snnb.crosscheck.check.check`. Or costs of a mapping differ.
     """
-    from snnb.crosscheck.exported import read_exported
-    from snnb.graph.export.write_export import export
-
     if map is not None and (simulator != "sanafe" or samples is not None):
         raise UsageError("--map goes with --with sanafe, and compares all recorded samples; leave out --samples")
     mapped = None if map is None else placed(run, map, graph)
@@ -101,14 +95,10 @@ def crosscheck(
         )
     path = run.path / graph_file(run, stamp)
     trace: Optional[ChipTrace] = None
-    with tempfile.TemporaryDirectory() as scratch, SynapseGraph.open(path) as opened:
-        _require_room(opened, simulator, Path(scratch), ("sonata",) if mapped is None else ("sonata", "sanafe"))
-        expected = _expected(run, stamp, simulated, opened, samples)
-        folder = Path(scratch) / "graph"
-        origin = {"stamp": stamp, "sha256": sha256_of(path)}
-        options = ExportOptions(integers="weight_bits" in opened.attributes)
-        export(opened, "sonata", folder, options, origin=origin, simulated=simulated)
-        network = read_exported(folder)
+    with SynapseGraph.open(path) as opened:
+        require_room(opened, simulator, ("sonata",) if mapped is None else ("sonata", "sanafe"))
+        expected, digest = _expected(run, stamp, simulated, opened, samples), sha256_of(path)
+        network = exported_network(opened, simulated)
         if mapped is None:
             build: Callable[[ExportedNetwork], Simulate] = import_module(f"snnb.crosscheck.{simulator}").build
             simulate = build(network)
@@ -121,7 +111,7 @@ def crosscheck(
         say(f"crosscheck: the spikes of {', '.join(random)} are drawn at random, and not compared")
     at_a_time = samples_at_a_time(network) if simulator == "scipy" else 1
     populations = check(network, simulate, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
-    if origin["sha256"] != recorded_hash(run, stamp):
+    if digest != recorded_hash(run, stamp):
         raise VerificationError(f"the spikes agree, as far as they tell, but {altered(run, stamp)}")
     chip = None
     if mapped is not None and recorded is not None and trace is not None:
@@ -149,27 +139,6 @@ def _on_chip(
         return build(network, netlist, architecture, drawn)
 
 
-def _require_room(graph: SynapseGraph, simulator: str, scratch: Path, formats: Sequence[str]) -> None:
-    """Refuse what does not fit on the disk of temporary files or into memory."""
-    import psutil
-    from rich.filesize import decimal
-
-    from snnb.graph.export.write_export import estimate
-
-    size, free = sum(estimate(graph, name).size_bytes for name in formats), shutil.disk_usage(scratch).free
-    if size > free:
-        raise ResourceError(
-            f"crosscheck writes the graph to {scratch.parent}, which takes {decimal(size)} of the {decimal(free)} that "
-            "are free there; set TMPDIR to a folder on another disk"
-        )
-    size, free = SYNAPSE_BYTES[simulator] * graph.number_of_edges(), psutil.virtual_memory().available
-    if size > free:
-        raise ResourceError(
-            f"{simulator} takes about {decimal(size)} of memory for {graph.number_of_edges():,} synapses, "
-            f"{decimal(free)} are free; take --with scipy, which needs least, or a machine with more memory"
-        )
-
-
 def _expected(
     run: RunDirectory, stamp: str, simulated: Simulated, graph: SynapseGraph, wanted: Optional[int]
 ) -> Expected:
@@ -189,32 +158,15 @@ def _expected(
             + (f"give --samples {recorded}" if recorded else "simulate again with --record-spikes")
         )
     folder = run.path / run.directory_of("simulate", stamp)
-    pixels = _pixels(run, simulated, samples)
     counted_from = graph.recording.warm_up
     duration = max((p.window[1] for p in graph.populations if p.window is not None), default=simulated.duration)
+    inputs = inputs_of(run, stamp, simulated, graph.populations[0], (samples, duration))
     if samples > recorded:
         names, again = [p.name for p in graph.populations[1:]], remedy(run, "simulate", stamp)
         sums = load_archive(folder / SUMS, again, names=names, must=names)
-        return Expected(duration, counted_from, pixels, sums={name: sums[name].ravel() for name in names})
+        return Expected(duration, counted_from, inputs, sums={name: sums[name].ravel() for name in names})
     spikes: Dict[str, np.ndarray] = {}
     for population in graph.populations:
         rows, _ = spikes_of(folder / SPIKE_TIMES, population)
-        rows = in_order(rows[rows[:, 0] < samples])
-        if population.first == 0 and simulated.input == "poisson":
-            pixels = np.zeros((samples, population.size, duration), bool)
-            pixels[tuple(rows.T)] = True
-        spikes[population.name] = rows
-    return Expected(duration, counted_from, pixels, spikes)
-
-
-def _pixels(run: RunDirectory, simulated: Simulated, samples: int) -> np.ndarray:
-    """Return the pictures as the simulation saw them: float64 of float32, shape (samples, inputs)."""
-    pictures = run.path / PICTURES
-    if not pictures.exists() or sha256_of(pictures) != simulated.samples_sha256 or simulated.pixel_scale is None:
-        raise InputError(
-            f"{pictures} is not what was simulated; prepare the data set as it was then, or simulate again"
-        )
-    first = simulated.first_sample
-    values = np.asarray(dataset_array(run, "x_test")[first : first + samples], np.float32)
-    values /= np.float32(simulated.pixel_scale)
-    return values.reshape(samples, -1).astype(np.float64)
+        spikes[population.name] = in_order(rows[rows[:, 0] < samples])
+    return Expected(duration, counted_from, inputs, spikes)

@@ -8,9 +8,8 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.io.atomic import discard_partial
 from snnb.io.files import PARTIAL, sha256_of
-from snnb.pipeline import prepare, simulate
 from snnb.pipeline.graph import recorded_class, simulation_of
-from snnb.pipeline.stage import recorded
+from snnb.pipeline.simulated_samples import simulated_by
 from snnb.results.placed import on_cores, placed
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -18,11 +17,9 @@ from snnb.rundir.staleness import stale_reason
 from snnb.simulation.file_names import SPIKE_TIMES
 
 if TYPE_CHECKING:
-    from snnb.graph.export.simulated import Simulated
     from snnb.graph.export.write_export import Export
 
 EXPORTS = "exports"
-PICTURES = "dataset/x_test.npy"
 
 
 def export_graph(
@@ -87,32 +84,6 @@ def export_graph(
             force=force,
             progress=progress,
         )
-
-
-def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
-    """Return what another simulator must know of the simulation of a graph's spikes; None if the run has none."""
-    from snnb.graph.export.simulated import Simulated
-
-    simulation = simulation_of(run, stamp)
-    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
-    if record is None:
-        return None
-    prepared, params = recorded(run, prepare.KIND), record.params
-    pictures = next((file for file in record.inputs if file.path == PICTURES), None)
-    return Simulated(
-        threshold=params.threshold,
-        reset=params.reset,
-        input=params.input,
-        input_rate_hz=float(params.input_rate) if params.input == "poisson" else None,
-        pixel_scale=None if prepared is None else prepared.details.scale,
-        samples_file=None if pictures is None else pictures.path,
-        samples_sha256=None if pictures is None else pictures.sha256,
-        first_sample=params.first,
-        initial_potential=params.initial_potential,
-        duration=params.duration,
-        recorded_samples=params.record_spikes,
-        seed=params.seed,
-    )
 
 
 def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:

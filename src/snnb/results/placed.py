@@ -34,6 +34,11 @@ def placed(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> Placed
     record = cast("mapping_stage.MapRecord", records[stamp])
     if graph not in (None, record.details.graph):
         raise UsageError(f"--map {stamp} is of graph {record.details.graph}; leave out --graph {graph}")
+    if record.details.relays:
+        raise UsageError(
+            f"--map {stamp}: its relay neurons start at half their threshold, and neurons of SANA-FE at 0; give a "
+            "mapping without --split-fan-in"
+        )
     stale = stale_reason(run, record, {})
     if stale is not None:
         raise UpstreamError(f"mapping {stamp} is stale: {stale}; map again with `snnb map --run-dir {run.path}`")

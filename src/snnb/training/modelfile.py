@@ -46,7 +46,9 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Set the weights of a model to those in its .h5 file; raise `InputError` if the file is of another model."""
+    """Set the weights of a model to those in its .h5 file; raise `InputError` if it is missing or of another model."""
+    if not path.is_file():
+        raise InputError(f"--initial-weights: {path}: no such file")
     try:
         if not h5py.is_hdf5(str(path)) or path.suffix != ".h5":
             raise OSError("not an .h5 file")

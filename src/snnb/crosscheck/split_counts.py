@@ -1,0 +1,108 @@
+"""Spikes of a network with relay neurons, beside those of the network without."""
+
+from typing import Dict, NamedTuple, Optional
+
+import numpy as np
+
+from snnb.core.progress import Progress, silent
+from snnb.crosscheck.check import samples_at_a_time
+from snnb.crosscheck.exported import ExportedNetwork
+from snnb.crosscheck.scipy import build
+from snnb.crosscheck.spike_rows import counts_of
+
+OPERATIONS = 1 << 36  # synapses × time steps × samples that are stepped: some minutes
+
+
+class SplitCounts(NamedTuple):
+    """Spikes of both networks.
+
+    Attributes
+    ----------
+    counts : mapping of str to (neurons,) int64 array
+        Spikes of each population with relays, summed over the samples; without those drawn at random.
+    stated : mapping of str to float
+        `differing_counts`, the share of counts of a neuron and a sample that differ from those without relays;
+        `mean_count`, without relays, and `mean_count_difference`; `readout_accuracy` and `unsplit_readout_accuracy`,
+        the share of samples whose class has the largest accumulated input.
+    """
+
+    counts: Dict[str, np.ndarray]
+    stated: Dict[str, float]
+
+
+def samples_of(network: ExportedNetwork, steps: int, available: int) -> int:
+    """Return the number of samples that are stepped."""
+    synapses = sum(projection.weights.nnz for projection in network.projections)
+    return int(np.clip(OPERATIONS // max(1, synapses * steps), 1, available))
+
+
+def last_step(network: ExportedNetwork, duration: int) -> int:
+    """Return the number of time steps of a sample; `duration` of a network without windows."""
+    return max((p.window[1] for p in network.populations if p.window is not None), default=duration)
+
+
+def split_counts(
+    original: ExportedNetwork,
+    split: ExportedNetwork,
+    inputs: np.ndarray,
+    labels: Optional[np.ndarray],
+    *,
+    duration: int,
+    counted_from: int = 0,
+    progress: Progress = silent,
+) -> SplitCounts:
+    """Step both networks in scipy.
+
+    Parameters
+    ----------
+    original, split : ExportedNetwork
+    inputs : ndarray, as in `Simulate`; of one that spikes for all steps of the network with relays
+    labels : (samples,) int64 array
+        Classes of the samples; None for a network without classes.
+    duration : int
+        Time steps of a sample in a network without windows.
+    counted_from : int
+        First step whose spikes are counted.
+    progress : Progress
+        Called with the number of samples done.
+    """
+    networks = [(network, build(network), last_step(network, duration)) for network in (original, split)]
+    totals = {p.name: np.zeros(p.size, np.int64) for p in split.simulated}
+    differing, difference, spikes, right = 0, 0, 0, np.zeros(2)
+    samples, at_a_time = len(inputs), samples_at_a_time(split)
+    for begin in range(0, samples, at_a_time):
+        values, found = inputs[begin : begin + at_a_time], []
+        for number, (network, simulate, steps) in enumerate(networks):
+            rows = simulate(values, steps)
+            sizes = {p.name: p.size for p in network.simulated}
+            found.append({name: counts_of(rows[name], len(values), size, counted_from) for name, size in sizes.items()})
+            if labels is not None:
+                guess = _readout(network, found[-1], values, steps, counted_from).argmax(axis=0)
+                right[number] += np.count_nonzero(guess == labels[begin : begin + at_a_time])
+        for name, counts in found[1].items():
+            totals[name] += counts.sum(axis=0)
+        for name, counts in found[0].items():
+            apart = np.abs(counts - found[1][name])
+            differing, difference = differing + np.count_nonzero(apart), difference + apart.sum()
+            spikes += counts.sum()
+        progress(begin + len(values), samples)
+    pairs = samples * sum(population.size for population in original.simulated)
+    means = {"differing_counts": differing, "mean_count": spikes, "mean_count_difference": difference}
+    stated = {name: float(total) / pairs for name, total in means.items()}
+    if labels is not None:
+        stated["unsplit_readout_accuracy"], stated["readout_accuracy"] = (right / samples).tolist()
+    return SplitCounts(totals, stated)
+
+
+def _readout(
+    network: ExportedNetwork, counts: Dict[str, np.ndarray], inputs: np.ndarray, steps: int, counted_from: int
+) -> np.ndarray:
+    """Return the accumulated input of the output in the counted steps: float64, shape (outputs, samples)."""
+    output, constant = network.populations[-1], network.input.coding == "current"
+    acting = output.steps if output.window is not None else steps - counted_from
+    current = network.input_current(output, inputs.T if constant else np.zeros((network.input.size, len(inputs))))
+    total: np.ndarray = (current + output.bias[:, np.newaxis]) * acting
+    sent = counts if constant else {**counts, network.input.name: inputs[:, :, counted_from:].sum(axis=2)}
+    for projection in network.spiking_inbound(output.name):
+        total += projection.weights @ sent[projection.source].T * network.amplitude_of(projection.source)
+    return total

@@ -1,0 +1,218 @@
+"""Division of a fan-in: relay neurons that each take some sources of a neuron, in a tree.
+
+An integrate-and-fire neuron sends no negative spikes, so the sources of a relay have weights of one sign: its input
+only grows, and no more is lost than what stays below its threshold. A relay adds |w| of each source, subtracts its
+threshold at a spike, starts at half of it, and has no bias; its spike is worth that threshold to the neuron, with the
+sign of its sources.
+
+A relay spikes at most once a step. Its threshold is the mean plus `SPREAD` standard deviations of its input in a step
+if its sources fire independently, with the rates of a simulation, and at least its largest weight: less delays spikes,
+more rounds the sum coarsely.
+"""
+
+from dataclasses import dataclass, replace
+from typing import List, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.network.geometry import Geometry, Shape
+from snnb.network.layers import Dense, configured
+from snnb.network.network import DROPPED, Network, Population, Projection, Reindexed, Volume
+from snnb.network.reindexing import Concatenate
+
+SPREAD = 4.0
+LARGEST_THRESHOLD = 1 << 23  # of an integer network: float32 holds ratios of integers below it
+
+
+@dataclass(frozen=True, eq=False)
+class _Term:
+    """A projection onto a population that is split."""
+
+    projection: Projection
+    shape: Shape  # of the volume that it reads
+    rates: np.ndarray  # `geometry.input_volume` float64: spikes or current in a step, times what a spike is worth
+    worth: float
+    sources: int  # most sources of spikes of a neuron
+    divisible: bool
+    relayed: bool = False  # whether it reads relays
+
+
+def split_fan_in(
+    network: Network, names: Sequence[str], limit: int, rates: Mapping[str, np.ndarray], *, constant: bool
+) -> Network:
+    """Return the network in which no neuron of some populations has more than `limit` sources of spikes.
+
+    Its relays are populations `NAME_relay0`, `NAME_relay1` … in front of the population `NAME`. A weight of 0 is no
+    synapse of it.
+
+    Parameters
+    ----------
+    network : Network
+    names : sequence of str
+        Populations that are split.
+    limit : int
+    rates : mapping of str to ndarray
+        Spikes (or current) per time step of each neuron, by name of the input or population.
+    constant : bool
+        Whether the input is a constant current, which sends no spikes.
+
+    Raises
+    ------
+    InputError
+        Projections without a kernel that all channels share, such as poolings, have too many sources; or a limit of 1;
+        or thresholds of an integer network would be too large.
+    """
+    counted = [network.input, *network.populations]
+    flat = np.concatenate([np.asarray(rates[volume.name], np.float64).ravel() for volume in counted])
+    volumes: List[Volume] = [volume for volume in network.volumes if isinstance(volume, Reindexed)]
+    split = {}
+    for volume, ids in network.ids():
+        if isinstance(volume, Population) and volume.name in names:
+            read = [np.where(of < 0, 0.0, flat[of]) for of in ids]
+            terms = [_term(network, p, r, constant) for p, r in zip(volume.projections, read)]
+            split[volume.name] = _split(volume, terms, limit)
+    volumes = [one for volume in network.volumes for one in split.get(volume.name, [volume])]
+    return replace(network, volumes=tuple(volumes), zeros=DROPPED)
+
+
+def _term(network: Network, projection: Projection, rates: np.ndarray, constant: bool) -> _Term:
+    source, geometry = network.volume(projection.input), projection.geometry
+    senders = network.senders(source) if isinstance(source, Reindexed) else {source.name}
+    worth = network.pixel if network.input.name in senders else 1.0
+    silent = constant and senders == {network.input.name}
+    kernel = None if projection.kernel is None else projection.weights()
+    dense = geometry.pairing == "dense" and kernel is not None
+    if silent:
+        sources = 0
+    elif kernel is None:
+        sources = int(geometry.taps().max())
+    else:
+        sources = int(np.count_nonzero(kernel, axis=(0, 1, 2) if dense else (0, 1)).max())
+    return _Term(projection, source.shape, rates * worth, worth, sources, dense and not silent)
+
+
+def _split(population: Population, terms: List[_Term], limit: int) -> List[Volume]:
+    """Return the relays, volumes that join them, and the population."""
+    relays: List[Volume] = []
+    while sum(term.sources for term in terms) > limit:
+        largest = max(terms, key=lambda term: term.sources * term.divisible)
+        if largest.divisible:
+            number = sum(isinstance(volume, Population) for volume in relays)
+            found, left = _relayed(population, largest, limit, number)
+        if not largest.divisible or (largest.relayed and left.sources == largest.sources):
+            fixed = sum(term.sources for term in terms if not term.divisible)
+            raise InputError(
+                f"layer {population.name}: a core takes {limit:,} axons, too few to split its fan-in: its neurons have "
+                f"up to {fixed:,} sources by layers that relays cannot take (poolings, depthwise convolutions), and "
+                "need two or more relays"
+            )
+        relays += found
+        terms = [left if term is largest else term for term in terms]
+    return [*relays, replace(population, projections=tuple(term.projection for term in terms))]
+
+
+def _relayed(population: Population, term: _Term, limit: int, number: int) -> Tuple[List[Volume], _Term]:
+    """Return relays that take the sources of a projection, numbered from `number`, and the projection from them."""
+    filters = population.shape[-1]
+    weights = term.projection.weights().reshape(-1, filters)
+    entry, channel = np.nonzero(weights)
+    key = _groups(weights, limit, term.relayed)[entry, channel] * filters + channel
+    volumes: List[Volume] = []
+    rates, onto, signs = [], [], []
+    for group in np.unique(key // (2 * filters)):  # of the same sources, or of relays
+        mine = key // (2 * filters) == group
+        keys, relay = np.unique(key[mine], return_inverse=True)
+        sums = np.zeros((len(weights), keys.size), np.float32)
+        sums[entry[mine], relay] = np.abs(weights[entry[mine], channel[mine]])
+        found, mean, threshold = _relays(population, term, sums, f"{population.name}_relay{number + group}")
+        volumes.append(found)
+        rates.append(np.minimum(mean / threshold, 1))
+        onto.append(keys % filters)
+        signs.append(np.where(keys // filters % 2, -threshold, threshold))
+    read, worth = volumes[0], np.concatenate(signs)
+    if len(volumes) > 1:
+        names, join = tuple(volume.name for volume in volumes), configured(Concatenate, {"axis": -1}, population.name)
+        shape = join.shape([volume.shape for volume in volumes])
+        read = Reindexed(f"{population.name}_relays{number}", shape, join, names)
+        volumes.append(read)
+    kernel = np.zeros((worth.size, filters), np.float32)
+    kernel[np.arange(worth.size), np.concatenate(onto)] = worth
+    layer = configured(Dense, {"units": filters}, population.name)
+    geometry = layer.geometry(read.shape)
+    shown = np.concatenate(rates, axis=-1).reshape(geometry.input_volume)
+    sources = int(np.count_nonzero(kernel, axis=0).max())
+    projection = Projection(read.name, layer, geometry, kernel)
+    return volumes, _Term(projection, read.shape, shown, 1.0, sources, True, relayed=True)
+
+
+def _relays(
+    population: Population, term: _Term, sums: np.ndarray, name: str
+) -> Tuple[Population, np.ndarray, np.ndarray]:
+    """Return relays, their mean input in a step, and their thresholds.
+
+    `sums` are their weights: float32, shape (sources, relays of a position).
+    """
+    projection, relays = term.projection, sums.shape[-1]
+    count = "units" if isinstance(projection.layer, Dense) else "filters"
+    layer = projection.layer.model_copy(update={count: relays, "activation": "relu"})
+    geometry = layer.geometry(term.shape)
+    sums = sums.reshape(geometry.kernel_shape)
+    mean = _summed(geometry, term.rates, sums)
+    threshold = _thresholds(population, mean, _summed(geometry, term.rates * (term.worth - term.rates), sums**2), sums)
+    integer = population.threshold is not None
+    kernel = layer.oriented(sums if integer else sums / threshold).reshape(layer.kernel_shape(geometry))
+    found = Population(
+        name,
+        geometry.shape,
+        layer.kind,
+        (Projection(projection.input, layer, geometry, kernel),),
+        np.zeros(relays, np.float32),
+        "relu",
+        initial_potential=np.floor(threshold / 2) if integer else np.full(relays, 0.5, np.float32),
+        threshold=threshold if integer else None,
+    )
+    return found, mean, threshold
+
+
+def _groups(weights: np.ndarray, limit: int, relayed: bool) -> np.ndarray:
+    """Return the number of the group of each weight, odd for negative weights: int64, shape (sources, filters).
+
+    All filters have the same groups of sources, divided by sign: so the relays of a group share the axons of a core.
+    Relays of each filter are other neurons, so these are divided by sign first, which takes fewer groups.
+    """
+    if relayed:
+        group = np.where(weights < 0, _ranges(weights < 0, limit), _ranges(weights > 0, limit))
+    else:
+        group = _ranges(weights.any(axis=1, keepdims=True), limit)
+    return 2 * group + (weights < 0)
+
+
+def _ranges(members: np.ndarray, limit: int) -> np.ndarray:
+    """Divide the members (bool, shape (sources, filters)) of each column into ranges of at most `limit`, balanced."""
+    number = members.sum(axis=0)
+    return (members.cumsum(axis=0) - 1) * -(-number // limit) // np.maximum(number, 1)
+
+
+def _thresholds(population: Population, mean: np.ndarray, variance: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Return the threshold of each relay channel, see above: float32; integers in an integer network."""
+    largest = (mean + SPREAD * np.sqrt(variance)).max(axis=(0, 1))
+    threshold = np.maximum(largest, sums.max(axis=(0, 1, 2))).astype(np.float32)
+    if population.threshold is None:
+        return threshold
+    if threshold.max() >= LARGEST_THRESHOLD:
+        raise InputError(
+            f"layer {population.name}: relays of this integer network need a threshold of {threshold.max():,.0f}, and "
+            f"at most {LARGEST_THRESHOLD:,} is exact: parse with fewer --weight-bits"
+        )
+    return np.ceil(threshold)
+
+
+def _summed(geometry: Geometry, values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return the layer's sums: float64, shape `output_volume`."""
+    total, rows, columns = np.zeros(geometry.output_volume), geometry.rows, geometry.columns
+    for i, j in np.ndindex(rows.taps, columns.taps):
+        r, c = rows.tap == i, columns.tap == j
+        onto, read = np.ix_(rows.output[r], columns.output[c]), np.ix_(rows.input[r], columns.input[c])
+        total[onto] += values[read] @ kernel[i, j]
+    return total

@@ -1,0 +1,155 @@
+"""`map --split-fan-in`: the graph of the network with relay neurons, and its spikes."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from snnb.core.errors import UsageError
+from snnb.core.progress import Progress
+from snnb.mapping.hardware import Hardware
+from snnb.pipeline import graph, prepare, simulate
+from snnb.pipeline.model import class_count
+from snnb.pipeline.simulated_samples import PICTURES, inputs_of, simulated_by
+from snnb.pipeline.stage import recorded, recorded_details, remedy, unaltered
+from snnb.rundir.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from snnb.graph import SynapseGraph
+    from snnb.graph.export.simulated import Simulated
+    from snnb.mapping.neurons import PlacedNetwork
+    from snnb.network.network import Network
+
+UNKNOWN = "busiest time and steps of recorded samples: not known with --split-fan-in, whose spikes are others"
+METRICS = ("relays", "differing_counts", "mean_count_difference", "unsplit_readout_accuracy", "readout_accuracy")
+
+
+@dataclass(frozen=True, eq=False)
+class FanIn:
+    """What is to be split."""
+
+    graph: "SynapseGraph"
+    simulation: str  # its stamp
+    simulated: "Simulated"
+    layers: List[str]  # that have neurons with more sources than `limit`
+    limit: int  # axons of a core
+    inputs: Tuple[str, ...]  # paths in the run of the parsed network, pictures and classes
+
+
+class Split(NamedTuple):
+    """The graph of a network with relays."""
+
+    graph: "SynapseGraph"
+    layers: List[str]  # onto which there are relays
+    figures: Dict[str, float]
+
+    @property
+    def described(self) -> Dict[str, object]:
+        """Return the entry of cost.json."""
+        return {"split_fan_in": {"layers": self.layers, **self.figures}}
+
+    @property
+    def metrics(self) -> Dict[str, float]:
+        """Return the figures that the manifest records."""
+        return {name: self.figures[name] for name in METRICS if name in self.figures}
+
+    def in_words(self) -> str:
+        """Return the figures as one line, for the log and as a warning."""
+        accuracy = ""
+        if "readout_accuracy" in self.figures:
+            accuracy = "; read-out accuracy {readout_accuracy:.2%}, without relays {unsplit_readout_accuracy:.2%}"
+        return (
+            "--split-fan-in: {relays:,} relay neurons onto {onto}: {neurons:,} neurons instead of {unsplit_neurons:,}, "
+            "{synapses:,} synapses instead of {unsplit_synapses:,}; the spikes are those with relays, in {samples:,} "
+            "samples: {differing_counts:.1%} of the counts of other neurons differ from those without, the mean "
+            f"difference is {{mean_count_difference:.3g}} of {{mean_count:.3g}} spikes{accuracy}"
+        ).format(onto=", ".join(self.layers), **self.figures)
+
+
+def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", hardware: Hardware) -> Optional[FanIn]:
+    """Return what is to be split of the graph `name`; None if no neuron has more sources than a core has axons.
+
+    Raise `UsageError` if spikes of the network with relays cannot be found.
+    """
+    limit = hardware.axons_per_core
+    layers = [p.name for p in network.populations if network.fan_in[network.part(p)].max() > limit]
+    if not layers:
+        return None
+    simulation, simulated = graph.simulation_of(run, name), simulated_by(run, name)
+    if simulation is None or simulated is None:
+        raise UsageError(f"--split-fan-in: the simulation of graph {name} is not in this run")
+    reason = None
+    if graph.recorded_class(run, name) is not None:
+        reason = f"graph {name} has the spikes of one class, and all samples are simulated; give another --graph"
+    elif simulated.reset != "subtraction":
+        reason = f"relays need reset by subtraction, and the simulation has reset to {simulated.reset}"
+    elif any(c.layer.WEIGHTING == "maximum" for p in network.graph.projections for c in p.connections):
+        reason = "no sum of weights gives max pooling; `snnb parse --max-pool average` replaces it"
+    elif simulated.input == "poisson" and not simulated.recorded_samples:
+        reason = "the Poisson spikes of the input are not known; simulate again with --record-spikes"
+    if reason is not None:
+        raise UsageError(f"--split-fan-in: {reason}")
+    inputs = f"{run.directory_of(simulate.KIND.name, simulation)}/{run.model}_parsed.h5", PICTURES, "dataset/y_test.npy"
+    return FanIn(network.graph, simulation, simulated, layers, limit, inputs)
+
+
+def split_graph(run: RunDirectory, fan_in: FanIn, target: Path, progress: Progress) -> Split:
+    """Write the graph of the network with relays to `target`, with its spikes, and open it."""
+    from snnb.crosscheck.exported import exported_network
+    from snnb.crosscheck.room import require_room
+    from snnb.crosscheck.split_counts import last_step, samples_of, split_counts
+    from snnb.graph.build import build_graph
+    from snnb.network.fan_in import split_fan_in
+    from snnb.network.read_network import open_network
+
+    original, simulated, stamp = fan_in.graph, fan_in.simulated, fan_in.simulation
+    assert original.recording is not None  # a mapping needs spikes
+    steps, warm_up, constant = simulated.duration, original.recording.warm_up, simulated.input == "constant"
+    record = recorded(run, simulate.KIND, stamp)
+    parsed = unaltered(run, record, fan_in.inputs[0], remedy(run, simulate.KIND.name, stamp))
+    rates = {p.name: np.asarray(p.rate) for p in original.populations}
+    with open_network(parsed) as network, tempfile.TemporaryDirectory() as scratch:
+        split = split_fan_in(network, fan_in.layers, fan_in.limit, rates, constant=constant)
+        counts, exported = Path(scratch) / "counts.npz", []
+        options: Dict[str, Any] = {"counts": counts, "coding": {p.name: p.coding for p in original.populations}}
+        options.update(network=split, pool_weight=original.attributes["pool_weight"])
+        _save_counts(counts, original, split, {}, 1)
+        draft = Path(scratch) / "graph.h5"
+        with build_graph(parsed, draft, **options) as opened:
+            for one in (original, opened):
+                require_room(one, "scipy", ("sonata",))
+                exported.append(exported_network(one, simulated))
+        last = last_step(exported[1], steps)
+        there = original.recording.num_samples if constant else simulated.recorded_samples
+        samples = samples_of(exported[1], last, there)
+        inputs = inputs_of(run, stamp, simulated, original.populations[0], (samples, last))
+        labels = None
+        if class_count(run.manifest.run, recorded_details(run, prepare.KIND).class_names) is not None:
+            labels = prepare.dataset_array(run, "y_test")[simulated.first_sample :][:samples]
+        of_steps = {"duration": steps, "counted_from": warm_up}
+        found = split_counts(exported[0], exported[1], inputs, labels, **of_steps, progress=progress)
+        current = inputs.sum(axis=0) * original.recording.num_timesteps if constant else None
+        sent = inputs[:, :, warm_up:].sum(axis=(0, 2)) if current is None else current
+        _save_counts(counts, original, split, {**found.counts, network.input.name: sent}, samples)
+        written = build_graph(parsed, target, **options)
+    sizes = {"neurons": written.number_of_neurons(), "synapses": written.number_of_edges()}
+    before = {"unsplit_neurons": original.number_of_neurons(), "unsplit_synapses": original.number_of_edges()}
+    relays = sizes["neurons"] - before["unsplit_neurons"]
+    return Split(written, fan_in.layers, {"relays": relays, **sizes, **before, "samples": samples, **found.stated})
+
+
+def _save_counts(
+    path: Path, original: "SynapseGraph", network: "Network", counts: Mapping[str, np.ndarray], samples: int
+) -> None:
+    """Write counts as a simulation does; those of spikes drawn at random are the simulation's, in proportion."""
+    assert original.recording is not None
+    share, before = samples / original.recording.num_samples, {p.name: p.spike_count for p in original.populations}
+    arrays = {
+        volume.name: np.rint(np.asarray(before.get(volume.name, np.zeros(volume.size))) * share).reshape(volume.shape)
+        for volume in (network.input, *network.populations)
+    }
+    arrays.update({name: values.reshape(arrays[name].shape) for name, values in counts.items()})
+    steps = {name: getattr(original.recording, name) for name in ("num_timesteps", "warm_up", "dt_ms")}
+    np.savez(path, **arrays, num_samples=samples, **steps)

@@ -1,0 +1,83 @@
+"""What a simulation has read, for simulators of its graph: its parameters, and the input of its samples."""
+
+from typing import TYPE_CHECKING, Optional, Tuple
+
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.io.files import sha256_of
+from snnb.pipeline import prepare, simulate
+from snnb.pipeline.graph import simulation_of
+from snnb.pipeline.stage import recorded
+from snnb.rundir.directory import RunDirectory
+from snnb.simulation.file_names import SPIKE_TIMES
+
+if TYPE_CHECKING:
+    from snnb.graph.export.simulated import Simulated
+    from snnb.graph.populations import GraphPopulation
+
+PICTURES = "dataset/x_test.npy"
+
+
+def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
+    """Return what another simulator must know of the simulation of a graph's spikes; None if the run has none."""
+    from snnb.graph.export.simulated import Simulated
+
+    simulation = simulation_of(run, stamp)
+    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
+    if record is None:
+        return None
+    prepared, params = recorded(run, prepare.KIND), record.params
+    pictures = next((file for file in record.inputs if file.path == PICTURES), None)
+    return Simulated(
+        threshold=params.threshold,
+        reset=params.reset,
+        input=params.input,
+        input_rate_hz=float(params.input_rate) if params.input == "poisson" else None,
+        pixel_scale=None if prepared is None else prepared.details.scale,
+        samples_file=None if pictures is None else pictures.path,
+        samples_sha256=None if pictures is None else pictures.sha256,
+        first_sample=params.first,
+        initial_potential=params.initial_potential,
+        duration=params.duration,
+        recorded_samples=params.record_spikes,
+        seed=params.seed,
+    )
+
+
+def inputs_of(
+    run: RunDirectory, stamp: str, simulated: "Simulated", population: "GraphPopulation", shape: Tuple[int, int]
+) -> np.ndarray:
+    """Return what the first samples of a simulation read.
+
+    A constant input is float64 of float32, shape (samples, inputs); Poisson spikes are bool, shape (samples, inputs,
+    steps). Raise `InputError` if the pictures have changed.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    stamp : str
+        Of the simulation.
+    simulated : Simulated
+    population : GraphPopulation
+        The input.
+    shape : (samples, steps)
+        At most as many samples as there are, or as are recorded of a Poisson input.
+    """
+    from snnb.graph.export.spinemap import spikes_of
+
+    samples, steps = shape
+    pictures = run.path / PICTURES
+    if not pictures.exists() or sha256_of(pictures) != simulated.samples_sha256 or simulated.pixel_scale is None:
+        raise InputError(
+            f"{pictures} is not what was simulated; prepare the data set as it was then, or simulate again"
+        )
+    if simulated.input == "poisson":
+        rows, _ = spikes_of(run.path / run.directory_of(simulate.KIND.name, stamp) / SPIKE_TIMES, population)
+        spikes = np.zeros((samples, population.size, steps), bool)
+        spikes[tuple(rows[rows[:, 0] < samples].T)] = True
+        return spikes
+    first = simulated.first_sample
+    values = np.asarray(prepare.dataset_array(run, "x_test")[first : first + samples], np.float32)
+    values /= np.float32(simulated.pixel_scale)
+    return values.reshape(samples, -1).astype(np.float64)
