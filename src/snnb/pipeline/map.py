@@ -16,7 +16,6 @@ from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph
 from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, spike_times, steps_of_samples, write_files
-from snnb.pipeline.map_split import UNKNOWN, Split, fan_in_to_split, split_graph
 from snnb.pipeline.stage import (
     AbsolutePath,
     PlannedRun,
@@ -183,24 +182,25 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
     from snnb.graph import SynapseGraph
     from snnb.mapping.neurons import PlacedNetwork
+    from snnb.pipeline.map_split import UNKNOWN, fan_in_to_split, split_graph
 
     began = time.monotonic()
     stamp = _matching(run, params.model_dump()) or run.new_stamp(KIND.name)
     named = _hardware_of(params)
     hardware, text = read_hardware(named)
-    read = f"{run.directory_of(graph.KIND.name, params.graph)}/{run.model}_graph.h5"
-    mend = remedy(run, graph.KIND.name, params.graph)
-    path = unaltered(run, run.record_of(graph.KIND.name, params.graph), read, mend)
+    kind, name = graph.KIND.name, str(params.graph)
+    read = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
+    path = unaltered(run, run.record_of(kind, name), read, remedy(run, kind, name))
     with ExitStack() as stack:
         network = PlacedNetwork.of(stack.enter_context(SynapseGraph.open(path)))
         unsplit = network.neurons
-        fan_in = fan_in_to_split(run, str(params.graph), network, hardware) if params.split_fan_in else None
-        bins, notes, times = _by_time(run, str(params.graph), hardware) if fan_in is None else (None, [UNKNOWN], None)
+        fan_in = fan_in_to_split(run, name, network, hardware) if params.split_fan_in else None
+        bins, notes, times = _by_time(run, name, hardware) if fan_in is None else (None, [UNKNOWN], None)
         inputs = [read, bins, times, *([] if fan_in is None else fan_in.inputs)]
         output = stack.enter_context(run.stage("map", params, inputs=[f for f in inputs if f is not None], name=stamp))
-        split: Optional[Split] = None
+        split, graph_path = None, output.directory / f"{run.model}_graph.h5"
         if fan_in is not None:
-            split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
+            split = split_graph(run, fan_in, graph_path, progress)
             network = PlacedNetwork.of(stack.enter_context(split.graph))
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
@@ -229,7 +229,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         output.metrics = {**metrics(mapped, peak), **({} if split is None else split.metrics)}
         output.warnings = [*mapped.warnings, *([] if split is None else [split.in_words()])]
         output.details = MapDetails(
-            graph=str(params.graph),
+            graph=name,
             hardware=hardware.name,
             mesh=list(hardware.mesh),
             method=mapped.method,
