@@ -7,6 +7,7 @@ from snnb.core.errors import InputError
 from snnb.mapping.cost import cost
 from snnb.mapping.limits import check_possible, exceeded_limits
 from snnb.mapping.map_network import map_network
+from snnb.mapping.memory import shared_entries
 from snnb.mapping.partition import partition, sequential_baseline
 from snnb.mapping.split import split_overfull
 from tests.mapping.test_events import MEMORY, full_chip
@@ -36,6 +37,8 @@ def test_every_method_keeps_the_limits(case, method, sharing):
         places = np.stack(np.divmod(np.arange(sums.cores), 64), axis=1).astype(np.int32)
         assert exceeded_limits(cost(sums, tight, places).contents, tight) == ""
         assert sums.cores > 1
+        if sharing == "kernel":  # counted core by core while cores are divided
+            np.testing.assert_array_equal(sums.entries, shared_entries(sums))
     assert found.best.connectivity <= found.sequential.connectivity
 
 

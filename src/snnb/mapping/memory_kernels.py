@@ -20,6 +20,7 @@ def add_lists(
     target: np.ndarray,
     weight: np.ndarray,
     neurons: np.ndarray,
+    counted: np.ndarray,
     buffers: np.ndarray,
     table: np.ndarray,
     filled: int,
@@ -33,24 +34,33 @@ def add_lists(
     source : the first source
     indptr, target, weight : targets of each source, ascending, and the bits of the weights, in CSR form
     neurons : (neurons, 2) int32 array; core of each, and its rank by id among the neurons of the core
+    counted : (cores,) bool array; lists of other cores are left out
     buffers : (cores, 5) int64 array: hashes, local index of the first target and length of a list, which is 0; sum of
         the lengths of the lists that are added
     """
     touched = np.empty(len(buffers), np.int64)
     while source < indptr.size - 1 and 2 * filled <= len(table):
-        cores = 0
+        cores, last = 0, np.int64(-1)
+        one, other, first, length = np.int64(0), np.int64(0), np.int64(0), np.int64(0)  # of the core `last`
         for edge in range(indptr[source], indptr[source + 1]):
-            this, index = neurons[target[edge], 0], neurons[target[edge], 1]
-            buffer = buffers[this]
-            if buffer[3] == 0:
-                touched[cores] = this
-                cores += 1
-                buffer[0], buffer[1], buffer[2] = this, ~this, index
-            value = ((np.int64(index) - buffer[2]) << 32) ^ weight[edge]
-            one = (buffer[0] ^ value) * ONE
-            other = (buffer[1] ^ value) * OTHER
-            buffer[0], buffer[1] = one ^ (one >> 32), other ^ (other >> 29)
-            buffer[3] += 1
+            this, index = np.int64(neurons[target[edge], 0]), np.int64(neurons[target[edge], 1])
+            if not counted[this]:
+                continue
+            if this != last:
+                if last >= 0:
+                    buffers[last, 0], buffers[last, 1], buffers[last, 2], buffers[last, 3] = one, other, first, length
+                last = this
+                one, other, first, length = buffers[this, 0], buffers[this, 1], buffers[this, 2], buffers[this, 3]
+                if length == 0:
+                    touched[cores] = this
+                    cores += 1
+                    one, other, first = this, ~this, index
+            value = ((index - first) << 32) ^ weight[edge]
+            one, other = (one ^ value) * ONE, (other ^ value) * OTHER
+            one, other = one ^ (one >> 32), other ^ (other >> 29)
+            length += 1
+        if last >= 0:
+            buffers[last, 0], buffers[last, 1], buffers[last, 2], buffers[last, 3] = one, other, first, length
         for this in touched[:cores]:
             if _insert(table, buffers[this, 0] | 1, buffers[this, 1]):
                 buffers[this, 4] += buffers[this, 3]

@@ -1,5 +1,6 @@
 """Limits that only a finished mapping shows, output axons and shared memory: an estimate, and division of cores."""
 
+from dataclasses import replace
 from typing import Dict, Tuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.memory import memory_bits, shared_entries
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import TrafficSums, count_traffic
+
+UNKNOWN = -1  # entries of a core that are not counted
 
 
 def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:
@@ -44,32 +47,43 @@ def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware)
     ----------
     core : (neurons,) int32 array; core of each placed neuron
     """
+    entries = np.full(int(core.max(initial=-1)) + 1, UNKNOWN)
     while True:
-        sums = count_traffic(network, core, int(core.max(initial=-1)) + 1)
+        sums = replace(count_traffic(network, core, entries.size), entries=entries)
         used = _used(sums, hardware)
         share = np.max(list(used.values()), axis=0)
         pieces = np.clip(np.ceil(share), 1, sums.neurons).astype(np.int64)
         if (pieces == 1).all() and (share <= 1).all():
-            return sums
+            return sums if (entries != UNKNOWN).all() else replace(sums, entries=None)
         alone = np.flatnonzero((share > 1) & (sums.neurons == 1))
         if alone.size:
             raise _too_large(sums, int(alone[0]), {name: shares[alone[0]] for name, shares in used.items()}, hardware)
-        first = np.cumsum(pieces) - pieces
+        first, known = np.cumsum(pieces) - pieces, entries
+        entries = np.full(int(pieces.sum()), UNKNOWN)
+        entries[first[pieces == 1]] = known[pieces == 1]  # the same neurons
         core = (first[core] + sums.rank * pieces[core] // sums.neurons[core]).astype(np.int32)
 
 
 def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
     """Return the share of each limit that the contents of each core take, by the names of `Limits`.
 
-    The memory is counted once all other limits hold, since that takes longest.
+    The memory is counted once all other limits hold, since that takes longest, and only of cores where `sums.entries`
+    does not have it; it is added there.
     """
     contents = dict(zip(Limits._fields, sums.contents))
     if hardware.axons_out_per_core is not None:
         contents["axons_out"] = axons_out(sums)
     limits = Limits.of(hardware)
     shares = {name: numbers / getattr(limits, name) for name, numbers in contents.items()}
-    bits = memory_bits(sums, hardware.synapse_memory) if np.max(list(shares.values())) <= 1 else None
-    return shares if bits is None else {**shares, "memory_bits": bits / limits.memory_bits}
+    memory = hardware.synapse_memory
+    if memory is None or np.max(list(shares.values())) > 1:
+        return shares
+    if memory.sharing == "kernel" and sums.entries is not None:
+        unknown = sums.entries == UNKNOWN
+        sums.entries[unknown] = shared_entries(sums, unknown)[unknown]
+    bits = memory_bits(sums, memory)
+    assert bits is not None
+    return {**shares, "memory_bits": bits / limits.memory_bits}
 
 
 def _too_large(sums: TrafficSums, core: int, used: Dict[str, float], hardware: Hardware) -> InputError:

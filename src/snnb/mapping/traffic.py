@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
@@ -36,6 +36,7 @@ class TrafficSums:
     axons: np.ndarray
     synapses: np.ndarray  # (cores,) int64: synapses onto the neurons of a core, including those from a constant input
     method: str = ""  # the partitioning method
+    entries: Optional[np.ndarray] = None  # (cores,) int64: of the lists of each core that sources share, where counted
 
     @property
     def cores(self) -> int:
