@@ -1,4 +1,4 @@
-"""Room that the simulation of a graph takes."""
+"""Check that disk and memory hold the simulation of a graph."""
 
 import shutil
 import tempfile
@@ -15,7 +15,7 @@ SYNAPSE_BYTES = {"brian2": 70, "sanafe": 850, "scipy": 45}
 
 
 def require_room(graph: SynapseGraph, simulator: str, formats: Sequence[str]) -> None:
-    """Refuse a graph whose exports do not fit on the disk of temporary files, or whose simulation not into memory.
+    """Refuse a graph whose exports do not fit on the disk, or whose simulation does not fit into memory.
 
     Parameters
     ----------
@@ -37,5 +37,7 @@ def require_room(graph: SynapseGraph, simulator: str, formats: Sequence[str]) ->
     if size > free:
         raise ResourceError(
             f"{simulator} takes about {decimal(size)} of memory for {graph.number_of_edges():,} synapses, "
-            f"{decimal(free)} are free; take --with scipy, which needs least, or a machine with more memory"
+            f"{decimal(free)} are free; "
+            + ("" if simulator == "scipy" else "take --with scipy, which needs least, or ")
+            + "use a machine with more memory"
         )

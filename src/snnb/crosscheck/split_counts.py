@@ -1,4 +1,4 @@
-"""Spikes of a network with relay neurons, beside those of the network without."""
+"""Compare the spikes of a network with relay neurons with those of the network without."""
 
 from typing import Dict, NamedTuple, Optional
 

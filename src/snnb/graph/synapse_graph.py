@@ -133,11 +133,12 @@ class SynapseGraph:
     def latency(self) -> int:
         """Time steps until a recorded sample has passed all populations; see `Network.latency`."""
         assert self.recording is not None
-        return max((p.window[1] for p in self.populations if p.window), default=self.recording.num_timesteps)
+        duration = self.recording.warm_up + self.recording.num_timesteps
+        return max((p.window[1] for p in self.populations if p.window), default=duration)
 
     @property
     def interval(self) -> int:
-        """Time steps between the beginnings of two recorded samples; see `Network.interval`."""
+        """Time steps between the beginnings of two recorded samples, without the warm-up; see `Network.interval`."""
         assert self.recording is not None
         spans = [p.target.window[1] - (p.source.window or (0,))[0] for p in self.projections if p.target.window]
         return max(spans, default=self.recording.num_timesteps)

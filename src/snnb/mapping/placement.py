@@ -1,7 +1,7 @@
 """Placement of cores on the mesh, so that routes take little energy, or have few links.
 
 The objective, Σ spikes × distance over all pairs of cores, is a quadratic assignment problem. The distance is that of
-coordinates along x and y, which advance at borders of tiles and most at borders of chips. It is solved
+coordinates along x and y, which increase at borders of tiles, and by more at borders of chips. It is solved
 heuristically: an initial order along a space-filling curve (Jin et al., ASPLOS 2023), by barycentres or by eigenvectors
 (Hall, Management Science 17, 1970); simulated annealing (Kirkpatrick et al., Science 220, 1983), with moves to empty
 positions as in VPR (Betz and Rose, FPL 1997); and a descent.

@@ -67,8 +67,8 @@ def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware)
 def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
     """Return the share of each limit that the contents of each core take, by the names of `Limits`.
 
-    The memory is counted once all other limits hold, since that takes longest, and only of cores where `sums.entries`
-    does not have it; it is added there.
+    Shared lists are counted once all other limits hold, since that takes longest, and only those of cores that are
+    `UNKNOWN` in `sums.entries`, which receives them. Without sharing, the limit of synapses is that of the memory.
     """
     contents = dict(zip(Limits._fields, sums.contents))
     if hardware.axons_out_per_core is not None:
@@ -76,11 +76,11 @@ def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
     limits = Limits.of(hardware)
     shares = {name: numbers / getattr(limits, name) for name, numbers in contents.items()}
     memory = hardware.synapse_memory
-    if memory is None or np.max(list(shares.values())) > 1:
+    if memory is None or memory.sharing == "none" or np.max(list(shares.values())) > 1:
         return shares
-    if memory.sharing == "kernel" and sums.entries is not None:
-        unknown = sums.entries == UNKNOWN
-        sums.entries[unknown] = shared_entries(sums, unknown)[unknown]
+    assert sums.entries is not None
+    unknown = sums.entries == UNKNOWN
+    sums.entries[unknown] = shared_entries(sums, unknown)[unknown]
     bits = memory_bits(sums, memory)
     assert bits is not None
     return {**shares, "memory_bits": bits / limits.memory_bits}

@@ -1,13 +1,13 @@
 """Division of a fan-in: relay neurons that each take some sources of a neuron, in a tree.
 
 An integrate-and-fire neuron sends no negative spikes, so the sources of a relay have weights of one sign: its input
-only grows, and no more is lost than what stays below its threshold. A relay adds |w| of each source, subtracts its
+never decreases, and only what remains below its threshold is lost. A relay adds |w| of each source, subtracts its
 threshold at a spike, starts at half of it, and has no bias; its spike is worth that threshold to the neuron, with the
 sign of its sources.
 
 A relay spikes at most once a step. Its threshold is the mean plus `SPREAD` standard deviations of its input in a step
-if its sources fire independently, with the rates of a simulation, and at least its largest weight: less delays spikes,
-more rounds the sum coarsely.
+if its sources fire independently, with the rates of a simulation, and at least its largest weight: a smaller threshold
+delays spikes, a larger one rounds the sum more coarsely.
 """
 
 from dataclasses import dataclass, replace

@@ -77,8 +77,8 @@ class MapParams(Options):
     )
     split_fan_in: bool = Field(
         default=False,
-        description="Divide the sources of a neuron with more than a core has axons among relay neurons; the spikes "
-        "are then those with relays.",
+        description="Add relay neurons where a neuron has more sources than a core has axons; the spikes are then "
+        "those of the network with relays.",
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None, description="Stamp of the graph to map; by default that of the latest simulation."
@@ -193,14 +193,14 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     path = unaltered(run, run.record_of(kind, name), read, remedy(run, kind, name))
     with ExitStack() as stack:
         network = PlacedNetwork.of(stack.enter_context(SynapseGraph.open(path)))
-        unsplit = network.neurons
         fan_in = fan_in_to_split(run, name, network, hardware) if params.split_fan_in else None
-        bins, notes, times = _by_time(run, name, hardware) if fan_in is None else (None, [UNKNOWN], None)
+        bins, notes = counts_by_bin(run, name) if fan_in is None else (None, [UNKNOWN])
+        times = spike_times(run, name, hardware) if fan_in is None else None
         inputs = [read, bins, times, *([] if fan_in is None else fan_in.inputs)]
         output = stack.enter_context(run.stage("map", params, inputs=[f for f in inputs if f is not None], name=stamp))
-        split, graph_path = None, output.directory / f"{run.model}_graph.h5"
+        split = None
         if fan_in is not None:
-            split = split_graph(run, fan_in, graph_path, progress)
+            split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
             network = PlacedNetwork.of(stack.enter_context(split.graph))
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
@@ -236,14 +236,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             neurons=network.neurons,
             cores=int(output.metrics["cores"] or 0),
             overfull_cores=mapped.overfull_cores.size,
-            relays=network.neurons - unsplit,
+            relays=0 if split is None else int(split.figures["relays"]),
         )
     return result_of(run, "map", stamp)
-
-
-def _by_time(run: RunDirectory, name: str, hardware: Hardware) -> Tuple[Optional[str], List[str], Optional[str]]:
-    """Return the spikes by time bin of a graph's simulation with lines for the log, and recorded spike times."""
-    return (*counts_by_bin(run, name), spike_times(run, name, hardware))
 
 
 def _mapped(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.network.network import Network
 
-UNKNOWN = "busiest time and steps of recorded samples: not known with --split-fan-in, whose spikes are others"
+UNKNOWN = "busiest time and steps of recorded samples: not known with --split-fan-in, as relays change the spikes"
 METRICS = ("relays", "differing_counts", "mean_count_difference", "unsplit_readout_accuracy", "readout_accuracy")
 
 

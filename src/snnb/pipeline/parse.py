@@ -49,7 +49,7 @@ KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
     """Return the parameters in force; raise `UsageError` for a given option that has no effect with them."""
     params = params_in_force(KIND, {}, recorded(run, KIND), given, say)
-    changed = {name for name in given if getattr(params, name, None) != ParseParams.model_fields[name].default}
+    changed = {name for name in given if getattr(params, name) != ParseParams.model_fields[name].default}
     for name, needed in NEEDED.items():
         if name in changed and not getattr(params, needed):
             raise UsageError(f"{option_name(ParseParams, name)} needs {option_name(ParseParams, needed)}")

@@ -158,8 +158,7 @@ def _expected(
             + (f"give --samples {recorded}" if recorded else "simulate again with --record-spikes")
         )
     folder = run.path / run.directory_of("simulate", stamp)
-    counted_from = graph.recording.warm_up
-    duration = max((p.window[1] for p in graph.populations if p.window is not None), default=simulated.duration)
+    counted_from, duration = graph.recording.warm_up, graph.latency
     inputs = inputs_of(run, stamp, simulated, graph.populations[0], (samples, duration))
     if samples > recorded:
         names, again = [p.name for p in graph.populations[1:]], remedy(run, "simulate", stamp)

@@ -111,7 +111,7 @@ def sweep(
             point = points[number]
             stamp = simulation_of(run, point)
             message = f"sweep: {turn} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
-            say(message + (f": is {stamp}" if stamp is not None else ""))
+            say(message + (f": uses simulation {stamp}" if stamp is not None else ""))
             ran = stamp is None
             if stamp is None:
                 stamp = simulate_point(run, point, stack, say=_news(say, UP_TO_DATE, OTHER_VERSIONS), bar=bar)
