@@ -45,6 +45,8 @@ def _measured(job, x, y):
     assert totals.samples == job.settings.samples
     (first, first_processor), (all_, all_processor) = spent
     pace, processor = (all_ - first) / (job.settings.samples - few), (all_processor - first_processor)
+    if pace <= 0:
+        raise SystemExit("too few samples to time, or too busy a machine: give more --samples")
     return pace, processor / (job.settings.samples - few), max(0.0, first - few * pace), totals
 
 

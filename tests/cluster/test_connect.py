@@ -89,6 +89,16 @@ def test_nested_calls_share_a_client(dask_workers):
         assert client is dask_workers
 
 
+def test_a_client_that_is_collected_waits_for_no_lock(dask_workers):
+    """The lock is held while event loops start and stop. Collection in that time has made these tests hang."""
+    utils = pytest.importorskip("distributed.utils")
+    with utils.LoopRunner._lock:
+        finaliser = threading.Thread(target=dask_workers.__del__, daemon=True)
+        finaliser.start()
+        finaliser.join(5)
+        assert not finaliser.is_alive()
+
+
 def test_addresses():
     assert checked_address("10.0.0.1:8786") == "tcp://10.0.0.1:8786"
     for address in ("tls://head.cluster:8786", "tcp://[::1]:8786"):

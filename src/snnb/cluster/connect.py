@@ -136,7 +136,9 @@ def _configure() -> None:
 
 
 def _local_client(workers: int, stack: ExitStack) -> "Client":
-    from distributed import Client, LocalCluster
+    from distributed import LocalCluster
+
+    from snnb.cluster.client import ContextClient
 
     cluster = LocalCluster(
         n_workers=0,
@@ -148,7 +150,7 @@ def _local_client(workers: int, stack: ExitStack) -> "Client":
         preload=IGNORE_CTRL_C,
     )
     stack.callback(_close, cluster)
-    client = stack.enter_context(Client(cluster, set_as_default=False))
+    client = stack.enter_context(ContextClient(cluster, set_as_default=False))
     cluster.scale(workers)
     try:
         client.wait_for_workers(workers, timeout=START_SECONDS)
@@ -166,10 +168,10 @@ def _close(cluster: "LocalCluster") -> None:
 
 
 def _remote_client(scheduler: str, stack: ExitStack) -> "Client":
-    from distributed import Client
+    from snnb.cluster.client import ContextClient
 
     try:
-        client = stack.enter_context(Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False))
+        client = stack.enter_context(ContextClient(scheduler, timeout=CONNECT_SECONDS, set_as_default=False))
     except (OSError, *TIMEOUTS, TypeError, ValueError) as error:  # the last two: certificates, protocol
         raise UpstreamError(
             f"no connection to a Dask scheduler at {scheduler} ({error}); start one with `dask scheduler`"
