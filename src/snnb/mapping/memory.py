@@ -1,16 +1,20 @@
 """Synapse memory of each core."""
 
-from typing import Optional
+from concurrent.futures import ThreadPoolExecutor
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.processors import processors
 from snnb.graph import adjacency
 from snnb.graph.edges import ranges
+from snnb.graph.projection import GraphProjection
 from snnb.mapping.hardware import SynapseMemory
-from snnb.mapping.memory_kernels import add_lists, rehash
+from snnb.mapping.memory_kernels import add_lists, insert_all
 from snnb.mapping.traffic import TrafficSums
 
-EDGES = 1 << 20  # synapses in memory at a time
+Block = Tuple[Sequence[GraphProjection], int, int]  # projections from a population, and a range of its neurons
+EDGES = 1 << 18  # synapses of a thread in memory at a time
 TABLE = 1 << 16  # elements of the table at first, a power of two
 
 
@@ -36,21 +40,40 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
     `counted` (bool, shape (cores,)) are the cores whose lists are counted, by default all; others have 0. Lists are
     compared by 128-bit hashes: n lists make a wrong count with a probability of about n² / 2^128.
     """
-    network, neurons = sums.network, np.stack([sums.core, sums.rank.astype(np.int32)], axis=1)
-    table, filled = np.zeros((TABLE, 2), np.int64), 0
-    buffers, chosen = np.zeros((sums.cores, 5), np.int64), np.ones(sums.cores, bool) if counted is None else counted
+    network, chosen = sums.network, np.ones(sums.cores, bool) if counted is None else counted
+    blocks: List[Block] = []
     for population in network.graph.populations:
         every = network.projections_from(population)
         projections = [p for p in every if chosen[sums.core[network.part(p.target)]].any()]
         degrees = adjacency.out_degrees(projections, population)
-        for start, stop in ranges(degrees, EDGES):
-            indptr, target, weight = adjacency.targets(projections, start, stop)
-            bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
-            placed, source = target - network.first, 0
-            while source < stop - start:
-                source, filled = add_lists(source, indptr, placed, bits, neurons, chosen, buffers, table, filled)
-                if 2 * filled > len(table):
-                    larger = np.zeros((4 * len(table), 2), np.int64)
-                    rehash(table, larger)
-                    table = larger
-    return buffers[:, 4]
+        blocks += [(projections, start, stop) for start, stop in ranges(degrees, EDGES)]
+    neurons, threads = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1), processors()
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [blocks[first::threads] for first in range(threads)]
+        tables = list(pool.map(lambda part: _distinct(part, network.first, neurons, chosen), parts))
+    lists = _merged(tables)
+    contents = lists[lists[:, 0] != 0, 2]
+    return np.bincount(contents >> 32, contents & 0xFFFFFFFF, sums.cores).astype(np.int64)
+
+
+def _distinct(blocks: Sequence[Block], first: int, neurons: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the table of the distinct lists of some sources, see `add_lists`."""
+    table, filled, buffers = np.zeros((TABLE, 3), np.int64), 0, np.zeros((len(chosen), 4), np.int64)
+    for projections, start, stop in blocks:
+        indptr, target, weight = adjacency.targets(projections, start, stop)
+        bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
+        placed, source = target - first, 0
+        while source < stop - start:
+            source, filled = add_lists(source, indptr, placed, bits, neurons, chosen, buffers, table, filled)
+            if 2 * filled > len(table):
+                table = _merged([table])
+    return table
+
+
+def _merged(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the lists of several tables in one, of whose elements at most half are full."""
+    filled = sum(np.count_nonzero(table[:, 0]) for table in tables)
+    merged = np.zeros((1 << (2 * filled).bit_length(), 3), np.int64)
+    for table in tables:
+        insert_all(table, merged)
+    return merged

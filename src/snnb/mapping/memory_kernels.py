@@ -1,7 +1,7 @@
 """Compiled loops that find distinct lists of synapses. Importing this module imports numba.
 
-A list is known by two 64-bit hashes in the manner of FNV-1a. They are the elements of a hash table, whose length is a
-power of two; elements of 0 are empty.
+A list is known by two 64-bit hashes in the manner of FNV-1a. A hash table has the hashes of each list, and its core ·
+2^32 + its length: (elements, 3) int64 array, a power of two of elements. Elements whose first hash is 0 are empty.
 """
 
 from typing import Tuple
@@ -35,8 +35,7 @@ def add_lists(
     indptr, target, weight : targets of each source, ascending, and the bits of the weights, in CSR form
     neurons : (neurons, 2) int32 array; core of each, and its rank by id among the neurons of the core
     counted : (cores,) bool array; lists of other cores are left out
-    buffers : (cores, 5) int64 array: hashes, local index of the first target and length of a list, which is 0; sum of
-        the lengths of the lists that are added
+    buffers : (cores, 4) int64 array: hashes, local index of the first target and length of a list, which is 0
     """
     touched = np.empty(len(buffers), np.int64)
     while source < indptr.size - 1 and 2 * filled <= len(table):
@@ -62,16 +61,14 @@ def add_lists(
         if last >= 0:
             buffers[last, 0], buffers[last, 1], buffers[last, 2], buffers[last, 3] = one, other, first, length
         for this in touched[:cores]:
-            if _insert(table, buffers[this, 0] | 1, buffers[this, 1]):
-                buffers[this, 4] += buffers[this, 3]
-                filled += 1
+            filled += _insert(table, buffers[this, 0] | 1, buffers[this, 1], (this << 32) | buffers[this, 3])
             buffers[this, 3] = 0
         source += 1
     return source, filled
 
 
 @compiled
-def _insert(table: np.ndarray, one: int, other: int) -> bool:
+def _insert(table: np.ndarray, one: int, other: int, content: int) -> bool:
     """Insert a list by its hashes; return whether it is new."""
     mask = len(table) - 1
     at = (one >> 20) & mask
@@ -79,13 +76,13 @@ def _insert(table: np.ndarray, one: int, other: int) -> bool:
         if table[at, 0] == one and table[at, 1] == other:
             return False
         at = (at + 1) & mask
-    table[at, 0], table[at, 1] = one, other
+    table[at, 0], table[at, 1], table[at, 2] = one, other, content
     return True
 
 
 @compiled
-def rehash(table: np.ndarray, larger: np.ndarray) -> None:
-    """Insert the lists of a table into a larger, empty one."""
-    for one, other in table:
+def insert_all(table: np.ndarray, into: np.ndarray) -> None:
+    """Insert the lists of a table into another one."""
+    for one, other, content in table:
         if one != 0:
-            _insert(larger, one, other)
+            _insert(into, one, other, content)
