@@ -10,7 +10,8 @@ from snnb.conversion.currents import Currents, reindexed
 from snnb.network.network import Network, Population, Reindexed
 
 SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
-BLOCK_BYTES = 16_000_000  # of the currents that are in memory at a time
+BLOCK_BYTES = 16_000_000  # of arrays that are in memory at a time
+STEP_ARRAYS = 4  # of a time step of free firing: spikes, rates, and currents twice
 
 
 class Activations:
@@ -31,7 +32,7 @@ class Activations:
         self._steps, self._samples = steps, len(x)
         self._trained: Dict[str, np.ndarray] = {network.input.name: x}
         self._spiking: Dict[str, np.ndarray] = {network.input.name: x}  # rates times scale factors
-        self._trains: Dict[str, np.ndarray] = {}  # with free firing, bits of steps: uint8 (steps / 8, samples, *shape)
+        self._trains: Dict[str, np.ndarray] = {}  # spikes of free firing, bits of neurons: uint8 (steps, samples, ⌈size / 8⌉)
         self._last_reader = _last_readers(network)
 
     def _searched(self, population: Population, sums: Currents) -> Tuple[np.ndarray, np.ndarray]:
@@ -40,7 +41,7 @@ class Activations:
         positions = population.size // channels
         taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCHED_POSITIONS)).astype(int))
         parts: List[np.ndarray] = []
-        for block in self._blocks(population, self._steps, SEARCHED_SAMPLES):
+        for block in self._blocks(population, STEP_ARRAYS * self._steps, SEARCHED_SAMPLES):
             currents = self._currents(sums, population, block)
             parts.append(currents.reshape(*currents.shape[:2], positions, channels)[:, :, taken])
         currents = np.concatenate(parts, axis=1)
@@ -49,18 +50,15 @@ class Activations:
 
     def _currents(self, sums: Currents, population: Population, block: slice) -> np.ndarray:
         """Return the currents of all time steps of free firing, without the bias: float32 (steps, samples, *shape)."""
-        return np.stack([self._step(sums, population, block, step) for step in range(self._steps)])
-
-    def _step(self, sums: Currents, population: Population, block: slice, step: int) -> np.ndarray:
-        """Return the currents of a time step of free firing, without the bias."""
-        sent = {
-            name: (train[step // 8, block] >> (7 - step % 8) & 1) * self.channels[name].scale
-            for name, train in self._trains.items()
-        }
-        source = self.network.input.name
-        if source in self._spiking:
-            sent[source] = self._spiking[source][block]
-        return self._sums(sums, population, slice(None), sent)
+        sent: Dict[str, np.ndarray] = {}  # of all steps, one behind the other
+        for name in self.network.senders(population):
+            shape = self.network.volume(name).shape
+            if name in self._trains:
+                bits = np.unpackbits(self._trains[name][:, block], axis=-1, count=self.network.volume(name).size)
+                sent[name] = bits.reshape(-1, *shape) * self.channels[name].scale
+            else:  # the constant input
+                sent[name] = np.stack([self._spiking[name][block]] * self._steps).reshape(-1, *shape)
+        return self._sums(sums, population, slice(None), sent).reshape(self._steps, -1, *population.shape)
 
     def _sums(
         self, currents: Currents, population: Population, block: slice, values: Mapping[str, np.ndarray]
@@ -80,10 +78,10 @@ class Activations:
 
         return {name: read(name) for name in population.inputs}
 
-    def _blocks(self, population: Population, steps: int, most: int = 1 << 62) -> Iterator[slice]:
-        """Yield blocks of up to `most` samples whose currents of `steps` steps fit into `BLOCK_BYTES`."""
+    def _blocks(self, population: Population, arrays: int, most: int = 1 << 62) -> Iterator[slice]:
+        """Yield blocks of up to `most` samples of which `arrays` of the largest volume fit into `BLOCK_BYTES`."""
         largest = max(self.network.volume(name).size for name in (*population.inputs, population.name))
-        size, samples = max(1, BLOCK_BYTES // (4 * largest * steps)), min(most, self._samples)
+        size, samples = max(1, BLOCK_BYTES // (4 * largest * arrays)), min(most, self._samples)
         for first in range(0, samples, size):
             yield slice(first, min(first + size, samples))
 

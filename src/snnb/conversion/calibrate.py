@@ -19,7 +19,7 @@ from typing import Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.conversion.activations import Activations
+from snnb.conversion.activations import STEP_ARRAYS, Activations
 from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
 from snnb.conversion.channel_scales import Channels, is_separable, pruned, source_scales, with_scales
 from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
@@ -236,13 +236,13 @@ class _Calibration(Activations):
                 level = np.floor((got[block] + channels.bias) / unit + np.float32(0.5))
                 got[block] = np.clip(level, 0, steps) * unit
             return
-        train = self._trains[population.name] = scratch_array((-(-steps // 8), *got.shape), np.uint8)
-        for block in self._blocks(population, steps):
+        train = self._trains[population.name] = scratch_array((steps, len(got), -(-population.size // 8)), np.uint8)
+        for block in self._blocks(population, STEP_ARRAYS * steps):
             currents = self._currents(sums, population, block) / scale
             spikes = np.empty(currents.shape, np.bool_)
             flat = (steps, -1, len(scale))
             fire(currents.reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
-            train[:, block] = np.packbits(spikes, axis=0)
+            train[:, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
             got[block] = spikes.mean(axis=0, dtype=np.float32) * scale
 
     def _add_output(
@@ -266,7 +266,7 @@ class _Calibration(Activations):
         self, population: Population, sums: Currents, classes: np.ndarray, bias: np.ndarray, scale: np.float32
     ) -> Tuple[np.float32, float]:
         """Return the scale factor and delay whose simulated spikes give most pictures the trained network's class."""
-        blocks = self._blocks(population, self._steps)
+        blocks = self._blocks(population, STEP_ARRAYS * self._steps)
         currents = np.concatenate([self._currents(sums, population, block) for block in blocks], axis=1)
         if population.activation == "softmax":
             currents -= currents.mean(axis=-1, keepdims=True)

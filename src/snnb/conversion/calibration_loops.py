@@ -37,21 +37,23 @@ def firing_errors(
     float32: `currents` (steps, rows, channels) without the bias, the others as in `rounded_errors`. The errors are
     float64 (delays, candidates, channels), sums over the rows.
     """
-    steps = currents.shape[0]
-    errors = np.zeros((delays.size, *scales.shape))
+    errors, channels = np.zeros((delays.size, *scales.shape)), scales.shape[1]
+    shift, potential, spikes = np.empty(channels, np.float32), np.empty(channels, np.float32), np.empty(channels, np.float32)
     for row in range(currents.shape[1]):
         for delay in range(delays.size):
             for candidate in range(scales.shape[0]):
-                for channel in range(scales.shape[1]):
-                    scale = scales[candidate, channel]
-                    shift = bias[channel] / scale + delays[delay] / np.float32(steps)
-                    potential, spikes = np.float32(0.5) - delays[delay], np.float32(0)
-                    for step in range(steps):
-                        potential += currents[step, row, channel] / scale + shift
-                        if potential >= 1:
-                            potential -= np.float32(1)
-                            spikes += np.float32(1)
-                    difference = spikes * (scale / np.float32(steps)) - target[row, channel]
+                scale = scales[candidate]
+                shift[:] = bias / scale + delays[delay] / np.float32(currents.shape[0])
+                potential[:], spikes[:] = np.float32(0.5) - delays[delay], np.float32(0)
+                for step in range(currents.shape[0]):
+                    for channel in range(channels):
+                        reached = potential[channel] + (currents[step, row, channel] / scale[channel] + shift[channel])
+                        fires = np.float32(reached >= 1)
+                        potential[channel] = reached - fires
+                        spikes[channel] += fires
+                for channel in range(channels):
+                    rate = spikes[channel] * (scale[channel] / np.float32(currents.shape[0]))
+                    difference = rate - target[row, channel]
                     errors[delay, candidate, channel] += difference * difference
     return errors
 
@@ -63,12 +65,12 @@ def fire(currents: np.ndarray, bias: np.ndarray, start: np.ndarray, spikes: np.n
     `currents` and the bool array `spikes` have the shape (steps, rows, channels), `bias` and the initial potential
     `start` (channels,); all are in units of the threshold.
     """
-    for row in range(currents.shape[1]):
-        for channel in range(currents.shape[2]):
-            potential = start[channel]
-            for step in range(currents.shape[0]):
-                potential += currents[step, row, channel] + bias[channel]
-                fires = potential >= 1
+    potential = np.empty(currents.shape[1:], np.float32)
+    potential[:] = start
+    for step in range(currents.shape[0]):
+        for row in range(currents.shape[1]):
+            for channel in range(currents.shape[2]):
+                reached = potential[row, channel] + (currents[step, row, channel] + bias[channel])
+                fires = reached >= 1
                 spikes[step, row, channel] = fires
-                if fires:
-                    potential -= np.float32(1)
+                potential[row, channel] = reached - np.float32(fires)
