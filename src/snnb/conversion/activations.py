@@ -32,7 +32,7 @@ class Activations:
         self._steps, self._samples = steps, len(x)
         self._trained: Dict[str, np.ndarray] = {network.input.name: x}
         self._spiking: Dict[str, np.ndarray] = {network.input.name: x}  # rates times scale factors
-        self._trains: Dict[str, np.ndarray] = {}  # spikes of free firing, bits of neurons: uint8 (steps, samples, ⌈size / 8⌉)
+        self._trains: Dict[str, np.ndarray] = {}  # of free firing, bits of neurons: (steps, samples, ⌈size / 8⌉)
         self._last_reader = _last_readers(network)
 
     def _searched(self, population: Population, sums: Currents) -> Tuple[np.ndarray, np.ndarray]:

@@ -38,7 +38,8 @@ def firing_errors(
     float64 (delays, candidates, channels), sums over the rows.
     """
     errors, channels = np.zeros((delays.size, *scales.shape)), scales.shape[1]
-    shift, potential, spikes = np.empty(channels, np.float32), np.empty(channels, np.float32), np.empty(channels, np.float32)
+    shift = np.empty(channels, np.float32)
+    potential, spikes = np.empty_like(shift), np.empty_like(shift)
     for row in range(currents.shape[1]):
         for delay in range(delays.size):
             for candidate in range(scales.shape[0]):
