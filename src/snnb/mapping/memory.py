@@ -72,7 +72,7 @@ def _distinct(blocks: Sequence[Block], first: int, neurons: np.ndarray, chosen: 
 
 def _merged(tables: Sequence[np.ndarray]) -> np.ndarray:
     """Return the lists of several tables in one, of whose elements at most half are full."""
-    filled = sum(np.count_nonzero(table[:, 0]) for table in tables)
+    filled = sum(int(np.count_nonzero(table[:, 0])) for table in tables)
     merged = np.zeros((1 << (2 * filled).bit_length(), 3), np.int64)
     for table in tables:
         insert_all(table, merged)
