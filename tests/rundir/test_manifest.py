@@ -7,6 +7,7 @@ from snnb.core.errors import InputError
 from snnb.pipeline.all import KINDS
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import load_manifest
+from snnb.rundir.records import latest
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -95,3 +96,11 @@ def test_stamps_are_stamps(stored, folder, stamp):
     file.write_text(yaml.safe_dump(data))
     with pytest.raises(InputError, match=f"{folder}"):
         RunDirectory.open(file.parent, KINDS)
+
+
+def test_the_latest_of_results_that_started_in_one_second_has_the_last_name(run, stored):
+    record, names = run.record_of("prepare"), ["20261127T112301Z", "20261127T112302Z"]
+    assert latest(dict.fromkeys(names, record)) == latest(dict.fromkeys(reversed(names), record)) == names[1]
+    timing = record.timing.model_copy(update={"started_utc": "2200-01-01T00:00:00+00:00"})
+    assert latest({names[0]: record.model_copy(update={"timing": timing}), names[1]: record}) == names[0]
+    assert latest({}) is None

@@ -13,6 +13,7 @@ from snnb.pipeline.simulated_samples import simulated_by
 from snnb.results.placed import on_cores, placed
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import latest
 from snnb.rundir.staleness import stale_reason
 from snnb.simulation.file_names import SPIKE_TIMES
 
@@ -91,7 +92,7 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
     records = run.records_of("graph")
     if not records:
         raise UpstreamError(f"{run.path} has no graph yet; `snnb graph --run-dir {run.path}` makes it")
-    stamp = graph if graph is not None else max(records, key=lambda key: records[key].timing.started_utc)
+    stamp = graph if graph is not None else latest(records) or ""
     if stamp not in records:
         raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records)}")
     others, of_class = [name for name in records if name != stamp], recorded_class(run, stamp)

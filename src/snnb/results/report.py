@@ -27,7 +27,7 @@ from snnb.results.compare import MAPPING_HEAD, mappings_of
 from snnb.results.export import refuse_files_of_runs
 from snnb.results.report_simulation import Part, as_written, simulation_part
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord
+from snnb.rundir.records import AnyRecord, latest
 from snnb.rundir.versions import now_utc
 from snnb.version import __version__
 
@@ -84,7 +84,7 @@ def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], prog
     found = next((one for one in there if one.stamp == stamp), None)
     graph = _graph_of(run, stamp)
     mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
-    mapped = _latest({name: one for name, one in mappings.items() if one.details.graph == (graph or stamp)})
+    mapped = latest({name: one for name, one in mappings.items() if one.details.graph == (graph or stamp)})
     parts = [Part([_training_part(run, found)]), _network_part(run, graph)]
     if found is not None:
         parts.append(simulation_part(run, found, progress))
@@ -111,11 +111,7 @@ def _graph_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
     graphs = run.records_of("graph")
     wanted = stamp if stamp is not None else "weights"
     of_classes = [name for name in graphs if stamp is not None and simulation_of(run, name) == stamp != name]
-    return wanted if wanted in graphs else _latest({name: graphs[name] for name in of_classes})
-
-
-def _latest(records: Mapping[str, AnyRecord]) -> Optional[str]:
-    return max(records, key=lambda name: records[name].timing.started_utc) if records else None
+    return wanted if wanted in graphs else latest({name: graphs[name] for name in of_classes})
 
 
 def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Simulation]) -> Section:
@@ -196,7 +192,7 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     from snnb.mapping.mapping import Mapping as PlacedMapping
     from snnb.report.mapping_section import mapping_section
 
-    (latest,) = (cost for cost in costs if cost.stamp == stamp)
+    (last,) = (cost for cost in costs if cost.stamp == stamp)
     record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
     for file in record.outputs:
         as_written(run, file.path)
@@ -207,13 +203,13 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     words = [
         "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "
         "that of the spikes to those of the sequential mapping.",
-        f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {latest.row[2]} "
+        f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {last.row[2]} "
         f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. A core is filled as far as it holds neurons, "
         "from blue (the first layers) to red (the last)."
         + ("" if only is None else f" Spikes of the samples of class {only} only."),
     ]
     warnings = [f"Warning: {warning}." for warning in record.warnings]
-    section = mapping_section(opened, every, [*warnings, *words], further, latest.sequential_connectivity)
+    section = mapping_section(opened, every, [*warnings, *words], further, last.sequential_connectivity)
     return Part([section], [(f"cores of {opened.hardware.name}", f"{details.cores:,}")])
 
 

@@ -13,7 +13,17 @@ from snnb.core.progress import Say, say_nothing
 from snnb.io.files import describe_os_error, raise_on_full_disk, sync_tree
 from snnb.rundir import lock, manifest, replacing
 from snnb.rundir.hashes import HASHES, HashMemory
-from snnb.rundir.records import AnyKind, AnyRecord, FileRecord, Manifest, Record, RunInfo, Timing, manifest_type
+from snnb.rundir.records import (
+    AnyKind,
+    AnyRecord,
+    FileRecord,
+    Manifest,
+    Record,
+    RunInfo,
+    Timing,
+    latest,
+    manifest_type,
+)
 from snnb.rundir.replacing import Kinds
 from snnb.rundir.versions import current_environment, now_utc, peak_memory, reset_peak_memory
 
@@ -108,8 +118,7 @@ class RunDirectory:
             record: Optional[AnyRecord] = getattr(self.manifest.stages, kind.key)
             return record
         records = self.records_of(stage)
-        latest = max(records, key=lambda key: records[key].timing.started_utc, default="")
-        return records.get(name or latest)
+        return records.get(name or latest(records) or "")
 
     def new_stamp(self, stage: str) -> str:
         """Return a UTC stamp that no other result of the stage has."""

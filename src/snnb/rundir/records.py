@@ -6,7 +6,7 @@ The parameters and details of a stage have types of their own, which its `Kind` 
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, Dict, Generic, List, Literal, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, Generic, List, Literal, Mapping, Optional, Tuple, Type, TypeVar, Union
 
 from pydantic import (
     BaseModel,
@@ -104,6 +104,11 @@ class StageRecord(Record, Generic[P, D]):
 
 
 AnyRecord = StageRecord[Any, Any]
+
+
+def latest(records: Mapping[str, AnyRecord]) -> Optional[str]:
+    """Return the name of the result that started last; of those that started in one second, the last name."""
+    return max(records, key=lambda name: (records[name].timing.started_utc, name)) if records else None
 
 
 class RunInfo(Record):
