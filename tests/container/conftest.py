@@ -35,11 +35,25 @@ def image(target) -> str:
     return f"snnb:{target}"
 
 
+@pytest.fixture(scope="session")
+def output_of(docker) -> Callable[..., str]:
+    """Run a container to its end, successfully; gives what it printed, which `docker run` may lose (moby issue 43121)."""
+
+    def run(*arguments: str) -> str:
+        name = docker("run", "--detach", *arguments).stdout.strip()
+        code, logs = docker("wait", name).stdout.strip(), docker("logs", name)
+        docker("rm", name)
+        assert code == "0", f"docker run {' '.join(arguments)}\n{logs.stdout}\n{logs.stderr}"
+        return logs.stdout
+
+    return run
+
+
 @pytest.fixture
-def confined(docker, image) -> Docker:
+def confined(output_of, image) -> Callable[..., str]:
     """Run snnb, or the command `entrypoint`, in the image, confined as CONFINED says; gives what it printed."""
 
     def run(*arguments: str, entrypoint: str = "snnb", options: tuple = ()) -> str:
-        return docker("run", "--rm", *CONFINED, *options, "--entrypoint", entrypoint, image, *arguments).stdout
+        return output_of(*CONFINED, *options, "--entrypoint", entrypoint, image, *arguments)
 
     return run

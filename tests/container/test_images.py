@@ -51,18 +51,18 @@ def test_every_module_imports_and_has_its_bytecode(confined):
     assert json.loads(confined("-c", IMPORTS, entrypoint="python")) == []
 
 
-def test_doctor_finds_places_to_write_without_options(docker, image):
-    found = json.loads(docker("run", "--rm", "--network", "none", image, "doctor", "--json").stdout)
+def test_doctor_finds_places_to_write_without_options(output_of, image):
+    found = json.loads(output_of("--network", "none", image, "doctor", "--json"))
     assert (found["tensorflow"], found["tensorflow_imports"], found["snntoolbox"]) == ("2.2.0", "imports", "0.5.0")
     assert (found["runs"]["path"], found["runs"]["writable"]) == ("/runs", True)
     assert (found["data"]["path"], found["data"]["writable"]) == ("/data", True)
 
 
-def test_says_what_it_is_and_is_not_root(docker, image):
+def test_says_what_it_is_and_is_not_root(docker, output_of, image):
     config = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
     assert config["Labels"]["org.opencontainers.image.version"] == __version__
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", config["Labels"]["org.opencontainers.image.revision"])
-    assert docker("run", "--rm", "--network", "none", "--entrypoint", "id", image, "-u").stdout.strip() != "0"
+    assert output_of("--network", "none", "--entrypoint", "id", image, "-u").strip() != "0"
 
 
 def test_completes_in_a_shell_inside_and_from_outside(confined):

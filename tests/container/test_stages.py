@@ -72,9 +72,9 @@ def test_each_stage_in_a_container_of_its_own(confined, runs):
     assert "all as recorded" in confined("verify", "/elsewhere", options=read_only)
 
 
-def test_trains_in_an_empty_container(docker, image):
+def test_trains_in_an_empty_container(output_of, image):
     """The accuracy is that of a trained network, three standard errors (360 test samples) below 0.97."""
-    printed = docker("run", "--rm", "--network", "none", image, "train", "--model", "mini_network", "--json").stdout
+    printed = output_of("--network", "none", image, "train", "--model", "mini_network", "--json")
     stages = json.loads(printed)["stages"]
     assert [(done["stage"], done["ran"]) for done in stages] == [("prepare", True), ("train", True)]
     assert stages[-1]["metrics"]["test_accuracy"] > 0.94
