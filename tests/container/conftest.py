@@ -37,7 +37,7 @@ def image(target) -> str:
 
 @pytest.fixture(scope="session")
 def output_of(docker) -> Callable[..., str]:
-    """Run a container to its end, successfully; gives what it printed, which `docker run` may lose (moby issue 43121)."""
+    """Run a container to its successful end; gives what it printed, which `docker run` may lose (moby issue 43121)."""
 
     def run(*arguments: str) -> str:
         name = docker("run", "--detach", *arguments).stdout.strip()
