@@ -39,7 +39,7 @@ def image(target) -> str:
 def output_of(docker) -> Callable[..., str]:
     """Run a container to its successful end; gives what it printed.
 
-    On a busy machine Docker may lose all that a container prints which ends at once (as in moby issue 43121). A container
+    On a busy machine Docker may lose all output of a container that ends at once (as in moby issue 43121). A container
     without output runs again.
     """
 
