@@ -14,7 +14,7 @@ from snnb.core.errors import UsageError
 from snnb.io.keras import description_of, keras
 
 INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2
-BOUND_PERCENTILE = 99.9  # of the positive activations of a trained network
+BOUND_PERCENTILE = 99  # of the positive activations of a trained network
 ADDED = "_qcfs"
 
 
