@@ -5,7 +5,8 @@
 
 RUN is a run directory with a parsed network; of one trained with `--activation qcfs` one row is measured. Prints the
 rows; with --page, replaces tables and figure of that page. Each row is appended to the file --rows as soon as it is
-measured, and rows in that file are not measured again.
+measured, and rows in that file are not measured again. Where a model was measured on several numbers of samples, the
+summary is of the most with separated firing, and the figure of the fewest.
 """
 
 import argparse
@@ -46,6 +47,7 @@ class Row:
     model: str
     method: str
     steps: int
+    samples: int
     ann: float
     readout: float
     spikes_accuracy: float
@@ -54,9 +56,9 @@ class Row:
     operations: float
 
     @property
-    def key(self) -> Tuple[str, str, int]:
+    def key(self) -> Tuple[str, str, int, int]:
         """Return what identifies the row."""
-        return self.model, self.method, self.steps
+        return self.model, self.method, self.steps, self.samples
 
 
 def main() -> None:
@@ -83,7 +85,7 @@ def main() -> None:
 
 
 def measured(
-    path: Path, samples: int, durations: List[int], methods: List[str], known: Dict[Tuple[str, str, int], Row]
+    path: Path, samples: int, durations: List[int], methods: List[str], known: Dict[Tuple[str, str, int, int], Row]
 ) -> Iterator[Row]:
     """Yield the rows of a run that are not known."""
     run = open_run(path)
@@ -94,7 +96,7 @@ def measured(
     if trained.levels is not None:
         durations, methods = [trained.levels], [QUANTISED]
     for steps, method in ((steps, method) for steps in durations for method in methods):
-        if (run.model, method, steps) in known:
+        if (run.model, method, steps, samples) in known:
             continue
         network = read_network(parsed) if method == QUANTISED else converted(trained, pictures, steps, method)
         settings = SimulationSettings(
@@ -108,6 +110,7 @@ def measured(
             run.model,
             method,
             steps,
+            samples,
             quality.ann / samples,
             quality.readout / samples,
             float(quality.by_step[-1]) / samples,
@@ -127,7 +130,18 @@ def converted(trained: Network, pictures: np.ndarray, steps: int, method: str) -
     return network
 
 
-HEADER = ("model", "method", "T", "ANN", "read-out", "spikes", "latency", "spikes a sample", "operations a sample")
+HEADER = (
+    "model",
+    "method",
+    "T",
+    "samples",
+    "ANN",
+    "read-out",
+    "spikes",
+    "latency",
+    "spikes a sample",
+    "operations a sample",
+)
 
 
 def cells(row: Row) -> List[str]:
@@ -137,6 +151,7 @@ def cells(row: Row) -> List[str]:
         row.model,
         row.method,
         str(row.steps),
+        f"{row.samples:,}",
         *shares,
         str(row.latency),
         f"{row.spikes:,.0f}",
@@ -150,17 +165,21 @@ def summary(rows: List[Row]) -> Iterator[List[str]]:
     A usual network is taken at the first T at which its read-out loses no more than the separated one at T = 16.
     """
     for model in dict.fromkeys(row.model for row in rows):
-        found = {(row.method, row.steps): row for row in rows if row.model == model}
+        most = max(row.samples for row in rows if (row.model, row.method) == (model, SEPARATED))
+        found = {(row.method, row.steps): row for row in rows if (row.model, row.samples) == (model, most)}
         separated = {steps: row for (method, steps), row in found.items() if method == SEPARATED}
         lost = [f"{100 * (separated[t].ann - separated[t].readout):.1f}" if t in separated else "" for t in (8, 16, 32)]
         shares = []
         for method in USUAL:
             usual = [row for (name, _), row in found.items() if name == method]
+            if not usual:
+                shares.append("")
+                continue
             enough = [row for row in usual if row.readout >= min(separated[16].readout, row.ann)]
             row = min(enough or usual, key=lambda row: row.steps if enough else -row.steps)
             share = f"{separated[16].operations / row.operations:.2f}"
             shares.append(f"{share} (T = {row.steps})" if enough else f"< {share} (T > {row.steps})")
-        yield [model, f"{100 * separated[16].ann:.1f}", *lost, *shares]
+        yield [model, f"{most:,}", f"{100 * separated[16].ann:.1f}", *lost, *shares]
 
 
 def table(header: Tuple[str, ...], names: int, rows: Iterator[List[str]]) -> str:
@@ -172,12 +191,14 @@ def table(header: Tuple[str, ...], names: int, rows: Iterator[List[str]]) -> str
 def write_page(page: Path, rows: List[Row]) -> None:
     """Replace tables and figure of the page."""
     models = list(dict.fromkeys(row.model for row in rows))
-    rows = sorted(rows, key=lambda row: (models.index(row.model), ORDER.index(row.method), row.steps))
+    rows = sorted(rows, key=lambda row: (models.index(row.model), ORDER.index(row.method), row.steps, row.samples))
     before, rest = page.read_text().split(BEGIN)
     after = rest.split(END)[1]
     figure = f"![Read-out accuracy over synaptic operations]({PICTURE.as_posix()})"
     due = table(
-        ("model", "ANN", "lost at T = 8", "16", "32", *(f"operations, {name}" for name in USUAL)), 1, summary(rows)
+        ("model", "samples", "ANN", "lost at T = 8", "16", "32", *(f"operations, {name}" for name in USUAL)),
+        1,
+        summary(rows),
     )
     every = table(HEADER, 2, map(cells, rows))
     page.write_text(f"{before}{BEGIN}\n{due}\n\n{every}\n\n{figure}\n{END}{after}")
@@ -199,6 +220,8 @@ def draw(path: Path, rows: List[Row]) -> None:
     for axis in axes.flat[len(models) :]:
         axis.remove()
     for axis, (model, of_model) in zip(axes.flat, models.items()):
+        fewest = min(row.samples for row in of_model)
+        of_model = [row for row in of_model if row.samples == fewest]
         for method in dict.fromkeys(row.method for row in of_model):
             line = [row for row in of_model if row.method == method]
             x, y = [r.operations for r in line], [100 * r.readout for r in line]
