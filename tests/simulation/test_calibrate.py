@@ -142,16 +142,19 @@ def test_rates_stand_for_the_trained_activations(network, x, firing):
     np.testing.assert_allclose(readout.mean(axis=0), logits.mean(axis=0), atol=0.02)
 
 
-def test_the_scale_factor_is_the_largest_of_nearly_the_least_error(network, x):
+def test_scale_factors_weigh_squared_errors_and_spikes(network, x):
     """Of the first population, whose input is the same in both networks."""
     first = network.volume("first")
-    sums = Currents([first]).of(first, {"input": x}).numpy().reshape(-1, 4)
-    for channel, scale in enumerate(calibrate(network, x, _settings()).scales["first"]):
-        z = sums[:, channel]
-        candidates = np.geomspace(0.15, 1.1, 24) * z.max()
-        levels = [np.clip(np.floor(STEPS * z / s + 0.5), 0, STEPS) * s / STEPS for s in candidates]
-        errors = np.array([((level - np.maximum(z, 0)) ** 2).sum() for level in levels])
-        assert scale == pytest.approx(candidates[errors <= 1.05 * errors.min()].max(), rel=1e-5)
+    z = Currents([first]).of(first, {"input": x}).numpy().reshape(-1, 4)
+    candidates = np.geomspace(0.15, 1.1, 24)[:, np.newaxis] * z.max(axis=0)
+    spikes = np.clip(np.floor(STEPS * z / candidates[:, np.newaxis] + 0.5), 0, STEPS)
+    errors = ((spikes * candidates[:, np.newaxis] / STEPS - np.maximum(z, 0)) ** 2).sum(axis=1)
+    spikes = spikes.sum(axis=1)
+    least = [(errors[errors[:, c].argmin(), c], spikes[errors[:, c].argmin(), c]) for c in range(4)]
+    cost = errors / sum(error for error, _ in least) + 1.5 * spikes / sum(count for _, count in least)
+    expected = candidates[cost.argmin(axis=0), np.arange(4)]
+    np.testing.assert_allclose(calibrate(network, x, _settings()).scales["first"], expected, rtol=1e-5)
+    assert (expected > candidates[errors.argmin(axis=0), np.arange(4)]).any()
 
 
 def test_the_trained_network_loses_little_in_32_steps(trained):

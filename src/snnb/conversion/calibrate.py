@@ -5,7 +5,7 @@ Populations are calibrated in network order, on what the populations calibrated 
 1. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
    al. 2021, A free lunch from ANN, ICML).
 2. The scale factor of each channel is that of some candidates with the smallest mean squared error from the trained
-   activations; with separated firing the largest of those with nearly the smallest: the larger, the fewer spikes.
+   activations; with separated firing, with the smallest sum of that error and of the spikes, times `SPIKE_COST`.
 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires when all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are those of simulated
@@ -40,9 +40,10 @@ from snnb.core.progress import Progress, silent
 from snnb.network.network import Network, Population
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
-SEPARATED_SHARES, FREE_SHARES = np.geomspace(0.15, 1.1, 24), np.geomspace(0.15, 1.1, 14)
-# A larger scale factor is taken, for its fewer spikes, whose squared error is at most so many times the smallest.
-NEARLY_LEAST = {"separated": 1.05, "free": 1.0}
+SEPARATED_SHARES, FREE_SHARES = np.geomspace(1.1, 0.15, 24), np.geomspace(1.1, 0.15, 14)
+# Of spikes against squared errors, both as shares of those of the population with the smallest errors: the larger, the
+# larger the scale factors, and the fewer the spikes.
+SPIKE_COST = 1.5
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
 
@@ -204,20 +205,20 @@ class _Calibration(Activations):
         if self._settings.firing == "separated":
             scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), np.zeros(1, np.float32)
             flat = got.reshape(target.shape)
-            errors = rounded_errors(flat, target, shifted, scales, self._steps)[np.newaxis]
-            before = rounded_errors(flat, target, bias, parsed, self._steps).sum()
+            errors, spikes = rounded_errors(flat, target, shifted, scales, self._steps)
+            least_spikes = spikes[errors.argmin(axis=0), every].sum() or 1.0
+            cost = errors / (errors.min(axis=0).sum() or 1.0) + SPIKE_COST * spikes / least_spikes
+            errors, cost = errors[np.newaxis], cost[np.newaxis]
+            before = rounded_errors(flat, target, bias, parsed, self._steps)[0].sum()
         else:
             scales = self._allowed(population, np.outer(FREE_SHARES, top))
             delays = np.array(DELAYS[self._settings.starts])
             currents, target = self._searched(population, sums)
-            errors = firing_errors(currents, target, shifted, scales, delays.astype(np.float32))
+            errors = cost = firing_errors(currents, target, shifted, scales, delays.astype(np.float32))
             before = firing_errors(currents, target, bias, parsed, np.zeros(1, np.float32)).sum()
-        least = errors.min(axis=(0, 1))
-        near = (errors <= NEARLY_LEAST[self._settings.firing] * least).any(axis=0)
-        largest = len(scales) - 1 - near[::-1].argmax(axis=0)
-        first = errors[:, largest, every].argmin(axis=0)
-        delay, scale, after = delays[first], scales[largest, every], errors[first, largest, every].sum()
-        if least.sum() > before:
+        first, chosen = np.unravel_index(cost.reshape(-1, len(bias)).argmin(axis=0), cost.shape[:2])
+        delay, scale, after = delays[first], scales[chosen, every], errors[first, chosen, every].sum()
+        if errors.min(axis=(0, 1)).sum() > before:
             self.warnings.append(f"{population.name}: the calibration would increase the error: not calibrated")
             delay, scale, shifted, after = np.zeros(len(bias)), parsed[0], bias, before
         square = float(np.einsum("rc,rc->", target, target, dtype=np.float64)) or 1.0  # without a copy

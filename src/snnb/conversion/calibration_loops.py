@@ -1,5 +1,7 @@
 """Compiled loops of the calibration: errors of candidate scale factors, and integrate-and-fire neurons."""
 
+from typing import Tuple
+
 import numpy as np
 
 from snnb.core.compiled import compiled
@@ -8,14 +10,14 @@ from snnb.core.compiled import compiled
 @compiled
 def rounded_errors(
     sums: np.ndarray, target: np.ndarray, bias: np.ndarray, scales: np.ndarray, steps: int
-) -> np.ndarray:
-    """Return the squared errors of activations rounded to `steps` levels, for candidate scale factors.
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Return squared errors and spikes of activations rounded to `steps` levels, for candidate scale factors.
 
     A neuron with scale factor s fires min(T, ⌊½ + T · z / s⌋) spikes, each of which stands for the activation s / T.
     All arrays are float32: `sums`, z without the bias, and the trained activations `target` (rows, channels), `bias`
-    (channels,), `scales` (candidates, channels). The errors are float64 (candidates, channels), sums over the rows.
+    (channels,), `scales` (candidates, channels). The results are float64 (candidates, channels), sums over the rows.
     """
-    errors = np.zeros(scales.shape)
+    errors, spikes = np.zeros(scales.shape), np.zeros(scales.shape)
     unit, levels = scales / np.float32(steps), np.float32(steps)
     for row in range(sums.shape[0]):
         for candidate in range(scales.shape[0]):
@@ -24,7 +26,8 @@ def rounded_errors(
                 level = min(max(level, np.float32(0)), levels)
                 difference = level * unit[candidate, channel] - target[row, channel]
                 errors[candidate, channel] += difference * difference
-    return errors
+                spikes[candidate, channel] += level
+    return errors, spikes
 
 
 @compiled
