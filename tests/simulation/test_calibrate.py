@@ -15,6 +15,7 @@ from snnb.conversion.currents import Currents
 from snnb.conversion.spiking_output import centred_output, spiking_output
 from snnb.core.errors import InputError
 from snnb.network.assemble import Entry, assemble
+from snnb.network.network import DROPPED
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
@@ -194,6 +195,18 @@ def test_warnings_do_not_advise_what_a_calibrated_network_refuses(trained, tmp_p
     warnings = simulate(parsed, tmp_path, x=trained.x, y=trained.y, settings=settings, **names).warnings
     assert any("less accurate" in line and "parse --calibrate" in line for line in warnings)
     assert not any(word in line for line in warnings for word in ("--duration", "--warm-up", "--initial-potential"))
+
+
+def test_a_warning_advises_to_prune_less(trained, tmp_path):
+    parsed, names = tmp_path / "net_parsed.h5", {"class_names": list("0123456789"), "num_classes": 10, "name": "net"}
+    parsed.write_bytes(trained.parsed.read_bytes())
+    found = calibrate(read_network(parsed), trained.x[100:], ConversionSettings(calibrate=32, prune=0.9)).network
+    write_spiking(replace(found, zeros=DROPPED), parsed)
+    settings = SimulationSettings(samples=100, duration=32)
+    warnings = simulate(parsed, tmp_path, x=trained.x, y=trained.y, settings=settings, scale=1.0, **names).warnings
+    (line,) = [line for line in warnings if "less accurate" in line]
+    assert "prune fewer weights" in line
+    assert "--weight-bits" not in line
 
 
 def test_initial_potentials_can_be_zero(network, x):

@@ -206,12 +206,19 @@ def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings, network
     trained, lost = values["ann_accuracy"], values["ann_accuracy"] - values["snn_accuracy"]
     if lost < LEAST_LOSS or trained <= values["snn_accuracy_interval_95"][1]:
         return []
-    remedy = "simulate longer (--duration)"
-    if network.steps is not None:
-        remedy = "take more time steps (parse --calibrate, or train --levels)"
+    remedies = ["simulate longer (--duration)"]
+    if network.levels is not None:
+        remedies = ["train with more --levels"]
+    elif network.steps is not None:
+        remedies = ["take more time steps (parse --calibrate)"]
     elif not settings.initial_potential:
-        remedy += ", or let neurons start at half their threshold (--initial-potential 0.5)"
-    return [f"the spiking network is {100 * lost:.1f} points less accurate than the trained one: {remedy}"]
+        remedies.append("let neurons start at half their threshold (--initial-potential 0.5)")
+    if network.weight_bits is not None:
+        remedies.append("round weights to more bits (parse --weight-bits)")
+    if network.zeros is not None:
+        remedies.append("prune fewer weights (parse --prune)")
+    advice = ", or ".join(remedies)
+    return [f"the spiking network is {100 * lost:.1f} points less accurate than the trained one: {advice}"]
 
 
 def _input_warnings(settings: SimulationSettings, network: Network) -> List[str]:
