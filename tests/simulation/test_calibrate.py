@@ -152,7 +152,7 @@ def test_scale_factors_weigh_squared_errors_and_spikes(network, x):
     errors = ((spikes * candidates[:, np.newaxis] / STEPS - np.maximum(z, 0)) ** 2).sum(axis=1)
     spikes = spikes.sum(axis=1)
     least = [(errors[errors[:, c].argmin(), c], spikes[errors[:, c].argmin(), c]) for c in range(4)]
-    cost = errors / sum(error for error, _ in least) + 1.5 * spikes / sum(count for _, count in least)
+    cost = errors / sum(error for error, _ in least) + spikes / sum(count for _, count in least)
     expected = candidates[cost.argmin(axis=0), np.arange(4)]
     np.testing.assert_allclose(calibrate(network, x, _settings()).scales["first"], expected, rtol=1e-5)
     assert (expected > candidates[errors.argmin(axis=0), np.arange(4)]).any()

@@ -5,7 +5,8 @@ Populations are calibrated in network order, on what the populations calibrated 
 1. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
    al. 2021, A free lunch from ANN, ICML).
 2. The scale factor of each channel is that of some candidates with the smallest mean squared error from the trained
-   activations; with separated firing, with the smallest sum of that error and of the spikes, times `SPIKE_COST`.
+   activations; with separated firing, with the smallest sum of that error and the number of spikes, both as shares of
+   those of the population with the smallest errors.
 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires when all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are those of simulated
@@ -41,9 +42,6 @@ from snnb.network.network import Network, Population
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(1.1, 0.15, 24), np.geomspace(1.1, 0.15, 14)
-# Of spikes against squared errors, both as shares of those of the population with the smallest errors: the larger, the
-# larger the scale factors, and the fewer the spikes.
-SPIKE_COST = 1.5
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
 
@@ -207,7 +205,7 @@ class _Calibration(Activations):
             flat = got.reshape(target.shape)
             errors, spikes = rounded_errors(flat, target, shifted, scales, self._steps)
             least_spikes = spikes[errors.argmin(axis=0), every].sum() or 1.0
-            cost = errors / (errors.min(axis=0).sum() or 1.0) + SPIKE_COST * spikes / least_spikes
+            cost = errors / (errors.min(axis=0).sum() or 1.0) + spikes / least_spikes
             errors, cost = errors[np.newaxis], cost[np.newaxis]
             before = rounded_errors(flat, target, bias, parsed, self._steps)[0].sum()
         else:
