@@ -168,7 +168,8 @@ def summary(rows: List[Row]) -> Iterator[List[str]]:
         most = max(row.samples for row in rows if (row.model, row.method) == (model, SEPARATED))
         found = {(row.method, row.steps): row for row in rows if (row.model, row.samples) == (model, most)}
         separated = {steps: row for (method, steps), row in found.items() if method == SEPARATED}
-        lost = [f"{100 * (separated[t].ann - separated[t].readout):.1f}" if t in separated else "" for t in (8, 16, 32)]
+        points = {t: round(100 * (row.ann - row.readout), 1) + 0.0 for t, row in separated.items()}  # not -0.0
+        lost = [f"{points[t]:.1f}" if t in points else "" for t in (8, 16, 32)]
         shares = []
         for method in USUAL:
             usual = [row for (name, _), row in found.items() if name == method]
