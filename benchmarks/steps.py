@@ -6,7 +6,7 @@
 RUN is a run directory with a parsed network; of one trained with `--activation qcfs` one row is measured. Prints the
 rows; with --page, replaces tables and figure of that page. Each row is appended to the file --rows as soon as it is
 measured, and rows in that file are not measured again. Where a model was measured on several numbers of samples, the
-summary is of the most with separated firing, and the figure of the fewest.
+summary is of the most with separated firing, and a line of the figure of the fewest.
 """
 
 import argparse
@@ -221,10 +221,9 @@ def draw(path: Path, rows: List[Row]) -> None:
     for axis in axes.flat[len(models) :]:
         axis.remove()
     for axis, (model, of_model) in zip(axes.flat, models.items()):
-        fewest = min(row.samples for row in of_model)
-        of_model = [row for row in of_model if row.samples == fewest]
         for method in dict.fromkeys(row.method for row in of_model):
-            line = [row for row in of_model if row.method == method]
+            fewest = min(row.samples for row in of_model if row.method == method)
+            line = [row for row in of_model if (row.method, row.samples) == (method, fewest)]
             x, y = [r.operations for r in line], [100 * r.readout for r in line]
             axis.plot(x, y, f"C{ORDER.index(method)}o-", ms=3, label=method)
         axis.axhline(100 * of_model[0].ann, color="black", lw=0.8, ls=":", label="trained network")
