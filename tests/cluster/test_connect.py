@@ -99,6 +99,13 @@ def test_a_client_that_is_collected_waits_for_no_lock(dask_workers):
         assert not finaliser.is_alive()
 
 
+def test_a_client_whose_event_loop_has_ended_is_closed_without_an_error(dask_workers):
+    with connected(1, dask_workers.cluster.scheduler_address) as client:
+        loop = client.loop
+        client._loop_runner.stop()
+        assert loop.asyncio_loop.is_closed()
+
+
 def test_addresses():
     assert checked_address("10.0.0.1:8786") == "tcp://10.0.0.1:8786"
     for address in ("tls://head.cluster:8786", "tcp://[::1]:8786"):
