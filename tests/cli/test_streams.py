@@ -62,5 +62,6 @@ def test_a_signal_while_modules_are_imported_is_an_interruption():
     process.send_signal(signal.SIGTERM)
     rest = process.stderr.read()
     assert process.wait() == 143
-    assert "snnb: interrupted; the run is as it was\n" in rest  # the main thread may print one more import after it
-    assert "Traceback" not in rest
+    # The main thread may print one import more before the process ends.
+    printed = [line for line in rest.splitlines() if not line.startswith("import time:")]
+    assert printed == ["snnb: interrupted; the run is as it was"]
