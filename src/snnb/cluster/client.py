@@ -17,6 +17,6 @@ class ContextClient(Client):
         """Do nothing."""
 
     def close(self, *args: Any, **kwargs: Any) -> None:
-        """Close the connection, which an event loop that has ended has closed."""
+        """Close the connection; an event loop that has ended has closed it already."""
         with suppress(RuntimeError):  # the loop is closed
             super().close(*args, **kwargs)

@@ -207,10 +207,8 @@ def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings, network
     if lost < LEAST_LOSS or trained <= values["snn_accuracy_interval_95"][1]:
         return []
     remedies = ["simulate longer (--duration)"]
-    if network.levels is not None:
-        remedies = ["train with more --levels"]
-    elif network.steps is not None:
-        remedies = ["take more time steps (parse --calibrate)"]
+    if network.steps is not None:
+        remedies = ["take more time steps (parse --calibrate, or train --levels)"]
     elif not settings.initial_potential:
         remedies.append("let neurons start at half their threshold (--initial-potential 0.5)")
     if network.weight_bits is not None:
