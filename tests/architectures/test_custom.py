@@ -85,7 +85,12 @@ def test_names_are_snake_case_and_never_those_of_the_package(write, file, functi
     [
         ("def branched(): pass", ":brached", UsageError, r"no function brached: did you mean branched\?"),
         ("def one(): pass\ndef two(): pass", ":xyz", UsageError, "no function xyz: it has one, two"),
-        ("def one(): pass", "", UsageError, r"name the function .* as in mine\.py:function; it has one"),
+        (
+            "1 / 0  # not executed\ndef one(): pass",
+            "",
+            UsageError,
+            r"name the function .* as in mine\.py:function; it has one",
+        ),
         ("x = 3", ":x", UsageError, "no function x: it has no function"),
         ("def f(depth): pass", ":f", InputError, r"mine\.py:f has a parameter depth without a default: give it one"),
     ],

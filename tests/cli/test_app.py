@@ -64,6 +64,9 @@ def test_models_lists_their_sizes(capsys):
     [
         (["train", "--model", "lenet_minst"], 2, "did you mean lenet_mnist"),
         (["train", "--modle", "lenet_mnist"], 2, "--modle"),
+        (["rum"], 2, "No such command 'rum'. Did you mean 'run'? (`snnb"),
+        (["prepare", "--model", "mini_network", "--run-dir", __file__], 3, "exists already; move it away"),
+        (["prepare", "--model", "mini_network", "--run-dir", "/proc/x"], 3, "nor can it be made; check the path"),
         (["train", "--model", "mini_network", "--epochs", "-1"], 2, "--epochs"),
         (["train", "--model", "mini_network", "--optimizer", "eve", "--quiet"], 2, "eve"),
         (["simulate"], 2, "--model"),

@@ -1,5 +1,6 @@
 """Models of the user: a function in a Python file, or a trained model in a file."""
 
+import ast
 import importlib.util
 import inspect
 import os
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
@@ -100,7 +101,7 @@ def is_own(model: str) -> bool:
 def own_model(model: str) -> OwnModel:
     """Load the definition of `path/file.py:function` or of a trained model in a file; the model is not built yet.
 
-    A Python file is executed, as by an import.
+    A Python file is executed, as by an import, once its function is named.
 
     Raises
     ------
@@ -163,20 +164,33 @@ def _own_code(what: str, path: Path) -> Iterator[None]:
 
 
 def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
+    if not name:
+        listed = _listed(_defined(path))
+        raise UsageError(f"name the function of {path} that returns the model, as in {path.name}:function; {listed}")
     module = _run(path)
     own = [
         key
         for key, value in vars(module).items()
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
     ]
-    listed = f"it has {', '.join(own)}" if own else "it has no function"
-    if not name:
-        raise UsageError(f"name the function of {path} that returns the model, as in {path.name}:function; {listed}")
     found = getattr(module, name, None)
     if not inspect.isfunction(found):
         near = get_close_matches(name, own, n=1)
-        raise UsageError(f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else listed}")
+        raise UsageError(f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else _listed(own)}")
     return found
+
+
+def _defined(path: Path) -> List[str]:
+    """Return the names of the public functions of a Python file, which is not executed."""
+    try:
+        statements = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"{path} is not valid Python: {error}; correct it") from None
+    return [node.name for node in statements if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+
+
+def _listed(functions: Sequence[str]) -> str:
+    return f"it has {', '.join(functions)}" if functions else "it has no function"
 
 
 def _run(path: Path) -> ModuleType:

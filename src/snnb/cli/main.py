@@ -72,7 +72,9 @@ def _described(error: BaseException) -> Tuple[int, str]:
     from snnb.io.files import FULL, describe_os_error
 
     if isinstance(error, click.ClickException):
-        return 2, f"{error.format_message()} (`snnb --help` and `snnb COMMAND --help` list commands and options)"
+        # typer has added its suggestion to the message; click 8.4 and later append another one
+        reason = error.message if "Did you mean" in error.message else error.format_message()
+        return 2, f"{reason} (`snnb --help` and `snnb COMMAND --help` list commands and options)"
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED, interruption_message(output.at_work)
     if isinstance(error, SnnbError):

@@ -232,7 +232,8 @@ def configure(as_json: bool, verbose: bool, quiet: bool) -> Output:
     """Set how this process prints; messages of TensorFlow are shown with --verbose only."""
     global current
     current = Output(as_json, verbose, quiet)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
+    if verbose:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s: %(message)s", force=True)
     for handler in logging.getLogger().handlers:

@@ -23,6 +23,8 @@ ADVICE = {
     errno.EPERM: "not permitted; `ls -l` on it and on its folder says whose it is",
     errno.ELOOP: "is a symbolic link, which is not followed here; put the file itself in its place",
     errno.EISDIR: "is a directory where a file is expected; move it away",
+    errno.ENOENT: "no such file or directory, nor can it be made; check the path, or give another one",
+    errno.EEXIST: "exists already; move it away, or give another path",
     errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
 }
@@ -138,4 +140,5 @@ def raise_on_full_disk(directory: Path) -> Iterator[None]:
 def describe_os_error(error: OSError) -> str:
     """Return one line for a failed file operation, with advice for common failures."""
     where = f"{error.filename}: " if error.filename else ""
-    return where + ADVICE.get(error.errno or 0, f"{error.strerror or error}")
+    advice = "; check this path, or give another one" if where else ""
+    return where + ADVICE.get(error.errno or 0, f"{error.strerror or error}{advice}")
