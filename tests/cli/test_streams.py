@@ -1,9 +1,7 @@
 """What reaches a terminal, a file, a closed stream: in any encoding, without control characters, with the exit code."""
 
 import os
-import signal
 import subprocess
-import time
 
 import pytest
 
@@ -49,19 +47,3 @@ def test_names_reach_the_terminal_without_their_control_characters():
     assert not set(result.stderr) & {0x1B, 0x0D, 0x07}
     assert "evil\\x1b[2J" in result.stderr.decode()
     assert printable("a\tb\udcff\n") == "a\\tb\\xff\n"
-
-
-def test_a_signal_while_modules_are_imported_is_an_interruption():
-    """The handlers stand before anything slow is imported: `python -X importtime` shows typer and pydantic last."""
-    command = [SNNB[0], "-X", "importtime", *SNNB[1:], "models"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    for line in process.stderr:
-        if line.rstrip().endswith("snnb.cli.app"):  # imported; app() runs
-            break
-    time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    rest = process.stderr.read()
-    assert process.wait() == 143
-    # The main thread may print one import more before the process ends.
-    printed = [line for line in rest.splitlines() if not line.startswith("import time:")]
-    assert printed == ["snnb: interrupted; the run is as it was"]

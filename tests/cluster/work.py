@@ -2,10 +2,13 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 from snnb.core.errors import VerificationError
+
+begun = threading.Event()
 
 
 def prepare(shared, threads):
@@ -39,5 +42,7 @@ def fail(state, number):
     return number
 
 
-def wait(state, number):
-    time.sleep(state["seconds"])
+def begin(state, number):
+    """Set `begun`, in the process of the worker, and take long enough for the scheduler to be closed meanwhile."""
+    begun.set()
+    time.sleep(2)
