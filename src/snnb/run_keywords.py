@@ -100,7 +100,7 @@ class GraphKeywords(TypedDict, total=False):
     simulation: Optional[str]
     class_name: Optional[str]
     weights_only: bool
-    pool_weight: Literal["one", "mean"]
+    pool_weight: Literal["mean", "one"]
     rate_unit: Literal["step", "hz", "sample"]
     networkx_limit: int
 

@@ -41,7 +41,7 @@ def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0
     codings = {"input": "spikes" if coding == "poisson" else "current", "out": "random"}
     counts = folder / "spike_rate_sums.npz"
     simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, samples, 0, initial_potential=start)
-    return x, simulated, build_graph(parsed, folder / "net_graph.h5", counts=counts, coding=codings)
+    return x, simulated, build_graph(parsed, folder / "net_graph.h5", counts=counts, coding=codings, pool_weight="one")
 
 
 def compare_spikes(network, simulator, firing, folder, inputs, steps):

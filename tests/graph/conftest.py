@@ -29,7 +29,7 @@ def counts(model, tmp_path_factory):
 @pytest.fixture(scope="session")
 def graph_path(parsed, counts, tmp_path_factory):
     path = tmp_path_factory.mktemp("graph") / "net_graph.h5"
-    build_graph(parsed, path, counts=counts, coding=CODING).close()
+    build_graph(parsed, path, counts=counts, coding=CODING, pool_weight="one").close()
     return path
 
 
@@ -43,7 +43,7 @@ def graph(graph_path):
 
 @pytest.fixture(scope="session")
 def weights_graph(parsed, tmp_path_factory):
-    with build_graph(parsed, tmp_path_factory.mktemp("weights") / "net_graph.h5", pool_weight="mean") as opened:
+    with build_graph(parsed, tmp_path_factory.mktemp("weights") / "net_graph.h5") as opened:
         yield opened
 
 

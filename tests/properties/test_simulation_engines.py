@@ -200,7 +200,7 @@ def _step_by_graph(parsed, frames, options):
     frames: what the input population passes on, float32 `(steps, neurons, samples)`. The output, whose spikes are
     random, is left out.
     """
-    with build_graph(parsed, parsed.with_name("graph.h5"), pool_weight="mean") as graph:
+    with build_graph(parsed, parsed.with_name("graph.h5")) as graph:
         source, *populations = graph.populations[:-1]
         currents = {p.name: _current(p, [q for q in graph.projections if q.target is p]) for p in populations}
     samples, threshold = frames.shape[2], np.float32(options.threshold)

@@ -164,7 +164,7 @@ def test_synapses_of_a_layer_are_those_of_keras(model, max_edges, seed):
         "input": rng.integers(-3, 4, model.input_shape[1:]) * 0.25,
         model.layers[-1].name: rng.integers(0, 4, model.output_shape[1:]),
     }
-    graph = graph_of(model, pool_weight="mean", counts=counts)
+    graph = graph_of(model, counts=counts)
     expected = keras_outputs(model, x)
     for name, value in forward(graph, x).items():
         if name != "input":

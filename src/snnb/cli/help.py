@@ -27,7 +27,7 @@ EXAMPLES: Dict[str, Sequence[str]] = {
         "snnb simulate --model lenet_mnist --samples 100 --duration 50",
         "snnb simulate runs/lenet_mnist --input poisson --input-rate 200",
     ),
-    "graph": ("snnb graph --model lenet_mnist", "snnb graph runs/lenet_mnist --pool-weight mean"),
+    "graph": ("snnb graph --model lenet_mnist", "snnb graph runs/lenet_mnist --pool-weight one"),
     "map": (
         "snnb map runs/lenet_mnist --hardware loihi",
         "snnb map runs/lenet_mnist --hardware my_chip.yaml --partition cores.txt",

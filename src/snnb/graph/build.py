@@ -28,7 +28,7 @@ def build_graph(
     counts: Optional[Path] = None,
     coding: Optional[Mapping[str, str]] = None,
     of_class: Optional[SampleClass] = None,
-    pool_weight: str = "one",
+    pool_weight: str = "mean",
     network: Optional[Network] = None,
     progress: Progress = silent,
 ) -> SynapseGraph:
@@ -47,8 +47,8 @@ def build_graph(
         input and `spikes` for others.
     of_class : SampleClass, optional
         Class whose spikes are used; `counts` is then a spike_counts_by_class.npz.
-    pool_weight : {"one", "mean"}
-        Weight of average-pooling synapses: 1, or 1 / (taps in the window).
+    pool_weight : {"mean", "one"}
+        Weight of average-pooling synapses: 1 / (taps in the window), as simulated, or 1 as in snnbuilder's graphs.
     network : Network, optional
         What was made of the parsed model's network, to be written in its place.
     progress : Progress

@@ -34,7 +34,7 @@ from snnb.simulation.file_names import ACCURACIES, BY_CLASS, SUMS
 if TYPE_CHECKING:
     from snnb.graph.classes import SampleClass
 
-PoolWeight = Literal["one", "mean"]
+PoolWeight = Literal["mean", "one"]
 WEIGHTS = "weights"  # name of the graph without spike counts
 
 
@@ -49,7 +49,8 @@ class GraphParams(Options):
     )
     weights_only: bool = Field(default=False, description="Use the weights as edges; no simulation is needed.")
     pool_weight: PoolWeight = Field(
-        default="one", description="Weight of a pooling synapse: one, or mean (1 / neurons in the window)."
+        default="mean",
+        description="Weight of an average-pooling synapse: mean (1 / neurons in the window), as simulated, or one.",
     )
     rate_unit: RateUnit = Field(default="step", description="Unit of rates in the networkx file.")
     networkx_limit: int = Field(
