@@ -28,7 +28,7 @@ def crosscheck(
     ] = "scipy",
     samples: Annotated[
         Optional[int],
-        typer.Option(min=1, help="Compare this many samples, from the first; by default the recorded ones, or all."),
+        typer.Option(min=1, help="Number of samples, from the first; by default those with recorded spikes, or all."),
     ] = None,
     graph: Annotated[Optional[str], typer.Option(help="Stamp of the graph; by default the latest.")] = None,
     map: Annotated[

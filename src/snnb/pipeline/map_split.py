@@ -15,6 +15,7 @@ from snnb.pipeline.model import class_count
 from snnb.pipeline.simulated_samples import PICTURES, inputs_of, simulated_by
 from snnb.pipeline.stage import recorded, recorded_details, remedy, unaltered
 from snnb.rundir.directory import RunDirectory
+from snnb.simulation.file_names import SPIKE_TIMES
 
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph
@@ -124,7 +125,8 @@ def split_graph(run: RunDirectory, fan_in: FanIn, target: Path, progress: Progre
         last = last_step(exported[1], steps)
         there = original.recording.num_samples if constant else simulated.recorded_samples
         samples = samples_of(exported[1], last, there)
-        inputs = inputs_of(run, stamp, simulated, original.populations[0], (samples, last))
+        times = run.path / run.directory_of(simulate.KIND.name, stamp) / SPIKE_TIMES
+        inputs = inputs_of(run, times, simulated, original.populations[0], (samples, last))
         labels = None
         if class_count(run.manifest.run, recorded_details(run, prepare.KIND).class_names) is not None:
             labels = prepare.dataset_array(run, "y_test")[simulated.first_sample :][:samples]

@@ -107,7 +107,7 @@ def _run_stage(
     planned: PlannedRun,
     bar: Callable[..., ContextManager[Progress]],
 ) -> StageResult:
-    with _extra_named(stage.name):
+    with extra_named(stage.name):
         _check_plan(run, planned)
         params = stage.resolve(run, options, planned.say)
         with bar(stage.name, stage.time_left) as progress:
@@ -122,7 +122,7 @@ def _named(say: Say, stage: str) -> Say:
 
 
 @contextmanager
-def _extra_named(stage: str) -> Iterator[None]:
+def extra_named(stage: str) -> Iterator[None]:
     """Name the extra of the package to install when TensorFlow or Keras is missing."""
     try:
         yield

@@ -1,14 +1,16 @@
 """What a simulation has read, for simulators of its graph: its parameters, and the input of its samples."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, UsageError
+from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.graph import simulation_of
-from snnb.pipeline.stage import recorded
+from snnb.pipeline.stage import recorded, recorded_details, remedy, unaltered
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import SPIKE_TIMES
 
@@ -45,8 +47,54 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     )
 
 
+def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, progress: Progress = silent) -> Path:
+    """Simulate the first samples of a simulation again with its options, and record their spikes.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    stamp : str
+        Of the simulation.
+    samples : int
+        Number of samples.
+    target : Path
+        An empty directory.
+    progress : Progress
+
+    Returns
+    -------
+    Path
+        `spike_times.npz` in `target`.
+    """
+    from snnb.pipeline.model import class_count
+    from snnb.simulation.simulate import simulate as simulate_samples
+
+    record, details = recorded(run, simulate.KIND, stamp), recorded_details(run, prepare.KIND)
+    assert record is not None
+    if record.details.engine == "toolbox":
+        raise UsageError(
+            f"--samples {samples}: the engine toolbox does not record spikes of single samples; compare all "
+            f"{record.params.samples} samples, or simulate with another engine and --record-spikes {samples}"
+        )
+    parsed = f"{run.directory_of(simulate.KIND.name, stamp)}/{run.model}_parsed.h5"
+    alone = {"samples": samples, "record_spikes": samples, "by": "all", "bins": 0, "workers": 1, "scheduler": None}
+    simulate_samples(
+        unaltered(run, record, parsed, remedy(run, simulate.KIND.name, stamp)),
+        target,
+        name=run.model,
+        x=prepare.dataset_array(run, "x_test"),
+        y=prepare.dataset_array(run, "y_test"),
+        scale=details.scale,
+        class_names=details.class_names,
+        num_classes=class_count(run.manifest.run, details.class_names),
+        settings=record.params.changed(**alone),
+        progress=progress,
+    )
+    return target / SPIKE_TIMES
+
+
 def inputs_of(
-    run: RunDirectory, stamp: str, simulated: "Simulated", population: "GraphPopulation", shape: Tuple[int, int]
+    run: RunDirectory, spike_times: Path, simulated: "Simulated", population: "GraphPopulation", shape: Tuple[int, int]
 ) -> np.ndarray:
     """Return what the first samples of a simulation read.
 
@@ -56,8 +104,8 @@ def inputs_of(
     Parameters
     ----------
     run : RunDirectory
-    stamp : str
-        Of the simulation.
+    spike_times : Path
+        Recorded spikes, which are read for Poisson input.
     simulated : Simulated
     population : GraphPopulation
         The input.
@@ -73,7 +121,7 @@ def inputs_of(
             f"{pictures} is not what was simulated; prepare the data set as it was then, or simulate again"
         )
     if simulated.input == "poisson":
-        rows, _ = spikes_of(run.path / run.directory_of(simulate.KIND.name, stamp) / SPIKE_TIMES, population)
+        rows, _ = spikes_of(spike_times, population)
         spikes = np.zeros((samples, population.size, steps), bool)
         spikes[tuple(rows[rows[:, 0] < samples].T)] = True
         return spikes

@@ -24,7 +24,8 @@ from snnb.graph.export.spinemap import spikes_of
 from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
 from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
-from snnb.pipeline.simulated_samples import inputs_of, simulated_by
+from snnb.pipeline.plan import extra_named
+from snnb.pipeline.simulated_samples import inputs_of, simulate_again, simulated_by
 from snnb.pipeline.stage import remedy
 from snnb.results.crosscheck_chip import ChipCheck, compare_costs, recorded_costs, refuse_differences
 from snnb.results.export import altered, chosen_graph, graph_file, recorded_hash
@@ -66,7 +67,8 @@ def crosscheck(
     run : RunDirectory
     simulator : {"brian2", "sanafe", "scipy"}
     samples : int, optional
-        Number of samples: at most those with recorded spike times, or all. By default the recorded ones, or all.
+        Number of samples, from the first. More than have recorded spike times, but not all, are simulated again to
+        record them. By default the recorded ones, or all.
     graph : str, optional
         Stamp of the graph; by default the latest.
     map : str, optional
@@ -97,7 +99,7 @@ def crosscheck(
     trace: Optional[ChipTrace] = None
     with SynapseGraph.open(path) as opened:
         require_room(opened, simulator, ("sonata",) if mapped is None else ("sonata", "sanafe"))
-        expected, digest = _expected(run, stamp, simulated, opened, samples), sha256_of(path)
+        expected, digest = _expected(run, stamp, simulated, opened, samples, say, progress), sha256_of(path)
         network = exported_network(opened, simulated)
         if mapped is None:
             build: Callable[[ExportedNetwork], Simulate] = import_module(f"snnb.crosscheck.{simulator}").build
@@ -140,32 +142,43 @@ def _on_chip(
 
 
 def _expected(
-    run: RunDirectory, stamp: str, simulated: Simulated, graph: SynapseGraph, wanted: Optional[int]
+    run: RunDirectory,
+    stamp: str,
+    simulated: Simulated,
+    graph: SynapseGraph,
+    wanted: Optional[int],
+    say: Say,
+    progress: Progress,
 ) -> Expected:
-    """Return what the simulation counted, of the recorded samples one by one, or of all in one sum."""
+    """Return the spikes of samples, recorded or simulated again, or the counts of the simulation over all samples."""
     assert graph.recording is not None
     there, recorded = graph.recording.num_samples, simulated.recorded_samples
     samples = wanted or recorded or there
-    if samples > recorded and samples != there:
-        some = f"{recorded} samples or fewer, " if recorded else ""
+    if samples > there:
+        raise UsageError(f"--samples {samples}: the simulation has {there} samples; give at most that many")
+    if simulated.input == "poisson" and not recorded and wanted is None:
         raise UsageError(
-            f"--samples {samples}: spike times were recorded of {recorded} samples; compare {some}all {there}, or "
-            f"simulate again with --record-spikes {samples}"
-        )
-    if samples > recorded and simulated.input == "poisson":
-        raise UsageError(
-            "the Poisson spikes of the input are known of recorded samples only; "
-            + (f"give --samples {recorded}" if recorded else "simulate again with --record-spikes")
+            "the Poisson spikes of the input were not recorded; give --samples N to simulate the first N samples again, "
+            "or simulate with --record-spikes"
         )
     folder = run.path / run.directory_of("simulate", stamp)
     counted_from, duration = graph.recording.warm_up, graph.latency
-    inputs = inputs_of(run, stamp, simulated, graph.populations[0], (samples, duration))
-    if samples > recorded:
-        names, again = [p.name for p in graph.populations[1:]], remedy(run, "simulate", stamp)
-        sums = load_archive(folder / SUMS, again, names=names, must=names)
-        return Expected(duration, counted_from, inputs, sums={name: sums[name].ravel() for name in names})
-    spikes: Dict[str, np.ndarray] = {}
-    for population in graph.populations:
-        rows, _ = spikes_of(folder / SPIKE_TIMES, population)
-        spikes[population.name] = in_order(rows[rows[:, 0] < samples])
-    return Expected(duration, counted_from, inputs, spikes)
+    single = samples <= recorded or samples < there or simulated.input == "poisson"
+    with tempfile.TemporaryDirectory() as scratch:
+        times = folder / SPIKE_TIMES
+        if single and samples > recorded:
+            say(
+                f"crosscheck: simulates the first {samples} of {there} samples again, to have the times of their spikes"
+            )
+            with extra_named(f"crosscheck --samples {samples}"):
+                times = simulate_again(run, stamp, samples, Path(scratch), progress)
+        inputs = inputs_of(run, times, simulated, graph.populations[0], (samples, duration))
+        if single:
+            spikes: Dict[str, np.ndarray] = {}
+            for population in graph.populations:
+                rows, _ = spikes_of(times, population)
+                spikes[population.name] = in_order(rows[rows[:, 0] < samples])
+            return Expected(duration, counted_from, inputs, spikes)
+    names, again = [p.name for p in graph.populations[1:]], remedy(run, "simulate", stamp)
+    sums = load_archive(folder / SUMS, again, names=names, must=names)
+    return Expected(duration, counted_from, inputs, sums={name: sums[name].ravel() for name in names})
