@@ -114,6 +114,7 @@ class MapKeywords(TypedDict, total=False):
     partition: Optional[Union[str, Path]]
     placement: Optional[Union[str, Path]]
     allow_overfull: bool
+    split_overfull: bool
     split_fan_in: bool
     graph: Optional[str]
     seed: int

@@ -122,6 +122,28 @@ def test_all_exceeded_limits_are_named_with_the_fullest_core(write, network):
     assert invalid.overfull_cores.tolist() == [0, 1, 2, 3]
 
 
+def test_overfull_cores_are_divided_and_the_others_keep_their_numbers(write, network):
+    core = np.random.default_rng(3).choice([1, 4, 9], network.neurons, p=[0.5, 0.3, 0.2]).astype(np.int32)
+    held = np.bincount(core)
+    most = int(held[4]), int(count_traffic(network, core, 10).axons.max())
+    path = write(lines(core))
+    mapped, _ = cost_partition(network, chip(neurons=most[0], axons=most[1]), path, split_overfull=True)
+    assert mapped.divided == {1: [1, 10]}
+    assert mapped.warnings == (f"cores of {path} that break limits of chip are divided: core 1 into 1, 10",)
+    moved = np.flatnonzero(mapped.core != core)
+    assert (core[moved] == 1).all()
+    assert (mapped.core[moved] == 10).all()
+    assert moved[0] > np.flatnonzero(mapped.core == 1)[-1]  # in the order of the ids
+    assert mapped.cost.neurons.max() <= most[0]
+    assert mapped.overfull_cores.size == 0
+    few = chip(neurons=most[0], axons=most[1], mesh=(5, 2))
+    with pytest.raises(InputError, match="has 10 cores, and 11 would do"):
+        cost_partition(network, few, path, split_overfull=True)
+    unchanged, _ = cost_partition(network, chip(neurons=999), path, split_overfull=True)
+    assert (unchanged.core == core).all()
+    assert unchanged.divided == {}
+
+
 def test_a_partition_with_gaps_is_costed_unchanged(write, network):
     core = np.random.default_rng(2).choice([1, 4, 9], network.neurons).astype(np.int32)
     files = write(lines(core), "partition"), write("".join(f"{n % 4} {n // 4}\n" for n in range(11)), "placement")

@@ -162,6 +162,12 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
     assert "up to date, invalid: 12 overfull cores" in snnb("status", run.path).stdout
     assert "13 (invalid: 12 overfull)" in snnb("compare", run.path).stdout
     assert face.map(hardware="loihi", method="sequential").record.params.allow_overfull is False
+    (tmp_path / "wide.yaml").write_text(CHIP.replace("64", "29").replace("[4, 4]", "[5, 5]"))
+    split = face.map(hardware=str(tmp_path / "wide.yaml"), partition=partition, split_overfull=True)
+    stated = json.loads((split.directory / "cost.json").read_text())
+    assert (stated["valid"], split.record.details.cores) == (True, 25)
+    assert stated["split_overfull"] == {str(core): [core, 13 + core] for core in range(12)}
+    assert "core 9 into 9, 22 and 2 more, see cost.json" in split.record.warnings[0]
 
 
 def test_a_damaged_mapping_is_removed_and_made_again_as_verify_says(run, snnb):
@@ -237,6 +243,7 @@ def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_aga
             "--partition and --method exclude each other",
         ),
         (["--hardware", "loihi", "--allow-overfull"], 2, "--allow-overfull needs --partition"),
+        (["--hardware", "loihi", "--split-overfull"], 2, "--split-overfull needs --partition"),
     ],
 )
 def test_bad_input_is_one_line_with_its_exit_code(run, tmp_path, monkeypatch, snnb, arguments, code, message):

@@ -1,9 +1,10 @@
 """Mapping of a network to hardware: cores, their positions, and the cost."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
+from typing import Mapping as Items
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -13,13 +14,15 @@ from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
 from snnb.mapping.foreign import read_partition, read_placement
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.limits import check_possible, exceeded_limits, overfull_cores
+from snnb.mapping.limits import check_possible, exceeded_limits, overfull_cores, too_few_cores
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import Partition, partition, sequential_baseline
 from snnb.mapping.placement import place
+from snnb.mapping.split import divide_overfull
 from snnb.mapping.traffic import TrafficSums, count_traffic
 
 FROM_A_FILE = "file"
+NAMED = 10  # divided cores in a warning, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,7 @@ class MappedNetwork:
     place: np.ndarray  # (cores, 2) int32: x and y of each core
     cost: Cost
     warnings: Tuple[str, ...]  # limits that are exceeded; methods without a result, and why
+    divided: Items[int, List[int]] = field(default_factory=dict)  # cores of a file's partition, and their parts
 
     @property
     def network(self) -> PlacedNetwork:
@@ -116,16 +120,23 @@ def cost_partition(
     placement_file: Optional[Path] = None,
     *,
     allow_overfull: bool = False,
+    split_overfull: bool = False,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Tuple[MappedNetwork, Dict[Path, bytes]]:
     """Compute the cost of a partition, and a placement, of another program; return the contents of the files too.
 
-    By default snnb places the cores. With `allow_overfull`, cores may exceed limits; the mapping is then invalid. Raise
-    `InputError` if they do without it, or a file is not valid.
+    By default snnb places the cores. With `allow_overfull`, cores may exceed limits; the mapping is then invalid. With
+    `split_overfull` they are divided. Raise `InputError` if they exceed limits without either, the divided cores are
+    more than there are, or a file is not valid.
     """
     core, content = read_partition(partition_file, network, hardware)
+    divided: Dict[int, List[int]] = {}
+    if split_overfull:
+        core, divided = divide_overfull(network, core, hardware)
     cores, contents = int(core.max(initial=-1)) + 1, {partition_file: content}
+    if cores > hardware.cores:
+        raise too_few_cores(network, hardware, cores)
     if placement_file is not None:
         positions, contents[placement_file] = read_placement(placement_file, cores, hardware)
         cores = len(positions)
@@ -137,10 +148,17 @@ def cost_partition(
     if exceeded and not allow_overfull:
         raise InputError(
             f"{partition_file} breaks limits of {hardware.name}: {exceeded}; choose larger hardware or more parts, or "
-            "give --allow-overfull to cost it as an invalid mapping"
+            "give --split-overfull to divide these cores, or --allow-overfull to cost it as an invalid mapping"
         )
-    found = Partition(replace(sums, method=FROM_A_FILE), (), sequential_baseline(network, hardware, progress))
-    return _mapped(found, hardware, positions, costs), contents
+    warnings = (_divided_in_words(partition_file, divided, hardware),) if divided else ()
+    found = Partition(replace(sums, method=FROM_A_FILE), (), sequential_baseline(network, hardware, progress), warnings)
+    return replace(_mapped(found, hardware, positions, costs), divided=divided), contents
+
+
+def _divided_in_words(path: Path, divided: Items[int, List[int]], hardware: Hardware) -> str:
+    cores = [f"core {core} into {', '.join(map(str, parts))}" for core, parts in divided.items()]
+    more = f" and {len(cores) - NAMED:,} more, see cost.json" if len(cores) > NAMED else ""
+    return f"cores of {path} that break limits of {hardware.name} are divided: {'; '.join(cores[:NAMED])}{more}"
 
 
 def _mapped(found: Partition, hardware: Hardware, positions: np.ndarray, costs: Cost) -> MappedNetwork:

@@ -1,7 +1,7 @@
 """Limits that only a finished mapping shows, output axons and shared memory: an estimate, and division of cores."""
 
 from dataclasses import replace
-from typing import Dict, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 
@@ -62,6 +62,22 @@ def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware)
         entries = np.full(int(pieces.sum()), UNKNOWN)
         entries[first[pieces == 1]] = known[pieces == 1]  # the same neurons
         core = (first[core] + sums.rank * pieces[core] // sums.neurons[core]).astype(np.int32)
+
+
+def divide_overfull(
+    network: PlacedNetwork, core: np.ndarray, hardware: Hardware
+) -> Tuple[np.ndarray, Dict[int, List[int]]]:
+    """Divide cores as `split_overfull` does, but keep the numbers of the others, and of empty cores.
+
+    Return the core of each placed neuron, int32, and by divided core the numbers of its parts: its own number, then
+    numbers that no core had.
+    """
+    part = split_overfull(network, core, hardware).core
+    (old, new), cores = np.unique(np.stack([core, part]), axis=1), int(core.max(initial=-1)) + 1
+    added = np.diff(old, prepend=-1) == 0
+    number = np.empty(new.size, np.int32)  # of each part
+    number[new] = np.where(added, cores + np.cumsum(added) - 1, old)
+    return number[part], {of: number[new[old == of]].tolist() for of in np.unique(old[added]).tolist()}
 
 
 def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:

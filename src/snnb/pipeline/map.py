@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import Figures, Flag, Options, Seed
+from snnb.core.options import Figures, Flag, Options, Seed, option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
@@ -75,6 +75,10 @@ class MapParams(Options):
     allow_overfull: bool = Field(
         default=False, description="Cost a --partition that exceeds limits of the cores; the mapping is marked invalid."
     )
+    split_overfull: bool = Field(
+        default=False,
+        description="Divide the cores of a --partition that exceed limits; the other cores keep their numbers.",
+    )
     split_fan_in: bool = Field(
         default=False,
         description="Add relay neurons where a neuron has more sources than a core has axons; the spikes are then "
@@ -120,7 +124,7 @@ def _resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapPara
 
 def _once(given: Given) -> Dict[str, object]:
     """Reset one-shot options to their defaults unless they are given."""
-    once = {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), "allow_overfull": False}
+    once = {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), "allow_overfull": False, "split_overfull": False}
     return {**once, **({} if given.get("partition") is None else {"split_fan_in": False}), **given}
 
 
@@ -137,8 +141,13 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     given = planned.given.get(KIND.name, {})
     if given.get("placement") is not None and given.get("partition") is None:
         raise UsageError("--placement needs --partition")
-    if given.get("allow_overfull") and given.get("partition") is None:
-        raise UsageError("--allow-overfull needs --partition")
+    for option in ("allow_overfull", "split_overfull"):
+        if given.get(option) and given.get("partition") is None:
+            raise UsageError(f"{option_name(MapParams, option)} needs --partition")
+    if given.get("split_overfull") and given.get("allow_overfull"):
+        raise UsageError("--split-overfull and --allow-overfull exclude each other; leave out one of them")
+    if given.get("split_overfull") and given.get("placement") is not None:
+        raise UsageError("--split-overfull adds cores, of which --placement has no positions; leave out one of them")
     if given.get("partition") is not None and given.get("method", "auto") != "auto":
         raise UsageError("--partition and --method exclude each other; leave out --method")
     if given.get("partition") is not None and given.get("split_fan_in"):
@@ -213,6 +222,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             "objective": params.objective,
             "seed": params.seed,
             "seconds": round(time.monotonic() - began, 3),
+            **({"split_overfull": mapped.divided} if mapped.divided else {}),
             **({} if split is None else split.described),
         }
         write_files(
@@ -254,6 +264,7 @@ def _mapped(
             params.partition,
             params.placement,
             allow_overfull=params.allow_overfull,
+            split_overfull=params.split_overfull,
             seed=params.seed,
             progress=progress,
         )

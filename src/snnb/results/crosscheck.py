@@ -158,8 +158,8 @@ def _expected(
         raise UsageError(f"--samples {samples}: the simulation has {there} samples; give at most that many")
     if simulated.input == "poisson" and not recorded and wanted is None:
         raise UsageError(
-            "the Poisson spikes of the input were not recorded; give --samples N to simulate the first N samples again, "
-            "or simulate with --record-spikes"
+            "the Poisson spikes of the input were not recorded; give --samples N to simulate the first N samples "
+            "again, or simulate with --record-spikes"
         )
     folder = run.path / run.directory_of("simulate", stamp)
     counted_from, duration = graph.recording.warm_up, graph.latency
