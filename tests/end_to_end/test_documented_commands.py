@@ -28,6 +28,8 @@ PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs"
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 COMMANDS = typer.main.get_command(commands).commands
 PROGRAMS = ("snnb", "cp", "dask", "docker", "make", "python", "snntoolbox")
+# Language and content of a block, and the content of the block `text` that follows directly.
+BLOCK = r"^```(\w*)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?"
 # Of commands that do not name them. Options on the command line win.
 SMALL = {"SNNB_RUN_EPOCHS": "1", "SNNB_RUN_SAMPLES": "12", "SNNB_SWEEP_SAMPLES": "10"}
 FAST = ("README.md", "mapping.md")  # pages that `make test` runs; the gate runs all
@@ -44,20 +46,25 @@ NOT_RUN = {
 
 
 def _lines(text):
-    """Yield the command lines of a page: those of each block without a language that begins with a program's name.
+    """Yield the command lines of a page, each with the output that the page shows for it, or an empty string.
 
-    In a block with prompts (`$ `) the other lines are output.
+    Commands are the lines of a block without a language that begins with a program's name. Their output, or that of
+    the last of them, is a block `text` that follows directly.
     """
-    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-        lines = block.replace("\\\n", "").splitlines()
-        if lines and lines[0].startswith("$ "):
-            lines = [line[2:] for line in lines if line.startswith("$ ")]
-        lines = [re.sub(r"^\.venv/bin/", "", line) for line in lines]
+    for language, block, output in re.findall(BLOCK, text, re.DOTALL | re.MULTILINE):
+        lines = [re.sub(r"^\.venv/bin/", "", line) for line in block.replace("\\\n", "").splitlines()]
         if language in ("", "bash", "console") and lines and lines[0].split(" ")[0] in PROGRAMS:
-            yield from filter(None, (shlex.join(shlex.split(line, comments=True)) for line in lines))
+            lines = [line for line in (shlex.join(shlex.split(line, comments=True)) for line in lines) if line]
+            yield from zip(lines, [*[""] * (len(lines) - 1), output])
 
 
-LINES = {name: list(_lines(text)) for name, text in TEXTS.items()}
+def _masked(output):
+    """Return output with a mask for each number, and single spaces and dashes."""
+    return re.sub(r"\s+|(-)+", r" \1", re.sub(r"\d[\d,.]*(e[-+]?\d+)?", "N", output)).strip()
+
+
+SHOWN = {name: list(_lines(text)) for name, text in TEXTS.items()}
+LINES = {name: [line for line, _ in pairs] for name, pairs in SHOWN.items()}
 
 
 def _reason(line):
@@ -156,14 +163,17 @@ def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys):
     for name, text in _written(TEXTS[page]).items():
         Path(name).write_text(text, encoding="utf-8")
     BEFORE.get(page, bool)()
-    for line in LINES[page]:
+    for line, shown in SHOWN[page]:
         if _reason(line) is not None:
             continue
         if line.startswith("cp "):
             shutil.copy(*line.split()[1:])
             continue
         code = main(shlex.split(line)[1:])
-        assert code == 0, f"{line}\n{capsys.readouterr().err}"
+        printed = capsys.readouterr()
+        assert code == 0, f"{line}\n{printed.err}"
+        expected = ".*".join(map(re.escape, _masked(shown).split("…")))  # a line `…` stands for lines left out
+        assert re.search(expected, _masked(printed.err + printed.out)), f"{line}\n{printed.err}{printed.out}"
     AFTER.get(page, bool)()
 
 
