@@ -15,7 +15,7 @@ from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import Mapping
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.step_times import recorded_steps
-from snnb.mapping.write_mapping import write_mapping
+from snnb.mapping.mapping_cost import MappingCost
 from snnb.results.crosscheck_chip import compare_costs
 from snnb.results.placed import on_cores
 from tests.crosscheck.simulated import STEPS, simulated_graph
@@ -67,7 +67,7 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
             mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)
             recorded = recorded_steps(mapped, tmp_path / "spike_times.npz", "")
             (tmp_path / method).mkdir()
-            write_mapping(tmp_path / method, mapped, {"seconds": 0.0, "recorded": recorded.described()})
+            write_mapping(tmp_path / method, mapped, MappingCost.of(mapped, recorded=recorded))
             neurons = on_cores(graph, Mapping.open(tmp_path / method))
             check_mapped(graph, neurons)
             netlist, architecture = tmp_path / "net.net", tmp_path / "net.yaml"
@@ -79,11 +79,11 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
             for population in network.simulated:
                 assert len(times[population.name]) > 20
                 np.testing.assert_array_equal(in_order(spikes[population.name]), in_order(times[population.name]))
-            checked = compare_costs(method, "small", recorded.described(), trace)
+            checked = compare_costs(method, "small", recorded, trace)
             assert [(figure.name, figure.differing) for figure in checked.figures] == [
                 (name, False) for name in ("synapses", "neurons", "axons and links", "routers", "mean step")
             ], checked
-            assert (checked.differing_steps, checked.steps) == (0, recorded.step_ns.size)
+            assert (checked.differing_steps, checked.steps) == (0, np.size(recorded.step_ns))
             assert all(figure.cost > 0 for figure in checked.figures)
             assert checked.detailed_ns >= checked.figures[-1].sanafe
     assert yaml.safe_load(architecture.read_text())["description"]["mesh"] == [6, 4]

@@ -226,7 +226,7 @@ def test_recorded_samples_cost_what_their_spikes_cost(case, weighted, tmp_path):
     found = recorded_steps(mapped, tmp_path / "spike_times.npz", "no remedy")
     expected = Expected(graph, weighted(graph), mapped.core, mapped.hardware, mapped.place)
     first, total = depths(graph), defaultdict(float)
-    assert (found.samples, found.step_ns.shape) == ([7, 8], (2, 3 + max(first.values())))
+    assert (found.samples, np.shape(found.step_ns)) == ([7, 8], (2, 3 + max(first.values())))
     for sample, times in zip(found.samples, found.step_ns):
         for step, ns in enumerate(times):
             fired = {
@@ -241,7 +241,7 @@ def test_recorded_samples_cost_what_their_spikes_cost(case, weighted, tmp_path):
                 total[name] += number / 2
     assert found.events == pytest.approx({name: total[name] for name in found.events})
     energy = {name: total[name] * value for name, value in dict(mapped.hardware.energy_pj).items() if value is not None}
-    assert found.energy_pj == pytest.approx(energy)
+    assert found.energy_by_event_pj == pytest.approx(energy)
 
 
 def test_steps_of_time_bins(case, weighted, tmp_path):

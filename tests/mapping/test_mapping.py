@@ -13,10 +13,10 @@ from snnb.core.errors import InputError
 from snnb.io.colours import layer_colours
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
-from snnb.mapping.mapping import CORE_COLUMNS, FURTHER_UNITS, Mapping
+from snnb.mapping.mapping import CORE_COLUMNS, Mapping, write_mapping
+from snnb.mapping.mapping_cost import MappingCost
 from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.write_mapping import log_lines, write_mapping
 from tests.mapping.brute_force import Expected, total_hops
 from tests.mapping.test_foreign import chip
 
@@ -32,7 +32,7 @@ def mapped(graphs):
 @pytest.fixture(scope="module")
 def written(mapped, tmp_path_factory):
     folder = tmp_path_factory.mktemp("written")
-    write_mapping(folder, mapped, {"seed": 3, "seconds": 0.5})
+    write_mapping(folder, mapped, MappingCost.of(mapped, seed=3, seconds=0.5))
     return folder
 
 
@@ -62,7 +62,7 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
             "source",
         )
     ]  # what is absent is not stated
-    assert not {*stated, *stated["units"], *stated["per_core"]} & {*FURTHER_UNITS, "axons_out", "memory_bits", "events"}
+    assert not {*stated, *stated["units"], *stated["per_core"]} & {"chips", "step_ns", "sample_ns", "axons_out", "memory_bits", "events"}
     assert stated["limits"] == {"neurons": 20, "axons": 90, "synapses": None}
     assert stated["cores"] == len(np.unique(mapped.core))
     assert stated["neurons_per_core"]["max"] == np.bincount(mapped.core).max() <= 20
@@ -88,8 +88,8 @@ def test_reading_returns_what_was_written(mapped, written):
     assert (found.place == mapped.place).all()
     assert (found.traffic != mapped.traffic).nnz == 0
     assert (load_npz(written / "traffic.npz") != mapped.traffic).nnz == 0
-    assert found.cost["connectivity"] == mapped.cost.connectivity
-    assert found.cost["hops_unicast"] == pytest.approx(total_hops(found.traffic, found.place))
+    assert found.cost.connectivity == mapped.cost.connectivity
+    assert found.cost.hops_unicast == pytest.approx(total_hops(found.traffic, found.place))
     assert found.first == 100
     assert found.core_of(100) == mapped.core[0]
     assert found.core_of(99 + mapped.core.size) == mapped.core[-1]
@@ -125,8 +125,8 @@ def cut(path):
         (lambda folder: changed(folder / "partition.txt", "0\n", "1\n"), "a file is damaged"),
         (lambda folder: changed(folder / "cores.csv", "\n1,", "\n7,"), "a file is damaged"),
         (lambda folder: changed(folder / "cost.json", '"connectivity": ', '"connectivity": 9'), "a file is damaged"),
-        (lambda folder: cut(folder / "cost.json"), "cost.json is not valid JSON"),
-        (lambda folder: (folder / "cost.json").write_text("[]"), "a file is damaged"),
+        (lambda folder: cut(folder / "cost.json"), "cost.json: Invalid JSON"),
+        (lambda folder: (folder / "cost.json").write_text("[]"), "cost.json"),
         (lambda folder: cut(folder / "traffic.npz"), "a file is damaged"),
     ],
 )
@@ -141,7 +141,7 @@ def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_l
     first, again = tmp_path / "first", tmp_path / "again"
     for folder in (first, again):
         folder.mkdir()
-        write_mapping(folder, mapped, {"seed": 3, "seconds": 0.5})
+        write_mapping(folder, mapped, MappingCost.of(mapped, seed=3, seconds=0.5))
         plot_mapping(folder / "mapping.png", mapped)
         plot_traffic(folder / "traffic.png", mapped)
     for file in first.iterdir():
@@ -162,7 +162,7 @@ def test_pictures_of_meshes_of_any_size(graphs, tmp_path, name):
 
 
 def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
-    text = "\n".join(log_lines(mapped))
+    text = "\n".join(MappingCost.of(mapped).log_lines(mapped.warnings))
     cost = mapped.cost
     assert f"{mapped.core.size} neurons on {len(mapped.place)} of the 30 cores of chip, 6×5" in text
     assert f"20: {cost.neurons.max() / 20:.0%} full (core {cost.neurons.argmax()} has most)" in text

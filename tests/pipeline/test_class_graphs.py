@@ -155,7 +155,7 @@ def test_a_mapping_onto_loihi_says_what_each_step_takes(simulated):
     assert "; the longest mean step of a bin takes " in log
     opened = Mapping.open(mapped.directory)
     assert opened.per_core["memory_bits"].tolist() == said["per_core"]["memory_bits"]
-    assert opened.energy == said["energy_by_event_pj"]
+    assert opened.cost.energy_by_event_pj == said["energy_by_event_pj"]
     assert (mapped.directory / "events.png").exists()
 
 

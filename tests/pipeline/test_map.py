@@ -53,7 +53,7 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     record = first.record
     names = [f"graphs/{stamp_of(run)}/mini_network_graph.h5", str(DESCRIPTIONS / "spinemap_5x5.yaml")]
     assert [file.path for file in record.inputs] == names
-    assert record.metrics["connectivity"] == Mapping.open(first.directory).cost["connectivity"]
+    assert record.metrics["connectivity"] == Mapping.open(first.directory).cost.connectivity
     assert record.details.cores == len(np.unique(Mapping.open(first.directory).core))
     assert verify_run(open_run(run.path)).problems == []
     assert stale(run) == {}

@@ -11,6 +11,7 @@ from snnb.core.errors import VerificationError
 from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.mapping import Mapping
+from snnb.mapping.step_times import RecordedSteps
 from snnb.results.crosscheck_chip import compare_costs, refuse_differences
 from tests.crosscheck.test_sanafe_chip import CHIP
 
@@ -81,7 +82,7 @@ def test_a_mapping_without_figures_of_events_has_nothing_to_compare(run, capfd):
 def test_differences_are_errors_unless_they_are_explained():
     energy = {"synapse": 2.0, "spike": 3.0, "axon_out": 4.0, "link_x": 1.0, "router": 9.0}
     components = {"synapse": 1.5, "dendrite": 0.5, "soma": 3.0, "network": 5.0}
-    recorded, said = {"energy_by_event_pj": energy, "step_ns": [[7.0, 8.0]]}, []
+    recorded, said = RecordedSteps(samples=[0], events={}, energy_by_event_pj=energy, step_ns=[[7.0, 8.0]]), []
     same = compare_costs("s", "c", recorded, ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]]))
     refuse_differences(same, recorded, spikes_differ=False, say=said.append)
     slower = compare_costs("s", "c", recorded, ChipTrace([components], [[7.0, 8.1]], [[9.0, 9.0]]))
@@ -90,7 +91,7 @@ def test_differences_are_errors_unless_they_are_explained():
         refuse_differences(slower, recorded, spikes_differ=False, say=said.append)
     refuse_differences(slower, recorded, spikes_differ=True, say=said.append)
     other = ChipTrace([{**components, "network": 6.0}], [[7.0, 8.0]], [[9.0, 9.0]])
-    recorded["energy_by_event_pj"] = {**energy, "between_chips": 0.5}
+    recorded = recorded.model_copy(update={"energy_by_event_pj": {**energy, "between_chips": 0.5}})
     between = compare_costs("s", "c", recorded, other)
     refuse_differences(between, recorded, spikes_differ=False, say=said.append)
     assert ["spikes do" in said[0], "links between chips" in said[1]] == [True, True]

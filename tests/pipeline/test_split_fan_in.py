@@ -49,7 +49,7 @@ def test_a_network_that_does_not_fit_is_mapped_with_relays(run, chip, snnb):
         assert mapping.core.size == found["neurons"]
         sources = graph.to_scipy()[graph.populations[0].size :].tocsc()
         axons = [np.unique(sources[:, mapping.neurons_of(core)].indices).size for core in range(mapping.cores)]
-        assert axons == mapping.held[:, 1].tolist()
+        assert axons == mapping.per_core["axons"].tolist()
         assert max(axons) <= 20
     opened = open_run(run.path)
     assert opened.records_of("map")[directory.name].details.relays == found["relays"]

@@ -20,14 +20,20 @@ class SplitCounts(NamedTuple):
     ----------
     counts : mapping of str to (neurons,) int64 array
         Spikes of each population with relays, summed over the samples; without those drawn at random.
-    stated : mapping of str to float
-        `differing_counts`, the share of counts of a neuron and a sample that differ from those without relays;
-        `mean_count`, without relays, and `mean_count_difference`; `readout_accuracy` and `unsplit_readout_accuracy`,
-        the share of samples whose class has the largest accumulated input.
+    differing_counts : float
+        Share of the counts of a neuron and a sample that differ from those without relays.
+    mean_count, mean_count_difference : float
+        Mean count without relays, and mean absolute difference.
+    unsplit_readout_accuracy, readout_accuracy : float or None
+        Share of samples whose class has the largest accumulated input; None without classes.
     """
 
     counts: Dict[str, np.ndarray]
-    stated: Dict[str, float]
+    differing_counts: float
+    mean_count: float
+    mean_count_difference: float
+    unsplit_readout_accuracy: Optional[float]
+    readout_accuracy: Optional[float]
 
 
 def samples_of(network: ExportedNetwork, steps: int, available: int) -> int:
@@ -87,11 +93,8 @@ def split_counts(
             spikes += counts.sum()
         progress(begin + len(values), samples)
     pairs = samples * sum(population.size for population in original.simulated)
-    means = {"differing_counts": differing, "mean_count": spikes, "mean_count_difference": difference}
-    stated = {name: float(total) / pairs for name, total in means.items()}
-    if labels is not None:
-        stated["unsplit_readout_accuracy"], stated["readout_accuracy"] = (right / samples).tolist()
-    return SplitCounts(totals, stated)
+    accuracies = (None, None) if labels is None else (right / samples).tolist()
+    return SplitCounts(totals, differing / pairs, float(spikes) / pairs, float(difference) / pairs, *accuracies)
 
 
 def _readout(

@@ -1,13 +1,13 @@
 """Link loads in each time bin of a simulation (`simulate --bins`)."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List
+from typing import List, Optional
 
 import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
+from snnb.io.document import Document
 from snnb.io.npy import load_archive
 from snnb.mapping.event_cost import barrier, core_times
 from snnb.mapping.events import core_events, updated_neurons
@@ -18,39 +18,25 @@ from snnb.mapping.traffic import traffic_of
 EDGES = "bin_edges"
 
 
-@dataclass(frozen=True, eq=False)
-class BinLoads:
+class BinLoads(Document):
     """Load of the most loaded link in each bin."""
 
-    edges: List[int]  # the first time step of each bin, and the end of the last
+    bin_edges: List[int]  # the first time step of each bin, and the end of the last
     # Largest load of a link in each bin: spikes per sample and time step in one direction, with unicast routing
-    loads: List[float]
-    overall: float  # largest load of a link over all bins, in the same unit
-    step_ns: List[float]  # time of a step in each bin with its mean number of events; empty without figures
+    link_load_max_per_step: List[float]
+    peak_bin: int  # the first bin with the highest load
+    link_load_peak: float
+    unit: str = "spikes a sample and time step over a link in one direction"
+    step_ns: Optional[List[float]] = None  # time of a step in each bin with its mean number of events
 
-    @property
-    def peak(self) -> int:
-        """Index of the first bin with the highest load."""
-        return int(np.argmax(self.loads))
-
-    def described(self) -> Dict[str, object]:
-        """Return the entry of cost.json."""
-        return {
-            "bin_edges": self.edges,
-            "link_load_max_per_step": self.loads,
-            "peak_bin": self.peak,
-            "link_load_peak": self.loads[self.peak],
-            "unit": "spikes a sample and time step over a link in one direction",
-            **({"step_ns": self.step_ns} if self.step_ns else {}),
-        }
-
-    def in_words(self) -> str:
-        """Return the line of the log."""
-        begin, end, load = self.edges[self.peak], self.edges[self.peak + 1], self.loads[self.peak]
-        ratio = f", {load / self.overall:.2f} × the mean over time" if self.overall else ""
+    def line(self, link_load_max: float) -> str:
+        """Return the line of the log; `link_load_max` is the largest load of a link in a sample."""
+        begin, end = self.bin_edges[self.peak_bin : self.peak_bin + 2]
+        overall = link_load_max / (self.bin_edges[-1] - self.bin_edges[0])
+        ratio = f", {self.link_load_peak / overall:.2f} × the mean over time" if overall else ""
         return (
-            f"busiest time: steps {begin:,} to {end - 1:,}, bin {self.peak} of {len(self.loads)}: {load:,.6g} spikes a "
-            f"sample and step over the most loaded link{ratio}"
+            f"busiest time: steps {begin:,} to {end - 1:,}, bin {self.peak_bin} of {len(self.link_load_max_per_step)}: "
+            f"{self.link_load_peak:,.6g} spikes a sample and step over the most loaded link{ratio}"
             + (f"; the longest mean step of a bin takes {max(self.step_ns):,.6g} ns" if self.step_ns else "")
         )
 
@@ -79,4 +65,11 @@ def bin_loads(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress
             of_cores = core_times(events / steps, updates, hardware.time_ns)
             step_ns.append(float(of_cores.max(initial=0.0)) + barrier(sums, hardware, mapped.place))
         progress(number + 1, len(counts))
-    return BinLoads(edges, loads, mapped.cost.link_load_max / (edges[-1] - edges[0]), step_ns)
+    peak = int(np.argmax(loads))
+    return BinLoads(
+        bin_edges=edges,
+        link_load_max_per_step=loads,
+        peak_bin=peak,
+        link_load_peak=loads[peak],
+        step_ns=step_ns or None,
+    )

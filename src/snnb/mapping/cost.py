@@ -10,6 +10,7 @@ from typing import Dict, Optional, Tuple
 import numpy as np
 
 from snnb.graph import adjacency
+from snnb.io.document import Document
 from snnb.mapping.cost_kernels import MeshPositions, multicast_hops
 from snnb.mapping.event_cost import EventCost, Routes, event_cost
 from snnb.mapping.events import axons_out
@@ -21,8 +22,7 @@ from snnb.mapping.reach import Marks, reached
 from snnb.mapping.traffic import TrafficSums, spikes_between
 
 
-@dataclass(frozen=True)
-class ProjectionCost:
+class ProjectionCost(Document):
     """Cost of the spikes over one projection, as if there were no other."""
 
     source: str
@@ -162,7 +162,10 @@ def _projections(sums: TrafficSums) -> Tuple[ProjectionCost, ...]:
             if len(network.projections_from(source)) > 1:
                 sets = reached([projection], sums.core, network.first, marks)
                 totals, _ = spikes_between(network, sums.core, sums.cores, source, sets)
-        costs.append(ProjectionCost(source.name, projection.target.name, *totals.tolist()))
+        connectivity, cut = totals.tolist()
+        costs.append(
+            ProjectionCost(source=source.name, target=projection.target.name, connectivity=connectivity, cut=cut)
+        )
     return tuple(costs)
 
 

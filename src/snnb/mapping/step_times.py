@@ -1,6 +1,5 @@
 """Times of the steps of recorded samples, and their energy, from recorded spike times."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from snnb.core.progress import Progress, silent
 from snnb.graph.export.description import first_steps_of
+from snnb.io.document import Document
 from snnb.io.npy import load_archive
 from snnb.mapping.event_cost import Routes, barrier, core_times, energies, event_counts
 from snnb.mapping.events import core_events, updated_neurons
@@ -17,31 +17,26 @@ from snnb.mapping.traffic import traffic_of
 VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time
 
 
-@dataclass(frozen=True, eq=False)
-class RecordedSteps:
+class RecordedSteps(Document):
     """Cost of recorded samples on a chip, where a spike reaches its targets in the next step.
 
     Populations there begin one after the other (`first_steps_of`), so a sample takes more steps than in the simulation.
     """
 
-    samples: List[int]  # their numbers in the test set
-    step_ns: Optional[np.ndarray]  # (samples, steps) float64; None if the hardware has no times
+    samples: List[int]  # indices of the test samples
     events: Dict[str, float]  # per sample
-    energy_pj: Dict[str, float]  # of each kind of event per sample
+    energy_by_event_pj: Dict[str, float]  # per sample
+    step_ns: Optional[List[List[float]]] = None  # of each sample and step; None if the hardware has no times
 
-    def described(self) -> Dict[str, object]:
-        """Return the entry of cost.json."""
-        times = {} if self.step_ns is None else {"step_ns": self.step_ns.tolist()}
-        return {"samples": self.samples, "events": self.events, "energy_by_event_pj": self.energy_pj, **times}
-
-    def in_words(self) -> str:
+    def line(self) -> str:
         """Return the line of the log."""
-        text = f"{len(self.samples):,} recorded samples: {sum(self.energy_pj.values()):,.6g} pJ a sample"
+        text = f"{len(self.samples):,} recorded samples: {sum(self.energy_by_event_pj.values()):,.6g} pJ a sample"
         if self.step_ns is None:
             return text
+        times = np.array(self.step_ns)
         return (
-            f"{text}; {self.step_ns.shape[1]:,} steps, the mean takes {self.step_ns.mean():,.6g} ns, the longest "
-            f"{self.step_ns.max():,.6g} ns"
+            f"{text}; {times.shape[1]:,} steps, the mean takes {times.mean():,.6g} ns, the longest "
+            f"{times.max():,.6g} ns"
         )
 
 
@@ -72,8 +67,12 @@ def recorded_steps(mapped: MappedNetwork, path: Path, remedy: str, progress: Pro
     traffic = traffic_of(sums, of_all / len(samples))
     routes = Routes.of(traffic, hardware, mapped.place)
     counts = event_counts(summed / len(samples), updates * total, hardware, traffic, routes)
-    step_ns = times.reshape(len(samples), total) if hardware.time_ns is not None else None
-    return RecordedSteps(list(samples), step_ns, counts, energies(counts, hardware.energy_pj))
+    return RecordedSteps(
+        samples=list(samples),
+        events=counts,
+        energy_by_event_pj=energies(counts, hardware.energy_pj),
+        step_ns=times.reshape(len(samples), total).tolist() if hardware.time_ns is not None else None,
+    )
 
 
 def _counts(rows: np.ndarray, size: int) -> np.ndarray:

@@ -14,8 +14,7 @@ from snnb.core.options import Figures, Flag, Options, Seed, option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
-from snnb.pipeline import graph
-from snnb.pipeline.map_files import counts_by_bin, loads_by_bin, metrics, spike_times, steps_of_samples, write_files
+from snnb.pipeline import graph, simulate
 from snnb.pipeline.stage import (
     AbsolutePath,
     PlannedRun,
@@ -28,15 +27,20 @@ from snnb.pipeline.stage import (
     remedy,
     result_of,
     unaltered,
+    write_log,
 )
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.rundir.staleness import changed_options, stale_reason
+from snnb.simulation.file_names import BY_BIN, SPIKE_TIMES
 
 if TYPE_CHECKING:
+    from snnb.mapping.bins import BinLoads
     from snnb.mapping.map_network import MappedNetwork
+    from snnb.mapping.mapping_cost import MappingCost
     from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.step_times import RecordedSteps
 
 FILES_OF_OTHERS = ("partition", "placement")
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
@@ -102,6 +106,20 @@ class MapDetails(Record):
     cores: int
     overfull_cores: int = 0
     relays: int = 0  # neurons that `--split-fan-in` has added
+
+    @classmethod
+    def of(cls, cost: "MappingCost") -> "MapDetails":
+        """Return the details of a mapping with this cost."""
+        return cls(
+            graph=cost.graph,
+            hardware=cost.hardware.name,
+            mesh=list(cost.hardware.mesh),
+            method=cost.method,
+            neurons=cost.neurons,
+            cores=cost.cores,
+            overfull_cores=len(cost.overfull_cores),
+            relays=0 if cost.split_fan_in is None else cost.split_fan_in.relays,
+        )
 
 
 KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
@@ -190,6 +208,9 @@ def _select(run: RunDirectory, options: Given) -> Selected:
 def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
     from snnb.graph import SynapseGraph
+    from snnb.mapping.mapping import write_mapping
+    from snnb.mapping.mapping_cost import MappingCost
+    from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.pipeline.map_split import UNKNOWN, fan_in_to_split, split_graph
 
@@ -203,52 +224,80 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     with ExitStack() as stack:
         network = PlacedNetwork.of(stack.enter_context(SynapseGraph.open(path)))
         fan_in = fan_in_to_split(run, name, network, hardware) if params.split_fan_in else None
-        bins, notes = counts_by_bin(run, name) if fan_in is None else (None, [UNKNOWN])
-        times = spike_times(run, name, hardware) if fan_in is None else None
+        bins, times, notes = _counts_over_time(run, name, hardware) if fan_in is None else (None, None, [UNKNOWN])
         inputs = [read, bins, times, *([] if fan_in is None else fan_in.inputs)]
         output = stack.enter_context(run.stage("map", params, inputs=[f for f in inputs if f is not None], name=stamp))
         split = None
         if fan_in is not None:
-            split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
-            network = PlacedNetwork.of(stack.enter_context(split.graph))
+            opened, split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
+            network = PlacedNetwork.of(stack.enter_context(opened))
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         mapped, files = _mapped(network, hardware, params, progress)
-        files[description_file(named)] = text
-        peak = None if bins is None else loads_by_bin(run, mapped, bins, progress)
-        recorded_samples = None if times is None else steps_of_samples(run, mapped, times, progress)
-        described = {
-            "model": run.model,
-            "graph": params.graph,
-            "objective": params.objective,
-            "seed": params.seed,
-            "seconds": round(time.monotonic() - began, 3),
-            **({"split_overfull": mapped.divided} if mapped.divided else {}),
-            **({} if split is None else split.described),
-        }
-        write_files(
-            run,
-            output.directory,
+        cost = MappingCost.of(
             mapped,
-            (peak, recorded_samples),
-            params=params,
-            notes=notes if split is None else [split.in_words(), *notes],
-            figures=figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic"),
-            described=described,
-        )
-        output.external = external_records(files)
-        output.metrics = {**metrics(mapped, peak), **({} if split is None else split.metrics)}
-        output.warnings = [*mapped.warnings, *([] if split is None else [split.in_words()])]
-        output.details = MapDetails(
+            model=run.model,
             graph=name,
-            hardware=hardware.name,
-            mesh=list(hardware.mesh),
-            method=mapped.method,
-            neurons=network.neurons,
-            cores=int(output.metrics["cores"] or 0),
-            overfull_cores=mapped.overfull_cores.size,
-            relays=0 if split is None else int(split.figures["relays"]),
+            objective=params.objective,
+            seed=params.seed,
+            by_bin=None if bins is None else _loads_by_bin(run, mapped, bins, progress),
+            recorded=None if times is None else _steps_of_samples(run, mapped, times, progress),
+            split_fan_in=split,
+            seconds=round(time.monotonic() - began, 3),
         )
+        write_mapping(output.directory, mapped, cost)
+        figures = figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic")
+        plot_mapping(output.directory / f"mapping.{figures}", mapped)
+        plot_traffic(output.directory / f"traffic.{figures}", mapped)
+        if mapped.cost.events is not None:
+            plot_events(output.directory / f"events.{figures}", mapped, mapped.cost.events)
+        lines = [*cost.log_lines(mapped.warnings), *([] if split is None else [split.line()]), *notes]
+        write_log(output.directory / "log.txt", run, params, lines, dated=False)
+        output.external = external_records({**files, description_file(named): text})
+        output.metrics = cost.metrics()
+        output.warnings = [*mapped.warnings, *([] if split is None else [split.line()])]
+        output.details = MapDetails.of(cost)
     return result_of(run, "map", stamp)
+
+
+def _counts_over_time(
+    run: RunDirectory, name: str, hardware: Hardware
+) -> Tuple[Optional[str], Optional[str], List[str]]:
+    """Return the paths of the spikes by time bin and of the spike times that a mapping uses, and notes for the log.
+
+    Spike times are used if the hardware has figures of events. Neither is known of the spikes of one class.
+    """
+    simulation, found = graph.simulation_of(run, name), []
+    record = None if simulation is None else run.record_of(simulate.KIND.name, simulation)
+    for file in (BY_BIN, SPIKE_TIMES):
+        path = f"{run.directory_of(simulate.KIND.name, simulation)}/{file}"
+        written = record is not None and any(output.path == path for output in record.outputs)
+        found.append(path if written else None)
+    bins, times = found
+    notes = [] if bins else ["busiest time: not known; `snnb simulate --bins N` counts spikes by time"]
+    if graph.recorded_class(run, name) is not None:
+        if bins:
+            notes = ["busiest time: not known of one class; the simulation's bins of time hold all classes together"]
+        return None, None, notes
+    return bins, times if hardware.events or hardware.time_ns is not None else None, notes
+
+
+def _steps_of_samples(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "RecordedSteps":
+    from snnb.mapping.step_times import recorded_steps
+
+    return recorded_steps(mapped, *_of_simulation(run, path), progress)
+
+
+def _loads_by_bin(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "BinLoads":
+    from snnb.mapping.bins import bin_loads
+
+    return bin_loads(mapped, *_of_simulation(run, path), progress)
+
+
+def _of_simulation(run: RunDirectory, path: str) -> Tuple[Path, str]:
+    """Return the checked path of a simulation's file, and what to do where it is damaged."""
+    stamp = path.split("/")[1]
+    mend = remedy(run, simulate.KIND.name, stamp)
+    return unaltered(run, run.record_of(simulate.KIND.name, stamp), path, mend), mend
 
 
 def _mapped(

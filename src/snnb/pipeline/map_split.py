@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -20,11 +20,11 @@ from snnb.simulation.file_names import SPIKE_TIMES
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph
     from snnb.graph.export.simulated import Simulated
+    from snnb.mapping.mapping_cost import SplitFanIn
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.network.network import Network
 
 UNKNOWN = "busiest time and steps of recorded samples: not known with --split-fan-in, as relays change the spikes"
-METRICS = ("relays", "differing_counts", "mean_count_difference", "unsplit_readout_accuracy", "readout_accuracy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,36 +37,6 @@ class FanIn:
     layers: List[str]  # that have neurons with more sources than `limit`
     limit: int  # axons of a core
     inputs: Tuple[str, ...]  # paths in the run of the parsed network, pictures and classes
-
-
-class Split(NamedTuple):
-    """The graph of a network with relays."""
-
-    graph: "SynapseGraph"
-    layers: List[str]  # onto which there are relays
-    figures: Dict[str, float]
-
-    @property
-    def described(self) -> Dict[str, object]:
-        """Return the entry of cost.json."""
-        return {"split_fan_in": {"layers": self.layers, **self.figures}}
-
-    @property
-    def metrics(self) -> Dict[str, float]:
-        """Return the figures that the manifest records."""
-        return {name: self.figures[name] for name in METRICS if name in self.figures}
-
-    def in_words(self) -> str:
-        """Return the figures as one line, for the log and as a warning."""
-        accuracy = ""
-        if "readout_accuracy" in self.figures:
-            accuracy = "; read-out accuracy {readout_accuracy:.2%}, without relays {unsplit_readout_accuracy:.2%}"
-        return (
-            "--split-fan-in: {relays:,} relay neurons onto {onto}: {neurons:,} neurons instead of {unsplit_neurons:,}, "
-            "{synapses:,} synapses instead of {unsplit_synapses:,}; the spikes are those with relays, in {samples:,} "
-            "samples: {differing_counts:.1%} of the counts of other neurons differ from those without, the mean "
-            f"difference is {{mean_count_difference:.3g}} of {{mean_count:.3g}} spikes{accuracy}"
-        ).format(onto=", ".join(self.layers), **self.figures)
 
 
 def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", hardware: Hardware) -> Optional[FanIn]:
@@ -96,12 +66,15 @@ def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", hard
     return FanIn(network.graph, simulation, simulated, layers, limit, inputs)
 
 
-def split_graph(run: RunDirectory, fan_in: FanIn, target: Path, progress: Progress) -> Split:
-    """Write the graph of the network with relays to `target`, with its spikes, and open it."""
+def split_graph(
+    run: RunDirectory, fan_in: FanIn, target: Path, progress: Progress
+) -> "Tuple[SynapseGraph, SplitFanIn]":
+    """Write the graph of the network with relays to `target`, with its spikes; return it opened, and its figures."""
     from snnb.crosscheck.exported import exported_network
     from snnb.crosscheck.room import require_room
     from snnb.crosscheck.split_counts import last_step, samples_of, split_counts
     from snnb.graph.build import build_graph
+    from snnb.mapping.mapping_cost import SplitFanIn
     from snnb.network.fan_in import split_fan_in
     from snnb.network.read_network import open_network
 
@@ -136,10 +109,20 @@ def split_graph(run: RunDirectory, fan_in: FanIn, target: Path, progress: Progre
         sent = inputs[:, :, warm_up:].sum(axis=(0, 2)) if current is None else current
         _save_counts(counts, original, split, {**found.counts, network.input.name: sent}, samples)
         written = build_graph(parsed, target, **options)
-    sizes = {"neurons": written.number_of_neurons(), "synapses": written.number_of_edges()}
-    before = {"unsplit_neurons": original.number_of_neurons(), "unsplit_synapses": original.number_of_edges()}
-    relays = sizes["neurons"] - before["unsplit_neurons"]
-    return Split(written, fan_in.layers, {"relays": relays, **sizes, **before, "samples": samples, **found.stated})
+    return written, SplitFanIn(
+        layers=fan_in.layers,
+        relays=written.number_of_neurons() - original.number_of_neurons(),
+        neurons=written.number_of_neurons(),
+        synapses=written.number_of_edges(),
+        unsplit_neurons=original.number_of_neurons(),
+        unsplit_synapses=original.number_of_edges(),
+        samples=samples,
+        differing_counts=found.differing_counts,
+        mean_count_difference=found.mean_count_difference,
+        mean_count=found.mean_count,
+        readout_accuracy=found.readout_accuracy,
+        unsplit_readout_accuracy=found.unsplit_readout_accuracy,
+    )
 
 
 def _save_counts(

@@ -10,12 +10,14 @@ from snnb.core.formatting import energy
 from snnb.io.colours import layer_colours
 from snnb.io.text import printable
 from snnb.mapping.limits import NO_LIMIT, Limits
-from snnb.mapping.mapping import FURTHER_UNITS, HELD, UNITS, Mapping
+from snnb.mapping.mapping import Mapping
+from snnb.mapping.mapping_cost import UNITS
 from snnb.report.charts import Line, bar_chart, line_chart, svg
 from snnb.report.page import Figure, Section, Table
 
 FEW_CORES, MOST_CORES = 25, 256  # that are listed openly, and at all
 MOST = 64  # cores along a side of the mesh that are drawn one by one
+CONTENTS = ("neurons", "axons", "synapses")  # columns of the table of cores
 Row = Tuple[str, ...]
 
 
@@ -39,7 +41,9 @@ def mapping_section(
     """
     cores = _cores_table(mapping)
     few = len(cores.rows) <= FEW_CORES
-    shown = f"the first {MOST_CORES} cores" if np.count_nonzero(mapping.held[:, 0]) > MOST_CORES else "all cores"
+    shown = (
+        f"the first {MOST_CORES} cores" if np.count_nonzero(mapping.per_core["neurons"]) > MOST_CORES else "all cores"
+    )
     tables = [every, _limits_table(mapping), *([cores] if few else []), _cost_table(mapping, further, sequential)]
     folded = {} if few else {f"Layers per core, {shown}": cores}
     figures = [Figure(mesh(mapping)), *map(Figure, _event_charts(mapping))]
@@ -48,29 +52,29 @@ def mapping_section(
 
 def _contents(mapping: Mapping) -> Dict[str, Tuple[np.ndarray, Optional[int]]]:
     """Return what each core with neurons holds, shape (cores,), and the limit or None."""
-    used, limits = mapping.held[:, 0] > 0, Limits.of(mapping.hardware)._asdict()
-    numbers = {**dict(zip(HELD, mapping.held.T)), **mapping.per_core}
+    used, limits = mapping.per_core["neurons"] > 0, Limits.of(mapping.hardware)._asdict()
     return {
-        name: (numbers[name][used], None if limit == NO_LIMIT else limit)
+        name: (mapping.per_core[name][used], None if limit == NO_LIMIT else limit)
         for name, limit in limits.items()
-        if name in numbers
+        if name in mapping.per_core
     }
 
 
 def _event_charts(mapping: Mapping) -> List[Markup]:
     """Draw contents, energies and times, if the hardware has figures of events."""
-    if not mapping.energy:
+    energies = mapping.cost.energy_by_event_pj
+    if not energies:
         return []
-    cores = np.flatnonzero(mapping.held[:, 0]).tolist()
+    cores = np.flatnonzero(mapping.per_core["neurons"]).tolist()
     filled = [
         Line(name.replace("_", " "), cores, (100 * numbers / limit).tolist())
         for name, (numbers, limit) in _contents(mapping).items()
         if limit is not None
     ]
-    shown = [energy(value) for value in mapping.energy.values()]
+    shown = [energy(value) for value in energies.values()]
     charts = [
         line_chart(filled, "core", "contents, % of the limit", whole_x=True),
-        bar_chart([name.replace("_", " ") for name in mapping.energy], list(mapping.energy.values()), shown, "energy"),
+        bar_chart([name.replace("_", " ") for name in energies], list(energies.values()), shown, "energy"),
     ]
     if "step_ns" in mapping.per_core:
         times = (mapping.per_core["step_ns"][cores] / 1000).tolist()
@@ -91,7 +95,7 @@ def _limits_table(mapping: Mapping) -> Table:
 
 def _cores_table(mapping: Mapping) -> Table:
     """Return place, contents and layers of each core with neurons, at most `MOST_CORES`."""
-    layers = list(mapping.layers.items())
+    layers = list(mapping.cost.layers.items())
     population = np.repeat(np.arange(len(layers)), [size for _, size in layers])
     pairs, counts = np.unique(mapping.core.astype(np.int64) * len(layers) + population, return_counts=True)
     held: Dict[int, List[str]] = {}
@@ -103,18 +107,20 @@ def _cores_table(mapping: Mapping) -> Table:
     rows = []
     for core, names in held.items():
         x, y = mapping.place_of(core)
-        rows.append((str(core), f"{x}, {y}", *(f"{number:,}" for number in mapping.held[core]), ", ".join(names)))
-    return Table(("core", "x, y", *HELD, "layers (neurons)"), rows, right=(0, 2, 3, 4))
+        rows.append(
+            (str(core), f"{x}, {y}", *(f"{mapping.per_core[name][core]:,}" for name in CONTENTS), ", ".join(names))
+        )
+    return Table(("core", "x, y", *CONTENTS, "layers (neurons)"), rows, right=(0, 2, 3, 4))
 
 
 def _cost_table(mapping: Mapping, further: Sequence[Row], sequential: float) -> Table:
     """Return the costs; first the spikes between cores beside those of the sequential mapping."""
     rows: List[Row] = []
-    for name, value in mapping.cost.items():
+    for name, value in mapping.cost.figures.items():
         if name == "energy_pj":
             rows.append(("energy", energy(value), "per sample"))
             continue
-        rows.append((name.replace("_", " "), f"{value:,.6g}", {**UNITS, **FURTHER_UNITS}[name]))
+        rows.append((name.replace("_", " "), f"{value:,.6g}", UNITS[name]))
         if name == "connectivity":
             ratio = f"; ratio {value / sequential:.3f}" if sequential else ""
             rows.append(("connectivity, sequential", f"{sequential:,.6g}", f"{UNITS[name]}, the baseline{ratio}"))
@@ -136,13 +142,13 @@ def mesh(mapping: Mapping) -> Markup:
     columns, rows = (-(-(high - low + 1) // several)).tolist()
     x, y = ((mapping.place - low) // several).T
     square = y * columns + x  # of each core; those not in use may lie outside
-    layer = np.repeat(np.arange(len(mapping.layers)), list(mapping.layers.values()))
+    layer = np.repeat(np.arange(len(mapping.cost.layers)), list(mapping.cost.layers.values()))
     members = csr_matrix(  # neurons of each square in each layer
-        (np.ones(layer.size, np.int64), (square[mapping.core], layer)), shape=(rows * columns, len(mapping.layers))
+        (np.ones(layer.size, np.int64), (square[mapping.core], layer)), shape=(rows * columns, len(mapping.cost.layers))
     )
     room = np.bincount(square[used], minlength=rows * columns) * mapping.hardware.neurons_per_core
     side = max(6.0, min(44.0, 560.0 / max(columns, rows)))
-    names = list(mapping.layers)
+    names = list(mapping.cost.layers)
     colours = ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in layer_colours(len(names))]
     parts: List[str] = []
     for number in range(rows * columns):

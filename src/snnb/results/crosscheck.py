@@ -27,7 +27,7 @@ from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
 from snnb.pipeline.plan import extra_named
 from snnb.pipeline.simulated_samples import inputs_of, simulate_again, simulated_by
 from snnb.pipeline.stage import remedy
-from snnb.results.crosscheck_chip import ChipCheck, compare_costs, recorded_costs, refuse_differences
+from snnb.results.crosscheck_chip import ChipCheck, compare_costs, refuse_differences
 from snnb.results.export import altered, chosen_graph, graph_file, recorded_hash
 from snnb.results.placed import on_cores, placed
 from snnb.rundir.directory import RunDirectory
@@ -85,7 +85,12 @@ def crosscheck(
     if map is not None and (simulator != "sanafe" or samples is not None):
         raise UsageError("--map goes with --with sanafe, and compares all recorded samples; leave out --samples")
     mapped = None if map is None else placed(run, map, graph)
-    recorded = None if mapped is None else recorded_costs(mapped.mapping.path)
+    recorded = None if mapped is None else mapped.mapping.cost.recorded
+    if mapped is not None and recorded is None:
+        raise UsageError(
+            f"mapping {map} has no costs of recorded samples: give hardware with energies or times of events, and "
+            "simulate with --record-spikes"
+        )
     stamp = chosen_graph(run, graph if mapped is None else mapped.graph, say)
     simulated = simulated_by(run, stamp)
     if stamp == WEIGHTS or simulated is None:

@@ -1,16 +1,14 @@
 """The costs of a mapping's recorded samples in `cost.json`, against those that SANA-FE finds."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.errors import UsageError, VerificationError
+from snnb.core.errors import VerificationError
 from snnb.core.progress import Say
 from snnb.crosscheck.sanafe_chip import ChipTrace
-from snnb.mapping.mapping import COST
+from snnb.mapping.step_times import RecordedSteps
 
 ROUNDING = 1e-9  # relative
 # Parts of the energy: events of a description, and components of SANA-FE, which has no energy of routers
@@ -45,28 +43,15 @@ class ChipCheck:
     detailed_ns: float  # mean time of a step in SANA-FE's model `detailed`
 
 
-def recorded_costs(mapping: Path) -> Dict[str, object]:
-    """Return what cost.json has of recorded samples; raise `UsageError` where it has nothing."""
-    stated = json.loads((mapping / COST).read_text()).get("recorded")
-    if stated is None:
-        raise UsageError(
-            f"mapping {mapping.name} has no costs of recorded samples: give hardware with energies or times of events, "
-            "and simulate with --record-spikes"
-        )
-    found: Dict[str, object] = stated
-    return found
-
-
-def compare_costs(stamp: str, hardware: str, recorded: Mapping[str, object], trace: ChipTrace) -> ChipCheck:
+def compare_costs(stamp: str, hardware: str, recorded: RecordedSteps, trace: ChipTrace) -> ChipCheck:
     """Compare energies and times of the recorded samples."""
-    energy: Mapping[str, float] = recorded["energy_by_event_pj"]  # type: ignore[assignment]  # see `RecordedSteps`
     figures: List[ChipFigure] = []
     for name, (events, components) in PARTS.items():
-        cost = sum(energy.get(event, 0.0) for event in events)
+        cost = sum(recorded.energy_by_event_pj.get(event, 0.0) for event in events)
         found = float(np.mean([sum(of[component] for component in components) for of in trace.energy_pj]))
         sanafe = found if components else None
         figures.append(ChipFigure(name, "pJ", cost, sanafe, sanafe is not None and not _equal(cost, sanafe)))
-    here, there, differing = np.array(recorded.get("step_ns", []), float), np.array(trace.step_ns), 0
+    here, there, differing = np.array(recorded.step_ns or [], float), np.array(trace.step_ns), 0
     if here.size:
         differing = int(np.count_nonzero(~np.isclose(here, there, rtol=ROUNDING, atol=0)))
         figures.append(ChipFigure("mean step", "ns", here.mean(), there.mean(), differing > 0))
@@ -77,16 +62,17 @@ def _equal(one: float, other: float) -> bool:
     return bool(np.isclose(one, other, rtol=ROUNDING, atol=0))
 
 
-def refuse_differences(check: ChipCheck, recorded: Mapping[str, object], spikes_differ: bool, say: Say) -> None:
+def refuse_differences(check: ChipCheck, recorded: RecordedSteps, spikes_differ: bool, say: Say) -> None:
     """Say why costs differ; raise `VerificationError` where nothing explains it."""
     differing = [figure for figure in check.figures if figure.differing]
     if not differing:
         return
     names = ", ".join(figure.name for figure in differing)
-    energy: Mapping[str, float] = recorded["energy_by_event_pj"]  # type: ignore[assignment]
     if spikes_differ:
         say(f"crosscheck: {names} differ, since spikes do")
-    elif energy.get("between_chips") and all(figure.name == "axons and links" for figure in differing):
+    elif recorded.energy_by_event_pj.get("between_chips") and all(
+        figure.name == "axons and links" for figure in differing
+    ):
         say("crosscheck: axons and links differ: SANA-FE gives links between chips the energy of all others")
     else:
         raise VerificationError(

@@ -56,7 +56,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     from snnb.mapping.events import active_neurons
     from snnb.mapping.neurons import PlacedNetwork
 
-    hardware, fullest = mapping.hardware, int(mapping.held[:, 0].max(initial=0))
+    hardware, fullest = mapping.hardware, int(mapping.per_core["neurons"].max(initial=0))
     if fullest > hardware.neurons_per_core:
         raise UsageError(
             f"mapping {mapping.path.name} is invalid: a core has {fullest:,} neurons, and {hardware.name} takes "

@@ -31,8 +31,8 @@ def chip_figures(
     """
     from snnb.graph.build import build_graph
     from snnb.mapping.map_network import map_network
+    from snnb.mapping.mapping_cost import MappingCost
     from snnb.mapping.neurons import PlacedNetwork
-    from snnb.mapping.write_mapping import cost_figures
 
     folder, found = run.path / run.directory_of(KIND.name, stamp), dict.fromkeys(CHIP_COLUMNS)
     parsed, coding = folder / f"{run.model}_parsed.h5", json.loads((folder / ACCURACIES).read_text())["coding"]
@@ -42,7 +42,7 @@ def chip_figures(
     ) as graph:
         try:
             with bar("map") as progress:
-                figures = cost_figures(map_network(PlacedNetwork.of(graph), chip, progress=progress))
+                figures = MappingCost.of(map_network(PlacedNetwork.of(graph), chip, progress=progress)).figures
         except InputError as error:
             say(f"sweep: {error}")
             return {**found, "note": str(error)}
