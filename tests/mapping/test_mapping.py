@@ -62,7 +62,14 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
             "source",
         )
     ]  # what is absent is not stated
-    assert not {*stated, *stated["units"], *stated["per_core"]} & {"chips", "step_ns", "sample_ns", "axons_out", "memory_bits", "events"}
+    assert not {*stated, *stated["units"], *stated["per_core"]} & {
+        "chips",
+        "step_ns",
+        "sample_ns",
+        "axons_out",
+        "memory_bits",
+        "events",
+    }
     assert stated["limits"] == {"neurons": 20, "axons": 90, "synapses": None}
     assert stated["cores"] == len(np.unique(mapped.core))
     assert stated["neurons_per_core"]["max"] == np.bincount(mapped.core).max() <= 20
