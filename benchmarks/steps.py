@@ -1,18 +1,18 @@
 """Accuracy and synaptic operations of converted networks over the number of time steps, by method of conversion.
 
     python benchmarks/steps.py RUN … [--samples 1000] [--steps 4,8,16,32,64,128] [--methods 0,0.5,free,separated]
-        [--rows rows.jsonl] [--page docs/results.md]
+        [--rows docs/accuracy-over-time-steps.csv] [--page docs/results.md]
 
 RUN is a run directory with a parsed network; of one trained with `--activation qcfs` one row is measured. Prints the
-rows; with --page, replaces tables and figure of that page. Each row is appended to the file --rows as soon as it is
+rows; with --page, replaces tables and figures of that page. Each row is appended to the file --rows as soon as it is
 measured, and rows in that file are not measured again. Where a model was measured on several numbers of samples, the
-summary is of the most with separated firing, and a line of the figure of the fewest.
+tables have the largest number, and a line of a figure the smallest.
 """
 
 import argparse
-import json
+import csv
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
@@ -31,7 +31,12 @@ from snnb.simulation.samples import run_job
 from snnb.simulation.simulation_settings import SimulationSettings
 
 BEGIN, END = "<!-- steps: written by `python benchmarks/steps.py` -->", "<!-- end of steps -->"
-PICTURE = Path("pictures/accuracy-over-operations.png")  # beside the page
+ROWS = Path(__file__).resolve().parents[1] / "docs" / "accuracy-over-time-steps.csv"
+FIGURES = {  # in pictures/ beside the page: name of the file, by the quantity of the x axis
+    "operations": ("accuracy-over-operations.svg", "synaptic operations a sample"),
+    "latency": ("accuracy-over-latency.svg", "latency in time steps"),
+}
+LOST = 0.01  # of accuracy, by the smallest T that the table of latencies lists
 COLUMNS = 3  # of panels
 USUAL = {"usual, V0 = 0": 0.0, "usual, V0 = 0.5": 0.5}
 CALIBRATED = {"calibrated, free": "free", "calibrated, separated": "separated"}
@@ -52,8 +57,14 @@ class Row:
     readout: float
     spikes_accuracy: float
     latency: int
+    interval: int
     spikes: float
     operations: float
+
+    @property
+    def lost(self) -> float:
+        """Return what the read-out loses to the trained network; one decimal of a percentage."""
+        return round(self.ann - self.readout, 3) + 0.0  # not -0.0
 
     @property
     def key(self) -> Tuple[str, str, int, int]:
@@ -68,20 +79,38 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--steps", default="4,8,16,32,64,128")
     parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--rows", type=Path, default=Path("steps.jsonl"))
+    parser.add_argument("--rows", type=Path, default=ROWS)
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
-    known = options.rows.read_text().splitlines() if options.rows.exists() else []
-    rows = {row.key: row for row in (Row(**json.loads(line)) for line in known)}
+    rows = {row.key: row for row in read_rows(options.rows)} if options.rows.exists() else {}
     steps, methods = [int(t) for t in options.steps.split(",")], [METHODS[m] for m in options.methods.split(",")]
     for path in options.runs:
         for row in measured(path, options.samples, steps, methods, rows):
             rows[row.key] = row
             print(" | ".join(cells(row)), flush=True)
-            with options.rows.open("a") as file:
-                file.write(json.dumps(asdict(row)) + "\n")
+            write_rows(options.rows, in_order(list(rows.values())))
     if options.page:
-        write_page(options.page, list(rows.values()))
+        write_page(options.page, in_order(list(rows.values())))
+
+
+def read_rows(path: Path) -> List[Row]:
+    """Return the rows of a file."""
+    with path.open(newline="") as file:
+        return [Row(*(field.type(row[field.name]) for field in fields(Row))) for row in csv.DictReader(file)]
+
+
+def in_order(rows: List[Row]) -> List[Row]:
+    """Return the rows by model, method, T and samples."""
+    models = list(dict.fromkeys(row.model for row in rows))
+    return sorted(rows, key=lambda row: (models.index(row.model), ORDER.index(row.method), row.steps, row.samples))
+
+
+def write_rows(path: Path, rows: List[Row]) -> None:
+    """Write a file of rows."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(asdict, rows))
 
 
 def measured(
@@ -115,6 +144,7 @@ def measured(
             quality.readout / samples,
             float(quality.by_step[-1]) / samples,
             network.latency(steps),
+            network.interval(steps),
             sum(int(counts.sum()) for counts in totals.counts.values()) / samples,
             findings(network, totals, steps).synaptic_operations,
         )
@@ -130,33 +160,28 @@ def converted(trained: Network, pictures: np.ndarray, steps: int, method: str) -
     return network
 
 
-HEADER = (
-    "model",
-    "method",
-    "T",
-    "samples",
-    "ANN",
-    "read-out",
-    "spikes",
-    "latency",
-    "spikes a sample",
-    "operations a sample",
-)
+HEADER = ("model", "method", "T", "samples", "ANN", "read-out", "spikes", "latency", "interval", "operations a sample")
 
 
-def cells(row: Row) -> List[str]:
+def cells(row: Row, bound: str = "") -> List[str]:
     """Return the cells of a row of the table."""
     shares = [f"{100 * share:.1f}" for share in (row.ann, row.readout, row.spikes_accuracy)]
-    return [
-        row.model,
-        row.method,
-        str(row.steps),
-        f"{row.samples:,}",
-        *shares,
-        str(row.latency),
-        f"{row.spikes:,.0f}",
-        f"{row.operations:,.3g}" if row.operations < 1000 else f"{row.operations:,.0f}",
-    ]
+    operations = f"{row.operations:,.3g}" if row.operations < 1000 else f"{row.operations:,.0f}"
+    times = str(row.latency), str(row.interval)
+    return [row.model, row.method, f"{bound}{row.steps}", f"{row.samples:,}", *shares, *times, operations]
+
+
+def sufficient(rows: List[Row]) -> Iterator[List[str]]:
+    """Yield, by model and method, the row of the smallest T at which the read-out loses at most `LOST`.
+
+    Where no measured T is sufficient, the row is that of the largest.
+    """
+    most: Dict[Tuple[str, str], Dict[int, Row]] = {}
+    for row in rows:  # in order: the last row of a T has the most samples
+        most.setdefault((row.model, row.method), {})[row.steps] = row
+    for of_steps in most.values():
+        enough = [row for row in of_steps.values() if row.lost <= LOST]
+        yield cells(enough[0]) if enough else cells(list(of_steps.values())[-1], bound="> ")
 
 
 def summary(rows: List[Row]) -> Iterator[List[str]]:
@@ -191,26 +216,27 @@ def table(header: Tuple[str, ...], names: int, rows: Iterator[List[str]]) -> str
 
 def write_page(page: Path, rows: List[Row]) -> None:
     """Replace tables and figure of the page."""
-    models = list(dict.fromkeys(row.model for row in rows))
-    rows = sorted(rows, key=lambda row: (models.index(row.model), ORDER.index(row.method), row.steps, row.samples))
-    before, rest = page.read_text().split(BEGIN)
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
-    figure = f"![Read-out accuracy over synaptic operations]({PICTURE.as_posix()})"
     due = table(
         ("model", "samples", "ANN", "lost at T = 8", "16", "32", *(f"operations, {name}" for name in USUAL)),
         1,
         summary(rows),
     )
-    every = table(HEADER, 2, map(cells, rows))
-    page.write_text(f"{before}{BEGIN}\n{due}\n\n{every}\n\n{figure}\n{END}{after}")
-    draw(page.parent / PICTURE, rows)
+    figures = []
+    for quantity, (name, label) in FIGURES.items():
+        draw(page.parent / "pictures" / name, rows, quantity, label)
+        figures.append(f"![Read-out accuracy over {label}](pictures/{name})")
+    parts = "\n\n".join([table(HEADER, 2, sufficient(rows)), due, *figures])
+    page.write_text(f"{before}{BEGIN}\n{parts}\n{END}{after}", encoding="utf-8")
 
 
-def draw(path: Path, rows: List[Row]) -> None:
-    """Draw accuracy over synaptic operations, a panel for each model and a line for each method."""
+def draw(path: Path, rows: List[Row], quantity: str, label: str) -> None:
+    """Draw accuracy over a quantity of the rows, a panel for each model and a line for each method."""
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "snnb"})
     from matplotlib import pyplot
 
     models: Dict[str, List[Row]] = {}
@@ -224,13 +250,13 @@ def draw(path: Path, rows: List[Row]) -> None:
         for method in dict.fromkeys(row.method for row in of_model):
             fewest = min(row.samples for row in of_model if row.method == method)
             line = [row for row in of_model if (row.method, row.samples) == (method, fewest)]
-            x, y = [r.operations for r in line], [100 * r.readout for r in line]
+            x, y = [getattr(row, quantity) for row in line], [100 * row.readout for row in line]
             axis.plot(x, y, f"C{ORDER.index(method)}o-", ms=3, label=method)
         axis.axhline(100 * of_model[0].ann, color="black", lw=0.8, ls=":", label="trained network")
-        axis.set(xscale="log", title=model, xlabel="synaptic operations a sample", ylabel="read-out accuracy in %")
+        axis.set(xscale="log", title=model, xlabel=label, ylabel="read-out accuracy in %")
     axes.flat[0].legend(fontsize=7)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, metadata={"Date": None})
 
 
 if __name__ == "__main__":
