@@ -31,19 +31,39 @@ KEPT = ("method", "cores", "connectivity", "sequential", "hops_unicast", "energy
 FULL = ("neurons_per_core", "axons_per_core")
 HEAD = """# Every model on the smallest hardware that holds it
 
-Written by `make mapping-matrix` (`benchmarks/mapping_matrix.py`), on {cores} cores of a machine with {memory:.0f} GiB.
-Hardware is the first of `snnb hardware` that holds the network, with `--method auto` and seed 0. Figures are
-per sample, as [mapping.md](mapping.md) defines them. The number in brackets is that of the cores of the
-mapping in the order of the neurons' ids; *ratio* is the connectivity divided by that mapping's. Seconds
-are those of the command, and those of the processor that it and Mt-KaHyPar took, which other work on the machine does
-not change much. The first mapping on a machine, here that of the smallest network, compiles the loops too.
+Map a network, and see the figures of this page:
 
-`loihi` and `loihi_32_chips` have all their limits; their energy is that of all events, and that of the other
-descriptions of routes only. All networks have their full size. Those without † are trained for two batches of random
-pictures and simulated for 20 steps with two more: their spikes are not those of a network that has learned, and the
-proportions between mappings are what to look at.
+```
+snnb map runs/mini_network --hardware spinemap_5x5
+```
+
+```text
+map  ran  runs/mini_network/maps/20261127T230005Z
+  cores                         5
+  connectivity              531.1  spikes/sample
+  hops                      531.1  links/sample
+  energy                    3.665  nJ/sample
+  connectivity, sequential  3,804  spikes/sample
+…
+```
+
+Written by `make mapping-matrix` (`benchmarks/mapping_matrix.py`), on {cores} cores of a machine with
+{memory:.0f} GiB. Hardware is the first of `snnb hardware` that holds the network, with `--method auto` and
+seed 0. Figures are per sample, as [mapping.md](mapping.md) defines them. The number in brackets is
+the number of cores of the sequential mapping; *ratio* is the connectivity divided by that of the
+sequential mapping. Seconds are wall-clock seconds of the command, and processor seconds of the
+command and Mt-KaHyPar, which depend less on other work on the machine. The first mapping on a
+machine, here of the smallest network, also compiles the loops.
+
+`loihi` and `loihi_32_chips` have all limits of the chip, and energies of all events; the energies of
+the other descriptions are those of routes only. All networks have their full size.
+
+{trained}
 
 """
+BARELY = """{} trained for two batches of random pictures and simulated for 20 time steps with two more
+pictures. Their spikes are not those of a network that has learned to classify, so compare the
+proportions between mappings."""
 COLUMNS = (
     "model",
     "hardware",
@@ -133,7 +153,9 @@ def write_page(page: Path, measured: Dict[str, Any]) -> None:
         mark = " †" if result["trained"] else ""
         rows.append(f"| {' | '.join([f'`{name}`{mark}', *_cells(result)])} |")
     cores = " or ".join(str(number) for number in sorted({result["machine_cores"] for result in measured.values()}))
-    head = HEAD.format(cores=cores, memory=psutil.virtual_memory().total / 2**30)
+    marked = any(result["trained"] for result in measured.values())
+    barely = BARELY.format("Networks without † are" if marked else "All networks are")
+    head = HEAD.format(cores=cores, memory=psutil.virtual_memory().total / 2**30, trained=barely)
     page.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
 
 
