@@ -10,6 +10,7 @@ import time
 import pytest
 
 from snnb.graph.build import build_graph
+from snnb.io.atomic import target_of
 from snnb.io.keras import keras
 from tests.end_to_end.conftest import SNNB
 
@@ -43,7 +44,7 @@ def start(run, large, tmp_path):
     def started(*options):
         command = [*SNNB, "export", str(run.path), "--format", "csv", "--output", str(folder / "net"), *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while process.poll() is None and not any(path.is_file() for path in folder.rglob(".net.partial/**/*")):
+        while process.poll() is None and not any(path.is_file() for path in folder.rglob(".net.*.partial/**/net*")):
             time.sleep(0.005)
         assert process.poll() is None, process.communicate()
         return process, folder
@@ -65,7 +66,7 @@ def test_what_a_killed_export_left_is_cleared_away_by_the_next(run, start, snnb)
     process, folder = start()
     process.kill()
     process.communicate()
-    assert [path.name for path in folder.iterdir()] == [".net.partial"]
+    assert [target_of(path.name) for path in folder.iterdir()] == ["net"]
     manifest = (run.path / "manifest.yaml").read_bytes()
     assert snnb("export", run.path, "--format", "npz", "--output", folder / "net").returncode == 0
     assert [path.name for path in folder.iterdir()] == ["net"]
@@ -78,7 +79,7 @@ from pathlib import Path
 left, rename = int(sys.argv.pop(1)), Path.replace
 def replace(self, target):
     global left
-    if ".net.partial" in str(self):
+    if ".net." in str(self.parent):
         if left == 0:
             os._exit(137)
         left -= 1

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.io.atomic import atomic_path
-from snnb.io.files import listing_of, sizes_below, write_text_atomically
+from snnb.io.atomic import atomic_path, remove_partial, write_text_atomically
+from snnb.io.files import listing_of, sizes_below
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_listing_changes_with_a_name_a_size_or_a_time(tree, change):
 
 
 def test_a_file_appears_when_it_is_complete_and_what_a_killed_process_left_is_removed(tmp_path):
-    target, left = tmp_path / "out.txt", tmp_path / ".out.txt.partial"
+    target, left = tmp_path / "out.txt", tmp_path / ".out.txt.abcdefgh.partial"
     left.mkdir()
     (left / "half").touch()
     with atomic_path(target, force=False) as temporary:
@@ -61,7 +61,7 @@ def test_no_link_is_followed_to_write(tmp_path):
     """Neither one under the name that is written first, nor one that stands in the target's place."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    (tmp_path / ".out.txt.partial").symlink_to(victim)
+    (tmp_path / ".out.txt.abcdefgh.partial").symlink_to(victim)
     (tmp_path / "out.txt").symlink_to(victim)
     with atomic_path(tmp_path / "out.txt", force=True) as temporary:
         temporary.write_text("new")
@@ -110,6 +110,51 @@ def test_text_is_written_over_a_link_and_not_through_it(tmp_path):
     write_text_atomically(tmp_path / "manifest.yaml", "new")
     assert victim.read_text() == "precious"
     assert (tmp_path / "manifest.yaml").read_text() == "new"
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_several_write_one_target_at_once_and_the_last_one_is_there(tmp_path, kind):
+    target = tmp_path / "out"
+
+    def write(path, text):
+        if kind == "directory":
+            path.mkdir()
+            path = path / "inside"
+        path.write_text(text)
+
+    def content():
+        return (target / "inside" if kind == "directory" else target).read_text()
+
+    with atomic_path(target, force=True) as first, atomic_path(target, force=True) as second:
+        write(first, "first")
+        write(second, "second")
+        remove_partial(tmp_path)
+        with atomic_path(target, force=True) as third:
+            write(third, "third")
+        assert content() == "third"
+    assert content() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    (first, second), refused = (tmp_path / "one", tmp_path / "two"), pytest.raises(UsageError, match="two exists")
+    with refused, atomic_path(second, force=False) as temporary:
+        write(temporary, "late")
+        first.write_text("mine")
+        first.rename(second)
+    assert second.read_text() == "mine"
+
+
+def test_what_a_killed_process_left_is_removed_and_not_what_another_writes(tmp_path):
+    with atomic_path(tmp_path / "live", force=False) as temporary:
+        temporary.write_text("half")
+        child = os.fork()
+        if child == 0:
+            with atomic_path(tmp_path / "dead", force=False):
+                os._exit(137)
+        assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 137
+        (tmp_path / ".mine.abcdefgh.part").touch()
+        assert len(list(tmp_path.iterdir())) == 3
+        remove_partial(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {temporary.parent.name, ".mine.abcdefgh.part"}
+    assert (tmp_path / "live").read_text() == "half"
 
 
 def test_killed_between_its_renames_the_directory_that_it_replaces_is_restored(tmp_path):

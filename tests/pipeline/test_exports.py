@@ -15,7 +15,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.graph import store
 from snnb.graph.export.write_export import FORMATS
 from snnb.pipeline.open_run import open_run
-from snnb.results.export import export_graph, stale_exports
+from snnb.results.export import export_graph, remove_partials, stale_exports
 from snnb.results.verify import verify_run
 
 
@@ -116,6 +116,20 @@ def test_what_killed_exports_have_left_in_the_run_is_removed(run):
         (left / "half").write_bytes(b"x")
         again()
         assert not left.exists()
+
+
+def test_exports_at_once_do_not_touch_each_other(run):
+    others = []
+
+    def export_another(*_):
+        if not others:
+            others.append(export_graph(open_run(run.path), "npz"))
+            remove_partials(run)
+
+    first = export_graph(open_run(run.path), "csv", progress=export_another)
+    names = sorted(path.name for path in first.path.parent.iterdir())
+    assert [name for name in names if name[0] == "." or "csv" not in name] == [others[0].path.name]
+    assert first.path.name in names
 
 
 def test_exports_of_a_graph_that_is_there_no_longer(run):

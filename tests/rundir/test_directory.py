@@ -1,12 +1,15 @@
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
 
 import pytest
 
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.pipeline.all import KINDS
 from snnb.results.verify import verify_run
+from snnb.rundir import lock, manifest
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.records import manifest_type
 
 
 def content(run):
@@ -47,8 +50,8 @@ def test_a_stage_that_fails_changes_nothing(run, write, params):
     assert hidden(run) == []
 
 
-def events_until_exit(run, write, content, crash_at):
-    """Run a stage in a child that dies without a word at its `crash_at`-th file operation; True when it lived."""
+def lives(action, crash_at):
+    """Run an action in a child that dies without a word at its `crash_at`-th file operation; True when it lived."""
     child = os.fork()
     if child == 0:
         seen = [0]
@@ -59,10 +62,9 @@ def events_until_exit(run, write, content, crash_at):
                 if seen[0] == crash_at:
                     os._exit(9)
 
-        with run.locked():
-            sys.addaudithook(hook)
-            write(run, content)
-            os._exit(0)
+        sys.addaudithook(hook)
+        action()
+        os._exit(0)
     return os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 0
 
 
@@ -73,7 +75,8 @@ def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write
             write(run, before)
     outcomes = set()
     for crash_at in range(1, 500):
-        lived = events_until_exit(run, write, f"new{crash_at}", crash_at)
+        with run.locked():
+            lived = lives(lambda: write(run, f"new{crash_at}"), crash_at)  # noqa: B023
         after = RunDirectory.open(run.path, KINDS)
         with after.locked():
             now = content(after)
@@ -88,6 +91,32 @@ def test_killed_at_any_file_operation_a_stage_has_happened_or_has_not(run, write
     assert lived
     assert crash_at > 20
     assert outcomes == {"old", "new"}
+
+
+def test_killed_at_any_file_operation_the_creation_of_a_run_is_made_good_by_the_next(tmp_path, run):
+    for crash_at in range(1, 100):
+        path = tmp_path / f"new{crash_at}"
+        lived = lives(lambda: RunDirectory.create(path, run.manifest.run, KINDS), crash_at)  # noqa: B023
+        again = RunDirectory.create(path, run.manifest.run, KINDS)
+        with again.locked():
+            assert hidden(again) == []
+        if lived:
+            break
+    assert lived
+    assert crash_at > 5
+
+
+def test_two_processes_that_create_one_run_have_the_same(tmp_path, run):
+    path, info = tmp_path / "new", run.manifest.run
+    with ThreadPoolExecutor(1) as other:
+        path.mkdir()
+        with lock.locked(path, wait=False, say=print):  # one that is about to write the manifest
+            created = other.submit(RunDirectory.create, path, info, KINDS)
+            with pytest.raises(TimeoutError):
+                created.result(timeout=0.05)
+            first = info.model_copy(update={"created_utc": "2025-01-01T00:00:00+00:00"})
+            manifest.save_manifest(manifest_type(KINDS)(run=first), path / manifest.NAME)
+        assert created.result(timeout=10).manifest.run == first
 
 
 def test_a_directory_of_ours_that_the_manifest_does_not_name_is_not_overwritten(run, write):

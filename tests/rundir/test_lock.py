@@ -48,6 +48,7 @@ def test_waiting_the_second_process_goes_on_when_the_first_is_done(run, held_els
 def test_nothing_is_written_through_a_link(run, write, tmp_path, name):
     victim = tmp_path / "victim"
     victim.write_text("mine")
+    (run.path / name).unlink(missing_ok=True)
     (run.path / name).symlink_to(victim)
     expected = pytest.raises(OSError, match="symbolic links") if name == ".lock" else contextlib.nullcontext()
     with expected, run.locked():

@@ -1,16 +1,26 @@
-"""Write files and directories that appear under their name only when they are complete."""
+"""Write files and directories that appear under their name only when they are complete.
 
+A target is written in a hidden directory next to it, `.NAME.<random>.partial`, and renamed at the end. Each process has
+a directory of its own and holds flock(2) on the file `.owner` in it, so that several may write next to each other. A
+directory that is not locked was left by a killed process. The next process that writes the target removes it.
+"""
+
+import fcntl
 import os
+import re
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterator, Optional, Sequence
 
 from snnb.core.errors import UsageError
-from snnb.io.files import partial_of, remove, sync_directory, sync_tree
+from snnb.io.files import remove, sync_directory, sync_tree
 
-REPLACED = ".replaced"  # in the temporary directory, what was at the target
+PARTIAL = ".partial"
+OWNER, REPLACED = ".owner", ".replaced"  # in the temporary directory; the latter is what was at the target
+_PARTIAL_NAME = re.compile(rf"\.(.+?)(\.[a-z0-9_]{{8}})?{re.escape(PARTIAL)}", re.DOTALL)
 
 
 @contextmanager
@@ -19,9 +29,6 @@ def atomic_path(
 ) -> Iterator[Path]:
     """Yield a temporary path for a file or directory that is renamed to `target` on success.
 
-    The temporary path lies in a hidden directory next to `target`. A killed process leaves that directory;
-    `discard_partial` removes it, and so does the next process that writes `target`.
-
     Raise `UsageError` if `target` exists and `force` is false, or its directory does not exist.
 
     Parameters
@@ -29,30 +36,106 @@ def atomic_path(
     beside : further files in the directory of `target`; the block writes them next to the temporary path
     outdated : files that describe what `target` replaces; removed on success
     """
-    discard_partial(target)
-    for path in (target, *beside):
-        refuse_existing(path, force=force)
-    scratch = partial_of(target)
-    temporary = scratch / target.name
-    scratch.mkdir(mode=0o700)
-    try:
+    refuse_existing(target, force=True)
+    with _own_directory(target) as scratch:
+        for path in (target, *beside):
+            refuse_existing(path, force=force)
+        temporary = scratch / target.name
         yield temporary
         sync_tree(scratch)
-        for path in (*beside, *outdated):  # first, so that no old description is ever next to a new file
-            path.unlink(missing_ok=True)
-        if os.path.lexists(target) and (temporary.is_dir() or target.is_dir()):
-            target.replace(scratch / REPLACED)  # rename(2) replaces no directory by a file, nor one that is not empty
-        for path in (target, *beside):
-            temporary.with_name(path.name).replace(path)
-        sync_directory(target.parent)
+        with _locked(target.parent):
+            for path in (target, *beside):
+                refuse_existing(path, force=force)  # another process may have written it meanwhile
+            for path in (*beside, *outdated):  # first, so that no old description is ever next to a new file
+                path.unlink(missing_ok=True)
+            if os.path.lexists(target) and (temporary.is_dir() or target.is_dir()):
+                target.replace(scratch / REPLACED)  # rename(2) replaces no directory by a file, nor one with content
+            for path in (target, *beside):
+                temporary.with_name(path.name).replace(path)
+            sync_directory(target.parent)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a file so that at any moment it has either the old or the new content; a link at `path` is replaced."""
+    with _own_directory(path) as scratch:
+        temporary = scratch / path.name
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what killed processes have left in a folder, and restore the directories that they were replacing."""
+    if any(folder.glob(f".*{PARTIAL}")):
+        with _locked(folder):
+            _remove_partial(folder)
+
+
+def target_of(name: str) -> Optional[str]:
+    """Return the name of the target of a temporary directory; None for any other name."""
+    found = _PARTIAL_NAME.fullmatch(name)
+    return None if found is None else found.group(1)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time make, rename or remove temporary directories in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        discard_partial(target)
+        os.close(descriptor)
 
 
-def discard_partial(target: Path) -> None:
-    """Remove what an unfinished write of `target` has left, and restore the directory that it was replacing."""
-    scratch = partial_of(target)
-    replaced = scratch / REPLACED
+@contextmanager
+def _own_directory(target: Path) -> Iterator[Path]:
+    """Yield a temporary directory of this process next to `target`, after removing those of killed processes."""
+    with ExitStack() as stack:
+        with _locked(target.parent):
+            _remove_partial(target.parent, target.name)
+            scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
+            stack.callback(_discard_locked, scratch)
+            owner = stack.enter_context((scratch / OWNER).open("x"))
+            fcntl.flock(owner, fcntl.LOCK_EX)
+        yield scratch
+
+
+def _remove_partial(folder: Path, target: Optional[str] = None) -> None:
+    for scratch in folder.glob(f".*{PARTIAL}"):
+        of = target_of(scratch.name)
+        if of is not None and target in (None, of) and not _owned(scratch):
+            _discard(scratch)
+
+
+def _owned(scratch: Path) -> bool:
+    """Whether a temporary directory is of a running process, or of another user."""
+    try:
+        descriptor = os.open(scratch / OWNER, os.O_RDWR | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _discard_locked(scratch: Path) -> None:
+    with _locked(scratch.parent):
+        _discard(scratch)
+
+
+def _discard(scratch: Path) -> None:
+    """Remove a temporary directory, and restore the directory that was being replaced."""
+    target, replaced = scratch.with_name(target_of(scratch.name) or ""), scratch / REPLACED
     if not scratch.is_symlink() and replaced.exists() and not os.path.lexists(target):
         replaced.replace(target)
     remove(scratch)

@@ -1,4 +1,4 @@
-"""Hash, copy, list and remove files, write them atomically, and describe errors of the file system."""
+"""Hash, copy, list and remove files, and describe errors of the file system."""
 
 import errno
 import fcntl
@@ -12,7 +12,6 @@ from typing import Dict, Iterator, Tuple
 from snnb.core.errors import ResourceError
 
 BLOCK = 1 << 20
-PARTIAL = ".partial"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MAKE_SPACE = "make space or choose another disk, then run the same command again"
 ADVICE = {
@@ -61,23 +60,6 @@ def sha256_of(path: Path) -> str:
         for block in iter(lambda: file.read(BLOCK), b""):
             digest.update(block)
     return digest.hexdigest()
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write a file so that at any moment it has either the old or the new content; a link at `path` is replaced."""
-    partial = partial_of(path)
-    partial.unlink(missing_ok=True)
-    with partial.open("x", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_directory(path.parent)
-
-
-def partial_of(path: Path) -> Path:
-    """Return the hidden sibling where a file or directory is written before it is renamed to `path`."""
-    return path.with_name(f".{path.name}{PARTIAL}")
 
 
 def remove(path: Path) -> None:

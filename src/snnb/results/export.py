@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
-from snnb.io.atomic import discard_partial
-from snnb.io.files import PARTIAL, sha256_of
+from snnb.io.atomic import remove_partial
+from snnb.io.files import sha256_of
 from snnb.pipeline.graph import recorded_class, simulation_of
 from snnb.pipeline.simulated_samples import simulated_by
 from snnb.results.placed import on_cores, placed
@@ -121,9 +121,9 @@ def _own_place(run: RunDirectory, stamp: str) -> Path:
 def remove_partials(run: RunDirectory) -> None:
     """Remove what killed exports have left in the run, and restore what they were replacing."""
     if not (run.path / EXPORTS).is_symlink():
-        for left in (run.path / EXPORTS).glob(f"*/.*{PARTIAL}"):
-            if not left.parent.is_symlink():
-                discard_partial(left.with_name(left.name[1 : -len(PARTIAL)]))
+        for place in (run.path / EXPORTS).glob("*"):
+            if place.is_dir() and not place.is_symlink():
+                remove_partial(place)
 
 
 def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:

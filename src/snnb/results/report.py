@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, silent
-from snnb.io.files import write_text_atomically
+from snnb.io.atomic import write_text_atomically
 from snnb.io.text import JsonValue, read_text
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare

@@ -10,6 +10,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Union
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
+from snnb.io.atomic import target_of
 from snnb.io.files import describe_os_error, raise_on_full_disk, sync_tree
 from snnb.rundir import lock, manifest, replacing
 from snnb.rundir.hashes import HASHES, HashMemory
@@ -65,28 +66,38 @@ class RunDirectory:
 
         A run without a complete stage, which a failed first command leaves, is reused for any model and data set.
         """
-        if os.path.lexists(path / manifest.NAME):
-            run = cls.open(path, kinds)
-            different = run.manifest.run.difference(info)
-            if different is None:
-                return run
-            if not run.records():
-                with run.locked(wait=False):  # reads the manifest again
-                    if not run.records():
-                        run.manifest = run.manifest.model_copy(update={"run": info})
-                        manifest.save_manifest(run.manifest, path / manifest.NAME)
-                        return run
-            raise UsageError(f"{path} is a run of {different}; give another --run-dir")
+        if not os.path.lexists(path / manifest.NAME):
+            cls._begin(path, info, kinds)
+        run = cls.open(path, kinds)
+        different = run.manifest.run.difference(info)
+        if different is None:
+            return run
+        if not run.records():
+            with run.locked(wait=False):  # reads the manifest again
+                if not run.records():
+                    run.manifest = run.manifest.model_copy(update={"run": info})
+                    manifest.save_manifest(run.manifest, path / manifest.NAME)
+                    return run
+        raise UsageError(f"{path} is a run of {different}; give another --run-dir")
+
+    @staticmethod
+    def _begin(path: Path, info: RunInfo, kinds: Kinds) -> None:
+        """Write the first manifest of a run directory, or wait until another process has written it."""
         path.mkdir(parents=True, exist_ok=True)
-        others = sorted(entry.name for entry in path.iterdir() if entry.name not in HOUSEKEEPING)
+        own = (*HOUSEKEEPING, manifest.NAME)
+        others = [entry.name for entry in path.iterdir() if (target_of(entry.name) or entry.name) not in own]
         if others:
             raise UsageError(
-                f"{path} holds {others[0]} but no {manifest.NAME}, so it is no run; "
+                f"{path} holds {min(others)} but no {manifest.NAME}, so it is no run; "
                 "give --run-dir a folder that is empty or not there yet"
             )
-        content = manifest_type(kinds)(run=info)
-        manifest.save_manifest(content, path / manifest.NAME)
-        return cls(path, content, kinds)
+        while not os.path.lexists(path / manifest.NAME):
+            try:
+                with lock.locked(path, wait=False, say=say_nothing):
+                    if not os.path.lexists(path / manifest.NAME):
+                        manifest.save_manifest(manifest_type(kinds)(run=info), path / manifest.NAME)
+            except UpstreamError:  # a process that holds the lock of an empty directory is about to write the manifest
+                time.sleep(lock.POLL_SECONDS)
 
     @property
     def model(self) -> str:

@@ -6,7 +6,8 @@ from typing import Dict, Optional, Tuple
 
 from pydantic import TypeAdapter
 
-from snnb.io.files import sha256_of, write_text_atomically
+from snnb.io.atomic import write_text_atomically
+from snnb.io.files import sha256_of
 from snnb.rundir.records import FileRecord
 
 HASHES = ".hashes.json"

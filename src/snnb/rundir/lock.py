@@ -46,7 +46,8 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
     except OSError as error:
         if error.errno not in READ_ONLY:
             raise
-        raise InputError(f"{directory} is read-only ({error.strerror}); copy the run and work on the copy") from None
+        advice = "copy the run and work on the copy, or give another --run-dir"
+        raise InputError(f"{directory} is read-only ({error.strerror}); {advice}") from None
     try:
         if not _acquire(descriptor):
             holder = holder_of(directory)

@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from snnb.core.errors import InputError
-from snnb.io.files import write_text_atomically
+from snnb.io.atomic import write_text_atomically
 from snnb.io.text import load_yaml
 from snnb.rundir.records import SCHEMA_VERSION, AnyKind, AnyRecord, Manifest, manifest_type
 

@@ -16,9 +16,9 @@ from typing import Iterator, List, Mapping, Set, Tuple
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say, say_nothing
-from snnb.io.files import PARTIAL, remove, sha256_of, sync_directory
+from snnb.io.atomic import remove_partial
+from snnb.io.files import remove, sha256_of, sync_directory
 from snnb.rundir import manifest
-from snnb.rundir.hashes import HASHES
 from snnb.rundir.records import AnyKind, AnyRecord
 
 INCOMPLETE, REPLACED = ".incomplete-", ".replaced-"
@@ -78,8 +78,7 @@ def recover(root: Path, recorded: Recorded, kinds: Kinds, say: Say = say_nothing
         if os.path.lexists(incomplete):
             say(f"{incomplete.name}: removed, left by an interrupted stage")
             remove(incomplete)
-    for name in (manifest.NAME, HASHES):
-        remove(root / f".{name}{PARTIAL}")
+    remove_partial(root)
     for kind in kinds:
         parent = root / kind.directory
         if kind.names is not None and parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
