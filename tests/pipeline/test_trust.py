@@ -1,5 +1,7 @@
 """A manifest only names a model's Python file: it runs when this user has given that path before."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import yaml
 
@@ -36,3 +38,12 @@ def test_a_file_given_before_is_run_without_typing_it_again(named, again, monkey
         monkeypatch.setattr(trust, "_this_process", set())
     assert trust.trusted(named / "evil.py")
     assert not trust.trusted(named / "other.py")
+
+
+def test_files_that_many_give_at_once_are_all_in_the_list(tmp_path, monkeypatch):
+    """As the jobs of an array do."""
+    files = [tmp_path / f"{number}.py" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(trust.trust, files))
+    monkeypatch.setattr(trust, "_this_process", set())
+    assert all(map(trust.trusted, files))

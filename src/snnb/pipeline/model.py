@@ -5,6 +5,8 @@ only if this user has given it with --model before: the list of these files is i
 direnv's list of the directories whose settings it may load.
 """
 
+import fcntl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Set, Tuple
@@ -16,7 +18,6 @@ from snnb.architectures import OwnModel, find, is_own, own_model
 from snnb.architectures.registry import Hyperparameter
 from snnb.core.errors import InputError, UsageError
 from snnb.datasets.catalogue import find_dataset
-from snnb.io.files import write_text_atomically
 from snnb.model_files.kinds import READ, is_model_file
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import RunInfo
@@ -120,8 +121,8 @@ def _list_file() -> Path:
 
 def _listed() -> Set[str]:
     try:
-        return set(_list_file().read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeError):
+        return set(_list_file().read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+    except OSError:
         return set()
 
 
@@ -129,14 +130,15 @@ def trust(file: Path) -> None:
     """Add a file that the user gave with --model; only for this process if the list cannot be written."""
     name = str(file.absolute())
     _this_process.add(name)
-    listed = _listed()
-    if name in listed or "\n" in name:
+    if len(name.splitlines()) > 1:
         return
-    try:
+    with suppress(OSError):
         _list_file().parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(_list_file(), "\n".join([*sorted(listed), name, ""]))
-    except (OSError, UnicodeError):
-        return
+        with _list_file().open("a+", encoding="utf-8", errors="surrogateescape") as listed:
+            fcntl.flock(listed, fcntl.LOCK_EX)  # jobs of an array start at once
+            listed.seek(0)
+            if name not in listed.read().splitlines():
+                listed.write(name + "\n")
 
 
 def trusted(file: Path) -> bool:
