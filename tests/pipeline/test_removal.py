@@ -190,6 +190,18 @@ def test_an_error_leaves_everything_as_it_was(copied, monkeypatch):
     assert whole(run)
 
 
+def test_what_was_made_while_the_question_was_open_is_not_left_without_its_origin(copied):
+    run, _ = copied
+    stamp = stamp_of(run)
+    planned = plan_removal(run, [stamp], with_dependents=True)
+    Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
+    (mapping,) = open_run(run.path).records_of("map")
+    with pytest.raises(UsageError, match=f"maps/{mapping} was made from it; give --with-dependents"):
+        carry_out(run, planned)
+    assert whole(run)
+    assert (run.path / "maps" / mapping).is_dir()
+
+
 def test_while_a_stage_works_it_waits_or_says_who_works(copied):
     run, other = copied
     planned = plan_removal(run, [other])

@@ -54,8 +54,12 @@ def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bo
 
 
 def carry_out(run: RunDirectory, planned: Removal, *, wait: bool = True, say: Say = say_nothing) -> None:
-    """Remove what was planned, under the run's lock; after an error nothing has changed."""
+    """Remove what was planned, under the run's lock; after an error nothing has changed.
+
+    Raise `UsageError` if another process has made something of it meanwhile, or removed a part of it.
+    """
     with run.locked(wait=wait, say=say):
+        plan_removal(run, planned.directories)
         run.remove(planned.directories, say)
         remove_partials(run)
 
