@@ -202,7 +202,7 @@ def _enlarged_digits(shape: Tuple[int, ...]) -> Tuple[np.ndarray, np.ndarray]:
 
 def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[], Iterator[Dict[str, np.ndarray]]]:
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
-    from snnb.core.processors import processors
+    from snnb.core.machine import processors
     from snnb.network.read_network import read_network
     from snnb.simulation.job import Job
     from snnb.simulation.simulation_settings import SimulationSettings

@@ -114,7 +114,7 @@ def test_formats_about_spikes_refuse_a_graph_without(weights_graph, tmp_path, sp
 
 
 def test_the_format_that_needs_memory_refuses_when_there_is_too_little(graph, tmp_path, monkeypatch):
-    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1000})())
+    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1000, "total": 1 << 34})())
     with pytest.raises(ResourceError, match="memory"):
         export(graph, "networkx", tmp_path / "out")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 from snnb.cli import output
-from snnb.core.processors import processors
+from snnb.core.machine import memory, processors
 from snnb.io.text import JsonValue
 
 NO_TENSORFLOW = "not installed: train, parse and simulate need it, all other commands work"
@@ -16,12 +16,11 @@ NO_TOOLBOX = "not installed (Python 3.8 only): for --parser and --engine toolbox
 def doctor() -> None:
     """Show what this machine offers: Python, TensorFlow, GPU, memory, disk."""
     console = output.current
-    import psutil
-
     from snnb.pipeline.prepare import data_directory
     from snnb.rundir.versions import current_environment, version_of
 
     tensorflow, gpus = _tensorflow()
+    size, available = memory()
     tf_keras = version_of("tf-keras")
     keras = "" if tf_keras is None else f" with tf-keras {tf_keras}"
     found: Dict[str, JsonValue] = {
@@ -30,8 +29,8 @@ def doctor() -> None:
         "tf_keras": tf_keras,
         "gpus": gpus,
         "cores": processors(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "memory_available_bytes": psutil.virtual_memory().available,
+        "memory_bytes": size,
+        "memory_available_bytes": available,
         "runs": _place(Path(os.environ.get("SNNB_RUNS") or "runs")),
         "data": _place(data_directory()),
     }

@@ -8,20 +8,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from snnb.core.errors import ResourceError
+from snnb.core.machine import memory
 
 SCRATCH_BYTES = 64_000_000
 
 
-def memory_of_this_machine() -> int:
-    """Return the size of the memory in bytes."""
-    import psutil
-
-    return int(psutil.virtual_memory().total)
-
-
 def require_memory(neurons: int, what: str) -> None:
     """Raise `ResourceError` if the memory cannot hold a number of 8 bytes for each neuron of `what`."""
-    needed, available = 8 * neurons, memory_of_this_machine()
+    needed, available = 8 * neurons, memory().total
     if needed > available:
         raise ResourceError(
             f"{what} has {neurons:,} neurons, which take {needed / 1e9:,.0f} GB for one number each; this machine has "

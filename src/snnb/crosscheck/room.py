@@ -4,9 +4,8 @@ import shutil
 import tempfile
 from typing import Sequence
 
-import psutil
-
 from snnb.core.errors import ResourceError
+from snnb.core.machine import memory
 from snnb.graph.export.write_export import estimate
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -33,7 +32,7 @@ def require_room(graph: SynapseGraph, simulator: str, formats: Sequence[str]) ->
             f"the simulation of a graph writes it to {folder}, which takes {decimal(size)} of the {decimal(free)} that "
             "are free there; set TMPDIR to a folder on another disk"
         )
-    size, free = SYNAPSE_BYTES[simulator] * graph.number_of_edges(), psutil.virtual_memory().available
+    size, free = SYNAPSE_BYTES[simulator] * graph.number_of_edges(), memory().available
     if size > free:
         raise ResourceError(
             f"{simulator} takes about {decimal(size)} of memory for {graph.number_of_edges():,} synapses, "

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from snnb.core.errors import InputError
+from snnb.core.machine import processors
 from snnb.datasets.definition import ImageShape, LoadedDataset
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -61,7 +62,7 @@ class PictureSamples:
             return None
 
         # Pillow releases the interpreter lock while it decodes and resizes.
-        with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        with warnings.catch_warnings(), ThreadPoolExecutor(processors()) as pool:
             warnings.simplefilter("ignore")  # Pillow warns about unusual metadata, which are not used
             reasons = pool.map(decode, range(len(positions)))
             unreadable = {index: reason for index, reason in enumerate(reasons) if reason is not None}

@@ -4,10 +4,12 @@
 """
 
 import json
+import os
 from typing import Dict
 
 import tensorflow
 
+from snnb.core.machine import processors
 from snnb.io.text import JsonValue
 
 __all__ = ["NEWER", "description_of", "keras", "older_description"]
@@ -17,6 +19,10 @@ if NEWER:
     import tf_keras as keras
 else:
     from tensorflow import keras
+
+# TensorFlow ignores the processor limit of a container. It reads these variables when it computes first.
+for _variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(_variable, str(processors()))
 
 # What a newer Keras 2 adds to a description, with the value that means what TensorFlow 2.2 does.
 _ADDED = {"groups": 1, "keepdims": False, "synchronized": False}

@@ -5,7 +5,7 @@ from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.processors import processors
+from snnb.core.machine import processors
 from snnb.graph import adjacency
 from snnb.graph.edges import ranges
 from snnb.graph.projection import GraphProjection

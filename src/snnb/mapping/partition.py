@@ -9,7 +9,7 @@ from typing import Callable, Deque, Iterable, Iterator, List, Optional, Sequence
 import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
-from snnb.core.processors import processors
+from snnb.core.machine import processors
 from snnb.core.progress import Progress, Say, silent
 from snnb.mapping import kahypar
 from snnb.mapping.contract import contract

@@ -8,7 +8,7 @@ from typing import Dict, Iterator, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.core.errors import ResourceError
-from snnb.core.memory import memory_of_this_machine
+from snnb.core.machine import memory
 from snnb.io.npy import write_member
 from snnb.simulation.job import Job
 from snnb.simulation.results import scalars
@@ -21,7 +21,7 @@ def require_room(job: Job, classes: Optional[int], target: Path) -> None:
     """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins."""
     settings, nodes = job.settings, job.network.neurons + job.network.input.size
     rows = {"--by class": classes or 0 if settings.by == "class" else 0, f"--bins {settings.bins}": settings.bins}
-    free = {"memory": memory_of_this_machine(), "free disk": shutil.disk_usage(str(target)).free}
+    free = {"memory": memory().total, "free disk": shutil.disk_usage(str(target)).free}
     for option, number in rows.items():
         need = 8 * number * nodes
         for where, there in free.items():

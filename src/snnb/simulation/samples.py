@@ -5,7 +5,7 @@ from typing import Callable, Iterator, Optional, Tuple
 import numpy as np
 
 from snnb.cluster.connect import connected, results
-from snnb.core.processors import processors
+from snnb.core.machine import processors
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.simulation.job import Job, Runner
 from snnb.simulation.totals import Totals

@@ -3,9 +3,8 @@
 import pickle
 from pathlib import Path
 
-import psutil
-
 from snnb.core.errors import ResourceError
+from snnb.core.machine import memory
 from snnb.graph.export.request import Format, Request
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -23,7 +22,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need = EDGE_BYTES * graph.number_of_edges() + NODE_BYTES * graph.number_of_nodes()
-    free = psutil.virtual_memory().available
+    free = memory().available
     if need > free:
         raise ResourceError(
             f"networkx will take about {need / 1e9:,.1f} GB of memory for {graph.number_of_edges():,} edges, "

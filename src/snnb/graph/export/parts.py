@@ -13,7 +13,7 @@ from typing import Callable, Iterator, List, Sequence
 
 from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError
-from snnb.core.processors import processors
+from snnb.core.machine import processors
 from snnb.core.progress import silent
 from snnb.graph.edges import ranges
 from snnb.graph.export.parquet import OPTIONS, edge_schema, load_library, parquet_size, write_nodes

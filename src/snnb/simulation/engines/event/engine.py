@@ -13,7 +13,7 @@ from typing import Iterator, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.processors import processors
+from snnb.core.machine import processors
 from snnb.network.network import Network
 from snnb.simulation.block import BinCounts, BlockCounts, Observe
 from snnb.simulation.engines.event.arrays import Scratch

@@ -1,0 +1,100 @@
+"""Processors and memory that this process may use: those of the machine, within the limits of its control groups.
+
+Containers and batch systems limit a process by its control group (cgroup) and the parents of that, while `/proc` shows
+the whole machine. Both versions of cgroups, also at once: https://docs.kernel.org/admin-guide/cgroup-v2.html,
+https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, https://docs.kernel.org/scheduler/sched-bwc.html.
+"""
+
+import os
+from pathlib import Path, PurePosixPath
+from typing import Dict, Iterator, List, NamedTuple, Tuple
+
+PROCESS = Path("/proc/self")
+MEMORY_FILES = (  # of version 2 and 1: limit, use, and prefix of the keys in memory.stat
+    ("memory.max", "memory.current", ""),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+)
+
+
+class Memory(NamedTuple):
+    """Size of the memory, and what of it is available without swapping, in bytes."""
+
+    total: int
+    available: int
+
+
+def processors() -> int:
+    """Return the number of processors that this process may use; a part of one counts as one."""
+    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for group in _groups("cpu"):
+        quota, period = [*_words(group / "cpu.max"), "", ""][:2]
+        if not quota:
+            quota, period = ("".join(_words(group / f"cpu.cfs_{name}_us")) for name in ("quota", "period"))
+        if quota.isdigit() and period.isdigit():  # neither `max` nor -1
+            number = min(number, max(1, -(-int(quota) // int(period))))
+    return number
+
+
+def memory() -> Memory:
+    """Return the memory that this process may use; file caches count as available, as in the kernel's MemAvailable."""
+    import psutil
+
+    machine = psutil.virtual_memory()
+    total, available = int(machine.total), int(machine.available)
+    for group in _groups("memory"):
+        for limit_file, use_file, prefix in MEMORY_FILES:
+            limit, use = ("".join(_words(group / name)) for name in (limit_file, use_file))
+            if limit.isdigit() and use.isdigit():
+                words = _words(group / "memory.stat")
+                counters = dict(zip(words[::2], map(int, words[1::2])))
+                cache = sum(counters.get(f"{prefix}{name}_file", 0) for name in ("active", "inactive"))
+                total = min(total, int(limit))
+                available = min(available, max(0, int(limit) - int(use) + cache))
+    return Memory(total, available)
+
+
+def _groups(controller: str) -> Iterator[Path]:
+    """Yield the directories of this process's cgroups that may limit a controller, and of their parents."""
+    paths = _paths_of_groups()
+    for root, place, kind, options in _mounts():
+        if kind == "cgroup2":
+            path = paths.get("")
+        elif kind == "cgroup" and controller in options:
+            path = paths.get(controller)
+        else:
+            continue
+        try:
+            inner = PurePosixPath(path or "/").relative_to(root)
+        except ValueError:  # of another cgroup namespace; the mount's root is all that is visible
+            inner = PurePosixPath()
+        group = place if ".." in inner.parts else place / inner
+        yield group
+        yield from (parent for parent in group.parents if place == parent or place in parent.parents)
+
+
+def _paths_of_groups() -> Dict[str, str]:
+    """Return the paths of this process's cgroups by controller; that of version 2 has no controller."""
+    paths = {}
+    for line in _lines(PROCESS / "cgroup"):
+        _, controllers, path = line.split(":", 2)
+        paths.update(dict.fromkeys(controllers.split(","), path))
+    return paths
+
+
+def _mounts() -> Iterator[Tuple[str, Path, str, List[str]]]:
+    """Yield root, mount point, type and options of the file system of each mount (proc(5): mountinfo)."""
+    for line in _lines(PROCESS / "mountinfo"):
+        mount, _, system = line.partition(" - ")
+        root, place = (word.replace(r"\040", " ") for word in mount.split()[3:5])
+        yield root, Path(place), system.split()[0], system.split()[-1].split(",")
+
+
+def _lines(path: Path) -> List[str]:
+    try:
+        return path.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return []
+
+
+def _words(path: Path) -> List[str]:
+    return " ".join(_lines(path)).split()
