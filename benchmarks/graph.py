@@ -23,6 +23,7 @@ import networkx
 import numpy as np
 import scipy.sparse
 from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, write_network
+from machine import machine, spread
 
 from snnb.graph import SynapseGraph
 from snnb.graph.build import build_graph
@@ -34,14 +35,11 @@ CORES = os.sched_getaffinity(0)  # of which only one is used but where it says o
 SAMPLE = 2_000_000  # edges that the slow ways are measured on
 
 
-def best_of(repeats: int, work: Callable[[], Any]) -> float:
-    """Seconds of the fastest of several runs: the one least disturbed by others on the machine."""
-    seconds = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - begin)
-    return min(seconds)
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Return the processor time of a call, which other work on the machine changes less than its duration."""
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
 
 
 def generate(projection: GraphProjection) -> int:
@@ -110,44 +108,40 @@ PROJECTIONS: Dict[str, Tuple[Tuple[int, ...], Layer]] = {
 }
 
 
-COLUMNS = (
-    ("generated", 10, 0),
-    ("touched", 8, 0),
-    ("numpy", 6, 0),
-    ("scipy", 6, 0),
-    ("igraph", 7, 1),
-    ("networkx", 9, 2),
-)
+DIGITS = {"generated": 0, "touched": 0, "numpy": 0, "scipy": 0, "igraph": 2, "networkx": 2}
+ROUNDS = 5
 
 
 def generation(folder: Path) -> None:
-    print("\nGenerating source, target, weight, edge; million edges a second")
-    print(f"{'':56}{'edges':>12} " + " ".join(f"{name:>{width}}" for name, width, _ in COLUMNS))
+    print(f"\nSource, target, weight, edge: million edges a second of processor time; median of {ROUNDS} rounds, range")
+    print("generated: into reused buffers, not read; touched: generated, counted and summed")
     for number, (name, (shape, layer)) in enumerate(PROJECTIONS.items()):
         with build(folder, f"projection{number}", shape, [layer]) as graph:
-            speeds = measure(graph.projections[0], graph.number_of_nodes())
-            cells = (
-                f"{speeds[column]:{width}.{digits}f}" if column in speeds else f"{'–':>{width}}"
-                for column, width, digits in COLUMNS
-            )
-            print(f"{name:56}{graph.number_of_edges():12,} " + " ".join(cells), flush=True)
+            print(f"{name}: {graph.number_of_edges():,} edges")
+            for way, speeds in measure(graph.projections[0], graph.number_of_nodes()).items():
+                print(f"    {way:10} {spread(speeds, DIGITS[way])}", flush=True)
 
 
-def measure(projection: GraphProjection, nodes: int) -> Dict[str, float]:
-    """Million edges a second by each way; the slow ones on a sample, given the edges as arrays."""
+def measure(projection: GraphProjection, nodes: int) -> Dict[str, List[float]]:
+    """Return million edges a second by each way, a figure a round; slow ways have a sample, as arrays."""
     edges = generate(projection)  # compiles
     arrays = sample(projection, SAMPLE)
     few = [values[: SAMPLE // 10] for values in arrays]
-    speeds = {
-        "generated": edges / best_of(5, lambda: generate(projection)),
-        "touched": edges / best_of(5, lambda: touch(projection)),
-        "scipy": arrays[0].size / best_of(3, lambda: scipy_csr(arrays, nodes)),
-        "igraph": arrays[0].size / best_of(2, lambda: igraph_bulk(arrays, nodes)),
-        "networkx": few[0].size / best_of(2, lambda: networkx_loop(few)),
+    ways: Dict[str, Tuple[int, Callable[[], Any]]] = {
+        "generated": (edges, lambda: generate(projection)),
+        "touched": (edges, lambda: touch(projection)),
+        "numpy": (edges, lambda: numpy_fresh(projection)),
+        "scipy": (arrays[0].size, lambda: scipy_csr(arrays, nodes)),
+        "igraph": (arrays[0].size, lambda: igraph_bulk(arrays, nodes)),
+        "networkx": (few[0].size, lambda: networkx_loop(few)),
     }
-    if projection.connections[0].kernel is not None:
-        speeds["numpy"] = edges / best_of(2, lambda: numpy_fresh(projection))
-    return {name: speed / 1e6 for name, speed in speeds.items()}
+    if projection.connections[0].kernel is None:
+        del ways["numpy"]
+    speeds: Dict[str, List[float]] = {way: [] for way in ways}
+    for _ in range(ROUNDS):
+        for way, (count, work) in ways.items():
+            speeds[way].append(count / seconds_of(work) / 1e6)
+    return speeds
 
 
 def build(folder: Path, name: str, shape: Tuple[int, ...], layers: List[Layer]) -> SynapseGraph:
@@ -310,6 +304,7 @@ def main() -> None:
     if given.step:
         run_step(given.step[0], [Path(path) for path in given.step[1:]])
         return
+    print(machine())
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory(dir=None if given.folder is None else str(given.folder)) as folder:
         for section in given.section or ("generate", "networks", "exports"):

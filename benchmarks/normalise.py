@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any, Dict
 
+from machine import machine
+
 NETWORKS = ("lenet_mnist", "rueckauer_cifar10")
 BATCH_SIZE, PERCENTILE = 50, 99.9
 
@@ -30,6 +32,7 @@ def main() -> None:
     if options.child:
         print(json.dumps(_measure(*options.child, samples=options.samples)))
         return
+    print(machine())
     print(f"{options.samples} samples, batches of {BATCH_SIZE}, percentile {PERCENTILE}")
     print(f"{'network':18} {'':8} {'seconds':>8} {'CPU s':>8} {'peak MiB':>9} {'grown by':>9} {'disk MiB':>9}")
     for network in NETWORKS:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
+from machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).parent / "peers"
@@ -70,7 +71,7 @@ def main() -> None:
                 took, counts[name] = _simulated(name, python, places)
                 seconds[name].append(took)
     lines = _table(options, seconds, counts)
-    print("\n".join(lines))
+    print("\n".join([machine(), *lines]))
     if options.page:
         before, _, rest = PAGE.read_text().partition(BEGIN)
         PAGE.write_text("\n".join([before + BEGIN, *lines, END]) + rest.partition(END)[2])
@@ -125,16 +126,16 @@ def _simulated(name: str, python: str, places: Dict[str, str]) -> Tuple[float, D
 def _table(
     options: argparse.Namespace, seconds: Dict[str, List[float]], counts: Dict[str, Dict[str, np.ndarray]]
 ) -> List[str]:
-    lines = [f"| simulator ({options.samples} samples, {options.duration} steps) | ms a sample | event is faster by | "]
-    lines[0] += "counts that differ |"
-    lines.append("|---|---:|---:|---:|")
+    lines = [f"| simulator ({options.samples} samples, {options.duration} steps) | ms a sample | range | "]
+    lines[0] += "event is faster by | counts that differ |"
+    lines.append("|---|---:|---:|---:|---:|")
     *compared, _ = counts["event"]  # all but the softmax layer, whose spikes are drawn
     for name, took in seconds.items():
         ratio = np.median(np.divide(took, seconds["event"]))
         differing = sum(np.count_nonzero(counts[name][layer] != counts["event"][layer]) for layer in compared)
         pairs = sum(counts["event"][layer].size for layer in compared)
-        milliseconds = 1000 * np.median(took) / options.samples
-        lines.append(f"| {name} | {milliseconds:.2f} | {ratio:.1f} × | {differing:,} of {pairs:,} |")
+        low, middle, high = (1000 * value(took) / options.samples for value in (min, np.median, max))
+        lines.append(f"| {name} | {middle:.2f} | {low:.2f}–{high:.2f} | {ratio:.1f} × | {differing:,} of {pairs:,} |")
     return lines
 
 

@@ -1,8 +1,9 @@
 """The simulation engines beside the toolbox, on LeNet (MNIST) and three networks for CIFAR-10.
 
 Toolbox and engines run in turn in one process, several rounds, the engines three times in each; printed are medians of
-the times, and of the ratios within a round. Peak memory is that of a process of its own. Counts are compared sample by
-sample and neuron by neuron, with the toolbox's where it can simulate the network, else with those of `tensorflow`.
+the times with their range, and of the ratios within a round. Peak memory is that of a process of its own. Counts are
+compared sample by sample and neuron by neuron, with the toolbox's where it can simulate the network, else with those of
+`tensorflow`.
 
     python benchmarks/simulate.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100] [--processor]
 
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
+from machine import machine, spread
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 warnings.filterwarnings("ignore", "Creating an ndarray from ragged")  # the toolbox's log of spikes
@@ -66,6 +68,7 @@ def main() -> None:
         return
     if options.samples % TOOLBOX_BATCH and set(options.networks or NETWORKS) - set(SUMMED):
         parser.error(f"--samples {options.samples}: not a multiple of the toolbox's batch of {TOOLBOX_BATCH}")
+    print(machine())
     for network in options.networks or NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
             if options.runs is None:
@@ -92,11 +95,12 @@ def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
             seconds.setdefault(name, []).append(np.median([_seconds(run, clock) for _ in range(REPEATS)]))
     references = [name for name in ("toolbox, simulate", "toolbox, whole run") if name in seconds] or ["tensorflow"]
     print(f"\n{network}: {options.samples} samples, {options.duration} steps")
-    print(f"{'':20}{'ms a sample':>12}" + "".join(f"{f'× {name}':>22}" for name in references) + f"{'peak MiB':>10}")
+    print(f"{'':20}{'ms a sample':>24}" + "".join(f"{f'× {name}':>22}" for name in references) + f"{'peak MiB':>10}")
     memories = {name: _memory(name, folder, options) for name in (*toolbox, *engines)}
     for name, took in seconds.items():
         ratios = "".join(f"{np.median(np.divide(seconds[other], took)):22.1f}" for other in references)
-        print(f"{name:20}{1000 * np.median(took) / len(x):12.2f}{ratios}{memories[name.split(',')[0]]:>10}")
+        milliseconds = spread([1000 * second / len(x) for second in took], 2)
+        print(f"{name:20}{milliseconds:>24}{ratios}{memories[name.split(',')[0]]:>10}")
     if toolbox:
         _compare("the toolbox", _toolbox_counts(folder, x, options.duration), engines)
     else:
