@@ -12,6 +12,7 @@ from PIL import Image
 from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
+from snnb.mapping import map_network
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.results.compare import compare
@@ -284,3 +285,25 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path):
         assert row["sample_ns"] == str(cost.get("sample_ns", ""))
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
+
+
+def test_equal_traffic_is_mapped_once(run, monkeypatch):
+    """The spikes of the output have no synapses, but energies of neurons: costs are computed for each point."""
+    mapped, said, original = [], [], map_network.map_network
+
+    def counted(network, hardware, **options):
+        mapped.append(hardware.name)
+        return original(network, hardware, **options)
+
+    monkeypatch.setattr(map_network, "map_network", counted)
+    given = {"simulate": {"samples": 10, "figures": "svg"}}
+    swept = _sweep(run, "hardware=loihi,spinemap_5x5", "output=softmax,membrane", given=given, said=said)
+    assert sorted(mapped) == ["loihi", "spinemap_5x5"]
+    assert not [line for line in said if "figures are unchanged" in line]
+    face = Run(path=run.path)
+    face.graph(simulation=swept[1].stamp)
+    for one in (swept[1], swept[3]):
+        directory = face.map(hardware=one.point.hardware, graph=one.stamp).directory
+        cost = json.loads((directory / "cost.json").read_text())
+        assert (one.row["energy_pj"], one.row["cores"]) == (cost["energy_pj"], cost["cores"])
+    assert swept[0].row["energy_pj"] != swept[1].row["energy_pj"]

@@ -1,5 +1,6 @@
 """Draw figures in one style, so that equal figures give equal bytes."""
 
+import itertools
 from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, Sequence
@@ -9,8 +10,11 @@ import matplotlib.style
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from snnb.io.colours import HUES
 from snnb.io.text import printable
@@ -35,6 +39,8 @@ STYLE = {
 }
 styled = matplotlib.style.context(["default", STYLE])
 LABEL = 0.16  # inches that the label of a row needs
+MARKER, LINE = 6.0, 9.0  # points: size of a marker, and height of a line of small text
+ROWS = 12  # in which the label of a point is tried, above and below it
 
 
 def plain(name: str, longest: int = 32) -> str:
@@ -83,6 +89,37 @@ def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
             chosen.append(i)
     axes.set_yticks(middles[chosen])
     axes.set_yticklabels([plain(names[i]) for i in chosen], fontsize="x-small")
+
+
+def label_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], colours: Sequence[str]) -> None:
+    """Name points by labels that do not overlap; a line joins a point and a label farther away.
+
+    A point whose labels would all overlap others, or leave the axes, has none. Limits and scales of the axes are final,
+    and nothing that changes the layout of the figure is drawn later.
+    """
+    axes.figure.tight_layout()
+    renderer, size = FigureCanvasAgg(axes.figure).get_renderer(), axes.figure.dpi * MARKER / 72
+    inside = axes.get_window_extent(renderer)
+    places = axes.transData.transform(np.stack([x, y], axis=1)) if len(names) else []
+    taken = [Bbox.from_bounds(*(place - size / 2), size, size) for place in places]
+    line = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": MARKER / 2}
+    style = {"fontsize": "x-small", "verticalalignment": "center", "in_layout": False}
+    above = [LINE * (row + 0.5) for row in range(ROWS)]
+    for name, where, colour in zip(names, zip(x, y), colours):
+        arrow = {**line, "color": colour}
+        label = axes.annotate(name, where, (0, 0), color=colour, textcoords="offset points", arrowprops=arrow, **style)
+        for height, sign, side in itertools.product(above, (1, -1), (1, -1)):
+            label.set_position((side * MARKER, sign * height))
+            label.set_horizontalalignment("left" if side > 0 else "right")
+            label.update_positions(renderer)
+            box = Text.get_window_extent(label, renderer)
+            within = all(inside.contains(*corner) for corner in box.corners())
+            if within and not any(box.overlaps(other) for other in taken):
+                label.arrow_patch.set_visible(height > LINE)
+                taken.append(box)
+                break
+        else:
+            label.remove()
 
 
 @lru_cache(maxsize=1)

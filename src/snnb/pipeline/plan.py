@@ -16,6 +16,7 @@ from snnb.rundir.records import AnyRecord
 from snnb.rundir.staleness import other_versions, stale_reason
 
 UP_TO_DATE = "up to date"
+FIGURES_UNCHANGED = "its figures are unchanged"
 OTHER_VERSIONS = "results that are up to date were made with other versions of"
 
 
@@ -97,7 +98,7 @@ def _say_up_to_date(result: StageResult, options: Mapping[str, object], tell: Sa
     tell(UP_TO_DATE)
     figures = options.get("figures")
     if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
-        tell(f"its figures are unchanged; --force runs it again with figures as {figures}")
+        tell(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
 
 
 def _run_stage(

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from snnb.io.colours import HUES
-from snnb.io.figures import legend_width, plain, save, styled
+from snnb.io.figures import label_points, legend_width, plain, save, styled
 
 FEW = 40  # points that are named
 
@@ -63,13 +63,13 @@ def plot_chips(path: Path, points: Sequence[OnChip], label: str, *, highest_is_b
         hollow = points[own[0]].network_only
         fill = {"fillstyle": "none" if hollow else "full", "label": plain(chip) + (" (network only)" if hollow else "")}
         plot.plot(energy[own], measured[own], "o", color=HUES[i % len(HUES)], markersize=5, **fill)
-    for point in points if len(points) <= FEW else ():
-        where = (point.energy_pj, point.measured)
-        plot.annotate(plain(point.options, 40), where, (4, 4), textcoords="offset points", fontsize="x-small")
     if points and energy.min() > 0:
         plot.set_xscale("log")
     plot.set_xlabel("energy of a sample (pJ)")
     plot.set_ylabel(label)
     plot.grid()
     plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    if len(points) <= FEW:
+        colours = [HUES[chips.index(point.chip) % len(HUES)] for point in points]
+        label_points(plot, energy, measured, [plain(point.options, 40) for point in points], colours)
     save(figure, path)

@@ -5,7 +5,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Sequence, cast
+from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Sequence, Union, cast
 
 import numpy as np
 
@@ -15,12 +15,12 @@ from snnb.io.atomic import atomic_path
 from snnb.io.files import remove
 from snnb.io.text import JsonValue
 from snnb.pipeline import simulate, train
-from snnb.pipeline.plan import OTHER_VERSIONS, UP_TO_DATE, bring_up_to_date, check_options, no_bar
+from snnb.pipeline.plan import FIGURES_UNCHANGED, OTHER_VERSIONS, UP_TO_DATE, bring_up_to_date, check_options, no_bar
 from snnb.pipeline.simulations import SimulationRecord, in_words
 from snnb.pipeline.stage import Given
 from snnb.results.compare import Compared, compared_one
 from snnb.results.grid import CHIPS, Axis, Point, in_order_of_stages, points_of
-from snnb.results.sweep_chips import CHIP_COLUMNS, chip_figures
+from snnb.results.sweep_chips import CHIP_COLUMNS, Places, TrafficOnChip, chip_figures
 from snnb.results.sweep_points import SCRATCH, simulate_point, simulation_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_settings import refuse_missing_packages
@@ -96,8 +96,8 @@ def sweep(
     _refuse_foreign_files(run)
     for point in points:
         check_options(run, simulate.KIND.name, point.given)
-    tell = _news(say, UP_TO_DATE)
-    bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=tell, bar=bar)
+    tell = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
+    bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=_news(say, UP_TO_DATE), bar=bar)
     for point in points:
         params = simulate.resolve(run, point.given.get(simulate.KIND.name, {}))
         try:
@@ -106,6 +106,7 @@ def sweep(
             if simulation_of(run, point) is None:
                 raise
     done: Dict[int, Swept] = {}
+    mapped: Dict[TrafficOnChip, Union[Places, InputError]] = {}
     with ExitStack() as stack:
         for turn, number in enumerate(in_order_of_stages(points, axes), 1):
             point = points[number]
@@ -114,10 +115,10 @@ def sweep(
             say(message + (f": uses simulation {stamp}" if stamp is not None else ""))
             ran = stamp is None
             if stamp is None:
-                stamp = simulate_point(run, point, stack, say=_news(say, UP_TO_DATE, OTHER_VERSIONS), bar=bar)
+                stamp = simulate_point(run, point, stack, say=tell, bar=bar)
             row = _row(run, point, stamp)
             if point.hardware is not None:
-                row.update(chip_figures(run, stamp, point.hardware, say, bar))
+                row.update(chip_figures(run, stamp, point.hardware, mapped, say, bar))
             done[number] = Swept(point, stamp, ran, row)
             if ran or point.hardware is not None:
                 _write_table(run, axes, done)

@@ -1,25 +1,54 @@
 """The chips of a grid: what a simulation costs on each of them. The mappings are not kept."""
 
+import hashlib
 import json
 import tempfile
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict
+from typing import TYPE_CHECKING, Callable, Dict, NamedTuple, Optional, Union
+
+import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, Say
+from snnb.io.files import sha256_of
 from snnb.io.text import JsonValue
-from snnb.mapping.hardware import read_hardware
+from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.pipeline.simulate import KIND
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import ACCURACIES, SUMS
+
+if TYPE_CHECKING:
+    from snnb.mapping.neurons import PlacedNetwork
 
 # Energies can be compared if they are `energy_of` the same: all `events`, or `network`, without neurons and messages
 CHIP_COLUMNS = ("cores", "chips", "energy_pj", "energy_of", "sample_ns", "sample_latency_ns", "note")
 
 
+class TrafficOnChip(NamedTuple):
+    """Key of a mapping: networks of equal synapses and traffic are mapped onto a chip in the same way."""
+
+    parsed: str  # SHA-256 of the parsed network
+    traffic: str  # SHA-256 of the spikes of each neuron that has synapses
+    hardware: bytes  # content of the description
+
+
+class Places(NamedTuple):
+    """Arrays of a mapping, from which its cost is computed."""
+
+    core: np.ndarray  # (neurons,) int32
+    place: np.ndarray  # (cores, 2) int32
+    entries: Optional[np.ndarray]  # see `TrafficSums`
+
+
 def chip_figures(
-    run: RunDirectory, stamp: str, hardware: str, say: Say, bar: "Callable[[str], AbstractContextManager[Progress]]"
+    run: RunDirectory,
+    stamp: str,
+    hardware: str,
+    mapped: Dict[TrafficOnChip, Union[Places, InputError]],
+    say: Say,
+    bar: "Callable[[str], AbstractContextManager[Progress]]",
 ) -> Dict[str, JsonValue]:
     """Map a simulation onto hardware, and return `CHIP_COLUMNS`; where it does not fit, only a note that says why.
 
@@ -28,23 +57,56 @@ def chip_figures(
     stamp : str
         Of the simulation.
     hardware : name or file of a description
+    mapped : dict
+        Mappings of earlier points, or the errors of those that do not fit; a new one is added.
     """
     from snnb.graph.build import build_graph
-    from snnb.mapping.map_network import map_network
-    from snnb.mapping.mapping_cost import MappingCost
+    from snnb.mapping.cost import cost
     from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.traffic import count_traffic
 
     folder, found = run.path / run.directory_of(KIND.name, stamp), dict.fromkeys(CHIP_COLUMNS)
     parsed, coding = folder / f"{run.model}_parsed.h5", json.loads((folder / ACCURACIES).read_text())["coding"]
-    chip, _ = read_hardware(hardware)
+    chip, text = read_hardware(hardware)
     with tempfile.TemporaryDirectory() as scratch, build_graph(
         parsed, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding
     ) as graph:
-        try:
+        network = PlacedNetwork.of(graph)
+        key = TrafficOnChip(sha256_of(parsed), _traffic_of(network), text)
+        if key not in mapped:
             with bar("map") as progress:
-                figures = MappingCost.of(map_network(PlacedNetwork.of(graph), chip, progress=progress)).figures
-        except InputError as error:
-            say(f"sweep: {error}")
-            return {**found, "note": str(error)}
-    known: Dict[str, JsonValue] = {"chips": 1, "energy_of": "events" if chip.events else "network"}
-    return {**found, **known, **{name: figures[name] for name in CHIP_COLUMNS if name in figures}}
+                mapped[key] = _mapped(network, chip, progress)
+        places = mapped[key]
+        if isinstance(places, InputError):
+            say(f"sweep: {places}")
+            return {**found, "note": str(places)}
+        sums = replace(count_traffic(network, places.core, len(places.place)), entries=places.entries)
+        costs = cost(sums, chip, places.place)
+    return {
+        **found,
+        "cores": int(np.count_nonzero(costs.neurons)),
+        "chips": 1 if costs.chips is None else costs.chips,
+        "energy_pj": costs.energy_pj,
+        "energy_of": "events" if chip.events else "network",
+        "sample_ns": costs.sample_ns,
+        "sample_latency_ns": costs.sample_latency_ns,
+    }
+
+
+def _mapped(network: "PlacedNetwork", chip: Hardware, progress: Progress) -> Union[Places, InputError]:
+    from snnb.mapping.map_network import map_network
+
+    try:
+        mapping = map_network(network, chip, progress=progress)
+    except InputError as error:
+        return error
+    return Places(mapping.core, mapping.place, mapping.partition.best.entries)
+
+
+def _traffic_of(network: "PlacedNetwork") -> str:
+    """Return the SHA-256 of the spikes that synapses carry, which are those of all neurons but the output's."""
+    digest = hashlib.sha256(str(network.samples).encode())
+    for population in network.sources:
+        if network.projections_from(population):
+            digest.update(f"{population.name} ".encode() + network.spikes_of(population).tobytes())
+    return digest.hexdigest()
