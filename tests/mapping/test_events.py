@@ -8,14 +8,13 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from snnb.graph.export.write_export import export
-from snnb.mapping.bins import bin_loads
 from snnb.mapping.cost import cost
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import exceeded_limits
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.partition import Partition
 from snnb.mapping.placement import place
-from snnb.mapping.step_times import recorded_steps
+from snnb.mapping.time_costs import bin_loads, recorded_steps
 from snnb.mapping.traffic import count_traffic
 from tests.mapping.brute_force import route, spikes_of
 from tests.mapping.test_cost import random_mapping

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.mapping.foreign import read_number_lines, read_partition, read_placement
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.partition_files import read_number_lines, read_partition, read_placement
 from snnb.mapping.traffic import count_traffic
 from tests.mapping.networks import hardware
 

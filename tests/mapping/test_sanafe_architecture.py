@@ -9,10 +9,9 @@ import pytest
 import yaml
 
 from snnb.core.errors import InputError
-from snnb.mapping.architecture_file import architecture_file
-from snnb.mapping.event_cost import PARTS, Routes, barrier, core_times, energies, event_counts
-from snnb.mapping.events import core_events
+from snnb.mapping.events import PARTS, Routes, barrier, core_events, core_times, energies, event_counts
 from snnb.mapping.hardware import hardware_names, read_hardware
+from snnb.mapping.sanafe_architecture import architecture_file
 from snnb.mapping.traffic import count_traffic, traffic_of
 from tests.mapping.test_events import weighted_edges
 

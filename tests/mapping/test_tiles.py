@@ -2,9 +2,9 @@
 
 import pytest
 
+from snnb.mapping.groups import _cut, tiled
 from snnb.mapping.limits import Limits
 from snnb.mapping.memory import shared_entries
-from snnb.mapping.tiles import _cut, tiled
 from snnb.mapping.traffic import count_traffic
 from snnb.network.axis import window_axis
 

@@ -5,9 +5,8 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.reach import Marks, reached
+from snnb.mapping.reach import Contracted, Marks, Reached, reached, take_sets
 from snnb.mapping.reach_kernels import number_distinct
-from snnb.mapping.sets import Contracted, Reached, take_sets
 
 
 class _Part(NamedTuple):

@@ -12,8 +12,7 @@ import numpy as np
 from snnb.graph import adjacency
 from snnb.io.document import Document
 from snnb.mapping.cost_kernels import MeshPositions, multicast_hops
-from snnb.mapping.event_cost import EventCost, Routes, event_cost
-from snnb.mapping.events import axons_out
+from snnb.mapping.events import EventCost, Routes, axons_out, event_cost
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.memory import memory_bits
 from snnb.mapping.mesh import link_loads

@@ -5,7 +5,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.mapping.sets import Reached
+from snnb.mapping.reach import Reached
 
 
 class MeshPositions(NamedTuple):

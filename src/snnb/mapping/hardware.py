@@ -12,7 +12,7 @@ from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
 from snnb.io.text import decoded, parse_yaml
-from snnb.mapping.architecture_file import KEY as ARCHITECTURE
+from snnb.mapping.sanafe_architecture import KEY as ARCHITECTURE
 from snnb.mapping.sanafe_architecture import described
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Say
-from snnb.mapping.sets import Contracted, Sets, joined_sets, take_sets
+from snnb.mapping.reach import Contracted, Sets, joined_sets, take_sets
 
 if TYPE_CHECKING:  # the processes start faster without this module
     from snnb.mapping.limits import Limits

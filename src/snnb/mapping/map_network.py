@@ -12,11 +12,11 @@ from scipy.sparse import csr_matrix
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.foreign import read_partition, read_placement
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import check_possible, exceeded_limits, overfull_cores, too_few_cores
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import Partition, partition, sequential_baseline
+from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
 from snnb.mapping.split import divide_overfull
 from snnb.mapping.traffic import TrafficSums, count_traffic

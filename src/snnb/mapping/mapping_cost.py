@@ -6,12 +6,11 @@ import numpy as np
 from pydantic import Field
 
 from snnb.io.document import Document
-from snnb.mapping.bins import BinLoads
 from snnb.mapping.cost import ProjectionCost
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.step_times import RecordedSteps
+from snnb.mapping.time_costs import BinLoads, RecordedSteps
 from snnb.mapping.traffic import TrafficSums
 
 Number = Union[int, float]

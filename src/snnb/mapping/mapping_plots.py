@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 
 from snnb.io.colours import layer_colours
 from snnb.io.figures import label_rows, save, styled
-from snnb.mapping.event_cost import EventCost
+from snnb.mapping.events import EventCost
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mesh import link_loads

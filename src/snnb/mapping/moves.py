@@ -10,7 +10,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.mapping.sets import Contracted
+from snnb.mapping.reach import Contracted
 
 
 class State(NamedTuple):

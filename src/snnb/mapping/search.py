@@ -4,8 +4,8 @@ import numpy as np
 
 from snnb.mapping.limits import Limits
 from snnb.mapping.moves import State, cost_of, put_all
+from snnb.mapping.reach import Contracted
 from snnb.mapping.search_kernels import anneal_moves, descend_moves
-from snnb.mapping.sets import Contracted
 
 EPOCH = 1 << 20  # trials between which the temperature is computed anew
 MOST_PASSES = 30

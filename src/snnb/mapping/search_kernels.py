@@ -7,7 +7,7 @@ import numpy as np
 from snnb.core.compiled import compiled
 from snnb.mapping.moves import State, index_of_core, move, move_change
 from snnb.mapping.random_numbers import draw_below
-from snnb.mapping.sets import Contracted
+from snnb.mapping.reach import Contracted
 
 
 @compiled

@@ -10,8 +10,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from snnb.graph.populations import GraphPopulation
 from snnb.mapping.cost_kernels import TrafficBuffers, add_spikes, count_axons
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.reach import Marks, reached
-from snnb.mapping.sets import Reached
+from snnb.mapping.reach import Marks, Reached, reached
 
 BUFFER = 1 << 20  # elements of the traffic matrix that are collected before they are merged
 SourceSets = List[Tuple[GraphPopulation, Reached]]  # the cores that the neurons of each source population reach

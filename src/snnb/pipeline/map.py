@@ -36,11 +36,10 @@ from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.simulation.file_names import BY_BIN, SPIKE_TIMES
 
 if TYPE_CHECKING:
-    from snnb.mapping.bins import BinLoads
     from snnb.mapping.map_network import MappedNetwork
     from snnb.mapping.mapping_cost import MappingCost
     from snnb.mapping.neurons import PlacedNetwork
-    from snnb.mapping.step_times import RecordedSteps
+    from snnb.mapping.time_costs import BinLoads, RecordedSteps
 
 FILES_OF_OTHERS = ("partition", "placement")
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
@@ -282,13 +281,13 @@ def _counts_over_time(
 
 
 def _steps_of_samples(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "RecordedSteps":
-    from snnb.mapping.step_times import recorded_steps
+    from snnb.mapping.time_costs import recorded_steps
 
     return recorded_steps(mapped, *_of_simulation(run, path), progress)
 
 
 def _loads_by_bin(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "BinLoads":
-    from snnb.mapping.bins import bin_loads
+    from snnb.mapping.time_costs import bin_loads
 
     return bin_loads(mapped, *_of_simulation(run, path), progress)
 

@@ -8,7 +8,7 @@ import numpy as np
 from snnb.core.errors import VerificationError
 from snnb.core.progress import Say
 from snnb.crosscheck.sanafe_chip import ChipTrace
-from snnb.mapping.step_times import RecordedSteps
+from snnb.mapping.time_costs import RecordedSteps
 
 ROUNDING = 1e-9  # relative
 # Parts of the energy: events of a description, and components of SANA-FE, which has no energy of routers

@@ -52,9 +52,9 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     The neurons that a mapping counts as active in every time step are updated in each, whatever their potential.
     """
     from snnb.graph.export.request import OnCores
-    from snnb.mapping.architecture_file import address_of, architecture_file
     from snnb.mapping.events import active_neurons
     from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.sanafe_architecture import address_of, architecture_file
 
     hardware, fullest = mapping.hardware, int(mapping.per_core["neurons"].max(initial=0))
     if fullest > hardware.neurons_per_core:
