@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo test test-slow test-all test-browser test-newest test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo test test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -80,6 +80,15 @@ test-newest: .venv-newest/ready ## the fast tests but the toolbox's, and a run, 
 	$(NEWEST_BIN)/python --version
 	$(NEWEST_BIN)/snnb run --model mini_network --run-dir "$$(mktemp -d)/run"
 	$(NEWEST_BIN)/python -m pytest $(GATE)
+
+test-gpu: ## the tests on a GPU: training, the engine tensorflow, and both in the images; a line where there is no GPU
+	@if nvidia-smi --list-gpus 2>/dev/null; then $(MAKE) test-on-gpu; else echo "SKIPPED test-gpu: nvidia-smi lists no GPU"; fi
+
+test-on-gpu: setup .venv-newest/ready
+	$(UV) pip install --quiet --python $(NEWEST_BIN)/python 'tensorflow[and-cuda]'
+	$(NEWEST_BIN)/python -m pytest -m "gpu and not container"
+	@if docker version >/dev/null 2>&1; then docker/build gpu today-cuda && $(BIN)/pytest -m "gpu and container" tests/container; \
+	else echo "SKIPPED the images of test-gpu: there is no Docker daemon"; fi
 
 test-privileged: setup ## the tests that mount full and read-only disks; needs root
 	$(BIN)/pytest -n 2 -m privileged
