@@ -35,6 +35,17 @@ def image(target) -> str:
     return f"snnb:{target}"
 
 
+@pytest.fixture
+def runs(tmp_path, docker, image):
+    """A directory for runs that any user may write to; emptied by root, who alone may in the end."""
+    directory = tmp_path / "runs"
+    directory.mkdir()
+    directory.chmod(0o777)
+    yield directory
+    empty = ("--user", "0", "--network", "none", "--volume", f"{directory}:/runs", "--entrypoint", "find")
+    docker("run", "--rm", *empty, image, "/runs", "-mindepth", "1", "-delete")
+
+
 @pytest.fixture(scope="session")
 def output_of(docker) -> Callable[..., str]:
     """Run a container to its successful end; gives what it printed.

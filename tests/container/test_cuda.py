@@ -1,6 +1,12 @@
-"""The CUDA libraries of the gpu image are all there. No GPU is needed."""
+"""The images with CUDA: without a GPU that the libraries are all there, with one that it trains and simulates."""
 
+import json
+import subprocess
+
+import numpy as np
 import pytest
+
+from snnb.pipeline.open_run import open_run
 
 pytestmark = pytest.mark.container
 # What tensorflow/stream_executor/platform/default/dso_loader.cc of TensorFlow 2.2 opens by name, and cuBLAS' own part.
@@ -20,3 +26,24 @@ LIBRARIES = [
 def test_the_loader_finds_every_library(confined):
     load = f"import ctypes; print(len([ctypes.CDLL(name) for name in {LIBRARIES}]))"
     assert confined("-c", load, entrypoint="python").strip() == str(len(LIBRARIES))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("target", ["gpu", "today-cuda"])
+def test_trains_on_a_gpu_and_counts_what_it_counts_without(confined, runs, target):
+    """The counts of the layers, in all; those of a softmax layer are drawn at random."""
+    query = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    capability = float(subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0])
+    if target == "gpu" and capability > 7.5:
+        pytest.skip(f"CUDA 10.1 knows GPUs of compute capability up to 7.5, and this one has {capability}")
+    mounted, gpus = ("--volume", f"{runs}:/runs"), ("--gpus", "all")
+    assert json.loads(confined("doctor", "--json", options=gpus))["gpus"]
+    trained = confined("train", "--model", "mini_network", "--json", options=(*mounted, *gpus))
+    assert json.loads(trained)["stages"][-1]["metrics"]["test_accuracy"] > 0.94
+    for options in (gpus, ()):
+        confined("simulate", "--run-dir", "mini_network", "--engine", "tensorflow", options=(*mounted, *options))
+    one, two = (np.load(path) for path in sorted(runs.glob("mini_network/simulations/*/spike_rate_sums.npz")))
+    for name in [name for name in one.files if one[name].ndim and name != "input"][:-1]:
+        np.testing.assert_allclose(one[name].sum(), two[name].sum(), rtol=1e-3, err_msg=name)
+    records = open_run(runs / "mini_network").records_of("simulate")
+    assert [records[stamp].environment.device for stamp in sorted(records)] == ["gpu", "cpu"]

@@ -26,26 +26,6 @@ STAGES = {
 }
 
 
-@pytest.fixture
-def runs_of_all(tmp_path, docker):
-    yield from _runs(tmp_path, docker, "snnb")
-
-
-@pytest.fixture
-def runs(tmp_path, docker, image):
-    yield from _runs(tmp_path, docker, image)
-
-
-def _runs(tmp_path, docker, image):
-    """A directory for runs that any user may write to; emptied by root, who alone may in the end."""
-    directory = tmp_path / "runs"
-    directory.mkdir()
-    directory.chmod(0o777)
-    yield directory
-    empty = ("--user", "0", "--network", "none", "--volume", f"{directory}:/runs", "--entrypoint", "find")
-    docker("run", "--rm", *empty, image, "/runs", "-mindepth", "1", "-delete")
-
-
 def outside(*arguments):
     done = subprocess.run([SNNB, *arguments, "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -107,21 +87,22 @@ def data(tmp_path):
     return folder.parents[1]
 
 
-def test_the_line_that_stands_on_the_users_card(docker, data, runs_of_all):
+@pytest.mark.parametrize("target", ["gpu"])
+def test_the_line_that_stands_on_the_users_card(docker, data, runs):
     """`docker run snnb train --model lenet_cifar10`, with the data and the runs mounted; then the same through make."""
-    mounts = ("--volume", f"{data}:/data:ro", "--volume", f"{runs_of_all}:/runs")
+    mounts = ("--volume", f"{data}:/data:ro", "--volume", f"{runs}:/runs")
     docker("run", "--rm", "--network", "none", *mounts, "snnb", "train", "--model", "lenet_cifar10")
-    stages = {stage["stage"]: stage for stage in outside("status", str(runs_of_all / "lenet_cifar10"))["stages"]}
+    stages = {stage["stage"]: stage for stage in outside("status", str(runs / "lenet_cifar10"))["stages"]}
     assert stages["train"]["up_to_date"]
     again = (
         "make",
         "parse",
         "IN=docker",
-        f"RUN={runs_of_all / 'by_make'}",
+        f"RUN={runs / 'by_make'}",
         "MODEL=mini_network",
         "ARGS=--max-pool error",
     )
     done = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "SNNB_DATA": str(data)})
     assert done.returncode == 0, done.stderr
-    stages = {stage["stage"]: stage for stage in outside("status", str(runs_of_all / "by_make"))["stages"]}
+    stages = {stage["stage"]: stage for stage in outside("status", str(runs / "by_make"))["stages"]}
     assert stages["parse"]["up_to_date"]

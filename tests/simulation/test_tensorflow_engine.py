@@ -8,6 +8,7 @@ from snnb.simulation.engines.event.engine import EventEngine
 from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine, _reached
 from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.simulation import alike
 
 SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
 
@@ -152,3 +153,13 @@ def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_a
     current = tf.nn.conv2d(exact.x[:70].astype(np.float64), kernel, 1, "SAME").numpy() + bias
     expected = np.floor(start + settings.duration * np.clip(current, 0, 1))
     np.testing.assert_array_equal(counted.counts[layer.name], expected)
+
+
+@pytest.mark.gpu
+def test_counts_on_a_gpu_are_those_of_a_cpu(exact, trained, branched):
+    """The event engine computes on the CPU only."""
+    assert tf.config.list_physical_devices("GPU"), "TensorFlow finds no GPU"
+    engines = (TensorFlowEngine, EventEngine)
+    alike.assert_every_spike_is_the_same(engines, exact, alike.SETTINGS)
+    for case in (trained, branched):
+        alike.assert_of_a_thousand_counts_at_most_one_differs_by_one(engines, case)

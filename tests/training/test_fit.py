@@ -135,3 +135,13 @@ def test_model_and_data_that_do_not_fit_are_refused(training, changes, message):
 def test_a_classifier_without_softmax_is_not_trained(training):
     with pytest.raises(InputError, match=r"layer dense\w*: a classifier must end in softmax"):
         training(build=lambda: dense_model(3))
+
+
+@pytest.mark.gpu
+def test_trains_on_a_gpu(tmp_path):
+    """The accuracy is that of a trained network, three standard errors (360 test samples) below 0.97."""
+    from snnb import Run
+
+    record = Run("mini_network", path=tmp_path / "run").train().record
+    assert record.environment.device == "gpu", "TensorFlow finds no GPU"
+    assert record.metrics["test_accuracy"] > 0.94

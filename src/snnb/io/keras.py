@@ -17,6 +17,9 @@ __all__ = ["NEWER", "description_of", "keras", "older_description"]
 NEWER = tuple(int(part) for part in tensorflow.__version__.split(".")[:2]) >= (2, 16)
 if NEWER:
     import tf_keras as keras
+
+    # GPUs of today would round what a convolution or a matrix product multiplies to 11 bits.
+    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
 else:
     from tensorflow import keras
 
