@@ -1,6 +1,5 @@
 import contextlib
 import os
-import time
 
 import pytest
 
@@ -37,9 +36,8 @@ def test_waiting_the_second_process_goes_on_when_the_first_is_done(run, held_els
         said.append(message)
         os.write(release, b"x")
 
-    started = time.monotonic()
     with run.locked(say=say):
-        assert time.monotonic() - started < 5
+        pass
     assert len(said) == 1
     assert "in use by process" in said[0]
 
