@@ -225,11 +225,11 @@ def test_every_count_is_that_of_a_plain_simulation(tmp_path, coding, start):
                 spikes.append(counts[0][:, old.first : old.first + old.size])
                 apart.append(np.abs(spikes[-1] - counts[1][:, part]))
         apart = np.concatenate(apart, axis=1)
-        assert found.stated["differing_counts"] == pytest.approx(np.count_nonzero(apart) / apart.size)
-        assert 0 < found.stated["differing_counts"] < 1
-        assert found.stated["mean_count_difference"] == pytest.approx(apart.mean())
-        assert found.stated["mean_count"] == pytest.approx(np.concatenate(spikes, axis=1).mean())
-        accuracy = found.stated["unsplit_readout_accuracy"], found.stated["readout_accuracy"]
+        assert found.differing_counts == pytest.approx(np.count_nonzero(apart) / apart.size)
+        assert 0 < found.differing_counts < 1
+        assert found.mean_count_difference == pytest.approx(apart.mean())
+        assert found.mean_count == pytest.approx(np.concatenate(spikes, axis=1).mean())
+        accuracy = found.unsplit_readout_accuracy, found.readout_accuracy
         for graph, of, share in zip((before, after), counts, accuracy):
             output = graph.populations[-1]
             weights = graph.to_scipy().toarray()[:, output.first :]
@@ -250,7 +250,7 @@ def test_relays_of_separated_firing_have_windows_before_their_target(tmp_path):
     with graph_of(network, tmp_path / "a") as before, graph_of(split(network, 6), tmp_path / "b") as after:
         first, second = (exported_network(graph.with_pool_weight("mean"), simulated) for graph in (before, after))
         found = split_counts(first, second, inputs, None, duration=STEPS)
-        assert "readout_accuracy" not in found.stated
+        assert found.readout_accuracy is None
         windows = {p.name: p.window for p in after.populations}
         for p in after.projections:
             assert p.source.coding == "current" or windows[p.source.name][1] <= windows[p.target.name][0]
