@@ -99,6 +99,12 @@ def test_lists_fit(command, narrow, capsys, monkeypatch):
     assert max(map(cell_len, lines)) <= 80
 
 
+def test_a_memory_and_output_axons_are_limits_of_a_core(capsys):
+    rows = {line.split()[0]: line.split()[3:7] for line in printed(capsys, "hardware")[1:]}
+    assert rows["loihi"] == ["1,024", "4,096", "4,096", "128"]
+    assert rows["truenorth"] == ["256", "256", "any", "any"]
+
+
 def test_results_are_a_table_with_units(mapped, narrow, capsys):
     lines = printed(capsys, "map", "--run-dir", mapped, "--hardware", "spinemap_5x5", "--method", "sequential")
     assert max(map(cell_len, lines)) <= 80

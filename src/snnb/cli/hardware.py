@@ -9,16 +9,24 @@ def hardware() -> None:
     """List the hardware descriptions that `snnb map --hardware` knows by name."""
     console = output.current
     from snnb.mapping.hardware import descriptions
+    from snnb.mapping.limits import NO_LIMIT, Limits
 
     chips = descriptions().values()
-    rows: List[List[str]] = [["hardware", "mesh", "cores", "neurons", "axons", "synapses", "energy"]]
+    rows: List[List[str]] = [["hardware", "mesh", "cores", "neurons", "axons", "out", "synapses", "energy"]]
     for chip in chips:
-        limits = (chip.cores, chip.neurons_per_core, chip.axons_per_core, chip.synapses_per_core)
-        shown = ["any" if most is None else f"{most:,}" for most in limits]
+        of_core = Limits.of(chip)
+        limits = (chip.cores, of_core.neurons, of_core.axons, of_core.axons_out, of_core.synapses)
+        shown = ["any" if limit == NO_LIMIT else f"{limit:,}" for limit in limits]
+        if of_core.memory_bits != NO_LIMIT:
+            shown[-1] = f"{of_core.memory_bits / 8192:g} KiB"
         link = chip.energy_pj
         links = [value for value in (link.link, link.link_x, link.link_y) if value is not None]
         energy = ", ".join(f"{value:g}" for value in (link.router, *links))
         rows.append([chip.name, "×".join(map(str, chip.mesh)), *shown, energy])
     document = [{**chip.model_dump(mode="json"), "cores": chip.cores} for chip in chips]
-    lines = output.table_lines(rows, right=(2, 3, 4, 5), drop=(1, 5))
-    console.result([*lines, "limits: of a core; energy: pJ that a spike takes in a router, on a link"], document)
+    lines = output.table_lines(rows, right=(2, 3, 4, 5, 6), drop=(1,))
+    notes = [
+        "limits of a core; out: pairs of one of its neurons and a core that this reaches;",
+        "KiB: memory of all synapses; energy: pJ of a spike in a router, on a link",
+    ]
+    console.result([*lines, *notes], document)
