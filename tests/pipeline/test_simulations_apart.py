@@ -56,12 +56,13 @@ def test_simulations_of_several_percentiles_and_durations(run, snnb):
     assert found[first].differs["duration"] == 60
 
     assert states(run)[f"simulations/{high}"].in_words == "up to date"
-    for stamp in (first, low):
-        assert states(run)[f"simulations/{stamp}"].in_words == "stale: parse/mini_network_parsed.h5 has changed"
+    assert states(run)[f"simulations/{first}"].in_words == "stale: parse/mini_network_parsed.h5 has changed"
+    assert states(run)[f"simulations/{low}"].in_words == "of conversion --percentile 99.9"
     document = {stage["stage"]: stage for stage in json.loads(snnb("status", run.path, "--json").stdout)["stages"]}
     low_row, high_row = document[f"simulations/{low}"], document[f"simulations/{high}"]
     assert low_row["differs"] == found[low].differs
-    assert (low_row["samples"], low_row["label"], low_row["up_to_date"]) == (10, "short, $low$ <b>", False)
+    assert (low_row["samples"], low_row["label"], low_row["up_to_date"]) == (10, "short, $low$ <b>", True)
+    assert (low_row["variant"], high_row["variant"]) == ("conversion --percentile 99.9", None)
     assert high_row["snn_accuracy"] == opened.records_of("simulate")[high].metrics["snn_accuracy"]
     line = next(line for line in snnb("status", run.path).stdout.splitlines() if line.startswith(low))
     assert "short, $low$ <b>" in line

@@ -52,14 +52,31 @@ def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_record
     assert path.read_bytes() == whole
 
 
-def test_a_graph_of_the_weights_is_stale_with_the_training_and_that_of_a_simulation_is_not(run):
-    Run(path=run.path).graph(weights_only=True)
+def test_what_was_made_of_a_stale_training_is_stale_to_the_mapping(run):
+    face = Run(path=run.path)
+    face.graph(weights_only=True)
+    mapped = face.map(hardware="spinemap_5x5", method="sequential").directory.name
+    assert stale(run) == {}
+    stamp = next(iter(run.records_of("simulate")))
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["stages"]["train"]["inputs"][0]["sha256"] = "0" * 64
     (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
     found = stale(run)
-    assert found["graphs/weights"] == "train has to run first"
-    assert [name for name in found if name.startswith("graphs/2")] == []
+    assert found.pop("train") == "dataset/x_train.npy has changed"
+    assert found == {
+        "parse": "train has to run first",
+        f"simulations/{stamp}": "train has to run first",
+        "graphs/weights": "train has to run first",
+        f"graphs/{stamp}": f"simulations/{stamp} is stale",
+        f"maps/{mapped}": f"graphs/{stamp} is stale",
+    }
+
+
+def test_a_networkx_file_that_is_left_out_is_named(run):
+    said = []
+    made = Run(path=run.path, say=said.append).graph(networkx_limit=3663)
+    assert said[-1].startswith("graph: networkx file left out: 3,664 edges are more than --networkx-limit 3,663; open")
+    assert not (made.directory / "graph").exists()
 
 
 def test_a_simulation_is_named_by_stamp_or_by_its_path_in_this_run(run, tmp_path):

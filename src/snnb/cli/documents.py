@@ -59,7 +59,7 @@ _STAGE_OF_STATUS: Any = _object(
     "StageOfStatus",
     stage=str,
     up_to_date=bool,
-    **dict.fromkeys(("reason", "started_utc"), Optional[str]),
+    **dict.fromkeys(("reason", "variant", "started_utc"), Optional[str]),
     wall_s=Optional[float],
     **dict.fromkeys(("label", "class_name"), Optional[str]),
     **dict.fromkeys(("overfull_cores", "samples"), Optional[int]),

@@ -35,6 +35,7 @@ def status(run_dir: ExistingRun = None) -> None:
                 "stage": state.name,
                 "up_to_date": state.up_to_date,
                 "reason": state.reason,
+                "variant": state.variant,
                 "started_utc": timing.started_utc if timing else None,
                 "wall_s": timing.wall_s if timing else None,
                 "label": found.label if found else None,

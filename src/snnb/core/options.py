@@ -186,6 +186,16 @@ def option_name(kind: Type[Options], name: str) -> str:
     return other_name or f"--{name.replace('_', '-')}"
 
 
+def options_in_words(kind: Type[Options], values: Mapping[str, object]) -> str:
+    """Return values of options as on the command line: `--calibrate 8 --least-squares`, `no --weight-bits` if off."""
+    names = {name: option_name(kind, name) for name in values}
+    words = {True: "{}", False: "no {}", None: "no {}"}
+    return ", ".join(
+        words[value].format(names[name]) if value is None or isinstance(value, bool) else f"{names[name]} {value}"
+        for name, value in values.items()
+    )
+
+
 def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
     name, reason = str(wrong["loc"][0]), wrong["msg"]
     option = option_name(kind, name)

@@ -3,7 +3,7 @@
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional
+from typing import Callable, Collection, ContextManager, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from snnb.core.errors import InputError, UpstreamError, how_to_install
 from snnb.core.options import drop_invalid, merge_options, refuse_bad_values, typed
@@ -172,6 +172,7 @@ class StageState:
     name: str  # of the stage; of one of many results, its directory
     record: Optional[AnyRecord]  # None if the stage is not complete
     reason: Optional[str]  # why it is stale
+    variant: Optional[str] = None  # options of an earlier stage that it was made with, if they are not the present ones
 
     @property
     def up_to_date(self) -> bool:
@@ -183,31 +184,45 @@ class StageState:
         """The state as text."""
         if self.record is None:
             return self.reason or ""
-        return UP_TO_DATE if self.reason is None else f"stale: {self.reason}"
+        if self.reason is not None:
+            return f"stale: {self.reason}"
+        return UP_TO_DATE if self.variant is None else f"of {self.variant}"
 
 
-def state_of_stages(run: RunDirectory) -> List[StageState]:
-    """Return the state of every result in the run, and of the stages of `snnb run` that have not run."""
+def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -> List[StageState]:
+    """Return the state of every result in the run, and of the stages of `snnb run` that have not run.
+
+    `only` are the stamps of the results to describe of stages with many; by default all.
+    """
     states: List[StageState] = []
-    stale: Dict[str, str] = {}  # by stage, the first one that has to run for it
-
-    def first_stale(stage: AnyStage, options: Mapping[str, object]) -> Optional[str]:
-        return next((stale[need] for need in stage.needs(options) if need in stale), None)
-
-    def state(stage: AnyStage, shown: str, record: Optional[AnyRecord]) -> StageState:
-        reason = stale_reason(run, record, {})
-        first = first_stale(stage, recorded_params(record))
-        return StageState(shown, record, reason or (f"{first} has to run first" if first else None))
-
+    causes: Dict[str, str] = {}  # by directory of a stale result, why a result that was made of it is stale
     for name, stage in STAGES.items():
-        first = first_stale(stage, {})
         if stage.kind.names is None:
-            found = [state(stage, name, run.record_of(name))]
-            first = first or (name if found[0].reason is not None else None)
+            records = {stage.kind.directory: run.record_of(name)}
         else:
-            directories = {run.directory_of(name, key): record for key, record in run.records_of(name).items()}
-            found = [state(stage, directory, record) for directory, record in directories.items()]
-        if first:
-            stale[name] = first
-        states += found or ([] if stage.optional else [StageState(name, None, "has not run")])
+            there = run.records_of(name)
+            records = {run.directory_of(name, key): there[key] for key in there if only is None or key in only}
+        for directory, record in records.items():
+            reason, variant = _reason(run, stage, record, causes)
+            states.append(StageState(name if stage.kind.names is None else directory, record, reason, variant))
+            if reason is not None and stage.kind.names is not None:
+                causes[directory] = f"{directory} is stale"
+            elif reason is not None:
+                causes[directory] = reason if reason in causes.values() else f"{name} has to run first"
+        if not records and not stage.optional:
+            states.append(StageState(name, None, "has not run"))
     return states
+
+
+def _reason(
+    run: RunDirectory, stage: AnyStage, record: Optional[AnyRecord], causes: Mapping[str, str]
+) -> Tuple[Optional[str], Optional[str]]:
+    """Return why a result is stale, and its variant; files of a stage that ran with other options are left out."""
+    if record is None:
+        return stale_reason(run, None, {}), None
+    variant = stage.variant(run, record)
+    unread = tuple(f"{STAGES[need].kind.directory}/" for need in stage.needs({})) if variant is not None else ()
+    inputs = [file for file in record.inputs if not file.path.startswith(unread)]
+    reason = stale_reason(run, record.model_copy(update={"inputs": inputs}), {})
+    made_of = (cause for place, cause in causes.items() if any(file.path.startswith(f"{place}/") for file in inputs))
+    return reason or next(made_of, None), variant

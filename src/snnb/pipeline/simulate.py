@@ -3,13 +3,13 @@
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional, Tuple
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import FIGURE_ENDINGS, Figures, Flag
+from snnb.core.options import FIGURE_ENDINGS, Figures, Flag, options_in_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import copy_file, require_disk
 from snnb.io.text import LONGEST_NAME, is_name
@@ -80,14 +80,46 @@ SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 
 def in_force(run: RunDirectory) -> Optional[str]:
-    """Return the stamp of the latest simulation that was not made by a sweep; None if there is none."""
-    return max((s for s, record in run.records_of(KIND.name).items() if not record.details.swept), default=None)
+    """Return the stamp of the simulation in force; None if there is none.
+
+    It is the latest of the present data, model and conversion, or if there is none of these the latest; one that a
+    sweep made only if there are no others. Its graph is the one that is exported, mapped, checked and reported.
+    """
+    return next(iter(_by_precedence(run)), None)
 
 
 def record_in_force(run: RunDirectory) -> Optional[SimulationRecord]:
-    """Return the record of the simulation whose options apply to the next one; None if there is none."""
+    """Return the record of the simulation in force, whose options apply to the next one; None if a sweep made it."""
     stamp = in_force(run)
-    return None if stamp is None else recorded(run, KIND, stamp)
+    record = None if stamp is None else recorded(run, KIND, stamp)
+    return None if record is None or record.details.swept else record
+
+
+def _by_precedence(run: RunDirectory) -> List[str]:
+    """Return the stamps of all simulations, the one in force first."""
+    records = run.records_of(KIND.name)
+
+    def precedence(stamp: str) -> Tuple[bool, bool, str]:
+        return not records[stamp].details.swept, _is_of_present_network(run, records[stamp]), stamp
+
+    return sorted(records, key=precedence, reverse=True)
+
+
+def _is_of_present_network(run: RunDirectory, record: SimulationRecord) -> bool:
+    """Whether the files that a simulation has read are those that the run records now."""
+    earlier = (run.record_of(stage.KIND.name) for stage in (prepare, train, parse))
+    now = {file.path: file.sha256 for stage in earlier if stage is not None for file in stage.outputs}
+    return all(now.get(file.path) == file.sha256 for file in record.inputs)
+
+
+def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
+    """Return the options of the simulated network's conversion that are not those of the present one, as text."""
+    own, now = record.details.conversion, recorded(run, parse.KIND)
+    if own is None or now is None:
+        return None
+    present = now.params.model_dump()
+    different = {name: value for name, value in own.model_dump().items() if value != present[name]}
+    return f"conversion {options_in_words(ParseParams, different)}" if different else None
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> SimulateParams:
@@ -119,12 +151,9 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
 
 def _inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
-    """Return the paths of the networks, the training history and the test set, relative to the run."""
-    plots = (f"training_plot{ending}" for ending in FIGURE_ENDINGS)
-    history = ("training_history.csv", "training_metrics.json", *plots)
+    """Return the paths of the networks and the test set, relative to the run."""
     return [
         f"train/{run.model}.h5",
-        *(f"train/{name}" for name in history if (run.path / "train" / name).exists()),
         f"parse/{run.model}_parsed.h5",
         "parse/scale_factors.json",
         "dataset/x_test.npy",
@@ -133,13 +162,20 @@ def _inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
     ]
 
 
+def _training_history(run: RunDirectory) -> List[str]:
+    """Return the paths of the training history, relative to the run."""
+    plots = (f"training_plot{ending}" for ending in FIGURE_ENDINGS)
+    names = ("training_history.csv", "training_metrics.json", *plots)
+    return [f"train/{name}" for name in names if (run.path / "train" / name).exists()]
+
+
 def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
     """Select the latest simulation that is up to date with the options.
 
     Simulations made by a sweep come last and must have all of the parameters in force.
     """
     records = run.records_of(KIND.name)
-    for stamp in sorted(records, key=lambda stamp: (not records[stamp].details.swept, stamp), reverse=True):
+    for stamp in _by_precedence(run):
         record = records[stamp]
         with suppress(UsageError):  # the options are not valid together with those of this simulation
             if record.details.swept and record.params.model_dump() != resolve(run, options).model_dump():
@@ -169,7 +205,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     stamp = run.new_stamp(KIND.name)
     read = _inputs(run, params)
     parsed = run.path / "parse" / f"{run.model}_parsed.h5"
-    copied = [run.path / path for path in read if not path.startswith("dataset/")]
+    copied = [run.path / path for path in (*read, *_training_history(run)) if not path.startswith("dataset/")]
     require_disk(run.path, 2 * sum(path.stat().st_size for path in copied if path.exists()), "simulate")
     with run.stage("simulate", params, inputs=read, name=stamp) as output:
         for path in copied:
@@ -259,5 +295,6 @@ STAGE = Stage(
     run,
     select=_select,
     check=_check,
+    variant=_variant,
     always_new=True,
 )

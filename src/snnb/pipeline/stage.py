@@ -59,6 +59,9 @@ class Stage(Generic[P, D]):
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
     # Returns the options to use, from the given ones and the results of earlier stages.
     follow: Follow = lambda options, results: options
+    # Of a stage whose results stay valid where a stage that it needs ran with other options: returns the options of a
+    # result's own, as text; None if they are the present ones.
+    variant: Callable[[RunDirectory, AnyRecord], Optional[str]] = lambda run, record: None
     always_new: bool = False  # whether a new result is made each time the stage is requested by name
     optional: bool = False  # whether `snnb run` leaves the stage out
     time_left: bool = True  # whether the remaining time can be estimated from the progress
