@@ -151,7 +151,7 @@ class Run:
         output : str or Path, optional
             File or directory to write. Default: in `exports/` of the run.
         graph : str, optional
-            Stamp of the graph, or "weights". Default: the latest graph.
+            Stamp of the graph, or "weights". Default: the graph of the simulation in force, made if missing.
         force : bool, optional
             Replace an existing file, or a directory that an export made.
         **options
@@ -227,14 +227,14 @@ class Run:
         output : str or Path, optional
             By default `report.html` in the run directory.
         simulation : str, optional
-            Stamp of a simulation; by default the latest.
+            Stamp of a simulation; by default the one in force.
         force : bool
             Whether to replace a file at `output`.
         """
         from snnb.results.report import write_report
 
         target = Path(output) if output is not None else None
-        return write_report(self.directory, simulation=simulation, output=target, force=force)
+        return write_report(self.directory, simulation=simulation, output=target, force=force, say=self._say)
 
     def verify(self) -> Verification:
         """Compare all files with their recorded hashes, and list the results that are not up to date."""

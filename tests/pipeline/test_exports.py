@@ -9,14 +9,19 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import yaml
 
 from snnb import Run
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.graph import store
 from snnb.graph.export.write_export import FORMATS
+from snnb.pipeline import simulate
 from snnb.pipeline.open_run import open_run
+from snnb.results.crosscheck import crosscheck
 from snnb.results.export import export_graph, remove_partials, stale_exports
+from snnb.results.report import write_report
 from snnb.results.verify import verify_run
+from snnb.rundir.manifest import load_manifest
 
 
 def content(folder):
@@ -187,11 +192,60 @@ def test_it_says_which_graph_it_took(run):
     said = []
     opened = open_run(run.path)
     written = export_graph(opened, "csv", say=said.append)
-    assert said[0] == f"export: graph weights, made of the weights only; there are also {stamp}: choose with --graph"
-    assert written.path.parent.name == written.origin["stamp"] == "weights"
+    assert said[0] == f"export: graph {stamp}; there are also weights: choose with --graph"
+    assert written.path.parent.name == written.origin["stamp"] == stamp
     said.clear()
-    export_graph(opened, "csv", graph=stamp, say=said.append)
-    assert said[0] == f"export: graph {stamp}"
+    export_graph(opened, "csv", graph="weights", say=said.append)
+    assert said[0] == "export: graph weights, made of the weights only"
+
+
+def test_every_command_reads_the_graph_of_the_simulation_in_force(run, tmp_path):
+    """It is made if it is missing, and a graph of an older simulation that is made later changes nothing."""
+    face, old, said = Run(path=run.path), next(iter(run.records_of("simulate"))), []
+    stamp = face.simulate(duration=20, engine="event", samples=10).directory.name
+    for _ in range(2):
+        opened = open_run(run.path)
+        assert export_graph(opened, "metis", say=said.append, force=True).origin["stamp"] == stamp
+        assert crosscheck(opened, "scipy").stamp == stamp
+        assert face.map(hardware="spinemap_5x5", method="sequential").record.details.graph == stamp
+        assert f"graphs/{stamp}" in write_report(opened, output=tmp_path / "page.html", force=True).read_text()
+        face.graph(simulation=old, force=True)
+    assert said.count("graph: running (has not run)") == 1
+    face.directory.remove([f"graphs/{stamp}"])
+    write_report(open_run(run.path), say=said.append)
+    assert said[-1] == "graph: running (has not run)"
+
+
+def test_the_simulation_in_force_is_the_latest_of_the_present_network(run):
+    face, old = Run(path=run.path), next(iter(run.records_of("simulate")))
+    new = face.simulate(duration=20, engine="event", samples=10).directory.name
+
+    def in_force_if(others=(), swept=()):
+        text = yaml.safe_load((run.path / "manifest.yaml").read_text())
+        for stamp, record in text["stages"]["simulations"].items():
+            record["details"]["swept"] = stamp in swept
+            for file in record["inputs"]:
+                if file["path"].startswith("parse/") and stamp in others:
+                    file["sha256"] = "0" * 64
+        (run.path / "other.yaml").write_text(yaml.safe_dump(text))
+        opened = open_run(run.path)
+        opened.manifest = load_manifest(run.path / "other.yaml", opened.kinds)
+        return simulate.in_force(opened), simulate.record_in_force(opened) is not None
+
+    assert in_force_if() == (new, True)
+    assert in_force_if(others=[new]) == (old, True)
+    assert in_force_if(others=[old, new]) == (new, True)
+    assert in_force_if(swept=[new]) == in_force_if(swept=[new], others=[old]) == (old, True)
+    assert in_force_if(swept=[old, new]) == (new, False)
+
+
+def test_a_run_without_simulations_has_the_graph_of_its_weights(run):
+    face = Run(path=run.path)
+    face.remove(next(iter(run.records_of("simulate"))), with_dependents=True)
+    with pytest.raises(UpstreamError, match="has no graph yet; `snnb graph --run-dir"):
+        export_graph(open_run(run.path), "csv")
+    face.graph(weights_only=True)
+    assert export_graph(open_run(run.path), "csv").origin["stamp"] == "weights"
 
 
 @pytest.mark.parametrize("level", ["exports", "exports/{stamp}"])

@@ -30,7 +30,9 @@ def crosscheck(
         Optional[int],
         typer.Option(min=1, help="Number of samples, from the first; by default those with recorded spikes, or all."),
     ] = None,
-    graph: Annotated[Optional[str], typer.Option(help="Stamp of the graph; by default the latest.")] = None,
+    graph: Annotated[
+        Optional[str], typer.Option(help="Stamp of the graph; by default that of the simulation in force.")
+    ] = None,
     map: Annotated[
         Optional[str],
         typer.Option(

@@ -40,7 +40,8 @@ def export(
         ),
     ] = None,
     graph: Annotated[
-        Optional[str], typer.Option(help="Stamp of the graph, or `weights`; by default the latest.")
+        Optional[str],
+        typer.Option(help="Stamp of the graph, or `weights`; by default that of the simulation in force."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file, or a directory that an export made.")] = False,
     **options: object,

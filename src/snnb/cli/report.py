@@ -13,7 +13,7 @@ from snnb.cli.parameters import ExistingRun, SomePath, opened
 def report(
     run_dir: ExistingRun = None,
     simulation: Annotated[
-        Optional[str], typer.Option(metavar="STAMP", help="Stamp of a simulation; by default the latest.")
+        Optional[str], typer.Option(metavar="STAMP", help="Stamp of a simulation; by default the one in force.")
     ] = None,
     output_path: Annotated[
         Optional[Path],
@@ -32,5 +32,7 @@ def report(
 
     run = opened(run_dir)
     with console.bar("report") as progress:
-        path = write_report(run, simulation=simulation, output=output_path, force=force, progress=progress)
+        path = write_report(
+            run, simulation=simulation, output=output_path, force=force, say=console.say, progress=progress
+        )
     console.result([f"report: {path}"], {"report": path, "size_bytes": path.stat().st_size})

@@ -187,7 +187,7 @@ def _report(run: RunDirectory, *, outdated: bool) -> Optional[Path]:
         return page
     try:
         with output.current.bar("report") as progress:
-            return write_report(run, progress=progress)
+            return write_report(run, say=output.current.say, progress=progress)
     except (SnnbError, OSError, MemoryError) as error:
         output.current.say(f"report: not written: {error}")
         return None

@@ -42,7 +42,7 @@ class GraphParams(Options):
     """Options of `snnb graph`."""
 
     simulation: Optional[str] = Field(
-        default=None, description="Stamp or path of a simulation of this run; by default the latest."
+        default=None, description="Stamp or path of a simulation of this run; by default the one in force."
     )
     class_name: Annotated[Optional[str], Flag(name="--class", metavar="NAME")] = Field(
         default=None, description="Weight edges with the spikes of one class only: its name, or its number from 0."
@@ -74,7 +74,7 @@ KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
-    """Return the parameters in force; by default the simulation is the latest one."""
+    """Return the parameters in force; by default the simulation is the one in force."""
     once = {"simulation": None, "class_name": None, "weights_only": False}
     params = params_in_force(KIND, {}, recorded(run, KIND), {**once, **given}, say)
     if params.weights_only:
@@ -84,8 +84,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
             raise UsageError("--weights-only uses no spikes; leave out --class")
         return params
     records = run.records_of("simulate")
-    latest = simulate.in_force(run) or max(records, default=None)
-    stamp = latest if params.simulation is None else _stamp_in(run, params.simulation)
+    stamp = simulate.in_force(run) if params.simulation is None else _stamp_in(run, params.simulation)
     if stamp not in records:
         there = ", ".join(records) or "none yet"
         raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {there}")
@@ -202,10 +201,11 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
         if writable:
             export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
         else:
-            lines.append(
+            output.warnings = [
                 f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
                 f"open {run.model}_graph.h5 with snnb.graph.SynapseGraph, or use snnb export"
-            )
+            ]
+            lines += output.warnings
         write_log(output.directory / "log.txt", run, params, lines)
         neurons = nodes - graph.populations[0].size
         output.metrics = {"neurons": neurons, "synapses": edges}

@@ -88,7 +88,7 @@ class MapParams(Options):
         "those of the network with relays.",
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
-        default=None, description="Stamp of the graph to map; by default that of the latest simulation."
+        default=None, description="Stamp of the graph to map; by default that of the simulation in force."
     )
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
     figures: Figures = None
@@ -126,12 +126,11 @@ MapRecord = StageRecord[MapParams, MapDetails]
 
 
 def _resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParams:
-    """Return the parameters in force: those of the latest mapping, but for a partition, and the latest graph."""
+    """Return the parameters in force: those of the latest mapping, but for a partition, and the graph."""
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
-    latest = max((stamp for stamp in known if graph.recorded_class(run, stamp) is None), default=None)
-    stamp = latest if params.graph is None else params.graph
+    stamp = params.graph or simulate.in_force(run)
     if stamp == graph.WEIGHTS:
         raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
     if stamp not in known:

@@ -70,7 +70,7 @@ def crosscheck(
         Number of samples, from the first. More than have recorded spike times, but not all, are simulated again to
         record them. By default the recorded ones, or all.
     graph : str, optional
-        Stamp of the graph; by default the latest.
+        Stamp of the graph; by default the graph of the simulation in force, made if it is missing.
     map : str, optional
         Stamp of a mapping: SANA-FE simulates its chip, and energies and times of the recorded samples are compared.
     say : callable

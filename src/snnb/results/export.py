@@ -9,12 +9,12 @@ from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.io.atomic import remove_partial
 from snnb.io.files import sha256_of
 from snnb.pipeline.graph import recorded_class, simulation_of
+from snnb.pipeline.graph_in_force import graph_in_force
+from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulated_samples import simulated_by
 from snnb.results.placed import on_cores, placed
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import latest
-from snnb.rundir.staleness import stale_reason
 from snnb.simulation.file_names import SPIKE_TIMES
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def export_graph(
     output : Path, optional
         Where to write, outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp.
     graph : str, optional
-        Stamp of the graph, or `weights`; by default the latest.
+        Stamp of the graph, or `weights`; by default the graph of the simulation in force, made if it is missing.
     force : bool
         Replace a file, or a directory that an export has made.
     say : callable
@@ -88,13 +88,13 @@ def export_graph(
 
 
 def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
-    """Return the stamp of the given graph, or of the latest; say which it is, and whether it is stale."""
-    records = run.records_of("graph")
-    if not records:
+    """Return the stamp of the given graph, or of the graph in force; say which it is, and whether it is stale."""
+    stamp = graph if graph is not None else graph_in_force(run, say=say)
+    if stamp is None:
         raise UpstreamError(f"{run.path} has no graph yet; `snnb graph --run-dir {run.path}` makes it")
-    stamp = graph if graph is not None else latest(records) or ""
+    records = run.records_of("graph")
     if stamp not in records:
-        raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records)}")
+        raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
     others, of_class = [name for name in records if name != stamp], recorded_class(run, stamp)
     say(
         f"export: graph {stamp}"
@@ -102,9 +102,13 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
         + (f", of the samples of class {of_class} only" if of_class is not None else "")
         + (f"; there are also {', '.join(others)}: choose with --graph" if others and graph is None else "")
     )
-    stale = stale_reason(run, records[stamp], {})
-    if stale:
-        say(f"export: this graph is stale: {stale}")
+    directory = run.directory_of("graph", stamp)
+    only = {stamp, simulation_of(run, stamp) or stamp}
+    for state in state_of_stages(run, only):
+        if state.name == directory and state.reason is not None:
+            say(f"export: this graph is stale: {state.reason}")
+        if state.variant is not None:
+            say(f"export: {state.name} is of {state.variant}")
     return stamp
 
 

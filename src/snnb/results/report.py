@@ -10,12 +10,13 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import local_time
-from snnb.core.progress import Progress, silent
+from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.atomic import write_text_atomically
 from snnb.io.text import JsonValue, read_text
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
 from snnb.pipeline.graph import recorded_class, simulation_of
+from snnb.pipeline.graph_in_force import graph_in_force
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulate import in_force
 from snnb.pipeline.simulations import SIMULATION_HEAD, Simulation, simulations_of
@@ -40,6 +41,7 @@ def write_report(
     simulation: Optional[str] = None,
     output: Optional[Path] = None,
     force: bool = False,
+    say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Path:
     """Write one HTML page about a run: its training, a simulation, its graph and the latest mapping of that.
@@ -48,11 +50,12 @@ def write_report(
     ----------
     run : RunDirectory
     simulation : str, optional
-        Stamp of the simulation; by default the latest.
+        Stamp of the simulation; by default the one in force. Its graph is made if it is missing.
     output : Path, optional
         Where to write; by default `report.html` of the run.
     force : bool
         Replace a file that is not a report.
+    say : callable
     progress : Progress
         Called while activations are computed.
     """
@@ -61,8 +64,8 @@ def write_report(
     there = {found.stamp: found for found in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
-    stamp = simulation or in_force(run) or max(there, default=None)
-    write_text_atomically(target, render(_page(run, list(there.values()), stamp, progress)))
+    stamp, graph = simulation or in_force(run), graph_in_force(run, simulation, say)
+    write_text_atomically(target, render(_page(run, list(there.values()), (stamp, graph), progress)))
     return target
 
 
@@ -80,11 +83,14 @@ def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
     raise UsageError(f"{target} exists and is not a report of snnb; give --force to replace it, or another --output")
 
 
-def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], progress: Progress) -> Page:
+def _page(
+    run: RunDirectory, there: List[Simulation], shown: Tuple[Optional[str], Optional[str]], progress: Progress
+) -> Page:
+    """Return the page about the shown simulation and graph."""
+    stamp, graph = shown
     found = next((one for one in there if one.stamp == stamp), None)
-    graph = _graph_of(run, stamp)
     mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
-    mapped = latest({name: one for name, one in mappings.items() if one.details.graph == (graph or stamp)})
+    mapped = latest({name: one for name, one in mappings.items() if one.details.graph == graph})
     parts = [Part([_training_part(run, found)]), _network_part(run, graph)]
     if found is not None:
         parts.append(simulation_part(run, found, progress))
@@ -101,17 +107,6 @@ def _page(run: RunDirectory, there: List[Simulation], stamp: Optional[str], prog
         sections=[_overview(run, there, found), *(section for part in parts for section in part.sections)],
         made=f"Written by snnb {__version__} on {local_time(now_utc().isoformat())}.",
     )
-
-
-def _graph_of(run: RunDirectory, stamp: Optional[str]) -> Optional[str]:
-    """Return the name of the graph that is shown: that of the simulation, or without any simulation the weights'.
-
-    Where a simulation has graphs of single classes only, the latest of these.
-    """
-    graphs = run.records_of("graph")
-    wanted = stamp if stamp is not None else "weights"
-    of_classes = [name for name in graphs if stamp is not None and simulation_of(run, name) == stamp != name]
-    return wanted if wanted in graphs else latest({name: graphs[name] for name in of_classes})
 
 
 def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Simulation]) -> Section:
@@ -139,7 +134,7 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     from snnb.report.network_sections import network_sections
 
     if graph is None:
-        words = [f"There is no graph of this simulation: `snnb graph --run-dir {run.path}` makes it."]
+        words = [f"There is no graph yet: `snnb graph --run-dir {run.path}` makes it."]
         return Part([Section("network", "The network", words)])
     with SynapseGraph.open(as_written(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
         facts: GraphFacts = graph_facts(opened)
