@@ -18,8 +18,25 @@ TARGET = Path(__file__).with_name("cli.md")
 SCHEMAS = Path(__file__).with_name("schemas")
 HEAD = """# Commands
 
-Written by `make docs` from the commands themselves. Every option is also an environment variable, named in the table;
-an option on the command line wins. A variable that begins with a command's name and is no option of it is refused.
+`snnb COMMAND --help` prints the options of a command. Print the result of a command as JSON:
+
+```
+snnb hardware --json
+```
+
+```text
+[
+  {
+    "name": "spinemap_5x5",
+    "mesh": [
+      5,
+      5
+    ],
+…
+```
+
+Written by `make docs` from the commands. Each option is also an environment variable, named in the table; an option on
+the command line wins. A variable that begins with a command's name and is not an option of it is refused.
 
 With `--json` a command prints one JSON document on stdout, whose keys are listed below the options of the command.
 `make site` writes the JSON schemas (2020-12) of these documents to `site/schemas/COMMAND.json`. A command that fails
