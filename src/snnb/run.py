@@ -1,6 +1,7 @@
 """`Run`: the Python interface; each stage is a method."""
 
 import inspect
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Type, TypeVar, Union
 
@@ -10,9 +11,10 @@ from snnb.core.options import Options, default_in_words, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.graph.export.export_options import ExportOptions
 from snnb.pipeline.all import STAGES
-from snnb.pipeline.open_run import open_or_create
+from snnb.pipeline.open_run import open_or_create, open_run
 from snnb.pipeline.plan import bring_up_to_date, read_options
-from snnb.pipeline.stage import StageResult
+from snnb.pipeline.stage import StageResult, result_of
+from snnb.results.compare import Compared, compare
 from snnb.results.export import export_graph
 from snnb.results.grid import axes_of
 from snnb.results.remove import Removal, carry_out, plan_removal
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from snnb.graph.export.write_export import Export
 
 F = TypeVar("F", bound=Callable[..., object])
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=2)
 
 
 def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
@@ -72,7 +78,8 @@ class Run:
     shape : tuple of int, optional
         Size of the pictures, (height, width, channels), for a model in your own file that takes any size.
     say : callable
-        Called with messages such as why a stage runs.
+        Called with messages such as why a stage runs. By default nothing is said, but that another process uses the
+        run is a warning.
 
     Examples
     --------
@@ -92,12 +99,37 @@ class Run:
     ) -> None:
         self.directory: RunDirectory = open_or_create(model, Path(path) if path is not None else None, dataset)
         self._say = say
+        self._say_waiting = _warn if say is say_nothing else say
         self._prepare: Dict[str, object] = {} if shape is None else {"shape": shape}
+
+    def __repr__(self) -> str:
+        kinds = {"simulation": self.simulations, "graph": self.graphs, "mapping": self.mappings}
+        counts = [f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in kinds.items()]
+        return f"<Run {self.directory.model}: {self.path}, {', '.join(counts)}>"
 
     @property
     def path(self) -> Path:
         """The run directory."""
         return self.directory.path
+
+    @property
+    def simulations(self) -> Dict[str, StageResult]:
+        """All simulations by stamp, oldest first, as `simulate` returns them."""
+        return self._results("simulate")
+
+    @property
+    def graphs(self) -> Dict[str, StageResult]:
+        """All graphs by stamp of their simulation, or "weights", as `graph` returns them."""
+        return self._results("graph")
+
+    @property
+    def mappings(self) -> Dict[str, StageResult]:
+        """All mappings by stamp, oldest first, as `map` returns them."""
+        return self._results("map")
+
+    def _results(self, stage: str) -> Dict[str, StageResult]:
+        run = open_run(self.path)  # other processes may have added some
+        return {name: result_of(run, stage, name) for name in run.records_of(stage)}
 
     @_with_options(STAGES["prepare"].kind.params, PrepareKeywords)
     def prepare(self, *, force: bool = False, **options: Unpack[PrepareKeywords]) -> StageResult:
@@ -200,7 +232,7 @@ class Run:
         given = {"prepare": self._prepare, "train": train or {}, "parse": parse or {}, "simulate": simulate or {}}
         fixed = read_options(given)
         axes = axes_of(grid.items(), fixed)
-        with self.directory.locked(say=self._say):
+        with self.directory.locked(say=self._say_waiting):
             return sweep(self.directory, axes, fixed, say=self._say)
 
     def remove(self, *names: str, with_dependents: bool = False) -> Removal:
@@ -214,8 +246,24 @@ class Run:
             Whether results made from them are removed too.
         """
         planned = plan_removal(self.directory, names, with_dependents=with_dependents)
-        carry_out(self.directory, planned, say=self._say)
+        carry_out(self.directory, planned, say=self._say_waiting)
         return planned
+
+    def compare(self, *others: "Union[Run, str, Path]") -> List[Compared]:
+        """Return accuracies, rates, operations and mappings of the simulations, as `snnb compare` shows them.
+
+        Parameters
+        ----------
+        *others : Run, str or Path
+            Further runs, or single simulations of runs as `RUN:STAMP`.
+
+        Returns
+        -------
+        list of Compared
+            First those of this run, oldest first; `differs` has the options that are not equal in all of them.
+        """
+        places = [str(one.path if isinstance(one, Run) else one) for one in (self, *others)]
+        return compare(places)
 
     def report(
         self, output: Union[str, Path, None] = None, *, simulation: Optional[str] = None, force: bool = False
@@ -243,5 +291,5 @@ class Run:
     def _stage(self, name: str, force: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}
         typed = read_options(given)
-        with self.directory.locked(say=self._say):
+        with self.directory.locked(say=self._say_waiting):
             return bring_up_to_date(self.directory, name, typed, force=force, say=self._say)[-1].result

@@ -8,7 +8,7 @@ import networkx
 import numpy as np
 import pytest
 
-from snnb.core.errors import ResourceError
+from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
 from snnb.graph.graph_log import lines, toolbox_synapses
 from tests.graph.edges import all_edges
@@ -49,9 +49,30 @@ def test_a_node_tells_what_the_files_say_of_its_neuron(graph, model):
 @pytest.mark.parametrize("node", [-1, 168])
 def test_a_node_that_does_not_exist(graph, node):
     assert node not in graph.nodes
-    for query in (graph.successors, graph.predecessors, graph.in_degree, graph.out_degree, graph.nodes.__getitem__):
+    queries = (graph.successors, graph.predecessors, graph.in_degree, graph.out_degree, graph.nodes.__getitem__)
+    for query in (*queries, graph.edges_of):
         with pytest.raises(KeyError, match="from 0 to 167"):
             query(node)
+
+
+@pytest.mark.parametrize("node", [5, 84, 119, 125, 150, 166])
+def test_the_edges_of_a_neuron_are_those_of_the_graph(graph, node):
+    every = all_edges(graph)
+    for direction, column in (("out", 0), ("in", 1)):
+        chosen = np.stack(every)[:, every[column] == node]
+        found = np.stack(graph.edges_of(node, direction))
+        assert found.shape == chosen.shape
+        np.testing.assert_array_equal(found[:, np.lexsort(found[:2])], chosen[:, np.lexsort(chosen[:2])])
+
+
+def test_unknown_choices_are_refused_with_those_that_exist(graph):
+    for query in (graph.to_scipy, graph.projections[0].to_scipy):
+        with pytest.raises(UsageError, match="'weights' is unknown; use one of weight, edge"):
+            query("weights")
+    with pytest.raises(UsageError, match="'kHz' is unknown; use one of step, hz, sample"):
+        graph.to_networkx(rate_unit="kHz")
+    with pytest.raises(UsageError, match="use one of out, in"):
+        graph.edges_of(5, "both")
 
 
 def test_an_edge_is_rate_times_weight(graph, model):

@@ -6,6 +6,8 @@ import re
 import runpy
 import subprocess
 import sys
+import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +119,41 @@ def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
     with pytest.raises(UsageError, match="did you mean --epochs"):
         snnb.Run("mini_network", path=tmp_path / "run").train(epoch=3)
     assert {"Run", "SynapseGraph", "Mapping", "read_spikes"} <= set(dir(snnb))
+
+
+def test_a_run_tells_its_results(run):
+    face = snnb.Run(path=run.path)
+    (stamp,) = face.simulations
+    assert face.simulations[stamp].record.metrics == run.record_of("simulate", stamp).metrics
+    assert list(face.graphs) == [stamp]
+    mapped = face.map(hardware="spinemap_5x5", method="sequential")
+    assert face.mappings == {mapped.directory.name: mapped}
+    assert repr(face) == f"<Run mini_network: {run.path}, 1 simulation, 1 graph, 1 mapping>"
+    (compared,) = face.compare()
+    assert compared.snn_accuracy == face.simulations[stamp].record.metrics["snn_accuracy"]
+    assert [one.stamp for one in compared.mappings] == list(face.mappings)
+    assert len(face.compare(face, f"{run.path}:{stamp}")) == 1
+
+
+def test_a_locked_run_says_so(run):
+    face, held, release, warned = snnb.Run(path=run.path), threading.Event(), threading.Event(), []
+
+    def hold():
+        with run.locked():
+            held.set()
+            release.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(60)
+
+    def show(message, *_):
+        warned.append(str(message))
+        release.set()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = show
+        face.graph()
+    holder.join()
+    assert any(re.match("waiting for .*, in use by process", message) for message in warned)

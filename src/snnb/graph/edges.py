@@ -4,6 +4,10 @@ from typing import Iterator, NamedTuple, Tuple
 
 import numpy as np
 
+from snnb.core.errors import UsageError
+
+EDGE_VALUES = ("weight", "edge")
+
 
 class EdgeBatch(NamedTuple):
     """Some edges, in arrays that the next batch of an iteration overwrites.
@@ -22,6 +26,12 @@ class EdgeBatch(NamedTuple):
     def part(self, start: int, stop: int) -> "EdgeBatch":
         """Return views of the edges `start` to `stop`."""
         return EdgeBatch(*(values[start:stop] for values in self))
+
+
+def check_values(values: str) -> None:
+    """Raise `UsageError` unless `values` names the values of edges: `weight` or `edge`."""
+    if values not in EDGE_VALUES:
+        raise UsageError(f"values {values!r} is unknown; use one of {', '.join(EDGE_VALUES)}")
 
 
 def edge_buffer(edges: int, kind: np.dtype) -> EdgeBatch:

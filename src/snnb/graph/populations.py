@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 POOL_WEIGHTS = ("one", "mean")
+RATE_UNITS = ("step", "hz", "sample")
 
 
 def whole(shares: np.ndarray, unit: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence, Tuple
 import numpy as np
 
 from snnb.graph.connection import Connection, Neighbours
-from snnb.graph.edges import EdgeBatch, edge_buffer, ranges
+from snnb.graph.edges import EdgeBatch, check_values, edge_buffer, ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.store import index_dtype
 from snnb.network.degrees import Degrees, Reading, count_synapses
@@ -152,6 +152,13 @@ class GraphProjection:
         nodes, weights = zip(*(connection.sources_of(node) for connection in self.connections))
         return self._sum_equal(np.concatenate(nodes), np.concatenate(weights))
 
+    def edges_onto(self, node: int) -> EdgeBatch:
+        """Return the edges onto one target, ordered by source, in new arrays."""
+        sources, weights = self.predecessors(node)
+        ids = index_dtype(self._nodes)
+        edge = self.source.edge_rate(1.0)[sources - self.source.first] * weights
+        return EdgeBatch(sources.astype(ids), np.full(sources.size, node, ids), weights, edge)
+
     def to_scipy(self, values: str = "weight") -> "csr_matrix":
         """Return the projection as a sparse matrix of shape (sources, targets).
 
@@ -163,6 +170,7 @@ class GraphProjection:
         """
         from scipy.sparse import csr_matrix
 
+        check_values(values)
         total = self.number_of_edges
         dtype = index_dtype(max(total, self.target.size))
         indices, data = np.empty(total, dtype), np.empty(total, np.float32)

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import ResourceError, SnnbError, UsageError
-from snnb.graph.edges import EdgeBatch
-from snnb.graph.populations import POOL_WEIGHTS, Nodes
+from snnb.graph.edges import EdgeBatch, check_values
+from snnb.graph.populations import POOL_WEIGHTS, RATE_UNITS, Nodes
 from snnb.graph.projection import CACHE_EDGES, GraphProjection
 from snnb.graph.read_graph import read_connections, read_head, read_populations
 from snnb.graph.sparse_projection import SparseProjection
@@ -145,6 +145,8 @@ class SynapseGraph:
 
     def describe(self, rate_unit: str = "step") -> Dict[str, object]:
         """Return the metadata of an export: units, recording, hashes of the inputs."""
+        if rate_unit not in RATE_UNITS:
+            raise UsageError(f"rate unit {rate_unit!r} is unknown; use one of {', '.join(RATE_UNITS)}")
         described = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}
         if self.recording is not None:
             per = {"step": "time step", "hz": "second", "sample": "sample"}[rate_unit]
@@ -170,6 +172,44 @@ class SynapseGraph:
         found = [p.predecessors(node)[0] for p in self.projections if p.target is population]
         return np.concatenate([np.empty(0, np.int64), *found])
 
+    def edges_of(self, node: int, direction: str = "out") -> EdgeBatch:
+        """Return the synapses of one neuron with their weights, in new arrays.
+
+        Parameters
+        ----------
+        node : int
+            Id of a neuron or input.
+        direction : {"out", "in"}
+            Synapses from the neuron, in the order of `successors`, or onto it, in the order of `predecessors`.
+
+        Returns
+        -------
+        EdgeBatch
+            Arrays `source`, `target`, `weight` (float32) and `edge` (float32, rate of the source × weight).
+
+        Raises
+        ------
+        KeyError
+            There is no such node.
+        UsageError
+            The direction is another one.
+
+        Examples
+        --------
+        >>> edges = graph.edges_of(300, "in")
+        >>> edges.source[edges.weight.argmax()]
+        """
+        if direction not in ("out", "in"):
+            raise UsageError(f"direction {direction!r} is unknown; use one of out, in")
+        population, ids = self.nodes.population(node), index_dtype(len(self.nodes))
+        empty = EdgeBatch(*(np.empty(0, kind) for kind in (ids, ids, np.float32, np.float32)))
+        if direction == "out":
+            index = node - population.first
+            parts = [p.edges_of(index, index + 1) for p in self.projections if p.source is population]
+        else:
+            parts = [p.edges_onto(node) for p in self.projections if p.target is population]
+        return EdgeBatch(*(np.concatenate(column) for column in zip(empty, *parts)))
+
     def out_degree(self, node: int) -> int:
         """Return the number of synapses of one neuron; `projection.out_degrees` has those of all."""
         return len(self.successors(node))
@@ -187,6 +227,7 @@ class SynapseGraph:
         """Return a sparse matrix of shape (nodes, nodes), rows the sources; `values` is `weight` or `edge`."""
         from scipy.sparse import coo_matrix
 
+        check_values(values)
         total, done = self.number_of_edges(), 0
         ids = index_dtype(len(self.nodes))
         rows, columns, data = np.empty(total, ids), np.empty(total, ids), np.empty(total, np.float32)
