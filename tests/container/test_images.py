@@ -51,8 +51,10 @@ def test_every_module_imports_and_has_its_bytecode(confined):
     assert json.loads(confined("-c", IMPORTS, entrypoint="python")) == []
 
 
-def test_doctor_finds_places_to_write_without_options(output_of, image):
-    found = json.loads(output_of("--network", "none", image, "doctor", "--json"))
+def test_doctor_finds_the_limits_and_places_to_write_without_options(output_of, image):
+    found = json.loads(output_of("--network", "none", "--memory", "1g", "--cpus", "1", image, "doctor", "--json"))
+    assert (found["cores"], found["memory_bytes"]) == (1, 2**30)
+    assert 0 < found["memory_available_bytes"] < 2**30
     assert (found["tensorflow"], found["tensorflow_imports"], found["snntoolbox"]) == ("2.2.0", "imports", "0.5.0")
     assert (found["runs"]["path"], found["runs"]["writable"]) == ("/runs", True)
     assert (found["data"]["path"], found["data"]["writable"]) == ("/data", True)
