@@ -42,13 +42,15 @@ def with_fitted_kernels(
     gram, cross = np.zeros((weights, weights)), np.zeros((weights, channels))
     read_sum, missing_sum = np.zeros(weights), np.zeros(channels)
     for read, missing in blocks:
-        x = np.concatenate([_windows(p, read[p.input]) for p in population.projections if _is_fitted(p)], axis=1)
-        y = missing.reshape(-1, channels)
+        # In float64: subtracting the means below cancels digits, of float32 sums so many that processors would differ.
+        windows = [_windows(p, read[p.input]) for p in population.projections if _is_fitted(p)]
+        x = np.concatenate(windows, axis=1).astype(np.float64)
+        y = missing.reshape(-1, channels).astype(np.float64)
         rows += len(x)
         gram += x.T @ x
         cross += x.T @ y
-        read_sum += x.sum(axis=0, dtype=np.float64)
-        missing_sum += y.sum(axis=0, dtype=np.float64)
+        read_sum += x.sum(axis=0)
+        missing_sum += y.sum(axis=0)
     gram -= np.outer(read_sum, read_sum) / rows
     cross -= np.outer(read_sum, missing_sum) / rows
     gram[np.diag_indices(weights)] += RIDGE * gram.trace() / weights or 1.0
